@@ -1,93 +1,42 @@
-//! Answers of relay and backend: their news of an order, and the time of the next call.
+//! Answers and news from relay, backend and broker. What they say of orders is applied, and the next call is paced.
 
-use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, LOOK_EVERY, RelayAnswer, WATCH_RETRY};
-use super::faults::Trouble;
-use super::{Effect, Machine};
-use crate::store::Disk;
-use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
-use qris_core::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
-use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
-use qris_core::order::reason::Reason;
+use super::calls::Live;
+use super::{BackendAnswer, CallId, Effect, HttpCall, Machine, RelayAnswer};
+use crate::store::{Disk, Store, StoreError};
+use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Event, Order, RelayCall, Seen, unfinished};
+use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::receipt::Receipt;
+use qris_core::order::request::{Offer, VendRequest};
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::Order as Resource;
-use qris_core::wire::status::FaultCode;
+use qris_core::wire::orders::{OPEN_MAX, Order as Resource, Status};
+use qris_core::wire::payment::PaymentUpdate;
 use qris_host::events::Event as Journal;
+use qris_host::mqtt::Ack;
 
-/// When the backend's books have not had an order for so long, the machine stops asking about it and reporting it. No QR can be
-/// paid for so long.
-const ABSENT_FOR: Span = Span::secs(24 * 3600);
-/// A relay that is there and gives no proof is asked this often, for a minute and more. Then the report goes without a proof.
-const PROOF_TRIES: u32 = 8;
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
 
 impl<D: Disk> Machine<D> {
-    pub(super) fn relay_answered(&mut self, id: CallId, request: &RequestId, answer: RelayAnswer, now: Now) {
-        if self.is_collecting(id) {
-            return self.collection_checked(&answer, now);
+    pub(super) fn relay_answered(&mut self, id: CallId, request: &RequestId, answer: &RelayAnswer, now: Now) {
+        if let Some(collection) = self.front.end_collection(|collection| collection.call() == id) {
+            return self.checked(collection, answer, now);
         }
-        let Some(live) = self.live.get_mut(request) else { return };
-        let current = live.relay.is_running(id);
-        let call = if current { live.relay.running.take().map(|(_, call)| call) } else { None };
-        // An answer to a call that was given up is news only if it is final.
-        let fact = matches!(answer, RelayAnswer::Dispense(DispenseAnswer::Ended(_)));
-        if !current && !fact {
-            return;
-        }
-        if let Some(RelayCall::Prove(_)) = &call {
-            let is_enough = live.relay.failures >= PROOF_TRIES;
-            live.proof = match answer {
-                RelayAnswer::Proof(proof) => Some(proof),
-                // The relay has another ledger.
-                RelayAnswer::Refused(RelayError::UnknownTicket, _) => Some(None),
-                // The ledger, or the relay itself, may be well again in a moment. But the customer who paid must hear of it.
-                RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => is_enough.then_some(None),
-                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => None,
-            };
-            return if live.proof.is_some() { live.relay.done() } else { live.relay.again(Span::ZERO, now.boot) };
-        }
-        let (owner, before) = (live.asked_owner, live.stored.order.clone());
-        let unheard = live.unanswered.then_some(Event::RelayUnanswered);
-        if let (RelayAnswer::Refused(error, detail), Some(RelayCall::Dispense(_))) = (&answer, &call)
+        let Some(live) = self.orders.get_mut(request) else { return };
+        let Some(mut end) = live.relay_ended(id, answer, self.links.last_owner(), now.boot) else { return };
+        if let (RelayAnswer::Refused(error, detail), Some(RelayCall::Dispense(_))) = (answer, &end.call)
             && *error != RelayError::Busy
         {
-            self.links.relay_refused = true;
-            self.fault(FaultCode::Relay, Some(&format!("it refused a receipt: {error} ({detail})")), now);
+            self.links.relay_refused(*error, detail, &mut self.faults, now);
         }
-        let event = relay_event(&answer, call.as_ref(), owner, self.links.owner, &before);
-        let (told, is_silence) = (event.is_some(), matches!(event, Some(Event::RelayUnanswered)));
-        let happened = match event {
-            Some(event) => self.happen(request, unheard.into_iter().chain([event]).collect(), now),
-            None => Ok(()),
-        };
-        if let Some(live) = self.live.get_mut(request) {
-            match &happened {
-                Err(_) => live.unanswered |= is_silence,
-                Ok(()) if told => live.unanswered = false,
-                Ok(()) => {}
-            }
-        }
-        let driven = matches!(
-            answer,
-            RelayAnswer::Refused(RelayError::Busy, _)
-                | RelayAnswer::Dispense(DispenseAnswer::Dispensing)
-                | RelayAnswer::Close(CloseAnswer::Dispensing)
-        );
-        if let Some(live) = self.live.get_mut(request).filter(|_| current) {
-            let unanswered = matches!(answer, RelayAnswer::NoAnswer(_));
-            match happened {
-                Ok(()) if driven => live.relay.pause(DRIVEN_RETRY, now.boot),
-                // `Query` follows an unanswered `Dispense`, but not in a loop.
-                Ok(()) if live.stored.order != before && !unanswered => live.relay.done(),
-                // The answer brought nothing new, or it could not be stored and so is not known: the same call gets the
-                // same answer again.
-                Ok(()) | Err(_) => live.relay.again(Span::ZERO, now.boot),
-            }
+        let events = std::mem::take(&mut end.events);
+        let stored = (!events.is_empty()).then(|| self.happen(request, events, now).is_ok());
+        if let Some(live) = self.orders.get_mut(request) {
+            live.pace_relay(&end, answer, stored, now.boot);
         }
         // The relay's facts change when a line or its ledger fails, not with a sale that goes well.
-        let as_ever = match &answer {
+        let as_ever = match answer {
             RelayAnswer::Checked { deliverable, .. } => *deliverable,
             RelayAnswer::Dispense(answer) => match answer {
                 DispenseAnswer::Ended(Outcome::Dispensed) | DispenseAnswer::Dispensing | DispenseAnswer::Unknown => true,
@@ -97,72 +46,45 @@ impl<D: Disk> Machine<D> {
             RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => false,
         };
         // An earlier fault of the relay may have gone.
-        let troubled = !self.links.relay.faults.is_empty() || !self.links.relay.blocked.is_empty();
-        if !as_ever || troubled {
-            self.effects.push(Effect::ReadRelay);
-        }
-    }
-
-    pub(super) fn relay_finished(&mut self, order_id: &OrderId, answer: DispenseAnswer, now: Now) {
-        let id = self.live.iter().find(|(_, live)| live.stored.order.order_id() == Some(order_id)).map(|(id, _)| id.clone());
-        if let (Some(id), DispenseAnswer::Ended(_)) = (id, answer) {
-            // If it cannot be stored, `Query` tells it again.
-            drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
+        if !as_ever || self.links.relay_troubled() {
+            self.outbox.push(Effect::ReadRelay);
         }
     }
 
     pub(super) fn backend_answered(&mut self, id: CallId, request: &RequestId, answer: BackendAnswer, now: Now) {
-        if self.is_collecting(id) {
-            return self.collection_confirmed(answer, now);
+        if let Some(collection) = self.front.end_collection(|collection| collection.call() == id) {
+            return self.confirmed(collection, answer, now);
         }
-        let Some(live) = self.live.get_mut(request) else { return };
-        if !live.backend.is_running(id) {
-            return;
-        }
-        let Some((_, call)) = live.backend.running.take() else { return };
-        if matches!(call, HttpCall::Get(_)) {
-            live.hint_after = now.boot + HINT_EVERY;
-            live.look_at = Some(now.boot + LOOK_EVERY);
-        }
-        let before = (live.stored.rev, live.rev);
-        let absent = matches!(answer, BackendAnswer::Absent);
-        let absent_before = live.absent_since.is_some();
-        if absent {
-            live.absent_since.get_or_insert(now.boot);
-        } else if !matches!(answer, BackendAnswer::NoAnswer { .. } | BackendAnswer::Later(..)) {
-            live.absent_since = None;
-        }
-        let forsaken = absent && live.absent_since.is_some_and(|since| now.boot >= since + patience(&call, &live.stored.order));
+        let Some(live) = self.orders.get_mut(request) else { return };
+        let Some(mut end) = live.backend_ended(id, &answer, now.boot) else { return };
         self.note_backend(&answer, now);
-        if forsaken && matches!(call, HttpCall::Tell(..)) {
-            self.tell_of_loss(request, true);
-        } else if absent && !absent_before {
-            self.tell_of_loss(request, false);
+        if let Some(loss) = end.loss.take() {
+            self.outbox.journal(loss);
         }
+        let absent = matches!(answer, BackendAnswer::Absent);
         let events = match answer {
             BackendAnswer::Order(resource) => {
-                let telling = matches!(call, HttpCall::Tell(..));
                 let mut events = self.seen(request, *resource);
-                if telling {
+                if matches!(end.call, HttpCall::Tell(..)) {
                     events.insert(0, Event::Told);
                 }
                 events
             }
             BackendAnswer::OtherOutcome => vec![Event::Told],
-            BackendAnswer::Absent => match call {
-                HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) if forsaken => vec![Event::Forsaken],
+            BackendAnswer::Absent => match end.call {
+                HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) if end.forsaken => vec![Event::Forsaken],
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
-                HttpCall::Tell(..) if forsaken => vec![Event::Told],
+                HttpCall::Tell(..) if end.forsaken => vec![Event::Told],
                 HttpCall::Tell(..) | HttpCall::Create(_) => vec![],
             },
-            BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match call {
+            BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match end.call {
                 HttpCall::Create(_) => vec![Event::CreateRefused(refusal)],
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => vec![],
             },
             BackendAnswer::Later(refusal, after) => {
                 // This is known only in this run of the program: nothing is written, so nothing can fail.
                 drop(self.happen(request, vec![Event::CreateDelayed(refusal.reason)], now));
-                if let Some(live) = self.live.get_mut(request) {
+                if let Some(live) = self.orders.get_mut(request) {
                     live.backend.again(after, now.boot);
                 }
                 return;
@@ -174,46 +96,16 @@ impl<D: Disk> Machine<D> {
             BackendAnswer::Open(_) | BackendAnswer::NoAnswer { code: None, .. } => vec![],
         };
         let known = !events.is_empty() && !absent;
-        let stored = self.happen(request, events, now).is_ok();
-        let Some(live) = self.live.get_mut(request) else { return };
-        let moved = before != (live.stored.rev, live.rev);
-        match call {
-            HttpCall::Watch(..) if known && moved => live.backend.done(),
-            HttpCall::Watch(..) if known => live.backend.pause(WATCH_RETRY, now.boot),
-            _ if stored && moved => live.backend.done(),
-            HttpCall::Get(_) if known && stored => live.backend.done(),
-            // The reason for this question is still there.
-            HttpCall::Get(_) if live.stored.order.waits_for_customer() => {
-                live.hinted = true;
-                live.backend.again_in_background(Span::ZERO, now.boot);
-            }
-            HttpCall::Create(_) | HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => {
-                if live.stored.order.holds_machine() {
-                    live.backend.again(Span::ZERO, now.boot);
-                } else {
-                    live.backend.again_in_background(Span::ZERO, now.boot);
-                }
-            }
+        let is_stored = self.happen(request, events, now).is_ok();
+        if let Some(live) = self.orders.get_mut(request) {
+            live.pace_backend(&end, known, is_stored, now.boot);
         }
-    }
-
-    /// The books do not have this order. `unwanted`: nobody will ever take its outcome.
-    fn tell_of_loss(&mut self, request: &RequestId, unwanted: bool) {
-        let Some(stored) = self.live.get(request).map(|live| &live.stored.order) else { return };
-        let Some(order) = stored.order_id().cloned() else { return };
-        let (item, amount, state) = (stored.offer.request.item.clone(), stored.offer.amount, stored.name().0.to_string().into());
-        let request = request.clone();
-        self.effects.push(Effect::Journal(if unwanted {
-            Journal::OutcomeUnwanted { request, order, item, amount, state }
-        } else {
-            Journal::OrderLost { request, order, item, amount, state }
-        }));
     }
 
     /// The news in an order resource: the state of the order, and the receipt if there is one that can be believed.
     pub(super) fn seen(&mut self, request: &RequestId, resource: Resource) -> Vec<Event> {
-        if let Some(live) = self.live.get_mut(request) {
-            live.rev = live.rev.max(resource.rev);
+        if let Some(live) = self.orders.get_mut(request) {
+            live.saw(resource.rev);
         }
         let receipt = resource.receipt.as_deref().and_then(|jws| self.believe(jws, request));
         let mut events = vec![Event::Seen(seen_of(resource))];
@@ -222,13 +114,12 @@ impl<D: Disk> Machine<D> {
     }
 
     /// Verifies a receipt for the order of a request. The receipt that the order already has is believed without that.
-    pub(super) fn believe(&mut self, jws: &str, request: &RequestId) -> Option<Receipt> {
-        let held = self.live.get(request).and_then(|live| live.stored.order.receipt());
+    fn believe(&mut self, jws: &str, request: &RequestId) -> Option<Receipt> {
+        let held = self.orders.get(request).and_then(|live| live.stored.order.receipt());
         if let Some(held) = held.filter(|held| held.jws() == jws) {
             return Some(held.clone());
         }
-        let verified = self.settings.keys.verify(jws, &self.settings.device);
-        let refused = match verified {
+        let why = match self.settings.keys.verify(jws, &self.settings.device) {
             Ok(receipt) => match self.find(request) {
                 Ok(Some(stored)) if stored.order.fits(&receipt) => return Some(receipt),
                 Ok(Some(_)) => "it is not for this machine's order of that request".to_owned(),
@@ -237,70 +128,180 @@ impl<D: Disk> Machine<D> {
             },
             Err(error) => error.to_string(),
         };
-        self.effects.push(Effect::Journal(Journal::ReceiptRefused { request: Some(request.clone()), order: None, why: refused.into() }));
+        self.outbox.journal(Journal::ReceiptRefused { request: Some(request.clone()), order: None, why: why.into() });
         None
     }
 
-    /// Notes whether the backend is there, as far as its last answer tells.
-    pub(super) fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
-        let trouble = match answer {
-            BackendAnswer::NoAnswer { why, date_refusal, .. } => Trouble::Gone { why: why.clone(), date_refusal: *date_refusal },
-            BackendAnswer::Wrong(refusal) => Trouble::Gone { why: refusal.detail.clone(), date_refusal: false },
-            BackendAnswer::Order(_)
-            | BackendAnswer::Open(_)
-            | BackendAnswer::Absent
-            | BackendAnswer::OtherOutcome
-            | BackendAnswer::Refused(_)
-            | BackendAnswer::Later(..) => Trouble::None,
-        };
-        self.backend_state(trouble, now);
+    /// News of a payment. Nothing is believed only because the broker brought it: a receipt is verified, and all other news
+    /// is a hint at most.
+    pub(super) fn payment(&mut self, payload: &[u8], ack: Ack, now: Now) {
+        let unreadable = |order, why: String| Journal::ReceiptRefused { request: None, order, why: why.into() };
+        let mut is_taken = true;
+        match PaymentUpdate::read(payload) {
+            Ok(PaymentUpdate { order_id, receipt: Some(jws), .. }) => match self.settings.keys.verify(&jws, &self.settings.device) {
+                Ok(receipt) => is_taken = self.receipt(receipt, now),
+                Err(error) => self.outbox.journal(unreadable(Some(order_id), error.to_string())),
+            },
+            Ok(PaymentUpdate { order_id, receipt: None, .. }) => {
+                match self.orders.of_order(&order_id).and_then(|id| self.orders.get_mut(&id)) {
+                    Some(live) => live.hint(),
+                    None => match self.storage.store().map(|store| store.by_order(&order_id)) {
+                        Some(Ok(Some(_))) => {}
+                        Some(Ok(None) | Err(_)) | None => self.reconciliation.hint_open(now.boot),
+                    },
+                }
+            }
+            Err(refusal) => self.outbox.journal(unreadable(None, refusal.to_string())),
+        }
+        // What is not stored is not taken: the broker keeps it and sends it again.
+        self.outbox.push(if is_taken { Effect::Ack(ack) } else { Effect::DropBroker });
     }
-}
 
-/// How long the machine asks about an order that the books do not have: as long as it can be paid or collected, and for
-/// a day at least.
-fn patience(call: &HttpCall, order: &Order) -> Span {
-    let charge = order.charge.as_ref().filter(|_| !matches!(call, HttpCall::Tell(..)));
-    let own = charge.and_then(|charge| charge.pay_within.max(charge.collect_within));
-    own.unwrap_or(ABSENT_FOR).max(ABSENT_FOR)
-}
-
-/// The news of an order in a relay's answer, if there is any.
-pub fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
-    match (answer, call) {
-        (RelayAnswer::Checked { .. }, _) if asked != owner => None,
-        (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
-        (RelayAnswer::Checked { deliverable: false, reason }, _) => {
-            let blocked = **reason == *Reason::LineBlocked.as_str();
-            // A QR that is not shown yet waits for a relay that may still be starting. Time ends that wait.
-            let waits = matches!(order.state, State::AwaitingPayment { checked: 0, .. }) || **reason == *Reason::Busy.as_str();
-            match (blocked, waits) {
-                (true, _) => Some(Event::CheckFailed(Reason::LineBlocked)),
-                (false, true) => None,
-                (false, false) => Some(Event::CheckFailed(Reason::Relay)),
+    /// Takes a verified receipt to its order. `false`: it could not be stored.
+    fn receipt(&mut self, receipt: Receipt, now: Now) -> bool {
+        let request = receipt.claims().jti.clone();
+        match self.find(&request) {
+            Ok(Some(stored)) if stored.order.fits(&receipt) => self.happen(&request, vec![Event::Settled(receipt)], now).is_ok(),
+            Ok(found) => {
+                let order = Some(receipt.claims().sub.clone());
+                let why = if found.is_some() { "it is for another charge of that request" } else { "this machine holds no such order" };
+                self.outbox.journal(Journal::ReceiptRefused { request: Some(request), order, why: why.into() });
+                if found.is_none() {
+                    if self.storage.store().is_none() {
+                        return false;
+                    }
+                    // The receipt is genuine, but this database does not know its request. Perhaps the request was lost.
+                    self.reconciliation.hint_open(now.boot);
+                }
+                true
+            }
+            Err(error) => {
+                self.store_failed(&error, now);
+                false
             }
         }
-        (RelayAnswer::Dispense(answer), _) => Some(Event::RelayAnswered(*answer)),
-        (RelayAnswer::Close(answer), _) => Some(Event::TicketClosed(*answer)),
-        (RelayAnswer::Proof(_), _) => None,
-        (RelayAnswer::Refused(error, _), Some(RelayCall::Dispense(_))) => Some(Event::RelayRefused(match error {
-            RelayError::Busy => RelayRefusal::Busy,
-            RelayError::UnknownTicket => RelayRefusal::UnknownTicket,
-            RelayError::InvalidReceipt
-            | RelayError::WrongDevice
-            | RelayError::UnknownItem
-            | RelayError::Amount
-            | RelayError::Blocked
-            | RelayError::Hardware
-            | RelayError::Ledger => RelayRefusal::Other,
-        })),
-        (RelayAnswer::Refused(RelayError::UnknownTicket, _), Some(RelayCall::Close(_))) => Some(Event::TicketUnknown),
-        (RelayAnswer::Refused(_, _), Some(RelayCall::Check(_))) => Some(Event::CheckFailed(Reason::Relay)),
-        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => None,
-        (RelayAnswer::NoAnswer(_), Some(RelayCall::Dispense(_))) => Some(Event::RelayUnanswered),
-        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => {
-            None
+    }
+
+    /// The backend's list of open orders.
+    pub(super) fn open_answered(&mut self, id: CallId, answer: BackendAnswer, now: Now) {
+        if self.reconciliation.running() != Some(id) {
+            return;
         }
+        self.note_backend(&answer, now);
+        let BackendAnswer::Open(open) = answer else {
+            let least = if let BackendAnswer::Later(_, after) = answer { after } else { Span::ZERO };
+            return self.reconciliation.unanswered(least, !self.orders.is_held(), now.boot);
+        };
+        // A list that fills its limit does not say what is missing.
+        let whole = open.len() < OPEN_MAX;
+        let looks = self.lookers(now);
+        let mut absent = self.reconciliation.take_asked_for();
+        absent.retain(|request| whole && looks.contains(request));
+        for resource in &open {
+            if let Err(error) = self.take_in(resource, now) {
+                if error.is_damage() {
+                    self.store_failed(&error, now);
+                }
+                self.reconciliation.ask_open();
+                break;
+            }
+        }
+        absent.retain(|request| {
+            let ticket = self.orders.get(request).map(|live| &live.stored.order.ticket);
+            !open.iter().any(|resource| resource.request_id == *request && ticket == Some(&resource.ticket))
+        });
+        for request in &absent {
+            if self.happen(request, vec![Event::Absent], now).is_err() {
+                self.reconciliation.ask_open();
+            }
+        }
+        let looks = self.lookers(now);
+        self.reconciliation.answered(!looks.is_empty(), now.boot);
+        if whole {
+            // An order that waited and is not open any more has ended at the backend. Each is asked about, to know how.
+            let is_open = |id: &RequestId| open.iter().any(|resource| resource.request_id == *id);
+            let ended = |(id, live): &(&RequestId, &mut Live)| live.stored.order.waits_for_customer() && !is_open(id);
+            self.orders.all_mut().filter(ended).for_each(|(_, live)| live.hint());
+            // After a loss of the database a controller may repeat a request before the machine has heard of its first order.
+            // Then the request has another ticket here, and the first order is never delivered: its ticket must not stay open,
+            // since its money may go back.
+            let may_deliver = |resource: &Resource| match self.orders.find(&resource.request_id, &self.storage) {
+                Ok(Some(stored)) => stored.order.ticket == resource.ticket,
+                Ok(None) | Err(_) => true,
+            };
+            let is_known = |ticket: &Ticket| self.storage.store().is_none_or(|store| store.has_ticket(ticket).unwrap_or(true));
+            let is_open = |ticket: &Ticket| open.iter().any(|resource| resource.ticket == *ticket && may_deliver(resource));
+            let is_carried = |ticket: &Ticket| is_open(ticket) || is_known(ticket);
+            let (preparing, held) = (self.front.is_preparing(), self.orders.tickets_held());
+            self.reconciliation.close_orphans(is_carried, preparing, held, &mut self.outbox, now.boot);
+        }
+    }
+
+    /// One of the backend's open orders: news of an order that we have, or an order that this database does not have.
+    fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), StoreError> {
+        let request = &resource.request_id;
+        if let Some(stored) = self.find(request)? {
+            // The order is of another machine with an image or a clone of this card, which made the same request. Our
+            // relay would not deliver it.
+            if stored.order.ticket != resource.ticket {
+                return Ok(());
+            }
+            let finished = self.orders.get(request).is_none();
+            if unfinished(&stored.order) && finished {
+                // An index finds the rows of unfinished orders, and all of them were taken up when the database was opened.
+                return Err(StoreError::Damaged(format!("the order {request} is unfinished, but is not among the unfinished ones").into()));
+            }
+            let mut events = self.seen(request, resource.clone());
+            // An order that is finished here was reported. A backend that was restored from an older backup does not
+            // know the report any more.
+            if resource.status == Status::Settlement && resource.outcome.is_none() && finished {
+                events.push(Event::Forgotten);
+            }
+            return self.happen(request, events, now);
+        }
+        if self.front.candidate(request).is_some() {
+            return Ok(());
+        }
+        // It is another charge of a request that we have, or an answer that no backend of ours would give.
+        if let Some(store) = self.storage.store()
+            && (store.by_order(&resource.order_id)?.is_some() || store.has_ticket(&resource.ticket)?)
+        {
+            return Ok(());
+        }
+        self.adopt(resource, request, now)
+    }
+
+    fn adopt(&mut self, resource: &Resource, request: &RequestId, now: Now) -> Result<(), StoreError> {
+        let receipt = match (resource.status, resource.receipt.as_deref()) {
+            (Status::Settlement, Some(jws)) => self.settings.keys.verify(jws, &self.settings.device).ok(),
+            _ => None,
+        };
+        if resource.status == Status::Settlement && receipt.is_none() {
+            // The backend says that it is paid, but there is no proof on which this machine could act. It stays the
+            // backend's affair.
+            return Ok(());
+        }
+        let asked = VendRequest {
+            request_id: request.clone(),
+            item: resource.item.clone(),
+            amount: Some(resource.amount),
+            description: None,
+            payment: resource.payment,
+            timeout_s: None,
+        };
+        if resource.status != Status::Settlement && resource.status != Status::Pending {
+            return Ok(());
+        }
+        let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.timeout };
+        let seen = seen_of(resource.clone());
+        let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
+        if receipt.as_ref().is_some_and(|receipt| !order.fits(receipt)) {
+            return Ok(());
+        }
+        let waits = order.waits_for_customer();
+        self.begin(order, now)?;
+        // The order's time may be over already.
+        if waits { self.happen(request, vec![Event::Seen(seen)], now) } else { Ok(()) }
     }
 }
 

@@ -1,16 +1,16 @@
-//! Calls to relay and backend. Each order has at most one to each of them. They begin with the order's duty, and are
+//! An order in memory, with its calls to relay and backend: at most one to each. They begin with the order's duty, and are
 //! paced here.
 
-use super::{Effect, Machine, new_slot};
-use crate::store::{Disk, Stored};
-use qris_core::order::ids::{OrderId, RequestId};
-use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, Posted, RelayCall};
+use super::outbox::Outbox;
+use super::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
+use crate::store::Stored;
+use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, RelayCall, RelayRefusal, State};
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::reason::Reason;
-use qris_core::order::request::{Offer, Refusal};
-use qris_core::order::time::{Boot, Now, Span};
+use qris_core::order::time::{Boot, Span};
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
+use qris_core::wire::orders::{NewOrder, OutcomeReport};
+use qris_host::events::Event as Journal;
 
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
@@ -21,103 +21,34 @@ const DOUBLINGS: u32 = 7;
 /// After this many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
 const PATIENT_AFTER: u32 = 26;
 const RETRY_RARELY: Span = Span::secs(900);
-/// The most calls to the backend that orders in the background have at once, and the most to the relay.
-const BACKGROUND_CALLS_MAX: usize = 4;
-/// The most of these calls that only look at an order that waits for its customer.
-const LOOKS_MAX: usize = 2;
 /// While the line is driven, its outcome is asked for this often. Its signal mostly comes first.
-pub(super) const DRIVEN_RETRY: Span = Span::millis(500);
+const DRIVEN_RETRY: Span = Span::millis(500);
 /// A long poll without news is repeated after this time at the earliest.
-pub(super) const WATCH_RETRY: Span = Span::secs(1);
+const WATCH_RETRY: Span = Span::secs(1);
 /// An order that waits for its customer is looked at this often.
 pub(super) const LOOK_EVERY: Span = Span::secs(900);
 /// A hint that an order changed is followed at most this often for each order.
-pub(super) const HINT_EVERY: Span = Span::secs(5);
-
+const HINT_EVERY: Span = Span::secs(5);
 /// A report waits this long for a relay that is away to come back and prove it. After a power cut the relay starts when
 /// this program does.
 const PROOF_WAIT: Span = Span::secs(60);
-
-/// Names one call, so that a late answer is not taken for another call's answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CallId(pub u64);
-
-/// A call to the backend, ready to be sent.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum HttpCall {
-    /// `POST /v1/orders`.
-    Create(Box<NewOrder>),
-    /// `GET /v1/orders/{order_id}?wait=&since=`.
-    Watch(OrderId, u64),
-    /// `GET /v1/orders/{order_id}?wait=0`.
-    Get(OrderId),
-    /// `POST /v1/orders/{order_id}/cancel`.
-    Cancel(OrderId),
-    /// `POST /v1/orders/{order_id}/outcome`.
-    Tell(OrderId, OutcomeReport),
-}
-
-/// The answer of the backend.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BackendAnswer {
-    /// An order.
-    Order(Box<Resource>),
-    /// The open orders.
-    Open(Vec<Resource>),
-    /// The backend itself says that its books do not have this order.
-    Absent,
-    /// The answer to an outcome: the backend itself says that it has another outcome of this order. This counts as told.
-    OtherOutcome,
-    /// It refuses. To ask the same again is of no use.
-    Refused(Refusal),
-    /// It cannot answer now (503). Ask again after this time.
-    Later(Refusal, Span),
-    /// It does not let this machine in (401).
-    Wrong(Refusal),
-    /// There is no answer, or it is not surely the backend's and about this question. Nobody knows what the backend did.
-    NoAnswer {
-        /// Why, for people.
-        why: Box<str>,
-        /// Why, as a problem's code.
-        code: Option<Reason>,
-        /// Its certificate's dates were refused.
-        date_refusal: bool,
-    },
-}
-
-/// The answer of the relay.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RelayAnswer {
-    /// To `Check`.
-    Checked {
-        /// Whether it could deliver.
-        deliverable: bool,
-        /// Why not.
-        reason: Box<str>,
-    },
-    /// To `Dispense` and `Query`.
-    Dispense(DispenseAnswer),
-    /// To `Close`.
-    Close(CloseAnswer),
-    /// To `Prove`: a proof, or `None` if there is none.
-    Proof(Option<Box<str>>),
-    /// One of its errors: it recorded nothing and drove nothing.
-    Refused(RelayError, Box<str>),
-    /// Nobody knows what the relay did.
-    NoAnswer(Box<str>),
-}
+/// A relay that is there and gives no proof is asked this often, for a minute and more. Then the report goes without a proof.
+const PROOF_TRIES: u32 = 8;
+/// When the backend's books have not had an order for so long, the machine stops asking about it and reporting it. No QR can be
+/// paid for so long.
+const ABSENT_FOR: Span = Span::secs(24 * 3600);
 
 /// The calls that an order may begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    relay: bool,
-    backend: bool,
+    pub(super) relay: bool,
+    pub(super) backend: bool,
     /// To the backend, for an order that waits for its customer.
-    look: bool,
+    pub(super) look: bool,
 }
 
 impl Room {
-    const ALL: Self = Self { relay: true, backend: true, look: true };
+    pub(super) const ALL: Self = Self { relay: true, backend: true, look: true };
 
     /// The room for this duty. Many orders that only look do not delay an order that has something to say.
     fn for_backend(self, duty: Option<&BackendCall>) -> Self {
@@ -133,36 +64,59 @@ pub(super) struct Live {
     pub(super) relay: Slot<RelayCall>,
     pub(super) backend: Slot<HttpCall>,
     /// The relay's owner at the last call.
-    pub(super) asked_owner: u64,
+    asked_owner: u64,
     /// The newest version that the backend told.
-    pub(super) rev: u64,
-    pub(super) hinted: bool,
-    pub(super) hint_after: Boot,
+    rev: u64,
+    hinted: bool,
+    hint_after: Boot,
     /// For an order that waits for its customer: the time of the next question to the backend.
-    pub(super) look_at: Option<Boot>,
+    look_at: Option<Boot>,
     /// The time since which the backend says that its books do not have the order.
-    pub(super) absent_since: Option<Boot>,
+    absent_since: Option<Boot>,
     /// The relay's signed word for the report; `Some(None)`: there is none.
-    pub(super) proof: Option<Option<Box<str>>>,
+    proof: Option<Option<Box<str>>>,
     /// A `Dispense` was not answered, and that could not be stored yet. This call may have driven the line, whatever the
     /// answer to the next call is.
-    pub(super) unanswered: bool,
+    unanswered: bool,
 }
 
 /// A call under way, or the wait before the next.
 #[derive(Clone, Debug)]
 pub(super) struct Slot<C> {
-    pub(super) running: Option<(CallId, C)>,
-    pub(super) failures: u32,
-    pub(super) retry_at: Boot,
+    running: Option<(CallId, C)>,
+    failures: u32,
+    retry_at: Boot,
+}
+
+/// A call to the relay that came to its end.
+#[derive(Debug)]
+pub(super) struct RelayEnd {
+    /// `None`: it had been given up before.
+    pub(super) call: Option<RelayCall>,
+    /// The news, and that of an earlier call which could not be stored.
+    pub(super) events: Vec<Event>,
+    /// The news is that a `Dispense` was not answered.
+    is_silence: bool,
+    before: Order,
+}
+
+/// A call to the backend that came to its end.
+#[derive(Debug)]
+pub(super) struct BackendEnd {
+    pub(super) call: HttpCall,
+    /// The books do not have the order, and did not have it for so long that nobody asks any more.
+    pub(super) forsaken: bool,
+    /// The loss of the order, if it is news.
+    pub(super) loss: Option<Journal>,
+    before: (i64, u64),
 }
 
 impl Live {
     pub(super) fn new(stored: Stored) -> Self {
         Self {
             stored,
-            relay: new_slot(),
-            backend: new_slot(),
+            relay: Slot::default(),
+            backend: Slot::default(),
             asked_owner: 0,
             rev: 0,
             hinted: false,
@@ -173,14 +127,268 @@ impl Live {
             unanswered: false,
         }
     }
+
+    /// The time at which something happens to the order, or its next call may begin. `room` is for orders in the background.
+    pub(super) fn deadline(&self, room: Room, now: Boot, with: &Context) -> Option<Boot> {
+        let order = &self.stored.order;
+        let duty = self.duty(now, with);
+        let room = if order.holds_machine() { Room::ALL } else { room }.for_backend(duty.backend.as_ref());
+        let relay = duty.relay.is_some() && with.relay_owner.is_some() && self.relay.running.is_none() && room.relay;
+        let free = self.backend.running.is_none() && room.backend;
+        let hint = self.hinted.then_some(self.hint_after);
+        let backend = match duty.backend {
+            // The list of open orders answers this.
+            Some(BackendCall::Find) => None,
+            Some(BackendCall::Look(_)) => [self.look_at, hint].into_iter().flatten().min(),
+            Some(_) => Some(self.backend.retry_at),
+            None => hint.filter(|_| order.order_id().is_some() && !order.name().0.is_end()),
+        };
+        let backend = backend.filter(|_| free).map(|at| at.max(self.backend.retry_at));
+        let unproven = (matches!(duty.relay, Some(RelayCall::Prove(_))) && with.relay_owner.is_none()).then(|| unproven_from(with));
+        let deadline = core::next_deadline(order, now, with);
+        [deadline, relay.then_some(self.relay.retry_at), backend, unproven].into_iter().flatten().min()
+    }
+
+    /// What it asks for now. A report waits for the relay's proof. It goes without one if there is none.
+    fn duty(&self, now: Boot, with: &Context) -> Duty {
+        let duty = core::duty(&self.stored.order, now, with);
+        if !matches!(duty.relay, Some(RelayCall::Prove(_))) {
+            return duty;
+        }
+        let gone = with.relay_owner.is_none() && now >= unproven_from(with);
+        if self.proof.is_some() || gone { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
+    }
+
+    /// Begins the calls that its duty asks for.
+    pub(super) fn begin_calls(&mut self, room: Room, now: Boot, with: &Context, out: &mut Outbox) {
+        let duty = self.duty(now, with);
+        let room = room.for_backend(duty.backend.as_ref());
+        if matches!(duty.backend, Some(BackendCall::Look(_))) {
+            // The open orders were asked for when the program started. From then on news comes by itself, or is asked for.
+            self.look_at.get_or_insert(now + LOOK_EVERY);
+        }
+        let backend = self.http_call(duty.backend, now);
+        let request = &self.stored.order.offer.request.request_id;
+        // A `Dispense` under way is awaited: its answer, or the lack of one, is a fact that must be known.
+        let dispensing = matches!(self.relay.call(), Some(RelayCall::Dispense(_)));
+        if !dispensing && self.relay.call() != duty.relay.as_ref() {
+            // A call that is no longer wanted runs to its end. A final answer to it still counts.
+            self.relay.running = None;
+            if let (Some(call), Some(owner), true) = (duty.relay, with.relay_owner, room.relay && now >= self.relay.retry_at) {
+                self.asked_owner = owner;
+                let id = self.relay.begin(call.clone(), out);
+                out.push(Effect::Relay(id, request.clone(), call));
+            }
+        }
+        let same = match (self.backend.call(), &backend) {
+            (Some(HttpCall::Watch(running, _)), Some(HttpCall::Watch(wanted, _))) => running == wanted,
+            (running, wanted) => running == wanted.as_ref(),
+        };
+        if !same {
+            if let Some((running, _)) = self.backend.running.take() {
+                out.push(Effect::Abandon(running));
+                self.backend.done();
+            }
+            if let Some(call) = backend.filter(|_| room.backend && now >= self.backend.retry_at) {
+                self.hinted = false;
+                let id = self.backend.begin(call.clone(), out);
+                out.push(Effect::Backend(id, request.clone(), call));
+            }
+        }
+    }
+
+    /// The HTTP call for a duty towards the backend.
+    fn http_call(&self, duty: Option<BackendCall>, now: Boot) -> Option<HttpCall> {
+        let order = &self.stored.order;
+        // A hint is being followed, or must be followed now.
+        let follows_hint = matches!(self.backend.call(), Some(HttpCall::Get(_))) || self.hinted && now >= self.hint_after;
+        match duty {
+            Some(BackendCall::Create) => Some(HttpCall::Create(Box::new(new_order(order)))),
+            // The list of open orders answers this, for all orders that look.
+            Some(BackendCall::Find) => None,
+            Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, self.rev)),
+            Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
+            Some(BackendCall::Look(id)) => {
+                let due = self.look_at.is_some_and(|at| now >= at);
+                (due || follows_hint).then_some(HttpCall::Get(id))
+            }
+            Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
+            Some(BackendCall::Tell(id, outcome, reason)) => {
+                let proof = self.proof.clone().flatten();
+                Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None, proof }))
+            }
+            None => order.order_id().filter(|_| follows_hint && !order.name().0.is_end()).cloned().map(HttpCall::Get),
+        }
+    }
+
+    /// Somebody says that this order changed at the backend.
+    pub(super) fn hint(&mut self) {
+        self.hinted = !self.stored.order.name().0.is_end();
+    }
+
+    /// The backend told this version.
+    pub(super) fn saw(&mut self, rev: u64) {
+        self.rev = self.rev.max(rev);
+    }
+
+    /// The order is over, or forgotten.
+    pub(super) fn abandon(self, out: &mut Outbox) {
+        if let Some((running, _)) = self.backend.running {
+            out.push(Effect::Abandon(running));
+        }
+    }
+
+    /// The relay answered. `None`: that is no news of the order. `owner`: the relay's last one.
+    pub(super) fn relay_ended(&mut self, id: CallId, answer: &RelayAnswer, owner: u64, now: Boot) -> Option<RelayEnd> {
+        let call = self.relay.end(id);
+        if let Some(RelayCall::Prove(_)) = &call {
+            let is_enough = self.relay.failures >= PROOF_TRIES;
+            self.proof = match answer {
+                RelayAnswer::Proof(proof) => Some(proof.clone()),
+                // The relay has another ledger.
+                RelayAnswer::Refused(RelayError::UnknownTicket, _) => Some(None),
+                // The ledger, or the relay itself, may be well again in a moment. But the customer who paid must hear of it.
+                RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => is_enough.then_some(None),
+                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => None,
+            };
+            match self.proof {
+                Some(_) => self.relay.done(),
+                None => self.relay.again(Span::ZERO, now),
+            }
+            return None;
+        }
+        // An answer to a call that was given up is news only if it is final.
+        if call.is_none() && !matches!(answer, RelayAnswer::Dispense(DispenseAnswer::Ended(_))) {
+            return None;
+        }
+        let before = self.stored.order.clone();
+        let news = relay_event(answer, call.as_ref(), self.asked_owner, owner, &before);
+        let is_silence = matches!(news, Some(Event::RelayUnanswered));
+        let earlier = news.as_ref().and_then(|_| self.unanswered.then_some(Event::RelayUnanswered));
+        Some(RelayEnd { call, events: earlier.into_iter().chain(news).collect(), is_silence, before })
+    }
+
+    /// Paces the next call after this end. `stored`: whether its events are stored, if there were any.
+    pub(super) fn pace_relay(&mut self, end: &RelayEnd, answer: &RelayAnswer, stored: Option<bool>, now: Boot) {
+        if let Some(stored) = stored {
+            self.unanswered = !stored && (self.unanswered || end.is_silence);
+        }
+        if end.call.is_none() {
+            return;
+        }
+        let driven = matches!(
+            answer,
+            RelayAnswer::Refused(RelayError::Busy, _)
+                | RelayAnswer::Dispense(DispenseAnswer::Dispensing)
+                | RelayAnswer::Close(CloseAnswer::Dispensing)
+        );
+        let stored = stored != Some(false);
+        if stored && driven {
+            self.relay.pause(DRIVEN_RETRY, now);
+        } else if stored && self.stored.order != end.before && !matches!(answer, RelayAnswer::NoAnswer(_)) {
+            // `Query` follows an unanswered `Dispense`, but not in a loop.
+            self.relay.done();
+        } else {
+            // The answer brought nothing new, or it could not be stored and so is not known: the same call gets the
+            // same answer again.
+            self.relay.again(Span::ZERO, now);
+        }
+    }
+
+    /// The backend answered. `None`: nobody waits for this answer any more.
+    pub(super) fn backend_ended(&mut self, id: CallId, answer: &BackendAnswer, now: Boot) -> Option<BackendEnd> {
+        let call = self.backend.end(id)?;
+        if matches!(call, HttpCall::Get(_)) {
+            self.hint_after = now + HINT_EVERY;
+            self.look_at = Some(now + LOOK_EVERY);
+        }
+        let is_news = self.absent_since.is_none();
+        match answer {
+            BackendAnswer::Absent => _ = self.absent_since.get_or_insert(now),
+            BackendAnswer::NoAnswer { .. } | BackendAnswer::Later(..) => {}
+            BackendAnswer::Order(_)
+            | BackendAnswer::Open(_)
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Wrong(_) => self.absent_since = None,
+        }
+        let absent = matches!(answer, BackendAnswer::Absent);
+        let forsaken = absent && self.absent_since.is_some_and(|since| now >= since + patience(&call, &self.stored.order));
+        let unwanted = forsaken && matches!(call, HttpCall::Tell(..));
+        let loss = if unwanted || absent && is_news { self.loss(unwanted) } else { None };
+        Some(BackendEnd { call, forsaken, loss, before: (self.stored.rev, self.rev) })
+    }
+
+    /// The books do not have this order. `unwanted`: nobody will ever take its outcome.
+    fn loss(&self, unwanted: bool) -> Option<Journal> {
+        let offer = &self.stored.order.offer;
+        let (request, order) = (offer.request.request_id.clone(), self.stored.order.order_id()?.clone());
+        let (item, amount, state) = (offer.request.item.clone(), offer.amount, self.stored.order.name().0.to_string().into());
+        Some(if unwanted {
+            Journal::OutcomeUnwanted { request, order, item, amount, state }
+        } else {
+            Journal::OrderLost { request, order, item, amount, state }
+        })
+    }
+
+    /// Paces the next call after the end of this one. `known`: the answer told something. `stored`: that is stored.
+    pub(super) fn pace_backend(&mut self, end: &BackendEnd, known: bool, stored: bool, now: Boot) {
+        let moved = end.before != (self.stored.rev, self.rev);
+        match end.call {
+            HttpCall::Watch(..) if known && moved => self.backend.done(),
+            HttpCall::Watch(..) if known => self.backend.pause(WATCH_RETRY, now),
+            _ if stored && moved => self.backend.done(),
+            HttpCall::Get(_) if known && stored => self.backend.done(),
+            // The reason for this question is still there.
+            HttpCall::Get(_) if self.stored.order.waits_for_customer() => {
+                self.hinted = true;
+                self.backend.again_in_background(Span::ZERO, now);
+            }
+            HttpCall::Create(_) | HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => {
+                if self.stored.order.holds_machine() {
+                    self.backend.again(Span::ZERO, now);
+                } else {
+                    self.backend.again_in_background(Span::ZERO, now);
+                }
+            }
+        }
+    }
+}
+
+impl<C> Default for Slot<C> {
+    fn default() -> Self {
+        Self { running: None, failures: 0, retry_at: Boot(i64::MIN) }
+    }
 }
 
 impl<C> Slot<C> {
+    pub(super) fn begin(&mut self, call: C, out: &mut Outbox) -> CallId {
+        let id = out.next_call();
+        self.running = Some((id, call));
+        id
+    }
+
+    /// The call with this number, if it runs. It has ended.
+    pub(super) fn end(&mut self, id: CallId) -> Option<C> {
+        self.running.take_if(|(running, _)| *running == id).map(|(_, call)| call)
+    }
+
+    pub(super) fn running(&self) -> Option<&(CallId, C)> {
+        self.running.as_ref()
+    }
+
+    pub(super) fn call(&self) -> Option<&C> {
+        self.running.as_ref().map(|(_, call)| call)
+    }
+
+    /// The time at which the next call may begin, if none runs.
+    pub(super) fn free_at(&self) -> Option<Boot> {
+        self.running.is_none().then_some(self.retry_at)
+    }
+
     /// The call ended and brought the order on.
     pub(super) fn done(&mut self) {
-        self.running = None;
-        self.failures = 0;
-        self.retry_at = Boot(i64::MIN);
+        *self = Self::default();
     }
 
     /// The call ended and must be repeated: not before `least`, and later after every failure.
@@ -200,8 +408,7 @@ impl<C> Slot<C> {
     /// The other side is back: the call waits no longer.
     pub(super) fn wake(&mut self) {
         if self.running.is_none() {
-            self.failures = 0;
-            self.retry_at = Boot(i64::MIN);
+            self.done();
         }
     }
 
@@ -216,175 +423,8 @@ impl<C> Slot<C> {
 
     /// The call ended, and it did not fail. It is repeated after this time.
     pub(super) fn pause(&mut self, pause: Span, now: Boot) {
-        self.running = None;
-        self.failures = 0;
-        self.retry_at = now + pause;
+        *self = Self { retry_at: now + pause, ..Self::default() };
     }
-
-    pub(super) fn is_running(&self, id: CallId) -> bool {
-        self.running.as_ref().is_some_and(|(running, _)| *running == id)
-    }
-}
-
-impl<D: Disk> Machine<D> {
-    /// Lets time pass for every order and begins what its duty asks for.
-    pub(super) fn pump(&mut self, now: Now) {
-        if self.store_retry_at.is_some() {
-            return;
-        }
-        let ids: Vec<RequestId> = self.live.keys().cloned().collect();
-        for id in &ids {
-            if self.happen(id, vec![Event::Tick], now).is_err() {
-                return;
-            }
-        }
-        // The order with a customer before the machine goes first.
-        let holder = self.holder.clone();
-        for id in holder.iter().chain(ids.iter().filter(|id| Some(*id) != holder.as_ref())) {
-            self.pump_calls(id, now);
-        }
-    }
-
-    /// The calls that one more order in the background may begin.
-    pub(super) fn has_room_for_calls(&self) -> Room {
-        let background = || self.live.iter().filter(|(id, _)| self.holder.as_ref() != Some(*id)).map(|(_, live)| live);
-        let relay = background().filter(|live| live.relay.running.is_some()).count();
-        let backend = background().filter(|live| live.backend.running.is_some()).count();
-        let looks = background().filter(|live| matches!(live.backend.running, Some((_, HttpCall::Get(_))))).count();
-        Room { relay: relay < BACKGROUND_CALLS_MAX, backend: backend < BACKGROUND_CALLS_MAX, look: looks < LOOKS_MAX }
-    }
-
-    fn pump_calls(&mut self, id: &RequestId, now: Now) {
-        let context = self.context(id);
-        let owner = context.relay_owner;
-        let Some(live) = self.live.get(id) else { return };
-        let duty = duty(live, now.boot, &context);
-        if let (Some(BackendCall::Look(_)), None) = (&duty.backend, live.look_at)
-            && let Some(live) = self.live.get_mut(id)
-        {
-            // The open orders were asked for when the program started. From then on news comes by itself, or is asked for.
-            live.look_at = Some(now.boot + LOOK_EVERY);
-        }
-        let Some(live) = self.live.get(id) else { return };
-        let room = if self.holder.as_ref() == Some(id) { Room::ALL } else { self.has_room_for_calls() };
-        let room = room.for_backend(duty.backend.as_ref());
-        let backend = self.http_call(live, duty.backend, now.boot);
-        let (relay_call, backend_call) = (self.next_call_id(), self.next_call_id());
-        let Some(live) = self.live.get_mut(id) else { return };
-        // A `Dispense` under way is awaited: its answer, or the lack of one, is a fact that must be known.
-        let dispensing = matches!(live.relay.running, Some((_, RelayCall::Dispense(_))));
-        if !dispensing && live.relay.running.as_ref().map(|(_, call)| call) != duty.relay.as_ref() {
-            // A call that is no longer wanted runs to its end. A final answer to it still counts.
-            live.relay.running = None;
-            if let (Some(call), Some(owner), true) = (duty.relay, owner, room.relay && now.boot >= live.relay.retry_at) {
-                live.asked_owner = owner;
-                live.relay.running = Some((relay_call, call.clone()));
-                self.effects.push(Effect::Relay(relay_call, id.clone(), call));
-            }
-        }
-        let same = match (&live.backend.running, &backend) {
-            (Some((_, HttpCall::Watch(running, _))), Some(HttpCall::Watch(wanted, _))) => running == wanted,
-            (running, wanted) => running.as_ref().map(|(_, call)| call) == wanted.as_ref(),
-        };
-        if !same {
-            if let Some((running, _)) = live.backend.running.take() {
-                self.effects.push(Effect::Abandon(running));
-                live.backend.done();
-            }
-            if let Some(call) = backend.filter(|_| room.backend && now.boot >= live.backend.retry_at) {
-                live.hinted = false;
-                live.backend.running = Some((backend_call, call.clone()));
-                self.effects.push(Effect::Backend(backend_call, id.clone(), call));
-            }
-        }
-    }
-
-    /// The HTTP call for a duty towards the backend.
-    fn http_call(&self, live: &Live, duty: Option<BackendCall>, now: Boot) -> Option<HttpCall> {
-        let order = &live.stored.order;
-        match duty {
-            Some(BackendCall::Create) => Some(HttpCall::Create(Box::new(new_order(order)))),
-            // The list of open orders answers this, for all orders that look.
-            Some(BackendCall::Find) => None,
-            Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, live.rev)),
-            Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
-            Some(BackendCall::Look(id)) => {
-                let due = live.look_at.is_some_and(|at| now >= at);
-                (due || follows_hint(live, now)).then_some(HttpCall::Get(id))
-            }
-            Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
-            Some(BackendCall::Tell(id, outcome, reason)) => {
-                let proof = live.proof.clone().flatten();
-                Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None, proof }))
-            }
-            None => {
-                let ask = follows_hint(live, now);
-                order.order_id().filter(|_| ask && !order.name().0.is_end()).cloned().map(HttpCall::Get)
-            }
-        }
-    }
-
-    /// The body of a request, now and at every repetition.
-    pub(super) fn posted(&self, offer: &Offer) -> Posted {
-        let request = &offer.request;
-        let description = request.description.clone().unwrap_or_else(|| self.name_of(&request.item));
-        let description = description.chars().take(qris_core::order::request::DESCRIPTION_MAX).collect::<String>().into();
-        Posted { kids: self.links.relay.kids.clone(), relay_key: self.links.relay.proof_key.clone(), description }
-    }
-
-    /// The time at which an order's next call may begin, if it waits for time alone. `room` is for orders in the background.
-    pub(super) fn next_call(&self, live: &Live, room: Room, now: Boot, with: &Context) -> Option<Boot> {
-        let order = &live.stored.order;
-        let duty = duty(live, now, with);
-        let room = if order.holds_machine() { Room::ALL } else { room }.for_backend(duty.backend.as_ref());
-        let relay = duty.relay.is_some() && with.relay_owner.is_some() && live.relay.running.is_none() && room.relay;
-        let free = live.backend.running.is_none() && room.backend;
-        let backend = match duty.backend {
-            // The list of open orders answers this.
-            Some(BackendCall::Find) => None,
-            Some(BackendCall::Look(_)) => {
-                let hint = live.hinted.then_some(live.hint_after);
-                let at = [live.look_at, hint].into_iter().flatten().min();
-                at.filter(|_| free).map(|at| at.max(live.backend.retry_at))
-            }
-            Some(_) => free.then_some(live.backend.retry_at),
-            None => {
-                let hint = free && live.hinted && order.order_id().is_some() && !order.name().0.is_end();
-                hint.then(|| live.hint_after.max(live.backend.retry_at))
-            }
-        };
-        let unproven = (matches!(duty.relay, Some(RelayCall::Prove(_))) && with.relay_owner.is_none()).then(|| unproven_from(with));
-        [relay.then_some(live.relay.retry_at), backend, unproven].into_iter().flatten().min()
-    }
-
-    /// Somebody says that this order changed at the backend.
-    pub(super) fn hint(&mut self, id: &RequestId) {
-        if let Some(live) = self.live.get_mut(id) {
-            live.hinted = !live.stored.order.name().0.is_end();
-        }
-    }
-
-    pub(super) fn abandon(&mut self, live: Live) {
-        if let Some((running, _)) = live.backend.running {
-            self.effects.push(Effect::Abandon(running));
-        }
-    }
-
-    /// The orders that wait for the list of open orders.
-    pub(super) fn lookers(&self, now: Boot) -> Vec<RequestId> {
-        let looks = |id: &RequestId, live: &Live| core::duty(&live.stored.order, now, &self.context(id)).backend == Some(BackendCall::Find);
-        self.live.iter().filter(|(id, live)| looks(id, live)).map(|(id, _)| id.clone()).collect()
-    }
-}
-
-/// The calls that are wanted now. A report waits for the relay's proof. It goes without one if there is none.
-fn duty(live: &Live, now: Boot, with: &Context) -> Duty {
-    let duty = core::duty(&live.stored.order, now, with);
-    if !matches!(duty.relay, Some(RelayCall::Prove(_))) {
-        return duty;
-    }
-    let gone = with.relay_owner.is_none() && now >= unproven_from(with);
-    if live.proof.is_some() || gone { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
 }
 
 /// From this time on a report goes without a proof, if the relay stays away.
@@ -392,9 +432,12 @@ fn unproven_from(with: &Context) -> Boot {
     with.relay_changed_at + PROOF_WAIT
 }
 
-/// Whether a hint is being followed, or must be followed now.
-fn follows_hint(live: &Live, now: Boot) -> bool {
-    matches!(live.backend.running, Some((_, HttpCall::Get(_)))) || live.hinted && now >= live.hint_after
+/// How long the machine asks about an order that the books do not have: as long as it can be paid or collected, and for
+/// a day at least.
+fn patience(call: &HttpCall, order: &Order) -> Span {
+    let charge = order.charge.as_ref().filter(|_| !matches!(call, HttpCall::Tell(..)));
+    let own = charge.and_then(|charge| charge.pay_within.max(charge.collect_within));
+    own.unwrap_or(ABSENT_FOR).max(ABSENT_FOR)
 }
 
 /// The body of an order's request.
@@ -410,5 +453,44 @@ fn new_order(order: &Order) -> NewOrder {
         payment: request.payment,
         timeout_s: u16::try_from(order.offer.timeout.as_secs_up()).unwrap_or(u16::MAX),
         relay_key: order.posted.relay_key.clone(),
+    }
+}
+
+/// The news of an order in a relay's answer, if there is any.
+pub fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
+    match (answer, call) {
+        (RelayAnswer::Checked { .. }, _) if asked != owner => None,
+        (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
+        (RelayAnswer::Checked { deliverable: false, reason }, _) => {
+            let blocked = **reason == *Reason::LineBlocked.as_str();
+            // A QR that is not shown yet waits for a relay that may still be starting. Time ends that wait.
+            let waits = matches!(order.state, State::AwaitingPayment { checked: 0, .. }) || **reason == *Reason::Busy.as_str();
+            match (blocked, waits) {
+                (true, _) => Some(Event::CheckFailed(Reason::LineBlocked)),
+                (false, true) => None,
+                (false, false) => Some(Event::CheckFailed(Reason::Relay)),
+            }
+        }
+        (RelayAnswer::Dispense(answer), _) => Some(Event::RelayAnswered(*answer)),
+        (RelayAnswer::Close(answer), _) => Some(Event::TicketClosed(*answer)),
+        (RelayAnswer::Proof(_), _) => None,
+        (RelayAnswer::Refused(error, _), Some(RelayCall::Dispense(_))) => Some(Event::RelayRefused(match error {
+            RelayError::Busy => RelayRefusal::Busy,
+            RelayError::UnknownTicket => RelayRefusal::UnknownTicket,
+            RelayError::InvalidReceipt
+            | RelayError::WrongDevice
+            | RelayError::UnknownItem
+            | RelayError::Amount
+            | RelayError::Blocked
+            | RelayError::Hardware
+            | RelayError::Ledger => RelayRefusal::Other,
+        })),
+        (RelayAnswer::Refused(RelayError::UnknownTicket, _), Some(RelayCall::Close(_))) => Some(Event::TicketUnknown),
+        (RelayAnswer::Refused(_, _), Some(RelayCall::Check(_))) => Some(Event::CheckFailed(Reason::Relay)),
+        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => None,
+        (RelayAnswer::NoAnswer(_), Some(RelayCall::Dispense(_))) => Some(Event::RelayUnanswered),
+        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => {
+            None
+        }
     }
 }

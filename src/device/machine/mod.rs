@@ -3,224 +3,83 @@
 //! [`Machine::handle`] takes one [`Input`], commits its changes, and answers with [`Effect`]s. So an effect cannot
 //! precede its commit. The machine is synchronous and owns only its database. Sockets, screen and clock belong to
 //! its caller, which carries effects out and brings answers back as inputs.
+//!
+//! It is made of parts. Each stands in a file, with its state, its deadline and its transitions, and knows no more of the
+//! others than it is given:
+//!
+//! | part | file |
+//! | --- | --- |
+//! | the database and its health | `storage.rs` |
+//! | the unfinished orders, each with its calls under way | `orders.rs`, `calls.rs` |
+//! | the customer in front of the machine, the one who collects, and the screen | `front.rs`, `collection.rs`, `show.rs` |
+//! | the links to relay, screen and backend | `links.rs` |
+//! | the faults | `faults.rs` |
+//! | everything that leaves the machine | `outbox.rs` |
+//! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
+//!
+//! What needs several of them stands here, in `customers.rs` and in `answers.rs`. `commits.rs` alone writes orders.
 
 mod answers;
 mod calls;
-mod collect;
+mod collection;
 mod commits;
+mod customers;
 mod faults;
+mod front;
+mod io;
+mod links;
+mod orders;
 mod outbox;
-mod payments;
 mod reconcile;
-mod requests;
 mod settings;
 mod show;
 mod storage;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "testing")]
-pub use answers::{relay_event, seen_of};
-pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
+pub use io::{
+    Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Input, Notice, PrepareError, RelayAnswer, RelayFacts, Reply, Request,
+};
 pub use outbox::NEWS;
-pub use requests::{Asker, ControllerKind, Reply, Request};
 pub use settings::Settings;
 pub use show::{Shown, View};
+#[cfg(feature = "testing")]
+pub use {answers::seen_of, calls::relay_event};
 
-use super::screen::ScreenState;
-use super::screen::picture::Picture;
 use super::store::database::File;
-use super::store::{Disk, Store};
-use calls::{Live, Slot};
-use collect::{Collection, Guesses};
-use faults::Links;
+use super::store::{Disk, Store, StoreError};
+use collection::{GUESSES_KEY, Guesses};
+use faults::Faults;
+use front::Front;
+use links::Links;
+use orders::Orders;
 use outbox::Outbox;
-use qris_core::order::ids::{ItemId, KeyId, OrderId, RequestId, Ticket};
-use qris_core::order::machine::{self as core, Context};
-use qris_core::order::money::Rupiah;
+use qris_core::order::ids::RequestId;
+use qris_core::order::machine::{self as core, Context, Event};
 use qris_core::order::outcome::DispenseAnswer;
-use qris_core::order::proof::RelayKey;
+use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Now, Span, Wall};
-use qris_core::wire::dbus::RelayError;
-use qris_core::wire::status::{Fault, FaultCode};
-use qris_core::wire::vend::VendEvent;
+use qris_core::wire::status::{FaultCode, Presence, Status};
 use qris_host::events::{Event as Journal, Text};
-use qris_host::mqtt::{Ack, PublishId};
 use reconcile::Reconciliation;
-use requests::{Candidate, Limits};
-use std::collections::BTreeMap;
+use storage::Storage;
 
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
-/// The time from a failed commit to the next try.
-const STORE_RETRY: Span = Span::secs(2);
 /// The most transitions of an order within one input. More would be a loop in the rules.
 const TRANSITIONS_MAX: usize = 8;
-/// The most orders with something to do or to await. With so many, the machine sells nothing new.
-const UNFINISHED_MAX: usize = 1000;
-/// The most orders that wait for their customers, to pay at a store or to come back. The backend lists a hundred open
-/// orders at once, and new sales need some of these places. This limit also keeps anybody from filling the relay's
-/// tickets.
-const WAITING_MAX: usize = 50;
-
-/// What can happen to a machine.
-#[derive(Debug)]
-pub enum Input {
-    /// A controller asks.
-    Asked(Request, Asker),
-    /// The broker brings news of a payment.
-    PaymentUpdate {
-        /// The text as it came.
-        payload: Vec<u8>,
-        /// It is acknowledged once the news is stored or refused.
-        ack: Ack,
-    },
-    /// The relay's answer to `Prepare`.
-    Prepared(CallId, Result<Ticket, PrepareError>),
-    /// The relay's answer to another call.
-    Relay(CallId, RequestId, RelayAnswer),
-    /// A ticket had to be closed, and the relay did not answer.
-    TicketLeft,
-    /// The relay's signal.
-    Finished(OrderId, DispenseAnswer),
-    /// The relay has a new owner, with these facts.
-    RelayUp(RelayFacts),
-    /// The relay's facts, read again.
-    RelayTold(RelayFacts),
-    /// The relay is gone.
-    RelayDown(Box<str>),
-    /// The backend's answer to a call of this order.
-    Backend(CallId, RequestId, BackendAnswer),
-    /// The backend's answer to `?state=open`.
-    Open(CallId, BackendAnswer),
-    /// The broker is there.
-    BrokerUp {
-        /// The filters that it refused.
-        refused: Vec<String>,
-    },
-    /// The broker is gone.
-    BrokerDown {
-        /// Why.
-        reason: Box<str>,
-        /// Its certificate's dates were refused.
-        date_refusal: bool,
-    },
-    /// The broker has taken a message.
-    Delivered(PublishId),
-    /// The broker has not taken a message; `Some`: it refuses it.
-    Undelivered(PublishId, Option<Box<str>>),
-    /// News of the screen.
-    Screen(ScreenState),
-    /// A deadline passed.
-    Woken,
-}
-
-/// Why there is no ticket.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PrepareError {
-    /// The relay refuses.
-    Refused(RelayError, Box<str>),
-    /// The relay does not answer.
-    NoAnswer(Box<str>),
-}
-
-/// The relay service's facts about itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct RelayFacts {
-    /// The machine that it says it belongs to; `None` before it said so.
-    pub device: Option<Box<str>>,
-    /// The receipt keys that it believes.
-    pub kids: Vec<KeyId>,
-    /// The key with which it signs its proofs.
-    pub proof_key: Option<RelayKey>,
-    /// Its open tickets.
-    pub tickets: Vec<Ticket>,
-    /// Its faults: `ledger_reset`, `ledger`, `gpio`.
-    pub faults: Vec<Box<str>>,
-    /// The lines that are blocked.
-    pub blocked: Vec<Box<str>>,
-}
-
-/// The machine's messages to everybody over the broker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Notice {
-    /// The course of a request.
-    Event,
-    /// The condition of the machine. The broker keeps the last one for later subscribers.
-    Status,
-}
-
-/// The work to be done outside, in this order. Everything that it rests on is committed.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Acknowledge news of a payment.
-    Ack(Ack),
-    /// Break the connection to the broker off. Then the broker sends all unacknowledged messages again.
-    DropBroker,
-    /// Publish at QoS 1.
-    Publish {
-        /// Its number.
-        id: PublishId,
-        /// Its kind.
-        notice: Notice,
-        /// Its payload.
-        payload: Vec<u8>,
-    },
-    /// Call `Prepare`.
-    Prepare(CallId, ItemId, Rupiah),
-    /// Call the relay for an order.
-    Relay(CallId, RequestId, core::RelayCall),
-    /// Close a ticket that no order has.
-    CloseTicket(Ticket),
-    /// Read the relay's facts.
-    ReadRelay,
-    /// Call the backend for an order.
-    Backend(CallId, RequestId, HttpCall),
-    /// Ask the backend for all open orders, and show it the key with which the relay signs its proofs.
-    AskOpen(CallId, Option<RelayKey>),
-    /// Nobody wants the answer of this call any more.
-    Abandon(CallId),
-    /// Show this.
-    Show(Picture),
-    /// Tell every controller which order holds the machine now, and which faults it has.
-    View(View),
-    /// Tell every controller the news of a request.
-    OrderChanged(VendEvent),
-    /// Answer the asker, once.
-    Reply(Asker, Reply),
-    /// Write this to the journal.
-    Journal(Journal),
-}
 
 /// The machine. See the module's text.
 #[derive(Clone, Debug)]
 pub struct Machine<D: Disk = File> {
     settings: Settings,
-    disk: D,
-    store: Option<D::Store>,
-    store_retry_at: Option<Boot>,
-    /// The database takes a small write, but had no room for a whole sale. At this time the room is looked for again.
-    store_short_until: Option<Boot>,
-    /// The database is damaged. It must be checked as a whole, and set aside if need be.
-    store_damaged: bool,
-    /// Another program wrote to the database. Memory is behind it, and it must be opened anew.
-    store_behind: bool,
-    live: BTreeMap<RequestId, Live>,
-    /// The order that keeps every other customer waiting. The schema makes sure that there is at most one.
-    holder: Option<RequestId>,
-    candidate: Option<Candidate>,
-    /// The customer who waits for goods that were paid at a store.
-    collection: Option<Collection>,
-    guesses: Guesses,
-    limits: Limits,
+    storage: Storage<D, D::Store>,
+    orders: Orders,
+    front: Front,
     links: Links,
-    faults: BTreeMap<FaultCode, Fault>,
+    faults: Faults,
     outbox: Outbox,
     reconciliation: Reconciliation,
-    stage: show::Stage,
-    last_call: u64,
-    /// Effects are collected here while an input is handled.
-    effects: Vec<Effect>,
 }
 
 impl Machine {
@@ -237,51 +96,72 @@ impl<D: Disk> Machine<D> {
     #[must_use]
     pub fn begin_on(disk: D, settings: Settings, now: Now) -> (Self, Vec<Effect>) {
         let mut machine = Self {
-            disk,
-            store: None,
-            store_retry_at: Some(now.boot),
-            store_short_until: None,
-            store_damaged: false,
-            store_behind: false,
-            live: BTreeMap::new(),
-            holder: None,
-            candidate: None,
-            collection: None,
-            guesses: Guesses::default(),
-            limits: Limits::default(),
+            storage: Storage::new(disk, now.boot),
+            orders: Orders::default(),
+            front: Front::default(),
             links: Links::new(now.boot),
-            faults: BTreeMap::new(),
+            faults: Faults::new(settings.released),
             outbox: Outbox::default(),
             reconciliation: Reconciliation::default(),
-            stage: show::Stage::default(),
-            last_call: 0,
-            effects: Vec::new(),
             settings,
         };
-        machine.open_store(now);
         let effects = machine.finish(now);
         (machine, effects)
     }
 
     /// Takes one input, commits its changes, and answers with the effects.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        let (faults, out) = (&mut self.faults, &mut self.outbox);
         match input {
             Input::Asked(request, asker) => self.asked(request, asker, now),
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
-            Input::Relay(id, request, answer) => self.relay_answered(id, &request, answer, now),
-            Input::TicketLeft => self.look_for_tickets(),
-            Input::Finished(order, answer) => self.relay_finished(&order, answer, now),
-            Input::RelayUp(facts) => self.relay_up(facts, now),
-            Input::RelayTold(facts) => self.relay_told(facts, now),
-            Input::RelayDown(why) => self.relay_down(&why, now),
+            Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
+            Input::TicketLeft => self.reconciliation.look_for_tickets(out),
+            Input::Finished(order, answer) => {
+                if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(&order), answer) {
+                    // If it cannot be stored, `Query` tells it again.
+                    drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
+                }
+            }
+            Input::RelayUp(facts) => {
+                self.links.relay_came(out, now.boot);
+                self.orders.all_mut().for_each(|(_, live)| live.relay.wake());
+                self.relay_told(facts, true, now);
+            }
+            Input::RelayTold(facts) => self.relay_told(facts, false, now),
+            Input::RelayDown(why) => {
+                self.links.relay_gone(&why, faults, out, now);
+                // A customer who waits for the backend would hear this in the end, and hears it now.
+                if let Some(refusal) = self.links.relay_unfit(&self.settings)
+                    && let Some(collection) = self.front.end_collection(|_| true)
+                {
+                    out.push(Effect::Abandon(collection.call()));
+                    self.refuse_collection(collection, &refusal, now);
+                }
+            }
             Input::Backend(id, request, answer) => self.backend_answered(id, &request, answer, now),
             Input::Open(id, answer) => self.open_answered(id, answer, now),
             Input::BrokerUp { refused } => self.broker_up(&refused, now),
-            Input::BrokerDown { reason, date_refusal } => self.broker_down(&reason, date_refusal, now),
-            Input::Delivered(id) => self.delivered(id, now),
-            Input::Undelivered(id, refused) => self.undelivered(id, refused, now),
-            Input::Screen(state) => self.screen_state(&state, now),
+            Input::BrokerDown { reason, date_refusal } => {
+                if out.disconnected() {
+                    out.journal(Journal::BrokerLost { broker: text(&self.settings.broker), why: text(&reason) });
+                }
+                self.links.broker(date_refusal, Some(&reason), faults, out, now);
+            }
+            Input::Delivered(id) => {
+                if out.delivered(id, now.boot) {
+                    faults.set(FaultCode::Config, None, now);
+                }
+            }
+            Input::Undelivered(id, refused) => {
+                if out.undelivered(id, refused.is_some(), now.boot)
+                    && let Some(why) = refused
+                {
+                    faults.set(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
+                }
+            }
+            Input::Screen(state) => self.links.screen(&state, faults, out, now),
             Input::Woken => {}
         }
         self.finish(now)
@@ -290,101 +170,161 @@ impl<D: Disk> Machine<D> {
     /// The time at which [`Input::Woken`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self, now: Boot) -> Option<Boot> {
-        // While nothing can be stored, all changes wait for that.
-        let stored = if self.store_retry_at.is_some() { self.store_retry_at } else { self.next_stored(now) };
-        let candidate = self.candidate.as_ref().map(Candidate::give_up_at);
-        let collection = self.collection.as_ref().map(Collection::give_up_at);
-        [stored, self.store_short_until, candidate, collection, self.outbox.next_deadline(), self.stage.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn next_stored(&self, now: Boot) -> Option<Boot> {
-        let room = self.has_room_for_calls();
-        let orders = self.live.iter().filter_map(|(id, live)| {
-            let context = self.context(id);
-            let order = core::next_deadline(&live.stored.order, now, &context);
-            [order, self.next_call(live, room, now, &context)].into_iter().flatten().min()
-        });
-        [orders.min(), self.outbox.next_forgetting(), self.reconciliation.next_deadline()].into_iter().flatten().min()
+        // While nothing can be stored, all changes of orders wait for that.
+        let stored = || {
+            let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected()));
+            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline()].into_iter().flatten().min()
+        };
+        let stored = if self.storage.is_failing() { None } else { stored() };
+        [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline()].into_iter().flatten().min()
     }
 
     /// The last message of a clean stop.
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
-        serde_json::to_vec(&qris_core::wire::status::Status::offline()).expect("a status is plain data")
+        serde_json::to_vec(&Status::offline()).expect("a status is plain data")
     }
 
     /// The power goes: what is left of the machine.
     #[must_use]
-    pub fn into_disk(mut self) -> D {
-        if let Some(store) = self.store.take() {
-            self.disk.take_back(store);
-        }
-        self.disk
+    pub fn into_disk(self) -> D {
+        self.storage.into_disk()
     }
 
     /// The database's last trusted time, by which certificates are judged.
     #[must_use]
     pub fn last_trusted(&self) -> Wall {
-        self.store.as_ref().and_then(|store| store.last_trusted().ok()).unwrap_or_default()
+        self.storage.store().and_then(|store| store.last_trusted().ok()).unwrap_or_default()
     }
 
     /// Time, calls, events, picture and status. After every input, all of these follow from the stored orders.
     fn finish(&mut self, now: Now) -> Vec<Effect> {
-        if self.store_retry_at.is_some_and(|at| now.boot >= at) {
-            self.retry_store(now);
-        } else if self.store_short_until.is_some_and(|until| now.boot >= until) {
-            self.store_works(now);
+        if self.storage.retry(&mut self.faults, &mut self.outbox, now) {
+            self.open_store(now);
         }
-        self.pump_candidate(now);
-        self.pump_collection(now);
-        self.pump(now);
-        self.pump_reconciliation(now);
-        self.pump_outbox(now);
-        self.pump_stage(now);
-        self.pump_status(now);
-        std::mem::take(&mut self.effects)
+        self.give_up(now);
+        // Time passes for every order. Then its duty may ask for calls.
+        if !self.storage.is_failing() && self.orders.ids().iter().all(|id| self.happen(id, vec![Event::Tick], now).is_ok()) {
+            let with = self.links.context(&self.settings, self.outbox.is_connected());
+            self.orders.begin_calls(now.boot, with, &mut self.outbox);
+        }
+        if !self.storage.is_failing() {
+            let lookers = self.lookers(now);
+            self.reconciliation.ask(lookers, self.links.proof_key(), &mut self.outbox, now.boot);
+        }
+        self.outbox.pump(&mut self.storage, &mut self.faults, now);
+        self.tell(now);
+        self.outbox.take()
+    }
+
+    /// Shows and tells what has changed.
+    fn tell(&mut self, now: Now) {
+        let missing = self.links.relay_owner().is_none().then_some(Reason::Relay);
+        let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
+        self.front.stage.clear(now.boot);
+        let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
+        let scene = scene.unwrap_or_else(|| show::idle(trouble, &self.faults, self.outbox.is_lost()));
+        let view = View { order: self.orders.holder().map(show::shown), faults: self.faults.all().map(|fault| fault.code).collect() };
+        self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
+        let status = Status {
+            state: Presence::Online,
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            boot_id: Some(self.settings.boot_id.0.clone()),
+            stream: self.storage.store().map(|store| store.stream().into()),
+            at: None,
+            busy: Some(self.front.is_taken() || self.orders.is_held()),
+            faults: Some(self.faults.all().cloned().collect()),
+        };
+        self.outbox.tell_status(status, self.settings.time_of_day(now.wall));
     }
 
     fn context(&self, of: &RequestId) -> Context<'_> {
-        Context {
-            rules: &self.settings.rules,
-            // A request that waits for its ticket holds nothing yet. A customer who has paid goes first.
-            alone: self.holder.as_ref().is_none_or(|holder| holder == of),
-            // The words of another machine's relay about our orders mean nothing.
-            relay_owner: self.links.relay_owner().filter(|_| self.relay_foreign().is_none()),
-            relay_changed_at: self.links.relay_changed_at,
-            relay_kids: &self.links.relay.kids,
-            screen_gone_since: self.links.screen_gone_since.filter(|_| self.settings.screen_required),
-            push: self.links.broker,
+        self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected()))
+    }
+
+    /// The orders that wait for the list of open orders.
+    fn lookers(&self, now: Now) -> Vec<RequestId> {
+        self.orders.lookers(now.boot, self.links.context(&self.settings, self.outbox.is_connected()))
+    }
+
+    fn open_store(&mut self, now: Now) {
+        self.storage.leave();
+        self.orders.forget(&mut self.outbox);
+        if let Err(error) = self.storage.open(&self.settings.boot_id, &mut self.faults, &mut self.outbox, now) {
+            return self.store_failed(&error, now);
+        }
+        self.outbox.begin_anew();
+        self.reconciliation.ask_open();
+        match self.take_up(now) {
+            Ok(()) => self.storage.works(&mut self.faults, &mut self.outbox, now),
+            Err(error) => {
+                // The orders were taken up only in part, so they do not count. They may be of another boot.
+                self.storage.leave();
+                self.orders.forget(&mut self.outbox);
+                self.store_failed(&error, now);
+            }
         }
     }
 
-    fn stream(&self) -> &str {
-        self.store.as_ref().map_or("", Store::stream)
+    /// Takes what is stored into memory, as after a restart.
+    fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
+        let Some(store) = self.storage.store() else { return Ok(()) };
+        let guesses = store.remembered(GUESSES_KEY)?;
+        self.front.guesses = Guesses::restored(guesses.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);
+        for stored in store.live()? {
+            let id = stored.order.offer.request.request_id.clone();
+            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
+            let steps = core::passed(Some(&stored.order), &order).into_iter().map(|name| (name, order.clone())).collect();
+            self.orders.insert(id.clone(), stored);
+            self.replace(&id, order, steps, None, now)?;
+        }
+        if let Some(store) = self.storage.store() {
+            self.front.stage.take_up(store);
+        }
+        Ok(())
     }
 
-    fn trusted(&self, wall: Wall) -> Option<Wall> {
-        (wall >= self.settings.released).then_some(wall)
+    fn store_failed(&mut self, error: &StoreError, now: Now) {
+        self.storage.failed(error, &mut self.faults, &mut self.outbox, now);
     }
 
-    fn next_call_id(&mut self) -> CallId {
-        self.last_call += 1;
-        CallId(self.last_call)
+    fn relay_told(&mut self, facts: RelayFacts, is_new: bool, now: Now) {
+        self.links.relay_told(facts, &self.settings, &mut self.faults, now);
+        if let Some(tickets) = self.links.tickets(&self.settings) {
+            self.reconciliation.told(tickets, is_new);
+        }
     }
 
-    fn name_of(&self, item: &ItemId) -> Box<str> {
-        self.settings.names.get(item).cloned().unwrap_or_else(|| item.as_str().into())
+    fn broker_up(&mut self, refused: &[String], now: Now) {
+        self.outbox.connected();
+        self.wake_backend(now.boot);
+        self.reconciliation.ask_open();
+        self.outbox.journal(Journal::BrokerConnected { broker: text(&self.settings.broker) });
+        let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
+        self.faults.set(FaultCode::Config, detail.as_deref(), now);
+        self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
+        if let Some(Err(error)) = self.settings.trusted(now.wall).map(|wall| self.storage.trust(wall)) {
+            self.store_failed(&error, now);
+        }
+    }
+
+    /// Notes whether the backend is there, as far as its last answer tells.
+    fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
+        if self.links.backend(answer, &mut self.faults, &mut self.outbox, now) {
+            self.wake_backend(now.boot);
+        }
+    }
+
+    /// Makes the calls that wait for the backend.
+    fn wake_backend(&mut self, now: Boot) {
+        if self.links.may_wake(now) {
+            self.orders.all_mut().for_each(|(_, live)| live.backend.nudge());
+            self.reconciliation.nudge();
+        }
     }
 }
 
 /// A text of the journal.
 fn text(text: &str) -> Text {
     text.to_owned().into()
-}
-
-fn new_slot<C>() -> Slot<C> {
-    Slot { running: None, failures: 0, retry_at: Boot(i64::MIN) }
 }

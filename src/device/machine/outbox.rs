@@ -1,12 +1,22 @@
-//! Events on their way to the broker: one at a time, in order, until the broker has them.
+//! Everything that leaves the machine: the effects of this input, and the events that wait for the broker. Those go one at
+//! a time, in order, until the broker has them.
 
-use super::{Effect, Machine, Notice};
-use crate::store::{Disk, Store};
+use super::faults::Faults;
+use super::storage::Storage;
+use super::{Asker, CallId, Effect, Notice, Reply, Settings, text};
+use crate::store::{Disk, Store, Stored};
+use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
+use qris_core::order::machine::Order;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
 use qris_core::order::time::{Boot, Now, Span};
-use qris_core::wire::status::FaultCode;
+use qris_core::wire::status::Status;
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::events::Event as Journal;
 use qris_host::mqtt::PublishId;
+use std::collections::VecDeque;
 
-/// The mark in the numbers of messages that are not in the outbox: status, refusals, repetitions.
+/// The mark in the numbers of messages that are not in the queue: status, refusals, repetitions.
 pub const NEWS: u64 = 1 << 63;
 /// An event that the broker has is forgotten with the next commit, or by itself after this time. So a delivery costs no
 /// write of its own.
@@ -17,10 +27,36 @@ const FORGET_BATCH: usize = 64;
 const REFUSED_RETRY: Span = Span::secs(30);
 /// A message that found no room, or no connection, is published again after this time, unless another connection comes first.
 const LOST_RETRY: Span = Span::secs(1);
+/// The most refusals in a second whose request_id could not be read.
+const ANONYMOUS_REFUSALS: usize = 5;
+/// The most refusals in a second with a request_id, all together. Each id gets one in a second.
+const NAMED_REFUSALS: usize = 20;
+const SECOND: Span = Span::secs(1);
 
-/// The state of the outbox's way to the broker. The events themselves are in the database.
+/// See the module's text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
+    effects: Vec<Effect>,
+    last_call: u64,
+    broker: Broker,
+    queue: Queue,
+    /// The last status that the broker was given.
+    status: Option<Status>,
+    refusals: Refusals,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Broker {
+    #[default]
+    Unknown,
+    Connected,
+    /// It was there and is gone, or could not be reached.
+    Lost,
+}
+
+/// The way of the stored events to the broker. The events themselves are in the database.
+#[derive(Clone, Debug, Default)]
+struct Queue {
     in_flight: Option<u64>,
     /// Everything up to this one has been delivered in this connection or before.
     delivered: u64,
@@ -33,105 +69,264 @@ pub(super) struct Outbox {
     refused: bool,
 }
 
-impl Outbox {
-    /// There is a new connection. Nobody knows what became of a message in flight.
-    pub(super) fn connected(&mut self) {
-        self.in_flight = None;
-        self.retry_at = None;
-        self.status_at = None;
-    }
+/// The recent refusals.
+#[derive(Clone, Debug, Default)]
+struct Refusals {
+    anonymous: VecDeque<Boot>,
+    named: VecDeque<(Boot, RequestId)>,
+    told: u64,
+}
 
-    pub(super) fn take_sent(&mut self) -> Vec<u64> {
-        self.forget_at = None;
-        std::mem::take(&mut self.sent)
-    }
+/// The thing that is refused, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refused<'a> {
+    pub(super) request: Option<RequestId>,
+    pub(super) item: Option<ItemId>,
+    /// The event repeats the code, so the customer who typed it in knows that the answer is theirs.
+    pub(super) code: Option<&'a PaymentCode>,
+}
 
-    pub(super) fn put_back(&mut self, sent: Vec<u64>, now: Boot) {
-        if !sent.is_empty() {
-            self.sent.extend(sent);
-            self.forget_at = Some(now + FORGET_AFTER);
-        }
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Boot> {
-        [self.retry_at, self.status_at].into_iter().flatten().min()
-    }
-
-    /// The time of the next write to the database; `None` while it cannot be written.
-    pub(super) fn next_forgetting(&self) -> Option<Boot> {
-        self.forget_at
-    }
-
-    /// Whether the status must wait before it is published again.
-    pub(super) fn holds_status(&self) -> bool {
-        self.status_at.is_some()
+impl Refused<'_> {
+    pub(super) fn request(request: &RequestId) -> Self {
+        Self { request: Some(request.clone()), item: None, code: None }
     }
 }
 
-impl<D: Disk> Machine<D> {
-    pub(super) fn delivered(&mut self, id: PublishId, now: Now) {
-        if self.outbox.in_flight != Some(id.0) {
-            return;
-        }
-        if self.outbox.refused {
-            self.outbox.refused = false;
-            self.fault(FaultCode::Config, None, now);
-        }
-        self.outbox.in_flight = None;
-        self.outbox.delivered = id.0;
-        self.outbox.sent.push(id.0);
-        if self.outbox.sent.len() >= FORGET_BATCH {
-            self.outbox.forget_at = Some(now.boot);
-        } else {
-            self.outbox.forget_at.get_or_insert(now.boot + FORGET_AFTER);
+impl Outbox {
+    /// Effects are collected while an input is handled.
+    pub(super) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn journal(&mut self, event: Journal) {
+        self.push(Effect::Journal(event));
+    }
+
+    pub(super) fn reply(&mut self, to: impl IntoIterator<Item = Asker>, reply: Reply) {
+        self.effects.extend(to.into_iter().map(|asker| Effect::Reply(asker, reply)));
+    }
+
+    /// A number for a call that begins now.
+    pub(super) fn next_call(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.broker == Broker::Connected
+    }
+
+    /// The broker was there and is gone, or could not be reached.
+    pub(super) fn is_lost(&self) -> bool {
+        self.broker == Broker::Lost
+    }
+
+    /// There is a new connection. Nobody knows what became of a message in flight.
+    pub(super) fn connected(&mut self) {
+        self.broker = Broker::Connected;
+        self.status = None;
+        self.queue = Queue { in_flight: None, retry_at: None, status_at: None, ..std::mem::take(&mut self.queue) };
+    }
+
+    /// The connection is gone. `true`: that is news.
+    pub(super) fn disconnected(&mut self) -> bool {
+        std::mem::replace(&mut self.broker, Broker::Lost) != Broker::Lost
+    }
+
+    /// The database was opened, and its events go out from the first.
+    pub(super) fn begin_anew(&mut self) {
+        self.queue = Queue::default();
+    }
+
+    /// Publishes a message that is not in the queue, if somebody is there to hear it.
+    fn publish(&mut self, notice: Notice, payload: impl FnOnce() -> Vec<u8>) {
+        if self.is_connected() {
+            let id = PublishId(self.next_call().0 | NEWS);
+            self.push(Effect::Publish { id, notice, payload: payload() });
         }
     }
 
-    pub(super) fn undelivered(&mut self, id: PublishId, refused: Option<Box<str>>, now: Now) {
-        if id.0 & NEWS != 0 {
-            // A message that is not in the outbox is told again by the next status, or not at all.
-            if refused.is_none() {
-                self.status_lost();
-                self.outbox.status_at.get_or_insert(now.boot + LOST_RETRY);
-            }
-            return;
-        }
-        if self.outbox.in_flight == Some(id.0) {
-            self.outbox.in_flight = None;
-        }
-        if let Some(why) = refused {
-            self.outbox.retry_at = Some(now.boot + REFUSED_RETRY);
-            self.outbox.refused = true;
-            self.fault(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
-        } else {
-            self.outbox.retry_at.get_or_insert(now.boot + LOST_RETRY);
+    /// Tells the same news again, with the same `event_id` and the same `seq`.
+    pub(super) fn repeat(&mut self, stored: &Stored) {
+        if !stored.last_event.is_empty() {
+            self.publish(Notice::Event, || stored.last_event.as_bytes().to_vec());
         }
     }
 
-    pub(super) fn pump_outbox(&mut self, now: Now) {
-        if self.outbox.forget_at.is_some_and(|at| now.boot >= at) && self.store_retry_at.is_none() {
-            let sent = self.outbox.take_sent();
-            if let Some(store) = &mut self.store
-                && let Err(error) = store.forget(&sent)
+    /// Publishes `status` when it has changed.
+    pub(super) fn tell_status(&mut self, status: Status, at: Option<Box<str>>) {
+        if !self.is_connected() || self.queue.status_at.is_some() || self.status.as_ref() == Some(&status) {
+            return;
+        }
+        self.status = Some(status.clone());
+        self.publish(Notice::Status, || serde_json::to_vec(&Status { at, ..status }).expect("a status is plain data"));
+    }
+
+    /// Tells a refusal. It is never stored, and it is limited: anybody can make a machine refuse.
+    pub(super) fn refuse(&mut self, of: Refused, refusal: &Refusal, stream: &str, settings: &Settings, now: Now) {
+        if !self.refusals.may_tell(of.request.as_ref(), now.boot) {
+            return;
+        }
+        self.journal(Journal::OrderRefused {
+            request: of.request.clone(),
+            item: of.item.clone(),
+            state: EventState::Refused.as_str().into(),
+            reason: refusal.reason.to_string().into(),
+            detail: text(&refusal.detail),
+        });
+        let boot: String = settings.boot_id.0.chars().take(8).collect();
+        let event = VendEvent {
+            event_id: format!("{stream}.{boot}.{}.{}", now.boot.0, self.refusals.told).into(),
+            stream: stream.into(),
+            seq: None,
+            request_id: of.request,
+            order_id: None,
+            state: EventState::Refused,
+            reason: Some(refusal.reason),
+            item: of.item,
+            amount: None,
+            gross_amount: None,
+            payment_code: of.code.map(|code| code.as_str().into()),
+            store: None,
+            field: refusal.field.clone(),
+            detail: Some(refusal.detail.clone()),
+            at: settings.time_of_day(now.wall),
+        };
+        self.publish(Notice::Event, || serde_json::to_vec(&event).expect("an event is plain data"));
+        self.push(Effect::OrderChanged(event));
+    }
+
+    /// Tells everybody except the broker, whose copies are in the queue.
+    pub(super) fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
+        let (request, amount) = (&order.offer.request, order.offer.amount);
+        for event in events {
+            self.journal(Journal::OrderMoved {
+                request: request.request_id.clone(),
+                order: event.order_id.clone(),
+                item: request.item.clone(),
+                amount,
+                state: event.state.to_string().into(),
+                reason: event.reason.map(|reason| reason.to_string().into()),
+            });
+            if event.state == EventState::RefundDue
+                && let Some(order) = event.order_id.clone()
             {
-                self.outbox.put_back(sent, now.boot);
-                self.store_failed(&error, now);
+                let why = event.reason.as_ref().map_or_else(String::new, Reason::to_string).into();
+                let (request, item) = (Some(request.request_id.clone()), request.item.clone());
+                self.journal(if event.reason == Some(Reason::Uncertain) {
+                    Journal::OutcomeUncertain { request, order, device: None, item, amount, detail: why }
+                } else {
+                    Journal::RefundDue { request, order, device: None, item, amount, why }
+                });
+            }
+            self.push(Effect::OrderChanged(event));
+        }
+    }
+
+    /// The broker has taken a message. `true`: it takes events again.
+    pub(super) fn delivered(&mut self, id: PublishId, now: Boot) -> bool {
+        let queue = &mut self.queue;
+        if queue.in_flight.take_if(|seq| *seq == id.0).is_none() {
+            return false;
+        }
+        queue.delivered = id.0;
+        queue.sent.push(id.0);
+        if queue.sent.len() >= FORGET_BATCH {
+            queue.forget_at = Some(now);
+        } else {
+            queue.forget_at.get_or_insert(now + FORGET_AFTER);
+        }
+        std::mem::take(&mut queue.refused)
+    }
+
+    /// The broker has not taken a message. `true`: it refuses an event.
+    pub(super) fn undelivered(&mut self, id: PublishId, refused: bool, now: Boot) -> bool {
+        let queue = &mut self.queue;
+        if id.0 & NEWS != 0 {
+            // A message that is not in the queue is told again by the next status, or not at all.
+            if !refused {
+                self.status = None;
+                queue.status_at.get_or_insert(now + LOST_RETRY);
+            }
+            return false;
+        }
+        queue.in_flight.take_if(|seq| *seq == id.0);
+        if refused {
+            queue.retry_at = Some(now + REFUSED_RETRY);
+            queue.refused = true;
+        } else {
+            queue.retry_at.get_or_insert(now + LOST_RETRY);
+        }
+        refused
+    }
+
+    /// The events that the broker has, for the next write.
+    pub(super) fn take_sent(&mut self) -> Vec<u64> {
+        self.queue.forget_at = None;
+        std::mem::take(&mut self.queue.sent)
+    }
+
+    /// That write failed.
+    pub(super) fn put_back(&mut self, sent: Vec<u64>, now: Boot) {
+        if !sent.is_empty() {
+            self.queue.sent.extend(sent);
+            self.queue.forget_at = Some(now + FORGET_AFTER);
+        }
+    }
+
+    /// Forgets the events that the broker has, and publishes the next one, when it is time.
+    pub(super) fn pump<D: Disk>(&mut self, storage: &mut Storage<D>, faults: &mut Faults, now: Now) {
+        if self.queue.forget_at.is_some_and(|at| now.boot >= at) && !storage.is_failing() {
+            let sent = self.take_sent();
+            if let Some(Err(error)) = storage.store_mut().map(|store| store.forget(&sent)) {
+                self.put_back(sent, now.boot);
+                storage.failed(&error, faults, self, now);
             }
         }
-        self.outbox.retry_at.take_if(|at| now.boot >= *at);
-        self.outbox.status_at.take_if(|at| now.boot >= *at);
-        if !self.links.broker || self.outbox.in_flight.is_some() || self.outbox.retry_at.is_some() || self.store_damaged {
+        self.queue.retry_at.take_if(|at| now.boot >= *at);
+        self.queue.status_at.take_if(|at| now.boot >= *at);
+        if !self.is_connected() || self.queue.in_flight.is_some() || self.queue.retry_at.is_some() || storage.is_damaged() {
             return;
         }
-        let next = self.store.as_ref().map(|store| store.next_event(self.outbox.delivered)).transpose();
-        match next {
-            Ok(Some(Some((seq, payload)))) => {
-                self.outbox.in_flight = Some(seq);
-                let payload = payload.into_bytes();
-                self.effects.push(Effect::Publish { id: PublishId(seq), notice: Notice::Event, payload });
+        match storage.store().map(|store| store.next_event(self.queue.delivered)) {
+            Some(Ok(Some((seq, payload)))) => {
+                self.queue.in_flight = Some(seq);
+                self.push(Effect::Publish { id: PublishId(seq), notice: Notice::Event, payload: payload.into_bytes() });
             }
-            Ok(Some(None) | None) => {}
-            Err(error) => self.store_failed(&error, now),
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => storage.failed(&error, faults, self, now),
         }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Boot> {
+        [self.queue.retry_at, self.queue.status_at].into_iter().flatten().min()
+    }
+
+    /// The time of the next write to the database.
+    pub(super) fn next_forgetting(&self) -> Option<Boot> {
+        self.queue.forget_at
+    }
+}
+
+impl Refusals {
+    fn may_tell(&mut self, request: Option<&RequestId>, now: Boot) -> bool {
+        self.anonymous.retain(|at| now < *at + SECOND);
+        self.named.retain(|(at, _)| now < *at + SECOND);
+        let may = match request {
+            None => self.anonymous.len() < ANONYMOUS_REFUSALS,
+            Some(id) => self.named.len() < NAMED_REFUSALS && self.named.iter().all(|(_, known)| known != id),
+        };
+        if may {
+            self.told += 1;
+            match request {
+                None => self.anonymous.push_back(now),
+                Some(id) => self.named.push_back((now, id.clone())),
+            }
+        }
+        may
     }
 }

@@ -36,3 +36,19 @@ pub struct Settings {
     /// A wall clock before this time is wrong: the program did not exist yet.
     pub released: Wall,
 }
+
+impl Settings {
+    /// The wall clock, unless it is surely wrong.
+    pub(super) fn trusted(&self, wall: Wall) -> Option<Wall> {
+        (wall >= self.released).then_some(wall)
+    }
+
+    /// The same for people and events.
+    pub(super) fn time_of_day(&self, wall: Wall) -> Option<Box<str>> {
+        self.trusted(wall).map(|wall| wall.to_rfc3339().into())
+    }
+
+    pub(super) fn name_of<'a>(&'a self, item: &'a ItemId) -> &'a str {
+        self.names.get(item).map_or(item.as_str(), |name| name)
+    }
+}

@@ -1,13 +1,15 @@
 //! The picture for the customer, and the view for controllers. Both follow from the orders.
 
-use super::{Effect, Machine};
-use crate::store::{Disk, Store};
+use super::faults::Faults;
+use super::outbox::Outbox;
+use super::{Effect, Settings};
+use crate::store::Store;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::machine::{End, Order, State, Undelivered};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
-use qris_core::order::time::{Boot, Now, Span};
+use qris_core::order::time::{Boot, Span};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::vend::EventState;
 use qris_screen::picture::{Goods, Picture, Scene};
@@ -115,127 +117,109 @@ impl Stage {
         self.end = Some((order.clone(), until));
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Boot> {
+    /// The sale that ended just now.
+    pub(super) fn end(&self) -> Option<&Order> {
+        self.end.as_ref().map(|(order, _)| order)
+    }
+
+    /// Its end has been on the screen for long enough.
+    pub(super) fn clear(&mut self, now: Boot) {
+        self.end.take_if(|(_, until)| now >= *until);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Boot> {
         self.end.as_ref().map(|(_, until)| *until)
+    }
+
+    /// Shows and tells the changes.
+    pub(super) fn show(&mut self, scene: Scene, view: View, store: Option<&mut impl Store>, out: &mut Outbox) {
+        if self.sandbox != self.sandbox_stored
+            && let Some(store) = store
+        {
+            // If this fails, it is no fault: it is only for a banner. The facts that matter are stored with each order.
+            self.sandbox_stored = self.sandbox;
+            let _ = store.remember(SANDBOX, &self.sandbox.to_string());
+        }
+        let picture = Picture { scene, sandbox: self.sandbox };
+        if self.shown.as_ref() != Some(&picture) {
+            self.shown = Some(picture.clone());
+            out.push(Effect::Show(picture));
+        }
+        if self.told.as_ref() != Some(&view) {
+            self.told = Some(view.clone());
+            out.push(Effect::View(view));
+        }
     }
 }
 
-impl<D: Disk> Machine<D> {
-    /// Shows and tells the changes.
-    pub(super) fn pump_stage(&mut self, now: Now) {
-        if self.stage.end.as_ref().is_some_and(|(_, until)| now.boot >= *until) {
-            self.stage.end = None;
-        }
-        if self.stage.sandbox != self.stage.sandbox_stored
-            && let Some(store) = &mut self.store
-        {
-            // If this fails, it is no fault: it is only for a banner. The facts that matter are stored with each order.
-            self.stage.sandbox_stored = self.stage.sandbox;
-            let _ = store.remember(SANDBOX, &self.stage.sandbox.to_string());
-        }
-        let picture = Picture { scene: self.scene(), sandbox: self.stage.sandbox };
-        if self.stage.shown.as_ref() != Some(&picture) {
-            self.stage.shown = Some(picture.clone());
-            self.effects.push(Effect::Show(picture));
-        }
-        let view = View { order: self.holder().map(shown), faults: self.faults.keys().copied().collect() };
-        if self.stage.told.as_ref() != Some(&view) {
-            self.stage.told = Some(view.clone());
-            self.effects.push(Effect::View(view));
-        }
+/// The picture while nobody is there. `trouble`: why nothing is sold.
+pub(super) fn idle(trouble: Option<Reason>, faults: &Faults, is_broker_lost: bool) -> Scene {
+    // A request may well fail, or not even come, because the network is gone. Requests are taken all the same, since nothing
+    // else would find out that the network is back.
+    let fault = [(FaultCode::Clock, "clock"), (FaultCode::Backend, "backend")].into_iter().find(|(code, _)| faults.has(*code));
+    let offline = fault.map(|(_, word)| word).or(is_broker_lost.then_some("broker"));
+    match (trouble, offline) {
+        // No news of it has come yet, neither good nor bad.
+        (Some(Reason::Relay), _) if !faults.has(FaultCode::Relay) => Scene::Starting,
+        (None, Some(reason)) => Scene::Offline { reason: reason.into() },
+        (trouble, _) => Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) },
     }
+}
 
-    fn holder(&self) -> Option<&Order> {
-        self.live.values().map(|live| &live.stored.order).find(|order| order.holds_machine())
-    }
+/// The goods, as the screen names them. The request's words appear only for items whose price it brings.
+pub(super) fn goods(offer: &Offer, settings: &Settings) -> Goods {
+    let item = offer.request.item.clone();
+    let own_price = matches!(settings.prices.of(&item), Some(Price::FromRequest { .. }));
+    Goods { item, description: offer.request.description.clone().filter(|_| own_price) }
+}
 
-    fn scene(&self) -> Scene {
-        if let Some(order) = self.holder() {
-            return self.scene_of(order);
-        }
-        if let Some(collecting) = self.collection.as_ref().and_then(|collection| self.live.get(collection.request())) {
-            return Scene::Checking { goods: self.goods(&collecting.stored.order.offer) };
-        }
-        if let Some(candidate) = &self.candidate {
-            let offer = candidate.offer();
-            return Scene::Preparing { goods: self.goods(offer), amount: offer.amount };
-        }
-        match &self.stage.end {
-            Some((order, _)) => self.scene_of(order),
-            None => {
-                let missing = (!self.links.relay_up()).then_some(Reason::Relay);
-                match (self.trouble().map(|refusal| refusal.reason).or(missing), self.offline()) {
-                    // No news of it has come yet, neither good nor bad.
-                    (Some(Reason::Relay), _) if !self.faults.contains_key(&FaultCode::Relay) => Scene::Starting,
-                    (None, Some(reason)) => Scene::Offline { reason: reason.into() },
-                    (trouble, _) => Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) },
+/// The picture of an order. `frozen`: a sale could not be written to its end.
+pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scene {
+    let goods = goods(&order.offer, settings);
+    let amount = order.offer.amount;
+    let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
+    let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
+    let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned(), page: page.clone() };
+    match &order.state {
+        // A payment could not be stored now, so nobody is invited to pay.
+        State::AwaitingPayment { .. } if frozen => do_not_pay,
+        // It is not shown before the relay has said, in this run of the program, that it can deliver.
+        State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { goods, amount },
+        State::AwaitingPayment { payload, until, .. } => {
+            let (fee, until) = (paid.above(amount), *until);
+            match (payload, order.code(), store_name(order.offer.request.payment)) {
+                (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), goods, amount: paid, fee, page, until },
+                (None, Some(code), Some(store)) => {
+                    let within = order.charge.as_ref().and_then(|charge| charge.pay_within);
+                    let collect = order.charge.as_ref().and_then(|charge| charge.collect_within);
+                    Scene::PayAtStore { code: code.as_str().into(), store, goods, amount: paid, fee, within, collect, page, until }
                 }
+                (None, _, _) => Scene::Preparing { goods, amount },
             }
         }
-    }
-
-    /// Why a request may well fail, or not even come, because the network is gone; `None`: it is not gone. Requests are
-    /// taken all the same, since nothing else would find out that the network is back.
-    fn offline(&self) -> Option<&'static str> {
-        let fault = [(FaultCode::Clock, "clock"), (FaultCode::Backend, "backend")];
-        let fault = fault.into_iter().find(|(code, _)| self.faults.contains_key(code)).map(|(_, word)| word);
-        fault.or(self.links.broker_lost().then_some("broker"))
-    }
-
-    /// The goods, as the screen names them. The request's words appear only for items whose price it brings.
-    fn goods(&self, offer: &Offer) -> Goods {
-        let item = offer.request.item.clone();
-        let own_price = matches!(self.settings.prices.of(&item), Some(Price::FromRequest { .. }));
-        Goods { item, description: offer.request.description.clone().filter(|_| own_price) }
-    }
-
-    fn scene_of(&self, order: &Order) -> Scene {
-        let goods = self.goods(&order.offer);
-        let amount = order.offer.amount;
-        let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
-        let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
-        let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned(), page: page.clone() };
-        match &order.state {
-            // A payment could not be stored now, so nobody is invited to pay.
-            State::AwaitingPayment { .. } if self.store_fails() => do_not_pay,
-            // It is not shown before the relay has said, in this run of the program, that it can deliver.
-            State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { goods, amount },
-            State::AwaitingPayment { payload, until, .. } => {
-                let (fee, until) = (paid.above(amount), *until);
-                match (payload, order.code(), store_name(order.offer.request.payment)) {
-                    (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), goods, amount: paid, fee, page, until },
-                    (None, Some(code), Some(store)) => {
-                        let within = order.charge.as_ref().and_then(|charge| charge.pay_within);
-                        let collect = order.charge.as_ref().and_then(|charge| charge.collect_within);
-                        Scene::PayAtStore { code: code.as_str().into(), store, goods, amount: paid, fee, within, collect, page, until }
-                    }
-                    (None, _, _) => Scene::Preparing { goods, amount },
-                }
-            }
-            State::AwaitingCollection { .. } => {
-                Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) }
-            }
-            // Only events tell this: nobody stands there.
-            State::AtCounter | State::TakenBack { .. } => Scene::Idle { trouble: None },
-            State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { goods },
-            State::Cancelling { free_at: None, .. } => do_not_pay,
-            State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
-            State::Ended { how: End::Expired, .. } => Scene::Expired,
-            State::Ended { how: End::Denied, .. } => Scene::Denied,
-            State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.as_ref().map_or("", Reason::as_str).into() },
-            State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
-            State::Dispensed { .. } => Scene::Take { goods },
-            State::RefundDue { why, .. } => match order.order_id() {
-                // The books do not say that the money is due: a person must find out.
-                Some(id) if *why == Undelivered::Uncertain => Scene::Uncertain { order: id.clone(), amount: paid, page },
-                Some(id) => Scene::RefundDue { order: id.clone(), amount: paid, page },
-                None => do_not_pay,
-            },
-            State::Refunded { .. } => match order.order_id() {
-                Some(id) => Scene::Refunded { order: id.clone(), amount: paid },
-                None => Scene::Idle { trouble: None },
-            },
+        State::AwaitingCollection { .. } => {
+            Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) }
         }
+        // Only events tell this: nobody stands there.
+        State::AtCounter | State::TakenBack { .. } => Scene::Idle { trouble: None },
+        State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { goods },
+        State::Cancelling { free_at: None, .. } => do_not_pay,
+        State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
+        State::Ended { how: End::Expired, .. } => Scene::Expired,
+        State::Ended { how: End::Denied, .. } => Scene::Denied,
+        State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.as_ref().map_or("", Reason::as_str).into() },
+        State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
+        State::Dispensed { .. } => Scene::Take { goods },
+        State::RefundDue { why, .. } => match order.order_id() {
+            // The books do not say that the money is due: a person must find out.
+            Some(id) if *why == Undelivered::Uncertain => Scene::Uncertain { order: id.clone(), amount: paid, page },
+            Some(id) => Scene::RefundDue { order: id.clone(), amount: paid, page },
+            None => do_not_pay,
+        },
+        State::Refunded { .. } => match order.order_id() {
+            Some(id) => Scene::Refunded { order: id.clone(), amount: paid },
+            None => Scene::Idle { trouble: None },
+        },
     }
 }
 
@@ -248,7 +232,8 @@ fn store_name(payment: Payment) -> Option<&'static str> {
     }
 }
 
-fn shown(order: &Order) -> Shown {
+/// The order, as a controller sees it.
+pub(super) fn shown(order: &Order) -> Shown {
     let until = match &order.state {
         State::AwaitingPayment { until, .. } => Some(*until),
         State::Requested { .. }

@@ -1,125 +1,170 @@
-//! The database's own health. It is opened, left, set aside and tried again while the machine stays up.
+//! The database and its health. It is opened, left, set aside and tried again while the machine stays up.
 
-use super::calls::Live;
+use super::faults::Faults;
 use super::outbox::Outbox;
-use super::{Effect, Machine, STORE_RETRY};
 use crate::store::{Disk, Store, StoreError};
-use qris_core::order::machine as core;
-use qris_core::order::time::Now;
+use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
+use qris_host::sqlite::OpenError;
 
-impl<D: Disk> Machine<D> {
-    pub(super) fn open_store(&mut self, now: Now) {
-        match self.disk.open(&self.settings.boot_id, self.store_damaged) {
-            Ok(opened) => {
-                self.store_retry_at = None;
-                self.store_damaged = false;
-                self.outbox = Outbox::default();
-                if let Some(aside) = &opened.set_aside {
-                    let path = self.disk.name().into();
-                    let aside = aside.display().to_string();
-                    self.fault(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
-                    self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside: aside.into() }));
-                }
-                self.reconciliation.ask_open();
-                self.store = Some(opened.store);
-                self.fault(FaultCode::NewerDatabase, None, now);
-                match self.take_up(now) {
-                    Ok(()) => {
-                        if let Some(store) = &self.store {
-                            self.stage.take_up(store);
-                        }
-                        self.store_works(now);
-                    }
-                    Err(error) => {
-                        // The orders were taken up only in part, so they do not count. They may be of another boot.
-                        self.leave_store();
-                        self.store_failed(&error, now);
-                    }
-                }
-            }
-            Err(error) => self.store_failed(&error, now),
-        }
+/// The time from a failed commit to the next try.
+const RETRY: Span = Span::secs(2);
+/// The stored trusted time is raised at most this often: it is one more write.
+const TRUST_EVERY: Span = Span::secs(24 * 3600);
+
+/// The database. `S` is a parameter only so that `derive` sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Storage<D: Disk, S = <D as Disk>::Store> {
+    disk: D,
+    store: Option<S>,
+    health: Health,
+    /// It is damaged. It must be checked as a whole, and set aside if need be.
+    damaged: bool,
+    /// Another program wrote to it. Memory is behind it, and it must be opened anew.
+    behind: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Health {
+    Works,
+    /// It takes a small write, but had no room for a whole sale. At this time the room is looked for again.
+    Short(Boot),
+    /// It fails. At this time it is tried again.
+    Fails(Boot),
+}
+
+impl<D: Disk> Storage<D> {
+    /// It is opened at the first [`Storage::retry`].
+    pub(super) fn new(disk: D, now: Boot) -> Self {
+        Self { disk, store: None, health: Health::Fails(now), damaged: false, behind: false }
     }
 
-    /// Forgets the database's content in memory. The database is opened anew.
-    pub(super) fn leave_store(&mut self) {
-        if let Some(store) = self.store.take() {
-            self.disk.take_back(store);
-        }
-        self.store_behind = false;
-        self.holder = None;
-        for live in std::mem::take(&mut self.live).into_values() {
-            self.abandon(live);
-        }
+    pub(super) fn store(&self) -> Option<&D::Store> {
+        self.store.as_ref()
     }
 
-    /// Takes the stored orders into memory, as after a restart.
-    pub(super) fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
-        self.restore_guesses(now)?;
-        let stored = self.store.as_ref().map(Store::live).transpose()?.unwrap_or_default();
-        for stored in stored {
-            let id = stored.order.offer.request.request_id.clone();
-            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
-            let steps = core::passed(Some(&stored.order), &order).into_iter().map(|name| (name, order.clone())).collect();
-            self.note_holder(&id, Some(&stored.order));
-            self.live.insert(id.clone(), Live::new(stored));
-            self.replace(&id, order, steps, None, now)?;
-        }
-        Ok(())
+    pub(super) fn store_mut(&mut self) -> Option<&mut D::Store> {
+        self.store.as_mut()
     }
 
-    pub(super) fn retry_store(&mut self, now: Now) {
-        if self.store_damaged || self.store_behind {
-            self.leave_store();
-        }
-        match self.store.as_mut().map(Store::probe) {
-            None => self.open_store(now),
-            Some(Ok(())) => self.store_works(now),
-            Some(Err(error)) => self.store_failed(&error, now),
-        }
-    }
-
-    pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
-        let path = self.disk.name().into();
-        // Nobody else writes there. So a surprise may be damage that only a check of the whole database finds.
-        self.store_damaged |= error.is_damage() || error.is_surprise();
-        self.store_behind |= self.store.is_some() && error.is_surprise();
-        (self.store_retry_at, self.store_short_until) = (Some(now.boot + STORE_RETRY), None);
-        if let StoreError::Open(qris_host::sqlite::OpenError::Newer { found, known, .. }) = error {
-            let (found, known) = (i64::from(*found), i64::from(*known));
-            if self.fault(FaultCode::NewerDatabase, Some(&error.to_string()), now) {
-                self.effects.push(Effect::Journal(Journal::StoreNewer { path, found, known }));
-            }
-        } else if self.fault(FaultCode::Store, Some(&error.to_string()), now) {
-            self.effects.push(Effect::Journal(Journal::StoreFailing { path, why: error.to_string().into() }));
-        }
-    }
-
-    pub(super) fn store_works(&mut self, now: Now) {
-        if self.store_behind {
-            // One order that could be stored does not bring the others up to date.
-            return;
-        }
-        self.store_retry_at = None;
-        if !self.faults.contains_key(&FaultCode::Store) || self.store_short_until.is_some_and(|until| now.boot < until) {
-            return;
-        }
-        // Paid orders go on as far as they can. No other customer is invited to pay before there is room for a whole sale.
-        if let Err(error) = self.disk.find_room() {
-            self.store_short_until = Some(now.boot + STORE_RETRY);
-            self.fault(FaultCode::Store, Some(&error.to_string()), now);
-            return;
-        }
-        self.store_short_until = None;
-        self.fault(FaultCode::Store, None, now);
-        let path = self.disk.name().into();
-        self.effects.push(Effect::Journal(Journal::StoreBack { path }));
+    pub(super) fn is_failing(&self) -> bool {
+        matches!(self.health, Health::Fails(_))
     }
 
     /// Whether a sale could not be written to its end.
-    pub(super) fn store_fails(&self) -> bool {
-        self.store_retry_at.is_some() || self.store_short_until.is_some()
+    pub(super) fn cannot_sell(&self) -> bool {
+        self.health != Health::Works
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    pub(super) fn stream(&self) -> &str {
+        self.store().map_or("", Store::stream)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Boot> {
+        match self.health {
+            Health::Works => None,
+            Health::Short(at) | Health::Fails(at) => Some(at),
+        }
+    }
+
+    /// Tries the database when it is time. `true`: it must be opened.
+    pub(super) fn retry(&mut self, faults: &mut Faults, out: &mut Outbox, now: Now) -> bool {
+        match self.health {
+            Health::Fails(at) if now.boot >= at => {
+                if self.damaged || self.behind {
+                    return true;
+                }
+                match self.store.as_mut().map(Store::probe) {
+                    None => return true,
+                    Some(Ok(())) => self.works(faults, out, now),
+                    Some(Err(error)) => self.failed(&error, faults, out, now),
+                }
+            }
+            Health::Short(until) if now.boot >= until => self.works(faults, out, now),
+            Health::Works | Health::Short(_) | Health::Fails(_) => {}
+        }
+        false
+    }
+
+    /// Opens the database.
+    pub(super) fn open(&mut self, boot_id: &BootId, faults: &mut Faults, out: &mut Outbox, now: Now) -> Result<(), StoreError> {
+        let opened = self.disk.open(boot_id, self.damaged)?;
+        self.health = Health::Works;
+        self.damaged = false;
+        if let Some(aside) = &opened.set_aside {
+            let aside = aside.display().to_string();
+            faults.set(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
+            out.journal(Journal::StoreSetAside { path: self.disk.name().into(), aside: aside.into() });
+        }
+        self.store = Some(opened.store);
+        faults.set(FaultCode::NewerDatabase, None, now);
+        Ok(())
+    }
+
+    /// Closes the database. It is opened anew.
+    pub(super) fn leave(&mut self) {
+        if let Some(store) = self.store.take() {
+            self.disk.take_back(store);
+        }
+        self.behind = false;
+    }
+
+    pub(super) fn into_disk(mut self) -> D {
+        self.leave();
+        self.disk
+    }
+
+    /// Raises the stored trusted time, if that is worth a write.
+    pub(super) fn trust(&mut self, wall: Wall) -> Result<(), StoreError> {
+        match self.store_mut() {
+            Some(store) if store.last_trusted().is_ok_and(|last| wall >= last + TRUST_EVERY) => store.trust(wall),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// An operation failed.
+    pub(super) fn failed(&mut self, error: &StoreError, faults: &mut Faults, out: &mut Outbox, now: Now) {
+        // Nobody else writes there. So a surprise may be damage that only a check of the whole database finds.
+        self.damaged |= error.is_damage() || error.is_surprise();
+        self.behind |= self.store.is_some() && error.is_surprise();
+        self.health = Health::Fails(now.boot + RETRY);
+        let (path, why) = (self.disk.name().into(), error.to_string());
+        let (code, event) = match error {
+            StoreError::Open(OpenError::Newer { found, known, .. }) => {
+                (FaultCode::NewerDatabase, Journal::StoreNewer { path, found: i64::from(*found), known: i64::from(*known) })
+            }
+            _ => (FaultCode::Store, Journal::StoreFailing { path, why: why.clone().into() }),
+        };
+        if faults.set(code, Some(&why), now) {
+            out.journal(event);
+        }
+    }
+
+    /// An operation succeeded.
+    pub(super) fn works(&mut self, faults: &mut Faults, out: &mut Outbox, now: Now) {
+        // One order that could be stored does not bring the others up to date.
+        if self.behind || matches!(self.health, Health::Short(until) if now.boot < until) {
+            return;
+        }
+        self.health = Health::Works;
+        if !faults.has(FaultCode::Store) {
+            return;
+        }
+        // Paid orders go on as far as they can. No other customer is invited to pay before there is room for a whole sale.
+        match self.disk.find_room() {
+            Ok(()) => {
+                faults.set(FaultCode::Store, None, now);
+                out.journal(Journal::StoreBack { path: self.disk.name().into() });
+            }
+            Err(error) => {
+                self.health = Health::Short(now.boot + RETRY);
+                faults.set(FaultCode::Store, Some(&error.to_string()), now);
+            }
+        }
     }
 }

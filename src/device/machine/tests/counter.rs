@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use crate::machine::calls::LOOK_EVERY;
+use crate::machine::orders::WAITING_MAX;
 use crate::machine::*;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::CloseAnswer;
@@ -141,7 +142,7 @@ fn paid_while_its_code_is_up_the_screen_says_so_and_the_machine_is_free() {
     rig.code_shown(1);
     rig.pay(&receipt_of(1));
     assert!(rig.scene.starts_with("Collect"), "{}", rig.scene);
-    assert!(rig.machine.holder.is_none());
+    assert!(!rig.machine.orders.is_held());
     rig.after(10_000);
     assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
     assert_eq!(rig.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
@@ -252,13 +253,13 @@ fn what_speaks_against_a_collection_is_told_and_it_can_be_collected_afterwards()
     rig.after(10_000);
     assert_eq!(rig.told(), ["refused(backend)"]);
     rig.confirm(&effects, 1, order(paid_at_store(1)));
-    assert!(rig.told().is_empty() && rig.machine.holder.is_none(), "too late for this one");
+    assert!(rig.told().is_empty() && !rig.machine.orders.is_held(), "too late for this one");
     let effects = rig.collect(&code(1));
     let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
     rig.after(2_000);
     assert_eq!(rig.told(), ["refused(relay)"]);
     rig.check(&effects, 1, checked(true, ""));
-    assert!(rig.told().is_empty() && rig.machine.holder.is_none());
+    assert!(rig.told().is_empty() && !rig.machine.orders.is_held());
 
     // The relay goes while the backend is asked.
     rig.after(1_000);
@@ -266,7 +267,7 @@ fn what_speaks_against_a_collection_is_told_and_it_can_be_collected_afterwards()
     rig.on(Input::RelayDown("gone".into()));
     assert_eq!(rig.told(), ["refused(relay)"]);
     rig.confirm(&effects, 1, order(paid_at_store(1)));
-    assert!(rig.told().is_empty() && rig.machine.holder.is_none(), "too late for this one");
+    assert!(rig.told().is_empty() && !rig.machine.orders.is_held(), "too late for this one");
     rig.after(1_000);
     rig.collect(&code(1));
     assert_eq!(rig.told(), ["refused(relay)"]);
@@ -364,7 +365,7 @@ fn a_wrong_code_that_cannot_be_counted_is_refused_otherwise() {
     assert_eq!(rig.told(), ["refused(store)"]);
     drop(connection);
     rig.after(2_000);
-    assert!(rig.machine.faults.is_empty());
+    assert!(rig.machine.faults.all().next().is_none());
 }
 
 #[test]
@@ -415,7 +416,7 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
             assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
         } else {
             assert_eq!(rig.told(), ["awaiting_collection"]);
-            assert!(rig.machine.holder.is_none());
+            assert!(!rig.machine.orders.is_held());
         }
     }
 }
@@ -495,7 +496,7 @@ fn an_outcome_that_the_backend_does_not_want_is_told_for_a_day() {
     rig.delivered(1);
     let start = rig.now.boot;
     let mut tries = 0;
-    while rig.backend(1).is_some() || rig.machine.live.contains_key(&request_id("r-1")) {
+    while rig.backend(1).is_some() || rig.machine.orders.get(&request_id("r-1")).is_some() {
         if rig.backend(1).is_some() {
             let effects = rig.answer(1, BackendAnswer::Absent);
             tries += 1;

@@ -1,17 +1,24 @@
 //! The machine's surroundings.
 
 use crate::controller::mqtt;
-use crate::machine::outbox::NEWS;
 use crate::machine::*;
+pub(super) use crate::screen::ScreenState;
 use qris_core::order::ids::DeviceId;
+pub(super) use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::{RelayCall, Rules};
+pub(super) use qris_core::order::money::Rupiah;
+pub(super) use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::outcome::{CloseAnswer, Outcome};
 use qris_core::order::receipt::testing::{claims, key, keys};
 use qris_core::order::receipt::{Claims, Receipt};
 use qris_core::order::request::{Payment, Price, PriceList, Way};
 use qris_core::order::time::BootId;
+pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{Order as Resource, Status};
 pub(super) use qris_core::wire::topics::Topic;
+pub(super) use qris_core::wire::vend::VendEvent;
+pub(super) use qris_host::mqtt::{Ack, PublishId};
+use std::collections::BTreeMap;
 
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
 
@@ -307,7 +314,7 @@ impl Rig {
     }
 
     fn running_backend(&self, n: u8) -> Option<(CallId, HttpCall)> {
-        self.machine.live.get(&request_id(&format!("r-{n}"))).and_then(|live| live.backend.running.clone())
+        self.machine.orders.get(&request_id(&format!("r-{n}"))).and_then(|live| live.backend.running().cloned())
     }
 
     pub(super) fn relay(&self, n: u8) -> Option<RelayCall> {
@@ -315,7 +322,7 @@ impl Rig {
     }
 
     fn running_relay(&self, n: u8) -> Option<(CallId, RelayCall)> {
-        self.machine.live.get(&request_id(&format!("r-{n}"))).and_then(|live| live.relay.running.clone())
+        self.machine.orders.get(&request_id(&format!("r-{n}"))).and_then(|live| live.relay.running().cloned())
     }
 
     pub(super) fn answer(&mut self, n: u8, answer: BackendAnswer) -> Vec<Effect> {

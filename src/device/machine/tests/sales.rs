@@ -39,7 +39,7 @@ fn a_sale() {
     assert!(rig.scene.starts_with("Take"));
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.answer(1, order(settled(1, 3)));
-    assert!(rig.machine.live.is_empty());
+    assert!(rig.machine.orders.ids().is_empty());
     assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
     assert_eq!(rig.states().iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     rig.after(10_000);
@@ -182,7 +182,7 @@ fn cancel_at_each_state() {
     rig.answer(1, order(resource(1, Status::Cancel)));
     assert_eq!(rig.told(), ["cancelled(customer)"]);
     rig.closed(1);
-    assert!(rig.machine.live.is_empty());
+    assert!(rig.machine.orders.ids().is_empty());
     // The cancel of an ended order: its last event comes again.
     let before = rig.events.last().map(|event| event.event_id.clone());
     let (ack, _) = rig.message(Topic::VendCancel, cancel);
@@ -274,7 +274,7 @@ fn power_cuts_in_the_same_boot() {
     rig.bring_up();
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.answer(1, BackendAnswer::OtherOutcome);
-    assert!(rig.machine.live.is_empty());
+    assert!(rig.machine.orders.ids().is_empty());
     assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"], "each once");
 }
 
@@ -406,13 +406,13 @@ fn close_decides_even_from_refund_due() {
     rig.dispensing(1);
     rig.answer_relay(1, RelayAnswer::Refused(RelayError::Hardware, "broken".into()));
     assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(relay_refused)"));
-    assert!(rig.machine.faults.contains_key(&FaultCode::Relay));
+    assert!(rig.machine.faults.has(FaultCode::Relay));
     assert_eq!(rig.backend(1), None, "nothing is told before the ticket is closed");
     rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Ended(Outcome::Dispensed)));
     assert_eq!((rig.told(), told(rig.backend(1))), (vec!["dispensed".to_owned()], Some(Delivery::Dispensed)));
     rig.answer(1, order(settled(1, 3)));
     rig.requested(2);
-    assert!(!rig.machine.faults.contains_key(&FaultCode::Relay), "until a `Prepare` passes");
+    assert!(!rig.machine.faults.has(FaultCode::Relay), "until a `Prepare` passes");
 }
 
 #[test]
@@ -464,7 +464,7 @@ fn many_unfinished_orders_have_few_calls_under_way() {
         let n = (1..=20).find(|n| rig.backend(*n).is_some()).expect("the next is told");
         rig.answer(n, order(settled(n, 3)));
     }
-    assert!(rig.machine.live.is_empty());
+    assert!(rig.machine.orders.ids().is_empty());
 }
 
 fn proof(call: Option<HttpCall>) -> Option<Box<str>> {

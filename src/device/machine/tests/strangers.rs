@@ -38,7 +38,7 @@ fn receipts_that_are_not_for_this_order_change_nothing() {
     rig.answer(1, order(settled(1, 2)));
     rig.pay(&good);
     assert_eq!(rig.told(), ["paid", "dispensing", "dispensed"]);
-    assert!(rig.machine.live.is_empty());
+    assert!(rig.machine.orders.ids().is_empty());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn an_order_with_another_ticket_is_not_ours_though_it_has_our_request() {
     rig.answer_open(vec![others]);
     assert_eq!((rig.open(), rig.backend(1), rig.relay(1)), (None, None, Some(RelayCall::Close(ticket(1)))));
     rig.closed(1);
-    assert!(rig.machine.live.is_empty());
+    assert!(rig.machine.orders.ids().is_empty());
 }
 
 #[test]
@@ -232,6 +232,6 @@ fn adopted_orders_cannot_take_the_ticket_or_name_of_one_that_is_held() {
     rig.answer_open(vec![Resource { request_id: request_id.clone(), ..resource(1, Status::Pending) }]);
     rig.on(Input::BrokerUp { refused: vec![] });
     rig.answer_open(vec![Resource { request_id, order_id: order_id("o-9"), ..resource(1, Status::Pending) }]);
-    assert!(rig.machine.faults.is_empty(), "{:?}", rig.machine.faults);
-    assert_eq!(rig.machine.live.len(), 1);
+    assert!(rig.machine.faults.all().next().is_none(), "{:?}", rig.machine.faults);
+    assert_eq!(rig.machine.orders.ids().len(), 1);
 }

@@ -1,0 +1,195 @@
+//! A customer who collects goods that were paid at a store. The customer types in the payment code, and gets them if the
+//! backend and the relay say at that moment that they may be handed out.
+
+use super::{Asker, BackendAnswer, CallId, PREPARE_WAIT, RelayAnswer};
+use qris_core::order::ids::{PaymentCode, RequestId};
+use qris_core::order::machine::{Order, State};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Refusal, Way};
+use qris_core::order::time::{Boot, BootId, Span};
+use serde::{Deserialize, Serialize};
+
+/// A customer who typed in a code has an answer within this time.
+const ANSWER_WITHIN: Span = Span::secs(10);
+/// This many wrong codes lead to a pause.
+const GUESSES: usize = 5;
+/// The length of the pause, in which no code is taken. A wrong code is also forgotten after this time.
+const PAUSE: Span = Span::secs(600);
+/// The name under which the database keeps the wrong codes.
+pub(super) const GUESSES_KEY: &str = "wrong_codes";
+
+/// A customer who waits for goods that were paid at a store.
+#[derive(Clone, Debug)]
+pub(super) struct Collection {
+    pub(super) request: RequestId,
+    pub(super) code: PaymentCode,
+    pub(super) askers: Vec<Asker>,
+    call: CallId,
+    step: Step,
+}
+
+/// The question under way.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The backend is asked whether the payment still stands.
+    Confirm { give_up_at: Boot },
+    /// The relay is asked whether it can deliver. `owner`: the one that it had at the question.
+    Check { owner: u64, give_up_at: Boot },
+}
+
+impl Collection {
+    /// The backend is being asked.
+    pub(super) fn new(request: RequestId, code: PaymentCode, asker: Option<Asker>, call: CallId, now: Boot) -> Self {
+        let step = Step::Confirm { give_up_at: now + ANSWER_WITHIN };
+        Self { request, code, askers: asker.into_iter().collect(), call, step }
+    }
+
+    /// The backend has confirmed it, and the relay is being asked.
+    pub(super) fn confirmed(self, call: CallId, owner: u64, now: Boot) -> Self {
+        let give_up_at = self.give_up_at().min(now + PREPARE_WAIT);
+        Self { call, step: Step::Check { owner, give_up_at }, ..self }
+    }
+
+    pub(super) fn call(&self) -> CallId {
+        self.call
+    }
+
+    pub(super) fn give_up_at(&self) -> Boot {
+        match self.step {
+            Step::Confirm { give_up_at } | Step::Check { give_up_at, .. } => give_up_at,
+        }
+    }
+
+    pub(super) fn asks_backend(&self) -> bool {
+        matches!(self.step, Step::Confirm { .. })
+    }
+
+    /// The refusal when there is no answer.
+    pub(super) fn unanswered(&self) -> Refusal {
+        match self.step {
+            Step::Confirm { .. } => Refusal::new(Reason::Backend, "the backend does not answer"),
+            Step::Check { .. } => Refusal::new(Reason::Relay, "the relay service does not answer"),
+        }
+    }
+
+    /// Whether the relay can deliver it. `owner`: the relay's present one.
+    pub(super) fn checked(&self, answer: &RelayAnswer, owner: Option<u64>) -> Result<(), Refusal> {
+        Err(match answer {
+            RelayAnswer::Checked { .. } if !matches!(self.step, Step::Check { owner: asked, .. } if Some(asked) == owner) => {
+                Refusal::new(Reason::Relay, "the relay service has just been restarted")
+            }
+            RelayAnswer::Checked { deliverable: true, .. } => return Ok(()),
+            RelayAnswer::Checked { deliverable: false, reason } => {
+                let reason = [Reason::LineBlocked, Reason::Busy].into_iter().find(|known| known.as_str() == &**reason);
+                Refusal::new(reason.unwrap_or(Reason::Relay), "the machine cannot hand it out now")
+            }
+            RelayAnswer::Refused(_, why) | RelayAnswer::NoAnswer(why) => Refusal::new(Reason::Relay, why.clone()),
+            RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) => {
+                Refusal::new(Reason::Relay, "the relay service did not answer this question")
+            }
+        })
+    }
+}
+
+/// The refusal when the backend answers, but with no order.
+pub(super) fn unconfirmed(answer: BackendAnswer) -> Refusal {
+    let why = match answer {
+        BackendAnswer::Later(refusal, _) | BackendAnswer::Wrong(refusal) | BackendAnswer::Refused(refusal) => refusal.detail,
+        BackendAnswer::NoAnswer { why, .. } => why,
+        BackendAnswer::Absent => "it knows no such order".into(),
+        BackendAnswer::Order(_) | BackendAnswer::Open(_) | BackendAnswer::OtherOutcome => "it did not answer this question".into(),
+    };
+    Refusal::new(Reason::Backend, format!("the backend does not confirm it: {why}"))
+}
+
+/// Why an order with a known code is not collected now, as far as its state says.
+pub(super) fn objection(order: &Order) -> Option<Refusal> {
+    let why = match &order.state {
+        State::AwaitingCollection { doubtful: false, .. } => return None,
+        State::AwaitingCollection { doubtful: true, .. } => {
+            return Some(Refusal::new(Reason::Relay, "the relay service must first say whether it was handed out already"));
+        }
+        State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter => "it is not paid yet",
+        State::Cancelling { .. } | State::Ended { .. } => "it was never paid, and cannot be any more",
+        State::TakenBack { .. } => "its payment was taken back",
+        State::Paid { .. } | State::Dispensing { .. } => "it is being handed out",
+        State::Dispensed { .. } => "it was collected already",
+        State::RefundDue { .. } => "it is not handed out any more: its refund is due",
+        State::Refunded { .. } => "its money was paid back",
+    };
+    Some(Refusal::field(Reason::UnknownRequest, "code", why))
+}
+
+/// The recent wrong codes: those over MQTT, and those that were typed in on this board. Neither of the two can lock the
+/// other out.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Guesses {
+    boot_id: Box<str>,
+    mqtt: Vec<Boot>,
+    board: Vec<Boot>,
+}
+
+impl Guesses {
+    /// The stored codes. If they are of another boot, nobody knows how old they are. Then they count as new.
+    pub(super) fn restored(text: &str, boot_id: &BootId, now: Boot) -> Self {
+        let stored: Self = serde_json::from_str(text).unwrap_or_default();
+        let same = stored.boot_id == boot_id.0;
+        let when = |times: Vec<Boot>| times.into_iter().rev().take(GUESSES).rev().map(|at| if same { at.min(now) } else { now }).collect();
+        Self { boot_id: boot_id.0.clone(), mqtt: when(stored.mqtt), board: when(stored.board) }
+    }
+
+    fn of(&mut self, way: Way) -> &mut Vec<Boot> {
+        match way {
+            Way::Remote => &mut self.mqtt,
+            Way::Board => &mut self.board,
+        }
+    }
+
+    /// Counts a wrong code, and answers with what is to be stored.
+    pub(super) fn count(&mut self, way: Way, now: Boot) -> String {
+        self.of(way).push(now);
+        serde_json::to_string(self).expect("numbers are plain data")
+    }
+
+    /// The end of the pause in which no code is taken from there.
+    pub(super) fn paused_until(&mut self, way: Way, now: Boot) -> Option<Boot> {
+        let times = self.of(way);
+        let until = times.last().map(|last| *last + PAUSE).filter(|_| times.len() >= GUESSES);
+        if until.is_some_and(|until| now >= until) {
+            times.clear();
+        }
+        times.retain(|at| until.is_some() || now < *at + PAUSE);
+        until.filter(|until| now < *until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_wrong_codes_lead_to_ten_minutes_of_pause_for_one_way_alone() {
+        let (mqtt, board) = (Way::Remote, Way::Board);
+        let mut guesses = Guesses::default();
+        let minute = |n: i64| Boot(n * 60_000);
+        for n in 0..4 {
+            guesses.of(mqtt).push(minute(n));
+            assert_eq!(guesses.paused_until(mqtt, minute(n)), None);
+        }
+        // The first wrong code is forgotten by then.
+        guesses.paused_until(mqtt, minute(10));
+        guesses.of(mqtt).push(minute(10));
+        assert_eq!(guesses.paused_until(mqtt, minute(10)), None);
+        guesses.of(mqtt).push(minute(10));
+        assert_eq!(guesses.paused_until(mqtt, minute(10)), Some(minute(20)));
+        assert_eq!(guesses.paused_until(board, minute(10)), None, "who types on the board is not locked out by the broker");
+        let stored = serde_json::to_string(&Guesses { boot_id: "b".into(), ..guesses.clone() }).expect("plain");
+        for (boot_id, now, until) in [("b", 15, 20), ("c", 1, 11)] {
+            let mut restored = Guesses::restored(&stored, &BootId(boot_id.into()), minute(now));
+            assert_eq!(restored.paused_until(mqtt, minute(now)), Some(minute(until)), "{boot_id}");
+        }
+        assert_eq!(guesses.paused_until(mqtt, minute(20)), None);
+        assert!(guesses.mqtt.is_empty(), "five new tries");
+        assert_eq!(Guesses::restored("no JSON", &BootId("b".into()), Boot(0)).mqtt, []);
+    }
+}

@@ -1,0 +1,355 @@
+//! Customers ask to buy, to cancel, and to collect goods that were paid at a store. The machine takes that up, or refuses
+//! it and says why.
+
+use super::answers::seen_of;
+use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};
+use super::front::{Candidate, Customer};
+use super::outbox::Refused;
+use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request};
+use crate::store::{Disk, Store, StoreError, Stored};
+use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Event, Order, RelayCall};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Offer, Refusal, VendRequest, Way};
+use qris_core::order::time::Now;
+use qris_core::wire::vend::{EventState, check_request};
+
+impl<D: Disk> Machine<D> {
+    /// A controller asks. Each question gets one reply: now, or when it is known.
+    pub(super) fn asked(&mut self, request: Request, asker: Asker, now: Now) {
+        match request {
+            Request::Vend(request) => match check_request(&request) {
+                Ok(()) => self.vend(request, asker, now),
+                Err(refusal) => self.refuse([asker], of_request(&request), &refusal, now),
+            },
+            Request::Cancel(request) => self.cancel(&request, asker, now),
+            Request::Collect(code) if asker.kind.hears_replies => self.collect(code, asker.kind.way, Some(asker), now),
+            Request::Collect(code) => {
+                // The reply comes at once. The same question again after a crash could hand the goods out to nobody.
+                self.outbox.reply([asker], Reply::NOTHING);
+                self.collect(code, asker.kind.way, None, now);
+            }
+            Request::Refused(request, refusal) => self.refuse([asker], Refused { request, ..Refused::default() }, &refusal, now),
+        }
+    }
+
+    /// Replies and tells everybody. The messages are acknowledged first: a refused request that comes once more after a crash
+    /// could be sold after all.
+    fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: Refused, refusal: &Refusal, now: Now) {
+        self.outbox.reply(askers, Reply::refused(refusal.reason));
+        self.outbox.refuse(of, refusal, self.storage.stream(), &self.settings, now);
+    }
+
+    /// A request to cancel.
+    fn cancel(&mut self, id: &RequestId, asker: Asker, now: Now) {
+        if let Some(candidate) = self.front.candidate(id) {
+            return candidate.cancelled.push(asker);
+        }
+        let (reply, refusal) = match self.cancel_order(id, now) {
+            Ok(Some((order, is_changed))) => {
+                // A change has its own event.
+                if !is_changed && !asker.kind.hears_replies {
+                    self.outbox.repeat(&order);
+                }
+                (Reply::of(&order.order), None)
+            }
+            Ok(None) if self.storage.store().is_none() => (Reply::refused(Reason::Store), self.trouble()),
+            Ok(None) => {
+                let unknown = Refusal::field(Reason::UnknownRequest, "request_id", "this machine knows no such request");
+                (Reply::NOTHING, Some(unknown))
+            }
+            Err(error) => (Reply::refused(Reason::Store), Some(store_refusal(&error))),
+        };
+        // Who does not hear the reply gets an event.
+        if let Some(refusal) = refusal.filter(|_| !asker.kind.hears_replies) {
+            self.refuse([], Refused::request(id), &refusal, now);
+        }
+        self.outbox.reply([asker], reply);
+    }
+
+    /// Cancels an order. Answers with the order after that, and whether it changed.
+    fn cancel_order(&mut self, id: &RequestId, now: Now) -> Result<Option<(Stored, bool)>, StoreError> {
+        let Some(before) = self.find(id)? else { return Ok(None) };
+        self.happen(id, vec![Event::CancelAsked], now)?;
+        let after = self.find(id)?.unwrap_or_else(|| before.clone());
+        let is_changed = after.rev != before.rev;
+        Ok(Some((after, is_changed)))
+    }
+
+    /// A request to sell. It is repeated, or refused, or it becomes a candidate and the relay is asked.
+    fn vend(&mut self, request: VendRequest, from: Asker, now: Now) {
+        let id = &request.request_id;
+        let reused = || Refusal::field(Reason::ReusedId, "request_id", "this request_id was used with another body");
+        let refusal = match self.front.candidate(id) {
+            Some(candidate) if candidate.offer.request == request => return candidate.askers.push(from),
+            Some(_) => reused(),
+            None => match self.find(id) {
+                Ok(Some(stored)) if stored.order.is_of(&request) => {
+                    self.outbox.repeat(&stored);
+                    return self.outbox.reply([from], Reply::of(&stored.order));
+                }
+                Ok(Some(_)) => reused(),
+                Ok(None) => match self.admit(&request, from.kind.way, now) {
+                    Ok(offer) => {
+                        let call = self.outbox.next_call();
+                        self.outbox.push(Effect::Prepare(call, offer.request.item.clone(), offer.amount));
+                        let candidate = Candidate::new(offer, call, self.links.last_owner(), now.boot, from);
+                        return self.front.take_place(Customer::Asks(candidate));
+                    }
+                    Err(refusal) => refusal,
+                },
+                Err(error) => {
+                    self.store_failed(&error, now);
+                    store_refusal(&error)
+                }
+            },
+        };
+        self.refuse([from], of_request(&request), &refusal, now);
+    }
+
+    /// Every objection to a request that is known before the relay is asked.
+    fn admit(&mut self, request: &VendRequest, way: Way, now: Now) -> Result<Offer, Refusal> {
+        let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
+        if self.links.relay_missing(now.boot) {
+            return Err(Refusal::new(Reason::Relay, "the relay service does not answer"));
+        }
+        if let Some(foreign) = self.links.relay_refusal(&self.settings) {
+            return Err(foreign);
+        }
+        if self.front.is_taken() || self.orders.is_held() {
+            return Err(busy());
+        }
+        if request.payment.is_over_the_counter()
+            && let Some(waiting) = self.orders.too_many_waiting()
+        {
+            let why = format!("{waiting} orders already wait for payment at a store or for collection");
+            return Err(Refusal::field(Reason::RateLimited, "payment", why));
+        }
+        let limit = self.settings.orders_per_minute;
+        if !self.front.may_ask(limit, now.boot) {
+            return Err(Refusal::new(Reason::RateLimited, format!("more than {limit} requests within a minute")));
+        }
+        Ok(offer)
+    }
+
+    /// The relay's answer to `Prepare`.
+    pub(super) fn prepared(&mut self, call: CallId, answer: Result<Ticket, PrepareError>, now: Now) {
+        let candidate = self.front.prepared(call);
+        let (candidate, refusal) = match (candidate, answer) {
+            (None, Ok(ticket)) => return self.outbox.push(Effect::CloseTicket(ticket)),
+            (None, Err(_)) => return,
+            (Some(candidate), Ok(ticket)) => {
+                self.reconciliation.prepared();
+                self.links.relay_prepared(&self.settings, &mut self.faults, now);
+                let posted = self.links.posted(&candidate.offer, &self.settings);
+                let order = Order::new(candidate.offer.clone(), ticket.clone(), posted, candidate.owner, candidate.asked_at);
+                // Another customer, who had paid, may have come in between.
+                let begun = if self.orders.is_held() { Err(busy()) } else { self.begin(order, now).map_err(|error| store_refusal(&error)) };
+                match begun {
+                    Ok(()) => return self.begun(candidate, now),
+                    Err(refusal) => {
+                        self.outbox.push(Effect::CloseTicket(ticket));
+                        (candidate, refusal)
+                    }
+                }
+            }
+            (Some(candidate), Err(PrepareError::Refused(error, detail))) => {
+                self.outbox.push(Effect::ReadRelay);
+                (candidate, Refusal::new(error.reason(), detail))
+            }
+            (Some(candidate), Err(PrepareError::NoAnswer(why))) => {
+                // The relay may have given a ticket all the same.
+                self.reconciliation.look_for_tickets(&mut self.outbox);
+                (candidate, Refusal::new(Reason::Relay, why))
+            }
+        };
+        self.refuse_candidate(candidate, &refusal, now);
+    }
+
+    /// A candidate is an order now. Some askers may want it cancelled at once.
+    fn begun(&mut self, candidate: Candidate, now: Now) {
+        let id = candidate.request_id().clone();
+        self.outbox.reply(candidate.askers, Reply { state: Some(EventState::Requested), reason: None });
+        for asker in candidate.cancelled {
+            match self.cancel_order(&id, now) {
+                Ok(order) => self.outbox.reply([asker], order.map_or(Reply::NOTHING, |(order, _)| Reply::of(&order.order))),
+                Err(error) => {
+                    self.refuse([], Refused::request(&id), &store_refusal(&error), now);
+                    self.outbox.reply([asker], Reply::refused(Reason::Store));
+                }
+            }
+        }
+    }
+
+    fn refuse_candidate(&mut self, candidate: Candidate, refusal: &Refusal, now: Now) {
+        let mut askers = candidate.askers.into_iter().chain(candidate.cancelled);
+        self.refuse(askers.next(), of_request(&candidate.offer.request), refusal, now);
+        self.outbox.reply(askers, Reply::refused(refusal.reason));
+    }
+
+    /// Somebody typed in a code. `asker` gets an answer beside the events that all hear.
+    fn collect(&mut self, code: PaymentCode, way: Way, asker: Option<Asker>, now: Now) {
+        if let Some(collection) = self.front.collection(&code) {
+            return collection.askers.extend(asker);
+        }
+        let (request, refusal) = match self.admit_code(&code, way, now) {
+            Ok(order) => {
+                let call = self.outbox.next_call();
+                let request = order.offer.request.request_id.clone();
+                let Some(id) = order.order_id().cloned() else { return };
+                self.outbox.push(Effect::Backend(call, request.clone(), HttpCall::Get(id)));
+                return self.front.take_place(Customer::Collects(Collection::new(request, code, asker, call, now.boot)));
+            }
+            Err(refused) => refused,
+        };
+        self.refuse(asker, Refused { request, item: None, code: Some(&code) }, &refusal, now);
+    }
+
+    /// Every objection to a code that is known before anybody is asked.
+    fn admit_code(&mut self, code: &PaymentCode, way: Way, now: Now) -> Result<Order, (Option<RequestId>, Refusal)> {
+        if let Some(until) = self.front.guesses.paused_until(way, now.boot) {
+            let left = (until - now.boot).as_secs_up();
+            return Err((None, Refusal::new(Reason::RateLimited, format!("too many wrong codes: no code is accepted for {left} s"))));
+        }
+        if self.storage.store().is_none()
+            && let Some(trouble) = self.trouble()
+        {
+            return Err((None, trouble));
+        }
+        let order = match self.orders.of_code(code, &self.storage) {
+            Ok(Some(order)) => order,
+            Ok(None) => return Err((None, self.wrong_code(way, now))),
+            Err(error) => {
+                self.store_failed(&error, now);
+                return Err((None, store_refusal(&error)));
+            }
+        };
+        let refusal = match objection(&order) {
+            Some(objection) => Some(objection),
+            None if self.storage.cannot_sell() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
+            None if self.front.is_taken() || self.orders.is_held() => Some(busy()),
+            None => self.links.relay_unfit(&self.settings),
+        };
+        match refusal {
+            Some(refusal) => Err((Some(order.offer.request.request_id.clone()), refusal)),
+            None => Ok(order),
+        }
+    }
+
+    /// Counts a wrong code. The count is stored before anybody is told, so a restart gives no new tries.
+    fn wrong_code(&mut self, way: Way, now: Now) -> Refusal {
+        let text = self.front.guesses.count(way, now.boot);
+        match self.storage.store_mut().map_or(Err(StoreError::Shut), |store| store.remember(GUESSES_KEY, &text)) {
+            Ok(()) => Refusal::field(Reason::WrongCode, "code", "no order here has this payment code"),
+            Err(error) => {
+                self.store_failed(&error, now);
+                store_refusal(&error)
+            }
+        }
+    }
+
+    /// The backend's word on an order that a customer collects.
+    pub(super) fn confirmed(&mut self, collection: Collection, answer: BackendAnswer, now: Now) {
+        self.note_backend(&answer, now);
+        let BackendAnswer::Order(resource) = answer else {
+            // The backend is asked until it answers, so that the fault goes when it is back.
+            self.reconciliation.ask_open();
+            return self.refuse_collection(collection, &unconfirmed(answer), now);
+        };
+        let pending = !seen_of((*resource).clone()).is_collectable();
+        let events = self.seen(&collection.request, *resource);
+        if let Err(error) = self.happen(&collection.request, events, now) {
+            return self.refuse_collection(collection, &store_refusal(&error), now);
+        }
+        let Some(order) = self.orders.collectable(&collection.request) else { return self.answer_ended(collection) };
+        let refusal = if pending {
+            Some(Refusal::field(Reason::UnknownRequest, "code", "the store's payment is not confirmed"))
+        } else {
+            self.links.relay_unfit(&self.settings)
+        };
+        if let Some(refusal) = refusal {
+            return self.refuse_collection(collection, &refusal, now);
+        }
+        let (call, check) = (self.outbox.next_call(), RelayCall::Check(order.ticket.clone()));
+        self.outbox.push(Effect::Relay(call, collection.request.clone(), check));
+        self.front.take_place(Customer::Collects(collection.confirmed(call, self.links.last_owner(), now.boot)));
+    }
+
+    /// The relay's word on an order that a customer collects.
+    pub(super) fn checked(&mut self, collection: Collection, answer: &RelayAnswer, now: Now) {
+        if let Err(refusal) = collection.checked(answer, self.links.relay_owner()) {
+            self.outbox.push(Effect::ReadRelay);
+            return self.refuse_collection(collection, &refusal, now);
+        }
+        let id = &collection.request;
+        match self.happen(id, vec![Event::Collected], now) {
+            Ok(()) if self.orders.is_held_by(id) => {
+                self.outbox.reply(collection.askers, Reply { state: Some(EventState::Paid), reason: None });
+            }
+            // Another customer, who had paid, came in between.
+            Ok(()) if self.orders.collectable(id).is_some() => self.refuse_collection(collection, &busy(), now),
+            Ok(()) => self.answer_ended(collection),
+            Err(error) => self.refuse_collection(collection, &store_refusal(&error), now),
+        }
+    }
+
+    /// The order ended meanwhile. An event has told that, and the askers get its new state.
+    fn answer_ended(&mut self, collection: Collection) {
+        let order = self.find(&collection.request).ok().flatten();
+        self.outbox.reply(collection.askers, order.map_or(Reply::NOTHING, |order| Reply::of(&order.order)));
+    }
+
+    pub(super) fn refuse_collection(&mut self, collection: Collection, refusal: &Refusal, now: Now) {
+        let Collection { request, code, askers, .. } = collection;
+        self.refuse(askers, Refused { request: Some(request), item: None, code: Some(&code) }, refusal, now);
+    }
+
+    /// A customer who gets no answer, not even from the bus.
+    pub(super) fn give_up(&mut self, now: Now) {
+        match self.front.give_up(now.boot) {
+            Some(Customer::Asks(candidate)) => {
+                self.reconciliation.look_for_tickets(&mut self.outbox);
+                self.refuse_candidate(candidate, &Refusal::new(Reason::Relay, "the relay service did not answer"), now);
+            }
+            Some(Customer::Collects(collection)) => {
+                if collection.asks_backend() {
+                    self.reconciliation.ask_open();
+                    self.outbox.push(Effect::Abandon(collection.call()));
+                }
+                let refusal = collection.unanswered();
+                self.refuse_collection(collection, &refusal, now);
+            }
+            None => {}
+        }
+    }
+
+    /// Why the machine sells nothing at all now, if so.
+    pub(super) fn trouble(&self) -> Option<Refusal> {
+        if let Some(refusal) = self.faults.refusal(self.settings.screen_required) {
+            return Some(refusal);
+        }
+        if self.orders.is_full() {
+            return Some(Refusal::new(Reason::Backend, "too many orders are unfinished"));
+        }
+        match self.storage.store() {
+            None => Some(Refusal::new(Reason::Store, "the database is not open")),
+            Some(store) if !store.has_room() => Some(Refusal::new(Reason::Store, "too many events wait for the broker")),
+            Some(_) => None,
+        }
+    }
+}
+
+fn of_request(request: &VendRequest) -> Refused<'static> {
+    Refused { request: Some(request.request_id.clone()), item: Some(request.item.clone()), code: None }
+}
+
+fn store_refusal(error: &StoreError) -> Refusal {
+    Refusal::new(Reason::Store, error.to_string())
+}
+
+fn busy() -> Refusal {
+    Refusal::new(Reason::Busy, "the machine is busy with another order")
+}

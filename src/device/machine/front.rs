@@ -1,0 +1,146 @@
+//! The customer in front of the machine, before an order holds it, and what that customer sees.
+
+use super::collection::{Collection, Guesses};
+use super::orders::Orders;
+use super::show::{Stage, goods, scene_of};
+use super::{Asker, CallId, Settings};
+use crate::screen::picture::Scene;
+use qris_core::order::ids::{PaymentCode, RequestId};
+use qris_core::order::request::Offer;
+use qris_core::order::time::{Boot, Span};
+use std::collections::VecDeque;
+
+/// `Prepare` gets 2 s. If its answer is lost all the same, the request is refused after this time.
+const PREPARE_LOST: Span = Span::secs(5);
+const MINUTE: Span = Span::secs(60);
+
+/// The place before the machine: one customer at a time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Front {
+    customer: Option<Customer>,
+    pub(super) guesses: Guesses,
+    pub(super) stage: Stage,
+    /// The requests of the last minute.
+    requests: VecDeque<Boot>,
+}
+
+/// The one who keeps other customers waiting. Nothing of this is stored: after a power cut the customer asks again.
+#[derive(Clone, Debug)]
+pub(super) enum Customer {
+    /// The relay is asked for a ticket.
+    Asks(Candidate),
+    /// The goods were paid at a store. The backend and the relay are asked whether they may be handed out.
+    Collects(Collection),
+}
+
+/// A request that waits for the relay's ticket.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) offer: Offer,
+    call: CallId,
+    /// The relay's owner at the question.
+    pub(super) owner: u64,
+    pub(super) asked_at: Boot,
+    pub(super) askers: Vec<Asker>,
+    /// The askers who want it cancelled as soon as it is an order.
+    pub(super) cancelled: Vec<Asker>,
+}
+
+impl Candidate {
+    pub(super) fn new(offer: Offer, call: CallId, owner: u64, asked_at: Boot, asker: Asker) -> Self {
+        Self { offer, call, owner, asked_at, askers: vec![asker], cancelled: Vec::new() }
+    }
+
+    pub(super) fn request_id(&self) -> &RequestId {
+        &self.offer.request.request_id
+    }
+}
+
+impl Customer {
+    fn give_up_at(&self) -> Boot {
+        match self {
+            Self::Asks(candidate) => candidate.asked_at + PREPARE_LOST,
+            Self::Collects(collection) => collection.give_up_at(),
+        }
+    }
+}
+
+impl Front {
+    pub(super) fn is_taken(&self) -> bool {
+        self.customer.is_some()
+    }
+
+    pub(super) fn is_preparing(&self) -> bool {
+        matches!(self.customer, Some(Customer::Asks(_)))
+    }
+
+    /// This request, while it waits for its ticket.
+    pub(super) fn candidate(&mut self, id: &RequestId) -> Option<&mut Candidate> {
+        match &mut self.customer {
+            Some(Customer::Asks(candidate)) if candidate.request_id() == id => Some(candidate),
+            Some(Customer::Asks(_) | Customer::Collects(_)) | None => None,
+        }
+    }
+
+    /// The collection with this code.
+    pub(super) fn collection(&mut self, code: &PaymentCode) -> Option<&mut Collection> {
+        match &mut self.customer {
+            Some(Customer::Collects(collection)) if collection.code.is(code) => Some(collection),
+            Some(Customer::Asks(_) | Customer::Collects(_)) | None => None,
+        }
+    }
+
+    /// Counts a request. `false`: these are too many for one minute.
+    pub(super) fn may_ask(&mut self, limit: usize, now: Boot) -> bool {
+        self.requests.retain(|at| now < *at + MINUTE);
+        if limit > 0 && self.requests.len() >= limit {
+            return false;
+        }
+        self.requests.push_back(now);
+        while self.requests.len() > limit.max(1) {
+            self.requests.pop_front();
+        }
+        true
+    }
+
+    pub(super) fn take_place(&mut self, customer: Customer) {
+        self.customer = Some(customer);
+    }
+
+    /// The answer to `Prepare`: the request that waits for it.
+    pub(super) fn prepared(&mut self, call: CallId) -> Option<Candidate> {
+        match self.customer.take_if(|customer| matches!(customer, Customer::Asks(candidate) if candidate.call == call)) {
+            Some(Customer::Asks(candidate)) => Some(candidate),
+            Some(Customer::Collects(_)) | None => None,
+        }
+    }
+
+    /// The end of a collection, or of one of its questions.
+    pub(super) fn end_collection(&mut self, ends: impl FnOnce(&Collection) -> bool) -> Option<Collection> {
+        match self.customer.take_if(|customer| matches!(customer, Customer::Collects(collection) if ends(collection))) {
+            Some(Customer::Collects(collection)) => Some(collection),
+            Some(Customer::Asks(_)) | None => None,
+        }
+    }
+
+    /// The customer who gets no answer.
+    pub(super) fn give_up(&mut self, now: Boot) -> Option<Customer> {
+        self.customer.take_if(|customer| now >= customer.give_up_at())
+    }
+
+    /// The picture for the customer; `None`: nobody is there. `frozen`: a sale could not be written to its end.
+    pub(super) fn scene(&self, orders: &Orders, settings: &Settings, frozen: bool) -> Option<Scene> {
+        let held = orders.holder().map(|order| scene_of(order, settings, frozen));
+        let waits = || match self.customer.as_ref()? {
+            Customer::Asks(Candidate { offer, .. }) => Some(Scene::Preparing { goods: goods(offer, settings), amount: offer.amount }),
+            Customer::Collects(collection) => {
+                orders.get(&collection.request).map(|live| Scene::Checking { goods: goods(&live.stored.order.offer, settings) })
+            }
+        };
+        held.or_else(waits).or_else(|| self.stage.end().map(|order| scene_of(order, settings, frozen)))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Boot> {
+        [self.customer.as_ref().map(Customer::give_up_at), self.stage.deadline()].into_iter().flatten().min()
+    }
+}

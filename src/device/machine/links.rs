@@ -1,0 +1,232 @@
+//! The links to the relay, the screen and the backend: whether they are there, since when, and the faults that follow. The
+//! link to the broker is in the outbox.
+
+use super::calls::RETRY_MAX;
+use super::faults::Faults;
+use super::outbox::Outbox;
+use super::{BackendAnswer, PREPARE_WAIT, RelayFacts, Settings, text};
+use crate::screen::ScreenState;
+use qris_core::order::ids::Ticket;
+use qris_core::order::machine::{Context, Posted};
+use qris_core::order::proof::RelayKey;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
+use qris_core::order::time::{Boot, Now};
+use qris_core::wire::dbus::RelayError;
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
+
+/// The present state of these things.
+#[derive(Clone, Debug)]
+pub(super) struct Links {
+    relay_up: bool,
+    /// Counts the relay's owners. The last one is present if `relay_up`.
+    owner: u64,
+    relay_changed_at: Boot,
+    relay: RelayFacts,
+    /// The relay refused a receipt, and no `Prepare` passed since.
+    relay_refused: bool,
+    screen_gone_since: Option<Boot>,
+    /// The broker's certificate has dates that TLS refuses.
+    broker_dates: bool,
+    /// The backend's has.
+    backend_dates: bool,
+    /// The time at which calls that waited for the backend were last begun at once, because it was back.
+    backend_woken: Option<Boot>,
+}
+
+impl Links {
+    pub(super) fn new(now: Boot) -> Self {
+        Self {
+            relay_up: false,
+            owner: 0,
+            relay_changed_at: now,
+            relay: RelayFacts::default(),
+            relay_refused: false,
+            screen_gone_since: Some(now),
+            broker_dates: false,
+            backend_dates: false,
+            backend_woken: None,
+        }
+    }
+
+    /// The surroundings of an order while no other order holds the machine. `push`: news can come by MQTT.
+    pub(super) fn context<'a>(&'a self, settings: &'a Settings, push: bool) -> Context<'a> {
+        Context {
+            rules: &settings.rules,
+            alone: true,
+            // The words of another machine's relay about our orders mean nothing.
+            relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),
+            relay_changed_at: self.relay_changed_at,
+            relay_kids: &self.relay.kids,
+            screen_gone_since: self.screen_gone_since.filter(|_| settings.screen_required),
+            push,
+        }
+    }
+
+    /// The key with which the relay signs its proofs.
+    pub(super) fn proof_key(&self) -> Option<&RelayKey> {
+        self.relay.proof_key.as_ref()
+    }
+
+    /// The number of the relay's last owner.
+    pub(super) fn last_owner(&self) -> u64 {
+        self.owner
+    }
+
+    pub(super) fn relay_owner(&self) -> Option<u64> {
+        self.relay_up.then_some(self.owner)
+    }
+
+    /// Whether the relay service is gone for longer than `Prepare` would wait for it.
+    pub(super) fn relay_missing(&self, now: Boot) -> bool {
+        !self.relay_up && now >= self.relay_changed_at + PREPARE_WAIT
+    }
+
+    /// Why the relay service is not this machine's, if so. It would give no ticket and believe no receipt.
+    fn relay_foreign(&self, settings: &Settings) -> Option<String> {
+        let device = self.relay.device.as_deref()?;
+        (device != settings.device.as_str()).then(|| format!("it is of another machine, {device}"))
+    }
+
+    /// The refusal of everything that such a relay would have to do.
+    pub(super) fn relay_refusal(&self, settings: &Settings) -> Option<Refusal> {
+        self.relay_foreign(settings).map(|why| Refusal::new(Reason::Relay, format!("the relay service: {why}")))
+    }
+
+    /// Why the relay service cannot hand out anything now, if so.
+    pub(super) fn relay_unfit(&self, settings: &Settings) -> Option<Refusal> {
+        let gone = || (!self.relay_up).then(|| Refusal::new(Reason::Relay, "the relay service does not answer"));
+        self.relay_refusal(settings).or_else(gone)
+    }
+
+    /// The relay's open tickets. Another machine's are not ours to close.
+    pub(super) fn tickets(&self, settings: &Settings) -> Option<Vec<Ticket>> {
+        self.relay_foreign(settings).is_none().then(|| self.relay.tickets.clone())
+    }
+
+    /// Whether the relay has told a fault of its own or of a line.
+    pub(super) fn relay_troubled(&self) -> bool {
+        !self.relay.faults.is_empty() || !self.relay.blocked.is_empty()
+    }
+
+    /// The body of a request, now and at every repetition.
+    pub(super) fn posted(&self, offer: &Offer, settings: &Settings) -> Posted {
+        let request = &offer.request;
+        let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&request.item));
+        let description = description.chars().take(DESCRIPTION_MAX).collect::<String>().into();
+        Posted { kids: self.relay.kids.clone(), relay_key: self.relay.proof_key.clone(), description }
+    }
+
+    /// The relay has a new owner.
+    pub(super) fn relay_came(&mut self, out: &mut Outbox, now: Boot) {
+        if self.relay_up {
+            self.relay_changed_at = now;
+        } else {
+            out.journal(Journal::RelayBack {});
+        }
+        self.relay_up = true;
+        self.owner += 1;
+    }
+
+    pub(super) fn relay_told(&mut self, facts: RelayFacts, settings: &Settings, faults: &mut Faults, now: Now) {
+        let before = self.relay_foreign(settings).is_some();
+        self.relay = facts;
+        if before != self.relay_foreign(settings).is_some() {
+            self.relay_changed_at = now.boot;
+        }
+        self.relay_faults(settings, faults, now);
+    }
+
+    /// The relay gave a ticket.
+    pub(super) fn relay_prepared(&mut self, settings: &Settings, faults: &mut Faults, now: Now) {
+        self.relay_refused = false;
+        self.relay_faults(settings, faults, now);
+    }
+
+    pub(super) fn relay_refused(&mut self, error: RelayError, detail: &str, faults: &mut Faults, now: Now) {
+        self.relay_refused = true;
+        faults.set(FaultCode::Relay, Some(&format!("it refused a receipt: {error} ({detail})")), now);
+    }
+
+    pub(super) fn relay_gone(&mut self, why: &str, faults: &mut Faults, out: &mut Outbox, now: Now) {
+        if self.relay_up {
+            self.relay_changed_at = now.boot;
+        }
+        self.relay_up = false;
+        if faults.set(FaultCode::Relay, Some(why), now) {
+            out.journal(Journal::RelayGone { why: text(why) });
+        }
+    }
+
+    /// The faults that follow from the relay's facts.
+    fn relay_faults(&self, settings: &Settings, faults: &mut Faults, now: Now) {
+        if !self.relay_up {
+            return;
+        }
+        let own = (!self.relay.faults.is_empty()).then(|| self.relay.faults.join(", "));
+        let refused = self.relay_refused.then(|| "it refused a receipt".into());
+        faults.set(FaultCode::Relay, self.relay_foreign(settings).or(own).or(refused).as_deref(), now);
+        let blocked = self.relay.blocked.join(", ");
+        faults.set(FaultCode::LineBlocked, Some(blocked.as_str()).filter(|blocked| !blocked.is_empty()), now);
+    }
+
+    pub(super) fn screen(&mut self, state: &ScreenState, faults: &mut Faults, out: &mut Outbox, now: Now) {
+        let gone = match state {
+            ScreenState::Working => None,
+            ScreenState::Gone(why) => Some(&**why),
+        };
+        self.screen_gone_since = gone.and(self.screen_gone_since.or(Some(now.boot)));
+        if faults.set(FaultCode::Screen, gone, now) {
+            out.journal(gone.map_or(Journal::ScreenBack {}, |why| Journal::ScreenGone { why: text(why) }));
+        }
+    }
+
+    /// Notes whether the backend is there, as far as its last answer tells. `true`: it is back.
+    pub(super) fn backend(&mut self, answer: &BackendAnswer, faults: &mut Faults, out: &mut Outbox, now: Now) -> bool {
+        let (why, date_refusal) = match answer {
+            BackendAnswer::NoAnswer { why, date_refusal, .. } => (Some(&**why), *date_refusal),
+            BackendAnswer::Wrong(refusal) => (Some(&*refusal.detail), false),
+            BackendAnswer::Order(_)
+            | BackendAnswer::Open(_)
+            | BackendAnswer::Absent
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Later(..) => (None, false),
+        };
+        let news = faults.set(FaultCode::Backend, why, now);
+        if news {
+            out.journal(why.map_or(Journal::BackendBack {}, |why| Journal::BackendUnreachable { why: text(why) }));
+        }
+        self.backend_dates = date_refusal;
+        self.clock(why, faults, out, now);
+        news && why.is_none()
+    }
+
+    /// Whether the calls that wait for the backend begin at once: not again and again. The backend may answer one call while
+    /// a proxy answers another with an error. Then the backend would seem to come and go for as long as both happen.
+    pub(super) fn may_wake(&mut self, now: Boot) -> bool {
+        let may = self.backend_woken.is_none_or(|woken| now >= woken + RETRY_MAX);
+        if may {
+            self.backend_woken = Some(now);
+        }
+        may
+    }
+
+    /// The broker came or went.
+    pub(super) fn broker(&mut self, date_refusal: bool, why: Option<&str>, faults: &mut Faults, out: &mut Outbox, now: Now) {
+        self.broker_dates = date_refusal;
+        self.clock(why, faults, out, now);
+    }
+
+    /// If TLS refuses the dates of a certificate, the clock is wrong, most likely.
+    fn clock(&self, why: Option<&str>, faults: &mut Faults, out: &mut Outbox, now: Now) {
+        let why = why.unwrap_or("TLS refuses the dates of a certificate");
+        let why = (self.broker_dates || self.backend_dates).then_some(why);
+        if faults.set(FaultCode::Clock, why, now)
+            && let Some(why) = why
+        {
+            out.journal(Journal::ClockTrouble { why: text(why) });
+        }
+    }
+}
