@@ -1,7 +1,6 @@
 //! The data that the machine keeps: orders across power cuts, and events until the broker has them.
 //!
-//! The machine knows a [`Store`], and the [`Disk`] that it is on. An installation has [`database`]. Tools that explore what a
-//! machine can do have a store in memory, which can be copied with the machine.
+//! The machine knows a [`Store`], and the [`Disk`] that it is on. An installation has [`database`].
 
 pub mod database;
 
@@ -34,11 +33,6 @@ pub trait Disk {
     /// # Errors
     /// The fault of the store or of the disk. Then nothing was changed.
     fn open(&mut self, boot_id: &BootId, suspect: bool) -> Result<Opened<Self::Store>, StoreError>;
-
-    /// Takes back a store that nobody uses any more.
-    fn take_back(&mut self, store: Self::Store) {
-        drop(store);
-    }
 
     /// Looks whether there is room for everything that a sale writes.
     ///

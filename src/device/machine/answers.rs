@@ -312,7 +312,7 @@ fn is_address(url: &str) -> bool {
 }
 
 /// The core's view of an order resource.
-pub fn seen_of(resource: Resource) -> Seen {
+pub(super) fn seen_of(resource: Resource) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {
         order_id: resource.order_id,

@@ -457,7 +457,7 @@ fn new_order(order: &Order) -> NewOrder {
 }
 
 /// The news of an order in a relay's answer, if there is any.
-pub fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
+fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
     match (answer, call) {
         (RelayAnswer::Checked { .. }, _) if asked != owner => None,
         (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),

@@ -43,8 +43,6 @@ pub use io::{
 pub use outbox::NEWS;
 pub use settings::Settings;
 pub use show::{Shown, View};
-#[cfg(feature = "testing")]
-pub use {answers::seen_of, calls::relay_event};
 
 use super::store::database::File;
 use super::store::{Disk, Store, StoreError};
@@ -183,12 +181,6 @@ impl<D: Disk> Machine<D> {
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
         serde_json::to_vec(&Status::offline()).expect("a status is plain data")
-    }
-
-    /// The power goes: what is left of the machine.
-    #[must_use]
-    pub fn into_disk(self) -> D {
-        self.storage.into_disk()
     }
 
     /// The database's last trusted time, by which certificates are judged.

@@ -108,15 +108,8 @@ impl<D: Disk> Storage<D> {
 
     /// Closes the database. It is opened anew.
     pub(super) fn leave(&mut self) {
-        if let Some(store) = self.store.take() {
-            self.disk.take_back(store);
-        }
+        self.store = None;
         self.behind = false;
-    }
-
-    pub(super) fn into_disk(mut self) -> D {
-        self.leave();
-        self.disk
     }
 
     /// Raises the stored trusted time, if that is worth a write.
