@@ -128,8 +128,13 @@ impl World {
         {
             self.pays(&payload, true);
         }
-        if self.pulses.is_empty() && self.may(1, Kind::Cancels) {
-            self.cancel(1);
+        if self.pulses.is_empty() {
+            if self.may(1, Kind::Cancels) {
+                self.cancel(1);
+            }
+            if self.may(1, Kind::Ledgers) {
+                self.lose_ledger(0);
+            }
         }
         if let Some(receipt) = self.broker.receipts.last().cloned()
             && self.may(1, Kind::Strangers)

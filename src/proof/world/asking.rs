@@ -79,7 +79,7 @@ impl World {
             return Some(self.in_place_of_midtrans());
         }
         // Anybody who has the QR may pay it, although the backend was told of another charge.
-        let alters_charge = call == Call::Charge && self.altered.contains(id) && self.one_in(2);
+        let alters_charge = call == Call::Charge && self.altered.contains(id) && self.may(2, Kind::MidtransAltered);
         if let Some(book) = self.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
             let after = self.below(60_000);
             self.after(after, Event::Pays { payload: book.qr_payload.into(), force: true });
