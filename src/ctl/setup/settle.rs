@@ -15,7 +15,7 @@ use crate::{hardware, look, print};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::{Fault, Faults};
-use qris_host::finding::{self, Finding};
+use qris_host::finding;
 use qris_relay::config::Config as RelayConfig;
 use std::collections::BTreeSet;
 
@@ -62,11 +62,11 @@ impl Settling<'_> {
             };
             let mut findings = hardware::findings(self.site, &checked.device, &checked.relay, offline || !self.site.runs());
             findings.extend(contact(&checked.device));
-            findings.extend(if looks { look_outside(&checked).await } else { Vec::new() });
+            findings.extend(if looks { look::outside(&checked.device).await.0 } else { Vec::new() });
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);
             }
-            self.told.findings(&findings)?;
+            finding::tell(&findings, self.told.json, print::line)?;
             let Some(bad) = finding::verdict(&findings) else { return Ok((composed, checked)) };
             let all_the_same = match &mut dialogue {
                 Some(dialogue) => {
@@ -129,17 +129,4 @@ fn check(composed: &Composed) -> Result<Checked, Failure> {
     device.check_against(qrisd.path(), relay)?;
     relays.check_against(relay.path(), qrisd)?;
     Ok(Checked { device, relay: relays })
-}
-
-/// Looks at broker, backend, keys and clock by really connecting.
-async fn look_outside(checked: &Checked) -> Vec<Finding> {
-    let device = &checked.device;
-    let (broker, asked) = tokio::join!(look::broker(&device.mqtt, &device.machine.device), look::backend(&device.backend));
-    let keys = look::keys(&device.machine.keys.receipt_kids(), &asked);
-    let mut findings = vec![broker];
-    findings.extend(asked.findings);
-    if asked.open.is_some() {
-        findings.push(keys);
-    }
-    findings
 }

@@ -5,7 +5,6 @@ use super::write::Change;
 use crate::print;
 use crate::site::Site;
 use qris_host::Failure;
-use qris_host::finding::Finding;
 
 /// The form of the messages.
 pub(super) struct Told {
@@ -13,13 +12,6 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn findings(&self, findings: &[Finding]) -> Result<(), Failure> {
-        findings.iter().try_for_each(|finding| match self.json {
-            true => print::line(&finding.json()),
-            false => finding.words().iter().try_for_each(|line| print::line(line)),
-        })
-    }
-
     pub(super) fn files(&self, composed: &Composed, site: &Site, with_difference: bool) -> Result<(), Failure> {
         for file in &composed.files {
             let change = file.change(site);
