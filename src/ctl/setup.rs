@@ -219,7 +219,7 @@ impl Setup {
         answers.screen = self.screen.clone();
         answers.rotate = self.rotate;
         if let Some(from) = &self.from {
-            answers.enrol(&answers::enrolment(from)?).map_err(Failure::usage)?;
+            answers.enrol(&answers::enrolment(from)?, false).map_err(Failure::usage)?;
         }
         Ok(answers)
     }
@@ -267,19 +267,13 @@ impl Setup {
             // Credentials are handed over only at the start: a reload would not bring new ones. The relay service has no
             // credentials.
             let verb = if hands_over_anew && name == QRISD_SERVICE { "restart" } else { "reload-or-restart" };
-            run(&[verb, name]).map_err(|failure| {
-                let why = failure.told("").join(" ");
-                Failure::failed(format!("{}; what it said: journalctl -x -n 20 -u {name}", why.trim_start_matches([':', ' '])))
-            })?;
+            services::systemctl(&[verb, name])
+                .map_err(|why| Failure::failed(format!("{why}; what it said: journalctl -x -n 20 -u {name}")))?;
         }
-        match relay::proof_key(bus).await {
-            Ok(key) => {
-                told.remark(&format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()))?
-            }
-            Err(why) => {
-                told.remark(&format!("with which key the relay signs is not known ({}): qrisctl relay lines", why.told("").join(" ")))?
-            }
-        }
+        told.remark(&match relay::proof_key(bus).await {
+            Ok(key) => format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()),
+            Err(why) => format!("with which key the relay signs is not known ({}): qrisctl relay lines", why.reason()),
+        })?;
         told.remark("set up, and the services run. Is all well? qrisctl doctor")
     }
 }

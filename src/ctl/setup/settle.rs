@@ -88,7 +88,8 @@ impl Settling<'_> {
     /// Faults name lines of a file that nobody has seen yet. So the flags are named beside them.
     fn name_flags(&self, parts: &BTreeSet<Part>) {
         for part in parts.iter().filter(|part| self.setup.says(**part)) {
-            print::remark(&format!("{} ({}):", part.words(), part.flags()));
+            let (words, flags) = part.told();
+            print::remark(&format!("{words} ({flags}):"));
         }
     }
 }
@@ -110,7 +111,7 @@ fn refusals(failure: &Failure) -> Vec<String> {
         Some(part) => {
             let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));
             let key = key.map(|(_, key)| format!(" ({key})")).unwrap_or_default();
-            format!("This cannot be: {}{key}: {}", part.words(), fault.why)
+            format!("This cannot be: {}{key}: {}", part.told().0, fault.why)
         }
         None => format!("This cannot be, and stands in the file: {fault}"),
     };
