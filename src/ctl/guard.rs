@@ -2,7 +2,7 @@
 //! with it.
 
 use super::site::{CREDENTIALS, DEVICE_USER, ETC, Site, User};
-use super::staging::{SECRETS, credential};
+use super::staging::{SECRETS, credential, credential_files};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub(super) fn secrets(site: &Site, qrisd: &toml::Table) -> Vec<Guarded> {
         }
         places.push((Path::new(ETC).join(name), Kind::Secret));
         if SECRETS.contains(&name) {
-            places.extend(CREDENTIALS.map(|directory| (Path::new(directory).join(credential(name)), Kind::Credential)));
+            places.extend(credential_files(name).map(|file| (file, Kind::Credential)));
         }
     }
     for (place, kind) in places {

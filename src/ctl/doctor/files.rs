@@ -2,8 +2,8 @@
 
 use crate::broker::random_hex;
 use crate::guard::{self, Guarded, Kind};
-use crate::site::{CONTROL_GROUP, CREDENTIALS, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
-use crate::staging::{SECRETS, credential};
+use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
+use crate::staging::{SECRETS, credential_files};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::config::BusAddress;
 use qris_host::disk;
@@ -72,7 +72,7 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     if !SECRETS.contains(&name) {
         return None;
     }
-    let [plain, encrypted] = CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)));
+    let [plain, encrypted] = credential_files(name);
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
     let said = match (site.is_decrypted(name), is_plain, is_encrypted) {
         (true, true, false) => format!("{} is no encrypted secret, and {SECRETS_DROP_IN} says that it is", plain.display()),

@@ -194,7 +194,7 @@ impl Draft<'_> {
         self.secrets(&mut text, [answers.password.as_ref(), answers.token.as_ref()], keep)?;
         if let Some(keys) = &answers.keys {
             let path = text_of(&text.text, "receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
-            self.stage(&path, Owner::Root, 0o644, keys.as_bytes(), false)?;
+            self.stage(path, Owner::Root, 0o644, keys.as_bytes(), false)?;
         }
         screen(&mut text, answers)?;
         if !answers.items.is_empty() {
@@ -219,8 +219,8 @@ impl Draft<'_> {
         self.public_file(text, ("mqtt", "cert_file"), "device.pem", answers.broker_cert.as_deref())?;
         if let Some(key) = &answers.broker_key {
             let path = format!("{ETC}/device.key");
-            self.stage(&path, Owner::Device, 0o640, key.expose().as_bytes(), true)?;
             text.set_text("mqtt", "key_file", &path)?;
+            self.stage(path, Owner::Device, 0o640, key.expose().as_bytes(), true)?;
         }
         if answers.allow_plaintext {
             text.set("mqtt", "allow_plaintext", "true")?;
@@ -286,12 +286,14 @@ impl Draft<'_> {
     fn public_file(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, content: Option<&str>) -> Result<(), Failure> {
         let Some(content) = content else { return Ok(()) };
         let path = format!("{ETC}/{name}");
-        self.stage(&path, Owner::Root, 0o644, content.as_bytes(), false)?;
-        text.set_text(section, key, &path)
+        text.set_text(section, key, &path)?;
+        self.stage(path, Owner::Root, 0o644, content.as_bytes(), false)
     }
 
-    fn stage(&mut self, path: &str, owner: Owner, mode: u32, content: &[u8], is_secret: bool) -> Result<(), Failure> {
-        self.places.put_for_now(path, self.staging.put(&format!("{}-{}", self.files.len(), name_of(path)), content)?);
+    fn stage(&mut self, path: impl Into<PathBuf>, owner: Owner, mode: u32, content: &[u8], is_secret: bool) -> Result<(), Failure> {
+        let path = path.into();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.places.put_for_now(&path, self.staging.put(&format!("{}-{name}", self.files.len()), content)?);
         let planned = Planned::new(path, owner, mode, content.to_vec());
         self.files.push(if is_secret { planned.secret() } else { planned });
         Ok(())
@@ -317,36 +319,22 @@ fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Resu
 }
 
 fn screen(text: &mut Text, answers: &Answers) -> Result<(), Failure> {
-    match &answers.screen {
-        None => {}
-        Some(Screen::Auto) => {
-            text.remove("screen", "device")?;
-            text.remove("screen", "virtual")?;
-            text.set("screen", "required", "true")?;
+    if let Some(screen) = &answers.screen {
+        let (key, value) = match screen {
+            Screen::Auto => ("required", "true".into()),
+            Screen::None => ("required", "false".into()),
+            Screen::Device(path) => ("device", quoted(&path.display().to_string())),
+            Screen::Virtual { path, size } => {
+                let size = size.map(|(width, height)| format!(", width = {width}, height = {height}")).unwrap_or_default();
+                ("virtual", format!("{{ path = {}{size} }}", quoted(&path.display().to_string())))
+            }
+        };
+        for other in ["device", "virtual"].into_iter().filter(|other| *other != key) {
+            text.remove("screen", other)?;
         }
-        Some(Screen::None) => {
-            text.remove("screen", "device")?;
-            text.remove("screen", "virtual")?;
-            text.set("screen", "required", "false")?;
-        }
-        Some(Screen::Device(path)) => {
-            text.remove("screen", "virtual")?;
-            text.set_text("screen", "device", &path.display().to_string())?;
-        }
-        Some(Screen::Virtual { path, size }) => {
-            text.remove("screen", "device")?;
-            let size = size.map(|(width, height)| format!(", width = {width}, height = {height}")).unwrap_or_default();
-            text.set("screen", "virtual", &format!("{{ path = {}{size} }}", quoted(&path.display().to_string())))?;
-        }
+        text.set("screen", key, &value)?;
     }
-    match answers.rotate {
-        Some(degrees) => text.set("screen", "rotate", &degrees.to_string()),
-        None => Ok(()),
-    }
-}
-
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    answers.rotate.map_or(Ok(()), |degrees| text.set("screen", "rotate", &degrees.to_string()))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use super::{Draft, Keep, Text};
 use crate::guard::{self, Guarded, Kind};
 use crate::setup::edit::text_of;
 use crate::setup::write::{Change, Owner, Planned};
-use crate::site::{CREDENTIALS, DEVICE_USER, ETC, SECRETS_DROP_IN};
-use crate::staging;
+use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN};
+use crate::staging::{self, credential_files};
 use qris_host::Failure;
 use qris_host::secret::Secret;
 use std::path::{Path, PathBuf};
@@ -38,12 +38,14 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// The present way to keep a secret.
-    fn kept(&self, before: &Path, name: &str) -> Keep {
-        let [plain, encrypted] = files(name).map(|file| self.site.at(file));
-        if before.components().count() > 1 {
+    /// The way to keep the secret to which a setting leads: the one that is planned, or the present one.
+    fn kept(&self, setting: &Path, name: &str) -> Keep {
+        let files = credential_files(name);
+        let [is_plain, is_encrypted] = files.each_ref().map(|file| self.files.iter().any(|planned| planned.path() == file));
+        let [plain, encrypted] = files.map(|file| self.site.at(file).exists());
+        if setting.components().count() > 1 {
             Keep::File
-        } else if encrypted.exists() && (self.site.is_decrypted(name) || !plain.exists()) {
+        } else if is_encrypted || (!is_plain && encrypted && (self.site.is_decrypted(name) || !plain)) {
             Keep::Encrypted
         } else {
             Keep::Credential
@@ -52,18 +54,18 @@ impl Draft<'_> {
 
     fn secret(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, secret: &Secret, keep: Keep) -> Result<(), Failure> {
         let before = text_of(&text.text, section, key).map(PathBuf::from);
-        let [plain, encrypted] = files(name);
+        let [plain, encrypted] = credential_files(name);
         let line = format!("{}\n", secret.expose());
         match keep {
             Keep::File => {
                 let path = before.filter(|path| path.is_absolute()).unwrap_or_else(|| Path::new(ETC).join(name));
-                self.stage(&path.display().to_string(), Owner::Device, 0o640, line.as_bytes(), true)?;
-                return text.set_text(section, key, &path.display().to_string());
+                text.set_text(section, key, &path.display().to_string())?;
+                return self.stage(path, Owner::Device, 0o640, line.as_bytes(), true);
             }
-            Keep::Credential => self.stage(&plain, Owner::Root, 0o600, line.as_bytes(), true)?,
+            Keep::Credential => self.stage(plain, Owner::Root, 0o600, line.as_bytes(), true)?,
             Keep::Encrypted if self.site.runs() => {
                 let content = staging::encrypted(name, &line)?;
-                self.files.push(Planned::new(&encrypted, Owner::Root, 0o600, content).secret());
+                self.files.push(Planned::new(encrypted, Owner::Root, 0o600, content).secret());
             }
             Keep::Encrypted => {
                 return Err(Failure::usage("a secret can be encrypted only for the computer that it is encrypted on: not with --root"));
@@ -75,28 +77,21 @@ impl Draft<'_> {
 
     /// Notes the files to remove: this secret in all places except its present one. A file that somebody put elsewhere stays.
     fn leave(&mut self, now: Option<&Path>, before: Option<&Path>, name: &str) {
-        let [plain, encrypted] = files(name);
-        let here = match now {
-            Some(path) if path.components().count() > 1 => Some(path.to_path_buf()),
-            Some(_) if self.is_planned(&encrypted) => Some((&encrypted).into()),
-            Some(_) if self.is_planned(&plain) => Some((&plain).into()),
-            Some(path) if self.kept(path, name) == Keep::Encrypted => Some((&encrypted).into()),
-            Some(_) => Some((&plain).into()),
-            None => None,
-        };
+        let [plain, encrypted] = credential_files(name);
+        let here = now.map(|path| match self.kept(path, name) {
+            Keep::File => path,
+            Keep::Credential => &plain,
+            Keep::Encrypted => &encrypted,
+        });
         let own = Path::new(ETC).join(name);
-        for place in [own.clone(), plain.into(), encrypted.into()] {
-            if Some(&place) != here.as_ref() {
-                self.obsolete.extend(self.site.with_copies(&place));
+        for place in [&own, &plain, &encrypted] {
+            if Some(place.as_path()) != here {
+                self.obsolete.extend(self.site.with_copies(place));
             }
         }
-        if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here.as_deref()) {
+        if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here) {
             self.remarks.push(format!("{} still holds a secret that is kept elsewhere now: remove it", before.display()));
         }
-    }
-
-    fn is_planned(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file.path() == Path::new(path))
     }
 
     /// Closes again the secrets that stay in their places, and copies of earlier ones, if somebody opened them to others. If
@@ -140,16 +135,12 @@ impl Draft<'_> {
     /// systemd must be told which credentials are encrypted, and only those: it would not hand over a plain credential that is
     /// named so.
     fn drop_in(&mut self, text: &Text) {
-        let is_encrypted = |&(section, key, name): &(&str, &str, &str)| {
-            let value = text_of(&text.text, section, key);
-            let [plain, encrypted] = files(name);
-            value.as_deref() == Some(name)
-                && !self.is_planned(&plain)
-                && (self.is_planned(&encrypted) || self.kept(Path::new(name), name) == Keep::Encrypted)
+        let is_encrypted = |(section, key, name): &&(&str, &str, &str)| {
+            text_of(&text.text, section, key).as_deref() == Some(name) && self.kept(Path::new(name), name) == Keep::Encrypted
         };
         let lines: Vec<_> = SETTINGS
             .iter()
-            .filter(|setting| is_encrypted(setting))
+            .filter(is_encrypted)
             .map(|(_, _, name)| format!("LoadCredentialEncrypted={name}:{}\n", staging::credential(name)))
             .collect();
         if !lines.is_empty() {
@@ -166,8 +157,3 @@ const DROP_IN_HEAD: &str = "\
 # systemd lets the service open /dev/tpmrm0; without one it is in /var/lib/systemd.
 [Service]
 ";
-
-/// The two files of a credential: plain, and encrypted.
-fn files(name: &str) -> [String; 2] {
-    CREDENTIALS.map(|directory| format!("{directory}/{}", staging::credential(name)))
-}
