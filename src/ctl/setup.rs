@@ -159,8 +159,10 @@ impl Setup {
             }
         }
         told.files(&composed, &site, false)?;
+        let starts = site.runs() && !self.no_start;
+        let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
         if let Some(dialogue) = &mut dialogue
-            && !dialogue.write_it(site.runs() && !self.no_start)?
+            && !dialogue.yes(question, true)?
         {
             return Err(Failure::failed("nothing was changed"));
         }

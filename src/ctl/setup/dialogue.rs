@@ -44,8 +44,7 @@ impl<'a> Dialogue<'a> {
         print::line(
             "This computer becomes a machine that sells. Nothing is written before the end; Enter takes what stands in [brackets];\nCtrl-C ends it, and nothing was changed.",
         )?;
-        let known = answers.token.is_some() || self.present.has_secret("backend", "token_file");
-        if !known {
+        if answers.token.is_none() && !self.present.has_secret("backend", "token_file") {
             print::line(
                 "On the merchant's server, `qris-backend device add ID --bundle` writes one text with all that this machine must know.",
             )?;
@@ -123,16 +122,8 @@ impl<'a> Dialogue<'a> {
         Ok(true)
     }
 
-    pub(super) fn write_all_the_same(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Write it all the same?", false)
-    }
-
-    pub(super) fn write_it(&mut self, starts: bool) -> Result<bool, Failure> {
-        self.asker.yes(if starts { "Write these files, and start the services?" } else { "Write these files?" }, true)
-    }
-
-    pub(super) fn show_card(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Put a test card on the panel?", false)
+    pub(super) fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
+        self.asker.yes(question, usual)
     }
 
     pub(super) fn seen_card(&mut self) -> Result<(), Failure> {

@@ -73,7 +73,7 @@ impl Settling<'_> {
                     if dialogue.again(&findings.iter().filter_map(Part::of_finding).collect(), answers)? {
                         continue;
                     }
-                    force || dialogue.write_all_the_same()?
+                    force || dialogue.yes("Write it all the same?", false)?
                 }
                 None => force,
             };
