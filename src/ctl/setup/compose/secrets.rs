@@ -1,9 +1,9 @@
 //! The places for the secrets of the device service: a file of its own, or a credential of systemd, plain or encrypted. A secret
 //! that moves leaves nothing behind in its old place.
 
-use super::{Draft, Keep, Text};
+use super::{Draft, Keep};
 use crate::guard::{self, Guarded, Kind};
-use crate::setup::edit::text_of;
+use crate::setup::edit::Text;
 use crate::setup::write::{Change, Owner, Planned};
 use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN};
 use crate::staging::{self, credential_files};
@@ -18,7 +18,7 @@ impl Draft<'_> {
     /// Puts secrets, new and old, into the places that were asked for, and writes the settings that systemd needs for them.
     pub(super) fn secrets(&mut self, text: &mut Text, new: [Option<&Secret>; 2], keep: Option<Keep>) -> Result<(), Failure> {
         for ((section, key, name), new) in SETTINGS.into_iter().zip(new) {
-            let before = text_of(&text.text, section, key).map(PathBuf::from);
+            let before = text.value(section, key).map(PathBuf::from);
             let kept = before.as_deref().map(|before| self.kept(before, name));
             if let Some(secret) = new {
                 self.secret(text, (section, key), name, secret, keep.or(kept).unwrap_or(Keep::File))?;
@@ -31,7 +31,7 @@ impl Draft<'_> {
                 self.secret(text, (section, key), name, &secret, keep)?;
             }
             if keep.is_some() {
-                self.leave(text_of(&text.text, section, key).as_deref().map(Path::new), before.as_deref(), name);
+                self.leave(text.value(section, key).as_deref().map(Path::new), before.as_deref(), name);
             }
         }
         self.drop_in(text);
@@ -53,7 +53,7 @@ impl Draft<'_> {
     }
 
     fn secret(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, secret: &Secret, keep: Keep) -> Result<(), Failure> {
-        let before = text_of(&text.text, section, key).map(PathBuf::from);
+        let before = text.value(section, key).map(PathBuf::from);
         let [plain, encrypted] = credential_files(name);
         let line = format!("{}\n", secret.expose());
         match keep {
@@ -136,7 +136,7 @@ impl Draft<'_> {
     /// named so.
     fn drop_in(&mut self, text: &Text) {
         let is_encrypted = |(section, key, name): &&(&str, &str, &str)| {
-            text_of(&text.text, section, key).as_deref() == Some(name) && self.kept(Path::new(name), name) == Keep::Encrypted
+            text.value(section, key).as_deref() == Some(name) && self.kept(Path::new(name), name) == Keep::Encrypted
         };
         let lines: Vec<_> = SETTINGS
             .iter()
