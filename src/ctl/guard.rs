@@ -108,16 +108,12 @@ pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &
 
 #[cfg(test)]
 mod tests {
+    use super::super::site::put;
     use super::*;
 
     #[test]
     fn secrets_are_what_is_named_and_what_lies_beside_it_or_elsewhere() {
         let root = tempfile::tempdir().expect("a directory");
-        let put = |path: &str| {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            std::fs::write(path, "s\n").expect("written");
-        };
         for path in [
             "data/token",
             "data/token.before-1",
@@ -128,7 +124,7 @@ mod tests {
             "etc/credstore.encrypted/qrisd.mqtt-password.before-3",
             "etc/qrisd/qrisd.toml.before-4",
         ] {
-            put(path);
+            put(root.path(), path, "s\n");
         }
         let site = Site::below(root.path()).expect("there");
         let text =

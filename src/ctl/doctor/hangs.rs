@@ -95,13 +95,9 @@ fn told(line: &str, module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::money::Rupiah;
-    use qris_core::order::time::Span;
+    use crate::rest::tests::line;
+    use crate::site::put;
     use qris_host::finding::Level;
-    use qris_relay::config::Items;
-    use qris_relay::outlet::line::PulsedLine;
-    use qris_relay::pin::Pin;
-    use std::sync::Arc;
 
     #[test]
     fn a_watchdog_that_nobody_feeds_is_a_warning() {
@@ -124,22 +120,9 @@ mod tests {
     #[test]
     fn a_kernel_that_keeps_outputs_is_a_warning_on_a_raspberry_pi() {
         let root = tempfile::tempdir().expect("a directory");
-        let put = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            fs::write(path, text).expect("written");
-        };
         let site = Site::below(root.path()).expect("there");
-        let line = |chip: Chip| Line {
-            name: "a".into(),
-            items: Items::Any,
-            min_amount: Rupiah::new(1).expect("an amount"),
-            outlet: Arc::new(PulsedLine::single(Pin::of(chip, false), Span::millis(500))),
-            block_on_uncertain: false,
-            clear_button: None,
-        };
-        let gpio = |offset| line(Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
-        let lines = [gpio(5), gpio(6), line(Chip::Sim("/tmp/x".into()))];
+        let gpio = |offset| line("a", Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
+        let lines = [gpio(5), gpio(6), line("a", Chip::Sim("/tmp/x".into()))];
         let found = |label: &str| kept(&site, &lines, |_| Some(label.into()));
         // A row: what the kernel says of itself, what its command line says, and whether a line might stay driven.
         let cmdline = "console=tty1 pinctrl-bcm2835.persist_gpio_outputs=n";
@@ -150,9 +133,9 @@ mod tests {
             (Some("Y\n"), cmdline, true),
             (Some("N\n"), "console=tty1", false),
         ] {
-            put("proc/cmdline", told);
+            put(root.path(), "proc/cmdline", told);
             match says {
-                Some(text) => put("sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", text),
+                Some(text) => put(root.path(), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", text),
                 None => drop(fs::remove_dir_all(root.path().join("sys"))),
             }
             for label in ["pinctrl-bcm2835", "pinctrl-bcm2711"] {

@@ -108,23 +108,15 @@ impl Answers {
     /// The values that neither the answers nor the disk have, each with the way to tell it.
     pub(super) fn missing(&self, present: &Present) -> Vec<(Part, &'static str)> {
         let table = [
-            (
-                Part::Device,
-                self.device.is_none() && present.value("device", "id").is_none(),
-                "the machine's name (--device ID, or --from ENROLMENT)",
-            ),
-            (Part::Broker, self.broker_url.is_none() && present.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
-            (Part::Backend, self.backend_url.is_none() && present.value("backend", "url").is_none(), "the backend (--backend URL)"),
-            (
-                Part::Backend,
-                self.token.is_none() && !present.has_secret("backend", "token_file"),
-                "the backend's token (--token-file FILE)",
-            ),
-            (Part::Keys, self.keys.is_none() && !present.has_keys(), "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (Part::Items, self.items.is_empty() && present.items().is_empty(), "what it sells (--item ID:PRICE:NAME)"),
-            (Part::Lines, self.lines.is_empty() && present.lines().is_empty(), "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
+            (Part::Device, self.device.is_some() || present.has("device", "id"), "the machine's name (--device ID, or --from ENROLMENT)"),
+            (Part::Broker, self.broker_url.is_some() || present.has("mqtt", "url"), "the broker (--broker URL)"),
+            (Part::Backend, self.backend_url.is_some() || present.has("backend", "url"), "the backend (--backend URL)"),
+            (Part::Backend, self.token.is_some() || present.has("backend", "token_file"), "the backend's token (--token-file FILE)"),
+            (Part::Keys, self.keys.is_some() || present.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
+            (Part::Items, !self.sold(present).is_empty(), "what it sells (--item ID:PRICE:NAME)"),
+            (Part::Lines, !self.served(present).is_empty(), "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
         ];
-        table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
+        table.into_iter().filter(|(_, is_known, _)| !is_known).map(|(part, _, what)| (part, what)).collect()
     }
 
     /// The items for sale: from the answers, or from the disk.

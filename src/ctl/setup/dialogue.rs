@@ -44,7 +44,7 @@ impl<'a> Dialogue<'a> {
         print::line(
             "This computer becomes a machine that sells. Nothing is written before the end; Enter takes what stands in [brackets];\nCtrl-C ends it, and nothing was changed.",
         )?;
-        if answers.token.is_none() && !self.present.has_secret("backend", "token_file") {
+        if answers.token.is_none() && !self.present.has("backend", "token_file") {
             print::line(
                 "On the merchant's server, `qris-backend device add ID --bundle` writes one text with all that this machine must know.",
             )?;
@@ -58,7 +58,7 @@ impl<'a> Dialogue<'a> {
         match &answers.broker_url {
             Some(url) if is_enrolled => {
                 print::line(&format!("The broker: {}", print::plain(url)))?;
-                if answers.password.is_none() && !self.present.has_secret("mqtt", "password_file") {
+                if answers.password.is_none() && !self.present.has("mqtt", "password_file") {
                     answers.password = self.asker.secret("The machine's password there")?;
                 }
             }
@@ -68,7 +68,7 @@ impl<'a> Dialogue<'a> {
             Some(url) if is_enrolled => print::line(&format!("The backend: {}", print::plain(url)))?,
             _ => self.backend(answers)?,
         }
-        if answers.keys.is_none() && !self.present.has_keys() {
+        if answers.keys.is_none() && !self.present.keys {
             self.keys(answers)?;
         }
         if answers.name.is_none() {
@@ -77,7 +77,7 @@ impl<'a> Dialogue<'a> {
         if answers.language.is_none() {
             self.language(answers)?;
         }
-        if answers.contact.is_none() && self.present.value("screen", "contact").is_none() {
+        if answers.contact.is_none() && !self.present.has("screen", "contact") {
             self.contact(answers)?;
         }
         if answers.screen.is_none() {
@@ -177,7 +177,7 @@ impl<'a> Dialogue<'a> {
         answers.broker_url = Some(self.asker.line("The broker (mqtts://HOST:8883)", usual.as_deref(), good)?);
         let usual = self.usual(answers.username.as_ref(), "mqtt", "username").or_else(|| answers.device.as_ref().map(ToString::to_string));
         answers.username = Some(self.asker.line("The name there", usual.as_deref(), |name| parse_words(name).map_err(str::to_owned))?);
-        let kept = answers.password.is_some() || self.present.has_secret("mqtt", "password_file");
+        let kept = answers.password.is_some() || self.present.has("mqtt", "password_file");
         let password = self.asker.secret(if kept { "Its password (Enter: as it is)" } else { "Its password" })?;
         answers.password = password.or(answers.password.take());
         if answers.broker_url.as_ref().is_some_and(|url| url.starts_with("mqtts://")) {
@@ -190,7 +190,7 @@ impl<'a> Dialogue<'a> {
     fn backend(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = self.usual(answers.backend_url.as_ref(), "backend", "url");
         answers.backend_url = Some(self.asker.line("The backend (https://…)", usual.as_deref(), parse_http)?);
-        let kept = answers.token.is_some() || self.present.has_secret("backend", "token_file");
+        let kept = answers.token.is_some() || self.present.has("backend", "token_file");
         answers.token = if kept {
             self.asker.secret("This machine's token (Enter: as it is)")?.or(answers.token.take())
         } else {
@@ -206,7 +206,7 @@ impl<'a> Dialogue<'a> {
     fn keys(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let read = |path: &str| answers::keys(Path::new(path)).map_err(|failure| failure.reason());
         const QUESTION: &str = "The file that `qris-backend keys public` wrote";
-        answers.keys = if answers.keys.is_some() || self.present.has_keys() {
+        answers.keys = if answers.keys.is_some() || self.present.keys {
             self.asker.line_or_none(&format!("{QUESTION} (Enter: as it is)"), read)?.or(answers.keys.take())
         } else {
             Some(self.asker.line(QUESTION, None, read)?)

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub(super) struct Present {
     pub(super) qrisd: Option<Text>,
     pub(super) relay: Option<Text>,
-    keys: bool,
+    /// Are there receipt keys?
+    pub(super) keys: bool,
 }
 
 impl Present {
@@ -35,13 +36,9 @@ impl Present {
         self.qrisd.as_ref()?.value(section, key)
     }
 
-    /// Does it name a file of its own for a secret?
-    pub(super) fn has_secret(&self, section: &str, key: &str) -> bool {
+    /// Does it have that value?
+    pub(super) fn has(&self, section: &str, key: &str) -> bool {
         self.value(section, key).is_some()
-    }
-
-    pub(super) const fn has_keys(&self) -> bool {
-        self.keys
     }
 
     /// The ids of the items for sale.

@@ -42,21 +42,11 @@ pub(super) enum Change {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     /// It failed before anything changed.
-    #[error("{}: {why}; nothing was changed", path.display())]
-    Before {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: io::Error,
-    },
+    #[error("{path}: {1}; nothing was changed", path = .0.display())]
+    Before(PathBuf, io::Error),
     /// It failed while files were put in their places. The earlier files are back.
-    #[error("{}: {why}; what was there before is there again", path.display())]
-    Between {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: io::Error,
-    },
+    #[error("{path}: {1}; what was there before is there again", path = .0.display())]
+    Between(PathBuf, io::Error),
     /// The package is not installed.
     #[error("there is no group {DEVICE_USER} in {}: install the package first, or run systemd-sysusers", .0.display())]
     NoGroup(PathBuf),
@@ -181,7 +171,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
                         Undo::Nothing => Ok(()),
                     });
                 }
-                return Err(WriteError::Between { path: path.clone(), why });
+                return Err(WriteError::Between(path.clone(), why));
             }
         }
     }
@@ -210,7 +200,7 @@ pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
 /// Writes a file beside its place, with its owner and mode.
 fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
     let path = site.at(&file.path);
-    let failed = |why| WriteError::Before { path: path.clone(), why };
+    let failed = |why| WriteError::Before(path.clone(), why);
     let gid = gid(site, file.owner).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.exists() {
@@ -313,8 +303,7 @@ mod tests {
     use super::*;
 
     fn site(root: &Path) -> Site {
-        fs::create_dir_all(root.join("etc")).expect("made");
-        fs::write(root.join("etc/group"), "qrisd:x:990:\n").expect("written");
+        crate::site::put(root, "etc/group", "qrisd:x:990:\n");
         Site::below(root).expect("there")
     }
 
@@ -367,12 +356,12 @@ mod tests {
         fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
         let [a, b] = [planned("/etc/qrisd/a", "three\n").secret(), planned("/etc/qrisd/b", "b\n")];
         fs::remove_file(&kept[0]).expect("there");
-        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
+        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between(..))));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
         // A file that was only too open stays closed, and does not vanish.
         open(&place);
         let [a, b] = [planned("/etc/qrisd/a", "two\n").secret(), planned("/etc/qrisd/b", "b\n")];
-        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
+        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between(..))));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
         // In an image a link leads to a place in the image: the file is closed where it lies.
         let elsewhere = root.path().join("data-a");
@@ -391,7 +380,7 @@ mod tests {
         // There is a directory in the place of the second file.
         fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
         let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/new", "n\n"), planned("/etc/qrisd/b", "two\n")];
-        assert!(matches!(put(&site, &files), Err(WriteError::Between { .. })));
+        assert!(matches!(put(&site, &files), Err(WriteError::Between(..))));
         assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
         let mut names: Vec<_> = fs::read_dir(root.path().join("etc/qrisd"))
             .expect("there")
@@ -402,7 +391,7 @@ mod tests {
         assert_eq!(names, ["a", "b"], "nothing is left behind");
         // This file cannot even be staged: its directory is a file.
         let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/a/b", "two\n")];
-        assert!(matches!(put(&site, &files), Err(WriteError::Before { .. })));
+        assert!(matches!(put(&site, &files), Err(WriteError::Before(..))));
         assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
         fs::write(root.path().join("etc/group"), "").expect("written");
         let bare = Site::below(root.path()).expect("there");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::setup::specs;
-use crate::site::SECRETS_DROP_IN;
+use crate::site::{SECRETS_DROP_IN, put};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::{SigningKey, jwk_set};
 use qris_device::config::Config as DeviceConfig;
@@ -17,7 +17,7 @@ impl Machine {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a directory");
         std::fs::create_dir_all(root.path().join("etc/qrisd")).expect("made");
-        std::fs::write(root.path().join("etc/group"), "qrisd:x:990:\n").expect("written");
+        put(root.path(), "etc/group", "qrisd:x:990:\n");
         Self { root, staging: Staging::new().expect("a directory") }
     }
 
@@ -26,9 +26,7 @@ impl Machine {
     }
 
     fn put(&self, path: &str, text: &str) {
-        let path = self.root.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-        std::fs::write(path, text).expect("written");
+        put(self.root.path(), path, text);
     }
 
     fn compose(&self, answers: &Answers, keep: Option<Keep>, force: bool) -> Result<Composed, String> {
