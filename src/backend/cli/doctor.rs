@@ -7,7 +7,7 @@ use crate::books::{self as ledger, BooksError};
 use crate::config::Config;
 use crate::devices;
 use crate::keys::Ring;
-use crate::store::{self, BOOKS, MACHINES, Store, StoreError};
+use crate::store::{self, BOOKS, MACHINES, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
@@ -131,14 +131,14 @@ fn set_aside(path: &Path) -> Option<Finding> {
 }
 
 async fn whole(store: &Store) -> Finding {
-    let checked =
-        store.read(|tx| Ok::<_, StoreError>(tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from))));
-    match checked.await {
-        Ok(Some(Ok(said))) if said == "ok" => Finding::ok("database", "every page is whole"),
-        Ok(Some(Ok(said))) => Finding::bad("database", format!("damaged: {said}"), "restore a backup; look at the disk"),
-        Ok(Some(Err(error))) | Err(error) => Finding::bad("database", error.to_string(), "restore a backup; look at the disk"),
-        Ok(None) => Finding::bad("database", "the check said nothing", "restore a backup; look at the disk"),
-    }
+    let checked = store.read(|tx| tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from)).transpose());
+    let said = match checked.await {
+        Ok(Some(said)) if said == "ok" => return Finding::ok("database", "every page is whole"),
+        Ok(Some(said)) => format!("damaged: {said}"),
+        Ok(None) => "the check said nothing".into(),
+        Err(error) => error.to_string(),
+    };
+    Finding::bad("database", said, "restore a backup; look at the disk")
 }
 
 /// Orders whose rows are damaged although their pages are not: SQLite does not see a flipped bit inside a value.

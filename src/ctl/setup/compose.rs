@@ -112,7 +112,7 @@ pub(super) fn compose(
     {
         return Err(Failure::usage(ComposeError::OtherDevice { present: before, wanted: wanted.to_string() }));
     }
-    let mut draft = Draft { site, staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() };
+    let mut draft = Draft::new(site, staging);
     staging.credentials(site, &mut draft.places)?;
     let qrisd = draft.qrisd(present, answers, keep)?;
     let relay = draft.relay(present, answers, &qrisd)?.text;
@@ -136,7 +136,11 @@ struct Draft<'a> {
     remarks: Vec<String>,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    fn new(site: &'a Site, staging: &'a Staging) -> Self {
+        Self { site, staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() }
+    }
+
     fn qrisd(&mut self, present: &Present, answers: &Answers, keep: Option<Keep>) -> Result<Text, Failure> {
         let is_new = present.qrisd.is_none();
         let mut text = present.qrisd.clone().unwrap_or_else(|| Text { file: QRISD_TOML, text: NEW_QRISD.into() });
@@ -229,9 +233,8 @@ impl Draft<'_> {
         }
         let (rules, unmatched) = chips::rules(&chips);
         self.files.push(Planned::new(chips::RULES, Owner::Root, 0o644, rules.into_bytes()));
-        let unmatched =
-            unmatched.iter().map(|chip| format!("{}: no rule of udev can name it; see yourself who may open it", chip.display()));
-        self.remarks.extend(unmatched);
+        let remark = |chip: &&Path| format!("{}: no rule of udev can name it; see yourself who may open it", chip.display());
+        self.remarks.extend(unmatched.iter().map(remark));
     }
 
     /// A certificate goes beside the configuration: the service sees nobody's home directory.

@@ -93,17 +93,12 @@ impl Planned {
     }
 
     /// A line for people: the change, the owner and the path.
-    pub(super) fn words(&self, site: &Site) -> String {
-        let change = match self.change(site) {
-            Change::New => "new",
-            Change::Changed | Change::Access => "changed",
-            Change::Same => "as it is",
-        };
+    pub(super) fn words(&self, change: &str) -> String {
         let group = match self.owner {
             Owner::Root => "root",
             Owner::Device => DEVICE_USER,
         };
-        format!("{:<8}  root:{group:<6} {:04o}  {}", change, self.mode, self.path.display())
+        format!("{change:<8}  root:{group:<6} {:04o}  {}", self.mode, self.path.display())
     }
 
     /// The lines that change, each with a sign in front. A secret shows none.

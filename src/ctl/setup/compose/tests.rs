@@ -246,8 +246,7 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     std::fs::remove_file(credstore.join("qrisd.backend-token")).expect("there");
     let site = machine.site();
     let staging = Staging::new().expect("a directory");
-    let mut draft =
-        Draft { site: &site, staging: &staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() };
+    let mut draft = Draft::new(&site, &staging);
     let text = std::fs::read_to_string(machine.root.path().join("etc/qrisd/qrisd.toml")).expect("there");
     draft.secrets(&mut Text { file: QRISD_TOML, text: text.clone() }, [None, None], None).expect("composed");
     assert_eq!(draft.files.iter().map(Planned::path).collect::<Vec<_>>(), [Path::new(SECRETS_DROP_IN)]);
