@@ -23,6 +23,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Must nobody else read it?
+    pub(super) const fn is_secret(self) -> bool {
+        match self {
+            Self::Trusted => false,
+            Self::Secret | Self::Credential => true,
+        }
+    }
+
     /// The group and the mode that it should have. Its owner is root.
     pub(super) const fn rights(self) -> (&'static str, u32) {
         match self {
@@ -99,7 +107,7 @@ pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &
     if !is_owner_good || metadata.mode() & 0o022 != 0 {
         return Some("not root alone may change it".into());
     }
-    if kind != Kind::Trusted && metadata.mode() & 0o007 != 0 {
+    if kind.is_secret() && metadata.mode() & 0o007 != 0 {
         return Some("everybody on this computer may read it".into());
     }
     let reader = readers.iter().find(|user| !site.may(user, metadata, 4))?;

@@ -8,8 +8,9 @@ use super::edit::{Text, quoted, replace_tables, set_in};
 use super::part::Part;
 use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
-use super::write::{Change, Owner, Planned};
+use super::write::{Change, Planned};
 use crate::chips;
+use crate::guard::Kind;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::staging::Staging;
 use qris_host::Failure;
@@ -119,9 +120,9 @@ pub(super) fn compose(
     let qrisd = qrisd.text;
     draft.guard_what_stays(&qrisd);
     draft.chips(&relay);
-    draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
+    draft.files.push(Planned::new(RELAY_TOML, Kind::Trusted, relay.as_str()));
     // This file comes last: the services wait for it.
-    draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));
+    draft.files.push(Planned::new(QRISD_TOML, Kind::Trusted, qrisd.as_str()));
     let Draft { places, files, obsolete, remarks, .. } = draft;
     let source = |path: &str, text: String| Source::from_text(path, text).with_places(places.clone());
     Ok(Composed { files, obsolete, remarks, qrisd: source(QRISD_TOML, qrisd), relay: source(RELAY_TOML, relay) })
@@ -165,7 +166,7 @@ impl<'a> Draft<'a> {
         if let Some(key) = &answers.broker_key {
             let path = format!("{ETC}/device.key");
             text.set_text("mqtt", "key_file", &path)?;
-            self.stage(path, Owner::Device, 0o640, key.expose().as_bytes(), true)?;
+            self.stage(path, Kind::Secret, key.expose())?;
         }
         if answers.allow_plaintext {
             text.set("mqtt", "allow_plaintext", "true")?;
@@ -174,7 +175,7 @@ impl<'a> Draft<'a> {
         self.secrets(&mut text, [answers.password.as_ref(), answers.token.as_ref()], keep)?;
         if let Some(keys) = &answers.keys {
             let path = text.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
-            self.stage(path, Owner::Root, 0o644, keys.as_bytes(), false)?;
+            self.stage(path, Kind::Trusted, keys)?;
         }
         screen(&mut text, answers)?;
         if !answers.items.is_empty() {
@@ -232,7 +233,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let (rules, unmatched) = chips::rules(&chips);
-        self.files.push(Planned::new(chips::RULES, Owner::Root, 0o644, rules.into_bytes()));
+        self.files.push(Planned::new(chips::RULES, Kind::Trusted, rules));
         let remark = |chip: &&Path| format!("{}: no rule of udev can name it; see yourself who may open it", chip.display());
         self.remarks.extend(unmatched.iter().map(remark));
     }
@@ -242,15 +243,14 @@ impl<'a> Draft<'a> {
         let Some(content) = content else { return Ok(()) };
         let path = format!("{ETC}/{name}");
         text.set_text(section, key, &path)?;
-        self.stage(path, Owner::Root, 0o644, content.as_bytes(), false)
+        self.stage(path, Kind::Trusted, content)
     }
 
-    fn stage(&mut self, path: impl Into<PathBuf>, owner: Owner, mode: u32, content: &[u8], is_secret: bool) -> Result<(), Failure> {
+    fn stage(&mut self, path: impl Into<PathBuf>, kind: Kind, content: &str) -> Result<(), Failure> {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        self.places.put_for_now(&path, self.staging.put(&format!("{}-{name}", self.files.len()), content)?);
-        let planned = Planned::new(path, owner, mode, content.to_vec());
-        self.files.push(if is_secret { planned.secret() } else { planned });
+        self.places.put_for_now(&path, self.staging.put(&format!("{}-{name}", self.files.len()), content.as_bytes())?);
+        self.files.push(Planned::new(path, kind, content));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use super::{Draft, Keep};
 use crate::guard::{self, Guarded, Kind};
 use crate::setup::edit::Text;
-use crate::setup::write::{Change, Owner, Planned};
+use crate::setup::write::{Change, Planned};
 use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN};
 use crate::staging::{self, credential_files};
 use qris_host::Failure;
@@ -60,12 +60,12 @@ impl Draft<'_> {
             Keep::File => {
                 let path = before.filter(|path| path.is_absolute()).unwrap_or_else(|| Path::new(ETC).join(name));
                 text.set_text(section, key, &path.display().to_string())?;
-                return self.stage(path, Owner::Device, 0o640, line.as_bytes(), true);
+                return self.stage(path, Kind::Secret, &line);
             }
-            Keep::Credential => self.stage(plain, Owner::Root, 0o600, line.as_bytes(), true)?,
+            Keep::Credential => self.stage(plain, Kind::Credential, &line)?,
             Keep::Encrypted if self.site.runs() => {
                 let content = staging::encrypted(name, &line)?;
-                self.files.push(Planned::new(encrypted, Owner::Root, 0o600, content).secret());
+                self.files.push(Planned::new(encrypted, Kind::Credential, content));
             }
             Keep::Encrypted => {
                 return Err(Failure::usage("a secret can be encrypted only for the computer that it is encrypted on: not with --root"));
@@ -112,8 +112,7 @@ impl Draft<'_> {
                 continue;
             }
             let Ok(content) = std::fs::read(&place) else { continue };
-            let owner = if kind == Kind::Secret { Owner::Device } else { Owner::Root };
-            let closed = Planned::new(path, owner, kind.rights().1, content).secret();
+            let closed = Planned::new(path, kind, content);
             // A user who is not root leaves owners as they are.
             if closed.change(self.site) != Change::Same {
                 self.files.push(closed);
@@ -145,7 +144,7 @@ impl Draft<'_> {
             .collect();
         if !lines.is_empty() {
             let content = format!("{DROP_IN_HEAD}{}", lines.concat());
-            self.files.push(Planned::new(SECRETS_DROP_IN, Owner::Root, 0o644, content.into_bytes()));
+            self.files.push(Planned::new(SECRETS_DROP_IN, Kind::Trusted, content));
         } else if self.site.at(SECRETS_DROP_IN).exists() {
             self.obsolete.push(SECRETS_DROP_IN.into());
         }
