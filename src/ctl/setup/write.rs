@@ -297,6 +297,8 @@ mod tests {
         assert!(files.iter().all(|file| file.change(&site) == Change::Same), "a second time nothing is to be done");
         assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
         let files = [planned("/etc/qrisd/a", "three\n"), planned("/etc/qrisd/b", "two\n")];
+        assert_eq!(files[0].difference(&site), ["- one", "+ three"]);
+        assert_eq!(Planned::new("/etc/qrisd/a", Kind::Secret, "three\n").difference(&site), [] as [&str; 0]);
         let kept = put(&site, &files).expect("put");
         assert_eq!(kept.len(), 1);
         assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");

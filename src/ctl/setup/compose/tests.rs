@@ -159,6 +159,8 @@ fn secrets_go_where_they_are_or_where_they_are_told_to() {
     assert!(composed.qrisd.text().contains("token_file = \"backend-token\""));
     check(&composed);
     machine.write(&composed);
+    let directory = std::fs::metadata(machine.root.path().join("etc/credstore")).expect("made");
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&directory) & 0o777, 0o700, "only root may open it");
     // The credential that is there is read, and a new one takes its place.
     assert_eq!(check(&machine.composed(&Answers::default())).0.backend.token, Secret::new("token-1"));
     let answers = token("token-2");
@@ -254,6 +256,9 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let told = std::fs::read_to_string(site.at(SECRETS_DROP_IN)).expect("written");
     assert!(told.ends_with("[Service]\nLoadCredentialEncrypted=backend-token:qrisd.backend-token\n"), "{told}");
     assert!(site.is_decrypted("backend-token") && !site.is_decrypted("mqtt-password") && !site.is_decrypted("backend"));
+    // A plain one that takes its place leaves nothing encrypted to tell.
+    let moved = machine.compose(&token("token-2"), Some(Keep::Credential), false).expect("composed");
+    assert_eq!(moved.obsolete, ["/etc/credstore.encrypted/qrisd.backend-token", SECRETS_DROP_IN].map(PathBuf::from));
     // A plain credential in its place would be taken for encrypted.
     std::fs::remove_file(machine.root.path().join("etc/credstore.encrypted/qrisd.backend-token")).expect("there");
     machine.put("etc/credstore/qrisd.backend-token", "token-1\n");
