@@ -49,15 +49,17 @@ impl Doctor {
         findings.extend(files::guarded(&site, &qrisd_toml));
         findings.extend(device.as_ref().and_then(|device| files::policy(&site, &device.relay)));
         findings.extend(files::state(&site, device.as_ref(), relay.as_ref()));
-        findings.extend(here::services(&site));
-        findings.extend(here::versions(&site));
-        findings.extend(hangs::watchdog(&site));
+        if site.runs() {
+            findings.extend(here::services(&site));
+            findings.push(here::versions());
+            findings.extend(hangs::watchdog(&site));
+        }
         if let (Some(device), Some(relay)) = (&device, &relay) {
             findings.extend(hardware::findings(&site, device, relay, !site.runs()));
             findings.extend(chips::findings(&site, relay));
             if site.runs() {
                 findings.extend(here::pins(&site, relay));
-                findings.extend(hangs::lines(&site, &relay.lines));
+                findings.extend(hangs::lines(&site, &relay.lines, |path| hardware::label(&site, path)));
             }
         }
         if let Some(device) = &device {

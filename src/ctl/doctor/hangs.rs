@@ -1,8 +1,8 @@
 //! What ends a pulse when no program of ours can? The hardware watchdog, if the kernel hangs; the kernel, if a program dies.
 //! Without them the pulse does not end.
 
+use crate::services;
 use crate::site::Site;
-use crate::{hardware, services};
 use qris_host::finding::Finding;
 use qris_relay::config::Line;
 use qris_relay::pin::Chip;
@@ -46,15 +46,9 @@ fn fed(told: Option<Result<String, String>>) -> Finding {
     }
 }
 
-/// A warning for each kind of chip that has a line which stays driven when the service dies.
-pub(super) fn lines(site: &Site, lines: &[Line]) -> Vec<Finding> {
-    if !site.runs() {
-        return Vec::new();
-    }
-    kept(site, lines, |path| hardware::label(site, path))
-}
-
-fn kept(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+/// A warning for each kind of chip that has a line which stays driven when the service dies. `label`: the kernel's name for a
+/// chip, where the kernel can be asked.
+pub(super) fn lines(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let mut modules: Vec<&str> = Vec::new();
     for line in lines {
         let Some(Chip::Gpio { path, .. }) = line.outlet.line().map(|outlet| &outlet.pin.chip) else { continue };
@@ -122,8 +116,8 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let site = Site::below(root.path()).expect("there");
         let gpio = |offset| line("a", Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
-        let lines = [gpio(5), gpio(6), line("a", Chip::Sim("/tmp/x".into()))];
-        let found = |label: &str| kept(&site, &lines, |_| Some(label.into()));
+        let three = [gpio(5), gpio(6), line("a", Chip::Sim("/tmp/x".into()))];
+        let found = |label: &str| lines(&site, &three, |_| Some(label.into()));
         // A row: what the kernel says of itself, what its command line says, and whether a line might stay driven.
         let cmdline = "console=tty1 pinctrl-bcm2835.persist_gpio_outputs=n";
         for (says, told, stays) in [
@@ -149,6 +143,6 @@ mod tests {
             // The module of the fifth has another name, and other chips do not keep outputs.
             assert_eq!((found("pinctrl-rp1").len(), found("pl061").len()), (1, 0));
         }
-        assert_eq!(kept(&site, &lines, |_| None), []);
+        assert_eq!(lines(&site, &three, |_| None), []);
     }
 }

@@ -20,9 +20,6 @@ const TICKETS_WARN: usize = 900;
 
 /// Does systemd run the services now, and will it at the next boot?
 pub(super) fn services(site: &Site) -> Vec<Finding> {
-    if !site.runs() {
-        return Vec::new();
-    }
     if !services::are_there(site) {
         return vec![Finding::warn("services", "there is no systemd here", "see by other means that qris-relayd and qrisd run")];
     }
@@ -71,23 +68,19 @@ fn replaced(pid: u32) -> bool {
 }
 
 /// Are all programs of one release?
-pub(super) fn versions(site: &Site) -> Option<Finding> {
+pub(super) fn versions() -> Finding {
     const CHECK: &str = "versions";
-    if !site.runs() {
-        return None;
-    }
     let ours = env!("CARGO_PKG_VERSION");
     let told = ["qrisd", "qris-relayd"].map(|name| (name, version(name)));
     let missing: Vec<_> = told.iter().filter(|(_, version)| version.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        return Some(Finding::bad(CHECK, format!("not to be found: {}", missing.join(", ")), "install the package"));
+        return Finding::bad(CHECK, format!("not to be found: {}", missing.join(", ")), "install the package");
     }
     let other: Vec<_> = told.iter().flat_map(|(name, v)| v.iter().filter(|v| *v != ours).map(move |v| format!("{name} is {v}"))).collect();
-    Some(if other.is_empty() {
-        Finding::ok(CHECK, format!("all of release {ours}"))
-    } else {
-        Finding::bad(CHECK, format!("{}, qrisctl is {ours}", other.join(", ")), "install one release of all, then restart the services")
-    })
+    if other.is_empty() {
+        return Finding::ok(CHECK, format!("all of release {ours}"));
+    }
+    Finding::bad(CHECK, format!("{}, qrisctl is {ours}", other.join(", ")), "install one release of all, then restart the services")
 }
 
 /// The version that `NAME --version` prints.
