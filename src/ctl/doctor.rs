@@ -14,7 +14,7 @@ use qris_core::wire::orders::{OpenOrders, Order, Status};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::{Faults, Source};
-use qris_host::finding::{self, Finding};
+use qris_host::finding::{self, CONFIG, Finding};
 use qris_relay::config::Config as RelayConfig;
 use std::path::{Path, PathBuf};
 
@@ -34,13 +34,6 @@ pub(super) struct Doctor {
     offline: bool,
 }
 
-/// The good parts of the configuration.
-#[derive(Default)]
-struct Configured {
-    device: Option<DeviceConfig>,
-    relay: Option<RelayConfig>,
-}
-
 impl Doctor {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
@@ -50,48 +43,38 @@ impl Doctor {
         if !is_root() {
             findings.push(Finding::warn("doctor", "does not run as root, and cannot see everything", "sudo qrisctl doctor"));
         }
-        let (configured, found) = configuration(&site, &staging, &qrisd_toml)?;
-        let is_configured = finding::verdict(&found).is_none();
-        findings.extend(found);
-        findings.extend(files::users(&site));
+        let (device, relay) = configuration(&site, &staging, &qrisd_toml, &mut findings)?;
+        findings.push(files::users(&site));
         findings.extend(files::guarded(&site, &qrisd_toml));
-        findings.extend(configured.device.as_ref().and_then(|device| files::policy(&site, &device.relay)));
-        findings.extend(files::state(&site, configured.device.as_ref(), configured.relay.as_ref()));
-        findings.extend(here::services(&site));
-        findings.extend(here::versions(&site));
-        findings.extend(hangs::watchdog(&site));
-        if let (Some(device), Some(relay)) = (&configured.device, &configured.relay) {
+        findings.extend(device.as_ref().and_then(|device| files::policy(&site, &device.relay)));
+        findings.extend(files::state(&site, device.as_ref(), relay.as_ref()));
+        if site.runs() {
+            findings.extend(here::services(&site));
+            findings.push(here::versions());
+            findings.extend(hangs::watchdog(&site));
+        }
+        if let (Some(device), Some(relay)) = (&device, &relay) {
             findings.extend(hardware::findings(&site, device, relay, !site.runs()));
             findings.extend(chips::findings(&site, relay));
             if site.runs() {
                 findings.extend(here::pins(&site, relay));
-                findings.extend(hangs::lines(&site, &relay.lines));
+                findings.extend(hangs::lines(&site, &relay.lines, |path| hardware::label(&site, path)));
             }
         }
-        if let Some(device) = &configured.device {
+        if let Some(device) = &device {
             findings.extend(contact(device));
             if site.runs() {
                 findings.extend(here::relay(device).await);
                 findings.extend(here::device(device).await);
             }
             if !self.offline {
-                findings.extend(outside(device).await);
+                let (found, open) = look::outside(device).await;
+                findings.extend(found);
+                findings.push(open.as_ref().map_or_else(look::no_keys, orders));
             }
         }
-        tell(&findings, json)?;
-        match finding::verdict(&findings) {
-            None => Ok(()),
-            Some(bad) if is_configured => Err(Failure::failed(bad)),
-            Some(bad) => Err(Failure::usage(bad)),
-        }
+        finding::end(&findings, json, print::line)
     }
-}
-
-fn tell(findings: &[Finding], json: bool) -> Result<(), Failure> {
-    findings.iter().try_for_each(|finding| match json {
-        true => print::line(&finding.json()),
-        false => finding.words().iter().try_for_each(|line| print::line(line)),
-    })
 }
 
 /// A finding if customers have nobody to call.
@@ -99,53 +82,37 @@ pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
     device.remark().map(|why| Finding::warn("contact", why, "sudo qrisctl setup --contact TEXT"))
 }
 
-/// Both configurations, checked by the services' own code.
-fn configuration(site: &Site, staging: &Staging, qrisd_toml: &Path) -> Result<(Configured, Vec<Finding>), Failure> {
-    const CHECK: &str = "config";
+/// Both configurations, as far as they are good, checked by the services' own code.
+fn configuration(
+    site: &Site,
+    staging: &Staging,
+    qrisd_toml: &Path,
+    findings: &mut Vec<Finding>,
+) -> Result<(Option<DeviceConfig>, Option<RelayConfig>), Failure> {
     let mut places = site.places();
     staging.credentials(site, &mut places)?;
     let relay_toml = qrisd_toml.with_file_name("relay.toml");
-    let (mut configured, mut findings) = (Configured::default(), Vec::new());
     let read = |path: &Path| {
         // Faults name the file by its path on that system.
         let source = Source::read(&site.at(path));
         source.map(|source| Source::from_text(path, source.text()).with_places(places.clone()))
     };
-    let sources = [read(qrisd_toml), read(&relay_toml)];
-    let faults = |faults: Faults| -> Vec<Finding> {
+    let mut tell = |faults: Faults| {
         let to_do = |why: &str| if why.contains("cannot be read: No such file") { "sudo qrisctl setup makes it" } else { "correct it" };
-        faults.iter().map(|fault| fault.to_string()).map(|said| Finding::bad(CHECK, &*said, to_do(&said))).collect()
+        findings.extend(faults.iter().map(|fault| fault.to_string()).map(|said| Finding::bad(CONFIG, &*said, to_do(&said))));
     };
-    let [qrisd, relayd] = sources;
-    match qrisd.as_ref().map_err(Clone::clone).and_then(DeviceConfig::from_source) {
-        Ok(device) => configured.device = Some(device),
-        Err(wrong) => findings.extend(faults(wrong)),
-    }
-    match relayd.as_ref().map_err(Clone::clone).and_then(RelayConfig::from_source) {
-        Ok(relay) => configured.relay = Some(relay),
-        Err(wrong) => findings.extend(faults(wrong)),
-    }
-    if let (Ok(qrisd), Ok(relayd), Some(device), Some(relay)) = (&qrisd, &relayd, &configured.device, &configured.relay) {
+    let (qrisd, relayd) = (read(qrisd_toml), read(&relay_toml));
+    let device = qrisd.as_ref().map_err(Clone::clone).and_then(DeviceConfig::from_source).map_err(&mut tell).ok();
+    let relay = relayd.as_ref().map_err(Clone::clone).and_then(RelayConfig::from_source).map_err(&mut tell).ok();
+    if let (Ok(qrisd), Ok(relayd), Some(device), Some(relay)) = (&qrisd, &relayd, &device, &relay) {
         // A fault that one of them finds, the other mostly finds too. So only the first tells it.
-        let together = device.check_against(qrisd.path(), relayd).and_then(|()| relay.check_against(relayd.path(), qrisd));
-        match together {
+        match device.check_against(qrisd.path(), relayd).and_then(|()| relay.check_against(relayd.path(), qrisd)) {
             Ok(()) => findings
-                .push(Finding::ok(CHECK, format!("{} and {} are good, and fit together", qrisd_toml.display(), relay_toml.display()))),
-            Err(wrong) => findings.extend(faults(wrong)),
+                .push(Finding::ok(CONFIG, format!("{} and {} are good, and fit together", qrisd_toml.display(), relay_toml.display()))),
+            Err(wrong) => tell(wrong),
         }
     }
-    Ok((configured, findings))
-}
-
-/// Broker, backend, clock, keys, and the orders that are open at the backend.
-async fn outside(device: &DeviceConfig) -> Vec<Finding> {
-    let (broker, asked) = tokio::join!(look::broker(&device.mqtt, &device.machine.device), look::backend(&device.backend));
-    let mut findings = vec![broker];
-    let keys = look::keys(&device.machine.keys.receipt_kids(), &asked);
-    findings.extend(asked.findings);
-    findings.push(keys);
-    findings.extend(asked.open.as_ref().map(orders));
-    findings
+    Ok((device, relay))
 }
 
 /// The orders of this machine that are open at the backend.

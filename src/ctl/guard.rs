@@ -2,7 +2,7 @@
 //! with it.
 
 use super::site::{CREDENTIALS, DEVICE_USER, ETC, Site, User};
-use super::staging::{SECRETS, credential};
+use super::staging::{SECRETS, credential, credential_files};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Must nobody else read it?
+    pub(super) const fn is_secret(self) -> bool {
+        match self {
+            Self::Trusted => false,
+            Self::Secret | Self::Credential => true,
+        }
+    }
+
     /// The group and the mode that it should have. Its owner is root.
     pub(super) const fn rights(self) -> (&'static str, u32) {
         match self {
@@ -60,7 +68,7 @@ pub(super) fn secrets(site: &Site, qrisd: &toml::Table) -> Vec<Guarded> {
         }
         places.push((Path::new(ETC).join(name), Kind::Secret));
         if SECRETS.contains(&name) {
-            places.extend(CREDENTIALS.map(|directory| (Path::new(directory).join(credential(name)), Kind::Credential)));
+            places.extend(credential_files(name).map(|file| (file, Kind::Credential)));
         }
     }
     for (place, kind) in places {
@@ -99,7 +107,7 @@ pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &
     if !is_owner_good || metadata.mode() & 0o022 != 0 {
         return Some("users other than root can change it".into());
     }
-    if kind != Kind::Trusted && metadata.mode() & 0o007 != 0 {
+    if kind.is_secret() && metadata.mode() & 0o007 != 0 {
         return Some("everybody on this computer can read it".into());
     }
     let reader = readers.iter().find(|user| !site.may(user, metadata, 4))?;
@@ -108,16 +116,12 @@ pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &
 
 #[cfg(test)]
 mod tests {
+    use super::super::site::put;
     use super::*;
 
     #[test]
     fn secrets_are_what_is_named_and_what_lies_beside_it_or_elsewhere() {
         let root = tempfile::tempdir().expect("a directory");
-        let put = |path: &str| {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            std::fs::write(path, "s\n").expect("written");
-        };
         for path in [
             "data/token",
             "data/token.before-1",
@@ -128,7 +132,7 @@ mod tests {
             "etc/credstore.encrypted/qrisd.mqtt-password.before-3",
             "etc/qrisd/qrisd.toml.before-4",
         ] {
-            put(path);
+            put(root.path(), path, "s\n");
         }
         let site = Site::below(root.path()).expect("there");
         let text =

@@ -211,16 +211,13 @@ fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::site::put;
     use super::*;
 
     #[test]
     fn panels_are_found_where_the_kernel_lists_them() {
         let root = tempfile::tempdir().expect("a directory");
-        let file = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            fs::write(path, text).expect("written");
-        };
+        let file = |path: &str, text: &str| put(root.path(), path, text);
         let site = Site::below(root.path()).expect("there");
         assert_eq!(panels(&site), []);
         assert!(words(&site).iter().any(|line| line.contains("neither a framebuffer")), "{:?}", words(&site));

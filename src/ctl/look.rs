@@ -6,13 +6,13 @@ use qris_core::order::time::Wall;
 use qris_core::wire::command;
 use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
 use qris_core::wire::topics::heard_by;
-use qris_device::config::Backend;
+use qris_device::config::{Backend, Config};
+use qris_host::clock;
 use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
-use qris_host::mqtt::{Outbound, Retained};
+use qris_host::mqtt::{Outbound, Retained, is_refusal};
 use qris_host::tls::{LastTrusted, RELEASED, client_config, install_provider, is_date_refusal};
-use qris_host::{Failure, clock};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
 
@@ -22,16 +22,24 @@ const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 /// The machine's own answer topic is tried under this name. No machine knows a command of this name.
 const TRIAL: &str = "setup";
 
+/// Looks at broker, backend, clock and keys, and answers the orders that are open at the backend, if that could be asked.
+pub(super) async fn outside(device: &Config) -> (Vec<Finding>, Option<OpenOrders>) {
+    let (broker, asked) = tokio::join!(broker(&device.mqtt, &device.machine.device), backend(&device.backend));
+    let Asked { findings, open, kids } = asked;
+    let keys = open.as_ref().map(|_| keys(&device.machine.keys.receipt_kids(), kids.as_deref()));
+    ([broker].into_iter().chain(findings).chain(keys).collect(), open)
+}
+
 /// Connects to the broker as the machine does, with its name and password. The client id is another one, so a machine
 /// that runs keeps its connection. Subscribes to all topics that the machine must hear. Publishes on a topic where the
 /// machine may speak and nobody listens.
-pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding {
+async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding {
     const CHECK: &str = "broker";
     let place = format!("{}:{}{}", wanted.host, wanted.port, if wanted.tls { " with TLS" } else { "" });
     let name = wanted.username.as_deref();
     let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0).await {
         Ok(broker) => broker,
-        Err(failure) => return no_broker(&place, name, &text(&failure)),
+        Err(failure) => return no_broker(&place, name, &failure.reason()),
     };
     let message =
         Outbound { topic: command::response_topic(device, TRIAL), payload: b"{}".to_vec(), expiry_s: Some(1), ..Outbound::default() };
@@ -55,8 +63,7 @@ fn whom(name: Option<&str>) -> &str {
 
 fn no_broker(place: &str, name: Option<&str>, why: &str) -> Finding {
     const CHECK: &str = "broker";
-    let refused = ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
-    if refused {
+    if is_refusal(why) {
         let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
         let whom = name.map_or("clients without a name".into(), |name| format!("{name} or the password"));
         return Finding::bad(CHECK, format!("{place} refuses {whom} ({why})"), to_do);
@@ -72,18 +79,17 @@ fn no_broker(place: &str, name: Option<&str>, why: &str) -> Finding {
 }
 
 /// The result of an authorised call to the backend.
-#[derive(Debug)]
-pub(super) struct Asked {
+struct Asked {
     /// The findings on the backend and the clock.
-    pub(super) findings: Vec<Finding>,
+    findings: Vec<Finding>,
     /// The open orders there, if it could be asked.
-    pub(super) open: Option<OpenOrders>,
+    open: Option<OpenOrders>,
     /// The keys that it signs with, if it tells them. The key in use comes first.
-    pub(super) kids: Option<Vec<KeyId>>,
+    kids: Option<Vec<KeyId>>,
 }
 
 /// Asks the backend for this machine's open orders, for which it needs the machine's token, and compares the clocks.
-pub(super) async fn backend(wanted: &Backend) -> Asked {
+async fn backend(wanted: &Backend) -> Asked {
     const CHECK: &str = "backend";
     install_provider();
     let url = &wanted.url;
@@ -132,15 +138,17 @@ pub(super) async fn backend(wanted: &Backend) -> Asked {
     }
 }
 
+/// Nobody knows whether this machine would believe a receipt.
+pub(super) fn no_keys() -> Finding {
+    Finding::warn("keys", "the backend could not be asked for its keys", "solve the problem of the backend first")
+}
+
 /// Would this machine believe a receipt of the backend? The key in use must be one of our keys, or another of its keys
 /// must be one. The backend need not tell its keys.
-pub(super) fn keys(ours: &[KeyId], asked: &Asked) -> Finding {
+fn keys(ours: &[KeyId], theirs: Option<&[KeyId]>) -> Finding {
     const CHECK: &str = "keys";
     let to_do = "put `qris-backend keys public` into keys.json, as root, and reload qris-relayd and qrisd";
-    if asked.open.is_none() {
-        return Finding::warn(CHECK, "the backend could not be asked for its keys", "solve the problem of the backend first");
-    }
-    let Some(theirs) = &asked.kids else {
+    let Some(theirs) = theirs else {
         return Finding::ok(CHECK, format!("{} here; the backend does not tell which key it signs with", counted(ours.len())));
     };
     let Some(in_use) = theirs.first() else {
@@ -223,12 +231,6 @@ fn own_clock(ours: Wall) -> Finding {
     }
 }
 
-/// The text of a failure with its causes, on one line.
-fn text(failure: &Failure) -> String {
-    let lines = failure.told("");
-    lines.iter().map(|line| line.trim_start_matches([':', ' '])).collect::<Vec<_>>().join("; ")
-}
-
 /// The last cause is mostly enough.
 fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
@@ -261,11 +263,6 @@ mod tests {
     #[test]
     fn a_receipt_must_be_believed_here() {
         let kid = |name: &str| KeyId::new(name).expect("a key's name");
-        let asked = |kids: Option<&[&str]>| Asked {
-            findings: Vec::new(),
-            open: Some(OpenOrders { orders: Vec::new() }),
-            kids: kids.map(|kids| kids.iter().map(|name| kid(name)).collect()),
-        };
         let ours = [kid("a"), kid("b")];
         for (theirs, level) in [
             (Some(&["a"][..]), Level::Ok),
@@ -275,10 +272,9 @@ mod tests {
             (Some(&[]), Level::Bad),
             (None, Level::Ok),
         ] {
-            assert_eq!(keys(&ours, &asked(theirs)).level, level, "{theirs:?}");
+            let kids = theirs.map(|kids| kids.iter().map(|name| kid(name)).collect::<Vec<_>>());
+            assert_eq!(keys(&ours, kids.as_deref()).level, level, "{theirs:?}");
         }
-        let silent = Asked { findings: Vec::new(), open: None, kids: None };
-        assert_eq!(keys(&ours, &silent).level, Level::Warn);
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn listed(pins: &[u32]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use qris_core::order::money::Rupiah;
     use qris_core::order::time::Span;
@@ -95,16 +95,20 @@ mod tests {
     use qris_relay::pin::Pin;
     use std::sync::Arc;
 
-    #[test]
-    fn each_line_that_is_driven_at_rest_is_a_warning() {
-        let line = |name: &str, chip: Chip| Line {
+    /// A line that the low level drives.
+    pub(crate) fn line(name: &str, chip: Chip) -> Line {
+        Line {
             name: name.into(),
             items: Items::Any,
             min_amount: Rupiah::new(1).expect("an amount"),
             outlet: Arc::new(PulsedLine::single(Pin::of(chip, true), Span::millis(500))),
             block_on_uncertain: false,
             clear_button: None,
-        };
+        }
+    }
+
+    #[test]
+    fn each_line_that_is_driven_at_rest_is_a_warning() {
         let gpio = |offset| Chip::Gpio { path: "/dev/gpiochip0".into(), offset };
         let lines = [line("a", gpio(17)), line("b", gpio(6)), line("c", Chip::Sim("/tmp/x".into()))];
         let found = findings(&lines, |_| Some("pinctrl-bcm2711".into()));

@@ -160,8 +160,10 @@ impl Setup {
             }
         }
         told.files(&composed, &site, false)?;
+        let starts = site.runs() && !self.no_start;
+        let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
         if let Some(dialogue) = &mut dialogue
-            && !dialogue.write_it(site.runs() && !self.no_start)?
+            && !dialogue.yes(question, true)?
         {
             return Err(Failure::failed("nothing was changed"));
         }
@@ -220,7 +222,7 @@ impl Setup {
         answers.screen = self.screen.clone();
         answers.rotate = self.rotate;
         if let Some(from) = &self.from {
-            answers.enrol(&answers::enrolment(from)?).map_err(Failure::usage)?;
+            answers.enrol(&answers::enrolment(from)?, false).map_err(Failure::usage)?;
         }
         Ok(answers)
     }
@@ -268,18 +270,13 @@ impl Setup {
             // Credentials are handed over only at the start: a reload would not bring new ones. The relay service has no
             // credentials.
             let verb = if hands_over_anew && name == QRISD_SERVICE { "restart" } else { "reload-or-restart" };
-            run(&[verb, name]).map_err(|failure| {
-                let why = failure.told("").join(" ");
-                Failure::failed(format!("{}; its messages: journalctl -x -n 20 -u {name}", why.trim_start_matches([':', ' '])))
-            })?;
+            services::systemctl(&[verb, name])
+                .map_err(|why| Failure::failed(format!("{why}; its messages: journalctl -x -n 20 -u {name}")))?;
         }
-        match relay::proof_key(bus).await {
-            Ok(key) => {
-                told.remark(&format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()))?
-            }
-            Err(why) => told
-                .remark(&format!("it is not known which key the relay signs with ({}): run qrisctl relay lines", why.told("").join(" ")))?,
-        }
+        told.remark(&match relay::proof_key(bus).await {
+            Ok(key) => format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()),
+            Err(why) => format!("it is not known which key the relay signs with ({}): run qrisctl relay lines", why.reason()),
+        })?;
         told.remark("set up, and the services run. Is all well? qrisctl doctor")
     }
 }

@@ -177,6 +177,14 @@ fn group(line: &str) -> Option<Group> {
     Some(Group { name: name.into(), gid: gid.parse().ok()?, members })
 }
 
+/// Writes a file of a system that is made for a test.
+#[cfg(test)]
+pub(super) fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    std::fs::write(path, text).expect("written");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,10 +193,8 @@ mod tests {
     #[test]
     fn a_system_is_known_by_its_files() {
         let root = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir(root.path().join("etc")).expect("new");
-        std::fs::write(root.path().join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nqrisd:x:991:990::/:/x\nother:x:7:7::/:/x\nodd\n")
-            .expect("written");
-        std::fs::write(root.path().join("etc/group"), "video:x:44:qrisd,other\nqrisd:x:990:\nodd:x:many:\n").expect("written");
+        put(root.path(), "etc/passwd", "root:x:0:0::/root:/bin/sh\nqrisd:x:991:990::/:/x\nother:x:7:7::/:/x\nodd\n");
+        put(root.path(), "etc/group", "video:x:44:qrisd,other\nqrisd:x:990:\nodd:x:many:\n");
         let site = Site::below(root.path()).expect("there");
         assert!(!site.runs() && Site::below(Path::new("/")).expect("there").runs());
         assert_eq!(site.at("/etc/a"), site.root().join("etc/a"));

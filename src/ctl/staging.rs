@@ -69,7 +69,7 @@ impl Staging {
     /// read only on their own computer, and only by root.
     pub(super) fn credentials(&self, site: &Site, places: &mut Places) -> Result<(), Failure> {
         for name in SECRETS {
-            let [plain, encrypted] = CREDENTIALS.map(|directory| site.at(directory).join(credential(name)));
+            let [plain, encrypted] = credential_files(name).map(|file| site.at(file));
             // As systemd does it, with one exception. An encrypted credential that systemd was not told of is decrypted too:
             // otherwise nothing could read it.
             if encrypted.exists() && site.runs() && (site.is_decrypted(name) || !plain.exists()) {
@@ -120,6 +120,11 @@ fn locked(path: &Path) -> Option<File> {
 /// The name of a credential's file.
 pub(super) fn credential(name: &str) -> String {
     format!("{DEVICE_USER}.{name}")
+}
+
+/// The two files that a credential may have on its system: plain, and encrypted.
+pub(super) fn credential_files(name: &str) -> [PathBuf; 2] {
+    CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)))
 }
 
 fn decrypted(name: &str, file: &Path) -> io::Result<Vec<u8>> {

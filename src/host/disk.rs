@@ -1,4 +1,4 @@
-//! How much room a disk has.
+//! What a disk has: room, and what was set aside.
 
 use std::ffi::CString;
 use std::io;
@@ -23,9 +23,29 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(u64::from(found.f_bavail).saturating_mul(u64::from(found.f_frsize)))
 }
 
+/// How many damaged databases were set aside beside this one, and the name of the last; `None` where there are none.
+#[must_use]
+pub fn set_aside(database: &Path) -> Option<(usize, String)> {
+    let prefix = format!("{}.corrupt-", database.file_name()?.to_str()?);
+    let names = std::fs::read_dir(database.parent()?).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let aside: Vec<_> = names.filter(|name| name.starts_with(&prefix) && !name.ends_with("-wal") && !name.ends_with("-shm")).collect();
+    Some((aside.len(), aside.into_iter().max()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_set_aside_is_counted_without_the_files_beside_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = directory.path().join("a.db");
+        assert_eq!(set_aside(&database), None);
+        for name in ["a.db", "a.db.corrupt-1", "a.db.corrupt-2", "a.db.corrupt-2-wal", "a.db.corrupt-2-shm", "b.db.corrupt-3"] {
+            std::fs::write(directory.path().join(name), "").expect("written");
+        }
+        assert_eq!(set_aside(&database), Some((2, "a.db.corrupt-2".into())));
+    }
 
     #[test]
     fn a_disk_tells_its_room() {

@@ -1,5 +1,7 @@
-//! A finding of a doctor: the thing that was looked at, its condition, and what to do about it.
+//! A finding of a doctor: the thing that was looked at, its condition, and what to do about it. A doctor makes a list of them,
+//! and [`end`] does the rest.
 
+use super::Failure;
 use qris_core::order::time::{Span, Wall};
 use serde_json::json;
 
@@ -8,6 +10,32 @@ const CLOCK_WARN: Span = Span::secs(5);
 /// A clock that is more wrong than this is bad: receipts, expiries and the times in events are wrong too, and
 /// certificates are refused.
 const CLOCK_BAD: Span = Span::secs(60);
+
+/// The check of the configuration.
+pub const CONFIG: &str = "config";
+
+/// Ends a doctor: tells its findings, and whether something is bad. `line` writes one line.
+///
+/// # Errors
+/// Something is bad. A bad configuration is wrong use: not all could be looked at.
+pub fn end(findings: &[Finding], json: bool, line: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
+    tell(findings, json, line)?;
+    let is_configured = !findings.iter().any(|finding| finding.check == CONFIG && finding.level == Level::Bad);
+    match verdict(findings) {
+        None => Ok(()),
+        Some(bad) if is_configured => Err(Failure::failed(bad)),
+        Some(bad) => Err(Failure::usage(bad)),
+    }
+}
+
+/// Tells findings in words, or as one JSON object a line.
+///
+/// # Errors
+/// A line cannot be written.
+pub fn tell(findings: &[Finding], json: bool, mut line: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
+    let told = |finding: &Finding| if json { vec![finding.json()] } else { finding.words() };
+    findings.iter().flat_map(told).try_for_each(|text| line(&text))
+}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,9 +109,17 @@ impl Finding {
         }
     }
 
+    /// Judges the free room for orders, in bytes. Below `warn` it deserves a warning; below `bad` it counts as none.
+    pub fn of_room(check: &'static str, free: u64, [warn, bad]: [u64; 2], said: String, to_do: &str) -> Self {
+        match free {
+            free if free < bad => Self::bad(check, said, to_do),
+            free if free < warn => Self::warn(check, said, "make room"),
+            _ => Self::ok(check, said),
+        }
+    }
+
     /// As lines for people: what was seen, and below it what to do.
-    #[must_use]
-    pub fn words(&self) -> Vec<String> {
+    fn words(&self) -> Vec<String> {
         let Self { check, level, said, to_do } = self;
         let mut lines = vec![plain(&format!("{:<4}  {check:<13} {said}", level.as_str()))];
         lines.extend(to_do.as_ref().map(|to_do| plain(&format!("{:<20}-> {to_do}", ""))));
@@ -91,8 +127,7 @@ impl Finding {
     }
 
     /// As one JSON object.
-    #[must_use]
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         let Self { check, level, said, to_do } = self;
         json!({ "check": check, "level": level.as_str().to_lowercase(), "said": said, "to_do": to_do }).to_string()
     }
@@ -136,6 +171,13 @@ mod tests {
     }
 
     #[test]
+    fn room_is_judged_by_what_is_free() {
+        for (free, level) in [(9, Level::Bad), (10, Level::Warn), (99, Level::Warn), (100, Level::Ok)] {
+            assert_eq!(Finding::of_room("disk", free, [100, 10], String::new(), "make room").level, level, "{free}");
+        }
+    }
+
+    #[test]
     fn findings_are_told_in_lines_and_as_objects() {
         let bad = Finding::bad("broker", "refuses\nour \u{1b}[31mpassword", "compare it");
         assert_eq!(bad.words(), ["BAD   broker        refuses our  [31mpassword", "                    -> compare it"]);
@@ -144,7 +186,18 @@ mod tests {
         assert_eq!(good.json(), r#"{"check":"clock","level":"ok","said":"0.1 s","to_do":null}"#);
         let warning = Finding::warn("alerts", "none", "set one");
         assert_eq!(verdict(&[good.clone(), warning.clone()]), None);
-        assert_eq!(verdict(&[good, bad.clone()]).as_deref(), Some("one thing is bad"));
-        assert_eq!(verdict(&[warning, bad.clone(), bad]).as_deref(), Some("2 things are bad"));
+        assert_eq!(verdict(&[good.clone(), bad.clone()]).as_deref(), Some("one thing is bad"));
+        assert_eq!(verdict(&[warning.clone(), bad.clone(), bad.clone()]).as_deref(), Some("2 things are bad"));
+        let mut lines = Vec::new();
+        let mut ended = |findings: &[Finding], json| {
+            end(findings, json, |line| {
+                lines.push(line.to_owned());
+                Ok(())
+            })
+        };
+        assert!(ended(&[good.clone(), warning], false).is_ok());
+        assert!(matches!(ended(std::slice::from_ref(&bad), true), Err(Failure::Failed(_))));
+        assert!(matches!(ended(&[Finding::bad(CONFIG, "no", "correct it")], true), Err(Failure::Use(_))));
+        assert_eq!((lines.len(), &lines[0], &lines[3]), (5, &good.words()[0], &bad.json()));
     }
 }

@@ -7,13 +7,13 @@ use crate::books::{self as ledger, BooksError};
 use crate::config::Config;
 use crate::devices;
 use crate::keys::Ring;
-use crate::store::{self, BOOKS, MACHINES, Store, StoreError};
+use crate::store::{self, BOOKS, MACHINES, Store};
 use clap::Args;
 use qris_host::config::Source;
-use qris_host::finding::{self, Finding, Level};
+use qris_host::finding::{self, CONFIG, Finding, Level};
 use qris_host::{Failure, disk, tls};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How.
 #[derive(Debug, Args)]
@@ -23,31 +23,22 @@ pub struct Doctor {
     json: bool,
 }
 
-/// With less free room than this there is a warning: it is enough for some hundred thousand orders.
-const ROOM_WARN: u64 = 1 << 30;
-/// Less than this counts as no room.
-const ROOM_BAD: u64 = 64 << 20;
+/// With less free room than the first there is a warning: it is enough for some hundred thousand orders. Less than the second
+/// counts as no room.
+const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
 /// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
     tls::install_provider();
-    let mut findings = vec![Finding::ok("config", format!("{} is well formed", source.path().display()))];
+    let mut findings = vec![Finding::ok(CONFIG, format!("{} is well formed", source.path().display()))];
     findings.extend(keys(config));
     findings.extend(books(config).await);
     findings.extend(machines(config).await);
     findings.push(alerts(config));
     findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
     findings.extend(network::look(config, source).await);
-    tell(&findings, wanted.json)
-}
-
-fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
     let mut out = Out::default();
-    for finding in findings {
-        let lines = if as_json { vec![finding.json()] } else { finding.words() };
-        lines.iter().try_for_each(|line| out.line(line))?;
-    }
-    finding::verdict(findings).map_or(Ok(()), |bad| Err(Failure::failed(bad)))
+    finding::end(&findings, wanted.json, |line| out.line(line))
 }
 
 /// The files that hold secrets, and the content of the signing key's file.
@@ -69,22 +60,18 @@ fn keys(config: &Config) -> Vec<Finding> {
 
 /// Who may read a secret.
 fn secret(check: &'static str, path: &Path) -> Finding {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
+    let shown = path.display();
+    let mode = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o777,
         // A name without a slash is a credential of the service manager, which guards it.
-        Err(_) if path.components().count() == 1 => {
-            return Finding::ok(check, format!("{} is a credential of the service", path.display()));
-        }
-        Err(error) => {
-            return Finding::bad(check, format!("{}: {error}", path.display()), "correct the path, or the rights of its directories");
-        }
+        Err(_) if path.components().count() == 1 => return Finding::ok(check, format!("{shown} is a credential of the service")),
+        Err(error) => return Finding::bad(check, format!("{shown}: {error}"), "correct the path, or the rights of its directories"),
     };
-    let mode = metadata.permissions().mode() & 0o777;
-    let said = format!("{} has mode {mode:04o}", path.display());
+    let said = format!("{shown} has mode {mode:04o}");
     if mode & 0o007 != 0 {
-        Finding::bad(check, format!("{said}: everybody on this computer may use it"), format!("chmod 600 {}", path.display()))
+        Finding::bad(check, format!("{said}: everybody on this computer may use it"), format!("chmod 600 {shown}"))
     } else if mode & 0o020 != 0 {
-        Finding::warn(check, format!("{said}: its group may write it"), format!("chmod g-w {}", path.display()))
+        Finding::warn(check, format!("{said}: its group may write it"), format!("chmod g-w {shown}"))
     } else {
         Finding::ok(check, said)
     }
@@ -95,16 +82,14 @@ async fn books(config: &Config) -> Vec<Finding> {
     let path = &config.store;
     let mut findings = vec![room(path)];
     findings.extend(set_aside(path));
-    let store = match Store::open_beside(path, &BOOKS, false) {
-        Ok(store) => store,
-        Err(error) => {
-            findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service"));
-            return findings;
+    match Store::open_beside(path, &BOOKS, false) {
+        Ok(store) => {
+            findings.push(whole(&store).await);
+            findings.extend(readable(&store).await);
+            findings.push(writable(&store, path, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
         }
-    };
-    findings.push(whole(&store).await);
-    findings.extend(readable(&store).await);
-    findings.push(writable(&store, path, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
+        Err(error) => findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service")),
+    }
     findings
 }
 
@@ -112,79 +97,61 @@ async fn books(config: &Config) -> Vec<Finding> {
 async fn machines(config: &Config) -> Vec<Finding> {
     let path = store::machines_beside(&config.store);
     let mut findings: Vec<_> = set_aside(&path).into_iter().collect();
-    let store = match Store::open_beside(&path, &MACHINES, false) {
-        Ok(store) => store,
-        Err(error) => {
-            findings.push(Finding::bad("machines", error.to_string(), "`serve` makes one, and `device add ID` lets a machine in"));
-            return findings;
+    match Store::open_beside(&path, &MACHINES, false) {
+        Ok(store) => {
+            let tried = "INSERT INTO devices (id, token_hash, added_ms, sum) VALUES ('doctor', 'doctor', 0, '')";
+            let looked = [whole(&store).await, writable(&store, &path, tried).await];
+            findings.extend(looked.into_iter().filter(|finding| finding.level == Level::Bad));
+            findings.push(let_in(&store).await);
         }
-    };
-    let tried = "INSERT INTO devices (id, token_hash, added_ms, sum) VALUES ('doctor', 'doctor', 0, '')";
-    for finding in [whole(&store).await, writable(&store, &path, tried).await] {
-        if finding.level == Level::Bad {
-            findings.push(finding);
+        Err(error) => {
+            findings.push(Finding::bad("machines", error.to_string(), "`serve` makes one, and `device add ID` lets a machine in"))
         }
     }
-    findings.push(let_in(&store).await);
     findings
 }
 
 fn room(path: &Path) -> Finding {
+    const CHECK: &str = "disk";
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let free = match disk::free_bytes(directory) {
-        Ok(free) => free,
-        Err(error) => {
-            return Finding::bad("disk", format!("{}: {error}", directory.display()), "make the directory, owned by the service's user");
+    match disk::free_bytes(directory) {
+        Ok(free) => {
+            let said = format!("{} MB free for {}", free >> 20, path.display());
+            Finding::of_room(CHECK, free, ROOM, said, "make room: nothing is sold when the books cannot be written")
         }
-    };
-    let said = format!("{} MB free for {}", free >> 20, path.display());
-    if free < ROOM_BAD {
-        Finding::bad("disk", said, "make room: nothing is sold when the books cannot be written")
-    } else if free < ROOM_WARN {
-        Finding::warn("disk", said, "make room")
-    } else {
-        Finding::ok("disk", said)
+        Err(error) => Finding::bad(CHECK, format!("{}: {error}", directory.display()), "make the directory, owned by the service's user"),
     }
 }
 
 /// Damaged databases beside this one.
 fn set_aside(path: &Path) -> Option<Finding> {
-    let name = path.file_name()?.to_str()?;
-    let entries = std::fs::read_dir(path.parent()?).ok()?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let aside: Vec<_> = names
-        .filter(|other| other.starts_with(&format!("{name}.corrupt-")) && !other.ends_with("-wal") && !other.ends_with("-shm"))
-        .collect();
-    let newest = aside.iter().max()?;
-    let said = format!("{} damaged databases were set aside, the last as {newest}", aside.len());
+    let (count, newest) = disk::set_aside(path)?;
+    let said = format!("{count} damaged databases were set aside, the last as {newest}");
     Some(Finding::warn("database", said, "keep it until the damage is understood, look at the disk, then move it away"))
 }
 
 async fn whole(store: &Store) -> Finding {
-    let checked =
-        store.read(|tx| Ok::<_, StoreError>(tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from))));
-    match checked.await {
-        Ok(Some(Ok(said))) if said == "ok" => Finding::ok("database", "every page is whole"),
-        Ok(Some(Ok(said))) => Finding::bad("database", format!("damaged: {said}"), "restore a backup; look at the disk"),
-        Ok(Some(Err(error))) | Err(error) => Finding::bad("database", error.to_string(), "restore a backup; look at the disk"),
-        Ok(None) => Finding::bad("database", "the check said nothing", "restore a backup; look at the disk"),
-    }
+    let checked = store.read(|tx| tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from)).transpose());
+    let said = match checked.await {
+        Ok(Some(said)) if said == "ok" => return Finding::ok("database", "every page is whole"),
+        Ok(Some(said)) => format!("damaged: {said}"),
+        Ok(None) => "the check said nothing".into(),
+        Err(error) => error.to_string(),
+    };
+    Finding::bad("database", said, "restore a backup; look at the disk")
 }
 
 /// Orders whose rows are damaged although their pages are not: SQLite does not see a flipped bit inside a value.
 async fn readable(store: &Store) -> Option<Finding> {
     let to_do = "look for them in the gateway's dashboard; look at the disk, and restore a backup";
-    let (mut damaged, mut behind) = (Vec::new(), String::new());
-    loop {
-        let from = behind.clone();
-        match store.read(move |tx| ledger::damaged(tx, &from)).await {
+    let (mut damaged, mut behind) = (Vec::new(), Some(String::new()));
+    while let Some(from) = behind {
+        let read = store.read(move |tx| ledger::damaged(tx, &from)).await;
+        match read {
             Err(error) => return Some(Finding::bad("database", error.to_string(), to_do)),
             Ok((found, last)) => {
                 damaged.extend(found);
-                match last {
-                    Some(last) => behind = last,
-                    None => break,
-                }
+                behind = last;
             }
         }
     }
@@ -208,14 +175,11 @@ async fn writable(store: &Store, path: &Path, sql: &'static str) -> Finding {
     }
     let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
     // The directory of a process in /proc belongs to the user that it runs as.
-    if owner(path) != owner(Path::new("/proc/self")) {
-        return Finding::warn(
-            "database",
-            "can be written, but belongs to another user than the one who runs this command",
-            "run commands as the user of the service",
-        );
+    if owner(path) == owner(Path::new("/proc/self")) {
+        return Finding::ok("database", "can be written");
     }
-    Finding::ok("database", "can be written")
+    let said = "can be written, but belongs to another user than the one who runs this command";
+    Finding::warn("database", said, "run commands as the user of the service")
 }
 
 async fn let_in(store: &Store) -> Finding {
@@ -226,32 +190,28 @@ async fn let_in(store: &Store) -> Finding {
             Finding::bad("machines", said, "`qris-backend device add ID --replace` gives a machine a new token; look at the disk")
         }
         Ok(devices::Listed { machines: list, .. }) => {
-            let (all, revoked) = (list.len(), list.iter().filter(|device| device.revoked.is_some()).count());
-            let said = format!("{} are let in, {revoked} are revoked", all - revoked);
-            if all == revoked {
-                Finding::warn("machines", said, "`qris-backend device add ID` lets one in")
-            } else {
-                Finding::ok("machines", said)
+            let revoked = list.iter().filter(|device| device.revoked.is_some()).count();
+            let said = format!("{} are let in, {revoked} are revoked", list.len() - revoked);
+            if list.len() > revoked {
+                return Finding::ok("machines", said);
             }
+            Finding::warn("machines", said, "`qris-backend device add ID` lets one in")
         }
     }
 }
 
 /// Who gets the alerts.
 fn alerts(config: &Config) -> Finding {
-    let Some(command) = &config.alerts_command else {
-        return Finding::warn(
-            "alerts",
-            "nobody is alerted: there is no [alerts]",
-            "set alerts.command, or look at `orders --attention` every day",
-        );
+    const CHECK: &str = "alerts";
+    let Some(program) = config.alerts_command.as_ref().map(|command| &command[0]) else {
+        let to_do = "set alerts.command, or look at `orders --attention` every day";
+        return Finding::warn(CHECK, "nobody is alerted: there is no [alerts]", to_do);
     };
-    let program = PathBuf::from(&command[0]);
-    match std::fs::metadata(&program) {
-        Err(error) => Finding::bad("alerts", format!("{}: {error}", program.display()), "correct alerts.command"),
+    match std::fs::metadata(program) {
+        Err(error) => Finding::bad(CHECK, format!("{program}: {error}"), "correct alerts.command"),
         Ok(metadata) if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 => {
-            Finding::bad("alerts", format!("{} cannot be executed", program.display()), format!("chmod +x {}", program.display()))
+            Finding::bad(CHECK, format!("{program} cannot be executed"), format!("chmod +x {program}"))
         }
-        Ok(_) => Finding::ok("alerts", format!("{} is run for each alert", program.display())),
+        Ok(_) => Finding::ok(CHECK, format!("{program} is run for each alert")),
     }
 }

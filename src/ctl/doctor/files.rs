@@ -2,8 +2,8 @@
 
 use crate::broker::random_hex;
 use crate::guard::{self, Guarded, Kind};
-use crate::site::{CONTROL_GROUP, CREDENTIALS, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
-use crate::staging::{SECRETS, credential};
+use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
+use crate::staging::{SECRETS, credential_files};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::config::BusAddress;
 use qris_host::disk;
@@ -15,24 +15,22 @@ use std::path::{Path, PathBuf};
 
 /// The group of the console, which the unit names.
 const CONSOLE_GROUP: &str = "tty";
-/// Less free room than this deserves a warning: it holds about ten thousand orders.
-const ROOM_WARN: u64 = 128 << 20;
-/// Less than this counts as no room.
-const ROOM_BAD: u64 = 16 << 20;
+/// Less free room than the first deserves a warning: it holds about ten thousand orders. Less than the second counts as no
+/// room.
+const ROOM: [u64; 2] = [128 << 20, 16 << 20];
 /// The directories of the bus for policies: first of packages, then of people.
 const POLICIES: [&str; 2] = ["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"];
 
 /// The users and groups that the units name. A service does not start if one is missing.
-pub(super) fn users(site: &Site) -> Vec<Finding> {
+pub(super) fn users(site: &Site) -> Finding {
     const CHECK: &str = "users";
-    let to_do = "systemd-sysusers makes them from the files of the package";
     let users = [DEVICE_USER, RELAY_USER].into_iter().filter(|name| site.user(name).is_none()).map(|name| format!("user {name}"));
     let groups = [SCREEN_GROUP, CONSOLE_GROUP, GPIO_GROUP, CONTROL_GROUP].into_iter().filter(|name| site.group(name).is_none());
     let missing: Vec<_> = users.chain(groups.map(|name| format!("group {name}"))).collect();
-    if !missing.is_empty() {
-        return vec![Finding::bad(CHECK, format!("missing: {}", missing.join(", ")), to_do)];
+    if missing.is_empty() {
+        return Finding::ok(CHECK, format!("{DEVICE_USER}, {RELAY_USER}, and the groups that they need"));
     }
-    vec![Finding::ok(CHECK, format!("{DEVICE_USER}, {RELAY_USER}, and the groups that they need"))]
+    Finding::bad(CHECK, format!("missing: {}", missing.join(", ")), "systemd-sysusers makes them from the files of the package")
 }
 
 /// The rights to read and write the configuration, and the keys and secrets that it names.
@@ -74,7 +72,7 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     if !SECRETS.contains(&name) {
         return None;
     }
-    let [plain, encrypted] = CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)));
+    let [plain, encrypted] = credential_files(name);
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
     let said = match (site.is_decrypted(name), is_plain, is_encrypted) {
         (true, true, false) => format!("{} is not encrypted, but {SECRETS_DROP_IN} says that it is", plain.display()),
@@ -187,7 +185,10 @@ fn database(site: &Site, path: &Path, user: &str) -> Vec<Finding> {
             break;
         }
     }
-    findings.extend(set_aside(site, path));
+    findings.extend(disk::set_aside(&site.at(directory).join(path.file_name().unwrap_or_default())).map(|(count, newest)| {
+        let said = format!("{count} damaged of {} set aside, the last as {newest}", path.display());
+        Finding::warn(CHECK, said, "keep it until the damage is understood, look at the card, then move it away")
+    }));
     findings.push(room(site, directory));
     findings
 }
@@ -200,18 +201,6 @@ fn databases(path: &Path) -> Vec<PathBuf> {
         PathBuf::from(name)
     };
     ["", "-wal", "-shm", ".mark", ".lock"].map(beside).into_iter().filter(|path| path.exists()).collect()
-}
-
-/// Damaged databases beside this one.
-fn set_aside(site: &Site, path: &Path) -> Option<Finding> {
-    let name = path.file_name()?.to_str()?;
-    let entries = fs::read_dir(site.at(path.parent()?)).ok()?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let prefix = format!("{name}.corrupt-");
-    let aside: Vec<_> = names.filter(|other| other.starts_with(&prefix) && !other.ends_with("-wal") && !other.ends_with("-shm")).collect();
-    let newest = aside.iter().max()?;
-    let said = format!("{} damaged of {} set aside, the last as {newest}", aside.len(), path.display());
-    Some(Finding::warn("state", said, "keep it until the damage is understood, look at the card, then move it away"))
 }
 
 /// Writes a file there, and removes it again.
@@ -233,11 +222,5 @@ fn room(site: &Site, directory: &Path) -> Finding {
         // A file that was just made can be removed.
         drop(fs::remove_file(&file));
     }
-    if free < ROOM_BAD {
-        Finding::bad(CHECK, said, "make room: nothing is sold when an order cannot be stored")
-    } else if free < ROOM_WARN {
-        Finding::warn(CHECK, said, "make room")
-    } else {
-        Finding::ok(CHECK, said)
-    }
+    Finding::of_room(CHECK, free, ROOM, said, "make room: nothing is sold when an order cannot be stored")
 }

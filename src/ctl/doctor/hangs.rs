@@ -1,8 +1,8 @@
 //! What ends a pulse when no program of ours can? The hardware watchdog, if the kernel hangs; the kernel, if a program dies.
 //! Without them the pulse does not end.
 
+use crate::services;
 use crate::site::Site;
-use crate::{hardware, services};
 use qris_host::finding::Finding;
 use qris_relay::config::Line;
 use qris_relay::pin::Chip;
@@ -46,15 +46,9 @@ fn fed(told: Option<Result<String, String>>) -> Finding {
     }
 }
 
-/// A warning for each kind of chip that has a line which stays driven when the service dies.
-pub(super) fn lines(site: &Site, lines: &[Line]) -> Vec<Finding> {
-    if !site.runs() {
-        return Vec::new();
-    }
-    kept(site, lines, |path| hardware::label(site, path))
-}
-
-fn kept(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+/// A warning for each kind of chip that has a line which stays driven when the service dies. `label`: the kernel's name for a
+/// chip, where the kernel can be asked.
+pub(super) fn lines(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let mut modules: Vec<&str> = Vec::new();
     for line in lines {
         let Some(Chip::Gpio { path, .. }) = line.outlet.line().map(|outlet| &outlet.pin.chip) else { continue };
@@ -96,13 +90,9 @@ fn told(line: &str, module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::money::Rupiah;
-    use qris_core::order::time::Span;
+    use crate::rest::tests::line;
+    use crate::site::put;
     use qris_host::finding::Level;
-    use qris_relay::config::Items;
-    use qris_relay::outlet::line::PulsedLine;
-    use qris_relay::pin::Pin;
-    use std::sync::Arc;
 
     #[test]
     fn a_watchdog_that_nobody_feeds_is_a_warning() {
@@ -125,23 +115,10 @@ mod tests {
     #[test]
     fn a_kernel_that_keeps_outputs_is_a_warning_on_a_raspberry_pi() {
         let root = tempfile::tempdir().expect("a directory");
-        let put = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            fs::write(path, text).expect("written");
-        };
         let site = Site::below(root.path()).expect("there");
-        let line = |chip: Chip| Line {
-            name: "a".into(),
-            items: Items::Any,
-            min_amount: Rupiah::new(1).expect("an amount"),
-            outlet: Arc::new(PulsedLine::single(Pin::of(chip, false), Span::millis(500))),
-            block_on_uncertain: false,
-            clear_button: None,
-        };
-        let gpio = |offset| line(Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
-        let lines = [gpio(5), gpio(6), line(Chip::Sim("/tmp/x".into()))];
-        let found = |label: &str| kept(&site, &lines, |_| Some(label.into()));
+        let gpio = |offset| line("a", Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
+        let three = [gpio(5), gpio(6), line("a", Chip::Sim("/tmp/x".into()))];
+        let found = |label: &str| lines(&site, &three, |_| Some(label.into()));
         // A row: what the kernel says of itself, what its command line says, and whether a line might stay driven.
         let cmdline = "console=tty1 pinctrl-bcm2835.persist_gpio_outputs=n";
         for (says, told, stays) in [
@@ -151,9 +128,9 @@ mod tests {
             (Some("Y\n"), cmdline, true),
             (Some("N\n"), "console=tty1", false),
         ] {
-            put("proc/cmdline", told);
+            put(root.path(), "proc/cmdline", told);
             match says {
-                Some(text) => put("sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", text),
+                Some(text) => put(root.path(), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", text),
                 None => drop(fs::remove_dir_all(root.path().join("sys"))),
             }
             for label in ["pinctrl-bcm2835", "pinctrl-bcm2711"] {
@@ -167,6 +144,6 @@ mod tests {
             // The module of the fifth has another name, and other chips do not keep outputs.
             assert_eq!((found("pinctrl-rp1").len(), found("pl061").len()), (1, 0));
         }
-        assert_eq!(kept(&site, &lines, |_| None), []);
+        assert_eq!(lines(&site, &three, |_| None), []);
     }
 }

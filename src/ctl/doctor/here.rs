@@ -1,17 +1,17 @@
 //! The running machine: its services, what they tell of themselves, and the holders of the lines.
 
 use crate::hardware;
-use crate::machine::{Service, ServiceError};
+use crate::machine::{Properties, Service};
 use crate::services::{self, Unit};
 use crate::site::{SERVICES, Site};
 use qris_core::order::ids::KeyId;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
 use qris_device::config::Config as DeviceConfig;
-use qris_host::Failure;
 use qris_host::config::BusAddress;
 use qris_host::finding::{Finding, Level};
 use qris_relay::config::Config as RelayConfig;
 use qris_relay::pin::{CONSUMER, Chip};
+use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -20,9 +20,6 @@ const TICKETS_WARN: usize = 900;
 
 /// Does systemd run the services now, and will it at the next boot?
 pub(super) fn services(site: &Site) -> Vec<Finding> {
-    if !site.runs() {
-        return Vec::new();
-    }
     if !services::are_there(site) {
         return vec![Finding::warn("services", "there is no systemd here", "check in another way that qris-relayd and qrisd run")];
     }
@@ -51,11 +48,8 @@ fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
         }
     }
     if enabled != "enabled" {
-        return Finding::warn(
-            CHECK,
-            format!("{name} runs, but will not start at the next boot ({enabled})"),
-            format!("systemctl enable {name}"),
-        );
+        let said = format!("{name} runs, but will not start at the next boot ({enabled})");
+        return Finding::warn(CHECK, said, format!("systemctl enable {name}"));
     }
     if replaced {
         return Finding::warn(CHECK, format!("{name} runs an older program than the installed one"), format!("systemctl restart {name}"));
@@ -74,27 +68,23 @@ fn replaced(pid: u32) -> bool {
 }
 
 /// Are all programs of one release?
-pub(super) fn versions(site: &Site) -> Vec<Finding> {
+pub(super) fn versions() -> Finding {
     const CHECK: &str = "versions";
-    if !site.runs() {
-        return Vec::new();
-    }
     let ours = env!("CARGO_PKG_VERSION");
     let told = ["qrisd", "qris-relayd"].map(|name| (name, version(name)));
     let missing: Vec<_> = told.iter().filter(|(_, version)| version.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        return vec![Finding::bad(CHECK, format!("not found: {}", missing.join(", ")), "install the package")];
+        return Finding::bad(CHECK, format!("not found: {}", missing.join(", ")), "install the package");
     }
-    let other: Vec<_> =
-        told.iter().filter_map(|(name, version)| version.as_ref().filter(|v| *v != ours).map(|v| format!("{name} is {v}"))).collect();
+    let other: Vec<_> = told.iter().flat_map(|(name, v)| v.iter().filter(|v| *v != ours).map(move |v| format!("{name} is {v}"))).collect();
     if other.is_empty() {
-        return vec![Finding::ok(CHECK, format!("all of release {ours}"))];
+        return Finding::ok(CHECK, format!("all of release {ours}"));
     }
-    vec![Finding::bad(
+    Finding::bad(
         CHECK,
         format!("{}, qrisctl is {ours}", other.join(", ")),
         "install the same release of all programs, then restart the services",
-    )]
+    )
 }
 
 /// The version that `NAME --version` prints.
@@ -143,25 +133,18 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
 
 /// The relay service's own word.
 pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
-    const CHECK: &str = "relay";
-    let to_do = "systemctl status qris-relayd; journalctl -x -u qris-relayd";
-    let service = match reach(&device.relay, RELAY_NAME, RELAY_PATH).await {
-        Ok(service) => service,
-        Err(why) => return vec![Finding::bad(CHECK, why, to_do)],
-    };
-    let read = async {
-        let mut properties = service.properties().await?;
-        Ok::<_, ServiceError>(Relay {
-            device: properties.take("Device")?,
-            lines: properties.take("Lines")?,
-            keys: properties.take("Keys")?,
-            tickets: properties.take::<Vec<String>>("Tickets")?.len(),
-            faults: properties.take("Faults")?,
+    let read = |mut told: Properties| {
+        Ok(Relay {
+            device: told.take("Device")?,
+            lines: told.take("Lines")?,
+            keys: told.take("Keys")?,
+            tickets: told.take::<Vec<String>>("Tickets")?.len(),
+            faults: told.take("Faults")?,
         })
     };
-    match read.await {
+    match properties(&device.relay, RELAY_NAME, RELAY_PATH).await.and_then(read) {
         Ok(relay) => relay.findings(device.machine.device.as_str(), &device.machine.keys.receipt_kids()),
-        Err(why) => vec![Finding::bad(CHECK, why.to_string(), to_do)],
+        Err(why) => vec![Finding::bad("relay", why.to_string(), "systemctl status qris-relayd; journalctl -x -u qris-relayd")],
     }
 }
 
@@ -195,37 +178,30 @@ impl Relay {
             if state == "blocked" {
                 let item = items.first().map_or("ITEM", String::as_str);
                 let said = format!("line {name:?} is blocked: it failed, and waits for a person");
-                findings.push(Finding::bad(
-                    "lines",
-                    said,
-                    format!("look for an empty or jammed spiral; then, as root: qrisctl relay clear {item}"),
-                ));
+                let to_do = format!("look for an empty or jammed spiral; then, as root: qrisctl relay clear {item}");
+                findings.push(Finding::bad("lines", said, to_do));
             }
         }
-        for fault in &self.faults {
-            findings.push(match fault.as_str() {
+        findings.extend(self.faults.iter().map(|fault| {
+            let (level, said, to_do) = match fault.as_str() {
                 "ledger_reset" => {
-                    Finding::warn(CHECK, "the ledger was lost or damaged, and a new one was begun", "keep the old file, look at the card")
+                    (Level::Warn, "the ledger was lost or damaged, and a new one was begun", "keep the old file, look at the card")
                 }
-                "gpio" => Finding::bad(
-                    CHECK,
+                "gpio" => (
+                    Level::Bad,
                     "the hardware of a line or a button does not work",
                     "journalctl -x -u qris-relayd says which; chip, offset, group gpio, wiring",
                 ),
-                "ledger" => Finding::bad(
-                    CHECK,
-                    "the ledger cannot be written",
-                    "make room in its directory, or look whether the disk became read-only",
-                ),
-                other => Finding::bad(CHECK, format!("fault {other}"), "journalctl -x -u qris-relayd"),
-            });
-        }
+                "ledger" => {
+                    (Level::Bad, "the ledger cannot be written", "make room in its directory, or look whether the disk became read-only")
+                }
+                other => return Finding::bad(CHECK, format!("fault {other}"), "journalctl -x -u qris-relayd"),
+            };
+            Finding { check: CHECK, level, said: said.into(), to_do: Some(to_do.into()) }
+        }));
         if self.tickets >= TICKETS_WARN {
-            findings.push(Finding::warn(
-                CHECK,
-                format!("{} tickets are open", self.tickets),
-                "is qrisd connected to its backend? Then it closes them",
-            ));
+            let said = format!("{} tickets are open", self.tickets);
+            findings.push(Finding::warn(CHECK, said, "is qrisd connected to its backend? Then it closes them"));
         }
         if findings.is_empty() {
             let busy = self.lines.iter().filter(|(_, _, state)| state == "busy").count();
@@ -238,20 +214,11 @@ impl Relay {
 
 /// The device service's own word.
 pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
-    const CHECK: &str = "machine";
-    let to_do = "systemctl status qrisd; journalctl -x -u qrisd";
     let Some(bus) = &device.controller else { return Vec::new() };
-    let service = match reach(bus, DEVICE_NAME, DEVICE_PATH).await {
-        Ok(service) => service,
-        Err(why) => return vec![Finding::bad(CHECK, why, to_do)],
-    };
-    let read = async {
-        let mut properties = service.properties().await?;
-        Ok::<_, ServiceError>((properties.take("State")?, properties.take("OrderId")?, properties.take("Faults")?))
-    };
-    match read.await {
+    let read = |mut told: Properties| Ok((told.take("State")?, told.take("OrderId")?, told.take("Faults")?));
+    match properties(bus, DEVICE_NAME, DEVICE_PATH).await.and_then(read) {
         Ok((state, order, faults)) => machine(state, order, faults),
-        Err(why) => vec![Finding::bad(CHECK, why.to_string(), to_do)],
+        Err(why) => vec![Finding::bad("machine", why.to_string(), "systemctl status qrisd; journalctl -x -u qrisd")],
     }
 }
 
@@ -283,17 +250,15 @@ fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
     findings
 }
 
-/// A service that runs. The question must not start a service that does not run, so this looks for
+/// The properties of a service that runs. The question must not start a service that does not run, so this looks for
 /// it first.
-async fn reach(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Service, String> {
-    let service = Service::connect_at(bus, name, path)
-        .await
-        .map_err(|failure: Failure| failure.told("").join("; ").trim_start_matches([':', ' ']).to_owned())?;
+async fn properties(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Properties, Box<dyn Error>> {
+    let service = Service::connect_at(bus, name, path).await.map_err(|failure| failure.reason())?;
     // A socket without a bus has no names: the program that answers there is the service.
     if !matches!(bus, BusAddress::Peer(_)) && !service.is_there().await {
-        return Err(format!("nobody has the name {name} on the bus {bus}"));
+        return Err(format!("nobody has the name {name} on the bus {bus}").into());
     }
-    Ok(service)
+    Ok(service.properties().await?)
 }
 
 #[cfg(test)]

@@ -65,11 +65,16 @@ impl Answers {
         })
     }
 
-    /// Takes from an enrolment the values that nobody has said otherwise.
+    /// Takes from an enrolment the values that nobody has said otherwise, or (`anew`) all of its values.
     ///
     /// # Errors
     /// It belongs to another machine: its token and its password let in only that machine.
-    pub(super) fn enrol(&mut self, enrolment: &Enrolment) -> Result<(), String> {
+    pub(super) fn enrol(&mut self, enrolment: &Enrolment, anew: bool) -> Result<(), String> {
+        fn take<T>(said: &mut Option<T>, enrolled: Option<T>, anew: bool) {
+            if anew || said.is_none() {
+                *said = enrolled;
+            }
+        }
         let Enrolment { device, backend, broker, keys } = enrolment;
         if let Some(said) = self.device.as_ref().filter(|said| *said != device) {
             let way = "qris-backend device add";
@@ -79,38 +84,17 @@ impl Answers {
             ));
         }
         let own = |text: &str| Some(text.to_owned());
-        self.device.get_or_insert_with(|| device.clone());
-        self.backend_url = self.backend_url.take().or_else(|| own(&backend.url));
-        self.backend_ca = self.backend_ca.take().or_else(|| backend.ca.as_deref().and_then(own));
-        self.token.get_or_insert_with(|| Secret::new(&*backend.token));
-        self.keys.get_or_insert_with(|| format!("{keys}\n"));
+        take(&mut self.device, Some(device.clone()), anew);
+        take(&mut self.backend_url, own(&backend.url), anew);
+        take(&mut self.backend_ca, backend.ca.as_deref().and_then(own), anew);
+        take(&mut self.token, Some(Secret::new(&*backend.token)), anew);
+        take(&mut self.keys, Some(format!("{keys}\n")), anew);
         if let Some(broker) = broker {
-            self.broker_url = self.broker_url.take().or_else(|| own(&broker.url));
-            self.username = self.username.take().or_else(|| own(broker.username.as_deref().unwrap_or(device.as_str())));
-            self.password = self.password.take().or_else(|| broker.password.as_deref().map(Secret::new));
-            self.broker_ca = self.broker_ca.take().or_else(|| broker.ca.as_deref().and_then(own));
+            take(&mut self.broker_url, own(&broker.url), anew);
+            take(&mut self.username, own(broker.username.as_deref().unwrap_or(device.as_str())), anew);
+            take(&mut self.password, broker.password.as_deref().map(Secret::new), anew && broker.password.is_some());
+            take(&mut self.broker_ca, broker.ca.as_deref().and_then(own), anew);
         }
-        Ok(())
-    }
-
-    /// Takes all values of an enrolment, whatever was said before.
-    ///
-    /// # Errors
-    /// As with [`Answers::enrol`].
-    pub(super) fn enrol_anew(&mut self, enrolment: &Enrolment) -> Result<(), String> {
-        let mut anew = Self { device: self.device.clone(), ..Self::default() };
-        anew.enrol(enrolment)?;
-        self.backend_url = anew.backend_url;
-        self.backend_ca = anew.backend_ca;
-        self.token = anew.token;
-        self.keys = anew.keys;
-        if anew.broker_url.is_some() {
-            self.broker_url = anew.broker_url;
-            self.username = anew.username;
-            self.password = anew.password.or(self.password.take());
-            self.broker_ca = anew.broker_ca;
-        }
-        self.device = anew.device;
         Ok(())
     }
 
@@ -125,23 +109,15 @@ impl Answers {
     /// The values that neither the answers nor the disk have, each with the way to tell it.
     pub(super) fn missing(&self, present: &Present) -> Vec<(Part, &'static str)> {
         let table = [
-            (
-                Part::Device,
-                self.device.is_none() && present.value("device", "id").is_none(),
-                "the machine's name (--device ID, or --from ENROLMENT)",
-            ),
-            (Part::Broker, self.broker_url.is_none() && present.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
-            (Part::Backend, self.backend_url.is_none() && present.value("backend", "url").is_none(), "the backend (--backend URL)"),
-            (
-                Part::Backend,
-                self.token.is_none() && !present.has_secret("backend", "token_file"),
-                "the backend's token (--token-file FILE)",
-            ),
-            (Part::Keys, self.keys.is_none() && !present.has_keys(), "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (Part::Items, self.items.is_empty() && present.items().is_empty(), "the items that it sells (--item ID:PRICE:NAME)"),
-            (Part::Lines, self.lines.is_empty() && present.lines().is_empty(), "the line of each item (--line ITEMS=CHIP:OFFSET)"),
+            (Part::Device, self.device.is_some() || present.has("device", "id"), "the machine's name (--device ID, or --from ENROLMENT)"),
+            (Part::Broker, self.broker_url.is_some() || present.has("mqtt", "url"), "the broker (--broker URL)"),
+            (Part::Backend, self.backend_url.is_some() || present.has("backend", "url"), "the backend (--backend URL)"),
+            (Part::Backend, self.token.is_some() || present.has("backend", "token_file"), "the backend's token (--token-file FILE)"),
+            (Part::Keys, self.keys.is_some() || present.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
+            (Part::Items, !self.sold(present).is_empty(), "the items that it sells (--item ID:PRICE:NAME)"),
+            (Part::Lines, !self.served(present).is_empty(), "the line of each item (--line ITEMS=CHIP:OFFSET)"),
         ];
-        table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
+        table.into_iter().filter(|(_, is_known, _)| !is_known).map(|(part, _, what)| (part, what)).collect()
     }
 
     /// The items for sale: from the answers, or from the disk.
@@ -221,14 +197,21 @@ mod tests {
             keys: serde_json::from_str(&set()).expect("JSON"),
         };
         let mut answers = Answers { broker_url: Some("mqtts://other".into()), ..Answers::default() };
-        answers.enrol(&enrolment).expect("it is nobody else's");
+        answers.enrol(&enrolment, false).expect("it is nobody else's");
         assert_eq!(answers.broker_url.as_deref(), Some("mqtts://other"));
         assert_eq!((answers.username.as_deref(), answers.backend_url.as_deref()), (Some("vm-007"), Some("https://pay.example")));
         assert_eq!((answers.password, answers.token), (Some(Secret::new("p")), Some(Secret::new("t"))));
         assert_eq!((answers.backend_ca.as_deref(), answers.broker_ca), (Some("CA"), None));
         assert!(KeySet::from_jwks(&answers.keys.expect("keys")).is_ok());
+        // Said anew, the text goes before what was said, also where it has no CA. It has no password: the present one stays.
+        let bare = Broker { password: None, ..enrolment.broker.clone().expect("a broker") };
+        let said = || Some("said".to_owned());
+        let mut answers = Answers { broker_url: said(), broker_ca: said(), password: Some(Secret::new("said")), ..Answers::default() };
+        answers.enrol(&Enrolment { broker: Some(bare), ..enrolment.clone() }, true).expect("it is nobody else's");
+        assert_eq!((answers.broker_url.as_deref(), answers.broker_ca), (Some("mqtts://b"), None));
+        assert_eq!(answers.password, Some(Secret::new("said")));
         let mut other = Answers { device: Some(DeviceId::new("vm-008").expect("an id")), ..Answers::default() };
-        let why = other.enrol(&enrolment).expect_err("another machine's");
+        let why = other.enrol(&enrolment, true).expect_err("another machine's");
         assert!(why.contains("for vm-007") && why.contains("names vm-008") && other.token.is_none(), "{why}");
     }
 

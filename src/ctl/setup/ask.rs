@@ -24,54 +24,26 @@ impl<R: BufRead> Asker<R> {
 
     /// A line, checked until it is good. Enter takes `usual`.
     pub(super) fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
-        for _ in 0..TRIES_MAX {
-            let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
-            let answer = self.read(&format!("{question}{shown}: "))?;
-            let answer = if answer.is_empty() { usual.unwrap_or_default() } else { &answer };
-            if answer.is_empty() {
-                print::line("  An answer is needed; Ctrl-C ends.")?;
-                continue;
-            }
-            match check(answer) {
-                Ok(value) => return Ok(value),
-                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
-            }
-        }
-        Err(Failure::usage("too many answers could not be used"))
+        let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
+        self.until_good(&format!("{question}{shown}: "), false, |answer| {
+            needed(if answer.is_empty() { usual.unwrap_or_default() } else { answer }).and_then(&check)
+        })
     }
 
     /// The same, but no answer is allowed too.
     pub(super) fn line_or_none<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
-        for _ in 0..TRIES_MAX {
-            let answer = self.read(&format!("{question}: "))?;
-            if answer.is_empty() {
-                return Ok(None);
-            }
-            match check(&answer) {
-                Ok(value) => return Ok(Some(value)),
-                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
-            }
-        }
-        Err(Failure::usage("too many answers could not be used"))
+        let check = |answer: &str| if answer.is_empty() { Ok(None) } else { check(answer).map(Some) };
+        self.until_good(&format!("{question}: "), false, check)
     }
 
     /// A secret, which is not shown. `None` means Enter.
     pub(super) fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
-        let hidden = Hidden::begin();
-        let answer = self.read(&format!("{question} (is not shown): "))?;
-        drop(hidden);
-        Ok((!answer.is_empty()).then(|| Secret::new(answer)))
+        self.until_good(&format!("{question} (is not shown): "), true, |answer| Ok((!answer.is_empty()).then(|| Secret::new(answer))))
     }
 
     /// A secret that must be given.
     pub(super) fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
-        for _ in 0..TRIES_MAX {
-            print::line("  An answer is needed; Ctrl-C ends.")?;
-            if let Some(secret) = self.secret(question)? {
-                return Ok(secret);
-            }
-        }
-        Err(Failure::usage("too many answers could not be used"))
+        self.until_good(&format!("{question} (is not shown): "), true, |answer| needed(answer).map(Secret::new))
     }
 
     /// Yes or no.
@@ -110,6 +82,20 @@ impl<R: BufRead> Asker<R> {
         }
     }
 
+    /// Asks until the answer is good.
+    fn until_good<T>(&mut self, prompt: &str, hides: bool, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+        for _ in 0..TRIES_MAX {
+            let hidden = hides.then(Hidden::begin);
+            let answer = self.read(prompt)?;
+            drop(hidden);
+            match check(&answer) {
+                Ok(value) => return Ok(value),
+                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
+            }
+        }
+        Err(Failure::usage("too many answers could not be used"))
+    }
+
     fn read(&mut self, prompt: &str) -> Result<String, Failure> {
         let mut out = io::stdout().lock();
         out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)?;
@@ -123,6 +109,10 @@ impl<R: BufRead> Asker<R> {
         }
         Ok(answer.trim().to_owned())
     }
+}
+
+fn needed(answer: &str) -> Result<&str, String> {
+    if answer.is_empty() { Err("An answer is needed; Ctrl-C ends.".into()) } else { Ok(answer) }
 }
 
 /// A signal ends the command with its own words.

@@ -4,12 +4,13 @@
 mod secrets;
 
 use super::answers::Answers;
-use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables_of, text_of};
+use super::edit::{Text, quoted, replace_tables, set_in};
 use super::part::Part;
 use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
-use super::write::{Change, Owner, Planned};
+use super::write::{Change, Planned};
 use crate::chips;
+use crate::guard::Kind;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::staging::Staging;
 use qris_host::Failure;
@@ -51,14 +52,6 @@ pub(super) enum ComposeError {
     /// A line hands out this item, which is not sold.
     #[error("a line hands out {0}, which is not sold: add --item {0}:PRICE, or leave it out of --line")]
     Unsold(String),
-    /// A file that is there cannot be changed.
-    #[error("{file}: {why}")]
-    Edit {
-        /// The file.
-        file: &'static str,
-        /// The reason.
-        why: EditError,
-    },
 }
 
 impl ComposeError {
@@ -68,7 +61,6 @@ impl ComposeError {
             Self::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
             Self::OtherDevice { .. } => vec![Part::Device],
             Self::Unsold(_) => vec![Part::Lines],
-            Self::Edit { .. } => Vec::new(),
         }
     }
 }
@@ -122,15 +114,16 @@ pub(super) fn compose(
     {
         return Err(Failure::usage(ComposeError::OtherDevice { present: before, wanted: wanted.to_string() }));
     }
-    let mut draft = Draft { site, staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() };
+    let mut draft = Draft::new(site, staging);
     staging.credentials(site, &mut draft.places)?;
     let qrisd = draft.qrisd(present, answers, keep)?;
-    let relay = draft.relay(present, answers, &qrisd)?;
+    let relay = draft.relay(present, answers, &qrisd)?.text;
+    let qrisd = qrisd.text;
     draft.guard_what_stays(&qrisd);
     draft.chips(&relay);
-    draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
+    draft.files.push(Planned::new(RELAY_TOML, Kind::Trusted, relay.as_str()));
     // This file comes last: the services wait for it.
-    draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));
+    draft.files.push(Planned::new(QRISD_TOML, Kind::Trusted, qrisd.as_str()));
     let Draft { places, files, obsolete, remarks, .. } = draft;
     let source = |path: &str, text: String| Source::from_text(path, text).with_places(places.clone());
     Ok(Composed { files, obsolete, remarks, qrisd: source(QRISD_TOML, qrisd), relay: source(RELAY_TOML, relay) })
@@ -145,110 +138,75 @@ struct Draft<'a> {
     remarks: Vec<String>,
 }
 
-/// A text that is being changed, and its path.
-struct Text {
-    file: &'static str,
-    text: String,
-}
-
-impl Text {
-    fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
-        self.change(|text| set(text, section, key, value))
+impl<'a> Draft<'a> {
+    fn new(site: &'a Site, staging: &'a Staging) -> Self {
+        Self { site, staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() }
     }
 
-    fn set_text(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
-        self.set(section, key, &quoted(value))
-    }
-
-    fn remove(&mut self, section: &str, key: &str) -> Result<(), Failure> {
-        self.change(|text| remove(text, section, key))
-    }
-
-    fn change(&mut self, change: impl FnOnce(&str) -> Result<String, EditError>) -> Result<(), Failure> {
-        self.text = change(&self.text).map_err(|why| Failure::usage(ComposeError::Edit { file: self.file, why }))?;
-        Ok(())
-    }
-}
-
-impl Draft<'_> {
-    fn qrisd(&mut self, present: &Present, answers: &Answers, keep: Option<Keep>) -> Result<String, Failure> {
+    fn qrisd(&mut self, present: &Present, answers: &Answers, keep: Option<Keep>) -> Result<Text, Failure> {
         let is_new = present.qrisd.is_none();
-        let mut text = Text { file: QRISD_TOML, text: present.qrisd.clone().unwrap_or_else(|| NEW_QRISD.into()) };
+        let mut text = present.qrisd.clone().unwrap_or_else(|| Text { file: QRISD_TOML, text: NEW_QRISD.into() });
         if is_new {
             // These values of the example belong to another machine.
             for (section, key) in [("device", "name"), ("screen", "contact"), ("mqtt", "password_file")] {
                 text.remove(section, key)?;
             }
         }
-        if let Some(device) = &answers.device {
-            text.set_text("device", "id", device.as_str())?;
-        }
-        let optional =
-            [("device", "name", &answers.name), ("device", "language", &answers.language), ("screen", "contact", &answers.contact)];
-        for (section, key, value) in optional {
+        let id = answers.device.as_ref().map(ToString::to_string);
+        let said = [("device", "id", &id), ("device", "name", &answers.name), ("device", "language", &answers.language)];
+        for (section, key, value) in said.into_iter().chain([("screen", "contact", &answers.contact)]) {
             if let Some(value) = value {
                 text.set_text(section, key, value)?;
             }
         }
-        self.broker(&mut text, is_new, answers)?;
-        self.backend(&mut text, answers)?;
+        if let Some(name) = answers.username.as_ref().or(id.as_ref().filter(|_| is_new)) {
+            text.set_text("mqtt", "username", name)?;
+        }
+        self.server(&mut text, "mqtt", answers.broker_url.as_deref(), "broker-ca.pem", answers.broker_ca.as_deref())?;
+        self.public_file(&mut text, ("mqtt", "cert_file"), "device.pem", answers.broker_cert.as_deref())?;
+        if let Some(key) = &answers.broker_key {
+            let path = format!("{ETC}/device.key");
+            text.set_text("mqtt", "key_file", &path)?;
+            self.stage(path, Kind::Secret, key.expose())?;
+        }
+        if answers.allow_plaintext {
+            text.set("mqtt", "allow_plaintext", "true")?;
+        }
+        self.server(&mut text, "backend", answers.backend_url.as_deref(), "backend-ca.pem", answers.backend_ca.as_deref())?;
         self.secrets(&mut text, [answers.password.as_ref(), answers.token.as_ref()], keep)?;
         if let Some(keys) = &answers.keys {
-            let path = text_of(&text.text, "receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
-            self.stage(&path, Owner::Root, 0o644, keys.as_bytes(), false)?;
+            let path = text.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
+            self.stage(path, Kind::Trusted, keys)?;
         }
         screen(&mut text, answers)?;
         if !answers.items.is_empty() {
             let blocks: Vec<_> = answers.items.iter().map(super::specs::Item::block).collect();
             text.change(|text| replace_tables(text, "item", &blocks))?;
         }
-        Ok(text.text)
+        Ok(text)
     }
 
-    fn broker(&mut self, text: &mut Text, is_new: bool, answers: &Answers) -> Result<(), Failure> {
-        if let Some(url) = &answers.broker_url {
-            text.set_text("mqtt", "url", url)?;
-            if url.starts_with("mqtt://") && answers.broker_ca.is_none() {
-                text.remove("mqtt", "ca_file")?;
+    /// The address of a server, and its private CA, which goes when the address has no TLS any more.
+    fn server(&mut self, text: &mut Text, section: &str, url: Option<&str>, name: &str, ca: Option<&str>) -> Result<(), Failure> {
+        if let Some(url) = url {
+            text.set_text(section, "url", url)?;
+            if ca.is_none() && (url.starts_with("mqtt://") || url.starts_with("http://")) {
+                text.remove(section, "ca_file")?;
             }
         }
-        let name = answers.username.clone().or_else(|| is_new.then(|| answers.device.as_ref().map(ToString::to_string)).flatten());
-        if let Some(name) = name {
-            text.set_text("mqtt", "username", &name)?;
-        }
-        self.public_file(text, ("mqtt", "ca_file"), "broker-ca.pem", answers.broker_ca.as_deref())?;
-        self.public_file(text, ("mqtt", "cert_file"), "device.pem", answers.broker_cert.as_deref())?;
-        if let Some(key) = &answers.broker_key {
-            let path = format!("{ETC}/device.key");
-            self.stage(&path, Owner::Device, 0o640, key.expose().as_bytes(), true)?;
-            text.set_text("mqtt", "key_file", &path)?;
-        }
-        if answers.allow_plaintext {
-            text.set("mqtt", "allow_plaintext", "true")?;
-        }
-        Ok(())
+        self.public_file(text, (section, "ca_file"), name, ca)
     }
 
-    fn backend(&mut self, text: &mut Text, answers: &Answers) -> Result<(), Failure> {
-        if let Some(url) = &answers.backend_url {
-            text.set_text("backend", "url", url)?;
-            if url.starts_with("http://") && answers.backend_ca.is_none() {
-                text.remove("backend", "ca_file")?;
-            }
-        }
-        self.public_file(text, ("backend", "ca_file"), "backend-ca.pem", answers.backend_ca.as_deref())
-    }
-
-    fn relay(&mut self, present: &Present, answers: &Answers, qrisd: &str) -> Result<String, Failure> {
-        let mut text = Text { file: RELAY_TOML, text: present.relay.clone().unwrap_or_else(|| NEW_RELAY.into()) };
-        if let Some(device) = text_of(qrisd, "device", "id") {
+    fn relay(&mut self, present: &Present, answers: &Answers, qrisd: &Text) -> Result<Text, Failure> {
+        let mut text = present.relay.clone().unwrap_or_else(|| Text { file: RELAY_TOML, text: NEW_RELAY.into() });
+        if let Some(device) = qrisd.value("device", "id") {
             text.set_text("device", "id", &device)?;
         }
-        let keys = text_of(qrisd, "receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
-        if text_of(&text.text, "receipts", "keys_file").is_some_and(|ours| ours != keys) || (keys != KEYS_JSON && present.relay.is_none()) {
+        let keys = qrisd.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
+        if text.value("receipts", "keys_file").is_some_and(|ours| ours != keys) || (keys != KEYS_JSON && present.relay.is_none()) {
             text.set_text("receipts", "keys_file", &keys)?;
         }
-        let items = tables_of(qrisd, "item");
+        let items = qrisd.tables("item");
         if !answers.lines.is_empty() {
             let is_sold = |id: &&String| *id == "*" || items.iter().any(|item| item.get("id").and_then(toml::Value::as_str) == Some(id));
             if let Some(unsold) = answers.lines.iter().flat_map(|line| &line.items).find(|id| !is_sold(id)) {
@@ -257,16 +215,15 @@ impl Draft<'_> {
             let blocks: Vec<_> = answers.lines.iter().map(|line| line.block(least_price(&items, &line.items))).collect();
             text.change(|text| replace_tables(text, "line", &blocks))?;
         } else if !answers.items.is_empty() {
-            let before = present.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
-            reprice(&mut text, &before, &items)?;
+            reprice(&mut text, &present.item_tables(), &items)?;
         }
-        for (at, line) in tables_of(&text.text, "line").iter().enumerate() {
+        for (at, line) in text.tables("line").iter().enumerate() {
             let turned = line.get("name").and_then(toml::Value::as_str).and_then(|name| answers.turned.get(name));
             if let Some(active_low) = turned {
                 text.change(|text| set_in(text, "line", at, "active_low", &active_low.to_string()))?;
             }
         }
-        Ok(text.text)
+        Ok(text)
     }
 
     /// Lets only the relay service open the chips that the configuration names.
@@ -277,24 +234,24 @@ impl Draft<'_> {
             return;
         }
         let (rules, unmatched) = chips::rules(&chips);
-        self.files.push(Planned::new(chips::RULES, Owner::Root, 0o644, rules.into_bytes()));
-        let unmatched =
-            unmatched.iter().map(|chip| format!("{}: no rule of udev can name it; check yourself who can open it", chip.display()));
-        self.remarks.extend(unmatched);
+        self.files.push(Planned::new(chips::RULES, Kind::Trusted, rules));
+        let remark = |chip: &&Path| format!("{}: no rule of udev can name it; check yourself who can open it", chip.display());
+        self.remarks.extend(unmatched.iter().map(remark));
     }
 
     /// A certificate goes beside the configuration: the service sees nobody's home directory.
     fn public_file(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, content: Option<&str>) -> Result<(), Failure> {
         let Some(content) = content else { return Ok(()) };
         let path = format!("{ETC}/{name}");
-        self.stage(&path, Owner::Root, 0o644, content.as_bytes(), false)?;
-        text.set_text(section, key, &path)
+        text.set_text(section, key, &path)?;
+        self.stage(path, Kind::Trusted, content)
     }
 
-    fn stage(&mut self, path: &str, owner: Owner, mode: u32, content: &[u8], is_secret: bool) -> Result<(), Failure> {
-        self.places.put_for_now(path, self.staging.put(&format!("{}-{}", self.files.len(), name_of(path)), content)?);
-        let planned = Planned::new(path, owner, mode, content.to_vec());
-        self.files.push(if is_secret { planned.secret() } else { planned });
+    fn stage(&mut self, path: impl Into<PathBuf>, kind: Kind, content: &str) -> Result<(), Failure> {
+        let path = path.into();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.places.put_for_now(&path, self.staging.put(&format!("{}-{name}", self.files.len()), content.as_bytes())?);
+        self.files.push(Planned::new(path, kind, content));
         Ok(())
     }
 }
@@ -302,7 +259,7 @@ impl Draft<'_> {
 /// Lets each line take the present price of its items. The least amount changes in two cases: it was the price of the
 /// cheapest item, or it is more than the new one, so that nobody could buy.
 fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Result<(), Failure> {
-    for (at, line) in tables_of(&text.text, "line").iter().enumerate() {
+    for (at, line) in text.tables("line").iter().enumerate() {
         let Some(least) = line.get("min_amount").and_then(toml::Value::as_integer).and_then(|least| u64::try_from(least).ok()) else {
             continue;
         };
@@ -318,36 +275,22 @@ fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Resu
 }
 
 fn screen(text: &mut Text, answers: &Answers) -> Result<(), Failure> {
-    match &answers.screen {
-        None => {}
-        Some(Screen::Auto) => {
-            text.remove("screen", "device")?;
-            text.remove("screen", "virtual")?;
-            text.set("screen", "required", "true")?;
+    if let Some(screen) = &answers.screen {
+        let (key, value) = match screen {
+            Screen::Auto => ("required", "true".into()),
+            Screen::None => ("required", "false".into()),
+            Screen::Device(path) => ("device", quoted(&path.display().to_string())),
+            Screen::Virtual { path, size } => {
+                let size = size.map(|(width, height)| format!(", width = {width}, height = {height}")).unwrap_or_default();
+                ("virtual", format!("{{ path = {}{size} }}", quoted(&path.display().to_string())))
+            }
+        };
+        for other in ["device", "virtual"].into_iter().filter(|other| *other != key) {
+            text.remove("screen", other)?;
         }
-        Some(Screen::None) => {
-            text.remove("screen", "device")?;
-            text.remove("screen", "virtual")?;
-            text.set("screen", "required", "false")?;
-        }
-        Some(Screen::Device(path)) => {
-            text.remove("screen", "virtual")?;
-            text.set_text("screen", "device", &path.display().to_string())?;
-        }
-        Some(Screen::Virtual { path, size }) => {
-            text.remove("screen", "device")?;
-            let size = size.map(|(width, height)| format!(", width = {width}, height = {height}")).unwrap_or_default();
-            text.set("screen", "virtual", &format!("{{ path = {}{size} }}", quoted(&path.display().to_string())))?;
-        }
+        text.set("screen", key, &value)?;
     }
-    match answers.rotate {
-        Some(degrees) => text.set("screen", "rotate", &degrees.to_string()),
-        None => Ok(()),
-    }
-}
-
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    answers.rotate.map_or(Ok(()), |degrees| text.set("screen", "rotate", &degrees.to_string()))
 }
 
 #[cfg(test)]

@@ -45,8 +45,7 @@ impl<'a> Dialogue<'a> {
             "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in \
              [brackets].\nCtrl-C ends the set-up, and then nothing was changed.",
         )?;
-        let known = answers.token.is_some() || self.present.has_secret("backend", "token_file");
-        if !known {
+        if answers.token.is_none() && !self.present.has("backend", "token_file") {
             print::line(
                 "On the merchant's server, `qris-backend device add ID --bundle` writes one text. It has all that this machine must know.",
             )?;
@@ -60,7 +59,7 @@ impl<'a> Dialogue<'a> {
         match &answers.broker_url {
             Some(url) if is_enrolled => {
                 print::line(&format!("The broker: {}", print::plain(url)))?;
-                if answers.password.is_none() && !self.present.has_secret("mqtt", "password_file") {
+                if answers.password.is_none() && !self.present.has("mqtt", "password_file") {
                     answers.password = self.asker.secret("The machine's password there")?;
                 }
             }
@@ -70,7 +69,7 @@ impl<'a> Dialogue<'a> {
             Some(url) if is_enrolled => print::line(&format!("The backend: {}", print::plain(url)))?,
             _ => self.backend(answers)?,
         }
-        if answers.keys.is_none() && !self.present.has_keys() {
+        if answers.keys.is_none() && !self.present.keys {
             self.keys(answers)?;
         }
         if answers.name.is_none() {
@@ -79,7 +78,7 @@ impl<'a> Dialogue<'a> {
         if answers.language.is_none() {
             self.language(answers)?;
         }
-        if answers.contact.is_none() && self.present.value("screen", "contact").is_none() {
+        if answers.contact.is_none() && !self.present.has("screen", "contact") {
             self.contact(answers)?;
         }
         if answers.screen.is_none() {
@@ -124,16 +123,8 @@ impl<'a> Dialogue<'a> {
         Ok(true)
     }
 
-    pub(super) fn write_all_the_same(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Write the files all the same?", false)
-    }
-
-    pub(super) fn write_it(&mut self, starts: bool) -> Result<bool, Failure> {
-        self.asker.yes(if starts { "Write these files, and start the services?" } else { "Write these files?" }, true)
-    }
-
-    pub(super) fn show_card(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Put a test card on the panel?", false)
+    pub(super) fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
+        self.asker.yes(question, usual)
     }
 
     pub(super) fn seen_card(&mut self) -> Result<(), Failure> {
@@ -147,8 +138,8 @@ impl<'a> Dialogue<'a> {
         while let Some(enrolment) =
             self.asker.pasted("Paste it here (is not shown; an empty line ends it; Enter: there is none): ", read)?
         {
-            let renamed = self.renamed(&enrolment.device);
-            match renamed.map_or_else(|| if anew { answers.enrol_anew(&enrolment) } else { answers.enrol(&enrolment) }, Err) {
+            let renamed = renamed(self.present, self.may_rename, &enrolment.device);
+            match renamed.map_or_else(|| answers.enrol(&enrolment, anew), Err) {
                 Ok(()) => return Ok(true),
                 Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
             }
@@ -169,13 +160,13 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
-    /// The reason why the machine may not become another one.
-    fn renamed(&self, device: &DeviceId) -> Option<String> {
-        renamed(self.present, self.may_rename, device)
+    /// The value that Enter takes: the one that was said, or the one on the disk.
+    fn usual(&self, said: Option<&String>, section: &str, key: &str) -> Option<String> {
+        said.cloned().or_else(|| self.present.value(section, key))
     }
 
     fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let usual = answers.broker_url.clone().or_else(|| self.present.value("mqtt", "url"));
+        let usual = self.usual(answers.broker_url.as_ref(), "mqtt", "url");
         let plain = answers.allow_plaintext;
         let good = |url: &str| {
             let section = MqttSection { url: Some(url.into()), allow_plaintext: Some(plain), ..MqttSection::default() };
@@ -185,16 +176,11 @@ impl<'a> Dialogue<'a> {
             }
         };
         answers.broker_url = Some(self.asker.line("The broker (mqtts://HOST:8883)", usual.as_deref(), good)?);
-        let usual = answers
-            .username
-            .clone()
-            .or_else(|| self.present.value("mqtt", "username"))
-            .or_else(|| answers.device.as_ref().map(ToString::to_string));
+        let usual = self.usual(answers.username.as_ref(), "mqtt", "username").or_else(|| answers.device.as_ref().map(ToString::to_string));
         answers.username = Some(self.asker.line("The name there", usual.as_deref(), |name| parse_words(name).map_err(str::to_owned))?);
-        let kept = answers.password.is_some() || self.present.has_secret("mqtt", "password_file");
-        if let Some(password) = self.asker.secret(if kept { "Its password (Enter: as it is)" } else { "Its password" })? {
-            answers.password = Some(password);
-        }
+        let kept = answers.password.is_some() || self.present.has("mqtt", "password_file");
+        let password = self.asker.secret(if kept { "Its password (Enter: as it is)" } else { "Its password" })?;
+        answers.password = password.or(answers.password.take());
         if answers.broker_url.as_ref().is_some_and(|url| url.starts_with("mqtts://")) {
             answers.broker_ca =
                 self.certificate("The broker's private CA, a PEM file (Enter: none, or as it is)")?.or(answers.broker_ca.take());
@@ -203,15 +189,14 @@ impl<'a> Dialogue<'a> {
     }
 
     fn backend(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let usual = answers.backend_url.clone().or_else(|| self.present.value("backend", "url"));
+        let usual = self.usual(answers.backend_url.as_ref(), "backend", "url");
         answers.backend_url = Some(self.asker.line("The backend (https://…)", usual.as_deref(), parse_http)?);
-        let kept = answers.token.is_some() || self.present.has_secret("backend", "token_file");
-        let token = self.asker.secret(if kept { "This machine's token (Enter: as it is)" } else { "This machine's token" })?;
-        match token {
-            Some(token) => answers.token = Some(token),
-            None if kept => {}
-            None => answers.token = Some(self.asker.needed_secret("This machine's token")?),
-        }
+        let kept = answers.token.is_some() || self.present.has("backend", "token_file");
+        answers.token = if kept {
+            self.asker.secret("This machine's token (Enter: as it is)")?.or(answers.token.take())
+        } else {
+            Some(self.asker.needed_secret("This machine's token")?)
+        };
         if answers.backend_url.as_ref().is_some_and(|url| http_url(url).is_ok_and(|url| url.starts_with("https://"))) {
             answers.backend_ca =
                 self.certificate("The backend's private CA, a PEM file (Enter: none, or as it is)")?.or(answers.backend_ca.take());
@@ -220,34 +205,32 @@ impl<'a> Dialogue<'a> {
     }
 
     fn keys(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let read = |path: &str| answers::keys(Path::new(path)).map_err(|failure| told(&failure));
+        let read = |path: &str| answers::keys(Path::new(path)).map_err(|failure| failure.reason());
         const QUESTION: &str = "The file that `qris-backend keys public` wrote";
-        if answers.keys.is_some() || self.present.has_keys() {
-            let keys = self.asker.line_or_none(&format!("{QUESTION} (Enter: as it is)"), read)?;
-            answers.keys = keys.or(answers.keys.take());
+        answers.keys = if answers.keys.is_some() || self.present.keys {
+            self.asker.line_or_none(&format!("{QUESTION} (Enter: as it is)"), read)?.or(answers.keys.take())
         } else {
-            answers.keys = Some(self.asker.line(QUESTION, None, read)?);
-        }
+            Some(self.asker.line(QUESTION, None, read)?)
+        };
         Ok(())
     }
 
     fn certificate(&mut self, question: &str) -> Result<Option<String>, Failure> {
         self.asker.line_or_none(question, |path| {
-            let text = answers::file(Path::new(path)).map_err(|failure| told(&failure))?;
+            let text = answers::file(Path::new(path)).map_err(|failure| failure.reason())?;
             let read = tls::client_config(Some(Path::new(path)), None, &LastTrusted::default());
             read.map(|_| text).map_err(|why| why.to_string())
         })
     }
 
     fn name(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let usual = answers.name.clone().or_else(|| self.present.value("device", "name"));
-        let usual = usual.or_else(|| answers.device.as_ref().map(ToString::to_string));
+        let usual = self.usual(answers.name.as_ref(), "device", "name").or_else(|| answers.device.as_ref().map(ToString::to_string));
         answers.name = Some(self.asker.line("The name on its screen", usual.as_deref(), parse_letters)?);
         Ok(())
     }
 
     fn language(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let usual = answers.language.clone().or_else(|| self.present.value("device", "language")).unwrap_or_else(|| "id".into());
+        let usual = self.usual(answers.language.as_ref(), "device", "language").unwrap_or_else(|| "id".into());
         let known = |text: &str| match text.to_lowercase().as_str() {
             known @ ("id" | "en" | "both") => Ok(known.to_owned()),
             _ => Err("id, en or both".to_owned()),
@@ -258,7 +241,7 @@ impl<'a> Dialogue<'a> {
 
     fn contact(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         const QUESTION: &str = "The number that customers call about money";
-        answers.contact = match answers.contact.take().or_else(|| self.present.value("screen", "contact")) {
+        answers.contact = match self.usual(answers.contact.as_ref(), "screen", "contact") {
             Some(usual) => Some(self.asker.line(QUESTION, Some(&usual), parse_letters)?),
             None => self.asker.line_or_none(&format!("{QUESTION} (Enter: nobody)"), parse_letters)?,
         };
@@ -289,12 +272,8 @@ impl<'a> Dialogue<'a> {
     }
 }
 
+/// The reason why the machine may not become another one.
 fn renamed(present: &Present, may_rename: bool, device: &DeviceId) -> Option<String> {
     let before = present.value("device", "id").filter(|before| before != device.as_str() && !may_rename)?;
     Some(format!("{}; to do that, begin anew with --force", ComposeError::OtherDevice { present: before, wanted: device.to_string() }))
-}
-
-/// A failure in one line, without the program's name.
-fn told(failure: &Failure) -> String {
-    failure.told("").join("; ").trim_start_matches([':', ' ']).to_owned()
 }

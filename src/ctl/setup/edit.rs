@@ -1,9 +1,47 @@
 //! Changes a TOML file where it must be changed, and leaves every other byte alone: comments, order and people's own text
 //! stay.
 
+use qris_host::Failure;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// A configuration as text, and its path.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    pub(super) file: &'static str,
+    pub(super) text: String,
+}
+
+impl Text {
+    pub(super) fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
+        self.change(|text| set(text, section, key, value))
+    }
+
+    pub(super) fn set_text(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
+        self.set(section, key, &quoted(value))
+    }
+
+    pub(super) fn remove(&mut self, section: &str, key: &str) -> Result<(), Failure> {
+        self.change(|text| remove(text, section, key))
+    }
+
+    pub(super) fn change(&mut self, change: impl FnOnce(&str) -> Result<String, EditError>) -> Result<(), Failure> {
+        self.text = change(&self.text).map_err(|why| Failure::usage(format!("{}: {why}", self.file)))?;
+        Ok(())
+    }
+
+    /// The value of a text; none if it is missing or of another kind.
+    pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
+        let table: toml::Table = toml::from_str(&self.text).ok()?;
+        table.get(section)?.get(key)?.as_str().map(str::to_owned)
+    }
+
+    /// The tables of an array; none if it is missing.
+    pub(super) fn tables(&self, name: &str) -> Vec<toml::Table> {
+        tables_of(&self.text, name)
+    }
+}
 
 /// A value, and its place in the text.
 type Item<'a> = Spanned<DeValue<'a>>;
@@ -37,7 +75,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Sets `section.key` to a value that is written as TOML. If a line has the key behind a `#`, that line becomes the new
 /// one.
-pub(super) fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
+fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let has_key = |document: &DeTable<'_>| document.get(section).is_some_and(|table| table.get_ref().get(key).is_some());
     let put = || put(text, document.get(section)?, key, value);
@@ -59,7 +97,7 @@ pub(super) fn set_in(text: &str, name: &str, index: usize, key: &str, value: &st
 }
 
 /// Takes `section.key` out, with its line. It may be missing.
-pub(super) fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
+fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let table = document.get(section).and_then(|table| table.get_ref().as_table());
     let Some((name, value)) = table.and_then(|table| table.get_key_value(key)) else { return Ok(text.into()) };
@@ -98,12 +136,6 @@ pub(super) fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Resul
     };
     // An array of another kind is still there.
     if parse(&edited).is_ok() { Ok(edited) } else { Err(EditError::Place { key: format!("[[{name}]]"), value: new }) }
-}
-
-/// The value of a text; none if it is missing or of another kind.
-pub(super) fn text_of(text: &str, section: &str, key: &str) -> Option<String> {
-    let table: toml::Table = toml::from_str(text).ok()?;
-    table.get(section)?.get(key)?.as_str().map(str::to_owned)
 }
 
 /// The tables of an array; none if it is missing.
@@ -292,7 +324,8 @@ mod tests {
     #[test]
     fn values_are_quoted_as_toml_reads_them() {
         for text in ["a", "a\"b\\c", "tab\tline\n", "Rp5.000 – é", "\u{7f}\u{1}"] {
-            assert_eq!(text_of(&format!("[a]\nb = {}\n", quoted(text)), "a", "b").as_deref(), Some(text));
+            let written = Text { file: "", text: format!("[a]\nb = {}\n", quoted(text)) };
+            assert_eq!(written.value("a", "b").as_deref(), Some(text));
         }
     }
 }

@@ -48,31 +48,17 @@ impl Part {
         }
     }
 
-    /// The part's name in messages.
-    pub(super) const fn words(self) -> &'static str {
+    /// The part's name in messages, and the flags for it.
+    pub(super) const fn told(self) -> (&'static str, &'static str) {
         match self {
-            Self::Device => "the machine's name",
-            Self::Broker => "the broker",
-            Self::Backend => "the backend",
-            Self::Keys => "the receipt keys",
-            Self::Looks => "the texts for customers",
-            Self::Panel => "the panel",
-            Self::Items => "the items that it sells",
-            Self::Lines => "the lines that hand them out",
-        }
-    }
-
-    /// The flags for it.
-    pub(super) const fn flags(self) -> &'static str {
-        match self {
-            Self::Device => "--device",
-            Self::Broker => "--broker, --username, --password-file, --ca-file, --cert-file, --key-file",
-            Self::Backend => "--backend, --token-file, --backend-ca-file",
-            Self::Keys => "--keys",
-            Self::Looks => "--name, --language, --contact",
-            Self::Panel => "--screen, --rotate",
-            Self::Items => "--item",
-            Self::Lines => "--line",
+            Self::Device => ("the machine's name", "--device"),
+            Self::Broker => ("the broker", "--broker, --username, --password-file, --ca-file, --cert-file, --key-file"),
+            Self::Backend => ("the backend", "--backend, --token-file, --backend-ca-file"),
+            Self::Keys => ("the receipt keys", "--keys"),
+            Self::Looks => ("the texts for customers", "--name, --language, --contact"),
+            Self::Panel => ("the panel", "--screen, --rotate"),
+            Self::Items => ("the items that it sells", "--item"),
+            Self::Lines => ("the lines that hand them out", "--line"),
         }
     }
 }

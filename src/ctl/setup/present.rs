@@ -1,6 +1,6 @@
 //! The files that are on the disk already, and their values.
 
-use super::edit::{self, tables_of, text_of};
+use super::edit::{self, Text};
 use crate::site::{KEYS_JSON, QRISD_TOML, RELAY_TOML, Site};
 use qris_host::Failure;
 use std::path::PathBuf;
@@ -8,48 +8,42 @@ use std::path::PathBuf;
 /// The files that are on the disk already.
 #[derive(Debug, Default)]
 pub(super) struct Present {
-    pub(super) qrisd: Option<String>,
-    pub(super) relay: Option<String>,
-    keys: bool,
+    pub(super) qrisd: Option<Text>,
+    pub(super) relay: Option<Text>,
+    /// Are there receipt keys?
+    pub(super) keys: bool,
 }
 
 impl Present {
     /// Reads the files.
     pub(super) fn read(site: &Site) -> Result<Self, Failure> {
-        let read = |path: &str| match std::fs::read_to_string(site.at(path)) {
-            Ok(text) => Ok(Some(text)),
+        let read = |file| match std::fs::read_to_string(site.at(file)) {
+            Ok(text) => Ok(Some(Text { file, text })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::failed(format!("{}: {error}", site.at(path).display()))),
+            Err(error) => Err(Failure::failed(format!("{}: {error}", site.at(file).display()))),
         };
         let (qrisd, relay) = (read(QRISD_TOML)?, read(RELAY_TOML)?);
-        for (file, text) in [(QRISD_TOML, &qrisd), (RELAY_TOML, &relay)] {
-            if let Some(text) = text {
-                edit::parse(text).map_err(|why| Failure::usage(format!("{file}: {why}")))?;
-            }
+        for Text { file, text } in qrisd.iter().chain(&relay) {
+            edit::parse(text).map_err(|why| Failure::usage(format!("{file}: {why}")))?;
         }
-        let keys = qrisd.as_deref().and_then(|text| text_of(text, "receipts", "keys_file")).unwrap_or_else(|| KEYS_JSON.into());
+        let keys = qrisd.as_ref().and_then(|qrisd| qrisd.value("receipts", "keys_file")).unwrap_or_else(|| KEYS_JSON.into());
         let keys = site.at(keys).exists();
         Ok(Self { qrisd, relay, keys })
     }
 
     /// A text value of the present configuration.
     pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
-        text_of(self.qrisd.as_deref()?, section, key)
+        self.qrisd.as_ref()?.value(section, key)
     }
 
-    /// Does it name a file of its own for a secret?
-    pub(super) fn has_secret(&self, section: &str, key: &str) -> bool {
+    /// Does it have that value?
+    pub(super) fn has(&self, section: &str, key: &str) -> bool {
         self.value(section, key).is_some()
-    }
-
-    pub(super) const fn has_keys(&self) -> bool {
-        self.keys
     }
 
     /// The ids of the items for sale.
     pub(super) fn items(&self) -> Vec<String> {
-        let tables = self.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
-        tables.iter().map(|item| item.get("id").and_then(toml::Value::as_str).unwrap_or_default().to_owned()).collect()
+        self.item_tables().iter().map(|item| item.get("id").and_then(toml::Value::as_str).unwrap_or_default().to_owned()).collect()
     }
 
     /// The items that lines hand out.
@@ -68,8 +62,12 @@ impl Present {
         self.line_tables().iter().filter_map(pin).collect()
     }
 
+    pub(super) fn item_tables(&self) -> Vec<toml::Table> {
+        self.qrisd.as_ref().map(|qrisd| qrisd.tables("item")).unwrap_or_default()
+    }
+
     fn line_tables(&self) -> Vec<toml::Table> {
-        self.relay.as_deref().map(|text| tables_of(text, "line")).unwrap_or_default()
+        self.relay.as_ref().map(|relay| relay.tables("line")).unwrap_or_default()
     }
 }
 

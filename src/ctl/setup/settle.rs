@@ -15,7 +15,7 @@ use crate::{hardware, look, print};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::{Fault, Faults};
-use qris_host::finding::{self, Finding};
+use qris_host::finding;
 use qris_relay::config::Config as RelayConfig;
 use std::collections::BTreeSet;
 
@@ -62,18 +62,18 @@ impl Settling<'_> {
             };
             let mut findings = hardware::findings(self.site, &checked.device, &checked.relay, offline || !self.site.runs());
             findings.extend(contact(&checked.device));
-            findings.extend(if looks { look_outside(&checked).await } else { Vec::new() });
+            findings.extend(if looks { look::outside(&checked.device).await.0 } else { Vec::new() });
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);
             }
-            self.told.findings(&findings)?;
+            finding::tell(&findings, self.told.json, print::line)?;
             let Some(bad) = finding::verdict(&findings) else { return Ok((composed, checked)) };
             let all_the_same = match &mut dialogue {
                 Some(dialogue) => {
                     if dialogue.again(&findings.iter().filter_map(Part::of_finding).collect(), answers)? {
                         continue;
                     }
-                    force || dialogue.write_all_the_same()?
+                    force || dialogue.yes("Write the files all the same?", false)?
                 }
                 None => force,
             };
@@ -88,7 +88,8 @@ impl Settling<'_> {
     /// Faults name lines of a file that nobody has seen yet. So the flags are named beside them.
     fn name_flags(&self, parts: &BTreeSet<Part>) {
         for part in parts.iter().filter(|part| self.setup.says(**part)) {
-            print::remark(&format!("{} ({}):", part.words(), part.flags()));
+            let (words, flags) = part.told();
+            print::remark(&format!("{words} ({flags}):"));
         }
     }
 }
@@ -110,7 +111,7 @@ fn refusals(failure: &Failure) -> Vec<String> {
         Some(part) => {
             let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));
             let key = key.map(|(_, key)| format!(" ({key})")).unwrap_or_default();
-            format!("This cannot be: {}{key}: {}", part.words(), fault.why)
+            format!("This cannot be: {}{key}: {}", part.told().0, fault.why)
         }
         None => format!("This cannot be, and stands in the file: {fault}"),
     };
@@ -129,17 +130,4 @@ fn check(composed: &Composed) -> Result<Checked, Failure> {
     device.check_against(qrisd.path(), relay)?;
     relays.check_against(relay.path(), qrisd)?;
     Ok(Checked { device, relay: relays })
-}
-
-/// Looks at broker, backend, keys and clock by really connecting.
-async fn look_outside(checked: &Checked) -> Vec<Finding> {
-    let device = &checked.device;
-    let (broker, asked) = tokio::join!(look::broker(&device.mqtt, &device.machine.device), look::backend(&device.backend));
-    let keys = look::keys(&device.machine.keys.receipt_kids(), &asked);
-    let mut findings = vec![broker];
-    findings.extend(asked.findings);
-    if asked.open.is_some() {
-        findings.push(keys);
-    }
-    findings
 }

@@ -84,32 +84,30 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
     let (sim, pin) = pin.strip_prefix("sim:").map_or(("", pin), |path| ("sim:", path));
     let mut fields = pin.split(':');
     let path = fields.next().filter(|path| path.starts_with('/')).ok_or_else(wrong)?;
-    let mut line = Line { items, chip: format!("{sim}{path}"), offset: None, active_low: false, pulse_ms: PULSE_MS };
     // Each may come once: with two, nobody knows which one counts.
-    let (mut level, mut pulse) = (None, None);
+    let (mut offset, mut level, mut pulse) = (None, None, None);
     for field in fields {
         match (field, field.strip_suffix("ms").and_then(|ms| ms.parse().ok()), field.parse()) {
             ("low" | "high", _, _) if level.is_none() => level = Some(field == "low"),
             (_, Some(ms), _) if pulse.is_none() => pulse = Some(ms),
-            (_, None, Ok(offset)) if line.offset.is_none() => line.offset = Some(offset),
+            (_, None, Ok(number)) if offset.is_none() => offset = Some(number),
             _ => return Err(wrong()),
         }
     }
-    if line.offset.is_none() && sim.is_empty() {
+    if offset.is_none() && sim.is_empty() {
         return Err(wrong());
     }
-    if line.offset.is_some_and(|offset| offset > OFFSET_MAX) {
+    if offset.is_some_and(|offset| offset > OFFSET_MAX) {
         return Err(format!("a chip has lines 0 to {OFFSET_MAX} at most"));
     }
-    if let Some(twice) = line.items.iter().enumerate().find_map(|(at, item)| line.items[..at].contains(item).then_some(item)) {
+    if let Some(twice) = items.iter().enumerate().find_map(|(at, item)| items[..at].contains(item).then_some(item)) {
         return Err(format!("it has {twice} twice"));
     }
-    line.active_low = level.unwrap_or(line.active_low);
-    line.pulse_ms = pulse.unwrap_or(line.pulse_ms);
-    if !(1..=DRIVE_MAX.0).contains(&i64::from(line.pulse_ms)) {
+    let pulse_ms = pulse.unwrap_or(PULSE_MS);
+    if !(1..=DRIVE_MAX.0).contains(&i64::from(pulse_ms)) {
         return Err(format!("a pulse takes 1 to {} ms", DRIVE_MAX.0));
     }
-    Ok(line)
+    Ok(Line { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms })
 }
 
 pub(super) fn screen(text: &str) -> Result<Screen, String> {

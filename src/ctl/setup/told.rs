@@ -5,7 +5,6 @@ use super::write::Change;
 use crate::print;
 use crate::site::Site;
 use qris_host::Failure;
-use qris_host::finding::Finding;
 
 /// The form of the messages.
 pub(super) struct Told {
@@ -13,27 +12,20 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn findings(&self, findings: &[Finding]) -> Result<(), Failure> {
-        findings.iter().try_for_each(|finding| match self.json {
-            true => print::line(&finding.json()),
-            false => finding.words().iter().try_for_each(|line| print::line(line)),
-        })
-    }
-
     pub(super) fn files(&self, composed: &Composed, site: &Site, with_difference: bool) -> Result<(), Failure> {
         for file in &composed.files {
-            let change = file.change(site);
+            let change = match file.change(site) {
+                Change::New => "new",
+                Change::Changed | Change::Access => "changed",
+                Change::Same if self.json => "same",
+                Change::Same => "as it is",
+            };
             if self.json {
-                let change = match change {
-                    Change::New => "new",
-                    Change::Changed | Change::Access => "changed",
-                    Change::Same => "same",
-                };
                 print::line(&serde_json::json!({ "file": file.path(), "change": change }).to_string())?;
                 continue;
             }
-            print::line(&file.words(site))?;
-            if with_difference && change != Change::Same {
+            print::line(&file.words(change))?;
+            if with_difference {
                 file.difference(site).iter().try_for_each(|line| print::line(&format!("          {}", print::plain(line))))?;
             }
         }

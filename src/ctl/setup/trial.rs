@@ -59,7 +59,7 @@ impl<'a> Trial<'a> {
             self.is_card_over = true;
             let asked = match (&mut dialogue, setup.test_card) {
                 (_, Some(_)) => true,
-                (Some(dialogue), None) if checked.device.machine.screen_required => dialogue.show_card()?,
+                (Some(dialogue), None) if checked.device.machine.screen_required => dialogue.yes("Put a test card on the panel?", false)?,
                 (Some(_) | None, None) => false,
             };
             if asked {
@@ -98,17 +98,19 @@ impl<'a> Trial<'a> {
                 continue;
             }
             self.settled.push(this);
-            let mut goes_on = dialogue.pulse(&line.name)?;
+            let name = &line.name;
+            let once_more = format!("Line {name:?}: once more?");
+            let mut goes_on = dialogue.yes(&format!("Line {name:?}: pulse it now? Something will move: keep your hands away"), false)?;
             while goes_on {
                 let pulsed = self.pulse(line);
                 if pulsed.is_err() {
                     forgiven(pulsed, true)?;
-                    goes_on = dialogue.pulse_again(&line.name, false)?;
+                    goes_on = dialogue.yes(&once_more, false)?;
                     continue;
                 }
                 let turned = line.outlet.line().map(PulsedLine::turned_over);
                 goes_on = match (dialogue.seen()?, turned) {
-                    (Seen::Right, _) => dialogue.pulse_again(&line.name, false)?,
+                    (Seen::Right, _) => dialogue.yes(&once_more, false)?,
                     (Seen::Inverted, Some(turned)) => {
                         let active_low = turned.pin.active_low;
                         line.outlet = Arc::new(turned);
@@ -117,12 +119,12 @@ impl<'a> Trial<'a> {
                             next = Next::Turned;
                         }
                         print::line(&format!("  active_low = {active_low} from now on"))?;
-                        dialogue.pulse_again(&line.name, true)?
+                        dialogue.yes(&once_more, true)?
                     }
                     // A line without a level cannot be turned over.
                     (Seen::Wrong, _) | (Seen::Inverted, None) => {
-                        let again = dialogue.pulse_again(&line.name, false)?;
-                        if !again && dialogue.other_lines()? {
+                        let again = dialogue.yes(&once_more, false)?;
+                        if !again && dialogue.yes("Say again which line hands out what?", true)? {
                             next = Next::LinesAgain;
                         }
                         again

@@ -1,5 +1,6 @@
 //! Puts files in their places: all of them or none, and each one whole. The earlier files are kept beside them.
 
+use crate::guard::Kind;
 use crate::site::{DEVICE_USER, Site, is_root};
 use qris_host::clock;
 use std::fs::{self, OpenOptions};
@@ -7,22 +8,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
 
-/// The owner of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// root, and its group.
-    Root,
-    /// root; the device service may read it through its group.
-    Device,
-}
-
-/// A file to be written.
+/// A file to be written. The contents of a secret do not go to the terminal.
 pub(super) struct Planned {
     path: PathBuf,
-    owner: Owner,
-    mode: u32,
+    kind: Kind,
     content: Vec<u8>,
-    is_secret: bool,
 }
 
 /// The change to a file.
@@ -42,35 +32,19 @@ pub(super) enum Change {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     /// It failed before anything changed.
-    #[error("{}: {why}; nothing was changed", path.display())]
-    Before {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: io::Error,
-    },
+    #[error("{path}: {1}; nothing was changed", path = .0.display())]
+    Before(PathBuf, io::Error),
     /// It failed while files were put in their places. The earlier files are back.
-    #[error("{}: {why}; the files from before are in place again", path.display())]
-    Between {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: io::Error,
-    },
+    #[error("{path}: {1}; the files from before are in place again", path = .0.display())]
+    Between(PathBuf, io::Error),
     /// The package is not installed.
     #[error("there is no group {DEVICE_USER} in {}: install the package first, or run systemd-sysusers", .0.display())]
     NoGroup(PathBuf),
 }
 
 impl Planned {
-    pub(super) fn new(path: impl Into<PathBuf>, owner: Owner, mode: u32, content: Vec<u8>) -> Self {
-        Self { path: path.into(), owner, mode, content, is_secret: false }
-    }
-
-    /// Marks it as a secret: its contents do not go to the terminal.
-    pub(super) fn secret(mut self) -> Self {
-        self.is_secret = true;
-        self
+    pub(super) fn new(path: impl Into<PathBuf>, kind: Kind, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), kind, content: content.into() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -81,10 +55,10 @@ impl Planned {
     pub(super) fn change(&self, site: &Site) -> Change {
         let path = site.at(&self.path);
         let (Ok(content), Ok(metadata)) = (fs::read(&path), fs::metadata(&path)) else { return Change::New };
-        let owner_fits = !is_root() || gid(site, self.owner).is_some_and(|gid| metadata.uid() == 0 && metadata.gid() == gid);
+        let owner_fits = !is_root() || gid(site, self.kind).is_some_and(|gid| metadata.uid() == 0 && metadata.gid() == gid);
         if content != self.content {
             Change::Changed
-        } else if metadata.mode() & 0o7777 == self.mode && owner_fits {
+        } else if metadata.mode() & 0o7777 == self.kind.rights().1 && owner_fits {
             Change::Same
         } else {
             Change::Access
@@ -93,32 +67,24 @@ impl Planned {
 
     /// Is it a secret that everybody on this computer can read until it is written?
     pub(super) fn is_open(&self, site: &Site) -> bool {
-        self.is_secret && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+        self.kind.is_secret() && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
     }
 
     /// Is it a secret, and a symbolic link is in its place? The link is replaced and never followed: it may lead to a place
     /// that somebody else has chosen. The file that it leads to stays.
     pub(super) fn replaces_a_link(&self, site: &Site) -> bool {
-        self.is_secret && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
+        self.kind.is_secret() && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
     }
 
     /// A line for people: the change, the owner and the path.
-    pub(super) fn words(&self, site: &Site) -> String {
-        let change = match self.change(site) {
-            Change::New => "new",
-            Change::Changed | Change::Access => "changed",
-            Change::Same => "as it is",
-        };
-        let group = match self.owner {
-            Owner::Root => "root",
-            Owner::Device => DEVICE_USER,
-        };
-        format!("{:<8}  root:{group:<6} {:04o}  {}", change, self.mode, self.path.display())
+    pub(super) fn words(&self, change: &str) -> String {
+        let (group, mode) = self.kind.rights();
+        format!("{change:<8}  root:{group:<6} {mode:04o}  {}", self.path.display())
     }
 
     /// The lines that change, each with a sign in front. A secret shows none.
     pub(super) fn difference(&self, site: &Site) -> Vec<String> {
-        if self.is_secret {
+        if self.kind.is_secret() {
             return Vec::new();
         }
         let before = fs::read_to_string(site.at(&self.path)).unwrap_or_default();
@@ -181,7 +147,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
                         Undo::Nothing => Ok(()),
                     });
                 }
-                return Err(WriteError::Between { path: path.clone(), why });
+                return Err(WriteError::Between(path.clone(), why));
             }
         }
     }
@@ -210,12 +176,12 @@ pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
 /// Writes a file beside its place, with its owner and mode.
 fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
     let path = site.at(&file.path);
-    let failed = |why| WriteError::Before { path: path.clone(), why };
-    let gid = gid(site, file.owner).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
+    let failed = |why| WriteError::Before(path.clone(), why);
+    let gid = gid(site, file.kind).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.exists() {
         // Only root may open directories of secrets, as systemd makes them.
-        let mode = if file.is_secret && file.owner == Owner::Root { 0o700 } else { 0o755 };
+        let mode = if file.kind == Kind::Credential { 0o700 } else { 0o755 };
         fs::DirBuilder::new().recursive(true).mode(mode).create(directory).map_err(failed)?;
     }
     let new = beside(&path, ".setup-new");
@@ -223,7 +189,7 @@ fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         Ok(()) | Err(_) => {}
     }
-    write_new(&new, &file.content, gid, file.mode).map_err(failed)?;
+    write_new(&new, &file.content, gid, file.kind.rights().1).map_err(failed)?;
     Ok(new)
 }
 
@@ -249,15 +215,15 @@ fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Un
         return Ok(Undo::Remove);
     }
     let before = beside(path, suffix);
-    let kept = match gid(site, file.owner) {
-        Some(gid) if file.is_secret => fs::read(path).and_then(|content| write_new(&before, &content, gid, file.mode)),
+    let kept = match gid(site, file.kind) {
+        Some(gid) if file.kind.is_secret() => fs::read(path).and_then(|content| write_new(&before, &content, gid, file.kind.rights().1)),
         Some(_) | None => fs::hard_link(path, &before),
     };
     match kept {
         Ok(()) => Ok(Undo::Back(before)),
         // A set-up ran twice within a second. The older copy is the one to keep.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Undo::Back(before)),
-        Err(error) if file.is_secret => Err(error),
+        Err(error) if file.kind.is_secret() => Err(error),
         // This file system has no links.
         Err(_) => {
             let metadata = fs::metadata(path)?;
@@ -270,10 +236,10 @@ fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Un
     }
 }
 
-fn gid(site: &Site, owner: Owner) -> Option<u32> {
-    match owner {
-        Owner::Root => Some(0),
-        Owner::Device => site.group(DEVICE_USER).map(|group| group.gid),
+fn gid(site: &Site, kind: Kind) -> Option<u32> {
+    match kind {
+        Kind::Trusted | Kind::Credential => Some(0),
+        Kind::Secret => site.group(DEVICE_USER).map(|group| group.gid),
     }
 }
 
@@ -313,13 +279,12 @@ mod tests {
     use super::*;
 
     fn site(root: &Path) -> Site {
-        fs::create_dir_all(root.join("etc")).expect("made");
-        fs::write(root.join("etc/group"), "qrisd:x:990:\n").expect("written");
+        crate::site::put(root, "etc/group", "qrisd:x:990:\n");
         Site::below(root).expect("there")
     }
 
     fn planned(path: &str, content: &str) -> Planned {
-        Planned::new(path, Owner::Device, 0o640, content.into())
+        Planned::new(path, Kind::Trusted, content)
     }
 
     #[test]
@@ -332,18 +297,20 @@ mod tests {
         assert!(files.iter().all(|file| file.change(&site) == Change::Same), "a second time nothing is to be done");
         assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
         let files = [planned("/etc/qrisd/a", "three\n"), planned("/etc/qrisd/b", "two\n")];
+        assert_eq!(files[0].difference(&site), ["- one", "+ three"]);
+        assert_eq!(Planned::new("/etc/qrisd/a", Kind::Secret, "three\n").difference(&site), [] as [&str; 0]);
         let kept = put(&site, &files).expect("put");
         assert_eq!(kept.len(), 1);
         assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
         let metadata = fs::metadata(root.path().join("etc/qrisd/a")).expect("there");
-        assert_eq!(metadata.mode() & 0o7777, 0o640);
+        assert_eq!(metadata.mode() & 0o7777, 0o644);
         if is_root() {
-            assert_eq!((metadata.uid(), metadata.gid()), (0, 990));
+            assert_eq!((metadata.uid(), metadata.gid()), (0, 0));
         }
         let names: Vec<_> = fs::read_dir(root.path().join("etc/qrisd")).expect("there").flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         // A mode that somebody changed counts as a change too.
-        fs::set_permissions(root.path().join("etc/qrisd/b"), fs::Permissions::from_mode(0o644)).expect("ours");
+        fs::set_permissions(root.path().join("etc/qrisd/b"), fs::Permissions::from_mode(0o664)).expect("ours");
         assert_eq!(files[1].change(&site), Change::Access);
         assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0], "there is nothing to keep");
         assert_eq!(files[1].change(&site), Change::Same);
@@ -353,7 +320,7 @@ mod tests {
     fn what_is_kept_of_a_secret_is_as_secret_as_what_takes_its_place() {
         let root = tempfile::tempdir().expect("a directory");
         let site = site(root.path());
-        let secret = |content: &str| [planned("/etc/qrisd/a", content).secret()];
+        let secret = |content: &str| [Planned::new("/etc/qrisd/a", Kind::Secret, content)];
         put(&site, &secret("one\n")).expect("put");
         let place = root.path().join("etc/qrisd/a");
         let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("ours");
@@ -361,18 +328,22 @@ mod tests {
         open(&place);
         let kept = put(&site, &secret("two\n")).expect("put");
         assert_eq!((kept.len(), mode(&kept[0]), mode(&place)), (1, 0o640, 0o640));
+        if is_root() {
+            let gids = [&kept[0], &place].map(|path| fs::metadata(path).expect("there").gid());
+            assert_eq!(gids, [990, 990]);
+        }
         assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
         // A set-up that fails puts the old file back, and does not open it again.
         open(&place);
         fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
-        let [a, b] = [planned("/etc/qrisd/a", "three\n").secret(), planned("/etc/qrisd/b", "b\n")];
         fs::remove_file(&kept[0]).expect("there");
-        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
+        let ([a], b) = (secret("three\n"), planned("/etc/qrisd/b", "b\n"));
+        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between(..))));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
         // A file that was only too open stays closed, and does not vanish.
         open(&place);
-        let [a, b] = [planned("/etc/qrisd/a", "two\n").secret(), planned("/etc/qrisd/b", "b\n")];
-        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
+        let ([a], b) = (secret("two\n"), planned("/etc/qrisd/b", "b\n"));
+        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between(..))));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
         // In an image a link leads to a place in the image: the file is closed where it lies.
         let elsewhere = root.path().join("data-a");
@@ -391,7 +362,7 @@ mod tests {
         // There is a directory in the place of the second file.
         fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
         let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/new", "n\n"), planned("/etc/qrisd/b", "two\n")];
-        assert!(matches!(put(&site, &files), Err(WriteError::Between { .. })));
+        assert!(matches!(put(&site, &files), Err(WriteError::Between(..))));
         assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
         let mut names: Vec<_> = fs::read_dir(root.path().join("etc/qrisd"))
             .expect("there")
@@ -402,11 +373,11 @@ mod tests {
         assert_eq!(names, ["a", "b"], "nothing is left behind");
         // This file cannot even be staged: its directory is a file.
         let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/a/b", "two\n")];
-        assert!(matches!(put(&site, &files), Err(WriteError::Before { .. })));
+        assert!(matches!(put(&site, &files), Err(WriteError::Before(..))));
         assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
         fs::write(root.path().join("etc/group"), "").expect("written");
         let bare = Site::below(root.path()).expect("there");
-        assert!(matches!(put(&bare, &files), Err(WriteError::NoGroup(_))));
+        assert!(matches!(put(&bare, &[Planned::new("/etc/qrisd/s", Kind::Secret, "s\n")]), Err(WriteError::NoGroup(_))));
     }
 
     #[test]

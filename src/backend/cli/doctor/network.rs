@@ -6,7 +6,7 @@ use qris_core::wire::orders::Problem;
 use qris_host::config::Source;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
-use qris_host::mqtt::{Mqtt, MqttEvent};
+use qris_host::mqtt::{Mqtt, MqttEvent, is_refusal};
 use qris_host::tls::{self, LastTrusted};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
@@ -23,6 +23,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 pub async fn look(config: &Config, source: &Source) -> Vec<Finding> {
     let (mut findings, notifications, broker, serve) =
         tokio::join!(gateway(config, source), notifications(config), broker(config), serve(config));
+    let (Ok(notifications) | Err(notifications)) = notifications;
     findings.extend([notifications, broker, serve]);
     findings
 }
@@ -35,43 +36,29 @@ async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
 }
 
 /// Posts a harmless message to the address of the gateway's notifications, and recognises this program's refusal of it.
-async fn notifications(config: &Config) -> Finding {
-    const CHECK: &str = "notifications";
+/// Either result is a finding; an error ends the look.
+async fn notifications(config: &Config) -> Result<Finding, Finding> {
+    let bad = |said: String, to_do: &str| Finding::bad("notifications", said, to_do);
     let url = config.gateway.notification_url();
-    let Ok(parsed) = Url::parse(url) else { return Finding::bad(CHECK, format!("{url} is not an address"), "correct http.public_url") };
-    let tls = match tls::client_config(None, None, &LastTrusted::default()) {
-        Ok(tls) => tls,
-        Err(error) => return Finding::bad(CHECK, error.to_string(), "install the system's CA certificates"),
-    };
-    let sent = match client(Some(tls.as_ref()), LIMITS) {
-        Ok(client) => client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await,
-        Err(error) => return Finding::bad(CHECK, error.to_string(), "this build cannot use HTTP"),
-    };
-    let response = match sent {
-        Ok(response) => response,
-        Err(error) => {
-            let why = causes(&error);
-            return Finding::bad(
-                CHECK,
-                format!("{url} cannot be reached from here: {why}"),
-                "look at DNS, firewall, web server and certificate; is `serve` running?",
-            );
-        }
-    };
+    let parsed = Url::parse(url).map_err(|_| bad(format!("{url} is not an address"), "correct http.public_url"))?;
+    let tls = tls::client_config(None, None, &LastTrusted::default());
+    let tls = tls.map_err(|error| bad(error.to_string(), "install the system's CA certificates"))?;
+    let client = client(Some(tls.as_ref()), LIMITS).map_err(|error| bad(error.to_string(), "this build cannot use HTTP"))?;
+    let sent = client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await;
+    let response = sent.map_err(|error| {
+        let said = format!("{url} cannot be reached from here: {}", causes(&error));
+        bad(said, "look at DNS, firewall, web server and certificate; is `serve` running?")
+    })?;
     let status = response.status().as_u16();
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     if (300..400).contains(&status) {
-        let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere").to_owned();
+        let to = header(LOCATION).unwrap_or("elsewhere");
         let said = format!("{url} redirects ({status}) to {to}: the gateway does not follow, the notification is lost");
-        return Finding::bad(
-            CHECK,
-            said,
-            "make the web server answer without a redirect, or configure the final address as notification_url",
-        );
+        return Err(bad(said, "make the web server answer without a redirect, or configure the final address as notification_url"));
     }
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
+    let is_problem = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/problem+json"));
     let body = read_limited(response, ANSWER_BYTES_MAX).await.unwrap_or_default();
-    let is_ours =
-        kind.starts_with("application/problem+json") && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
+    let is_ours = is_problem && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
     if !(is_ours && status == 400) {
         let to_do = match status {
             401 | 403 => "a server in front of `serve` asks for a password: notifications carry none; let them pass",
@@ -79,9 +66,9 @@ async fn notifications(config: &Config) -> Finding {
             502..=504 => "the web server answers, but `serve` behind it does not",
             _ => "let the web server pass it on to http.listen unchanged",
         };
-        return Finding::bad(CHECK, format!("{url} answers {status}, which is not the answer of this program"), to_do);
+        return Err(bad(format!("{url} answers {status}, which is not the answer of this program"), to_do));
     }
-    judge_address(config, &parsed)
+    Ok(judge_address(config, &parsed))
 }
 
 /// The gateway's rules for the addresses that it posts to: public, port 80 or 443.
@@ -140,14 +127,12 @@ async fn broker(config: &Config) -> Finding {
     });
     let came = came.await.unwrap_or_else(|_| Err(format!("no answer in {} s", WAIT.as_secs())));
     mqtt.stop(None);
-    let refused = |why: &str| ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
     match came {
         Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
-        Err(why) if refused(&why) => Finding::bad(
-            CHECK,
-            format!("{place} refuses our name or password ({why})"),
-            "compare mqtt.username and mqtt.password_file with the broker's list of users",
-        ),
+        Err(why) if is_refusal(&why) => {
+            let to_do = "compare mqtt.username and mqtt.password_file with the broker's list of users";
+            Finding::bad(CHECK, format!("{place} refuses our name or password ({why})"), to_do)
+        }
         Err(why) => {
             Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
         }

@@ -1,12 +1,12 @@
 //! The places for the secrets of the device service: a file of its own, or a credential of systemd, plain or encrypted. A secret
 //! that moves leaves nothing behind in its old place.
 
-use super::{Draft, Keep, Text};
+use super::{Draft, Keep};
 use crate::guard::{self, Guarded, Kind};
-use crate::setup::edit::text_of;
-use crate::setup::write::{Change, Owner, Planned};
-use crate::site::{CREDENTIALS, DEVICE_USER, ETC, SECRETS_DROP_IN};
-use crate::staging;
+use crate::setup::edit::Text;
+use crate::setup::write::{Change, Planned};
+use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN};
+use crate::staging::{self, credential_files};
 use qris_host::Failure;
 use qris_host::secret::Secret;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ impl Draft<'_> {
     /// Puts secrets, new and old, into the places that were asked for, and writes the settings that systemd needs for them.
     pub(super) fn secrets(&mut self, text: &mut Text, new: [Option<&Secret>; 2], keep: Option<Keep>) -> Result<(), Failure> {
         for ((section, key, name), new) in SETTINGS.into_iter().zip(new) {
-            let before = text_of(&text.text, section, key).map(PathBuf::from);
+            let before = text.value(section, key).map(PathBuf::from);
             let kept = before.as_deref().map(|before| self.kept(before, name));
             if let Some(secret) = new {
                 self.secret(text, (section, key), name, secret, keep.or(kept).unwrap_or(Keep::File))?;
@@ -31,19 +31,21 @@ impl Draft<'_> {
                 self.secret(text, (section, key), name, &secret, keep)?;
             }
             if keep.is_some() {
-                self.leave(text_of(&text.text, section, key).as_deref().map(Path::new), before.as_deref(), name);
+                self.leave(text.value(section, key).as_deref().map(Path::new), before.as_deref(), name);
             }
         }
         self.drop_in(text);
         Ok(())
     }
 
-    /// The present way to keep a secret.
-    fn kept(&self, before: &Path, name: &str) -> Keep {
-        let [plain, encrypted] = files(name).map(|file| self.site.at(file));
-        if before.components().count() > 1 {
+    /// The way to keep the secret to which a setting leads: the one that is planned, or the present one.
+    fn kept(&self, setting: &Path, name: &str) -> Keep {
+        let files = credential_files(name);
+        let [is_plain, is_encrypted] = files.each_ref().map(|file| self.files.iter().any(|planned| planned.path() == file));
+        let [plain, encrypted] = files.map(|file| self.site.at(file).exists());
+        if setting.components().count() > 1 {
             Keep::File
-        } else if encrypted.exists() && (self.site.is_decrypted(name) || !plain.exists()) {
+        } else if is_encrypted || (!is_plain && encrypted && (self.site.is_decrypted(name) || !plain)) {
             Keep::Encrypted
         } else {
             Keep::Credential
@@ -51,19 +53,19 @@ impl Draft<'_> {
     }
 
     fn secret(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, secret: &Secret, keep: Keep) -> Result<(), Failure> {
-        let before = text_of(&text.text, section, key).map(PathBuf::from);
-        let [plain, encrypted] = files(name);
+        let before = text.value(section, key).map(PathBuf::from);
+        let [plain, encrypted] = credential_files(name);
         let line = format!("{}\n", secret.expose());
         match keep {
             Keep::File => {
                 let path = before.filter(|path| path.is_absolute()).unwrap_or_else(|| Path::new(ETC).join(name));
-                self.stage(&path.display().to_string(), Owner::Device, 0o640, line.as_bytes(), true)?;
-                return text.set_text(section, key, &path.display().to_string());
+                text.set_text(section, key, &path.display().to_string())?;
+                return self.stage(path, Kind::Secret, &line);
             }
-            Keep::Credential => self.stage(&plain, Owner::Root, 0o600, line.as_bytes(), true)?,
+            Keep::Credential => self.stage(plain, Kind::Credential, &line)?,
             Keep::Encrypted if self.site.runs() => {
                 let content = staging::encrypted(name, &line)?;
-                self.files.push(Planned::new(&encrypted, Owner::Root, 0o600, content).secret());
+                self.files.push(Planned::new(encrypted, Kind::Credential, content));
             }
             Keep::Encrypted => {
                 return Err(Failure::usage(
@@ -77,28 +79,21 @@ impl Draft<'_> {
 
     /// Notes the files to remove: this secret in all places except its present one. A file that somebody put elsewhere stays.
     fn leave(&mut self, now: Option<&Path>, before: Option<&Path>, name: &str) {
-        let [plain, encrypted] = files(name);
-        let here = match now {
-            Some(path) if path.components().count() > 1 => Some(path.to_path_buf()),
-            Some(_) if self.is_planned(&encrypted) => Some((&encrypted).into()),
-            Some(_) if self.is_planned(&plain) => Some((&plain).into()),
-            Some(path) if self.kept(path, name) == Keep::Encrypted => Some((&encrypted).into()),
-            Some(_) => Some((&plain).into()),
-            None => None,
-        };
+        let [plain, encrypted] = credential_files(name);
+        let here = now.map(|path| match self.kept(path, name) {
+            Keep::File => path,
+            Keep::Credential => &plain,
+            Keep::Encrypted => &encrypted,
+        });
         let own = Path::new(ETC).join(name);
-        for place in [own.clone(), plain.into(), encrypted.into()] {
-            if Some(&place) != here.as_ref() {
-                self.obsolete.extend(self.site.with_copies(&place));
+        for place in [&own, &plain, &encrypted] {
+            if Some(place.as_path()) != here {
+                self.obsolete.extend(self.site.with_copies(place));
             }
         }
-        if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here.as_deref()) {
+        if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here) {
             self.remarks.push(format!("{} still holds a secret that is now kept in another place: remove it", before.display()));
         }
-    }
-
-    fn is_planned(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file.path() == Path::new(path))
     }
 
     /// Closes again the secrets that stay in their places, and copies of earlier ones, if somebody opened them to others. If
@@ -119,8 +114,7 @@ impl Draft<'_> {
                 continue;
             }
             let Ok(content) = std::fs::read(&place) else { continue };
-            let owner = if kind == Kind::Secret { Owner::Device } else { Owner::Root };
-            let closed = Planned::new(path, owner, kind.rights().1, content).secret();
+            let closed = Planned::new(path, kind, content);
             // A user who is not root leaves owners as they are.
             if closed.change(self.site) != Change::Same {
                 self.files.push(closed);
@@ -143,21 +137,17 @@ impl Draft<'_> {
     /// systemd must be told which credentials are encrypted, and only those: it would not hand over a plain credential that is
     /// named so.
     fn drop_in(&mut self, text: &Text) {
-        let is_encrypted = |&(section, key, name): &(&str, &str, &str)| {
-            let value = text_of(&text.text, section, key);
-            let [plain, encrypted] = files(name);
-            value.as_deref() == Some(name)
-                && !self.is_planned(&plain)
-                && (self.is_planned(&encrypted) || self.kept(Path::new(name), name) == Keep::Encrypted)
+        let is_encrypted = |(section, key, name): &&(&str, &str, &str)| {
+            text.value(section, key).as_deref() == Some(name) && self.kept(Path::new(name), name) == Keep::Encrypted
         };
         let lines: Vec<_> = SETTINGS
             .iter()
-            .filter(|setting| is_encrypted(setting))
+            .filter(is_encrypted)
             .map(|(_, _, name)| format!("LoadCredentialEncrypted={name}:{}\n", staging::credential(name)))
             .collect();
         if !lines.is_empty() {
             let content = format!("{DROP_IN_HEAD}{}", lines.concat());
-            self.files.push(Planned::new(SECRETS_DROP_IN, Owner::Root, 0o644, content.into_bytes()));
+            self.files.push(Planned::new(SECRETS_DROP_IN, Kind::Trusted, content));
         } else if self.site.at(SECRETS_DROP_IN).exists() {
             self.obsolete.push(SECRETS_DROP_IN.into());
         }
@@ -169,8 +159,3 @@ const DROP_IN_HEAD: &str = "\
 # systemd lets the service open /dev/tpmrm0; without one it is in /var/lib/systemd.
 [Service]
 ";
-
-/// The two files of a credential: plain, and encrypted.
-fn files(name: &str) -> [String; 2] {
-    CREDENTIALS.map(|directory| format!("{directory}/{}", staging::credential(name)))
-}

@@ -1,6 +1,6 @@
 use super::*;
 use crate::setup::specs;
-use crate::site::SECRETS_DROP_IN;
+use crate::site::{SECRETS_DROP_IN, put};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::{SigningKey, jwk_set};
 use qris_device::config::Config as DeviceConfig;
@@ -17,7 +17,7 @@ impl Machine {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a directory");
         std::fs::create_dir_all(root.path().join("etc/qrisd")).expect("made");
-        std::fs::write(root.path().join("etc/group"), "qrisd:x:990:\n").expect("written");
+        put(root.path(), "etc/group", "qrisd:x:990:\n");
         Self { root, staging: Staging::new().expect("a directory") }
     }
 
@@ -26,9 +26,7 @@ impl Machine {
     }
 
     fn put(&self, path: &str, text: &str) {
-        let path = self.root.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-        std::fs::write(path, text).expect("written");
+        put(self.root.path(), path, text);
     }
 
     fn compose(&self, answers: &Answers, keep: Option<Keep>, force: bool) -> Result<Composed, String> {
@@ -36,6 +34,18 @@ impl Machine {
         let told = |failure: Failure| failure.told("t").join("\n");
         let present = Present::read(&site).map_err(told)?;
         compose(&site, &self.staging, &present, answers, keep, force).map_err(told)
+    }
+
+    fn composed(&self, answers: &Answers) -> Composed {
+        self.compose(answers, None, false).expect("composed")
+    }
+
+    fn moved(&self, keep: Keep) -> Composed {
+        self.compose(&Answers::default(), Some(keep), false).expect("composed")
+    }
+
+    fn refused(&self, answers: &Answers, keep: Option<Keep>) -> String {
+        self.compose(answers, keep, false).map(drop).expect_err("refused")
     }
 
     fn write(&self, composed: &Composed) {
@@ -58,6 +68,10 @@ fn all() -> Answers {
     }
 }
 
+fn token(text: &str) -> Answers {
+    Answers { token: Some(Secret::new(text)), ..Answers::default() }
+}
+
 /// The configurations, as the services' own checks read them.
 fn check(composed: &Composed) -> (DeviceConfig, RelayConfig) {
     let device = DeviceConfig::from_source(&composed.qrisd).unwrap_or_else(|why| panic!("{why}"));
@@ -74,7 +88,7 @@ fn paths(composed: &Composed) -> Vec<String> {
 #[test]
 fn a_new_machine_gets_the_examples_filled_in() {
     let machine = Machine::new();
-    let composed = machine.compose(&all(), None, false).expect("composed");
+    let composed = machine.composed(&all());
     let files = [
         "/etc/qrisd/mqtt-password",
         "/etc/qrisd/backend-token",
@@ -97,41 +111,41 @@ fn a_new_machine_gets_the_examples_filled_in() {
 #[test]
 fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
     let machine = Machine::new();
-    machine.write(&machine.compose(&all(), None, false).expect("composed"));
+    machine.write(&machine.composed(&all()));
     let path = machine.root.path().join("etc/qrisd/qrisd.toml");
     let by_hand = std::fs::read_to_string(&path).expect("there").replace("# cancel_wait_s = 15 ", "cancel_wait_s = 20 # mine ");
     std::fs::write(&path, &by_hand).expect("written");
-    let again = machine.compose(&Answers::default(), None, false).expect("nothing is missing");
+    let again = machine.composed(&Answers::default());
     assert_eq!(again.qrisd.text(), by_hand);
     assert_eq!(paths(&again), [chips::RULES, "/etc/qrisd/relay.toml", "/etc/qrisd/qrisd.toml"]);
     check(&again);
     let answers = Answers { token: Some(Secret::new("token-2")), rotate: Some(90), name: Some("Lobi".into()), ..Answers::default() };
-    let changed = machine.compose(&answers, None, false).expect("composed");
+    let changed = machine.composed(&answers);
     assert!(changed.qrisd.text().contains("cancel_wait_s = 20 # mine"));
     let (device, _) = check(&changed);
     assert_eq!((device.backend.token, device.screen.name.as_str()), (Secret::new("token-2"), "Lobi"));
     // New items take the place of the old ones; the line must take their price.
     let answers = Answers { items: vec![specs::item("A1:9000").expect("an item")], ..Answers::default() };
-    assert_eq!(check(&machine.compose(&answers, None, false).expect("composed")).0.machine.prices.items().count(), 1);
+    assert_eq!(check(&machine.composed(&answers)).0.machine.prices.items().count(), 1);
 }
 
 #[test]
 fn what_nobody_said_is_named_all_at_once() {
     let machine = Machine::new();
-    let told = machine.compose(&Answers::default(), None, false).map(drop).expect_err("nothing is known");
+    let told = machine.refused(&Answers::default(), None);
     for flag in ["--from", "--broker", "--backend", "--token-file", "--keys", "--item", "--line"] {
         assert!(told.contains(flag), "{flag}: {told}");
     }
-    let told = machine.compose(&Answers { keys: None, ..all() }, None, false).map(drop).expect_err("no keys");
+    let told = machine.refused(&Answers { keys: None, ..all() }, None);
     assert!(told.contains("--keys") && !told.contains("--line"), "{told}");
 }
 
 #[test]
 fn a_machine_changes_its_name_only_by_force() {
     let machine = Machine::new();
-    machine.write(&machine.compose(&all(), None, false).expect("composed"));
+    machine.write(&machine.composed(&all()));
     let other = || Answers { device: Some(DeviceId::new("vm-008").expect("an id")), ..Answers::default() };
-    let told = machine.compose(&other(), None, false).map(drop).expect_err("it has a name");
+    let told = machine.refused(&other(), None);
     assert!(told.contains("vm-007 already") && told.contains("--force"), "{told}");
     let (device, relay) = check(&machine.compose(&other(), None, true).expect("composed"));
     assert_eq!((device.machine.device.as_str(), relay.device.as_str()), ("vm-008", "vm-008"));
@@ -145,50 +159,48 @@ fn secrets_go_where_they_are_or_where_they_are_told_to() {
     assert!(composed.qrisd.text().contains("token_file = \"backend-token\""));
     check(&composed);
     machine.write(&composed);
+    let directory = std::fs::metadata(machine.root.path().join("etc/credstore")).expect("made");
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&directory) & 0o777, 0o700, "only root may open it");
     // The credential that is there is read, and a new one takes its place.
-    assert_eq!(check(&machine.compose(&Answers::default(), None, false).expect("composed")).0.backend.token, Secret::new("token-1"));
-    let answers = Answers { token: Some(Secret::new("token-2")), ..Answers::default() };
-    let composed = machine.compose(&answers, None, false).expect("composed");
+    assert_eq!(check(&machine.composed(&Answers::default())).0.backend.token, Secret::new("token-1"));
+    let answers = token("token-2");
+    let composed = machine.composed(&answers);
     assert_eq!(paths(&composed)[0], "/etc/credstore/qrisd.backend-token");
     assert_eq!(check(&composed).0.backend.token, Secret::new("token-2"));
     // A path that somebody chose is kept, too.
-    machine.write(
-        &machine
-            .compose(&Answers { token: Some(Secret::new("token-3")), ..Answers::default() }, Some(Keep::File), false)
-            .expect("composed"),
-    );
+    machine.write(&machine.compose(&token("token-3"), Some(Keep::File), false).expect("composed"));
     let path = machine.root.path().join("etc/qrisd/qrisd.toml");
     let own = std::fs::read_to_string(&path).expect("there").replace("/etc/qrisd/backend-token", "/data/token");
     std::fs::write(&path, own).expect("written");
     machine.put("data/token", "token-4\n");
-    assert_eq!(check(&machine.compose(&Answers::default(), None, false).expect("composed")).0.backend.token, Secret::new("token-4"));
-    assert_eq!(paths(&machine.compose(&answers, None, false).expect("composed"))[0], "/data/token");
-    assert!(machine.compose(&answers, Some(Keep::Encrypted), false).map(drop).expect_err("not here").contains("does not work with --root"));
+    assert_eq!(check(&machine.composed(&Answers::default())).0.backend.token, Secret::new("token-4"));
+    assert_eq!(paths(&machine.composed(&answers))[0], "/data/token");
+    assert!(machine.refused(&answers, Some(Keep::Encrypted)).contains("does not work with --root"));
 }
 
 #[test]
 fn secrets_that_are_there_move_and_leave_nothing_behind() {
     let machine = Machine::new();
-    machine.write(&machine.compose(&all(), None, false).expect("composed"));
+    machine.write(&machine.composed(&all()));
     machine.put("etc/qrisd/backend-token.before-1", "token-0\n");
     let named = |composed: &Composed| composed.obsolete.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
     // Nobody says anything about secrets: they stay.
-    let same = machine.compose(&Answers::default(), None, false).expect("composed");
+    let same = machine.composed(&Answers::default());
     assert!(named(&same).is_empty() && !same.hands_over_anew(&machine.site()));
     // All secrets move, also those that nobody gave anew, and a copy of an earlier one.
-    let moved = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
+    let moved = machine.moved(Keep::Credential);
     assert_eq!(named(&moved), ["/etc/qrisd/mqtt-password", "/etc/qrisd/backend-token", "/etc/qrisd/backend-token.before-1"]);
     assert!(moved.hands_over_anew(&machine.site()) && moved.remarks.is_empty());
     let (device, _) = check(&moved);
     assert_eq!((device.backend.token, device.mqtt.password), (Secret::new("token-1"), Some(Secret::new("hunter2"))));
     machine.write(&moved);
     // It is already in the place that was asked for: nothing to do.
-    let again = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
+    let again = machine.moved(Keep::Credential);
     assert!(named(&again).is_empty() && !again.hands_over_anew(&machine.site()), "{:?}", named(&again));
     // A new secret is handed over only at a start, even if nobody says its place.
-    let new = Answers { token: Some(Secret::new("token-2")), ..Answers::default() };
-    assert!(machine.compose(&new, None, false).expect("composed").hands_over_anew(&machine.site()));
-    let back = machine.compose(&Answers::default(), Some(Keep::File), false).expect("composed");
+    let new = token("token-2");
+    assert!(machine.composed(&new).hands_over_anew(&machine.site()));
+    let back = machine.moved(Keep::File);
     assert_eq!(named(&back), ["/etc/credstore/qrisd.mqtt-password", "/etc/credstore/qrisd.backend-token"]);
     // A file that somebody put elsewhere is left for that person to remove.
     machine.write(&back);
@@ -196,10 +208,10 @@ fn secrets_that_are_there_move_and_leave_nothing_behind() {
     let own = std::fs::read_to_string(&path).expect("there").replace("/etc/qrisd/backend-token", "/data/token");
     std::fs::write(&path, own).expect("written");
     machine.put("data/token", "token-4\n");
-    let moved = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
+    let moved = machine.moved(Keep::Credential);
     assert!(moved.remarks.len() == 1 && moved.remarks[0].contains("/data/token"), "{:?}", moved.remarks);
     std::fs::remove_file(machine.root.path().join("data/token")).expect("there");
-    let told = machine.compose(&Answers::default(), Some(Keep::Credential), false).map(drop).expect_err("not there");
+    let told = machine.refused(&Answers::default(), Some(Keep::Credential));
     assert!(told.contains("give it once more"), "{told}");
 }
 
@@ -212,7 +224,7 @@ fn secrets_that_stay_are_closed_and_systemd_hears_nothing_of_it() {
     let mode = |mode| std::fs::set_permissions(&credential, std::fs::Permissions::from_mode(mode)).expect("ours");
     for (is_mode, is_mended, is_told) in [(0o600, false, false), (0o400, false, false), (0o644, true, true), (0o620, true, false)] {
         mode(is_mode);
-        let composed = machine.compose(&Answers::default(), None, false).expect("composed");
+        let composed = machine.composed(&Answers::default());
         let named = paths(&composed).contains(&"/etc/credstore/qrisd.backend-token".to_owned());
         assert_eq!((named, composed.remarks.len()), (is_mended, usize::from(is_told)), "{is_mode:o}: {:?}", paths(&composed));
         assert!(!composed.hands_over_anew(&machine.site()), "the services go on");
@@ -222,7 +234,7 @@ fn secrets_that_stay_are_closed_and_systemd_hears_nothing_of_it() {
     }
     // A file that is about to be removed is not written before.
     mode(0o644);
-    let moved = machine.compose(&Answers::default(), Some(Keep::File), false).expect("composed");
+    let moved = machine.moved(Keep::File);
     assert!(!paths(&moved).contains(&"/etc/credstore/qrisd.backend-token".to_owned()), "{:?}", paths(&moved));
 }
 
@@ -236,8 +248,7 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     std::fs::remove_file(credstore.join("qrisd.backend-token")).expect("there");
     let site = machine.site();
     let staging = Staging::new().expect("a directory");
-    let mut draft =
-        Draft { site: &site, staging: &staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() };
+    let mut draft = Draft::new(&site, &staging);
     let text = std::fs::read_to_string(machine.root.path().join("etc/qrisd/qrisd.toml")).expect("there");
     draft.secrets(&mut Text { file: QRISD_TOML, text: text.clone() }, [None, None], None).expect("composed");
     assert_eq!(draft.files.iter().map(Planned::path).collect::<Vec<_>>(), [Path::new(SECRETS_DROP_IN)]);
@@ -245,10 +256,13 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let told = std::fs::read_to_string(site.at(SECRETS_DROP_IN)).expect("written");
     assert!(told.ends_with("[Service]\nLoadCredentialEncrypted=backend-token:qrisd.backend-token\n"), "{told}");
     assert!(site.is_decrypted("backend-token") && !site.is_decrypted("mqtt-password") && !site.is_decrypted("backend"));
+    // A plain one that takes its place leaves nothing encrypted to tell.
+    let moved = machine.compose(&token("token-2"), Some(Keep::Credential), false).expect("composed");
+    assert_eq!(moved.obsolete, ["/etc/credstore.encrypted/qrisd.backend-token", SECRETS_DROP_IN].map(PathBuf::from));
     // A plain credential in its place would be taken for encrypted.
     std::fs::remove_file(machine.root.path().join("etc/credstore.encrypted/qrisd.backend-token")).expect("there");
     machine.put("etc/credstore/qrisd.backend-token", "token-1\n");
-    let composed = machine.compose(&Answers::default(), None, false).expect("composed");
+    let composed = machine.composed(&Answers::default());
     assert_eq!(composed.obsolete, [PathBuf::from(SECRETS_DROP_IN)]);
     assert!(composed.hands_over_anew(&site));
 }
@@ -262,20 +276,20 @@ fn lines_take_what_their_items_cost() {
         ..Answers::default()
     };
     let goods = lines(&["A1:5000", "A2:4000", "B1:9000"], &["A1,A2=/dev/gpiochip0:17", "B1=/dev/gpiochip0:18"]);
-    machine.write(&machine.compose(&Answers { items: goods.items, lines: goods.lines, ..all() }, None, false).expect("composed"));
+    machine.write(&machine.composed(&Answers { items: goods.items, lines: goods.lines, ..all() }));
     let least = |composed: &Composed| check(composed).1.lines.iter().map(|line| line.min_amount.get()).collect::<Vec<_>>();
     // Prices go down, go up, and stay.
-    let cheaper = machine.compose(&lines(&["A1:3000", "A2:4500", "B1:9000"], &[]), None, false).expect("composed");
+    let cheaper = machine.composed(&lines(&["A1:3000", "A2:4500", "B1:9000"], &[]));
     assert_eq!(least(&cheaper), [3000, 9000]);
-    let dearer = machine.compose(&lines(&["A1:6000", "A2:7000", "B1:9500"], &[]), None, false).expect("composed");
+    let dearer = machine.composed(&lines(&["A1:6000", "A2:7000", "B1:9500"], &[]));
     assert_eq!(least(&dearer), [6000, 9500]);
     // The amount that somebody wrote stays, unless it is more than the price of the cheapest item.
     let path = machine.root.path().join("etc/qrisd/relay.toml");
     let own = std::fs::read_to_string(&path).expect("there").replace("min_amount = 4000", "min_amount = 2500 # mine");
     std::fs::write(&path, own).expect("written");
-    let dearer = machine.compose(&lines(&["A1:6000", "A2:7000", "B1:9000"], &[]), None, false).expect("composed");
+    let dearer = machine.composed(&lines(&["A1:6000", "A2:7000", "B1:9000"], &[]));
     assert_eq!(least(&dearer), [2500, 9000]);
-    let cheaper = machine.compose(&lines(&["A1:2000", "A2:7000", "B1:9000"], &[]), None, false).expect("composed");
+    let cheaper = machine.composed(&lines(&["A1:2000", "A2:7000", "B1:9000"], &[]));
     assert_eq!(least(&cheaper), [2000, 9000]);
     assert!(cheaper.relay.text().contains("min_amount = 2000 # mine"), "{}", cheaper.relay.text());
     let told = machine.compose(&lines(&[], &["A1,Z=/dev/gpiochip0:17", "A2,B1=/dev/gpiochip0:18"]), None, false).map(drop);
@@ -286,13 +300,13 @@ fn lines_take_what_their_items_cost() {
 fn certificates_come_along_and_go_with_tls() {
     let machine = Machine::new();
     let answers = Answers { broker_ca: Some("PEM\n".into()), ..all() };
-    let composed = machine.compose(&answers, None, false).expect("composed");
+    let composed = machine.composed(&answers);
     assert!(composed.qrisd.text().contains("ca_file = \"/etc/qrisd/broker-ca.pem\""), "{}", composed.qrisd.text());
     let faults = DeviceConfig::from_source(&composed.qrisd).expect_err("it is no certificate").to_string();
     assert!(faults.contains("mqtt.ca_file: /etc/qrisd/broker-ca.pem"), "{faults}");
     machine.write(&composed);
     let plain = Answers { broker_url: Some("mqtt://127.0.0.1:1883".into()), ..Answers::default() };
-    check(&machine.compose(&plain, None, false).expect("composed"));
+    check(&machine.composed(&plain));
 }
 
 #[test]
@@ -305,7 +319,7 @@ fn panels_are_written_as_they_are_said() {
         ("virtual:/tmp/s:240x320", "virtual = { path = \"/tmp/s\", width = 240, height = 320 }"),
     ] {
         let answers = Answers { screen: Some(specs::screen(word).expect("a screen")), ..all() };
-        let composed = machine.compose(&answers, None, false).expect("composed");
+        let composed = machine.composed(&answers);
         assert!(composed.qrisd.text().contains(wanted), "{word}:\n{}", composed.qrisd.text());
         check(&composed);
         machine.write(&composed);
@@ -316,6 +330,6 @@ fn panels_are_written_as_they_are_said() {
 fn a_file_that_is_broken_is_not_made_worse() {
     let machine = Machine::new();
     machine.put("etc/qrisd/qrisd.toml", "[device\n");
-    let told = machine.compose(&all(), None, false).map(drop).expect_err("broken");
+    let told = machine.refused(&all(), None);
     assert!(told.contains("/etc/qrisd/qrisd.toml") && told.contains("line 1"), "{told}");
 }

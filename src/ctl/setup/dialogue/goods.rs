@@ -95,33 +95,15 @@ impl Dialogue<'_> {
         }
     }
 
-    /// Asks whether to pulse this line.
-    pub(in crate::setup) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
-        self.asker.yes(&format!("Line {name:?}: pulse it now? Something will move: keep your hands away"), false)
-    }
-
-    /// Asks whether to pulse it once more.
-    pub(in crate::setup) fn pulse_again(&mut self, name: &str, usual: bool) -> Result<bool, Failure> {
-        self.asker.yes(&format!("Line {name:?}: once more?"), usual)
-    }
-
-    /// Asks whether to choose another line, since this one moved something else.
-    pub(in crate::setup) fn other_lines(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Say again which line hands out what?", true)
-    }
-
     /// Asks what a pulse moved.
     pub(in crate::setup) fn seen(&mut self) -> Result<Seen, Failure> {
         if !self.asker.yes("Did the right thing move?", true)? {
             // A relay that is on at rest moves at the end of the pulse, or not at all.
-            return Ok(if self.is_turned_over()? { Seen::Inverted } else { Seen::Wrong });
+            let is_on = self.asker.yes("Is its relay on now, when nothing should move?", false)?;
+            return Ok(if is_on && self.turn_over()? { Seen::Inverted } else { Seen::Wrong });
         }
         let is_right = self.asker.yes("Was it at rest before and after, and on only in between?", true)?;
         Ok(if !is_right && self.turn_over()? { Seen::Inverted } else { Seen::Right })
-    }
-
-    fn is_turned_over(&mut self) -> Result<bool, Failure> {
-        Ok(self.asker.yes("Is its relay on now, when nothing should move?", false)? && self.turn_over()?)
     }
 
     fn turn_over(&mut self) -> Result<bool, Failure> {
