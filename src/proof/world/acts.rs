@@ -35,8 +35,7 @@ const AT_STORE: &str = r#"{"request_id":"r-1","item":"B1","payment":"alfamart"}"
 
 impl Play {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two];
+    pub const ALL: [Self; 8] = [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two];
 
     /// Its name.
     #[must_use]
@@ -79,6 +78,7 @@ impl World {
             self.at(*at, Event::Asks(body));
         }
         self.at(WELL, Event::Heals);
+        self.begin_strike();
     }
 
     /// The customer of a play sees a QR, or a payment code.

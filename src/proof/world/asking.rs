@@ -5,8 +5,8 @@ use super::counts::Kind;
 use super::merchant::{Arrival, Posted};
 use super::{Event, Outage, World};
 use crate::backend::{Asked, ReplyTo};
-use crate::middlebox::Foreign;
 use crate::faults::{Fault, Plan};
+use crate::middlebox::Foreign;
 use crate::midtrans::{Book, Notice, Reply, Request};
 use qris_backend::books;
 use qris_backend::midtrans::{MidtransError, read_answer};
@@ -34,8 +34,8 @@ impl World {
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
-        if self.goes_wrong(50, Kind::MidtransForeign) {
-            let (after, answer) = (self.below(300), Ok(self.in_place_of_midtrans()));
+        if let Some(foreign) = self.somebody_else(50, Kind::MidtransForeign) {
+            let (after, answer) = (self.below(300), Ok(in_place_of_midtrans(foreign)));
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
@@ -53,6 +53,9 @@ impl World {
         }
         if !lost {
             self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
+        }
+        if self.is_to(Kind::Backend) {
+            self.start_merchant();
         }
     }
 
@@ -75,8 +78,10 @@ impl World {
             Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
             Reply::CutAmid(_) | Reply::Cut => return None,
         };
-        if !self.is_planned() && self.goes_wrong(50, Kind::MidtransForeign) {
-            return Some(self.in_place_of_midtrans());
+        if !self.is_planned()
+            && let Some(foreign) = self.somebody_else(50, Kind::MidtransForeign)
+        {
+            return Some(in_place_of_midtrans(foreign));
         }
         // Anybody who has the QR may pay it, although the backend was told of another charge.
         let alters_charge = call == Call::Charge && self.altered.contains(id) && self.one_in(2);
@@ -91,12 +96,15 @@ impl World {
         Some((http, body))
     }
 
-    /// The answer of somebody between the backend and Midtrans.
-    fn in_place_of_midtrans(&mut self) -> (u16, Vec<u8>) {
-        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
-        self.note(|| format!("somebody else answers for Midtrans: {}", foreign.name()));
-        let (http, _, body) = foreign.of_midtrans();
-        (http, body.into())
+    /// Does somebody else answer here, and what? Chance draws one answer; a plan has a place for each.
+    pub(super) fn somebody_else(&mut self, one_in: u64, what: Kind) -> Option<Foreign> {
+        let foreign = match self.is_planned() {
+            true => Foreign::ALL.into_iter().find(|_| self.goes_wrong(one_in, what))?,
+            false if self.goes_wrong(one_in, what) => Foreign::ALL[self.below_usize(Foreign::ALL.len())],
+            false => return None,
+        };
+        self.note(|| format!("somebody else answers: {}", foreign.name()));
+        Some(foreign)
     }
 
     /// An answer is back.
@@ -126,7 +134,10 @@ impl World {
         if self.posted.len() < POSTED_MAX {
             self.posted.push(notice.body.clone());
         }
-        if self.cut[Outage::Midtrans as usize] {
+        if self.is_to(Kind::Backend) {
+            self.start_merchant();
+        }
+        if self.cut[Outage::Midtrans as usize] || self.is_to(Kind::Partitions) {
             self.unanswered(Posted::Genuine(notice));
         } else {
             self.post(Posted::Genuine(notice));
@@ -184,6 +195,12 @@ impl World {
             self.fail("a notification that Midtrans did not sign was taken".into());
         }
     }
+}
+
+/// The answer of somebody between the backend and Midtrans.
+fn in_place_of_midtrans(foreign: Foreign) -> (u16, Vec<u8>) {
+    let (http, _, body) = foreign.of_midtrans();
+    (http, body.into())
 }
 
 /// Another sum or currency than the charge has. It is always the same for one order.

@@ -145,11 +145,11 @@ impl World {
         self.broker.hear(topic, payload);
         let event = (topic == Topic::VendEvent).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
-            Some(connection) => {
+            Some(connection) if !self.is_to(Kind::Broker) => {
                 let delay = 2 + self.below(40);
                 self.machine_hears(m, machine::Arrival::Published { connection, id, event }, delay);
             }
-            None => {
+            Some(_) | None => {
                 let run = self.machines[m].run;
                 self.machine_hears(m, machine::Arrival::Unpublished { run, id }, 1);
             }

@@ -1,9 +1,10 @@
 //! The places at which something may go wrong. In the simulation chance decides there, from the seed. In the search a plan does:
 //! it names the places, by their number in the run, at which it does go wrong.
 
-use super::acts::Play;
 use super::World;
+use super::acts::Play;
 use super::counts::Kind;
+use super::strike::Struck;
 
 /// What decides at a place whether something goes wrong.
 #[derive(Debug)]
@@ -24,6 +25,15 @@ pub(super) struct Plan {
     pub(super) wrong: Vec<usize>,
     /// What may go wrong at each place that was passed.
     pub(super) places: Vec<Kind>,
+    /// What happens to a disk.
+    pub(super) disks: Struck,
+}
+
+impl Plan {
+    /// A play, in which nothing goes wrong so far.
+    pub(super) fn of(play: Play) -> Self {
+        Self { play, twisted: false, wrong: Vec::new(), places: Vec::new(), disks: Struck::default() }
+    }
 }
 
 impl World {

@@ -2,6 +2,7 @@
 
 use super::counts::Kind;
 use super::losses::{Given, Loss};
+use super::strike::Who;
 use super::{Event, Play, World, device, large, machine, price, small};
 use crate::rng::drawn_from;
 use qris_core::order::ids::{OrderId, Ticket};
@@ -65,7 +66,7 @@ pub(super) enum Arrival {
 /// One relay's side.
 #[derive(Default)]
 pub(super) struct Side {
-    dispenser: Option<Dispenser>,
+    pub(super) dispenser: Option<Dispenser>,
     run: u64,
     /// Names this life of this ledger among all lives.
     life: u32,
@@ -338,9 +339,13 @@ impl World {
                 machine::Answer::Relay(answer)
             }
         };
-        if self.relay_effects(m) {
-            self.relay_answers(from, answer);
+        if !self.relay_effects(m) {
+            return;
         }
+        if self.is_to(Kind::Relay) {
+            return self.start_relay(m);
+        }
+        self.relay_answers(from, answer);
     }
 
     fn relay_answers(&mut self, from: machine::Caller, answer: machine::Answer) {
@@ -356,8 +361,7 @@ impl World {
     /// commit before them. Tells whether the program still runs.
     pub(super) fn relay_effects(&mut self, m: usize) -> bool {
         if self.disks[m].is_dead(LEDGER) {
-            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the relay");
-            self.cut_power(m);
+            self.falls(Who::Relay, m);
             return false;
         }
         let Some(dispenser) = &mut self.relays[m].dispenser else { return false };
@@ -373,7 +377,17 @@ impl World {
                 return false;
             }
             match effect {
-                Effect::Deliver(line, _) => self.pulse(m, line),
+                Effect::Deliver(line, _) if self.is_to(Kind::Jams) => self.line_fails(m, line, "after 0 of 1 pulses"),
+                Effect::Deliver(line, _) => {
+                    self.pulse(m, line);
+                    if self.is_to(Kind::Jams) {
+                        self.line_fails(m, line, "the line could not be set inactive");
+                    }
+                    if self.is_to(Kind::Relay) {
+                        self.start_relay(m);
+                        return false;
+                    }
+                }
                 Effect::Finished { order, outcome, .. } => {
                     self.note(|| format!("the relay finished: {outcome}"));
                     for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
@@ -406,6 +420,17 @@ impl World {
             }
             answer => answer,
         }
+    }
+
+    /// The hardware of the line fails, is taken anew, and works.
+    fn line_fails(&mut self, m: usize, line: usize, why: &str) {
+        if let Some(dispenser) = &mut self.relays[m].dispenser {
+            dispenser.ended(line, Ending { outcome: Outcome::Uncertain, detail: why.into() });
+            dispenser.hardware(line, Err(why.into()));
+            dispenser.hardware(line, Ok(()));
+        }
+        self.relay_effects(m);
+        self.tell_facts(m);
     }
 
     /// The line goes up: this gives a customer the item.
