@@ -26,8 +26,8 @@ const BY_CHANCE: usize = 6;
 const DATABASE_FIELDS: [usize; 6] = [18, 24, 31, 60, 68, 92];
 /// The fields of a log's header: its kind, version, page size, number, salt, checksum.
 const LOG_FIELDS: [usize; 6] = [0, 5, 9, 13, 17, 25];
-/// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale.
-const MOMENTS: [i64; 3] = [5_000, MID_PULSE, 60_000];
+/// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale. Its request is repeated later still.
+const MOMENTS: [i64; 3] = [5_000, MID_PULSE, 30_000];
 const MID_PULSE: i64 = 7_300;
 
 /// A scenario.

@@ -47,6 +47,9 @@ impl World {
                 Who::Backend => Loss::Books,
             };
             self.losses.note(loss, self.now);
+            if who == Who::Relay {
+                self.begin_another_ledger(0);
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::counts::Kind;
 use super::losses::{Given, Loss};
-use super::strike::Who;
+use super::strike::{Strike, Who};
 use super::{Event, Play, World, device, large, machine, price, small};
+use crate::disk::Op;
 use crate::rng::drawn_from;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
@@ -187,8 +188,9 @@ impl World {
                 let seed = self.rng.number();
                 let dispenser = drawn_from(seed, || Dispenser::new(&self.relay_config(m)));
                 if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
-                    // A power cut costs only unsynced data.
-                    if !self.losses.is_harmed(LEDGER) {
+                    // A power cut costs only unsynced data. A page that cannot be read while the ledger is checked counts as damaged.
+                    let unread = matches!(self.strike(), Some(Strike::Operation { who: Who::Relay, op: Op::Read, .. }));
+                    if !unread && !self.losses.is_harmed(LEDGER) {
                         self.fail("a ledger was set aside that nobody had harmed".into());
                     }
                     self.losses.note(Loss::Ledger, self.now);
