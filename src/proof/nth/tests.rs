@@ -1,4 +1,4 @@
-use super::{Bits, Found, How, MID_PULSE, Row, Scenario, Template, Who, ends, plan};
+use super::{Bits, Found, MID_PULSE, Row, Scenario, Template, Who, ends, plan};
 use crate::disk::Op;
 use crate::world::Play;
 
@@ -49,8 +49,7 @@ fn every_call_of_a_sale_to_a_disk_fails_once() {
     }
     for row in Row::all() {
         let Row::Case(case) = row else { continue };
-        let is_part = case.op == Op::Commit && matches!(case.how, How::Error | How::ThenCrash | How::PowerCut);
-        if case.scenario != Scenario::Of(Play::Sale) || !is_part {
+        if case.scenario != Scenario::Of(Play::Sale) || case.op != Op::Commit {
             continue;
         }
         let found = all(&template, row, false);

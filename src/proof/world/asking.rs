@@ -34,8 +34,8 @@ impl World {
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
-        if let Some(foreign) = self.somebody_else(50, Kind::MidtransForeign) {
-            let (after, answer) = (self.below(300), Ok(in_place_of_midtrans(foreign)));
+        if let Some(answer) = self.in_place_of_midtrans() {
+            let (after, answer) = (self.below(300), Ok(answer));
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
@@ -79,9 +79,9 @@ impl World {
             Reply::CutAmid(_) | Reply::Cut => return None,
         };
         if !self.is_planned()
-            && let Some(foreign) = self.somebody_else(50, Kind::MidtransForeign)
+            && let Some(foreign) = self.in_place_of_midtrans()
         {
-            return Some(in_place_of_midtrans(foreign));
+            return Some(foreign);
         }
         // Anybody who has the QR may pay it, although the backend was told of another charge.
         let alters_charge = call == Call::Charge && self.altered.contains(id) && self.one_in(2);
@@ -96,15 +96,19 @@ impl World {
         Some((http, body))
     }
 
-    /// Does somebody else answer here, and what? Chance draws one answer; a plan has a place for each.
-    pub(super) fn somebody_else(&mut self, one_in: u64, what: Kind) -> Option<Foreign> {
-        let foreign = match self.is_planned() {
-            true => Foreign::ALL.into_iter().find(|_| self.goes_wrong(one_in, what))?,
-            false if self.goes_wrong(one_in, what) => Foreign::ALL[self.below_usize(Foreign::ALL.len())],
-            false => return None,
+    /// Does somebody between the backend and Midtrans answer, and what? Chance draws one answer; a plan has a place for each,
+    /// since the backend reads them in several ways.
+    fn in_place_of_midtrans(&mut self) -> Option<(u16, Vec<u8>)> {
+        let foreign = if self.is_planned() {
+            Foreign::ALL.into_iter().find(|_| self.goes_wrong(1, Kind::MidtransForeign))?
+        } else if self.goes_wrong(50, Kind::MidtransForeign) {
+            Foreign::ALL[self.below_usize(Foreign::ALL.len())]
+        } else {
+            return None;
         };
-        self.note(|| format!("somebody else answers: {}", foreign.name()));
-        Some(foreign)
+        self.note(|| format!("somebody else answers for Midtrans: {}", foreign.name()));
+        let (http, _, body) = foreign.of_midtrans();
+        Some((http, body.into()))
     }
 
     /// An answer is back.
@@ -195,12 +199,6 @@ impl World {
             self.fail("a notification that Midtrans did not sign was taken".into());
         }
     }
-}
-
-/// The answer of somebody between the backend and Midtrans.
-fn in_place_of_midtrans(foreign: Foreign) -> (u16, Vec<u8>) {
-    let (http, _, body) = foreign.of_midtrans();
-    (http, body.into())
 }
 
 /// Another sum or currency than the charge has. It is always the same for one order.

@@ -402,8 +402,8 @@ impl World {
         if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
             return;
         }
-        if let Some(foreign) = self.somebody_else(25, Kind::HttpForeign) {
-            self.answer_in_its_place(&ask, foreign, caller);
+        if self.goes_wrong(25, Kind::HttpForeign) {
+            self.answer_in_its_place(&ask, caller);
             if self.one_in(2) {
                 return;
             }
@@ -414,11 +414,14 @@ impl World {
     }
 
     /// Somebody between the machine and the backend answers. That is not the backend's word.
-    fn answer_in_its_place(&mut self, ask: &Ask, foreign: Foreign, to: Caller) {
-        let answer = ask.answered_by(foreign);
-        if !matches!(answer, BackendAnswer::NoAnswer { .. }) {
-            self.fail(format!("the machine takes {} for the backend's word", foreign.name()));
+    fn answer_in_its_place(&mut self, ask: &Ask, to: Caller) {
+        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
+        self.note(|| format!("somebody else answers: {}", foreign.name()));
+        let is_believed = |foreign: &Foreign| !matches!(ask.answered_by(*foreign), BackendAnswer::NoAnswer { .. });
+        if let Some(believed) = Foreign::ALL.iter().find(|foreign| is_believed(foreign)) {
+            self.fail(format!("the machine takes {} for the backend's word", believed.name()));
         }
+        let answer = ask.answered_by(foreign);
         self.machine_hears(to.m, Arrival::Answer(to, Answer::Backend(answer)), 4);
     }
 
