@@ -181,7 +181,6 @@ impl World {
             wall: self.wall(),
             seed: self.rng.number(),
             runs: self.disks[MERCHANT].lives(BOOKS),
-            tells: true,
         };
         let Ok(program) = Program::start(start) else { return self.begin_later() };
         self.merchant.program = Some(program);
