@@ -6,6 +6,7 @@
 use super::counts::Kind;
 use super::machine::STORE;
 use super::relay::LEDGER;
+use super::strike::Who;
 use super::{BEGIN, World, device};
 use crate::midtrans::Book;
 use qris_backend::books;
@@ -390,6 +391,8 @@ impl World {
         if self.holds_the_ticket(m, id) && !forgotten && !conflict {
             let ledger = self.relays[m].query(id);
             let same = match told {
+                // A damaged page hides the order from a ledger. It refused to drive it, and closed its ticket.
+                Delivery::Undelivered if ledger.is_none() && self.flips(Who::Relay) => true,
                 // An outcome that the ledger could not keep is uncertain for the ledger, and known to the others.
                 Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
                     self.losses.was_harmed_before_told(LEDGER, id)

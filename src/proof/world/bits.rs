@@ -111,6 +111,8 @@ impl World {
             (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times <= 1,
             (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => times <= 1,
             (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => times == 0,
+            // A damaged page hides the order.
+            (Some(Delivery::Undelivered), None) => times == 0 && self.flips(Who::Relay),
             // It is doubtful for the merchant, and so a person looks.
             (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Dispensed | Outcome::Failed))) => times == 1 && unkept,
             (Some(_) | None, _) => false,
