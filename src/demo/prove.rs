@@ -197,17 +197,17 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lets every operation fail once, and bits flip in every page of the databases.
+/// Lets every operation of a disk fail once, and bits flip in every page of the databases.
 #[derive(clap::Parser, Debug)]
 #[command(name = "nth")]
 struct Nth {
-    /// Only rows whose name contains this, such as `sale`, `qris-relayd gpio` or `bits`.
+    /// Only rows whose name contains this, such as `sale`, `qris-relayd commit` or `bits`.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// In one row, only this operation, and tell everything that happens.
     #[arg(long, value_name = "N", requires = "only")]
     at: Option<u64>,
-    /// Be quick: all operations of the sale, in the other stories one of each kind for each way to fail, and in each page
+    /// Be quick: all operations of the sale, in the other plays one of each kind for each way to fail, and in each page
     /// one bit.
     #[arg(long, conflicts_with = "at")]
     sample: bool,
@@ -236,7 +236,7 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
         return Err(Failure::failed("no row has this in its name"));
     }
     if let Some(flip) = &arguments.flip {
-        return tell_one(&template, nth::Scenario::Sale, read_flip(flip)?);
+        return tell_one(&template, nth::Scenario::Of(world::Play::Sale), read_flip(flip)?);
     }
     if let Some(at) = arguments.at {
         let [nth::Row::Case(case)] = rows[..] else {
@@ -249,11 +249,11 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
     let (next, found) = (AtomicUsize::new(0), Mutex::new([nth::Found::default(), nth::Found::default()]));
     let wanted = || runs.get(next.fetch_add(1, Ordering::Relaxed)).map(Named);
     let run = |Named(run): &Named<'_>| {
-        let told = run.tell(&template).map_err(Failure::failed)?;
+        let (report, struck) = run.play(&template).map_err(Failure::failed)?;
         let mut found = found.lock().expect("nobody panics with it");
         let found = &mut found[usize::from(matches!(run.row, nth::Row::Bits(_)))];
         let broken = found.broken.len();
-        found.add(**run, told);
+        found.add(**run, report, &struck);
         for broken in &found.broken[broken..] {
             println!("{}: {}", Named(run), broken.why);
         }
@@ -289,12 +289,12 @@ impl Display for Named<'_> {
 }
 
 fn tell_one(template: &nth::Template, scenario: nth::Scenario, strike: nth::Strike) -> Result<(), Failure> {
-    let told = nth::tell(template, scenario, Some(strike)).map_err(Failure::failed)?;
-    print!("{}", told.trace);
-    if !told.struck {
+    let (report, struck) = template.play(scenario, Some(strike)).map_err(Failure::failed)?;
+    print!("{}", report.trace);
+    if !struck.happened {
         println!("nothing was there to fail");
     }
-    told.failure.map_or(Ok(()), |why| Err(Failure::failed(why)))
+    report.failure.map_or(Ok(()), |why| Err(Failure::failed(why)))
 }
 
 fn read_flip(text: &str) -> Result<nth::Strike, Failure> {

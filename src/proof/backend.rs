@@ -146,8 +146,6 @@ pub(super) struct Start<'a> {
     pub(super) seed: u64,
     /// Is it still alive, as far as its disk is concerned?
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Is each order that is written an [`Effect`]?
-    pub(super) tells: bool,
 }
 
 /// The running program. A drop kills it.
@@ -172,14 +170,12 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 0 };
         let http = HTTP.get_or_init(|| http_client(None, limits).expect("a client")).clone();
         let street = Arc::new(Street::default());
-        let line = start.tells.then(|| Arc::new(Mutex::new(0)));
-        let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
+        let line = Arc::new(Mutex::new(0));
+        let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: Arc::clone(&line) };
         let both = open_both(start.books, true, true)?;
         let books = Database::over(Direct::over(both.books), Box::new(reader));
         let machines = Database::over(Direct::over(both.machines), Box::new(()));
-        if let Some(line) = line {
-            *line.lock().unwrap_or_else(PoisonError::into_inner) = books.connection().look(books::newest_line)?;
-        }
+        *line.lock().unwrap_or_else(PoisonError::into_inner) = books.connection().look(books::newest_line)?;
         let settings = Settings {
             base_url: "https://midtrans.example".into(),
             server_key: ServerKey::new(&Secret::new(SERVER_KEY)),

@@ -1,22 +1,19 @@
-//! Every operation fails once. For each [`Scenario`], each program, each kind of operation and each way to fail, the first
-//! operation fails, then the second, then the third, until a run has no such operation left. Also, bits flip in each page of
-//! the three databases and their logs, while a customer is at the machine.
-//!
-//! The stories themselves are in [`story`], and their plots in [`plot`].
+//! Every operation of a disk fails once. For each [`Scenario`], each program, each kind of operation and each way to fail, the
+//! first operation fails, then the second, then the third, until a run has no such operation left. Also, bits flip in each page
+//! of the three databases and their logs, while a customer is at the machine. The whole product runs, as in the simulation.
 
-mod audit;
-mod plot;
-mod stage;
-mod story;
 #[cfg(test)]
 mod tests;
 
-pub use super::middlebox::Foreign;
+use super::disk::Op;
 use super::rng::Rng;
-pub use plot::{Counts, How, Kind, Scenario, Strike, Who};
+use super::world::{self, Kind, NoDirectory, Play, Report};
+pub use super::world::{How, Strike, Struck, Who};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-pub use story::{StoryError, Template, Told, tell};
+use std::path::Path;
+use tempfile::TempDir;
 
 /// The size of a page in all three databases, in bytes.
 const PAGE: usize = 1024;
@@ -29,8 +26,99 @@ const BY_CHANCE: usize = 6;
 const DATABASE_FIELDS: [usize; 6] = [18, 24, 31, 60, 68, 92];
 /// The fields of a log's header: its kind, version, page size, number, salt, checksum.
 const LOG_FIELDS: [usize; 6] = [0, 5, 9, 13, 17, 25];
-/// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale.
-const MOMENTS: [i64; 3] = [5_000, 7_600, 60_000];
+/// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale. Its request is repeated later still.
+const MOMENTS: [i64; 3] = [5_000, MID_PULSE, 30_000];
+const MID_PULSE: i64 = 7_300;
+
+/// A scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// A play. In a sale the databases are new.
+    Of(Play),
+    /// A sale on databases as the first release made them.
+    OldDatabase,
+}
+
+impl Scenario {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Play::ALL.into_iter().map(Self::Of).chain([Self::OldDatabase])
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Of(play) => play.name(),
+            Self::OldDatabase => "old-database",
+        }
+    }
+}
+
+/// Databases that were used before.
+#[derive(Debug)]
+pub struct Template {
+    directory: TempDir,
+}
+
+impl Template {
+    /// Makes them in a directory of their own below `place`.
+    ///
+    /// # Errors
+    /// When nothing can be made there.
+    pub fn new(place: &Path) -> Result<Self, NoDirectory> {
+        let prefix = format!("qris-nth-{}-", std::process::id());
+        let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
+        world::begin_databases(&own.path().join("used"))?;
+        for (part, name, id, sql) in [
+            ("machine", Who::Machine.database(), 0x5152_6431, include_str!("../device/schema/1.sql")),
+            ("machine", Who::Relay.database(), 0x7172_6c79, include_str!("../relay/schema/1.sql")),
+            ("backend", Who::Backend.database(), 0x7172_6201, include_str!("../backend/schema/1.sql")),
+        ] {
+            let directory = own.path().join("old").join(part);
+            std::fs::create_dir_all(&directory).map_err(|source| NoDirectory::new(&directory, source))?;
+            first_release(&directory.join(name), id, sql).map_err(|source| NoDirectory::new(&directory, source))?;
+        }
+        Ok(Self { directory: own })
+    }
+
+    /// Plays one scenario, while this happens to a disk.
+    ///
+    /// # Errors
+    /// When there is no disk for it.
+    pub fn play(&self, scenario: Scenario, strike: Option<Strike>) -> Result<(Report, Struck), NoDirectory> {
+        let own = self.directory.path();
+        let (play, from) = match scenario {
+            Scenario::Of(Play::Sale) => (Play::Sale, None),
+            Scenario::Of(play) => (play, Some(own.join("used"))),
+            Scenario::OldDatabase => (Play::Sale, Some(own.join("old"))),
+        };
+        world::strike(play, strike, from.as_deref(), own)
+    }
+}
+
+fn first_release(path: &Path, application_id: i32, sql: &str) -> rusqlite::Result<()> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "page_size", 1024)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.execute_batch(sql)?;
+    connection.pragma_update(None, "application_id", application_id)?;
+    connection.pragma_update(None, "user_version", 1)
+}
+
+/// How an operation can fail. What makes no difference is left out.
+const fn ways(op: Op) -> &'static [How] {
+    use How::{Crash, Error, Full, PowerCut, ThenCrash};
+    match op {
+        Op::Write => &[Error, Full, Crash, PowerCut],
+        Op::Commit => &[Error, Full, Crash, PowerCut, ThenCrash],
+        Op::Sync => &[Error, Crash, PowerCut, ThenCrash],
+        Op::Delete => &[Error, Crash, PowerCut],
+        Op::Open | Op::Truncate => &[Error, Crash],
+        Op::Read => &[Error],
+        Op::Share => &[Error, Full],
+    }
+}
 
 /// One row: an operation of this kind fails in this way, at each place where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +128,7 @@ pub struct Case {
     /// The program.
     pub who: Who,
     /// The kind of operation.
-    pub kind: Kind,
+    pub op: Op,
     /// The way to fail.
     pub how: How,
 }
@@ -50,11 +138,9 @@ impl Case {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
-        for scenario in Scenario::ALL {
-            for who in Who::ALL {
-                for kind in Kind::of(who) {
-                    all.extend(kind.fails(who).map(|how| Self { scenario, who, kind, how }));
-                }
+        for scenario in Scenario::all() {
+            for (who, op) in Who::ALL.into_iter().flat_map(|who| Op::ALL.map(|op| (who, op))) {
+                all.extend(ways(op).iter().map(|how| Self { scenario, who, op, how: *how }));
             }
         }
         all
@@ -63,68 +149,74 @@ impl Case {
     /// In words.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{} {} {} {}", self.scenario.name(), self.who.name(), self.kind.name(), self.how.name())
+        format!("{} {} {} {}", self.scenario.name(), self.who.name(), self.op.word(), self.how.name())
     }
 
     /// The failure of the N-th.
     #[must_use]
     pub const fn strike(&self, nth: u64) -> Strike {
-        Strike::Operation { who: self.who, kind: self.kind, how: self.how, nth }
+        Strike::Operation { who: self.who, op: self.op, how: self.how, nth }
     }
 
     /// One run for each operation that there is; with `sample`, for only one of them. The sale always has all of them. In one
     /// more run nothing is left to fail, which shows that there were no more operations.
-    fn runs(self, counts: &Counts, sample: bool, rng: &mut Rng) -> Vec<Run> {
+    fn runs(self, counts: &BTreeMap<(Who, Op), u64>, sample: bool, rng: &mut Rng) -> Vec<Run> {
         let run = |nth, exists| Run { row: Row::Case(self), strike: self.strike(nth), exists };
-        let count = counts.get(&(self.who, self.kind)).copied().unwrap_or(0);
+        let count = counts.get(&(self.who, self.op)).copied().unwrap_or(0);
         let drawn = 1 + rng.below(count);
-        let all = (1..=count).filter(|nth| !sample || self.scenario == Scenario::Sale || *nth == drawn);
+        let all = (1..=count).filter(|nth| !sample || self.scenario == Scenario::Of(Play::Sale) || *nth == drawn);
         all.map(|nth| run(nth, true)).chain([run(count + 1, false)]).collect()
     }
 }
 
-/// A story that did not end well.
+/// A play that did not end well.
 #[derive(Debug)]
 pub struct Broken {
-    /// The failure in it.
+    /// What happened in it.
     pub run: Run,
     /// The rule that does not hold.
     pub why: String,
 }
 
-/// The results of many stories.
+/// The results of many plays.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The number of failed operations or flipped bits, one in each story.
+    /// The number of failed operations or flipped bits, one in each play.
     pub operations: u64,
-    /// How the stories ended: dispensed, refund, uncertain, unpaid.
+    /// How the orders ended: dispensed, refund, uncertain, unpaid.
     pub ends: [u64; 4],
-    /// Stories in which a database was set aside.
+    /// Plays in which a database was set aside.
     pub set_aside: u64,
-    /// Stories in which a program refused to work on its database.
+    /// Plays in which a program refused to work on its database.
     pub refused: u64,
-    /// The stories that did not end well.
+    /// The plays that did not end well.
     pub broken: Vec<Broken>,
 }
 
 impl Found {
-    /// Adds the result of one story.
-    pub fn add(&mut self, run: Run, told: Told) {
-        self.operations += u64::from(told.struck);
-        for (sum, more) in self.ends.iter_mut().zip(told.ends) {
+    /// Adds the result of one play.
+    pub fn add(&mut self, run: Run, report: Report, struck: &Struck) {
+        self.operations += u64::from(struck.happened);
+        for (sum, more) in self.ends.iter_mut().zip(ends(&report)) {
             *sum += more;
         }
-        self.set_aside += u64::from(told.set_aside > 0);
-        self.refused += u64::from(told.refused);
-        let why = match (run.exists, told.struck) {
+        self.set_aside += u64::from(struck.set_aside > 0);
+        self.refused += u64::from(struck.refused);
+        let why = match (run.exists, struck.happened) {
             (true, false) => Some("nothing was there to fail".into()),
             (false, true) => Some("there was one more than was counted".into()),
             (true, true) | (false, false) => None,
         };
-        if let Some(why) = told.failure.or(why) {
+        if let Some(why) = report.failure.or(why) {
             self.broken.push(Broken { run, why });
         }
     }
+}
+
+/// How the orders of a play ended: dispensed, refund due or done, uncertain, not paid.
+fn ends(report: &Report) -> [u64; 4] {
+    let of = |kinds: &[Kind]| kinds.iter().map(|kind| report.counts.of(*kind)).sum();
+    [of(&[Kind::Sales]), of(&[Kind::RefundsDue, Kind::Refunded]), of(&[Kind::Uncertain]), of(&[Kind::Unpaid, Kind::Unreported])]
 }
 
 /// One file in which bits flip, at one moment.
@@ -207,51 +299,51 @@ impl Row {
     }
 }
 
-/// One story with its failure.
+/// One play, and what happens to a disk in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
     /// The row.
     pub row: Row,
-    /// The failure.
+    /// What happens.
     pub strike: Strike,
     /// Does such an operation, or byte, exist?
     exists: bool,
 }
 
 impl Run {
-    /// Runs the story.
+    /// Performs it.
     ///
     /// # Errors
     /// When there is no disk for it.
-    pub fn tell(&self, template: &Template) -> Result<Told, StoryError> {
+    pub fn play(&self, template: &Template) -> Result<(Report, Struck), NoDirectory> {
         let scenario = match self.row {
             Row::Case(case) => case.scenario,
-            Row::Bits(_) => Scenario::Sale,
+            Row::Bits(_) => Scenario::Of(Play::Sale),
         };
-        tell(template, scenario, Some(self.strike))
+        template.play(scenario, Some(self.strike))
     }
 }
 
 /// The runs of these rows: all of them, or a `sample`, in which the seed chooses the operation or the bit.
 ///
 /// # Errors
-/// When a story cannot be told.
-pub fn plan(template: &Template, rows: &[Row], sample: bool, seed: u64) -> Result<Vec<Run>, StoryError> {
+/// When there is no disk for them.
+pub fn plan(template: &Template, rows: &[Row], sample: bool, seed: u64) -> Result<Vec<Run>, NoDirectory> {
     let mut rng = Rng::new(seed);
-    // Up to its failure a story is equal to the one without a disturbance. So this one counts the operations.
-    let mut counts: BTreeMap<Scenario, Counts> = BTreeMap::new();
+    // Up to its failure a play is equal to the one without a disturbance. So this one counts the operations.
+    let mut counts = BTreeMap::new();
     let mut runs = Vec::new();
     for row in rows {
         match row {
             Row::Case(case) => {
                 let counts = match counts.entry(case.scenario) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(place) => place.insert(tell(template, case.scenario, None)?.counts),
+                    Entry::Vacant(place) => place.insert(template.play(case.scenario, None)?.1.counts),
                 };
                 runs.extend(case.runs(counts, sample, &mut rng));
             }
             Row::Bits(bits) => {
-                let length = bits.run(0, 0).tell(template)?.length;
+                let length = bits.run(0, 0).play(template)?.1.length;
                 runs.extend(bits.runs(length, sample, &mut rng));
             }
         }

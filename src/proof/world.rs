@@ -12,6 +12,7 @@ mod acts;
 mod again;
 mod asking;
 mod audit;
+mod bits;
 mod broker;
 mod counts;
 mod fate;
@@ -22,15 +23,17 @@ mod mischief;
 mod people;
 mod relay;
 mod screen;
+mod strike;
 #[cfg(test)]
 mod tests;
 mod thief;
 
 pub use acts::Play;
 pub use counts::{Counts, KINDS, Kind};
+pub use strike::{How, Strike, Struck, Who};
 
 use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
-use super::disk::{Disk, DiskError};
+use super::disk::Disk;
 use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
 use fate::{Fate, Plan};
@@ -84,7 +87,7 @@ pub struct NoDirectory {
 }
 
 impl NoDirectory {
-    fn new(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn new(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { path: path.into(), source: source.into() }
     }
 }
@@ -94,7 +97,7 @@ impl NoDirectory {
 /// # Errors
 /// When no directory can be made there.
 pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
-    Ok(happens(seed, Fate::Chance, place)?.0)
+    Ok(happens(seed, Fate::Chance, None, place)?.0)
 }
 
 /// Plays a play, in which something goes wrong at these places. Gives all places that were passed too.
@@ -102,31 +105,63 @@ pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
 /// # Errors
 /// When no directory can be made there.
 pub fn perform(play: Play, wrong: &[usize], place: &Path) -> Result<(Report, Vec<Kind>), NoDirectory> {
-    happens(1, Fate::Plan(Plan { play, twisted: false, wrong: wrong.into(), places: Vec::new() }), place)
+    let (report, plan) = happens(1, Fate::Plan(Plan { wrong: wrong.into(), ..Plan::of(play) }), None, place)?;
+    Ok((report, plan.places))
 }
 
-fn happens(seed: u64, fate: Fate, place: &Path) -> Result<(Report, Vec<Kind>), NoDirectory> {
+/// Plays a play on the databases of `from`, or on new ones, while this happens to a disk.
+///
+/// # Errors
+/// When no directory can be made in `place`, or `from` cannot be read.
+pub fn strike(play: Play, strike: Option<Strike>, from: Option<&Path>, place: &Path) -> Result<(Report, Struck), NoDirectory> {
+    let (report, plan) = happens(1, Fate::Plan(Plan { disks: Struck::by(strike), ..Plan::of(play) }), from, place)?;
+    Ok((report, plan.disks))
+}
+
+/// Lets all programs make their databases in this directory, run for a moment, and end.
+///
+/// # Errors
+/// When the directory cannot be used.
+pub fn begin_databases(directory: &Path) -> Result<(), NoDirectory> {
+    let mut world = World::new(1, Fate::Plan(Plan::of(Play::Sale)), directory)?;
+    world.live(1_500);
+    Ok(())
+}
+
+fn happens(seed: u64, fate: Fate, from: Option<&Path>, place: &Path) -> Result<(Report, Plan), NoDirectory> {
     let prefix = format!("qris-simulate-{}-{seed}-", std::process::id());
     let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
     let directory = own.path();
-    for name in ["machine", "clone", "backend", "image", "backup"] {
-        std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
+    if let Some(from) = from {
+        take_databases(from, directory).map_err(|source| NoDirectory::new(from, source))?;
     }
-    let mut world = World::new(seed, fate, directory).map_err(|source| NoDirectory::new(directory, source))?;
+    let mut world = World::new(seed, fate, directory)?;
     match &world.fate {
         Fate::Chance => world.begin_storm(),
         Fate::Plan(plan) => world.begin_play(plan.play),
     }
-    world.live();
-    let failure = world.failure.take().or_else(|| world.audit());
+    world.live(world.heals_at + HEALED.0);
+    let failure = world.failure.take().or_else(|| world.audit_struck());
     world.count_ends();
     let report = Report { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
-    let places = match &mut world.fate {
-        Fate::Chance => Vec::new(),
-        Fate::Plan(plan) => std::mem::take(&mut plan.places),
+    let plan = match std::mem::replace(&mut world.fate, Fate::Chance) {
+        Fate::Chance => Plan::of(Play::Sale),
+        Fate::Plan(plan) => plan,
     };
     drop(world);
-    Ok((report, places))
+    Ok((report, plan))
+}
+
+/// Copies the databases of a machine, its relay and a backend.
+fn take_databases(from: &Path, to: &Path) -> std::io::Result<()> {
+    for part in ["machine", "backend"] {
+        std::fs::create_dir_all(to.join(part))?;
+        for file in std::fs::read_dir(from.join(part))? {
+            let file = file?;
+            std::fs::copy(file.path(), to.join(part).join(file.file_name()))?;
+        }
+    }
+    Ok(())
 }
 
 /// One thing that will happen.
@@ -168,6 +203,10 @@ enum Event {
     MerchantLooks,
     /// From now on all is well.
     Heals,
+    /// A disk has failed a program, which is killed now.
+    Falls(Who),
+    /// A bit flips.
+    Flips,
     /// A fault happens, or somebody is hostile.
     Mischief,
     Ends(Outage),
@@ -272,7 +311,10 @@ fn price(item: &ItemId) -> Rupiah {
 }
 
 impl World {
-    fn new(seed: u64, fate: Fate, directory: &Path) -> Result<Self, DiskError> {
+    fn new(seed: u64, fate: Fate, directory: &Path) -> Result<Self, NoDirectory> {
+        for name in ["machine", "clone", "backend", "image", "backup"] {
+            std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
+        }
         let jwks = jwk_set(&[key().to_public_jwk(ISSUER)]);
         let keys = KeySet::from_jwks(&jwks).expect("our own keys");
         let mut rng = Rng::new(seed);
@@ -292,7 +334,8 @@ impl World {
         }
         let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
-        let disks = [Disk::at(&places[0])?, Disk::at(&places[1])?, Disk::at(&places[2])?];
+        let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
+        let disks = [disk(0)?, disk(1)?, disk(2)?];
         let mut world = Self {
             directory: directory.into(),
             places,
@@ -354,9 +397,9 @@ impl World {
         self.at(STORM, Event::Heals);
     }
 
-    fn live(&mut self) {
-        let over = self.heals_at + HEALED.0;
+    fn live(&mut self, over: i64) {
         while self.failure.is_none() {
+            self.look_at_disks();
             let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
             // The backend runs by itself until then, and may do something that changes the next events.
             if !self.merchant_runs_until(next.min(over)) {
@@ -405,6 +448,8 @@ impl World {
             Event::Cancels(request) => self.cancel(request),
             Event::MerchantLooks => self.merchant_looks(),
             Event::Heals => self.heal(),
+            Event::Falls(who) => self.falls(who, who.place()),
+            Event::Flips => self.flip(),
             Event::Mischief => self.mischief(),
             Event::PowerCut(m) if self.storm && self.alive[m] => self.cut_power(m),
             Event::PowerCut(_) => {}
@@ -474,7 +519,7 @@ impl World {
     /// The program with this database writes to the journal. The path of its files differs in each run.
     fn note_journal(&mut self, who: &str, database: &'static str, event: &Journal) {
         // The schema refuses what must never be. Only a fault of the program's own rules comes that far, or one of the disk.
-        if matches!(event, Journal::StoreFailing { .. }) && !self.losses.is_harmed(database) {
+        if matches!(event, Journal::StoreFailing { .. }) && self.strike().is_none() && !self.losses.is_harmed(database) {
             self.fail(format!("{database} refuses what {who} writes: {event}"));
         }
         let line = event.to_string();

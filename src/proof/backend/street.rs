@@ -145,8 +145,8 @@ fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
 pub(super) struct Reader<C> {
     pub(super) street: Arc<Street<C>>,
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
-    /// The last line of the history that was read, if changes are told.
-    pub(super) line: Option<Arc<Mutex<i64>>>,
+    /// The last line of the history that was read.
+    pub(super) line: Arc<Mutex<i64>>,
 }
 
 impl<C: Send> Watch for Reader<C> {
@@ -155,8 +155,8 @@ impl<C: Send> Watch for Reader<C> {
             self.street.put(Effect::Dies);
             return false;
         }
-        if let Some(line) = self.line.as_ref().filter(|_| writes) {
-            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+        if writes {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
             // If the disk does not let us read, the next look finds it.
             if let Ok((written, last)) = written_since(tx, *line) {
                 *line = last;

@@ -20,7 +20,6 @@ fn program_at(directory: &Path, wall: Wall) -> Program<u32> {
         wall,
         seed: 1,
         runs: Box::new(|| true),
-        tells: false,
     };
     Program::start(start).expect("it starts")
 }

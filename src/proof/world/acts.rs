@@ -78,6 +78,7 @@ impl World {
             self.at(*at, Event::Asks(body));
         }
         self.at(WELL, Event::Heals);
+        self.begin_strike();
     }
 
     /// The customer of a play sees a QR, or a payment code.

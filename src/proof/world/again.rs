@@ -2,6 +2,7 @@
 //! paid for. Otherwise a machine that refuses everybody for ever after a fault would keep all other promises.
 
 use super::counts::Kind;
+use super::strike::Strike;
 use super::{Event, World};
 use crate::midtrans::Book;
 use qris_backend::books;
@@ -33,7 +34,8 @@ impl World {
         let is_free = matches!(self.machines[m].scene, Some(Scene::Idle { .. } | Scene::Offline { .. }));
         if self.is_planned() {
             // A machine that is free sells. That is shown once, in the play without a disturbance.
-            if !is_free {
+            // A program that refuses its database waits for a person.
+            if !is_free && !matches!(self.strike(), Some(Strike::Flip { .. })) {
                 self.fail("all is well, and the machine is not free".into());
             }
             return;

@@ -34,8 +34,8 @@ impl World {
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
-        if self.goes_wrong(50, Kind::MidtransForeign) {
-            let (after, answer) = (self.below(300), Ok(self.in_place_of_midtrans()));
+        if let Some(answer) = self.in_place_of_midtrans() {
+            let (after, answer) = (self.below(300), Ok(answer));
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
@@ -53,6 +53,9 @@ impl World {
         }
         if !lost {
             self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
+        }
+        if self.is_to(Kind::Backend) {
+            self.start_merchant();
         }
     }
 
@@ -75,8 +78,10 @@ impl World {
             Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
             Reply::CutAmid(_) | Reply::Cut => return None,
         };
-        if !self.is_planned() && self.goes_wrong(50, Kind::MidtransForeign) {
-            return Some(self.in_place_of_midtrans());
+        if !self.is_planned()
+            && let Some(foreign) = self.in_place_of_midtrans()
+        {
+            return Some(foreign);
         }
         // Anybody who has the QR may pay it, although the backend was told of another charge.
         let alters_charge = call == Call::Charge && self.altered.contains(id) && self.may(2, Kind::MidtransAltered);
@@ -91,12 +96,19 @@ impl World {
         Some((http, body))
     }
 
-    /// The answer of somebody between the backend and Midtrans.
-    fn in_place_of_midtrans(&mut self) -> (u16, Vec<u8>) {
-        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
+    /// Does somebody between the backend and Midtrans answer, and what? Chance draws one answer; a plan has a place for each,
+    /// since the backend reads them in several ways.
+    fn in_place_of_midtrans(&mut self) -> Option<(u16, Vec<u8>)> {
+        let foreign = if self.is_planned() {
+            Foreign::ALL.into_iter().find(|_| self.goes_wrong(1, Kind::MidtransForeign))?
+        } else if self.goes_wrong(50, Kind::MidtransForeign) {
+            Foreign::ALL[self.below_usize(Foreign::ALL.len())]
+        } else {
+            return None;
+        };
         self.note(|| format!("somebody else answers for Midtrans: {}", foreign.name()));
         let (http, _, body) = foreign.of_midtrans();
-        (http, body.into())
+        Some((http, body.into()))
     }
 
     /// An answer is back.
@@ -126,7 +138,10 @@ impl World {
         if self.posted.len() < POSTED_MAX {
             self.posted.push(notice.body.clone());
         }
-        if self.cut[Outage::Midtrans as usize] {
+        if self.is_to(Kind::Backend) {
+            self.start_merchant();
+        }
+        if self.cut[Outage::Midtrans as usize] || self.is_to(Kind::Partitions) {
             self.unanswered(Posted::Genuine(notice));
         } else {
             self.post(Posted::Genuine(notice));

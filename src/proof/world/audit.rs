@@ -6,6 +6,7 @@
 use super::counts::Kind;
 use super::machine::STORE;
 use super::relay::LEDGER;
+use super::strike::Who;
 use super::{BEGIN, World, device};
 use crate::midtrans::Book;
 use qris_backend::books;
@@ -219,6 +220,8 @@ impl World {
         }
         let open = match self.books(|tx, _| books::open_orders(tx, &device())) {
             Ok(open) => open,
+            // A row is damaged, and a person who asks for damaged rows is told its name. Each order is looked at below.
+            Err(error) if self.says_damaged(&error) => Vec::new(),
             Err(error) => return Some(format!("the books cannot be read: {error}")),
         };
         if let Some(stored) = open.iter().find(|stored| !self.is_for_a_person(&stored.order)) {
@@ -258,7 +261,11 @@ impl World {
 
     fn audit_one(&mut self, m: usize, machine: &Database, book: &Book) -> Option<String> {
         let Ok(id) = OrderId::new(&book.order_id) else { return None };
-        let Ok(stored) = self.books(|tx, _| books::load(tx, &id)) else { return Some(format!("{id} cannot be read")) };
+        let stored = match self.books(|tx, _| books::load(tx, &id)) {
+            Ok(stored) => stored,
+            Err(error) if self.lists_as_damaged(&id, &error) => return None,
+            Err(error) => return Some(format!("{id} cannot be read: {error}")),
+        };
         let times = self.driven(&id);
         if book.settled_at_ms.is_none() {
             return match book.status {
@@ -384,6 +391,8 @@ impl World {
         if self.holds_the_ticket(m, id) && !forgotten && !conflict {
             let ledger = self.relays[m].query(id);
             let same = match told {
+                // A damaged page hides the order from a ledger. It refused to drive it, and closed its ticket.
+                Delivery::Undelivered if ledger.is_none() && self.flips(Who::Relay) => true,
                 // An outcome that the ledger could not keep is uncertain for the ledger, and known to the others.
                 Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
                     self.losses.was_harmed_before_told(LEDGER, id)

@@ -3,6 +3,7 @@
 
 use super::counts::Kind;
 use super::machine::STORE;
+use super::strike::Who;
 use super::{Event, Outage, World, machine};
 use base64::Engine as _;
 use qris_core::order::state::EventState;
@@ -145,11 +146,11 @@ impl World {
         self.broker.hear(topic, payload);
         let event = (topic == Topic::VendEvent).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
-            Some(connection) => {
+            Some(connection) if !self.is_to(Kind::Broker) => {
                 let delay = 2 + self.below(40);
                 self.machine_hears(m, machine::Arrival::Published { connection, id, event }, delay);
             }
-            None => {
+            Some(_) | None => {
                 let run = self.machines[m].run;
                 self.machine_hears(m, machine::Arrival::Unpublished { run, id }, 1);
             }
@@ -172,8 +173,8 @@ impl World {
         let request: Box<str> = event.request_id.as_ref().map_or("-", |id| id.as_str()).into();
         let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         self.note(|| format!("event: {request} {}{reason}", event.state.as_str()));
-        // A card that was set back counts its events once more. So does a second card.
-        let Some(seq) = event.seq.filter(|_| !self.losses.card()) else { return };
+        // A card that was set back counts its events once more. So does a second card. A damaged index hides events and requests.
+        let Some(seq) = event.seq.filter(|_| !self.losses.card() && !self.flips(Who::Machine)) else { return };
         let text: Box<str> = String::from_utf8_lossy(payload).into();
         let stream = self.broker.streams.entry(event.stream.clone()).or_default();
         if let Some(known) = stream.told.get(&seq) {

@@ -4,6 +4,7 @@
 use super::World;
 use super::acts::Play;
 use super::counts::Kind;
+use super::strike::Struck;
 
 /// What decides at a place whether something goes wrong.
 #[derive(Debug)]
@@ -24,6 +25,15 @@ pub(super) struct Plan {
     pub(super) wrong: Vec<usize>,
     /// What may go wrong at each place that was passed.
     pub(super) places: Vec<Kind>,
+    /// What happens to a disk.
+    pub(super) disks: Struck,
+}
+
+impl Plan {
+    /// A play, in which nothing goes wrong so far.
+    pub(super) fn of(play: Play) -> Self {
+        Self { play, twisted: false, wrong: Vec::new(), places: Vec::new(), disks: Struck::default() }
+    }
 }
 
 impl World {

@@ -19,6 +19,8 @@ pub(super) enum Loss {
     Ledger,
     /// The machine's database, with or without the ledger.
     Store,
+    /// The end of the log of the machine's database.
+    Log,
     /// The card is as it was then. If it was cloned, there is a second card from then.
     Card { image: i64 },
     /// The backend's books are as they were then.
@@ -94,9 +96,9 @@ impl Losses {
         self.has(|loss| *loss == Loss::Store)
     }
 
-    /// Was a card set back or cloned?
+    /// Was a card set back or cloned, or did a machine's database forget its last commits?
     pub(super) fn card(&self) -> bool {
-        self.has(|loss| matches!(loss, Loss::Card { .. }))
+        self.has(|loss| matches!(loss, Loss::Card { .. } | Loss::Log))
     }
 
     /// Can a lost memory have held something about this order? Only if the order was there before the loss.
@@ -107,7 +109,7 @@ impl Losses {
     /// The same for the memory of a machine or its relay. Such a machine may tell another outcome than before.
     pub(super) fn touch_machine(&self, ticket: Option<&Given>) -> bool {
         let is_machine = |loss: &Loss| match loss {
-            Loss::Ledger | Loss::Store | Loss::Card { .. } | Loss::Scrapped => true,
+            Loss::Ledger | Loss::Store | Loss::Log | Loss::Card { .. } | Loss::Scrapped => true,
             Loss::Books => false,
         };
         self.all.iter().any(|(loss, at)| is_machine(loss) && ticket.is_none_or(|ticket| ticket.at <= *at))
@@ -137,7 +139,7 @@ impl Losses {
 fn is_open_in(loss: &Loss, ticket: Option<&Given>) -> bool {
     match loss {
         Loss::Card { image } => ticket.is_none_or(|ticket| ticket.at <= *image && ticket.ended.is_none_or(|ended| ended > *image)),
-        Loss::Ledger | Loss::Store | Loss::Books | Loss::Scrapped => false,
+        Loss::Ledger | Loss::Store | Loss::Log | Loss::Books | Loss::Scrapped => false,
     }
 }
 

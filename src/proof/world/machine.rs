@@ -2,6 +2,7 @@
 //! of the first one's card.
 
 use super::counts::Kind;
+use super::strike::Who;
 use super::{Event, Outage, Play, World, device, large, price, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
@@ -11,6 +12,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
+use qris_core::wire::status::FaultCode;
 use qris_core::wire::topics::Topic;
 use qris_device::broker;
 use qris_device::controller::{dbus, mqtt};
@@ -115,7 +117,7 @@ enum Asked {
 /// One machine's side.
 #[derive(Default)]
 pub(super) struct Side {
-    machine: Option<Machine>,
+    pub(super) machine: Option<Machine>,
     pub(super) run: u64,
     boot: u64,
     /// When it booted.
@@ -134,6 +136,10 @@ pub(super) struct Side {
     pub(super) scene: Option<Scene>,
     /// Since when nobody sees it.
     pub(super) screen_gone: Option<i64>,
+    /// Its status says that it cannot work with its database.
+    pub(super) fails: bool,
+    /// It said so when all was well.
+    pub(super) failed: bool,
 }
 
 impl World {
@@ -170,6 +176,7 @@ impl World {
         side.woken_at = None;
         side.scene = None;
         side.screen_gone = None;
+        side.fails = false;
         self.disks[m].revive(STORE);
         self.broker_misses(m);
     }
@@ -296,8 +303,7 @@ impl World {
     /// Carries effects out, in order. A crash may come between any two, and may have come in the commit before them.
     fn perform(&mut self, m: usize, effects: Vec<Effect>) {
         if self.disks[m].is_dead(STORE) {
-            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the machine");
-            return self.cut_power(m);
+            return self.falls(Who::Machine, m);
         }
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
@@ -357,7 +363,12 @@ impl World {
             Effect::Show(picture) => self.show(m, picture.scene),
             Effect::Journal(event) => self.note_journal(&format!("machine {m}"), STORE, &event),
             Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.broker.acknowledged(m, Ack::numbered(asker.question)),
-            Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) => {}
+            Effect::View(view) => {
+                let side = &mut self.machines[m];
+                side.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
+                side.failed |= side.fails && !self.storm;
+            }
+            Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }
     }
 
@@ -406,10 +417,11 @@ impl World {
     fn answer_in_its_place(&mut self, ask: &Ask, to: Caller) {
         let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
         self.note(|| format!("somebody else answers: {}", foreign.name()));
-        let answer = ask.answered_by(foreign);
-        if !matches!(answer, BackendAnswer::NoAnswer { .. }) {
-            self.fail(format!("the machine takes {} for the backend's word", foreign.name()));
+        let is_believed = |foreign: &Foreign| !matches!(ask.answered_by(*foreign), BackendAnswer::NoAnswer { .. });
+        if let Some(believed) = Foreign::ALL.iter().find(|foreign| is_believed(foreign)) {
+            self.fail(format!("the machine takes {} for the backend's word", believed.name()));
         }
+        let answer = ask.answered_by(foreign);
         self.machine_hears(to.m, Arrival::Answer(to, Answer::Backend(answer)), 4);
     }
 

@@ -1,6 +1,7 @@
 //! `qris-backend` in the simulation: the whole program, as [`crate::backend`] runs it, on its own disk.
 
 use super::counts::Kind;
+use super::strike::Who;
 use super::{BEGIN, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
 use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
 use crate::midtrans::Notice;
@@ -14,12 +15,15 @@ use qris_core::order::request::Refusal;
 use qris_core::order::state::Status;
 use qris_core::wire::topics::Topic;
 use qris_device::machine::{BackendAnswer, HttpCall};
+use qris_host::events::Event as Journal;
 use std::collections::BTreeMap;
 
 /// How long its service manager waits before it starts a program again that could not start.
 const RESTART: i64 = 2_000;
 /// The program looks this often for due work, and also a moment after it did something.
 const SWEEP: i64 = 1_000;
+/// The same of books that still fail when all is well: a person must look, and eight hours of attempts would tell no more.
+const IN_VAIN: i64 = 600_000;
 pub(super) const AT_ONCE: i64 = 50;
 /// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
@@ -76,7 +80,7 @@ pub(super) enum Posted {
 
 /// The backend's side.
 pub(super) struct Side {
-    program: Option<Program<machine::Caller>>,
+    pub(super) program: Option<Program<machine::Caller>>,
     /// When it was started.
     began: i64,
     pub(super) run: u64,
@@ -90,6 +94,10 @@ pub(super) struct Side {
     pub(super) vouched: BTreeMap<OrderId, bool>,
     /// The state in which an order was last seen in the books, and whether it had a receipt.
     seen: Seen,
+    /// The journal was told that the books fail, and was not told that they work again.
+    fails: bool,
+    /// It was told so when all was well.
+    failed: bool,
 }
 
 type Seen = BTreeMap<OrderId, (Box<str>, bool)>;
@@ -123,7 +131,15 @@ impl Side {
             posts: 0,
             vouched: BTreeMap::new(),
             seen: BTreeMap::new(),
+            fails: false,
+            failed: false,
         }
+    }
+
+    /// Is it impossible to work with the books until a person has looked, and is that person told? Either they cannot be
+    /// opened. Or a page or row of them is damaged, and the journal says so whenever something needs it.
+    pub(super) const fn is_down(&self) -> bool {
+        self.program.is_none() || self.fails || self.failed
     }
 
     /// Does somebody answer?
@@ -140,6 +156,7 @@ impl World {
         side.program = None;
         side.run += 1;
         side.dying = false;
+        side.fails = false;
         side.sweep_at = None;
         side.vouched.clear();
         let posted = std::mem::take(&mut side.posted);
@@ -164,7 +181,6 @@ impl World {
             wall: self.wall(),
             seed: self.rng.number(),
             runs: self.disks[MERCHANT].lives(BOOKS),
-            tells: true,
         };
         let Ok(program) = Program::start(start) else { return self.begin_later() };
         self.merchant.program = Some(program);
@@ -182,21 +198,24 @@ impl World {
                 self.publish_soon(3);
                 self.plan_sweep(AT_ONCE);
             }
-            Err(BooksError::Store(_)) => self.begin_later(),
-            Err(error) => self.fail(format!("the backend cannot begin: {error}")),
+            Err(error) if !matches!(error, BooksError::Store(_)) && !self.flips(Who::Backend) => {
+                self.fail(format!("the backend cannot begin: {error}"));
+            }
+            Err(_) => self.begin_later(),
         }
     }
 
     /// Its disk does not let it start: the service manager tries again.
     fn begin_later(&mut self) {
-        if !self.storm {
+        if self.disks[MERCHANT].is_dead(BOOKS) {
+            return self.merchant_dies();
+        }
+        if !self.storm && !self.flips(Who::Backend) {
             return self.fail("the backend cannot begin".into());
         }
-        if !self.merchant.dying {
-            self.stop_merchant();
-            let run = self.merchant.run;
-            self.after(RESTART, Event::Merchant(Arrival::Starts { run }));
-        }
+        self.stop_merchant();
+        let run = self.merchant.run;
+        self.after(if self.storm { RESTART } else { IN_VAIN }, Event::Merchant(Arrival::Starts { run }));
     }
 
     /// Works with the books beside the program, or before it does.
@@ -265,7 +284,18 @@ impl World {
             // It ends the turn. After each, due work is looked for.
             Effect::IsDue => {}
             Effect::Wrote(stored) => self.wrote(&stored),
-            Effect::Journal(event) => self.note_journal("the backend", BOOKS, &event),
+            Effect::Journal(event) => {
+                self.note_journal("the backend", BOOKS, &event);
+                match *event {
+                    Journal::StoreFailing { why, .. } => {
+                        // The journal is told of a damaged row or page again, as long as something needs it.
+                        self.merchant.fails |= !why.contains("is damaged") && !why.contains("malformed");
+                        self.merchant.failed |= !self.storm;
+                    }
+                    Journal::StoreBack { .. } => self.merchant.fails = false,
+                    _ => {}
+                }
+            }
             Effect::Dies => self.merchant_dies(),
         }
     }
@@ -301,8 +331,7 @@ impl World {
         match arrival {
             Arrival::Starts { run } if run == current => self.begin(),
             Arrival::Dies if self.merchant.dying => {
-                self.count(Kind::MidCommit, "the power goes in the middle of a commit of the backend");
-                self.cut_merchants_power();
+                self.falls(Who::Backend, MERCHANT);
             }
             Arrival::Asked { ask, from } => self.asked(ask, from),
             Arrival::AtMidtrans { run, asked, comes_back, after } => {
@@ -318,7 +347,8 @@ impl World {
                 if let Some(program) = &self.merchant.program {
                     program.take_up();
                 }
-                self.plan_sweep(SWEEP);
+                let in_vain = !self.storm && self.merchant.is_down();
+                self.plan_sweep(if in_vain { IN_VAIN } else { SWEEP });
                 if self.now - self.merchant.pruned_at > PRUNE {
                     self.merchant.pruned_at = self.now;
                     let now = self.wall();
@@ -417,7 +447,7 @@ impl World {
             Ok(Some(due)) => due.0,
             Ok(None) => return,
             // The product looks at it every second.
-            Err(_) => BEGIN + self.now + 1_000,
+            Err(_) => BEGIN + self.now + if self.storm { SWEEP } else { IN_VAIN },
         };
         let at = (due - BEGIN).max(self.now + pause);
         if self.merchant.sweep_at.is_none_or(|known| at < known) {
@@ -436,8 +466,14 @@ impl World {
         if self.cut[Outage::Broker as usize] {
             return self.publish_soon(5_000);
         }
-        let Ok(news) = self.books(|tx, _| books::take_outbox(tx, 0)) else { return self.publish_soon(5_000) };
+        let Ok(news) = self.books(|tx, _| books::take_outbox(tx, 0)) else { return self.publish_in_vain() };
+        if !news.is_empty() && self.is_to(Kind::Backend) {
+            return self.start_merchant();
+        }
         for message in news {
+            if self.is_to(Kind::Broker) {
+                return self.publish_soon(5_000);
+            }
             self.hear_receipt(&message.payload);
             self.broker_takes(Topic::PaymentUpdate, message.payload.into_bytes());
             if self.goes_wrong(40, Kind::Between) {
@@ -447,9 +483,14 @@ impl World {
             let seq = message.seq;
             if self.books(|tx, _| books::published(tx, &[seq])).is_err() {
                 // It is told once more.
-                return self.publish_soon(5_000);
+                return self.publish_in_vain();
             }
         }
+    }
+
+    fn publish_in_vain(&mut self) {
+        self.merchant.failed |= !self.storm;
+        self.publish_soon(if self.storm { 5_000 } else { IN_VAIN });
     }
 }
 

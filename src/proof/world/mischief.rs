@@ -89,7 +89,7 @@ impl World {
         self.count(Kind::Power, "the power is cut");
         self.stop_machine(m);
         self.stop_relay(m);
-        let seed = self.rng.number();
+        let seed = self.seed_of_cut();
         match self.disks[m].power_cut(&CARD, seed) {
             Ok(lost) => self.counts.more(Kind::Unsynced, lost),
             Err(error) => self.fail(format!("the disk cannot be written: {error}")),
@@ -108,7 +108,7 @@ impl World {
     pub(super) fn cut_merchants_power(&mut self) {
         self.count(Kind::Power, "the backend's power is cut");
         self.stop_merchant();
-        let seed = self.rng.number();
+        let seed = self.seed_of_cut();
         match self.disks[MERCHANT].power_cut(&BOTH, seed) {
             Ok(lost) => self.counts.more(Kind::Unsynced, lost),
             Err(error) => self.fail(format!("the disk cannot be written: {error}")),
@@ -268,6 +268,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.storm = false;
         self.note(|| "all is well from now on".into());
+        self.count_operations();
         self.cut = [false; 4];
         for (place, disk) in self.disks.iter().enumerate() {
             disk.forgive();

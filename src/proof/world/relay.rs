@@ -2,7 +2,9 @@
 
 use super::counts::Kind;
 use super::losses::{Given, Loss};
+use super::strike::{Strike, Who};
 use super::{Event, Play, World, device, large, machine, price, small};
+use crate::disk::Op;
 use crate::seeded::Seeded;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
@@ -65,7 +67,7 @@ pub(super) enum Arrival {
 /// One relay's side.
 #[derive(Default)]
 pub(super) struct Side {
-    dispenser: Option<Dispenser<Seeded>>,
+    pub(super) dispenser: Option<Dispenser<Seeded>>,
     run: u64,
     /// Names this life of this ledger among all lives.
     life: u32,
@@ -189,8 +191,9 @@ impl World {
                     Dispenser::begin_on(Seeded::new(config.ledger.clone(), seed), &config)
                 };
                 if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
-                    // A power cut costs only unsynced data.
-                    if !self.losses.is_harmed(LEDGER) {
+                    // A power cut costs only unsynced data. A page that cannot be read while the ledger is checked counts as damaged.
+                    let unread = matches!(self.strike(), Some(Strike::Operation { who: Who::Relay, op: Op::Read, .. }));
+                    if !unread && !self.losses.is_harmed(LEDGER) {
                         self.fail("a ledger was set aside that nobody had harmed".into());
                     }
                     self.losses.note(Loss::Ledger, self.now);
@@ -340,9 +343,13 @@ impl World {
                 machine::Answer::Relay(answer)
             }
         };
-        if self.relay_effects(m) {
-            self.relay_answers(from, answer);
+        if !self.relay_effects(m) {
+            return;
         }
+        if self.is_to(Kind::Relay) {
+            return self.start_relay(m);
+        }
+        self.relay_answers(from, answer);
     }
 
     fn relay_answers(&mut self, from: machine::Caller, answer: machine::Answer) {
@@ -358,8 +365,7 @@ impl World {
     /// commit before them. Tells whether the program still runs.
     pub(super) fn relay_effects(&mut self, m: usize) -> bool {
         if self.disks[m].is_dead(LEDGER) {
-            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the relay");
-            self.cut_power(m);
+            self.falls(Who::Relay, m);
             return false;
         }
         let Some(dispenser) = &mut self.relays[m].dispenser else { return false };
@@ -375,7 +381,17 @@ impl World {
                 return false;
             }
             match effect {
-                Effect::Deliver(line, _) => self.pulse(m, line),
+                Effect::Deliver(line, _) if self.is_to(Kind::Jams) => self.line_fails(m, line, "after 0 of 1 pulses"),
+                Effect::Deliver(line, _) => {
+                    self.pulse(m, line);
+                    if self.is_to(Kind::Jams) {
+                        self.line_fails(m, line, "the line could not be set inactive");
+                    }
+                    if self.is_to(Kind::Relay) {
+                        self.start_relay(m);
+                        return false;
+                    }
+                }
                 Effect::Finished { order, outcome, .. } => {
                     self.note(|| format!("the relay finished: {outcome}"));
                     for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
@@ -408,6 +424,17 @@ impl World {
             }
             answer => answer,
         }
+    }
+
+    /// The hardware of the line fails, is taken anew, and works.
+    fn line_fails(&mut self, m: usize, line: usize, why: &str) {
+        if let Some(dispenser) = &mut self.relays[m].dispenser {
+            dispenser.ended(line, Ending { outcome: Outcome::Uncertain, detail: why.into() });
+            dispenser.hardware(line, Err(why.into()));
+            dispenser.hardware(line, Ok(()));
+        }
+        self.relay_effects(m);
+        self.tell_facts(m);
     }
 
     /// The line goes up: this gives a customer the item.
