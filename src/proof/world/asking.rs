@@ -99,7 +99,7 @@ impl World {
     /// Does somebody between the backend and Midtrans answer, and what? Chance draws one answer; a plan has a place for each,
     /// since the backend reads them in several ways.
     fn in_place_of_midtrans(&mut self) -> Option<(u16, Vec<u8>)> {
-        let foreign = if self.is_planned() {
+        let foreign = if self.is_well_so_far() {
             Foreign::ALL.into_iter().find(|_| self.goes_wrong(1, Kind::MidtransForeign))?
         } else if self.goes_wrong(50, Kind::MidtransForeign) {
             Foreign::ALL[self.below_usize(Foreign::ALL.len())]

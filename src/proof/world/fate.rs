@@ -75,6 +75,12 @@ impl World {
         self.is_planned() && self.may(1, what)
     }
 
+    /// Has nothing gone wrong yet, where a plan decides? Then the places are many. Of two things that go wrong, the second
+    /// is of each kind, and not in each form.
+    pub(super) fn is_well_so_far(&self) -> bool {
+        matches!(&self.fate, Fate::Plan(plan) if plan.wrong.first().is_none_or(|first| *first >= plan.places.len()))
+    }
+
     /// Does a plan decide?
     pub(super) const fn is_planned(&self) -> bool {
         matches!(self.fate, Fate::Plan(_))

@@ -287,7 +287,10 @@ impl World {
         // This happens once more when a machine that is off now is back.
         self.after(800_000, Event::Relay(m, super::relay::Arrival::Cleared));
         self.after(super::again::FROM, Event::BuysAgain(0));
-        self.after(3_600_000, Event::Reconciles);
+        // Without harm to a disk or a memory the books need no merchant who compares them.
+        if !self.is_planned() || self.strike().is_some() {
+            self.after(3_600_000, Event::Reconciles);
+        }
         self.after(5_400_000, Event::Reconnects);
     }
 
