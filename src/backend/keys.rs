@@ -11,7 +11,8 @@
 use super::shop::Shop;
 use qris_core::order::ids::KeyId;
 use qris_core::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
-use qris_host::events::{Event as Journal, emit};
+use qris_host::events::Event as Journal;
+use qris_host::journal::emit;
 use qris_host::random;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

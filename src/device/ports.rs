@@ -8,7 +8,7 @@ use super::machine::{CallId, Effect, Input, Notice, PREPARE_WAIT, PrepareError, 
 use super::relay::Relay;
 use super::screen::Screen;
 use qris_core::order::ids::DeviceId;
-use qris_host::events;
+use qris_host::journal;
 use qris_host::mqtt::Mqtt;
 use qris_host::service;
 use std::collections::HashMap;
@@ -75,7 +75,7 @@ pub fn perform(effects: Vec<Effect>, screen: &Screen, pass_on: impl FnOnce(Erran
     for effect in here {
         match effect {
             Effect::Show(picture) => screen.show(picture),
-            Effect::Journal(event) => events::emit(&event),
+            Effect::Journal(event) => journal::emit(&event),
             _ => {}
         }
     }

@@ -62,11 +62,6 @@ pub struct Fields {
     pub amount: Option<String>,
 }
 
-/// Writes an event to the journal, or to standard error where there is none.
-pub fn emit(event: &Event) {
-    super::journal::write(event);
-}
-
 impl Kind {
     /// The catalog's text, one line of it on each line.
     #[must_use]

@@ -71,7 +71,7 @@ fn tell_panics(program: &'static str) {
         }
         let said = panic.payload_as_str().unwrap_or("a panic").lines().map(str::trim).collect::<Vec<_>>().join("; ");
         let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
-        write(&Event::ProgramFault { program: program.into(), why: format!("{said}{place}").into() });
+        emit(&Event::ProgramFault { program: program.into(), why: format!("{said}{place}").into() });
     }));
 }
 
@@ -123,8 +123,9 @@ pub fn belongs_to(device: &DeviceId) {
 
 static DEVICE: OnceLock<String> = OnceLock::new();
 
-/// Writes an event, unless too many of its kind came. Also says how many were left out lately.
-pub(super) fn write(event: &Event) {
+/// Writes an event to the journal, or to standard error where there is none, unless too many of its kind came. Also says how many
+/// were left out lately.
+pub fn emit(event: &Event) {
     let kind = event.kind();
     let now = clock::now().boot;
     if is_strangers(event) {

@@ -32,7 +32,8 @@ pub mod terminal;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-use events::{Event, emit};
+use events::Event;
+use journal::emit;
 use std::error::Error;
 #[cfg(feature = "commands")]
 use std::ffi::OsString;

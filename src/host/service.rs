@@ -1,7 +1,8 @@
 //! The service manager: readiness, status, watchdog, and the signals that end a program. Without `NOTIFY_SOCKET` the
 //! notices do nothing, so a program runs the same on a terminal.
 
-use super::events::{Event, emit};
+use super::events::Event;
+use super::journal::emit;
 use super::{Failure, Leave};
 use sd_notify::NotifyState;
 use std::os::unix::net::UnixDatagram;

@@ -1,7 +1,8 @@
 //! What a program gets from its computer beside files and networks: the time of day, randomness, and a journal. A program that
 //! needs them in the middle of its work is handed them. So the same program can run in a simulation.
 
-use super::events::{Event, emit};
+use super::events::Event;
+use super::journal::emit;
 use super::{clock, random};
 use qris_core::order::time::Wall;
 use std::fmt::Debug;

@@ -15,12 +15,14 @@ mod audit;
 mod bits;
 mod broker;
 mod counts;
+mod disks;
 mod fate;
 mod losses;
 mod machine;
 mod merchant;
 mod mischief;
 mod people;
+mod play;
 mod relay;
 mod screen;
 mod strike;
@@ -28,8 +30,8 @@ mod strike;
 mod tests;
 mod thief;
 
-pub use acts::Play;
 pub use counts::{Counts, KINDS, Kind};
+pub use play::Play;
 pub use strike::{How, Strike, Struck, Who};
 
 use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
@@ -62,6 +64,10 @@ const FEE_MAX: u64 = 1_000;
 const BEGIN: i64 = 1_795_161_600_000;
 /// The machine whose card may be cloned is 0. The one that gets the copy is this.
 const CLONE: usize = 1;
+/// The databases of machine, relay and backend, by the names of their files.
+const STORE: &str = "qrisd.db";
+const LEDGER: &str = "ledger.db";
+const BOOKS: &str = "orders.db";
 /// The owner number of the backend's disk.
 const MERCHANT: usize = 2;
 

@@ -8,7 +8,7 @@ use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
-use qris_host::{events, service};
+use qris_host::{journal, service};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +121,7 @@ impl Service {
                 drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
             }
             Effect::Cleared => drop(self.signals.try_send(Signal::Cleared)),
-            Effect::Journal(event) => events::emit(&event),
+            Effect::Journal(event) => journal::emit(&event),
         }
     }
 

@@ -11,7 +11,8 @@ use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
-use qris_host::events::{Event as Journal, emit};
+use qris_host::events::Event as Journal;
+use qris_host::journal::emit;
 use qris_host::{Failure, clock, random};
 use serde_json::json;
 

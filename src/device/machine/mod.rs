@@ -204,9 +204,27 @@ impl<D: Disk> Machine<D> {
             let lookers = self.lookers(now);
             self.reconciliation.ask(lookers, self.links.proof_key(), &mut self.outbox, now.boot);
         }
-        self.outbox.pump(&mut self.storage, &mut self.faults, now);
+        self.publish_events(now);
         self.tell(now);
         self.outbox.take()
+    }
+
+    /// Forgets the events that the broker has, and publishes the next one, when it is time.
+    fn publish_events(&mut self, now: Now) {
+        let Self { storage, outbox, faults, .. } = self;
+        if !storage.is_failing()
+            && let Some(sent) = outbox.take_overdue(now.boot)
+            && let Some(Err(error)) = storage.store_mut().map(|store| store.forget(&sent))
+        {
+            outbox.put_back(sent, now.boot);
+            storage.failed(&error, faults, outbox, now);
+        }
+        let Some(delivered) = outbox.next_after(now.boot).filter(|_| !storage.is_damaged()) else { return };
+        match storage.store().map(|store| store.next_event(delivered)) {
+            Some(Ok(Some((seq, payload)))) => outbox.publish_event(seq, payload),
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => storage.failed(&error, faults, outbox, now),
+        }
     }
 
     /// Shows and tells what has changed.

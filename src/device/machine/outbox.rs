@@ -1,10 +1,8 @@
 //! Everything that leaves the machine: the effects of this input, and the events that wait for the broker. Those go one at
 //! a time, in order, until the broker has them.
 
-use super::faults::Faults;
-use super::storage::Storage;
 use super::{Asker, CallId, Effect, Notice, Reply, Settings, text};
-use crate::store::{Disk, Store, Stored};
+use crate::store::Stored;
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::machine::Order;
 use qris_core::order::reason::Reason;
@@ -270,6 +268,12 @@ impl Outbox {
         std::mem::take(&mut self.queue.sent)
     }
 
+    /// The same, if it is time for a write of their own.
+    pub(super) fn take_overdue(&mut self, now: Boot) -> Option<Vec<u64>> {
+        let is_time = self.queue.forget_at.is_some_and(|at| now >= at);
+        is_time.then(|| self.take_sent())
+    }
+
     /// That write failed.
     pub(super) fn put_back(&mut self, sent: Vec<u64>, now: Boot) {
         if !sent.is_empty() {
@@ -278,28 +282,20 @@ impl Outbox {
         }
     }
 
-    /// Forgets the events that the broker has, and publishes the next one, when it is time.
-    pub(super) fn pump<D: Disk>(&mut self, storage: &mut Storage<D>, faults: &mut Faults, now: Now) {
-        if self.queue.forget_at.is_some_and(|at| now.boot >= at) && !storage.is_failing() {
-            let sent = self.take_sent();
-            if let Some(Err(error)) = storage.store_mut().map(|store| store.forget(&sent)) {
-                self.put_back(sent, now.boot);
-                storage.failed(&error, faults, self, now);
-            }
-        }
-        self.queue.retry_at.take_if(|at| now.boot >= *at);
-        self.queue.status_at.take_if(|at| now.boot >= *at);
-        if !self.is_connected() || self.queue.in_flight.is_some() || self.queue.retry_at.is_some() || storage.is_damaged() {
-            return;
-        }
-        match storage.store().map(|store| store.next_event(self.queue.delivered)) {
-            Some(Ok(Some((seq, payload)))) => {
-                self.queue.in_flight = Some(seq);
-                self.push(Effect::Publish { id: PublishId(seq), notice: Notice::Event, payload: payload.into_bytes() });
-            }
-            Some(Ok(None)) | None => {}
-            Some(Err(error)) => storage.failed(&error, faults, self, now),
-        }
+    /// The last event that the broker has, if the next one may be published now.
+    pub(super) fn next_after(&mut self, now: Boot) -> Option<u64> {
+        let queue = &mut self.queue;
+        queue.retry_at.take_if(|at| now >= *at);
+        queue.status_at.take_if(|at| now >= *at);
+        let is_free = queue.in_flight.is_none() && queue.retry_at.is_none();
+        let delivered = queue.delivered;
+        (self.is_connected() && is_free).then_some(delivered)
+    }
+
+    /// Publishes a stored event.
+    pub(super) fn publish_event(&mut self, seq: u64, payload: String) {
+        self.queue.in_flight = Some(seq);
+        self.push(Effect::Publish { id: PublishId(seq), notice: Notice::Event, payload: payload.into_bytes() });
     }
 
     pub(super) fn deadline(&self) -> Option<Boot> {

@@ -4,10 +4,8 @@
 //! A lost memory (see [`super::losses`]) excuses only what nobody can know any more.
 
 use super::counts::Kind;
-use super::machine::STORE;
-use super::relay::LEDGER;
 use super::strike::Who;
-use super::{BEGIN, World, device};
+use super::{BEGIN, LEDGER, STORE, World, device};
 use crate::midtrans::Book;
 use qris_backend::books;
 use qris_core::order::ids::OrderId;

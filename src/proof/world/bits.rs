@@ -1,9 +1,8 @@
 //! A bit that flips in a database or its log, and the audit of plays in which something happened to a disk.
 
-use super::World;
 use super::losses::Loss;
-use super::machine::STORE;
 use super::strike::{How, Strike, Who};
+use super::{STORE, World};
 use crate::disk::Op;
 use crate::midtrans::Book;
 use qris_backend::books::{self, BooksError};

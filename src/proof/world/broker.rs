@@ -2,9 +2,8 @@
 //! everything on the broker, and repeats it, in part or changed.
 
 use super::counts::Kind;
-use super::machine::STORE;
 use super::strike::Who;
-use super::{Event, Outage, World, machine};
+use super::{Event, Outage, STORE, World, machine};
 use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;

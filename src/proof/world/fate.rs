@@ -2,8 +2,8 @@
 //! it names the places, by their number in the run, at which it does go wrong.
 
 use super::World;
-use super::acts::Play;
 use super::counts::Kind;
+use super::play::Play;
 use super::strike::Struck;
 
 /// What decides at a place whether something goes wrong.

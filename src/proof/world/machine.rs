@@ -3,7 +3,7 @@
 
 use super::counts::Kind;
 use super::strike::Who;
-use super::{Event, Outage, Play, World, device, large, price, small};
+use super::{Event, Outage, Play, STORE, World, device, large, price, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
 use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
@@ -32,8 +32,6 @@ const HTTP: i64 = 12_000;
 const POLL: i64 = 35_000;
 /// How long a QR is shown.
 pub(super) const TIMEOUT: Span = Span::secs(120);
-/// The machine's database, by the name of its file.
-pub(super) const STORE: &str = "qrisd.db";
 
 /// The caller on the board; nobody looks at the answers.
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };

@@ -2,7 +2,7 @@
 
 use super::counts::Kind;
 use super::strike::Who;
-use super::{BEGIN, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
+use super::{BEGIN, BOOKS, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
 use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
 use crate::midtrans::Notice;
 use qris_backend::books::{self, BooksError, Desk, Stored};
@@ -27,8 +27,6 @@ const IN_VAIN: i64 = 600_000;
 pub(super) const AT_ONCE: i64 = 50;
 /// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
-/// The books, by the name of their file.
-pub(super) const BOOKS: &str = "orders.db";
 /// The files of the books and of the machines.
 pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
 

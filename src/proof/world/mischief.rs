@@ -2,10 +2,8 @@
 
 use super::counts::Kind;
 use super::losses::Loss;
-use super::machine::STORE;
-use super::merchant::{BOOKS, BOTH};
-use super::relay::LEDGER;
-use super::{BEGIN, CLONE, Event, MERCHANT, Outage, World, machine};
+use super::merchant::BOTH;
+use super::{BEGIN, BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World, machine};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
 

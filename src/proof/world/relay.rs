@@ -3,7 +3,7 @@
 use super::counts::Kind;
 use super::losses::{Given, Loss};
 use super::strike::{Strike, Who};
-use super::{Event, Play, World, device, large, machine, price, small};
+use super::{Event, LEDGER, Play, World, device, large, machine, price, small};
 use crate::disk::Op;
 use crate::seeded::Seeded;
 use qris_core::order::ids::{OrderId, Ticket};
@@ -22,8 +22,6 @@ use qris_relay::pin::{Chip, Pin};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The ledger, by the name of its file.
-pub(super) const LEDGER: &str = "ledger.db";
 /// One pulse, in milliseconds.
 const PULSE: i64 = 500;
 

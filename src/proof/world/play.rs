@@ -1,0 +1,63 @@
+//! The plays of the search: what their customers do.
+
+/// A play: what the customers of a run do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Play {
+    /// Somebody asks, pays, and gets the item.
+    Sale,
+    /// A customer gives up before paying.
+    Cancel,
+    /// The payment comes long after the machine gave up.
+    TooLate,
+    /// The payment comes while the cancel is on its way.
+    Race,
+    /// Paid at a store, and collected.
+    Counter,
+    /// The power goes for a while, between the payment and its delivery.
+    Reboot,
+    /// The line jams, and the money goes back by itself.
+    Refund,
+    /// Two requests, one right after the other.
+    Two,
+}
+
+const FIRST: &str = r#"{"request_id":"r-1","item":"A1"}"#;
+const SECOND: &str = r#"{"request_id":"r-2","item":"A1"}"#;
+const AT_STORE: &str = r#"{"request_id":"r-1","item":"B1","payment":"alfamart"}"#;
+
+impl Play {
+    /// All of them.
+    pub const ALL: [Self; 8] = [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sale => "sale",
+            Self::Cancel => "cancel",
+            Self::TooLate => "too-late",
+            Self::Race => "race",
+            Self::Counter => "counter",
+            Self::Reboot => "reboot",
+            Self::Refund => "refund",
+            Self::Two => "two",
+        }
+    }
+
+    /// The requests, each with its moment. A controller repeats a request, as MQTT may do.
+    pub(super) const fn requests(self) -> &'static [(i64, &'static str)] {
+        match self {
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Reboot | Self::Refund => &[(2_000, FIRST), (40_000, FIRST)],
+            Self::Counter => &[(2_000, AT_STORE), (40_000, AT_STORE)],
+            Self::Two => &[(2_000, FIRST), (3_000, SECOND), (150_000, SECOND)],
+        }
+    }
+
+    /// How many refunds a day the backend begins by itself.
+    pub(super) const fn refunds_by_itself(self) -> u32 {
+        match self {
+            Self::Refund => 5,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Two => 0,
+        }
+    }
+}
