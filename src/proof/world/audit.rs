@@ -100,10 +100,7 @@ impl World {
 
     /// The rules when an order is told to a machine.
     pub(super) fn judge_told(&mut self, order: &Resource) {
-        if order.qr_payload.is_some()
-            && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &order.order_id))
-            && matches!(stored.order.state, State::Cancelling { .. })
-        {
+        if order.qr_payload.is_some() && self.merchant.gives_up(&order.order_id, self.now) {
             self.fail(format!("the QR of {} is offered, and its charge is being given up", order.order_id));
         }
         // A machine that has told an outcome is done with the order.

@@ -92,6 +92,8 @@ pub(super) struct Side {
     pub(super) vouched: BTreeMap<OrderId, bool>,
     /// The state in which an order was last seen in the books, and whether it had a receipt.
     seen: Seen,
+    /// Orders whose charge it gives up, and since when.
+    giving_up: BTreeMap<OrderId, i64>,
     /// The journal was told that the books fail, and was not told that they work again.
     fails: bool,
     /// It was told so when all was well.
@@ -129,6 +131,7 @@ impl Side {
             posts: 0,
             vouched: BTreeMap::new(),
             seen: BTreeMap::new(),
+            giving_up: BTreeMap::new(),
             fails: false,
             failed: false,
         }
@@ -138,6 +141,11 @@ impl Side {
     /// opened. Or a page or row of them is damaged, and the journal says so whenever something needs it.
     pub(super) const fn is_down(&self) -> bool {
         self.program.is_none() || self.fails || self.failed
+    }
+
+    /// Has the program been giving up this order's charge since before this moment?
+    pub(super) fn gives_up(&self, order: &OrderId, now: i64) -> bool {
+        self.giving_up.get(order).is_some_and(|since| *since < now)
     }
 
     /// Does somebody answer?
@@ -157,6 +165,7 @@ impl World {
         side.fails = false;
         side.sweep_at = None;
         side.vouched.clear();
+        side.giving_up.clear();
         let posted = std::mem::take(&mut side.posted);
         BOTH.iter().for_each(|name| self.disks[MERCHANT].revive(name));
         for posted in posted.into_values() {
@@ -302,6 +311,11 @@ impl World {
     fn wrote(&mut self, stored: &Stored) {
         let order = &stored.order;
         let (word, signed) = (books::state_word(&order.state), order.receipt().is_some());
+        if matches!(order.state, State::Cancelling { .. }) {
+            self.merchant.giving_up.entry(order.id.clone()).or_insert(self.now);
+        } else {
+            self.merchant.giving_up.remove(&order.id);
+        }
         let was = self.merchant.seen.insert(order.id.clone(), (word.into(), signed));
         if was.as_ref().is_none_or(|(was, _)| **was != *word) {
             self.note(|| format!("{} is {word}", order.id));
