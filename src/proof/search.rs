@@ -1,4 +1,4 @@
-//! The exhaustive search. A play is performed, and at each place where something may go wrong it does, once for each place.
+//! The search. A play is performed, and at each place where something may go wrong it does, once for each place.
 //! Then it does at each two places, and so on. Each performance runs the whole product in virtual time, as the simulation does.
 
 use crate::world::{self, Counts, Kind, NoDirectory, Play};

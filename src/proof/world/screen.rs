@@ -73,8 +73,7 @@ impl World {
         if self.machines[m].heard.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
             self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
         }
-        // In the storm the relay may have gone since it was asked, and a relay that came back is asked just now; see the property
-        // of the exhaustive search.
+        // In the storm the relay may have gone since it was asked, and a relay that came back is asked just now.
         if !self.storm && !self.is_asked_about(m, &ticket) {
             self.counts.note(Kind::QrsAgainstRelay);
             if !self.relays[m].could_deliver(&ticket) {
