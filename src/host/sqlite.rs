@@ -76,6 +76,13 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// SQLite could not begin its log, for a disk that was full or failed for a moment. Without the log a power cut takes
+    /// commits back.
+    #[error("the database {} cannot begin its log: make room on its disk, or look at the disk's health", path.display())]
+    NoLog {
+        /// The database.
+        path: PathBuf,
+    },
     /// Another process has it. Most likely this is a second copy of the program.
     #[error("the database {} is in use: another process has it; end one of the two", path.display())]
     Held {
@@ -444,7 +451,9 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES_MAX}"), [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok(Ok(created))
+    // SQLite keeps the mode that it had if the disk fails for a moment while it begins the log, and this is no error to it.
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(if mode == "wal" { Ok(created) } else { Err(OpenError::NoLog { path: path.into() }) })
 }
 
 /// Copies the log into the database, and makes the log empty. A sync that failed has lost data, but the kernel still shows

@@ -302,3 +302,30 @@ fn a_file_in_another_ones_place_is_another_file() {
         assert!(std::fs::read(rig.path()).expect("read") == other, "seed {seed}");
     }
 }
+
+/// Without its log, SQLite commits by deleting a file, and syncs no directory after it: a power cut takes the commit back.
+/// If a write fails while the log is begun, SQLite keeps the old way, and says so by a word only.
+#[test]
+fn a_database_has_its_log_or_is_not_opened() {
+    let mut refused = 0;
+    for op in Op::ALL {
+        for trouble in [Trouble::Full, Trouble::Io] {
+            for nth in 1.. {
+                let rig = Rig::new();
+                rig.disk.fail(NAME, op, nth, trouble);
+                let mut opened = sqlite::open(&rig.path(), &SCHEMA);
+                if rig.disk.struck() == 0 {
+                    break;
+                }
+                if opened.is_err() {
+                    refused += 1;
+                    opened = sqlite::open(&rig.path(), &SCHEMA);
+                }
+                let opened = opened.unwrap_or_else(|error| panic!("{op:?} {nth}, {trouble:?}, is over: {error}"));
+                let mode: String = opened.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode");
+                assert_eq!(mode, "wal", "{op:?} {nth}, {trouble:?}");
+            }
+        }
+    }
+    assert!(refused > 20, "only {refused} openings failed");
+}
