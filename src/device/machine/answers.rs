@@ -2,7 +2,7 @@
 
 use super::calls::Live;
 use super::{BackendAnswer, CallId, Effect, HttpCall, Machine, RelayAnswer};
-use crate::store::{Disk, Store, StoreError};
+use crate::store::StoreError;
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, RelayCall, Seen, unfinished};
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
@@ -18,7 +18,7 @@ use qris_host::mqtt::Ack;
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
 
-impl<D: Disk> Machine<D> {
+impl Machine {
     pub(super) fn relay_answered(&mut self, id: CallId, request: &RequestId, answer: &RelayAnswer, now: Now) {
         if let Some(collection) = self.front.end_collection(|collection| collection.call() == id) {
             return self.checked(collection, answer, now);

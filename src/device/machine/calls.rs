@@ -58,7 +58,7 @@ impl Room {
 }
 
 /// An order in memory, with its calls.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Live {
     pub(super) stored: Stored,
     pub(super) relay: Slot<RelayCall>,
@@ -81,7 +81,7 @@ pub(super) struct Live {
 }
 
 /// A call under way, or the wait before the next.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Slot<C> {
     running: Option<(CallId, C)>,
     failures: u32,

@@ -1,7 +1,7 @@
 //! The changes of an order. They are applied and committed with their events; only then are they known and announced.
 
 use super::{Machine, TRANSITIONS_MAX};
-use crate::store::{Disk, Draft, Store, StoreError, Stored};
+use crate::store::{Draft, StoreError, Stored};
 use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Event, Order};
 use qris_core::order::reason::Reason;
@@ -12,7 +12,7 @@ use qris_core::wire::vend::{EventState, VendEvent};
 /// An order passed a state, and looked like this.
 type Step = ((EventState, Option<Reason>), Order);
 
-impl<D: Disk> Machine<D> {
+impl Machine {
     /// The order of a request, from memory or, if it is finished, from the database.
     pub(super) fn find(&self, id: &RequestId) -> Result<Option<Stored>, StoreError> {
         self.orders.find(id, &self.storage)

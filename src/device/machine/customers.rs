@@ -6,7 +6,7 @@ use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};
 use super::front::{Candidate, Customer};
 use super::outbox::Refused;
 use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request};
-use crate::store::{Disk, Store, StoreError, Stored};
+use crate::store::{StoreError, Stored};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, RelayCall};
 use qris_core::order::reason::Reason;
@@ -14,7 +14,7 @@ use qris_core::order::request::{Offer, Refusal, VendRequest, Way};
 use qris_core::order::time::Now;
 use qris_core::wire::vend::{EventState, check_request};
 
-impl<D: Disk> Machine<D> {
+impl Machine {
     /// A controller asks. Each question gets one reply: now, or when it is known.
     pub(super) fn asked(&mut self, request: Request, asker: Asker, now: Now) {
         match request {

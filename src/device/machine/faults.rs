@@ -7,7 +7,7 @@ use qris_core::wire::status::{Fault, FaultCode};
 use std::collections::BTreeMap;
 
 /// The present faults.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Faults {
     present: BTreeMap<FaultCode, Fault>,
     /// A wall clock before this time is wrong.

@@ -15,7 +15,7 @@ const PREPARE_LOST: Span = Span::secs(5);
 const MINUTE: Span = Span::secs(60);
 
 /// The place before the machine: one customer at a time.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Front {
     customer: Option<Customer>,
     pub(super) guesses: Guesses,
@@ -25,7 +25,7 @@ pub(super) struct Front {
 }
 
 /// The one who keeps other customers waiting. Nothing of this is stored: after a power cut the customer asks again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Customer {
     /// The relay is asked for a ticket.
     Asks(Candidate),
@@ -34,7 +34,7 @@ pub(super) enum Customer {
 }
 
 /// A request that waits for the relay's ticket.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) offer: Offer,
     call: CallId,

@@ -17,7 +17,7 @@ use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 
 /// The present state of these things.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Links {
     relay_up: bool,
     /// Counts the relay's owners. The last one is present if `relay_up`.

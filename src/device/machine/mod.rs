@@ -44,8 +44,7 @@ pub use outbox::NEWS;
 pub use settings::Settings;
 pub use show::{Shown, View};
 
-use super::store::database::File;
-use super::store::{Disk, Store, StoreError};
+use super::store::StoreError;
 use collection::{GUESSES_KEY, Guesses};
 use faults::Faults;
 use front::Front;
@@ -68,10 +67,10 @@ pub const PREPARE_WAIT: Span = Span::secs(2);
 const TRANSITIONS_MAX: usize = 8;
 
 /// The machine. See the module's text.
-#[derive(Clone, Debug)]
-pub struct Machine<D: Disk = File> {
+#[derive(Debug)]
+pub struct Machine {
     settings: Settings,
-    storage: Storage<D, D::Store>,
+    storage: Storage,
     orders: Orders,
     front: Front,
     links: Links,
@@ -81,20 +80,12 @@ pub struct Machine<D: Disk = File> {
 }
 
 impl Machine {
-    /// The machine of an installation. Its store is the database in the settings.
-    #[must_use]
-    pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
-        Self::begin_on(File(settings.store.clone()), settings, now)
-    }
-}
-
-impl<D: Disk> Machine<D> {
     /// Opens the database and takes up its orders. The first effects put the right picture on the screen. A database
     /// that cannot be used is a fault, and then nothing is sold.
     #[must_use]
-    pub fn begin_on(disk: D, settings: Settings, now: Now) -> (Self, Vec<Effect>) {
+    pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
         let mut machine = Self {
-            storage: Storage::new(disk, now.boot),
+            storage: Storage::new(settings.store.clone(), now.boot),
             orders: Orders::default(),
             front: Front::default(),
             links: Links::new(now.boot),

@@ -4,7 +4,7 @@ use super::HttpCall;
 use super::calls::{Live, Room};
 use super::outbox::Outbox;
 use super::storage::Storage;
-use crate::store::{Disk, Store, StoreError, Stored};
+use crate::store::{StoreError, Stored};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
 use qris_core::order::machine::{self as core, BackendCall, Context, Order, State};
 use qris_core::order::time::Boot;
@@ -22,7 +22,7 @@ const BACKGROUND_CALLS_MAX: usize = 4;
 const LOOKS_MAX: usize = 2;
 
 /// See the module's text.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Orders {
     live: BTreeMap<RequestId, Live>,
     /// The order that keeps every other customer waiting. The schema makes sure that there is at most one.
@@ -71,7 +71,7 @@ impl Orders {
     }
 
     /// The order of a request, from memory or, if it is finished, from the database.
-    pub(super) fn find<D: Disk>(&self, id: &RequestId, storage: &Storage<D>) -> Result<Option<Stored>, StoreError> {
+    pub(super) fn find(&self, id: &RequestId, storage: &Storage) -> Result<Option<Stored>, StoreError> {
         match self.live.get(id) {
             Some(live) => Ok(Some(live.stored.clone())),
             None => storage.store().map_or(Ok(None), |store| store.by_request(id)),
@@ -79,7 +79,7 @@ impl Orders {
     }
 
     /// The order with this code. If there are several, a collectable one comes first, then one that is not over yet.
-    pub(super) fn of_code<D: Disk>(&self, code: &PaymentCode, storage: &Storage<D>) -> Result<Option<Order>, StoreError> {
+    pub(super) fn of_code(&self, code: &PaymentCode, storage: &Storage) -> Result<Option<Order>, StoreError> {
         let live = self.live.values().map(|live| &live.stored.order).filter(|order| order.code().is_some_and(|known| known.is(code)));
         let rank = |order: &&Order| if matches!(order.state, State::AwaitingCollection { .. }) { 0 } else { 1 };
         if let Some(order) = live.min_by_key(rank) {

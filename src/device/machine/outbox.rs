@@ -32,7 +32,7 @@ const NAMED_REFUSALS: usize = 20;
 const SECOND: Span = Span::secs(1);
 
 /// See the module's text.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Outbox {
     effects: Vec<Effect>,
     last_call: u64,
@@ -53,7 +53,7 @@ enum Broker {
 }
 
 /// The way of the stored events to the broker. The events themselves are in the database.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Queue {
     in_flight: Option<u64>,
     /// Everything up to this one has been delivered in this connection or before.
@@ -68,7 +68,7 @@ struct Queue {
 }
 
 /// The recent refusals.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Refusals {
     anonymous: VecDeque<Boot>,
     named: VecDeque<(Boot, RequestId)>,
@@ -76,7 +76,7 @@ struct Refusals {
 }
 
 /// The thing that is refused, as far as it is known.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Refused<'a> {
     pub(super) request: Option<RequestId>,
     pub(super) item: Option<ItemId>,

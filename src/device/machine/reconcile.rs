@@ -18,7 +18,7 @@ const CLOSE_AGAIN: Span = Span::secs(5);
 const TICKETS_MANY: usize = 900;
 
 /// The one question for all open orders.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Reconciliation {
     wanted: bool,
     slot: Slot<()>,

@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::{Effect, Settings};
-use crate::store::Store;
+use crate::store::database::Database;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::machine::{End, Order, State, Undelivered};
 use qris_core::order::money::Rupiah;
@@ -65,7 +65,7 @@ pub struct Shown {
 }
 
 /// The screen's memory: how the last sale ended, for a while.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Stage {
     end: Option<(Order, Boot)>,
     sandbox: bool,
@@ -78,7 +78,7 @@ pub(super) struct Stage {
 impl Stage {
     /// Takes up the facts about the backend from before this start: a screen that invites customers to buy says whether
     /// the money is real.
-    pub(super) fn take_up(&mut self, store: &impl Store) {
+    pub(super) fn take_up(&mut self, store: &Database) {
         // If this is not known, the money counts as real. The first order tells.
         let stored = store.remembered(SANDBOX).ok().flatten().is_some_and(|value| value == "true");
         self.sandbox |= stored;
@@ -132,7 +132,7 @@ impl Stage {
     }
 
     /// Shows and tells the changes.
-    pub(super) fn show(&mut self, scene: Scene, view: View, store: Option<&mut impl Store>, out: &mut Outbox) {
+    pub(super) fn show(&mut self, scene: Scene, view: View, store: Option<&mut Database>, out: &mut Outbox) {
         if self.sandbox != self.sandbox_stored
             && let Some(store) = store
         {

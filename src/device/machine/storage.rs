@@ -2,22 +2,24 @@
 
 use super::faults::Faults;
 use super::outbox::Outbox;
-use crate::store::{Disk, Store, StoreError};
+use crate::store::StoreError;
+use crate::store::database::Database;
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
-use qris_host::events::Event as Journal;
-use qris_host::sqlite::OpenError;
+use qris_host::events::{Event as Journal, Text};
+use qris_host::sqlite::{self, OpenError};
+use std::path::PathBuf;
 
 /// The time from a failed commit to the next try.
 const RETRY: Span = Span::secs(2);
 /// The stored trusted time is raised at most this often: it is one more write.
 const TRUST_EVERY: Span = Span::secs(24 * 3600);
 
-/// The database. `S` is a parameter only so that `derive` sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Storage<D: Disk, S = <D as Disk>::Store> {
-    disk: D,
-    store: Option<S>,
+/// The database.
+#[derive(Debug)]
+pub(super) struct Storage {
+    path: PathBuf,
+    store: Option<Database>,
     health: Health,
     /// It is damaged. It must be checked as a whole, and set aside if need be.
     damaged: bool,
@@ -34,17 +36,17 @@ enum Health {
     Fails(Boot),
 }
 
-impl<D: Disk> Storage<D> {
+impl Storage {
     /// It is opened at the first [`Storage::retry`].
-    pub(super) fn new(disk: D, now: Boot) -> Self {
-        Self { disk, store: None, health: Health::Fails(now), damaged: false, behind: false }
+    pub(super) fn new(path: PathBuf, now: Boot) -> Self {
+        Self { path, store: None, health: Health::Fails(now), damaged: false, behind: false }
     }
 
-    pub(super) fn store(&self) -> Option<&D::Store> {
+    pub(super) fn store(&self) -> Option<&Database> {
         self.store.as_ref()
     }
 
-    pub(super) fn store_mut(&mut self) -> Option<&mut D::Store> {
+    pub(super) fn store_mut(&mut self) -> Option<&mut Database> {
         self.store.as_mut()
     }
 
@@ -62,7 +64,7 @@ impl<D: Disk> Storage<D> {
     }
 
     pub(super) fn stream(&self) -> &str {
-        self.store().map_or("", Store::stream)
+        self.store().map_or("", Database::stream)
     }
 
     pub(super) fn deadline(&self) -> Option<Boot> {
@@ -79,7 +81,7 @@ impl<D: Disk> Storage<D> {
                 if self.damaged || self.behind {
                     return true;
                 }
-                match self.store.as_mut().map(Store::probe) {
+                match self.store.as_mut().map(Database::probe) {
                     None => return true,
                     Some(Ok(())) => self.works(faults, out, now),
                     Some(Err(error)) => self.failed(&error, faults, out, now),
@@ -93,13 +95,13 @@ impl<D: Disk> Storage<D> {
 
     /// Opens the database.
     pub(super) fn open(&mut self, boot_id: &BootId, faults: &mut Faults, out: &mut Outbox, now: Now) -> Result<(), StoreError> {
-        let opened = self.disk.open(boot_id, self.damaged)?;
+        let opened = Database::open(&self.path, boot_id, self.damaged)?;
         self.health = Health::Works;
         self.damaged = false;
         if let Some(aside) = &opened.set_aside {
             let aside = aside.display().to_string();
             faults.set(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
-            out.journal(Journal::StoreSetAside { path: self.disk.name().into(), aside: aside.into() });
+            out.journal(Journal::StoreSetAside { path: self.name(), aside: aside.into() });
         }
         self.store = Some(opened.store);
         faults.set(FaultCode::NewerDatabase, None, now);
@@ -126,7 +128,7 @@ impl<D: Disk> Storage<D> {
         self.damaged |= error.is_damage() || error.is_surprise();
         self.behind |= self.store.is_some() && error.is_surprise();
         self.health = Health::Fails(now.boot + RETRY);
-        let (path, why) = (self.disk.name().into(), error.to_string());
+        let (path, why) = (self.name(), error.to_string());
         let (code, event) = match error {
             StoreError::Open(OpenError::Newer { found, known, .. }) => {
                 (FaultCode::NewerDatabase, Journal::StoreNewer { path, found: i64::from(*found), known: i64::from(*known) })
@@ -149,15 +151,20 @@ impl<D: Disk> Storage<D> {
             return;
         }
         // Paid orders go on as far as they can. No other customer is invited to pay before there is room for a whole sale.
-        match self.disk.find_room() {
+        match sqlite::find_room(&self.path) {
             Ok(()) => {
                 faults.set(FaultCode::Store, None, now);
-                out.journal(Journal::StoreBack { path: self.disk.name().into() });
+                out.journal(Journal::StoreBack { path: self.name() });
             }
             Err(error) => {
                 self.health = Health::Short(now.boot + RETRY);
                 faults.set(FaultCode::Store, Some(&error.to_string()), now);
             }
         }
+    }
+
+    /// Its name in the journal.
+    fn name(&self) -> Text {
+        self.path.display().to_string().into()
     }
 }

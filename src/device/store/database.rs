@@ -1,9 +1,9 @@
-//! The store of an installation: a SQLite database.
+//! The store: a SQLite database.
 
-use super::{Disk, Draft, KNOWN_REQUESTS, OUTBOX_MAX, Opened, Store, StoreError, Stored};
+use super::{Draft, KNOWN_REQUESTS, OUTBOX_MAX, StoreError, Stored};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
-use qris_core::order::time::BootId;
+use qris_core::order::time::{BootId, Wall};
 use qris_core::wire::vend::VendEvent;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -12,28 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
+/// The fact that holds the last trusted time, in milliseconds since 1970.
+const TRUSTED: &str = "trusted_ms";
 
-/// The place of the database.
-#[derive(Debug, Clone)]
-pub struct File(pub PathBuf);
-
-impl Disk for File {
-    type Store = Database;
-
-    fn name(&self) -> String {
-        self.0.display().to_string()
-    }
-
-    fn open(&mut self, boot_id: &BootId, suspect: bool) -> Result<Opened<Database>, StoreError> {
-        Database::open(&self.0, boot_id, suspect)
-    }
-
-    fn find_room(&self) -> Result<(), StoreError> {
-        Ok(sqlite::find_room(&self.0)?)
-    }
-}
-
-/// The open database.
+/// The open database. After a call has returned, its writes are kept.
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
@@ -50,13 +32,22 @@ pub struct Database {
     _lock: Arc<sqlite::Lock>,
 }
 
+/// The result of opening it.
+#[derive(Debug)]
+pub struct Opened {
+    /// Ready for use.
+    pub store: Database,
+    /// The new place of a damaged one. Then orders are missing.
+    pub set_aside: Option<PathBuf>,
+}
+
 impl Database {
     /// Opens the database. A damaged one is set aside and a new one begun. If it is `suspect`, every row and page is
     /// checked, else only the unfinished orders. It belongs to this process alone until the store is dropped.
     ///
     /// # Errors
     /// The fault of the file or its directory. Then nothing was changed.
-    pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened<Self>, StoreError> {
+    pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened, StoreError> {
         let lock = Arc::new(sqlite::claim(path)?);
         let opened = sqlite::open(path, &SCHEMA)?;
         let aside = opened.set_aside;
@@ -70,6 +61,187 @@ impl Database {
             Err(other) => return Err(other),
         };
         Ok(Opened { store, set_aside: aside })
+    }
+
+    /// Writes without a change, to see whether the store can be written.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES ('probe', '0') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Names the life of this store.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// Whether there is room for another order's events.
+    pub fn has_room(&self) -> bool {
+        self.waiting < OUTBOX_MAX
+    }
+
+    /// All orders with something to do or to await, oldest first.
+    ///
+    /// # Errors
+    /// When a row is damaged, or the file cannot be read.
+    pub fn live(&self) -> Result<Vec<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE live = 1 ORDER BY rowid"))?;
+        let rows = select.query_map([], Self::columns)?;
+        rows.map(|row| self.restore(row?)).collect()
+    }
+
+    /// The order of a request, finished or not.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError> {
+        self.one("request_id = ?1", request_id.as_str())
+    }
+
+    /// The order with that name, finished or not.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError> {
+        self.one("order_id = ?1", order_id.as_str())
+    }
+
+    /// The order with this payment code, finished or not. Of several it is the newest.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError> {
+        let which = "request_id IN (SELECT request_id FROM codes WHERE code = ?1) ORDER BY rowid DESC LIMIT 1";
+        self.one(which, code.as_str())
+    }
+
+    /// Whether an order has this ticket.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT 1 FROM orders WHERE ticket = ?1")?;
+        Ok(select.exists([ticket.as_str()])?)
+    }
+
+    /// Writes a new version of an order and its events, all or nothing. Forgets the events `sent`, which the broker
+    /// has. Answers with the events as they were stored.
+    ///
+    /// # Errors
+    /// Then nothing was changed.
+    pub fn commit(
+        &mut self,
+        order: &Order,
+        before: Option<i64>,
+        drafts: Vec<Draft>,
+        sent: &[u64],
+    ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+        let transaction = self.connection.transaction()?;
+        let mut seq = self.seq;
+        let mut events = Vec::new();
+        let before_row = match before {
+            None => None,
+            Some(_) => {
+                let mut select =
+                    transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
+                let indexed = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, String>(3)?));
+                Some(select.query_row([order.offer.request.request_id.as_str()], indexed)?)
+            }
+        };
+        let (indexed, mut last_event): (_, Box<str>) = match before_row {
+            None => (None, "".into()),
+            Some((indexed, last_event)) => (Some(indexed), last_event.into()),
+        };
+        if self.emptied && !drafts.is_empty() {
+            transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(seq)])?;
+        }
+        for draft in drafts {
+            seq += 1;
+            let event = draft(seq, &format!("{}.{seq}", self.stream));
+            last_event = serde_json::to_string(&event).expect("an event is plain data").into();
+            transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), last_event])?;
+            events.push(event);
+        }
+        let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
+        row.write(&transaction, indexed.as_ref())?;
+        if let Some(code) = order.code() {
+            let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
+        }
+        let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
+        forget(&transaction, sent, seq)?;
+        transaction.commit()?;
+        self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
+        (self.seq, self.orders) = (seq, orders);
+        self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
+        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
+        Ok((events, stored))
+    }
+
+    /// Forgets events that the broker has.
+    ///
+    /// # Errors
+    /// Then they are published again after the next start. Their `event_id` makes that harmless.
+    pub fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        forget(&transaction, sent, self.seq)?;
+        transaction.commit()?;
+        self.emptied |= sent.contains(&self.seq);
+        self.waiting -= i64_of(sent.len() as u64);
+        Ok(())
+    }
+
+    /// The oldest event after `seq` that the broker does not have.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError> {
+        if seq >= self.seq || self.waiting == 0 {
+            return Ok(None);
+        }
+        let sql = "SELECT seq, payload FROM outbox WHERE seq > ?1 AND payload <> '' ORDER BY seq LIMIT 1";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+        Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
+    }
+
+    /// The fact that was stored under this name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
+        Ok(select.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    /// Stores a fact under a name, in place of the earlier one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.connection.prepare_cached(sql)?.execute([key, value])?;
+        Ok(())
+    }
+
+    /// The last trusted time, by which the dates of certificates are judged.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last_trusted(&self) -> Result<Wall, StoreError> {
+        let text = self.remembered(TRUSTED)?;
+        Ok(Wall(text.and_then(|text| text.parse().ok()).unwrap_or(0)))
+    }
+
+    /// Stores a trusted time.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
+        self.remember(TRUSTED, &now.0.to_string())
     }
 
     fn looked_at(self, suspect: bool) -> Result<Self, StoreError> {
@@ -142,125 +314,6 @@ impl Database {
         let order = row.order().ok_or_else(damaged)?;
         let same_boot = *row.boot_id == *self.boot_id.0;
         Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into() })
-    }
-}
-
-impl Store for Database {
-    fn probe(&mut self) -> Result<(), StoreError> {
-        let sql = "INSERT INTO facts (key, value) VALUES ('probe', '0') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
-        self.connection.prepare_cached(sql)?.execute([])?;
-        Ok(())
-    }
-
-    fn stream(&self) -> &str {
-        &self.stream
-    }
-
-    fn has_room(&self) -> bool {
-        self.waiting < OUTBOX_MAX
-    }
-
-    fn live(&self) -> Result<Vec<Stored>, StoreError> {
-        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE live = 1 ORDER BY rowid"))?;
-        let rows = select.query_map([], Self::columns)?;
-        rows.map(|row| self.restore(row?)).collect()
-    }
-
-    fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError> {
-        self.one("request_id = ?1", request_id.as_str())
-    }
-
-    fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError> {
-        self.one("order_id = ?1", order_id.as_str())
-    }
-
-    fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError> {
-        let which = "request_id IN (SELECT request_id FROM codes WHERE code = ?1) ORDER BY rowid DESC LIMIT 1";
-        self.one(which, code.as_str())
-    }
-
-    fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError> {
-        let mut select = self.connection.prepare_cached("SELECT 1 FROM orders WHERE ticket = ?1")?;
-        Ok(select.exists([ticket.as_str()])?)
-    }
-
-    fn commit(
-        &mut self,
-        order: &Order,
-        before: Option<i64>,
-        drafts: Vec<Draft>,
-        sent: &[u64],
-    ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
-        let transaction = self.connection.transaction()?;
-        let mut seq = self.seq;
-        let mut events = Vec::new();
-        let before_row = match before {
-            None => None,
-            Some(_) => {
-                let mut select =
-                    transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
-                let indexed = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, String>(3)?));
-                Some(select.query_row([order.offer.request.request_id.as_str()], indexed)?)
-            }
-        };
-        let (indexed, mut last_event): (_, Box<str>) = match before_row {
-            None => (None, "".into()),
-            Some((indexed, last_event)) => (Some(indexed), last_event.into()),
-        };
-        if self.emptied && !drafts.is_empty() {
-            transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(seq)])?;
-        }
-        for draft in drafts {
-            seq += 1;
-            let event = draft(seq, &format!("{}.{seq}", self.stream));
-            last_event = serde_json::to_string(&event).expect("an event is plain data").into();
-            transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), last_event])?;
-            events.push(event);
-        }
-        let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
-        row.write(&transaction, indexed.as_ref())?;
-        if let Some(code) = order.code() {
-            let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
-        }
-        let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
-        forget(&transaction, sent, seq)?;
-        transaction.commit()?;
-        self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
-        (self.seq, self.orders) = (seq, orders);
-        self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
-        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
-        Ok((events, stored))
-    }
-
-    fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
-        let transaction = self.connection.transaction()?;
-        forget(&transaction, sent, self.seq)?;
-        transaction.commit()?;
-        self.emptied |= sent.contains(&self.seq);
-        self.waiting -= i64_of(sent.len() as u64);
-        Ok(())
-    }
-
-    fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError> {
-        if seq >= self.seq || self.waiting == 0 {
-            return Ok(None);
-        }
-        let sql = "SELECT seq, payload FROM outbox WHERE seq > ?1 AND payload <> '' ORDER BY seq LIMIT 1";
-        let mut select = self.connection.prepare_cached(sql)?;
-        let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
-        Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
-    }
-
-    fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
-        Ok(select.query_row([key], |row| row.get(0)).optional()?)
-    }
-
-    fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.connection.prepare_cached(sql)?.execute([key, value])?;
-        Ok(())
     }
 }
 

@@ -15,7 +15,6 @@ use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
 use qris_core::wire::orders::{Order as Resource, Status};
-use qris_device::store::Store as _;
 use qris_device::store::database::Database;
 
 /// The latest time for a QR's goods after its payment: the QR's time, the grace, and the time to deliver. The time to deliver

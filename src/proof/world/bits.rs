@@ -11,7 +11,6 @@ use qris_core::order::merchant::{Attention, Order, State};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::state::EventState;
-use qris_device::store::Store as _;
 use qris_relay::dispenser::FAULT_LEDGER;
 use std::path::Path;
 

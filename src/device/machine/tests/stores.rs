@@ -3,8 +3,8 @@
 use super::rig::*;
 use crate::machine::outbox::NEWS;
 use crate::machine::*;
+use crate::store::OUTBOX_MAX;
 use crate::store::database::Database;
-use crate::store::{OUTBOX_MAX, Store as _};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
