@@ -7,7 +7,6 @@ pub mod disk;
 mod merchant_tests;
 pub mod nth;
 pub mod search;
-mod seeded;
 pub mod world;
 
 use qris_sim::{faults, middlebox, midtrans, rng};

@@ -37,7 +37,6 @@ pub enum Signal {
 
 /// The dispenser, shared by all connections, with the hands that carry out its effects. Everything runs on one thread:
 /// nobody ever waits for the lock, and nobody holds it across an `await`.
-#[derive(Debug)]
 pub struct Service {
     heart: Mutex<Heart>,
     lines: Vec<Sender<Command>>,
@@ -48,7 +47,6 @@ pub struct Service {
     answer_within: Duration,
 }
 
-#[derive(Debug)]
 struct Heart {
     dispenser: Dispenser,
     /// Those that wait for the end of an order; one entry for each line that is driven.

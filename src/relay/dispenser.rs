@@ -5,10 +5,9 @@
 
 use super::config::{Config, Items, Line as LineSettings, line_of};
 pub use super::ledger::Refusal;
-use super::ledger::{Ledger, Opened};
+use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
-use super::store::database::File;
-use super::store::{Disk, Pulse};
+use super::store::Pulse;
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
@@ -28,12 +27,11 @@ pub const FAULT_LEDGER: &str = "ledger";
 pub const FAULT_GPIO: &str = "gpio";
 
 /// The heart of the relay service.
-#[derive(Debug, Clone)]
-pub struct Dispenser<D: Disk = File> {
+pub struct Dispenser {
     me: DeviceId,
     keys: Arc<KeySet>,
     lines: Vec<Line>,
-    ledger: Ledger<D, D::Store>,
+    ledger: Ledger,
     /// The buttons that do not work, each with the reason.
     broken_buttons: BTreeMap<String, String>,
     /// The program ends: running deliveries are finished, and nothing new begins.
@@ -70,7 +68,6 @@ pub enum Dispensed {
     Known(DispenseAnswer, String),
 }
 
-#[derive(Debug, Clone)]
 struct Line {
     settings: Arc<LineSettings>,
     blocked: Option<Blocked>,
@@ -79,7 +76,6 @@ struct Line {
 }
 
 /// The reason why a line is blocked.
-#[derive(Debug, Clone)]
 struct Blocked {
     why: String,
     /// The order that it did not deliver; `None` once the ledger has forgotten that order.
@@ -87,7 +83,6 @@ struct Blocked {
 }
 
 /// The state of a line for an order.
-#[derive(Debug, Clone)]
 enum Work {
     Idle,
     /// The ledger says "driving", and the line's thread drives it.
@@ -97,23 +92,16 @@ enum Work {
 }
 
 impl Dispenser {
-    /// The dispenser of an installation: its ledger is the database that the configuration names.
-    pub fn new(config: &Config) -> Self {
-        Self::begin_on(File(config.ledger.clone()), config)
-    }
-}
-
-impl<D: Disk> Dispenser<D> {
-    /// Opens the ledger. An order that was being driven is uncertain from now on, and that is written before this
-    /// returns. A ledger that cannot be opened or written is tried again at each [`Dispenser::tick`]. Meanwhile nothing
-    /// is promised.
-    pub fn begin_on(disk: D, config: &Config) -> Self {
+    /// Opens the ledger; a new one `draw`s its key. An order that was being driven is uncertain from now on, and that is
+    /// written before this returns. A ledger that cannot be opened or written is tried again at each [`Dispenser::tick`].
+    /// Meanwhile nothing is promised.
+    pub fn new(config: &Config, draw: Draw) -> Self {
         let line = |settings: &LineSettings| Line { settings: Arc::new(settings.clone()), blocked: None, broken: None, work: Work::Idle };
         let mut dispenser = Self {
             me: config.device.clone(),
             keys: Arc::new(config.keys.clone()),
             lines: config.lines.iter().map(line).collect(),
-            ledger: Ledger::new(disk),
+            ledger: Ledger::new(config.ledger.clone(), draw),
             broken_buttons: BTreeMap::new(),
             is_stopping: false,
             effects: Vec::new(),

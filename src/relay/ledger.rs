@@ -1,15 +1,18 @@
 //! The ledger, kept open. A failure to read or write it is a fault, and is tried again. A damaged ledger is set aside as
 //! soon as no line is driven. The program stays up whatever the disk does.
 
-use super::store::{Block, Disk, Found, Pulse, Store, StoreError};
+use super::store::database::{Database, Found};
+use super::store::{Block, Pulse, StoreError};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::{Receipt, SigningKey};
 use qris_core::wire::dbus::RelayError;
-use qris_host::events::Event;
+use qris_host::events::{Event, Text};
+use qris_host::sqlite;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// A D-Bus error: nothing was recorded and nothing driven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,21 +23,24 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// The ledger, available or not. It is on the disk `D`, which has a store `S`.
-#[derive(Debug, Clone)]
-pub struct Ledger<D, S> {
-    disk: D,
-    state: State<S>,
+/// Fills bytes with values that nobody can guess.
+pub type Draw = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// The ledger, available or not.
+pub struct Ledger {
+    path: PathBuf,
+    /// A new ledger draws its key.
+    draw: Draw,
+    state: State,
     /// A ledger was set aside since the start.
     was_reset: bool,
     /// Events for the journal.
     events: Vec<Event>,
 }
 
-#[derive(Debug, Clone)]
-enum State<S> {
+enum State {
     /// It can be read. `failing` is why the last read or write failed.
-    Open { store: Box<S>, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
+    Open { store: Box<Database>, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
     /// It cannot be opened, with the reason as it was told.
     Shut { why: Option<String> },
 }
@@ -48,24 +54,24 @@ pub struct Opened {
     pub blocked: Vec<Block>,
 }
 
-impl<D: Disk> Ledger<D, D::Store> {
+impl Ledger {
     /// Not opened yet.
-    pub const fn new(disk: D) -> Self {
-        Self { disk, state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
+    pub const fn new(path: PathBuf, draw: Draw) -> Self {
+        Self { path, draw, state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
     }
 
-    /// Opens it; see [`Disk::open`]. `None` when it cannot be opened, which is noted.
+    /// Opens it; see [`Database::open`]. `None` when it cannot be opened, which is noted.
     pub fn open(&mut self, blocks: impl Fn(&str) -> bool) -> Option<Opened> {
         let was_told = self.shut();
-        match self.disk.open(&blocks) {
+        match Database::open(&self.path, &blocks, &mut self.draw) {
             Ok(Found { store, set_aside, interrupted, open, blocked }) => {
                 if let Some(aside) = set_aside {
                     self.was_reset = true;
                     let aside = aside.display().to_string().into();
-                    self.events.push(Event::LedgerReset { path: self.name().into(), aside });
+                    self.events.push(Event::LedgerReset { path: self.name(), aside });
                 }
                 if was_told.is_some() {
-                    self.events.push(Event::StoreBack { path: self.name().into() });
+                    self.events.push(Event::StoreBack { path: self.name() });
                 }
                 let open = open.into_iter().collect();
                 self.state = State::Open { store: Box::new(store), open, failing: None, is_damaged: false };
@@ -74,7 +80,7 @@ impl<D: Disk> Ledger<D, D::Store> {
             Err(error) => {
                 let why = error.to_string();
                 if was_told.as_ref() != Some(&why) {
-                    self.events.push(Event::StoreFailing { path: self.name().into(), why: why.clone().into() });
+                    self.events.push(Event::StoreFailing { path: self.name(), why: why.clone().into() });
                 }
                 self.state = State::Shut { why: Some(why) };
                 None
@@ -102,11 +108,11 @@ impl<D: Disk> Ledger<D, D::Store> {
     /// ends the fault.
     pub fn probe(&mut self) {
         let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state else { return };
-        let room = self.disk.find_room();
-        let found = self.write(|store| room.and_then(|()| store.probe()));
+        let room = sqlite::find_room(&self.path);
+        let found = self.write(|store| room.map_err(StoreError::from).and_then(|()| store.probe()));
         if let (Ok(()), State::Open { failing, .. }) = (found, &mut self.state) {
             *failing = None;
-            self.events.push(Event::StoreBack { path: self.name().into() });
+            self.events.push(Event::StoreBack { path: self.name() });
         }
     }
 
@@ -141,7 +147,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         self.read(|store| store.ticket(ticket))
     }
 
-    /// See [`Store::number`].
+    /// See [`Database::number`].
     pub fn number(&mut self, ticket: &Ticket) -> Result<Option<u64>, Refusal> {
         self.read(|store| store.number(ticket))
     }
@@ -159,7 +165,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         self.read(|store| store.pulse(order))
     }
 
-    /// See [`Store::is_second`].
+    /// See [`Database::is_second`].
     pub fn is_second(&mut self, receipt: &Receipt) -> Result<bool, Refusal> {
         self.read(|store| store.is_second(receipt))
     }
@@ -184,21 +190,21 @@ impl<D: Disk> Ledger<D, D::Store> {
     pub fn close(&mut self, ticket: &Ticket) -> Result<(), Refusal> {
         self.write(|store| store.close(ticket))?;
         self.forget(ticket);
-        drop(self.write(Store::mark));
+        drop(self.write(Database::mark));
         Ok(())
     }
 
-    /// See [`Store::begin`] and [`Store::mark`]. A recorded order is driven, even if the mark cannot be written: without
+    /// See [`Database::begin`] and [`Database::mark`]. A recorded order is driven, even if the mark cannot be written: without
     /// the mark it takes two faults instead of one to make the ledger forget. A mark that cannot be written is a fault like
     /// any other.
     pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), Refusal> {
         self.write(|store| store.begin(receipt, line))?;
         self.forget(&receipt.claims().ticket);
-        drop(self.write(Store::mark));
+        drop(self.write(Database::mark));
         Ok(())
     }
 
-    /// See [`Store::end`]. A damaged ledger is tried too: this is the last call to it.
+    /// See [`Database::end`]. A damaged ledger is tried too: this is the last call to it.
     pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), Refusal> {
         let result = match &mut self.state {
             State::Open { store, .. } => store.end(order, outcome, detail, why_blocked),
@@ -212,7 +218,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         self.write(|store| store.clear(line))
     }
 
-    fn read<T>(&mut self, ask: impl FnOnce(&D::Store) -> Result<T, StoreError>) -> Result<T, Refusal> {
+    fn read<T>(&mut self, ask: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, Refusal> {
         match &self.state {
             State::Open { store, .. } => match ask(store) {
                 Ok(answer) => Ok(answer),
@@ -223,7 +229,7 @@ impl<D: Disk> Ledger<D, D::Store> {
     }
 
     /// Nothing new is written to a damaged ledger: it would be lost with the ledger.
-    fn write(&mut self, change: impl FnOnce(&mut D::Store) -> Result<(), StoreError>) -> Result<(), Refusal> {
+    fn write(&mut self, change: impl FnOnce(&mut Database) -> Result<(), StoreError>) -> Result<(), Refusal> {
         let result = match &mut self.state {
             State::Open { store, is_damaged: false, .. } => change(store),
             State::Open { failing: why, .. } | State::Shut { why } => return Err(refusal(why.as_deref())),
@@ -241,7 +247,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         if let State::Open { failing, is_damaged, .. } = &mut self.state {
             *is_damaged |= error.is_damage();
             if failing.replace(told.clone()).is_none() {
-                let path = self.disk.name().into();
+                let path = self.path.display().to_string().into();
                 self.events.push(Event::StoreFailing { path, why: told.clone().into() });
             }
         }
@@ -261,13 +267,14 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    fn name(&self) -> String {
-        self.disk.name()
+    /// Its name in the journal.
+    fn name(&self) -> Text {
+        self.path.display().to_string().into()
     }
 
     /// The file, for tests that damage it.
     #[cfg(test)]
-    pub fn store(&self) -> &D::Store {
+    pub fn store(&self) -> &Database {
         match &self.state {
             State::Open { store, .. } => store,
             State::Shut { why } => panic!("shut: {why:?}"),

@@ -27,7 +27,7 @@ use qris_host::config::{BusAddress, Faults};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
-use qris_host::{self, Failure, Leave, memory, service};
+use qris_host::{self, Failure, Leave, memory, random, service};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,7 +110,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
         eprintln!("{PROGRAM}: the list of lines beside {} cannot be written: {why}", config.ledger.display());
     }
     let outlets = open(&config);
-    let mut dispenser = Dispenser::new(&config);
+    let mut dispenser = Dispenser::new(&config, Box::new(random::fill));
     for (index, outlet) in outlets.iter().enumerate() {
         dispenser.hardware(index, outlet.as_ref().map(|_| ()).map_err(ToString::to_string));
     }

@@ -43,7 +43,7 @@ impl Rig {
         let config = Config::load(&self.at("relay.toml")).expect("good");
         let (reports, reports_rx) = mpsc::unbounded_channel();
         let (signals, _) = mpsc::channel(SIGNALS_MAX);
-        let dispenser = Dispenser::new(&config);
+        let dispenser = Dispenser::new(&config, Box::new(random::fill));
         (start_parts(&config, open(&config), dispenser, &reports, signals).expect("threads"), reports_rx)
     }
 

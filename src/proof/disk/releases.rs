@@ -8,8 +8,7 @@ use qris_backend::{books, devices};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{BootId, Wall};
 use qris_device::store::database::Database;
-use qris_relay::store::Disk as _;
-use qris_relay::store::database::File;
+use qris_relay::store::database::Database as Ledger;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
@@ -28,7 +27,7 @@ fn machine(path: &Path) -> Result<(), String> {
 }
 
 fn ledger(path: &Path) -> Result<(), String> {
-    let found = File(path.into()).open(&|_| false).map_err(|error| error.to_string())?;
+    let found = Ledger::open(path, &|_| false, &mut qris_host::random::fill).map_err(|error| error.to_string())?;
     found.set_aside.map_or(Ok(()), |aside| Err(format!("set aside as {}", aside.display())))
 }
 

@@ -5,7 +5,7 @@ use super::losses::{Given, Loss};
 use super::strike::{Strike, Who};
 use super::{Event, LEDGER, Play, World, device, large, machine, price, small};
 use crate::disk::Op;
-use crate::seeded::Seeded;
+use crate::rng::Rng;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
@@ -65,7 +65,7 @@ pub(super) enum Arrival {
 /// One relay's side.
 #[derive(Default)]
 pub(super) struct Side {
-    pub(super) dispenser: Option<Dispenser<Seeded>>,
+    pub(super) dispenser: Option<Dispenser>,
     run: u64,
     /// Names this life of this ledger among all lives.
     life: u32,
@@ -88,7 +88,7 @@ impl Side {
         self.life
     }
 
-    pub(super) fn dispenser(&mut self) -> Option<&mut Dispenser<Seeded>> {
+    pub(super) fn dispenser(&mut self) -> Option<&mut Dispenser> {
         self.dispenser.as_mut()
     }
 
@@ -183,11 +183,9 @@ impl World {
         match arrival {
             Arrival::Starts { run } if run == current && self.alive[m] => {
                 // A new ledger draws its key.
-                let seed = self.rng.number();
-                let dispenser = {
-                    let config = self.relay_config(m);
-                    Dispenser::begin_on(Seeded::new(config.ledger.clone(), seed), &config)
-                };
+                let mut rng = Rng::new(self.rng.number());
+                let draw = move |bytes: &mut [u8]| bytes.fill_with(|| rng.number().to_le_bytes()[0]);
+                let dispenser = Dispenser::new(&self.relay_config(m), Box::new(draw));
                 if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
                     // A power cut costs only unsynced data. A page that cannot be read while the ledger is checked counts as damaged.
                     let unread = matches!(self.strike(), Some(Strike::Operation { who: Who::Relay, op: Op::Read, .. }));

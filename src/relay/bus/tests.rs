@@ -9,6 +9,7 @@ use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_host::bus::connect;
 use qris_host::config::Source;
+use qris_host::random;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use zbus::Connection;
@@ -51,7 +52,7 @@ impl Rig {
         let started = config.lines.iter().zip(crate::open(&config)).enumerate();
         let started = started.map(|(index, (line, outlet))| start_line(index, line.clone(), outlet, reports.clone()));
         let lines = started.map(|line| line.expect("a thread")).collect();
-        let mut service = Service::new(Dispenser::new(&config), lines, Vec::new(), signals);
+        let mut service = Service::new(Dispenser::new(&config, Box::new(random::fill)), lines, Vec::new(), signals);
         change(&mut service);
         let service = Arc::new(service);
         let mut served = start(&config.bus, &service);

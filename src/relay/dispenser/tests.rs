@@ -6,6 +6,7 @@ use qris_core::order::ledger::OPEN_TICKETS_MAX;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_core::order::receipt::{Claims, SigningKey, jwk_set};
 use qris_host::config::Source;
+use qris_host::random;
 use rusqlite::Connection;
 use std::path::PathBuf;
 
@@ -14,6 +15,10 @@ struct Rig {
     config: Config,
     dispenser: Dispenser,
     drawn: u8,
+}
+
+fn begin(config: &Config) -> Dispenser {
+    Dispenser::new(config, Box::new(random::fill))
 }
 
 impl Rig {
@@ -36,7 +41,7 @@ impl Rig {
             ledger = directory.path().join("ledger.db").display(),
         );
         let config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
-        let dispenser = Dispenser::new(&config);
+        let dispenser = begin(&config);
         Self { directory, config, dispenser, drawn: 0 }
     }
 
@@ -47,8 +52,8 @@ impl Rig {
     /// A kill and a start.
     fn restart(&mut self) {
         let away = Config { ledger: "/nowhere/at/all.db".into(), ..clone(&self.config) };
-        self.dispenser = Dispenser::new(&away);
-        self.dispenser = Dispenser::new(&self.config);
+        self.dispenser = begin(&away);
+        self.dispenser = begin(&self.config);
     }
 
     fn prepare(&mut self, item: &str, amount: i64) -> Ticket {
@@ -348,7 +353,7 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
     let refused = rig.dispenser.prove(Ticket::from_random([77; 16]).as_str());
     assert_eq!(refused.map_err(|refusal| refusal.error), Err(RelayError::UnknownTicket));
     // Another ledger has another key: it knows nothing of what this one promised.
-    drop(std::mem::replace(&mut rig.dispenser, Dispenser::new(&Config { ledger: "/nowhere/at/all.db".into(), ..clone(&rig.config) })));
+    drop(std::mem::replace(&mut rig.dispenser, begin(&Config { ledger: "/nowhere/at/all.db".into(), ..clone(&rig.config) })));
     assert_eq!(rig.dispenser.key(), None);
     std::fs::remove_file(rig.path()).expect("removed");
     rig.restart();
@@ -503,7 +508,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     rig.begin(2);
     rig.end(0, Outcome::Dispensed);
     // The fault comes at a start.
-    rig.dispenser.ledger = Ledger::new(File(path.clone()));
+    rig.dispenser.ledger = Ledger::new(path.clone(), Box::new(random::fill));
     std::fs::write(&path, b"no database at all").expect("written");
     rig.restart();
     assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
@@ -532,7 +537,7 @@ fn without_a_ledger_nobody_is_told_that_an_order_is_unknown() {
     let ticket = rig.prepare("A1", 5000);
     let home = rig.directory.path().join("home");
     let away = Config { ledger: home.join("ledger.db"), ..clone(&rig.config) };
-    rig.dispenser = Dispenser::new(&away);
+    rig.dispenser = begin(&away);
     assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
     assert_eq!(rig.dispenser.query("o-1").map_err(|r| r.error), Err(RelayError::Ledger));
     assert_eq!(rig.close(&ticket), Err(RelayError::Ledger));
@@ -646,7 +651,7 @@ fn trouble_is_told_when_it_changes() {
     assert_eq!((rig.journal(), rig.dispenser.faults()), (vec!["StoreBack".to_owned()], vec![]));
     // A ledger that is not there.
     let home = rig.directory.path().join("home");
-    rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
+    rig.dispenser = begin(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
     assert_eq!(rig.journal(), ["StoreFailing"]);
     rig.dispenser.tick();
     assert_eq!(rig.journal(), [""; 0], "the same again");
@@ -654,9 +659,9 @@ fn trouble_is_told_when_it_changes() {
     rig.dispenser.tick();
     assert_eq!(rig.journal(), ["StoreBack"]);
     // A ledger that is damaged.
-    rig.dispenser.ledger = Ledger::new(File(rig.path()));
+    rig.dispenser.ledger = Ledger::new(rig.path(), Box::new(random::fill));
     std::fs::write(home.join("ledger.db"), b"no database at all").expect("written");
-    rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
+    rig.dispenser = begin(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
     let effects = rig.dispenser.take_effects();
     let [Effect::Journal(Event::LedgerReset { path, aside })] = &effects[..] else { panic!("{effects:?}") };
     let name = home.join("ledger.db").display().to_string();

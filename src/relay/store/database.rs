@@ -1,13 +1,12 @@
-//! The installed store: a SQLite database. Each row that was read is checked.
+//! The store: a SQLite database. Each row that was read is checked.
 
-use super::{Block, Disk, Found, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, Store, StoreError};
+use super::{Block, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, StoreError};
 use crate::mark::Mark;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::{Receipt, SigningKey};
-use qris_host::random;
 use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
@@ -22,27 +21,7 @@ const PRUNE_EVERY: i64 = 64;
 
 const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
 
-/// Where the database is.
-#[derive(Debug, Clone)]
-pub struct File(pub PathBuf);
-
-impl Disk for File {
-    type Store = Database;
-
-    fn name(&self) -> String {
-        self.0.display().to_string()
-    }
-
-    fn open(&mut self, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Database>, StoreError> {
-        Database::open(&self.0, blocks, &random::fill)
-    }
-
-    fn find_room(&self) -> Result<(), StoreError> {
-        Ok(sqlite::find_room(&self.0)?)
-    }
-}
-
-/// The open database.
+/// The open ledger. A write is kept once its call has returned. It is kept whole or not at all.
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
@@ -58,13 +37,30 @@ pub struct Database {
     key: SigningKey,
 }
 
+/// The findings when a ledger was opened.
+#[derive(Debug)]
+pub struct Found {
+    /// The ledger; it has no order that is being driven.
+    pub store: Database,
+    /// The new place of a damaged one.
+    pub set_aside: Option<PathBuf>,
+    /// The orders that were being driven when the program last ended. They are uncertain from now on, and that is written.
+    pub interrupted: Vec<Pulse>,
+    /// The open tickets.
+    pub open: Vec<Ticket>,
+    /// The blocked lines.
+    pub blocked: Vec<Block>,
+}
+
 impl Database {
-    /// See [`Disk::open`]. Only this process has it until the store is dropped. A new ledger `draw`s its key: bytes that nobody
-    /// can guess.
+    /// Opens the ledger, or begins one with a key of its own, for which it `draw`s bytes that nobody can guess. The whole ledger
+    /// is read. It is set aside if it is damaged, or has forgotten a ticket that was used or closed. A pulse that was being driven
+    /// ends as [`INTERRUPTED`]. The same commit blocks its line if `blocks` says so. Only this process has the ledger until the
+    /// store is dropped.
     ///
     /// # Errors
     /// What is wrong with the file or its directory.
-    pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool, draw: &dyn Fn(&mut [u8])) -> Result<Found<Self>, StoreError> {
+    pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool, draw: &mut dyn FnMut(&mut [u8])) -> Result<Found, StoreError> {
         // A second owner would take an order that the first is driving for an interrupted one.
         let lock = sqlite::claim(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
@@ -89,11 +85,185 @@ impl Database {
         Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
     }
 
+    /// The record of a ticket.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
+        self.ticket_row(ticket)?.map(|row| row.entry()).transpose()
+    }
+
+    /// The record of an order.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
+        self.pulse_row(order)?.map(|row| row.pulse()).transpose()
+    }
+
+    /// Was the request or the transaction of this receipt driven for another order? One request gets one receipt.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_second(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        let claims = receipt.claims();
+        let sql = "SELECT 1 FROM pulses WHERE (request_id = ?1 OR transaction_id = ?2) AND order_id <> ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let other = [claims.jti.as_str(), claims.transaction_id.as_str(), claims.sub.as_str()];
+        Ok(statement.query_row(other, |_| Ok(())).optional()?.is_some())
+    }
+
+    /// Writes a new open ticket.
+    ///
+    /// # Errors
+    /// It was given before, or the file cannot be written.
+    pub fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah) -> Result<(), StoreError> {
+        let seq = self.tickets + 1;
+        let row = TicketRow {
+            seq,
+            ticket: ticket.to_string(),
+            item: item.to_string(),
+            amount: whole(amount),
+            state: "open".into(),
+            order_id: None,
+            number: None,
+        };
+        let transaction = self.connection.transaction()?;
+        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, NULL)")?.execute(params![
+            seq,
+            row.ticket,
+            row.item,
+            row.amount,
+            row.state,
+            row.sum()
+        ])?;
+        if seq % PRUNE_EVERY == 0 {
+            transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
+            // The row with the last number stays, so that the next number follows it.
+            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)
+                AND number IS NOT ?2";
+            transaction.execute(old, [seq - TICKETS_KEPT, self.left])?;
+        }
+        transaction.commit()?;
+        self.tickets = seq;
+        Ok(())
+    }
+
+    /// Closes an open ticket.
+    ///
+    /// # Errors
+    /// It is not open, or the file cannot be written.
+    pub fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
+        let Some(row) = self.ticket_row(ticket)? else { return Err(StoreError::Damaged(format!("ticket {ticket} is gone"))) };
+        let number = self.left + 1;
+        let transaction = self.connection.transaction()?;
+        row.leave_open(&transaction, "closed", None, number)?;
+        transaction.commit()?;
+        self.left = number;
+        Ok(())
+    }
+
+    /// The number with which a ticket left `open`. `None` while it is open, or if it left before tickets were counted.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError> {
+        let number = self.ticket_row(ticket)?.and_then(|row| row.number);
+        Ok(number.and_then(|number| u64::try_from(number).ok()))
+    }
+
+    /// The key that it signs with. It is used, and never shown.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Writes that the line is driven for this receipt, with its ticket used. The line may be driven after this commit, and only
+    /// then.
+    ///
+    /// # Errors
+    /// The receipt does not fit what is held, or the file cannot be written.
+    pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), StoreError> {
+        let claims = receipt.claims();
+        let Some(ticket) = self.ticket_row(&claims.ticket)? else {
+            return Err(StoreError::Damaged(format!("ticket {} is gone", claims.ticket)));
+        };
+        let row = PulseRow {
+            seq: self.pulses + 1,
+            order_id: claims.sub.to_string(),
+            ticket: claims.ticket.to_string(),
+            request_id: claims.jti.to_string(),
+            transaction_id: claims.transaction_id.to_string(),
+            line: line.into(),
+            item: claims.item.to_string(),
+            amount: whole(claims.amount),
+            outcome: None,
+            detail: String::new(),
+        };
+        let number = self.left + 1;
+        let transaction = self.connection.transaction()?;
+        ticket.leave_open(&transaction, "used", Some(&row.order_id), number)?;
+        transaction.prepare_cached("INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)")?.execute(params![
+            row.seq,
+            row.order_id,
+            row.ticket,
+            row.request_id,
+            row.transaction_id,
+            row.line,
+            row.item,
+            row.amount,
+            row.detail,
+            row.sum()
+        ])?;
+        transaction.commit()?;
+        (self.pulses, self.left) = (row.seq, number);
+        Ok(())
+    }
+
+    /// Writes how an order ended. The same commit writes whether its line is blocked.
+    ///
+    /// # Errors
+    /// It is not being driven, or the file cannot be written.
+    pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
+        let Some(row) = self.pulse_row(order)? else { return Err(StoreError::Damaged(format!("order {order} is gone"))) };
+        let transaction = self.connection.transaction()?;
+        row.end(&transaction, outcome, detail)?;
+        if let Some(why) = why_blocked {
+            block(&transaction, &row.line, why, &row.order_id)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Unblocks a line.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn clear(&mut self, line: &str) -> Result<(), StoreError> {
+        self.connection.execute("DELETE FROM blocked WHERE line = ?1", [line])?;
+        Ok(())
+    }
+
+    /// Writes beside the ledger how many of its tickets were used or closed. So the ledger cannot forget a ticket unnoticed.
+    ///
+    /// # Errors
+    /// When the file beside it cannot be written.
+    pub fn mark(&mut self) -> Result<(), StoreError> {
+        self.mark.write(self.left).map_err(StoreError::Mark)
+    }
+
+    /// Can the ledger be written?
+    ///
+    /// # Errors
+    /// The reason why it cannot.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE probe SET n = (n + 1) % 1000000", [])?;
+        self.mark()
+    }
+
     fn read_whole(
         connection: &mut Connection,
         mark: &Mark,
         blocks: &dyn Fn(&str) -> bool,
-        draw: &dyn Fn(&mut [u8]),
+        draw: &mut dyn FnMut(&mut [u8]),
     ) -> Result<(Whole, SigningKey), StoreError> {
         // Orders are found by an index. An index that lost a row would hide that an order was driven.
         if let Some(damage) = sqlite::check_indexes(connection)? {
@@ -160,136 +330,6 @@ impl Database {
         let mut statement = self.connection.prepare_cached(&format!("SELECT {PULSE_COLUMNS} FROM pulses WHERE order_id = ?1"))?;
         let mut rows = statement.query([order.as_str()])?;
         rows.next()?.map(PulseRow::read).transpose()
-    }
-}
-
-impl Store for Database {
-    fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
-        self.ticket_row(ticket)?.map(|row| row.entry()).transpose()
-    }
-
-    fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
-        self.pulse_row(order)?.map(|row| row.pulse()).transpose()
-    }
-
-    fn is_second(&self, receipt: &Receipt) -> Result<bool, StoreError> {
-        let claims = receipt.claims();
-        let sql = "SELECT 1 FROM pulses WHERE (request_id = ?1 OR transaction_id = ?2) AND order_id <> ?3";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let other = [claims.jti.as_str(), claims.transaction_id.as_str(), claims.sub.as_str()];
-        Ok(statement.query_row(other, |_| Ok(())).optional()?.is_some())
-    }
-
-    fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah) -> Result<(), StoreError> {
-        let seq = self.tickets + 1;
-        let row = TicketRow {
-            seq,
-            ticket: ticket.to_string(),
-            item: item.to_string(),
-            amount: whole(amount),
-            state: "open".into(),
-            order_id: None,
-            number: None,
-        };
-        let transaction = self.connection.transaction()?;
-        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, NULL)")?.execute(params![
-            seq,
-            row.ticket,
-            row.item,
-            row.amount,
-            row.state,
-            row.sum()
-        ])?;
-        if seq % PRUNE_EVERY == 0 {
-            transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
-            // The row with the last number stays, so that the next number follows it.
-            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)
-                AND number IS NOT ?2";
-            transaction.execute(old, [seq - TICKETS_KEPT, self.left])?;
-        }
-        transaction.commit()?;
-        self.tickets = seq;
-        Ok(())
-    }
-
-    fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
-        let Some(row) = self.ticket_row(ticket)? else { return Err(StoreError::Damaged(format!("ticket {ticket} is gone"))) };
-        let number = self.left + 1;
-        let transaction = self.connection.transaction()?;
-        row.leave_open(&transaction, "closed", None, number)?;
-        transaction.commit()?;
-        self.left = number;
-        Ok(())
-    }
-
-    fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError> {
-        let number = self.ticket_row(ticket)?.and_then(|row| row.number);
-        Ok(number.and_then(|number| u64::try_from(number).ok()))
-    }
-
-    fn key(&self) -> &SigningKey {
-        &self.key
-    }
-
-    fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), StoreError> {
-        let claims = receipt.claims();
-        let Some(ticket) = self.ticket_row(&claims.ticket)? else {
-            return Err(StoreError::Damaged(format!("ticket {} is gone", claims.ticket)));
-        };
-        let row = PulseRow {
-            seq: self.pulses + 1,
-            order_id: claims.sub.to_string(),
-            ticket: claims.ticket.to_string(),
-            request_id: claims.jti.to_string(),
-            transaction_id: claims.transaction_id.to_string(),
-            line: line.into(),
-            item: claims.item.to_string(),
-            amount: whole(claims.amount),
-            outcome: None,
-            detail: String::new(),
-        };
-        let number = self.left + 1;
-        let transaction = self.connection.transaction()?;
-        ticket.leave_open(&transaction, "used", Some(&row.order_id), number)?;
-        transaction.prepare_cached("INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)")?.execute(params![
-            row.seq,
-            row.order_id,
-            row.ticket,
-            row.request_id,
-            row.transaction_id,
-            row.line,
-            row.item,
-            row.amount,
-            row.detail,
-            row.sum()
-        ])?;
-        transaction.commit()?;
-        (self.pulses, self.left) = (row.seq, number);
-        Ok(())
-    }
-
-    fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
-        let Some(row) = self.pulse_row(order)? else { return Err(StoreError::Damaged(format!("order {order} is gone"))) };
-        let transaction = self.connection.transaction()?;
-        row.end(&transaction, outcome, detail)?;
-        if let Some(why) = why_blocked {
-            block(&transaction, &row.line, why, &row.order_id)?;
-        }
-        Ok(transaction.commit()?)
-    }
-
-    fn clear(&mut self, line: &str) -> Result<(), StoreError> {
-        self.connection.execute("DELETE FROM blocked WHERE line = ?1", [line])?;
-        Ok(())
-    }
-
-    fn mark(&mut self) -> Result<(), StoreError> {
-        self.mark.write(self.left).map_err(StoreError::Mark)
-    }
-
-    fn probe(&mut self) -> Result<(), StoreError> {
-        self.connection.execute("UPDATE probe SET n = (n + 1) % 1000000", [])?;
-        self.mark()
     }
 }
 
@@ -452,7 +492,7 @@ impl PulseRow {
 }
 
 /// The ledger's key. A ledger without a key draws one now.
-fn key(connection: &Connection, draw: &dyn Fn(&mut [u8])) -> Result<SigningKey, StoreError> {
+fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<SigningKey, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
         same(&written, &["signer", &seed], "signer", "1")?;

@@ -12,6 +12,7 @@ use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_core::wire::dbus::DispenseAnswer;
 use qris_host::config::Source;
+use qris_host::random;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStringExt as _;
@@ -64,7 +65,7 @@ impl Rig {
 fn service(config: &Config) -> (Service, mpsc::UnboundedReceiver<Report>) {
     let (reports, reports_rx) = mpsc::unbounded_channel();
     let (signals, _) = mpsc::channel(SIGNALS_MAX);
-    (start_parts(config, open(config), Dispenser::new(config), &reports, signals).expect("threads"), reports_rx)
+    (start_parts(config, open(config), Dispenser::new(config, Box::new(random::fill)), &reports, signals).expect("threads"), reports_rx)
 }
 
 /// Sells one, as far as its delivery.

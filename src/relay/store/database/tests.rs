@@ -3,9 +3,10 @@
 use super::*;
 use qris_core::order::ids::RequestId;
 use qris_core::order::receipt::testing::{claims, key};
+use qris_host::random;
 
-fn open(path: &Path) -> Found<Database> {
-    Database::open(path, &|line| line == "careful", &random::fill).expect("opens")
+fn open(path: &Path) -> Found {
+    Database::open(path, &|line| line == "careful", &mut random::fill).expect("opens")
 }
 
 fn ticket(n: u8) -> Ticket {
@@ -186,7 +187,7 @@ fn a_ledger_has_one_owner() {
     let mut store = open(&path).store;
     promise(&mut store, 1);
     store.begin(&receipt(1), "a").expect("begun");
-    assert!(matches!(Database::open(&path, &|_| false, &random::fill), Err(StoreError::Open(OpenError::Held { .. }))));
+    assert!(matches!(Database::open(&path, &|_| false, &mut random::fill), Err(StoreError::Open(OpenError::Held { .. }))));
     store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
     drop(store);
     assert_eq!(open(&path).interrupted, []);
@@ -203,7 +204,7 @@ fn a_ledger_that_cannot_be_written_now_is_not_set_aside() {
     // For example, somebody copies it.
     let other = Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
-    let error = Database::open(&path, &|_| false, &random::fill).expect_err("what was driven cannot be written");
+    let error = Database::open(&path, &|_| false, &mut random::fill).expect_err("what was driven cannot be written");
     assert!(!error.is_damage(), "{error}");
     other.execute_batch("ROLLBACK").expect("released");
     let found = open(&path);
