@@ -54,7 +54,7 @@ impl World {
         if !lost {
             self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
         }
-        if self.is_to(Kind::Backend) {
+        if self.is_to(Kind::BackendKilled) {
             self.start_merchant();
         }
     }
@@ -138,7 +138,7 @@ impl World {
         if self.posted.len() < POSTED_MAX {
             self.posted.push(notice.body.clone());
         }
-        if self.is_to(Kind::Backend) {
+        if self.is_to(Kind::BackendKilled) {
             self.start_merchant();
         }
         if self.cut[Outage::Midtrans as usize] || self.is_to(Kind::Partitions) {

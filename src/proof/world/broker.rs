@@ -145,7 +145,7 @@ impl World {
         self.broker.hear(topic, payload);
         let event = (topic == Topic::VendEvent).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
-            Some(connection) if !self.is_to(Kind::Broker) => {
+            Some(connection) if !self.is_to(Kind::BrokerLost) => {
                 let delay = 2 + self.below(40);
                 self.machine_hears(m, machine::Arrival::Published { connection, id, event }, delay);
             }

@@ -206,7 +206,7 @@ impl World {
 
     pub(super) fn machine_arrival(&mut self, m: usize, arrival: Arrival) {
         let brings_news = matches!(arrival, Arrival::Answer(..) | Arrival::Finished(..) | Arrival::Delivers { .. });
-        if brings_news && self.machine_runs(m) && self.is_to(Kind::Machine) {
+        if brings_news && self.machine_runs(m) && self.is_to(Kind::MachineKilled) {
             return self.start_machine(m, true);
         }
         let current = self.machines[m].run;
@@ -305,8 +305,8 @@ impl World {
         }
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
-            if matters && self.may(400, Kind::Between) {
-                self.count(Kind::Between, "the machine crashes between two effects");
+            if matters && self.may(400, Kind::KilledBetween) {
+                self.count(Kind::KilledBetween, "the machine is killed between two effects");
                 return self.start_machine(m, true);
             }
             if matches!(effect, Effect::Relay(_, _, RelayCall::Dispense(_))) && self.is_twist(Play::Reboot)

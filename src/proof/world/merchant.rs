@@ -275,8 +275,8 @@ impl World {
 
     fn merchant_does(&mut self, effect: Effect<machine::Caller>) {
         let goes_out = matches!(effect, Effect::AsksMidtrans(_) | Effect::Answers(..) | Effect::Answered(..));
-        if goes_out && self.goes_wrong(250, Kind::Between) {
-            self.note(|| "the backend crashes between two effects".into());
+        if goes_out && self.goes_wrong(250, Kind::KilledBetween) {
+            self.note(|| "the backend is killed between two effects".into());
             return self.start_merchant();
         }
         match effect {
@@ -379,7 +379,7 @@ impl World {
         if !self.merchant.listens() {
             return;
         }
-        if self.is_to(Kind::Backend) {
+        if self.is_to(Kind::BackendKilled) {
             return self.start_merchant();
         }
         if let Ask::Order(HttpCall::Tell(_, report)) = &mut ask
@@ -479,17 +479,17 @@ impl World {
             return self.publish_soon(5_000);
         }
         let Ok(news) = self.books(|tx, _| books::take_outbox(tx, 0)) else { return self.publish_in_vain() };
-        if !news.is_empty() && self.is_to(Kind::Backend) {
+        if !news.is_empty() && self.is_to(Kind::BackendKilled) {
             return self.start_merchant();
         }
         for message in news {
-            if self.is_to(Kind::Broker) {
+            if self.is_to(Kind::BrokerLost) {
                 return self.publish_soon(5_000);
             }
             self.hear_receipt(&message.payload);
             self.broker_takes(Topic::PaymentUpdate, message.payload.into_bytes());
-            if self.goes_wrong(40, Kind::Between) {
-                self.note(|| "the backend crashes between two effects".into());
+            if self.goes_wrong(40, Kind::KilledBetween) {
+                self.note(|| "the backend is killed between two effects".into());
                 return self.start_merchant();
             }
             let seq = message.seq;

@@ -19,21 +19,21 @@ impl World {
         let m = self.some_machine();
         match self.below(38) {
             0 | 1 => {
-                self.count(Kind::Machine, "the machine crashes");
+                self.count(Kind::MachineKilled, "the machine is killed");
                 self.start_machine(m, true);
             }
             2 | 3 => {
-                self.count(Kind::Relay, "the relay crashes");
+                self.count(Kind::RelayKilled, "the relay is killed");
                 self.start_relay(m);
             }
             4 | 5 => {
-                self.count(Kind::Backend, "the backend crashes");
+                self.count(Kind::BackendKilled, "the backend is killed");
                 self.start_merchant();
             }
             6 | 7 => self.cut_power(m),
             8 => self.cut_merchants_power(),
             9 | 10 => {
-                self.count(Kind::Broker, "the broker goes away");
+                self.count(Kind::BrokerLost, "the connections to the broker are lost");
                 let lost = self.one_in(3);
                 self.drop_broker(lost);
                 self.begin_outage(Outage::Broker);

@@ -272,7 +272,7 @@ impl World {
     }
 
     fn relay_call(&mut self, m: usize, call: machine::Call, from: machine::Caller) {
-        if self.is_to(Kind::Relay) {
+        if self.is_to(Kind::RelayKilled) {
             return self.start_relay(m);
         }
         if self.is_to(Kind::Ledgers) {
@@ -342,7 +342,7 @@ impl World {
         if !self.relay_effects(m) {
             return;
         }
-        if self.is_to(Kind::Relay) {
+        if self.is_to(Kind::RelayKilled) {
             return self.start_relay(m);
         }
         self.relay_answers(from, answer);
@@ -371,8 +371,8 @@ impl World {
                 self.lose_ledger(m);
                 return false;
             }
-            if tells && self.may(25, Kind::Between) {
-                self.count(Kind::Between, "the relay crashes between two effects");
+            if tells && self.may(25, Kind::KilledBetween) {
+                self.count(Kind::KilledBetween, "the relay is killed between two effects");
                 self.start_relay(m);
                 return false;
             }
@@ -383,7 +383,7 @@ impl World {
                     if self.is_to(Kind::Jams) {
                         self.line_fails(m, line, "the line could not be set inactive");
                     }
-                    if self.is_to(Kind::Relay) {
+                    if self.is_to(Kind::RelayKilled) {
                         self.start_relay(m);
                         return false;
                     }
