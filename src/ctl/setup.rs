@@ -8,11 +8,11 @@ mod compose;
 mod dialogue;
 mod edit;
 mod goods;
+mod output;
 mod part;
 mod present;
 mod settle;
 mod specs;
-mod told;
 mod trial;
 mod write;
 
@@ -24,6 +24,7 @@ use answers::Answers;
 use compose::Keep;
 use dialogue::Dialogue;
 use goods::{add_item, add_line, unserved};
+use output::Output;
 use part::Part;
 use present::Present;
 use qris_core::order::ids::DeviceId;
@@ -32,7 +33,6 @@ use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
 use specs::{parse_degrees, parse_http, parse_letters};
 use std::path::PathBuf;
-use told::Told;
 use trial::{Next, Trial};
 
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
@@ -138,12 +138,12 @@ impl Setup {
         if let Some(dialogue) = &mut dialogue {
             dialogue.gather(&mut answers)?;
         }
-        let told = Told { json };
-        let settling = Settling { setup: &self, site: &site, staging: &staging, present: &present, told: &told };
+        let output = Output { json };
+        let settling = Settling { setup: &self, site: &site, staging: &staging, present: &present, output: &output };
         let (mut composed, mut checked) = settling.settle(dialogue.as_mut(), &mut answers, !self.offline).await?;
         if self.dry_run {
-            told.files(&composed, &site, true)?;
-            return told.remark("nothing was changed");
+            output.files(&composed, &site, true)?;
+            return output.remark("nothing was changed");
         }
         // Until all files are written, this gives back the pins that it drives.
         let mut trial = Trial::new(&site, &present);
@@ -159,7 +159,7 @@ impl Setup {
                 break;
             }
         }
-        told.files(&composed, &site, false)?;
+        output.files(&composed, &site, false)?;
         let starts = site.runs() && !self.no_start;
         let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
         if let Some(dialogue) = &mut dialogue
@@ -177,18 +177,18 @@ impl Setup {
             && composed.has_chips()
             && let Err(why) = chips::apply()
         {
-            told.remark(&format!("{why}: restart this computer, so that nobody but the relay service can open the chips"))?;
+            output.remark(&format!("{why}: restart this computer, so that nobody but the relay service can open the chips"))?;
         }
         for remark in left.iter().chain(&composed.remarks) {
-            told.remark(remark)?;
+            output.remark(remark)?;
         }
         for before in kept {
-            told.remark(&format!("the file that was there before is now {}", before.display()))?;
+            output.remark(&format!("the file that was there before is now {}", before.display()))?;
         }
         if !is_root() {
-            told.remark(&format!("not root: owners were left as they are; secrets should belong to root and the group {DEVICE_USER}"))?;
+            output.remark(&format!("not root: owners were left as they are; secrets should belong to root and the group {DEVICE_USER}"))?;
         }
-        self.start(&site, &told, hands_over_anew, &checked.relay.bus).await
+        self.start(&site, &output, hands_over_anew, &checked.relay.bus).await
     }
 
     /// The answers from the flags.
@@ -243,21 +243,21 @@ impl Setup {
     }
 
     /// Enables and starts the services, or says what to do.
-    async fn start(&self, site: &Site, told: &Told, hands_over_anew: bool, bus: &BusAddress) -> Result<(), Failure> {
+    async fn start(&self, site: &Site, output: &Output, hands_over_anew: bool, bus: &BusAddress) -> Result<(), Failure> {
         let names = SERVICES.join(" ");
         if self.no_start {
-            return told.remark(&format!("set up. To begin selling: systemctl enable --now {names}"));
+            return output.remark(&format!("set up. To begin selling: systemctl enable --now {names}"));
         }
         if !site.runs() {
             let root = format!("--root={}", site.root().display());
             let enabled = services::systemctl(&[&[root.as_str(), "enable"][..], &SERVICES[..]].concat());
             return match enabled {
-                Ok(_) => told.remark("set up, and the services are enabled: that system sells when it boots"),
-                Err(why) => told.remark(&format!("set up; enable {names} in that system yourself ({why})")),
+                Ok(_) => output.remark("set up, and the services are enabled: that system sells when it boots"),
+                Err(why) => output.remark(&format!("set up; enable {names} in that system yourself ({why})")),
             };
         }
         if !services::are_there(site) {
-            return told.remark("set up. There is no systemd here: start qris-relayd, then qrisd, as their users");
+            return output.remark("set up. There is no systemd here: start qris-relayd, then qrisd, as their users");
         }
         let run = |arguments: &[&str]| services::systemctl(arguments).map(drop).map_err(Failure::failed);
         if hands_over_anew {
@@ -273,10 +273,10 @@ impl Setup {
             services::systemctl(&[verb, name])
                 .map_err(|why| Failure::failed(format!("{why}; its messages: journalctl -x -n 20 -u {name}")))?;
         }
-        told.remark(&match relay::proof_key(bus).await {
+        output.remark(&match relay::proof_key(bus).await {
             Ok(key) => format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()),
             Err(why) => format!("it is not known which key the relay signs with ({}): run qrisctl relay lines", why.reason()),
         })?;
-        told.remark("set up, and the services run. Is all well? qrisctl doctor")
+        output.remark("set up, and the services run. Is all well? qrisctl doctor")
     }
 }

@@ -69,14 +69,14 @@ pub const USAGE: Usage = Usage {
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     memory::keep_private();
-    let told = match USAGE.read(arguments) {
-        Ok(told) => told,
+    let arguments = match USAGE.read(arguments) {
+        Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    if told.instead.is_some() {
-        return qris_host::exit(PROGRAM, check(&told.config));
+    if arguments.instead.is_some() {
+        return qris_host::exit(PROGRAM, check(&arguments.config));
     }
-    qris_host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out))
+    qris_host::exit_service(PROGRAM, run(&arguments.config).and_then(Leave::carry_out))
 }
 
 /// `--check`: all faults of the configuration, and of the files that it must agree with.

@@ -22,7 +22,7 @@ pub struct Usage {
 
 /// The arguments that it got.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Arguments {
     /// Where the configuration is.
     pub config: PathBuf,
     /// The option of [`Usage::instead`].
@@ -34,11 +34,11 @@ impl Usage {
     ///
     /// # Errors
     /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use. Standard error then has the reason.
-    pub fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Told, ExitCode> {
+    pub fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Arguments, ExitCode> {
         // When standard output or error is closed, nobody is left to read this.
         match self.try_read(arguments) {
-            Ok(Word::Told(told)) => Ok(told),
-            Ok(Word::Answer(answer)) => {
+            Ok(Parsed::Arguments(arguments)) => Ok(arguments),
+            Ok(Parsed::Answer(answer)) => {
                 let _ = write!(std::io::stdout(), "{answer}");
                 Err(ExitCode::SUCCESS)
             }
@@ -49,14 +49,14 @@ impl Usage {
         }
     }
 
-    fn try_read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Word, lexopt::Error> {
+    fn try_read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Parsed, lexopt::Error> {
         let mut words = lexopt::Parser::from_iter(arguments);
         let (mut config, mut instead) = (None, None);
         while let Some(word) = words.next()? {
             match word {
-                Arg::Short('h') | Arg::Long("help") => return Ok(Word::Answer(self.help())),
+                Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Answer(self.help())),
                 Arg::Short('V') | Arg::Long("version") => {
-                    return Ok(Word::Answer(format!("{} {}\n", self.program, env!("CARGO_PKG_VERSION"))));
+                    return Ok(Parsed::Answer(format!("{} {}\n", self.program, env!("CARGO_PKG_VERSION"))));
                 }
                 Arg::Long("config") if config.is_none() => config = Some(words.value()?.into()),
                 Arg::Long(name) => match self.instead.iter().find(|(known, _)| *known == name) {
@@ -67,7 +67,7 @@ impl Usage {
                 Arg::Short(_) | Arg::Value(_) => return Err(word.unexpected()),
             }
         }
-        Ok(Word::Told(Told { config: config.unwrap_or_else(|| self.config.into()), instead }))
+        Ok(Parsed::Arguments(Arguments { config: config.unwrap_or_else(|| self.config.into()), instead }))
     }
 
     /// The same arguments for the libraries that make manual pages and completions.
@@ -96,8 +96,10 @@ impl Usage {
     }
 }
 
-enum Word {
-    Told(Told),
+/// What a command line is.
+enum Parsed {
+    Arguments(Arguments),
+    /// A question, with its answer.
     Answer(String),
 }
 
@@ -107,18 +109,18 @@ mod tests {
 
     const USAGE: Usage = Usage { program: "t", about: "Does t.", config: "/etc/t", instead: &[("check", "Looks"), ("safe", "Rests")] };
 
-    fn read(words: &[&str]) -> Result<Told, ExitCode> {
+    fn read(words: &[&str]) -> Result<Arguments, ExitCode> {
         USAGE.read(std::iter::once("t").chain(words.iter().copied()).map(OsString::from))
     }
 
     #[test]
     fn arguments_are_read_or_refused() {
-        let told = |config: &str, instead| Ok(Told { config: config.into(), instead });
+        let given = |config: &str, instead| Ok(Arguments { config: config.into(), instead });
         for (words, wanted) in [
-            (&[][..], told("/etc/t", None)),
-            (&["--config", "a"], told("a", None)),
-            (&["--check", "--config=a"], told("a", Some("check"))),
-            (&["--safe"], told("/etc/t", Some("safe"))),
+            (&[][..], given("/etc/t", None)),
+            (&["--config", "a"], given("a", None)),
+            (&["--check", "--config=a"], given("a", Some("check"))),
+            (&["--safe"], given("/etc/t", Some("safe"))),
             (&["--safe", "--check"], Err(ExitCode::from(2))),
             (&["--config"], Err(ExitCode::from(2))),
             (&["--config", "a", "--config", "b"], Err(ExitCode::from(2))),

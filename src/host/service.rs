@@ -62,16 +62,16 @@ pub fn reloading() {
     notify(NotifyState::Reloading);
 }
 
-/// The order to a program that runs.
+/// The request of a signal to a program that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Request {
     /// To end, by the signal of this name.
     Stop(&'static str),
     /// To begin anew with the configuration as it is now (SIGHUP, as `systemctl reload` sends it).
     Reload,
 }
 
-impl Told {
+impl Request {
     /// Tells the service manager and the journal what the program does now. Answers how it must end its work.
     pub fn announce(self, program: &'static str) -> Leave {
         match self {
@@ -112,22 +112,22 @@ impl Signals {
     }
 
     /// The next signal. If the call is dropped before it ends, no signal is lost.
-    pub async fn next(&mut self) -> Told {
+    pub async fn next(&mut self) -> Request {
         tokio::select! {
-            () = next(&mut self.terminate) => Told::Stop("SIGTERM"),
-            () = next(&mut self.interrupt) => Told::Stop("SIGINT"),
-            () = next(&mut self.hangup) => Told::Reload,
+            () = next(&mut self.terminate) => Request::Stop("SIGTERM"),
+            () = next(&mut self.interrupt) => Request::Stop("SIGINT"),
+            () = next(&mut self.hangup) => Request::Reload,
         }
     }
 
     /// As [`Signals::next`], but a program begins anew only if `check` finds its configuration good. If not, the journal tells
     /// the fault, and everything stays as it is.
-    pub async fn next_good(&mut self, program: &'static str, check: impl Fn() -> Result<(), Failure>) -> Told {
+    pub async fn next_good(&mut self, program: &'static str, check: impl Fn() -> Result<(), Failure>) -> Request {
         loop {
             match self.next().await {
-                Told::Stop(signal) => return Told::Stop(signal),
-                Told::Reload => match check() {
-                    Ok(()) => return Told::Reload,
+                Request::Stop(signal) => return Request::Stop(signal),
+                Request::Reload => match check() {
+                    Ok(()) => return Request::Reload,
                     Err(why) => emit(&Event::ReloadRefused { program: program.into(), why: why.reason().into() }),
                 },
             }
@@ -228,7 +228,7 @@ mod tests {
             let path = directory.path().join("notify");
             let socket = UnixDatagram::bind(&path).expect("a socket");
             socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit");
-            let told = || {
+            let notice = || {
                 let mut buffer = [0; 256];
                 let length = socket.recv(&mut buffer).expect("a notice");
                 String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned()
@@ -237,10 +237,10 @@ mod tests {
             command.args(["--exact", "service::tests::program", "--ignored"]).env("NOTIFY_SOCKET", &path);
             command.env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID").stdout(Stdio::null());
             let mut program = Program(command.spawn().expect("started"));
-            assert_eq!([told(), told(), told()], ["STATUS=two lines Some(30s)", "WATCHDOG=1", "READY=1"]);
+            assert_eq!([notice(), notice(), notice()], ["STATUS=two lines Some(30s)", "WATCHDOG=1", "READY=1"]);
             let kill = Command::new("kill").args([signal, &program.0.id().to_string()]).status().expect("kill");
             assert!(kill.success());
-            assert_eq!([told(), told()], [format!("STATUS={name}"), "STOPPING=1".into()]);
+            assert_eq!([notice(), notice()], [format!("STATUS={name}"), "STOPPING=1".into()]);
             assert!(program.0.wait().expect("ended").success());
         }
     }

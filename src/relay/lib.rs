@@ -58,14 +58,14 @@ pub const USAGE: Usage = Usage {
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     memory::keep_private();
-    let told = match USAGE.read(arguments) {
-        Ok(told) => told,
+    let arguments = match USAGE.read(arguments) {
+        Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    match told.instead {
-        Some("check") => qris_host::exit(PROGRAM, check(&told.config).map_err(Failure::from)),
-        Some(_) => qris_host::exit(PROGRAM, make_safe(&told.config)),
-        None => qris_host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out)),
+    match arguments.instead {
+        Some("check") => qris_host::exit(PROGRAM, check(&arguments.config).map_err(Failure::from)),
+        Some(_) => qris_host::exit(PROGRAM, make_safe(&arguments.config)),
+        None => qris_host::exit_service(PROGRAM, run(&arguments.config).and_then(Leave::carry_out)),
     }
 }
 
@@ -143,7 +143,7 @@ async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Disp
     let mut leaves = false;
     loop {
         tokio::select! {
-            told = signals_in.next_good(PROGRAM, || examine(path).map_err(Failure::from)) => match told.announce(PROGRAM) {
+            request = signals_in.next_good(PROGRAM, || examine(path).map_err(Failure::from)) => match request.announce(PROGRAM) {
                 Leave::Stop => break,
                 // A running delivery goes on to its end; nothing new is promised meanwhile.
                 Leave::BeginAnew => {

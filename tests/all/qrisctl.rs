@@ -36,12 +36,12 @@ impl Fleet {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Told {
-        told(output(&mut self.command(arguments)))
+    fn run(&self, arguments: &[&str]) -> CommandResult {
+        result_of(output(&mut self.command(arguments)))
     }
 
     /// Starts a command, waits for what it asks of vm-001 at `tail`, and tells it the states that follow.
-    fn answer(&self, arguments: &[&str], tail: &str, states: &[(&str, Value)]) -> (Told, Value) {
+    fn answer(&self, arguments: &[&str], tail: &str, states: &[(&str, Value)]) -> (CommandResult, Value) {
         let from = self.tap.count();
         let asking = Process::start("qrisctl", &mut self.command(arguments));
         let topic = format!("qrisd/v1/vm-001/{tail}");
@@ -58,19 +58,19 @@ impl Fleet {
             self.tap.publish("qrisd/v1/vm-001/vend/event", &event);
         }
         let (status, text) = asking.finish();
-        (Told { code: status.code(), stdout: text, stderr: String::new() }, asked)
+        (CommandResult { code: status.code(), stdout: text, stderr: String::new() }, asked)
     }
 }
 
-struct Told {
+struct CommandResult {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-fn told(output: Output) -> Told {
+fn result_of(output: Output) -> CommandResult {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Told { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    CommandResult { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 #[test]
@@ -100,21 +100,21 @@ fn vend_and_cancel_end_as_the_order_does() {
     let fleet = Fleet::start();
     let vend = ["vend", "--device", "vm-001", "--item", "A1", "--amount", "5000", "--timeout-s", "60", "--request-id", "r-1", "--wait"];
     let sold = [("requested", Value::Null), ("awaiting_payment", Value::Null), ("paid", Value::Null), ("dispensed", Value::Null)];
-    let (told, asked) = fleet.answer(&vend, "vend/request", &sold);
+    let (result, asked) = fleet.answer(&vend, "vend/request", &sold);
     assert_eq!(asked, json!({"request_id": "r-1", "item": "A1", "amount": 5000, "timeout_s": 60}));
-    assert_eq!(told.code, Some(0), "{}", told.stdout);
-    let lines: Vec<_> = told.stdout.lines().collect();
+    assert_eq!(result.code, Some(0), "{}", result.stdout);
+    let lines: Vec<_> = result.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(lines[1], "vm-001 r-1 awaiting_payment A1 Rp5.000");
-    let (told, asked) =
+    let (result, asked) =
         fleet.answer(&["vend", "--device", "vm-001", "--item", "A1", "--wait", "--json"], "vend/request", &[("refused", "busy".into())]);
-    assert_eq!(told.code, Some(1), "{}", told.stdout);
+    assert_eq!(result.code, Some(1), "{}", result.stdout);
     assert_eq!(asked["request_id"].as_str().map(str::len), Some(32));
-    assert!(told.stdout.contains(r#""reason":"busy""#) && told.stdout.contains("ended refused (busy)"), "{}", told.stdout);
+    assert!(result.stdout.contains(r#""reason":"busy""#) && result.stdout.contains("ended refused (busy)"), "{}", result.stdout);
     for (state, code) in [("cancelled", 0), ("dispensed", 1)] {
-        let (told, asked) = fleet.answer(&["cancel", "--device", "vm-001", "r-1", "--wait"], "vend/cancel", &[(state, Value::Null)]);
+        let (result, asked) = fleet.answer(&["cancel", "--device", "vm-001", "r-1", "--wait"], "vend/cancel", &[(state, Value::Null)]);
         assert_eq!(asked, json!({"request_id": "r-1"}));
-        assert_eq!(told.code, Some(code), "{}", told.stdout);
+        assert_eq!(result.code, Some(code), "{}", result.stdout);
     }
     let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-2"]);
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "r-2\n"), "{}", handed.stderr);
@@ -127,9 +127,9 @@ fn a_machine_that_is_not_there_is_said_at_once() {
     let cancel = ["cancel", "--device", "vm-001", "r-1"];
     for arguments in [&vend[..], &cancel[..]] {
         for wait in [&["--wait"][..], &[]] {
-            let told = fleet.run(&[arguments, wait].concat());
-            assert_eq!(told.code, Some(1), "{arguments:?} {wait:?}: {}{}", told.stdout, told.stderr);
-            assert!(told.stderr.contains("no machine took it: vm-001"), "{}", told.stderr);
+            let result = fleet.run(&[arguments, wait].concat());
+            assert_eq!(result.code, Some(1), "{arguments:?} {wait:?}: {}{}", result.stdout, result.stderr);
+            assert!(result.stderr.contains("no machine took it: vm-001"), "{}", result.stderr);
         }
     }
 }
@@ -182,7 +182,7 @@ fn watch_shows_what_comes_until_it_is_ended() {
 #[test]
 fn wrong_use_is_2_and_failure_1() {
     let fleet = Fleet::start();
-    let bare = |arguments: &[&str]| told(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
+    let bare = |arguments: &[&str]| result_of(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
     let loopback = format!("mqtt://127.0.0.1:{}", fleet.broker.port);
     let config = fleet.directory.path().join("qrisctl.toml");
     let password = fleet.directory.path().join("fleet-password");
@@ -208,9 +208,9 @@ fn wrong_use_is_2_and_failure_1() {
         (&["status", "--config", config], 0, ""),
     ];
     for (arguments, code, text) in cases {
-        let told = bare(arguments);
-        assert_eq!(told.code, Some(code), "{arguments:?}: {}", told.stderr);
-        assert!(told.stderr.contains(text), "{arguments:?}: {}", told.stderr);
+        let result = bare(arguments);
+        assert_eq!(result.code, Some(code), "{arguments:?}: {}", result.stderr);
+        assert!(result.stderr.contains(text), "{arguments:?}: {}", result.stderr);
     }
     let by_name = output(command(env!("CARGO_BIN_EXE_qrisctl")).arg("status").env("QRISCTL_CONFIG", config));
     assert_eq!(by_name.status.code(), Some(0));
@@ -218,16 +218,16 @@ fn wrong_use_is_2_and_failure_1() {
     assert_eq!(by_nothing.status.code(), Some(1), "an empty name is no file: {}", String::from_utf8_lossy(&by_nothing.stderr));
     fleet.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"offline"}"#, true);
     for arguments in [["--json", "--config", config, "status"], ["--config", config, "status", "--json"]] {
-        let told = bare(&arguments);
-        assert_eq!(json_line(&told.stdout), json!({"device": "vm-001", "status": {"state": "offline"}}), "{}", told.stderr);
+        let result = bare(&arguments);
+        assert_eq!(json_line(&result.stdout), json!({"device": "vm-001", "status": {"state": "offline"}}), "{}", result.stderr);
     }
     for (flag, text) in [("--version", env!("CARGO_PKG_VERSION")), ("--help", "Exit status")] {
-        let told = bare(&[flag]);
-        assert_eq!(told.code, Some(0));
-        assert!(told.stdout.contains(text), "{}", told.stdout);
+        let result = bare(&[flag]);
+        assert_eq!(result.code, Some(0));
+        assert!(result.stdout.contains(text), "{}", result.stdout);
     }
     // The user may not hear another machine's events, and is told nothing of them; what it may not say it is told.
-    let foreign = told(output(
+    let foreign = result_of(output(
         fleet.broker.qrisctl("vm-001-controller", fleet.directory.path()).args(["vend", "--device", "vm-002", "--item", "A1"]),
     ));
     assert_eq!(foreign.code, Some(1), "{}", foreign.stderr);
@@ -331,7 +331,7 @@ fn services_on(bus: &DbusDaemon, relay: Relay) -> (tokio::sync::oneshot::Sender<
 fn the_machines_own_services_are_asked_over_dbus() {
     let directory = tempfile::tempdir().expect("a directory");
     let bus = DbusDaemon::start(directory.path(), &Names::all(&user()));
-    let bare = |arguments: &[&str]| told(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
+    let bare = |arguments: &[&str]| result_of(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
     let nobody = bare(&["order", "--bus", &bus.address]);
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.stderr.contains("qrisd does not run"), "{}", nobody.stderr);
@@ -374,7 +374,7 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
     let ask = |arguments: &[&str]| {
         let mut ask = command(env!("CARGO_BIN_EXE_qrisctl"));
         ask.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address);
-        told(output(system.command(&ask).current_dir(directory.path())))
+        result_of(output(system.command(&ask).current_dir(directory.path())))
     };
     for (arguments, file) in [
         (&["relay", "lines"][..], "relay.toml"),
@@ -383,9 +383,9 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
         (&["collect", "2345678901234567"], "qrisd.toml"),
         (&["screen", "shot", "--out", "shot.png"], "qrisd.toml"),
     ] {
-        let told = ask(arguments);
+        let result = ask(arguments);
         let words = format!("this machine is not set up, /etc/qrisd/{file} is not there: run `sudo qrisctl setup`");
-        assert!(told.code == Some(1) && told.stderr.contains(&words), "{arguments:?}: {:?} {}", told.code, told.stderr);
+        assert!(result.code == Some(1) && result.stderr.contains(&words), "{arguments:?}: {:?} {}", result.code, result.stderr);
     }
     // Another bus is somebody else's.
     let elsewhere = ask(&["relay", "lines", "--bus", &bus.address]);

@@ -5,9 +5,9 @@ use super::Setup;
 use super::answers::Answers;
 use super::compose::{ComposeError, Composed, compose};
 use super::dialogue::Dialogue;
+use super::output::Output;
 use super::part::Part;
 use super::present::Present;
-use super::told::Told;
 use crate::doctor::contact;
 use crate::site::Site;
 use crate::staging::Staging;
@@ -31,7 +31,7 @@ pub(super) struct Settling<'a> {
     pub(super) site: &'a Site,
     pub(super) staging: &'a Staging,
     pub(super) present: &'a Present,
-    pub(super) told: &'a Told,
+    pub(super) output: &'a Output,
 }
 
 impl Settling<'_> {
@@ -66,7 +66,7 @@ impl Settling<'_> {
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);
             }
-            finding::tell(&findings, self.told.json, print::line)?;
+            finding::tell(&findings, self.output.json, print::line)?;
             let Some(bad) = finding::verdict(&findings) else { return Ok((composed, checked)) };
             let all_the_same = match &mut dialogue {
                 Some(dialogue) => {

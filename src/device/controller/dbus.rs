@@ -33,17 +33,17 @@ pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camer
     let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
     let view = Arc::default();
     let served = publish(address, Device1 { requests: controllers.requests(KIND), view: Arc::clone(&view), camera: camera.clone() });
-    controllers.listen(Told { view, news });
+    controllers.listen(Feed { view, news });
     tokio::spawn(tell(served, news_rx));
 }
 
-/// The interface reads its news here.
-struct Told {
+/// Hands news to the interface.
+struct Feed {
     view: Arc<Mutex<View>>,
     news: mpsc::Sender<VendEvent>,
 }
 
-impl Listener for Told {
+impl Listener for Feed {
     fn order_changed(&mut self, event: &VendEvent) {
         // The listeners may be gone, or too slow.
         drop(self.news.try_send(event.clone()));

@@ -84,9 +84,9 @@ async fn a_flood_of_true_notifications_is_one_question() {
         rig.simulator.with(|midtrans, now| midtrans.notify_again(order.order_id.as_str(), now)).expect("sent");
     }
     let begun = Instant::now();
-    let told = || rig.simulator.with(|midtrans, _| midtrans.told(Some(order.order_id.as_str())).len());
-    while told() < 50 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "only {} notifications were told", told());
+    let attempts = || rig.simulator.with(|midtrans, _| midtrans.attempts(Some(order.order_id.as_str())).len());
+    while attempts() < 50 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "only {} notifications were told", attempts());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(rig.questions()[order.order_id.as_str()].len(), 1);

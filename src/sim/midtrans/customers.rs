@@ -1,7 +1,7 @@
 //! The acts of customers, of time and of the people at the controls, and what Midtrans then tells the merchant.
 
 use super::forgery::Forgery;
-use super::{Answer, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Told, Via, is_held};
+use super::{Answer, Attempt, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Via, is_held};
 use crate::faults::{Fault, Moment};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
@@ -327,8 +327,8 @@ impl Midtrans {
 
     /// The last 10,000 attempts to deliver a notification, the oldest first; those of one order where one is named.
     #[must_use]
-    pub fn told(&self, order_id: Option<&str>) -> Vec<Told> {
-        self.notices.told(order_id)
+    pub fn attempts(&self, order_id: Option<&str>) -> Vec<Attempt> {
+        self.notices.attempts(order_id)
     }
 }
 

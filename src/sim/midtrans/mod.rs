@@ -27,7 +27,7 @@ pub use answer::{Answer, Reply};
 pub use books::{Book, Logged, Paid, PayError};
 pub use channel::{Limit, Limits};
 pub use forgery::{Forgery, Signature};
-pub use notices::{Notice, Told};
+pub use notices::{Attempt, Notice};
 pub use options::{Change, ExpiryField, KeyAgain, Options};
 pub use transaction::{Fraud, Status, Via};
 

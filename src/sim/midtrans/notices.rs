@@ -24,7 +24,7 @@ pub struct Notice {
 
 /// One attempt to deliver a notification: the dashboard's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct Attempt {
     /// The time of the answer, or of the drop: milliseconds of UTC by the simulator's clock.
     pub at_ms: i64,
     /// The order it tells of.
@@ -90,9 +90,9 @@ impl Notices {
         self.history.push_back((now, notice.clone(), http));
     }
 
-    pub fn told(&self, order_id: Option<&str>) -> Vec<Told> {
+    pub fn attempts(&self, order_id: Option<&str>) -> Vec<Attempt> {
         let wanted = self.history.iter().filter(|(_, notice, _)| order_id.is_none_or(|id| id == notice.order_id));
-        let told = |(at, notice, http): &(Wall, Notice, Option<Option<u16>>)| Told {
+        let attempt = |(at, notice, http): &(Wall, Notice, Option<Option<u16>>)| Attempt {
             at_ms: at.0,
             order_id: notice.order_id.clone(),
             url: notice.url.clone(),
@@ -102,7 +102,7 @@ impl Notices {
             fault: notice.fault.clone(),
             body: serde_json::from_slice(&notice.body).unwrap_or_default(),
         };
-        wanted.map(told).collect()
+        wanted.map(attempt).collect()
     }
 
     /// What follows from an answer (`None`: none came in time): perhaps the notice is sent again later.

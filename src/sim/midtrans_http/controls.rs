@@ -103,11 +103,11 @@ fn paid(sim: &Shared, name: &str, how: &How) -> Response {
         App::Gopay => Via::Gopay,
         App::Qris => Via::Qris,
     };
-    told(sim.with(|midtrans, now| midtrans.pay(name, via, how.force, now)))
+    respond(sim.with(|midtrans, now| midtrans.pay(name, via, how.force, now)))
 }
 
 async fn fail(State(sim): Sim, Path(name): Path<String>) -> Response {
-    told(sim.with(|midtrans, now| midtrans.fail(&name, now)))
+    respond(sim.with(|midtrans, now| midtrans.fail(&name, now)))
 }
 
 async fn cancel(State(sim): Sim, Path(name): Path<String>) -> Response {
@@ -123,7 +123,7 @@ async fn refund(State(sim): Sim, Path(name): Path<String>, body: String) -> Resp
 }
 
 async fn reverse(State(sim): Sim, Path(name): Path<String>) -> Response {
-    told(sim.with(|midtrans, now| midtrans.reverse(&name, now)))
+    respond(sim.with(|midtrans, now| midtrans.reverse(&name, now)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,7 +132,7 @@ struct Part {
 }
 
 async fn charge_back(State(sim): Sim, Path(name): Path<String>, Query(part): Query<Part>) -> Response {
-    told(sim.with(|midtrans, now| midtrans.charge_back(&name, part.amount, now)))
+    respond(sim.with(|midtrans, now| midtrans.charge_back(&name, part.amount, now)))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,15 +144,15 @@ struct Set {
 }
 
 async fn set(State(sim): Sim, Path(name): Path<String>, Json(set): Json<Set>) -> Response {
-    told(sim.with(|midtrans, now| midtrans.set(&name, set.status, set.fraud_status, set.quietly, now)))
+    respond(sim.with(|midtrans, now| midtrans.set(&name, set.status, set.fraud_status, set.quietly, now)))
 }
 
 async fn link(State(sim): Sim, Path(account_id): Path<String>) -> Response {
-    told(sim.with(|midtrans, _| midtrans.agree_to_link(&account_id)).map(|()| json!({})))
+    respond(sim.with(|midtrans, _| midtrans.agree_to_link(&account_id)).map(|()| json!({})))
 }
 
 async fn notify(State(sim): Sim, Path(name): Path<String>) -> Response {
-    told(sim.with(|midtrans, now| midtrans.notify_again(&name, now)))
+    respond(sim.with(|midtrans, now| midtrans.notify_again(&name, now)))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,7 +163,7 @@ struct Forged {
 }
 
 async fn forge(State(sim): Sim, Path(name): Path<String>, Json(forged): Json<Forged>) -> Response {
-    told(sim.with(|midtrans, now| midtrans.forge(&name, &forged.forgery, forged.url, now)))
+    respond(sim.with(|midtrans, now| midtrans.forge(&name, &forged.forgery, forged.url, now)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,7 +172,7 @@ struct Which {
 }
 
 async fn notifications(State(sim): Sim, Query(which): Query<Which>) -> Json<Value> {
-    look(&sim, |midtrans| midtrans.told(which.order_id.as_deref()))
+    look(&sim, |midtrans| midtrans.attempts(which.order_id.as_deref()))
 }
 
 async fn plans(State(sim): Sim) -> Json<Value> {
@@ -233,7 +233,7 @@ fn look<T: Serialize>(sim: &Shared, work: impl FnOnce(&Midtrans) -> T) -> Json<V
     Json(sim.with(|midtrans, _| json!(work(midtrans))))
 }
 
-fn told(result: Result<impl Serialize, PayError>) -> Response {
+fn respond(result: Result<impl Serialize, PayError>) -> Response {
     match result {
         Ok(done) => Json(json!(done)).into_response(),
         Err(error) => {

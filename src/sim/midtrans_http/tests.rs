@@ -408,13 +408,16 @@ async fn whoever_does_not_answer_is_told_again() {
     let client = client(&simulator.url(), KEY, ChargeAs::Qris, &url);
     charge(&client, "o-1").await.expect("charged");
     let mut held = Vec::new();
-    while simulator.with(|midtrans, _| midtrans.told(Some("o-1")).len()) < 6 {
+    while simulator.with(|midtrans, _| midtrans.attempts(Some("o-1")).len()) < 6 {
         tokio::select! {
             connection = deaf.accept() => held.push(connection.expect("a connection")),
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }
     }
-    let told = simulator.with(|midtrans, _| midtrans.told(None));
-    assert_eq!(told.iter().map(|told| (told.retries, told.http)).collect::<Vec<_>>(), (0..6).map(|n| (n, None)).collect::<Vec<_>>());
+    let attempts = simulator.with(|midtrans, _| midtrans.attempts(None));
+    assert_eq!(
+        attempts.iter().map(|attempt| (attempt.retries, attempt.http)).collect::<Vec<_>>(),
+        (0..6).map(|n| (n, None)).collect::<Vec<_>>()
+    );
     assert!(simulator.with(|midtrans, now| midtrans.due(now)).is_empty(), "five times, and no more");
 }

@@ -106,14 +106,14 @@ fn a_notification_can_come_after_the_next_one() {
         sim.notified(notice, Some(200), at(5));
     }
     assert_eq!(order, ["settlement", "pending"]);
-    let history = sim.told(Some("o-1"));
+    let history = sim.attempts(Some("o-1"));
     assert_eq!(history.iter().map(|told| (told.sent, told.http)).collect::<Vec<_>>(), [(true, Some(200)); 2]);
     assert_eq!(history[1].fault, Some(Fault::ReorderNotification));
-    assert!(sim.told(Some("o-2")).is_empty());
+    assert!(sim.attempts(Some("o-2")).is_empty());
     // A dropped notification is in the history as well.
     sim.plan(once(Fault::DropNotification));
     sim.notify_again("o-1", at(6)).expect("known");
-    let last = sim.told(None).pop().expect("remembered");
+    let last = sim.attempts(None).pop().expect("remembered");
     assert_eq!((last.sent, last.http, &last.body["transaction_status"]), (false, None, &json!("settlement")));
 }
 

@@ -6,12 +6,12 @@ use crate::print;
 use crate::site::Site;
 use qris_host::Failure;
 
-/// The form of the messages.
-pub(super) struct Told {
+/// Where the messages of a set-up go, and in which form.
+pub(super) struct Output {
     pub(super) json: bool,
 }
 
-impl Told {
+impl Output {
     pub(super) fn files(&self, composed: &Composed, site: &Site, with_difference: bool) -> Result<(), Failure> {
         for file in &composed.files {
             let change = match file.change(site) {
