@@ -253,11 +253,11 @@ struct World {
     /// When all is well, in milliseconds since the beginning.
     heals_at: i64,
     keys: KeySet,
-    machines: [machine::Side; 2],
-    relays: [relay::Side; 2],
+    machines: [machine::SimulatedMachine; 2],
+    relays: [relay::SimulatedRelay; 2],
     /// The machines that exist.
     alive: [bool; 2],
-    merchant: merchant::Side,
+    merchant: merchant::SimulatedMerchant,
     midtrans: Midtrans,
     midtrans_at: Option<i64>,
     broker: broker::Broker,
@@ -358,7 +358,7 @@ impl World {
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
-            merchant: merchant::Side::new(by_itself, fee_max),
+            merchant: merchant::SimulatedMerchant::new(by_itself, fee_max),
             midtrans: Midtrans::new(options),
             midtrans_at: None,
             broker: broker::Broker::default(),

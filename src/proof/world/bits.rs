@@ -21,7 +21,7 @@ impl World {
         if !log {
             // An orderly end leaves no log.
             match who {
-                Who::Machine => self.machines[0].machine = None,
+                Who::Machine => self.machines[0].program = None,
                 Who::Relay => self.relays[0].dispenser = None,
                 Who::Backend => self.merchant.program = None,
             }

@@ -19,7 +19,7 @@ const SESSION: i64 = 60_000;
 /// The stranger remembers this many of the last messages.
 const OVERHEARD_MAX: usize = 2_000;
 
-/// The broker's side.
+/// The broker.
 #[derive(Default)]
 pub(super) struct Broker {
     /// The machine that is connected under the name that both have, with its connection.

@@ -112,10 +112,10 @@ enum Asked {
     Close,
 }
 
-/// One machine's side.
+/// One machine: its program, what it waits for, and what people see of it.
 #[derive(Default)]
-pub(super) struct Side {
-    pub(super) machine: Option<Machine>,
+pub(super) struct SimulatedMachine {
+    pub(super) program: Option<Machine>,
     pub(super) run: u64,
     boot: u64,
     /// When it booted.
@@ -159,22 +159,22 @@ impl World {
     }
 
     pub(super) fn clocks(&self, m: usize) -> Now {
-        let side = &self.machines[m];
-        Now { boot: Boot(self.now - side.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + side.wall_off) }
+        let machine = &self.machines[m];
+        Now { boot: Boot(self.now - machine.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + machine.wall_off) }
     }
 
     /// Killed at any point of its work.
     pub(super) fn stop_machine(&mut self, m: usize) {
         self.disks[m].kill(STORE);
-        let side = &mut self.machines[m];
-        side.machine = None;
-        side.run += 1;
-        side.asked.clear();
-        side.heard.clear();
-        side.woken_at = None;
-        side.scene = None;
-        side.screen_gone = None;
-        side.fails = false;
+        let machine = &mut self.machines[m];
+        machine.program = None;
+        machine.run += 1;
+        machine.asked.clear();
+        machine.heard.clear();
+        machine.woken_at = None;
+        machine.scene = None;
+        machine.screen_gone = None;
+        machine.fails = false;
         self.disks[m].revive(STORE);
         self.broker_misses(m);
     }
@@ -185,13 +185,13 @@ impl World {
         if same_boot {
             self.hang_up(m);
         }
-        let side = &mut self.machines[m];
-        let at = side.off_until.max(self.now + 300);
+        let machine = &mut self.machines[m];
+        let at = machine.off_until.max(self.now + 300);
         if !same_boot {
-            side.boot += 1;
-            side.booted_at = at;
+            machine.boot += 1;
+            machine.booted_at = at;
         }
-        let run = side.run;
+        let run = machine.run;
         self.at(at, Event::Machine(m, Arrival::Starts { run }));
     }
 
@@ -201,7 +201,7 @@ impl World {
     }
 
     pub(super) fn machine_runs(&self, m: usize) -> bool {
-        self.machines[m].machine.is_some()
+        self.machines[m].program.is_some()
     }
 
     pub(super) fn machine_arrival(&mut self, m: usize, arrival: Arrival) {
@@ -212,8 +212,8 @@ impl World {
         let current = self.machines[m].run;
         match arrival {
             Arrival::Starts { run } if run == current && self.alive[m] => {
-                let (machine, effects) = Machine::load(self.settings(m), self.clocks(m));
-                self.machines[m].machine = Some(machine);
+                let (program, effects) = Machine::load(self.settings(m), self.clocks(m));
+                self.machines[m].program = Some(program);
                 self.note(|| "the machine runs".into());
                 self.perform(m, effects);
                 self.input(m, Input::Screen(ScreenState::Working));
@@ -293,8 +293,8 @@ impl World {
 
     pub(super) fn input(&mut self, m: usize, input: Input) {
         let now = self.clocks(m);
-        let Some(machine) = &mut self.machines[m].machine else { return };
-        let effects = machine.handle(input, now);
+        let Some(program) = &mut self.machines[m].program else { return };
+        let effects = program.handle(input, now);
         self.perform(m, effects);
     }
 
@@ -318,13 +318,13 @@ impl World {
         }
         self.judge_screen(m);
         let now = self.clocks(m);
-        let side = &mut self.machines[m];
-        let next = side.machine.as_ref().and_then(|machine| machine.next_deadline(now.boot));
+        let machine = &mut self.machines[m];
+        let next = machine.program.as_ref().and_then(|program| program.next_deadline(now.boot));
         if let Some(at) = next.map(|at| (self.now + (at - now.boot).0).max(self.now + 1))
-            && side.woken_at.is_none_or(|known| at < known)
+            && machine.woken_at.is_none_or(|known| at < known)
         {
-            side.woken_at = Some(at);
-            let run = side.run;
+            machine.woken_at = Some(at);
+            let run = machine.run;
             self.at(at, Event::Machine(m, Arrival::Woken { run }));
         }
     }
@@ -362,9 +362,9 @@ impl World {
             Effect::Journal(event) => self.note_journal(&format!("machine {m}"), STORE, &event),
             Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.broker.acknowledged(m, Ack::numbered(asker.question)),
             Effect::View(view) => {
-                let side = &mut self.machines[m];
-                side.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
-                side.failed |= side.fails && !self.storm;
+                let machine = &mut self.machines[m];
+                machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
+                machine.failed |= machine.fails && !self.storm;
             }
             Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }
@@ -376,9 +376,9 @@ impl World {
     }
 
     pub(super) fn caller(&mut self, m: usize) -> Caller {
-        let side = &mut self.machines[m];
-        side.calls += 1;
-        Caller { m, run: side.run, call: side.calls }
+        let machine = &mut self.machines[m];
+        machine.calls += 1;
+        Caller { m, run: machine.run, call: machine.calls }
     }
 
     fn ask_relay(&mut self, m: usize, asked: Asked, call: Call, limit: i64) {
@@ -433,7 +433,7 @@ impl World {
     /// The database, when all is over.
     pub(super) fn machine_store(&mut self, m: usize) -> Option<Database> {
         // One owner at a time: the program ends first.
-        self.machines[m].machine = None;
+        self.machines[m].program = None;
         let boot = self.settings(m).boot_id;
         Database::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
     }

@@ -76,8 +76,8 @@ pub(super) enum Posted {
     Forged(Vec<u8>),
 }
 
-/// The backend's side.
-pub(super) struct Side {
+/// The merchant: the backend's program, and what it waits for.
+pub(super) struct SimulatedMerchant {
     pub(super) program: Option<Program<machine::Caller>>,
     /// When it was started.
     began: i64,
@@ -114,7 +114,7 @@ fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
     Ok(seen)
 }
 
-impl Side {
+impl SimulatedMerchant {
     /// `by_itself`: this many refunds a day. `fee_max`: at most this many rupiah may be put on a price.
     pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
         let mut desk = desk(COLLECT_WITHIN, by_itself);
@@ -158,15 +158,15 @@ impl World {
     /// Killed at any point of its work.
     pub(super) fn stop_merchant(&mut self) {
         BOTH.iter().for_each(|name| self.disks[MERCHANT].kill(name));
-        let side = &mut self.merchant;
-        side.program = None;
-        side.run += 1;
-        side.dying = false;
-        side.fails = false;
-        side.sweep_at = None;
-        side.vouched.clear();
-        side.giving_up.clear();
-        let posted = std::mem::take(&mut side.posted);
+        let merchant = &mut self.merchant;
+        merchant.program = None;
+        merchant.run += 1;
+        merchant.dying = false;
+        merchant.fails = false;
+        merchant.sweep_at = None;
+        merchant.vouched.clear();
+        merchant.giving_up.clear();
+        let posted = std::mem::take(&mut merchant.posted);
         BOTH.iter().for_each(|name| self.disks[MERCHANT].revive(name));
         for posted in posted.into_values() {
             self.unanswered(posted);
@@ -247,13 +247,13 @@ impl World {
 
     /// Lets the program run until this moment. Tells whether it did nothing that may change the events until then.
     pub(super) fn merchant_runs_until(&mut self, until: i64) -> bool {
-        let side = &mut self.merchant;
-        if side.dying {
+        let merchant = &mut self.merchant;
+        if merchant.dying {
             return true;
         }
-        let Some(program) = &mut side.program else { return true };
-        let effects = program.run(until - side.began);
-        let reached = side.began + program.age();
+        let Some(program) = &mut merchant.program else { return true };
+        let effects = program.run(until - merchant.began);
+        let reached = merchant.began + program.age();
         self.now = self.now.max(reached.min(until));
         if effects.is_empty() {
             return reached >= until;
@@ -405,12 +405,12 @@ impl World {
 
     /// Somebody posts a notification.
     pub(super) fn post(&mut self, posted: Posted) {
-        let side = &mut self.merchant;
-        if let (false, Some(program)) = (side.dying, &side.program) {
-            side.posts += 1;
+        let merchant = &mut self.merchant;
+        if let (false, Some(program)) = (merchant.dying, &merchant.program) {
+            merchant.posts += 1;
             let (Posted::Genuine(Notice { body, .. }) | Posted::Forged(body)) = &posted;
-            program.notify(side.posts, body.clone());
-            side.posted.insert(side.posts, posted);
+            program.notify(merchant.posts, body.clone());
+            merchant.posted.insert(merchant.posts, posted);
         } else {
             self.unanswered(posted);
         }

@@ -62,9 +62,9 @@ pub(super) enum Arrival {
     Cleared,
 }
 
-/// One relay's side.
+/// One relay: its program, and the callers that wait for it.
 #[derive(Default)]
-pub(super) struct Side {
+pub(super) struct SimulatedRelay {
     pub(super) dispenser: Option<Dispenser>,
     run: u64,
     /// Names this life of this ledger among all lives.
@@ -74,7 +74,7 @@ pub(super) struct Side {
     waits: BTreeMap<OrderId, Vec<machine::Caller>>,
 }
 
-impl Side {
+impl SimulatedRelay {
     pub(super) fn is_driving(&self) -> bool {
         self.dispenser.as_ref().is_some_and(Dispenser::is_driving)
     }
@@ -125,11 +125,11 @@ impl World {
     /// Killed at any point of its work. Any line that it drove is inactive then.
     pub(super) fn stop_relay(&mut self, m: usize) {
         self.disks[m].kill(LEDGER);
-        let side = &mut self.relays[m];
-        side.dispenser = None;
-        side.run += 1;
-        side.waits.clear();
-        side.begun = None;
+        let relay = &mut self.relays[m];
+        relay.dispenser = None;
+        relay.run += 1;
+        relay.waits.clear();
+        relay.begun = None;
         self.disks[m].revive(LEDGER);
         self.machine_hears(m, machine::Arrival::RelayGone, 20);
     }
@@ -281,14 +281,14 @@ impl World {
         let mut bits = [0; 16];
         bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
         bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
-        let side = &mut self.relays[m];
-        let Some(dispenser) = &mut side.dispenser else { return };
+        let relay = &mut self.relays[m];
+        let Some(dispenser) = &mut relay.dispenser else { return };
         let answer = match call {
             machine::Call::Prepare(item, amount) => {
                 let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
                 let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
                 if let Ok(ticket) = &given {
-                    self.losses.tickets.insert(ticket.to_string(), Given { life: side.life, at: self.now, ended: None });
+                    self.losses.tickets.insert(ticket.to_string(), Given { life: relay.life, at: self.now, ended: None });
                 }
                 machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
@@ -326,9 +326,9 @@ impl World {
                     RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {
                         Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
                         Ok(Dispensed::Begun(order)) => {
-                            let run = side.run;
-                            side.begun = Some(order.clone());
-                            side.waits.entry(order.clone()).or_default().push(from);
+                            let run = relay.run;
+                            relay.begun = Some(order.clone());
+                            relay.waits.entry(order.clone()).or_default().push(from);
                             self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
                             self.relay_effects(m);
                             return;

@@ -30,7 +30,7 @@ pub(super) enum Block {
     /// The same words, one below the other.
     StepList(Style),
     /// One text at each side of a line.
-    Sides(Side, Side),
+    Sides(StyledText, StyledText),
     /// A second code with its words beside it.
     Page(Arc<Code>, Vec<String>, Style, Colour),
     /// The label, the time left, and its colour. It is a mark of its own, so that a tick redraws no more.
@@ -42,8 +42,8 @@ pub(super) enum Block {
     },
 }
 
-/// A text at the side of a line.
-pub(super) type Side = (String, Style, Colour);
+/// A text, and how it is written.
+pub(super) type StyledText = (String, Style, Colour);
 
 impl Page<'_> {
     pub(super) fn countdown(&self, left: Span) -> Block {
@@ -66,15 +66,15 @@ impl Page<'_> {
     }
 
     /// The amount and another text in one line. If the sum would be cut off, it has the line for itself.
-    pub(super) fn amount_beside(&self, amount: Side, right: Side, room: i32) -> Block {
+    pub(super) fn amount_beside(&self, amount: StyledText, right: StyledText, room: i32) -> Block {
         if self.beside_fits(&amount, &right, room) {
             return self.sides(amount, right, room);
         }
         Block::Line { style: self.fitted_whole(amount.1, &amount.0, room), text: amount.0, colour: amount.2 }
     }
 
-    fn beside_fits(&self, left: &Side, right: &Side, room: i32) -> bool {
-        let least = |side: &Side| self.fonts.width(Style { px: self.letter_px_min, ..side.1 }, &side.0);
+    fn beside_fits(&self, left: &StyledText, right: &StyledText, room: i32) -> bool {
+        let least = |text: &StyledText| self.fonts.width(Style { px: self.letter_px_min, ..text.1 }, &text.0);
         least(right) <= room / 2 && least(left) + self.px(16) + least(right) <= room
     }
 
@@ -87,7 +87,7 @@ impl Page<'_> {
     }
 
     /// Two texts in one line. The left one is as large as the right one allows.
-    pub(super) fn sides(&self, left: Side, right: Side, room: i32) -> Block {
+    pub(super) fn sides(&self, left: StyledText, right: StyledText, room: i32) -> Block {
         // A text that would be cut off has the line for itself.
         let both = self.fonts.width(Style { px: self.letter_px_min, ..left.1 }, &left.0)
             + self.fonts.width(Style { px: self.letter_px_min, ..right.1 }, &right.0);

@@ -1,6 +1,6 @@
 //! The page with the QR code: how many words stand around it, and where.
 
-use super::blocks::{Block, Side};
+use super::blocks::{Block, StyledText};
 use super::{LETTER_PX_MIN, Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
@@ -190,7 +190,7 @@ impl Page<'_> {
     }
 
     /// The fee has a line for itself, or two, if the apps beside it would cut it off.
-    fn fee_and_pay_with(&self, fee: String, style: Style, pay_with: Side, room: i32) -> Vec<Block> {
+    fn fee_and_pay_with(&self, fee: String, style: Style, pay_with: StyledText, room: i32) -> Vec<Block> {
         let least = |style: Style| Style { px: LETTER_PX_MIN, ..style };
         let both = self.fonts.width(least(style), &fee) + self.px(16) + self.fonts.width(least(pay_with.1), &pay_with.0);
         if both <= room && self.fonts.width(least(pay_with.1), &pay_with.0) <= room / 2 {
