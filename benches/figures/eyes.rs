@@ -120,9 +120,9 @@ fn changes(file: &File, row: usize) -> usize {
 }
 
 /// Watches the file that stands for a relay line.
-pub struct Line(Receiver<(Instant, bool)>);
+pub struct LineWatch(Receiver<(Instant, bool)>);
 
-impl Line {
+impl LineWatch {
     pub fn watch(path: &Path) -> Self {
         let file = File::create(path).expect("a new file");
         drop(file);

@@ -1,7 +1,7 @@
 //! One machine and all that it talks to: broker, bus and a backend, real processes with the configuration of the design.
 
 use crate::backend::{ISSUER, StandIn};
-use crate::eyes::{HEIGHT, Line, Screen, WIDTH};
+use crate::eyes::{HEIGHT, LineWatch, Screen, WIDTH};
 use crate::mqtt::{Client, Message};
 use crate::program::Program;
 use crate::rig;
@@ -51,7 +51,7 @@ pub struct Shop {
     pub heard: Receiver<Message>,
     pub backend: StandIn,
     pub screen: Screen,
-    pub line: Line,
+    pub line: LineWatch,
     pub broker: BareBroker,
     pub bus: DbusDaemon,
     installed: Installed,
@@ -80,7 +80,7 @@ impl Shop {
         let broker = BareBroker::start(&broker_lines(root, tls.as_ref()));
         let bus = DbusDaemon::start(root, &Names::all(&rig::user()));
         let screen = Screen::watch(&root.join("screen.raw"));
-        let line = Line::watch(&root.join("line"));
+        let line = LineWatch::watch(&root.join("line"));
         let connect = |user: &str| Client::connect(broker.port, user, &password(user));
         let shop = Self {
             qrisd: None,

@@ -6,7 +6,7 @@ use qris_device::config::Config as DeviceConfig;
 use qris_device::screen::SurfaceSettings;
 use qris_host::finding::Finding;
 use qris_host::interrupt;
-use qris_relay::config::{Config as RelayConfig, Line};
+use qris_relay::config::{Config as RelayConfig, LineSettings};
 use qris_relay::outlet::Ending;
 use qris_relay::pin::{Chip, HardwareError, Pin, let_go};
 use qris_relay::threads::try_once;
@@ -176,7 +176,7 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
 
 /// Delivers once from a line, for a person who stands in front of the machine. Afterwards a file that stands for a line must
 /// belong to its service and not to us.
-pub(super) fn pulse(line: &Line) -> Result<Ending, HardwareError> {
+pub(super) fn pulse(line: &LineSettings) -> Result<Ending, HardwareError> {
     // A person who presses Ctrl-C at this moment wants the delivery to end.
     let ended = try_once(line, interrupt::came);
     if let Some(Chip::Sim(path)) = line.outlet.line().map(|outlet| &outlet.pin.chip) {

@@ -1,7 +1,7 @@
 //! Pins at rest: the effect of a resistor inside the chip on a line before `qris-relayd` has the line. Only this file knows it.
 
 use qris_host::finding::Finding;
-use qris_relay::config::Line;
+use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
 use std::path::Path;
 
@@ -62,8 +62,8 @@ pub(super) fn advice(label: &str) -> Option<String> {
 }
 
 /// A warning for each line that a resistor drives. `label`: the kernel's name for a chip, where the kernel can be asked.
-pub(super) fn findings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
-    let warning = |line: &Line| {
+pub(super) fn findings(lines: &[LineSettings], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+    let warning = |line: &LineSettings| {
         let pin = &line.outlet.line()?.pin;
         let Chip::Gpio { path, offset } = &pin.chip else { return None };
         let (said, to_do) = objection(&label(path)?, *offset, pin.active_low)?;
@@ -96,8 +96,8 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     /// A line that the low level drives.
-    pub(crate) fn line(name: &str, chip: Chip) -> Line {
-        Line {
+    pub(crate) fn line(name: &str, chip: Chip) -> LineSettings {
+        LineSettings {
             name: name.into(),
             items: Items::Any,
             min_amount: Rupiah::new(1).expect("an amount"),

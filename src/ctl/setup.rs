@@ -76,7 +76,7 @@ pub(super) struct Setup {
     item: Vec<specs::Item>,
     /// Which line hands it out: ITEM[,ITEM]=CHIP:OFFSET[:low][:500ms], or ITEM=sim:/path; once for each line
     #[arg(long, value_name = "LINE", value_parser = specs::line)]
-    line: Vec<specs::Line>,
+    line: Vec<specs::LineSpec>,
     /// The panel: auto, none, a device, or virtual:/path[:WxH]
     #[arg(long, value_name = "PANEL", value_parser = specs::screen)]
     screen: Option<specs::Screen>,

@@ -30,7 +30,7 @@ pub struct Config {
     /// The ledger's file.
     pub ledger: PathBuf,
     /// The lines that it drives.
-    pub lines: Vec<Line>,
+    pub lines: Vec<LineSettings>,
     /// Buttons that ask for an item.
     pub buttons: Vec<Button>,
 }
@@ -46,7 +46,7 @@ pub enum Chips {
 
 /// A line: an output that hands out an item.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct LineSettings {
     /// Its name, for people and in the ledger.
     pub name: String,
     /// The items that it hands out.
@@ -212,12 +212,12 @@ impl Config {
 
 /// The line that hands out an item: the line that names it, else the line for all other items.
 #[must_use]
-pub fn line_of<'a>(lines: impl Iterator<Item = &'a Line> + Clone, item: &ItemId) -> Option<usize> {
-    let named = |line: &Line| matches!(&line.items, Items::These(items) if items.contains(item));
+pub fn line_of<'a>(lines: impl Iterator<Item = &'a LineSettings> + Clone, item: &ItemId) -> Option<usize> {
+    let named = |line: &LineSettings| matches!(&line.items, Items::These(items) if items.contains(item));
     lines.clone().position(named).or_else(|| lines.clone().position(|line| line.items == Items::Any))
 }
 
-impl Line {
+impl LineSettings {
     /// The name, for people, of the button in the door that clears the line.
     #[must_use]
     pub fn clear_button_name(&self) -> String {

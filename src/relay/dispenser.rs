@@ -3,7 +3,7 @@
 //! An effect cannot precede its commit: a method commits, and only then queues the effects. The shell calls a method,
 //! takes the [effects](Dispenser::take_effects) and carries them out.
 
-use super::config::{Config, Items, Line as LineSettings, line_of};
+use super::config::{Config, Items, LineSettings, line_of};
 pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};

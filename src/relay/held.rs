@@ -4,7 +4,7 @@
 //! be unreadable or name other pins, and its pins may now be wired for something else. So the list holds only outlets. It is
 //! removed when they are safe.
 
-use super::config::Line;
+use super::config::LineSettings;
 use super::outlet;
 use super::pin::HardwareError;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Held {
 impl Held {
     /// The entry for a configured line.
     #[must_use]
-    pub fn of(line: &Line) -> Self {
+    pub fn of(line: &LineSettings) -> Self {
         Self { name: line.name.clone(), outlet: line.outlet.held() }
     }
 

@@ -1,7 +1,7 @@
 //! A thread for each line and each button. So a wait for hardware never delays an answer, and a slow disk never makes a pulse
 //! longer.
 
-use crate::config::Line;
+use crate::config::LineSettings;
 use crate::input::{self, Input};
 use crate::outlet::{Command, Ending, Job, Outlet, STEP, Stop};
 use crate::pin::{HardwareError, Pin};
@@ -40,7 +40,7 @@ pub enum Report {
 /// The system has no thread to give.
 pub fn start(
     index: usize,
-    line: Line,
+    line: LineSettings,
     outlet: Result<Box<dyn Outlet>, HardwareError>,
     reports: UnboundedSender<Report>,
 ) -> io::Result<Sender<Command>> {
@@ -53,7 +53,7 @@ pub fn start(
 
 fn run(
     index: usize,
-    line: &Line,
+    line: &LineSettings,
     mut outlet: Result<Box<dyn Outlet>, HardwareError>,
     commands: &Receiver<Command>,
     reports: &UnboundedSender<Report>,
@@ -146,7 +146,7 @@ fn watch(input: &mut dyn Input, reports: &UnboundedSender<Report>, report: &dyn 
 ///
 /// # Errors
 /// The hardware cannot be taken: somebody holds it, or it is not there.
-pub fn try_once(line: &Line, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, HardwareError> {
+pub fn try_once(line: &LineSettings, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, HardwareError> {
     let job = Job { item: line.items.any(), amount: line.outlet.least(line.min_amount) };
     let mut outlet = line.outlet.open(&line.name)?;
     let (commands, commands_rx) = channel();

@@ -12,7 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use door::{Door, Line};
+use door::{Connection, Door};
 use qris_core::order::time::{Span, Wall};
 use qris_host::clock;
 use std::io;
@@ -69,7 +69,7 @@ impl Simulator {
             released: watch::Sender::new(0),
         });
         let (stop, mut stopped) = watch::channel(false);
-        let app = router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
+        let app = router(Arc::clone(&shared)).into_make_service_with_connect_info::<Connection>();
         let server = axum::serve(Door(listener), app).with_graceful_shutdown(async move {
             // An error means that the handle is gone, and that ends it as well.
             let _ = stopped.wait_for(|stop| *stop).await;
@@ -176,7 +176,11 @@ fn router(shared: Arc<Shared>) -> axum::Router {
 }
 
 /// All other paths belong to Midtrans.
-async fn api(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo<Line>, request: axum::extract::Request) -> Response {
+async fn api(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: axum::extract::Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let request = Request {
@@ -196,11 +200,11 @@ async fn api(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo<L
             response(answer)
         }
         Reply::CutAmid(answer) => {
-            line.cut_after(HEAD_BYTES + answer.body.len() / 2);
+            connection.cut_after(HEAD_BYTES + answer.body.len() / 2);
             response(answer)
         }
         Reply::Cut => {
-            line.cut_after(0);
+            connection.cut_after(0);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -4,7 +4,7 @@
 use crate::services;
 use crate::site::Site;
 use qris_host::finding::Finding;
-use qris_relay::config::Line;
+use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn fed(told: Option<Result<String, String>>) -> Finding {
 
 /// A warning for each kind of chip that has a line which stays driven when the service dies. `label`: the kernel's name for a
 /// chip, where the kernel can be asked.
-pub(super) fn lines(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+pub(super) fn lines(site: &Site, lines: &[LineSettings], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let mut modules: Vec<&str> = Vec::new();
     for line in lines {
         let Some(Chip::Gpio { path, .. }) = line.outlet.line().map(|outlet| &outlet.pin.chip) else { continue };

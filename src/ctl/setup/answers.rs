@@ -3,7 +3,7 @@
 
 use super::part::Part;
 use super::present::Present;
-use super::specs::{Item, Line, Screen};
+use super::specs::{Item, LineSpec, Screen};
 use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::KeySet;
@@ -39,7 +39,7 @@ pub(super) struct Answers {
     pub(super) backend_ca: Option<String>,
     pub(super) keys: Option<String>,
     pub(super) items: Vec<Item>,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<LineSpec>,
     pub(super) screen: Option<Screen>,
     pub(super) rotate: Option<u32>,
     /// Lines on the disk, by name, that a person saw driven by the other level. The value tells whether the low level drives

@@ -1,7 +1,7 @@
 //! The items for sale and the lines for them are compared as soon as they are said: by flags, or in the dialogue where they
 //! are typed. A fault is told in the words in which the entry was said.
 
-use super::specs::{Item, Line};
+use super::specs::{Item, LineSpec};
 use crate::hardware::GpioChip;
 use qris_relay::config::LINES_MAX;
 use qris_relay::pin::CONSUMER;
@@ -25,7 +25,7 @@ pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
 ///
 /// # Errors
 /// The reason why it cannot be added.
-pub(super) fn add_line(sold: &[String], lines: &mut Vec<Line>, new: Line) -> Result<(), String> {
+pub(super) fn add_line(sold: &[String], lines: &mut Vec<LineSpec>, new: LineSpec) -> Result<(), String> {
     let is_sold = |id: &&String| *id == ANY || sold.is_empty() || sold.contains(id);
     if let Some(unsold) = new.items.iter().find(|id| !is_sold(id)) {
         return Err(format!("it hands out {unsold}, which is not sold: {} is", sold.join(", ")));
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    fn served(lines: &[Line]) -> Vec<String> {
+    fn served(lines: &[LineSpec]) -> Vec<String> {
         lines.iter().flat_map(|line| line.items.clone()).collect()
     }
 

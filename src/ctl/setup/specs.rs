@@ -31,7 +31,7 @@ enum Price {
 
 /// `ITEM[,ITEM…]=CHIP:OFFSET[:low][:500ms]`; `sim:/path` as the chip has no offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct LineSpec {
     pub(super) items: Vec<String>,
     pub(super) chip: String,
     pub(super) offset: Option<u32>,
@@ -71,7 +71,7 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
     Ok(Item { id, price, name })
 }
 
-pub(super) fn line(text: &str) -> Result<Line, String> {
+pub(super) fn line(text: &str) -> Result<LineSpec, String> {
     let wrong = || "must be ITEMS=CHIP:OFFSET[:low][:500ms], such as \"A1,A2=/dev/gpiochip0:17\", or ITEMS=sim:/path".to_owned();
     let (items, pin) = text.split_once('=').ok_or_else(wrong)?;
     let items: Vec<String> = items.split(',').map(|item| item.trim().to_owned()).collect();
@@ -107,7 +107,7 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
     if !(1..=DRIVE_MAX.0).contains(&i64::from(pulse_ms)) {
         return Err(format!("a pulse takes 1 to {} ms", DRIVE_MAX.0));
     }
-    Ok(Line { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms })
+    Ok(LineSpec { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms })
 }
 
 pub(super) fn screen(text: &str) -> Result<Screen, String> {
@@ -139,7 +139,7 @@ impl fmt::Display for Item {
 }
 
 /// As a person would give it.
-impl fmt::Display for Line {
+impl fmt::Display for LineSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { items, chip, offset, active_low, pulse_ms } = self;
         write!(f, "{}={chip}", items.join(","))?;
@@ -162,7 +162,7 @@ impl Item {
     }
 }
 
-impl Line {
+impl LineSpec {
     /// Its name in `relay.toml`.
     pub(super) fn name(&self) -> String {
         let name = if self.items.iter().any(|item| item == "*") { "all".to_owned() } else { self.items.join(" ") };

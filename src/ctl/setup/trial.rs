@@ -14,7 +14,7 @@ use qris_core::order::outcome::Outcome;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_device::screen::SurfaceSettings;
 use qris_host::Failure;
-use qris_relay::config::{Config as RelayConfig, Line};
+use qris_relay::config::{Config as RelayConfig, LineSettings};
 use qris_relay::outlet::line::PulsedLine;
 use qris_relay::pin::{Chip, Pin};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Pulses the lines that flags name. All names are looked up before the first line moves something.
-    fn named(&mut self, names: &[String], lines: &[Line]) -> Result<(), Failure> {
+    fn named(&mut self, names: &[String], lines: &[LineSettings]) -> Result<(), Failure> {
         let named = names.iter().map(|name| {
             lines.iter().find(|line| line.name == *name).ok_or_else(|| {
                 let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
@@ -89,7 +89,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Pulses each line as the person wants, who looks what moves.
-    fn shown(&mut self, lines: &mut [Line], dialogue: &mut Dialogue<'_>, answers: &mut Answers) -> Result<Next, Failure> {
+    fn shown(&mut self, lines: &mut [LineSettings], dialogue: &mut Dialogue<'_>, answers: &mut Answers) -> Result<Next, Failure> {
         let mut next = Next::Done;
         for line in lines {
             let this = (line.name.clone(), pin_of(line).map(|pin| pin.chip.clone()));
@@ -136,11 +136,11 @@ impl<'a> Trial<'a> {
     }
 
     /// Is it a pin of another computer?
-    fn is_elsewhere(&self, line: &Line) -> bool {
+    fn is_elsewhere(&self, line: &LineSettings) -> bool {
         !self.site.runs() && line.outlet.device().is_some()
     }
 
-    fn pulse(&mut self, line: &Line) -> Result<(), Failure> {
+    fn pulse(&mut self, line: &LineSettings) -> Result<(), Failure> {
         if self.is_elsewhere(line) {
             return Err(Failure::usage("the lines of an image are not here: no pulse with --root"));
         }
@@ -190,7 +190,7 @@ impl<'a> Trial<'a> {
 }
 
 /// The pin that a line drives, if it drives one.
-fn pin_of(line: &Line) -> Option<&Pin> {
+fn pin_of(line: &LineSettings) -> Option<&Pin> {
     line.outlet.line().map(|outlet| &outlet.pin)
 }
 

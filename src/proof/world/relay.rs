@@ -14,7 +14,7 @@ use qris_core::order::time::Span;
 use qris_core::order::word::Word;
 use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts};
 use qris_host::config::BusAddress;
-use qris_relay::config::{Config, Items, Line};
+use qris_relay::config::{Config, Items, LineSettings};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
 use qris_relay::outlet::Ending;
 use qris_relay::outlet::line::PulsedLine;
@@ -104,7 +104,7 @@ impl SimulatedRelay {
 
 impl World {
     fn relay_config(&self, m: usize) -> Config {
-        let line = Line {
+        let line = LineSettings {
             name: "tray 1".into(),
             items: Items::These(vec![small(), large()]),
             min_amount: price(&small()),

@@ -48,7 +48,7 @@ clear_button = { chip = "/dev/gpiochip0", offset = 22 }
 sensor = { chip = "/dev/gpiochip0", offset = 27, within_ms = 5000 }
 "#;
 
-fn of_chip(line: &Line) -> &PulsedLine {
+fn of_chip(line: &LineSettings) -> &PulsedLine {
     line.outlet.line().expect("a line of a chip")
 }
 

@@ -1,6 +1,6 @@
 //! `relay.toml` as it is written, and the rules that it must keep.
 
-use super::{Button, Chip, Config, Items, LINES_MAX, Line, Pin};
+use super::{Button, Chip, Config, Items, LINES_MAX, LineSettings, Pin};
 use crate::outlet;
 use crate::pin::Written as WrittenInput;
 use qris_core::order::ids::{DeviceId, ItemId};
@@ -117,7 +117,7 @@ impl Written {
 }
 
 impl WrittenLine {
-    fn check(self, checker: &mut Checker<'_>, index: usize) -> Option<Line> {
+    fn check(self, checker: &mut Checker<'_>, index: usize) -> Option<LineSettings> {
         let rest = checker.rest("line", index, &OF_EVERY_LINE);
         let key = |name: &str| format!("line[{index}].{name}");
         let name = checker.required(self.name, &key("name"));
@@ -135,7 +135,7 @@ impl WrittenLine {
             None => Some(None),
             Some(button) => button.check(checker, &key("clear_button"), DEBOUNCE_MS).map(Some),
         };
-        Some(Line {
+        Some(LineSettings {
             name: name?,
             items: items?,
             min_amount: min_amount?,
@@ -177,7 +177,7 @@ fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option
 }
 
 /// Finds what no line can see by itself: names, items and pins that are used twice.
-fn check_together(lines: &[Option<Line>], buttons: &[Option<Button>], checker: &mut Checker<'_>) {
+fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], checker: &mut Checker<'_>) {
     let mut names = BTreeMap::new();
     let mut items = BTreeMap::new();
     let mut pins = BTreeMap::new();

@@ -53,7 +53,7 @@ impl Outlet for Fragile {
 
 fn begin(does: Does) -> (Sender<Command>, UnboundedReceiver<Report>) {
     let (reports, reports_rx) = tokio::sync::mpsc::unbounded_channel();
-    let line = Line {
+    let line = LineSettings {
         name: "tray 1".into(),
         items: Items::Any,
         min_amount: Rupiah::new(1).expect("an amount"),

@@ -15,18 +15,18 @@ pub(super) struct Door(pub TcpListener);
 
 /// One connection, as a handler holds it.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct Connection {
     /// This many bytes may still leave.
     left: Arc<AtomicUsize>,
 }
 
-impl Default for Line {
+impl Default for Connection {
     fn default() -> Self {
         Self { left: Arc::new(AtomicUsize::new(usize::MAX)) }
     }
 }
 
-impl Line {
+impl Connection {
     /// From now on at most this many bytes leave by this connection.
     pub fn cut_after(&self, bytes: usize) {
         self.left.store(bytes, Ordering::Release);
@@ -35,20 +35,20 @@ impl Line {
 
 impl Listener for Door {
     type Io = Cuttable;
-    type Addr = Line;
+    type Addr = Connection;
 
-    async fn accept(&mut self) -> (Cuttable, Line) {
+    async fn accept(&mut self) -> (Cuttable, Connection) {
         let (stream, _) = Listener::accept(&mut self.0).await;
-        let line = Line::default();
-        (Cuttable { stream, line: line.clone() }, line)
+        let connection = Connection::default();
+        (Cuttable { stream, connection: connection.clone() }, connection)
     }
 
-    fn local_addr(&self) -> io::Result<Line> {
-        Ok(Line::default())
+    fn local_addr(&self) -> io::Result<Connection> {
+        Ok(Connection::default())
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Line {
+impl Connected<IncomingStream<'_, Door>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
         stream.remote_addr().clone()
     }
@@ -56,7 +56,7 @@ impl Connected<IncomingStream<'_, Door>> for Line {
 
 pub(super) struct Cuttable {
     stream: TcpStream,
-    line: Line,
+    connection: Connection,
 }
 
 impl AsyncRead for Cuttable {
@@ -67,7 +67,7 @@ impl AsyncRead for Cuttable {
 
 impl AsyncWrite for Cuttable {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let left = self.line.left.load(Ordering::Acquire);
+        let left = self.connection.left.load(Ordering::Acquire);
         if left == usize::MAX {
             return Pin::new(&mut self.stream).poll_write(context, bytes);
         }
@@ -75,7 +75,7 @@ impl AsyncWrite for Cuttable {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..bytes.len().min(left)]))?;
-        self.line.left.store(left - written, Ordering::Release);
+        self.connection.left.store(left - written, Ordering::Release);
         Poll::Ready(Ok(written))
     }
 

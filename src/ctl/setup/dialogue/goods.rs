@@ -4,7 +4,7 @@
 use super::Dialogue;
 use crate::setup::answers::Answers;
 use crate::setup::goods::{add_item, add_line, pin_objection, unserved};
-use crate::setup::specs::{self, Line};
+use crate::setup::specs::{self, LineSpec};
 use crate::site::Site;
 use crate::{hardware, print, rest};
 use qris_host::Failure;
@@ -123,7 +123,7 @@ fn take_away<T>(from: &mut Vec<T>, name: &str, is_it: impl Fn(&T) -> bool) -> Re
 }
 
 /// A line that can be used. `here`: its computer, if the program runs on that one.
-fn fitting(here: Option<&Site>, line: Line) -> Result<Line, String> {
+fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
     let (Some(site), Some(offset)) = (here, line.offset) else { return Ok(line) };
     let path = site.at(&line.chip);
     if !path.exists() {
@@ -135,7 +135,7 @@ fn fitting(here: Option<&Site>, line: Line) -> Result<Line, String> {
 }
 
 /// The effect of a resistor on it before the service runs.
-fn driven_at_rest(here: Option<&Site>, line: &Line) -> Option<String> {
+fn driven_at_rest(here: Option<&Site>, line: &LineSpec) -> Option<String> {
     let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
     let (said, to_do) = rest::objection(&chip.label, line.offset?, line.active_low)?;
     Some(format!("Note: {said}. -{} takes it away: {to_do}.", line.items.first()?))
