@@ -29,24 +29,24 @@ const REQUESTS_MAX: usize = RECEIVE_MAX as usize + 4;
 /// Connects and reconnects until it is told to stop, or until the caller is gone.
 pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
     let mut backoff = Backoff::new(&settings.client_id);
-    let mut shore = Shore { commands, events, waiting: VecDeque::new() };
+    let mut caller = Caller { commands, events, waiting: VecDeque::new() };
     let mut subscribed = false;
     for number in 1.. {
         let (client, mut event_loop) = AsyncClient::new(packets::options(&settings), REQUESTS_MAX);
         let mut connection = Connection::new(number, client, &settings.subscriptions, subscribed);
-        let end = connection.drive(&mut event_loop, &mut shore).await;
+        let end = connection.drive(&mut event_loop, &mut caller).await;
         drop(event_loop);
-        connection.abandon(&mut shore);
+        connection.abandon(&mut caller);
         subscribed = connection.subscribed;
         let (reason, date_refusal) = match end {
             End::Lost { reason, date_refusal } if !connection.is_stopping() => (reason, date_refusal),
             End::Lost { .. } | End::Stopped => return,
         };
-        shore.lost(MqttEvent::Down { reason, date_refusal });
+        caller.lost(MqttEvent::Down { reason, date_refusal });
         if connection.up_since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
             backoff.reset();
         }
-        if shore.rest(backoff.next_wait()).await.is_break() {
+        if caller.rest(backoff.next_wait()).await.is_break() {
             return;
         }
     }
@@ -64,14 +64,14 @@ impl End {
     }
 }
 
-/// The caller's side: its requests, and the events that it has not taken yet.
-struct Shore {
+/// The caller: its commands, and the events that it has not taken yet.
+struct Caller {
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<MqttEvent>,
     waiting: VecDeque<MqttEvent>,
 }
 
-/// News for the task from the caller's side.
+/// News for the task from the caller.
 enum Call {
     Command(Command),
     /// An event was handed over.
@@ -80,8 +80,8 @@ enum Call {
     Gone,
 }
 
-impl Shore {
-    /// The next news from the caller's side. If it is cancelled, nothing is lost.
+impl Caller {
+    /// The next news from the caller. If it is cancelled, nothing is lost.
     async fn next(&mut self) -> Call {
         tokio::select! {
             command = self.commands.recv() => command.map_or(Call::Gone, Call::Command),
@@ -199,21 +199,21 @@ impl<'a> Connection<'a> {
     }
 
     /// Connects and serves until the connection ends.
-    async fn drive(&mut self, event_loop: &mut EventLoop, shore: &mut Shore) -> End {
+    async fn drive(&mut self, event_loop: &mut EventLoop, caller: &mut Caller) -> End {
         loop {
             // A poll that is dropped in the middle starts the connection attempt anew. So the poll is kept, whatever else
             // happens. While the caller takes nothing, nothing more is read.
             let polled = {
                 let mut poll = pin!(event_loop.poll());
                 loop {
-                    let reading = shore.waiting.len() < EVENTS_WAITING_MAX || self.is_stopping();
+                    let reading = caller.waiting.len() < EVENTS_WAITING_MAX || self.is_stopping();
                     tokio::select! {
                         polled = &mut poll, if reading => break polled,
-                        call = shore.next() => {
+                        call = caller.next() => {
                             let ended = match call {
                                 Call::Taken => None,
                                 Call::Gone => Some(End::Stopped),
-                                Call::Command(command) => self.obey(command, shore).err(),
+                                Call::Command(command) => self.obey(command, caller).err(),
                             };
                             if let Some(end) = ended {
                                 return end;
@@ -229,9 +229,9 @@ impl<'a> Connection<'a> {
                 }
             };
             let ended = match polled {
-                Ok(Event::Incoming(packet)) => self.receive(packet, shore).err(),
+                Ok(Event::Incoming(packet)) => self.receive(packet, caller).err(),
                 Ok(Event::Outgoing(sent)) => self.sent(&sent).err(),
-                Err(error) => Some(self.failed(&error, shore)),
+                Err(error) => Some(self.failed(&error, caller)),
             };
             if let Some(end) = ended {
                 return end;
@@ -239,15 +239,15 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn obey(&mut self, command: Command, shore: &mut Shore) -> Result<(), End> {
+    fn obey(&mut self, command: Command, caller: &mut Caller) -> Result<(), End> {
         match command {
             Command::Publish(id, message) => {
                 let open = self.up_since.is_some() && !self.is_stopping();
                 if open && self.publishes.len() < PUBLISHES_WAITING_MAX {
                     self.publishes.push_back((id, message));
-                    self.publish_next(shore)?;
+                    self.publish_next(caller)?;
                 } else {
-                    shore.tell(MqttEvent::Undelivered(id));
+                    caller.tell(MqttEvent::Undelivered(id));
                 }
             }
             Command::Ack(ack) => {
@@ -288,24 +288,24 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn receive(&mut self, packet: Incoming, shore: &mut Shore) -> Result<(), End> {
+    fn receive(&mut self, packet: Incoming, caller: &mut Caller) -> Result<(), End> {
         match packet {
-            Incoming::ConnAck(connack) => self.connected(&connack, shore),
+            Incoming::ConnAck(connack) => self.connected(&connack, caller),
             Incoming::SubAck(suback) => {
-                self.subscription_answered(&suback, shore);
+                self.subscription_answered(&suback, caller);
                 Ok(())
             }
-            Incoming::Publish(message) => self.deliver(message, shore),
-            Incoming::PubAck(puback) => self.publish_answered(&puback, shore),
+            Incoming::Publish(message) => self.deliver(message, caller),
+            Incoming::PubAck(puback) => self.publish_answered(&puback, caller),
             // No other packet asks anything of us. rumqttc answers pings, and turns a DISCONNECT into an error.
             _ => Ok(()),
         }
     }
 
-    fn connected(&mut self, connack: &ConnAck, shore: &mut Shore) -> Result<(), End> {
+    fn connected(&mut self, connack: &ConnAck, caller: &mut Caller) -> Result<(), End> {
         self.session_present = connack.session_present;
         if self.subscriptions.is_empty() || (connack.session_present && self.subscribed) {
-            self.go_up(Vec::new(), shore);
+            self.go_up(Vec::new(), caller);
             return Ok(());
         }
         self.subscribed = false;
@@ -314,7 +314,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn subscription_answered(&mut self, suback: &SubAck, shore: &mut Shore) {
+    fn subscription_answered(&mut self, suback: &SubAck, caller: &mut Caller) {
         self.answer_due = None;
         let mut codes = suback.return_codes.iter();
         let refused: Vec<_> = self
@@ -329,25 +329,25 @@ impl<'a> Connection<'a> {
             })
             .collect();
         self.subscribed = refused.is_empty();
-        self.go_up(refused, shore);
+        self.go_up(refused, caller);
     }
 
-    fn go_up(&mut self, refused: Vec<(String, &'static str)>, shore: &mut Shore) {
+    fn go_up(&mut self, refused: Vec<(String, &'static str)>, caller: &mut Caller) {
         self.up_since = Some(Instant::now());
-        shore.tell(MqttEvent::Up { session_present: self.session_present, refused });
+        caller.tell(MqttEvent::Up { session_present: self.session_present, refused });
     }
 
-    fn deliver(&mut self, message: Publish, shore: &mut Shore) -> Result<(), End> {
+    fn deliver(&mut self, message: Publish, caller: &mut Caller) -> Result<(), End> {
         if self.is_stopping() {
             return Ok(());
         }
         let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
         let Ok(topic) = String::from_utf8(message.topic.to_vec()) else {
             // The protocol forbids this acknowledgement, so nobody waits for it.
-            return self.obey(Command::Ack(ack), shore);
+            return self.obey(Command::Ack(ack), caller);
         };
         let properties = message.properties.unwrap_or_default();
-        shore.tell(MqttEvent::Message(Inbound {
+        caller.tell(MqttEvent::Message(Inbound {
             topic,
             payload: message.payload.to_vec(),
             retain: message.retain,
@@ -361,13 +361,13 @@ impl<'a> Connection<'a> {
     }
 
     /// Hands the next publish to the event loop, if no other one is in flight.
-    fn publish_next(&mut self, shore: &mut Shore) -> Result<(), End> {
+    fn publish_next(&mut self, caller: &mut Caller) -> Result<(), End> {
         if !self.in_flight.is_empty() || self.is_stopping() {
             return Ok(());
         }
         while let Some((id, message)) = self.publishes.pop_front() {
             if !rumqttc::v5::mqttbytes::valid_topic(&message.topic) || message.topic.is_empty() {
-                shore.tell(MqttEvent::Rejected { id, reason: "topic name invalid" });
+                caller.tell(MqttEvent::Rejected { id, reason: "topic name invalid" });
                 continue;
             }
             self.in_flight.push_back(InFlight { id: Some(id), packet_id: None });
@@ -377,7 +377,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn publish_answered(&mut self, puback: &PubAck, shore: &mut Shore) -> Result<(), End> {
+    fn publish_answered(&mut self, puback: &PubAck, caller: &mut Caller) -> Result<(), End> {
         let Some(position) = self.in_flight.iter().position(|sent| sent.packet_id == Some(puback.pkid)) else {
             return Err(End::lost("the broker acknowledged a publish that was not sent"));
         };
@@ -385,12 +385,12 @@ impl<'a> Connection<'a> {
         let answered = self.in_flight.remove(position).and_then(|sent| sent.id);
         match (answered, packets::publish_refusal(puback.reason)) {
             (Some(id), None) => {
-                shore.tell(MqttEvent::Delivered { id, heard: puback.reason != PubAckReason::NoMatchingSubscribers });
+                caller.tell(MqttEvent::Delivered { id, heard: puback.reason != PubAckReason::NoMatchingSubscribers });
             }
-            (Some(id), Some(reason)) => shore.tell(MqttEvent::Rejected { id, reason }),
+            (Some(id), Some(reason)) => caller.tell(MqttEvent::Rejected { id, reason }),
             (None, _) => self.say_goodbye(),
         }
-        self.publish_next(shore)
+        self.publish_next(caller)
     }
 
     /// The event loop has written a packet. A publish has its packet id now. An acknowledgement makes room. After the
@@ -418,21 +418,21 @@ impl<'a> Connection<'a> {
         self.stopping = Stopping::Goodbye { until: Instant::now() + GOODBYE_WAIT };
     }
 
-    fn failed(&mut self, error: &ConnectionError, shore: &mut Shore) -> End {
+    fn failed(&mut self, error: &ConnectionError, caller: &mut Caller) -> End {
         // The broker said in CONNACK how much it takes. So the same message would break every connection.
         if let ConnectionError::MqttState(StateError::Deserialization(PacketError::OutgoingPacketTooLarge { .. })) = error
             && let Some(id) = self.in_flight.pop_front().and_then(|sent| sent.id)
         {
-            shore.tell(MqttEvent::Rejected { id, reason: "packet too large" });
+            caller.tell(MqttEvent::Rejected { id, reason: "packet too large" });
         }
         End::Lost { reason: error.to_string(), date_refusal: tls::is_date_refusal(error) }
     }
 
     /// Answers the publishes that were lost with the connection.
-    fn abandon(&mut self, shore: &mut Shore) {
+    fn abandon(&mut self, caller: &mut Caller) {
         let sent = self.in_flight.drain(..).filter_map(|sent| sent.id);
         for id in sent.chain(self.publishes.drain(..).map(|(id, _)| id)) {
-            shore.tell(MqttEvent::Undelivered(id));
+            caller.tell(MqttEvent::Undelivered(id));
         }
     }
 
