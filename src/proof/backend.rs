@@ -10,12 +10,12 @@
 
 mod ask;
 mod database;
-mod street;
+mod output;
 #[cfg(test)]
 mod tests;
 
 pub(super) use ask::Ask;
-pub(super) use street::{Asked, Effect, ReplyTo};
+pub(super) use output::{Asked, Effect, ReplyTo};
 
 use super::midtrans::{self, Book};
 use super::rng::Rng;
@@ -25,6 +25,7 @@ use axum::http::{Request, Response};
 use database::Database;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use output::{Output, Reader, ToMidtrans};
 use qris_backend::books::{self, BooksError, Desk, Noted};
 use qris_backend::databases::open_both;
 use qris_backend::devices;
@@ -48,7 +49,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
-use street::{Reader, Street, ToMidtrans};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -86,7 +86,7 @@ pub(super) fn place(collect_within: Span) -> Place {
 
 /// The surroundings of the program.
 struct Around<C> {
-    street: Arc<Street<C>>,
+    output: Arc<Output<C>>,
     began: Instant,
     wall: Wall,
     rng: Mutex<Rng>,
@@ -103,7 +103,7 @@ impl<C: Send> Surroundings for Around<C> {
     }
 
     fn emit(&self, event: &Journal) {
-        self.street.put(Effect::Journal(Box::new(event.clone())));
+        self.output.put(Effect::Journal(Box::new(event.clone())));
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) struct Program<C> {
     service: TowerToHyperService<Router>,
     shop: Arc<Shop>,
     began: Instant,
-    street: Arc<Street<C>>,
+    output: Arc<Output<C>>,
     /// Those that wait for its answers.
     calls: BTreeMap<C, AbortHandle>,
     books: Arc<Database>,
@@ -169,9 +169,9 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
         let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 0 };
         let http = HTTP.get_or_init(|| http_client(None, limits).expect("a client")).clone();
-        let street = Arc::new(Street::default());
+        let output = Arc::new(Output::default());
         let line = Arc::new(Mutex::new(0));
-        let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: Arc::clone(&line) };
+        let reader = Reader { output: Arc::clone(&output), runs: start.runs, line: Arc::clone(&line) };
         let both = open_both(start.books, true, true)?;
         let books = Database::over(Direct::over(both.books), Box::new(reader));
         let machines = Database::over(Direct::over(both.machines), Box::new(()));
@@ -182,13 +182,13 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
         };
-        let midtrans = Midtrans::new(settings, http, Arc::new(ToMidtrans(Arc::clone(&street)))).expect("settings");
+        let midtrans = Midtrans::new(settings, http, Arc::new(ToMidtrans(Arc::clone(&output)))).expect("settings");
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let began = {
             let _here = runtime.enter();
             Instant::now()
         };
-        let around = Around { street: Arc::clone(&street), began, wall: start.wall, rng: Mutex::new(Rng::new(start.seed)) };
+        let around = Around { output: Arc::clone(&output), began, wall: start.wall, rng: Mutex::new(Rng::new(start.seed)) };
         let shop = Arc::new(Shop::new(
             Arc::new(around),
             Store::with(Arc::clone(&books) as Arc<dyn Runner>),
@@ -199,7 +199,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             Presence::new(Span::secs(600)),
         ));
         let service = TowerToHyperService::new(http::router(Arc::clone(&shop)));
-        let program = Self { runtime, service, shop, began, street, calls: BTreeMap::new(), books, machines };
+        let program = Self { runtime, service, shop, began, output, calls: BTreeMap::new(), books, machines };
         program.listen();
         Ok(program)
     }
@@ -207,12 +207,12 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// Hands on the wake-ups for its other tasks: the one that publishes, and the one that looks for due work.
     fn listen(&self) {
         for (is_outbox, effect) in [(true, (|| Effect::HasNews) as fn() -> Effect<C>), (false, || Effect::IsDue)] {
-            let (shop, street) = (Arc::clone(&self.shop), Arc::clone(&self.street));
+            let (shop, output) = (Arc::clone(&self.shop), Arc::clone(&self.output));
             self.runtime.spawn(async move {
                 let poked = if is_outbox { &shop.outbox } else { &shop.due };
                 loop {
                     poked.notified().await;
-                    street.put(effect());
+                    output.put(effect());
                 }
             });
         }
@@ -230,17 +230,17 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// When one of its tasks does, even if something caught that.
     pub(super) fn run(&mut self, until: i64) -> Vec<Effect<C>> {
         let end = self.began + Duration::from_millis(u64::try_from(until).unwrap_or(0));
-        let (street, runtime) = (&self.street, &self.runtime);
+        let (output, runtime) = (&self.output, &self.runtime);
         let panics = PANICS.get();
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = street.bell.notified() => {}
+                () = output.bell.notified() => {}
                 () = sleep_until(end) => {}
             }
         });
         assert_eq!(PANICS.get(), panics, "a task of the backend has panicked");
-        let effects: Vec<_> = self.street.effects().drain(..).collect();
+        let effects: Vec<_> = self.output.effects().drain(..).collect();
         for effect in &effects {
             if let Effect::Answers(from, _) = effect {
                 self.calls.remove(from);
@@ -251,10 +251,10 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// A machine asks.
     pub(super) fn ask(&mut self, ask: Ask, from: C) {
-        let (call, street) = (self.service.call(ask.request()), Arc::clone(&self.street));
+        let (call, output) = (self.service.call(ask.request()), Arc::clone(&self.output));
         let task = self.runtime.spawn(async move {
             let answer = ask.read(whole(call.await).await);
-            street.put(Effect::Answers(from, answer));
+            output.put(Effect::Answers(from, answer));
         });
         self.calls.insert(from, task.abort_handle());
     }
@@ -273,10 +273,10 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// Somebody posts a notification; its answer has this number.
     pub(super) fn notify(&self, number: u64, body: Vec<u8>) {
         let request = Request::post("/midtrans/notifications").header("Content-Type", "application/json").body(Body::from(body));
-        let (call, street) = (self.service.call(request.expect("a request")), Arc::clone(&self.street));
+        let (call, output) = (self.service.call(request.expect("a request")), Arc::clone(&self.output));
         self.runtime.spawn(async move {
             let (parts, _) = whole(call.await).await;
-            street.put(Effect::Answered(number, parts.status.as_u16()));
+            output.put(Effect::Answered(number, parts.status.as_u16()));
         });
     }
 

@@ -59,19 +59,19 @@ impl ReplyTo {
 }
 
 /// The output of the program.
-pub(super) struct Street<C> {
+pub(super) struct Output<C> {
     effects: Mutex<VecDeque<Effect<C>>>,
     /// There is new output.
     pub(super) bell: Notify,
 }
 
-impl<C> Default for Street<C> {
+impl<C> Default for Output<C> {
     fn default() -> Self {
         Self { effects: Mutex::default(), bell: Notify::new() }
     }
 }
 
-impl<C> Street<C> {
+impl<C> Output<C> {
     pub(super) fn effects(&self) -> MutexGuard<'_, VecDeque<Effect<C>>> {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +83,7 @@ impl<C> Street<C> {
 }
 
 /// The way to Midtrans.
-pub(super) struct ToMidtrans<C>(pub(super) Arc<Street<C>>);
+pub(super) struct ToMidtrans<C>(pub(super) Arc<Output<C>>);
 
 impl<C> std::fmt::Debug for ToMidtrans<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -93,10 +93,10 @@ impl<C> std::fmt::Debug for ToMidtrans<C> {
 
 impl<C: Send + 'static> Network for ToMidtrans<C> {
     fn carry(&self, request: reqwest::Request) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, MidtransError>> + Send>> {
-        let street = Arc::clone(&self.0);
+        let output = Arc::clone(&self.0);
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            street.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));
+            output.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));
             let arrives = async {
                 match answer.await {
                     Ok(answer) => answer.map(|(http, body)| {
@@ -143,7 +143,7 @@ fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
 
 /// Watches the writes to the books.
 pub(super) struct Reader<C> {
-    pub(super) street: Arc<Street<C>>,
+    pub(super) output: Arc<Output<C>>,
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
     /// The last line of the history that was read.
     pub(super) line: Arc<Mutex<i64>>,
@@ -152,7 +152,7 @@ pub(super) struct Reader<C> {
 impl<C: Send> Watch for Reader<C> {
     fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool {
         if !(self.runs)() {
-            self.street.put(Effect::Dies);
+            self.output.put(Effect::Dies);
             return false;
         }
         if writes {
@@ -160,7 +160,7 @@ impl<C: Send> Watch for Reader<C> {
             // If the disk does not let us read, the next look finds it.
             if let Ok((written, last)) = written_since(tx, *line) {
                 *line = last;
-                written.into_iter().for_each(|stored| self.street.put(Effect::Wrote(Box::new(stored))));
+                written.into_iter().for_each(|stored| self.output.put(Effect::Wrote(Box::new(stored))));
             }
         }
         true
