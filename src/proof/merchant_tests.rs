@@ -10,7 +10,7 @@ use qris_backend::store::{BOOKS, MACHINES, Store};
 use qris_backend::{devices, http, view, work};
 use qris_core::order::ids::{DeviceId, KeyId, Ticket};
 use qris_core::order::merchant::{Attention, Rules};
-use qris_core::order::proof::{self, Last, RelayKey, Word};
+use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
 use qris_core::order::receipt::{KeySet, SigningKey, jwk_set};
 use qris_core::order::time::Span;
@@ -190,8 +190,8 @@ impl<G> Rig<G> {
         let number = u64::from(ring::digest::digest(&ring::digest::SHA256, ticket.as_str().as_bytes()).as_ref()[0]);
         let last =
             [Last::Closed, Last::Dispensed, Last::Failed, Last::Uncertain].into_iter().find(|last| last.delivery().as_str() == outcome);
-        let word = last.map(|outcome| Word { device, ticket, order_id: None, outcome, number });
-        let proof = word.map(|word| proof::sign(&relay(), &word));
+        let statement = last.map(|outcome| Statement { device, ticket, order_id: None, outcome, number });
+        let proof = statement.map(|statement| proof::sign(&relay(), &statement));
         call.json(&json!({ "outcome": outcome, "proof": proof })).send().await.expect("an answer").status()
     }
 

@@ -12,7 +12,7 @@ use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket}
 use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
-use qris_core::order::proof::{self, Last, RelayKey, Word};
+use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::{KeySet, Receipt, ReceiptError};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris_host::events::Event;
@@ -266,7 +266,7 @@ impl Dispenser {
         };
         let number = self.ledger.number(&ticket)?;
         let (Some(number), Some(key)) = (number, self.ledger.key()) else { return Ok(None) };
-        Ok(Some(proof::sign(key, &Word { device: self.me.clone(), ticket, order_id, outcome, number })))
+        Ok(Some(proof::sign(key, &Statement { device: self.me.clone(), ticket, order_id, outcome, number })))
     }
 
     /// The public half of the key that it signs with, while the ledger is open.

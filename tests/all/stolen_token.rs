@@ -5,7 +5,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop, new_request_id, relay_key};
 use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, Ticket};
-use qris::order::proof::{self, Last, RelayKey, Word};
+use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::wire::orders::RELAY_KEY;
 use serde_json::{Value, json};
 
@@ -86,14 +86,14 @@ impl Thief {
 
 /// That the ticket of this order was closed, signed with a key that no relay has.
 fn of_his_own(loot: &Loot) -> String {
-    let word = Word {
+    let statement = Statement {
         device: DeviceId::new(DEVICE).expect("an id"),
         ticket: Ticket::new(&loot.ticket).expect("a ticket"),
         order_id: None,
         outcome: Last::Closed,
         number: 99,
     };
-    proof::sign(&relay_key(), &word)
+    proof::sign(&relay_key(), &statement)
 }
 
 /// A proof that says what another one says, under its own signature.

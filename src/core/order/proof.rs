@@ -1,4 +1,4 @@
-//! The relay's own signed word about a ticket. A refund rests on it.
+//! The relay's own signed statement about a ticket. A refund rests on it.
 //!
 //! A proof is a compact JWS (RFC 7515) in the form of a [`receipt`](super::receipt), with `typ` `qris-outcome+jwt`. The
 //! relay service draws the key when it makes its ledger, and the key never leaves the ledger. So each ledger has one key.
@@ -19,7 +19,7 @@ const TYP: &str = "qris-outcome+jwt";
 
 /// The relay's statement about one of its tickets. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Word {
+pub struct Statement {
     /// The machine.
     pub device: DeviceId,
     /// The ticket, which belongs to one request.
@@ -33,6 +33,10 @@ pub struct Word {
     /// If two have, the ledger was put back to an earlier state.
     pub number: u64,
 }
+
+/// The tests of the merchant's order have this name for it.
+#[cfg(test)]
+pub type Word = Statement;
 
 words! {
     /// The end of a ticket. It never changes.
@@ -157,15 +161,15 @@ impl From<ReceiptError> for ProofError {
 
 /// Signs the outcome of a ticket.
 #[must_use]
-pub fn sign(key: &SigningKey, word: &Word) -> String {
-    key.compact(TYP, word)
+pub fn sign(key: &SigningKey, statement: &Statement) -> String {
+    key.compact(TYP, statement)
 }
 
 /// The claims of a proof that this relay signed. The signature is checked before any of the claims is read.
 ///
 /// # Errors
 /// See [`ProofError`].
-pub fn verify(jws: &str, key: &RelayKey) -> Result<Word, ProofError> {
+pub fn verify(jws: &str, key: &RelayKey) -> Result<Statement, ProofError> {
     let parts = Parts::split(jws)?;
     if parts.kid(TYP, "another type")? != key.kid() {
         return Err(ProofError::Key);
@@ -178,34 +182,34 @@ mod tests {
     use super::super::receipt::testing;
     use super::*;
 
-    fn word() -> Word {
+    fn statement() -> Statement {
         let id = |text: &str| DeviceId::new(text).expect("an id");
-        Word { device: id("vm-001"), ticket: Ticket::from_random([1; 16]), order_id: None, outcome: Last::Closed, number: 7 }
+        Statement { device: id("vm-001"), ticket: Ticket::from_random([1; 16]), order_id: None, outcome: Last::Closed, number: 7 }
     }
 
     #[test]
     fn a_proof_is_believed_as_this_relay_signed_it_and_no_other_way() {
         let (key, other) = (SigningKey::from_seed([3; 32]), SigningKey::from_seed([4; 32]));
         let public = RelayKey::of(&key);
-        let jws = sign(&key, &word());
-        assert_eq!(verify(&jws, &public), Ok(word()));
+        let jws = sign(&key, &statement());
+        assert_eq!(verify(&jws, &public), Ok(statement()));
         assert_eq!(verify(&jws, &RelayKey::of(&other)), Err(ProofError::Key));
         // The other key signs under this key's name; then each letter is changed.
         let forged = SigningKey::from_jwk(&other.to_private_jwk().replace(other.kid().as_str(), key.kid().as_str())).expect("a key");
-        assert_eq!(verify(&sign(&forged, &word()), &public), Err(ProofError::Signature));
+        assert_eq!(verify(&sign(&forged, &statement()), &public), Err(ProofError::Signature));
         for at in 0..jws.len() {
             let mut bytes = jws.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("text");
             // The last letter of a part holds bits without a meaning.
             let refused = verify(&changed, &public);
-            assert!(refused.is_err() || refused == Ok(word()), "{changed}");
+            assert!(refused.is_err() || refused == Ok(statement()), "{changed}");
         }
         // Another text that such a key signed is not a proof, and a proof is not a receipt.
         let receipt = key.sign(testing::claims());
         assert_eq!(verify(receipt.jws(), &public), Err(ProofError::Form));
         let keys = testing::keys();
-        assert!(keys.verify(&sign(&testing::key(), &word()), &word().device).is_err());
+        assert!(keys.verify(&sign(&testing::key(), &statement()), &statement().device).is_err());
     }
 
     #[test]

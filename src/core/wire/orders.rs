@@ -59,7 +59,7 @@ pub struct OutcomeReport {
     pub reason: Option<Reason>,
     /// For people; at most 200 characters are kept.
     pub detail: Option<Box<str>>,
-    /// The relay's signed word, a compact JWS (see [`proof`](crate::order::proof)). A refund rests on it. The order in an
+    /// The relay's signed statement, a compact JWS (see [`proof`](crate::order::proof)). A refund rests on it. The order in an
     /// answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<str>>,

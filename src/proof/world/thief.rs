@@ -9,7 +9,7 @@ use qris_backend::books;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::merchant::{Order, State};
 use qris_core::order::outcome::Delivery;
-use qris_core::order::proof::{self, Last, RelayKey, Word};
+use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::SigningKey;
 use qris_core::wire::orders::OutcomeReport;
 use qris_device::machine::HttpCall;
@@ -17,13 +17,13 @@ use qris_device::machine::HttpCall;
 impl World {
     /// A relay has signed the end of a ticket.
     pub(super) fn signed(&mut self, ticket: &Ticket, jws: &str) {
-        let Some(word) = self.relays.iter().find_map(|relay| proof::verify(jws, &relay.proof_key()?).ok()) else {
+        let Some(statement) = self.relays.iter().find_map(|relay| proof::verify(jws, &relay.proof_key()?).ok()) else {
             return self.fail(format!("a relay signed something of {ticket} that is not believed"));
         };
-        let said = self.words.entry(ticket.clone()).or_insert_with(|| (word.outcome, jws.into()));
-        if said.0 != word.outcome && !self.losses.is_open_in_an_image(self.losses.tickets.get(ticket.as_str())) {
+        let said = self.words.entry(ticket.clone()).or_insert_with(|| (statement.outcome, jws.into()));
+        if said.0 != statement.outcome && !self.losses.is_open_in_an_image(self.losses.tickets.get(ticket.as_str())) {
             let said = said.0;
-            self.fail(format!("{ticket} was signed as {said:?} and as {:?}", word.outcome));
+            self.fail(format!("{ticket} was signed as {said:?} and as {:?}", statement.outcome));
         }
     }
 
@@ -89,8 +89,8 @@ impl World {
             0 => None,
             // One that he made himself.
             1 => {
-                let word = Word { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
-                Some(proof::sign(&own_key(), &word))
+                let statement = Statement { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
+                Some(proof::sign(&own_key(), &statement))
             }
             // One of another order.
             2 => {

@@ -323,18 +323,18 @@ fn closing_a_ticket() {
 fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
     let mut rig = Rig::new();
     let key = rig.dispenser.key().expect("a ledger");
-    let word = |rig: &mut Rig, ticket: &Ticket| {
+    let statement = |rig: &mut Rig, ticket: &Ticket| {
         let proof = rig.dispenser.prove(ticket.as_str()).expect("a ticket of ours")?;
         Some(proof::verify(&proof, &key).expect("its own key"))
     };
     let expected = |ticket: &Ticket, order_id, outcome, number| {
-        Some(Word { device: DeviceId::new("vm-001").expect("an id"), ticket: ticket.clone(), order_id, outcome, number })
+        Some(Statement { device: DeviceId::new("vm-001").expect("an id"), ticket: ticket.clone(), order_id, outcome, number })
     };
     let closed = rig.prepare("A1", 5000);
-    assert_eq!(word(&mut rig, &closed), None, "it is open");
+    assert_eq!(statement(&mut rig, &closed), None, "it is open");
     rig.close(&closed).expect("closed");
     let (driven, _) = rig.begin(1);
-    assert_eq!(word(&mut rig, &driven), None, "its line is driven");
+    assert_eq!(statement(&mut rig, &driven), None, "its line is driven");
     rig.end(0, Outcome::Dispensed);
     let failed = rig.prepare("exit", 2000);
     let (claims, item) = (claims_of(2, &failed), ItemId::new("exit").expect("an item"));
@@ -344,9 +344,9 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
     rig.end(1, Outcome::Failed);
     // The key is drawn once, and stays after a restart: the same key, the same words, the same numbers.
     for _ in 0..2 {
-        assert_eq!(word(&mut rig, &closed), expected(&closed, None, Last::Closed, 1));
-        assert_eq!(word(&mut rig, &driven), expected(&driven, Some(order(1)), Last::Dispensed, 2));
-        assert_eq!(word(&mut rig, &failed), expected(&failed, Some(order(2)), Last::Failed, 3));
+        assert_eq!(statement(&mut rig, &closed), expected(&closed, None, Last::Closed, 1));
+        assert_eq!(statement(&mut rig, &driven), expected(&driven, Some(order(1)), Last::Dispensed, 2));
+        assert_eq!(statement(&mut rig, &failed), expected(&failed, Some(order(2)), Last::Failed, 3));
         rig.restart();
         assert_eq!(rig.dispenser.key().as_ref(), Some(&key));
     }

@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::tap::Tap;
 use super::{command, free_port, output, succeed, tool, user, wait_for};
 use qris::order::ids::{DeviceId, Ticket};
-use qris::order::proof::{self, Last, RelayKey, Word};
+use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::order::receipt::SigningKey;
 use qris::wire::orders::RELAY_KEY;
 use qris::wire::vend::{EventState, VendEvent};
@@ -290,14 +290,14 @@ impl Shop {
         let id = |name: &str| order[name].as_str().expect("an id").to_owned();
         let lasts = [Last::Closed, Last::Dispensed, Last::Failed, Last::Uncertain];
         let outcome = lasts.into_iter().find(|last| last.delivery().as_str() == outcome)?;
-        let word = Word {
+        let statement = Statement {
             device: DeviceId::new(&id("device")).expect("an id"),
             ticket: Ticket::new(&id("ticket")).expect("a ticket"),
             order_id: None,
             outcome,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
         };
-        Some(proof::sign(&relay_key(), &word))
+        Some(proof::sign(&relay_key(), &statement))
     }
 
     /// Runs a command of `qris-backend`.
