@@ -5,7 +5,7 @@ use qris::order::ids::{DeviceId, OrderId, TransactionId};
 use qris::order::receipt::{Claims, SigningKey};
 use qris::order::state::Status;
 use qris::sim::qris::Merchant;
-use qris::wire::orders::{NewOrder, OpenOrders, Order, OutcomeReport};
+use qris::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};
 use qris::wire::payment::PaymentUpdate;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -28,7 +28,7 @@ pub struct StandIn {
 struct Shared {
     device: DeviceId,
     key: SigningKey,
-    orders: Mutex<BTreeMap<OrderId, Order>>,
+    orders: Mutex<BTreeMap<OrderId, OrderResource>>,
     told: Sender<OrderId>,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -97,7 +97,7 @@ impl StandIn {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrderId, Order>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrderId, OrderResource>> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,7 +132,7 @@ impl Shared {
         let order = match (method, path.strip_prefix("/v1/orders").unwrap_or(path)) {
             ("POST", "") => self.create(&serde_json::from_slice(body).expect("the machine posts an order")),
             ("GET", "") => {
-                let open = |order: &&Order| order.outcome.is_none() && order.status != Status::Cancel;
+                let open = |order: &&OrderResource| order.outcome.is_none() && order.status != Status::Cancel;
                 let open = OpenOrders { orders: self.lock().values().filter(open).cloned().collect() };
                 return ("200 OK", serde_json::to_vec(&open).expect("plain data"));
             }
@@ -151,7 +151,7 @@ impl Shared {
         (status, serde_json::to_vec(&order).expect("plain data"))
     }
 
-    fn create(&self, new: &NewOrder) -> Order {
+    fn create(&self, new: &NewOrder) -> OrderResource {
         let mut orders = self.lock();
         if let Some(order) = orders.values().find(|order| order.request_id == new.request_id) {
             return order.clone();
@@ -159,7 +159,7 @@ impl Shared {
         let number = orders.len();
         let order_id = OrderId::new(&format!("bench-{number:08}-0123456789abcdef")).expect("an id");
         let reference = format!("{number:08x}-70ab-4449-9778-61b8ffe43fd2");
-        let order = Order {
+        let order = OrderResource {
             order_id: order_id.clone(),
             rev: 1,
             request_id: new.request_id.clone(),
@@ -188,7 +188,7 @@ impl Shared {
         order
     }
 
-    fn change(&self, id: &OrderId, what: &str, body: &[u8]) -> Order {
+    fn change(&self, id: &OrderId, what: &str, body: &[u8]) -> OrderResource {
         let mut orders = self.lock();
         let order = orders.get_mut(id).expect("looked up by the caller");
         match what {

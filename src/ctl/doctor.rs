@@ -10,7 +10,7 @@ use super::site::{QRISD_TOML, Site, is_root};
 use super::staging::Staging;
 use super::{chips, hardware, look, print};
 use qris_core::order::time::Span;
-use qris_core::wire::orders::{OpenOrders, Order, Status};
+use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::{Faults, Source};
@@ -118,9 +118,9 @@ fn configuration(
 /// The orders of this machine that are open at the backend.
 fn orders(open: &OpenOrders) -> Finding {
     const CHECK: &str = "orders";
-    let settled = |order: &&Order| order.status == Status::Settlement && order.outcome.is_none();
-    let late = |order: &&Order| order.settled_ago_s.is_some_and(|ago| i64::try_from(ago).is_ok_and(|ago| ago > UNTOLD.0 / 1000));
-    let counter = |order: &&Order| order.payment.is_over_the_counter();
+    let settled = |order: &&OrderResource| order.status == Status::Settlement && order.outcome.is_none();
+    let late = |order: &&OrderResource| order.settled_ago_s.is_some_and(|ago| i64::try_from(ago).is_ok_and(|ago| ago > UNTOLD.0 / 1000));
+    let counter = |order: &&OrderResource| order.payment.is_over_the_counter();
     let untold: Vec<_> =
         open.orders.iter().filter(settled).filter(late).filter(|order| !counter(order)).map(|order| order.order_id.as_str()).collect();
     let said = format!("{} open at the backend, {} of them paid", open.orders.len(), open.orders.iter().filter(settled).count());

@@ -97,7 +97,7 @@ enum Command {
     /// Show the last status of machines
     Status(status::Status),
     /// On the machine: show the order that it is serving
-    Order(order::Order),
+    Order(order::CurrentOrder),
     /// On the machine: look at the relay service, or clear a blocked line
     Relay(relay::Relay),
     /// Look at a machine's screen, try a panel, or draw any state without a machine

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 /// Shows the order that holds this machine.
 #[derive(clap::Args, Debug)]
-pub(super) struct Order {
+pub(super) struct CurrentOrder {
     #[command(flatten)]
     bus: Bus,
 }
 
-impl Order {
+impl CurrentOrder {
     pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
         let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
         let mut properties = service.properties().await.map_err(Failure::failed)?;

@@ -6,7 +6,7 @@ use super::watch;
 use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
-use qris_core::wire::orders::{Order, Refund};
+use qris_core::wire::orders::{OrderResource, Refund};
 use qris_core::wire::vend::EventState;
 use serde::Serialize;
 
@@ -87,7 +87,7 @@ pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
     Ok(balance(&sales, pulses, driven))
 }
 
-async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<Order, SiteError> {
+async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<OrderResource, SiteError> {
     let mut order = site.order(order_id, None).await?;
     for _ in 0..POLLS_MAX {
         if !wait || order.outcome.is_some() {

@@ -11,7 +11,7 @@ use super::process::{Process, ProcessError, Program};
 use super::watch::{self, Watched};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::money::Rupiah;
-use qris_core::wire::orders::{ANSWER_MAX, Order};
+use qris_core::wire::orders::{ANSWER_MAX, OrderResource};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::EventState;
 use qris_host::config::MqttSettings;
@@ -305,7 +305,7 @@ impl Site {
     ///
     /// # Errors
     /// When the backend cannot be asked or does not know it.
-    pub async fn order(&self, order_id: &OrderId, since: Option<u64>) -> Result<Order, SiteError> {
+    pub async fn order(&self, order_id: &OrderId, since: Option<u64>) -> Result<OrderResource, SiteError> {
         let mut url = self.ports.url(self.ports.backend);
         url.path_segments_mut().expect("an http address has a path").clear().extend(["v1", "orders", order_id.as_str()]);
         if let Some(since) = since {

@@ -7,7 +7,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Span;
-use qris_core::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -129,9 +129,9 @@ pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body
     if !is_resource(status) {
         return refused(status, headers, body, Some(call));
     }
-    match serde_json::from_slice::<Order>(body) {
+    match serde_json::from_slice::<OrderResource>(body) {
         Ok(order) if is_asked_for(call, &order) => {
-            BackendAnswer::Order(Box::new(Order { collect_within_s: number(headers, COLLECT_WITHIN), ..order }))
+            BackendAnswer::Order(Box::new(OrderResource { collect_within_s: number(headers, COLLECT_WITHIN), ..order }))
         }
         Ok(order) => unusable(format!("it answered with the order {}, which was not asked for", order.order_id)),
         Err(error) => unusable(format!("its answer ({}) cannot be read: {error}", status.as_u16())),
@@ -154,7 +154,7 @@ fn is_resource(status: StatusCode) -> bool {
     matches!(status, StatusCode::OK | StatusCode::CREATED)
 }
 
-fn is_asked_for(call: &HttpCall, order: &Order) -> bool {
+fn is_asked_for(call: &HttpCall, order: &OrderResource) -> bool {
     match call {
         HttpCall::Create(new) => order.request_id == new.request_id && order.ticket == new.ticket,
         HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) | HttpCall::Tell(id, _) => order.order_id == *id,
@@ -238,13 +238,13 @@ mod tests {
     const ORDER: &str = include_str!("../../tests/corpora/backend_answer/order.json");
     const PLAIN: &str = "application/json";
 
-    fn order() -> Order {
+    fn order() -> OrderResource {
         serde_json::from_str(ORDER).expect("an order")
     }
 
     /// Every call about that order.
     fn calls() -> [HttpCall; 5] {
-        let Order { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
+        let OrderResource { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
         let new =
             NewOrder { request_id, ticket, kids: Vec::new(), item, description: None, amount, payment, timeout_s: 120, relay_key: None };
         let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };

@@ -14,7 +14,7 @@ use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
 use qris_core::order::receipt::{KeySet, SigningKey, jwk_set};
 use qris_core::order::time::Span;
-use qris_core::wire::orders::{Order, Problem, RELAY_KEY, Refund, Status};
+use qris_core::wire::orders::{OrderResource, Problem, RELAY_KEY, Refund, Status};
 use qris_host::http::{Limits, client};
 use qris_host::secret::Secret;
 use qris_host::surroundings::Computer;
@@ -86,7 +86,7 @@ impl Rig {
         self.simulator.with(|midtrans, _| midtrans.plan(plan));
     }
 
-    fn pay(&self, order: &Order, force: bool) {
+    fn pay(&self, order: &OrderResource, force: bool) {
         self.simulator.with(|midtrans, now| midtrans.pay(order.order_id.as_str(), Via::Qris, force, now)).expect("paid");
     }
 
@@ -165,17 +165,17 @@ impl<G> Rig<G> {
     }
 
     /// An order that can be paid.
-    async fn order(&self, request: &str) -> Order {
+    async fn order(&self, request: &str) -> OrderResource {
         let response = self.post(request).await;
         assert_eq!(response.status(), StatusCode::CREATED);
-        let order: Order = response.json().await.expect("an order");
+        let order: OrderResource = response.json().await.expect("an order");
         assert_eq!((order.status, order.gross_amount), (Status::Pending, Some(order.amount)));
         assert!(order.qr_payload.as_deref().is_some_and(|payload| payload.starts_with("000201")));
         order
     }
 
     /// A code for a counter, that can be paid.
-    async fn code(&self, request: &str, payment: &str) -> Order {
+    async fn code(&self, request: &str, payment: &str) -> OrderResource {
         let mut body = self.body(request);
         (body["payment"], body["amount"]) = (json!(payment), json!(10_000));
         let response =
@@ -184,7 +184,7 @@ impl<G> Rig<G> {
         response.json().await.expect("an order")
     }
 
-    async fn tell(&self, order: &Order, outcome: &str) -> StatusCode {
+    async fn tell(&self, order: &OrderResource, outcome: &str) -> StatusCode {
         let call = self.call(Method::POST, &format!("/v1/orders/{}/outcome", order.order_id));
         let (device, ticket) = (order.device.clone(), order.ticket.clone());
         let number = u64::from(ring::digest::digest(&ring::digest::SHA256, ticket.as_str().as_bytes()).as_ref()[0]);
@@ -196,7 +196,7 @@ impl<G> Rig<G> {
     }
 
     /// The order in the books, once the condition is true.
-    async fn until(&self, order: &Order, what: &str, so: impl Fn(&books::Stored) -> bool) -> books::Stored {
+    async fn until(&self, order: &OrderResource, what: &str, so: impl Fn(&books::Stored) -> bool) -> books::Stored {
         let begun = Instant::now();
         loop {
             let id = order.order_id.clone();
@@ -209,22 +209,22 @@ impl<G> Rig<G> {
         }
     }
 
-    async fn kinds(&self, order: &Order) -> Vec<Attention> {
+    async fn kinds(&self, order: &OrderResource) -> Vec<Attention> {
         self.until(order, "", |_| true).await.order.attention()
     }
 
-    async fn get(&self, path: &str) -> Order {
+    async fn get(&self, path: &str) -> OrderResource {
         let response = self.call(Method::GET, path).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.json().await.expect("an order")
     }
 
     /// The order once it differs from its state at `rev`.
-    async fn after(&self, order: &Order) -> Order {
+    async fn after(&self, order: &OrderResource) -> OrderResource {
         self.get(&format!("/v1/orders/{}?wait=30&since={}", order.order_id, order.rev)).await
     }
 
-    async fn cancel(&self, order: &Order) -> Response {
+    async fn cancel(&self, order: &OrderResource) -> Response {
         self.call(Method::POST, &format!("/v1/orders/{}/cancel", order.order_id)).send().await.expect("an answer")
     }
 
@@ -236,7 +236,7 @@ impl<G> Rig<G> {
         response.json().await.expect("a problem")
     }
 
-    fn verify(&self, order: &Order) {
+    fn verify(&self, order: &OrderResource) {
         assert_eq!(order.status, Status::Settlement);
         let receipt = self.keys.verify(order.receipt.as_deref().expect("a receipt"), &order.device).expect("ours");
         let claims = receipt.claims();
@@ -254,7 +254,7 @@ async fn a_sale() {
     assert!(order.sandbox && order.expires_in_s.is_some_and(|left| (175..=180).contains(&left)));
     let again = rig.post("r1").await;
     assert_eq!(again.status(), StatusCode::OK);
-    assert_eq!(again.json::<Order>().await.expect("an order").order_id, order.order_id);
+    assert_eq!(again.json::<OrderResource>().await.expect("an order").order_id, order.order_id);
     let open: Value = rig.call(Method::GET, "/v1/orders?state=open").send().await.expect("an answer").json().await.expect("a list");
     assert_eq!(open["orders"][0]["order_id"], json!(order.order_id));
     let (paid, ()) = tokio::join!(rig.after(&order), async { rig.pay(&order, false) });
@@ -273,7 +273,7 @@ async fn a_sale() {
 async fn cancelled_in_time_too_late_and_paid_after_all() {
     let rig = Rig::new().await;
     let order = rig.order("in-time").await;
-    let cancelled: Order = rig.cancel(&order).await.json().await.expect("an order");
+    let cancelled: OrderResource = rig.cancel(&order).await.json().await.expect("an order");
     assert_eq!((cancelled.status, rig.payable()), (Status::Cancel, 0));
     // A customer with a slow phone: the order is paid although it was cancelled.
     rig.pay(&order, true);

@@ -65,9 +65,9 @@ pub struct OutcomeReport {
     pub proof: Option<Box<str>>,
 }
 
-/// An order, as the backend tells it. All fields are always present, null where they do not apply.
+/// The order resource: an order, as the backend tells it. All fields are always present, null where they do not apply.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Order {
+pub struct OrderResource {
     /// Unique over all machines, for ever.
     pub order_id: OrderId,
     /// Counts up with every change.
@@ -118,11 +118,14 @@ pub struct Order {
     pub collect_within_s: Option<u64>,
 }
 
+/// The backend has this name for it.
+pub type Order = OrderResource;
+
 /// The answer to `GET /v1/orders?state=open`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OpenOrders {
     /// This machine's orders that have not ended, and settled orders without an outcome.
-    pub orders: Vec<Order>,
+    pub orders: Vec<OrderResource>,
 }
 
 /// The media type of a [`Problem`].

@@ -10,7 +10,7 @@ use qris_core::order::receipt::Receipt;
 use qris_core::order::request::{Offer, VendRequest};
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{OPEN_MAX, Order as Resource, Status};
+use qris_core::wire::orders::{OPEN_MAX, OrderResource, Status};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
@@ -103,7 +103,7 @@ impl Machine {
     }
 
     /// The news in an order resource: the state of the order, and the receipt if there is one that can be believed.
-    pub(super) fn seen(&mut self, request: &RequestId, resource: Resource) -> Vec<Event> {
+    pub(super) fn seen(&mut self, request: &RequestId, resource: OrderResource) -> Vec<Event> {
         if let Some(live) = self.orders.get_mut(request) {
             live.saw(resource.rev);
         }
@@ -225,7 +225,7 @@ impl Machine {
             // After a loss of the database a controller may repeat a request before the machine has heard of its first order.
             // Then the request has another ticket here, and the first order is never delivered: its ticket must not stay open,
             // since its money may go back.
-            let may_deliver = |resource: &Resource| match self.orders.find(&resource.request_id, &self.storage) {
+            let may_deliver = |resource: &OrderResource| match self.orders.find(&resource.request_id, &self.storage) {
                 Ok(Some(stored)) => stored.order.ticket == resource.ticket,
                 Ok(None) | Err(_) => true,
             };
@@ -238,7 +238,7 @@ impl Machine {
     }
 
     /// One of the backend's open orders: news of an order that we have, or an order that this database does not have.
-    fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), StoreError> {
+    fn take_in(&mut self, resource: &OrderResource, now: Now) -> Result<(), StoreError> {
         let request = &resource.request_id;
         if let Some(stored) = self.find(request)? {
             // The order is of another machine with an image or a clone of this card, which made the same request. Our
@@ -271,7 +271,7 @@ impl Machine {
         self.adopt(resource, request, now)
     }
 
-    fn adopt(&mut self, resource: &Resource, request: &RequestId, now: Now) -> Result<(), StoreError> {
+    fn adopt(&mut self, resource: &OrderResource, request: &RequestId, now: Now) -> Result<(), StoreError> {
         let receipt = match (resource.status, resource.receipt.as_deref()) {
             (Status::Settlement, Some(jws)) => self.settings.keys.verify(jws, &self.settings.device).ok(),
             _ => None,
@@ -312,7 +312,7 @@ fn is_address(url: &str) -> bool {
 }
 
 /// The core's view of an order resource.
-pub(super) fn seen_of(resource: Resource) -> Seen {
+pub(super) fn seen_of(resource: OrderResource) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {
         order_id: resource.order_id,

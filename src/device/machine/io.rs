@@ -12,7 +12,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, VendRequest, Way};
 use qris_core::order::time::Span;
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
+use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
@@ -223,9 +223,9 @@ pub enum HttpCall {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BackendAnswer {
     /// An order.
-    Order(Box<Resource>),
+    Order(Box<OrderResource>),
     /// The open orders.
-    Open(Vec<Resource>),
+    Open(Vec<OrderResource>),
     /// The backend itself says that its books do not have this order.
     Absent,
     /// The answer to an outcome: the backend itself says that it has another outcome of this order. This counts as told.

@@ -34,7 +34,7 @@ impl Paper {
         self.bills.lock().expect("nothing panics with it")
     }
 
-    fn becomes(&self, order: &Order, word: &'static str) {
+    fn becomes(&self, order: &OrderResource, word: &'static str) {
         self.bills().get_mut(&order.order_id).expect("billed").word = word;
     }
 
@@ -193,7 +193,7 @@ async fn another_gateway_sells_with_words_of_its_own() {
 async fn another_gateway_is_away_and_ends_what_nobody_paid() {
     let rig = Rig::on_paper().await;
     let order = rig.order("r1").await;
-    let cancelled: Order = rig.cancel(&order).await.json().await.expect("an order");
+    let cancelled: OrderResource = rig.cancel(&order).await.json().await.expect("an order");
     assert_eq!((cancelled.status, rig.simulator.bills()[&order.order_id].word), (Status::Cancel, "VOIDED"));
     let paid_late = rig.order("r2").await;
     rig.simulator.becomes(&paid_late, "COMPLETED");

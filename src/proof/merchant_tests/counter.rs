@@ -110,7 +110,7 @@ async fn limits_of_a_counter_are_named() {
 async fn a_code_is_the_machines_to_cancel_and_midtrans_to_expire() {
     let rig = rig(Span::secs(2)).await;
     let order = rig.code("r1", "alfamart").await;
-    let cancelled: Order = rig.cancel(&order).await.json().await.expect("an order");
+    let cancelled: OrderResource = rig.cancel(&order).await.json().await.expect("an order");
     assert_eq!((cancelled.status, rig.payable()), (Status::Cancel, 0));
     let order = rig.code("r2", "alfamart").await;
     rig.simulator.with(|midtrans, now| midtrans.end_by_hand(order.order_id.as_str(), crate::midtrans::Status::Expire, now));

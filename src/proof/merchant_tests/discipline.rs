@@ -36,7 +36,7 @@ async fn open_orders_are_asked_about_every_ten_seconds_at_most_and_spread() {
         .collect();
     let mut orders = Vec::new();
     for post in posts {
-        let order: Order = post.await.expect("ran").expect("an answer").json().await.expect("an order");
+        let order: OrderResource = post.await.expect("ran").expect("an answer").json().await.expect("an order");
         orders.push(order.order_id);
     }
     let begun = Instant::now();
@@ -69,7 +69,7 @@ async fn an_order_is_asked_about_once_more_before_it_is_given_up() {
     rig.fail(Fault::DropNotification, "settlement", 1);
     rig.pay(&order, false);
     // The cancel loses against a payment that nobody told. So get-status is asked before the order is ended.
-    let ended: Order = rig.cancel(&order).await.json().await.expect("an order");
+    let ended: OrderResource = rig.cancel(&order).await.json().await.expect("an order");
     rig.verify(&ended);
     assert_eq!((rig.asked("/cancel"), rig.questions()[order.order_id.as_str()].len()), (1, 1));
 }

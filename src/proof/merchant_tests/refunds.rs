@@ -20,7 +20,7 @@ async fn refunding(options: Options) -> Rig {
 
 impl Rig {
     /// An order that was paid, with this report of the machine.
-    async fn paid(&self, request: &str, outcome: &str) -> Order {
+    async fn paid(&self, request: &str, outcome: &str) -> OrderResource {
         let order = self.order(request).await;
         self.pay(&order, false);
         self.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
@@ -28,7 +28,7 @@ impl Rig {
         order
     }
 
-    async fn ask_refund(&self, order: &Order) {
+    async fn ask_refund(&self, order: &OrderResource) {
         let id = order.order_id.clone();
         self.shop
             .write(move |tx, desk, _| {
@@ -44,7 +44,7 @@ impl Rig {
             .expect("granted");
     }
 
-    fn refunded(&self, order: &Order) -> u64 {
+    fn refunded(&self, order: &OrderResource) -> u64 {
         self.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str()).expect("in the books").refunded)
     }
 }
@@ -97,7 +97,7 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     })
     .await;
     for (name, by_a_person) in [("by itself", false), ("by a person", true)] {
-        let order: Order = rig.post(&name.replace(' ', "-")).await.json().await.expect("an order");
+        let order: OrderResource = rig.post(&name.replace(' ', "-")).await.json().await.expect("an order");
         assert_eq!((order.amount.get(), order.gross_amount.map(Rupiah::get)), (5000, Some(5100)), "{name}");
         rig.pay(&order, false);
         rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
@@ -216,7 +216,7 @@ async fn a_backend_that_lost_its_books_neither_charges_nor_delivers_nor_refunds_
     assert_eq!(restored.get(&path).await.refund, Some(Refund::Done));
     let again = restored.post("r1").await;
     assert_eq!(again.status(), StatusCode::OK);
-    assert_eq!(again.json::<Order>().await.expect("an order").order_id, order.order_id);
+    assert_eq!(again.json::<OrderResource>().await.expect("an order").order_id, order.order_id);
     assert_eq!((restored.asked("/refund"), restored.asked("/v2/charge")), (1, 1));
     // The backup is from the time between receipt and refund. A person who refunds once more does not pay twice.
     let older = restored.order("r2").await;

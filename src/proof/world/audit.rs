@@ -14,7 +14,7 @@ use qris_core::order::merchant::{Attention, Order, Repayment, State, TakenBack, 
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
-use qris_core::wire::orders::{Order as Resource, Status};
+use qris_core::wire::orders::{OrderResource, Status};
 use qris_device::store::database::Database;
 
 /// The latest time for a QR's goods after its payment: the QR's time, the grace, and the time to deliver. The time to deliver
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// The rules when an order is told to a machine.
-    pub(super) fn judge_told(&mut self, order: &Resource) {
+    pub(super) fn judge_told(&mut self, order: &OrderResource) {
         if order.qr_payload.is_some() && self.merchant.gives_up(&order.order_id, self.now) {
             self.fail(format!("the QR of {} is offered, and its charge is being given up", order.order_id));
         }

@@ -15,7 +15,7 @@ use qris::order::receipt::{KeySet, Receipt, SigningKey};
 use qris::order::request::Refusal;
 use qris::order::time::Wall;
 use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
-use qris::wire::orders::{OpenOrders, Order, Problem};
+use qris::wire::orders::{OpenOrders, OrderResource, Problem};
 use qris::wire::payment::PaymentUpdate;
 use qris::wire::topics::Topic;
 use qris::wire::vend;
@@ -263,10 +263,10 @@ fn backend_answer() {
         "null",
     ];
     Target { name: "backend_answer", words: &words, longest: 20_000 }.run(|bytes| {
-        let order = match serde_json::from_slice::<Order>(bytes) {
+        let order = match serde_json::from_slice::<OrderResource>(bytes) {
             Ok(order) => {
                 let again = serde_json::to_vec(&order).expect("an order can be written");
-                assert_eq!(serde_json::from_slice::<Order>(&again).expect("what was read can be read again"), order);
+                assert_eq!(serde_json::from_slice::<OrderResource>(&again).expect("what was read can be read again"), order);
                 format!("{:?} {:?}", order.status, order.refund)
             }
             Err(error) => error.to_string(),

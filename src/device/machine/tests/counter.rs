@@ -8,7 +8,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::CloseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Refusal};
-use qris_core::wire::orders::{Order as Resource, Status};
+use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
 
 fn code(n: u8) -> String {
@@ -16,8 +16,8 @@ fn code(n: u8) -> String {
 }
 
 /// The order of request `r-n`, as one that is paid at an Alfamart.
-fn at_store(n: u8, status: Status) -> Resource {
-    Resource {
+fn at_store(n: u8, status: Status) -> OrderResource {
+    OrderResource {
         payment: Payment::Alfamart,
         qr_payload: None,
         payment_code: Some(code(n).into()),
@@ -27,8 +27,8 @@ fn at_store(n: u8, status: Status) -> Resource {
     }
 }
 
-pub(super) fn paid_at_store(n: u8) -> Resource {
-    Resource { rev: 2, settled_ago_s: Some(4000), receipt: Some(receipt_of(n).jws().into()), ..at_store(n, Status::Settlement) }
+pub(super) fn paid_at_store(n: u8) -> OrderResource {
+    OrderResource { rev: 2, settled_ago_s: Some(4000), receipt: Some(receipt_of(n).jws().into()), ..at_store(n, Status::Settlement) }
 }
 
 /// Answers `Check` for the collection under way.
@@ -129,7 +129,7 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
     rig.delivered(1);
     assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
     assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.outcome == qris_core::order::outcome::Delivery::Dispensed));
-    rig.answer(1, order(Resource { rev: 3, ..paid_at_store(1) }));
+    rig.answer(1, order(OrderResource { rev: 3, ..paid_at_store(1) }));
     rig.told();
     rig.collect(&code(1));
     assert_eq!(refusal(&rig), (Some("unknown_request"), Some("r-1"), Some(&*code(1))), "known after its end too");
@@ -155,7 +155,7 @@ fn how_long_it_can_be_collected_is_shown_as_soon_as_the_backend_has_told() {
     assert!(rig.scene.contains("within: Some(Span(86000000))"), "how long it can be paid: {}", rig.scene);
     rig.after(10_000);
     assert!(rig.backend(1).is_some(), "asked while the code is up");
-    rig.answer(1, order(Resource { expires_in_s: Some(259_000), ..paid_at_store(1) }));
+    rig.answer(1, order(OrderResource { expires_in_s: Some(259_000), ..paid_at_store(1) }));
     assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259000000))"), "{}", rig.scene);
 }
 
@@ -164,7 +164,7 @@ fn a_backend_that_tells_with_the_code_how_long_it_can_be_collected_has_it_on_bot
     let mut rig = Rig::new();
     let effects = rig.vend_at_store(1);
     rig.prepare(&effects, Ok(ticket(1)));
-    rig.answer(1, order(Resource { collect_within_s: Some(259_200), ..at_store(1, Status::Pending) }));
+    rig.answer(1, order(OrderResource { collect_within_s: Some(259_200), ..at_store(1, Status::Pending) }));
     assert!(rig.scene.starts_with("PayAtStore") && rig.scene.contains("collect: Some(Span(259200000))"), "{}", rig.scene);
     rig.pay(&receipt_of(1));
     assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259200000))"), "{}", rig.scene);
@@ -192,7 +192,7 @@ fn the_backend_is_asked_for_what_waits_every_fifteen_minutes_and_at_each_hint() 
     rig.answer(1, order(paid_at_store(1)));
     assert_eq!(rig.told().last().map(String::as_str), Some("awaiting_collection"));
     rig.after(LOOK_EVERY.0);
-    rig.answer(1, order(Resource { expires_in_s: Some(0), ..paid_at_store(1) }));
+    rig.answer(1, order(OrderResource { expires_in_s: Some(0), ..paid_at_store(1) }));
     assert_eq!(rig.told(), ["refund_due(not_collected)"]);
     rig.closed(1);
     let told = rig.backend(1);
@@ -211,7 +211,7 @@ fn at_every_connect_the_list_tells_what_became_of_those_that_wait() {
     rig.taken_along(3);
     rig.told();
     rig.on(Input::BrokerUp { refused: vec![] });
-    rig.answer_open(vec![Resource { expires_in_s: Some(0), ..paid_at_store(1) }, at_store(3, Status::Pending)]);
+    rig.answer_open(vec![OrderResource { expires_in_s: Some(0), ..paid_at_store(1) }, at_store(3, Status::Pending)]);
     assert_eq!(rig.told(), ["refund_due(not_collected)"]);
     assert_eq!(rig.backend(2), Some(HttpCall::Get(order_id("o-2"))), "open no more: how did it end?");
     assert_eq!(rig.backend(3), None);
@@ -292,7 +292,7 @@ fn the_answer_of_a_relay_that_was_replaced_meanwhile_does_not_count() {
 
 #[test]
 fn what_the_backend_says_at_the_collection_counts() {
-    type Case = (fn(&mut Resource), &'static str, EventState);
+    type Case = (fn(&mut OrderResource), &'static str, EventState);
     let cases: [Case; 4] = [
         (|r| r.expires_in_s = Some(0), "refund_due(not_collected)", EventState::RefundDue),
         (|r| r.refund = Some(qris_core::wire::orders::Refund::Given), "refund_due(not_collected)", EventState::RefundDue),
@@ -431,7 +431,7 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     drop(connection);
     rig.power_cut(true);
     rig.bring_up();
-    rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending), Resource { expires_in_s: Some(0), ..paid_at_store(3) }]);
+    rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending), OrderResource { expires_in_s: Some(0), ..paid_at_store(3) }]);
     assert_eq!(rig.told(), ["awaiting_collection", "awaiting_payment", "awaiting_collection", "refund_due(not_collected)"]);
     rig.collect(&code(1));
     assert_eq!(refusal(&rig).0, Some("relay"), "first the ledger");

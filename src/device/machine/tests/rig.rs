@@ -14,7 +14,7 @@ use qris_core::order::receipt::{Claims, Receipt};
 use qris_core::order::request::{Payment, Price, PriceList, Way};
 use qris_core::order::time::BootId;
 pub(super) use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{Order as Resource, Status};
+use qris_core::wire::orders::{OrderResource, Status};
 pub(super) use qris_core::wire::topics::Topic;
 pub(super) use qris_core::wire::vend::VendEvent;
 pub(super) use qris_host::mqtt::{Ack, PublishId};
@@ -67,8 +67,8 @@ pub(super) fn receipt(change: impl FnOnce(&mut Claims)) -> Receipt {
 }
 
 /// The order of request `r-n` with ticket n, named `o-n`.
-pub(super) fn resource(n: u8, status: Status) -> Resource {
-    Resource {
+pub(super) fn resource(n: u8, status: Status) -> OrderResource {
+    OrderResource {
         order_id: order_id(&format!("o-{n}")),
         rev: 1,
         request_id: request_id(&format!("r-{n}")),
@@ -104,11 +104,11 @@ pub(super) fn receipt_of(n: u8) -> Receipt {
     })
 }
 
-pub(super) fn settled(n: u8, ago_s: u64) -> Resource {
-    Resource { rev: 2, settled_ago_s: Some(ago_s), receipt: Some(receipt_of(n).jws().into()), ..resource(n, Status::Settlement) }
+pub(super) fn settled(n: u8, ago_s: u64) -> OrderResource {
+    OrderResource { rev: 2, settled_ago_s: Some(ago_s), receipt: Some(receipt_of(n).jws().into()), ..resource(n, Status::Settlement) }
 }
 
-pub(super) fn order(resource: Resource) -> BackendAnswer {
+pub(super) fn order(resource: OrderResource) -> BackendAnswer {
     BackendAnswer::Order(Box::new(resource))
 }
 
@@ -303,7 +303,7 @@ impl Rig {
     }
 
     /// Answers `?state=open`; the machine must have asked it.
-    pub(super) fn answer_open(&mut self, orders: Vec<Resource>) -> Vec<Effect> {
+    pub(super) fn answer_open(&mut self, orders: Vec<OrderResource>) -> Vec<Effect> {
         let call = self.open().expect("the open orders are asked for");
         self.on(Input::Open(call, BackendAnswer::Open(orders)))
     }

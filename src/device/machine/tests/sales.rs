@@ -7,7 +7,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, Delivery, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, PriceList, Refusal};
-use qris_core::wire::orders::{Order as Resource, Refund, Status};
+use qris_core::wire::orders::{OrderResource, Refund, Status};
 use qris_core::wire::topics::Topic;
 
 fn item_id(text: &str) -> ItemId {
@@ -304,7 +304,7 @@ fn power_cuts_in_another_boot() {
     rig.offered(1);
     rig.power_cut(false);
     rig.bring_up();
-    rig.answer_open(vec![Resource { expires_in_s: Some(30), ..resource(1, Status::Pending) }]);
+    rig.answer_open(vec![OrderResource { expires_in_s: Some(30), ..resource(1, Status::Pending) }]);
     rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
     assert!(rig.scene.starts_with("Pay"));
     rig.after(30_000);
@@ -330,7 +330,7 @@ fn a_dispensing_order_of_an_earlier_boot_is_confirmed() {
     for (answer, delivers) in [
         (order(settled(1, 30)), true),
         (order(settled(1, 601)), false),
-        (order(Resource { refund: Some(Refund::Due), ..settled(1, 30) }), false),
+        (order(OrderResource { refund: Some(Refund::Due), ..settled(1, 30) }), false),
     ] {
         let mut rig = Rig::new();
         rig.dispensing(1);
@@ -421,7 +421,7 @@ fn a_mismatch_is_told_and_never_delivered() {
     rig.offered(1);
     rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":3,"status":"failure","receipt":null}"#);
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
-    rig.answer(1, order(Resource { rev: 3, refund: Some(Refund::Due), ..resource(1, Status::Failure) }));
+    rig.answer(1, order(OrderResource { rev: 3, refund: Some(Refund::Due), ..resource(1, Status::Failure) }));
     assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(mismatch)"));
     rig.closed(1);
     assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));

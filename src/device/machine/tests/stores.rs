@@ -9,7 +9,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{Order as Resource, Status};
+use qris_core::wire::orders::{OrderResource, Status};
 
 /// Locks the database, so that nobody else can write to it.
 fn lock(rig: &Rig) -> rusqlite::Connection {
@@ -106,7 +106,7 @@ fn a_disk_that_takes_a_little_delivers_what_is_paid_and_sells_nothing_until_it_t
     std::fs::remove_dir(&room).expect("removed");
     rig.after(2000);
     assert!(rig.machine.faults.all().next().is_none());
-    rig.answer(1, order(Resource { rev: 3, ..resource(1, Status::Settlement) }));
+    rig.answer(1, order(OrderResource { rev: 3, ..resource(1, Status::Settlement) }));
     rig.after(11_000);
     rig.requested(3);
 }

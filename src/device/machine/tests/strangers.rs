@@ -6,7 +6,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
-use qris_core::wire::orders::{Order as Resource, Status};
+use qris_core::wire::orders::{OrderResource, Status};
 
 #[test]
 fn receipts_that_are_not_for_this_order_change_nothing() {
@@ -102,7 +102,7 @@ fn an_order_with_another_ticket_is_not_ours_though_it_has_our_request() {
     let mut rig = Rig::new();
     rig.requested(1);
     rig.on(Input::BrokerUp { refused: vec![] });
-    let others = Resource { ticket: ticket(9), ..resource(1, Status::Pending) };
+    let others = OrderResource { ticket: ticket(9), ..resource(1, Status::Pending) };
     rig.answer_open(vec![others.clone()]);
     assert!(!rig.scene.starts_with("Pay"), "{}", rig.scene);
     // Our order is not there either when it is looked for.
@@ -119,7 +119,7 @@ fn a_list_that_is_full_says_nothing_of_what_is_missing() {
     rig.requested(1);
     rig.after(15_000);
     let full = (0..100)
-        .map(|n| Resource {
+        .map(|n| OrderResource {
             request_id: request_id(&format!("x-{n}")),
             order_id: order_id(&format!("x-{n}")),
             ..resource(2, Status::Expire)
@@ -136,7 +136,7 @@ fn a_settled_order_without_a_receipt_to_believe_is_not_asked_for_in_a_loop() {
     rig.requested(1);
     rig.after(15_000);
     let forged = qris_core::order::receipt::SigningKey::from_seed([9; 32]).sign(receipt_of(1).claims().clone());
-    rig.answer_open(vec![Resource { receipt: Some(forged.jws().into()), ..settled(1, 3) }]);
+    rig.answer_open(vec![OrderResource { receipt: Some(forged.jws().into()), ..settled(1, 3) }]);
     assert_eq!((rig.open(), rig.backend(1)), (None, None));
 }
 
@@ -145,7 +145,7 @@ fn two_charges_of_one_request_are_not_taken_for_each_other() {
     let mut rig = Rig::new();
     rig.offered(1);
     rig.on(Input::BrokerUp { refused: vec![] });
-    let other = Resource { order_id: order_id("o-1-2"), rev: 9, ..resource(1, Status::Cancel) };
+    let other = OrderResource { order_id: order_id("o-1-2"), rev: 9, ..resource(1, Status::Cancel) };
     rig.answer_open(vec![other, resource(1, Status::Pending)]);
     assert!(rig.scene.starts_with("Pay"));
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
@@ -179,7 +179,7 @@ fn the_ticket_of_an_order_that_another_took_the_place_of_is_closed() {
     rig.prepare(&prepare, Ok(ticket(1)));
     rig.answer(1, BackendAnswer::Refused(Refusal::new(Reason::ReusedId, "no")));
     rig.after(5000);
-    let first = Resource { ticket: ticket(9), ..resource(1, Status::Pending) };
+    let first = OrderResource { ticket: ticket(9), ..resource(1, Status::Pending) };
     assert_eq!(closes(&rig.answer_open(vec![first, resource(2, Status::Pending)])), [ticket(9)]);
 }
 
@@ -229,9 +229,9 @@ fn adopted_orders_cannot_take_the_ticket_or_name_of_one_that_is_held() {
     rig.offered(1);
     rig.on(Input::BrokerUp { refused: vec![] });
     let request_id = request_id("r-9");
-    rig.answer_open(vec![Resource { request_id: request_id.clone(), ..resource(1, Status::Pending) }]);
+    rig.answer_open(vec![OrderResource { request_id: request_id.clone(), ..resource(1, Status::Pending) }]);
     rig.on(Input::BrokerUp { refused: vec![] });
-    rig.answer_open(vec![Resource { request_id, order_id: order_id("o-9"), ..resource(1, Status::Pending) }]);
+    rig.answer_open(vec![OrderResource { request_id, order_id: order_id("o-9"), ..resource(1, Status::Pending) }]);
     assert!(rig.machine.faults.all().next().is_none(), "{:?}", rig.machine.faults);
     assert_eq!(rig.machine.orders.ids().len(), 1);
 }

@@ -9,7 +9,7 @@ use qris_core::order::merchant::Call;
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::state::Status;
-use qris_core::wire::orders::{NewOrder, Order};
+use qris_core::wire::orders::{NewOrder, OrderResource};
 use qris_device::machine::{BackendAnswer, HttpCall};
 
 /// The program, and Midtrans behind it.
@@ -131,7 +131,7 @@ impl Town {
     }
 
     /// A machine asks for an order.
-    fn order(&mut self, way: Way) -> Order {
+    fn order(&mut self, way: Way) -> OrderResource {
         let new = NewOrder {
             request_id: RequestId::new("r1").expect("an id"),
             ticket: Ticket::from_random([1; 16]),
@@ -151,7 +151,7 @@ impl Town {
     }
 
     /// The customer pays: the notification that Midtrans posts.
-    fn pays(&mut self, order: &Order) -> Vec<u8> {
+    fn pays(&mut self, order: &OrderResource) -> Vec<u8> {
         let payload = order.qr_payload.as_deref().expect("a QR");
         self.midtrans.pay(payload, Via::Gopay, false, self.wall()).expect("paid");
         let notice = self.midtrans.due(Wall(self.wall().0 + 10_000)).pop().expect("a notification");
