@@ -59,10 +59,10 @@ impl Network {
     }
 }
 
-/// The facts of an entry, beyond its text.
+/// The kind of an entry, with its data for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Fact {
+pub enum EntryKind {
     /// A line of a program's standard error.
     Log,
     /// The customer did something. Others tell the result.
@@ -150,7 +150,7 @@ pub struct Entry {
     pub text: String,
     /// For programs.
     #[serde(flatten)]
-    pub fact: Fact,
+    pub kind: EntryKind,
 }
 
 /// The event did not happen in time.
@@ -184,18 +184,18 @@ impl Chronicle {
     }
 
     /// Adds an entry that somebody did or said.
-    pub fn note(&self, who: Who, text: impl Into<String>, fact: Fact) {
-        self.add(who, None, text.into(), fact);
+    pub fn note(&self, who: Who, text: impl Into<String>, kind: EntryKind) {
+        self.add(who, None, text.into(), kind);
     }
 
     /// Adds an entry that went from one to another.
-    pub fn arrow(&self, from: Who, to: Who, text: impl Into<String>, fact: Fact) {
-        self.add(from, Some(to), text.into(), fact);
+    pub fn arrow(&self, from: Who, to: Who, text: impl Into<String>, kind: EntryKind) {
+        self.add(from, Some(to), text.into(), kind);
     }
 
-    fn add(&self, who: Who, to: Option<Who>, text: String, fact: Fact) {
+    fn add(&self, who: Who, to: Option<Who>, text: String, kind: EntryKind) {
         let mut list = self.list();
-        let entry = Entry { n: list.next, at_ms: self.now_ms(), who, to, text, fact };
+        let entry = Entry { n: list.next, at_ms: self.now_ms(), who, to, text, kind };
         list.next += 1;
         list.entries.push_back(Arc::new(entry));
         if list.entries.len() > ENTRIES_MAX {
@@ -261,7 +261,7 @@ impl Chronicle {
     #[must_use]
     pub fn last_words(&self, who: Who) -> String {
         let list = self.list();
-        let line = list.entries.iter().rev().find(|entry| entry.who == who && entry.fact == Fact::Log);
+        let line = list.entries.iter().rev().find(|entry| entry.who == who && entry.kind == EntryKind::Log);
         line.map_or_else(|| "none".into(), |entry| entry.text.clone())
     }
 
@@ -284,15 +284,15 @@ mod tests {
     #[tokio::test]
     async fn what_happened_before_and_after_the_wait_is_found_and_nothing_else() {
         let book = Chronicle::new();
-        book.note(Who::Demo, "old", Fact::Deed);
+        book.note(Who::Demo, "old", EntryKind::Deed);
         let mark = book.mark();
-        book.note(Who::Demo, "new", Fact::Deed);
+        book.note(Who::Demo, "new", EntryKind::Deed);
         let text = |wanted: &'static str| move |entry: &Entry| (entry.text == wanted).then_some(entry.n);
         let second = Duration::from_secs(1);
         assert_eq!(book.wait(mark, "new", second, text("new")).await.expect("it is there"), 1);
         book.wait(mark, "old", Duration::from_millis(10), text("old")).await.expect_err("it was before");
         let (later, ()) = tokio::join!(book.wait(mark, "later", second, text("later")), async {
-            book.note(Who::Demo, "later", Fact::Deed);
+            book.note(Who::Demo, "later", EntryKind::Deed);
         });
         assert_eq!(later.expect("it came"), 2);
     }
@@ -301,7 +301,7 @@ mod tests {
     fn the_list_is_bounded() {
         let book = Chronicle::new();
         for n in 0..=ENTRIES_MAX {
-            book.note(Who::Demo, n.to_string(), Fact::Deed);
+            book.note(Who::Demo, n.to_string(), EntryKind::Deed);
         }
         assert_eq!(book.since(0).len(), ENTRIES_MAX);
         assert_eq!(book.since(0)[0].n, 1);

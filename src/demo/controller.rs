@@ -1,6 +1,6 @@
 //! The controller inside the machine, on D-Bus. The buttons sell through it while the broker cannot be reached.
 
-use super::chronicle::{Fact, Who};
+use super::chronicle::{EntryKind, Who};
 use super::watch::Watched;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{OrderId, RequestId};
@@ -122,7 +122,7 @@ pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, re
     if let Some(reason) = reason {
         text.push_str(&format!(" ({reason})"));
     }
-    watched.chronicle.note(Who::Machine, text, Fact::Order { request_id, order_id, state, reason });
+    watched.chronicle.note(Who::Machine, text, EntryKind::Order { request_id, order_id, state, reason });
 }
 
 fn word<T: DeserializeOwned>(text: &str) -> Option<T> {

@@ -2,7 +2,7 @@
 //! words.
 
 use super::cable::Socket;
-use super::chronicle::{Chronicle, Fact, Network, Who};
+use super::chronicle::{Chronicle, EntryKind, Network, Who};
 use super::layout::{LayoutError, NearPorts, Ports};
 use super::tap::{Asked, Heard};
 use super::watch::{Standing, Watched};
@@ -85,7 +85,7 @@ impl Networks {
             return;
         }
         let deed = if up { "mends" } else { "cuts" };
-        watched.chronicle.note(Who::Demo, format!("{deed} the network {}", network.name()), Fact::Network { network, up });
+        watched.chronicle.note(Who::Demo, format!("{deed} the network {}", network.name()), EntryKind::Network { network, up });
         watched.look(|view| view.networks = self.standing());
     }
 
@@ -110,7 +110,7 @@ fn tell(chronicle: &Chronicle, from: Who, to: Who, heard: &Heard) {
         Heard::Answered { asked, status, body } => (to, from, answer_words(asked, *status, body)),
     };
     if let Some(words) = words {
-        chronicle.arrow(from, to, words, Fact::Call { answer: matches!(heard, Heard::Answered { .. }) });
+        chronicle.arrow(from, to, words, EntryKind::Call { answer: matches!(heard, Heard::Answered { .. }) });
     }
 }
 

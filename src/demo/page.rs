@@ -2,7 +2,7 @@
 //! pixels of the panel and the state of the relay lines.
 
 use super::books::{Audit, audit};
-use super::chronicle::{Entry, Fact, Network, Who};
+use super::chronicle::{Entry, EntryKind, Network, Who};
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
@@ -191,30 +191,30 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
         Via::Qris => "another QRIS app",
     };
     let chronicle = &site.watched.chronicle;
-    chronicle.arrow(Who::Customer, Who::Midtrans, format!("pays {} with {app}", bill.amount), Fact::Deed);
+    chronicle.arrow(Who::Customer, Who::Midtrans, format!("pays {} with {app}", bill.amount), EntryKind::Deed);
     let result = site.midtrans.pay(&bill, payment.via).await;
     let text = match &result {
         Ok(()) => "paid".into(),
         Err(error) => error.to_string(),
     };
-    chronicle.arrow(Who::Midtrans, Who::Customer, text, Fact::Payment { paid: result.is_ok() });
+    chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: result.is_ok() });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
 }
 
 async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, Refused> {
     let chronicle = &site.watched.chronicle;
-    chronicle.arrow(Who::Customer, Who::Midtrans, "types a wrong PIN", Fact::Deed);
+    chronicle.arrow(Who::Customer, Who::Midtrans, "types a wrong PIN", EntryKind::Deed);
     let result = site.midtrans.fail(&photo.into()).await;
     let text = match &result {
         Ok(()) => "nothing was paid".into(),
         Err(error) => error.to_string(),
     };
-    chronicle.arrow(Who::Midtrans, Who::Customer, text, Fact::Payment { paid: false });
+    chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: false });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
 }
 
 async fn leave(State(site): State<Arc<Site>>) -> StatusCode {
-    site.watched.chronicle.note(Who::Customer, "walks away", Fact::Leave);
+    site.watched.chronicle.note(Who::Customer, "walks away", EntryKind::Leave);
     StatusCode::NO_CONTENT
 }
 

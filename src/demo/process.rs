@@ -1,7 +1,7 @@
 //! One program of the demo as a process of its own. It is started under its name, ready when it says so, and certainly
 //! ended.
 
-use super::chronicle::{Chronicle, Fact, Who};
+use super::chronicle::{Chronicle, EntryKind, Who};
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ impl Process {
         let (who, book) = (program.who, Arc::clone(chronicle));
         std::thread::spawn(move || {
             follow(stderr, who, &book);
-            book.note(who, format!("{name} has ended"), Fact::Program { name, up: false });
+            book.note(who, format!("{name} has ended"), EntryKind::Program { name, up: false });
             // This fails only when nobody waits any more.
             let _ = tell_end.send(true);
         });
@@ -123,7 +123,7 @@ impl Process {
             },
             () = process.ended() => return Err(ProcessError::Ended { program: name, words: chronicle.last_words(program.who) }),
         }
-        chronicle.note(program.who, format!("{name} is ready"), Fact::Program { name, up: true });
+        chronicle.note(program.who, format!("{name} is ready"), EntryKind::Program { name, up: true });
         Ok(process)
     }
 
@@ -223,7 +223,7 @@ fn follow(stderr: ChildStderr, who: Who, chronicle: &Chronicle) {
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line: String = String::from_utf8_lossy(&line).trim_end().chars().take(LINE_MAX).collect();
         if !line.is_empty() {
-            chronicle.note(who, line, Fact::Log);
+            chronicle.note(who, line, EntryKind::Log);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `--script`: five sales without a hand, and the books at the end.
 
 use super::books::{Audit, audit};
-use super::chronicle::{Entry, Fact, InVain};
+use super::chronicle::{Entry, EntryKind, InVain};
 use super::layout::{Options, PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
@@ -230,8 +230,8 @@ impl Script<'_> {
         what: &str,
         is_it: impl Fn(&VendEvent) -> bool,
     ) -> Result<VendEvent, ScriptError> {
-        let pick = |entry: &Entry| match &entry.fact {
-            Fact::Vend { event } if event.request_id.as_ref() == Some(request_id) && is_it(event) => Some((**event).clone()),
+        let pick = |entry: &Entry| match &entry.kind {
+            EntryKind::Vend { event } if event.request_id.as_ref() == Some(request_id) && is_it(event) => Some((**event).clone()),
             _ => None,
         };
         Ok(self.site.watched.chronicle.wait(mark, what, STEP_WAIT, pick).await?)

@@ -1,7 +1,7 @@
 //! The whole installation in a temporary directory: a machine, a merchant's backend, a broker and a Midtrans. The
 //! configuration files and commands are those of a real one.
 
-use super::chronicle::{Fact, InVain, Network, Who};
+use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
 use super::layout::{DEVICE, Directory, Files, LayoutError, Options, Ports, Product, SERVER_KEY, random_name, write_new};
 use super::midtrans::{Midtrans, MidtransError};
@@ -210,7 +210,7 @@ impl Site {
             Who::Customer,
             Who::Machine,
             format!("presses {} for {amount}", product.name),
-            Fact::Press { item: product.id },
+            EntryKind::Press { item: product.id },
         );
         if self.watched.view.borrow().connected {
             self.publish(Topic::VendRequest, &body);
@@ -229,7 +229,7 @@ impl Site {
     /// # Errors
     /// When the machine does not answer on D-Bus.
     pub async fn cancel(&self, request_id: &RequestId) -> Result<(), SiteError> {
-        self.watched.chronicle.arrow(Who::Customer, Who::Machine, "presses cancel", Fact::Deed);
+        self.watched.chronicle.arrow(Who::Customer, Who::Machine, "presses cancel", EntryKind::Deed);
         if self.watched.view.borrow().connected {
             self.publish(Topic::VendCancel, &serde_json::json!({"request_id": request_id}));
             return Ok(());
@@ -259,7 +259,7 @@ impl Site {
     /// When the panel's file cannot be written.
     pub async fn cut_power(&self) -> Result<(), SiteError> {
         let Some(Machine { device, relay }) = self.machine.lock().await.take() else { return Ok(()) };
-        self.watched.chronicle.note(Who::Demo, "cuts the machine's power", Fact::Power { on: false });
+        self.watched.chronicle.note(Who::Demo, "cuts the machine's power", EntryKind::Power { on: false });
         device.kill();
         relay.kill();
         self.watched.look(|view| (view.power, view.driven, view.online) = (false, false, false));
@@ -275,7 +275,7 @@ impl Site {
         if machine.is_some() {
             return Ok(());
         }
-        self.watched.chronicle.note(Who::Demo, "gives the machine its power", Fact::Power { on: true });
+        self.watched.chronicle.note(Who::Demo, "gives the machine its power", EntryKind::Power { on: true });
         self.watched.look(|view| view.power = true);
         let relay = self.start_on_machine("qris-relayd", Who::Relay, "relay.toml").await?;
         let device = self.start_on_machine("qrisd", Who::Machine, "qrisd.toml").await?;

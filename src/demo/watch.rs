@@ -1,6 +1,6 @@
 //! Watches the world for the demo: the broker's messages, the panel's pixels, the relay line.
 
-use super::chronicle::{Chronicle, Fact, Who};
+use super::chronicle::{Chronicle, EntryKind, Who};
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
 use qris_core::order::ids::OrderId;
@@ -124,14 +124,18 @@ pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receive
             MqttEvent::Up { .. } => {
                 up.send_replace(true);
             }
-            MqttEvent::Down { reason, .. } => watched.chronicle.note(Who::Demo, format!("broker connection lost: {reason}"), Fact::Log),
+            MqttEvent::Down { reason, .. } => {
+                watched.chronicle.note(Who::Demo, format!("broker connection lost: {reason}"), EntryKind::Log)
+            }
             MqttEvent::Message(message) => {
                 take(&watched, &message);
                 mqtt.ack(message.ack);
             }
             MqttEvent::Delivered { .. } => {}
-            MqttEvent::Rejected { reason, .. } => watched.chronicle.note(Who::Demo, format!("the broker refused it: {reason}"), Fact::Log),
-            MqttEvent::Undelivered(_) => watched.chronicle.note(Who::Demo, "no connection to the broker: not sent", Fact::Log),
+            MqttEvent::Rejected { reason, .. } => {
+                watched.chronicle.note(Who::Demo, format!("the broker refused it: {reason}"), EntryKind::Log)
+            }
+            MqttEvent::Undelivered(_) => watched.chronicle.note(Who::Demo, "no connection to the broker: not sent", EntryKind::Log),
         }
     }
 }
@@ -139,12 +143,12 @@ pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receive
 fn take(watched: &Watched, message: &Inbound) {
     let chronicle = &watched.chronicle;
     let Some((_, topic)) = Topic::parse(&message.topic) else {
-        return chronicle.note(Who::Broker, format!("message on {}", message.topic), Fact::Log);
+        return chronicle.note(Who::Broker, format!("message on {}", message.topic), EntryKind::Log);
     };
     let text = String::from_utf8_lossy(&message.payload);
     match topic {
         Topic::VendRequest | Topic::VendCancel | Topic::VendCollect => {
-            chronicle.note(Who::Broker, format!("{}: {text}", message.topic), Fact::Log)
+            chronicle.note(Who::Broker, format!("{}: {text}", message.topic), EntryKind::Log)
         }
         Topic::VendEvent => match serde_json::from_slice::<VendEvent>(&message.payload) {
             Ok(event) => {
@@ -152,33 +156,35 @@ fn take(watched: &Watched, message: &Inbound) {
                     watched.keep(order_id, event.state, event.reason);
                 }
                 let (text, to) = (told(&event), towards(event.state));
-                let fact = Fact::Vend { event: Box::new(event) };
+                let kind = EntryKind::Vend { event: Box::new(event) };
                 match to {
-                    Some(to) => chronicle.arrow(Who::Machine, to, text, fact),
-                    None => chronicle.note(Who::Machine, text, fact),
+                    Some(to) => chronicle.arrow(Who::Machine, to, text, kind),
+                    None => chronicle.note(Who::Machine, text, kind),
                 }
             }
-            Err(error) => chronicle.note(Who::Machine, format!("a message on vend/event that is no event ({error}): {text}"), Fact::Log),
+            Err(error) => {
+                chronicle.note(Who::Machine, format!("a message on vend/event that is no event ({error}): {text}"), EntryKind::Log)
+            }
         },
         Topic::PaymentUpdate => match PaymentUpdate::read(&message.payload) {
             Ok(update) => {
                 let receipt = if update.receipt.is_some() { ", signed receipt" } else { "" };
                 let text = format!("{}{receipt}", update.status.as_str());
-                let fact = Fact::Update { update: Box::new(update) };
+                let kind = EntryKind::Update { update: Box::new(update) };
                 // The message is read at the broker. A machine that is not connected gets it later, or never.
                 if watched.view.borrow().connected {
-                    chronicle.arrow(Who::Backend, Who::Machine, text, fact);
+                    chronicle.arrow(Who::Backend, Who::Machine, text, kind);
                 } else {
-                    chronicle.note(Who::Backend, format!("{text}, waits at the broker"), fact);
+                    chronicle.note(Who::Backend, format!("{text}, waits at the broker"), kind);
                 }
             }
             Err(Refusal { detail, .. }) => {
-                chronicle.note(Who::Backend, format!("a message on payment/update that is no update: {detail}"), Fact::Log)
+                chronicle.note(Who::Backend, format!("a message on payment/update that is no update: {detail}"), EntryKind::Log)
             }
         },
         Topic::Status => match serde_json::from_slice::<Status>(&message.payload) {
             Ok(status) => take_status(watched, status),
-            Err(error) => chronicle.note(Who::Machine, format!("a message on status that is no status ({error}): {text}"), Fact::Log),
+            Err(error) => chronicle.note(Who::Machine, format!("a message on status that is no status ({error}): {text}"), EntryKind::Log),
         },
     }
 }
@@ -196,7 +202,7 @@ fn take_status(watched: &Watched, status: Status) {
     watched.look(|view| (view.online, view.faults) = (online, faults.clone()));
     // Every order publishes it too, for the sake of `busy`.
     if (before.online, before.faults) != (online, faults) {
-        watched.chronicle.note(Who::Machine, text, Fact::Status);
+        watched.chronicle.note(Who::Machine, text, EntryKind::Status);
     }
 }
 
@@ -270,11 +276,11 @@ pub async fn line(watched: Arc<Watched>, log: PathBuf) {
                 view.pulses += u64::from(on);
             });
             let text = if on { format!("line {line} on") } else { format!("line {line} off") };
-            let fact = Fact::Edge { line, on };
+            let kind = EntryKind::Edge { line, on };
             if on {
-                watched.chronicle.arrow(Who::Relay, Who::Customer, text, fact);
+                watched.chronicle.arrow(Who::Relay, Who::Customer, text, kind);
             } else {
-                watched.chronicle.note(Who::Relay, text, fact);
+                watched.chronicle.note(Who::Relay, text, kind);
             }
         }
     }

@@ -22,14 +22,14 @@ struct Bill {
     word: &'static str,
 }
 
-/// Bills by their reference.
+/// A gateway that sends bills on paper. It has them by their reference.
 #[derive(Debug, Default)]
-struct Paper {
+struct PaperGateway {
     bills: Mutex<HashMap<OrderId, Bill>>,
     is_closed: std::sync::atomic::AtomicBool,
 }
 
-impl Paper {
+impl PaperGateway {
     fn bills(&self) -> MutexGuard<'_, HashMap<OrderId, Bill>> {
         self.bills.lock().expect("nothing panics with it")
     }
@@ -81,7 +81,7 @@ fn said(word: &str) -> Said {
     }
 }
 
-impl Gateway for Paper {
+impl Gateway for PaperGateway {
     fn name(&self) -> &'static str {
         "paper"
     }
@@ -152,12 +152,12 @@ impl Gateway for Paper {
     }
 }
 
-impl Rig<Arc<Paper>> {
+impl Rig<Arc<PaperGateway>> {
     async fn on_paper() -> Self {
         tls::install_provider();
-        let paper = Arc::new(Paper::default());
+        let gateway = Arc::new(PaperGateway::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Self::open(Arc::clone(&paper), paper, listener, |_| {}).await
+        Self::open(Arc::clone(&gateway), gateway, listener, |_| {}).await
     }
 
     async fn notify(&self, token: &str, body: Value) -> u16 {
