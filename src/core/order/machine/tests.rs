@@ -5,8 +5,9 @@ mod counter;
 
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
+use crate::order::outcome::{CloseAnswer, DispenseAnswer};
 use crate::order::receipt::testing::{claims, key};
-use crate::order::request::Payment;
+use crate::order::request::{Payment, Refusal};
 use crate::order::word::Word;
 
 const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
