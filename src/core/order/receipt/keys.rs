@@ -1,0 +1,387 @@
+//! The keys: which of them may sign receipts, and the signing.
+
+use super::{ALG, Claims, Header, Parts, Receipt, ReceiptError, TYP};
+use crate::order::ids::{DeviceId, KeyId};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The most keys that a set may hold.
+pub const KEYS_MAX: usize = 32;
+
+/// The use of a public key in the set. A key is good for its role only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Signs receipts.
+    Receipt,
+    /// Signs commands and settings.
+    Operator,
+}
+
+/// The public keys of a machine, from `keys.json`.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    keys: Vec<PublicKey>,
+}
+
+#[derive(Clone, Debug)]
+struct PublicKey {
+    kid: KeyId,
+    role: Role,
+    /// The issuer of the receipts that it signs; operator keys have no issuer.
+    iss: Option<Box<str>>,
+    x: [u8; 32],
+}
+
+/// Why a key or a key set cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not a JWK (Set) of the form that is needed.
+    #[error("not a JWK Set as `qris-backend keys public` writes it: {0}")]
+    Form(String),
+    /// One key of the set cannot be used.
+    #[error("key {0}: {1}")]
+    Key(KeyId, &'static str),
+    /// The private key file cannot be used. The error says nothing about its content.
+    #[error("not a private Ed25519 JWK (RFC 8037): {0}")]
+    Private(&'static str),
+}
+
+/// One key of a JWK Set as it is written.
+#[derive(Serialize, Deserialize)]
+struct Jwk {
+    kty: String,
+    crv: String,
+    kid: KeyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iss: Option<Box<str>>,
+    x: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+impl KeySet {
+    /// Reads a JWK Set: OKP/Ed25519 keys with `kid` and `role`, receipt keys with `iss`.
+    ///
+    /// # Errors
+    /// Anything else, private parts, two keys of one name, and points of small order: anyone can make signatures for these.
+    pub fn from_jwks(json: &str) -> Result<Self, KeyError> {
+        let set: JwkSet = serde_json::from_str(json).map_err(|e| KeyError::Form(e.to_string()))?;
+        if set.keys.len() > KEYS_MAX {
+            return Err(KeyError::Form(format!("more than {KEYS_MAX} keys")));
+        }
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for jwk in set.keys {
+            let wrong = |why| KeyError::Key(jwk.kid.clone(), why);
+            if jwk.d.is_some() {
+                return Err(wrong("it holds the private part `d`; replace this key everywhere, because it is no longer a secret"));
+            }
+            if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+                return Err(wrong("only kty OKP with crv Ed25519 is known"));
+            }
+            let role = jwk.role.ok_or_else(|| wrong("`role` must be receipt or operator"))?;
+            if role == Role::Receipt && jwk.iss.is_none() {
+                return Err(wrong("a receipt key needs `iss`"));
+            }
+            let x = bytes32(&jwk.x).ok_or_else(|| wrong("`x` must be 32 bytes in base64url"))?;
+            if has_small_order(&x) {
+                return Err(wrong("`x` is a point of small order"));
+            }
+            if keys.iter().any(|k| k.kid == jwk.kid) {
+                return Err(wrong("two keys have this kid"));
+            }
+            keys.push(PublicKey { kid: jwk.kid, role, iss: jwk.iss, x });
+        }
+        Ok(Self { keys })
+    }
+
+    /// The names of the receipt keys, in the order of the file.
+    #[must_use]
+    pub fn receipt_kids(&self) -> Vec<KeyId> {
+        self.keys.iter().filter(|k| k.role == Role::Receipt).map(|k| k.kid.clone()).collect()
+    }
+
+    /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
+    ///
+    /// # Errors
+    /// See [`ReceiptError`]. [`ReceiptError::WrongDevice`] comes only for a receipt that is good otherwise.
+    pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
+        let parts = Parts::split(jws)?;
+        let kid = parts.kid(TYP, "typ must be qris-receipt+jwt")?;
+        let key =
+            self.keys.iter().find(|k| k.kid == kid && k.role == Role::Receipt).ok_or_else(|| ReceiptError::UnknownKey(kid.clone()))?;
+        if !parts.is_signed_by(&key.x)? {
+            return Err(ReceiptError::Signature);
+        }
+        let claims = parts.claims()?;
+        if key.iss.as_deref() != Some(&claims.iss) {
+            return Err(ReceiptError::Claims("iss is not the issuer of this key".into()));
+        }
+        if claims.aud != *me {
+            return Err(ReceiptError::WrongDevice(claims.aud));
+        }
+        Ok(Receipt::of(claims, jws.into()))
+    }
+}
+
+/// An Ed25519 private key: of the merchant, or of a relay. It prints as its `kid`.
+pub struct SigningKey {
+    pub(super) pair: Ed25519KeyPair,
+    seed: [u8; 32],
+    kid: KeyId,
+}
+
+impl Clone for SigningKey {
+    fn clone(&self) -> Self {
+        Self::from_seed(self.seed)
+    }
+}
+
+impl SigningKey {
+    /// A key from 32 random bytes that the caller drew; `kid` is its RFC 7638 thumbprint.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are an Ed25519 seed");
+        let kid = thumbprint(pair.public_key().as_ref());
+        Self { pair, seed, kid }
+    }
+
+    /// A key from the text of [`Self::seed_text`].
+    #[must_use]
+    pub fn from_seed_text(text: &str) -> Option<Self> {
+        bytes32(text).map(Self::from_seed)
+    }
+
+    /// The 32 bytes of the key, in base64url. It is a secret: only for the place where the key is kept.
+    #[must_use]
+    pub fn seed_text(&self) -> String {
+        BASE64URL.encode(self.seed)
+    }
+
+    /// Reads a private JWK (RFC 8037) as `qris-backend keys new` writes it.
+    ///
+    /// # Errors
+    /// The file has another form, or its `x` does not belong to its `d`. The error never repeats the key.
+    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
+        let jwk: Jwk = serde_json::from_str(json).map_err(|_| KeyError::Private("not a JWK in JSON with kty, crv, kid, x and d"))?;
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+            return Err(KeyError::Private("only kty OKP with crv Ed25519 is known"));
+        }
+        let seed = jwk.d.as_deref().and_then(bytes32).ok_or(KeyError::Private("`d` must be 32 bytes in base64url"))?;
+        let x = bytes32(&jwk.x).ok_or(KeyError::Private("`x` must be 32 bytes in base64url"))?;
+        let mut key = Self::from_seed(seed);
+        if key.pair.public_key().as_ref() != x {
+            return Err(KeyError::Private("`x` does not belong to `d`"));
+        }
+        key.kid = jwk.kid;
+        Ok(key)
+    }
+
+    /// The private JWK. It is a secret: only for the key file.
+    #[must_use]
+    pub fn to_private_jwk(&self) -> String {
+        self.jwk(None, None, Some(BASE64URL.encode(self.seed)))
+    }
+
+    /// The public JWK for `keys.json`.
+    #[must_use]
+    pub fn to_public_jwk(&self, issuer: &str) -> String {
+        self.jwk(Some(Role::Receipt), Some(issuer.into()), None)
+    }
+
+    fn jwk(&self, role: Option<Role>, iss: Option<Box<str>>, d: Option<String>) -> String {
+        let x = BASE64URL.encode(self.pair.public_key().as_ref());
+        let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), kid: self.kid.clone(), role, iss, x, d };
+        serde_json::to_string(&jwk).expect("a JWK is plain text")
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    /// Signs a receipt.
+    #[must_use]
+    pub fn sign(&self, claims: Claims) -> Receipt {
+        let jws = self.compact(TYP, &claims).into();
+        Receipt::of(claims, jws)
+    }
+
+    /// A compact JWS of this type.
+    pub(in crate::order) fn compact(&self, typ: &str, claims: &impl Serialize) -> String {
+        let header = Header { alg: ALG.into(), kid: self.kid.clone(), typ: typ.into() };
+        let part = |json: serde_json::Result<Vec<u8>>| BASE64URL.encode(json.expect("claims and header are plain data"));
+        let signed = format!("{}.{}", part(serde_json::to_vec(&header)), part(serde_json::to_vec(claims)));
+        let signature = self.pair.sign(signed.as_bytes());
+        format!("{signed}.{}", BASE64URL.encode(signature))
+    }
+
+    /// The public half: a point of Ed25519.
+    pub(in crate::order) fn public(&self) -> [u8; 32] {
+        self.pair.public_key().as_ref().try_into().expect("32 bytes")
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+/// The JWK Set of `keys.json` from public JWKs.
+#[must_use]
+pub fn jwk_set(public_jwks: &[String]) -> String {
+    format!("{{\"keys\":[{}]}}\n", public_jwks.join(","))
+}
+
+/// RFC 7638: SHA-256 over the required members in lexical order. For OKP these are the members of RFC 8037, appendix A.3.
+pub(in crate::order) fn thumbprint(x: &[u8]) -> KeyId {
+    let members = format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{}\"}}", BASE64URL.encode(x));
+    let digest = ring::digest::digest(&ring::digest::SHA256, members.as_bytes());
+    KeyId::new(&BASE64URL.encode(digest)).expect("43 characters of base64url")
+}
+
+pub(in crate::order) fn bytes32(text: &str) -> Option<[u8; 32]> {
+    BASE64URL.decode(text).ok()?.try_into().ok()
+}
+
+/// The encodings of the points of small order, canonical or not. The highest bit (the sign of x) does not matter.
+/// ring accepts such keys, and then one signature fits many messages.
+pub(in crate::order) fn has_small_order(x: &[u8; 32]) -> bool {
+    const fn last(first: u8, rest: u8, last: u8) -> [u8; 32] {
+        let mut point = [rest; 32];
+        point[0] = first;
+        point[31] = last;
+        point
+    }
+    const ORDER_8_A: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+        0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ];
+    const ORDER_8_B: [u8; 32] = [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+        0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ];
+    let points =
+        [last(0, 0, 0), last(1, 0, 0), ORDER_8_A, ORDER_8_B, last(0xec, 0xff, 0x7f), last(0xed, 0xff, 0x7f), last(0xee, 0xff, 0x7f)];
+    points.iter().any(|p| p[..31] == x[..31] && p[31] == x[31] & 0x7f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{claims, key};
+    use super::*;
+
+    fn me() -> DeviceId {
+        DeviceId::new("vm-001").expect("an id")
+    }
+
+    #[test]
+    fn rfc_8037_appendix_a() {
+        let jwk = r#"{"kty":"OKP","crv":"Ed25519","kid":"k","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let key = SigningKey::from_jwk(jwk).expect("the RFC's key");
+        assert_eq!(thumbprint(key.pair.public_key().as_ref()).as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let signature = key.pair.sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc");
+        assert_eq!(BASE64URL.encode(signature), "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+    }
+
+    #[test]
+    fn operator_keys_sign_no_receipts() {
+        let operator = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"");
+        let keys = KeySet::from_jwks(&jwk_set(&[operator])).expect("a set");
+        assert!(matches!(keys.verify(key().sign(claims()).jws(), &me()), Err(ReceiptError::UnknownKey(_))));
+        assert!(keys.receipt_kids().is_empty());
+        assert_eq!(super::super::testing::keys().receipt_kids(), [key().kid().clone()]);
+        let nobodys = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"").replace("\"iss\":\"pay.example\",", "");
+        assert!(KeySet::from_jwks(&jwk_set(&[nobodys])).is_ok(), "an operator's key needs no issuer");
+    }
+
+    #[test]
+    fn bad_keys_are_refused() {
+        let public = key().to_public_jwk("pay.example");
+        let twice = jwk_set(&[public.clone(), public.clone()]);
+        let private = jwk_set(&[key().to_private_jwk()]);
+        let no_issuer = jwk_set(&[public.replace("\"iss\":\"pay.example\",", "")]);
+        for bad in [twice, private, no_issuer, "{}".into(), "[]".into(), String::new()] {
+            assert!(KeySet::from_jwks(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_ed25519_is_a_key() {
+        let public = key().to_public_jwk("pay.example");
+        let private = key().to_private_jwk();
+        for (from, to) in [("\"kty\":\"OKP\"", "\"kty\":\"EC\""), ("\"crv\":\"Ed25519\"", "\"crv\":\"Ed448\"")] {
+            let set = KeySet::from_jwks(&jwk_set(&[public.replace(from, to)]));
+            assert!(matches!(set, Err(KeyError::Key(_, "only kty OKP with crv Ed25519 is known"))), "{to}: {set:?}");
+            let own = SigningKey::from_jwk(&private.replace(from, to));
+            assert!(matches!(own, Err(KeyError::Private("only kty OKP with crv Ed25519 is known"))), "{to}: {own:?}");
+        }
+        let other = SigningKey::from_seed([8; 32]).to_public_jwk("i");
+        let x = |jwk: &str| jwk.split("\"x\":\"").nth(1).and_then(|x| x.split('"').next()).expect("x").to_owned();
+        let mixed = private.replace(&x(&private), &x(&other));
+        assert!(matches!(SigningKey::from_jwk(&mixed), Err(KeyError::Private("`x` does not belong to `d`"))));
+    }
+
+    #[test]
+    fn a_set_holds_no_more_keys_than_that() {
+        let set = |count: usize| {
+            let keys: Vec<String> =
+                (1..=count).map(|i| SigningKey::from_seed([u8::try_from(i).expect("few"); 32]).to_public_jwk("pay.example")).collect();
+            KeySet::from_jwks(&jwk_set(&keys)).map(|keys| keys.receipt_kids().len())
+        };
+        assert_eq!(set(KEYS_MAX), Ok(KEYS_MAX));
+        assert!(matches!(set(KEYS_MAX + 1), Err(KeyError::Form(_))));
+    }
+
+    /// The encodings that libsodium refuses, with either sign.
+    #[test]
+    fn points_of_small_order_are_no_keys() {
+        const POINTS: [&str; 7] = [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ];
+        let read = |x: [u8; 32]| {
+            let x = BASE64URL.encode(x);
+            let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"k","role":"receipt","iss":"i","x":"{x}"}}"#);
+            KeySet::from_jwks(&jwk_set(&[jwk])).map(|keys| keys.receipt_kids().len())
+        };
+        for text in POINTS {
+            let mut point: [u8; 32] = std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hexadecimal"));
+            for _ in 0..2 {
+                assert!(matches!(read(point), Err(KeyError::Key(_, "`x` is a point of small order"))), "{point:02x?}");
+                let (mut begins, mut ends) = ([9; 32], point);
+                begins[31] = point[31];
+                ends[31] ^= 0x10;
+                assert_eq!((read(begins), read(ends)), (Ok(1), Ok(1)), "others that begin or end so, {point:02x?}");
+                point[31] ^= 0x80;
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_private_key() {
+        let private = key().to_private_jwk();
+        let d = private.split("\"d\":\"").nth(1).and_then(|d| d.split('"').next()).expect("d").to_owned();
+        assert!(!format!("{:?}", key()).contains(&d));
+        let broken = private.replace("\"crv\":\"Ed25519\"", "\"crv\":\"X\"");
+        assert!(!SigningKey::from_jwk(&broken).expect_err("another curve").to_string().contains(&d));
+        assert_eq!(SigningKey::from_jwk(&private).expect("ours").kid(), key().kid());
+    }
+}
