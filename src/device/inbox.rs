@@ -2,7 +2,7 @@
 
 use super::machine::Input;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most messages and questions from outside that wait in the queue. The next one waits in its own task. This
@@ -12,7 +12,7 @@ const FOREIGN_MAX: usize = 64;
 /// The sending end. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    queue: Sender<Letter>,
+    queue: UnboundedSender<Letter>,
     room: Arc<Semaphore>,
 }
 
@@ -21,8 +21,6 @@ pub struct Inbox {
 pub enum Letter {
     /// For the machine. An input from outside gives its room back when it is dropped.
     Input(Input, Option<OwnedSemaphorePermit>),
-    /// The runtime answered, so the program makes progress.
-    Pong,
     /// The program was told to stop.
     Stop,
 }
@@ -30,8 +28,8 @@ pub enum Letter {
 impl Inbox {
     /// A new queue.
     #[must_use]
-    pub fn new() -> (Self, Receiver<Letter>) {
-        let (queue, letters) = channel();
+    pub fn new() -> (Self, UnboundedReceiver<Letter>) {
+        let (queue, letters) = unbounded_channel();
         (Self { queue, room: Arc::new(Semaphore::new(FOREIGN_MAX)) }, letters)
     }
 

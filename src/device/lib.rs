@@ -1,9 +1,9 @@
 //! `qrisd`: sells on one machine.
 //!
-//! There are three threads. The **owner** takes one input after the other to the [`machine`], which commits and
-//! answers with effects. It is plain blocking code, so a slow disk delays only those who must wait for it. The
-//! **main** thread runs the sockets: broker, backend, D-Bus. The **screen**'s thread draws. To follow the promise,
-//! read `order::machine` (one order), then [`machine`] (one machine), then [`store`].
+//! There are two threads. The **main** thread runs the sockets: broker, backend, D-Bus. It takes one input after the other
+//! to the [`machine`], which commits and answers with effects. A commit stops this thread for as long as the disk needs:
+//! nothing may go out before it, and no hand-over between threads delays the customer. The **screen**'s thread draws. To
+//! follow the promise, read `order::machine` (one order), then [`machine`] (one machine), then [`store`].
 
 pub mod backend;
 pub mod broker;
@@ -22,7 +22,7 @@ use controller::buttons::Buttons;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
 use machine::{Effect, Input, Machine};
-use ports::{Errand, Ports, RelaySlot};
+use ports::{Ports, RelaySlot};
 use qris_core::order::ids::ItemId;
 use qris_core::order::time::Boot;
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
@@ -39,13 +39,12 @@ use relay::Relay;
 use screen::Screen;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
-use tokio::time::Instant as Moment;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
 
 const PROGRAM: &str = "qrisd";
-/// The owner wakes up at least this often.
+/// The machine looks at the time at least this often.
 const IDLE: Duration = Duration::from_secs(60);
 /// A stop is over within this time, even if something hangs.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
@@ -130,7 +129,7 @@ async fn serve(
     link: LinkSettings,
     backend: backend::Backend,
     inbox: Inbox,
-    letters: Receiver<Letter>,
+    letters: UnboundedReceiver<Letter>,
 ) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     let (mqtt, events) = Mqtt::start(link, EVENTS_WAITING_MAX);
@@ -148,61 +147,52 @@ async fn serve(
         inbox: inbox.clone(),
         calls: Default::default(),
     };
-    // It needs no bound: the owner's errands follow from its inbox, which has one.
-    let (errands, errands_rx) = mpsc::unbounded_channel();
-    tokio::spawn(ports.serve(errands_rx));
-    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &screen, &errands, effects, &letters));
-    let owner = owner.map_err(Failure::failed)?;
+    let owner = tokio::spawn(own(machine, screen, ports, effects, letters));
     let leave = signals.next_good(PROGRAM, || examine(path).map(drop)).await.announce(PROGRAM);
     inbox.post(Letter::Stop);
     let ended = async {
-        // The owner's last word to the broker is its good-bye. The link tells when it is sent.
+        // The machine's last word to the broker is its good-bye. The link tells when it is sent.
         drop(gone_rx.await);
-        drop(tokio::task::spawn_blocking(move || owner.join()).await);
+        drop(owner.await);
     };
     drop(tokio::time::timeout(STOP_WITHIN, ended).await);
     Ok(leave)
 }
 
-/// The owner's loop: one input, its commit, its effects.
-fn own(mut machine: Machine, screen: &Screen, errands: &mpsc::UnboundedSender<Errand>, effects: Vec<Effect>, letters: &Receiver<Letter>) {
-    // The ports are gone only when the program ends.
-    let send = |errand| drop(errands.send(errand));
-    ports::perform(effects, screen, send);
+/// The machine's loop: one input, its commit, its effects.
+async fn own(mut machine: Machine, screen: Screen, mut ports: Ports, effects: Vec<Effect>, mut letters: UnboundedReceiver<Letter>) {
+    ports.perform(effects, &screen).await;
+    // The watchdog is fed from here: this loop makes progress only if the sockets do.
     let feed = service::watchdog_interval().map(|interval| interval / 2);
-    let mut next_ping = feed.map(|_| Instant::now());
+    let mut next_feed = feed.map(|_| Instant::now());
     let mut ready = false;
     loop {
         let now = clock::now();
         let deadline = machine.next_deadline(now.boot).map_or(IDLE, |at| until(at, now.boot));
-        let ping = next_ping.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
-        let letter = match letters.recv_timeout(deadline.min(ping).min(IDLE)) {
-            Ok(letter) => letter,
-            Err(RecvTimeoutError::Timeout) => Letter::Input(Input::Woken, None),
-            Err(RecvTimeoutError::Disconnected) => return,
+        let feeding = next_feed.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+        let letter = match tokio::time::timeout(deadline.min(feeding).min(IDLE), letters.recv()).await {
+            Ok(Some(letter)) => letter,
+            Ok(None) => return,
+            Err(_) => Letter::Input(Input::Woken, None),
         };
         match letter {
             Letter::Input(input, _room) => {
                 // The screen's first word says that the first picture is on the panel, or why not.
                 let first_word = !ready && matches!(input, Input::Screen(_));
-                ports::perform(machine.handle(input, clock::now()), screen, send);
+                ports.perform(machine.handle(input, clock::now()), &screen).await;
                 if first_word {
                     ready = true;
                     service::ready();
                     emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
                 }
             }
-            Letter::Pong => service::watchdog(),
-            Letter::Stop => {
-                return send(Errand::Stop(machine.farewell()));
-            }
+            Letter::Stop => return ports.stop(machine.farewell()),
         }
-        if let (Some(feed), Some(at)) = (feed, next_ping)
+        if let (Some(feed), Some(at)) = (feed, next_feed)
             && Instant::now() >= at
         {
-            // The watchdog is fed only after an errand went through the runtime and back. Then both loops make progress.
-            next_ping = Some(Instant::now() + feed);
-            send(Errand::Ping);
+            next_feed = Some(Instant::now() + feed);
+            service::watchdog();
         }
     }
 }
@@ -219,7 +209,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
     let mut signals: Option<zbus::MessageStream> = None;
     let mut name: Option<String> = None;
     let mut up = false;
-    let mut gone: Option<(Moment, Box<str>)> = None;
+    let mut gone: Option<(Instant, Box<str>)> = None;
     loop {
         let pause = if up || relay.is_none() { RELAY_READ_EVERY } else { RELAY_RETRY };
         tokio::select! {
@@ -239,7 +229,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
                 RemoteEvent::Down { reason } => {
                     // Until the machine is told, its calls get no answer, as when a service ends beneath them, and they
                     // are made again.
-                    let at_once = Moment::now();
+                    let at_once = Instant::now();
                     let told_at = gone.map_or(if up { at_once + RELAY_RETURNS_WITHIN } else { at_once }, |(at, _)| at);
                     gone = Some((told_at, reason.into()));
                     (relay, signals, up) = (None, None, false);
@@ -265,7 +255,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
     }
 }
 
-async fn until_moment(at: Option<Moment>) {
+async fn until_moment(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

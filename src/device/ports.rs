@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::broker;
 use super::controller::Controllers;
-use super::inbox::{Inbox, Letter};
+use super::inbox::Inbox;
 use super::machine::{CallId, Effect, Input, Notice, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::relay::Relay;
 use super::screen::Screen;
@@ -13,7 +13,6 @@ use qris_host::mqtt::Mqtt;
 use qris_host::service;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -63,52 +62,28 @@ impl RelaySlot {
     }
 }
 
-/// Carries effects out, on the owner's thread. The screen and the journal need no runtime. The other effects are passed on
-/// first, in one piece: so a sleeping thread is woken only once.
-pub fn perform(effects: Vec<Effect>, screen: &Screen, pass_on: impl FnOnce(Errand)) {
-    let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
-    let mut effects = effects;
-    let here: Vec<Effect> = effects.extract_if(.., is_here).collect();
-    if !effects.is_empty() {
-        pass_on(Errand::Perform(effects));
-    }
-    for effect in here {
-        match effect {
-            Effect::Show(picture) => screen.show(picture),
-            Effect::Journal(event) => journal::emit(&event),
-            _ => {}
-        }
-    }
-}
-
-/// The owner's errands for the ports.
-#[derive(Debug)]
-pub enum Errand {
-    /// Carry these out.
-    Perform(Vec<Effect>),
-    /// Answer with [`Letter::Pong`]: the runtime makes progress.
-    Ping,
-    /// Send this as the last status, and nothing after it.
-    Stop(Vec<u8>),
-}
-
 impl Ports {
-    /// Runs the owner's errands, until its last word or its end.
-    pub async fn serve(mut self, mut errands: UnboundedReceiver<Errand>) {
-        while let Some(errand) = errands.recv().await {
-            match errand {
-                Errand::Perform(effects) => self.perform(effects),
-                Errand::Ping => self.inbox.post(Letter::Pong),
-                Errand::Stop(payload) => return self.mqtt.stop(Some(broker::outbound(&self.device, Notice::Status, payload))),
+    /// Carries effects out. What goes to others leaves first: somebody waits for it, and nobody waits for the journal.
+    pub async fn perform(&mut self, mut effects: Vec<Effect>, screen: &Screen) {
+        let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
+        let here: Vec<Effect> = effects.extract_if(.., is_here).collect();
+        if !effects.is_empty() {
+            effects.into_iter().for_each(|effect| self.perform_one(effect));
+            self.calls.retain(|_, call| !call.is_finished());
+            tokio::task::yield_now().await;
+        }
+        for effect in here {
+            match effect {
+                Effect::Show(picture) => screen.show(picture),
+                Effect::Journal(event) => journal::emit(&event),
+                _ => {}
             }
         }
     }
 
-    fn perform(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            self.perform_one(effect);
-        }
-        self.calls.retain(|_, call| !call.is_finished());
+    /// Sends this as the last status, and nothing after it.
+    pub fn stop(self, payload: Vec<u8>) {
+        self.mqtt.stop(Some(broker::outbound(&self.device, Notice::Status, payload)));
     }
 
     fn perform_one(&mut self, effect: Effect) {
@@ -161,7 +136,7 @@ impl Ports {
             }
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
-            // The owner carries these out itself.
+            // These two need no one else.
             Effect::Show(_) | Effect::Journal(_) => {}
         }
     }

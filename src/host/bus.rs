@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use zbus::Address;
@@ -133,6 +133,11 @@ impl Served {
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
         self.connections.all()
+    }
+
+    /// Waits until a connection comes or goes. One that came or went since the last call counts too.
+    pub async fn changed(&self) {
+        self.connections.0.changed.notified().await;
     }
 
     /// Emits a signal to everybody. Signals are news: a reader that is not there, or does not read, misses it.
@@ -422,7 +427,13 @@ async fn build(builder: Builder<'static>, address: &str) -> Result<Connection, B
 
 /// The live connections.
 #[derive(Debug, Clone, Default)]
-struct Connections(Arc<Mutex<Live>>);
+struct Connections(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    live: Mutex<Live>,
+    changed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Live {
@@ -434,10 +445,12 @@ struct Live {
 impl Connections {
     fn add(&self, connection: &Connection) {
         self.with(|live| live.connections.push(connection.clone()));
+        self.0.changed.notify_one();
     }
 
     fn remove_closed(&self) {
         self.with(|live| live.connections.retain(|connection| !connection.is_closed()));
+        self.0.changed.notify_one();
     }
 
     fn all(&self) -> Vec<Connection> {
@@ -455,6 +468,6 @@ impl Connections {
     /// Runs `change` on what is live.
     fn with<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
         // No code under the lock can panic half-way, so the data behind a poisoned lock is whole.
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.live.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

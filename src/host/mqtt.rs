@@ -1,5 +1,5 @@
 //! The connection to the MQTT 5 broker. It is a task of its own. It reconnects with backoff, acknowledges in order,
-//! and has one publish in flight at a time.
+//! and has few publishes in flight at a time.
 //!
 //! [`Mqtt`] is the handle; news comes as [`MqttEvent`]s on a bounded channel. While the caller does not take them, up to
 //! [`EVENTS_WAITING_MAX`] wait here. A flood waits at the broker: it was asked to hold back all but [`RECEIVE_MAX`]
@@ -23,8 +23,10 @@ use tokio::sync::mpsc;
 pub const MAX_PACKET: u32 = 64 * 1024;
 /// The most messages that the broker may send us without our acknowledgement.
 pub const RECEIVE_MAX: u16 = 16;
-/// The size of the client's table of publishes in flight. Its default costs 14 MB; ours never holds more than two.
+/// The size of the client's table of publishes in flight. Its default costs 14 MB. Packet ids begin anew after so many.
 pub const IN_FLIGHT_MAX: u16 = 16;
+/// The most publishes without an answer, and so the most that the broker may get twice when the connection is lost.
+pub const PUBLISHES_AT_ONCE: usize = 8;
 /// How long the broker keeps our session and queued messages.
 pub const SESSION_EXPIRY_S: u32 = 60;
 /// A silent link is tested this often. Its loss is noticed after about 1.8 times as long.
@@ -42,7 +44,7 @@ pub const GOODBYE_WAIT: Duration = Duration::from_millis(200);
 /// When a message could not be stored, its connection is broken off after this time, so that publishes still get
 /// out meanwhile. Otherwise no refusal would ever get out while such a message comes first at every connect.
 pub const DROP_WAIT: Duration = Duration::from_millis(250);
-/// The most publishes that may wait behind the one in flight. More are answered [`MqttEvent::Undelivered`] at once.
+/// The most publishes that may wait behind those in flight. More are answered [`MqttEvent::Undelivered`] at once.
 pub const PUBLISHES_WAITING_MAX: usize = 64;
 /// The most events that wait for the caller. After that nothing more is read from the broker.
 pub const EVENTS_WAITING_MAX: usize = 128;

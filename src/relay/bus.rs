@@ -13,7 +13,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 /// `Dispense` answers within 20 s; one second is left for the way.
@@ -43,6 +43,7 @@ pub struct Service {
     buttons: Vec<ItemId>,
     signals: mpsc::Sender<Signal>,
     random: SystemRandom,
+    acted: Notify,
     /// How long `Dispense` waits for the end.
     answer_within: Duration,
 }
@@ -71,7 +72,7 @@ impl Service {
     #[must_use]
     pub fn new(dispenser: Dispenser, lines: Vec<Sender<Command>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
         let heart = Mutex::new(Heart { dispenser, waiting: Vec::new(), driven: 0 });
-        Self { heart, lines, buttons, signals, random: SystemRandom::new(), answer_within: ANSWER_WITHIN }
+        Self { heart, lines, buttons, signals, random: SystemRandom::new(), acted: Notify::new(), answer_within: ANSWER_WITHIN }
     }
 
     /// Asks the dispenser, and carries out the effects before anybody hears the answer.
@@ -89,6 +90,7 @@ impl Service {
             if effects.is_empty() {
                 return answer;
             }
+            self.acted.notify_one();
             for effect in effects {
                 self.carry_out(effect, &mut heart);
             }
@@ -121,6 +123,11 @@ impl Service {
             Effect::Cleared => drop(self.signals.try_send(Signal::Cleared)),
             Effect::Journal(event) => journal::emit(&event),
         }
+    }
+
+    /// Waits until something was done: a line was driven, or the journal heard of something.
+    pub async fn acted(&self) {
+        self.acted.notified().await;
     }
 
     /// Takes a message of a thread.

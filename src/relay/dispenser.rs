@@ -378,7 +378,14 @@ impl Dispenser {
         }
     }
 
-    /// Tries again to write what the ledger did not take. Call it about every second.
+    /// Whether something must be looked after: a line is driven, or the ledger cannot be written.
+    #[must_use]
+    pub fn needs_care(&self) -> bool {
+        let is_late = |line: &Line| matches!(line.work, Work::Driving(_) | Work::Unwritten(_));
+        self.lines.iter().any(is_late) || self.ledger.usable().is_err() || self.ledger.needs_opening(false)
+    }
+
+    /// Tries again to write what the ledger did not take. Call it about every second while it [needs care](Self::needs_care).
     pub fn tick(&mut self) {
         let was_failing = self.ledger.usable().is_err();
         if self.ledger.needs_opening(self.is_driving()) {

@@ -33,19 +33,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use threads::Report;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const PROGRAM: &str = "qris-relayd";
-/// What the ledger did not take is tried again this often.
+/// What the ledger did not take is tried again this often, and a line that is driven is looked after.
 const TICK: Duration = Duration::from_secs(1);
+/// While there is nothing to look after, the program wakes up this often.
+const IDLE: Duration = Duration::from_secs(60);
 /// At a stop a pulse may go on for this time: the program must end within 2 s.
 const FINISH_WITHIN: Duration = Duration::from_millis(1400);
 /// After that a line has this time to say that it is inactive.
 const STOP_WITHIN: Duration = Duration::from_millis(150);
 /// The last answers leave within this time.
 const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
-/// The program looks this often whether the bus is there.
-const BUS_LOOK: Duration = Duration::from_secs(5);
 
 /// The arguments of the program.
 pub const USAGE: Usage = Usage {
@@ -137,11 +137,12 @@ async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Disp
     let bus_trouble = BusTrouble::default();
     let bus = tokio::spawn(serve_bus(config.bus, Arc::clone(&service), signals_rx, bus_trouble.clone()));
     let watchdog = service::watchdog_interval();
-    let mut ticks = interval(watchdog.map_or(TICK, |interval| TICK.min(interval / 2)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let rest = watchdog.map_or(IDLE, |interval| IDLE.min(interval / 2));
+    let mut ticked = Instant::now();
     let mut status = String::new();
     let mut leaves = false;
     loop {
+        let next = ticked + if service.with(|dispenser| dispenser.needs_care()) { TICK.min(rest) } else { rest };
         tokio::select! {
             request = signals_in.next_good(PROGRAM, || examine(path).map_err(Failure::from)) => match request.announce(PROGRAM) {
                 Leave::Stop => break,
@@ -152,8 +153,11 @@ async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Disp
                 }
             },
             Some(report) = reports_rx.recv() => service.report(report),
-            _ = ticks.tick() => {
+            // A call may have changed what is to be looked after.
+            () = service.acted() => tell_status(&mut status, &service, &bus_trouble),
+            () = sleep_until(next) => {
                 // The watchdog is fed from here, through the dispenser. If either is stuck, nobody feeds it.
+                ticked = Instant::now();
                 service.with(Dispenser::tick);
                 if watchdog.is_some() {
                     service::watchdog();
@@ -213,12 +217,11 @@ async fn serve_bus(address: BusAddress, service: Arc<Service>, mut signals: mpsc
     tell_status(&mut String::new(), &service, &trouble);
     service::ready();
     emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
-    let mut looks = interval(BUS_LOOK);
     let mut was_there = !served.connections().is_empty();
     loop {
         tokio::select! {
             Some(signal) = signals.recv() => bus::emit(&served, signal).await,
-            _ = looks.tick() => {
+            () = served.changed() => {
                 let is_there = !served.connections().is_empty();
                 match (was_there, is_there) {
                     (false, true) => note(None),

@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Hardware that does not work is tried again after this time.
 const RETRY: Duration = Duration::from_secs(5);
-/// A thread waits for a button in steps of this time.
-const BUTTON_STEP: Duration = Duration::from_millis(500);
+/// A thread waits for a button in steps of this time. Between them it notices the end of the program.
+const BUTTON_STEP: Duration = Duration::from_secs(60);
 /// The stack of a thread; it needs a tenth of it.
 const STACK: usize = 128 * 1024;
 

@@ -35,8 +35,8 @@ use surface::{Surface, SurfaceError};
 
 /// How often a lost surface is looked for, and how long a stop waits for a stuck panel.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often a surface is checked while nothing happens on it.
-const CHECK: Duration = Duration::from_secs(5);
+/// How often a surface is checked while nothing happens on it. A countdown checks it each second.
+const CHECK: Duration = Duration::from_secs(20);
 /// "One moment" is shown only after this time. A charge that comes sooner is shown at once instead.
 const MOMENT: Duration = Duration::from_millis(40);
 

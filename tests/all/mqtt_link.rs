@@ -5,7 +5,7 @@ use crate::rig::certificates::Certificates;
 use crate::rig::{PATIENCE, soon};
 use qris::host::config::MqttSettings;
 use qris::host::http;
-use qris::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription, Will};
+use qris::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId, Retained, Subscription, Will};
 use qris::host::secret::Secret;
 use qris::host::tls::{self, LastTrusted};
 use qris::order::time::Wall;
@@ -127,7 +127,7 @@ async fn a_publish_is_answered_whether_or_not_somebody_listens() {
 }
 
 #[tokio::test]
-async fn publishes_leave_one_by_one_and_in_order() {
+async fn publishes_leave_in_order() {
     let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
@@ -456,6 +456,13 @@ impl Script {
         self.send(&[0x32, 7, 0, 1, b't', 0, packet_id, 0, b'x']).await;
     }
 
+    /// The packet id of the next packet, which must be a QoS 1 publish with a short topic.
+    async fn publish_id(&mut self) -> u8 {
+        let (kind, body) = self.packet().await;
+        assert_eq!(kind, 0x32, "PUBLISH");
+        body[2 + usize::from(body[1]) + 1]
+    }
+
     /// The packet id of the next packet, which must be a PUBACK.
     async fn puback(&mut self) -> u8 {
         let (kind, body) = self.packet().await;
@@ -500,6 +507,36 @@ async fn acknowledgements_leave_in_order_and_stale_ones_never() {
     drop(broker);
     assert!(matches!(machine.next().await, MqttEvent::Undelivered(PublishId(1))));
     machine.wait_down().await;
+}
+
+/// The client gives packet ids in turn, and waits for ever if it comes to one that is still in use.
+#[tokio::test]
+async fn few_publishes_are_in_flight_and_none_is_lapped() {
+    let (listener, port) = script_listener().await;
+    let mut machine = Link::start(settings(port, "machine", &["t"]));
+    let mut broker = Script::accept(&listener, 1).await;
+    machine.wait_up().await;
+    (0..40).for_each(|number| machine.mqtt.publish(PublishId(number), outbound("elsewhere", "x")));
+    let mut sent = Vec::new();
+    for _ in 0..PUBLISHES_AT_ONCE {
+        sent.push(broker.publish_id().await);
+    }
+    // All but the first are answered.
+    for (packet_id, number) in sent[1..].iter().zip(1..) {
+        broker.send(&[0x40, 2, 0, *packet_id]).await;
+        assert!(matches!(machine.next().await, MqttEvent::Delivered { id: PublishId(of), .. } if of == number));
+    }
+    broker.publish(3).await;
+    let message = machine.message().await;
+    machine.mqtt.ack(message.ack);
+    assert_eq!(broker.puback().await, 3, "no publish left before this");
+    broker.send(&[0x40, 2, 0, sent[0]]).await;
+    assert!(matches!(machine.next().await, MqttEvent::Delivered { id: PublishId(0), .. }));
+    for number in PUBLISHES_AT_ONCE as u64..40 {
+        let packet_id = broker.publish_id().await;
+        broker.send(&[0x40, 2, 0, packet_id]).await;
+        assert!(matches!(machine.next().await, MqttEvent::Delivered { id: PublishId(of), .. } if of == number));
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_WAITING_MAX,
-    PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
+    ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_AT_ONCE,
+    PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
 };
 use crate::backoff::Backoff;
 use crate::tls;
@@ -22,9 +22,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// The most requests on their way to rumqttc's event loop: [`RECEIVE_MAX`] acknowledgements, two publishes, a
-/// subscription, a goodbye. It never gets more.
-const REQUESTS_MAX: usize = RECEIVE_MAX as usize + 4;
+/// The most requests on their way to rumqttc's event loop: [`RECEIVE_MAX`] acknowledgements, [`PUBLISHES_AT_ONCE`] publishes
+/// and a last one, a subscription, a goodbye. It never gets more.
+const REQUESTS_MAX: usize = RECEIVE_MAX as usize + PUBLISHES_AT_ONCE + 3;
 
 /// Connects and reconnects until it is told to stop, or until the caller is gone.
 pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
@@ -149,7 +149,9 @@ struct Connection<'a> {
     to_acknowledge: VecDeque<u16>,
     /// The number of acknowledgements that the event loop has and has not written yet.
     acks_under_way: u16,
-    /// Publishes that are sent and not answered: one. At the end the last message is a second.
+    /// The publishes from the oldest one without an answer on, [`PUBLISHES_AT_ONCE`] at most. At the end the last message is
+    /// one more. An answered one stays behind an older one without an answer: rumqttc gives out packet ids in turn, and must
+    /// never come to one that is still in use.
     in_flight: VecDeque<InFlight>,
     publishes: VecDeque<(PublishId, Outbound)>,
     /// The time at which the answer to a subscription or publish is overdue.
@@ -160,10 +162,28 @@ struct Connection<'a> {
 }
 
 struct InFlight {
-    /// `None`: the last message of a stop.
-    id: Option<PublishId>,
+    what: Sent,
     /// Known once the publish was written.
     packet_id: Option<u16>,
+}
+
+/// A publish that was sent.
+#[derive(Clone, Copy)]
+enum Sent {
+    Publish(PublishId),
+    /// The last message of a stop.
+    Last,
+    /// It has its answer.
+    Answered,
+}
+
+impl Sent {
+    const fn id(self) -> Option<PublishId> {
+        match self {
+            Self::Publish(id) => Some(id),
+            Self::Last | Self::Answered => None,
+        }
+    }
 }
 
 /// The progress of a stop.
@@ -264,7 +284,7 @@ impl<'a> Connection<'a> {
                 }
                 let sent = last.is_some_and(|message| send(&self.client, message).is_ok());
                 if sent {
-                    self.in_flight.push_back(InFlight { id: None, packet_id: None });
+                    self.in_flight.push_back(InFlight { what: Sent::Last, packet_id: None });
                     self.stopping = Stopping::LastMessage { until: Instant::now() + STOP_WAIT };
                 } else {
                     self.say_goodbye();
@@ -360,36 +380,41 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Hands the next publish to the event loop, if no other one is in flight.
+    /// Hands publishes to the event loop, as long as not too many are in flight.
     fn publish_next(&mut self, caller: &mut Caller) -> Result<(), End> {
-        if !self.in_flight.is_empty() || self.is_stopping() {
-            return Ok(());
-        }
-        while let Some((id, message)) = self.publishes.pop_front() {
+        while self.in_flight.len() < PUBLISHES_AT_ONCE
+            && !self.is_stopping()
+            && let Some((id, message)) = self.publishes.pop_front()
+        {
             if !rumqttc::v5::mqttbytes::valid_topic(&message.topic) || message.topic.is_empty() {
                 caller.tell(MqttEvent::Rejected { id, reason: "topic name invalid" });
                 continue;
             }
-            self.in_flight.push_back(InFlight { id: Some(id), packet_id: None });
-            self.answer_due = Some(Instant::now() + ANSWER_WAIT);
-            return send(&self.client, message);
+            self.in_flight.push_back(InFlight { what: Sent::Publish(id), packet_id: None });
+            self.answer_due.get_or_insert_with(|| Instant::now() + ANSWER_WAIT);
+            send(&self.client, message)?;
         }
         Ok(())
     }
 
     fn publish_answered(&mut self, puback: &PubAck, caller: &mut Caller) -> Result<(), End> {
-        let Some(position) = self.in_flight.iter().position(|sent| sent.packet_id == Some(puback.pkid)) else {
+        let Some(sent) = self.in_flight.iter_mut().find(|sent| sent.packet_id == Some(puback.pkid)) else {
             return Err(End::lost("the broker acknowledged a publish that was not sent"));
         };
-        self.answer_due = None;
-        let answered = self.in_flight.remove(position).and_then(|sent| sent.id);
-        match (answered, packets::publish_refusal(puback.reason)) {
-            (Some(id), None) => {
+        sent.packet_id = None;
+        match (std::mem::replace(&mut sent.what, Sent::Answered), packets::publish_refusal(puback.reason)) {
+            (Sent::Publish(id), None) => {
                 caller.tell(MqttEvent::Delivered { id, heard: puback.reason != PubAckReason::NoMatchingSubscribers });
             }
-            (Some(id), Some(reason)) => caller.tell(MqttEvent::Rejected { id, reason }),
-            (None, _) => self.say_goodbye(),
+            (Sent::Publish(id), Some(reason)) => caller.tell(MqttEvent::Rejected { id, reason }),
+            (Sent::Last, _) => self.say_goodbye(),
+            (Sent::Answered, _) => {}
         }
+        while matches!(self.in_flight.front(), Some(InFlight { what: Sent::Answered, .. })) {
+            self.in_flight.pop_front();
+        }
+        // The broker works. The others have as long again.
+        self.answer_due = (!self.in_flight.is_empty()).then(|| Instant::now() + ANSWER_WAIT);
         self.publish_next(caller)
     }
 
@@ -398,7 +423,7 @@ impl<'a> Connection<'a> {
     fn sent(&mut self, sent: &Outgoing) -> Result<(), End> {
         match sent {
             Outgoing::Publish(packet_id) => {
-                if let Some(publish) = self.in_flight.iter_mut().find(|publish| publish.packet_id.is_none()) {
+                if let Some(publish) = self.unwritten() {
                     publish.packet_id = Some(*packet_id);
                 }
                 Ok(())
@@ -412,6 +437,11 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// The oldest publish that the event loop has not written yet.
+    fn unwritten(&mut self) -> Option<&mut InFlight> {
+        self.in_flight.iter_mut().find(|sent| sent.packet_id.is_none() && !matches!(sent.what, Sent::Answered))
+    }
+
     fn say_goodbye(&mut self) {
         // If the event loop does not even take this, the time limit ends the connection.
         drop(self.client.try_disconnect());
@@ -421,7 +451,8 @@ impl<'a> Connection<'a> {
     fn failed(&mut self, error: &ConnectionError, caller: &mut Caller) -> End {
         // The broker said in CONNACK how much it takes. So the same message would break every connection.
         if let ConnectionError::MqttState(StateError::Deserialization(PacketError::OutgoingPacketTooLarge { .. })) = error
-            && let Some(id) = self.in_flight.pop_front().and_then(|sent| sent.id)
+            && let Some(sent) = self.unwritten()
+            && let Sent::Publish(id) = std::mem::replace(&mut sent.what, Sent::Answered)
         {
             caller.tell(MqttEvent::Rejected { id, reason: "packet too large" });
         }
@@ -430,7 +461,7 @@ impl<'a> Connection<'a> {
 
     /// Answers the publishes that were lost with the connection.
     fn abandon(&mut self, caller: &mut Caller) {
-        let sent = self.in_flight.drain(..).filter_map(|sent| sent.id);
+        let sent = self.in_flight.drain(..).filter_map(|sent| sent.what.id());
         for id in sent.chain(self.publishes.drain(..).map(|(id, _)| id)) {
             caller.tell(MqttEvent::Undelivered(id));
         }

@@ -8,8 +8,8 @@ use crate::machine::*;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::Status;
 use qris_core::wire::vend::EventState;
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 fn ask(rig: &mut Rig, request: Request) -> Vec<Effect> {
     rig.on(Input::Asked(request, ON_BOARD))
@@ -71,11 +71,11 @@ fn the_properties_tell_the_order_that_holds_the_machine() {
 #[tokio::test]
 async fn a_button_sells_and_is_refused_like_anybody() {
     let mut rig = Rig::new();
-    let (inbox, letters) = Inbox::new();
+    let (inbox, mut letters) = Inbox::new();
     let buttons = Buttons::start(&Controllers::new(inbox));
     let mut press = async || {
         buttons.pressed(ItemId::new("A1").expect("an item")).await;
-        rig.on(asked(&letters))
+        rig.on(asked(&mut letters))
     };
     let effects = press().await;
     press().await;
@@ -86,7 +86,7 @@ async fn a_button_sells_and_is_refused_like_anybody() {
 }
 
 /// The input that waits in the machine's queue.
-fn asked(letters: &Receiver<Letter>) -> Input {
+fn asked(letters: &mut UnboundedReceiver<Letter>) -> Input {
     match letters.try_recv() {
         Ok(Letter::Input(input, _room)) => input,
         other => panic!("no question: {other:?}"),
@@ -132,7 +132,7 @@ fn carry_out(controllers: &mut Controllers, effects: Vec<Effect>) {
 #[tokio::test]
 async fn a_controller_asks_and_hears_what_becomes_of_it() {
     let mut rig = Rig::new();
-    let (inbox, letters) = Inbox::new();
+    let (inbox, mut letters) = Inbox::new();
     let mut controllers = Controllers::new(inbox);
     let (double, other) = (Double::default(), Double::default());
     controllers.listen(double.clone());
@@ -142,16 +142,16 @@ async fn a_controller_asks_and_hears_what_becomes_of_it() {
         move |reply: Reply| double.hear(format!("reply: {}", reply.state.as_ref().map_or("nothing", EventState::as_str)))
     };
     requests.put(vend(1), answers(&double)).await;
-    let effects = rig.on(asked(&letters));
+    let effects = rig.on(asked(&mut letters));
     others.put(vend(2), answers(&other)).await;
-    let busy = rig.on(asked(&letters));
+    let busy = rig.on(asked(&mut letters));
     carry_out(&mut controllers, busy);
     assert_eq!((double.heard(), other.heard()), (vec!["news: refused".into()], vec!["reply: refused".into()]));
     let effects = rig.prepare(&effects, Ok(ticket(1)));
     carry_out(&mut controllers, effects);
     assert_eq!(double.heard(), ["news: requested", "reply: requested", "view: requested: A1, Rp5.000"]);
     requests.put(Request::Cancel(request_id("r-9")), answers(&double)).await;
-    let effects = rig.on(asked(&letters));
+    let effects = rig.on(asked(&mut letters));
     carry_out(&mut controllers, effects);
     assert_eq!((double.heard(), other.heard()), (vec!["reply: nothing".to_owned()], vec![]), "who hears replies is not told by events");
 }
