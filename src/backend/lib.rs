@@ -24,6 +24,8 @@ pub mod report;
 mod samples;
 pub mod shop;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod told;
 pub mod view;
 pub mod waiters;

@@ -3,8 +3,6 @@
 
 mod backend;
 pub mod disk;
-#[cfg(test)]
-mod merchant_tests;
 pub mod nth;
 pub mod search;
 pub mod world;
