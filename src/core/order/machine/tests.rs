@@ -1,11 +1,12 @@
-//! The walks of the design, a row a step: the event, the announcement, and the calls that follow.
+//! The walks of the design, a row a step: the event; its announcements as `state` or `state(reason)`; after `|` the calls that
+//! follow, to the relay and to the backend.
 
 mod bounds;
 mod counter;
 
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
-use crate::order::outcome::{CloseAnswer, DispenseAnswer};
+use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use crate::order::receipt::testing::{claims, key};
 use crate::order::request::{Payment, Refusal};
 use crate::order::word::Word;
@@ -76,6 +77,47 @@ fn receipt() -> Receipt {
     key().sign(claims())
 }
 
+fn other_id() -> OrderId {
+    OrderId::new("o-2").expect("an id")
+}
+
+/// A receipt of another charge of the same request.
+fn other_receipt() -> Receipt {
+    key().sign(crate::order::receipt::Claims { sub: other_id(), ..claims() })
+}
+
+/// The backend says that the order's charge has this status.
+fn news(status: Status) -> Event {
+    Event::Seen(seen(status))
+}
+
+/// The same of another charge of the request.
+fn other_news(status: Status) -> Event {
+    Event::Seen(Seen { order_id: other_id(), ..seen(status) })
+}
+
+/// The list of open orders has the order while its charge is still being made.
+fn listed() -> Event {
+    Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) })
+}
+
+fn answered(answer: DispenseAnswer) -> Event {
+    Event::RelayAnswered(answer)
+}
+
+fn over(outcome: Outcome) -> Event {
+    answered(DispenseAnswer::Ended(outcome))
+}
+
+fn closed(answer: CloseAnswer) -> Event {
+    Event::TicketClosed(answer)
+}
+
+/// A word that only a later release of the relay service has.
+fn jammed() -> Word {
+    Word::new("jammed").expect("a word")
+}
+
 /// An order and its surroundings, driven as the shell drives it.
 struct Walk {
     order: Order,
@@ -89,20 +131,23 @@ struct Walk {
 
 impl Walk {
     fn new() -> Self {
-        let order = Order::new(offer(), ticket(), posted(), 1, Boot(0));
+        Self::of(Order::new(offer(), ticket(), posted(), 1, Boot(0)))
+    }
+
+    fn of(order: Order) -> Self {
         Self { order, now: 0, alone: true, owner: Some(1), changed: 0, screen_gone: None, push: true }
     }
 
+    fn in_state(state: State) -> Self {
+        Self::of(Order { state, ..Self::new().order })
+    }
+
     fn offered() -> Self {
-        let mut walk = Self::new();
-        assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
-        walk
+        Self::new().then(news(Status::Pending), "awaiting_payment |")
     }
 
     fn dispensing() -> Self {
-        let mut walk = Self::offered();
-        assert_eq!(walk.on(Event::Settled(receipt())), ["paid", "dispensing"]);
-        walk
+        Self::offered().then(Event::Settled(receipt()), "paid dispensing | dispense o-1")
     }
 
     fn with<T>(&self, ask: impl FnOnce(&Order, Boot, &Context) -> T) -> T {
@@ -119,8 +164,9 @@ impl Walk {
         ask(&self.order, Boot(self.now), &with)
     }
 
-    /// The announcements for this event, as `state` or `state(reason)`.
-    fn on(&mut self, event: Event) -> Vec<String> {
+    /// A step: the event, and what must follow.
+    #[track_caller]
+    fn then(mut self, event: Event, follows: &str) -> Self {
         let mut told = Vec::new();
         for event in [event, Event::Tick, Event::Tick] {
             let next = self.with(|order, now, with| apply(order.clone(), event, now, with));
@@ -128,68 +174,91 @@ impl Walk {
             told.extend(names.map(|(state, why)| why.map_or(state.as_str().into(), |why| format!("{}({why})", state.as_str()))));
             self.order = next;
         }
-        told
+        assert_eq!(format!("{} | {}", told.join(" "), self.calls()).trim(), follows);
+        self
     }
 
-    fn after(&mut self, seconds: i64) -> Vec<String> {
+    /// The same after some time.
+    #[track_caller]
+    fn after(mut self, seconds: i64, follows: &str) -> Self {
         self.now += seconds * 1000;
-        self.on(Event::Tick)
+        self.then(Event::Tick, follows)
     }
 
-    fn duty(&self) -> Duty {
-        self.with(duty)
+    /// The calls that are wanted now.
+    fn calls(&self) -> String {
+        let of_ticket = |word: &str, of: &Ticket| if *of == ticket() { word.to_owned() } else { format!("{word} {of}") };
+        let Duty { relay, backend } = self.with(duty);
+        let relay = relay.map(|call| match call {
+            RelayCall::Check(of) => of_ticket("check", &of),
+            RelayCall::Dispense(receipt) => format!("dispense {}", receipt.claims().sub),
+            RelayCall::Query(id) => format!("query {id}"),
+            RelayCall::Close(of) => of_ticket("close", &of),
+            RelayCall::Prove(of) => of_ticket("prove", &of),
+        });
+        let backend = backend.map(|call| match call {
+            BackendCall::Create => "create".to_owned(),
+            BackendCall::Find => "find".to_owned(),
+            BackendCall::Watch(id) => format!("watch {id}"),
+            BackendCall::Confirm(id) => format!("confirm {id}"),
+            BackendCall::Look(id) => format!("look {id}"),
+            BackendCall::Cancel(id) => format!("cancel {id}"),
+            BackendCall::Tell(id, delivery, why) => {
+                format!("tell {id} {}{}", delivery.as_str(), why.map(|why| format!("({why})")).unwrap_or_default())
+            }
+        });
+        relay.into_iter().chain(backend).collect::<Vec<_>>().join(", ")
     }
 
-    fn relay(&self) -> Option<RelayCall> {
-        self.duty().relay
-    }
-
-    fn backend(&self) -> Option<BackendCall> {
-        self.duty().backend
-    }
-
-    fn restart(&mut self, same_boot: bool) {
+    fn restarted(mut self, same_boot: bool) -> Self {
         self.order = self.order.as_stored().restarted(same_boot, Boot(self.now), &RULES);
         self.owner = None;
         self.changed = self.now;
+        self
+    }
+
+    fn alone(self, alone: bool) -> Self {
+        Self { alone, ..self }
+    }
+
+    fn owned_by(self, owner: u64) -> Self {
+        Self { owner: Some(owner), ..self }
     }
 }
 
 #[test]
 fn a_sale() {
-    let mut walk = Walk::new();
-    assert_eq!(walk.backend(), Some(BackendCall::Create));
-    assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
-    assert_eq!(walk.duty(), Duty::default(), "with MQTT nothing is asked at first");
-    assert_eq!(walk.on(Event::Settled(receipt())), ["paid", "dispensing"]);
-    assert_eq!(walk.relay(), Some(RelayCall::Dispense(receipt())));
-    assert_eq!(walk.on(Event::RelayAnswered(DispenseAnswer::Ended(crate::order::outcome::Outcome::Dispensed))), ["dispensed"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Tell(id(), Delivery::Dispensed, None)));
-    assert!(unfinished(&walk.order));
-    assert!(walk.on(Event::Told).is_empty());
-    assert!(!unfinished(&walk.order));
+    let walk = Walk::new();
+    assert_eq!(walk.calls(), "create");
+    walk.then(news(Status::Pending), "awaiting_payment |")
+        .then(Event::Settled(receipt()), "paid dispensing | dispense o-1")
+        .then(over(Outcome::Dispensed), "dispensed | prove, tell o-1 dispensed")
+        .then(Event::Told, "|");
 }
 
 #[test]
 fn nothing_but_a_receipt_pays() {
     for status in [Status::Pending, Status::Settlement, Status::Expire, Status::Cancel, Status::Deny, Status::Failure, Status::Refund] {
-        let mut walk = Walk::offered();
-        walk.on(Event::Seen(Seen { settled_ago: Some(Span::ZERO), ..seen(status) }));
+        let follows = match status {
+            Status::Pending | Status::Settlement | Status::Other(_) => "|",
+            Status::Expire => "expired |",
+            Status::Cancel => "cancelled(timeout) |",
+            Status::Deny => "denied(midtrans) | cancel o-1",
+            Status::Failure | Status::Refund => "failed(midtrans) |",
+        };
+        let walk = Walk::offered().then(Event::Seen(Seen { settled_ago: Some(Span::ZERO), ..seen(status) }), follows);
         assert_eq!(walk.order.receipt(), None, "{status:?}");
-        assert!(!matches!(walk.relay(), Some(RelayCall::Dispense(_))), "{status:?}");
     }
+    // The receipt comes by itself, and nothing is shown before it, nor for a word of a later release.
+    Walk::new().then(news(Status::Settlement), "| create").then(news(Status::Other(jammed())), "| create");
 }
 
 #[test]
 fn long_polling_begins_ten_seconds_after_the_qr_or_at_once_without_a_broker() {
-    let mut walk = Walk::offered();
-    assert_eq!(walk.backend(), None);
+    let walk = Walk::offered();
     assert_eq!(walk.with(next_deadline), Some(Boot(10_000)));
-    walk.after(10);
-    assert_eq!(walk.backend(), Some(BackendCall::Watch(id())));
-    let mut walk = Walk::offered();
-    walk.push = false;
-    assert_eq!(walk.backend(), Some(BackendCall::Watch(id())));
+    walk.after(10, "| watch o-1");
+    assert_eq!(Walk { push: false, ..Walk::offered() }.calls(), "watch o-1");
 }
 
 #[test]
@@ -202,303 +271,246 @@ fn a_charge_that_cannot_be_shown_is_cancelled_and_fails() {
         (Seen { kid: None, ..seen(Status::Pending) }, "cancelled(unknown_key)"),
     ];
     for (answer, end) in cases {
-        let mut walk = Walk::new();
-        assert_eq!(walk.on(Event::Seen(answer)), [end], "within 15 s of its request");
+        // Nobody saw it: the ticket is closed at once.
+        let walk = Walk::new().then(Event::Seen(answer), &format!("{end} | close, cancel o-1"));
         assert!(!walk.order.holds_machine());
-        let duty = Duty { relay: Some(RelayCall::Close(ticket())), backend: Some(BackendCall::Cancel(id())) };
-        assert_eq!(walk.duty(), duty, "nobody saw it: the ticket is closed at once");
-        assert!(walk.on(Event::Seen(seen(Status::Cancel))).is_empty());
-        assert!(walk.on(Event::TicketClosed(CloseAnswer::Closed)).is_empty());
+        let walk = walk.then(news(Status::Cancel), "| close").then(closed(CloseAnswer::Closed), "|");
         assert!(!unfinished(&walk.order));
     }
 }
 
 #[test]
 fn what_the_list_of_open_orders_says_of_an_order_still_being_charged_changes_nothing() {
-    let mut walk = Walk::new();
-    let call = walk.backend();
-    assert!(walk.on(Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) })).is_empty());
-    assert_eq!(walk.backend(), call);
-    assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
-    let sum = walk.order.charge.as_ref().and_then(|charge| charge.gross_amount);
-    assert!(sum.is_some(), "the screen says what is charged");
+    let walk = Walk::new().then(listed(), "| create").then(news(Status::Pending), "awaiting_payment |");
+    let sum = |walk: &Walk| walk.order.charge.as_ref().and_then(|charge| charge.gross_amount);
+    assert_eq!(sum(&walk), Some(rp(5000)), "the screen says what is charged");
     // This list was asked for during the charge, and comes now.
-    walk.on(Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) }));
-    assert_eq!(walk.order.charge.as_ref().and_then(|charge| charge.gross_amount), sum);
+    assert_eq!(sum(&walk.then(listed(), "|")), Some(rp(5000)));
 }
 
 #[test]
 fn a_request_without_an_answer_fails_after_15_s_and_its_charge_is_looked_for() {
-    let mut walk = Walk::new();
-    assert!(walk.after(14).is_empty());
-    assert_eq!(walk.after(1), ["failed(backend)"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Find));
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())), "nobody saw a QR: the ticket is closed at once");
-    walk.on(Event::Seen(seen(Status::Pending)));
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())));
-    walk.on(Event::Seen(seen(Status::Cancel)));
-    walk.on(Event::TicketClosed(CloseAnswer::Closed));
-    assert!(!unfinished(&walk.order));
+    let lost = || Walk::new().after(14, "| create").after(1, "failed(backend) | close, find");
+    let walk = lost().then(news(Status::Pending), "| close, cancel o-1").then(news(Status::Cancel), "| close");
+    assert!(!unfinished(&walk.then(closed(CloseAnswer::Closed), "|").order));
+    // What is settled is not looked for: its receipt comes with it or by itself.
+    lost().then(news(Status::Settlement), "| close");
+    // The list of open orders named the first charge while that was being made. It failed, and the backend began another.
+    Walk::new()
+        .then(listed(), "| create")
+        .after(15, "failed(backend) | close, find")
+        .then(other_news(Status::Pending), "| close, cancel o-2")
+        .then(news(Status::Cancel), "| close, cancel o-2")
+        .then(other_news(Status::Cancel), "| close");
+    Walk::new().then(Event::CreateDelayed(Reason::Gateway), "| create").after(15, "failed(midtrans) | close, find");
+    Walk::new().then(news(Status::Cancel), "failed(backend) | close");
 }
 
 #[test]
-fn a_timeout_cancels_at_the_backend_before_it_says_cancelled() {
-    let mut walk = Walk::offered();
-    assert_eq!(walk.after(120), ["cancelling(timeout)"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())));
+fn a_charge_of_another_body_of_the_request_is_looked_for() {
+    for (reason, look) in [(Reason::ReusedId, true), (Reason::Backend, true), (Reason::GrossAmount, false), (Reason::RateLimited, false)] {
+        let follows = format!("failed({reason}) | close{}", if look { ", find" } else { "" });
+        Walk::new().then(Event::CreateRefused(Refusal::new(reason, "no")), &follows);
+    }
+}
+
+#[test]
+fn a_cancel_is_asked_until_it_is_answered_and_the_grace_follows() {
+    let walk = Walk::offered().after(120, "cancelling(timeout) | cancel o-1");
     assert!(walk.order.holds_machine());
-    assert!(walk.after(15).is_empty());
+    let walk = walk.after(15, "| cancel o-1");
     assert!(!walk.order.holds_machine(), "after cancel_wait the machine is free");
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())), "and the cancel is asked until it is answered");
-    assert_eq!(walk.on(Event::Seen(seen(Status::Cancel))), ["cancelled(timeout)"]);
-    assert_eq!(walk.relay(), None, "the ticket stays open through the grace");
-    walk.after(120);
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-}
-
-#[test]
-fn a_cancel_that_loses_the_race_dispenses() {
-    let mut walk = Walk::offered();
-    assert_eq!(walk.on(Event::CancelAsked), ["cancelling(customer)"]);
-    assert!(walk.on(Event::Seen(seen(Status::Settlement))).is_empty());
-    assert_eq!(walk.on(Event::Settled(receipt())), ["paid", "dispensing"]);
-}
-
-#[test]
-fn a_cancel_before_the_charge_is_answered_waits_for_its_name() {
-    let mut walk = Walk::new();
-    assert_eq!(walk.on(Event::CancelAsked), ["cancelling(customer)"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Create));
-    assert!(walk.on(Event::Seen(seen(Status::Pending))).is_empty(), "its QR is never shown");
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())));
-    let mut walk = Walk::new();
-    walk.on(Event::CancelAsked);
-    walk.after(15);
-    assert_eq!(walk.backend(), Some(BackendCall::Find), "a new charge is not made for a machine that is free");
-    assert_eq!(walk.on(Event::Absent), ["cancelled(customer)"]);
+    walk.then(news(Status::Cancel), "cancelled(timeout) |").after(120, "| close");
+    // It loses the race.
+    Walk::offered()
+        .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
+        .then(news(Status::Settlement), "| cancel o-1")
+        .then(Event::Settled(receipt()), "paid dispensing | dispense o-1");
+    // It comes before the charge is answered: a QR is never shown, and the ticket is closed at once.
+    let early = || Walk::new().then(Event::CancelAsked, "cancelling(customer) | create");
+    early().then(news(Status::Pending), "| cancel o-1").then(news(Status::Cancel), "cancelled(customer) | close");
+    // A new charge is not made for a machine that is free.
+    early().after(15, "| find").then(Event::Absent, "cancelled(customer) | close");
 }
 
 #[test]
 fn a_late_receipt_dispenses_within_the_grace_if_the_machine_is_free() {
-    let cases = [(120, true, vec!["paid", "dispensing"]), (121, true, vec!["refund_due(late)"]), (60, false, vec!["refund_due(late)"])];
-    for (late, alone, told) in cases {
-        let mut walk = Walk::offered();
-        walk.on(Event::CancelAsked);
-        walk.on(Event::Seen(seen(Status::Cancel)));
-        walk.alone = alone;
-        walk.after(late);
-        assert_eq!(walk.on(Event::Settled(receipt())), told, "{late} s, alone {alone}");
+    let cancelled = || {
+        let walk = Walk::offered().then(Event::CancelAsked, "cancelling(customer) | cancel o-1");
+        walk.then(news(Status::Cancel), "cancelled(customer) |")
+    };
+    let (delivers, late) = ("paid dispensing | dispense o-1", "refund_due(late) | close");
+    cancelled().after(120, "|").then(Event::Settled(receipt()), delivers);
+    cancelled().after(121, "| close").then(Event::Settled(receipt()), late);
+    cancelled().alone(false).after(60, "|").then(Event::Settled(receipt()), late);
+    // The gateway's own end, and a deadline that nobody looked at yet.
+    for (ms, follows) in [(240_000, delivers), (240_001, late)] {
+        let expired = Walk::offered().after(120, "cancelling(timeout) | cancel o-1").then(news(Status::Expire), "expired |");
+        Walk { now: ms, ..expired }.then(Event::Settled(receipt()), follows);
+        Walk { now: ms, ..Walk::offered() }.then(Event::Settled(receipt()), follows);
     }
-}
-
-#[test]
-fn a_qr_left_the_screen_at_its_deadline_also_while_the_program_was_down() {
-    let mut walk = Walk::offered();
-    walk.now += 300_000;
-    walk.restart(true);
-    let told = walk.on(Event::Settled(receipt()));
-    assert_eq!(told, ["refund_due(late)"], "120 s on the screen, 120 s of grace");
+    // It expired after ten seconds, so its grace begins then.
+    let expired = || Walk::offered().after(10, "| watch o-1").then(news(Status::Expire), "expired |");
+    expired().after(120, "|").then(Event::Settled(receipt()), delivers);
+    expired().after(121, "| close").then(Event::Settled(receipt()), late);
+    // A QR left the screen at its deadline also while the program was down.
+    let down = Walk { now: 300_000, ..Walk::offered() }.restarted(true);
+    down.then(Event::Settled(receipt()), late);
+    // A closed ticket ends the grace also in another boot, in which the clock shows less than the stored deadline.
+    let closed = cancelled().after(121, "| close").then(closed(CloseAnswer::Closed), "|");
+    Walk { now: 1000, ..closed }.then(Event::Settled(receipt()), late);
 }
 
 #[test]
 fn refund_due_is_told_only_after_the_ticket_is_closed() {
-    let mut walk = Walk::offered();
-    walk.on(Event::CancelAsked);
-    walk.alone = false;
-    walk.on(Event::Settled(receipt()));
-    assert_eq!(walk.duty(), Duty { relay: Some(RelayCall::Close(ticket())), backend: None });
-    assert!(walk.on(Event::TicketClosed(CloseAnswer::Dispensing)).is_empty());
-    assert_eq!(walk.backend(), None);
-    walk.on(Event::TicketClosed(CloseAnswer::Closed));
-    assert_eq!(walk.backend(), Some(BackendCall::Tell(id(), Delivery::Undelivered, Some(Reason::Late))));
+    Walk::offered()
+        .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
+        .alone(false)
+        .then(Event::Settled(receipt()), "refund_due(late) | close")
+        .then(closed(CloseAnswer::Dispensing), "| close")
+        .then(closed(CloseAnswer::Closed), "| prove, tell o-1 undelivered(late)");
+    // The line was driven, and then the ledger was lost.
+    Walk::dispensing()
+        .then(Event::RelayRefused(RelayRefusal::Other), "refund_due(relay_refused) | close")
+        .then(closed(CloseAnswer::Dispensing), "| close")
+        .then(Event::TicketUnknown, "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)");
+    // Money that does not match its charge has no receipt, so nothing was sent to the relay.
+    for answer in [closed(CloseAnswer::Closed), Event::TicketUnknown] {
+        let walk = Walk::offered().then(Event::Seen(Seen { refund: true, ..seen(Status::Failure) }), "refund_due(mismatch) | close");
+        walk.then(answer, "| prove, tell o-1 undelivered(mismatch)");
+    }
 }
 
 #[test]
 fn a_backend_that_forgot_the_outcome_is_told_again() {
-    use crate::order::outcome::Outcome;
-    for (outcome, delivery) in [(Outcome::Dispensed, Delivery::Dispensed), (Outcome::Failed, Delivery::Failed)] {
-        let mut walk = Walk::dispensing();
-        walk.on(Event::RelayAnswered(DispenseAnswer::Ended(outcome)));
-        walk.on(Event::Told);
+    for (outcome, end, tells) in [
+        (Outcome::Dispensed, "dispensed", "prove, tell o-1 dispensed"),
+        (Outcome::Failed, "refund_due(failed)", "prove, tell o-1 failed(failed)"),
+    ] {
+        let walk = Walk::dispensing().then(over(outcome), &format!("{end} | {tells}"));
+        assert!(unfinished(&walk.order));
+        let walk = walk.then(Event::Told, "|");
         assert!(!unfinished(&walk.order));
-        assert!(walk.on(Event::Seen(seen(Status::Settlement))).is_empty());
-        assert_eq!(walk.backend(), None, "an answer without an outcome alone is no reason");
-        assert!(walk.on(Event::Forgotten).is_empty(), "nothing that a controller must know");
-        assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, told, _)) if told == delivery));
+        // An answer without an outcome alone is no reason. A controller need not know.
+        walk.then(news(Status::Settlement), "|").then(Event::Forgotten, &format!("| {tells}"));
     }
-}
-
-#[test]
-fn what_was_seen_driven_is_uncertain_when_the_ledger_forgets_it() {
-    for answer in [Event::RelayAnswered(DispenseAnswer::Dispensing), Event::TicketClosed(CloseAnswer::Dispensing)] {
-        let mut walk = Walk::dispensing();
-        walk.after(600);
-        assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-        assert!(walk.on(answer.clone()).is_empty());
-        assert_eq!(walk.on(Event::TicketUnknown), ["refund_due(uncertain)"], "{answer:?}");
-    }
-}
-
-/// A word that only a later release of the relay service has.
-fn jammed() -> Word {
-    Word::new("jammed").expect("a word")
-}
-
-#[test]
-fn an_outcome_of_a_later_relay_ends_the_order_and_is_told_as_it_came() {
-    let mut walk = Walk::dispensing();
-    assert_eq!(walk.on(Event::RelayAnswered(DispenseAnswer::Later(jammed()))), ["refund_due(uncertain)"]);
-    assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, Delivery::Other(word), _)) if word == jammed()));
 }
 
 #[test]
 fn close_decides_the_end() {
-    use crate::order::outcome::Outcome;
     let cases = [
-        (Event::TicketClosed(CloseAnswer::Ended(Outcome::Dispensed)), vec!["dispensed"], Delivery::Dispensed),
-        (Event::TicketClosed(CloseAnswer::Ended(Outcome::Failed)), vec!["refund_due(failed)"], Delivery::Failed),
-        (Event::TicketClosed(CloseAnswer::Ended(Outcome::Uncertain)), vec!["refund_due(uncertain)"], Delivery::Uncertain),
-        (Event::TicketClosed(CloseAnswer::Later(jammed())), vec!["refund_due(uncertain)"], Delivery::Other(jammed())),
-        (Event::TicketUnknown, vec!["refund_due(uncertain)"], Delivery::Uncertain),
-        (Event::TicketClosed(CloseAnswer::Closed), vec!["refund_due(late)"], Delivery::Undelivered),
+        (closed(CloseAnswer::Ended(Outcome::Dispensed)), "dispensed", "dispensed"),
+        (closed(CloseAnswer::Ended(Outcome::Failed)), "refund_due(failed)", "failed(failed)"),
+        (closed(CloseAnswer::Ended(Outcome::Uncertain)), "refund_due(uncertain)", "uncertain(uncertain)"),
+        (closed(CloseAnswer::Later(jammed())), "refund_due(uncertain)", "jammed(uncertain)"),
+        (Event::TicketUnknown, "refund_due(uncertain)", "uncertain(uncertain)"),
+        (closed(CloseAnswer::Closed), "refund_due(late)", "undelivered(late)"),
     ];
-    for (answer, told, delivery) in cases {
-        let mut walk = Walk::dispensing();
-        walk.on(Event::RelayUnanswered);
-        walk.after(600);
-        assert!(!walk.order.holds_machine(), "older than deliver_within");
-        assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-        assert_eq!(walk.on(answer.clone()), told, "{answer:?}");
-        assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, d, _)) if d == delivery), "{answer:?}");
+    for (answer, told, tells) in cases {
+        // It is older than deliver_within. A dispense without an answer counts as sent.
+        let walk = Walk::dispensing().then(Event::RelayUnanswered, "| query o-1").after(600, "| close");
+        assert!(!walk.order.holds_machine());
+        walk.then(answer, &format!("{told} | prove, tell o-1 {tells}"));
     }
+    // Also one that ends without an answer after the deadline, and one of which the ledger said that the line is driven.
+    for answer in [Event::RelayUnanswered, answered(DispenseAnswer::Dispensing), closed(CloseAnswer::Dispensing)] {
+        let walk = Walk::dispensing().after(600, "| close").then(answer, "| close");
+        walk.then(Event::TicketUnknown, "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)");
+    }
+    // A later release of the relay ends it in a word of its own.
+    Walk::dispensing().then(answered(DispenseAnswer::Later(jammed())), "refund_due(uncertain) | prove, tell o-1 jammed(uncertain)");
 }
 
 #[test]
-fn an_unanswered_dispense_is_queried_first() {
-    let mut walk = Walk::dispensing();
-    walk.on(Event::RelayUnanswered);
-    assert_eq!(walk.relay(), Some(RelayCall::Query(id())));
-    walk.on(Event::RelayAnswered(DispenseAnswer::Unknown));
-    assert_eq!(walk.relay(), Some(RelayCall::Dispense(receipt())));
-    assert_eq!(walk.on(Event::RelayRefused(RelayRefusal::UnknownTicket)), ["refund_due(uncertain)"], "an earlier call may have driven it");
-    let mut walk = Walk::dispensing();
-    assert_eq!(walk.on(Event::RelayRefused(RelayRefusal::UnknownTicket)), ["refund_due(relay_refused)"], "the first call itself");
-    walk.on(Event::TicketUnknown);
-    assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, Delivery::Undelivered, _))));
-}
-
-#[test]
-fn busy_is_asked_again_and_any_other_error_is_a_refund() {
-    let mut walk = Walk::dispensing();
-    assert!(walk.on(Event::RelayRefused(RelayRefusal::Busy)).is_empty());
-    assert_eq!(walk.relay(), Some(RelayCall::Dispense(receipt())));
-    assert_eq!(walk.on(Event::RelayRefused(RelayRefusal::Other)), ["refund_due(relay_refused)"]);
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-}
-
-#[test]
-fn a_restart_in_the_same_boot_asks_the_ledger_before_it_dispenses_again() {
-    let mut walk = Walk::dispensing();
-    walk.restart(true);
-    assert_eq!(walk.relay(), Some(RelayCall::Query(id())));
-    walk.on(Event::RelayAnswered(DispenseAnswer::Unknown));
-    assert_eq!(walk.relay(), Some(RelayCall::Dispense(receipt())));
+fn what_a_relay_answers_to_a_dispense() {
+    let unsure = "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)";
+    // Without an answer, and after a restart in the same boot, the ledger is asked first. An earlier call may have driven the line.
+    for walk in [Walk::dispensing().then(Event::RelayUnanswered, "| query o-1"), Walk::dispensing().restarted(true)] {
+        assert_eq!(walk.calls(), "query o-1");
+        let walk = walk.then(answered(DispenseAnswer::Unknown), "| dispense o-1");
+        walk.then(Event::RelayRefused(RelayRefusal::UnknownTicket), unsure);
+    }
+    let first = Walk::dispensing().then(Event::RelayRefused(RelayRefusal::UnknownTicket), "refund_due(relay_refused) | close");
+    first.then(Event::TicketUnknown, "| prove, tell o-1 undelivered(relay_refused)");
+    Walk::dispensing()
+        .then(Event::RelayRefused(RelayRefusal::Busy), "| dispense o-1")
+        .then(Event::RelayRefused(RelayRefusal::Other), "refund_due(relay_refused) | close");
+    // However often it is asked what is being driven: it is not delivered yet.
+    let driven = Walk::dispensing().then(answered(DispenseAnswer::Dispensing), "| query o-1");
+    driven.then(answered(DispenseAnswer::Dispensing), "| query o-1");
 }
 
 #[test]
 fn after_a_reboot_only_the_backend_allows_to_deliver() {
+    let settled = |ago_s| Seen { settled_ago: Some(Span::secs(ago_s)), ..seen(Status::Settlement) };
     let cases = [
-        (Seen { settled_ago: Some(Span::secs(600)), ..seen(Status::Settlement) }, None),
-        (Seen { settled_ago: Some(Span::secs(601)), ..seen(Status::Settlement) }, Some("refund_due(late)")),
-        (Seen { settled_ago: None, ..seen(Status::Settlement) }, Some("refund_due(late)")),
-        (Seen { settled_ago: Some(Span::ZERO), has_outcome: true, ..seen(Status::Settlement) }, Some("refund_due(late)")),
-        (Seen { settled_ago: Some(Span::ZERO), refund: true, ..seen(Status::Settlement) }, Some("refund_due(late)")),
-        (seen(Status::Pending), Some("refund_due(late)")),
+        (settled(600), true),
+        (settled(601), false),
+        (seen(Status::Settlement), false),
+        (Seen { has_outcome: true, ..settled(0) }, false),
+        (Seen { refund: true, ..settled(0) }, false),
+        (seen(Status::Pending), false),
     ];
-    for (answer, told) in cases {
-        let mut walk = Walk::dispensing();
-        walk.restart(false);
-        assert_eq!(walk.relay(), Some(RelayCall::Query(id())));
-        assert_eq!(walk.backend(), None);
-        walk.on(Event::RelayAnswered(DispenseAnswer::Unknown));
-        assert_eq!(walk.duty(), Duty { relay: None, backend: Some(BackendCall::Confirm(id())) });
-        assert_eq!(walk.on(Event::Seen(answer.clone())), told.map(str::to_owned).into_iter().collect::<Vec<_>>(), "{answer:?}");
-        assert_eq!(matches!(walk.relay(), Some(RelayCall::Dispense(_))), told.is_none(), "{answer:?}");
+    for (answer, delivers) in cases {
+        let walk = Walk::dispensing().restarted(false).then(Event::Tick, "| query o-1");
+        let walk = walk.then(answered(DispenseAnswer::Unknown), "| confirm o-1");
+        walk.then(Event::Seen(answer), if delivers { "| dispense o-1" } else { "refund_due(late) | close" });
+    }
+    // What is paid only now is confirmed first.
+    let walk = Walk::offered().restarted(false).then(Event::Settled(receipt()), "paid | confirm o-1");
+    walk.then(Event::Seen(settled(3)), "dispensing | dispense o-1");
+}
+
+#[test]
+fn a_qr_is_up_only_while_relay_and_screen_are_there() {
+    // After a restart the relay must say first that it can deliver.
+    let restarted = || Walk::offered().restarted(true);
+    assert!(matches!(restarted().order.state, State::AwaitingPayment { checked: 0, .. }));
+    assert_eq!((restarted().calls(), restarted().owned_by(1).calls()), (String::new(), "check".into()));
+    restarted().owned_by(1).then(Event::CheckPassed(1), "|");
+    restarted().owned_by(1).then(Event::CheckFailed(Reason::LineBlocked), "cancelling(line_blocked) | cancel o-1");
+    restarted().after(4, "|").after(1, "cancelling(relay) | cancel o-1");
+    // So must a new owner. A relay or a screen that is gone for five seconds ends it.
+    assert_eq!(Walk::offered().owned_by(2).calls(), "check");
+    let gone = |relay: bool| Walk {
+        now: 60_000,
+        changed: 60_000,
+        owner: (!relay).then_some(1),
+        screen_gone: (!relay).then_some(60_000),
+        ..Walk::offered()
+    };
+    for (relay, why) in [(true, "relay"), (false, "screen")] {
+        gone(relay).after(4, "| watch o-1").after(1, &format!("cancelling({why}) | cancel o-1"));
     }
 }
 
 #[test]
-fn an_order_of_an_earlier_boot_that_is_paid_now_is_confirmed_first() {
-    let mut walk = Walk::offered();
-    walk.restart(false);
-    assert_eq!(walk.on(Event::Settled(receipt())), ["paid"]);
-    assert_eq!(walk.duty(), Duty { relay: None, backend: Some(BackendCall::Confirm(id())) });
-    let answer = Seen { settled_ago: Some(Span::secs(3)), ..seen(Status::Settlement) };
-    assert_eq!(walk.on(Event::Seen(answer)), ["dispensing"]);
-}
-
-#[test]
-fn a_qr_comes_back_only_after_the_relay_said_it_can_deliver() {
-    let mut walk = Walk::offered();
-    walk.restart(true);
-    assert!(matches!(walk.order.state, State::AwaitingPayment { checked: 0, .. }));
-    assert_eq!(walk.relay(), None, "the relay is not there yet");
-    walk.owner = Some(1);
-    assert_eq!(walk.relay(), Some(RelayCall::Check(ticket())));
-    walk.on(Event::CheckPassed(1));
-    assert_eq!(walk.relay(), None);
-    let mut walk = Walk::offered();
-    walk.restart(true);
-    assert!(walk.after(4).is_empty());
-    assert_eq!(walk.after(1), ["cancelling(relay)"], "not within 5 s");
-    let mut walk = Walk::offered();
-    walk.restart(true);
-    walk.owner = Some(1);
-    assert_eq!(walk.on(Event::CheckFailed(Reason::LineBlocked)), ["cancelling(line_blocked)"]);
-}
-
-#[test]
-fn a_new_owner_of_the_relay_is_asked_at_once_and_a_lost_one_ends_the_order_after_5_s() {
-    let mut walk = Walk::offered();
-    (walk.owner, walk.changed) = (Some(2), 0);
-    assert_eq!(walk.relay(), Some(RelayCall::Check(ticket())));
-    let mut walk = Walk::offered();
-    walk.now = 60_000;
-    (walk.owner, walk.changed) = (None, 60_000);
-    assert!(walk.after(4).is_empty());
-    assert_eq!(walk.after(1), ["cancelling(relay)"]);
-}
-
-#[test]
-fn a_lost_screen_ends_the_order_after_5_s() {
-    let mut walk = Walk::offered();
-    walk.now = 60_000;
-    walk.screen_gone = Some(60_000);
-    assert!(walk.after(4).is_empty());
-    assert_eq!(walk.after(1), ["cancelling(screen)"]);
-}
-
-#[test]
-fn a_mismatch_is_refund_due_without_a_receipt() {
-    let mut walk = Walk::offered();
-    assert_eq!(walk.on(Event::Seen(Seen { refund: true, ..seen(Status::Failure) })), ["refund_due(mismatch)"]);
-    walk.on(Event::TicketClosed(CloseAnswer::Closed));
-    assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, Delivery::Undelivered, Some(Reason::Mismatch)))));
+fn without_the_relay_its_keys_of_the_ticket_count() {
+    let walk = Walk::new().restarted(true);
+    let next = walk.with(|order, now, with| apply(order.clone(), news(Status::Pending), now, &Context { relay_kids: &[], ..*with }));
+    assert_eq!(next.name().0, EventState::AwaitingPayment);
 }
 
 #[test]
 fn what_is_known_changes_nothing() {
-    let mut walk = Walk::dispensing();
-    let before = walk.order.clone();
-    for event in [Event::Settled(receipt()), Event::CancelAsked, Event::Seen(seen(Status::Settlement)), Event::Absent, Event::Told] {
-        assert!(walk.on(event.clone()).is_empty(), "{event:?}");
-        assert_eq!(walk.order, before, "{event:?}");
+    for event in [Event::Settled(receipt()), Event::CancelAsked, news(Status::Settlement), Event::Absent, Event::Told] {
+        assert_eq!(Walk::dispensing().then(event, "| dispense o-1").order, Walk::dispensing().order);
     }
+    // Another charge of the request is no news of the one on the screen. Of an order that ended none is left.
+    for status in [Status::Pending, Status::Cancel, Status::Expire, Status::Deny, Status::Failure] {
+        let other = Event::Seen(Seen { order_id: other_id(), refund: true, ..seen(status) });
+        assert_eq!(Walk::offered().then(other, "|").order, Walk::offered().order);
+    }
+    Walk::offered()
+        .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
+        .then(news(Status::Cancel), "cancelled(customer) |")
+        .then(other_news(Status::Pending), "| cancel o-2")
+        .then(other_news(Status::Cancel), "|");
 }
 
 #[test]
 fn a_receipt_must_fit_the_order_in_everything() {
-    let order = Order::new(offer(), ticket(), posted(), 1, Boot(0));
+    let order = Walk::new().order;
     assert!(order.fits(&receipt()));
     let changes: [fn(&mut crate::order::receipt::Claims); 4] = [
         |c| c.jti = RequestId::new("r-2").expect("an id"),
@@ -511,140 +523,41 @@ fn a_receipt_must_fit_the_order_in_everything() {
         change(&mut other);
         assert!(!order.fits(&key().sign(other)));
     }
+    // What was paid counts, whichever charge it was. Then no other charge does.
+    assert!(Walk::offered().order.fits(&other_receipt()));
+    assert!(Walk::dispensing().order.fits(&receipt()) && !Walk::dispensing().order.fits(&other_receipt()));
 }
 
 #[test]
 fn a_lost_database_cancels_what_is_pending_and_asks_the_ledger_about_what_is_paid() {
-    let walk = Walk::new();
-    let pending = walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Pending), None, now, with));
-    assert_eq!(pending.name(), (EventState::Cancelled, Some(Reason::Store)));
-    assert!(!pending.holds_machine());
+    let adopted = |alone: bool, status: Status, receipt: Option<Receipt>| {
+        let walk = Walk { now: 1_000_000, ..Walk::new().alone(alone) };
+        let order = walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(status), receipt, now, with));
+        Walk { order, ..walk }
+    };
+    let pending = adopted(true, Status::Pending, None);
+    assert_eq!((pending.order.name(), pending.order.holds_machine()), ((EventState::Cancelled, Some(Reason::Store)), false));
     // It is paid all the same. Another machine with the same card may have it in its ledger, and hand it out.
-    let mut late = Walk { order: pending, ..Walk::new() };
-    assert_eq!(late.on(Event::Settled(receipt())), ["refund_due(late)"]);
-    assert_eq!(late.on(Event::TicketUnknown), ["refund_due(uncertain)"]);
-    let paid = walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Settlement), Some(receipt()), now, with));
-    assert!(matches!(paid.state, State::Dispensing { ask: Ask::Query, sent: true, .. }));
+    let unsure = "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)";
+    pending.then(Event::Settled(receipt()), "refund_due(late) | close").then(Event::TicketUnknown, unsure);
+    let paid = adopted(true, Status::Settlement, Some(receipt())).order;
     assert!(paid.earlier_boot);
+    let deliver_by = Boot(1_600_000);
+    assert_eq!(paid.state, State::Dispensing { receipt: receipt(), deliver_by, ask: Ask::Query, sent: true, overdue: false });
+    // Only where nobody else is served.
+    let late = State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: Report::CloseFirst { sent: true } };
+    assert_eq!(adopted(false, Status::Settlement, Some(receipt())).order.state, late);
 }
 
 #[test]
 fn stored_orders_read_back() {
-    for walk in [Walk::new(), Walk::offered(), Walk::dispensing()] {
-        let stored = walk.order.as_stored();
+    use counter::{at_store, collected, in_background, paid_at_store};
+    let all = [Walk::new(), Walk::offered(), Walk::dispensing(), at_store(), in_background(), paid_at_store(), collected()];
+    for stored in all.map(|walk| walk.order.as_stored()) {
         let text = serde_json::to_string(&stored).expect("plain data");
         assert_eq!(serde_json::from_str::<Order>(&text).expect("our own text"), stored);
     }
-}
-
-#[test]
-fn the_last_word_of_the_backend_is_the_reason_of_a_request_that_failed() {
-    let mut walk = Walk::new();
-    walk.on(Event::CreateDelayed(Reason::Gateway));
-    assert_eq!(walk.after(15), ["failed(midtrans)"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Find));
-}
-
-#[test]
-fn a_charge_of_another_body_of_the_request_is_looked_for() {
-    for (reason, look) in [(Reason::ReusedId, true), (Reason::Backend, true), (Reason::GrossAmount, false), (Reason::RateLimited, false)] {
-        let mut walk = Walk::new();
-        assert_eq!(walk.on(Event::CreateRefused(Refusal::new(reason, "no"))), [format!("failed({reason})")]);
-        assert_eq!(walk.backend(), look.then_some(BackendCall::Find), "{reason}");
-    }
-}
-
-#[test]
-fn a_request_that_the_backend_cancelled_itself_failed() {
-    assert_eq!(Walk::new().on(Event::Seen(seen(Status::Cancel))), ["failed(backend)"]);
-}
-
-#[test]
-fn an_order_cancelled_before_its_qr_closes_its_ticket_at_once() {
-    let mut walk = Walk::new();
-    walk.on(Event::CancelAsked);
-    walk.on(Event::Seen(seen(Status::Pending)));
-    walk.on(Event::Seen(seen(Status::Cancel)));
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-}
-
-#[test]
-fn another_charge_of_the_request_is_no_news_of_the_one_on_the_screen() {
-    let other = || OrderId::new("o-1-2").expect("an id");
-    for status in [Status::Pending, Status::Cancel, Status::Expire, Status::Deny, Status::Failure] {
-        let mut walk = Walk::offered();
-        let before = walk.order.clone();
-        assert!(walk.on(Event::Seen(Seen { order_id: other(), refund: true, ..seen(status) })).is_empty());
-        assert_eq!(walk.order, before, "{status:?}");
-    }
-    let mut walk = Walk::offered();
-    walk.on(Event::CancelAsked);
-    walk.on(Event::Seen(seen(Status::Cancel)));
-    walk.on(Event::Seen(Seen { order_id: other(), ..seen(Status::Pending) }));
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(other())), "an order that ended leaves none");
-    walk.on(Event::Seen(Seen { order_id: other(), ..seen(Status::Cancel) }));
-    assert_eq!(walk.backend(), None);
-}
-
-#[test]
-fn what_is_found_is_cancelled_also_if_it_is_a_later_charge_than_the_one_that_was_named() {
-    let mut walk = Walk::new();
-    // The list of open orders named the first charge while that was being made. It failed, and the backend began another.
-    walk.on(Event::Seen(Seen { gross_amount: None, payload: None, ..seen(Status::Pending) }));
-    assert_eq!(walk.after(15), ["failed(backend)"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Find));
-    let other = OrderId::new("o-1-2").expect("an id");
-    walk.on(Event::Seen(Seen { order_id: other.clone(), ..seen(Status::Pending) }));
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(other.clone())));
-    walk.on(Event::Seen(seen(Status::Cancel)));
-    walk.on(Event::Seen(Seen { order_id: other, ..seen(Status::Cancel) }));
-    assert_eq!(walk.backend(), None);
-}
-
-#[test]
-fn a_charge_that_is_settled_is_not_looked_for_or_cancelled_any_more() {
-    let mut walk = Walk::new();
-    walk.after(15);
-    walk.on(Event::Seen(seen(Status::Settlement)));
-    assert_eq!(walk.backend(), None, "its receipt comes with it or by itself");
-}
-
-#[test]
-fn a_closed_ticket_ends_the_grace() {
-    let mut walk = Walk::offered();
-    walk.on(Event::CancelAsked);
-    walk.on(Event::Seen(seen(Status::Cancel)));
-    walk.after(121);
-    walk.on(Event::TicketClosed(CloseAnswer::Closed));
-    // Another boot, in which the clock shows less than the stored deadline.
-    walk.now = 1000;
-    assert_eq!(walk.on(Event::Settled(receipt())), ["refund_due(late)"]);
-}
-
-#[test]
-fn a_dispense_without_an_answer_counts_as_sent_whatever_is_asked_next() {
-    let mut walk = Walk::dispensing();
-    walk.after(600);
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-    walk.on(Event::RelayUnanswered);
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-    assert_eq!(walk.on(Event::TicketUnknown), ["refund_due(uncertain)"]);
-}
-
-#[test]
-fn without_the_relay_its_keys_of_the_ticket_count() {
-    let mut walk = Walk::new();
-    walk.restart(true);
-    let kids = [];
-    let with = Context {
-        rules: &RULES,
-        alone: true,
-        relay_owner: None,
-        relay_changed_at: Boot(0),
-        relay_kids: &kids,
-        screen_gone_since: None,
-        push: true,
-    };
-    let next = apply(walk.order, Event::Seen(seen(Status::Pending)), Boot(1), &with);
-    assert_eq!(next.name().0, EventState::AwaitingPayment);
+    // The text as it was written before there were codes.
+    let text = serde_json::to_string(&Walk::offered().order).expect("plain");
+    assert!(!text.contains("code") && text.contains(r#""payload":"000201"#), "{text}");
 }

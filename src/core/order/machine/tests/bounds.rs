@@ -2,48 +2,35 @@
 
 use super::*;
 
-#[test]
-fn what_is_being_driven_is_not_delivered_yet() {
-    let mut walk = Walk::dispensing();
-    assert!(walk.on(Event::RelayAnswered(DispenseAnswer::Dispensing)).is_empty());
-    assert_eq!(walk.relay(), Some(RelayCall::Query(id())));
-    assert!(walk.on(Event::RelayAnswered(DispenseAnswer::Dispensing)).is_empty(), "however often it is asked");
-    assert_eq!(walk.backend(), None, "and nothing is reported");
+fn ended(how: End, late_until: Option<Boot>, left: LeftCharge, ticket_closed: bool) -> State {
+    State::Ended { how, why: None, late_until, left, ticket_closed }
 }
 
 #[test]
-fn a_lost_database_delivers_within_the_time_and_only_where_nobody_else_is_served() {
-    let mut walk = Walk::new();
-    walk.now = 1_000_000;
-    let adopted = |walk: &Walk| {
-        walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Settlement), Some(receipt()), now, with).state)
+fn after_a_reboot_the_times_begin_anew() {
+    let restarted = |state: State| match Walk::in_state(state).order.restarted(false, Boot(1_000_000), &RULES).state {
+        State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, .. } => (None, deliver_by),
+        State::AwaitingPayment { shown_at, until, .. } => (Some(shown_at), until),
+        other => panic!("{other:?}"),
     };
-    let State::Dispensing { deliver_by, .. } = adopted(&walk) else { panic!("it is asked for") };
-    assert_eq!(deliver_by, Boot(1_600_000));
-    walk.alone = false;
-    let late = State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: Report::CloseFirst { sent: true } };
-    assert_eq!(adopted(&walk), late);
-}
-
-#[test]
-fn after_a_reboot_the_time_to_deliver_begins_anew() {
-    let deliver_by = |state: State| {
-        let order = Order { state, ..Walk::dispensing().order };
-        match order.restarted(false, Boot(1_000_000), &RULES).state {
-            State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, .. } => deliver_by,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(deliver_by(State::Paid { receipt: receipt(), deliver_by: Boot(1) }), Boot(1_600_000));
-    assert_eq!(deliver_by(Walk::dispensing().order.state), Boot(1_600_000));
+    assert_eq!(restarted(State::Paid { receipt: receipt(), deliver_by: Boot(1) }), (None, Boot(1_600_000)));
+    assert_eq!(restarted(Walk::dispensing().order.state), (None, Boot(1_600_000)));
+    assert_eq!(restarted(Walk::offered().order.state), (Some(Boot(1_000_000)), Boot(1_120_000)));
 }
 
 #[test]
 fn who_waits_for_a_customer() {
     let waiting = State::AwaitingCollection { receipt: receipt(), sent: false, doubtful: false };
     for (state, waits) in [(State::AtCounter, true), (waiting, true), (Walk::dispensing().order.state, false)] {
-        let order = Order { state, ..Walk::new().order };
-        assert_eq!(order.waits_for_customer(), waits, "{:?}", order.state);
+        assert_eq!(Walk::in_state(state).order.waits_for_customer(), waits);
+    }
+    // Only a collection of an earlier boot goes back to wait when its time is over.
+    for (payment, earlier_boot) in [(Payment::Gopay, false), (Payment::Gopay, true), (Payment::Alfamart, false), (Payment::Alfamart, true)]
+    {
+        let state = State::Dispensing { receipt: receipt(), deliver_by: Boot(10_000), ask: Ask::Query, sent: true, overdue: false };
+        let waits = payment == Payment::Alfamart && earlier_boot;
+        let follows = if waits { "awaiting_collection | query o-1" } else { "| close" };
+        Walk::of(Order { offer: offer_by(payment), earlier_boot, state, ..Walk::new().order }).after(10, follows);
     }
 }
 
@@ -70,29 +57,6 @@ fn the_same_request_again_is_told_from_another_one_of_that_name() {
 }
 
 #[test]
-fn a_paid_order_takes_no_receipt_of_another_charge() {
-    let mut other = claims();
-    other.sub = OrderId::new("o-2").expect("an id");
-    let other = key().sign(other);
-    assert!(Walk::dispensing().order.fits(&receipt()));
-    assert!(!Walk::dispensing().order.fits(&other));
-    assert!(Walk::offered().order.fits(&other), "what was paid counts, whichever charge it was");
-}
-
-#[test]
-fn only_a_collection_of_an_earlier_boot_goes_back_to_wait_when_its_time_is_over() {
-    let table =
-        [(Payment::Gopay, false, false), (Payment::Gopay, true, false), (Payment::Alfamart, false, false), (Payment::Alfamart, true, true)];
-    for (payment, earlier_boot, waits) in table {
-        let state = State::Dispensing { receipt: receipt(), deliver_by: Boot(10_000), ask: Ask::Query, sent: true, overdue: false };
-        let mut walk = Walk::new();
-        walk.order = Order { offer: offer_by(payment), earlier_boot, state, ..walk.order };
-        walk.after(10);
-        assert_eq!(walk.order.waits_for_customer(), waits, "{payment:?}, earlier boot {earlier_boot}: {:?}", walk.order.state);
-    }
-}
-
-#[test]
 fn what_a_charge_was_told_once_stays_known_of_it_and_of_no_other() {
     let told =
         Seen { code: PaymentCode::new("812345678901").ok(), pay_url: Some("https://pay.example/o-1".into()), ..seen(Status::Pending) };
@@ -101,161 +65,92 @@ fn what_a_charge_was_told_once_stays_known_of_it_and_of_no_other() {
     let less = Seen { expires_in: Some(Span::secs(1)), ..seen(Status::Pending) };
     let again = Charge::of(&less, true, Some(&first));
     assert_eq!((&again.code, again.pay_within, &again.pay_url), (&first.code, first.pay_within, &first.pay_url));
-    let other = Seen { order_id: OrderId::new("o-2").expect("an id"), ..less };
-    let other = Charge::of(&other, true, Some(&first));
+    let other = Charge::of(&Seen { order_id: other_id(), ..less }, true, Some(&first));
     assert_eq!((other.code, other.pay_within, other.pay_url), (None, None, None));
-}
-
-#[test]
-fn a_delivery_that_is_over_in_time_is_decided_by_close_and_not_before() {
-    let mut walk = Walk::dispensing();
-    let State::Dispensing { deliver_by, .. } = walk.order.state else { panic!("it is delivered") };
-    walk.now = deliver_by.0 - 1;
-    assert!(walk.on(Event::Tick).is_empty());
-    assert_eq!(walk.relay(), Some(RelayCall::Dispense(receipt())));
-    walk.now += 1;
-    walk.on(Event::Tick);
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-    // A receipt that waits for the backend's word was never sent to the relay.
-    let mut walk = Walk::new();
-    walk.order = Order { earlier_boot: true, state: State::Paid { receipt: receipt(), deliver_by: Boot(10_000) }, ..walk.order };
-    walk.now = 9_999;
-    assert!(walk.on(Event::Tick).is_empty());
-    walk.now += 1;
-    assert_eq!(walk.on(Event::Tick), ["refund_due(late)"]);
-}
-
-#[test]
-fn a_settlement_without_its_receipt_puts_nothing_on_the_screen() {
-    let mut walk = Walk::new();
-    assert!(walk.on(Event::Seen(seen(Status::Settlement))).is_empty());
-    assert!(matches!(walk.order.state, State::Requested { .. }), "the receipt comes by itself");
-}
-
-#[test]
-fn what_was_paid_back_is_refunded_once_its_report_is_there_and_the_backend_says_so() {
-    for (status, refunded) in [(Status::Refund, true), (Status::Settlement, false)] {
-        let mut walk = Walk::new();
-        walk.order.state =
-            State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: Report::Told(Delivery::Undelivered) };
-        walk.on(Event::Seen(seen(status)));
-        assert_eq!(matches!(walk.order.state, State::Refunded { .. }), refunded, "{status:?}");
+    // How long something can be collected is known of what was paid over the counter.
+    for (counter, status) in [(true, Status::Settlement), (true, Status::Pending), (false, Status::Settlement), (false, Status::Pending)] {
+        let wanted = (counter && status == Status::Settlement).then_some(Span::secs(900));
+        assert_eq!(Charge::of(&seen(status), counter, None).collect_within, wanted, "{counter} {status:?}");
     }
 }
 
 #[test]
-fn the_grace_counts_from_the_end_that_gateway_made() {
-    let table: [(i64, &[&str]); 2] = [(120, &["paid", "dispensing"]), (121, &["refund_due(late)"])];
-    for (later, told) in table {
-        let mut walk = Walk::offered();
-        walk.after(10);
-        assert_eq!(walk.on(Event::Seen(seen(Status::Expire))), ["expired"]);
-        walk.after(later);
-        assert_eq!(walk.on(Event::Settled(receipt())), told, "{later} s");
+fn a_delivery_that_is_over_in_time_is_decided_by_close_and_not_before() {
+    let walk = Walk::dispensing();
+    let State::Dispensing { deliver_by, .. } = walk.order.state else { panic!("it is delivered") };
+    assert_eq!(walk.with(next_deadline), Some(deliver_by));
+    let mut walk = Walk { now: deliver_by.0 - 1, ..walk }.then(Event::Tick, "| dispense o-1");
+    walk.now += 1;
+    walk.then(Event::Tick, "| close");
+    // A receipt that waits for the backend's word was never sent to the relay. (Its order has no charge here.)
+    let paid = Walk::in_state(State::Paid { receipt: receipt(), deliver_by: Boot(10_000) });
+    let mut walk = Walk { now: 9_999, ..paid }.then(Event::Tick, "| confirm o-1");
+    walk.now += 1;
+    walk.then(Event::Tick, "refund_due(late) | close");
+}
+
+#[test]
+fn what_was_paid_back_is_refunded_once_its_report_is_there_and_the_backend_says_so() {
+    for (status, follows) in [(Status::Refund, "refunded |"), (Status::Settlement, "|")] {
+        let report = Report::Told(Delivery::Undelivered);
+        Walk::in_state(State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report }).then(news(status), follows);
     }
 }
 
 #[test]
 fn a_deadline_of_gateway_counts_where_it_is_more_than_two_seconds_sooner() {
     for (left_ms, until) in [(119_000, 120_000), (118_000, 120_000), (117_999, 117_999)] {
-        let mut walk = Walk::offered();
-        walk.on(Event::Seen(Seen { expires_in: Some(Span::millis(left_ms)), ..seen(Status::Pending) }));
-        assert!(
-            matches!(walk.order.state, State::AwaitingPayment { until: found, .. } if found == Boot(until)),
-            "{left_ms}: {:?}",
-            walk.order.state
-        );
+        let walk = Walk::offered().then(Event::Seen(Seen { expires_in: Some(Span::millis(left_ms)), ..seen(Status::Pending) }), "|");
+        let State::AwaitingPayment { until: found, .. } = walk.order.state else { panic!("it is on the screen") };
+        assert_eq!(found, Boot(until), "{left_ms}");
     }
 }
 
 #[test]
-fn another_charge_that_is_left_waits_for_the_first_to_be_cancelled() {
-    let other = || Seen { order_id: OrderId::new("o-2").expect("an id"), ..seen(Status::Pending) };
-    for left in [LeftCharge::ToCancel(id()), LeftCharge::Nothing] {
-        let mut walk = Walk::offered();
-        let first = left != LeftCharge::Nothing;
-        walk.order.state = State::Ended { how: End::Denied, why: None, late_until: None, left, ticket_closed: true };
-        walk.on(Event::Seen(other()));
-        let cancelled = if first { id() } else { other().order_id };
-        assert_eq!(walk.backend(), Some(BackendCall::Cancel(cancelled)));
-    }
-}
-
-#[test]
-fn news_of_the_first_charge_leaves_the_other_one_to_be_cancelled() {
-    let other = || OrderId::new("o-2").expect("an id");
+fn of_an_order_that_ended_one_charge_after_the_other_is_cancelled() {
+    let left =
+        |left: LeftCharge| Walk { order: Order { state: ended(End::Denied, None, left, true), ..Walk::offered().order }, ..Walk::new() };
+    left(LeftCharge::ToCancel(id())).then(other_news(Status::Pending), "| cancel o-1");
+    left(LeftCharge::Nothing).then(other_news(Status::Pending), "| cancel o-2");
     for status in [Status::Pending, Status::Settlement, Status::Expire, Status::Cancel, Status::Deny, Status::Failure, Status::Refund] {
-        let mut walk = Walk::offered();
-        let left = LeftCharge::ToCancel(other());
-        walk.order.state = State::Ended { how: End::Cancelled, why: None, late_until: None, left, ticket_closed: true };
-        walk.on(Event::Seen(seen(status)));
-        assert_eq!(walk.backend(), Some(BackendCall::Cancel(other())), "{status:?}");
-    }
-}
-
-#[test]
-fn a_receipt_that_comes_before_the_deadline_was_looked_at_has_the_same_grace() {
-    let table: [(i64, &[&str]); 2] = [(240_000, &["paid", "dispensing"]), (240_001, &["refund_due(late)"])];
-    for (now, told) in table {
-        let mut walk = Walk::offered();
-        walk.now = now;
-        assert_eq!(walk.on(Event::Settled(receipt())), told, "{now} ms");
+        left(LeftCharge::ToCancel(other_id())).then(news(status), "| cancel o-2");
     }
 }
 
 #[test]
 fn a_receipt_tells_what_was_paid_and_leaves_the_rest_of_its_charge() {
-    let mut other = claims();
-    other.sub = OrderId::new("o-2").expect("an id");
-    for (receipt, same) in [(receipt(), true), (key().sign(other), false)] {
+    for (receipt, same) in [(receipt(), true), (other_receipt(), false)] {
         let mut walk = Walk::offered();
-        let charge =
-            Charge { gross_amount: None, pay_url: Some("https://pay.example/o-1".into()), ..walk.order.charge.expect("it has one") };
-        walk.order.charge = Some(charge);
-        walk.on(Event::Settled(receipt.clone()));
+        let charge = walk.order.charge.as_mut().expect("it has one");
+        (charge.gross_amount, charge.pay_url) = (None, Some("https://pay.example/o-1".into()));
+        let id = receipt.claims().sub.clone();
+        let walk = walk.then(Event::Settled(receipt), &format!("paid dispensing | dispense {id}"));
         let charge = walk.order.charge.expect("it has one");
-        assert_eq!((&charge.order_id, charge.gross_amount), (&receipt.claims().sub, Some(rp(5000))));
-        assert_eq!(charge.pay_url.is_some(), same);
+        assert_eq!((charge.order_id, charge.gross_amount, charge.pay_url.is_some()), (id, Some(rp(5000)), same));
         assert!(charge.sandbox, "that is the backend's, whichever charge it was");
     }
 }
 
 #[test]
 fn that_the_relay_knows_nothing_answers_a_query_and_nothing_else() {
-    for (ask, next) in [
-        (Ask::Query, RelayCall::Dispense(receipt())),
-        (Ask::Dispense, RelayCall::Dispense(receipt())),
-        (Ask::Close, RelayCall::Close(ticket())),
-    ] {
-        let mut walk = Walk::dispensing();
+    for (ask, follows) in [(Ask::Query, "| dispense o-1"), (Ask::Dispense, "| dispense o-1"), (Ask::Close, "| close")] {
         let overdue = ask == Ask::Close;
-        walk.order.state = State::Dispensing { receipt: receipt(), deliver_by: Boot(600_000), ask, sent: true, overdue };
-        assert!(walk.on(Event::RelayAnswered(DispenseAnswer::Unknown)).is_empty());
-        assert_eq!(walk.relay(), Some(next), "{ask:?}");
+        let state = State::Dispensing { receipt: receipt(), deliver_by: Boot(600_000), ask, sent: true, overdue };
+        Walk::in_state(state).then(answered(DispenseAnswer::Unknown), follows);
     }
 }
 
 #[test]
-fn after_a_reboot_a_qr_has_its_time_once_more() {
-    let order = Walk::offered().order.restarted(false, Boot(1_000_000), &RULES);
-    let State::AwaitingPayment { shown_at, until, .. } = order.state else { panic!("its QR comes back") };
-    assert_eq!((shown_at, until), (Boot(1_000_000), Boot(1_120_000)));
-}
-
-#[test]
 fn a_ticket_is_kept_open_through_the_grace_and_not_longer() {
-    for (late_until, now, close, deadline) in [
-        (Some(Boot(5000)), 4999, false, Some(Boot(5001))),
-        (Some(Boot(5000)), 5000, false, Some(Boot(5001))),
-        (Some(Boot(5000)), 5001, true, None),
-        (Some(Boot(5000)), 5002, true, None),
-        (None, 0, true, None),
+    for (late_until, now, calls, deadline) in [
+        (Some(Boot(5000)), 4999, "", Some(Boot(5001))),
+        (Some(Boot(5000)), 5000, "", Some(Boot(5001))),
+        (Some(Boot(5000)), 5001, "close", None),
+        (Some(Boot(5000)), 5002, "close", None),
+        (None, 0, "close", None),
     ] {
-        let mut walk = Walk::new();
-        walk.now = now;
-        walk.order.state = State::Ended { how: End::Expired, why: None, late_until, left: LeftCharge::Nothing, ticket_closed: false };
-        assert_eq!(walk.relay(), close.then(|| RelayCall::Close(ticket())), "{late_until:?} at {now}");
-        assert_eq!(walk.with(next_deadline), deadline, "{late_until:?} at {now}");
+        let walk = Walk { now, ..Walk::in_state(ended(End::Expired, late_until, LeftCharge::Nothing, false)) };
+        assert_eq!((walk.calls().as_str(), walk.with(next_deadline)), (calls, deadline), "{late_until:?} at {now}");
     }
 }
 
@@ -267,8 +162,7 @@ fn what_ended_unpaid_is_kept_in_mind_until_its_charge_and_its_ticket_are_gone() 
         (LeftCharge::ToCancel(id()), true, true),
         (LeftCharge::Unknown, true, true),
     ] {
-        let state = State::Ended { how: End::Cancelled, why: None, late_until: None, left, ticket_closed };
-        let order = Order { state, ..Walk::new().order };
+        let order = Walk::in_state(ended(End::Cancelled, None, left, ticket_closed)).order;
         assert_eq!(unfinished(&order), kept, "{:?}", order.state);
     }
 }
@@ -289,21 +183,8 @@ fn what_time_alone_changes_of_an_order_on_the_screen() {
         (20_000, true, Some(20_000), Some(21_000), 25_000),
     ];
     for (now, push, relay_gone, screen_gone, wanted) in table {
-        let mut walk = Walk::offered();
-        (walk.now, walk.push, walk.screen_gone) = (now, push, screen_gone);
-        if let Some(since) = relay_gone {
-            (walk.owner, walk.changed) = (None, since);
-        }
+        let (owner, changed) = relay_gone.map_or((Some(1), 0), |since| (None, since));
+        let walk = Walk { now, push, owner, changed, screen_gone, ..Walk::offered() };
         assert_eq!(walk.with(next_deadline), Some(Boot(wanted)), "{now} {push} {relay_gone:?} {screen_gone:?}");
-    }
-}
-
-#[test]
-fn how_long_something_can_be_collected_is_known_of_what_was_paid_over_the_counter() {
-    let left = Some(Span::secs(900));
-    for (counter, status, wanted) in
-        [(true, Status::Settlement, left), (true, Status::Pending, None), (false, Status::Settlement, None), (false, Status::Pending, None)]
-    {
-        assert_eq!(Charge::of(&seen(status), counter, None).collect_within, wanted, "{counter} {status:?}");
     }
 }

@@ -1,7 +1,6 @@
 //! Orders that are paid at a store.
 
 use super::*;
-use crate::order::outcome::Outcome;
 
 const DAY: Span = Span::secs(86_400);
 
@@ -13,287 +12,208 @@ fn told(status: Status) -> Seen {
     Seen { payload: None, code: Some(code()), store: Some("Alfamart".into()), expires_in: Some(DAY), ..seen(status) }
 }
 
-impl Walk {
-    fn at_store() -> Self {
-        let mut walk = Self::new();
-        walk.order = Order::new(offer_by(Payment::Alfamart), ticket(), posted(), 1, Boot(0));
-        assert_eq!(walk.on(Event::Seen(told(Status::Pending))), ["awaiting_payment"]);
-        assert!(walk.order.holds_machine() && walk.order.code() == Some(&code()));
-        walk
-    }
+fn told_news(status: Status) -> Event {
+    Event::Seen(told(status))
+}
 
-    fn in_background() -> Self {
-        let mut walk = Self::at_store();
-        assert!(walk.after(120).is_empty(), "no news: it goes on waiting for its payment");
-        assert!(!walk.order.holds_machine() && walk.order.state == State::AtCounter);
-        walk
-    }
+fn requested() -> Walk {
+    Walk::of(Order::new(offer_by(Payment::Alfamart), ticket(), posted(), 1, Boot(0)))
+}
 
-    fn paid_at_store() -> Self {
-        let mut walk = Self::in_background();
-        walk.now += 3_600_000;
-        walk.alone = false;
-        assert_eq!(walk.on(Event::Settled(receipt())), ["awaiting_collection"]);
-        assert!(!walk.order.holds_machine() && unfinished(&walk.order));
-        walk.alone = true;
-        walk
-    }
+pub(super) fn at_store() -> Walk {
+    let walk = requested().then(told_news(Status::Pending), "awaiting_payment |");
+    assert!(walk.order.holds_machine() && walk.order.code() == Some(&code()));
+    walk
+}
 
-    fn collected() -> Self {
-        let mut walk = Self::paid_at_store();
-        assert_eq!(walk.on(Event::Collected), ["paid", "dispensing"]);
-        assert!(walk.order.holds_machine());
-        walk
-    }
+pub(super) fn in_background() -> Walk {
+    // No news: it goes on waiting for its payment, and nothing is cancelled.
+    let walk = at_store().after(120, "| look o-1");
+    assert!(!walk.order.holds_machine() && walk.order.state == State::AtCounter);
+    walk
+}
 
-    fn sent(&self) -> bool {
-        matches!(self.order.state, State::AwaitingCollection { sent: true, .. })
-    }
+pub(super) fn paid_at_store() -> Walk {
+    let walk = in_background().alone(false).after(3_600, "| look o-1");
+    let walk = walk.then(Event::Settled(receipt()), "awaiting_collection | look o-1");
+    assert!(!walk.order.holds_machine() && unfinished(&walk.order));
+    walk.alone(true)
+}
+
+pub(super) fn collected() -> Walk {
+    let walk = paid_at_store().then(Event::Collected, "paid dispensing | dispense o-1");
+    assert!(walk.order.holds_machine());
+    walk
+}
+
+fn is_sent(walk: &Walk) -> bool {
+    matches!(walk.order.state, State::AwaitingCollection { sent: true, .. })
 }
 
 #[test]
 fn a_code_holds_the_machine_while_it_is_shown_and_is_collected_hours_later() {
-    let mut walk = Walk::at_store();
-    assert_eq!(walk.duty(), Duty::default());
-    walk.now += 10_000;
-    assert_eq!(walk.backend(), Some(BackendCall::Watch(id())), "as long as it is on the screen");
-    assert!(walk.after(110).is_empty());
-    assert_eq!(walk.duty(), Duty { relay: None, backend: Some(BackendCall::Look(id())) }, "and nothing is cancelled");
-    walk.owner = None;
-    walk.screen_gone = Some(0);
-    assert!(walk.after(80_000).is_empty(), "nobody looks at the screen, and the relay may come back");
-    assert_eq!(walk.on(Event::Settled(receipt())), ["awaiting_collection"]);
-    assert_eq!(walk.duty(), Duty { relay: None, backend: Some(BackendCall::Look(id())) });
-    assert!(walk.after(80_000).is_empty());
-    walk.owner = Some(2);
-    assert_eq!(walk.on(Event::Collected), ["paid", "dispensing"]);
-    assert_eq!(walk.relay(), Some(RelayCall::Dispense(receipt())));
-    assert_eq!(walk.on(Event::RelayAnswered(DispenseAnswer::Ended(Outcome::Dispensed))), ["dispensed"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Tell(id(), Delivery::Dispensed, None)));
-    assert!(walk.on(Event::Collected).is_empty(), "once");
+    at_store().after(10, "| watch o-1").after(110, "| look o-1");
+    // Nobody looks at the screen, and the relay may come back.
+    let away = Walk { owner: None, screen_gone: Some(0), ..in_background() };
+    away.after(80_000, "| look o-1")
+        .then(Event::Settled(receipt()), "awaiting_collection | look o-1")
+        .after(80_000, "| look o-1")
+        .owned_by(2)
+        .then(Event::Collected, "paid dispensing | dispense o-1")
+        .then(over(Outcome::Dispensed), "dispensed | prove, tell o-1 dispensed")
+        .then(Event::Collected, "| prove, tell o-1 dispensed");
+    // It is not handed out while another order is served.
+    let busy = paid_at_store().alone(false).then(Event::Collected, "| look o-1");
+    busy.alone(true).then(Event::Collected, "paid dispensing | dispense o-1");
 }
 
 #[test]
 fn paid_while_the_code_is_still_shown_frees_the_machine() {
-    for settled_first in [true, false] {
-        let mut walk = Walk::at_store();
-        if settled_first {
-            walk.on(Event::Seen(told(Status::Settlement)));
-        }
-        assert_eq!(walk.on(Event::Settled(receipt())), ["awaiting_collection"]);
+    for walk in [at_store(), at_store().then(told_news(Status::Settlement), "|")] {
+        let walk = walk.then(Event::Settled(receipt()), "awaiting_collection | look o-1");
         assert!(!walk.order.holds_machine());
-        assert!(walk.on(Event::Settled(receipt())).is_empty(), "known");
+        walk.then(Event::Settled(receipt()), "| look o-1");
     }
 }
 
 #[test]
 fn a_code_that_cannot_be_shown_is_cancelled_at_once() {
-    type Case = (fn(&mut Seen), &'static str);
-    let cases: [Case; 5] = [
-        (|s| s.code = None, "failed(midtrans)"),
-        (|s| s.store = Some("indomaret".into()), "failed(midtrans)"),
-        (|s| s.gross_amount = Some(rp(4999)), "failed(gross_amount)"),
-        (|s| s.kid = None, "cancelled(unknown_key)"),
-        (|s| s.status = Status::Deny, "denied(midtrans)"),
-    ];
-    for (change, end) in cases {
-        let mut walk = Walk::new();
-        walk.order = Order::new(offer_by(Payment::Alfamart), ticket(), posted(), 1, Boot(0));
-        let mut seen = told(Status::Pending);
-        change(&mut seen);
-        assert_eq!(walk.on(Event::Seen(seen)), [end]);
-        assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())), "{end}");
+    for (seen, end) in [
+        (Seen { code: None, ..told(Status::Pending) }, "failed(midtrans)"),
+        (Seen { store: Some("indomaret".into()), ..told(Status::Pending) }, "failed(midtrans)"),
+        (Seen { gross_amount: Some(rp(4999)), ..told(Status::Pending) }, "failed(gross_amount)"),
+        (Seen { kid: None, ..told(Status::Pending) }, "cancelled(unknown_key)"),
+        (told(Status::Deny), "denied(midtrans)"),
+    ] {
+        requested().then(Event::Seen(seen), &format!("{end} | close, cancel o-1"));
     }
     // A QR in place of a code does not count, and neither does a code in place of a QR.
-    let mut walk = Walk::new();
-    assert_eq!(walk.on(Event::Seen(told(Status::Pending))), ["failed(midtrans)"]);
+    let walk = Walk::new().then(told_news(Status::Pending), "failed(midtrans) | close, cancel o-1");
     assert_eq!(walk.order.code(), None);
 }
 
 #[test]
 fn while_the_code_is_shown_a_machine_that_could_not_deliver_takes_it_down() {
-    let mut walk = Walk::at_store();
-    (walk.owner, walk.changed) = (None, 1000);
-    walk.now = 1000;
-    assert_eq!(walk.after(5), ["cancelling(relay)"]);
-    let mut walk = Walk::at_store();
-    assert_eq!(walk.on(Event::CheckFailed(Reason::LineBlocked)), ["cancelling(line_blocked)"]);
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())));
+    Walk { owner: None, now: 1000, changed: 1000, ..at_store() }.after(5, "cancelling(relay) | cancel o-1");
+    at_store().then(Event::CheckFailed(Reason::LineBlocked), "cancelling(line_blocked) | cancel o-1");
 }
 
 #[test]
 fn what_ends_an_order_in_the_background() {
-    let cases: [(Event, &str); 6] = [
-        (Event::Forsaken, "expired(backend)"),
-        (Event::Seen(told(Status::Expire)), "expired"),
-        (Event::Seen(told(Status::Cancel)), "cancelled(backend)"),
-        (Event::Seen(told(Status::Deny)), "denied(midtrans)"),
-        (Event::Seen(told(Status::Failure)), "failed(midtrans)"),
-        (Event::CancelAsked, "cancelling(customer)"),
-    ];
-    for (event, end) in cases {
-        let mut walk = Walk::in_background();
-        walk.alone = false;
-        assert_eq!(walk.on(event), [end]);
-        assert!(!walk.order.holds_machine(), "{end}: another customer is served meanwhile");
-        if end == "cancelling(customer)" {
-            assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())));
-            assert_eq!(walk.on(Event::Seen(told(Status::Cancel))), ["cancelled(customer)"]);
-        }
-        assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())), "{end}: nobody can collect it any more");
-        assert_eq!(walk.on(Event::Settled(receipt())), ["refund_due(late)"], "{end}");
+    for (event, follows) in [
+        (Event::Forsaken, "expired(backend) | close"),
+        (told_news(Status::Expire), "expired | close"),
+        (told_news(Status::Cancel), "cancelled(backend) | close"),
+        (told_news(Status::Deny), "denied(midtrans) | close, cancel o-1"),
+        (told_news(Status::Failure), "failed(midtrans) | close"),
+        (Event::CancelAsked, "cancelling(customer) | cancel o-1"),
+    ] {
+        let asked = event == Event::CancelAsked;
+        let walk = in_background().alone(false).then(event, follows);
+        assert!(!walk.order.holds_machine(), "{follows}: another customer is served meanwhile");
+        let walk = if asked { walk.then(told_news(Status::Cancel), "cancelled(customer) | close") } else { walk };
+        // Nobody can collect it any more.
+        walk.then(Event::Settled(receipt()), "refund_due(late) | close");
     }
 }
 
 #[test]
 fn cancelled_from_the_screen_and_paid_within_the_grace_it_waits_and_is_not_dropped_before_nobody() {
-    let mut walk = Walk::at_store();
-    walk.now += 5_000;
-    assert_eq!(walk.on(Event::CancelAsked), ["cancelling(customer)"]);
+    let walk = Walk { now: 5_000, ..at_store() }.then(Event::CancelAsked, "cancelling(customer) | cancel o-1");
     assert!(walk.order.holds_machine(), "for its answer");
-    assert_eq!(walk.on(Event::Seen(told(Status::Cancel))), ["cancelled(customer)"]);
-    walk.alone = false;
-    assert_eq!(walk.on(Event::Settled(receipt())), ["awaiting_collection"]);
-    assert_eq!(walk.relay(), None, "its ticket is open");
+    let walk = walk.then(told_news(Status::Cancel), "cancelled(customer) |");
+    walk.alone(false).then(Event::Settled(receipt()), "awaiting_collection | look o-1");
 }
 
 #[test]
 fn what_waits_too_long_or_is_settled_otherwise_is_not_collected() {
-    let cases: [fn(&mut Seen); 4] =
-        [|s| s.expires_in = Some(Span::ZERO), |s| s.refund = true, |s| s.has_outcome = true, |s| s.status = Status::Refund];
-    for change in cases {
-        let mut walk = Walk::paid_at_store();
-        let mut seen = told(Status::Settlement);
-        change(&mut seen);
-        assert!(walk.on(Event::Collected).len() == 2, "the shell asks before it says so");
-        let mut walk = Walk::paid_at_store();
-        assert_eq!(walk.on(Event::Seen(seen)), ["refund_due(not_collected)"]);
-        assert!(walk.on(Event::Collected).is_empty());
-        assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-        assert!(walk.on(Event::TicketClosed(CloseAnswer::Closed)).is_empty());
-        assert_eq!(walk.backend(), Some(BackendCall::Tell(id(), Delivery::Undelivered, Some(Reason::NotCollected))));
+    for seen in [
+        Seen { expires_in: Some(Span::ZERO), ..told(Status::Settlement) },
+        Seen { refund: true, ..told(Status::Settlement) },
+        Seen { has_outcome: true, ..told(Status::Settlement) },
+        told(Status::Refund),
+    ] {
+        paid_at_store()
+            .then(Event::Seen(seen), "refund_due(not_collected) | close")
+            .then(Event::Collected, "| close")
+            .then(closed(CloseAnswer::Closed), "| prove, tell o-1 undelivered(not_collected)");
     }
-    let mut walk = Walk::paid_at_store();
-    assert!(walk.on(Event::Seen(told(Status::Settlement))).is_empty());
-    assert!(walk.on(Event::Seen(told(Status::Pending))).is_empty(), "a backend of before the settlement");
+    // A backend of before the settlement.
+    paid_at_store().then(told_news(Status::Settlement), "| look o-1").then(told_news(Status::Pending), "| look o-1");
 }
 
 #[test]
 fn a_payment_that_the_store_took_back_ends_unpaid() {
     for (status, end) in [(Status::Deny, "denied(midtrans)"), (Status::Failure, "failed(midtrans)"), (Status::Expire, "expired(midtrans)")]
     {
-        let mut walk = Walk::paid_at_store();
-        assert_eq!(walk.on(Event::Seen(told(status))), [end]);
-        assert!(walk.on(Event::Collected).is_empty());
-        assert!(walk.order.receipt().is_some(), "what was believed is kept");
-        assert!(walk.on(Event::Settled(receipt())).is_empty(), "the same receipt is no news");
-        assert_eq!(walk.duty(), Duty { relay: Some(RelayCall::Close(ticket())), backend: None });
-        let mut driven = Walk { order: walk.order.clone(), ..Walk::new() };
-        assert_eq!(driven.on(Event::TicketClosed(CloseAnswer::Ended(Outcome::Dispensed))), ["dispensed"], "the ledger's word is final");
-        assert!(walk.on(Event::TicketClosed(CloseAnswer::Closed)).is_empty());
+        let taken_back = || {
+            let walk = paid_at_store().then(told_news(status), &format!("{end} | close"));
+            walk.then(Event::Collected, "| close").then(Event::Settled(receipt()), "| close")
+        };
+        assert!(taken_back().order.receipt().is_some(), "what was believed is kept");
+        // The ledger's word is final.
+        taken_back().then(closed(CloseAnswer::Ended(Outcome::Dispensed)), "dispensed | prove, tell o-1 dispensed");
+        let walk = taken_back().then(closed(CloseAnswer::Closed), "|");
         assert!(!unfinished(&walk.order));
-        assert_eq!(walk.on(Event::Seen(told(Status::Settlement))), ["refund_due(late)"], "and taken back once more");
+        // The settlement is taken back once more.
+        walk.then(told_news(Status::Settlement), "refund_due(late) | close");
     }
     // Money that does not match its charge has come, and is due back.
-    let mut walk = Walk::paid_at_store();
-    assert_eq!(walk.on(Event::Seen(Seen { refund: true, ..told(Status::Failure) })), ["refund_due(mismatch)"]);
+    paid_at_store().then(Event::Seen(Seen { refund: true, ..told(Status::Failure) }), "refund_due(mismatch) | close");
 }
 
 #[test]
 fn a_restart_keeps_what_waits_and_the_power_cut_of_a_collection_gives_the_code_back() {
     for same_boot in [true, false] {
-        let mut walk = Walk::in_background();
-        walk.restart(same_boot);
-        assert!(walk.after(10_000).is_empty() && walk.order.state == State::AtCounter);
-        assert_eq!(walk.on(Event::Settled(receipt())), ["awaiting_collection"], "whenever it was paid");
-        walk.restart(same_boot);
-        assert!(walk.after(10_000).is_empty());
-        walk.owner = Some(1);
-        assert_eq!(walk.relay(), None);
-
-        let mut walk = Walk::collected();
-        walk.restart(same_boot);
-        walk.owner = Some(1);
-        assert_eq!(walk.relay(), Some(RelayCall::Query(id())));
-        let unknown = walk.on(Event::RelayAnswered(DispenseAnswer::Unknown));
-        if same_boot {
-            assert!(unknown.is_empty() && walk.relay() == Some(RelayCall::Dispense(receipt())), "the customer stands there");
-        } else {
-            assert_eq!(unknown, ["awaiting_collection"], "nobody knows how long the power was off");
-            assert!(walk.sent() && walk.relay().is_none());
-            assert_eq!(walk.on(Event::Collected), ["paid", "dispensing"], "asked in this boot, it is of this boot");
-            assert!(!walk.order.earlier_boot);
-        }
+        let walk = in_background().restarted(same_boot).after(10_000, "| look o-1");
+        assert_eq!(walk.order.state, State::AtCounter);
+        let walk = walk.then(Event::Settled(receipt()), "awaiting_collection | look o-1");
+        walk.restarted(same_boot).after(10_000, "| look o-1").owned_by(1).then(Event::Tick, "| look o-1");
     }
-    for (outcome, end) in [(Outcome::Dispensed, "dispensed"), (Outcome::Uncertain, "refund_due(uncertain)")] {
-        let mut walk = Walk::collected();
-        walk.restart(false);
-        assert_eq!(walk.on(Event::RelayAnswered(DispenseAnswer::Ended(outcome))), [end]);
-    }
+    let cut = |same_boot| collected().restarted(same_boot).owned_by(1).then(Event::Tick, "| query o-1");
+    // The customer stands there.
+    cut(true).then(answered(DispenseAnswer::Unknown), "| dispense o-1");
+    // Nobody knows how long the power was off. What is asked for in this boot is of this boot.
+    let waits = cut(false).then(answered(DispenseAnswer::Unknown), "awaiting_collection | look o-1");
+    assert!(is_sent(&waits));
+    assert!(!waits.then(Event::Collected, "paid dispensing | dispense o-1").order.earlier_boot);
+    cut(false).then(over(Outcome::Dispensed), "dispensed | prove, tell o-1 dispensed");
+    cut(false).then(over(Outcome::Uncertain), "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)");
 }
 
 #[test]
 fn delivery_may_take_its_time_from_the_collection_on() {
-    let mut walk = Walk::collected();
-    assert!(walk.after(599).is_empty());
+    let walk = collected().after(599, "| dispense o-1");
     assert!(walk.order.holds_machine());
-    walk.after(1);
-    assert!(!walk.order.holds_machine());
-    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
+    assert!(!walk.after(1, "| close").order.holds_machine());
     // After a reboot the relay may be away for longer. The machine is free, and still waits for the ledger's word.
-    let mut walk = Walk::collected();
-    walk.restart(false);
-    assert_eq!(walk.after(600), ["awaiting_collection"]);
-    assert!(!walk.order.holds_machine() && walk.sent());
-    assert_eq!(walk.relay(), Some(RelayCall::Query(id())));
-    assert!(walk.on(Event::Collected).is_empty(), "not before the ledger's word");
-    let mut driven = Walk { order: walk.order.clone(), ..Walk::new() };
-    assert_eq!(driven.on(Event::RelayAnswered(DispenseAnswer::Ended(Outcome::Dispensed))), ["dispensed"]);
-    assert!(walk.on(Event::RelayAnswered(DispenseAnswer::Unknown)).is_empty());
-    assert_eq!(walk.on(Event::Collected), ["paid", "dispensing"]);
-}
-
-#[test]
-fn the_shelf_is_busy_and_nothing_is_handed_out() {
-    let mut walk = Walk::paid_at_store();
-    walk.alone = false;
-    assert!(walk.on(Event::Collected).is_empty());
-    walk.alone = true;
-    assert_eq!(walk.on(Event::Collected), ["paid", "dispensing"]);
+    let away = || collected().restarted(false).after(600, "awaiting_collection | query o-1, look o-1");
+    assert!(!away().order.holds_machine() && is_sent(&away()));
+    let walk = away().then(Event::Collected, "| query o-1, look o-1").then(answered(DispenseAnswer::Unknown), "| look o-1");
+    walk.then(Event::Collected, "paid dispensing | dispense o-1");
+    away().then(over(Outcome::Dispensed), "dispensed | prove, tell o-1 dispensed");
 }
 
 #[test]
 fn a_lost_database_keeps_what_is_paid_at_a_store() {
     let adopt = |seen: Seen, receipt: Option<Receipt>| {
-        let mut walk = Walk::new();
-        walk.alone = false;
+        let walk = Walk::new().alone(false);
         let order = walk.with(|_, now, with| Order::adopted(offer_by(Payment::Alfamart), ticket(), &seen, receipt, now, with));
         Walk { order, ..walk }
     };
-    let mut walk = adopt(told(Status::Pending), None);
-    assert_eq!(walk.order.name(), (EventState::AwaitingPayment, None));
-    assert_eq!(walk.order.code(), Some(&code()));
-    assert_eq!(walk.on(Event::Settled(receipt())), ["awaiting_collection"]);
-    let walk = adopt(Seen { code: None, ..told(Status::Pending) }, None);
-    assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())), "nobody was given its code");
+    let walk = adopt(told(Status::Pending), None);
+    assert_eq!((walk.order.name(), walk.order.code()), ((EventState::AwaitingPayment, None), Some(&code())));
+    // Another machine may have had its ticket.
+    assert!(is_sent(&walk.then(Event::Settled(receipt()), "awaiting_collection | look o-1")));
+    assert_eq!(adopt(Seen { code: None, ..told(Status::Pending) }, None).calls(), "close, cancel o-1", "nobody was given its code");
 
-    let mut walk = adopt(told(Status::Settlement), Some(receipt()));
+    // It may have been handed out before.
+    let walk = adopt(told(Status::Settlement), Some(receipt()));
     assert_eq!(walk.order.name(), (EventState::AwaitingCollection, None));
-    assert!(!walk.order.holds_machine() && walk.sent());
-    assert_eq!(walk.relay(), Some(RelayCall::Query(id())), "it may have been handed out before");
-    assert!(walk.on(Event::RelayAnswered(DispenseAnswer::Unknown)).is_empty());
-    assert_eq!(walk.on(Event::Seen(Seen { expires_in: Some(Span::ZERO), ..told(Status::Settlement) })), ["refund_due(not_collected)"]);
-    assert_eq!(walk.on(Event::TicketUnknown), ["refund_due(uncertain)"], "the ledger is gone as well");
-}
-
-#[test]
-fn what_is_stored_reads_back() {
-    for mut walk in [Walk::at_store(), Walk::in_background(), Walk::paid_at_store(), Walk::collected()] {
-        walk.order = walk.order.as_stored();
-        let text = serde_json::to_string(&walk.order).expect("plain");
-        assert_eq!(serde_json::from_str::<Order>(&text).expect("readable"), walk.order);
-    }
-    // The text as it was written before there were codes.
-    let text = serde_json::to_string(&Walk::offered().order).expect("plain");
-    assert!(!text.contains("code") && text.contains(r#""payload":"000201"#), "{text}");
+    assert!(!walk.order.holds_machine() && is_sent(&walk));
+    let ended = Event::Seen(Seen { expires_in: Some(Span::ZERO), ..told(Status::Settlement) });
+    walk.then(Event::Tick, "| query o-1, look o-1")
+        .then(answered(DispenseAnswer::Unknown), "| look o-1")
+        .then(ended, "refund_due(not_collected) | close")
+        .then(Event::TicketUnknown, "refund_due(uncertain) | prove, tell o-1 uncertain(uncertain)");
 }
