@@ -161,6 +161,7 @@ struct Rig {
     reports: Receiver<ScreenState>,
     clock: Arc<AtomicI64>,
     settings: Settings,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Rig {
@@ -170,7 +171,20 @@ impl Rig {
         let read = Arc::clone(&clock);
         let report = move |state| drop(sender.send(state));
         let screen = Screen::start(settings.clone(), first, move || Boot(read.load(Ordering::SeqCst)), report);
-        Self { screen: Some(screen), reports, clock, settings }
+        Self { screen: Some(screen), reports, clock, settings, _directory: None }
+    }
+
+    /// A virtual panel that shows this.
+    fn working(size: (u32, u32), format: PixelFormat, rotate: Rotation, first: Picture) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let rig = Self::start(settings(&directory.path().join("screen"), size, format, rotate), first);
+        assert_eq!(rig.report(), ScreenState::Working);
+        Self { _directory: Some(directory), ..rig }
+    }
+
+    /// The usual one.
+    fn usual(first: Picture) -> Self {
+        Self::working((480, 800), PixelFormat::Rgb565, Rotation::None, first)
     }
 
     fn report(&self) -> ScreenState {
@@ -186,13 +200,29 @@ impl Rig {
         std::fs::read(path).expect("the surface")
     }
 
-    /// Reads the surface until it looks as wanted.
-    fn until(&self, wanted: impl Fn(&[String]) -> bool) {
+    /// The codes that a phone reads.
+    fn codes(&self) -> Vec<String> {
+        let (width, height, grey) = grey(&self.settings.surface, &self.bytes());
+        codes(width, height, |x, y| grey[y * width + x])
+    }
+
+    fn until(&self, wanted: impl Fn(&Self) -> bool) {
         let end = Instant::now() + Duration::from_secs(20);
-        while !wanted(&decode(&self.settings.surface, &self.bytes())) {
+        while !wanted(self) {
             assert!(Instant::now() < end, "the screen never showed it");
             std::thread::yield_now();
         }
+    }
+
+    fn until_none(&self) {
+        self.until(|rig| rig.codes().is_empty());
+    }
+
+    /// Asks for a shot, and waits for it.
+    fn shot(&self) -> Option<Vec<u8>> {
+        let (sender, shots) = channel();
+        self.screen.as_ref().expect("running").camera().shot(move |png| drop(sender.send(png)));
+        shots.recv_timeout(Duration::from_secs(60)).expect("an answer")
     }
 }
 
@@ -206,74 +236,57 @@ fn grey(surface: &SurfaceSettings, bytes: &[u8]) -> (usize, usize, Vec<u8>) {
     (*width as usize, *height as usize, grey)
 }
 
-fn decode(surface: &SurfaceSettings, bytes: &[u8]) -> Vec<String> {
-    let (width, height, grey) = grey(surface, bytes);
-    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| grey[y * width + x]);
-    image.detect_grids().iter().filter_map(|grid| grid.decode().ok().map(|(_, text)| text)).collect()
+fn codes(width: usize, height: usize, grey: impl FnMut(usize, usize) -> u8) -> Vec<String> {
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, grey);
+    let mut found: Vec<_> = image.detect_grids().iter().filter_map(|grid| grid.decode().ok().map(|(_, text)| text)).collect();
+    found.sort();
+    found
 }
 
 #[test]
 fn a_phone_reads_the_payload_from_every_panel_and_nothing_when_nobody_is_to_pay() {
-    let directory = tempfile::tempdir().expect("a directory");
     for size in [(480, 800), (320, 480), (240, 240)] {
         for format in [PixelFormat::Rgb565, PixelFormat::Xrgb8888] {
             for rotate in ROTATIONS {
-                let rig = Rig::start(settings(&directory.path().join("screen"), size, format, rotate), pay(60_000));
-                assert_eq!(rig.report(), ScreenState::Working);
-                let what = format!("{size:?} {format:?} {rotate:?}");
-                assert_eq!(decode(&rig.settings.surface, &rig.bytes()), [PAYLOAD], "{what}");
+                let rig = Rig::working(size, format, rotate, pay(60_000));
+                assert_eq!(rig.codes(), [PAYLOAD], "{size:?} {format:?} {rotate:?}");
                 rig.show(idle());
-                rig.until(<[String]>::is_empty);
+                rig.until_none();
             }
         }
     }
 }
 
 #[test]
-fn the_page_s_code_stands_beside_the_qr_where_both_can_be_read_and_gives_way_where_not() {
-    let directory = tempfile::tempdir().expect("a directory");
-    for (size, both) in [((480, 800), true), ((1024, 600), true), ((240, 240), false)] {
-        for rotate in ROTATIONS {
-            let rig = Rig::start(settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, rotate), pay_with_page(1_000));
-            assert_eq!(rig.report(), ScreenState::Working);
-            let mut found = decode(&rig.settings.surface, &rig.bytes());
-            found.sort();
-            let wanted: &[&str] = if both { &[PAYLOAD, PAGE] } else { &[PAYLOAD] };
-            assert_eq!(found, wanted, "{size:?} {rotate:?}");
+fn the_page_s_code_stands_beside_what_is_to_be_paid_where_both_can_be_read_and_gives_way_where_not() {
+    let at_store = || plain(at_store_with_page(1_000));
+    type Row<'a> = (Picture, (u32, u32), &'a [Rotation], &'a [&'a str]);
+    let table: [Row<'_>; 5] = [
+        (pay_with_page(1_000), (480, 800), &ROTATIONS, &[PAYLOAD, PAGE]),
+        (pay_with_page(1_000), (1024, 600), &ROTATIONS, &[PAYLOAD, PAGE]),
+        (pay_with_page(1_000), (240, 240), &ROTATIONS, &[PAYLOAD]),
+        (at_store(), (480, 800), &ROTATIONS[..1], &[PAGE]),
+        (at_store(), (240, 240), &ROTATIONS, &[]),
+    ];
+    for (picture, size, rotations, wanted) in table {
+        for &rotate in rotations {
+            let rig = Rig::working(size, PixelFormat::Rgb565, rotate, picture.clone());
+            assert_eq!(rig.codes(), wanted, "{size:?} {rotate:?}");
             rig.clock.store(1_000, Ordering::SeqCst);
-            rig.until(<[String]>::is_empty);
+            rig.until_none();
         }
     }
 }
 
 #[test]
-fn a_payment_code_can_be_taken_along_with_the_page_that_has_it() {
-    let directory = tempfile::tempdir().expect("a directory");
-    for (size, shown) in [((480, 800), true), ((240, 240), false)] {
-        let rig = Rig::start(
-            settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, Rotation::None),
-            plain(at_store_with_page(1_000)),
-        );
-        assert_eq!(rig.report(), ScreenState::Working);
-        let wanted: &[&str] = if shown { &[PAGE] } else { &[] };
-        assert_eq!(decode(&rig.settings.surface, &rig.bytes()), wanted, "{size:?}");
-        rig.clock.store(1_000, Ordering::SeqCst);
-        rig.until(<[String]>::is_empty);
-    }
-}
-
-#[test]
 fn the_qr_leaves_the_panel_at_its_deadline_and_at_the_end_by_itself() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let settings = settings(&directory.path().join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None);
-    let mut rig = Rig::start(settings.clone(), pay(1_000));
-    assert_eq!(rig.report(), ScreenState::Working);
-    assert_eq!(decode(&settings.surface, &rig.bytes()), [PAYLOAD]);
+    let mut rig = Rig::usual(pay(1_000));
+    assert_eq!(rig.codes(), [PAYLOAD]);
     rig.clock.store(1_000, Ordering::SeqCst);
-    rig.until(<[String]>::is_empty);
+    rig.until_none();
 
     rig.show(pay(60_000));
-    rig.until(|found| found == [PAYLOAD]);
+    rig.until(|rig| rig.codes() == [PAYLOAD]);
     let began = Instant::now();
     rig.screen = None;
     assert!(began.elapsed() < Duration::from_secs(1));
@@ -282,17 +295,14 @@ fn the_qr_leaves_the_panel_at_its_deadline_and_at_the_end_by_itself() {
 
 #[test]
 fn what_an_earlier_run_left_is_overwritten_at_once() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let settings = settings(&directory.path().join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None);
-    let mut rig = Rig::start(settings.clone(), pay(60_000));
-    rig.report();
+    let mut rig = Rig::usual(pay(60_000));
     let left = rig.bytes();
     rig.screen = None;
-    let SurfaceSettings::Virtual { path, .. } = &settings.surface else { panic!("virtual") };
+    let SurfaceSettings::Virtual { path, .. } = &rig.settings.surface else { panic!("virtual") };
     std::fs::write(path, left).expect("written");
-    let rig = Rig::start(settings.clone(), plain(Scene::Starting));
-    assert_eq!(rig.report(), ScreenState::Working);
-    assert_eq!(decode(&settings.surface, &rig.bytes()), [""; 0]);
+    assert_eq!(rig.codes(), [PAYLOAD]);
+    let again = Rig::start(rig.settings.clone(), plain(Scene::Starting));
+    assert_eq!((again.report(), again.codes()), (ScreenState::Working, vec![]));
 }
 
 #[test]
@@ -306,7 +316,7 @@ fn a_screen_that_cannot_be_opened_says_so_and_comes_by_itself() {
     rig.show(pay(60_000));
     std::fs::create_dir(&inner).expect("created");
     assert_eq!(rig.report(), ScreenState::Working);
-    assert_eq!(decode(&rig.settings.surface, &rig.bytes()), [PAYLOAD], "the latest picture, not the first");
+    assert_eq!(rig.codes(), [PAYLOAD], "the latest picture, not the first");
 
     // It vanishes while a QR is shown: the next tick finds out.
     std::fs::remove_dir_all(&inner).expect("removed");
@@ -339,6 +349,11 @@ fn page(picture: &Picture, size: (i32, i32), language: Language) -> Vec<Mark> {
     let settings =
         Settings { languages: Languages::Only(language), ..settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None) };
     Layout::default().page(picture, &settings, &Fonts::new(), size, Boot(0))
+}
+
+/// The words on a page.
+fn texts(marks: Vec<Mark>) -> Vec<String> {
+    marks.into_iter().filter_map(|mark| if let Kind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None }).collect()
 }
 
 /// The fault of a page: a mark leaves it, or lies over another one that people must read.
@@ -393,20 +408,13 @@ fn both_languages_take_turns_and_the_qr_stands_still() {
         assert!(!paint::qr_changes(&first, &second) && !paint::qr_changes(&second, &third));
     }
     let directory = tempfile::tempdir().expect("a directory");
-    let settings = Settings { surface: virtual_surface(&directory.path().join("screen")), ..settings };
-    let rig = Rig::start(settings, idle());
+    let path = directory.path().join("screen");
+    let surface = SurfaceSettings::Virtual { path, width: 480, height: 800, format: PixelFormat::Rgb565 };
+    let rig = Rig::start(Settings { surface, ..settings }, idle());
     rig.report();
     let before = rig.bytes();
     rig.clock.store(6_000, Ordering::SeqCst);
-    let end = Instant::now() + Duration::from_secs(20);
-    while rig.bytes() == before {
-        assert!(Instant::now() < end, "the other language never came");
-        std::thread::yield_now();
-    }
-}
-
-fn virtual_surface(path: &Path) -> SurfaceSettings {
-    SurfaceSettings::Virtual { path: path.into(), width: 480, height: 800, format: PixelFormat::Rgb565 }
+    rig.until(|rig| rig.bytes() != before);
 }
 
 #[test]
@@ -433,39 +441,28 @@ fn a_logo_stands_before_the_name_and_colours_are_the_operators() {
 
 #[test]
 fn a_shot_is_what_the_panel_shows_upright_and_small() {
-    let directory = tempfile::tempdir().expect("a directory");
-    for (size, rotate) in [((480, 800), Rotation::None), ((1024, 600), Rotation::Quarter)] {
-        let rig = Rig::start(settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, rotate), pay(60_000));
-        rig.report();
-        let (sender, shots) = channel();
-        rig.screen.as_ref().expect("running").camera().shot(move |png| drop(sender.send(png)));
-        let png = shots.recv_timeout(Duration::from_secs(60)).expect("an answer").expect("it shows something");
+    for (size, rotate, wanted) in [((480, 800), Rotation::None, (480, 800)), ((1024, 600), Rotation::Quarter, (600, 1024))] {
+        let png = Rig::working(size, PixelFormat::Rgb565, rotate, pay(60_000)).shot().expect("it shows something");
         assert!(png.len() <= render::PNG_MAX, "{}", png.len());
         let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().expect("a PNG");
         let mut rgb = vec![0; reader.output_buffer_size().expect("a size")];
         let frame = reader.next_frame(&mut rgb).expect("pixels");
-        let wanted = if rotate == Rotation::None { size } else { (size.1, size.0) };
         assert_eq!((frame.width, frame.height), wanted);
         let width = frame.width as usize;
-        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, frame.height as usize, |x, y| rgb[(y * width + x) * 3 + 1]);
-        let read: Vec<_> = image.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect();
-        assert_eq!(read, [PAYLOAD]);
+        assert_eq!(codes(width, frame.height as usize, |x, y| rgb[(y * width + x) * 3 + 1]), [PAYLOAD]);
     }
     // A picture that cannot be drawn cannot be seen.
-    let rig = Rig::start(settings(&directory.path().join("no/screen"), (480, 800), PixelFormat::Rgb565, Rotation::None), idle());
+    let nowhere = settings(Path::new("/nowhere/screen"), (480, 800), PixelFormat::Rgb565, Rotation::None);
+    let rig = Rig::start(nowhere, idle());
     rig.report();
-    let (sender, shots) = channel();
-    rig.screen.as_ref().expect("running").camera().shot(move |png| drop(sender.send(png)));
-    assert_eq!(shots.recv_timeout(Duration::from_secs(60)), Ok(None));
+    assert_eq!(rig.shot(), None);
 }
 
 #[test]
 fn pictures_for_others_are_taken_once_a_second_and_for_few() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let rig = Rig::start(settings(&directory.path().join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None), idle());
-    rig.report();
+    let rig = Rig::usual(idle());
     let camera = rig.screen.as_ref().expect("running").camera();
     let (sender, shots) = channel();
     let ask = |number: usize| {
@@ -489,17 +486,14 @@ fn pictures_for_others_are_taken_once_a_second_and_for_few() {
 
 #[test]
 fn the_quiet_zone_is_white_and_the_modules_are_whole() {
-    let directory = tempfile::tempdir().expect("a directory");
     for (size, wanted_px) in [((480, 800), 6), ((320, 480), 4), ((240, 320), 3), ((240, 240), 3)] {
-        let settings = settings(&directory.path().join("screen"), size, PixelFormat::Xrgb8888, Rotation::None);
         let mark = page(&pay(60_000), (size.0 as i32, size.1 as i32), Language::Id).into_iter().find_map(|mark| match mark.kind {
             Kind::Qr(code) => Some((mark.area, code)),
             _ => None,
         });
         let (area, code) = mark.expect("a QR code");
         assert!(code.module_px() >= wanted_px, "{size:?}: {}", code.module_px());
-        let rig = Rig::start(settings, pay(60_000));
-        rig.report();
+        let rig = Rig::working(size, PixelFormat::Xrgb8888, Rotation::None, pay(60_000));
         let (width, _, grey) = grey(&rig.settings.surface, &rig.bytes());
         let module = code.module_px() as i32;
         let at = |x: i32, y: i32| grey[(area.y + y) as usize * width + (area.x + x) as usize];
