@@ -63,6 +63,9 @@ pub(super) enum BrokerError {
     /// No connection.
     #[error("the broker: {0}")]
     Down(String),
+    /// No connection: it does not take our name or password.
+    #[error("the broker: {0}")]
+    Refused(String),
     /// No connection in time.
     #[error("the broker did not answer in {} s", CONNECT_WAIT.as_secs())]
     Silent,
@@ -236,7 +239,8 @@ impl Broker {
                     Some((filter, reason)) => return Err(BrokerError::Deaf { filter, reason }),
                     None => return Ok(()),
                 },
-                Some(MqttEvent::Down { reason, .. }) => return Err(BrokerError::Down(reason)),
+                Some(MqttEvent::Down { reason, refused: true, .. }) => return Err(BrokerError::Refused(reason)),
+                Some(MqttEvent::Down { reason, refused: false, .. }) => return Err(BrokerError::Down(reason)),
                 Some(MqttEvent::Message(message)) => {
                     self.mqtt.ack(message.ack);
                     self.early.push_back(message);

@@ -7,11 +7,12 @@ use qris_core::wire::command;
 use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
 use qris_core::wire::topics::heard_by;
 use qris_device::config::{Backend, Config};
+use qris_host::Failure;
 use qris_host::clock;
 use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
-use qris_host::mqtt::{Outbound, Retained, is_refusal};
+use qris_host::mqtt::{Outbound, Retained};
 use qris_host::tls::{LastTrusted, RELEASED, client_config, install_provider, is_date_refusal};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
@@ -39,7 +40,7 @@ async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding {
     let name = wanted.username.as_deref();
     let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0).await {
         Ok(broker) => broker,
-        Err(failure) => return no_broker(&place, name, &failure.reason()),
+        Err(failure) => return no_broker(&place, name, &failure),
     };
     let message =
         Outbound { topic: command::response_topic(device, TRIAL), payload: b"{}".to_vec(), expiry_s: Some(1), ..Outbound::default() };
@@ -61,19 +62,21 @@ fn whom(name: Option<&str>) -> &str {
     name.unwrap_or("everybody")
 }
 
-fn no_broker(place: &str, name: Option<&str>, why: &str) -> Finding {
+fn no_broker(place: &str, name: Option<&str>, failure: &Failure) -> Finding {
     const CHECK: &str = "broker";
-    if is_refusal(why) {
-        let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
-        let whom = name.map_or("clients without a name".into(), |name| format!("{name} or the password"));
-        return Finding::bad(CHECK, format!("{place} refuses {whom} ({why})"), to_do);
-    }
-    let to_do = if why.contains("does not let us subscribe") {
-        "let this user read its topics in the broker's access list: see config/mosquitto.acl"
-    } else if why.contains("certificate") || why.contains("Certificate") {
-        "is this CA the one of the broker, and is this name in the broker's certificate? A private CA belongs in mqtt.ca_file"
-    } else {
-        "check the address, the network and the firewall, and whether the broker runs"
+    let why = failure.reason();
+    let to_do = match failure.error().downcast_ref() {
+        Some(BrokerError::Refused(_)) => {
+            let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
+            let whom = name.map_or("clients without a name".into(), |name| format!("{name} or the password"));
+            return Finding::bad(CHECK, format!("{place} refuses {whom} ({why})"), to_do);
+        }
+        Some(BrokerError::Deaf { .. }) => "let this user read its topics in the broker's access list: see config/mosquitto.acl",
+        // What is wrong with a certificate is known by rustls alone.
+        _ if why.to_lowercase().contains("certificate") => {
+            "is this CA the one of the broker, and is this name in the broker's certificate? A private CA belongs in mqtt.ca_file"
+        }
+        _ => "check the address, the network and the firewall, and whether the broker runs",
     };
     Finding::bad(CHECK, format!("{place}: {why}"), to_do)
 }
@@ -255,9 +258,9 @@ mod tests {
     #[test]
     fn a_broker_that_asks_for_no_name_lets_everybody_in() {
         assert_eq!((whom(Some("vm-001")), whom(None)), ("vm-001", "everybody"));
-        let said = |name| no_broker("b:1883", name, "NotAuthorized").said;
-        assert_eq!(said(Some("vm-001")), "b:1883 refuses vm-001 or the password (NotAuthorized)");
-        assert_eq!(said(None), "b:1883 refuses clients without a name (NotAuthorized)");
+        let said = |name| no_broker("b:1883", name, &Failure::failed(BrokerError::Refused("NotAuthorized".into()))).said;
+        assert_eq!(said(Some("vm-001")), "b:1883 refuses vm-001 or the password (the broker: NotAuthorized)");
+        assert_eq!(said(None), "b:1883 refuses clients without a name (the broker: NotAuthorized)");
     }
 
     #[test]
@@ -280,12 +283,12 @@ mod tests {
     #[test]
     fn why_there_is_no_broker_says_what_to_do() {
         for (why, to_do) in [
-            ("the broker: refused: NotAuthorized", "mosquitto_passwd"),
-            ("the broker does not let us subscribe qrisd/v1/vm-001/vend/request (x)", "access list"),
-            ("invalid peer certificate: UnknownIssuer", "mqtt.ca_file"),
-            ("Connection refused", "whether the broker runs"),
+            (BrokerError::Refused("refused: NotAuthorized".into()), "mosquitto_passwd"),
+            (BrokerError::Deaf { filter: "qrisd/v1/vm-001/vend/request".into(), reason: "x" }, "access list"),
+            (BrokerError::Down("invalid peer certificate: UnknownIssuer".into()), "mqtt.ca_file"),
+            (BrokerError::Down("Connection refused".into()), "whether the broker runs"),
         ] {
-            let found = no_broker("b:1", Some("vm-001"), why);
+            let found = no_broker("b:1", Some("vm-001"), &Failure::failed(why));
             assert!(found.level == Level::Bad && found.to_do.as_ref().is_some_and(|told| told.contains(to_do)), "{found:?}");
         }
     }

@@ -43,7 +43,7 @@ pub async fn listen(
             MqttEvent::Up { refused, .. } => {
                 inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
             }
-            MqttEvent::Down { reason, date_refusal } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
+            MqttEvent::Down { reason, date_refusal, .. } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
             MqttEvent::Message(message) => {
                 let Some(message) = controllers.take(message).await else { continue };
                 if message.topic == Topic::PaymentUpdate.of(&device) {

@@ -190,6 +190,8 @@ pub enum MqttEvent {
     Down {
         /// What happened, for people.
         reason: String,
+        /// The broker refuses our name or password.
+        refused: bool,
         /// The broker's certificate was refused for its dates: our clock may be wrong.
         date_refusal: bool,
     },

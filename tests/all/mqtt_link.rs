@@ -59,7 +59,7 @@ impl Link {
 
     async fn wait_down(&mut self) -> (String, bool) {
         match self.next().await {
-            MqttEvent::Down { reason, date_refusal } => (reason, date_refusal),
+            MqttEvent::Down { reason, date_refusal, .. } => (reason, date_refusal),
             other => panic!("not down but {other:?}"),
         }
     }

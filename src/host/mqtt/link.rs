@@ -38,11 +38,11 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
         drop(event_loop);
         connection.abandon(&mut caller);
         subscribed = connection.subscribed;
-        let (reason, date_refusal) = match end {
-            End::Lost { reason, date_refusal } if !connection.is_stopping() => (reason, date_refusal),
+        let down = match end {
+            End::Lost { reason, refused, date_refusal } if !connection.is_stopping() => MqttEvent::Down { reason, refused, date_refusal },
             End::Lost { .. } | End::Stopped => return,
         };
-        caller.lost(MqttEvent::Down { reason, date_refusal });
+        caller.lost(down);
         if connection.up_since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
             backoff.reset();
         }
@@ -54,13 +54,13 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
 
 /// How a connection ended.
 enum End {
-    Lost { reason: String, date_refusal: bool },
+    Lost { reason: String, refused: bool, date_refusal: bool },
     Stopped,
 }
 
 impl End {
     fn lost(reason: impl Into<String>) -> Self {
-        Self::Lost { reason: reason.into(), date_refusal: false }
+        Self::Lost { reason: reason.into(), refused: false, date_refusal: false }
     }
 }
 
@@ -456,7 +456,7 @@ impl<'a> Connection<'a> {
         {
             caller.tell(MqttEvent::Rejected { id, reason: "packet too large" });
         }
-        End::Lost { reason: error.to_string(), date_refusal: tls::is_date_refusal(error) }
+        End::Lost { reason: error.to_string(), refused: packets::is_refusal(error), date_refusal: tls::is_date_refusal(error) }
     }
 
     /// Answers the publishes that were lost with the connection.

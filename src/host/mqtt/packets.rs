@@ -2,11 +2,11 @@
 
 use super::{CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, Subscription};
 use crate::secret::Secret;
-use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    Filter, LastWill, LastWillProperties, PubAckReason, PublishProperties, RetainForwardRule, SubscribeReasonCode,
+    ConnectReturnCode, Filter, LastWill, LastWillProperties, PubAckReason, PublishProperties, RetainForwardRule, SubscribeReasonCode,
 };
+use rumqttc::v5::{ConnectionError, MqttOptions};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 /// The options for every connection to this broker.
@@ -68,6 +68,12 @@ pub(super) fn filter(subscription: &Subscription) -> Filter {
             Retained::Never => RetainForwardRule::Never,
         },
     }
+}
+
+/// Does the broker refuse our name or password?
+pub(super) const fn is_refusal(error: &ConnectionError) -> bool {
+    use ConnectReturnCode::{BadUserNamePassword, Banned, NotAuthorized};
+    matches!(error, ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized | Banned))
 }
 
 /// The name of a PUBACK reason code, if it is a refusal.
