@@ -225,6 +225,16 @@ async fn what_must_not_be_shown_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_picture_that_somebody_else_hosts_is_fetched_by_nobody() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    stranger.set_nonblocking(true).expect("set");
+    let elsewhere = format!("http://localhost:{}", stranger.local_addr().expect("an address").port());
+    let rig = Rig::tuned(Options::new(KEY, &elsewhere), |_| {}).await;
+    assert_eq!(rig.problem(rig.ask("elsewhere", &[]).await, 422).await.0, Some(Reason::Gateway));
+    assert_eq!(stranger.accept().expect_err("nobody came").kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
 async fn a_qr_that_pays_somebody_else_is_sold_and_a_person_is_told() {
     let rig = Rig::new().await;
     rig.order("first").await;
@@ -352,6 +362,8 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     let refunded = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str()).expect("in the books").refunded);
     let told = rig.get(&format!("/v1/orders/{}", order.order_id)).await;
     assert_eq!((refunded, told.refund, told.receipt), (5100, Some(Refund::Done), None));
+    let outbox = rig.shop.read(|tx| books::take_outbox(tx, 0)).await.expect("read");
+    assert!(outbox.iter().any(|message| message.payload.contains("\"status\":\"refund\"")), "its machine hears of it: {outbox:?}");
 }
 
 #[tokio::test]
