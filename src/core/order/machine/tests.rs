@@ -457,8 +457,10 @@ fn after_a_reboot_only_the_backend_allows_to_deliver() {
         walk.then(Event::Seen(answer), if delivers { "| dispense o-1" } else { "refund_due(late) | close" });
     }
     // What is paid only now is confirmed first.
-    let walk = Walk::offered().restarted(false).then(Event::Settled(receipt()), "paid | confirm o-1");
-    walk.then(Event::Seen(settled(3)), "dispensing | dispense o-1");
+    for (ago_s, follows) in [(3, "dispensing | dispense o-1"), (601, "refund_due(late) | close")] {
+        let walk = Walk::offered().restarted(false).then(Event::Settled(receipt()), "paid | confirm o-1");
+        walk.then(Event::Seen(settled(ago_s)), follows);
+    }
 }
 
 #[test]

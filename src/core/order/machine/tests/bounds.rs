@@ -129,6 +129,9 @@ fn a_receipt_tells_what_was_paid_and_leaves_the_rest_of_its_charge() {
         assert_eq!((charge.order_id, charge.gross_amount, charge.pay_url.is_some()), (id, Some(rp(5000)), same));
         assert!(charge.sandbox, "that is the backend's, whichever charge it was");
     }
+    // Nobody has said yet that it is not real money.
+    let first = Walk::new().then(Event::Settled(receipt()), "paid dispensing | dispense o-1");
+    assert!(first.order.charge.is_some_and(|charge| !charge.sandbox));
 }
 
 #[test]
