@@ -80,6 +80,14 @@ impl Rig {
         self.on(Input::Backend(call, request_id(&format!("r-{n}")), answer))
     }
 
+    /// Types in a code with which backend and relay agree.
+    fn collected(&mut self, n: u8) {
+        let effects = self.collect(&code(n));
+        let effects = self.confirm(&effects, n, order(paid_at_store(n)));
+        self.check(&effects, n, checked(true, ""));
+        assert_eq!(self.told(), ["paid", "dispensing"]);
+    }
+
     /// Answers the question to the relay for a collection.
     fn check(&mut self, effects: &[Effect], n: u8, answer: RelayAnswer) -> Vec<Effect> {
         let asked = |effect: &Effect| match effect {
@@ -137,37 +145,28 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
 }
 
 #[test]
-fn paid_while_its_code_is_up_the_screen_says_so_and_the_machine_is_free() {
-    let mut rig = Rig::new();
-    rig.code_shown(1);
-    rig.pay(&receipt_of(1));
-    assert!(rig.scene.starts_with("Collect"), "{}", rig.scene);
-    assert!(!rig.machine.orders.is_held());
-    rig.after(10_000);
-    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
-}
-
-#[test]
-fn how_long_it_can_be_collected_is_shown_as_soon_as_the_backend_has_told() {
-    let mut rig = Rig::new();
-    rig.code_shown(1);
-    assert!(rig.scene.contains("within: Some(Span(86000000))"), "how long it can be paid: {}", rig.scene);
-    rig.after(10_000);
-    assert!(rig.backend(1).is_some(), "asked while the code is up");
-    rig.answer(1, order(OrderResource { expires_in_s: Some(259_000), ..paid_at_store(1) }));
-    assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259000000))"), "{}", rig.scene);
-}
-
-#[test]
-fn a_backend_that_tells_with_the_code_how_long_it_can_be_collected_has_it_on_both_screens() {
-    let mut rig = Rig::new();
-    let effects = rig.vend_at_store(1);
-    rig.prepare(&effects, Ok(ticket(1)));
-    rig.answer(1, order(OrderResource { collect_within_s: Some(259_200), ..at_store(1, Status::Pending) }));
-    assert!(rig.scene.starts_with("PayAtStore") && rig.scene.contains("collect: Some(Span(259200000))"), "{}", rig.scene);
-    rig.pay(&receipt_of(1));
-    assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259200000))"), "{}", rig.scene);
+fn paid_while_its_code_is_up_the_screen_says_so_and_how_long_it_can_be_collected() {
+    // The backend tells how long when it is paid, or with the code.
+    for with_code in [None, Some(259_000)] {
+        let mut rig = Rig::new();
+        let effects = rig.vend_at_store(1);
+        rig.prepare(&effects, Ok(ticket(1)));
+        rig.answer(1, order(OrderResource { collect_within_s: with_code, ..at_store(1, Status::Pending) }));
+        let collect = with_code.map(|seconds| Span::secs(seconds as i64));
+        let shown = rig.scene.contains("within: Some(Span(86000000))") && rig.scene.contains(&format!("collect: {collect:?}"));
+        assert!(rig.scene.starts_with("PayAtStore") && shown, "how long it can be paid: {}", rig.scene);
+        rig.after(10_000);
+        match with_code {
+            // It is asked while the code is up.
+            None => drop(rig.answer(1, order(OrderResource { expires_in_s: Some(259_000), ..paid_at_store(1) }))),
+            Some(_) => drop(rig.pay(&receipt_of(1))),
+        }
+        assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259000000))"), "{}", rig.scene);
+        assert!(!rig.machine.orders.is_held());
+        rig.after(10_000);
+        assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+        assert_eq!(rig.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
+    }
 }
 
 #[test]
@@ -273,10 +272,7 @@ fn what_speaks_against_a_collection_is_told_and_it_can_be_collected_afterwards()
     assert_eq!(rig.told(), ["refused(relay)"]);
     rig.on(Input::RelayUp(rig.facts.clone()));
     rig.settle_open();
-    let effects = rig.collect(&code(1));
-    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
-    rig.check(&effects, 1, checked(true, ""));
-    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    rig.collected(1);
 }
 
 #[test]
@@ -343,8 +339,7 @@ fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
     let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Backend(_, _, HttpCall::Get(_))));
     assert!(asks(&rig.on(Input::Asked(Request::Collect(typed), ON_BOARD))), "the board's own keys are not locked out");
     for same_boot in [true, false] {
-        rig.power_cut(same_boot);
-        rig.bring_up();
+        rig.cut_and_up(same_boot);
         rig.answer_open(vec![paid_at_store(1), paid_at_store(2), at_store(3, Status::Pending)]);
         rig.after(1_000);
         rig.collect(&code(1));
@@ -403,21 +398,7 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
         assert!(rig.told().is_empty(), "{same_boot}: nothing happened to them");
         rig.pay(&receipt_of(2));
         assert_eq!(rig.told(), ["awaiting_collection"]);
-        let effects = rig.collect(&code(1));
-        let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
-        rig.check(&effects, 1, checked(true, ""));
-        assert_eq!(rig.told(), ["paid", "dispensing"]);
-        // Once more, in the middle of a collection.
-        rig.power_cut(same_boot);
-        rig.bring_up();
-        assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
-        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
-        if same_boot {
-            assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
-        } else {
-            assert_eq!(rig.told(), ["awaiting_collection"]);
-            assert!(!rig.machine.orders.is_held());
-        }
+        rig.collected(1);
     }
 }
 
@@ -429,8 +410,7 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     qris_host::sqlite::testing::damage(&connection, "UPDATE orders SET body = replace(body, '5000', '5001')");
     drop(connection);
-    rig.power_cut(true);
-    rig.bring_up();
+    rig.cut_and_up(true);
     rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending), OrderResource { expires_in_s: Some(0), ..paid_at_store(3) }]);
     assert_eq!(rig.told(), ["awaiting_collection", "awaiting_payment", "awaiting_collection", "refund_due(not_collected)"]);
     rig.collect(&code(1));
@@ -438,17 +418,12 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     rig.told();
-    let effects = rig.collect(&code(1));
-    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
-    rig.check(&effects, 1, checked(true, ""));
-    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    rig.collected(1);
 }
 
 #[test]
 fn so_many_wait_and_no_more_while_a_qr_is_still_sold() {
-    let mut rig = Rig::dark(0);
-    rig.bring_up();
-    rig.settle_open();
+    let mut rig = Rig::unlimited();
     let most = u8::try_from(WAITING_MAX).expect("a small number");
     for n in 1..=most {
         rig.taken_along(n);

@@ -78,8 +78,7 @@ fn a_paid_order_of_an_earlier_boot_is_delivered_in_its_time_if_the_books_find_it
     for found in [true, false] {
         let mut rig = Rig::new();
         rig.dispensing(1);
-        rig.power_cut(false);
-        rig.bring_up();
+        rig.cut_and_up(false);
         rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
         rig.told();
         for _ in 0..5 {

@@ -114,10 +114,7 @@ fn a_ticket_whose_prepare_was_not_answered_is_closed_when_the_relay_answers_agai
         rig.on(Input::RelayTold(rig.facts.clone()));
         assert_eq!(closes(&rig.answer_open(vec![])), [ticket(9)]);
     }
-}
-
-#[test]
-fn a_ticket_whose_close_was_not_answered_is_closed_when_the_relay_answers_again() {
+    // The same of a ticket whose `Close` was not answered.
     let mut rig = Rig::new();
     let effects = rig.on(Input::TicketLeft);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)), "{effects:?}");
@@ -162,15 +159,15 @@ fn refusals_are_limited() {
 
 #[test]
 fn nothing_is_sold_without_relay_or_screen() {
-    let mut rig = Rig::new();
-    rig.on(Input::RelayDown("gone".into()));
-    rig.after(2000);
-    rig.vend(1);
-    assert_eq!(rig.told(), ["refused(relay)"]);
-    rig.on(Input::RelayUp(rig.facts.clone()));
-    rig.on(Input::Screen(ScreenState::Gone("no device".into())));
-    rig.vend(2);
-    assert_eq!(rig.told(), ["refused(screen)"]);
+    for (gone, told) in
+        [(Input::RelayDown("gone".into()), "refused(relay)"), (Input::Screen(ScreenState::Gone("no device".into())), "refused(screen)")]
+    {
+        let mut rig = Rig::new();
+        rig.on(gone);
+        rig.after(2000);
+        rig.vend(1);
+        assert_eq!(rig.told(), [told]);
+    }
 }
 
 #[test]

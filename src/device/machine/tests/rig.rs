@@ -129,6 +129,20 @@ impl Rig {
         rig
     }
 
+    /// The same, however many orders a minute.
+    pub(super) fn unlimited() -> Self {
+        let mut rig = Self::dark(0);
+        rig.bring_up();
+        rig.settle_open();
+        rig
+    }
+
+    /// A power cut, after which all is there again.
+    pub(super) fn cut_and_up(&mut self, same_boot: bool) {
+        self.power_cut(same_boot);
+        self.bring_up();
+    }
+
     /// Answers that there are no open orders, until the machine does not ask any more.
     pub(super) fn settle_open(&mut self) {
         while self.open().is_some() {

@@ -7,7 +7,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, Delivery, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, PriceList, Refusal};
-use qris_core::wire::orders::{OrderResource, Refund, Status};
+use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::topics::Topic;
 
 fn item_id(text: &str) -> ItemId {
@@ -136,8 +136,7 @@ fn the_screen_says_what_a_request_says_only_of_what_it_prices() {
             (item_id("A1"), Price::Fixed(rp(5_000))),
             (item_id("exit"), Price::FromRequest { min: rp(2_000), max: rp(9_000), mqtt: true }),
         ]);
-        rig.power_cut(true);
-        rig.bring_up();
+        rig.cut_and_up(true);
         rig.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-1",{item},"description":"B 1234 XY"}}"#));
         assert!(rig.scene.starts_with("Preparing"), "{}", rig.scene);
         assert_eq!(rig.scene.contains("B 1234 XY"), described, "{}", rig.scene);
@@ -263,15 +262,13 @@ fn power_cuts_in_the_same_boot() {
     assert!(rig.scene.starts_with("Pay"));
     // Dispensing: the ledger is asked first.
     rig.pay(&receipt_of(1));
-    rig.power_cut(true);
-    rig.bring_up();
+    rig.cut_and_up(true);
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
     rig.delivered(1);
     // Dispensed, and the backend was not told.
-    rig.power_cut(true);
-    rig.bring_up();
+    rig.cut_and_up(true);
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.answer(1, BackendAnswer::OtherOutcome);
     assert!(rig.machine.orders.ids().is_empty());
@@ -279,31 +276,18 @@ fn power_cuts_in_the_same_boot() {
 }
 
 #[test]
-fn a_qr_does_not_come_back_without_the_relay() {
-    let mut rig = Rig::new();
-    rig.offered(1);
-    rig.power_cut(true);
-    rig.on(Input::Screen(ScreenState::Working));
-    rig.after(5000);
-    rig.on(Input::BrokerUp { refused: vec![] });
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "cancelling(relay)"]);
-}
-
-#[test]
 fn power_cuts_in_another_boot() {
     // Requested: the customer has gone, and the end is told.
     let mut rig = Rig::new();
     rig.requested(1);
-    rig.power_cut(false);
-    rig.bring_up();
+    rig.cut_and_up(false);
     assert_eq!(rig.told(), ["requested", "failed(backend)"]);
     rig.answer_open(vec![resource(1, Status::Pending)]);
     assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
     // Awaiting payment: its time begins once more, but never goes beyond the charge's.
     let mut rig = Rig::new();
     rig.offered(1);
-    rig.power_cut(false);
-    rig.bring_up();
+    rig.cut_and_up(false);
     rig.answer_open(vec![OrderResource { expires_in_s: Some(30), ..resource(1, Status::Pending) }]);
     rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
     assert!(rig.scene.starts_with("Pay"));
@@ -318,31 +302,10 @@ fn power_cuts_in_another_boot() {
     let mut rig = Rig::new();
     rig.offered(1);
     rig.after(120_000);
-    rig.power_cut(false);
-    rig.bring_up();
+    rig.cut_and_up(false);
     rig.told();
     rig.pay(&receipt_of(1));
     assert_eq!(rig.told(), ["refund_due(late)"]);
-}
-
-#[test]
-fn a_dispensing_order_of_an_earlier_boot_is_confirmed() {
-    for (answer, delivers) in [
-        (order(settled(1, 30)), true),
-        (order(settled(1, 601)), false),
-        (order(OrderResource { refund: Some(Refund::Due), ..settled(1, 30) }), false),
-    ] {
-        let mut rig = Rig::new();
-        rig.dispensing(1);
-        rig.power_cut(false);
-        rig.bring_up();
-        assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
-        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
-        assert_eq!((rig.relay(1), rig.backend(1)), (None, Some(HttpCall::Get(order_id("o-1")))));
-        rig.answer(1, answer);
-        let next = if delivers { RelayCall::Dispense(receipt_of(1)) } else { RelayCall::Close(ticket(1)) };
-        assert_eq!(rig.relay(1), Some(next));
-    }
 }
 
 #[test]
@@ -416,22 +379,6 @@ fn close_decides_even_from_refund_due() {
 }
 
 #[test]
-fn a_mismatch_is_told_and_never_delivered() {
-    let mut rig = Rig::new();
-    rig.offered(1);
-    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":3,"status":"failure","receipt":null}"#);
-    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
-    rig.answer(1, order(OrderResource { rev: 3, refund: Some(Refund::Due), ..resource(1, Status::Failure) }));
-    assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(mismatch)"));
-    rig.closed(1);
-    assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
-    // The order survives a power cut; it has no receipt.
-    rig.power_cut(false);
-    rig.bring_up();
-    assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
-}
-
-#[test]
 fn a_backend_that_is_gone_for_long_is_asked_rarely_and_at_once_when_it_is_back() {
     let mut rig = Rig::new();
     rig.dispensing(1);
@@ -451,9 +398,7 @@ fn a_backend_that_is_gone_for_long_is_asked_rarely_and_at_once_when_it_is_back()
 
 #[test]
 fn many_unfinished_orders_have_few_calls_under_way() {
-    let mut rig = Rig::dark(0);
-    rig.bring_up();
-    rig.settle_open();
+    let mut rig = Rig::unlimited();
     for n in 1..=20 {
         rig.dispensing(n);
         rig.delivered(n);

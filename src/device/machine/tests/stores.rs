@@ -46,8 +46,7 @@ fn a_database_that_another_process_has_is_waited_for() {
     let other = Settings { store: elsewhere.path().join("none.db"), ..rig.settings.clone() };
     drop(std::mem::replace(&mut rig.machine, Machine::load(other, rig.now).0));
     let owner = Database::open(&path, &rig.settings.boot_id, false).expect("free").store;
-    rig.power_cut(true);
-    rig.bring_up();
+    rig.cut_and_up(true);
     let fault = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Store).expect("a fault");
     assert!(fault.detail.contains("another process has it"), "{}", fault.detail);
     rig.vend(1);
@@ -170,8 +169,7 @@ fn what_cannot_be_taken_up_after_a_reboot_is_not_acted_on() {
     let mut rig = Rig::new();
     rig.dispensing(1);
     let held = lock(&rig);
-    rig.power_cut(false);
-    rig.bring_up();
+    rig.cut_and_up(false);
     for _ in 0..4 {
         rig.after(1000);
         assert!(rig.relay(1).is_none() && rig.backend(1).is_none());
@@ -189,8 +187,7 @@ fn a_newer_database_is_left_alone_and_nothing_is_sold() {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     connection.pragma_update(None, "user_version", 99).expect("written");
     drop(connection);
-    rig.power_cut(true);
-    rig.bring_up();
+    rig.cut_and_up(true);
     rig.vend(1);
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
     assert_eq!(rig.told(), ["refused(newer_database)"], "and one refusal a second for each");
@@ -307,8 +304,7 @@ fn events_leave_in_order_once_each_across_restarts_and_connections() {
     assert_eq!(rig.told(), ["awaiting_payment", "paid", "dispensing", "dispensed"]);
     assert_eq!(rig.states().iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     rig.after(5000);
-    rig.power_cut(true);
-    rig.bring_up();
+    rig.cut_and_up(true);
     assert!(rig.told().is_empty(), "what the broker has is forgotten");
     // The numbers go on, though the outbox is empty.
     rig.answer_open(vec![]);
