@@ -159,7 +159,12 @@ fn claims_of(n: u8, ticket: &Ticket) -> Claims {
 }
 
 fn receipt(n: u8, ticket: &Ticket) -> String {
-    key().sign(claims_of(n, ticket)).jws().to_owned()
+    receipt_for(n, ticket, "A1", 5000)
+}
+
+fn receipt_for(n: u8, ticket: &Ticket, item: &str, amount: u64) -> String {
+    let (item, amount) = (ItemId::new(item).expect("an item"), Rupiah::new(amount).expect("an amount"));
+    key().sign(Claims { item, amount, gross_amount: amount, ..claims_of(n, ticket) }).jws().to_owned()
 }
 
 fn known(answer: DispenseAnswer) -> Result<Dispensed, RelayError> {
@@ -337,10 +342,7 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
     assert_eq!(statement(&mut rig, &driven), None, "its line is driven");
     rig.end(0, Outcome::Dispensed);
     let failed = rig.prepare("exit", 2000);
-    let (claims, item) = (claims_of(2, &failed), ItemId::new("exit").expect("an item"));
-    let amount = Rupiah::new(2000).expect("an amount");
-    let jws = super::tests::key().sign(Claims { item, amount, gross_amount: amount, ..claims });
-    rig.dispense(jws.jws()).expect("driven");
+    rig.dispense(&receipt_for(2, &failed, "exit", 2000)).expect("driven");
     rig.end(1, Outcome::Failed);
     // The key is drawn once, and stays after a restart: the same key, the same words, the same numbers.
     for _ in 0..2 {
@@ -371,9 +373,7 @@ fn failed_blocks_and_a_person_clears() {
         assert_eq!(rig.state(0), "blocked");
         assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Blocked));
         assert_eq!(rig.dispenser.check(waiting.as_str()).map_err(|r| r.error), Err(RelayError::Blocked));
-        let mut claims = claims_of(2, &waiting);
-        claims.item = ItemId::new("A2").expect("an item");
-        assert_eq!(rig.dispense(key().sign(claims).jws()), Err(RelayError::Blocked));
+        assert_eq!(rig.dispense(&receipt_for(2, &waiting, "A2", 5000)), Err(RelayError::Blocked));
         rig.restart();
     }
     assert_eq!(rig.dispenser.clear("a b").map_err(|r| r.error), Err(RelayError::UnknownItem));
@@ -416,9 +416,7 @@ fn a_button_that_does_not_work_is_a_fault_told_once() {
 fn uncertain_blocks_where_it_should() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("exit", 5000);
-    let mut claims = claims_of(1, &ticket);
-    claims.item = ItemId::new("exit").expect("an item");
-    assert!(rig.dispense(key().sign(claims).jws()).is_ok());
+    assert!(rig.dispense(&receipt_for(1, &ticket, "exit", 5000)).is_ok());
     rig.restart();
     assert_eq!([rig.state(0), rig.state(1)], ["ready", "blocked"]);
     assert_eq!(rig.blamed(), [("exit".to_owned(), order(1).to_string())]);
@@ -556,9 +554,7 @@ fn a_stop_begins_nothing_and_ends_what_runs() {
     rig.begin(1);
     rig.dispenser.stop();
     assert_eq!(rig.try_prepare("other", 3000), Err(RelayError::Busy));
-    let mut claims = claims_of(2, &waiting);
-    (claims.item, claims.amount) = (ItemId::new("other").expect("an item"), Rupiah::new(3000).expect("an amount"));
-    assert_eq!(rig.dispense(key().sign(claims).jws()), Err(RelayError::Busy));
+    assert_eq!(rig.dispense(&receipt_for(2, &waiting, "other", 3000)), Err(RelayError::Busy));
     assert!(rig.dispenser.is_driving());
     rig.dispenser.give_up();
     assert!(!rig.dispenser.is_driving());

@@ -267,14 +267,6 @@ fn nobody_knows_what_a_line_did_that_refused() {
 }
 
 #[test]
-fn after_a_crash_a_line_is_set_inactive() {
-    let rig = Rig::new();
-    std::fs::write(rig.log(), "1 tray 1 1\n").expect("written");
-    make_safe("tray 1", rig.line(None).held()).expect("there");
-    assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
-}
-
-#[test]
 fn turned_over_the_other_level_drives_it() {
     let line = Rig::new().line(Some(Span::secs(1)));
     let turned = line.turned_over();

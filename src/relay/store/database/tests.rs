@@ -1,7 +1,8 @@
 //! The file: its refusals, its memory, and what it drops.
 
 use super::*;
-use qris_core::order::ids::RequestId;
+use qris_core::order::ids::{RequestId, TransactionId};
+use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{claims, key};
 use qris_host::random;
 
@@ -14,12 +15,17 @@ fn ticket(n: u8) -> Ticket {
 }
 
 fn receipt(n: u8) -> Receipt {
-    let mut claims = claims();
-    claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
-    claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
-    claims.transaction_id = qris_core::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
-    claims.ticket = ticket(n);
-    key().sign(claims)
+    receipt_for(n.into(), ticket(n))
+}
+
+fn receipt_for(n: u32, ticket: Ticket) -> Receipt {
+    key().sign(Claims {
+        sub: OrderId::new(&format!("o-{n}")).expect("an id"),
+        jti: RequestId::new(&format!("r-{n}")).expect("an id"),
+        transaction_id: TransactionId::new(&format!("t-{n}")).expect("an id"),
+        ticket,
+        ..claims()
+    })
 }
 
 fn promise(store: &mut Database, n: u8) {
@@ -162,12 +168,7 @@ fn old_rows_are_forgotten_and_open_tickets_are_not() {
     store.add_ticket(&Ticket::from_random([9; 16]), &item, amount).expect("written");
     for n in 0..all {
         store.add_ticket(&name(n), &item, amount).expect("written");
-        let mut claims = claims();
-        claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
-        claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
-        claims.transaction_id = qris_core::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
-        claims.ticket = name(n);
-        let receipt = key().sign(claims);
+        let receipt = receipt_for(n, name(n));
         store.begin(&receipt, "a").expect("begun");
         store.end(&receipt.claims().sub, Outcome::Dispensed, "", None).expect("ended");
     }
