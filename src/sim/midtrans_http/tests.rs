@@ -108,21 +108,6 @@ async fn a_charge_is_paid_by_what_is_in_its_picture() {
 }
 
 #[tokio::test]
-async fn what_nobody_paid_can_be_cancelled() {
-    let (simulator, client) = both().await;
-    assert_eq!(client.status("o-1").await, Err(MidtransError::NotFound));
-    assert_eq!(cancel(&client, "o-1").await, Err(MidtransError::NotFound));
-    charge(&client, "o-1").await.expect("charged");
-    assert_eq!(cancel(&client, "o-1").await.expect("cancelled").transaction_status, TransactionStatus::Cancel);
-    assert_eq!(client.status("o-1").await.expect("found").transaction_status, TransactionStatus::Cancel);
-    // The first answer to a cancel is lost. The second answer repeats it.
-    charge(&client, "o-2").await.expect("charged");
-    once(&simulator, Fault::LoseAnswer);
-    assert!(cancel(&client, "o-2").await.expect_err("cut").effect_unknown());
-    assert_eq!(cancel(&client, "o-2").await.expect("remembered").transaction_status, TransactionStatus::Cancel);
-}
-
-#[tokio::test]
 async fn a_charge_whose_answer_was_lost_is_had_by_its_key() {
     let (simulator, client) = both().await;
     for (id, fault) in [
@@ -230,20 +215,6 @@ async fn broken_pictures_are_told_apart() {
     client.qr_payload(&charged).await.expect("and well again");
     let without = Transaction { actions: Vec::new(), ..charged };
     assert_eq!(client.qr_payload(&without).await, Err(QrImageError::None.into()));
-}
-
-#[tokio::test]
-async fn a_fee_and_a_stale_status_are_told_as_they_come() {
-    let (simulator, client) = both().await;
-    once(&simulator, Fault::ImposeFee { rupiah: 100 });
-    let charged = charge(&client, "o-1").await.expect("charged");
-    assert_eq!(charged.gross_amount_text, "5100.00");
-    pay(&simulator, "o-1", Via::Gopay);
-    once(&simulator, Fault::StaleStatus);
-    assert_eq!(client.status("o-1").await.expect("found").transaction_status, TransactionStatus::Pending);
-    let settled = client.status("o-1").await.expect("found");
-    assert!(settled.is_settled());
-    assert_eq!(settled.gross_amount, Rupiah::new(5_100).ok());
 }
 
 /// A merchant who gives these answers to notifications, and hands each notification on.
