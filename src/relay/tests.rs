@@ -5,10 +5,10 @@ use super::*;
 use crate::outlet::Settings as _;
 use crate::outlet::line::PulsedLine;
 use crate::pin::{Chip, Pin};
-use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Outcome;
-use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::order::receipt::{Claims, jwk_set};
 use qris_core::order::time::Span;
 use qris_core::wire::dbus::DispenseAnswer;
 use std::path::PathBuf;
@@ -40,11 +40,7 @@ impl Rig {
     }
 
     fn service(&self) -> (Service, mpsc::UnboundedReceiver<Report>) {
-        let config = Config::load(&self.at("relay.toml")).expect("good");
-        let (reports, reports_rx) = mpsc::unbounded_channel();
-        let (signals, _) = mpsc::channel(SIGNALS_MAX);
-        let dispenser = Dispenser::new(&config, Box::new(random::fill));
-        (start_parts(&config, open(&config), dispenser, &reports, signals).expect("threads"), reports_rx)
+        service(&Config::load(&self.at("relay.toml")).expect("good"))
     }
 
     fn edges(&self) -> Vec<String> {
@@ -53,20 +49,22 @@ impl Rig {
     }
 }
 
-fn ticket(service: &Service) -> Ticket {
-    service.with(|dispenser| dispenser.prepare("vm-001", "A1", 5000, [7; 16])).expect("a ticket")
+/// The service with its threads.
+pub(crate) fn service(config: &Config) -> (Service, mpsc::UnboundedReceiver<Report>) {
+    let (reports, reports_rx) = mpsc::unbounded_channel();
+    let (signals, _) = mpsc::channel(SIGNALS_MAX);
+    (start_parts(config, open(config), Dispenser::new(config, Box::new(random::fill)), &reports, signals).expect("threads"), reports_rx)
 }
 
-/// Sells one, as far as the moment when its line is driven.
-fn begin(service: &Service) -> OrderId {
-    let mut claims = claims();
-    claims.ticket = ticket(service);
-    let order = claims.sub.clone();
-    service.with(|dispenser| dispenser.dispense(key().sign(claims).jws())).expect("driven");
-    order
+/// Sells one, as far as its delivery. Returns its order and its receipt.
+pub(crate) fn begin(service: &Service) -> (OrderId, String) {
+    let ticket = service.with(|dispenser| dispenser.prepare("vm-001", "A1", 5000, [7; 16])).expect("a ticket");
+    let receipt = key().sign(Claims { ticket, ..claims() });
+    service.with(|dispenser| dispenser.dispense(receipt.jws())).expect("begun");
+    (receipt.claims().sub.clone(), receipt.jws().to_owned())
 }
 
-fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
 }
 
@@ -165,7 +163,7 @@ fn a_stop_waits_for_a_pulse_that_is_soon_over_and_cuts_any_other_short() {
     for (pulse_ms, outcome) in [(10, Outcome::Dispensed), (60_000, Outcome::Uncertain)] {
         let rig = Rig::new(pulse_ms);
         let (service, mut reports) = rig.service();
-        let order = begin(&service);
+        let (order, _) = begin(&service);
         run(finish(&service, &mut reports));
         let answer = service.with(|dispenser| dispenser.query(order.as_str())).expect("readable").0;
         assert_eq!(answer, DispenseAnswer::Ended(outcome), "{pulse_ms} ms");

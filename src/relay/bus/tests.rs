@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Config;
+use crate::tests::run;
 use crate::threads::start as start_line;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{RequestId, Ticket, TransactionId};
@@ -107,10 +108,6 @@ fn receipt(n: u8, item: &str, ticket: &Ticket) -> String {
     claims.item = ItemId::new(item).expect("an item");
     claims.ticket = ticket.clone();
     key().sign(claims).jws().to_owned()
-}
-
-fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
 }
 
 async fn error_name<B: serde::Serialize + zbus::zvariant::DynamicType>(proxy: &Proxy<'_>, method: &str, body: &B) -> String {

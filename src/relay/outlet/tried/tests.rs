@@ -1,22 +1,18 @@
 //! The seam, from `relay.toml` to the wire, with an outlet that knows nothing of lines.
 
 use super::*;
-use crate::bus::{SIGNALS_MAX, Service};
 use crate::config::Config;
-use crate::dispenser::Dispenser;
-use crate::threads::Report;
-use crate::{finish, held, open, outlet, start_parts};
-use qris_core::order::ids::OrderId;
+use crate::tests::{begin, run, service};
+use crate::{finish, held, outlet};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::jwk_set;
-use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::order::receipt::testing::{ISSUER, key};
 use qris_core::wire::dbus::DispenseAnswer;
 use qris_host::config::Source;
 use qris_host::random;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStringExt as _;
-use tokio::sync::mpsc;
 
 /// A dispenser at the other end of a terminal.
 struct Rig {
@@ -62,26 +58,6 @@ impl Rig {
     }
 }
 
-fn service(config: &Config) -> (Service, mpsc::UnboundedReceiver<Report>) {
-    let (reports, reports_rx) = mpsc::unbounded_channel();
-    let (signals, _) = mpsc::channel(SIGNALS_MAX);
-    (start_parts(config, open(config), Dispenser::new(config, Box::new(random::fill)), &reports, signals).expect("threads"), reports_rx)
-}
-
-/// Sells one, as far as its delivery.
-fn begin(service: &Service, receipt: &mut String) -> OrderId {
-    let mut claims = claims();
-    claims.ticket = service.with(|dispenser| dispenser.prepare("vm-001", "A1", 5000, [7; 16])).expect("a ticket");
-    let order = claims.sub.clone();
-    *receipt = key().sign(claims).jws().into();
-    service.with(|dispenser| dispenser.dispense(receipt)).expect("begun");
-    order
-}
-
-fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
-}
-
 #[test]
 fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
     for (answer, outcome, state, detail) in [
@@ -95,8 +71,7 @@ fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
         assert_eq!(rig.hears(), "STOP", "opening it brings it to rest");
         // An answer that belongs to no order.
         rig.answers("OK");
-        let mut receipt = String::new();
-        let order = begin(&service, &mut receipt);
+        let (order, receipt) = begin(&service);
         assert_eq!(rig.hears(), "VEND A1 5000");
         if let Some(answer) = answer {
             rig.answers(answer);
@@ -123,7 +98,7 @@ fn a_stop_of_the_service_stops_it() {
     let mut rig = Rig::new();
     let (service, mut reports) = service(&rig.config(""));
     assert_eq!(rig.hears(), "STOP");
-    let order = begin(&service, &mut String::new());
+    let (order, _) = begin(&service);
     assert_eq!(rig.hears(), "VEND A1 5000");
     run(finish(&service, &mut reports));
     assert_eq!(rig.hears(), "STOP");
@@ -136,7 +111,7 @@ fn a_dispenser_that_is_gone_is_a_fault() {
     let rig = Rig::new();
     let (service, mut reports) = service(&rig.config(""));
     drop(rig.heard);
-    let order = begin(&service, &mut String::new());
+    let (order, _) = begin(&service);
     for _ in 0..2 {
         service.report(reports.blocking_recv().expect("an end, and the fault"));
     }
