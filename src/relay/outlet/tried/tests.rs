@@ -9,7 +9,6 @@ use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, key};
 use qris_core::wire::dbus::DispenseAnswer;
 use qris_host::config::Source;
-use qris_host::random;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStringExt as _;
