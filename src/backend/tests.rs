@@ -317,7 +317,7 @@ async fn an_outcome_of_an_order_that_is_not_known_to_be_paid_has_midtrans_asked(
 async fn wrong_fields_are_named() {
     let rig = Rig::new().await;
     type Row = (&'static str, Value, &'static str, &'static str, &'static str);
-    let table: [Row; 12] = [
+    let table: [Row; 13] = [
         ("amount", json!(0), "gopay", "amount", "malformed"),
         ("amount", json!("5000"), "gopay", "amount", "malformed"),
         ("amount", json!(20_000_001), "gopay", "amount", "malformed"),
@@ -329,6 +329,7 @@ async fn wrong_fields_are_named() {
         ("timeout_s", json!(5), "gopay", "timeout_s", "malformed"),
         ("description", json!("x".repeat(51)), "gopay", "description", "malformed"),
         ("request_id", json!("other"), "gopay", "Idempotency-Key", "malformed"),
+        ("request_id", Value::Null, "gopay", "request_id", "malformed"),
         ("kids", json!(["nobodys"]), "gopay", "kids", "unknown_key"),
     ];
     for (field, value, payment, named, code) in table {
@@ -374,7 +375,8 @@ async fn a_backend_that_lost_its_books_knows_a_code_again() {
         let order: OrderResource = asked.json().await.expect("an order");
         let restored = Rig::beside(rig.simulator, |_| {}).await;
         let found = restored.get(&format!("/v1/orders/{}", order.order_id)).await;
-        assert_eq!((found.status, found.payment, &found.store), (Status::Pending, order.payment, &order.store));
+        assert_eq!((found.status, found.payment, found.store.as_deref()), (Status::Pending, order.payment, Some(store)));
+        assert_eq!(order.store.as_deref(), Some(store));
         assert!(found.payment_code.is_some() && found.payment_code == order.payment_code, "{found:?}");
         assert!(found.expires_in_s.is_some_and(|left| left > 86_000), "it has its day: {:?}", found.expires_in_s);
     }

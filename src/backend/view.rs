@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::samples::{T0, after, pending, report};
     use qris_core::order::merchant::{Event, Said};
+    use qris_core::order::request::Payment;
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
@@ -135,5 +136,18 @@ mod tests {
         assert_ne!(visible(&payable), visible(&ending), "`rev` counts it");
         assert_eq!(seen(&ending), (Status::Pending, false, false));
         assert_eq!(seen(&after(ending, Event::Status(settled), T0)), (Status::Settlement, true, true));
+    }
+
+    #[test]
+    fn what_a_counter_took_back_is_denied_and_has_no_receipt() {
+        let mut order = pending("o-1", "vm-001", 10_000, 10_000);
+        order.sale.payment = Payment::Indomaret;
+        for (said, at_s, wanted) in
+            [(Said::Settled, 6, Status::Pending), (Said::Settled, 3_600, Status::Settlement), (Said::Denied, 3_700, Status::Deny)]
+        {
+            let report = report(&order, said);
+            order = after(order, Event::Status(report), T0 + Span::secs(at_s));
+            assert_eq!((status(&order), receipt(&order).is_some()), (wanted, wanted == Status::Settlement));
+        }
     }
 }
