@@ -172,26 +172,6 @@ async fn on_a_bus_a_service_comes_answers_goes_and_comes_again() {
 }
 
 #[tokio::test]
-async fn a_restarted_bus_is_joined_again_by_both_sides() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let (bus, address) = daemon(folder.path());
-    let counter = Counter::default();
-    let mut served = serve(&address, &counter);
-    soon("the service", served.ready()).await.expect("the bus is there");
-    let mut remote = Remote::watch(address, NAME);
-    let (connection, owner) = up(&mut remote).await;
-    assert!(owner.starts_with(':'), "{owner}");
-    assert_eq!(count(&connection).await.expect("an answer"), 1);
-
-    drop(bus);
-    down(&mut remote).await;
-    count(&connection).await.expect_err("a lost connection answers at once");
-    let (_bus, _) = daemon(folder.path());
-    let (connection, _) = up(&mut remote).await;
-    assert_eq!(count(&connection).await.expect("an answer"), 2);
-}
-
-#[tokio::test]
 async fn a_name_that_changes_hands_is_told() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (_bus, address) = daemon(folder.path());

@@ -6,7 +6,6 @@ use crate::rig::{PATIENCE, soon};
 use qris::host::config::MqttSettings;
 use qris::host::http;
 use qris::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId, Retained, Subscription, Will};
-use qris::host::secret::Secret;
 use qris::host::tls::{self, LastTrusted};
 use qris::order::time::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -184,51 +183,6 @@ async fn after_a_restart_of_the_broker_an_unacknowledged_message_comes_again() {
 }
 
 #[tokio::test]
-async fn a_broker_that_lost_the_session_is_subscribed_to_again() {
-    let mut broker = BareBroker::start("");
-    let mut machine = Link::up(broker.port, "machine", &["vend/#", "payment/update"]).await;
-    broker.stop();
-    broker.forget();
-    broker.start_again();
-    machine.wait_down().await;
-    assert!(!machine.wait_up().await, "the broker kept nothing");
-    let mut controller = Link::up(broker.port, "controller", &[]).await;
-    controller.deliver(1, "payment/update", "receipt").await;
-    assert_eq!(text(&machine.message().await), "receipt");
-}
-
-#[tokio::test]
-async fn a_dropped_connection_brings_the_message_again() {
-    let broker = BareBroker::start("");
-    let mut machine = Link::up(broker.port, "machine", &["payment/update"]).await;
-    let mut controller = Link::up(broker.port, "controller", &[]).await;
-    controller.deliver(1, "payment/update", "receipt").await;
-    let message = machine.message().await;
-    machine.mqtt.drop_connection();
-    machine.wait_down().await;
-    assert!(machine.wait_up().await);
-    let again = machine.message().await;
-    assert_eq!(again.payload, message.payload);
-    assert_ne!(again.ack, message.ack);
-}
-
-#[tokio::test]
-async fn a_flood_waits_at_the_broker_until_it_is_taken() {
-    const MESSAGES: u64 = 400;
-    let broker = BareBroker::start("max_queued_messages 1000");
-    let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
-    let mut controller = Link::up(broker.port, "controller", &[]).await;
-    for number in 0..MESSAGES {
-        controller.deliver(number, "vend/request", &number.to_string()).await;
-    }
-    for number in 0..MESSAGES {
-        let message = machine.message().await;
-        assert_eq!(text(&message), number.to_string());
-        machine.mqtt.ack(message.ack);
-    }
-}
-
-#[tokio::test]
 async fn a_payload_over_8_kib_is_seen_and_one_over_the_packet_limit_does_no_harm() {
     let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
@@ -258,27 +212,6 @@ async fn what_the_broker_does_not_allow_is_rejected_by_name() {
     machine.mqtt.publish(PublishId(2), outbound("wild/#", "x"));
     assert!(matches!(machine.next().await, MqttEvent::Rejected { id: PublishId(2), .. }));
     machine.deliver(3, "allowed/topic", "x").await;
-}
-
-#[tokio::test]
-async fn user_and_password_open_the_door_and_a_wrong_one_does_not() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let passwords = folder.path().join("passwords");
-    std::fs::write(&passwords, "").expect("the directory is writable");
-    let made = std::process::Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args(["machine", "right"]).status();
-    assert!(made.expect("mosquitto_passwd comes with mosquitto").success());
-    let mosquitto = BareBroker::start(&format!("password_file {}", passwords.display()));
-    for (password, is_let_in) in [("right", true), ("wrong", false)] {
-        let broker = MqttSettings { username: Some("machine".to_owned()), password: Some(Secret::new(password)), ..broker(mosquitto.port) };
-        let settings = LinkSettings::new(broker, "machine", &LastTrusted::default()).expect("there are no certificates to read");
-        assert!(!format!("{settings:?}").contains(password), "no secret in Debug");
-        let mut link = Link::start(settings);
-        if is_let_in {
-            link.wait_up().await;
-        } else {
-            assert!(link.wait_down().await.0.contains("NotAuthorized"));
-        }
-    }
 }
 
 #[tokio::test]
@@ -390,28 +323,6 @@ async fn an_https_call_tells_a_refusal_for_dates_from_all_others() {
     }
 }
 
-#[tokio::test]
-async fn mutual_tls_lets_in_who_has_a_certificate() {
-    tls::install_provider();
-    let certificates = Certificates::make();
-    let broker = BareBroker::start(&format!(
-        "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true",
-        certificates.certificate("ca").display(),
-        certificates.certificate("server").display(),
-        certificates.key("server").display()
-    ));
-    for with_certificate in [true, false] {
-        let mut link = Link::start(over_tls(broker.port, &certificates, "ca", with_certificate, &LastTrusted::default()));
-        if with_certificate {
-            link.wait_up().await;
-            link.deliver(1, "elsewhere", "x").await;
-        } else {
-            let (reason, for_dates) = link.wait_down().await;
-            assert!(!for_dates, "{reason}");
-        }
-    }
-}
-
 /// A broker of a few lines, for what BareBroker does not show.
 struct Script(TcpStream);
 
@@ -475,38 +386,6 @@ async fn script_listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has free ports");
     let port = listener.local_addr().expect("it is bound").port();
     (listener, port)
-}
-
-#[tokio::test]
-async fn acknowledgements_leave_in_order_and_stale_ones_never() {
-    let (listener, port) = script_listener().await;
-    let mut machine = Link::start(settings(port, "machine", &["t"]));
-    let mut broker = Script::accept(&listener, 1).await;
-    machine.wait_up().await;
-    for packet_id in [5, 3, 9] {
-        broker.publish(packet_id).await;
-    }
-    let (first, second, third) = (machine.message().await, machine.message().await, machine.message().await);
-    machine.mqtt.ack(third.ack);
-    machine.mqtt.ack(first.ack);
-    assert_eq!(broker.puback().await, 5, "the third waits for the second");
-    drop(broker);
-
-    machine.wait_down().await;
-    let mut broker = Script::accept(&listener, 1).await;
-    machine.wait_up().await;
-    broker.publish(3).await;
-    let again = machine.message().await;
-    machine.mqtt.ack(first.ack);
-    machine.mqtt.ack(second.ack);
-    machine.mqtt.publish(PublishId(1), outbound("elsewhere", "x"));
-    assert_eq!(broker.packet().await.0 >> 4, 3, "PUBLISH, and no PUBACK before it");
-    machine.mqtt.ack(again.ack);
-    assert_eq!(broker.puback().await, 3);
-    // The connection takes the publish with it, and says so.
-    drop(broker);
-    assert!(matches!(machine.next().await, MqttEvent::Undelivered(PublishId(1))));
-    machine.wait_down().await;
 }
 
 /// The client gives packet ids in turn, and waits for ever if it comes to one that is still in use.
