@@ -2,7 +2,7 @@
 //! used once more.
 
 use crate::rig::midtrans::notification;
-use crate::rig::shop::{Options, Shop, new_request_id};
+use crate::rig::shop::{Shop, new_request_id};
 use crate::rig::{command, output};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -41,18 +41,18 @@ fn archive(shop: &Shop, name: &str) -> (PathBuf, Output) {
 
 #[test]
 fn what_is_archived_is_found_there_and_guards_what_it_used() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let body = shop.order_body(&new_request_id());
     let order = shop.post_order(&body).json();
     let sold = order["order_id"].as_str().expect("an id").to_owned();
-    assert!(shop.midtrans.pay(&sold, crate::rig::midtrans::Via::Gopay).status < 300);
+    shop.midtrans.pay(&sold, crate::rig::midtrans::Via::Gopay);
     shop.wait_order(&sold, "paid", |order| order["receipt"].as_str().map(|_| ()));
     assert_eq!(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })).status, 200);
     // A refund is due, a machine has told nothing, somebody may still pay: none of them is over.
-    let cancelled = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    let cancelled = shop.charged();
     assert_eq!(shop.post_to(&cancelled, "cancel", &json!({})).status, 200);
-    shop.wait_order(&cancelled, "cancelled", |order| (order["status"] == "cancel").then_some(()));
-    let (due, unreported, open) = (shop.told("undelivered"), shop.paid(), shop.charge()["order_id"].as_str().expect("an id").to_owned());
+    shop.wait_status(&cancelled, "cancel");
+    let (due, unreported, open) = (shop.told("undelivered"), shop.paid(), shop.charged());
     age(&shop);
     let young = shop.told("dispensed");
 
@@ -115,7 +115,7 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
 
 #[test]
 fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     let sold: Vec<String> = (0..20).map(|_| shop.told("dispensed")).collect();
     age(&shop);
     let file = shop.path().join("archive.db");

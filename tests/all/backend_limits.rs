@@ -2,14 +2,10 @@
 
 use crate::rig::http::{Answer, Http};
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Options, Program, Shop, new_request_id};
+use crate::rig::shop::{Program, Shop, new_request_id};
 use crate::rig::{PATIENCE, wait_for};
 use serde_json::json;
 use std::sync::mpsc;
-
-fn backend_only() -> Shop {
-    Shop::open(Options { machine: false, ..Options::default() })
-}
 
 /// A problem of RFC 9457 with this status and word, and the seconds after which to ask again.
 fn problem(what: &str, answer: &Answer, status: u16, code: &str) -> u64 {
@@ -25,7 +21,7 @@ fn problem(what: &str, answer: &Answer, status: u16, code: &str) -> u64 {
 
 #[test]
 fn a_machine_that_orders_too_often_is_told_to_wait() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     shop.edit(Program::Backend, |text| text.replace("orders_per_minute = 0", "orders_per_minute = 2"));
     shop.start_backend();
@@ -49,7 +45,7 @@ fn a_machine_that_orders_too_often_is_told_to_wait() {
 
 #[test]
 fn a_machine_has_two_long_polls() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
     let (answer, answers) = mpsc::channel();
@@ -64,7 +60,7 @@ fn a_machine_has_two_long_polls() {
     problem("the third long poll", &refused, 429, "rate_limited");
     assert!(answers.try_recv().is_err(), "two wait");
     assert_eq!(shop.backend_get(&format!("/v1/orders/{order_id}")).status, 200, "what does not wait is no long poll");
-    assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
+    shop.midtrans.pay(order_id, Via::Gopay);
     for _ in 0..2 {
         let answered = answers.recv_timeout(PATIENCE).expect("the order changed");
         assert_eq!(answered.status, 200, "{}", answered.text());
@@ -78,7 +74,7 @@ fn a_machine_has_two_long_polls() {
 
 #[test]
 fn so_many_requests_of_a_machine_wait_for_midtrans() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     shop.midtrans.fault(&json!({"fault": "hang", "on": "charge"}));
     let (answer, answers) = mpsc::channel();
     let post = |token: &str| {
@@ -110,7 +106,7 @@ fn so_many_requests_of_a_machine_wait_for_midtrans() {
 
 #[test]
 fn while_midtrans_refuses_a_machine_is_told_when_to_ask_again() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     for fault in [
         json!({"fault": "refuse", "on": "charge"}),
         json!({"fault": "server_error", "code": 503, "on": "charge"}),
@@ -139,7 +135,7 @@ fn while_midtrans_refuses_a_machine_is_told_when_to_ask_again() {
 
 #[test]
 fn while_midtrans_refuses_a_cancel_is_told_when_to_ask_again() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
     shop.midtrans.fault(&json!({"fault": "refuse"}));
@@ -147,6 +143,6 @@ fn while_midtrans_refuses_a_cancel_is_told_when_to_ask_again() {
     assert_eq!(shop.order_at_backend(order_id)["status"], "pending", "nothing is said that is not known");
     shop.midtrans.heal();
     // The backend keeps trying by itself.
-    shop.wait_order(order_id, "cancelled", |order| (order["status"] == "cancel").then_some(()));
+    shop.wait_status(order_id, "cancel");
     assert_eq!(shop.midtrans.status(order_id), "cancel");
 }

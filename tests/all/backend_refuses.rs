@@ -4,7 +4,7 @@
 use crate::rig::http::{Answer, Http};
 use crate::rig::midtrans::{SERVER_KEY, Via, notification};
 use crate::rig::namespace::SmallDisk;
-use crate::rig::shop::{Options, Program, Shop, new_request_id};
+use crate::rig::shop::{Program, Shop, new_request_id};
 use crate::rig::{PATIENCE, wait_for};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -13,10 +13,6 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-fn backend_only() -> Shop {
-    Shop::open(Options { machine: false, ..Options::default() })
-}
 
 fn id(order: &Value) -> String {
     order["order_id"].as_str().unwrap_or_else(|| panic!("no order: {order}")).to_owned()
@@ -39,7 +35,7 @@ fn raw(shop: &Shop) -> TcpStream {
 fn sells(shop: &Shop, what: &str) {
     let start = Instant::now();
     let order = shop.charge();
-    assert!(shop.midtrans.pay(&id(&order), Via::Gopay).status < 300, "{what}");
+    shop.midtrans.pay(&id(&order), Via::Gopay);
     shop.wait_order(&id(&order), what, |order| (order["status"] == "settlement").then_some(()));
     assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", start.elapsed());
 }
@@ -54,7 +50,7 @@ fn metric(shop: &Shop, name: &str) -> u64 {
 fn ten_thousand_notifications_change_nothing_while_orders_are_sold() {
     const FLOOD: usize = 10_000;
     const AT_ONCE: usize = 32;
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let victim = id(&shop.charge());
     let forged = {
         let mut body = notification(&victim, "200", "5000.00", "settlement");
@@ -114,7 +110,7 @@ fn ten_thousand_notifications_change_nothing_while_orders_are_sold() {
 #[test]
 fn a_flood_from_outside_keeps_no_money_out_of_the_journal_and_little_else_in_it() {
     const EACH: usize = 300;
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let backend = shop.backend.as_ref().expect("it runs");
     let (before, start) = (backend.lines.count(), Instant::now());
     for _ in 0..EACH {
@@ -137,7 +133,7 @@ fn a_flood_from_outside_keeps_no_money_out_of_the_journal_and_little_else_in_it(
 
 #[test]
 fn a_body_of_ten_megabytes_is_refused_unread() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order_id = id(&shop.charge());
     let orders = format!("POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n", shop.token);
     let outcome = format!("POST /v1/orders/{order_id}/outcome HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n", shop.token);
@@ -177,7 +173,7 @@ fn a_body_of_ten_megabytes_is_refused_unread() {
 #[test]
 fn slow_senders_are_cut_off_and_disturb_nobody() {
     const SLOW: usize = 100;
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let start = Instant::now();
     // Heads that never end, bodies that come drop by drop, and connections on which nothing is said.
     let head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\nX-Slow: ".to_owned();
@@ -222,7 +218,7 @@ fn slow_senders_are_cut_off_and_disturb_nobody() {
 
 #[test]
 fn what_says_to_be_no_json_is_not_read() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let url = format!("{}/v1/orders", shop.backend_url);
     let client = reqwest_client();
     let post = |body: &Value, headers: &[(&str, &str)]| {
@@ -297,7 +293,7 @@ fn reqwest_client() -> reqwest::Client {
 
 #[test]
 fn a_settlement_that_is_not_of_the_charge_opens_nothing() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let status = |order_id: &str, set: Value| {
         shop.midtrans.fault(&json!({"fault": "alter_answer", "on": "status", "order_id": order_id, "set": set}));
     };
@@ -330,8 +326,8 @@ fn a_settlement_that_is_not_of_the_charge_opens_nothing() {
         (what, order_id)
     })
     .into();
-    for (what, order_id) in mismatched.iter().chain(&suspect) {
-        assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300, "{what}");
+    for (_, order_id) in mismatched.iter().chain(&suspect) {
+        shop.midtrans.pay(order_id, Via::Gopay);
     }
     for (what, order_id) in &mismatched {
         let order = shop.wait_order(order_id, what, |order| (order["status"] != "pending").then(|| order.clone()));
@@ -358,7 +354,7 @@ fn a_settlement_that_is_not_of_the_charge_opens_nothing() {
 
 #[test]
 fn anothers_order_is_not_ours() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     // Charged and paid with the same Server Key by another program of the merchant: a web shop, say.
     let order_id = "web-shop-order-0001";
     let charge = json!({
@@ -368,7 +364,7 @@ fn anothers_order_is_not_ours() {
     let request = reqwest_client().post(format!("{}/v2/charge", shop.midtrans.url)).basic_auth(SERVER_KEY, Some(""));
     let answer = shop.http.send(request.json(&charge), None);
     assert_eq!(answer.json()["status_code"], "201", "{}", answer.text());
-    assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
+    shop.midtrans.pay(order_id, Via::Gopay);
     let told = shop.notify(&notification(order_id, "200", "5000.00", "settlement"));
     assert_eq!(told.status, 200, "a web shop's order: it needs no second time");
     shop.backend.as_ref().expect("started").wait_line("order web-shop-order-0001, which is not ours");
@@ -394,9 +390,9 @@ fn anothers_order_is_not_ours() {
 fn sql_in_every_string_is_only_text() {
     const SQL: [&str; 4] =
         ["'; DROP TABLE orders; --", "\" OR \"\"=\"", "x' UNION SELECT token_hash FROM devices --", "\\'); DELETE FROM receipts;--"];
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let sold = id(&shop.charge());
-    assert!(shop.midtrans.pay(&sold, Via::Gopay).status < 300);
+    shop.midtrans.pay(&sold, Via::Gopay);
     let paid = shop.wait_order(&sold, "paid", |order| (order["status"] == "settlement").then(|| order.clone()));
     for text in SQL {
         // Where any text may stand it is kept as it is, and elsewhere refused.
@@ -446,7 +442,7 @@ fn sql_in_every_string_is_only_text() {
 
 #[test]
 fn a_full_disk_takes_no_orders_and_loses_none() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     let disk = SmallDisk::at(shop.path().join("state"));
     let (usual, small) = (shop.path().join("orders.db"), shop.path().join("state/orders.db"));
@@ -456,7 +452,7 @@ fn a_full_disk_takes_no_orders_and_loses_none() {
         disk.namespace.run(&format!("cp {}.db* {}", from.display(), shop.path().join("state").display()));
     }
     shop.edit(Program::Backend, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
-    shop.start_backend_in(&disk.namespace);
+    shop.start_in(Program::Backend, &disk.namespace);
     sells(&shop, "a disk with room");
     let order = shop.charge();
     let order_id = id(&order);
@@ -478,7 +474,7 @@ fn a_full_disk_takes_no_orders_and_loses_none() {
     problem("once more", &shop.post_order(&shop.order_body(&new_request_id())), 503, "store");
     assert_eq!(shop.midtrans.transactions().len(), charged, "what cannot be written is not charged");
     // Midtrans is told to come again; what is there can still be read.
-    assert!(shop.midtrans.pay(&order_id, Via::Gopay).status < 300);
+    shop.midtrans.pay(&order_id, Via::Gopay);
     problem("a notification", &shop.notify(&notification(&order_id, "200", "5000.00", "settlement")), 503, "store");
     let read = shop.order_at_backend(&order_id);
     assert_eq!((&read["status"], &read["receipt"]), (&json!("pending"), &Value::Null), "nothing is told that is not stored");
@@ -498,7 +494,7 @@ fn a_full_disk_takes_no_orders_and_loses_none() {
     });
     assert_eq!((&told["outcome"]["outcome"], &told["refund"]), (&json!("failed"), &json!("due")));
     assert_eq!(shop.order_at_backend(&paid)["outcome"]["outcome"], "failed", "and it is kept");
-    shop.wait_order(&order_id, "paid", |order| (order["status"] == "settlement").then_some(()));
+    shop.wait_status(&order_id, "settlement");
     let again = wait_for("the order that was refused", || {
         let answer = shop.post_order(&refused.0);
         (answer.status < 300).then(|| answer.json())

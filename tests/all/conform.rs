@@ -2,7 +2,7 @@
 
 use crate::rig::process::Process;
 use crate::rig::proxy::{Proxy, Reply};
-use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::shop::{Program, Shop};
 use crate::rig::{command, output, succeed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -11,7 +11,7 @@ use std::process::Output;
 use std::time::Duration;
 
 fn open(orders_per_minute: u32) -> (Shop, String) {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     if orders_per_minute > 0 {
         shop.kill_backend();
         shop.edit(Program::Backend, |text| text.replace("orders_per_minute = 0", &format!("orders_per_minute = {orders_per_minute}")));

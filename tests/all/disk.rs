@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// A shop whose machine keeps one of its databases on a small disk.
 fn shop_on(program: Program, database: &str) -> (Shop, SmallDisk) {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     let disk = SmallDisk::at(shop.path().join("state"));
     let (usual, small) = (shop.path().join(database), shop.path().join("state").join(database));
     shop.edit(program, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
@@ -120,7 +120,7 @@ fn a_merchants_full_disk_is_told_of_once_until_a_whole_sale_fits() {
     disk.namespace.run(&format!("cp {0}/orders.db* {0}/devices.db* {0}/state/", shop.path().display()));
     let (usual, small) = (shop.path().join("orders.db"), shop.path().join("state/orders.db"));
     shop.edit(Program::Backend, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
-    shop.start_backend_in(&disk.namespace);
+    shop.start_in(Program::Backend, &disk.namespace);
     shop.wait_fault("backend", false);
     disk.fill();
     let process = shop.backend.as_ref().expect("it runs");
@@ -145,7 +145,7 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
     shop.kill_qrisd();
     disk.namespace.run(&format!("rm -f {}/state/*", shop.path().display()));
     disk.fill();
-    shop.start_qrisd_in(&disk.namespace);
+    shop.start_in(Program::Qrisd, &disk.namespace);
     shop.wait_fault("store", true);
     refused(&shop, Reason::Store);
     assert!(shop.midtrans.transactions().is_empty());
@@ -164,7 +164,7 @@ fn an_order_on_a_disk_that_became_read_only_comes_back_with_it() {
     shop.kill_qrisd();
     disk.remount("ro");
     std::fs::remove_file(&shop.screen.path).expect("the panel is dark");
-    shop.start_qrisd_in(&disk.namespace);
+    shop.start_in(Program::Qrisd, &disk.namespace);
     shop.wait_fault("store", true);
     refused(&shop, Reason::Store);
     assert_eq!(shop.midtrans.transactions().len(), 1);

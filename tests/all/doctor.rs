@@ -1,6 +1,6 @@
 //! `qris-backend doctor`: each thing that can be wrong, found and told with what to do.
 
-use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::shop::{Program, Shop};
 use crate::rig::{command, free_port, output};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 fn healthy() -> Shop {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     for name in ["server-key", "signing-key.json", "backend-password"] {
         mode(&shop.path().join(name), 0o600);
     }

@@ -4,7 +4,7 @@ use crate::rig::heard::Heard;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
-use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, tool};
 use qris::wire::vend::EventState;
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ fn entry(mut bytes: &[u8]) -> Entry {
 
 #[test]
 fn a_sale_can_be_followed_by_its_fields() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     let journald = Journald::start();
     let start = |program: Program, name: &str, shop: &Shop| {
@@ -157,7 +157,7 @@ fn a_sale_can_be_followed_by_its_fields() {
 
 #[test]
 fn a_screen_that_goes_and_comes_back_is_told_once_each_with_the_reason() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     let (panel, unplugged) = (shop.path().join("panel"), shop.path().join("unplugged"));
     std::fs::create_dir(&panel).expect("made");
     shop.edit(Program::Qrisd, |text| text.replace("/screen.raw", "/panel/screen.raw"));
@@ -187,7 +187,7 @@ fn a_screen_that_goes_and_comes_back_is_told_once_each_with_the_reason() {
 /// What ends a service before it began: a wrong key, a secret that is not there, a port that somebody has.
 #[test]
 fn a_service_that_cannot_start_tells_the_journal_why_and_once() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let journald = Journald::start();
     let spoiled = |program: Program, change: &dyn Fn(&str) -> String| {
         let text = std::fs::read_to_string(shop.config(program)).expect("there");
@@ -244,7 +244,7 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 /// not find its last words: so it ends only when they are read, or when it has waited in vain.
 #[test]
 fn a_service_that_cannot_start_is_there_until_its_last_words_are_read() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let (socket, namespace, _directory) = Journald::place();
     shop.edit(Program::Qrisd, |text| format!("colour = 1\n{text}"));
     let began = Instant::now();
@@ -260,7 +260,7 @@ fn a_service_that_cannot_start_is_there_until_its_last_words_are_read() {
 
 #[test]
 fn a_service_that_fails_while_it_runs_tells_the_journal_why() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let journald = Journald::start();
     let (program, gone) = (shop.path().join("qris-relayd"), shop.path().join("gone"));
     std::fs::copy(Program::Relayd.binary(), &program).expect("copied");
@@ -312,7 +312,7 @@ fn a_service_that_panics_tells_the_journal_where_and_once() {
 
 #[test]
 fn on_a_terminal_there_are_readable_lines() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.start_relayd();
     let of = shop.program_command(Program::Qrisd);
     let words: Vec<_> = std::iter::once(of.get_program()).chain(of.get_args()).map(|word| word.to_string_lossy().into_owned()).collect();

@@ -5,14 +5,14 @@ use crate::rig::midtrans::Via;
 use crate::rig::output;
 use crate::rig::process::Process;
 use crate::rig::proxy::{Proxy, Reply};
-use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::shop::{DEVICE, Program, Shop};
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 #[test]
 fn what_a_later_machine_tells_is_kept_and_answered() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let order_id = shop.paid();
     let told = json!({"outcome": "teleported", "reason": "moon_phase", "detail": "it was there"});
     for _ in 0..2 {
@@ -32,7 +32,7 @@ fn what_a_later_machine_tells_is_kept_and_answered() {
 
 /// A shop whose machine reaches the backend through a proxy that speaks a release later.
 fn with_later_backend(alter: fn(&str, &str, &mut Reply)) -> Shop {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     let proxy = Proxy::start(&shop.backend_url, alter);
     let before = format!("http://127.0.0.1:{}", shop.backend_link.port);
     shop.edit(Program::Qrisd, |text| {
@@ -81,7 +81,7 @@ fn an_order_in_a_state_of_a_later_backend_waits_until_it_is_in_one_that_is_known
 
 #[test]
 fn an_operator_sees_what_a_later_machine_says() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let watch = Process::start("qrisctl", shop.qrisctl_command("fleet").arg("watch"));
     let status = json!({"state": "online", "faults": [{"code": "flooded", "detail": "water", "since": null}]});
     shop.tap.publish_bytes(&format!("qrisd/v1/{DEVICE}/status"), status.to_string().as_bytes(), true);

@@ -1,17 +1,13 @@
 //! `GET /v1/orders`: what a machine learns without MQTT, and what it may ask.
 
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Options, Shop, new_request_id};
+use crate::rig::shop::{Shop, new_request_id};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-fn backend_only() -> Shop {
-    Shop::open(Options { machine: false, ..Options::default() })
-}
-
 #[test]
 fn a_long_poll_answers_when_the_order_changes() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id").to_owned();
     // At once, if there is something newer.
@@ -26,7 +22,7 @@ fn a_long_poll_answers_when_the_order_changes() {
     let url = format!("{}/v1/orders/{order_id}?wait=60&since={}", shop.backend_url, order["rev"]);
     let token = shop.token.clone();
     let waiting = std::thread::spawn(move || crate::rig::http::Http::new().get(&url, Some(&token)).json());
-    assert!(shop.midtrans.pay(&order_id, Via::Gopay).status < 300);
+    shop.midtrans.pay(&order_id, Via::Gopay);
     let start = Instant::now();
     let mut changed = waiting.join().expect("no panic");
     if changed["status"] != "settlement" {
@@ -38,7 +34,7 @@ fn a_long_poll_answers_when_the_order_changes() {
 
 #[test]
 fn a_machine_sees_its_own_orders_only() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
     let mut add = shop.program_command(crate::rig::shop::Program::Backend);
@@ -64,7 +60,7 @@ fn a_machine_sees_its_own_orders_only() {
 
 #[test]
 fn the_same_request_is_charged_once() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let body = shop.order_body(&new_request_id());
     let first = shop.post_order(&body);
     assert_eq!(first.status, 201, "{}", first.text());
@@ -82,7 +78,7 @@ fn the_same_request_is_charged_once() {
 
 #[test]
 fn bad_orders_are_refused_by_field() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let good = shop.order_body(&new_request_id());
     for (field, value) in [
         ("item", json!("A|1")),
@@ -110,7 +106,7 @@ fn bad_orders_are_refused_by_field() {
 
 #[test]
 fn a_lost_answer_of_midtrans_charges_nobody_twice() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     shop.midtrans.fault(&json!({"fault": "lose_answer", "on": "charge", "count": 1}));
     let body = shop.order_body(&new_request_id());
     let order = crate::rig::wait_for("a charge", || {
@@ -129,11 +125,11 @@ fn a_lost_answer_of_midtrans_charges_nobody_twice() {
 
 #[test]
 fn the_outcome_stays_what_it_was_first() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
-    assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
-    shop.wait_order(order_id, "paid", |order| (order["status"] == "settlement").then_some(()));
+    shop.midtrans.pay(order_id, Via::Gopay);
+    shop.wait_status(order_id, "settlement");
     let tell = |outcome: &str| shop.post_to(order_id, "outcome", &json!({"outcome": outcome, "reason": null, "detail": null})).status;
     assert_eq!(tell("Eaten!"), 422);
     assert_eq!([tell("undelivered"), tell("undelivered"), tell("dispensed")], [200, 200, 409]);

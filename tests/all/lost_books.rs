@@ -9,10 +9,6 @@ use qris::wire::vend::EventState;
 use serde_json::json;
 use std::process::{Output, Stdio};
 
-fn backend_only() -> Shop {
-    Shop::open(Options { machine: false, ..Options::default() })
-}
-
 /// Ends the backend and takes a database away.
 fn lose(shop: &mut Shop, name: &str) {
     shop.kill_backend();
@@ -40,7 +36,7 @@ fn told(output: &Output) -> String {
 
 #[test]
 fn machines_are_let_in_after_the_books_were_lost() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     shop.paid();
     lose(&mut shop, "orders.db");
     shop.start_backend();
@@ -79,7 +75,7 @@ fn what_was_handed_out_before_the_loss_is_told_once_more() {
 
 #[test]
 fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     let id = |order: serde_json::Value| order["order_id"].as_str().expect("an id").to_owned();
     let (told_of, asked_for) = (id(shop.charge()), id(shop.charge()));
     lose(&mut shop, "orders.db");
@@ -87,7 +83,7 @@ fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
     lose(&mut shop, "devices.db");
     shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 10}));
     for order in [&told_of, &asked_for] {
-        assert!(shop.midtrans.pay(order, Via::Gopay).status < 300);
+        shop.midtrans.pay(order, Via::Gopay);
     }
     shop.start_backend();
     assert_eq!(shop.notify(&notification(&told_of, "200", "5000.00", "settlement")).status, 200);
@@ -113,12 +109,12 @@ fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
 
 #[test]
 fn another_shops_charge_on_the_same_account_is_not_ours() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let key = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{SERVER_KEY}:")));
     let body = json!({"payment_type": "gopay", "transaction_details": {"order_id": "invoice-7", "gross_amount": 5000}});
     let charged = shop.http.post(&format!("{}/v2/charge", shop.midtrans.url), None, &[("Authorization", &key)], &body);
     assert!(charged.text().contains("invoice-7"), "{}", charged.text());
-    assert!(shop.midtrans.pay("invoice-7", Via::Gopay).status < 300);
+    shop.midtrans.pay("invoice-7", Via::Gopay);
     assert_eq!(shop.notify(&notification("invoice-7", "200", "5000.00", "settlement")).status, 200);
     shop.backend.as_ref().expect("started").wait_line("order invoice-7, which is not ours");
     assert!(told(&shop.merchant(&["reconcile", "--order", "invoice-7"])).contains("no metadata of ours"));
@@ -128,7 +124,7 @@ fn another_shops_charge_on_the_same_account_is_not_ours() {
 
 #[test]
 fn a_backup_that_was_made_beside_serve_sells_on() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     let sold = shop.told("dispensed");
     let due = shop.told("undelivered");
     let file = shop.path().join("backup.db");
@@ -175,7 +171,7 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
 
 #[test]
 fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     let (harmed, well) = (shop.told("dispensed"), shop.told("dispensed"));
     shop.kill_backend();
     let books = rusqlite::Connection::open(shop.path().join("orders.db")).expect("the books");
@@ -203,7 +199,7 @@ fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
 
 #[test]
 fn a_backend_that_lost_its_machines_says_what_to_do() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     let paid = shop.paid();
     lose(&mut shop, "devices.db");
     shop.start_backend();
@@ -220,7 +216,7 @@ fn a_backend_that_lost_its_machines_says_what_to_do() {
 
 #[test]
 fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     let paid = shop.paid();
     lose(&mut shop, "devices.db");
     std::fs::write(shop.path().join("devices.db"), b"this is not a database ".repeat(100)).expect("written");
@@ -235,7 +231,7 @@ fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
 
 #[test]
 fn books_of_an_earlier_release_hand_their_machines_over() {
-    let mut shop = backend_only();
+    let mut shop = Shop::merchants_side();
     lose(&mut shop, "orders.db");
     lose(&mut shop, "devices.db");
     let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/databases/1/orders.db");

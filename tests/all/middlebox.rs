@@ -58,7 +58,7 @@ fn paid_before_a_reboot_it_is_delivered_when_the_backend_and_not_a_proxy_has_ans
     shop.kill_machine();
     assert!(shop.midtrans.scan(&payload, Via::Qris).status < 300);
     let order_id = shop.order_id(&request_id);
-    shop.wait_order(&order_id, "settlement", |order| (order["status"] == "settlement").then_some(()));
+    shop.wait_status(&order_id, "settlement");
     shop.backend_link.set(Cable::Answers(Foreign::NotFound));
     let _boot = reboot(&mut shop);
     shop.wait_state(&request_id, EventState::Paid);

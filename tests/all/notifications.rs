@@ -1,12 +1,8 @@
 //! What Midtrans, or somebody who pretends to be it, posts to the backend.
 
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Options, Shop};
+use crate::rig::shop::Shop;
 use serde_json::{Value, json};
-
-fn backend_only() -> Shop {
-    Shop::open(Options { machine: false, ..Options::default() })
-}
 
 /// Of an order.
 fn notification(order: &Value, status_code: &str, gross_amount: &str, transaction_status: &str) -> Value {
@@ -15,11 +11,11 @@ fn notification(order: &Value, status_code: &str, gross_amount: &str, transactio
 
 #[test]
 fn a_settlement_becomes_a_signed_receipt_for_the_machine() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
     assert_eq!((order["status"].as_str(), &order["receipt"]), (Some("pending"), &Value::Null));
-    assert!(shop.midtrans.pay(order_id, Via::Qris).status < 300);
+    shop.midtrans.pay(order_id, Via::Qris);
     let update = shop.tap.wait_from(0, "payment/update with a receipt", |message| {
         let is_ours = message.topic == "qrisd/v1/vm-001/payment/update";
         is_ours.then(|| message.json()).filter(|update| update["order_id"] == order_id && update["status"] == "settlement")
@@ -37,7 +33,7 @@ fn a_settlement_becomes_a_signed_receipt_for_the_machine() {
 
 #[test]
 fn a_forged_notification_changes_nothing() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id").to_owned();
     let good = notification(&order, "200", "5000.00", "settlement");
@@ -76,20 +72,20 @@ fn a_forged_notification_changes_nothing() {
     // The answers of get-status are in when a true settlement is.
     let other = shop.charge();
     let other_id = other["order_id"].as_str().expect("an id");
-    assert!(shop.midtrans.pay(other_id, Via::Gopay).status < 300);
-    shop.wait_order(other_id, "paid", |order| (order["status"] == "settlement").then_some(()));
+    shop.midtrans.pay(other_id, Via::Gopay);
+    shop.wait_status(other_id, "settlement");
     let now = shop.order_at_backend(&order_id);
     assert_eq!((now["status"].as_str(), &now["receipt"]), (Some("pending"), &Value::Null));
 }
 
 #[test]
 fn a_lost_notification_is_made_up_for_and_midtrans_is_not_asked_too_often() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     shop.midtrans.fault(&json!({"fault": "drop_notification"}));
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
-    assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
-    shop.wait_order(order_id, "paid", |order| (order["status"] == "settlement").then_some(()));
+    shop.midtrans.pay(order_id, Via::Gopay);
+    shop.wait_status(order_id, "settlement");
     let asked: Vec<_> = shop.midtrans.calls("status", order_id).iter().filter_map(|call| call["at_ms"].as_i64()).collect();
     assert!(!asked.is_empty());
     // The one that confirms a settlement that polling found is no poll; polls are 10 s apart.

@@ -392,7 +392,7 @@ fn qrisctl_asks_for_a_code_and_collects_with_it() {
 
 #[test]
 fn the_screen_shows_the_customers_page_beside_the_qr_where_it_is_wanted() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.edit(Program::Qrisd, |text| text.replace("[screen]\n", "[screen]\ndeeplink = true\n"));
     shop.start_machine();
     let request_id = shop.vend("A1");

@@ -105,7 +105,7 @@ fn of_any_with_the_qr_up_and_somebody_pays_meanwhile() {
         victim.kill(&mut shop);
         assert!(shop.midtrans.scan(&payload, Via::Qris).status < 300);
         let order_id = shop.order_id(&request_id);
-        shop.wait_order(&order_id, "settlement", |order| (order["status"] == "settlement").then_some(()));
+        shop.wait_status(&order_id, "settlement");
         victim.start(&mut shop);
         shop.wait_state(&request_id, EventState::Dispensed);
         shop.wait_outcome(&order_id, "dispensed");

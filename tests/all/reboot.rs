@@ -119,7 +119,7 @@ fn paid_while_the_machine_was_off_is_delivered_once() {
     shop.kill_machine();
     assert!(shop.midtrans.scan(&payload, Via::Qris).status < 300);
     let order_id = shop.order_id(&request_id);
-    shop.wait_order(&order_id, "settlement", |order| (order["status"] == "settlement").then_some(()));
+    shop.wait_status(&order_id, "settlement");
     let _boot = reboot(&mut shop);
     shop.wait_state(&request_id, EventState::Dispensed);
     assert_eq!(shop.pulses(), 1);

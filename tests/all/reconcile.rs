@@ -1,14 +1,10 @@
 //! `qris-backend reconcile`: what the books and Midtrans say of a day's orders, and what is done about a difference.
 
 use crate::rig::midtrans::Midtrans;
-use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::shop::{Program, Shop};
 use serde_json::{Value, json};
 use std::process::Output;
 use std::time::{Duration, Instant};
-
-fn backend_only() -> Shop {
-    Shop::open(Options { machine: false, ..Options::default() })
-}
 
 fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("text");
@@ -30,12 +26,12 @@ fn differences(shop: &Shop) -> (Option<i32>, Vec<(String, String)>) {
 
 #[test]
 fn books_that_agree_with_midtrans_have_no_difference() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     shop.told("dispensed");
     shop.told("failed");
-    let cancelled = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    let cancelled = shop.charged();
     assert_eq!(shop.post_to(&cancelled, "cancel", &json!({})).status, 200);
-    let pending = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    let pending = shop.charged();
     let asked = shop.midtrans.calls("status", &pending).len();
 
     let output = shop.merchant(&["reconcile", "--per-second", "100"]);
@@ -50,7 +46,7 @@ fn books_that_agree_with_midtrans_have_no_difference() {
 
 #[test]
 fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     // Refunded and charged back in the dashboard, unseen; and one that Midtrans suddenly calls expired.
     let (refunded, charged_back, expired) = (shop.told("failed"), shop.told("dispensed"), shop.told("dispensed"));
     for (order_id, status) in [(&refunded, "refund"), (&charged_back, "chargeback"), (&expired, "expire")] {
@@ -59,7 +55,7 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
     // Paid after it was cancelled, and the notification was lost. The one of the cancel too, or the backend might just be asking
     // about it when it is paid.
     shop.midtrans.fault(&json!({"fault": "drop_notification"}));
-    let missed = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    let missed = shop.charged();
     assert_eq!(shop.post_to(&missed, "cancel", &json!({})).status, 200);
     shop.midtrans.pay_late(&missed);
     let (status, found) = differences(&shop);
@@ -86,7 +82,7 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
 
 #[test]
 fn another_environment_and_silence_are_told_apart() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let order_id = shop.told("dispensed");
     let other = Midtrans::start();
     let (here, there) = (shop.midtrans.url.clone(), other.url.clone());
@@ -99,7 +95,7 @@ fn another_environment_and_silence_are_told_apart() {
 
 #[test]
 fn midtrans_is_asked_at_an_even_pace() {
-    let shop = backend_only();
+    let shop = Shop::merchants_side();
     let orders: Vec<String> = (0..5).map(|_| shop.told("dispensed")).collect();
     let before: usize = orders.iter().map(|order_id| shop.midtrans.calls("status", order_id).len()).sum();
     let start = Instant::now();

@@ -266,7 +266,8 @@ fn it_ends_in_time_and_leaves_the_line_inactive() {
 fn a_restarted_bus_finds_the_service_again() {
     let mut relay = Relayd::start(PULSE);
     let (_, claims) = relay.sale("o-1");
-    relay.bus.restart();
+    relay.bus.stop();
+    relay.bus.resume();
     relay.caller = crate::rig::caller::Caller::connect(&relay.bus.address);
     let receipt = relay.key.sign(claims);
     wait_for("the service on the new bus", || relay.caller.relay::<_, (String, String)>("Query", &("o-1",)).ok());

@@ -5,7 +5,7 @@ use crate::rig::link::Cable;
 use crate::rig::midtrans::{SERVER_KEY, Via, notification};
 use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
-use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::{PATIENCE, command, output, tool, wait_for};
 use base64_of::base64;
 use qris::order::reason::Reason;
@@ -88,7 +88,7 @@ impl Search {
 
 /// Starts everything, libraries' records included.
 fn open() -> (Shop, Search) {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
         let process = talkative(&shop, program, name);
@@ -225,7 +225,7 @@ fn without_rights(of: &Command) -> Command {
 
 #[test]
 fn no_other_program_of_its_user_looks_into_a_service() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     let look = |process: &Process| {
         let environment = format!("/proc/{}/environ", process.id());

@@ -2,7 +2,7 @@
 
 use crate::rig::mosquitto::{Mosquitto, password};
 use crate::rig::process::Process;
-use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::{command, free_port, output, succeed, user};
 use qris::order::receipt::{SigningKey, jwk_set};
 use qris::wire::enrolment::Enrolment;
@@ -20,7 +20,7 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
-        let shop = Shop::open(Options { machine: false, ..Options::default() });
+        let shop = Shop::merchants_side();
         let root = shop.path().join("root");
         let etc = root.join("etc");
         std::fs::create_dir_all(&etc).expect("made");
@@ -359,7 +359,7 @@ fn hardware_is_tried_when_it_is_asked_for_and_never_otherwise() {
 
 #[test]
 fn a_bundle_says_what_it_lacks_and_makes_no_token_in_vain() {
-    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let shop = Shop::merchants_side();
     let told = shop.merchant(&["device", "add", "vm-002", "--bundle", "--broker-password-file", "/nowhere/at/all"]);
     assert!(told.status.code() == Some(2) && stderr(&told).contains("/nowhere/at/all"), "{}", stderr(&told));
     let list = stdout(&shop.merchant(&["device", "list"]));

@@ -28,7 +28,7 @@ fn sigterm_ends_every_program_within_2_s_and_loses_nothing() {
 
 #[test]
 fn the_watchdog_is_fed_while_there_is_progress() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
         let mut start = shop.program_command(program);

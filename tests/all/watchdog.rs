@@ -76,7 +76,7 @@ impl Spout {
 
 #[test]
 fn a_main_loop_that_is_stuck_is_not_fed_for() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.start_relayd();
     let mut spout = Spout::at(&shop.path().join("stderr"));
     let mut start = spout.command(&shop.program_command(Program::Qrisd));
@@ -97,7 +97,7 @@ fn a_main_loop_that_is_stuck_is_not_fed_for() {
 
 #[test]
 fn a_program_that_stands_still_is_not_fed_for() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     shop.kill_backend();
     for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
         let mut start = shop.program_command(program);
@@ -127,7 +127,7 @@ fn a_program_that_stands_still_is_not_fed_for() {
 
 #[test]
 fn who_drives_a_line_is_watched_more_closely() {
-    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut shop = Shop::merchants_side();
     let mut start = shop.program_command(Program::Relayd);
     shop.relayd = Some(Process::start_service("qris-relayd", start.env("WATCHDOG_USEC", "30000000"), shop.path()));
     shop.start_qrisd();

@@ -9,8 +9,8 @@ use std::panic::AssertUnwindSafe;
 pub struct Target<'a> {
     /// The folder of its corpus, and the test's own name.
     pub name: &'a str,
-    /// Words that its parser knows.
-    pub words: &'a [&'a str],
+    /// Words that its parser knows, with two blanks between them.
+    pub words: &'a str,
     /// The longest input that is tried: over the parser's own limit.
     pub longest: usize,
 }
@@ -45,14 +45,15 @@ impl Target<'_> {
     /// Adds the words, as a dictionary, and the length to libFuzzer's arguments, where bolero reads them.
     fn tell_libfuzzer(&self) {
         let dictionary = format!("{}/{}.words", env!("CARGO_TARGET_TMPDIR"), self.name);
-        let line = |word: &&str| {
+        let words = self.words.split("  ").map(str::trim).filter(|word| !word.is_empty());
+        let line = |word: &str| {
             let escaped = word.bytes().fold(String::new(), |mut text, byte| {
                 write!(text, "\\x{byte:02x}").expect("a string takes all");
                 text
             });
             format!("\"{escaped}\"\n")
         };
-        std::fs::write(&dictionary, self.words.iter().map(line).collect::<String>()).unwrap_or_else(|why| panic!("{dictionary}: {why}"));
+        std::fs::write(&dictionary, words.map(line).collect::<String>()).unwrap_or_else(|why| panic!("{dictionary}: {why}"));
         let given = std::env::var("BOLERO_LIBFUZZER_ARGS").expect("cargo-bolero runs this");
         // SAFETY: this is the only test of the process, and no other thread of it looks at the environment.
         unsafe { std::env::set_var("BOLERO_LIBFUZZER_ARGS", format!("{given} -dict={dictionary} -max_len={}", self.longest)) };

@@ -42,7 +42,7 @@ pub fn close(ordeal: &mut Ordeal) -> Result<(), String> {
         }
     }
     for (name, count) in after {
-        *ordeal.figures.entry(name).or_default() += count;
+        ordeal.add_many(name, count);
     }
     Ok(())
 }
@@ -58,14 +58,13 @@ fn balance(ordeal: &mut Ordeal, caller: &Caller, money: Money) -> Result<BTreeMa
             ordeal.note(&format!("reconcile, for {:?}", audit.untold));
             // Its exit status tells that there was a difference.
             ordeal.shop.merchant(&["reconcile", "--per-second", "100"]);
-            *ordeal.figures.entry("found by reconcile").or_default() += audit.untold.len() as u64;
+            ordeal.add_many("found by reconcile", audit.untold.len() as u64);
             reconciled = true;
         }
         audit.wrong.extend(audit.untold.iter().map(|order_id| format!("{order_id} was paid after it was cancelled, and nobody knows")));
         if audit.wrong.is_empty() {
             ordeal.note(&format!("the books balance after {:?}, {money:?}", start.elapsed()));
-            let worst = ordeal.figures.entry("seconds to heal, summed up").or_default();
-            *worst += start.elapsed().as_secs();
+            ordeal.add_many("seconds to heal, summed up", start.elapsed().as_secs());
             return Ok(audit.sums);
         }
         if start.elapsed() > HEALED_WITHIN {

@@ -88,8 +88,7 @@ impl Customer {
             ordeal.add("orders");
             ordeal.add("without a QR");
         }
-        let while_ = ordeal.millis(200, 1_000);
-        ordeal.pass(while_)
+        ordeal.pass_some(200, 1_000)
     }
 
     /// What is in the QR once it is on the screen, or the payment code; `None` where none came.
@@ -125,37 +124,32 @@ impl Customer {
                 pay(ordeal, payload);
             }
             Self::PaysAfterAWhile => {
-                let while_ = ordeal.millis(200, 3_500);
-                ordeal.pass(while_)?;
+                ordeal.pass_some(200, 3_500)?;
                 pay(ordeal, payload);
             }
             Self::FailsFirst => {
                 ordeal.shop.midtrans.fail(payload);
-                let while_ = ordeal.millis(100, 1_500);
-                ordeal.pass(while_)?;
+                ordeal.pass_some(100, 1_500)?;
                 pay(ordeal, payload);
             }
             Self::Cancels => {
-                let while_ = ordeal.millis(0, 1_500);
-                ordeal.pass(while_)?;
+                ordeal.pass_some(0, 1_500)?;
                 cancel(ordeal, request);
             }
             Self::CannotDecide => {
-                let (between, pays_first) = (ordeal.millis(0, 120), ordeal.rng.below(2) == 0);
-                if pays_first {
-                    pay(ordeal, payload);
-                    ordeal.pass(between)?;
-                    cancel(ordeal, request);
-                } else {
-                    cancel(ordeal, request);
-                    ordeal.pass(between)?;
-                    pay(ordeal, payload);
+                let pays_first = ordeal.rng.below(2) == 0;
+                for pays in [pays_first, !pays_first] {
+                    if pays {
+                        pay(ordeal, payload);
+                    } else {
+                        cancel(ordeal, request);
+                    }
+                    ordeal.pass_some(0, 120)?;
                 }
             }
             Self::PaysAfterCancel => {
                 cancel(ordeal, request);
-                let while_ = ordeal.millis(0, 6_000);
-                ordeal.pass(while_)?;
+                ordeal.pass_some(0, 6_000)?;
                 pay_late(ordeal, payload);
             }
             Self::Never => {
@@ -163,13 +157,11 @@ impl Customer {
             }
             Self::Late => {
                 ordeal.until(Duration::from_secs(SCREEN_S + 3), |ordeal| ended(ordeal, request))?;
-                let while_ = ordeal.millis(0, 6_000);
-                ordeal.pass(while_)?;
+                ordeal.pass_some(0, 6_000)?;
                 pay_late(ordeal, payload);
             }
             Self::AtCounter => {
-                let while_ = ordeal.millis(0, 4_000);
-                ordeal.pass(while_)?;
+                ordeal.pass_some(0, 4_000)?;
                 let answer = ordeal.shop.midtrans.pay_at_counter_if_possible(payload);
                 ordeal.note(&format!("{request}: pays at the store: {} {}", answer.status, answer.text()));
                 if answer.status < 300 {

@@ -19,15 +19,17 @@ use std::time::{Duration, Instant};
 pub const LINES: u64 = 48;
 const TICK: Duration = Duration::from_millis(10);
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Victim {
-    Qrisd,
-    Relayd,
-    Backend,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Victim {
+    Program(Program),
     Broker,
     Bus,
 }
 
+/// What a power cut ends.
+const MACHINE: [Victim; 2] = [Victim::Program(Program::Qrisd), Victim::Program(Program::Relayd)];
+
+/// Between whom: the machine and the broker, the machine and the backend, the backend and Midtrans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Wire {
     Broker,
@@ -61,23 +63,6 @@ enum Repair {
     Mend(Wire),
 }
 
-impl Wire {
-    /// As the figures name what was done to it.
-    const fn harmed(self, by: Cable) -> &'static str {
-        match (self, by) {
-            (_, Cable::Whole) => "not at all",
-            (Self::Broker, Cable::Cut) => "device-broker cut",
-            (Self::Backend, Cable::Cut) => "device-backend cut",
-            (Self::Midtrans, Cable::Cut) => "backend-Midtrans cut",
-            (Self::Broker, Cable::Silent | Cable::Answers(_)) => "device-broker silent",
-            (Self::Backend, Cable::Silent) => "device-backend silent",
-            (Self::Midtrans, Cable::Silent) => "backend-Midtrans silent",
-            (Self::Backend, Cable::Answers(_)) => "device-backend answered by another",
-            (Self::Midtrans, Cable::Answers(_)) => "backend-Midtrans answered by another",
-        }
-    }
-}
-
 /// A moment in a sale, at which somebody may lie in wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Moment {
@@ -88,21 +73,6 @@ pub enum Moment {
     Dispensing,
     Pulse,
     Dispensed,
-}
-
-impl Moment {
-    /// As the figures name that somebody struck then.
-    const fn struck(self) -> &'static str {
-        match self {
-            Self::Asked => "struck while asked",
-            Self::Shown => "struck while shown",
-            Self::Scanned => "struck while scanned",
-            Self::Paid => "struck while paid",
-            Self::Dispensing => "struck while dispensing",
-            Self::Pulse => "struck in the pulse",
-            Self::Dispensed => "struck when dispensed",
-        }
-    }
 }
 
 /// A harm that waits for a moment, and strikes so long after it.
@@ -125,7 +95,7 @@ pub struct Requested {
 pub struct Ordeal {
     pub shop: Shop,
     pub rng: Rng,
-    pub figures: BTreeMap<&'static str, u64>,
+    pub figures: BTreeMap<String, u64>,
     /// What `vend/event` told last of each request: news, which may be lost with a broker.
     pub told: BTreeMap<String, EventState>,
     /// Every request that was made, in this order.
@@ -208,8 +178,12 @@ impl Ordeal {
         }
     }
 
-    pub fn add(&mut self, figure: &'static str) {
-        *self.figures.entry(figure).or_default() += 1;
+    pub fn add(&mut self, figure: &str) {
+        self.add_many(figure, 1);
+    }
+
+    pub fn add_many(&mut self, figure: &str, count: u64) {
+        *self.figures.entry(figure.to_owned()).or_default() += count;
     }
 
     pub fn count(&self, figure: &str) -> u64 {
@@ -251,6 +225,12 @@ impl Ordeal {
         self.until(time, |_| None::<()>).map(|_| ())
     }
 
+    /// The same, so many milliseconds at random.
+    pub fn pass_some(&mut self, from: u64, to: u64) -> Result<(), String> {
+        let time = self.millis(from, to);
+        self.pass(time)
+    }
+
     /// A new customer: perhaps somebody lies in wait for this sale.
     pub fn prepare_ambush(&mut self) {
         use Moment::{Asked, Dispensed, Dispensing, Paid, Pulse, Scanned, Shown};
@@ -268,7 +248,7 @@ impl Ordeal {
     /// A moment has come.
     pub fn passes(&mut self, moment: Moment) {
         if let Some(ambush) = self.ambush.take_if(|ambush| ambush.moment == moment) {
-            self.add(moment.struck());
+            self.add(&format!("struck when {moment:?}"));
             self.struck.push((Instant::now() + ambush.after, ambush.harm));
         }
     }
@@ -336,24 +316,24 @@ impl Ordeal {
 
     /// A service manager's part: what ends by itself is started again. A panic is the end of the test.
     fn look_after_programs(&mut self) -> Result<(), String> {
-        for victim in [Victim::Qrisd, Victim::Relayd, Victim::Backend] {
-            let Some(process) = self.program(victim).as_ref() else { continue };
+        for program in Program::ALL {
+            let Some(process) = self.shop.process(program).as_ref() else { continue };
             let Some(status) = process.try_status() else { continue };
             let text = process.text();
             if status.code().is_none() || text.contains("panicked at") {
-                return Err(format!("{victim:?} ended by itself ({status}):\n{}", tail(&text)));
+                return Err(format!("{program:?} ended by itself ({status}):\n{}", tail(&text)));
             }
-            self.note(&format!("{victim:?} ended by itself: {status}"));
+            self.note(&format!("{program:?} ended by itself: {status}"));
             self.add("ended by themselves");
-            self.bury(victim);
-            self.repairs.push((Instant::now() + Duration::from_millis(100), Repair::Start(victim)));
+            self.bury(program);
+            self.repairs.push((Instant::now() + Duration::from_millis(100), Repair::Start(Victim::Program(program))));
         }
         Ok(())
     }
 
     fn draw_program_harm(&mut self) -> Harm {
-        use Victim::{Backend, Broker, Bus, Qrisd, Relayd};
-        let victim = self.pick(&[Qrisd, Qrisd, Qrisd, Relayd, Relayd, Relayd, Backend, Backend, Broker, Bus]);
+        let [qrisd, relayd, backend] = [Program::Qrisd, Program::Relayd, Program::Backend].map(Victim::Program);
+        let victim = self.pick(&[qrisd, qrisd, qrisd, relayd, relayd, relayd, backend, backend, Victim::Broker, Victim::Bus]);
         match self.rng.below(10) {
             0..=4 => Harm::Kill(victim),
             5 | 6 => Harm::PowerCut,
@@ -400,21 +380,14 @@ impl Ordeal {
             Harm::Kill(victim) | Harm::Terminate(victim) if !busy(victim, self) => {
                 self.note(&format!("{harm:?} for {down:?}"));
                 let gently = matches!(harm, Harm::Terminate(_));
-                self.add(match (gently, victim) {
-                    (true, _) => "SIGTERM",
-                    (false, Victim::Qrisd) => "kill -9 qrisd",
-                    (false, Victim::Relayd) => "kill -9 qris-relayd",
-                    (false, Victim::Backend) => "kill -9 qris-backend",
-                    (false, Victim::Broker) => "kill -9 mosquitto",
-                    (false, Victim::Bus) => "kill -9 dbus-daemon",
-                });
+                self.add(&if gently { "SIGTERM".to_owned() } else { format!("kill -9 {victim:?}") });
                 self.end(victim, gently);
                 self.repairs.push((now + down, Repair::Start(victim)));
             }
-            Harm::PowerCut if !busy(Victim::Qrisd, self) && !busy(Victim::Relayd, self) => {
+            Harm::PowerCut if !MACHINE.iter().any(|victim| busy(*victim, self)) => {
                 self.note(&format!("{harm:?} for {down:?}"));
                 self.add("kill -9 both");
-                for victim in [Victim::Qrisd, Victim::Relayd] {
+                for victim in MACHINE {
                     self.end(victim, false);
                     let apart = self.millis(0, 300);
                     self.repairs.push((now + down + apart, Repair::Start(victim)));
@@ -428,7 +401,8 @@ impl Ordeal {
             }
             Harm::Disturb(wire, cable) if !cut(wire, self) => {
                 self.note(&format!("{harm:?} for {down:?}"));
-                self.add(wire.harmed(cable));
+                let how = if let Cable::Answers(_) = cable { "answered by another".into() } else { format!("{cable:?}") };
+                self.add(&format!("{wire:?} {how}"));
                 self.wire(wire).set(cable);
                 self.repairs.push((now + down, Repair::Mend(wire)));
             }
@@ -463,14 +437,14 @@ impl Ordeal {
         self.shop.midtrans.release();
         // No further harm: later than any test lasts.
         self.next_harm = Instant::now() + Duration::from_secs(1_000_000);
-        for victim in [Victim::Qrisd, Victim::Relayd, Victim::Backend] {
+        for program in Program::ALL {
             let ready = self.until(Duration::from_secs(30), |ordeal| {
-                let process = ordeal.program(victim).as_ref()?;
+                let process = ordeal.shop.process(program).as_ref()?;
                 process.notices.all().iter().any(|notice| notice == "READY=1").then_some(())
             })?;
             if ready.is_none() {
-                let text = self.program(victim).as_ref().map_or_else(String::new, Process::text);
-                return Err(format!("{victim:?} is not ready 30 s after everything was mended:\n{}", tail(&text)));
+                let text = self.shop.process(program).as_ref().map_or_else(String::new, Process::text);
+                return Err(format!("{program:?} is not ready 30 s after everything was mended:\n{}", tail(&text)));
             }
         }
         Ok(())
@@ -495,31 +469,31 @@ impl Ordeal {
             Victim::Broker => self.shop.broker.kill(),
             Victim::Bus if gently => self.shop.bus.stop(),
             Victim::Bus => self.shop.bus.kill(),
-            Victim::Qrisd | Victim::Relayd | Victim::Backend => {
-                if gently && let Some(process) = self.program(victim) {
+            Victim::Program(program) => {
+                if gently && let Some(process) = self.shop.process(program) {
                     process.terminate();
                 }
-                self.bury(victim);
+                self.bury(program);
             }
         }
     }
 
     /// Ends a program and keeps what it wrote. The relay's line is made safe, as its unit's `ExecStopPost` does.
-    fn bury(&mut self, victim: Victim) {
-        if let Some(process) = self.program(victim).take() {
+    fn bury(&mut self, program: Program) {
+        if let Some(process) = self.shop.process(program).take() {
             process.kill();
             let (_, text) = process.finish();
             drop(process);
-            self.keep_log(victim, &text);
+            self.keep_log(program, &text);
         }
-        if victim == Victim::Relayd {
+        if program == Program::Relayd {
             let safe = output(self.shop.program_command(Program::Relayd).arg("--safe"));
             assert!(safe.status.success(), "{}", String::from_utf8_lossy(&safe.stderr));
         }
     }
 
-    fn keep_log(&mut self, victim: Victim, text: &str) {
-        let path = self.shop.path().join(format!("{victim:?}.log"));
+    fn keep_log(&mut self, program: Program, text: &str) {
+        let path = self.shop.path().join(format!("{program:?}.log"));
         let at = self.began.elapsed().as_secs_f64();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         file.and_then(|mut file| writeln!(file, "--- until {at:.3}\n{text}")).expect("written");
@@ -539,18 +513,9 @@ impl Ordeal {
                 self.heard = 0;
             }
             Victim::Bus => self.shop.bus.resume(),
-            Victim::Qrisd | Victim::Relayd | Victim::Backend => {
-                let (program, name) = match victim {
-                    Victim::Qrisd => (Program::Qrisd, "qrisd"),
-                    Victim::Relayd => (Program::Relayd, "qris-relayd"),
-                    _ => (Program::Backend, "qris-backend"),
-                };
-                let mut command = self.shop.program_command(program);
-                if victim == Victim::Backend {
-                    command.arg("serve");
-                }
-                let process = Process::start_notifying(name, &mut command, self.shop.path());
-                *self.program(victim) = Some(process);
+            Victim::Program(program) => {
+                let process = Process::start_notifying(program.name(), &mut self.shop.service(program), self.shop.path());
+                *self.shop.process(program) = Some(process);
             }
         }
     }
@@ -559,20 +524,11 @@ impl Ordeal {
         match victim {
             Victim::Broker => self.shop.broker.signal(name),
             Victim::Bus => self.shop.bus.signal(name),
-            Victim::Qrisd | Victim::Relayd | Victim::Backend => {
-                if let Some(process) = self.program(victim) {
+            Victim::Program(program) => {
+                if let Some(process) = self.shop.process(program) {
                     process.signal(name);
                 }
             }
-        }
-    }
-
-    fn program(&mut self, victim: Victim) -> &mut Option<Process> {
-        match victim {
-            Victim::Qrisd => &mut self.shop.qrisd,
-            Victim::Relayd => &mut self.shop.relayd,
-            Victim::Backend => &mut self.shop.backend,
-            Victim::Broker | Victim::Bus => unreachable!("no program of ours"),
         }
     }
 
@@ -586,11 +542,11 @@ impl Ordeal {
 
     /// After a failure: everything is left in the directory; where that is.
     pub fn keep_files(&mut self) -> String {
-        for victim in [Victim::Qrisd, Victim::Relayd, Victim::Backend] {
-            if let Some(process) = self.program(victim).take() {
+        for program in Program::ALL {
+            if let Some(process) = self.shop.process(program).take() {
                 process.kill();
                 let (_, text) = process.finish();
-                self.keep_log(victim, &text);
+                self.keep_log(program, &text);
             }
         }
         let transactions = json!(self.shop.midtrans.transactions()).to_string();

@@ -25,20 +25,9 @@ impl Browser {
         driver.wait_line("started successfully on port");
         let profile = format!("--user-data-dir={}", temporary.join("profile").display());
         // Nothing but the page: a browser that looks for updates would need a network.
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--disable-quic",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-first-run",
-            "--no-proxy-server",
-            "--window-size=1280,1000",
-            &profile,
-        ];
+        let arguments = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --disable-background-networking \
+                         --disable-component-update --disable-sync --no-first-run --no-proxy-server --window-size=1280,1000";
+        let arguments: Vec<&str> = arguments.split(' ').chain([profile.as_str()]).collect();
         let options = json!({ "binary": tool("chromium"), "args": arguments });
         let wanted =
             json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
@@ -102,19 +91,18 @@ impl Browser {
 
     /// A phone: its screen in pixels of CSS, touch, and the languages that it asks for.
     pub fn be_phone(&self, width: u32, height: u32, languages: &str) {
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride",
-            &json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": true }),
-        );
+        self.be(width, height, true);
         self.devtools("Emulation.setUserAgentOverride", &json!({ "userAgent": "a phone", "acceptLanguage": languages }));
     }
 
     /// A window of this size on a desk.
     pub fn be_window(&self, width: u32, height: u32) {
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride",
-            &json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
-        );
+        self.be(width, height, false);
+    }
+
+    fn be(&self, width: u32, height: u32, mobile: bool) {
+        let looks = json!({ "width": width, "height": height, "deviceScaleFactor": 1 + u32::from(mobile), "mobile": mobile });
+        self.devtools("Emulation.setDeviceMetricsOverride", &looks);
     }
 
     /// What the visitor's system prefers, such as `prefers-color-scheme: dark`.

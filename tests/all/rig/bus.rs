@@ -86,11 +86,6 @@ impl DbusDaemon {
         self.address = line.split(',').next().unwrap_or_default().to_owned();
         self.process = Some(process);
     }
-
-    pub fn restart(&mut self) {
-        self.stop();
-        self.resume();
-    }
 }
 
 const DOCTYPE: &str = "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \

@@ -1,8 +1,8 @@
 //! A private CA, a certificate for the loopback server and one for a client, made by the openssl command; and another
 //! CA, which nobody trusts, with a client's certificate of its own (`stranger`).
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use super::{command, succeed, tool};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 pub struct Certificates {
@@ -30,9 +30,8 @@ impl Certificates {
 
     fn authority(&self, name: &str) {
         self.key_pair(name);
-        let subject = format!("/CN={name}");
         let (key, certificate) = (self.key(name), self.certificate(name));
-        openssl(&["req", "-x509", "-days", "3650", "-subj", &subject, "-key", text(&key), "-out", text(&certificate)]);
+        openssl(&format!("req -x509 -days 3650 -subj /CN={name} -key {} -out {}", key.display(), certificate.display()));
     }
 
     fn issue(&self, authority: &str, name: &str, extensions: &str) {
@@ -40,37 +39,23 @@ impl Certificates {
         let file = |ending: &str| self.folder.path().join(format!("{name}.{ending}"));
         let (request, extension_file) = (file("csr"), file("ext"));
         std::fs::write(&extension_file, extensions).expect("the directory is writable");
-        let subject = format!("/CN={name}");
-        openssl(&["req", "-new", "-subj", &subject, "-key", text(&self.key(name)), "-out", text(&request)]);
-        openssl(&[
-            "x509",
-            "-req",
-            "-days",
-            "3650",
-            "-in",
-            text(&request),
-            "-CA",
-            text(&self.certificate(authority)),
-            "-CAkey",
-            text(&self.key(authority)),
-            "-CAcreateserial",
-            "-extfile",
-            text(&extension_file),
-            "-out",
-            text(&self.certificate(name)),
-        ]);
+        openssl(&format!("req -new -subj /CN={name} -key {} -out {}", self.key(name).display(), request.display()));
+        openssl(&format!(
+            "x509 -req -days 3650 -in {} -CA {} -CAkey {} -CAcreateserial -extfile {} -out {}",
+            request.display(),
+            self.certificate(authority).display(),
+            self.key(authority).display(),
+            extension_file.display(),
+            self.certificate(name).display()
+        ));
     }
 
     fn key_pair(&self, name: &str) {
-        openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", text(&self.key(name))]);
+        openssl(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {}", self.key(name).display()));
     }
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("temporary directories have plain names")
-}
-
-fn openssl(arguments: &[&str]) {
-    let done = Command::new("openssl").args(arguments).output().expect("openssl is installed");
-    assert!(done.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+/// Runs it with these words, of which none has a blank.
+fn openssl(words: &str) {
+    succeed(command(tool("openssl")).args(words.split(' ')));
 }

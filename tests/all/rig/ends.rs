@@ -1,25 +1,24 @@
 //! What tests of power cuts and faults ask of a shop: its machine in a namespace, and how orders and charges end.
 
+use super::caller::Caller;
 use super::namespace::Namespace;
-use super::process::Process;
 use super::shop::{Program, Shop};
 use super::wait_for;
 
 impl Shop {
     /// Starts relay service and `qrisd` in a namespace, as [`Shop::start_machine`] does outside.
     pub fn start_machine_in(&mut self, namespace: &Namespace) {
-        self.start_relayd_in(namespace);
-        self.start_qrisd_in(namespace);
+        self.start_in(Program::Relayd, namespace);
+        self.start_in(Program::Qrisd, namespace);
     }
 
-    pub fn start_relayd_in(&mut self, namespace: &Namespace) {
-        let mut start = namespace.command(&self.program_command(Program::Relayd));
-        self.relayd = Some(Process::start_service("qris-relayd", &mut start, self.path()));
-    }
-
-    pub fn start_qrisd_in(&mut self, namespace: &Namespace) {
-        let mut start = namespace.command(&self.program_command(Program::Qrisd));
-        self.qrisd = Some(Process::start_service("qrisd", &mut start, self.path()));
+    /// Waits until the relay's ledger says this of an order.
+    pub fn wait_ledger(&self, order_id: &str, outcome: &str) {
+        let caller = Caller::connect(&self.bus.address);
+        wait_for(&format!("the ledger to say {outcome}"), || {
+            let (said, _) = caller.relay::<_, (String, String)>("Query", &(order_id,)).ok()?;
+            (said == outcome).then_some(())
+        });
     }
 
     /// The order of a request, as its events told it.

@@ -23,8 +23,8 @@ const POOL_MAX: usize = 1_024;
 pub struct Target<'a> {
     /// The folder of its corpus.
     pub name: &'a str,
-    /// Words that its parser knows.
-    pub words: &'a [&'a str],
+    /// Words that its parser knows, with two blanks between them.
+    pub words: &'a str,
     /// The longest input that is tried: over the parser's own limit.
     pub longest: usize,
 }
@@ -36,7 +36,7 @@ impl Target<'_> {
         let seed = from_environment("QRIS_SEED").unwrap_or(1);
         let time = from_environment("QRIS_FUZZ_S").map_or(Duration::ZERO, Duration::from_secs);
         let keep = from_environment("QRIS_FUZZ_KEEP") == Some(1);
-        let mut mutator = Mutator { rng: Rng::new(seed), pool: corpus(&folder), words: self.words, longest: self.longest };
+        let mut mutator = Mutator { rng: Rng::new(seed), pool: corpus(&folder), words: words(self.words), longest: self.longest };
         let mut echoes = BTreeSet::new();
         let mut tries = 0_u64;
         let mut attempt = |input: &[u8], echoes: &mut BTreeSet<String>| {
@@ -103,10 +103,14 @@ fn own_words(echo: &str) -> String {
     echo.split('|').map(part).collect::<Vec<_>>().join("|")
 }
 
+fn words(text: &str) -> Vec<&str> {
+    text.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect()
+}
+
 struct Mutator<'a> {
     rng: Rng,
     pool: Vec<Vec<u8>>,
-    words: &'a [&'a str],
+    words: Vec<&'a str>,
     longest: usize,
 }
 
@@ -142,101 +146,35 @@ impl Mutator<'_> {
     }
 
     fn mutate(&mut self, input: &mut Vec<u8>) {
-        const BYTES: &[u8] = b"\0\x01\x7f\x80\xc3\xff\"\\{}[],:.-+eE0 9/A=_\n\t";
-        const TEXTS: [&str; 24] = [
-            "0",
-            "-1",
-            "-0",
-            "1e400",
-            "1e-400",
-            "0.1",
-            "9007199254740993",
-            "18446744073709551615",
-            "18446744073709551616",
-            "-9223372036854775809",
-            "99999999999999999999999999999999",
-            "null",
-            "true",
-            "\"\"",
-            "[]",
-            "{}",
-            "[[[[[[[[",
-            "{\"a\":{\"a\":{\"a\":",
-            "\\u0000",
-            "\\ud800",
-            "\u{202e}",
-            "\u{feff}",
-            "\r\n",
-            "é",
-        ];
-        let length = input.len();
-        match self.below(12) {
-            0 if length > 0 => {
-                let (at, bit) = (self.below(length), self.below(8));
-                input[at] ^= 1 << bit;
-            }
-            1 if length > 0 => {
-                let (at, with) = (self.below(length), self.below(BYTES.len()));
-                input[at] = BYTES[with];
-            }
-            2 => {
-                let (at, with) = (self.below(length + 1), self.below(BYTES.len()));
-                input.insert(at, BYTES[with]);
-            }
-            3 => {
-                let range = self.range(length);
-                input.drain(range);
-            }
-            4 => {
-                let (range, at) = (self.range(length), self.below(length + 1));
-                let piece = input[range].to_vec();
-                input.splice(at..at, piece);
+        const BYTES: &[u8] = b"\0\x01\x7f\x80\xc3\xff\r\"\\{}[],:.-+eE0 9/A=_\n\t";
+        // The first eleven are numbers.
+        const TEXTS: &str = "0  -1  -0  1e400  1e-400  0.1  9007199254740993  18446744073709551615  18446744073709551616  \
+                             -9223372036854775809  99999999999999999999999999999999  null  true  \"\"  []  {}  [[[[[[[[  \
+                             {\"a\":{\"a\":{\"a\":  \\u0000  \\ud800  \u{202e}  \u{feff}  é";
+        let texts = words(TEXTS);
+        let (length, range) = (input.len(), self.range(input.len()));
+        match self.below(7) {
+            0 => drop(input.drain(range)),
+            1 => input.truncate(range.start),
+            2 => drop(input.splice(range.start..(range.start + self.below(2)).min(length), [BYTES[self.below(BYTES.len())]])),
+            3 => drop(input.splice(range, texts[self.below(texts.len())].bytes())),
+            4 if !self.words.is_empty() => {
+                let word = self.below(self.words.len());
+                input.splice(range, self.words[word].bytes());
             }
             5 => {
-                let (range, text) = (self.range(length), TEXTS[self.below(TEXTS.len())]);
-                input.splice(range, text.bytes());
-            }
-            6 if !self.words.is_empty() => {
-                let (range, word) = (self.range(length), self.words[self.below(self.words.len())]);
-                input.splice(range, word.bytes());
-            }
-            7 => {
+                // A piece of this one or of another, once or often.
                 let other = self.below(self.pool.len());
                 let theirs = self.range(self.pool[other].len());
-                let piece = self.pool[other][theirs].to_vec();
-                let ours = self.range(length);
-                input.splice(ours, piece);
+                let times = 1 + if self.below(4) == 0 { self.below(64) } else { 0 };
+                let piece = self.pool[other][theirs].repeat(times);
+                input.splice(range, piece);
             }
-            8 => {
+            _ => {
                 // A whole number in the text becomes another one.
                 let Some(from) = input.iter().position(u8::is_ascii_digit) else { return };
                 let digits = input[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-                let text = TEXTS[self.below(11)];
-                input.splice(from..from + digits, text.bytes());
-            }
-            9 => input.truncate(self.below(length + 1)),
-            10 => {
-                let range = self.range(length);
-                let times = 1 + self.below(64);
-                let piece = input[range.clone()].repeat(times);
-                if length + piece.len() <= self.longest {
-                    input.splice(range, piece);
-                }
-            }
-            _ => {
-                // A value of JSON goes, or comes twice with its key.
-                let marks: Vec<usize> = input.iter().enumerate().filter(|(_, b)| matches!(b, b',' | b'{' | b'}')).map(|(i, _)| i).collect();
-                if marks.len() < 2 {
-                    return;
-                }
-                let first = self.below(marks.len() - 1);
-                let field = marks[first]..marks[first + 1];
-                if self.below(2) == 0 {
-                    input.drain(field);
-                } else {
-                    let piece = input[field.clone()].to_vec();
-                    input.splice(field.end..field.end, piece);
-                }
+                input.splice(from..from + digits, texts[self.below(11)].bytes());
             }
         }
     }

@@ -69,13 +69,6 @@ impl Http {
         self.send(self.client.post(url).header("Content-Type", content_type).body(body.to_vec()), token)
     }
 
-    /// Passes a request on as it came; nothing where there is no answer.
-    pub fn forward(&self, method: &str, url: &str, headers: &[(String, String)], body: Vec<u8>) -> Option<Answer> {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).ok()?;
-        let request = headers.iter().fold(self.client.request(method, url), |request, (name, value)| request.header(name, value));
-        self.try_send(request.body(body), None).ok()
-    }
-
     pub fn try_delete(&self, url: &str) -> Result<Answer, reqwest::Error> {
         self.try_send(self.client.delete(url), None)
     }

@@ -42,7 +42,7 @@ pub struct Midtrans {
     pub port: u16,
     pub url: String,
     http: Http,
-    process: Process,
+    _process: Process,
 }
 
 impl Midtrans {
@@ -52,7 +52,7 @@ impl Midtrans {
         start.args(["midtrans", "--listen", &format!("127.0.0.1:{port}"), "--server-key", SERVER_KEY]);
         let process = Process::start("midtrans", &mut start);
         process.wait_line("listening on");
-        Self { port, url: format!("http://127.0.0.1:{port}"), http: Http::new(), process }
+        Self { port, url: format!("http://127.0.0.1:{port}"), http: Http::new(), _process: process }
     }
 
     /// A customer scans a QR and pays; the simulator's answer.
@@ -60,9 +60,9 @@ impl Midtrans {
         self.post("/sim/pay", &json!({"qr": payload, "via": via.as_str()}))
     }
 
-    /// Pays an order by its id.
-    pub fn pay(&self, order_id: &str, via: Via) -> Answer {
-        self.post(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}))
+    /// Pays an order by its id, which must be taken.
+    pub fn pay(&self, order_id: &str, via: Via) {
+        self.must(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}));
     }
 
     /// A customer tells the cashier a payment code, and pays if that can be.
@@ -78,8 +78,7 @@ impl Midtrans {
 
     /// It ends at Midtrans: `cancel`, `expire`, or `reverse`, with which a store takes its payment back.
     pub fn end(&self, how: &str, order_id: &str) {
-        let answer = self.post(&format!("/sim/{how}/{order_id}"), &json!({}));
-        assert!(answer.status < 300, "/sim/{how}: {} {}", answer.status, answer.text());
+        self.must(&format!("/sim/{how}/{order_id}"), &json!({}));
     }
 
     /// Pays an order that was cancelled or has expired, found by any of its names, if that can be.
@@ -100,26 +99,22 @@ impl Midtrans {
 
     /// Makes an order something else, as if by Midtrans' dashboard; `quietly` without a notification.
     pub fn set(&self, order_id: &str, status: &str, quietly: bool) {
-        let answer = self.post(&format!("/sim/set/{order_id}"), &json!({ "status": status, "quietly": quietly }));
-        assert!(answer.status < 300, "/sim/set: {} {}", answer.status, answer.text());
+        self.must(&format!("/sim/set/{order_id}"), &json!({ "status": status, "quietly": quietly }));
     }
 
     /// Changes how the simulator behaves.
     pub fn change(&self, options: &Value) {
-        let answer = self.post("/sim/options", options);
-        assert!(answer.status < 300, "/sim/options: {} {}", answer.status, answer.text());
+        self.must("/sim/options", options);
     }
 
     /// The notification of what the order is now, once more.
     pub fn notify(&self, order_id: &str) {
-        let answer = self.post(&format!("/sim/notify/{order_id}"), &json!({}));
-        assert!(answer.status < 300, "/sim/notify: {} {}", answer.status, answer.text());
+        self.must(&format!("/sim/notify/{order_id}"), &json!({}));
     }
 
     /// Plans something that goes wrong: `{"fault": "refuse", "on": "charge", "count": 1}`.
     pub fn fault(&self, plan: &Value) {
-        let answer = self.post("/sim/faults", plan);
-        assert!(answer.status < 300, "/sim/faults: {} {}", answer.status, answer.text());
+        self.must("/sim/faults", plan);
     }
 
     /// What is planned and has not struck as often as it is to.
@@ -141,14 +136,7 @@ impl Midtrans {
 
     /// Lets go every answer that is held.
     pub fn release(&self) {
-        let answer = self.post("/sim/release", &json!({}));
-        assert!(answer.status < 300, "/sim/release: {} {}", answer.status, answer.text());
-    }
-
-    /// Moves the simulator's clock forward.
-    pub fn advance(&self, milliseconds: u64) {
-        let answer = self.post("/sim/clock", &json!({ "advance_ms": milliseconds }));
-        assert!(answer.status < 300, "/sim/clock: {} {}", answer.status, answer.text());
+        self.must("/sim/release", &json!({}));
     }
 
     /// The calls of a kind (`charge`, `status`, `cancel`, …) that Midtrans got for an order.
@@ -181,12 +169,13 @@ impl Midtrans {
         }
     }
 
-    fn post(&self, path: &str, body: &Value) -> Answer {
-        self.http.post(&format!("{}{path}", self.url), None, &[], body)
+    /// Posts what must be taken.
+    fn must(&self, path: &str, body: &Value) {
+        let answer = self.post(path, body);
+        assert!(answer.status < 300, "{path} {body}: {} {}", answer.status, answer.text());
     }
 
-    /// What it wrote.
-    pub fn text(&self) -> String {
-        self.process.text()
+    fn post(&self, path: &str, body: &Value) -> Answer {
+        self.http.post(&format!("{}{path}", self.url), None, &[], body)
     }
 }

@@ -11,6 +11,7 @@ pub mod ends;
 pub mod fuzz;
 pub mod heard;
 pub mod http;
+pub mod inputs;
 pub mod link;
 pub mod midtrans;
 pub mod mosquitto;
@@ -112,6 +113,19 @@ pub fn succeed(command: &mut Command) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {}\n{stderr}", output.status);
     String::from_utf8(output.stdout).expect("text")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Both.
+pub fn told(output: &Output) -> String {
+    stdout(output) + &stderr(output)
 }
 
 /// The name of the user that runs the tests.

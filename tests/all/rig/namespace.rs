@@ -58,12 +58,6 @@ impl Namespace {
     pub fn run(&self, script: &str) -> String {
         succeed(&mut self.command(command("/bin/sh").args(["-c", script])))
     }
-
-    /// A path of in here, for a reader outside.
-    pub fn outside(&self, path: &Path) -> PathBuf {
-        let inside = path.strip_prefix("/").expect("an absolute path");
-        PathBuf::from(format!("/proc/{}/root", self.holder.id())).join(inside)
-    }
 }
 
 /// A disk of one megabyte that is mounted at a directory, in a namespace of its own.

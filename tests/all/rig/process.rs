@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// A running process. It is killed when this is dropped.
 pub struct Process {
-    name: String,
+    pub name: String,
     child: Mutex<Child>,
     /// What it wrote to standard output and standard error, line by line.
     pub lines: Heard<String>,

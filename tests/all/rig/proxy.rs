@@ -1,17 +1,17 @@
 //! A proxy that alters answers: what is behind it seems to break its contract.
 
-use super::http::Http;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use axum::response::Response;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use tokio::net::TcpListener;
 
 /// An answer on its way back.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
     pub content_type: String,
-    pub retry_after: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -27,62 +27,42 @@ impl Reply {
     }
 }
 
-/// The proxy; its threads end with the test's process.
+type Alter = fn(&str, &str, &mut Reply);
+
+/// The proxy; its thread ends with the test's process.
 pub struct Proxy {
     pub url: String,
 }
 
 impl Proxy {
     /// Stands before `backend`. `alter` gets method, path and the answer.
-    pub fn start(backend: &str, alter: fn(&str, &str, &mut Reply)) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
+    pub fn start(backend: &str, alter: Alter) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("loopback");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let backend: Arc<str> = backend.into();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let backend = Arc::clone(&backend);
-                std::thread::spawn(move || drop(pass(stream, &backend, alter)));
-            }
-        });
+        let backend = backend.to_owned();
+        let app = axum::Router::new().fallback(move |request: Request| pass(request, backend.clone(), alter));
+        std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, app).await }));
         Self { url }
     }
 }
 
-/// One request, one answer, one connection.
-fn pass(stream: TcpStream, backend: &str, alter: fn(&str, &str, &mut Reply)) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next().unwrap_or("").to_owned(), words.next().unwrap_or("/").to_owned());
-    let (mut headers, mut length) = (Vec::new(), 0_u64);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-            break;
-        }
-        let Some((name, value)) = line.trim_end().split_once(':') else { continue };
-        let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
-        match name.as_str() {
-            "content-length" => length = value.parse().unwrap_or(0),
-            "authorization" | "idempotency-key" | "content-type" | "accept-language" => headers.push((name, value)),
-            _ => {}
-        }
+async fn pass(request: Request, backend: String, alter: Alter) -> Response {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a body");
+    let mut headers = head.headers.clone();
+    headers.remove(HOST);
+    let url = format!("{backend}{}", head.uri);
+    let limits = qris::host::http::Limits { total: super::PATIENCE, read: super::PATIENCE, idle_connections: 0 };
+    let client = qris::host::http::client(None, limits).expect("a client");
+    let answer = client.request(head.method.clone(), url).headers(headers).body(body).send().await.expect("an answer");
+    let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (status, content_type, retry_after) = (answer.status().as_u16(), text(CONTENT_TYPE), text(RETRY_AFTER));
+    let mut reply = Reply { status, content_type, body: answer.bytes().await.expect("a body").to_vec() };
+    alter(head.method.as_str(), head.uri.path(), &mut reply);
+    let mut response = Response::builder().status(reply.status).header(CONTENT_TYPE, reply.content_type);
+    if !retry_after.is_empty() {
+        response = response.header(RETRY_AFTER, retry_after);
     }
-    let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
-    let answer = Http::new().forward(&method, &format!("{backend}{target}"), &headers, body);
-    let Some(answer) = answer else { return Ok(()) };
-    let mut reply = Reply { status: answer.status, content_type: answer.content_type, retry_after: answer.retry_after, body: answer.body };
-    alter(&method, target.split('?').next().unwrap_or(""), &mut reply);
-    let again = reply.retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
-    let head = format!(
-        "HTTP/1.1 {} x\r\ncontent-type: {}\r\ncontent-length: {}\r\n{again}connection: close\r\n\r\n",
-        reply.status,
-        reply.content_type,
-        reply.body.len()
-    );
-    let mut stream = stream;
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(&reply.body)
+    response.body(Body::from(reply.body)).expect("an answer")
 }

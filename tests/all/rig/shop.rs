@@ -80,7 +80,7 @@ pub struct Shop {
     pub broker_link: Link,
     /// The cable between the machine and the backend.
     pub backend_link: Link,
-    tls_front: Option<Process>,
+    _tls_front: Option<Process>,
     pub broker: Mosquitto,
     pub bus: DbusDaemon,
     pub screen: Screen,
@@ -129,7 +129,7 @@ impl Shop {
             controller,
             broker_link: Link::to(if options.tls { broker.tls_port } else { broker.port }),
             backend_link: Link::to(front_port),
-            tls_front,
+            _tls_front: tls_front,
             broker,
             bus,
             screen: Screen::new(root.join("screen.raw"), 480, 800),
@@ -148,6 +148,11 @@ impl Shop {
             shop.start_machine();
         }
         shop
+    }
+
+    /// A shop without a machine: the merchant's side alone.
+    pub fn merchants_side() -> Self {
+        Self::open(Options { machine: false, ..Options::default() })
     }
 
     // --- the customer and the controller
@@ -210,6 +215,11 @@ impl Shop {
         self.http.get(&format!("{}{path}", self.backend_url), Some(&self.token))
     }
 
+    /// Waits until the backend calls an order this.
+    pub fn wait_status(&self, order_id: &str, status: &str) {
+        self.wait_order(order_id, status, |order| (order["status"] == status).then_some(()));
+    }
+
     /// Waits until the backend's order satisfies `look`.
     pub fn wait_order<T>(&self, order_id: &str, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
         wait_for(&format!("{order_id} at the backend: {what}"), || look(&self.order_at_backend(order_id)))
@@ -266,11 +276,15 @@ impl Shop {
         self.http.post(&format!("{}/v1/orders/{order_id}/{what}", self.backend_url), Some(&self.token), &[], body)
     }
 
+    /// The same; its order_id.
+    pub fn charged(&self) -> String {
+        self.charge()["order_id"].as_str().expect("an id").to_owned()
+    }
+
     /// A charge for A1 that is paid, and known to be; its order_id.
     pub fn paid(&self) -> String {
-        let order = self.charge();
-        let order_id = order["order_id"].as_str().expect("an id").to_owned();
-        assert!(self.midtrans.pay(&order_id, Via::Gopay).status < 300);
+        let order_id = self.charged();
+        self.midtrans.pay(&order_id, Via::Gopay);
         self.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
         order_id
     }
@@ -322,31 +336,49 @@ impl Shop {
     }
 
     pub fn start_relayd(&mut self) {
-        self.relayd = Some(Process::start_service("qris-relayd", &mut self.program_command(Program::Relayd), self.path()));
+        self.start(Program::Relayd);
     }
 
     pub fn start_qrisd(&mut self) {
-        self.qrisd = Some(Process::start_service("qrisd", &mut self.program_command(Program::Qrisd), self.path()));
+        self.start(Program::Qrisd);
     }
 
     pub fn start_backend(&mut self) {
-        let mut start = self.program_command(Program::Backend);
-        self.backend = Some(Process::start_service("qris-backend", start.arg("serve"), self.path()));
+        self.start(Program::Backend);
+    }
+
+    pub fn start(&mut self, program: Program) {
+        self.start_as(program, &mut self.service(program));
+    }
+
+    /// Starts a program by a command of one's own.
+    pub fn start_as(&mut self, program: Program, command: &mut Command) {
+        *self.process(program) = Some(Process::start_service(program.name(), command, self.path()));
+        if program == Program::Backend {
+            // The connections to the one before ended with it.
+            self.http = Http::new();
+        }
+    }
+
+    /// Starts a program where something else is mounted.
+    pub fn start_in(&mut self, program: Program, namespace: &super::namespace::Namespace) {
+        self.start_as(program, &mut namespace.command(&self.service(program)));
     }
 
     /// Starts the backend under limits of its own: what a shell's `ulimit` takes.
     pub fn start_backend_under(&mut self, limits: &str) {
-        let program = self.program_command(Program::Backend);
+        let program = self.service(Program::Backend);
         let mut start = command(tool("sh"));
         start.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
-        self.backend = Some(Process::start_service("qris-backend", start.arg("serve").current_dir(self.path()), self.path()));
+        self.start_as(Program::Backend, start.current_dir(self.path()));
     }
 
-    /// Starts the backend where something else is mounted.
-    pub fn start_backend_in(&mut self, namespace: &super::namespace::Namespace) {
-        let mut start = self.program_command(Program::Backend);
-        start.arg("serve");
-        self.backend = Some(Process::start_service("qris-backend", &mut namespace.command(&start), self.path()));
+    pub fn process(&mut self, program: Program) -> &mut Option<Process> {
+        match program {
+            Program::Qrisd => &mut self.qrisd,
+            Program::Relayd => &mut self.relayd,
+            Program::Backend => &mut self.backend,
+        }
     }
 
     /// The power cut.
@@ -393,6 +425,13 @@ impl Shop {
     pub fn last_status(&self) -> Option<Value> {
         let messages = self.tap.messages();
         messages.iter().rev().find(|message| message.topic == "qrisd/v1/vm-001/status").map(super::tap::Message::json)
+    }
+
+    /// The command with which the service manager starts a program.
+    pub fn service(&self, program: Program) -> Command {
+        let mut start = self.program_command(program);
+        start.args((program == Program::Backend).then_some("serve"));
+        start
     }
 
     /// A program with its configuration, in an environment of its own.
@@ -589,6 +628,17 @@ pub enum Program {
 }
 
 impl Program {
+    /// In the order in which they are started.
+    pub const ALL: [Self; 3] = [Self::Backend, Self::Relayd, Self::Qrisd];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Qrisd => "qrisd",
+            Self::Relayd => "qris-relayd",
+            Self::Backend => "qris-backend",
+        }
+    }
+
     pub const fn binary(self) -> &'static str {
         match self {
             Self::Qrisd => env!("CARGO_BIN_EXE_qrisd"),

@@ -152,8 +152,13 @@ impl Tap {
 
     /// Waits until a request is in a state.
     pub fn wait_state(&self, request_id: &str, state: EventState) -> VendEvent {
-        self.wait_event(&format!("{request_id} to be {}", state.as_str()), |event| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state == state
+        self.wait_one_of(request_id, &[state])
+    }
+
+    /// Waits until a request is in one of these states.
+    pub fn wait_one_of(&self, request_id: &str, states: &[EventState]) -> VendEvent {
+        self.wait_event(&format!("{request_id} to be one of {states:?}"), |event| {
+            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && states.contains(&event.state)
         })
     }
 

@@ -1,0 +1,29 @@
+//! Files that stand for what hangs on the pins besides a relay, as docs/using/hardware.md says: a line that is appended is an
+//! edge.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+pub struct Inputs(tempfile::TempDir);
+
+impl Inputs {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    pub fn chip(&self, name: &str) -> String {
+        format!("sim:{}", self.0.path().join(name).display())
+    }
+
+    /// The keys of a line with a drop sensor of the name `sensor`.
+    pub fn line_with_sensor(&self, within_ms: u32) -> String {
+        std::fs::write(self.0.path().join("sensor"), "").expect("written");
+        format!("pulse_ms = 50\nsensor = {{ chip = \"{}\", offset = 1, within_ms = {within_ms} }}\n", self.chip("sensor"))
+    }
+
+    /// A button is pressed, an item falls.
+    pub fn press(&self, name: &str) {
+        let mut file = OpenOptions::new().append(true).create(true).open(self.0.path().join(name)).expect("opens");
+        file.write_all(b"pressed\n").expect("written");
+    }
+}
