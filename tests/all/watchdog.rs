@@ -1,13 +1,9 @@
-//! The service manager's view: the watchdog is fed by progress and by nothing else, and SIGTERM ends each program within
-//! two seconds in the middle of an order, of which nothing is lost.
+//! The service manager's view: the watchdog is fed by progress and by nothing else.
 
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
-use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, succeed, tool};
-use qris::order::reason::Reason;
-use qris::wire::vend::EventState;
-use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -81,7 +77,7 @@ fn a_main_loop_that_is_stuck_is_not_fed_for() {
     let mut spout = Spout::at(&shop.path().join("stderr"));
     let mut start = spout.command(&shop.program_command(Program::Qrisd));
     start.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
-    shop.qrisd = Some(Process::start_service("qrisd", &mut start, shop.path()));
+    shop.start_as(Program::Qrisd, &mut start);
     shop.wait_online();
     let qrisd = shop.qrisd.as_ref().expect("it runs");
     assert!(fed(qrisd));
@@ -99,26 +95,19 @@ fn a_main_loop_that_is_stuck_is_not_fed_for() {
 fn a_program_that_stands_still_is_not_fed_for() {
     let mut shop = Shop::merchants_side();
     shop.kill_backend();
-    for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
-        let mut start = shop.program_command(program);
-        if program == Program::Backend {
-            start.arg("serve");
-        }
-        let process = Process::start_service(name, start.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()), shop.path());
+    for program in Program::ALL {
+        let (name, mut start) = (program.name(), shop.service(program));
+        shop.start_as(program, start.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()));
+        let process = shop.process(program).as_ref().expect("it runs");
         let notices = process.notices.all();
         assert!(notices.iter().any(|notice| notice == "READY=1"), "{name}: {notices:?}");
         let status = process.notices.find_from(0, PATIENCE, |notice| notice.starts_with("STATUS=").then_some(()));
         assert!(status.is_some(), "{name} tells no status");
-        assert!(fed(&process), "{name} does not feed the watchdog");
+        assert!(fed(process), "{name} does not feed the watchdog");
         process.signal("STOP");
-        assert!(starves(&process), "{name} is fed for while it stands still");
+        assert!(starves(process), "{name} is fed for while it stands still");
         process.signal("CONT");
-        assert!(fed(&process), "{name} goes on");
-        match program {
-            Program::Qrisd => shop.qrisd = Some(process),
-            Program::Relayd => shop.relayd = Some(process),
-            Program::Backend => shop.backend = Some(process),
-        }
+        assert!(fed(process), "{name} goes on");
     }
     shop.wait_online();
     shop.sell("A1", Via::Gopay);
@@ -128,8 +117,8 @@ fn a_program_that_stands_still_is_not_fed_for() {
 #[test]
 fn who_drives_a_line_is_watched_more_closely() {
     let mut shop = Shop::merchants_side();
-    let mut start = shop.program_command(Program::Relayd);
-    shop.relayd = Some(Process::start_service("qris-relayd", start.env("WATCHDOG_USEC", "30000000"), shop.path()));
+    let mut start = shop.service(Program::Relayd);
+    shop.start_as(Program::Relayd, start.env("WATCHDOG_USEC", "30000000"));
     shop.start_qrisd();
     shop.wait_online();
     for _ in 0..2 {
@@ -138,95 +127,4 @@ fn who_drives_a_line_is_watched_more_closely() {
     let notices = shop.relayd.as_ref().expect("it runs").notices.all();
     let limits: Vec<_> = notices.iter().filter(|notice| notice.starts_with("WATCHDOG_USEC=")).collect();
     assert_eq!(limits, ["WATCHDOG_USEC=5000000", "WATCHDOG_USEC=30000000", "WATCHDOG_USEC=5000000", "WATCHDOG_USEC=30000000"]);
-}
-
-/// Asks a program of the shop to end, as the service manager does at a stop.
-fn terminate(shop: &mut Shop, program: Program) {
-    let process = match program {
-        Program::Qrisd => shop.qrisd.take(),
-        Program::Relayd => shop.relayd.take(),
-        Program::Backend => shop.backend.take(),
-    };
-    let process = process.expect("it runs");
-    let (status, took) = process.terminate();
-    assert!(status.success() && took < Duration::from_secs(2), "{program:?}: {status} after {took:?}:\n{}", process.text());
-    assert!(process.notices.all().iter().any(|notice| notice == "STOPPING=1"), "{program:?}: {:?}", process.notices.all());
-}
-
-fn start(shop: &mut Shop, program: Program) {
-    match program {
-        Program::Qrisd => shop.start_qrisd(),
-        Program::Relayd => shop.start_relayd(),
-        Program::Backend => shop.start_backend(),
-    }
-}
-
-const ALL: [Program; 3] = [Program::Qrisd, Program::Relayd, Program::Backend];
-
-#[test]
-fn sigterm_while_the_qr_is_up_loses_nothing() {
-    let mut shop = Shop::open(Options::default());
-    for (i, program) in ALL.into_iter().enumerate() {
-        let request_id = shop.offer("A1");
-        let payload = shop.screen.wait_payload();
-        terminate(&mut shop, program);
-        start(&mut shop, program);
-        shop.wait_online();
-        assert_eq!(shop.screen.wait_payload(), payload, "{program:?}");
-        shop.pay(Via::Gopay);
-        shop.wait_state(&request_id, EventState::Dispensed);
-        assert_eq!(shop.pulses(), i + 1, "{program:?}");
-    }
-    shop.check_books();
-}
-
-#[test]
-fn sigterm_while_midtrans_is_asked_loses_nothing() {
-    for program in ALL {
-        let mut shop = Shop::open(Options::default());
-        shop.midtrans.fault(&json!({"fault": "hang", "on": "charge", "count": 1}));
-        let request_id = shop.vend("A1");
-        shop.midtrans.wait_held(1);
-        terminate(&mut shop, program);
-        start(&mut shop, program);
-        shop.midtrans.release();
-        let event = shop.tap.wait_event("a QR or an end", |event| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id)
-                && matches!(event.state, EventState::AwaitingPayment | EventState::Failed | EventState::Cancelled)
-        });
-        if event.state == EventState::AwaitingPayment {
-            shop.pay(Via::Gopay);
-            shop.wait_state(&request_id, EventState::Dispensed);
-            assert_eq!(shop.pulses(), 1, "{program:?}");
-        }
-        shop.wait_nothing_payable();
-        shop.check_books();
-    }
-}
-
-#[test]
-fn sigterm_while_the_line_is_driven_loses_nothing() {
-    for program in ALL {
-        let mut shop = Shop::open(Options { line: "pulse_ms = 1200\n".into(), ..Options::default() });
-        let request_id = shop.offer("A1");
-        shop.pay(Via::Gopay);
-        shop.relay.wait_pulses(1);
-        terminate(&mut shop, program);
-        if program == Program::Relayd {
-            assert!(!shop.relay.is_active(), "it leaves the line inactive");
-        }
-        start(&mut shop, program);
-        let end = shop.tap.wait_event("an end", |event| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id)
-                && matches!(event.state, EventState::Dispensed | EventState::RefundDue)
-        });
-        match (program, end.state) {
-            (_, EventState::Dispensed) => {}
-            // A pulse that would not have ended in time was cut short.
-            (Program::Relayd, _) => assert_eq!(end.reason, Some(Reason::Uncertain)),
-            (Program::Qrisd | Program::Backend, _) => panic!("{program:?}: {end:?}"),
-        }
-        assert_eq!(shop.pulses(), 1, "{program:?}");
-        shop.check_books();
-    }
 }
