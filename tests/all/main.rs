@@ -29,7 +29,6 @@ mod journal;
 mod killed;
 mod late_settlement;
 mod later_words;
-mod long_poll;
 mod lost_books;
 mod machine_doctor;
 mod manuals;

@@ -101,16 +101,17 @@ impl Slow {
             }
         };
         let reads = async {
-            let mut buffer = [0; 256];
+            let (mut buffer, mut is_told) = ([0; 256], !matches!(self, Self::Body));
             loop {
                 match self {
                     Self::Deaf => std::future::pending().await,
                     Self::Reader => sleep(Duration::from_millis(200)).await,
                     Self::Silent | Self::Head | Self::Body => {}
                 }
-                if !matches!(reader.read(&mut buffer).await, Ok(1..)) {
-                    return;
-                }
+                let Ok(length @ 1..) = reader.read(&mut buffer).await else { return };
+                // Else it does not count as gone.
+                is_told |= buffer[..length].starts_with(b"HTTP/1.1 408 ");
+                assert!(is_told, "a slow body is told why");
             }
         };
         // Either end of it notices.

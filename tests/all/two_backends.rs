@@ -59,10 +59,13 @@ fn one_notification_at_two_backends_makes_one_receipt() {
         }
         // Each that waits is told, wherever it asks, and the same.
         let seen = both(urls, |http, url| {
-            crate::rig::wait_for("settlement", || {
-                let answer = http.get(&format!("{url}/v1/orders/{order_id}"), Some(&shop.token));
-                (answer.json()["status"] == "settlement").then_some(answer)
-            })
+            let mut answer = http.get(&format!("{url}/v1/orders/{order_id}"), Some(&shop.token));
+            while answer.json()["status"] != "settlement" {
+                let rev = answer.json()["rev"].as_u64();
+                answer = http.get(&format!("{url}/v1/orders/{order_id}?wait=60&since={}", rev.expect("a rev")), Some(&shop.token));
+                assert!(answer.json()["rev"].as_u64() > rev, "the end of the wait, and no news: {}", answer.text());
+            }
+            answer
         });
         let [a, b] = seen.map(|answer| answer.json());
         assert_eq!((&a["receipt"], &a["rev"]), (&b["receipt"], &b["rev"]));
