@@ -1,4 +1,4 @@
-//! Cancelling: by the controller, by the clock, and too late.
+//! Cancelling, and money that comes after it.
 
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
@@ -30,16 +30,26 @@ fn a_cancelled_order_is_cancelled_at_midtrans_before_it_says_so() {
 }
 
 #[test]
-fn a_cancel_that_loses_the_race_dispenses() {
+fn what_is_paid_after_the_cancel_is_delivered_while_the_machine_is_free_and_else_due_back() {
     let shop = Shop::open(Options::default());
-    // Nobody tells the backend of the payment: the cancel is the first to learn of it.
-    shop.midtrans.fault(&json!({"fault": "drop_notification"}));
-    let request_id = shop.offer("A1");
-    shop.pay(Via::Gopay);
-    shop.cancel(&request_id);
-    shop.wait_state(&request_id, EventState::Cancelling);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    assert_eq!(shop.pulses(), 1);
+    for is_free in [true, false] {
+        let late = shop.offer("A1");
+        shop.cancel(&late);
+        let order_id = shop.wait_state(&late, EventState::Cancelled).order_id.expect("its order").to_string();
+        let other = (!is_free).then(|| shop.offer("A2"));
+        shop.midtrans.pay_late(&order_id);
+        let Some(other) = other else {
+            shop.wait_state(&late, EventState::Dispensed);
+            continue;
+        };
+        assert_eq!(shop.wait_state(&late, EventState::RefundDue).reason, Some(Reason::Late));
+        shop.wait_outcome(&order_id, "undelivered");
+        assert_eq!((&shop.order_at_backend(&order_id)["refund"], shop.pulses()), (&"due".into(), 1));
+        // The other one is served all the same.
+        shop.pay(Via::Gopay);
+        shop.wait_state(&other, EventState::Dispensed);
+    }
+    assert_eq!(shop.pulses(), 2);
     shop.check_books();
 }
 

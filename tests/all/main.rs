@@ -27,7 +27,6 @@ mod install_guide;
 mod interfaces;
 mod journal;
 mod killed;
-mod late_settlement;
 mod later_words;
 mod lost_books;
 mod machine_doctor;

@@ -1,6 +1,5 @@
 //! Proxies that answer in place of the backend: what they say of an order is nobody's word.
 
-use crate::reboot::reboot;
 use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
@@ -30,43 +29,6 @@ fn a_qr_stays_up_whatever_a_proxy_answers_and_its_payment_is_delivered() {
     shop.pay(Via::Gopay);
     shop.wait_state(&request_id, EventState::Dispensed);
     assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn what_waits_for_its_customer_waits_whatever_a_proxy_answers() {
-    let mut shop = Shop::open(Options::default());
-    let coded = shop.collectable("alfamart");
-    // What waits is asked about at every start.
-    shop.kill_qrisd();
-    shop.backend_link.set(Cable::Answers(Foreign::NoRoute));
-    shop.start_qrisd();
-    shop.wait_online();
-    shop.wait_fault("backend", true);
-    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(qris::order::reason::Reason::Backend));
-    let_through(&shop);
-    shop.collect_and_take(&coded);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn paid_before_a_reboot_it_is_delivered_when_the_backend_and_not_a_proxy_has_answered() {
-    let mut shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    let payload = shop.screen.wait_payload();
-    shop.kill_machine();
-    assert!(shop.midtrans.scan(&payload, Via::Qris).status < 300);
-    let order_id = shop.order_id(&request_id);
-    shop.wait_status(&order_id, "settlement");
-    shop.backend_link.set(Cable::Answers(Foreign::NotFound));
-    let _boot = reboot(&mut shop);
-    shop.wait_state(&request_id, EventState::Paid);
-    shop.wait_fault("backend", true);
-    let_through(&shop);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    assert_eq!(shop.pulses(), 1);
-    shop.wait_outcome(&order_id, "dispensed");
     shop.check_books();
 }
 

@@ -3,7 +3,6 @@
 
 use crate::reboot::reboot;
 use crate::rig::caller::Caller;
-use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Program, Shop, new_request_id};
 use crate::rig::wait_for;
@@ -15,10 +14,10 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// An order whose code was shown.
-pub struct Coded {
+struct Coded {
     request_id: String,
     order_id: String,
-    pub code: String,
+    code: String,
 }
 
 impl Shop {
@@ -41,7 +40,7 @@ impl Shop {
         coded
     }
 
-    pub fn collectable(&self, store: &str) -> Coded {
+    fn collectable(&self, store: &str) -> Coded {
         let coded = self.taken_along(store);
         self.midtrans.pay_at_counter(&coded.code);
         self.wait_state(&coded.request_id, EventState::AwaitingCollection);
@@ -54,7 +53,7 @@ impl Shop {
     }
 
     /// The same; the refusal that follows. Refusals of a request are told once a second, so that is waited for.
-    pub fn collect_in_vain(&self, code: &str) -> VendEvent {
+    fn collect_in_vain(&self, code: &str) -> VendEvent {
         thread_local! { static LAST: Cell<Option<Instant>> = const { Cell::new(None) } }
         // As the machine counts, which got the last one a little later.
         let second = |last: Instant| last.elapsed() > Duration::from_millis(1500);
@@ -66,7 +65,7 @@ impl Shop {
             .wait_event_from(from, "a refusal", |event| event.state == EventState::Refused && event.payment_code.as_deref() == Some(code))
     }
 
-    pub fn collect_and_take(&self, coded: &Coded) {
+    fn collect_and_take(&self, coded: &Coded) {
         self.collect(&coded.code);
         self.wait_state(&coded.request_id, EventState::Dispensed);
         self.wait_outcome(&coded.order_id, "dispensed");
@@ -116,41 +115,9 @@ fn a_code_is_paid_while_the_machine_sells_to_others_and_collected_once() {
 }
 
 #[test]
-fn paid_while_the_code_is_on_the_screen_it_waits_all_the_same() {
-    let shop = Shop::open(Options::default());
-    let coded = shop.code("alfamart");
-    shop.midtrans.pay_at_counter(&coded.code);
-    shop.wait_state(&coded.request_id, EventState::AwaitingCollection);
-    shop.wait_idle();
-    shop.sell("A1", Via::Gopay);
-    assert_eq!(shop.pulses(), 1);
-    shop.collect_and_take(&coded);
-    assert_eq!(shop.pulses(), 2);
-    shop.check_books();
-}
-
-#[test]
-fn what_a_store_took_back_unseen_is_found_by_reconcile() {
-    let shop = Shop::open(Options::default());
-    let coded = shop.collectable("alfamart");
-    shop.midtrans.set(&coded.order_id, "deny", true);
-    let reconcile = || shop.merchant(&["reconcile", "--json", "--per-second", "100"]);
-    let found = reconcile();
-    let line: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|why| panic!("{why}: {found:?}"));
-    assert_eq!((&line["order_id"], &line["difference"]), (&json!(coded.order_id), &json!("unknown_reversal")));
-    shop.wait_state(&coded.request_id, EventState::Denied);
-    let again = reconcile();
-    assert!(again.status.success() && again.stdout.is_empty(), "{again:?}");
-    assert_eq!(shop.pulses(), 0);
-}
-
-#[test]
 fn the_machine_hears_with_the_code_how_long_it_can_be_collected() {
     let shop = Shop::open(Options { midtrans: "[orders]\ncollect_within_h = 5\n".into(), ..Options::default() });
     let coded = shop.code("alfamart");
-    let url = format!("{}/v1/orders/{}", shop.backend_url, coded.order_id);
-    let (_, headers) = shop.http.get_with(&url, &[("Authorization", &format!("Bearer {}", shop.token))]);
-    assert_eq!(headers.get("collect-within").and_then(|seconds| seconds.to_str().ok()), Some("18000"));
     let orders = Connection::open(shop.path().join("qrisd.db")).expect("the machine's database");
     let body: String =
         orders.query_row("SELECT body FROM orders WHERE request_id = ?1", [&coded.request_id], |row| row.get(0)).expect("its order");
@@ -159,14 +126,10 @@ fn the_machine_hears_with_the_code_how_long_it_can_be_collected() {
     shop.cancel(&coded.request_id);
     shop.wait_state(&coded.request_id, EventState::Cancelled);
     // A QR is not collected.
-    let request_id = shop.vend("A1");
-    let order_id = shop.wait_state(&request_id, EventState::AwaitingPayment).order_id.expect("an order").to_string();
+    let order_id = shop.order_id(&shop.offer("A1"));
     let url = format!("{}/v1/orders/{order_id}", shop.backend_url);
     let (_, headers) = shop.http.get_with(&url, &[("Authorization", &format!("Bearer {}", shop.token))]);
     assert!(!headers.contains_key("collect-within"), "{headers:?}");
-    shop.midtrans.pay(&order_id, Via::Gopay);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    shop.check_books();
 }
 
 #[test]
@@ -220,57 +183,6 @@ fn wrong_codes_lead_to_a_pause_over_mqtt_alone_and_a_restart_does_not_end_it() {
 }
 
 #[test]
-fn what_cannot_be_handed_out_now_can_be_later() {
-    let mut shop = Shop::open(Options::default());
-    let coded = shop.collectable("alfamart");
-    shop.backend_link.set(Cable::Cut);
-    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::Backend));
-    shop.backend_link.set(Cable::Whole);
-    shop.wait_fault("backend", false);
-    shop.kill_relayd();
-    shop.wait_fault("relay", true);
-    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::Relay));
-    shop.start_relayd();
-    shop.wait_fault("relay", false);
-    // It goes while the backend is asked, which takes its time: nobody waits for that.
-    shop.backend_link.set(Cable::Silent);
-    let from = shop.tap.count();
-    shop.collect(&coded.code);
-    wait_for("a question to the backend", || (shop.last_status()?["busy"] == true).then_some(()));
-    shop.kill_relayd();
-    let refused = |event: &VendEvent| event.state == EventState::Refused && event.payment_code.as_deref() == Some(&*coded.code);
-    assert_eq!(shop.tap.wait_event_from(from, "a refusal", refused).reason, Some(Reason::Relay));
-    shop.backend_link.set(Cable::Whole);
-    shop.start_relayd();
-    shop.wait_fault("relay", false);
-    let topic = "qrisd/v1/vm-001/vend/collect";
-    let from = shop.tap.count();
-    shop.controller.publish_bytes(topic, json!({"code": coded.code}).to_string().as_bytes(), true);
-    shop.tap.wait_event_from(from, "a refusal", |event| event.reason == Some(Reason::Retained));
-    shop.controller.publish_bytes(topic, b"", true);
-    shop.collect_and_take(&coded);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn a_blocked_line_keeps_what_was_paid_until_it_is_cleared() {
-    let line =
-        |root: &std::path::Path| format!("pulse_ms = 50\nsensor = {{ chip = \"sim:{}\", offset = 27, within_ms = 100 }}\n", root.display());
-    let sensor = tempfile::tempdir().expect("a directory");
-    let shop = Shop::open(Options { line: line(&sensor.path().join("drop")), ..Options::default() });
-    let coded = shop.collectable("alfamart");
-    let failed = shop.offer("A1");
-    shop.pay(Via::Gopay);
-    let due = shop.wait_state(&failed, EventState::RefundDue);
-    assert_eq!(due.reason, Some(Reason::Failed));
-    shop.wait_fault("line_blocked", true);
-    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::LineBlocked));
-    assert_eq!(shop.pulses(), 1);
-    assert_eq!(shop.order_at_backend(&coded.order_id)["outcome"], json!(null));
-}
-
-#[test]
 fn the_machine_is_rebooted_again_and_again_and_everything_waits_for_its_customer() {
     let mut shop = Shop::open(Options::default());
     let (paid, unpaid) = (shop.collectable("alfamart"), shop.taken_along("alfamart"));
@@ -299,34 +211,6 @@ fn the_machine_is_rebooted_again_and_again_and_everything_waits_for_its_customer
 }
 
 #[test]
-fn a_lost_database_is_filled_from_the_backend_and_what_was_paid_is_collected() {
-    let mut shop = Shop::open(Options::default());
-    let (paid, unpaid) = (shop.collectable("alfamart"), shop.taken_along("alfamart"));
-    let qr = shop.offer("A1");
-    shop.kill_qrisd();
-    std::fs::write(shop.path().join("qrisd.db"), b"garbage ".repeat(1000)).expect("written");
-    for log in ["qrisd.db-wal", "qrisd.db-shm"] {
-        drop(std::fs::remove_file(shop.path().join(log)));
-    }
-    let from = shop.tap.count();
-    shop.start_qrisd();
-    shop.wait_fault("store_reset", true);
-    let told = |request_id: &str, state: EventState| {
-        let is = |event: &VendEvent| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state == state;
-        shop.tap.wait_event_from(from, "an order of the backend's", is)
-    };
-    assert_eq!(told(&qr, EventState::Cancelled).reason, Some(Reason::Store));
-    told(&paid.request_id, EventState::AwaitingCollection);
-    assert_eq!(told(&unpaid.request_id, EventState::AwaitingPayment).payment_code.as_deref(), Some(&*unpaid.code));
-    shop.midtrans.pay_at_counter(&unpaid.code);
-    told(&unpaid.request_id, EventState::AwaitingCollection);
-    shop.collect_and_take(&paid);
-    shop.collect_and_take(&unpaid);
-    assert_eq!(shop.pulses(), 2);
-    shop.check_books();
-}
-
-#[test]
 fn indomaret_takes_a_payment_back_within_the_window_and_nothing_was_promised() {
     let shop = Shop::open(fast_indomaret());
     let (back, kept) = (shop.taken_along("indomaret"), shop.taken_along("indomaret"));
@@ -341,20 +225,6 @@ fn indomaret_takes_a_payment_back_within_the_window_and_nothing_was_promised() {
     assert!(!shop.states(&back.request_id).contains(&EventState::AwaitingCollection));
     shop.collect_and_take(&kept);
     assert_eq!(shop.pulses(), 1);
-}
-
-#[test]
-fn indomaret_takes_a_payment_back_after_the_window_and_it_is_not_handed_out() {
-    let shop = Shop::open(fast_indomaret());
-    let coded = shop.collectable("indomaret");
-    shop.midtrans.end("reverse", &coded.order_id);
-    let denied = shop.wait_state(&coded.request_id, EventState::Denied);
-    assert_eq!(denied.reason, Some(Reason::Gateway));
-    let refused = shop.collect_in_vain(&coded.code);
-    assert_eq!(refused.reason, Some(Reason::UnknownRequest));
-    assert!(refused.detail.expect("why").contains("taken back"));
-    assert_eq!(shop.pulses(), 0);
-    shop.sell("A1", Via::Gopay);
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! Broker, bus and network go and come.
 
-use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
 use crate::rig::tap::Tap;
-use qris::wire::vend::EventState;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -18,61 +16,6 @@ fn a_broker_that_forgot_everything_is_subscribed_to_again() {
     shop.sell("A2", Via::Qris);
     assert_eq!(shop.pulses(), 2);
     shop.check_books();
-}
-
-#[test]
-fn a_settlement_during_an_outage_of_the_broker_comes_by_long_poll() {
-    let shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    shop.broker_link.set(Cable::Cut);
-    shop.pay(Via::Gopay);
-    shop.relay.wait_pulses(1);
-    shop.broker_link.set(Cable::Whole);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn a_settlement_during_an_outage_of_everything_is_delivered_when_it_is_over() {
-    let shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    shop.broker_link.set(Cable::Cut);
-    shop.backend_link.set(Cable::Cut);
-    shop.pay(Via::Qris);
-    let paid = shop.midtrans.transactions();
-    shop.wait_order(paid[0]["order_id"].as_str().expect("an id"), "paid", |order| (order["status"] == "settlement").then_some(()));
-    assert_eq!(shop.pulses(), 0);
-    shop.broker_link.set(Cable::Whole);
-    shop.backend_link.set(Cable::Whole);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn an_outcome_reaches_a_backend_that_was_away() {
-    let mut shop = Shop::open(Options { line: "pulse_ms = 1000\n".into(), ..Options::default() });
-    let request_id = shop.offer("A1");
-    shop.pay(Via::Gopay);
-    shop.relay.wait_pulses(1);
-    shop.kill_backend();
-    let sold = shop.wait_state(&request_id, EventState::Dispensed);
-    shop.start_backend();
-    let order_id = sold.order_id.expect("its order");
-    shop.wait_order(order_id.as_str(), "dispensed", |order| (order["outcome"]["outcome"] == "dispensed").then_some(()));
-    shop.check_books();
-}
-
-#[test]
-fn a_restarted_bus_brings_the_relay_back() {
-    let mut shop = Shop::open(Options::default());
-    shop.bus.stop();
-    shop.wait_fault("relay", true);
-    shop.bus.resume();
-    shop.wait_fault("relay", false);
-    shop.sell("A1", Via::Gopay);
-    assert_eq!(shop.pulses(), 1);
 }
 
 #[test]

@@ -61,18 +61,6 @@ fn an_unpaid_order_never_fires() {
 }
 
 #[test]
-fn what_the_controller_reckons_is_what_is_asked() {
-    let shop = Shop::open(Options::default());
-    let request_id = new_request_id();
-    shop.request(&json!({"request_id": request_id, "item": "exit", "amount": 12_000}));
-    let offered = shop.wait_state(&request_id, EventState::AwaitingPayment);
-    assert_eq!(offered.gross_amount.map(qris::order::money::Rupiah::get), Some(12_000));
-    shop.pay(Via::Gopay);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    assert_eq!(shop.pulses(), 1);
-}
-
-#[test]
 fn a_controller_on_the_board_sells_with_the_broker_down() {
     let shop = Shop::open(Options::default());
     shop.broker_link.set(Cable::Cut);
@@ -94,21 +82,4 @@ fn a_controller_on_the_board_sells_with_the_broker_down() {
     shop.broker_link.set(Cable::Whole);
     shop.wait_state("board-1", EventState::Dispensed);
     shop.check_books();
-}
-
-#[test]
-fn qrisctl_sells_and_shows_the_order() {
-    let shop = Shop::open(Options::default());
-    let mut vend = shop.qrisctl_command("fleet");
-    vend.args(["vend", "--device", DEVICE, "--item", "A1", "--request-id", "ctl-1", "--wait"]);
-    let vend = crate::rig::process::Process::start("qrisctl", &mut vend);
-    vend.wait_line("awaiting_payment");
-    let order = crate::rig::succeed(crate::rig::command(env!("CARGO_BIN_EXE_qrisctl")).args(["order", "--bus", &shop.bus.address]));
-    assert!(order.starts_with("awaiting_payment request ctl-1 "), "{order}");
-    shop.pay(Via::Qris);
-    let (status, text) = vend.finish();
-    assert!(status.success() && text.contains(" dispensed "), "{status}: {text}");
-    let lines =
-        crate::rig::succeed(crate::rig::command(env!("CARGO_BIN_EXE_qrisctl")).args(["relay", "lines", "--bus", &shop.bus.address]));
-    assert!(lines.contains("ready") && lines.contains("open tickets: 0"), "{lines}");
 }
