@@ -4,7 +4,7 @@
 use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::SmallDisk;
-use crate::rig::shop::{Options, Program, Shop, new_request_id};
+use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
@@ -112,51 +112,6 @@ fn a_nearly_full_disk_is_a_fault_until_a_whole_sale_fits() {
 }
 
 #[test]
-fn a_merchants_full_disk_is_told_of_once_until_a_whole_sale_fits() {
-    let mut shop = Shop::open(Options::default());
-    shop.sell("A1", Via::Gopay);
-    shop.kill_backend();
-    let disk = SmallDisk::at(shop.path().join("state"));
-    disk.namespace.run(&format!("cp {0}/orders.db* {0}/devices.db* {0}/state/", shop.path().display()));
-    let (usual, small) = (shop.path().join("orders.db"), shop.path().join("state/orders.db"));
-    shop.edit(Program::Backend, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
-    shop.start_in(Program::Backend, &disk.namespace);
-    shop.wait_fault("backend", false);
-    disk.fill();
-    let process = shop.backend.as_ref().expect("it runs");
-    let told = |text: &str| process.lines.all().iter().filter(|line| line.contains(text)).count();
-    let post = || shop.post_order(&shop.order_body(&new_request_id())).status;
-    wait_for("books that are full", || (post() == 503).then_some(()));
-    disk.leave(LITTLE);
-    for _ in 0..50 {
-        post();
-        assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200, "what is written is read meanwhile");
-    }
-    assert_eq!((told("cannot be written: "), told("can be written again")), (1, 0));
-    disk.free();
-    process.wait_line("can be written again");
-    shop.sell("A1", Via::Gopay);
-    assert_eq!(told("cannot be written: "), 1);
-}
-
-#[test]
-fn a_disk_that_is_full_at_the_start_is_waited_for() {
-    let (mut shop, disk) = shop_on(Program::Qrisd, "qrisd.db");
-    shop.kill_qrisd();
-    disk.namespace.run(&format!("rm -f {}/state/*", shop.path().display()));
-    disk.fill();
-    shop.start_in(Program::Qrisd, &disk.namespace);
-    shop.wait_fault("store", true);
-    refused(&shop, Reason::Store);
-    assert!(shop.midtrans.transactions().is_empty());
-    disk.free();
-    shop.wait_fault("store", false);
-    shop.sell("A1", Via::Gopay);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
 fn an_order_on_a_disk_that_became_read_only_comes_back_with_it() {
     let (mut shop, disk) = shop_on(Program::Qrisd, "qrisd.db");
     let request_id = shop.offer("A1");
@@ -193,94 +148,5 @@ fn a_receipt_that_cannot_be_stored_is_not_acknowledged_and_comes_again() {
     shop.wait_state(&request_id, EventState::Dispensed);
     shop.wait_fault("store", false);
     assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn an_outcome_that_cannot_be_stored_is_asked_again() {
-    let shop = Shop::open(Options { line: "pulse_ms = 1000\n".into(), ..Options::default() });
-    let request_id = shop.offer("A1");
-    shop.pay(Via::Gopay);
-    shop.relay.wait_pulses(1);
-    let locked = lock(&shop.path().join("qrisd.db"));
-    shop.wait_fault("store", true);
-    assert!(!shop.tap.events().iter().any(|event| event.state == EventState::Dispensed), "nothing is told that is not stored");
-    drop(locked);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    shop.wait_outcome(&shop.order_id(&request_id), "dispensed");
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn a_full_ledger_promises_nothing() {
-    let (shop, disk) = shop_on(Program::Relayd, "ledger.db");
-    shop.sell("A1", Via::Gopay);
-    disk.fill();
-    refused_in_the_end(&shop, Reason::Relay);
-    shop.wait_fault("relay", true);
-    disk.free();
-    shop.wait_fault("relay", false);
-    shop.sell("A1", Via::Gopay);
-    assert_eq!(shop.pulses(), 2);
-    shop.check_books();
-}
-
-#[test]
-fn a_ledger_that_cannot_be_written_drives_nothing() {
-    let shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    let locked = lock(&shop.path().join("ledger.db"));
-    shop.pay(Via::Gopay);
-    shop.wait_fault("relay", true);
-    assert_eq!(shop.pulses(), 0, "nothing is driven that is not in the ledger");
-    drop(locked);
-    // An error is an answer: nothing was recorded or driven, and the order is to be refunded.
-    let due = shop.wait_state(&request_id, EventState::RefundDue);
-    assert_eq!(due.reason, Some(Reason::RelayRefused));
-    shop.wait_outcome(&shop.order_id(&request_id), "undelivered");
-    assert_eq!(shop.pulses(), 0);
-    let request_id = offer_again(&shop);
-    shop.pay(Via::Gopay);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    shop.wait_fault("relay", false);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-/// An order that waits for its customer, as soon as the relay tries its ledger again.
-fn offer_again(shop: &Shop) -> String {
-    wait_for("a sale", || {
-        let request_id = shop.vend("A1");
-        let is_answer = |event: &qris::wire::vend::VendEvent| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
-        };
-        (shop.tap.wait_event("an answer", is_answer).state == EventState::AwaitingPayment).then_some(request_id)
-    })
-}
-
-#[test]
-fn an_outcome_that_the_ledger_cannot_take_is_uncertain() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let sensor = directory.path().join("sensor");
-    std::fs::write(&sensor, "").expect("written");
-    let line = format!("pulse_ms = 50\nsensor = {{ chip = \"sim:{}\", offset = 1, within_ms = 60000 }}\n", sensor.display());
-    let shop = Shop::open(Options { line, ..Options::default() });
-    let request_id = shop.offer("A1");
-    shop.pay(Via::Gopay);
-    wait_for("a whole pulse", || (shop.pulses() == 1 && !shop.relay.is_active()).then_some(()));
-    let locked = lock(&shop.path().join("ledger.db"));
-    std::fs::write(&sensor, "fallen\n").expect("written");
-    let due = shop.wait_state(&request_id, EventState::RefundDue);
-    assert_eq!(due.reason, Some(Reason::Uncertain));
-    // The line takes no order meanwhile. It says that it is busy, or nothing while it waits for the lock.
-    let request_id = shop.vend("A1");
-    let answer = shop.tap.wait_event("a refusal", |event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id));
-    assert!(answer.state == EventState::Refused && [Some(Reason::Busy), Some(Reason::Relay)].contains(&answer.reason), "{answer:?}");
-    drop(locked);
-    shop.wait_fault("relay", false);
-    assert_eq!(shop.pulses(), 1);
-    offer_again(&shop);
-    std::fs::write(&sensor, "fallen\n").expect("written");
     shop.check_books();
 }

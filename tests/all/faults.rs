@@ -1,7 +1,6 @@
 //! Parts that are missing or damaged: the machine stays up, says so in `status.faults`, sells nothing that it could not
 //! deliver, and recovers by itself where that is possible.
 
-use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::screen::Screen;
 use crate::rig::shop::{Options, Program, Shop};
@@ -65,50 +64,6 @@ fn a_panel_that_vanishes_takes_its_qr_along_and_comes_back() {
 }
 
 #[test]
-fn a_panel_that_is_replaced_while_a_qr_is_up_shows_it_at_once_and_the_order_goes_on() {
-    let shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    let payload = shop.screen.wait_payload();
-    let (panel, other) = (shop.screen.path.clone(), shop.path().join("other"));
-    // As the framebuffer of a driver that takes over during boot, which has another size.
-    std::fs::write(&other, vec![0; 320 * 480 * 2]).expect("written");
-    std::fs::rename(&other, &panel).expect("replaced");
-    assert_eq!(shop.screen.wait_payload(), payload);
-    assert_eq!(std::fs::metadata(&panel).expect("there").len(), 480 * 800 * 2);
-    let faults = &shop.last_status().expect("a status")["faults"];
-    assert!(faults.as_array().is_some_and(Vec::is_empty), "{faults}");
-    shop.pay(Via::Gopay);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn a_panel_that_cannot_be_opened_any_more_is_told_with_the_reason_until_it_can() {
-    let shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    let (panel, unplugged) = (shop.screen.path.clone(), shop.path().join("unplugged"));
-    std::fs::rename(&panel, &unplugged).expect("unplugged");
-    std::fs::create_dir(&panel).expect("something else has its name");
-    shop.wait_fault("screen", true);
-    let faults = shop.last_status().expect("a status")["faults"].to_string();
-    assert!(faults.contains("Is a directory") && faults.contains(panel.to_str().expect("text")), "{faults}");
-    let ended = shop.wait_state(&request_id, EventState::Cancelled);
-    assert_eq!(ended.reason, Some(Reason::Screen));
-    let refused = shop.vend("A1");
-    shop.tap.wait_refused(&refused, Reason::Screen);
-    shop.wait_nothing_payable();
-    // It comes back while nobody buys, with a picture of before on it.
-    std::fs::remove_dir(&panel).expect("removed");
-    std::fs::rename(&unplugged, &panel).expect("plugged in");
-    shop.wait_fault("screen", false);
-    shop.screen.wait_no_payload();
-    shop.sell("A1", Via::Gopay);
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
 fn a_database_of_a_newer_release_is_left_alone() {
     let mut shop = Shop::open(Options::default());
     shop.sell("A1", Via::Gopay);
@@ -161,24 +116,6 @@ fn with_a_corrupt_database_a_pending_order_is_cancelled() {
 }
 
 #[test]
-fn with_a_corrupt_database_what_was_delivered_is_not_delivered_again() {
-    let mut shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    // The machine delivers and cannot tell the backend.
-    shop.backend_link.set(Cable::Cut);
-    shop.pay(Via::Gopay);
-    shop.wait_state(&request_id, EventState::Dispensed);
-    shop.kill_qrisd();
-    corrupt(&shop.path().join("qrisd.db"));
-    shop.backend_link.set(Cable::Whole);
-    shop.start_qrisd();
-    shop.wait_fault("store_reset", true);
-    shop.wait_outcome(&shop.order_id(&request_id), "dispensed");
-    assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
 fn with_a_corrupt_database_what_was_paid_is_delivered_once() {
     let mut shop = Shop::open(Options::default());
     let request_id = shop.offer("A1");
@@ -210,44 +147,6 @@ fn a_corrupt_ledger_voids_the_order_on_the_screen() {
     // It is told, and the new ledger sells.
     shop.sell("A1", Via::Gopay);
     assert_eq!(shop.pulses(), 1);
-    shop.check_books();
-}
-
-#[test]
-fn a_corrupt_ledger_voids_the_receipt_of_before() {
-    let mut shop = Shop::open(Options::default());
-    let request_id = shop.offer("A1");
-    shop.relayd.as_ref().expect("it runs").signal("STOP");
-    shop.pay(Via::Gopay);
-    shop.wait_state(&request_id, EventState::Dispensing);
-    shop.kill_machine();
-    corrupt(&shop.path().join("ledger.db"));
-    shop.start_machine();
-    // Nobody knows whether the lost ledger had driven it.
-    let due = shop.wait_state(&request_id, EventState::RefundDue);
-    assert_eq!(due.reason, Some(Reason::Uncertain));
-    shop.wait_outcome(&shop.order_id(&request_id), "uncertain");
-    assert_eq!(shop.pulses(), 0);
-    shop.check_books();
-}
-
-#[test]
-fn a_wrong_device_token_ends_the_request_and_charges_nothing() {
-    let mut shop = Shop::merchants_side();
-    let token = shop.path().join("backend-token");
-    std::fs::write(&token, "not-the-token-of-this-machine-000000000000\n").expect("written");
-    shop.start_machine();
-    let request_id = shop.vend("A1");
-    let ended = shop.wait_state(&request_id, EventState::Failed);
-    assert_eq!(ended.reason, Some(Reason::Backend));
-    assert!(shop.midtrans.transactions().is_empty());
-    assert_eq!(shop.pulses(), 0);
-    // An operator puts it right.
-    shop.kill_qrisd();
-    std::fs::write(&token, format!("{}\n", shop.token)).expect("written");
-    shop.start_qrisd();
-    shop.wait_online();
-    shop.sell("A1", Via::Gopay);
     shop.check_books();
 }
 

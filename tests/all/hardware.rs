@@ -1,15 +1,12 @@
-//! What hangs on the pins besides a relay: coin-acceptor inputs, the button inside the door, buttons for customers. On files
-//! that stand for them, as docs/using/hardware.md says.
+//! What hangs on the pins besides a relay: coin-acceptor inputs, the button inside the door, buttons for customers.
 
+use crate::rig::inputs::Inputs;
 use crate::rig::midtrans::Via;
 use crate::rig::relayd::Relayd;
 use crate::rig::shop::{Options, Shop};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::PathBuf;
 
 #[test]
 fn a_coin_acceptors_input_gets_a_pulse_for_each_thousand() {
@@ -68,26 +65,4 @@ fn a_button_sells_at_the_machines_own_price_and_waits_for_its_turn() {
     shop.wait_state(offered.request_id.as_ref().expect("made by the machine").as_str(), EventState::Dispensed);
     assert_eq!(shop.pulses(), 1);
     shop.check_books();
-}
-
-/// Files that stand for inputs: a line that is appended is an edge.
-struct Inputs(tempfile::TempDir);
-
-impl Inputs {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn chip(&self, name: &str) -> String {
-        format!("sim:{}", self.at(name).display())
-    }
-
-    fn press(&self, name: &str) {
-        let mut file = OpenOptions::new().append(true).create(true).open(self.at(name)).expect("opens");
-        file.write_all(b"pressed\n").expect("written");
-    }
 }

@@ -21,10 +21,6 @@ const CANNOT_START: &str = "b6a8a68f41434b5bb0cf65f475a680c9";
 
 type Entry = BTreeMap<String, String>;
 
-/// The screen cannot be drawn, and can be again: what people look for by these ids.
-const GONE: &str = "59cd31b0e07445afb3e20f9dafbe70d0";
-const BACK: &str = "10799cb329f34d879e6b8f7f5ab436d3";
-
 /// A stand-in for journald: its socket, and what came. Seen where it should be in a namespace.
 struct Journald {
     entries: Heard<Entry>,
@@ -109,16 +105,9 @@ fn a_sale_can_be_followed_by_its_fields() {
     let mut shop = Shop::merchants_side();
     shop.kill_backend();
     let journald = Journald::start();
-    let start = |program: Program, name: &str, shop: &Shop| {
-        let mut of = shop.program_command(program);
-        if program == Program::Backend {
-            of.arg("serve");
-        }
-        Process::start_service(name, &mut journald.command(&of), shop.path())
-    };
-    shop.backend = Some(start(Program::Backend, "qris-backend", &shop));
-    shop.relayd = Some(start(Program::Relayd, "qris-relayd", &shop));
-    shop.qrisd = Some(start(Program::Qrisd, "qrisd", &shop));
+    for program in Program::ALL {
+        shop.start_as(program, &mut journald.command(&shop.service(program)));
+    }
     shop.wait_online();
     let sold = shop.sell("A1", Via::Gopay);
     let (request_id, order_id) = (sold.request_id.expect("its request").to_string(), sold.order_id.expect("its order").to_string());
@@ -153,35 +142,6 @@ fn a_sale_can_be_followed_by_its_fields() {
     shop.tap.wait_refused(&refused, qris::order::reason::Reason::UnknownItem);
     let entry = journald.wait("the refusal", |entry| is(entry, "REQUEST_ID", &refused));
     assert_eq!((entry["PRIORITY"].as_str(), entry["STATE"].as_str()), ("5", "refused"), "{entry:#?}");
-}
-
-#[test]
-fn a_screen_that_goes_and_comes_back_is_told_once_each_with_the_reason() {
-    let mut shop = Shop::merchants_side();
-    let (panel, unplugged) = (shop.path().join("panel"), shop.path().join("unplugged"));
-    std::fs::create_dir(&panel).expect("made");
-    shop.edit(Program::Qrisd, |text| text.replace("/screen.raw", "/panel/screen.raw"));
-    let journald = Journald::start();
-    shop.start_machine();
-    shop.kill_qrisd();
-    let of = shop.program_command(Program::Qrisd);
-    shop.qrisd = Some(Process::start_service("qrisd", &mut journald.command(&of), shop.path()));
-    shop.wait_online();
-    let told = |what: &str, id: &str, priority: &str| {
-        let entry = journald.wait(what, |entry| entry.get("MESSAGE_ID").is_some_and(|found| found == id));
-        assert_eq!(entry.get("PRIORITY").map(String::as_str), Some(priority), "{entry:#?}");
-        assert_eq!(entry.get("DEVICE_ID").map(String::as_str), Some("vm-001"), "{entry:#?}");
-        entry["MESSAGE"].clone()
-    };
-    std::fs::rename(&panel, &unplugged).expect("unplugged");
-    let gone = told("that the screen is gone", GONE, "3");
-    assert!(gone.starts_with("the screen cannot be drawn: ") && gone.contains("No such file"), "{gone}");
-    std::fs::rename(&unplugged, &panel).expect("plugged in");
-    assert_eq!(told("that it is back", BACK, "5"), "the screen can be drawn again");
-    let entries = journald.entries.all();
-    let of_screen: Vec<_> =
-        entries.iter().filter_map(|entry| entry.get("MESSAGE_ID")).filter(|id| [GONE, BACK].contains(&&***id)).collect();
-    assert_eq!(of_screen, [GONE, BACK]);
 }
 
 /// What ends a service before it began: a wrong key, a secret that is not there, a port that somebody has.
