@@ -1,14 +1,13 @@
 //! `qrisctl` at a real broker with the shipped access list, and on a real bus; the test plays the machine.
 
-use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::mosquitto::{Mosquitto, TAP};
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
+use crate::rig::relayd::Relayd;
 use crate::rig::tap::{Message, Tap};
-use crate::rig::{PATIENCE, command, output, user};
+use crate::rig::{command, output};
 use serde_json::{Value, json};
 use std::process::Output;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Run as an operator of the fleet.
@@ -234,147 +233,19 @@ fn wrong_use_is_2_and_failure_1() {
     assert!(foreign.stderr.contains("does not let us publish on qrisd/v1/vm-002/vend/request"), "{}", foreign.stderr);
 }
 
-/// A relay service that blocks one line.
-struct Relay(Arc<Mutex<Vec<String>>>);
-
-#[zbus::interface(name = "io.qrisd.Relay1")]
-impl Relay {
-    fn clear(&self, item: &str) -> zbus::fdo::Result<()> {
-        if item != "A1" {
-            return Err(zbus::fdo::Error::Failed(format!("no line sells {item}")));
-        }
-        self.0.lock().expect("no panic").push(item.to_owned());
-        Ok(())
-    }
-    #[zbus(property)]
-    fn device(&self) -> String {
-        "vm-001".into()
-    }
-    #[zbus(property)]
-    fn lines(&self) -> Vec<(String, Vec<String>, String)> {
-        let state = if self.0.lock().expect("no panic").is_empty() { "blocked" } else { "ready" };
-        vec![("tray 1".into(), vec!["A1".into()], state.into())]
-    }
-    #[zbus(property)]
-    fn keys(&self) -> Vec<String> {
-        vec!["k1".into()]
-    }
-    #[zbus(property)]
-    fn tickets(&self) -> Vec<String> {
-        vec!["t1".into(), "t2".into()]
-    }
-    #[zbus(property)]
-    fn faults(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// A machine with an order.
-struct Device;
-
-#[zbus::interface(name = "io.qrisd.Device1")]
-impl Device {
-    #[zbus(property)]
-    fn state(&self) -> String {
-        "awaiting_payment".into()
-    }
-    #[zbus(property)]
-    fn request_id(&self) -> String {
-        "r-1".into()
-    }
-    #[zbus(property)]
-    fn order_id(&self) -> String {
-        "o-1".into()
-    }
-    #[zbus(property)]
-    fn item(&self) -> String {
-        "A1".into()
-    }
-    #[zbus(property)]
-    fn amount(&self) -> i64 {
-        5000
-    }
-    #[zbus(property)]
-    fn gross_amount(&self) -> i64 {
-        5100
-    }
-    #[zbus(property, name = "RemainingS")]
-    fn remaining_s(&self) -> u32 {
-        61
-    }
-    #[zbus(property)]
-    fn faults(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// Both services of a machine on a bus, until the sender is dropped.
-fn services_on(bus: &DbusDaemon, relay: Relay) -> (tokio::sync::oneshot::Sender<()>, std::thread::JoinHandle<()>) {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let (up, is_up) = std::sync::mpsc::channel();
-    let address = bus.address.clone();
-    let service = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let builder = zbus::connection::Builder::address(address.as_str());
-            let builder = builder.serve_at("/io/qrisd/Relay1", relay).serve_at("/io/qrisd/Device1", Device);
-            let _connection = builder.name("io.qrisd.Relay1").name("io.qrisd.Device1").build().await.expect("the bus is there");
-            up.send(()).expect("the test waits");
-            drop(stopped.await);
-        });
-    });
-    is_up.recv_timeout(PATIENCE).expect("the services are up");
-    (stop, service)
-}
-
-#[test]
-fn the_machines_own_services_are_asked_over_dbus() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let bus = DbusDaemon::start(directory.path(), &Names::all(&user()));
-    let bare = |arguments: &[&str]| result_of(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
-    let nobody = bare(&["order", "--bus", &bus.address]);
-    assert_eq!(nobody.code, Some(1));
-    assert!(nobody.stderr.contains("qrisd does not run"), "{}", nobody.stderr);
-    let cleared = Arc::new(Mutex::new(Vec::new()));
-    let (stop, service) = services_on(&bus, Relay(Arc::clone(&cleared)));
-    let order = bare(&["order", "--bus", &bus.address]);
-    assert_eq!(order.stdout, "awaiting_payment request r-1 order o-1 item A1 amount Rp5000 pays Rp5100 61 s left\n", "{}", order.stderr);
-    let order = bare(&["order", "--json", "--bus", &bus.address]);
-    assert_eq!(json_line(&order.stdout)["remaining_s"], 61);
-    let lines = bare(&["relay", "lines", "--bus", &bus.address]);
-    assert!(
-        lines.stdout.contains("line \"tray 1\": blocked (items A1)\n") && lines.stdout.contains("open tickets: 2\n"),
-        "{}",
-        lines.stdout
-    );
-    let unknown = bare(&["relay", "clear", "B9", "--bus", &bus.address]);
-    assert_eq!(unknown.code, Some(1));
-    assert!(unknown.stderr.contains("no line sells B9"), "{}", unknown.stderr);
-    let clear = bare(&["relay", "clear", "A1", "--bus", &bus.address]);
-    assert_eq!(clear.code, Some(0), "{}", clear.stderr);
-    assert_eq!(*cleared.lock().expect("no panic"), ["A1"]);
-    assert!(bare(&["relay", "lines", "--bus", &bus.address]).stdout.contains("ready"));
-    assert_eq!(bare(&["relay", "lines", "--bus", "nonsense"]).code, Some(2));
-    assert_eq!(bare(&["relay", "lines", "--bus", "peer:/nowhere/at-all"]).code, Some(1));
-    drop(stop);
-    service.join().expect("no panic");
-}
-
 fn json_line(line: &str) -> Value {
     Message { topic: String::new(), payload: line.as_bytes().to_vec(), retain: false }.json()
 }
 
 #[test]
 fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let here = |name: &str| directory.path().join(name);
-    std::fs::create_dir_all(here("etc/qrisd")).expect("made");
-    let bus = DbusDaemon::start(directory.path(), &Names::all(&user()));
-    let system = Namespace::new(&format!("mount --bind {} /etc", here("etc").display()));
-    let ask = |arguments: &[&str]| {
+    let mut relay = Relayd::prepare("pulse_ms = 50\n", None);
+    std::fs::create_dir_all(relay.path().join("etc/qrisd")).expect("made");
+    let system = Namespace::new(&format!("mount --bind {} /etc", relay.path().join("etc").display()));
+    let ask = |relay: &Relayd, arguments: &[&str]| {
         let mut ask = command(env!("CARGO_BIN_EXE_qrisctl"));
-        ask.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address);
-        result_of(output(system.command(&ask).current_dir(directory.path())))
+        ask.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &relay.bus.address);
+        told(output(system.command(&ask).current_dir(relay.path())))
     };
     for (arguments, file) in [
         (&["relay", "lines"][..], "relay.toml"),
@@ -383,27 +254,28 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
         (&["collect", "2345678901234567"], "qrisd.toml"),
         (&["screen", "shot", "--out", "shot.png"], "qrisd.toml"),
     ] {
-        let result = ask(arguments);
+        let told = ask(&relay, arguments);
         let words = format!("this machine is not set up, /etc/qrisd/{file} is not there: run `sudo qrisctl setup`");
         assert!(result.code == Some(1) && result.stderr.contains(&words), "{arguments:?}: {:?} {}", result.code, result.stderr);
     }
     // Another bus is somebody else's.
-    let elsewhere = ask(&["relay", "lines", "--bus", &bus.address]);
+    let bus = relay.bus.address.clone();
+    let elsewhere = ask(&relay, &["relay", "lines", "--bus", &bus]);
     assert!(elsewhere.code == Some(1) && elsewhere.stderr.contains("qris-relayd does not run"), "{}", elsewhere.stderr);
     // With a configuration the service is called.
-    std::fs::write(here("etc/qrisd/relay.toml"), "").expect("written");
-    for (arguments, service) in
-        [(&["relay", "lines"][..], "qris-relayd"), (&["collect", "2345678901234567", "--bus", &bus.address], "qrisd")]
-    {
-        let called = ask(arguments);
+    let toml = relay.path().join("etc/qrisd/relay.toml");
+    std::fs::write(&toml, "").expect("written");
+    for (arguments, service) in [(&["relay", "lines"][..], "qris-relayd"), (&["collect", "2345678901234567", "--bus", &bus], "qrisd")] {
+        let called = ask(&relay, arguments);
         let words = format!("{service} does not run: start it with `sudo systemctl start {service}`");
         assert!(called.code == Some(1) && called.stderr.contains(&words), "{}", called.stderr);
     }
     // One that runs answers, wherever it has its configuration.
-    std::fs::remove_file(here("etc/qrisd/relay.toml")).expect("there");
-    let (stop, service) = services_on(&bus, Relay(Arc::default()));
-    let lines = ask(&["relay", "lines"]);
+    std::fs::remove_file(&toml).expect("there");
+    relay.resume();
+    let lines = ask(&relay, &["relay", "lines"]);
     assert!(lines.code == Some(0) && lines.stdout.contains("tray 1"), "{}", lines.stderr);
-    drop(stop);
-    service.join().expect("no panic");
+    for (bus, code) in [("nonsense", 2), ("peer:/nowhere/at-all", 1)] {
+        assert_eq!(ask(&relay, &["relay", "lines", "--bus", bus]).code, Some(code), "{bus}");
+    }
 }
