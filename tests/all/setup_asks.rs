@@ -6,8 +6,8 @@ use crate::rig::mosquitto::password;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::DEVICE;
-use crate::rig::{command, free_port, output, succeed, tool, wait_for};
-use crate::setup::{Site, stderr, stdout};
+use crate::rig::{command, free_port, output, stderr, stdout, succeed, tool, wait_for};
+use crate::setup::Site;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -162,37 +162,14 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     let site = Site::new();
     let text = site.enrolment();
     let sim = format!("A1=sim:{}/relay.log:50ms", site.shop.path().display());
-    let answers = [
-        // Name, language, contact: letters that no screen has, and words that are no language.
-        "茶",
-        "Lobi",
-        "klingon",
-        "EN",
-        "茶",
-        "",
-        "none",
-        // Twice, more than the most, taken away again, one that is not there.
-        "A1:5000:Teh",
-        "A1:6000:Kopi",
-        "A2:9000-100",
-        "A2:9000",
-        "A3:1000",
-        "-A3",
-        "-A9",
-        "",
-        // Not sold; not all of them yet; a pin twice; an item twice; no such pulse.
-        "Z=sim:/tmp/z",
-        "A2=/dev/gpiochip0:4",
-        "",
-        "A1=/dev/gpiochip0:4",
-        "A2=/dev/gpiochip0:5",
-        "A1=/dev/gpiochip0:5:0ms",
-        &sim,
-        "",
-        "no",
-        "yes",
-    ];
-    let done = converse(&site, &[&[text.as_str()], &answers[..]].concat(), &["--offline"]);
+    // Name, language, contact: letters that no screen has, and words that are no language.
+    let looks = ["茶", "Lobi", "klingon", "EN", "茶", "", "none"];
+    // Twice, more than the most, taken away again, one that is not there.
+    let items = ["A1:5000:Teh", "A1:6000:Kopi", "A2:9000-100", "A2:9000", "A3:1000", "-A3", "-A9", ""];
+    // Not sold; not all of them yet; a pin twice; an item twice; no such pulse.
+    let lines = ["Z=sim:/tmp/z", "A2=/dev/gpiochip0:4", "", "A1=/dev/gpiochip0:4", "A2=/dev/gpiochip0:5", "A1=/dev/gpiochip0:5:0ms", &sim];
+    let answers = [&[text.as_str()][..], &looks, &items, &lines, &["", "no", "yes"]].concat();
+    let done = converse(&site, &answers, &["--offline"]);
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
     told(
         &done,
@@ -249,29 +226,10 @@ fn a_machine_is_set_up_without_a_text_and_a_token_that_is_not_taken_is_asked_for
     let text = site.enrolment();
     let broker = format!("mqtt://127.0.0.1:{}", site.shop.broker.port);
     let (own, keys, sim) = (password(DEVICE), keys.display().to_string(), format!("A1=sim:{}/r:50ms", site.shop.path().display()));
-    let by_hand = [
-        "",
-        DEVICE,
-        "mqtt://broker.example",
-        &broker,
-        "",
-        &own,
-        &site.shop.backend_url,
-        "",
-        "wrong",
-        "/nowhere/keys",
-        &keys,
-        "",
-        "",
-        "",
-        "none",
-        "A1:5000",
-        "",
-        &sim,
-        "",
-    ];
+    let machine = ["", DEVICE, "mqtt://broker.example", &broker, "", &own, &site.shop.backend_url, "", "wrong", "/nowhere/keys", &keys];
+    let goods = ["", "", "", "none", "A1:5000", "", &sim, ""];
     // The backend does not take the token: the new text says all of it.
-    let done = converse(&site, &[&by_hand[..], &["yes", &text, "no", "yes"]].concat(), &[]);
+    let done = converse(&site, &[&machine[..], &goods, &["yes", &text, "no", "yes"]].concat(), &[]);
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
     told(&done, &["loopback only", "An answer is needed; Ctrl-C ends.", "/nowhere/keys", "BAD   backend", "OK    backend"]);
 }
@@ -349,7 +307,7 @@ fn a_pipe_that_nobody_writes_to_is_waited_for_until_a_signal_ends_it() {
     let pipe = site.shop.path().join("pipe");
     succeed(command(tool("mkfifo")).arg(&pipe));
     let pipe_here = pipe.display().to_string();
-    let flags = ["--token-file", "--backend-ca-file", "--keys", "--from", "--password-file", "--ca-file", "--cert-file", "--key-file"];
+    let flags = ["--token-file", "--keys", "--from", "--cert-file"];
     let signals = [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)];
     for (flag, (signal, number)) in flags.into_iter().zip(signals.into_iter().cycle()) {
         let setup = Process::start("qrisctl", &mut system.command(site.setup().args([flag, &pipe_here])));
