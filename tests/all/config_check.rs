@@ -1,7 +1,7 @@
 //! `--check`, `--version`, `--help`, and wrong use of every program; the shipped examples are good.
 
 use crate::rig::shop::Program;
-use crate::rig::{command, output, source_text};
+use crate::rig::{command, output, source_text, stderr};
 use qris::order::receipt::{SigningKey, jwk_set};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -55,10 +55,6 @@ fn check(program: Program, file: &Path) -> Output {
     output(command(program.binary()).arg("--config").arg(file).arg("--check"))
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[test]
 fn the_shipped_examples_are_good() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -67,33 +63,6 @@ fn the_shipped_examples_are_good() {
         let file = directory.path().join(path.rsplit('/').next().expect("a name"));
         let checked = check(program, &file);
         assert_eq!(checked.status.code(), Some(0), "{path}: {}", stderr(&checked));
-    }
-}
-
-#[test]
-fn what_is_wrong_is_told_with_file_line_and_key() {
-    let table = [
-        (Program::Qrisd, "qrisd.toml", "language = \"id\"", "language = \"fr\"", "device.language"),
-        (Program::Qrisd, "qrisd.toml", "name = \"Lobby\"", "nmae = \"Lobby\"", "device.nmae"),
-        (Program::Qrisd, "qrisd.toml", "mqtts://broker.example:8883", "mqtt://broker.example:1883", "mqtt.url"),
-        (Program::Qrisd, "qrisd.toml", "https://pay.example", "http://pay.example", "backend.url"),
-        (Program::Qrisd, "qrisd.toml", "rotate = 0", "rotate = 45", "screen.rotate"),
-        (Program::Qrisd, "qrisd.toml", "id = \"A2\"", "id = \"A1\"", "item"),
-        (Program::Relayd, "relay.toml", "pulse_ms = 500", "pulse_ms = 0", "pulse_ms"),
-        (Program::Relayd, "relay.toml", "min_amount = 5000", "min_amount = \"5000\"", "min_amount"),
-        (Program::Relayd, "relay.toml", "id = \"vm-001\"", "id = \"vm-002\"", "device.id"),
-        (Program::Relayd, "relay.toml", "items = [\"A1\", \"A2\"]", "items = [\"A1\"]", "A2"),
-        (Program::Backend, "backend.toml", "charge_as = \"gopay\"", "charge_as = \"cash\"", "midtrans.charge_as"),
-        (Program::Backend, "backend.toml", "listen = \"127.0.0.1:8080\"", "listen = \"8080\"", "http.listen"),
-        (Program::Backend, "backend.toml", "# connections = 1024", "connections = 8000", "http.connections"),
-        (Program::Backend, "backend.toml", "# proxies = [\"127.0.0.1\", \"::1\"]", "proxies = [\"proxy.example\"]", "http.proxies"),
-    ];
-    for (program, file, good, bad, told) in table {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = changed(directory.path(), file, &[(good, bad)]);
-        let checked = check(program, &path);
-        assert_eq!(checked.status.code(), Some(2), "{file} with {bad}: {}", stderr(&checked));
-        assert!(stderr(&checked).contains(told) && stderr(&checked).contains(file), "{file} with {bad}: {}", stderr(&checked));
     }
 }
 
@@ -112,22 +81,6 @@ fn more_connections_than_the_process_may_have_descriptors_are_told() {
     assert_eq!(few.status.code(), Some(2));
     let said = "http.connections: needs 1280 file descriptors, 256 of them for other files; the limit is 1024";
     assert!(stderr(&few).contains(said) && stderr(&few).contains("LimitNOFILE"), "{}", stderr(&few));
-}
-
-#[test]
-fn a_missing_secret_is_named_and_never_told() {
-    for (program, file, secret) in [
-        (Program::Qrisd, "qrisd.toml", "backend-token"),
-        (Program::Qrisd, "qrisd.toml", "mqtt-password"),
-        (Program::Backend, "backend.toml", "midtrans-server-key"),
-    ] {
-        let directory = tempfile::tempdir().expect("a directory");
-        examples(directory.path());
-        std::fs::remove_file(directory.path().join(secret)).expect("removed");
-        let checked = check(program, &directory.path().join(file));
-        assert_eq!(checked.status.code(), Some(2));
-        assert!(stderr(&checked).contains(secret), "{}", stderr(&checked));
-    }
 }
 
 #[test]
@@ -154,10 +107,14 @@ fn what_is_wrong_is_told_at_once_however_it_is_wrong() {
             &[
                 ("[http]\n", "[http]\ncolour = 1\n"),
                 ("charge_as = \"gopay\"", "charge_as = \"cash\""),
+                ("# connections = 1024", "connections = 8000"),
+                ("# proxies = [\"127.0.0.1\", \"::1\"]", "proxies = [\"proxy.example\"]"),
                 ("[store]\n", "[[alert]]\nx = 1\n[store]\n"),
             ],
             &[
                 "http.colour: unknown",
+                "http.connections: ",
+                "http.proxies: ",
                 "midtrans.charge_as: ",
                 "alert: unknown",
                 "midtrans.server_key_file: ",
@@ -260,26 +217,15 @@ fn a_machine_that_nobody_can_call_for_is_remarked() {
 
 #[test]
 fn a_chip_that_is_not_there_is_told() {
-    for (chip, told) in [
-        ("chip = \"/dev/gpiochip9\"\noffset = 17", "line[0].chip: GPIO /dev/gpiochip9: No such file"),
-        ("chip = \"/dev/null\"\noffset = 17", "line[0].chip: GPIO /dev/null: "),
-        ("chip = \"sim:/nowhere/line.log\"", "line[0].chip: /nowhere: No such file"),
-    ] {
-        let directory = tempfile::tempdir().expect("a directory");
-        examples(directory.path());
-        let path = directory.path().join("relay.toml");
-        let text = std::fs::read_to_string(&path).expect("there");
-        let line = text.lines().find(|line| line.starts_with("chip = ")).expect("an example").to_owned();
-        let button = "\n[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip8\"\noffset = 1\n";
-        std::fs::write(&path, text.replace(&line, chip) + button).expect("written");
-        let checked = check(Program::Relayd, &path);
-        assert_eq!(checked.status.code(), Some(2), "{chip}: {}", stderr(&checked));
-        assert!(
-            stderr(&checked).contains(told) && stderr(&checked).contains("button[0].chip: GPIO /dev/gpiochip8"),
-            "{}",
-            stderr(&checked)
-        );
-    }
+    let directory = tempfile::tempdir().expect("a directory");
+    examples(directory.path());
+    let path = directory.path().join("relay.toml");
+    let text = std::fs::read_to_string(&path).expect("there");
+    let button = "\n[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip8\"\noffset = 1\n";
+    std::fs::write(&path, text + button).expect("written");
+    let checked = check(Program::Relayd, &path);
+    assert_eq!(checked.status.code(), Some(2), "{}", stderr(&checked));
+    assert!(stderr(&checked).contains("button[0].chip: GPIO /dev/gpiochip8: No such file"), "{}", stderr(&checked));
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //! sale, through failures, and with the libraries' own records switched on.
 
 use crate::rig::link::Cable;
-use crate::rig::midtrans::{SERVER_KEY, Via, notification};
+use crate::rig::midtrans::{SERVER_KEY, Via};
 use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Program, Shop};
-use crate::rig::{PATIENCE, command, output, tool, wait_for};
-use base64_of::base64;
+use crate::rig::{PATIENCE, command, output, told, tool, wait_for};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
@@ -17,13 +18,12 @@ use std::process::Command;
 fn secrets(shop: &Shop) -> Vec<(String, String)> {
     let key: Value = serde_json::from_str(&std::fs::read_to_string(shop.path().join("signing-key.json")).expect("there"))
         .expect("the signing key is JSON");
-    assert_eq!(base64("Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "the example of RFC 7617");
     let mut d = Vec::new();
     find_d(&key, &mut d);
     assert!(!d.is_empty(), "the signing key has a private part");
     let mut secrets: Vec<(String, String)> = vec![
         ("server key".into(), SERVER_KEY.into()),
-        ("server key as it is sent".into(), base64(&format!("{SERVER_KEY}:"))),
+        ("server key as it is sent".into(), STANDARD.encode(format!("{SERVER_KEY}:"))),
         ("device token".into(), shop.token.clone()),
         ("machine's MQTT password".into(), password(DEVICE)),
         ("backend's MQTT password".into(), password("backend")),
@@ -46,22 +46,6 @@ fn find_d(value: &Value, found: &mut Vec<String>) {
         }
         Value::Array(list) => list.iter().for_each(|value| find_d(value, found)),
         _ => {}
-    }
-}
-
-mod base64_of {
-    /// RFC 4648, with padding.
-    pub fn base64(text: &str) -> String {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut out = String::new();
-        for chunk in text.as_bytes().chunks(3) {
-            let bits = (0..3).fold(0_u32, |bits, i| bits << 8 | u32::from(chunk.get(i).copied().unwrap_or(0)));
-            for i in 0..4 {
-                let digit = DIGITS[(bits >> (18 - 6 * i) & 63) as usize];
-                out.push(if i <= chunk.len() { char::from(digit) } else { '=' });
-            }
-        }
-        out
     }
 }
 
@@ -90,32 +74,18 @@ impl Search {
 fn open() -> (Shop, Search) {
     let mut shop = Shop::merchants_side();
     shop.kill_backend();
-    for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
-        let process = talkative(&shop, program, name);
-        match program {
-            Program::Backend => shop.backend = Some(process),
-            Program::Relayd => shop.relayd = Some(process),
-            Program::Qrisd => shop.qrisd = Some(process),
-        }
+    for program in Program::ALL {
+        let mut start = shop.service(program);
+        shop.start_as(program, start.env("QRIS_LOG", "trace"));
     }
     shop.wait_online();
     let search = Search(secrets(&shop));
     (shop, search)
 }
 
-fn talkative(shop: &Shop, program: Program, name: &str) -> Process {
-    let mut start = shop.program_command(program);
-    if program == Program::Backend {
-        start.arg("serve");
-    }
-    Process::start_service(name, start.env("QRIS_LOG", "trace"), shop.path())
-}
-
 fn search_shop(shop: &Shop, search: &Search) {
-    for (name, process) in [("qrisd", &shop.qrisd), ("qris-relayd", &shop.relayd), ("qris-backend", &shop.backend)] {
-        if let Some(process) = process {
-            search.process(name, process);
-        }
+    for process in [&shop.qrisd, &shop.relayd, &shop.backend].into_iter().flatten() {
+        search.process(&process.name, process);
     }
     for message in shop.tap.messages() {
         search.through(&message.topic, &String::from_utf8_lossy(&message.payload));
@@ -129,38 +99,19 @@ fn a_sale_tells_no_secret() {
     let order_id = sold.order_id.expect("its order").to_string();
     shop.wait_outcome(&order_id, "dispensed");
     search_shop(&shop, &search);
-    for path in [
-        "/metrics",
-        "/healthz",
-        "/readyz",
-        "/openapi.json",
-        &format!("/pay/{order_id}"),
-        &format!("/pay/{order_id}/finish?result=success"),
-        "/pay/unknown",
-        "/v1/orders",
-        "/nothing",
-    ] {
+    let pages = format!(
+        "/metrics /healthz /readyz /openapi.json /pay/{order_id} /pay/{order_id}/finish?result=success /pay/unknown /v1/orders /nothing"
+    );
+    for path in pages.split(' ') {
         search.through(path, &shop.http.get(&format!("{}{path}", shop.backend_url), None).text());
     }
     for path in ["/v1/orders?state=open", &format!("/v1/orders/{order_id}"), "/v1/orders/unknown"] {
         search.through(path, &shop.backend_get(path).text());
     }
-    for arguments in [
-        &["keys", "public"][..],
-        &["device", "list"],
-        &["orders"],
-        &["orders", &order_id],
-        &["report"],
-        &["reconcile"],
-        &["doctor"],
-        &["--check"],
-        &["--help"],
-    ] {
-        let told = output(shop.program_command(Program::Backend).args(arguments));
-        search.through(
-            &format!("{arguments:?}"),
-            &format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr)),
-        );
+    let commands = format!("keys public|device list|orders|orders {order_id}|report|reconcile|doctor|--check|--help");
+    for arguments in commands.split('|') {
+        let done = output(shop.program_command(Program::Backend).args(arguments.split(' ')));
+        search.through(arguments, &told(&done));
     }
     // The token is kept hashed.
     for file in ["orders.db", "orders.db-wal", "devices.db", "devices.db-wal"] {
@@ -205,9 +156,11 @@ fn failures_tell_no_secret() {
     // The broker refuses the password.
     shop.kill_qrisd();
     std::fs::write(shop.path().join(format!("{DEVICE}-password")), format!("{WRONG}\n")).expect("written");
-    let process = talkative(&shop, Program::Qrisd, "qrisd");
-    process.wait_line("lost the broker");
-    search.process("qrisd with a wrong password", &process);
+    let mut start = shop.service(Program::Qrisd);
+    shop.start_as(Program::Qrisd, start.env("QRIS_LOG", "trace"));
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    qrisd.wait_line("lost the broker");
+    search.process("qrisd with a wrong password", qrisd);
 }
 
 /// The same without root's capabilities, one of which is to look into whatever runs: as any two programs of one user are.
@@ -233,12 +186,9 @@ fn no_other_program_of_its_user_looks_into_a_service() {
     };
     let other = Process::start("sleep", &mut without_rights(command(tool("sleep")).arg("infinity")));
     wait_for("a look into any other program", || look(&other).then_some(()));
-    for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
-        let mut start = shop.program_command(program);
-        if program == Program::Backend {
-            start.arg("serve");
-        }
-        let process = Process::start_service(name, &mut without_rights(&start), shop.path());
+    for program in Program::ALL {
+        let name = program.name();
+        let process = Process::start_service(name, &mut without_rights(&shop.service(program)), shop.path());
         assert!(!look(&process), "{name}");
         // An exec lets everybody in again.
         let from = process.notices.count();
@@ -247,37 +197,6 @@ fn no_other_program_of_its_user_looks_into_a_service() {
         assert!(process.notices.find_from(from, PATIENCE, begun).is_some(), "{name} began anew");
         assert!(!look(&process), "{name}, begun anew");
     }
-}
-
-#[test]
-fn a_debug_print_tells_no_secret() {
-    use qris::backend::midtrans::{ChargeOptions, Midtrans, Notification, ServerKey, Settings};
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("server-key");
-    std::fs::write(&file, SERVER_KEY).expect("written");
-    let secret = qris::host::secret::Secret::read(&file).expect("a secret");
-    let server_key = ServerKey::new(&secret);
-    let settings = Settings {
-        base_url: "http://127.0.0.1:1".into(),
-        server_key: server_key.clone(),
-        notification_url: "http://127.0.0.1:1/midtrans/notifications".into(),
-        charge: ChargeOptions::default(),
-    };
-    let limits = qris::host::http::Limits { total: PATIENCE, read: PATIENCE, idle_connections: 0 };
-    let client = qris::host::http::client(None, limits).expect("a client");
-    let signed = notification("an-order", "200", "5000.00", "settlement").to_string();
-    let notification = Notification::parse(signed.as_bytes()).expect("a notification");
-    assert!(notification.is_signed_with(&server_key), "it is this key");
-    let printed = [
-        format!("{secret:?} {secret:#?}"),
-        format!("{server_key:?} {server_key:#?}"),
-        format!("{settings:?} {settings:#?}"),
-        format!("{notification:?}"),
-        format!("{:#?}", Midtrans::new(settings, client.clone(), std::sync::Arc::new(client)).expect("a client")),
-    ];
-    let search =
-        Search(vec![("server key".into(), SERVER_KEY.into()), ("server key as it is sent".into(), base64(&format!("{SERVER_KEY}:")))]);
-    printed.iter().for_each(|text| search.through("a debug print", text));
 }
 
 #[test]

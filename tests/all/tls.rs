@@ -23,23 +23,6 @@ fn a_sale_over_mutual_tls_and_https() {
 }
 
 #[test]
-fn a_backend_says_nothing_to_a_broker_of_another_authority() {
-    let mut shop = Shop::open(Options { tls: true, machine: false, ..Options::default() });
-    let tls = shop.tls.as_ref().expect("it is on");
-    let (ours, theirs) = (tls.certificate("ca").display().to_string(), tls.certificate("other-ca").display().to_string());
-    shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
-    shop.kill_backend();
-    shop.edit(Program::Backend, |text| text.replace(&ours, &theirs));
-    shop.start_backend();
-    let backend = shop.backend.as_ref().expect("it runs");
-    let line = backend.wait_line("lost the broker");
-    assert!(line.contains("UnknownIssuer"), "{line}");
-    // It serves all the same.
-    shop.charge();
-    assert!(!backend.text().contains("connected to the broker"), "{}", backend.text());
-}
-
-#[test]
 fn qrisctl_over_mutual_tls() {
     let shop = Shop::open(Options { tls: true, machine: false, ..Options::default() });
     let tls = shop.tls.as_ref().expect("it is on");

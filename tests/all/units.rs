@@ -1,8 +1,9 @@
-//! The units, as systemd itself reads them: nothing that it does not understand, and no more rights than are needed.
+//! The units, as systemd itself reads them: no more rights than are needed, and what they do. `install_guide` sees to it that
+//! systemd understands every line.
 
 use crate::rig::systemd::Systemd;
-use crate::rig::{command, output, source, source_text, succeed, tool, wait_for};
-use std::path::{Path, PathBuf};
+use crate::rig::{command, source, source_text, succeed, tool, wait_for};
+use std::path::Path;
 
 /// The units, and the exposure that `systemd-analyze security` may find: 0 is none, 10 is all.
 const SERVICES: [(&str, f64); 3] = [("qrisd.service", 2.0), ("qris-relayd.service", 1.5), ("qris-backend.service", 1.5)];
@@ -17,39 +18,6 @@ const AGAIN: [(&str, &str); 4] = [
     ("qris-again@.service", "qris-backend-again@.service"),
     ("qris-again@.target", "qris-backend-again@.target"),
 ];
-
-/// The shipped units in a directory of their own, with programs where this test finds them.
-fn copied(to: &Path) -> Vec<PathBuf> {
-    let program = std::env::current_exe().expect("this test").display().to_string();
-    let mut units = Vec::new();
-    for (from, name) in SERVICES.map(|(name, _)| (name, name)).into_iter().chain(AGAIN) {
-        let mut text = source_text(&format!("systemd/{from}"));
-        for installed in ["/usr/bin/qris-relayd", "/usr/bin/qris-backend", "/usr/bin/qrisd"] {
-            text = text.replace(&format!("={installed} "), &format!("={program} "));
-        }
-        let path = to.join(name);
-        std::fs::write(&path, text).expect("written");
-        units.push(path);
-    }
-    units
-}
-
-#[test]
-fn systemd_understands_every_line() {
-    let directory = tempfile::tempdir().expect("a directory");
-    assert_eq!(verified(&copied(directory.path())), "");
-    // It does find what is wrong.
-    let wrong = directory.path().join("wrong.service");
-    std::fs::write(&wrong, "[Service]\nExecStart=/bin/true\nProtectEverything=yes\n").expect("written");
-    assert!(verified(&[wrong]).contains("ProtectEverything"));
-}
-
-/// What systemd says against units. Manual pages are installed with the packages, and not here.
-fn verified(units: &[PathBuf]) -> String {
-    let mut verify = command(tool("systemd-analyze"));
-    let told = output(verify.args(["verify", "--man=no", "--recursive-errors=no"]).args(units));
-    String::from_utf8_lossy(&told.stderr).into_owned()
-}
 
 /// Of two lines for one credential systemd 252 takes the last, and hands over no plain secret that it takes for encrypted.
 #[test]
