@@ -1,7 +1,6 @@
 //! `[alerts] command`: who must look at something is told, once at least, whatever becomes of the backend meanwhile, and
 //! selling never waits for it.
 
-use crate::rig::http::Http;
 use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Shop};
 use crate::rig::tap::Tap;
@@ -67,7 +66,6 @@ fn whatever_a_person_must_look_at_is_told_once() {
     let mut alerted = alerted;
     alerted.shop.kill_backend();
     alerted.shop.start_backend();
-    alerted.shop.http = Http::new();
     let third = alerted.shop.told("undelivered");
     let told = alerted.wait_told(3);
     assert!(told.len() == 3 && told[2]["order"]["order_id"] == json!(third), "{told:#?}");
@@ -97,20 +95,6 @@ fn selling_does_not_wait_and_never_two_are_told_at_once() {
     std::fs::write(alerted.file("go"), "").expect("written");
     alerted.wait_told(4);
     assert_eq!(alerted.text("log"), "begin\nend\n".repeat(4));
-}
-
-#[test]
-fn an_alert_survives_the_backend() {
-    // The first one hangs, however slowly it starts; the one after it tells.
-    let script = "test -s log && again=yes; echo begin >> log; [ \"$again\" ] || exec sleep 25; { cat; echo; } >> told";
-    let mut alerted = Alerted::open(script, "");
-    let order_id = alerted.shop.told("failed");
-    wait_for("the command to begin", || (!alerted.text("log").is_empty()).then_some(()));
-    alerted.shop.kill_backend();
-    alerted.shop.start_backend();
-    let told = alerted.wait_told(1);
-    assert_eq!(told[0]["order"]["order_id"], json!(order_id));
-    assert_eq!(alerted.text("log"), "begin\nbegin\n", "once at least, and not more than that");
 }
 
 #[test]

@@ -3,17 +3,13 @@
 
 use crate::rig::midtrans::notification;
 use crate::rig::shop::{Shop, new_request_id};
-use crate::rig::{command, output};
+use crate::rig::{command, output, told};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Output;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
-
-fn told(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
 
 /// A month passes.
 fn age(shop: &Shop) {
@@ -147,7 +143,6 @@ fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
     let (_, done) = archive(&shop, "second.db");
     assert!(told(&done).contains("20 orders taken out of the books") && told(&done).contains("is given back"), "{}", told(&done));
     assert!(size(&shop) + 20 * 3000 < before, "{before}, then {}", size(&shop));
-    shop.http = crate::rig::http::Http::new();
     shop.start_backend();
     shop.told("dispensed");
 }

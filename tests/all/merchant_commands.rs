@@ -1,20 +1,9 @@
 //! What the merchant's people type: `qris-backend orders`, `refund`, `given`, `report`, `keys use`, `device add`, beside a
 //! running `serve` and without one.
 
-use crate::rig::midtrans::Via;
-use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Program, Shop, new_request_id};
-use crate::rig::{command, free_port, output, tool, wait_for};
+use crate::rig::{command, output, stderr, stdout, tool, wait_for};
 use serde_json::{Value, json};
-use std::process::Output;
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text")
-}
 
 /// What a command wrote that must succeed.
 fn good(shop: &Shop, arguments: &[&str]) -> String {
@@ -282,82 +271,4 @@ fn a_token_is_replaced_only_on_purpose() {
     let list = lines(&good(&shop, &["device", "list", "--json"]));
     assert!(list.len() == 1 && list[0]["device"] == DEVICE && list[0]["revoked"].is_string(), "{list:?}");
     assert!(refused(&shop, &["device", "add", DEVICE]).contains("--replace"), "also of a revoked one");
-}
-
-#[test]
-fn a_short_command_never_sets_a_database_aside() {
-    let mut shop = Shop::merchants_side();
-    shop.charge();
-    shop.kill_backend();
-    let database = shop.path().join("orders.db");
-    for suffix in ["-wal", "-shm"] {
-        drop(std::fs::remove_file(shop.path().join(format!("orders.db{suffix}"))));
-    }
-    let harm = b"this is not a database ".repeat(100);
-    std::fs::write(&database, &harm).expect("written");
-    let aside = || {
-        let entries = std::fs::read_dir(shop.path()).expect("readable");
-        entries.filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains(".corrupt-")).count()
-    };
-    for arguments in [&["orders"][..], &["report"], &["given", "x", "--by", "Budi"]] {
-        let told = refused(&shop, arguments);
-        assert!(told.contains("is damaged"), "{arguments:?}: {told}");
-    }
-    assert!(std::fs::read(&database).expect("read") == harm && aside() == 0);
-    std::fs::remove_file(&database).expect("removed");
-    assert!(refused(&shop, &["orders"]).contains("there is no database"));
-    assert!(!database.exists(), "none is made by looking");
-    std::fs::write(&database, &harm).expect("written");
-    shop.start_backend();
-    assert_eq!(
-        shop.path()
-            .read_dir()
-            .expect("readable")
-            .filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains(".corrupt-"))
-            .count(),
-        1
-    );
-}
-
-#[test]
-fn a_second_serve_gives_up_nothing_that_the_first_asks_for() {
-    let shop = Shop::merchants_side();
-    let port = free_port();
-    let second = shop.path().join("second.toml");
-    let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
-    let first_listen = text.lines().find(|line| line.starts_with("listen = ")).expect("a listen");
-    std::fs::write(&second, text.replace(first_listen, &format!("listen = \"127.0.0.1:{port}\""))).expect("written");
-    shop.midtrans.fault(&json!({"fault": "hang", "on": "charge", "count": 1}));
-    let body = shop.order_body(&new_request_id());
-    std::thread::scope(|scope| {
-        let (url, token, body) = (format!("{}/v1/orders", shop.backend_url), shop.token.clone(), body.clone());
-        let asking = scope.spawn(move || {
-            let request_id = body["request_id"].as_str().expect("an id").to_owned();
-            crate::rig::http::Http::new().post(&url, Some(&token), &[("Idempotency-Key", &request_id)], &body)
-        });
-        shop.midtrans.wait_held(1);
-        let mut start = command(Program::Backend.binary());
-        start.arg("--config").arg(&second).arg("serve");
-        let _second = Process::start_service("qris-backend-2", &mut start, shop.path());
-        shop.midtrans.release();
-        let answer = asking.join().expect("no panic");
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        // Both serve it.
-        let order_id = answer.json()["order_id"].as_str().expect("an id").to_owned();
-        let other = format!("http://127.0.0.1:{port}/v1/orders/{order_id}");
-        assert_eq!(shop.http.get(&other, Some(&shop.token)).json()["status"], "pending");
-        // Long polls at the second hear of what the first finds out, and not only when they are over: then nothing is new.
-        let token = shop.token.clone();
-        let polling = scope.spawn(move || {
-            let http = crate::rig::http::Http::new();
-            let mut seen = answer.json();
-            while seen["receipt"].is_null() {
-                let next = http.get(&format!("{other}?wait=60&since={}", seen["rev"]), Some(&token)).json();
-                assert!(next["rev"].as_u64() > seen["rev"].as_u64(), "{next}");
-                seen = next;
-            }
-        });
-        shop.midtrans.pay(&order_id, Via::Gopay);
-        polling.join().expect("no panic");
-    });
 }

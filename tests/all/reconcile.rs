@@ -2,6 +2,7 @@
 
 use crate::rig::midtrans::Midtrans;
 use crate::rig::shop::{Program, Shop};
+use crate::rig::stderr;
 use serde_json::{Value, json};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -9,10 +10,6 @@ use std::time::{Duration, Instant};
 fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("text");
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))).collect()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Differences by order, in the order of time.
