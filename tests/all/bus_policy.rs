@@ -30,15 +30,8 @@ fn only_the_services_own_their_names_and_only_those_named_may_ask() {
         (STRANGER, "io.qrisd.Relay1", false),
         (STRANGER, "io.qrisd.Device1", false),
     ] {
-        let asked = output(call(&bus, &["--reuid", who, "--clear-groups"]).args([
-            "org.freedesktop.DBus",
-            "/org/freedesktop/DBus",
-            "org.freedesktop.DBus",
-            "RequestName",
-            "su",
-            name,
-            "0",
-        ]));
+        let request = "org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus RequestName su";
+        let asked = output(call(&bus, &["--reuid", who, "--clear-groups"]).args(request.split(' ')).args([name, "0"]));
         assert_eq!(asked.status.success(), may, "{who} owns {name}: {}", String::from_utf8_lossy(&asked.stderr));
     }
     let owners = own(&bus, &["io.qrisd.Relay1", "io.qrisd.Device1"]);

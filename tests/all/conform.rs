@@ -249,22 +249,9 @@ fn the_document_is_whole_and_the_backend_serves_it() {
         }
     }
     // Every path of the contract is in it, and the server knows each.
-    let mut expected = vec![
-        "/healthz",
-        "/metrics",
-        "/midtrans/notifications",
-        "/openapi.json",
-        "/pay/{order_id}",
-        "/pay/{order_id}/finish",
-        "/readyz",
-        "/v1/orders",
-        "/v1/orders/{order_id}",
-        "/v1/orders/{order_id}/cancel",
-        "/v1/orders/{order_id}/outcome",
-        "/v1/orders/{order_id}/qr.png",
-    ];
-    expected.sort_unstable();
-    assert_eq!(paths.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+    let expected = "/healthz /metrics /midtrans/notifications /openapi.json /pay/{order_id} /pay/{order_id}/finish /readyz /v1/orders \
+        /v1/orders/{order_id} /v1/orders/{order_id}/cancel /v1/orders/{order_id}/outcome /v1/orders/{order_id}/qr.png";
+    assert_eq!(paths.keys().map(String::as_str).collect::<Vec<_>>().join(" "), expected);
     for path in paths.keys() {
         let url = format!("{}{}", shop.backend_url, path.replace("{order_id}", "an-order"));
         let answer = shop.http.delete(&url);

@@ -1,7 +1,6 @@
 //! The integration tests, one module a behaviour. They use real things: Mosquitto, dbus-daemon, OpenSSL, the programs as
 //! processes. A missing tool fails the run and is named.
 
-#[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
 mod adversaries;

@@ -52,14 +52,10 @@ fn nothing_published_opens_the_relay_but_the_backends_own_receipt() {
         (jws(&key, |claims| claims.aud = DeviceId::new("vm-002").expect("an id")), "is for another machine, vm-002", "WrongDevice"),
         (jws(&key, |claims| claims.iss = "evil.example".into()), "iss is not the issuer of this key", "InvalidReceipt"),
         (format!("{head}."), "signature is wrong", "InvalidReceipt"),
-        // Half of it; and so much as base64url cannot be, whatever the letters.
-        (format!("{head}.{}", &signature[..44]), "signature is wrong", "InvalidReceipt"),
-        (format!("{head}.{}", &signature[..45]), "signature is not base64url", "InvalidReceipt"),
         (format!("{header}.{}.{signature}", BASE64URL.encode(altered)), "signature is wrong", "InvalidReceipt"),
         (with("none", "qris-receipt+jwt"), "alg must be EdDSA", "InvalidReceipt"),
         (with("EdDSA", "qris-command+jwt"), "typ must be qris-receipt+jwt", "InvalidReceipt"),
         ("nonsense".into(), "is not a compact JWS: no dots", "InvalidReceipt"),
-        (String::new(), "is not a compact JWS: no dots", "InvalidReceipt"),
     ];
     let (qrisd, relayd) = (shop.qrisd.as_ref().expect("it runs"), shop.relayd.as_ref().expect("it runs"));
     let relay = Caller::connect(&shop.bus.address);

@@ -37,28 +37,18 @@ fn the_machine_takes_new_prices_and_keeps_its_order() {
 #[test]
 fn a_configuration_that_is_not_good_changes_nothing() {
     let mut shop = Shop::open(Options::default());
-    for program in [Program::Qrisd, Program::Relayd, Program::Backend] {
-        let process = match program {
-            Program::Qrisd => shop.qrisd.take(),
-            Program::Relayd => shop.relayd.take(),
-            Program::Backend => shop.backend.take(),
-        };
-        let process = process.expect("it runs");
+    for program in Program::ALL {
         let mut good = String::new();
         shop.edit(program, |text| {
             good.clone_from(&text);
             format!("pulse = 1\n{text}")
         });
+        let process = shop.process(program).as_ref().expect("it runs");
         process.signal("HUP");
         let told = process.wait_line("goes on with its old configuration");
         assert!(told.contains(":1: pulse"), "it tells the line and the key: {told}");
-        shop.edit(program, |_| good);
         assert!(!process.notices.all().iter().any(|notice| notice == "RELOADING=1"), "{program:?} began anew");
-        match program {
-            Program::Qrisd => shop.qrisd = Some(process),
-            Program::Relayd => shop.relayd = Some(process),
-            Program::Backend => shop.backend = Some(process),
-        }
+        shop.edit(program, |_| good);
     }
     shop.sell("A1", Via::Gopay);
     shop.check_books();

@@ -171,15 +171,8 @@ fn fetched(list: &str) -> (Vec<String>, BTreeMap<String, String>) {
 
 /// The crates of a Cargo.lock that come from somewhere, with their checksums.
 fn locked(lock: &str) -> BTreeMap<String, String> {
-    let value = |package: &str, key: &str| {
-        let line = package.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \""))?;
-        line.strip_suffix('"').map(str::to_owned)
-    };
-    let packages = lock.split("[[package]]").skip(1).filter(|package| value(package, "source").is_some());
-    packages
-        .map(|package| {
-            let name = format!("{}-{}", value(package, "name").expect("a name"), value(package, "version").expect("a version"));
-            (name, value(package, "checksum").expect("a checksum"))
-        })
-        .collect()
+    let lock: toml::Table = lock.parse().expect("Cargo.lock is TOML");
+    let packages = lock["package"].as_array().expect("a list").iter().filter(|package| package.get("source").is_some());
+    let text = |package: &toml::Value, key: &str| package[key].as_str().expect("a text").to_owned();
+    packages.map(|package| (format!("{}-{}", text(package, "name"), text(package, "version")), text(package, "checksum"))).collect()
 }
