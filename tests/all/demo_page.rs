@@ -20,12 +20,11 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     assert_eq!(browser.count("#glass button"), 0);
 
     // A product: the phone reads the QR out of the screen's pixels.
-    browser.click("#keys [data-item=A1]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A1");
     assert_eq!(browser.text("#glass .amount"), "Rp5.000");
     browser.wait("the picture that the phone has read", QR_DRAWN);
     assert_eq!(page.pulses(), 0, "nobody has paid");
-    browser.wait("the words", "return document.querySelector('#just').textContent.startsWith('The QR for Rp5.000 is on the screen')");
+    page.says("The QR for Rp5.000 is on the screen");
     browser.keep("demo-page.png");
 
     // A wrong PIN moves nothing. Paid: one pulse, one bottle in the tray, and the books agree.
@@ -45,13 +44,12 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     }
 
     // The power goes with a QR on the screen. Dark, the machine takes no press, and its QR is paid all the same.
-    browser.click("#keys [data-item=A3]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A3");
     page.power(false);
     browser.wait("a dark screen", &format!("return !(() => {{ {LIT} }})()"));
     assert_eq!(browser.count("#keys button:enabled"), 0);
     browser.click("[data-act=pay_qris]");
-    browser.wait("the words", "return document.querySelector('#just').textContent.startsWith('Budi paid, but the machine has no power')");
+    page.says("Budi paid, but the machine has no power");
     browser.wait(
         "open books",
         "return document.querySelector('#b-open').checkVisibility() && document.querySelector('#b-open').textContent === '1'",
@@ -72,8 +70,7 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     // the lamp; on a computer that is busy elsewhere the turn may be over by then, and the sale is one like any other.
     let mut dispensed = 2;
     loop {
-        browser.click("#keys [data-item=A2]");
-        browser.wait("the phone's offer to pay", OFFERED);
+        page.asks("A2");
         let seen = browser.run(CUT_IN_THE_TURN);
         if seen == "cut" {
             browser.wait("the power cut", "return document.querySelector('#power').getAttribute('aria-checked') === 'false'");
@@ -110,9 +107,8 @@ fn each_network_can_be_cut_while_somebody_pays() {
         (&["backend", "broker"], "The network was down while Budi paid. When the receipt came through, the bottled tea dropped – once."),
     ];
     for (number, (networks, words)) in (1..).zip(cases) {
-        browser.wait("a machine that can be asked", "return !document.querySelector('#keys button').disabled");
-        browser.click("#keys [data-item=A1]");
-        browser.wait("the phone's offer to pay", OFFERED);
+        page.is_free();
+        page.asks("A1");
         for network in networks {
             page.network(network, false);
         }
@@ -136,11 +132,10 @@ fn each_network_can_be_cut_while_somebody_pays() {
 
     // Without the broker the buttons still sell, over D-Bus; what was told there comes over the broker later, and only once.
     page.network("broker", false);
-    browser.click("#keys [data-item=A4]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A4");
     browser.click("[data-act=leave]");
     browser.click("#cancel");
-    browser.wait("the cancel", "return document.querySelector('#just').textContent.startsWith('Voided at Midtrans')");
+    page.says("Voided at Midtrans");
     page.network("broker", true);
     browser.wait(
         "what waited",
@@ -151,7 +146,7 @@ fn each_network_can_be_cut_while_somebody_pays() {
     // Without the backend there is no QR, and no charge.
     page.network("backend", false);
     browser.click("#keys [data-item=A4]");
-    browser.wait("the failure", "return document.querySelector('#just').textContent.startsWith('No QR came')");
+    page.says("No QR came");
     page.network("backend", true);
     page.balanced((4, 4, 0, 4));
     page.clean();
@@ -164,9 +159,8 @@ fn a_machine_that_is_cut_off_hears_nothing() {
     let browser = &page.browser;
     let says = |words: &str| browser.wait(words, &format!("return document.querySelector('#just').textContent.includes({})", json!(words)));
     for (first, second) in [("broker", "backend"), ("backend", "broker")] {
-        browser.wait("a machine that can be asked", "return !document.querySelector('#keys button').disabled");
-        browser.click("#keys [data-item=A1]");
-        browser.wait("the phone's offer to pay", OFFERED);
+        page.is_free();
+        page.asks("A1");
         page.network(first, false);
         page.network(second, false);
         says("The machine hears from nobody");
@@ -192,28 +186,24 @@ fn a_machine_that_is_cut_off_hears_nothing() {
 fn what_is_over_is_not_offered_again() {
     let page = Page::open();
     let browser = &page.browser;
-    let says =
-        |words: &str| browser.wait(words, &format!("return document.querySelector('#just').textContent.startsWith({})", json!(words)));
-    browser.click("#keys [data-item=A1]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A1");
     browser.click("[data-act=pay_fail]");
-    says("The payment failed: no money moved, nothing drops. The QR can still be paid.");
+    page.says("The payment failed: no money moved, nothing drops. The QR can still be paid.");
     browser.click("#cancel");
-    says("Voided at Midtrans");
+    page.says("Voided at Midtrans");
     browser.click("[data-act=pay_gopay]");
-    says("No money moved: this QR cannot be paid any more");
+    page.says("No money moved: this QR cannot be paid any more");
     browser.click("[data-act=leave]");
     browser.wait("the words", "return document.querySelector('#just').textContent === 'Budi walked away.'");
 
-    browser.click("#keys [data-item=A2]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A2");
     page.power(false);
     browser.click("[data-act=leave]");
-    says("Budi walked away. The machine is dark");
+    page.says("Budi walked away. The machine is dark");
     page.power(true);
-    says("The power is back, and so is the same QR");
+    page.says("The power is back, and so is the same QR");
     browser.click("#cancel");
-    says("Voided at Midtrans");
+    page.says("Voided at Midtrans");
     assert_eq!(page.books(), (0, 0, 0, 0));
 }
 
@@ -221,11 +211,10 @@ fn what_is_over_is_not_offered_again() {
 fn late_news_of_an_earlier_order_is_not_taken_for_news_of_the_one_on_the_screen() {
     let page = Page::open();
     let browser = &page.browser;
-    browser.click("#keys [data-item=A2]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A2");
     page.network("backend", false);
     browser.click("#cancel");
-    browser.wait("the words", "return document.querySelector('#just').textContent.startsWith('The QR is gone, but nobody')");
+    page.says("The QR is gone, but nobody");
     // Once the machine is free again the next customer's press is not refused any more.
     browser.wait(
         "the next order",
@@ -238,10 +227,10 @@ fn late_news_of_an_earlier_order_is_not_taken_for_news_of_the_one_on_the_screen(
         "the old order's end",
         "return [...document.querySelectorAll('#list .text')].some(text => text.textContent.startsWith('cancelled'))",
     );
-    browser.wait("the words", "return document.querySelector('#just').textContent.startsWith('The QR for Rp5.000 is on the screen')");
+    page.says("The QR for Rp5.000 is on the screen");
     assert_eq!(browser.run("return document.querySelector('#cancel').disabled"), false);
     browser.click("#cancel");
-    browser.wait("the cancel", "return document.querySelector('#just').textContent.startsWith('Voided at Midtrans')");
+    page.says("Voided at Midtrans");
     page.clean();
 }
 
@@ -323,8 +312,7 @@ fn the_page_fits_every_window_and_everything_on_it_can_be_reached() {
     let page = Page::open();
     let browser = &page.browser;
     browser.wait("the machine's screen", LIT);
-    browser.click("#keys [data-item=A1]");
-    browser.wait("the phone's offer to pay", OFFERED);
+    page.asks("A1");
     for (width, height, phone) in [
         (390, 844, true),
         (360, 740, true),
@@ -488,6 +476,21 @@ impl Page {
         let rows = "return [document.querySelector('#just').textContent, document.querySelector('#keys').outerHTML, \
                     ...[...document.querySelectorAll('#list li')].slice(-60).map(row => row.textContent)].join('\\n')";
         self.browser.run(rows).as_str().expect("a text").to_owned()
+    }
+
+    /// A customer wants an item, and the phone offers to pay it.
+    fn asks(&self, item: &str) {
+        self.browser.click(&format!("#keys [data-item={item}]"));
+        self.browser.wait("the phone's offer to pay", OFFERED);
+    }
+
+    /// Waits until the words on the page begin so.
+    fn says(&self, words: &str) {
+        self.browser.wait(words, &format!("return document.querySelector('#just').textContent.startsWith({})", json!(words)));
+    }
+
+    fn is_free(&self) {
+        self.browser.wait("a machine that can be asked", "return !document.querySelector('#keys button').disabled");
     }
 
     fn pulses(&self) -> u64 {

@@ -86,10 +86,7 @@ fn each_ill_is_named_with_what_to_do() {
         }),
         ("database", "damaged", "backup", |shop| {
             shop.kill_backend();
-            for suffix in ["-wal", "-shm"] {
-                drop(std::fs::remove_file(shop.path().join(format!("orders.db{suffix}"))));
-            }
-            std::fs::write(shop.path().join("orders.db"), b"this is not a database ".repeat(100)).expect("written");
+            shop.spoil("orders.db");
         }),
     ];
     for (check, said, to_do, harm) in table {

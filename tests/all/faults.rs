@@ -9,15 +9,7 @@ use qris::order::reason::Reason;
 use qris::order::receipt::{SigningKey, jwk_set};
 use qris::wire::vend::EventState;
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
-
-/// Another program wrote nonsense over a database.
-fn corrupt(database: &Path) {
-    for suffix in ["-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{}{suffix}", database.display())));
-    }
-    std::fs::write(database, "this is no database; ".repeat(100)).expect("written");
-}
+use std::path::PathBuf;
 
 /// The databases that were set aside.
 fn set_aside(shop: &Shop, name: &str) -> Vec<PathBuf> {
@@ -99,7 +91,7 @@ fn with_a_corrupt_database_a_pending_order_is_cancelled() {
     let stream = shop.last_status().expect("a status")["stream"].clone();
     let order_id = shop.order_id(&request_id);
     shop.kill_qrisd();
-    corrupt(&shop.path().join("qrisd.db"));
+    shop.spoil("qrisd.db");
     shop.start_qrisd();
     shop.wait_fault("store_reset", true);
     let ended = shop.wait_state(&request_id, EventState::Cancelled);
@@ -123,7 +115,7 @@ fn with_a_corrupt_database_what_was_paid_is_delivered_once() {
     shop.pay(Via::Gopay);
     shop.wait_state(&request_id, EventState::Dispensing);
     shop.kill_machine();
-    corrupt(&shop.path().join("qrisd.db"));
+    shop.spoil("qrisd.db");
     shop.start_machine();
     let outcome = shop.wait_order(&shop.order_id(&request_id), "an end", |order| order["outcome"]["outcome"].as_str().map(str::to_owned));
     assert_eq!((outcome.as_str(), shop.pulses()), ("dispensed", 1));
@@ -135,7 +127,7 @@ fn a_corrupt_ledger_voids_the_order_on_the_screen() {
     let mut shop = Shop::open(Options::default());
     let request_id = shop.offer("A1");
     shop.kill_relayd();
-    corrupt(&shop.path().join("ledger.db"));
+    shop.spoil("ledger.db");
     shop.start_relayd();
     let ended = shop.wait_state(&request_id, EventState::Cancelled);
     assert_eq!(ended.reason, Some(Reason::Relay));

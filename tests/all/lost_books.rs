@@ -166,7 +166,7 @@ fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
     assert!(file.exists() && !text.contains(&well), "all else is saved");
     // Whose pages are damaged is not copied as if it were good.
     lose(&mut shop, "orders.db");
-    std::fs::write(shop.path().join("orders.db"), b"this is not a database ".repeat(100)).expect("written");
+    shop.spoil("orders.db");
     let other = shop.path().join("other.db");
     let output = shop.merchant(&["backup", other.to_str().expect("text")]);
     assert!(output.status.code() == Some(1) && told(&output).contains("is damaged"), "{}", told(&output));
@@ -196,7 +196,7 @@ fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
     let mut shop = Shop::merchants_side();
     let paid = shop.paid();
     lose(&mut shop, "devices.db");
-    std::fs::write(shop.path().join("devices.db"), b"this is not a database ".repeat(100)).expect("written");
+    shop.spoil("devices.db");
     let listed = shop.merchant(&["device", "list"]);
     assert!(!listed.status.success() && told(&listed).contains("is damaged"), "{}", told(&listed));
     shop.start_backend();

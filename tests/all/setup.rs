@@ -3,14 +3,14 @@
 use crate::rig::mosquitto::{Mosquitto, password};
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Program, Shop};
-use crate::rig::{command, free_port, output, stderr, stdout, succeed, user};
+use crate::rig::{command, free_port, output, stderr, stdout, succeed, told, user};
 use qris::order::receipt::{SigningKey, jwk_set};
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// A merchant without a machine, and a computer that becomes one.
 pub struct Site {
@@ -89,6 +89,12 @@ impl Site {
     }
 }
 
+fn succeeded(command: &mut Command) -> Output {
+    let done = output(command);
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    done
+}
+
 #[test]
 fn an_enrolment_text_makes_a_machine_that_sells() {
     let mut site = Site::new();
@@ -96,8 +102,7 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
     let file = site.shop.path().join("enrolment");
     std::fs::write(&file, format!("{text}\n")).expect("written");
     let empty = site.tree();
-    let dry = output(site.setup().arg("--from").arg(&file).args(site.goods()).arg("--dry-run"));
-    assert_eq!(dry.status.code(), Some(0), "{}{}", stdout(&dry), stderr(&dry));
+    let dry = succeeded(site.setup().arg("--from").arg(&file).args(site.goods()).arg("--dry-run"));
     assert_eq!(site.tree(), empty, "a dry run writes nothing");
     let shown = stdout(&dry);
     for line in [
@@ -113,8 +118,7 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
     let enrolment = Enrolment::from_text(&text).expect("good");
     assert!(!shown.contains(&*enrolment.backend.token) && !shown.contains(&password(DEVICE)), "a secret is shown:\n{shown}");
 
-    let done = output(site.setup().arg("--from").arg(&file).args(site.goods()));
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    succeeded(site.setup().arg("--from").arg(&file).args(site.goods()));
     for (path, mode) in
         [("qrisd.toml", 0o644), ("relay.toml", 0o644), ("keys.json", 0o644), ("mqtt-password", 0o640), ("backend-token", 0o640)]
     {
@@ -125,8 +129,7 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
         }
     }
     let written = site.tree();
-    let again = output(site.setup().arg("--no-start"));
-    assert_eq!(again.status.code(), Some(0), "{}{}", stdout(&again), stderr(&again));
+    let again = succeeded(site.setup().arg("--no-start"));
     assert_eq!(site.tree(), written, "a second time nothing changes");
     assert!(stdout(&again).contains("as it is"), "{}", stdout(&again));
 
@@ -149,8 +152,7 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
 fn the_text_may_come_by_any_way_and_flags_go_before_it() {
     let site = Site::new();
     let text = site.enrolment();
-    let by_argument = output(site.setup().args(["--from", &text, "--name", "Lobi"]).args(site.goods()));
-    assert_eq!(by_argument.status.code(), Some(0), "{}{}", stdout(&by_argument), stderr(&by_argument));
+    succeeded(site.setup().args(["--from", &text, "--name", "Lobi"]).args(site.goods()));
     assert!(std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written").contains("name = \"Lobi\""));
     // On standard input, wrapped as a mail wraps it. The new token takes the place of the old one, which is kept.
     let text = site.enrolment();
@@ -158,8 +160,7 @@ fn the_text_may_come_by_any_way_and_flags_go_before_it() {
     let file = site.shop.path().join("wrapped");
     std::fs::write(&file, wrapped).expect("written");
     let before = std::fs::read(site.file("etc/qrisd/backend-token")).expect("there");
-    let done = output(site.setup().args(["--from", "-", "--no-start"]).stdin(std::fs::File::open(&file).expect("there")));
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = succeeded(site.setup().args(["--from", "-", "--no-start"]).stdin(std::fs::File::open(&file).expect("there")));
     let kept = site.tree().into_iter().find(|(path, _)| path.to_string_lossy().contains("backend-token.before-")).expect("kept");
     assert_eq!(kept.1, (0o640, before));
     assert!(stdout(&done).contains("the file that was there before is now"), "{}", stdout(&done));
@@ -168,8 +169,7 @@ fn the_text_may_come_by_any_way_and_flags_go_before_it() {
     let lone = site.shop.path().join("lone");
     std::fs::create_dir(&lone).expect("made");
     let broker = Mosquitto::start(&lone, None, false);
-    let moved = output(site.setup().args(["--broker", &format!("mqtt://127.0.0.1:{}", broker.port), "--no-start"]));
-    assert_eq!(moved.status.code(), Some(0), "{}{}", stdout(&moved), stderr(&moved));
+    succeeded(site.setup().args(["--broker", &format!("mqtt://127.0.0.1:{}", broker.port), "--no-start"]));
     let nobody = output(broker.qrisctl("fleet", &lone).args(["vend", "--device", DEVICE, "--item", "A1"]));
     assert!(stderr(&nobody).contains("is not at this broker"), "{}", stderr(&nobody));
 }
@@ -248,8 +248,7 @@ fn a_system_below_a_directory_is_never_left() {
     let inside = site.file(&place.display().to_string());
     std::fs::create_dir_all(&inside).expect("made");
     std::os::unix::fs::symlink(&place, site.file("etc/qrisd")).expect("made");
-    let done = output(site.setup().args(["--from", &site.enrolment(), "--offline"]).args(site.goods()));
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    succeeded(site.setup().args(["--from", &site.enrolment(), "--offline"]).args(site.goods()));
     assert!(!place.exists() && inside.join("qrisd.toml").exists() && inside.join("backend-token").exists());
 }
 
@@ -273,11 +272,9 @@ fn hardware_is_tried_when_it_is_asked_for_and_never_otherwise() {
     let site = Site::new();
     let (log, screen) = (site.shop.path().join("relay.log"), site.shop.path().join("screen.raw"));
     let text = site.enrolment();
-    let done = output(site.setup().args(["--from", &text]).args(site.goods()));
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    succeeded(site.setup().args(["--from", &text]).args(site.goods()));
     assert!(!log.exists() && !screen.exists(), "a set-up moved something without being asked");
-    let done = output(site.setup().args(["--no-start", "--pulse", "A1", "--test-card", "0"]));
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = succeeded(site.setup().args(["--no-start", "--pulse", "A1", "--test-card", "0"]));
     assert_eq!(site.shop.pulses(), 1);
     assert_eq!(std::fs::metadata(&screen).expect("there was a card").len(), 480 * 800 * 2);
     assert!(stdout(&done).contains("The test card is on the panel"), "{}", stdout(&done));
@@ -323,8 +320,7 @@ fn the_chips_that_are_named_belong_to_the_relay_service_alone() {
     sh("echo pi:x:1000:1000::/home/pi:/bin/sh >>etc/passwd; sed -i 's/^gpio:.*/gpio:x:993:qris-relay,pi/' etc/group; mkdir dev; \
         touch dev/gpiochip0 dev/gpiochip1 dev/gpiochip2 dev/gpiomem; ln -s gpiochip1 dev/gpiochip-header; chgrp 993 dev/*; chmod 660 dev/gpio*");
     let set_up = |goods: &[&str]| {
-        let done = output(site.setup().args(["--from", &site.enrolment(), "--offline", "--no-start", "--screen", "none"]).args(goods));
-        assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+        let done = succeeded(site.setup().args(["--from", &site.enrolment(), "--offline", "--no-start", "--screen", "none"]).args(goods));
         stdout(&done)
     };
     let told =

@@ -14,7 +14,14 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-/// Answers line by line, to their end.
+/// Answers line by line, to their end; the set-up must succeed.
+fn converse_well(site: &Site, lines: &[&str], more: &[&str]) -> Output {
+    let done = converse(site, lines, more);
+    assert_eq!(done.status.code(), Some(0), "{}", crate::rig::told(&done));
+    done
+}
+
+/// The same, however it ends.
 fn converse(site: &Site, lines: &[&str], more: &[&str]) -> Output {
     let file = site.shop.path().join("answers");
     std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
@@ -51,8 +58,7 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
     let closed = format!("mqtt://127.0.0.1:{}", free_port());
     let url = format!("mqtt://127.0.0.1:{}", site.shop.broker.port);
     let again = ["yes", &url, "", "", "no", "yes"];
-    let done = run(&[&[first, second][..], &good[1..10], &again].concat(), &["--broker", &closed]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = converse_well(&site, &[&[first, second][..], &good[1..10], &again].concat(), &["--broker", &closed]);
     assert!(stdout(&done).contains("BAD   broker") && stdout(&done).contains("OK    broker"), "{}", stdout(&done));
     let written = std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written");
     for words in ["language = \"both\"", "contact = \"0812-1\"", "required = false", url.as_str()] {
@@ -65,8 +71,7 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
     let told = site.shop.merchant(&["device", "add", DEVICE, "--replace", "--bundle"]);
     let text = stdout(&told);
     let own = password(DEVICE);
-    let done = run(&[&[text.trim(), &own][..], &good[1..10], &["no", "yes"]].concat(), &[]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    converse_well(&site, &[&[text.trim(), &own][..], &good[1..10], &["no", "yes"]].concat(), &[]);
     assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written"), format!("{own}\n"));
 }
 
@@ -169,8 +174,7 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     // Not sold; not all of them yet; a pin twice; an item twice; no such pulse.
     let lines = ["Z=sim:/tmp/z", "A2=/dev/gpiochip0:4", "", "A1=/dev/gpiochip0:4", "A2=/dev/gpiochip0:5", "A1=/dev/gpiochip0:5:0ms", &sim];
     let answers = [&[text.as_str()][..], &looks, &items, &lines, &["", "no", "yes"]].concat();
-    let done = converse(&site, &answers, &["--offline"]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = converse_well(&site, &answers, &["--offline"]);
     told(
         &done,
         &[
@@ -198,8 +202,7 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     std::fs::write(site.file("etc/qrisd/qrisd.toml"), cheaper).expect("written");
     let kept = ["", "", "", "", "", "", "", "", "", ""];
     let lines = ["yes", &sim, "A2=/dev/gpiochip0:4", "", "no", "yes"];
-    let done = converse(&site, &[&kept[..], &lines[..]].concat(), &["--offline"]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = converse_well(&site, &[&kept[..], &lines[..]].concat(), &["--offline"]);
     told(
         &done,
         &["This cannot be: the lines that hand them out (min_amount): is more than Rp4.000, the price of A1", "Answer that again? [yes]: "],
@@ -229,8 +232,7 @@ fn a_machine_is_set_up_without_a_text_and_a_token_that_is_not_taken_is_asked_for
     let machine = ["", DEVICE, "mqtt://broker.example", &broker, "", &own, &site.shop.backend_url, "", "wrong", "/nowhere/keys", &keys];
     let goods = ["", "", "", "none", "A1:5000", "", &sim, ""];
     // The backend does not take the token: the new text says all of it.
-    let done = converse(&site, &[&machine[..], &goods, &["yes", &text, "no", "yes"]].concat(), &[]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = converse_well(&site, &[&machine[..], &goods, &["yes", &text, "no", "yes"]].concat(), &[]);
     told(&done, &["loopback only", "An answer is needed; Ctrl-C ends.", "/nowhere/keys", "BAD   backend", "OK    backend"]);
 }
 
@@ -243,8 +245,7 @@ fn a_line_that_is_on_at_rest_is_turned_over_and_one_that_moves_something_else_is
     let flags = ["--offline", "--name", "L", "--language", "id", "--contact", "0812", "--item", "A1:5000", "--screen", "none"];
     // Pulse; the right thing, but on at rest; turn it over; once more; right now; not again; write.
     let pulses = ["yes", "", "no", "", "", "", "", "no", "yes"];
-    let done = converse(&site, &[&[text.as_str(), &line, ""], &pulses[..]].concat(), &flags);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let done = converse_well(&site, &[&[text.as_str(), &line, ""], &pulses[..]].concat(), &flags);
     told(&done, &["Did the right thing move?", "Was it at rest before and after", "active_low = true from now on"]);
     assert_eq!(site.shop.pulses(), 2);
     let relay = || std::fs::read_to_string(site.file("etc/qrisd/relay.toml")).expect("written");
@@ -255,15 +256,13 @@ fn a_line_that_is_on_at_rest_is_turned_over_and_one_that_moves_something_else_is
         .expect("written");
     assert_eq!(is_low(), None, "{}", relay());
     let kept = ["", "", "", "", "", ""];
-    let done = converse(&site, &[&kept[..], &pulses[..]].concat(), &[&flags[..7], &flags[9..]].concat());
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    converse_well(&site, &[&kept[..], &pulses[..]].concat(), &[&flags[..7], &flags[9..]].concat());
     assert!(is_low() == Some(true) && relay().contains("# mine"), "{}", relay());
 
     // Something else moved, and nothing is on: another line is said, and given its turn.
     std::fs::remove_dir_all(site.file("etc/qrisd")).expect("there");
     let wrong = [text.as_str(), &line, "", "yes", "no", "no", "no", "yes", "-A1", &other, "", "yes", "", "", "no", "yes"];
-    let done = converse(&site, &wrong, &flags);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    converse_well(&site, &wrong, &flags);
     assert!(relay().contains("other.log") && !relay().contains("relay.log"), "{}", relay());
     assert!(site.shop.path().join("other.log").exists());
 }

@@ -21,6 +21,14 @@ impl Shop {
         });
     }
 
+    /// Another program wrote nonsense over a database.
+    pub fn spoil(&self, database: &str) {
+        for suffix in ["-wal", "-shm"] {
+            drop(std::fs::remove_file(self.path().join(format!("{database}{suffix}"))));
+        }
+        std::fs::write(self.path().join(database), "this is no database; ".repeat(100)).expect("written");
+    }
+
     /// The order of a request, as its events told it.
     pub fn order_id(&self, request_id: &str) -> String {
         let named = self
