@@ -52,6 +52,8 @@ fn nothing_published_opens_the_relay_but_the_backends_own_receipt() {
         (jws(&key, |claims| claims.aud = DeviceId::new("vm-002").expect("an id")), "is for another machine, vm-002", "WrongDevice"),
         (jws(&key, |claims| claims.iss = "evil.example".into()), "iss is not the issuer of this key", "InvalidReceipt"),
         (format!("{head}."), "signature is wrong", "InvalidReceipt"),
+        // So much as base64url cannot be, whatever the letters.
+        (format!("{head}.{}", &signature[..45]), "signature is not base64url", "InvalidReceipt"),
         (format!("{header}.{}.{signature}", BASE64URL.encode(altered)), "signature is wrong", "InvalidReceipt"),
         (with("none", "qris-receipt+jwt"), "alg must be EdDSA", "InvalidReceipt"),
         (with("EdDSA", "qris-command+jwt"), "typ must be qris-receipt+jwt", "InvalidReceipt"),
