@@ -245,7 +245,7 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
     let ask = |relay: &Relayd, arguments: &[&str]| {
         let mut ask = command(env!("CARGO_BIN_EXE_qrisctl"));
         ask.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &relay.bus.address);
-        told(output(system.command(&ask).current_dir(relay.path())))
+        result_of(output(system.command(&ask).current_dir(relay.path())))
     };
     for (arguments, file) in [
         (&["relay", "lines"][..], "relay.toml"),
@@ -254,7 +254,7 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
         (&["collect", "2345678901234567"], "qrisd.toml"),
         (&["screen", "shot", "--out", "shot.png"], "qrisd.toml"),
     ] {
-        let told = ask(&relay, arguments);
+        let result = ask(&relay, arguments);
         let words = format!("this machine is not set up, /etc/qrisd/{file} is not there: run `sudo qrisctl setup`");
         assert!(result.code == Some(1) && result.stderr.contains(&words), "{arguments:?}: {:?} {}", result.code, result.stderr);
     }
