@@ -128,4 +128,16 @@ mod tests {
             assert!(publish_refusal(refused).is_some(), "{refused:?}");
         }
     }
+
+    #[test]
+    fn a_broker_that_takes_no_name_refuses_and_one_that_is_busy_does_not() {
+        let refuses = |code| is_refusal(&ConnectionError::ConnectionRefused(code));
+        for code in [ConnectReturnCode::BadUserNamePassword, ConnectReturnCode::NotAuthorized, ConnectReturnCode::Banned] {
+            assert!(refuses(code), "{code:?}");
+        }
+        for code in [ConnectReturnCode::ServerBusy, ConnectReturnCode::ServerUnavailable, ConnectReturnCode::QuotaExceeded] {
+            assert!(!refuses(code), "{code:?}");
+        }
+        assert!(!is_refusal(&ConnectionError::RequestsDone));
+    }
 }
