@@ -17,19 +17,18 @@ mod floor;
 mod load;
 mod mqtt;
 mod program;
+mod sales;
 mod shop;
+mod trace;
 mod whole;
-mod writes;
 
 use figures::{Report, Times};
-use program::Program;
+use sales::{SETTLED, Sold};
 use shop::{Installed, Options, Shop};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use writes::Writes;
+use trace::Traced;
 
-/// What the machine forgets after a sale, it has forgotten by then.
-const SETTLED: Duration = Duration::from_millis(5600);
 /// The marks in a document between which the tables stand.
 const MARKS: [&str; 2] = ["<!-- figures: begin -->\n", "<!-- figures: end -->\n"];
 
@@ -60,11 +59,7 @@ fn main() {
         }
     }
     let installed = installed.expect("--installed DIRECTORY: start this by benches/run");
-    let counts = if quick {
-        Counts { sales: 10, starts: 5, traced: 5, lone: 1, load: load::Amounts { burst: 500, paced: 100, all: 600 } }
-    } else {
-        Counts { sales: 200, starts: 50, traced: 100, lone: 5, load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 } }
-    };
+    let counts = if quick { Counts::quick() } else { Counts::whole() };
     qris::host::tls::install_provider();
     let report = measure(&installed, &counts, only.as_deref());
     print!("{}", report.text());
@@ -75,6 +70,16 @@ fn main() {
 
 /// The groups of figures, by the word that asks for one of them alone.
 const GROUPS: [&str; 7] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes"];
+
+impl Counts {
+    fn whole() -> Self {
+        Self { sales: 200, starts: 50, traced: 100, lone: 5, load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 } }
+    }
+
+    fn quick() -> Self {
+        Self { sales: 10, starts: 5, traced: 5, lone: 1, load: load::Amounts { burst: 500, paced: 100, all: 600 } }
+    }
+}
 
 fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report {
     assert!(only.is_none_or(|only| GROUPS.contains(&only)), "--only takes one of {GROUPS:?}");
@@ -116,66 +121,55 @@ fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report
 fn sales(report: &mut Report, installed: &Installed, databases: &Path, place: &str, count: usize) {
     let in_ram = place.ends_with("RAM");
     let aim = |text: &'static str| if in_ram { text } else { "" };
-    let mut shop = Shop::open(&Options { installed, databases, tls: false });
+    let mut shop = Shop::open(&Options::plain(installed, databases));
     shop.start_machine();
-    let cost = |shop: &Shop| {
-        let programs: Vec<&Program> = [&shop.qrisd, &shop.relayd].into_iter().flatten().collect();
-        (programs.iter().map(|p| p.cpu()).collect::<Vec<_>>(), programs.iter().map(|p| p.disk_bytes()).sum::<u64>())
-    };
-    let (cpu_before, disk_before) = cost(&shop);
-    let (mut to_qr, mut to_line) = (Times::default(), Times::default());
-    for _ in 0..count {
-        let sale = shop.sell();
-        to_qr.push(sale.to_qr);
-        to_line.push(sale.to_line);
-    }
-    let (cpu, disk) = cost(&shop);
+    let sold = Sold::measure(&mut shop, count);
     report.times(&format!("{place}, a backend that answers at once"));
-    report.time("vend request published → QR in the framebuffer", &to_qr, aim("p50 ≤ 3"));
-    report.time("settlement published → relay line driven", &to_line, aim("p50 ≤ 2, p99 ≤ 5"));
+    report.time("vend request published → QR in the framebuffer", &sold.to_qr, aim("p50 ≤ 3"));
+    report.time("settlement published → relay line driven", &sold.to_line, aim("p50 ≤ 2, p99 ≤ 5"));
     report.time("floor: 4 KiB appended and fdatasync", &floor::sync(databases, count), "");
     report.time("floor: SQLite commit of one row", &floor::commit(databases, count), "");
     report.time("floor: MQTT QoS 1 publish and acknowledgement", &floor::mqtt(&mut shop, count), "");
     report.time("floor: D-Bus call and answer, over the bus", &floor::dbus(&shop, count), "");
     report.time("floor: HTTP request and answer", &floor::http(&shop, count), "");
-    let spent: Vec<f64> = cpu.iter().zip(&cpu_before).map(|(now, before)| (*now - *before).as_secs_f64() * 1000.0 / count as f64).collect();
     report.numbers(&format!("{place}: cost of a sale"), "a sale");
-    let value = format!("{:.2} ms ({:.2} + {:.2})", spent.iter().sum::<f64>(), spent[0], spent[1]);
-    report.number("processor time, qrisd + qris-relayd", &value, "≤ 3 ms");
+    report.number("processor time, qrisd + qris-relayd", &both(sold.cpu, 2, " ms"), "≤ 3 ms");
+    report.number("voluntary context switches of all threads, qrisd + qris-relayd", &both(sold.waits, 1, ""), aim("≤ 16"));
     if !in_ram {
-        let kib = (disk - disk_before) as f64 / 1024.0 / count as f64;
-        report.number("pages handed to the disk (write_bytes of /proc), both", &format!("{kib:.0} KiB"), "");
+        report.number("pages handed to the disk (write_bytes of /proc), both", &format!("{:.0} KiB", sold.disk), "");
     }
+}
+
+/// A sum and its parts, to so many digits.
+fn both(parts: [f64; 2], digits: usize, unit: &str) -> String {
+    format!("{:.digits$}{unit} ({:.digits$} + {:.digits$})", parts[0] + parts[1], parts[0], parts[1])
 }
 
 /// From the start of a process to its word, to the broker, and to the QR of an order that was on the screen.
 fn starts(report: &mut Report, installed: &Installed, databases: &Path, count: usize) {
-    let mut shop = Shop::open(&Options { installed, databases, tls: false });
+    let mut shop = Shop::open(&Options::plain(installed, databases));
     shop.start_machine();
     for _ in 0..10 {
         shop.sell();
     }
     let (mut relay, mut ready, mut online, mut pending) = (Times::default(), Times::default(), Times::default(), Times::default());
     for _ in 0..count {
-        shop.relayd = None;
-        relay.push(shop.start_relayd());
+        shop.relay = None;
+        relay.push(shop.start_relay());
     }
     for _ in 0..count {
-        shop.kill_qrisd();
-        ready.push(shop.start_qrisd());
-        let started = shop.qrisd.as_ref().expect("just started").started;
-        online.push(shop.wait_online() - started);
+        online.push(shop.restart_device());
+        ready.push(shop.programs()[0].wait_ready());
     }
     shop.wait_sells();
     let request = shop.wait_offer();
     let payload = shop.backend.last().1;
     for _ in 0..count {
-        shop.kill_qrisd();
+        shop.kill_device();
         shop.screen.blank();
         shop.screen.forget();
-        shop.start_qrisd();
-        let started = shop.qrisd.as_ref().expect("just started").started;
-        pending.push(shop.screen.wait(true) - started);
+        shop.start_device();
+        pending.push(shop.screen.wait(true) - shop.programs()[0].started);
         shop.wait_online();
         assert_eq!(shop.screen.payload().as_deref(), Some(payload.as_str()), "the same QR is back");
     }
@@ -189,7 +183,7 @@ fn starts(report: &mut Report, installed: &Installed, databases: &Path, count: u
 
 /// Resident memory, idle after ten sales.
 fn memory(report: &mut Report, installed: &Installed, databases: &Path, others: &Path) {
-    let mut shop = Shop::open(&Options { installed, databases, tls: true });
+    let mut shop = Shop::open(&Options { tls: true, ..Options::plain(installed, databases) });
     shop.start_machine();
     for _ in 0..10 {
         shop.sell();
@@ -197,57 +191,30 @@ fn memory(report: &mut Report, installed: &Installed, databases: &Path, others: 
     let sold = whole::measure(installed, others, 10);
     std::thread::sleep(SETTLED);
     report.numbers("resident memory, connected over TLS, idle after ten sales", "MiB (anonymous)");
-    let table = [
-        ("qrisd", shop.qrisd.as_ref(), "≤ 9 MB"),
-        ("qris-relayd", shop.relayd.as_ref(), "≤ 6 MB"),
-        ("qris-backend", Some(&sold.backend), ""),
-    ];
-    for (name, program, aim) in table {
-        let (resident, anonymous) = program.expect("it runs").memory();
+    let [device, relay] = shop.programs();
+    for (name, program, aim) in [("qrisd", device, "≤ 9 MB"), ("qris-relayd", relay, "≤ 6 MB"), ("qris-backend", &sold.backend, "")] {
+        let (resident, anonymous) = program.memory();
         report.number(name, &format!("{:.1} ({:.1})", resident as f64 / 1024.0, anonymous as f64 / 1024.0), aim);
     }
 }
 
-/// Bytes and syncs of the databases, by strace.
+/// System calls, and bytes and syncs of the databases, by strace.
 fn written(report: &mut Report, installed: &Installed, databases: &Path, counts: &Counts) {
-    let mut shop = Shop::open(&Options { installed, databases, tls: false });
-    let traces = ["qris-relayd", "qrisd"].map(|name| shop.path().join(format!("{name}.trace")));
-    let start = |name: &str, trace: &Path| Program::start_traced(name, &shop.command(name), shop.path(), trace);
-    let (relayd, qrisd) = (start("qris-relayd", &traces[0]), start("qrisd", &traces[1]));
-    (shop.relayd, shop.qrisd) = (Some(relayd), Some(qrisd));
-    shop.wait_online();
-    shop.wait_sells();
-    let read = |from: [usize; 2]| [Writes::read(&traces[0], from[0]), Writes::read(&traces[1], from[1])];
-    let place = || {
-        std::thread::sleep(SETTLED);
-        read([0, 0]).map(|(_, length)| length)
-    };
-    let mut measure = |count: usize, pause: Duration| {
-        let before = place();
-        for _ in 0..count {
-            shop.sell();
-            std::thread::sleep(pause);
-        }
-        place();
-        read(before).map(|(writes, _)| writes)
-    };
-    let (many, lone) = (measure(counts.traced, Duration::ZERO), measure(counts.lone, SETTLED));
-    report.numbers("written to the databases for a sale, qrisd + qris-relayd", "a sale");
+    let mut shop = Shop::open(&Options { traced: true, ..Options::plain(installed, databases) });
+    shop.start_machine();
+    let many = sales::traced(&mut shop, counts.traced, Duration::ZERO);
+    let lone = sales::traced(&mut shop, counts.lone, SETTLED);
+    report.numbers("asked of the kernel for a sale, qrisd + qris-relayd", "a sale");
     let tables = [
         ("one after the other, checkpoints included", many, counts.traced),
         ("each alone, nothing within 5 s after it", lone, counts.lone),
     ];
-    for (name, [relayd, qrisd], count) in tables {
-        let each = |total: u64| total as f64 / count as f64;
-        let bytes = format!(
-            "{:.1} KiB ({:.1} + {:.1})",
-            each(qrisd.bytes + relayd.bytes) / 1024.0,
-            each(qrisd.bytes) / 1024.0,
-            each(relayd.bytes) / 1024.0
-        );
-        report.number(&format!("bytes, {name}"), &bytes, "≤ 64 KiB");
-        let syncs = format!("{:.2} ({:.2} + {:.2})", each(qrisd.syncs + relayd.syncs), each(qrisd.syncs), each(relayd.syncs));
-        report.number(&format!("fsyncs, {name}"), &syncs, "≤ 10");
+    for (name, traced, count) in tables {
+        let each = |of: fn(&Traced) -> u64| [0, 1].map(|n| of(&traced[n]) as f64 / count as f64);
+        let kib = each(|traced| traced.bytes).map(|bytes| bytes / 1024.0);
+        report.number(&format!("bytes to the databases and the ledger's mark, {name}"), &both(kib, 1, " KiB"), "≤ 64 KiB");
+        report.number(&format!("fsyncs of them, {name}"), &both(each(|traced| traced.syncs), 2, ""), "≤ 10");
+        report.number(&format!("system calls, {name}"), &both(each(|traced| traced.calls), 0, ""), "≤ 140");
     }
 }
 

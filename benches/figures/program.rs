@@ -15,8 +15,6 @@ const END: &[u8] = b"END";
 /// A running program. It is killed when this is dropped.
 pub struct Program {
     child: Child,
-    /// The program itself: `child` may be `strace`.
-    pub pid: u32,
     pub started: Instant,
     ready: Receiver<Instant>,
     notify: PathBuf,
@@ -46,20 +44,16 @@ impl Program {
         command.env("NOTIFY_SOCKET", &notify).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|why| panic!("{name}: {command:?}: {why}"));
-        let pid = child.id();
-        Self { child, pid, started, ready, notify }
+        Self { child, started, ready, notify }
     }
 
-    /// The same under strace, which writes every write and sync to `trace`.
-    pub fn start_traced(name: &str, command: &Command, directory: &Path, trace: &Path) -> Self {
+    /// The same under strace, which writes every system call to `NAME.trace`. What it costs is strace's then.
+    pub fn start_traced(name: &str, command: &Command, directory: &Path) -> Self {
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-y", "-qq", "-s", "0", "-e", "trace=fsync,fdatasync,write,pwrite64,ftruncate", "-o"]).arg(trace);
+        strace.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        strace.args(["-f", "-y", "-qq", "-s", "0", "-o"]).arg(directory.join(format!("{name}.trace")));
         strace.arg(command.get_program()).args(command.get_args());
-        let mut program = Self::start(name, &mut strace, directory);
-        program.wait_ready();
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", program.pid)).expect("Linux");
-        program.pid = children.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("strace has one child");
-        program
+        Self::start(name, &mut strace, directory)
     }
 
     /// How long it took to say READY.
@@ -70,28 +64,31 @@ impl Program {
 
     /// Resident memory and the part of it that is not files, in KiB.
     pub fn memory(&self) -> (u64, u64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("it runs");
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-            line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
-        };
-        (field("VmRSS:"), field("RssAnon:"))
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        (field(&status, "VmRSS:"), field(&status, "RssAnon:"))
+    }
+
+    /// How often its threads waited until now, each time for a wake-up.
+    pub fn waits(&self) -> u64 {
+        self.of_threads("status").iter().map(|status| field(status, "voluntary_ctxt_switches:")).sum()
     }
 
     /// Processor time of its threads until now, user and system.
     pub fn cpu(&self) -> Duration {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).expect("it runs").flatten();
         // The first number is the time on a processor, in nanoseconds.
-        let spent = threads.filter_map(|thread| {
-            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(spent.sum())
+        let threads = self.of_threads("schedstat");
+        Duration::from_nanos(threads.iter().filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum())
+    }
+
+    /// A file of /proc, of each thread. One that has just ended has none.
+    fn of_threads(&self, file: &str) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs").flatten();
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join(file)).ok()).collect()
     }
 
     /// Bytes that it had the kernel write to a disk, in whole pages.
     pub fn disk_bytes(&self) -> u64 {
-        let io = std::fs::read_to_string(format!("/proc/{}/io", self.pid)).expect("our own process");
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).expect("our own process");
         io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 }
@@ -99,9 +96,9 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if self.pid != self.child.id() {
-                signal(self.pid, "KILL");
-            }
+            // Under strace it is a child of that. None of them has children of its own.
+            let own = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id())).unwrap_or_default();
+            own.split_whitespace().for_each(|pid| signal(pid, "KILL"));
             drop(self.child.kill());
         }
         drop(self.child.wait());
@@ -111,7 +108,13 @@ impl Drop for Program {
     }
 }
 
-fn signal(pid: u32, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+/// A number of a `status` of /proc.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn signal(pid: &str, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), pid]).status();
     assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
 }

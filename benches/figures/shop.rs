@@ -8,16 +8,18 @@ use crate::rig;
 use crate::rig::bare_broker::BareBroker;
 use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::certificates::Certificates;
+use crate::trace::Traced;
 use qris::order::receipt::jwk_set;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 pub const DEVICE: &str = "vm-001";
+/// The machine's programs, by what they are.
+const NAMES: [&str; 2] = ["device", "relay"];
 /// Short, so that sales follow one another; a real line is driven for longer, and nothing here depends on it.
 const PULSE_MS: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,12 +42,21 @@ pub struct Options<'a> {
     /// Where the databases are.
     pub databases: &'a Path,
     pub tls: bool,
+    /// The programs of the machine run under strace.
+    pub traced: bool,
+}
+
+impl<'a> Options<'a> {
+    /// Without TLS.
+    pub fn plain(installed: &'a Installed, databases: &'a Path) -> Self {
+        Self { installed, databases, tls: false, traced: false }
+    }
 }
 
 /// The shop. Fields are dropped in order: the machine ends before what it talks to.
 pub struct Shop {
-    pub qrisd: Option<Program>,
-    pub relayd: Option<Program>,
+    pub device: Option<Program>,
+    pub relay: Option<Program>,
     pub controller: Client,
     pub pusher: Client,
     pub heard: Receiver<Message>,
@@ -55,6 +66,7 @@ pub struct Shop {
     pub broker: BareBroker,
     pub bus: DbusDaemon,
     installed: Installed,
+    traced: bool,
     databases: PathBuf,
     number: u32,
     /// The broker's port for TLS, and the files for it.
@@ -83,8 +95,8 @@ impl Shop {
         let line = LineWatch::watch(&root.join("line"));
         let connect = |user: &str| Client::connect(broker.port, user, &password(user));
         let shop = Self {
-            qrisd: None,
-            relayd: None,
+            device: None,
+            relay: None,
             controller: connect("vm-001-controller"),
             pusher: connect("backend"),
             heard: connect("fleet").listen(&["qrisd/v1/+/vend/event", "qrisd/v1/+/status"]),
@@ -94,6 +106,7 @@ impl Shop {
             broker,
             bus,
             installed: options.installed.clone(),
+            traced: options.traced,
             databases: options.databases.into(),
             number: 0,
             tls,
@@ -109,32 +122,39 @@ impl Shop {
         self.directory.path()
     }
 
-    pub fn command(&self, program: &str) -> Command {
-        let mut start = Command::new(self.installed.path(program));
-        start.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        let file = if program == "qrisd" { "qrisd.toml" } else { "relay.toml" };
-        start.arg("--config").arg(self.path().join(file));
-        start
+    /// The machine's programs, the one with the relay last.
+    pub fn programs(&self) -> [&Program; 2] {
+        [&self.device, &self.relay].map(|program| program.as_ref().expect("the machine was started"))
     }
 
-    pub fn start_relayd(&mut self) -> Duration {
-        let program = Program::start("qris-relayd", &mut self.command("qris-relayd"), self.path());
+    /// Of both: what strace saw from these places on; and where it is now.
+    pub fn traced(&self, from: [usize; 2]) -> [(Traced, usize); 2] {
+        [0, 1].map(|n| Traced::read(&self.path().join(format!("{}.trace", NAMES[n])), from[n]))
+    }
+
+    /// Until it is ready.
+    pub fn start_relay(&mut self) -> Duration {
+        let program = self.start(NAMES[1]);
         let ready = program.wait_ready();
-        self.relayd = Some(program);
+        self.relay = Some(program);
         ready
     }
 
-    pub fn start_qrisd(&mut self) -> Duration {
-        let program = Program::start("qrisd", &mut self.command("qrisd"), self.path());
-        let ready = program.wait_ready();
-        self.qrisd = Some(program);
-        ready
+    pub fn start_device(&mut self) {
+        self.device = Some(self.start(NAMES[0]));
+    }
+
+    fn start(&self, name: &str) -> Program {
+        let (program, file) = if name == NAMES[0] { ("qrisd", "qrisd.toml") } else { ("qris-relayd", "relay.toml") };
+        let mut command = rig::command(self.installed.path(program));
+        command.arg("--config").arg(self.path().join(file));
+        if self.traced { Program::start_traced(name, &command, self.path()) } else { Program::start(name, &mut command, self.path()) }
     }
 
     /// Starts the machine, and sells once.
     pub fn start_machine(&mut self) {
-        self.start_relayd();
-        self.start_qrisd();
+        self.start_relay();
+        self.start_device();
         self.wait_online();
         self.wait_sells();
     }
@@ -174,12 +194,20 @@ impl Shop {
     }
 
     /// Ends the machine's main program the hard way, when it has said all it had to say.
-    pub fn kill_qrisd(&mut self) {
+    pub fn kill_device(&mut self) {
         std::thread::sleep(PAUSE);
-        self.qrisd = None;
+        self.device = None;
         std::thread::sleep(PAUSE);
         while self.heard.try_recv().is_ok() {}
         self.screen.forget();
+    }
+
+    /// Kills the main program and starts it again; how long it takes until it is online.
+    pub fn restart_device(&mut self) -> Duration {
+        self.kill_device();
+        self.start_device();
+        let started = self.programs()[0].started;
+        self.wait_online() - started
     }
 
     fn wait_told(&self) {
@@ -187,7 +215,7 @@ impl Shop {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.path().join("qrisd.log")).unwrap_or_default()
+        std::fs::read_to_string(self.path().join(format!("{}.log", NAMES[0]))).unwrap_or_default()
     }
 
     /// When the machine said that it is online.

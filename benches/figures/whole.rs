@@ -29,7 +29,7 @@ pub struct Sold {
 /// Sells through everything, and tells how long it takes.
 pub fn measure(installed: &Installed, databases: &Path, count: usize) -> Sold {
     let midtrans = Midtrans::start();
-    let mut shop = Shop::open(&Options { installed, databases, tls: true });
+    let mut shop = Shop::open(&Options { tls: true, ..Options::plain(installed, databases) });
     let port = rig::free_port();
     let (watch, notified) = clock(port);
     let root = shop.path().display().to_string();
@@ -73,8 +73,8 @@ signing_key_file = "{root}/signing-key.json"
     shop.configure(&format!("http://127.0.0.1:{port}"), &keys, token.trim());
     let backend = Program::start("qris-backend", &mut run(&["serve"]), shop.path());
     backend.wait_ready();
-    shop.start_relayd();
-    shop.start_qrisd();
+    shop.start_relay();
+    shop.start_device();
     shop.wait_online();
     let (mut to_qr, mut to_line) = (Times::default(), Times::default());
     let mut learned = false;
