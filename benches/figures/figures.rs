@@ -8,6 +8,11 @@ use std::time::Duration;
 pub struct Times(Vec<Duration>);
 
 impl Times {
+    /// Those of several measurements.
+    pub fn all<'a>(several: impl Iterator<Item = &'a Self>) -> Self {
+        Self(several.flat_map(|times| &times.0).copied().collect())
+    }
+
     pub fn push(&mut self, time: Duration) {
         self.0.push(time);
     }

@@ -1,10 +1,12 @@
 //! The merchant's backend under load: many machines that order, and Midtrans that notifies, as fast as it answers.
 
 use crate::acquirer::{self, AMOUNT};
+use crate::beside::{Beside, Counts};
 use crate::figures::{Report, Times};
 use crate::mqtt::Client;
+use crate::peers::{self, Backend, Places};
 use crate::program::Program;
-use crate::shop::{Installed, json, password};
+use crate::shop::{DEVICE, json, password};
 use crate::{floor, rig};
 use qris::backend::midtrans::ServerKey;
 use qris::host::secret::Secret;
@@ -20,7 +22,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const KEY: &str = "SB-Mid-server-bench";
-const DEVICE: &str = "vm-001";
+/// The token of a peer.
+const TOKEN: &str = "token";
+/// The length of our receipts: what a peer publishes is as long.
+const RECEIPT: usize = 585;
 /// Connections that send at the same time.
 const SENDERS: usize = 32;
 /// Nothing takes this long.
@@ -42,8 +47,8 @@ pub struct Amounts {
     pub all: usize,
 }
 
-pub fn measure(report: &mut Report, installed: &Installed, ram: &Path, disk: &Path, amounts: &Amounts) {
-    let in_ram = Office::open(installed, ram);
+pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, amounts: &Amounts) {
+    let in_ram = Office::open(Backend::Ours, places, ram);
     let idle = in_ram.backend.memory();
     let before = in_ram.backend.cpu();
     let orders = in_ram.order(amounts.burst);
@@ -64,7 +69,7 @@ pub fn measure(report: &mut Report, installed: &Installed, ram: &Path, disk: &Pa
     // Means, before and after: what a disk does in a second is what its slow moments leave, and they come and go.
     let floors = || [floor::sync(disk, FLOORS).mean(), floor::commit(disk, FLOORS).mean()];
     let before = floors();
-    let on_disk = Office::open(installed, disk);
+    let on_disk = Office::open(Backend::Ours, places, disk);
     let (orders_on_disk, notified_on_disk) = (on_disk.order(amounts.burst), on_disk.settle(amounts.burst));
     let after_load = floors();
     let [sync, commit] = [0, 1].map(|floor| f64::midpoint(before[floor], after_load[floor]));
@@ -91,6 +96,51 @@ pub fn measure(report: &mut Report, installed: &Installed, ram: &Path, disk: &Pa
     let memory = |(resident, anonymous): (u64, u64)| format!("{:.1} ({:.1})", resident as f64 * 1.024e-3, anonymous as f64 * 1.024e-3);
     report.number("idle, after its start", &memory(idle), "≤ 20");
     report.number(&format!("after {made} orders, each settled"), &memory(after), "< 40");
+}
+
+/// A round of a merchant's backend.
+struct Round {
+    ram: Notified,
+    disk: Notified,
+    /// Processor time of a notification, in milliseconds.
+    cpu: f64,
+    /// Resident memory in MiB, idle after the start and after the load.
+    resident: [f64; 2],
+}
+
+/// The backend beside what a user would write, under the same load.
+pub fn beside(report: &mut Report, places: &Places, ram: &Path, disk: &Path, counts: &Counts) {
+    let backends = Backend::ALL.map(|backend| (backend, backend.name()));
+    let open = |backend: Backend, place: &Path| {
+        // A new database each time.
+        let databases = tempfile::tempdir_in(place).expect("a directory");
+        let office = Office::open(backend, places, databases.path());
+        (databases, office)
+    };
+    let resident = |office: &Office| office.backend.memory().0 as f64 / 1024.0;
+    let beside = Beside::measure(&backends, Backend::Express as usize, counts.rounds, |backend| {
+        let (_databases, in_ram) = open(backend, ram);
+        let idle = resident(&in_ram);
+        in_ram.order(counts.load);
+        let before = in_ram.backend.cpu();
+        let ram = in_ram.settle(counts.load);
+        let cpu = (in_ram.backend.cpu() - before).as_secs_f64() * 1000.0 / counts.load as f64;
+        std::thread::sleep(REST);
+        let resident = [idle, resident(&in_ram)];
+        drop(in_ram);
+        let (_databases, on_disk) = open(backend, disk);
+        on_disk.order(counts.load);
+        Round { ram, disk: on_disk.settle(counts.load), cpu, resident }
+    });
+    let name = format!("notifications a second to committed and answered 200, {} of them", counts.load);
+    beside.numbers(report, &format!("{name}, database in RAM"), "a second", "≥ 2 ×", |round| [round.ram.answered]);
+    beside.numbers(report, &format!("{name}, database on disk"), "a second", "≥ 3 ×", |round| [round.disk.answered]);
+    let name = "… until each one's message is out";
+    beside.numbers(report, &format!("{name}, database in RAM"), "a second", "≥ 2 ×", |round| [round.ram.published]);
+    beside.numbers(report, &format!("{name}, database on disk"), "a second", "≥ 3 ×", |round| [round.disk.published]);
+    beside.numbers(report, "processor time of a notification, database in RAM", "ms", "", |round| [round.cpu]);
+    beside.numbers(report, "resident memory of a backend, idle after its start", "MiB", "≤ 10", |round| [round.resident[0]]);
+    beside.numbers(report, "… after the load", "MiB", "≤ 20", |round| [round.resident[1]]);
 }
 
 fn rate(a_second: f64) -> String {
@@ -120,15 +170,52 @@ struct Office {
 }
 
 impl Office {
-    fn open(installed: &Installed, databases: &Path) -> Self {
+    fn open(made: Backend, places: &Places, databases: &Path) -> Self {
         let directory = tempfile::Builder::new().prefix("qris-bench-").tempdir_in("/dev/shm").expect("a temporary directory");
-        let root = directory.path().display().to_string();
         let broker = rig::bare_broker::BareBroker::start("allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
-        let (port, midtrans) = (rig::free_port(), acquirer::start());
-        for (name, text) in [("server-key", KEY), ("backend-password", &password("backend"))] {
-            std::fs::write(directory.path().join(name), text).expect("written");
+        let port = rig::free_port();
+        let peer = |mut command: Command| {
+            command
+                .env("PORT", port.to_string())
+                .env("MQTT_PORT", broker.port.to_string())
+                .env("MQTT_PASSWORD", password("backend"))
+                .env("BACKEND_TOKEN", TOKEN)
+                .env("DEVICE", DEVICE)
+                .env("DATABASE", databases.join("load.db"))
+                .env("SERVER_KEY", KEY)
+                .env("RECEIPT", "x".repeat(RECEIPT));
+            let backend = Program::start("backend", &mut command, directory.path());
+            rig::wait_for("the backend's port", || TcpStream::connect(("127.0.0.1", port)).ok());
+            (backend, TOKEN.into(), "none".into())
+        };
+        let (backend, token, kid) = match made {
+            Backend::Ours => Self::start_ours(places, databases, directory.path(), port, broker.port),
+            Backend::Express => peer(peers::node(places, "benches/peers/backend.js")),
+            Backend::Flask => peer(peers::python(places, "benches/peers/backend.py")),
+        };
+        let news = Client::connect(broker.port, "load", "none").listen(&["qrisd/v1/+/payment/update"]);
+        std::thread::sleep(REST);
+        Self {
+            backend,
+            port,
+            token,
+            kid,
+            key: ServerKey::new(&Secret::new(KEY)),
+            news,
+            open: Mutex::default(),
+            ordered: AtomicUsize::new(0),
+            _broker: broker,
+            _directory: directory,
         }
-        let config = directory.path().join("backend.toml");
+    }
+
+    /// Ours, with a Midtrans that answers at once: the program, a machine's token, and the name of the key for receipts.
+    fn start_ours(places: &Places, databases: &Path, directory: &Path, port: u16, broker: u16) -> (Program, String, String) {
+        let (root, midtrans) = (directory.display(), acquirer::start());
+        for (name, text) in [("server-key", KEY), ("backend-password", &password("backend"))] {
+            std::fs::write(directory.join(name), text).expect("written");
+        }
+        let config = directory.join("backend.toml");
         let text = format!(
             r#"[http]
 listen = "127.0.0.1:{port}"
@@ -149,11 +236,10 @@ issuer = "pay.example"
 signing_key_file = "{root}/signing-key.json"
 "#,
             databases = databases.display(),
-            broker = broker.port,
         );
         std::fs::write(&config, text).expect("written");
         let run = |words: &[&str]| {
-            let mut command = Command::new(installed.path("qris-backend"));
+            let mut command = Command::new(places.ours("qris-backend"));
             command.arg("--config").arg(&config).args(words);
             command
         };
@@ -161,22 +247,9 @@ signing_key_file = "{root}/signing-key.json"
         let keys: serde_json::Value = serde_json::from_str(&rig::succeed(&mut run(&["keys", "public"]))).expect("a JWK Set");
         let kid = keys["keys"][0]["kid"].as_str().expect("a key has a name").to_owned();
         let token = rig::succeed(&mut run(&["device", "add", DEVICE])).trim().to_owned();
-        let backend = Program::start("qris-backend", &mut run(&["serve"]), directory.path());
+        let backend = Program::start("qris-backend", &mut run(&["serve"]), directory);
         backend.wait_ready();
-        let news = Client::connect(broker.port, "load", "none").listen(&["qrisd/v1/+/payment/update"]);
-        std::thread::sleep(REST);
-        Self {
-            backend,
-            port,
-            token,
-            kid,
-            key: ServerKey::new(&Secret::new(KEY)),
-            news,
-            open: Mutex::default(),
-            ordered: AtomicUsize::new(0),
-            _broker: broker,
-            _directory: directory,
-        }
+        (backend, token, kid)
     }
 
     /// Makes so many orders; a second.

@@ -11,11 +11,13 @@ mod rig;
 
 mod acquirer;
 mod backend;
+mod beside;
 mod eyes;
 mod figures;
 mod floor;
 mod load;
 mod mqtt;
+mod peers;
 mod program;
 mod sales;
 mod shop;
@@ -23,8 +25,9 @@ mod trace;
 mod whole;
 
 use figures::{Report, Times};
+use peers::Places;
 use sales::{SETTLED, Sold};
-use shop::{Installed, Options, Shop};
+use shop::{Options, Shop};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trace::Traced;
@@ -39,17 +42,19 @@ struct Counts {
     traced: usize,
     lone: usize,
     load: load::Amounts,
+    beside: beside::Counts,
 }
 
 fn main() {
-    let mut installed = None;
+    let (mut installed, mut peers) = (None, None);
     let mut write = None;
     let mut quick = false;
     let mut only = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--installed" => installed = arguments.next().map(|path| Installed(path.into())),
+            "--installed" => installed = arguments.next().map(PathBuf::from),
+            "--peers" => peers = arguments.next().map(PathBuf::from),
             "--write" => write = arguments.next().map(PathBuf::from),
             "--quick" => quick = true,
             "--only" => only = arguments.next(),
@@ -58,10 +63,10 @@ fn main() {
             other => panic!("unknown argument {other}: see benches/run"),
         }
     }
-    let installed = installed.expect("--installed DIRECTORY: start this by benches/run");
+    let places = Places { ours: installed.expect("--installed DIRECTORY: start this by benches/run"), peers };
     let counts = if quick { Counts::quick() } else { Counts::whole() };
     qris::host::tls::install_provider();
-    let report = measure(&installed, &counts, only.as_deref());
+    let report = measure(&places, &counts, only.as_deref());
     print!("{}", report.text());
     if let Some(path) = write {
         write_into(&path, report.text());
@@ -69,36 +74,51 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 7] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes"];
+const GROUPS: [&str; 8] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "peers"];
 
 impl Counts {
     fn whole() -> Self {
-        Self { sales: 200, starts: 50, traced: 100, lone: 5, load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 } }
+        Self {
+            sales: 200,
+            starts: 50,
+            traced: 100,
+            lone: 5,
+            load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 },
+            beside: beside::Counts { rounds: 3, sales: 100, starts: 20, traced: 250, idle: Duration::from_secs(20), load: 10_000 },
+        }
     }
 
     fn quick() -> Self {
-        Self { sales: 10, starts: 5, traced: 5, lone: 1, load: load::Amounts { burst: 500, paced: 100, all: 600 } }
+        Self {
+            sales: 10,
+            starts: 5,
+            traced: 5,
+            lone: 1,
+            load: load::Amounts { burst: 500, paced: 100, all: 600 },
+            beside: beside::Counts { rounds: 2, sales: 5, starts: 2, traced: 2, idle: Duration::from_secs(2), load: 200 },
+        }
     }
 }
 
-fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report {
+fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
     assert!(only.is_none_or(|only| GROUPS.contains(&only)), "--only takes one of {GROUPS:?}");
     let mut report = Report::default();
     report.line(&machine());
     let ram = tempfile::Builder::new().prefix("qris-bench-db-").tempdir_in("/dev/shm").expect("memory");
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build's directory");
     let new = |place: &tempfile::TempDir| tempfile::tempdir_in(place).expect("a directory");
-    for group in GROUPS.into_iter().filter(|group| only.is_none_or(|only| only == *group)) {
+    let wanted = |group: &&str| only.map_or(*group != "peers" || places.peers.is_some(), |only| only == *group);
+    for group in GROUPS.into_iter().filter(wanted) {
         match group {
             "sales" => {
-                sales(&mut report, installed, new(&ram).path(), "database in RAM", counts.sales);
-                sales(&mut report, installed, new(&disk).path(), "database on disk", counts.sales);
+                sales(&mut report, places, new(&ram).path(), "database in RAM", counts.sales);
+                sales(&mut report, places, new(&disk).path(), "database on disk", counts.sales);
             }
-            "starts" => starts(&mut report, installed, new(&ram).path(), counts.starts),
+            "starts" => starts(&mut report, places, new(&ram).path(), counts.starts),
             "whole" => {
                 report.times("the whole path: real backend, simulated Midtrans, MQTT over TLS");
                 for (place, name) in [(&ram, "databases in RAM"), (&disk, "databases on disk")] {
-                    let sold = whole::measure(installed, new(place).path(), counts.sales);
+                    let sold = whole::measure(places, new(place).path(), counts.sales);
                     report.time(
                         &format!("vend request → charge at the simulated Midtrans → QR in the framebuffer, {name}"),
                         &sold.to_qr,
@@ -108,20 +128,24 @@ fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report
                     report.time(&format!("{path}, {name}"), &sold.to_line, "");
                 }
             }
-            "memory" => memory(&mut report, installed, new(&ram).path(), new(&ram).path()),
-            "writes" => written(&mut report, installed, new(&ram).path(), counts),
-            "backend" => load::measure(&mut report, installed, new(&ram).path(), new(&disk).path(), &counts.load),
-            _ => sizes(&mut report, installed),
+            "memory" => memory(&mut report, places, new(&ram).path(), new(&ram).path()),
+            "writes" => written(&mut report, places, new(&ram).path(), counts),
+            "backend" => load::measure(&mut report, places, new(&ram).path(), new(&disk).path(), &counts.load),
+            "peers" => {
+                beside::machines(&mut report, places, ram.path(), disk.path(), &counts.beside);
+                load::beside(&mut report, places, ram.path(), disk.path(), &counts.beside);
+            }
+            _ => sizes(&mut report, places),
         }
     }
     report
 }
 
 /// Latency, processor time and disk pages of sales, and the floors in the same run.
-fn sales(report: &mut Report, installed: &Installed, databases: &Path, place: &str, count: usize) {
+fn sales(report: &mut Report, places: &Places, databases: &Path, place: &str, count: usize) {
     let in_ram = place.ends_with("RAM");
     let aim = |text: &'static str| if in_ram { text } else { "" };
-    let mut shop = Shop::open(&Options::plain(installed, databases));
+    let mut shop = Shop::open(&Options::ours(places, databases));
     shop.start_machine();
     let sold = Sold::measure(&mut shop, count);
     report.times(&format!("{place}, a backend that answers at once"));
@@ -146,8 +170,8 @@ fn both(parts: [f64; 2], digits: usize, unit: &str) -> String {
 }
 
 /// From the start of a process to its word, to the broker, and to the QR of an order that was on the screen.
-fn starts(report: &mut Report, installed: &Installed, databases: &Path, count: usize) {
-    let mut shop = Shop::open(&Options::plain(installed, databases));
+fn starts(report: &mut Report, places: &Places, databases: &Path, count: usize) {
+    let mut shop = Shop::open(&Options::ours(places, databases));
     shop.start_machine();
     for _ in 0..10 {
         shop.sell();
@@ -182,13 +206,13 @@ fn starts(report: &mut Report, installed: &Installed, databases: &Path, count: u
 }
 
 /// Resident memory, idle after ten sales.
-fn memory(report: &mut Report, installed: &Installed, databases: &Path, others: &Path) {
-    let mut shop = Shop::open(&Options { tls: true, ..Options::plain(installed, databases) });
+fn memory(report: &mut Report, places: &Places, databases: &Path, others: &Path) {
+    let mut shop = Shop::open(&Options { tls: true, ..Options::ours(places, databases) });
     shop.start_machine();
     for _ in 0..10 {
         shop.sell();
     }
-    let sold = whole::measure(installed, others, 10);
+    let sold = whole::measure(places, others, 10);
     std::thread::sleep(SETTLED);
     report.numbers("resident memory, connected over TLS, idle after ten sales", "MiB (anonymous)");
     let [device, relay] = shop.programs();
@@ -199,8 +223,8 @@ fn memory(report: &mut Report, installed: &Installed, databases: &Path, others: 
 }
 
 /// System calls, and bytes and syncs of the databases, by strace.
-fn written(report: &mut Report, installed: &Installed, databases: &Path, counts: &Counts) {
-    let mut shop = Shop::open(&Options { traced: true, ..Options::plain(installed, databases) });
+fn written(report: &mut Report, places: &Places, databases: &Path, counts: &Counts) {
+    let mut shop = Shop::open(&Options { traced: true, ..Options::ours(places, databases) });
     shop.start_machine();
     let many = sales::traced(&mut shop, counts.traced, Duration::ZERO);
     let lone = sales::traced(&mut shop, counts.lone, SETTLED);
@@ -218,10 +242,10 @@ fn written(report: &mut Report, installed: &Installed, databases: &Path, counts:
     }
 }
 
-fn sizes(report: &mut Report, installed: &Installed) {
+fn sizes(report: &mut Report, places: &Places) {
     report.numbers("binary, stripped", "MB");
     for name in ["qrisd", "qris-relayd", "qris-backend", "qrisctl"] {
-        let bytes = std::fs::metadata(installed.path(name)).map_or(f64::NAN, |file| file.len() as f64);
+        let bytes = std::fs::metadata(places.ours(name)).map_or(f64::NAN, |file| file.len() as f64);
         report.number(name, &format!("{:.2}", bytes / 1e6), "≤ 5");
     }
 }

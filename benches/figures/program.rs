@@ -68,6 +68,10 @@ impl Program {
         (field(&status, "VmRSS:"), field(&status, "RssAnon:"))
     }
 
+    pub fn threads(&self) -> usize {
+        self.of_threads("comm").len()
+    }
+
     /// How often its threads waited until now, each time for a wake-up.
     pub fn waits(&self) -> u64 {
         self.of_threads("status").iter().map(|status| field(status, "voluntary_ctxt_switches:")).sum()

@@ -3,6 +3,7 @@
 use crate::backend::{ISSUER, StandIn};
 use crate::eyes::{HEIGHT, LineWatch, Screen, WIDTH};
 use crate::mqtt::{Client, Message};
+use crate::peers::{Make, Places, Settings};
 use crate::program::Program;
 use crate::rig;
 use crate::rig::bare_broker::BareBroker;
@@ -26,30 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A customer is not there at once; caches and threads come to rest.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Where the installed programs are.
-#[derive(Clone)]
-pub struct Installed(pub PathBuf);
-
-impl Installed {
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
 /// What differs between measurements.
 pub struct Options<'a> {
-    pub installed: &'a Installed,
+    pub places: &'a Places,
+    pub make: Make,
     /// Where the databases are.
     pub databases: &'a Path,
+    /// Peers speak plain MQTT and HTTP.
     pub tls: bool,
     /// The programs of the machine run under strace.
     pub traced: bool,
 }
 
 impl<'a> Options<'a> {
-    /// Without TLS.
-    pub fn plain(installed: &'a Installed, databases: &'a Path) -> Self {
-        Self { installed, databases, tls: false, traced: false }
+    /// Our own machine, without TLS.
+    pub fn ours(places: &'a Places, databases: &'a Path) -> Self {
+        Self { places, make: Make::Ours, databases, tls: false, traced: false }
     }
 }
 
@@ -65,7 +58,8 @@ pub struct Shop {
     pub line: LineWatch,
     pub broker: BareBroker,
     pub bus: DbusDaemon,
-    installed: Installed,
+    places: Places,
+    make: Make,
     traced: bool,
     databases: PathBuf,
     number: u32,
@@ -105,7 +99,8 @@ impl Shop {
             line,
             broker,
             bus,
-            installed: options.installed.clone(),
+            places: options.places.clone(),
+            make: options.make,
             traced: options.traced,
             databases: options.databases.into(),
             number: 0,
@@ -145,9 +140,17 @@ impl Shop {
     }
 
     fn start(&self, name: &str) -> Program {
-        let (program, file) = if name == NAMES[0] { ("qrisd", "qrisd.toml") } else { ("qris-relayd", "relay.toml") };
-        let mut command = rig::command(self.installed.path(program));
-        command.arg("--config").arg(self.path().join(file));
+        let settings = Settings {
+            root: self.path(),
+            databases: &self.databases,
+            broker: self.broker.port,
+            bus: &self.bus.address,
+            backend: self.backend.port,
+            kid: self.backend.key().kid().as_str(),
+            pulse_ms: PULSE_MS,
+        };
+        let mut command =
+            if name == NAMES[0] { self.make.device(&self.places, &settings) } else { self.make.relay(&self.places, &settings) };
         if self.traced { Program::start_traced(name, &command, self.path()) } else { Program::start(name, &mut command, self.path()) }
     }
 

@@ -2,10 +2,11 @@
 
 use crate::backend::read_request;
 use crate::figures::Times;
+use crate::peers::Places;
 use crate::program::Program;
 use crate::rig;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
-use crate::shop::{DEVICE, Installed, Options, Shop, password};
+use crate::shop::{DEVICE, Options, Shop, password};
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -27,9 +28,9 @@ pub struct Sold {
 }
 
 /// Sells through everything, and tells how long it takes.
-pub fn measure(installed: &Installed, databases: &Path, count: usize) -> Sold {
+pub fn measure(places: &Places, databases: &Path, count: usize) -> Sold {
     let midtrans = Midtrans::start();
-    let mut shop = Shop::open(&Options { tls: true, ..Options::plain(installed, databases) });
+    let mut shop = Shop::open(&Options { tls: true, ..Options::ours(places, databases) });
     let port = rig::free_port();
     let (watch, notified) = clock(port);
     let root = shop.path().display().to_string();
@@ -63,7 +64,7 @@ signing_key_file = "{root}/signing-key.json"
         ),
     );
     let run = |words: &[&str]| {
-        let mut command = Command::new(installed.path("qris-backend"));
+        let mut command = Command::new(places.ours("qris-backend"));
         command.arg("--config").arg(&config).args(words);
         command
     };
