@@ -9,7 +9,7 @@ mod command;
 
 use super::books::{self, Alert, Subject};
 use super::shop::Shop;
-use super::told;
+use super::wording;
 use qris_core::order::merchant::Attention;
 use qris_host::events::Event as Journal;
 use qris_host::random;
@@ -84,8 +84,8 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
             (
                 order.id.as_str(),
                 in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()),
-                told::to_do(*kind),
-                told::summary(order),
+                wording::to_do(*kind),
+                wording::summary(order),
             )
         }
         Subject::Damaged(id, _) => {

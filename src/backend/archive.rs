@@ -203,7 +203,7 @@ fn take_out_request(transaction: &Transaction<'_>, device: &str, request: &str, 
 }
 
 /// An order, with the names of its attempts and its history.
-pub type Whole = (Vec<OrderId>, Vec<books::Line>, books::Stored);
+pub type Whole = (Vec<OrderId>, Vec<books::HistoryLine>, books::Stored);
 
 /// An order of an archive.
 ///

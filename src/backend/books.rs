@@ -4,7 +4,7 @@
 
 use super::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{self, Event, NoProof, Order, Proof, Refused, Said, Sale, Told};
+use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, Order, Proof, Refused, Said, Sale};
 use qris_core::order::time::{Span, Wall};
 
 mod alerts;
@@ -25,8 +25,8 @@ pub use alerts::{
     ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, merchant_paid, take_turn,
 };
 pub use archived::{Archived, archived, archived_between};
-pub use entry::{BooksError, Desk, Done, Stored};
-pub use ledger::{Line, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
+pub use entry::{BooksError, Done, Policy, Stored};
+pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
     Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
 };
@@ -57,7 +57,7 @@ pub struct Created {
 ///
 /// # Errors
 /// [`BooksError::ReusedId`], [`BooksError::ReusedTicket`], [`BooksError::RateLimited`].
-pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &OrderId, now: Wall) -> Result<Created, BooksError> {
+pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh: &OrderId, now: Wall) -> Result<Created, BooksError> {
     if let Some(stored) = ledger::latest(tx, &sale.device, &sale.request_id)? {
         let same = match &stored.digest {
             Some(known) => known == digest,
@@ -71,9 +71,9 @@ pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &Or
         }
         let done = if merchant::may_try_again(&stored.order) {
             let id = replace(tx, &stored, now, now + merchant::ANSWER_WITHIN)?.ok_or(BooksError::Unknown)?;
-            take_up(tx, desk, &id, now)?
+            take_up(tx, policy, &id, now)?
         } else {
-            write(tx, desk, stored, Event::Awaited, now, Claim::Take)?
+            write(tx, policy, stored, Event::Awaited, now, Claim::Take)?
         };
         return Ok(Created { done, is_new: false });
     }
@@ -85,16 +85,16 @@ pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &Or
     if has_order || archived::has_ticket(tx, &sale.device, &sale.ticket)? {
         return Err(BooksError::ReusedTicket);
     }
-    if desk.orders_per_minute > 0 {
+    if policy.orders_per_minute > 0 {
         let recent = "SELECT count(*) FROM orders WHERE device = $1 AND created_ms > $2 AND attempt = 1";
         let count = first_int(&tx.rows(recent, &[sale.device.as_str().into(), (now - MINUTE).0.into()])?)?;
-        if count >= desk.orders_per_minute.into() {
-            return Err(BooksError::RateLimited(desk.orders_per_minute));
+        if count >= policy.orders_per_minute.into() {
+            return Err(BooksError::RateLimited(policy.orders_per_minute));
         }
     }
     let order = merchant::begin(fresh.clone(), sale, now);
     ledger::insert(tx, &order, Some(digest), "ordered", now)?;
-    let done = take_up(tx, desk, fresh, now)?;
+    let done = take_up(tx, policy, fresh, now)?;
     Ok(Created { done, is_new: true })
 }
 
@@ -118,25 +118,25 @@ pub enum Noted {
 ///
 /// # Errors
 /// The database's.
-pub fn notified(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
-    note_down(tx, desk, id, said, now, Claim::Take)
+pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+    note_down(tx, policy, id, said, now, Claim::Take)
 }
 
 /// Takes a verified notification when there is no time to ask get-status. The sweep asks later.
 ///
 /// # Errors
 /// The database's.
-pub fn notified_in_a_flood(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
-    note_down(tx, desk, id, said, now, Claim::Keep)
+pub fn notified_in_a_flood(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+    note_down(tx, policy, id, said, now, Claim::Keep)
 }
 
-fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
+fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
     let Some(stored) = ledger::load(tx, id)? else {
         let archived = archived::archived(tx, id)?;
         return Ok(archived.map_or(Noted::Forgotten, |Archived { was_paid, .. }| Noted::Archived { was_paid }));
     };
     let before = stored.order.clone();
-    let done = write(tx, desk, stored, Event::Notified(said), now, claim)?;
+    let done = write(tx, policy, stored, Event::Notified(said), now, claim)?;
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
 }
 
@@ -144,10 +144,10 @@ fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, 
 ///
 /// # Errors
 /// The database's.
-pub fn answered(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, event: Event, now: Wall) -> Result<Done, BooksError> {
+pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Wall) -> Result<Done, BooksError> {
     let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     stored.claimed_until = None;
-    let mut done = write(tx, desk, stored, event, now, Claim::Renew)?;
+    let mut done = write(tx, policy, stored, event, now, Claim::Renew)?;
     let Order { attempt, answer_by, sale, .. } = &done.now.order;
     if merchant::wants_another(&done.now.order, now) && newest(tx, &sale.device, &sale.request_id)?.order.attempt == *attempt {
         done.next = replace(tx, &done.now, now, *answer_by)?;
@@ -159,21 +159,21 @@ pub fn answered(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, event: Event, now: W
 ///
 /// # Errors
 /// The database's.
-pub fn claim(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
-    take_up(tx, desk, id, now)
+pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    take_up(tx, policy, id, now)
 }
 
 /// The machine wants the order ended, and with it the attempt that replaced it meanwhile (`next`).
 ///
 /// # Errors
 /// [`BooksError::Unknown`].
-pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn cancel_asked(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
     let newest = newest(tx, device, &stored.order.sale.request_id)?;
-    let mut done = write(tx, desk, stored, Event::CancelAsked, now, Claim::Take)?;
+    let mut done = write(tx, policy, stored, Event::CancelAsked, now, Claim::Take)?;
     if newest.order.id != *id {
         done.next = Some(newest.order.id.clone());
-        write(tx, desk, newest, Event::CancelAsked, now, Claim::Keep)?;
+        write(tx, policy, newest, Event::CancelAsked, now, Claim::Keep)?;
     }
     Ok(done)
 }
@@ -186,10 +186,10 @@ pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderI
 /// [`BooksError::Unknown`], [`Refused::NotPaid`]. A second outcome is `Ok(Err(…))`, because it is written.
 pub fn delivered(
     tx: &mut dyn Tx,
-    desk: &Desk,
+    policy: &Policy,
     device: &DeviceId,
     id: &OrderId,
-    mut told: Told,
+    mut told: DeliveryReport,
     now: Wall,
 ) -> Result<Result<Done, Done>, BooksError> {
     let stored = of_device(tx, device, id)?;
@@ -198,12 +198,12 @@ pub fn delivered(
     {
         told.proof = Proof::Missing(NoProof::NumberUsed);
     }
-    match write(tx, desk, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
+    match write(tx, policy, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
         Ok(done) => Ok(Ok(done)),
         Err(BooksError::Refused(Refused::OutcomeStands)) => {
             let refund_on_its_way = stored.claimed_until.is_some_and(|until| until > now);
             let event = Event::Contradicted { told: told.clone(), refund_on_its_way };
-            let done = write(tx, desk, stored, event, now, Claim::Keep)?;
+            let done = write(tx, policy, stored, event, now, Claim::Keep)?;
             if !matters(&done.was, &done.now.order) {
                 // This is a third outcome. The order stays as it is, and the history has it.
                 ledger::note_while_few(tx, id, &words::another_outcome(&told), now)?;
@@ -231,7 +231,7 @@ pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
 ///
 /// # Errors
 /// The database's.
-pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, BooksError> {
+pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, BooksError> {
     let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
     let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<_>, _>>()?;
     for id in &ids {
@@ -241,7 +241,7 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
             loaded => loaded?.ok_or(BooksError::Unknown)?,
         };
         stored.claimed_until = None;
-        write(tx, desk, stored, Event::Restarted, now, Claim::Keep)?;
+        write(tx, policy, stored, Event::Restarted, now, Claim::Keep)?;
     }
     let refunding =
         "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL AND state IN ('settled', 'withheld')";
@@ -251,7 +251,7 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
             loaded => loaded?.ok_or(BooksError::Unknown)?,
         };
         stored.claimed_until = None;
-        write(tx, desk, stored, Event::Abandoned, now, Claim::Keep)?;
+        write(tx, policy, stored, Event::Abandoned, now, Claim::Keep)?;
     }
     tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
     // An earlier release did not wait for a report. So its orders without one are looked at once.

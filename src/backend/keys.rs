@@ -109,7 +109,7 @@ pub async fn follow(shop: Arc<Shop>, path: PathBuf) {
         match watch.changed() {
             None => {}
             Some(Ok(ring)) => {
-                let before: Vec<KeyId> = shop.desk().rules.keys.iter().map(|key| key.kid().clone()).collect();
+                let before: Vec<KeyId> = shop.policy().rules.keys.iter().map(|key| key.kid().clone()).collect();
                 let kids = ring.kids();
                 if kids != before {
                     shop.use_keys(ring.into_keys());

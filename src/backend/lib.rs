@@ -26,12 +26,12 @@ pub mod shop;
 pub mod store;
 #[cfg(test)]
 mod tests;
-pub mod told;
 pub mod view;
 pub mod waiters;
+pub mod wording;
 pub mod work;
 
-use books::Desk;
+use books::Policy;
 use cli::{Arguments, Command};
 use config::Config;
 use keys::Ring;
@@ -115,11 +115,11 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     tls::install_provider();
     let (shares, store, machines) = open_stores(&config)?;
     let shop = Arc::new(open_shop(&config, source, ring, store, machines)?);
-    emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
+    emit(&Journal::KeyInUse { kid: shop.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if shares[0].is_alone() {
-        shop.write(|tx, desk, now| books::restarted(tx, desk, now)).await.map_err(Failure::failed)?;
+        shop.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
     }
     shares.iter().try_for_each(Share::let_others_in).map_err(Failure::failed)?;
     tell_of_lost_machines(&shop).await.map_err(Failure::failed)?;
@@ -185,19 +185,19 @@ async fn tell_of_lost_machines(shop: &Shop) -> Result<(), books::BooksError> {
 
 fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Shop, Failure> {
     let gateway = config.gateway.open(source)?;
-    let desk = desk(config, ring.into_keys());
+    let policy = policy(config, ring.into_keys());
     let place = view::Place {
         public_url: config.public_url.clone().into(),
         sandbox: config.gateway.is_sandbox(),
         contact: config.contact.clone(),
         collect_within: config.collect_within,
     };
-    Ok(Shop::new(Arc::new(Computer), store, machines, desk, gateway, place, Presence::new(config.offline_after)))
+    Ok(Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after)))
 }
 
 /// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.
-fn desk(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> Desk {
-    Desk {
+fn policy(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> Policy {
+    Policy {
         rules: qris_core::order::merchant::Rules {
             issuer: config.issuer.clone(),
             keys,

@@ -27,11 +27,11 @@ struct Known {
     /// The time since which nobody takes its messages.
     untaken_from: Option<Wall>,
     /// The last report about it; `None` after a start, when an earlier run may have told that it is missing.
-    told: Option<Told>,
+    told: Option<LastNews>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum LastNews {
     There,
     Missing,
 }
@@ -72,7 +72,7 @@ impl Presence {
         let Some(known) = all.get_mut(device) else { return false };
         known.heard_or_tried = now;
         known.untaken_from = None;
-        known.told.replace(Told::There) != Some(Told::There)
+        known.told.replace(LastNews::There) != Some(LastNews::There)
     }
 
     /// Nobody took a message to it. True: it is missing, and nobody was told yet.
@@ -82,7 +82,7 @@ impl Presence {
         let Some(known) = all.get_mut(device) else { return false };
         known.heard_or_tried = now;
         let from = *known.untaken_from.get_or_insert(now);
-        now - from >= self.missing_after && known.told.replace(Told::Missing) != Some(Told::Missing)
+        now - from >= self.missing_after && known.told.replace(LastNews::Missing) != Some(LastNews::Missing)
     }
 
     /// The machines to look for now. Each that is named counts as looked for.

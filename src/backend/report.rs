@@ -2,7 +2,7 @@
 
 use super::books::{self, BooksError, Cursor};
 use super::store::Tx;
-use super::told::{self, End};
+use super::wording::{self, End};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
 use qris_core::order::time::Wall;
@@ -57,7 +57,7 @@ impl Sums {
         let price = order.sale.amount.get();
         let paid = order.settlement().and_then(|by| by.gross_amount).or_else(|| order.charge().map(|charge| charge.gross_amount));
         let paid = paid.map_or(price, |amount| amount.get());
-        let end = self.ends.entry(told::end(order)).or_default();
+        let end = self.ends.entry(wording::end(order)).or_default();
         for sum in [&mut self.paid, end] {
             sum.orders += 1;
             sum.amount += paid;
@@ -144,7 +144,7 @@ mod tests {
         ];
         let mut report = Report { counted: (9, 53_000), ..Report::default() };
         for (order, end) in &orders {
-            assert_eq!(told::end(order), *end, "{}", order.id);
+            assert_eq!(wording::end(order), *end, "{}", order.id);
             report.add(order);
         }
         assert_eq!(report.difference(), None);

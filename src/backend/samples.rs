@@ -1,7 +1,7 @@
 //! Orders for unit tests. The core makes them from events.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::merchant::{self, Charge, Context, Event, Order, QR_EXPIRY, Report, Rules, Said, Sale, Told};
+use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, Report, Rules, Said, Sale};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
@@ -57,7 +57,7 @@ pub fn paid(id: &str, device: &str, price: u64, gross: u64) -> Order {
 
 /// The same after the machine's report.
 pub fn told(id: &str, device: &str, price: u64, gross: u64, outcome: Delivery) -> Order {
-    after(paid(id, device, price, gross), Event::Delivered(Told::proven(outcome)), T0 + Span::secs(8))
+    after(paid(id, device, price, gross), Event::Delivered(DeliveryReport::proven(outcome)), T0 + Span::secs(8))
 }
 
 /// The order after an event.

@@ -1,6 +1,6 @@
 //! The parts of the running backend that all others share.
 
-use super::books::{self, BooksError, Desk};
+use super::books::{self, BooksError, Policy};
 use super::devices::{self, Shown};
 use super::gateway::{Gateway, Problem};
 use super::presence::Presence;
@@ -38,7 +38,7 @@ pub struct Shop {
     /// The machines' database.
     pub machines: Store,
     /// The merchant's decisions. Their keys change while the program runs.
-    desk: RwLock<Arc<Desk>>,
+    policy: RwLock<Arc<Policy>>,
     /// The gateway that charges.
     pub gateway: Arc<dyn Gateway>,
     /// The address of this backend, and its kind of money.
@@ -103,7 +103,7 @@ impl Shop {
         surroundings: Arc<dyn Surroundings>,
         store: Store,
         machines: Store,
-        desk: Desk,
+        policy: Policy,
         gateway: Arc<dyn Gateway>,
         place: Place,
         presence: Presence,
@@ -112,7 +112,7 @@ impl Shop {
             surroundings,
             store,
             machines,
-            desk: RwLock::new(Arc::new(desk)),
+            policy: RwLock::new(Arc::new(policy)),
             gateway,
             place,
             waiters: Waiters::default(),
@@ -146,16 +146,16 @@ impl Shop {
 
     /// The merchant's present decisions.
     #[must_use]
-    pub fn desk(&self) -> Arc<Desk> {
-        Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Signs with these keys from now on. The first is in use.
     pub fn use_keys(&self, keys: Vec<SigningKey>) {
-        let mut desk = self.desk.write().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = Desk::clone(&desk);
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Policy::clone(&policy);
         changed.rules.keys = keys;
-        *desk = Arc::new(changed);
+        *policy = Arc::new(changed);
     }
 
     /// Writes in the books. The job is told the time at which it runs.
@@ -164,10 +164,10 @@ impl Shop {
     /// The job's own; or the database's, which also goes to the journal.
     pub async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut dyn Tx, &Desk, Wall) -> Result<T, BooksError> + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let (desk, surroundings) = (self.desk(), Arc::clone(&self.surroundings));
-        let result = self.store.run(move |tx| job(tx, &desk, surroundings.now())).await;
+        let (policy, surroundings) = (self.policy(), Arc::clone(&self.surroundings));
+        let result = self.store.run(move |tx| job(tx, &policy, surroundings.now())).await;
         self.books_health.note(&*self.surroundings, "of orders", &result);
         if result.is_ok() && self.store_fails() {
             self.look_for_room().await;

@@ -2,7 +2,7 @@
 
 mod another_gateway;
 
-use crate::books::{self, Desk};
+use crate::books::{self, Policy};
 use crate::gateway::Gateway;
 use crate::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::presence::Presence;
@@ -62,13 +62,13 @@ impl Rig {
     }
 
     /// A backend beside another Midtrans, for a merchant with other decisions.
-    async fn tuned(options: Options, tune: impl FnOnce(&mut Desk)) -> Self {
+    async fn tuned(options: Options, tune: impl FnOnce(&mut Policy)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         Self::beside(Simulator::start(listener, options).expect("a simulator"), tune).await
     }
 
     /// A backend without orders, beside a Midtrans that may have some.
-    async fn beside(simulator: SimulatorHandle, tune: impl FnOnce(&mut Desk)) -> Self {
+    async fn beside(simulator: SimulatorHandle, tune: impl FnOnce(&mut Policy)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         tls::install_provider();
         let settings = Settings {
@@ -93,7 +93,7 @@ impl Rig {
 }
 
 impl<G> Rig<G> {
-    async fn open(simulator: G, gateway: Arc<dyn Gateway>, listener: TcpListener, tune: impl FnOnce(&mut Desk)) -> Self {
+    async fn open(simulator: G, gateway: Arc<dyn Gateway>, listener: TcpListener, tune: impl FnOnce(&mut Policy)) -> Self {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let directory = tempfile::tempdir().expect("a directory");
         let key = SigningKey::from_seed([5; 32]);
@@ -106,12 +106,12 @@ impl<G> Rig<G> {
             reversal_window: Span::secs(300),
             collect_within: Span::secs(72 * 3600),
         };
-        let mut desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
-        tune(&mut desk);
+        let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
+        tune(&mut policy);
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
         let open = |name: &str, schema| Store::open_beside(&directory.path().join(name), schema, true).expect("opens");
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
-        let shop = Arc::new(Shop::new(Arc::new(Computer), store, machines, desk, gateway, place, Presence::new(Span::secs(600))));
+        let shop = Arc::new(Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(Span::secs(600))));
         let (id, hash) = (DeviceId::new("vm-001").expect("an id"), devices::hash("vm-001"));
         shop.machines.run(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         let (stop, stopping) = watch::channel(false);
@@ -350,8 +350,8 @@ async fn wrong_fields_are_named() {
 /// call it so.
 #[tokio::test]
 async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
-    let rig = Rig::tuned(Options { fee: 100, ..Options::new(KEY, "") }, |desk| {
-        (desk.auto_refund_per_day, desk.rules.max_imposed_fee) = (50, 100);
+    let rig = Rig::tuned(Options { fee: 100, ..Options::new(KEY, "") }, |policy| {
+        (policy.auto_refund_per_day, policy.rules.max_imposed_fee) = (50, 100);
     })
     .await;
     let order = rig.order("r1").await;

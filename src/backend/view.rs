@@ -70,7 +70,7 @@ pub fn offered(order: &Order) -> Option<&Charge> {
 
 /// The order resource.
 #[must_use]
-pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Order {
+pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::OrderResource {
     let sale = &order.sale;
     let charge = offered(order);
     let settled_at = match &order.state {
@@ -83,7 +83,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         | State::Refunded { .. } => None,
     };
     let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
-    orders::Order {
+    orders::OrderResource {
         order_id: order.id.clone(),
         rev,
         request_id: sale.request_id.clone(),

@@ -6,7 +6,9 @@ use super::books::{self, BooksError, Done, Forgotten, Stored};
 use super::gateway::{Answered, Charged, Looked};
 use super::shop::Shop;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{self, Attention, Call, Charge, Ending, Event, Order, Proof, Repayment, Sale, State, Told, Withheld};
+use qris_core::order::merchant::{
+    self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Sale, State, Withheld,
+};
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
@@ -57,7 +59,7 @@ pub async fn follow(shop: Arc<Shop>) {
 pub async fn advance(shop: Arc<Shop>, id: OrderId) {
     let wanted = id.clone();
     // The journal was told of an error. The sweep comes again.
-    if let Ok(done) = shop.write(move |tx, desk, now| books::claim(tx, desk, &wanted, now)).await {
+    if let Ok(done) = shop.write(move |tx, policy, now| books::claim(tx, policy, &wanted, now)).await {
         carry_on(shop, done).await;
     }
 }
@@ -71,7 +73,7 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
         let event = ask(&shop, &done.now.order, call).await;
         let answered = {
             let id = id.clone();
-            shop.write(move |tx, desk, now| books::answered(tx, desk, &id, event, now)).await
+            shop.write(move |tx, policy, now| books::answered(tx, policy, &id, event, now)).await
         };
         let Ok(answered) = answered else { return };
         done = answered;
@@ -81,7 +83,7 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
         {
             announce(&shop, &done);
             sleep((due - shop.now()).to_duration()).await;
-            let Ok(claimed) = shop.write(move |tx, desk, now| books::claim(tx, desk, &id, now)).await else { return };
+            let Ok(claimed) = shop.write(move |tx, policy, now| books::claim(tx, policy, &id, now)).await else { return };
             done = claimed;
         }
     }
@@ -191,7 +193,7 @@ pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId
         // It is an answer about another order, or no answer at all.
         Looked::Found(_) | Looked::Unanswered => return Ok(Found::Unanswered),
     };
-    match shop.write(move |tx, desk, now| books::rebuild(tx, desk, &report, asked_by.as_ref(), now)).await? {
+    match shop.write(move |tx, policy, now| books::rebuild(tx, policy, &report, asked_by.as_ref(), now)).await? {
         Forgotten::NotOurs => Ok(Found::NotOurs),
         Forgotten::Rebuilt(done) => {
             let stored = done.now.clone();
@@ -214,7 +216,7 @@ pub fn announce(shop: &Arc<Shop>, done: &Done) {
     if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
         shop.waiters.wake(&sale.device, &sale.request_id);
     }
-    if done.news && shop.desk().push {
+    if done.news && shop.policy().push {
         shop.outbox.notify_one();
     }
     if done.alert {
@@ -349,8 +351,10 @@ fn journal_listed(shop: &Shop, order: &Order, was: &Order) {
     for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
         let why = match kind {
             Attention::NoProof => match &order.delivery {
-                Some(Told { proof: Proof::Missing(why), .. }) => format!("no refund: the relay's proof is missing: {}", why.why()),
-                Some(Told { proof: Proof::Signed { .. }, .. }) | None => kind.as_str().into(),
+                Some(DeliveryReport { proof: Proof::Missing(why), .. }) => {
+                    format!("no refund: the relay's proof is missing: {}", why.why())
+                }
+                Some(DeliveryReport { proof: Proof::Signed { .. }, .. }) | None => kind.as_str().into(),
             },
             Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
             Attention::RefundFailed => match &order.repayment {

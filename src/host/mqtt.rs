@@ -217,12 +217,6 @@ pub enum MqttEvent {
     Undelivered(PublishId),
 }
 
-/// Does this reason say that the broker refuses our name or password?
-#[must_use]
-pub fn is_refusal(reason: &str) -> bool {
-    ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| reason.contains(code))
-}
-
 /// The handle of the connection. No method blocks or needs a runtime: any thread may hold a clone.
 ///
 /// When the last handle or the receiver of events is dropped, the connection breaks off without a goodbye, and the

@@ -26,7 +26,7 @@ use database::Database;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use output::{Output, Reader, ToMidtrans};
-use qris_backend::books::{self, BooksError, Desk, Noted};
+use qris_backend::books::{self, BooksError, Noted, Policy};
 use qris_backend::databases::open_both;
 use qris_backend::devices;
 use qris_backend::http;
@@ -74,9 +74,9 @@ pub(super) fn device() -> DeviceId {
 }
 
 /// The merchant's decisions. `by_itself`: this many refunds a machine and day.
-pub(super) fn desk(collect_within: Span, by_itself: u32) -> Desk {
+pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
     let rules = Rules { issuer: ISSUER.into(), keys: vec![key()], max_imposed_fee: 0, reversal_window: Span::secs(300), collect_within };
-    Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself }
+    Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself }
 }
 
 /// The address of the backend.
@@ -138,7 +138,7 @@ fn count_panics() {
 /// The settings for the start of a program.
 pub(super) struct Start<'a> {
     pub(super) books: &'a Path,
-    pub(super) desk: Desk,
+    pub(super) policy: Policy,
     pub(super) place: Place,
     /// The time of day.
     pub(super) wall: Wall,
@@ -193,7 +193,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             Arc::new(around),
             Store::with(Arc::clone(&books) as Arc<dyn Runner>),
             Store::with(Arc::clone(&machines) as Arc<dyn Runner>),
-            start.desk,
+            start.policy,
             Arc::new(midtrans),
             start.place,
             Presence::new(Span::secs(600)),
@@ -303,7 +303,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// those once more. Denied charges are no part of that sum.
     pub(super) fn reconcile(&self, midtrans: &mut midtrans::Midtrans, now: Wall) {
         for (id, said) in midtrans.transactions().iter().filter_map(difference) {
-            let noted = self.books(|tx, desk| books::notified(tx, desk, &id, said, now));
+            let noted = self.books(|tx, policy| books::notified(tx, policy, &id, said, now));
             if matches!(noted, Ok(Noted::Forgotten)) && said != Said::Denied {
                 // Midtrans knows it.
                 drop(midtrans.notify_again(id.as_str(), now));
@@ -317,9 +317,9 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     }
 
     /// Works with the books beside the program, as its commands do.
-    pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        let desk = self.shop.desk();
-        self.books.connection().run(|tx| job(tx, &desk))
+    pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Policy) -> Result<T, BooksError>) -> Result<T, BooksError> {
+        let policy = self.shop.policy();
+        self.books.connection().run(|tx| job(tx, &policy))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The refunds that the backend begins by itself (`auto_refund`).
 
-use super::entry::{BooksError, Desk, first_int};
+use super::entry::{BooksError, Policy, first_int};
 use super::ledger;
 use crate::store::Tx;
 use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
@@ -11,15 +11,15 @@ const DAY: Span = Span::secs(24 * 3600);
 
 /// The refund that the backend begins by itself, within the machine's daily limit, when an order needs one under
 /// `auto_refund`. A refund over the limit is for a person.
-pub(super) fn begin(tx: &mut dyn Tx, desk: &Desk, before: &Order, after: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
-    if desk.auto_refund_per_day == 0 || !after.may_refund_by_itself() || before.may_refund_by_itself() {
+pub(super) fn begin(tx: &mut dyn Tx, policy: &Policy, before: &Order, after: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
+    if policy.auto_refund_per_day == 0 || !after.may_refund_by_itself() || before.may_refund_by_itself() {
         return Ok(None);
     }
     let recent = "SELECT count(*) FROM automatic_refunds WHERE device = $1 AND asked_ms > $2";
     let device = after.sale.device.as_str();
     let count = first_int(&tx.rows(recent, &[device.into(), (now - DAY).0.into()])?)?;
-    if count >= desk.auto_refund_per_day.into() {
-        let limit = desk.auto_refund_per_day;
+    if count >= policy.auto_refund_per_day.into() {
+        let limit = policy.auto_refund_per_day;
         ledger::note(tx, &after.id, &format!("not refunded by itself: this machine has reached its limit of {limit} refunds a day"), now)?;
         return Ok(None);
     }

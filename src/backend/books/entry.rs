@@ -41,7 +41,7 @@ impl BooksError {
 
 /// The merchant's decisions, as far as the books need them.
 #[derive(Debug, Clone)]
-pub struct Desk {
+pub struct Policy {
     /// The rules for the core.
     pub rules: Rules,
     /// Whether news goes to the broker.

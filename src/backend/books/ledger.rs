@@ -6,7 +6,7 @@ use super::words::state_word;
 use crate::store::{Row, StoreError, Tx, Value};
 use crate::view;
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
-use qris_core::order::merchant::{self, Order, Proof, Told};
+use qris_core::order::merchant::{self, DeliveryReport, Order, Proof};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
 
@@ -57,7 +57,7 @@ pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, Bo
 
 /// One line of an order's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct HistoryLine {
     /// When.
     pub at: Wall,
     /// What.
@@ -68,10 +68,10 @@ pub struct Line {
 ///
 /// # Errors
 /// The database's.
-pub fn history(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Line>, BooksError> {
+pub fn history(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<HistoryLine>, BooksError> {
     let sql = "SELECT at_ms, event FROM history WHERE order_id = $1 ORDER BY seq LIMIT $2";
     let rows = tx.rows(sql, &[id.as_str().into(), LIST_MAX.into()])?;
-    rows.iter().map(|row| Ok(Line { at: Wall(row.int(0)?), event: row.text(1)?.into() })).collect()
+    rows.iter().map(|row| Ok(HistoryLine { at: Wall(row.int(0)?), event: row.text(1)?.into() })).collect()
 }
 
 /// News for a machine.
@@ -171,7 +171,7 @@ pub(super) fn is_number_used(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId, number:
 }
 
 /// The value of the column `proof`.
-fn proof(told: &Told) -> Option<String> {
+fn proof(told: &DeliveryReport) -> Option<String> {
     match &told.proof {
         Proof::Signed { kid, number } => Some(signed(kid, *number)),
         Proof::Missing(_) => None,

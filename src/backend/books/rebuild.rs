@@ -1,7 +1,7 @@
 //! Orders that the gateway knows and the books do not: the database was lost, or restored from an older backup. The metadata
 //! of a charge is enough to go on, for any machine that it names. If no machine takes the order, a person settles it.
 
-use super::entry::{BooksError, Desk, Done};
+use super::entry::{BooksError, Done, Policy};
 use super::write::{Claim, write};
 use super::{archived, ledger, strangers};
 use crate::store::Tx;
@@ -26,11 +26,11 @@ pub enum Forgotten {
 ///
 /// # Errors
 /// The database's.
-pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&DeviceId>, now: Wall) -> Result<Forgotten, BooksError> {
+pub fn rebuild(tx: &mut dyn Tx, policy: &Policy, report: &Report, asked_by: Option<&DeviceId>, now: Wall) -> Result<Forgotten, BooksError> {
     if let Some(stored) = ledger::load(tx, &report.order_id)? {
         // Another process was quicker.
         let ours = asked_by.is_none_or(|device| *device == stored.order.sale.device);
-        let done = if ours { Some(write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
+        let done = if ours { Some(write(tx, policy, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
         strangers::forget(tx, &report.order_id)?;
         return Ok(done.map_or(Forgotten::NotOurs, |done| Forgotten::Rebuilt(Box::new(done))));
     }
@@ -44,12 +44,12 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
     }
     let timeout = Span::secs((*TIMEOUT_S.end()).into());
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
-    let kid = desk.rules.keys.first().expect("the configuration has at least one key").kid().clone();
+    let kid = policy.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = report.payment;
     // The charged sum is forgotten, but its limits are known: the price, and the price with the allowed fee. Another sum is
     // not a charge of ours, and a settlement of it matches nothing.
     let price = metadata.amount.get();
-    let charged = price..=price.saturating_add(desk.rules.max_imposed_fee);
+    let charged = price..=price.saturating_add(policy.rules.max_imposed_fee);
     let gross_amount = report.gross_amount.filter(|gross_amount| charged.contains(&gross_amount.get())).unwrap_or(metadata.amount);
     let expiry = if payment == Payment::Gopay { QR_EXPIRY } else { COUNTER_EXPIRY };
     let charge = Charge {
@@ -85,6 +85,6 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
     };
     let stored = ledger::insert(tx, &order, None, "rebuilt from the gateway", now)?;
     strangers::forget(tx, &order.id)?;
-    let done = write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Take)?;
+    let done = write(tx, policy, stored, Event::Status(report.clone()), now, Claim::Take)?;
     Ok(Forgotten::Rebuilt(Box::new(done)))
 }

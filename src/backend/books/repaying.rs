@@ -1,7 +1,7 @@
 //! Refunds, goods that an attendant handed over, and the marks of things that a person has seen. Commands call these
 //! functions beside `serve`. `serve` takes their writes up within a second.
 
-use super::entry::{BooksError, Desk, Done};
+use super::entry::{BooksError, Done, Policy};
 use super::ledger;
 use super::write::{Claim, write};
 use crate::store::Tx;
@@ -14,9 +14,9 @@ use qris_core::order::time::Wall;
 ///
 /// # Errors
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed.
-pub fn request_refund(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
+pub fn request_refund(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, desk, stored, Event::RefundAsked(wish), now, Claim::Keep)
+    write(tx, policy, stored, Event::RefundAsked(wish), now, Claim::Keep)
 }
 
 /// A person gave an order's money back in another way; `note` says how.
@@ -25,7 +25,7 @@ pub fn request_refund(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, wish: RefundWi
 /// As [`request_refund`]; also while the gateway may have made the refund.
 pub fn refund_by_hand(
     tx: &mut dyn Tx,
-    desk: &Desk,
+    policy: &Policy,
     id: &OrderId,
     note: &str,
     by: Option<Box<str>>,
@@ -33,16 +33,16 @@ pub fn refund_by_hand(
     now: Wall,
 ) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, desk, stored, Event::SettledByHand { note: note.into(), by, no_report }, now, Claim::Keep)
+    write(tx, policy, stored, Event::SettledByHand { note: note.into(), by, no_report }, now, Claim::Keep)
 }
 
 /// An attendant handed the goods over. There will be no refund.
 ///
 /// # Errors
 /// As [`refund_by_hand`].
-pub fn given(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
+pub fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, desk, stored, Event::Given { by: by.into() }, now, Claim::Keep)
+    write(tx, policy, stored, Event::Given { by: by.into() }, now, Claim::Keep)
 }
 
 /// A person has seen a reason on an order's list, and no refund would end it. Such reasons are a chargeback, a refunded
@@ -50,7 +50,7 @@ pub fn given(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, by: &str, now: Wall) ->
 ///
 /// # Errors
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] if there is no such reason.
-pub fn seen(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
+pub fn seen(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, desk, stored, Event::SeenBy(by.into()), now, Claim::Keep)
+    write(tx, policy, stored, Event::SeenBy(by.into()), now, Claim::Keep)
 }

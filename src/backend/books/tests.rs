@@ -14,7 +14,7 @@ mod people;
 
 const T0: Wall = Wall(1_795_132_800_000);
 
-fn desk() -> Arc<Desk> {
+fn policy() -> Arc<Policy> {
     let rules = Rules {
         issuer: "pay.example".into(),
         keys: vec![SigningKey::from_seed([1; 32])],
@@ -22,20 +22,20 @@ fn desk() -> Arc<Desk> {
         reversal_window: Span::secs(300),
         collect_within: Span::secs(72 * 3600),
     };
-    Arc::new(Desk { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0 })
+    Arc::new(Policy { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0 })
 }
 
 struct Rig {
     directory: tempfile::TempDir,
     store: Store,
-    desk: Arc<Desk>,
+    policy: Arc<Policy>,
 }
 
 impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open_beside(&directory.path().join("orders.db"), &BOOKS, true).expect("opens");
-        Self { directory, store, desk: desk() }
+        Self { directory, store, policy: policy() }
     }
 
     /// A second program on the same database.
@@ -45,20 +45,20 @@ impl Rig {
 
     async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, &Policy) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let desk = Arc::clone(&self.desk);
-        self.store.run(move |tx| job(tx, &desk)).await
+        let policy = Arc::clone(&self.policy);
+        self.store.run(move |tx| job(tx, &policy)).await
     }
 
     async fn create(&self, request: &str, ticket: u8, digest: &'static str, at: Wall) -> Result<Created, BooksError> {
         let (sale, fresh) = (sale("vm-001", request, ticket), id(&format!("o-{request}")));
-        self.run(move |tx, desk| create(tx, desk, sale, digest, &fresh, at)).await
+        self.run(move |tx, policy| create(tx, policy, sale, digest, &fresh, at)).await
     }
 
     async fn answered(&self, order: &str, event: Event, at: Wall) -> Done {
         let id = id(order);
-        self.run(move |tx, desk| answered(tx, desk, &id, event, at)).await.expect("written")
+        self.run(move |tx, policy| answered(tx, policy, &id, event, at)).await.expect("written")
     }
 
     async fn load(&self, order: &str) -> Stored {
@@ -95,7 +95,7 @@ fn sale(device: &str, request: &str, ticket: u8) -> Sale {
         amount: Rupiah::new(5000).expect("an amount"),
         payment: Payment::Gopay,
         timeout: Span::secs(120),
-        kid: desk().rules.keys[0].kid().clone(),
+        kid: policy().rules.keys[0].kid().clone(),
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_request_is_one_order_however_often_it_is_posted() {
     assert!(matches!(rig.create("r1", 1, "d2", T0).await, Err(BooksError::ReusedId)));
     assert!(matches!(rig.create("r2", 1, "d1", T0).await, Err(BooksError::ReusedTicket)));
     let other = sale("vm-002", "r1", 1);
-    let other = rig.run(move |tx, desk| create(tx, desk, other, "d9", &id("other"), T0)).await.expect("another machine's");
+    let other = rig.run(move |tx, policy| create(tx, policy, other, "d9", &id("other"), T0)).await.expect("another machine's");
     assert!(other.is_new);
     rig.create("r3", 3, "d", T0).await.expect("the second");
     rig.create("r4", 4, "d", T0).await.expect("the third");
@@ -144,11 +144,11 @@ async fn a_notification_for_which_there_is_no_time_is_left_to_the_sweep() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let order = id("o-r1");
-    let noted = rig.run(move |tx, desk| notified_in_a_flood(tx, desk, &order, Said::Settled, T0)).await.expect("noted");
+    let noted = rig.run(move |tx, policy| notified_in_a_flood(tx, policy, &order, Said::Settled, T0)).await.expect("noted");
     assert!(matches!(noted, Noted::News(done) if done.call.is_none()), "nobody is to ask");
     let due = rig.run(|tx, _| claim_due(tx, T0)).await.expect("read");
     assert_eq!(due, [id("o-r1")], "and nobody has claimed it");
-    let done = rig.run(|tx, desk| claim(tx, desk, &id("o-r1"), T0)).await.expect("claimed");
+    let done = rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), T0)).await.expect("claimed");
     assert_eq!(done.call, Some(Call::GetStatus));
 }
 
@@ -161,14 +161,14 @@ async fn two_programs_and_one_notification_make_one_receipt() {
     let mut tasks = Vec::new();
     for round in 0..16 {
         let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
-        let (desk, report) = (desk(), settled(&order, "t-r1"));
+        let (policy, report) = (policy(), settled(&order, "t-r1"));
         tasks.push(tokio::spawn(async move {
             let noted = {
-                let desk = Arc::clone(&desk);
-                store.run(move |tx| notified(tx, &desk, &id("o-r1"), Said::Settled, T0)).await.expect("noted")
+                let policy = Arc::clone(&policy);
+                store.run(move |tx| notified(tx, &policy, &id("o-r1"), Said::Settled, T0)).await.expect("noted")
             };
             // The caller that claimed the question asks it. The others also send an answer, like a caller whose lease ran out.
-            let done = store.run(move |tx| answered(tx, &desk, &id("o-r1"), Event::Status(report), T0)).await.expect("answered");
+            let done = store.run(move |tx| answered(tx, &policy, &id("o-r1"), Event::Status(report), T0)).await.expect("answered");
             (matches!(noted, Noted::News(done) if done.call.is_some()), done.news)
         }));
     }
@@ -199,7 +199,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     rig.answered("o-r1", Event::NotCharged(NoCharge::Exists), T0).await;
     let done = rig.answered("o-r1", Event::CancelUnknown, T0).await;
     assert_eq!(done.next, Some(id("o-r1-2")));
-    let second = rig.run(|tx, desk| claim(tx, desk, &id("o-r1-2"), T0 + Span::secs(1))).await.expect("claimed");
+    let second = rig.run(|tx, policy| claim(tx, policy, &id("o-r1-2"), T0 + Span::secs(1))).await.expect("claimed");
     assert_eq!(second.call, Some(Call::Charge));
     rig.answered("o-r1-2", Event::Charged(charge("second")), T0 + Span::secs(1)).await;
     let open = rig.run(|tx, _| open_orders(tx, &DeviceId::new("vm-001").expect("an id"))).await.expect("read");
@@ -241,8 +241,8 @@ async fn another_outcome_is_kept_in_the_history_and_listed() {
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
     rig.answered("o-r1", Event::Status(report), T0).await;
     let tell = |device: &str, outcome| {
-        let (device, told) = (DeviceId::new(device).expect("an id"), Told::proven(outcome));
-        rig.run(move |tx, desk| delivered(tx, desk, &device, &id("o-r1"), told, T0))
+        let (device, told) = (DeviceId::new(device).expect("an id"), DeliveryReport::proven(outcome));
+        rig.run(move |tx, policy| delivered(tx, policy, &device, &id("o-r1"), told, T0))
     };
     assert!(matches!(tell("vm-002", Delivery::Failed).await, Err(BooksError::Unknown)), "another machine's order");
     assert!(tell("vm-001", Delivery::Dispensed).await.expect("written").is_ok());
@@ -258,7 +258,7 @@ async fn another_outcome_is_kept_in_the_history_and_listed() {
 async fn a_claim_is_one_programs_until_its_lease_is_over() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");
-    let claim_at = |at| rig.run(move |tx, desk| claim(tx, desk, &id("o-r1"), at));
+    let claim_at = |at| rig.run(move |tx, policy| claim(tx, policy, &id("o-r1"), at));
     assert_eq!(claim_at(T0 + Span::secs(5)).await.expect("read").call, None);
     assert_eq!(rig.run(|tx, _| claim_due(tx, T0 + Span::secs(5))).await.expect("read"), []);
     // Fifteen seconds later nobody waits for the charge, and it may exist.
@@ -273,7 +273,7 @@ async fn a_cancel_ends_the_attempt_that_took_over_too() {
     let done = rig.answered("o-r1", Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }), T0).await;
     assert_eq!(done.next, Some(id("o-r1-2")));
     let device = DeviceId::new("vm-001").expect("an id");
-    let done = rig.run(move |tx, desk| cancel_asked(tx, desk, &device, &id("o-r1"), T0)).await.expect("granted");
+    let done = rig.run(move |tx, policy| cancel_asked(tx, policy, &device, &id("o-r1"), T0)).await.expect("granted");
     assert_eq!(done.next, Some(id("o-r1-2")));
     assert!(matches!(rig.load("o-r1-2").await.order.state, State::Cancelling { why: merchant::Ending::Asked, .. }));
 }
@@ -283,10 +283,10 @@ async fn another_machines_order_does_not_exist() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let other = || DeviceId::new("vm-002").expect("an id");
-    let cancelled = rig.run(move |tx, desk| cancel_asked(tx, desk, &other(), &id("o-r1"), T0)).await;
+    let cancelled = rig.run(move |tx, policy| cancel_asked(tx, policy, &other(), &id("o-r1"), T0)).await;
     assert!(matches!(cancelled, Err(BooksError::Unknown)), "{cancelled:?}");
-    let told = Told::proven(Delivery::Dispensed);
-    let told = rig.run(move |tx, desk| delivered(tx, desk, &other(), &id("o-r1"), told, T0)).await;
+    let told = DeliveryReport::proven(Delivery::Dispensed);
+    let told = rig.run(move |tx, policy| delivered(tx, policy, &other(), &id("o-r1"), told, T0)).await;
     assert!(matches!(told, Err(BooksError::Unknown)), "{told:?}");
     assert!(matches!(rig.load("o-r1").await.order.state, State::Pending { .. }));
 }
@@ -296,9 +296,9 @@ async fn after_a_restart_what_was_never_handed_out_is_cancelled_at_once() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");
     rig.pending("r2", 2).await;
-    assert_eq!(rig.run(|tx, desk| restarted(tx, desk, T0)).await.expect("written"), 1);
+    assert_eq!(rig.run(|tx, policy| restarted(tx, policy, T0)).await.expect("written"), 1);
     assert_eq!(rig.run(|tx, _| claim_due(tx, T0)).await.expect("read"), [id("o-r1")]);
-    assert_eq!(rig.run(|tx, desk| claim(tx, desk, &id("o-r1"), T0)).await.expect("claimed").call, Some(Call::Cancel));
+    assert_eq!(rig.run(|tx, policy| claim(tx, policy, &id("o-r1"), T0)).await.expect("claimed").call, Some(Call::Cancel));
     assert!(matches!(rig.load("o-r2").await.order.state, State::Pending { .. }));
 }
 
@@ -337,7 +337,7 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1 WHERE order_id = 'o-r1'";
     rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
     // It is still being charged, and the program starts all the same.
-    rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(30))).await.expect("starts");
+    rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(30))).await.expect("starts");
     assert_eq!(state_word(&rig.load("o-r2").await.order.state), "cancelling");
     // Lists have the other orders, and name this one.
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
@@ -402,7 +402,7 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     let rig = Rig::new();
     let ask = |report: Report, by: Option<&str>| {
         let by = by.map(|device| DeviceId::new(device).expect("an id"));
-        rig.run(move |tx, desk| rebuild(tx, desk, &report, by.as_ref(), T0))
+        rig.run(move |tx, policy| rebuild(tx, policy, &report, by.as_ref(), T0))
     };
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
     let foreign = Report { metadata: [None, None, None], ..report.clone() };
@@ -426,7 +426,7 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
         let report = Report { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
         let rig = Rig::new();
         let first = report.clone();
-        let done = rig.run(move |tx, desk| rebuild(tx, desk, &first, None, T0)).await.expect("written");
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &first, None, T0)).await.expect("written");
         assert!(matches!(done, Forgotten::Rebuilt(_)), "{gross_amount}");
         // A settlement that does not match is looked at once more. Then it is for a person.
         let done = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
@@ -441,10 +441,10 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     rig.pending("r1", 1).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(1)).await;
-    let told = Told::proven(Delivery::Failed);
+    let told = DeliveryReport::proven(Delivery::Failed);
     let device = DeviceId::new("vm-001").expect("an id");
     let order = id("o-r1");
-    rig.run(move |tx, desk| delivered(tx, desk, &device, &order, told, T0 + Span::secs(2))).await.expect("written").expect("first");
+    rig.run(move |tx, policy| delivered(tx, policy, &device, &order, told, T0 + Span::secs(2))).await.expect("written").expect("first");
     let at = |seconds: i64| T0 + Span::secs(seconds);
     let due = rig.run(move |tx, _| due_alerts(tx, at(3))).await.expect("read");
     let [alert] = due.as_slice() else { panic!("{due:?}") };

@@ -1,6 +1,6 @@
 //! The words of the history.
 
-use qris_core::order::merchant::{Asker, Event, RefundAnswer, Report, State, Told};
+use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, Report, State};
 
 /// The state's name in the books and in the history.
 #[must_use]
@@ -40,7 +40,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelAsked => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("the machine told {}{reason}; proof {}", told.outcome, crate::told::proof(&told.proof))
+            format!("the machine told {}{reason}; proof {}", told.outcome, crate::wording::proof(&told.proof))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::Unreported => "no outcome was told in time".into(),
@@ -69,7 +69,7 @@ pub(super) fn describe(event: &Event) -> String {
 }
 
 /// The line that says that a machine told another outcome than before.
-pub(super) fn another_outcome(told: &Told) -> String {
+pub(super) fn another_outcome(told: &DeliveryReport) -> String {
     let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     format!("another outcome was told: {}{reason}", told.outcome)
 }

@@ -1,6 +1,6 @@
 //! The one way in which an order changes in the books: the core decides, and all that follows is written together.
 
-use super::entry::{BooksError, Desk, Done, Stored};
+use super::entry::{BooksError, Done, Policy, Stored};
 use super::words::{describe, state_word};
 use super::{alerts, automatic, ledger};
 use crate::store::Tx;
@@ -26,27 +26,27 @@ pub(super) enum Claim {
 }
 
 /// Claims what is to be asked for an order, if something is and nobody else asks.
-pub(super) fn take_up(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub(super) fn take_up(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     if stored.claimed_until.is_some_and(|until| until <= now) {
         // The caller that had it never came back with an answer.
         stored.claimed_until = None;
-        return write(tx, desk, stored, Event::Abandoned, now, Claim::Renew);
+        return write(tx, policy, stored, Event::Abandoned, now, Claim::Renew);
     }
     let order = stored.order.clone();
-    settle(tx, desk, stored, order, None, now, Claim::Take)
+    settle(tx, policy, stored, order, None, now, Claim::Take)
 }
 
 /// Applies an event and all its consequences, and writes the changes.
-pub(super) fn write(tx: &mut dyn Tx, desk: &Desk, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
+pub(super) fn write(tx: &mut dyn Tx, policy: &Policy, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
     let what = describe(&event);
-    let order = apply(tx, desk, stored.order.clone(), event, now)?;
-    settle(tx, desk, stored, order, Some(what), now, claim)
+    let order = apply(tx, policy, stored.order.clone(), event, now)?;
+    settle(tx, policy, stored, order, Some(what), now, claim)
 }
 
 fn settle(
     tx: &mut dyn Tx,
-    desk: &Desk,
+    policy: &Policy,
     stored: Stored,
     mut order: Order,
     mut what: Option<String>,
@@ -54,17 +54,17 @@ fn settle(
     claim: Claim,
 ) -> Result<Done, BooksError> {
     let free = stored.claimed_until.is_none_or(|until| until <= now);
-    if let Some(event) = automatic::begin(tx, desk, &stored.order, &order, now)? {
+    if let Some(event) = automatic::begin(tx, policy, &stored.order, &order, now)? {
         let also = describe(&event);
         what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
-        order = apply(tx, desk, order, event, now)?;
+        order = apply(tx, policy, order, event, now)?;
     }
     let call = loop {
         match merchant::duty(&order, now) {
             Duty::Apply(event) => {
                 let also = describe(&event);
                 what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
-                order = apply(tx, desk, order, event, now)?;
+                order = apply(tx, policy, order, event, now)?;
             }
             Duty::Call(call) => break Some(call),
             Duty::Rest => break None,
@@ -92,18 +92,18 @@ fn settle(
     }
     after.claimed_until = claimed_until;
     let done = Done { now: after, news, call, next: None, alert, was };
-    if desk.push && before.0 != view::status(&done.now.order) {
+    if policy.push && before.0 != view::status(&done.now.order) {
         announce(tx, &done.now, now)?;
     }
     Ok(done)
 }
 
-fn apply(tx: &mut dyn Tx, desk: &Desk, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
+fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
     let paid_already = match &event {
         Event::Status(report) => ledger::is_paid_otherwise(tx, &order, &report.transaction_id)?,
         _ => false,
     };
-    Ok(merchant::apply(order, event, now, &Context { rules: &desk.rules, paid_already })?)
+    Ok(merchant::apply(order, event, now, &Context { rules: &policy.rules, paid_already })?)
 }
 
 /// News for the machine. The answer to its own request tells it the rest.

@@ -4,9 +4,9 @@ use super::books;
 use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{When, when};
 use crate::archive;
-use crate::books::{self, Archived, Cursor, Line, Stored, Wanted};
+use crate::books::{self, Archived, Cursor, HistoryLine, Stored, Wanted};
 use crate::config::Config;
-use crate::{told, view};
+use crate::{view, wording};
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
@@ -132,7 +132,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             fit += 1;
             if shown < limit {
                 shown += 1;
-                text += &if asked.json { told::summary(&stored.order).to_string() } else { row(&COLUMNS, &cells(&stored.order)) };
+                text += &if asked.json { wording::summary(&stored.order).to_string() } else { row(&COLUMNS, &cells(&stored.order)) };
                 text.push('\n');
             }
         }
@@ -253,7 +253,7 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
         facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_wib())));
         facts.push(("expires", charge.expires_at.to_wib()));
     }
-    facts.extend(told::transaction(order).map(|id| ("transaction", id)));
+    facts.extend(wording::transaction(order).map(|id| ("transaction", id)));
     facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
     if let Some(by) = order.settlement() {
         let paid = by.gross_amount.map_or_else(|| "an amount that is not in whole rupiah".into(), |amount| amount.to_string());
@@ -266,17 +266,17 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
         facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
-        facts.push(("proof", told::proof(&told.proof)));
+        facts.push(("proof", wording::proof(&told.proof)));
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
-    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", told::repayment(repayment))));
-    facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), told::to_do(why)))));
+    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", wording::repayment(repayment))));
+    facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), wording::to_do(why)))));
     facts
 }
 
 /// Everything in JSON.
-fn whole(stored: &Stored, attempts: &[OrderId], history: &[Line]) -> Value {
-    let mut whole = told::summary(&stored.order);
+fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine]) -> Value {
+    let mut whole = wording::summary(&stored.order);
     let charge = stored.order.charge();
     let more = json!({
         "rev": stored.rev,

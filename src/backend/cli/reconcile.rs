@@ -231,7 +231,7 @@ async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Op
 async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Result<Order, Failure> {
     let (id, said) = (order.id.clone(), difference.as_notified());
     if let Some(said) = said {
-        let noted = shop.write(move |tx, desk, now| ledger::notified(tx, desk, &id, said, now)).await;
+        let noted = shop.write(move |tx, policy, now| ledger::notified(tx, policy, &id, said, now)).await;
         if let Noted::News(done) = noted.map_err(Failure::failed)? {
             work::carry_on(Arc::clone(shop), *done).await;
         }

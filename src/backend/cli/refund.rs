@@ -3,12 +3,12 @@
 
 use super::print::Out;
 use super::{books, machines};
-use crate::books::{self as ledger, BooksError, Desk, Done};
+use crate::books::{self as ledger, BooksError, Done, Policy};
 use crate::config::Config;
 use crate::keys::Ring;
 use crate::shop::Shop;
 use crate::store::{Store, Tx};
-use crate::{desk, open_shop, told, view, work};
+use crate::{open_shop, policy, view, wording, work};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
@@ -85,14 +85,15 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
     let Refund { order: id, settled_by_hand, no_report, no_proof, by, json } = wanted;
     let (wanted, by) = (id.clone(), by.map(Into::into));
     if let Some(note) = settled_by_hand {
-        let decide = move |tx: &mut dyn Tx, desk: &Desk| ledger::refund_by_hand(tx, desk, &wanted, &note, by, no_report, clock::now().wall);
+        let decide =
+            move |tx: &mut dyn Tx, policy: &Policy| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, clock::now().wall);
         let order = decided(config, &id, decide).await?;
         return say(&order, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
     let shop = shop(config, source)?;
-    let written = shop.write(move |tx, desk, _| {
+    let written = shop.write(move |tx, policy, _| {
         let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
-        ledger::request_refund(tx, desk, &wanted, wish, clock::now().wall)
+        ledger::request_refund(tx, policy, &wanted, wish, clock::now().wall)
     });
     let written = written.await;
     taken(&shop.store, &id, written).await?;
@@ -128,7 +129,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
 pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let Given { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
-    let order = decided(config, &id, move |tx, desk| ledger::given(tx, desk, &wanted, &name, clock::now().wall)).await?;
+    let order = decided(config, &id, move |tx, policy| ledger::given(tx, policy, &wanted, &name, clock::now().wall)).await?;
     say(&order, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
 }
 
@@ -136,7 +137,7 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
 pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
-    let order = decided(config, &id, move |tx, desk| ledger::seen(tx, desk, &wanted, &name, clock::now().wall)).await?;
+    let order = decided(config, &id, move |tx, policy| ledger::seen(tx, policy, &wanted, &name, clock::now().wall)).await?;
     say(&order, json, &format!("{} is noted as seen by {by}", about(&order)))
 }
 
@@ -150,10 +151,10 @@ fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
 async fn decided(
     config: &Config,
     id: &OrderId,
-    decide: impl FnOnce(&mut dyn Tx, &Desk) -> Result<Done, BooksError> + Send + 'static,
+    decide: impl FnOnce(&mut dyn Tx, &Policy) -> Result<Done, BooksError> + Send + 'static,
 ) -> Result<Order, Failure> {
-    let (store, desk) = (books(config)?, desk(config, Vec::new()));
-    let written = store.run(move |tx| decide(tx, &desk)).await;
+    let (store, policy) = (books(config)?, policy(config, Vec::new()));
+    let written = store.run(move |tx| decide(tx, &policy)).await;
     taken(&store, id, written).await
 }
 
@@ -224,8 +225,8 @@ fn say(order: &Order, as_json: bool, words: &str) -> Result<(), Failure> {
     if !as_json {
         return out.line(words);
     }
-    let mut object = told::summary(order);
-    object["repayment"] = json!(order.repayment.as_ref().map(told::repayment));
+    let mut object = wording::summary(order);
+    object["repayment"] = json!(order.repayment.as_ref().map(wording::repayment));
     object["refund"] = json!(view::refund(order));
     out.line(&object.to_string())
 }

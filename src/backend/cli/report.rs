@@ -8,7 +8,7 @@ use crate::books::{BooksError, archived_between};
 use crate::config::Config;
 use crate::report::{self, Sum, Sums};
 use crate::store::Tx;
-use crate::told::End;
+use crate::wording::End;
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;

@@ -109,27 +109,27 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// Serves one connection to its end.
 async fn attend(stream: TcpStream, visit: Visit, router: TowerToHyperService<Router>, mut stop: watch::Receiver<bool>) {
-    let line = &visit.line;
-    let caller = Caller { doors: Arc::clone(&visit.doors), number: line.number };
+    let client = &visit.client;
+    let caller = Caller { doors: Arc::clone(&visit.doors), number: client.number };
     let service = service_fn(|mut request: Request<Incoming>| {
-        line.pace().begins(Phase::Answer);
+        client.pace().begins(Phase::Answer);
         request.extensions_mut().insert(caller.clone());
         let answer = router.call(request);
         async {
             let answer = answer.await;
-            line.pace().begins(Phase::Idle);
+            client.pace().begins(Phase::Idle);
             answer
         }
     });
-    let socket = TokioIo::new(Socket { stream, line: Arc::clone(line) });
+    let socket = TokioIo::new(Socket { stream, client: Arc::clone(client) });
     let mut connection =
         pin!(http1::Builder::new().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX).serve_connection(socket, service));
     // A connection that breaks is the other side's business.
     tokio::select! {
         biased;
         _ = connection.as_mut() => {}
-        () = line.too_slow() => visit.doors.count_closed(),
-        () = line.close.notified() => visit.doors.count_closed(),
+        () = client.too_slow() => visit.doors.count_closed(),
+        () = client.close.notified() => visit.doors.count_closed(),
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             let _ = timeout(STOP_WAIT, connection).await;
@@ -158,7 +158,7 @@ impl Doors {
             }
         };
         let address = (!self.limits.proxies.contains(&from.to_canonical())).then(|| network(from));
-        Visit { line: self.list().add(address), doors: Arc::clone(self), _permit: permit }
+        Visit { client: self.list().add(address), doors: Arc::clone(self), _permit: permit }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -195,14 +195,14 @@ impl Caller {
 
 /// A connection's place.
 struct Visit {
-    line: Arc<Line>,
+    client: Arc<Client>,
     doors: Arc<Doors>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        drop(self.doors.list().forget(self.line.number));
+        drop(self.doors.list().forget(self.client.number));
     }
 }
 
@@ -210,23 +210,23 @@ impl Drop for Visit {
 #[derive(Debug, Default)]
 struct List {
     last: u64,
-    strangers: BTreeMap<u64, Arc<Line>>,
-    known: BTreeMap<u64, (DeviceId, Arc<Line>)>,
+    strangers: BTreeMap<u64, Arc<Client>>,
+    known: BTreeMap<u64, (DeviceId, Arc<Client>)>,
     of_address: BTreeSet<(IpAddr, u64)>,
     of_machine: BTreeSet<(DeviceId, u64)>,
 }
 
 impl List {
-    fn add(&mut self, address: Option<IpAddr>) -> Arc<Line> {
+    fn add(&mut self, address: Option<IpAddr>) -> Arc<Client> {
         self.last += 1;
-        let line = Arc::new(Line { number: self.last, address, pace: Mutex::new(Pace::new(Instant::now())), close: Notify::new() });
-        self.add_stranger(Arc::clone(&line));
-        line
+        let client = Arc::new(Client { number: self.last, address, pace: Mutex::new(Pace::new(Instant::now())), close: Notify::new() });
+        self.add_stranger(Arc::clone(&client));
+        client
     }
 
-    fn add_stranger(&mut self, line: Arc<Line>) {
-        let (number, address) = (line.number, line.address);
-        self.strangers.insert(number, line);
+    fn add_stranger(&mut self, client: Arc<Client>) {
+        let (number, address) = (client.number, client.address);
+        self.strangers.insert(number, client);
         if let Some(address) = address {
             self.of_address.insert((address, number));
             let mut same = self.of_address.range((address, 0)..=(address, u64::MAX));
@@ -242,8 +242,8 @@ impl List {
     /// machines', may become a stranger's again.
     fn know(&mut self, number: u64, device: &DeviceId, most: usize) {
         // It is a machine's already, or it is being closed.
-        let Some(line) = self.forget(number) else { return };
-        self.known.insert(number, (device.clone(), line));
+        let Some(client) = self.forget(number) else { return };
+        self.known.insert(number, (device.clone(), client));
         self.of_machine.insert((device.clone(), number));
         let mut same = self.of_machine.range((device.clone(), 0)..=(device.clone(), u64::MAX));
         let oldest = if same.clone().count() > KNOWN_PER_MACHINE {
@@ -251,8 +251,8 @@ impl List {
         } else {
             self.known.keys().next().copied().filter(|_| self.known.len() > most)
         };
-        if let Some(line) = oldest.and_then(|oldest| self.forget(oldest)) {
-            self.add_stranger(line);
+        if let Some(client) = oldest.and_then(|oldest| self.forget(oldest)) {
+            self.add_stranger(client);
         }
     }
 
@@ -264,27 +264,27 @@ impl List {
 
     /// It leaves the list at once, so that the next visitor who needs room finds another one.
     fn close(&mut self, number: u64) {
-        if let Some(line) = self.forget(number) {
-            line.close.notify_one();
+        if let Some(client) = self.forget(number) {
+            client.close.notify_one();
         }
     }
 
-    fn forget(&mut self, number: u64) -> Option<Arc<Line>> {
-        if let Some((device, line)) = self.known.remove(&number) {
+    fn forget(&mut self, number: u64) -> Option<Arc<Client>> {
+        if let Some((device, client)) = self.known.remove(&number) {
             self.of_machine.remove(&(device, number));
-            return Some(line);
+            return Some(client);
         }
-        let line = self.strangers.remove(&number)?;
-        if let Some(address) = line.address {
+        let client = self.strangers.remove(&number)?;
+        if let Some(address) = client.address {
             self.of_address.remove(&(address, number));
         }
-        Some(line)
+        Some(client)
     }
 }
 
 /// One connection.
 #[derive(Debug)]
-struct Line {
+struct Client {
     number: u64,
     /// The address that it counts for; `None` for a web server in front.
     address: Option<IpAddr>,
@@ -292,7 +292,7 @@ struct Line {
     close: Notify,
 }
 
-impl Line {
+impl Client {
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -353,14 +353,14 @@ impl Pace {
 /// A socket that notes how fast the other side reads and writes.
 struct Socket {
     stream: TcpStream,
-    line: Arc<Line>,
+    client: Arc<Client>,
 }
 
 impl Socket {
     /// Some bytes at a time are not enough: a visitor who reads for ever and drop by drop is slow, too.
     fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if sent.is_pending() {
-            self.line.pace().unsent.get_or_insert_with(Instant::now);
+            self.client.pace().unsent.get_or_insert_with(Instant::now);
         }
         sent
     }
@@ -370,7 +370,7 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let mut pace = self.line.pace();
+        let mut pace = self.client.pace();
         if buffer.filled().len() > before && pace.phase == Phase::Idle {
             pace.begins(Phase::Head);
         }
@@ -395,7 +395,7 @@ impl AsyncWrite for Socket {
 
     /// This is called when everything is written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.line.pace().unsent = None;
+        self.client.pace().unsent = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -417,7 +417,7 @@ mod tests {
     fn the_oldest_stranger_makes_room_and_no_machine() {
         let machine = |n: u8| DeviceId::new(&format!("vm-{n}")).expect("an id");
         let mut list = List::default();
-        let lines: Vec<_> = (1..=6).map(|_| list.add(None)).collect();
+        let clients: Vec<_> = (1..=6).map(|_| list.add(None)).collect();
         list.know(1, &machine(1), 4);
         list.know(2, &machine(2), 4);
         list.close_oldest();
@@ -430,7 +430,7 @@ mod tests {
         assert_eq!(all(&list), (vec![1, 4, 6], vec![2, 5]));
         list.close_oldest();
         assert_eq!(all(&list), (vec![4, 6], vec![2, 5]));
-        lines.iter().for_each(|line| drop(list.forget(line.number)));
+        clients.iter().for_each(|client| drop(list.forget(client.number)));
         assert_eq!((all(&list), list.of_machine.len()), ((vec![], vec![]), 0));
         list.close_oldest();
     }

@@ -2,7 +2,7 @@
 //! answered, and then the gateway is asked.
 
 use super::{Refusal, body};
-use crate::books::{self, BooksError, Desk, Noted};
+use crate::books::{self, BooksError, Noted, Policy};
 use crate::gateway::{NoNotice, Notice};
 use crate::shop::Shop;
 use crate::store::{StoreError, Tx};
@@ -37,8 +37,8 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     let noted = tokio::spawn(async move {
         let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
         let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
-        let write = move |tx: &mut dyn Tx, desk: &Desk, now: Wall| {
-            let noted = note(tx, desk, &id, said, now)?;
+        let write = move |tx: &mut dyn Tx, policy: &Policy, now: Wall| {
+            let noted = note(tx, policy, &id, said, now)?;
             // Once it is answered, it is not sent again.
             if noted == Noted::Forgotten && may_be_money(said) {
                 books::remember(tx, &id, now)?;

@@ -13,13 +13,13 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, Ending, Proof, Refused, Said, Sale, State, Told};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Proof, Refused, Said, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
 use qris_core::order::time::Span;
-use qris_core::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, Order, RECEIPT_KEYS, Status, WAIT_MAX_S};
+use qris_core::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, Status, WAIT_MAX_S};
 use qris_core::wire::strict::Object;
 use qris_host::events::Event as Journal;
 use serde::Deserialize;
@@ -51,7 +51,7 @@ pub async fn create(
     let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
-        .desk()
+        .policy()
         .rules
         .choose(&new.kids)
         .cloned()
@@ -73,7 +73,7 @@ pub async fn create(
         let shop = Arc::clone(&shop);
         tokio::spawn(async move {
             let fresh = shop.draw_order_id();
-            let created = shop.write(move |tx, desk, now| books::create(tx, desk, sale, &digest, &fresh, now)).await?;
+            let created = shop.write(move |tx, policy, now| books::create(tx, policy, sale, &digest, &fresh, now)).await?;
             if created.is_new {
                 shop.counts.orders.fetch_add(1, Ordering::Relaxed);
             }
@@ -100,7 +100,7 @@ fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> 
 }
 
 /// One order, as its machine sees it. Values that are not in the resource are in a header.
-pub struct Resource(Order);
+pub struct Resource(OrderResource);
 
 impl Resource {
     fn of(stored: &Stored, shop: &Shop) -> Self {
@@ -246,7 +246,7 @@ pub async fn open(
     let orders = shop.read(move |tx| books::open_orders(tx, &device)).await?;
     let now = shop.now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect();
-    let kids: Vec<_> = shop.desk().rules.keys.iter().map(|key| key.kid().to_string()).collect();
+    let kids: Vec<_> = shop.policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
     Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders })))
 }
 
@@ -321,7 +321,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
     let asked = {
         let (shop, device, id) = (Arc::clone(&shop), device.clone(), id.clone());
         tokio::spawn(async move {
-            let done = shop.write(move |tx, desk, now| books::cancel_asked(tx, desk, &device, &id, now)).await?;
+            let done = shop.write(move |tx, policy, now| books::cancel_asked(tx, policy, &device, &id, now)).await?;
             tokio::spawn(work::carry_on(shop, done));
             Ok::<_, BooksError>(())
         })
@@ -345,7 +345,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
 
 /// A machine says that an order was paid. Asks the gateway about it, as after a notification.
 async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
-    let noted = shop.write(move |tx, desk, now| books::notified(tx, desk, &id, Said::Settled, now)).await?;
+    let noted = shop.write(move |tx, policy, now| books::notified(tx, policy, &id, Said::Settled, now)).await?;
     if let Noted::News(done) = noted {
         tokio::spawn(work::carry_on(Arc::clone(shop), *done));
     }
@@ -381,11 +381,11 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
         shop.machines(move |tx| devices::relay_key(tx, &device)).await?
     };
     let proof = Proof::of(proof.as_deref(), key.as_ref(), &id, &stored.order.sale, outcome);
-    let told = Told { outcome, reason, detail, proof };
+    let told = DeliveryReport { outcome, reason, detail, proof };
     let written = {
         let (shop, told, id) = (Arc::clone(&shop), told.clone(), id.clone());
         tokio::spawn(async move {
-            let result = shop.write(move |tx, desk, now| books::delivered(tx, desk, &device, &id, told, now)).await?;
+            let result = shop.write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, told, now)).await?;
             if let Ok(done) = &result {
                 work::announce(&shop, done);
             }
@@ -426,7 +426,7 @@ fn conflict(shop: &Shop, order: &qris_core::order::merchant::Order, told: Delive
 }
 
 /// Tells the journal of an outcome at which a person must look.
-fn tell(shop: &Shop, stored: &Stored, told: &Told) {
+fn tell(shop: &Shop, stored: &Stored, told: &DeliveryReport) {
     let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
     let (request, order, device) = (Some(request_id), stored.order.id.clone(), Some(device));
     match told.outcome {

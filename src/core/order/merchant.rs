@@ -15,17 +15,17 @@ use super::time::{Span, Wall};
 
 mod attention;
 mod charging;
+mod delivery_report;
 mod events;
 mod repaying;
 mod sale;
 mod settling;
-mod told;
 mod values;
 
 pub use attention::Attention;
+pub use delivery_report::{DeliveryReport, NoProof, Proof};
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
 pub use sale::{Metadata, Sale};
-pub use told::{NoProof, Proof, Told};
 pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Repayment, Settlement, State, TakenBack, Withheld};
 #[cfg(test)]
 mod tests;

@@ -34,10 +34,6 @@ pub struct Statement {
     pub number: u64,
 }
 
-/// The tests of the merchant's order have this name for it.
-#[cfg(test)]
-pub type Word = Statement;
-
 words! {
     /// The end of a ticket. It never changes.
     pub enum Last {

@@ -118,9 +118,6 @@ pub struct OrderResource {
     pub collect_within_s: Option<u64>,
 }
 
-/// The backend has this name for it.
-pub type Order = OrderResource;
-
 /// The answer to `GET /v1/orders?state=open`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OpenOrders {

@@ -15,7 +15,7 @@ fn program(directory: &Path) -> Program<u32> {
 fn program_at(directory: &Path, wall: Wall) -> Program<u32> {
     let start = Start {
         books: &directory.join(BOOKS),
-        desk: desk(Span::secs(3_600), 0),
+        policy: policy(Span::secs(3_600), 0),
         place: place(Span::secs(3_600)),
         wall,
         seed: 1,
@@ -74,7 +74,7 @@ fn jobs_of_one_moment_are_committed_together() {
     for place in 0..3_i64 {
         let shop = Arc::clone(&program.shop);
         program.runtime.spawn(async move {
-            let job = move |tx: &mut dyn Tx, _: &Desk, _: Wall| {
+            let job = move |tx: &mut dyn Tx, _: &Policy, _: Wall| {
                 tx.rows("INSERT INTO seen VALUES ($1, (SELECT count(*) FROM seen))", &[place.into()])?;
                 // The last one undoes only its own change.
                 if place == 2 { Err(BooksError::Unknown) } else { Ok(()) }

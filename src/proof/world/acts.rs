@@ -12,7 +12,7 @@ const WELL: i64 = 900_000;
 impl World {
     pub(super) fn begin_play(&mut self, play: Play) {
         self.heals_at = WELL;
-        self.merchant.desk.auto_refund_per_day = play.refunds_by_itself();
+        self.merchant.policy.auto_refund_per_day = play.refunds_by_itself();
         for (at, body) in play.requests() {
             self.at(*at, Event::Asks(body));
         }

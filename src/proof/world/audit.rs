@@ -149,7 +149,7 @@ impl World {
         self.asked_back.insert(id.clone());
         let told = order.delivery.as_ref().map(|told| told.outcome);
         let wanted = self.repaid.contains(id) || self.wished.contains(id);
-        if !wanted && self.merchant.desk.auto_refund_per_day == 0 {
+        if !wanted && self.merchant.policy.auto_refund_per_day == 0 {
             return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
         }
         let forgotten = self.is_forgotten(id);

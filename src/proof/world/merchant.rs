@@ -3,9 +3,9 @@
 use super::counts::Kind;
 use super::strike::Who;
 use super::{BEGIN, BOOKS, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
-use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
+use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, place, policy};
 use crate::midtrans::Notice;
-use qris_backend::books::{self, BooksError, Desk, Stored};
+use qris_backend::books::{self, BooksError, Policy, Stored};
 use qris_backend::midtrans::MidtransError;
 use qris_backend::store::{MACHINES_FILE, StoreError, Tx};
 use qris_core::order::ids::OrderId;
@@ -85,7 +85,7 @@ pub(super) struct SimulatedMerchant {
     dying: bool,
     sweep_at: Option<i64>,
     pruned_at: i64,
-    pub(super) desk: Desk,
+    pub(super) policy: Policy,
     posted: BTreeMap<u64, Posted>,
     posts: u64,
     /// The last get-status answer to this run of the program: is it settled?
@@ -117,8 +117,8 @@ fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
 impl SimulatedMerchant {
     /// `by_itself`: this many refunds a day. `fee_max`: at most this many rupiah may be put on a price.
     pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
-        let mut desk = desk(COLLECT_WITHIN, by_itself);
-        desk.rules.max_imposed_fee = fee_max;
+        let mut policy = policy(COLLECT_WITHIN, by_itself);
+        policy.rules.max_imposed_fee = fee_max;
         Self {
             program: None,
             began: 0,
@@ -126,7 +126,7 @@ impl SimulatedMerchant {
             dying: false,
             sweep_at: None,
             pruned_at: 0,
-            desk,
+            policy,
             posted: BTreeMap::new(),
             posts: 0,
             vouched: BTreeMap::new(),
@@ -183,7 +183,7 @@ impl World {
     fn begin(&mut self) {
         let start = Start {
             books: &self.places[MERCHANT].join(BOOKS),
-            desk: self.merchant.desk.clone(),
+            policy: self.merchant.policy.clone(),
             place: place(COLLECT_WITHIN),
             wall: self.wall(),
             seed: self.rng.number(),
@@ -194,9 +194,9 @@ impl World {
         self.merchant.began = self.now;
         let now = self.wall();
         let added = self.merchant.program.as_ref().map_or(Err(BooksError::Store(StoreError::Gone)), |program| program.let_in(now));
-        let begun = self.books(|tx, desk| {
+        let begun = self.books(|tx, policy| {
             let known = seen(tx)?;
-            books::restarted(tx, desk, now)?;
+            books::restarted(tx, policy, now)?;
             Ok(known)
         });
         match added.and(begun) {
@@ -226,7 +226,7 @@ impl World {
     }
 
     /// Works with the books beside the program, or before it does.
-    pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
+    pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Policy) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let result = match &self.merchant.program {
             Some(program) if !self.disks[MERCHANT].is_dead(BOOKS) => program.books(job),
             Some(_) | None => Err(BooksError::Store(StoreError::Gone)),

@@ -226,16 +226,16 @@ impl World {
         let (wish, done) = match what {
             0..=3 => (
                 Kind::RefundAsked,
-                self.books(|tx, desk| {
+                self.books(|tx, policy| {
                     let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
-                    books::request_refund(tx, desk, &id, wish, now)
+                    books::request_refund(tx, policy, &id, wish, now)
                 }),
             ),
-            4 | 5 => (Kind::ByHand, self.books(|tx, desk| books::refund_by_hand(tx, desk, &id, "cash", by, no_report, now))),
-            6 => (Kind::Given, self.books(|tx, desk| books::given(tx, desk, &id, "Sari", now))),
+            4 | 5 => (Kind::ByHand, self.books(|tx, policy| books::refund_by_hand(tx, policy, &id, "cash", by, no_report, now))),
+            6 => (Kind::Given, self.books(|tx, policy| books::given(tx, policy, &id, "Sari", now))),
             _ => {
                 // This ends only what a person must see.
-                drop(self.books(|tx, desk| books::seen(tx, desk, &id, "Sari", now)));
+                drop(self.books(|tx, policy| books::seen(tx, policy, &id, "Sari", now)));
                 return;
             }
         };

@@ -4,21 +4,21 @@ use super::*;
 use qris_core::order::merchant::{Attention, NoProof, Proof, RefundWish, Repayment};
 
 /// It is proven, under a number that no other order here has.
-fn told(order: &str, outcome: Delivery) -> Told {
+fn told(order: &str, outcome: Delivery) -> DeliveryReport {
     numbered(outcome, order.bytes().fold(0, |number, byte| number * 31 + u64::from(byte)))
 }
 
-fn numbered(outcome: Delivery, number: u64) -> Told {
-    let Told { proof: Proof::Signed { kid, .. }, .. } = Told::proven(outcome) else { panic!("it is proven") };
-    Told { proof: Proof::Signed { kid, number }, ..Told::proven(outcome) }
+fn numbered(outcome: Delivery, number: u64) -> DeliveryReport {
+    let DeliveryReport { proof: Proof::Signed { kid, .. }, .. } = DeliveryReport::proven(outcome) else { panic!("it is proven") };
+    DeliveryReport { proof: Proof::Signed { kid, number }, ..DeliveryReport::proven(outcome) }
 }
 
 impl Rig {
     /// The same with automatic refunds.
     fn refunding(per_day: u32) -> Self {
         let rig = Self::new();
-        let desk = Desk { auto_refund_per_day: per_day, orders_per_minute: 0, ..Arc::into_inner(desk()).expect("one") };
-        Self { desk: Arc::new(desk), ..rig }
+        let policy = Policy { auto_refund_per_day: per_day, orders_per_minute: 0, ..Arc::into_inner(policy()).expect("one") };
+        Self { policy: Arc::new(policy), ..rig }
     }
 
     /// An order with a receipt of this moment.
@@ -34,9 +34,9 @@ impl Rig {
         self.tell_as(order, told(order, outcome), at).await
     }
 
-    async fn tell_as(&self, order: &str, told: Told, at: Wall) -> Done {
+    async fn tell_as(&self, order: &str, told: DeliveryReport, at: Wall) -> Done {
         let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
-        let result = self.run(move |tx, desk| delivered(tx, desk, &device, &id, told, at)).await.expect("written");
+        let result = self.run(move |tx, policy| delivered(tx, policy, &device, &id, told, at)).await.expect("written");
         result.unwrap_or_else(|done| done)
     }
 
@@ -53,7 +53,7 @@ impl Rig {
     /// Does for an order all that is due by now.
     async fn pass(&self, order: &str, at: Wall) -> Done {
         let id = id(order);
-        self.run(move |tx, desk| claim(tx, desk, &id, at)).await.expect("written")
+        self.run(move |tx, policy| claim(tx, policy, &id, at)).await.expect("written")
     }
 }
 
@@ -88,7 +88,7 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     rig.run(move |tx, _| alert_done(tx, &alert, at)).await.expect("written");
     assert_eq!(rig.due(at + Span::secs(86_400)).await, []);
     // The order is decided, so neither alert holds any more.
-    rig.run(move |tx, desk| given(tx, desk, &id("o-r1"), "Budi", at)).await.expect("granted");
+    rig.run(move |tx, policy| given(tx, policy, &id("o-r1"), "Budi", at)).await.expect("granted");
     assert_eq!((rig.listed(Attention::RefundDue).await.len(), rig.listed(Attention::Conflict).await.len()), (0, 0));
     assert_eq!(rig.count("SELECT count(*) FROM alerts WHERE ended_ms IS NULL").await, 0);
     let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
@@ -111,7 +111,7 @@ async fn a_damaged_order_is_told_of_and_keeps_nobody_from_hearing_of_others() {
     assert!(alerts.iter().any(|alert| alert.about == Subject::Damaged(id("o-r1"), Attention::RefundDue)));
     // A release takes up the orders that another release listed without alerts. It leaves out the damaged one.
     rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("written");
-    rig.run(|tx, desk| restarted(tx, desk, T0)).await.expect("starts");
+    rig.run(|tx, policy| restarted(tx, policy, T0)).await.expect("starts");
     assert_eq!(kinds(&rig.due(T0).await), [("refund_due", "o-r2".to_owned())]);
 }
 
@@ -134,9 +134,9 @@ async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() 
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
     rig.tell("o-r1", Delivery::Failed, T0).await;
-    rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
+    rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
     assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
-    rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(1))).await.expect("starts");
+    rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(1))).await.expect("starts");
     assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Asked { unsure: true, .. })));
     assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
 }
@@ -156,7 +156,7 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     let other = rig.tell_as("o-r2", numbered(Delivery::Failed, 7), T0).await;
     assert_eq!(other.now.order.delivery.as_ref().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
     assert_eq!((&other.now.order.repayment, rig.listed(Attention::NoProof).await), (&None, vec!["o-r2".to_owned()]));
-    let refused = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
+    let refused = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
     // The number of an archived order is not accepted either.
     let Proof::Signed { kid, .. } = numbered(Delivery::Failed, 8).proof else { panic!("it is signed") };
@@ -176,7 +176,7 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
 async fn the_relays_word_stands_over_one_without_it() {
     let rig = Rig::refunding(10);
     rig.paid("r1", 1, T0).await;
-    let unsigned = |outcome| Told { proof: Proof::Missing(NoProof::None), ..numbered(outcome, 0) };
+    let unsigned = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::None), ..numbered(outcome, 0) };
     rig.tell_as("o-r1", unsigned(Delivery::Dispensed), T0).await;
     let told = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
     assert_eq!(told.now.order.delivery, Some(numbered(Delivery::Undelivered, 7)));
@@ -185,7 +185,7 @@ async fn the_relays_word_stands_over_one_without_it() {
         let again = rig.tell_as("o-r1", other, T0).await;
         assert_eq!(again.now.order.delivery, Some(numbered(Delivery::Undelivered, 7)), "it stays");
     }
-    let asked = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
+    let asked = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
     assert!(asked.is_ok(), "{asked:?}");
 }
 
@@ -194,10 +194,10 @@ async fn what_ends_before_anybody_was_told_is_not_told() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
     rig.tell("o-r1", Delivery::Failed, T0).await;
-    rig.run(|tx, desk| refund_by_hand(tx, desk, &id("o-r1"), "cash", None, false, T0)).await.expect("granted");
+    rig.run(|tx, policy| refund_by_hand(tx, policy, &id("o-r1"), "cash", None, false, T0)).await.expect("granted");
     assert_eq!(rig.due(T0 + Span::secs(86_400)).await, []);
     assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::ByHand { .. })));
-    let again = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
+    let again = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(again, Err(BooksError::Refused(Refused::RefundedAlready))), "{again:?}");
 }
 
@@ -220,7 +220,7 @@ async fn a_silent_machine_is_noticed_and_its_word_ends_it() {
     let early = T0 + merchant::NO_REPORT_AFTER - Span::secs(1);
     let wish = |at: Wall, no_report| {
         let wish = RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) };
-        rig.run(move |tx, desk| request_refund(tx, desk, &id("o-r2"), wish, at))
+        rig.run(move |tx, policy| request_refund(tx, policy, &id("o-r2"), wish, at))
     };
     assert!(matches!(wish(early, true).await, Err(BooksError::Refused(Refused::TooEarly))));
     let hour = T0 + merchant::NO_REPORT_AFTER;
@@ -267,12 +267,12 @@ async fn two_programs_refund_once() {
     let mut tasks = Vec::new();
     for round in 0..12 {
         let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
-        let desk = desk();
+        let policy = policy();
         tasks.push(tokio::spawn(async move {
             match round % 3 {
-                0 => store.run(move |tx| request_refund(tx, &desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await,
-                1 => store.run(move |tx| refund_by_hand(tx, &desk, &id("o-r1"), "cash", None, false, T0)).await,
-                _ => store.run(move |tx| given(tx, &desk, &id("o-r1"), "Budi", T0)).await,
+                0 => store.run(move |tx| request_refund(tx, &policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await,
+                1 => store.run(move |tx| refund_by_hand(tx, &policy, &id("o-r1"), "cash", None, false, T0)).await,
+                _ => store.run(move |tx| given(tx, &policy, &id("o-r1"), "Budi", T0)).await,
             }
         }));
     }
@@ -289,8 +289,8 @@ async fn two_programs_refund_once() {
     let mut calls = 0;
     for round in 0..6 {
         let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
-        let desk = desk();
-        let done = store.run(move |tx| claim(tx, &desk, &id("o-r1"), T0)).await.expect("written");
+        let policy = policy();
+        let done = store.run(move |tx| claim(tx, &policy, &id("o-r1"), T0)).await.expect("written");
         calls += usize::from(done.call == Some(Call::Refund));
     }
     assert!(calls <= 1);
@@ -344,7 +344,7 @@ async fn what_an_earlier_release_wrote_is_taken_up() {
     rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("deleted");
     rig.run(|tx, _| Ok(tx.rows("UPDATE orders SET due_ms = NULL", &[])?)).await.expect("forgotten");
     let late = T0 + merchant::REPORT_WITHIN;
-    rig.run(move |tx, desk| restarted(tx, desk, late)).await.expect("written");
+    rig.run(move |tx, policy| restarted(tx, policy, late)).await.expect("written");
     assert_eq!(kinds(&rig.due(late).await), [("refund_due", "o-r2".to_owned())]);
     assert_eq!(rig.run(move |tx, _| claim_due(tx, late)).await.expect("read"), [id("o-r1")]);
     assert!(rig.pass("o-r1", late).await.alert);

@@ -6,7 +6,7 @@ use qris_core::wire::orders::Problem;
 use qris_host::config::Source;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
-use qris_host::mqtt::{Mqtt, MqttEvent, is_refusal};
+use qris_host::mqtt::{Mqtt, MqttEvent};
 use qris_host::tls::{self, LastTrusted};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
@@ -119,21 +119,21 @@ async fn broker(config: &Config) -> Finding {
         loop {
             match events.recv().await {
                 Some(MqttEvent::Up { .. }) => return Ok(()),
-                Some(MqttEvent::Down { reason, .. }) => return Err(reason),
+                Some(MqttEvent::Down { reason, refused, .. }) => return Err((reason, refused)),
                 Some(MqttEvent::Message(_) | MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
-                None => return Err("the connection ended".into()),
+                None => return Err(("the connection ended".into(), false)),
             }
         }
     });
-    let came = came.await.unwrap_or_else(|_| Err(format!("no answer in {} s", WAIT.as_secs())));
+    let came = came.await.unwrap_or_else(|_| Err((format!("no answer in {} s", WAIT.as_secs()), false)));
     mqtt.stop(None);
     match came {
         Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
-        Err(why) if is_refusal(&why) => {
+        Err((why, true)) => {
             let to_do = "compare mqtt.username and mqtt.password_file with the broker's list of users";
             Finding::bad(CHECK, format!("{place} refuses our name or password ({why})"), to_do)
         }
-        Err(why) => {
+        Err((why, false)) => {
             Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
         }
     }

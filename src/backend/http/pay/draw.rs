@@ -4,7 +4,7 @@
 use super::words::Words;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
-use qris_core::wire::orders::{Order, Refund, Status};
+use qris_core::wire::orders::{OrderResource, Refund, Status};
 use std::fmt::Write as _;
 
 /// How often the page looks for news while something is about to happen, in seconds.
@@ -20,7 +20,7 @@ const GROUP: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sheet<'a> {
     /// The order, as its machine sees it.
-    pub(super) order: &'a Order,
+    pub(super) order: &'a OrderResource,
     /// The name of the goods.
     pub(super) name: &'a str,
     /// The state of its money.
@@ -84,7 +84,7 @@ enum Stage {
     Given,
 }
 
-fn stage(order: &Order, standing: Standing) -> Stage {
+fn stage(order: &OrderResource, standing: Standing) -> Stage {
     match order.refund {
         Some(Refund::Due) => return Stage::RefundDue,
         Some(Refund::Done) => return Stage::Refunded,

@@ -235,7 +235,7 @@ impl Order {
         }
     }
 
-    pub(super) fn delivered(&mut self, told: Told) -> Result<(), Refused> {
+    pub(super) fn delivered(&mut self, told: DeliveryReport) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {

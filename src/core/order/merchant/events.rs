@@ -1,6 +1,6 @@
 //! The messages to an order: from the gateway, from the machine, and from people.
 
-use super::{Asker, Charge, Told};
+use super::{Asker, Charge, DeliveryReport};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
@@ -45,11 +45,11 @@ pub enum Event {
     /// The machine wants it ended.
     CancelAsked,
     /// The machine told what became of it.
-    Delivered(Told),
+    Delivered(DeliveryReport),
     /// The machine told another outcome than before.
     Contradicted {
         /// The outcome.
-        told: Told,
+        told: DeliveryReport,
         /// The gateway is being asked for a refund.
         refund_on_its_way: bool,
     },

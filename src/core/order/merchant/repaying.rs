@@ -140,7 +140,7 @@ impl Order {
     /// The machine told another outcome than before. No refund runs until a person decides. A refund that is
     /// `on_its_way` to the gateway cannot be called back. The relay's signed word stands over a report that anybody with
     /// the token may have sent.
-    pub(super) fn contradicted(&mut self, told: Told, on_its_way: bool, now: Wall) {
+    pub(super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Wall) {
         match (self.delivery.as_ref().map(|stands| &stands.proof), &told.proof) {
             // No word counts against the relay's own.
             (Some(Proof::Signed { .. }), Proof::Missing(_)) => return,
@@ -248,9 +248,11 @@ impl Order {
     pub fn is_proven(&self) -> bool {
         let has_no_receipt = matches!(self.state, State::Withheld { .. }) && !self.rebuilt;
         match &self.delivery {
-            Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
-            Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => has_no_receipt,
-            Some(Told { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) => false,
+            Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
+            Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => {
+                has_no_receipt
+            }
+            Some(DeliveryReport { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) => false,
         }
     }
 

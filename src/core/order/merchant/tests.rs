@@ -60,7 +60,7 @@ fn report(said: Said) -> Report {
 }
 
 fn told(outcome: Delivery) -> Event {
-    Event::Delivered(Told::proven(outcome))
+    Event::Delivered(DeliveryReport::proven(outcome))
 }
 
 fn word(order: &Order) -> String {

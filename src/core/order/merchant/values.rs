@@ -1,6 +1,6 @@
 //! The parts of an order, and the facts that can be read off it.
 
-use super::{Attention, Said, Sale, Told};
+use super::{Attention, DeliveryReport, Said, Sale};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::receipt::Receipt;
@@ -27,7 +27,7 @@ pub struct Order {
     /// The first time that get-status said settled in a way that does not fit the charge.
     pub mismatched_at: Option<Wall>,
     /// The machine's report.
-    pub delivery: Option<Told>,
+    pub delivery: Option<DeliveryReport>,
     /// The machine told two different outcomes.
     pub conflict: bool,
     /// How the money of an undelivered order goes back, once somebody or something sees to it.

@@ -7,7 +7,7 @@ use serde_json::json;
 /// Texts that nobody may read on the page.
 const SECRETS: [&str; 5] = ["a-ticket-of-22-letters", "the-request-id", "vm-001", "the-receipt", "the-kid"];
 
-fn order() -> Order {
+fn order() -> OrderResource {
     serde_json::from_value(json!({
         "order_id": "4x7c1m8k2p9q", "rev": 3, "request_id": SECRETS[1], "device": SECRETS[2], "ticket": SECRETS[0], "item": "A1",
         "amount": 5000, "gross_amount": 5000, "payment": "gopay", "status": "pending", "qr_payload": "00020101",
@@ -17,7 +17,7 @@ fn order() -> Order {
     .expect("an order")
 }
 
-fn sheet(order: &Order) -> Sheet<'_> {
+fn sheet(order: &OrderResource) -> Sheet<'_> {
     Sheet {
         order,
         name: "Teh <b>botol</b>",
@@ -37,7 +37,7 @@ fn sheet(order: &Order) -> Sheet<'_> {
 #[test]
 fn each_stage_is_told_in_both_languages() {
     let told = |outcome| Some(OutcomeReport { outcome, reason: Some(Reason::Failed), detail: Some("the-receipt".into()), proof: None });
-    type Row = (&'static str, fn(&mut Order), &'static str, &'static str, bool);
+    type Row = (&'static str, fn(&mut OrderResource), &'static str, &'static str, bool);
     let rows: [Row; 15] = [
         ("asked for", |o| o.gross_amount = None, "Menyiapkan", "Preparing", false),
         ("on offer", |_| {}, "Menunggu pembayaran", "Waiting for your payment", true),
@@ -77,7 +77,7 @@ fn each_stage_is_told_in_both_languages() {
         (Delivery::Undelivered, "akan dikembalikan", "will be returned"),
         (Delivery::from_word("teleported").expect("a word"), "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, but nobody knows"),
     ] {
-        let order = Order { status: Status::Settlement, outcome: told(outcome), ..order() };
+        let order = OrderResource { status: Status::Settlement, outcome: told(outcome), ..order() };
         cases.push(("an outcome", order, id, en, false));
     }
     for (what, order, id, en, pays) in cases {
@@ -116,7 +116,7 @@ fn a_payment_over_the_counter_shows_store_code_and_time() {
 #[test]
 fn what_is_no_address_is_no_link() {
     for url in ["javascript:alert(1)", "data:text/html,x", "//x", "\" onclick=\"x"] {
-        let order = Order { deeplink_url: Some(url.into()), ..order() };
+        let order = OrderResource { deeplink_url: Some(url.into()), ..order() };
         assert!(!page(&sheet(&order), &ENGLISH).contains("<a class=p"), "{url}");
     }
     let order = order();
@@ -125,19 +125,19 @@ fn what_is_no_address_is_no_link() {
         assert_eq!(html.contains("href=\"tel:"), link, "{contact}");
         assert!(html.contains(contact), "{contact}");
     }
-    let due = Order { status: Status::Settlement, refund: Some(Refund::Due), ..order };
+    let due = OrderResource { status: Status::Settlement, refund: Some(Refund::Due), ..order };
     assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("Ask the owner of the machine"));
 }
 
 #[test]
 fn the_finish_page_greets_and_tells_the_truth() {
     let pending = order();
-    let finish = |order: &Order, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, &ENGLISH);
+    let finish = |order: &OrderResource, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, &ENGLISH);
     let success = finish(&pending, Finish::Success);
     assert!(success.contains("Thank you!") && success.contains("being confirmed") && !success.contains("<img "), "{success}");
     let failure = finish(&pending, Finish::Failure);
     assert!(failure.contains("Sorry") && failure.contains("Waiting for your payment") && failure.contains("href=\"../4x7c1m8k2p9q\""));
-    let cancelled = Order { status: Status::Cancel, ..order() };
+    let cancelled = OrderResource { status: Status::Cancel, ..order() };
     let lie = finish(&cancelled, Finish::Success);
     assert!(lie.contains("Cancelled. Please do not pay.") && !lie.contains("href=\"../"), "{lie}");
     assert!(!finish(&pending, Finish::Unsaid).contains("class=f"));
@@ -155,7 +155,7 @@ fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
 
 #[test]
 fn a_fee_is_named() {
-    let order = Order { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
+    let order = OrderResource { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
     let html = page(&sheet(&order), &ENGLISH);
     assert!(html.contains("Rp5.100") && html.contains("incl. fee Rp100"), "{html}");
 }

@@ -17,7 +17,7 @@ fn paid(outcome: Option<Delivery>) -> Order {
 }
 
 fn contradicted(outcome: Delivery) -> Event {
-    Event::Contradicted { told: Told::proven(outcome), refund_on_its_way: false }
+    Event::Contradicted { told: DeliveryReport::proven(outcome), refund_on_its_way: false }
 }
 
 fn refund(no_report: bool) -> Event {
@@ -73,7 +73,7 @@ fn refund_and_delivery_exclude_each_other() {
     let counter = || Order { sale: Sale { payment: Payment::Alfamart, ..order().sale }, ..paid(Some(Delivery::Undelivered)) };
     let pending = || live(&[(0, Event::Charged(charge(5000)))]);
     let unproven = |outcome| {
-        let told = Told { proof: Proof::Missing(NoProof::None), ..Told::proven(outcome) };
+        let told = DeliveryReport { proof: Proof::Missing(NoProof::None), ..DeliveryReport::proven(outcome) };
         then(paid(None), vec![Event::Delivered(told)], 2000).expect("a fact")
     };
     let table: Vec<Row> = vec![
@@ -375,7 +375,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let stopped = then(asked.clone(), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
     assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Rest));
-    let told = Told::proven(Delivery::Dispensed);
+    let told = DeliveryReport::proven(Delivery::Dispensed);
     let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
     assert_eq!(money(&on_its_way), "asked");
 }
@@ -448,12 +448,12 @@ fn gateway_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
 
 #[test]
 fn nothing_goes_back_by_itself_without_the_relays_word() {
-    let without = Told { proof: Proof::Missing(NoProof::OtherKey), ..Told::proven(Delivery::Undelivered) };
+    let without = DeliveryReport { proof: Proof::Missing(NoProof::OtherKey), ..DeliveryReport::proven(Delivery::Undelivered) };
     let listed = then(paid(None), vec![Event::Delivered(without.clone())], 2000).expect("a fact");
     assert!(!listed.may_refund_by_itself() && listed.is_refund_due());
     assert_eq!(listed.attention(), [Attention::NoProof]);
     // The proof may come later, with the same outcome. A proof that is there is not taken away again.
-    let proven = then(listed, vec![Event::Delivered(Told::proven(Delivery::Undelivered))], 3000).expect("a fact");
+    let proven = then(listed, vec![Event::Delivered(DeliveryReport::proven(Delivery::Undelivered))], 3000).expect("a fact");
     let still = then(proven, vec![Event::Delivered(without)], 4000).expect("a fact");
     assert!(still.may_refund_by_itself());
     assert_eq!(still.attention(), [Attention::RefundDue]);
@@ -461,15 +461,15 @@ fn nothing_goes_back_by_itself_without_the_relays_word() {
 
 #[test]
 fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
-    let unsigned = |outcome| Told { proof: Proof::Missing(NoProof::None), ..Told::proven(outcome) };
+    let unsigned = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::None), ..DeliveryReport::proven(outcome) };
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Dispensed))], 2000).expect("a fact");
     let signed = then(lied, vec![contradicted(Delivery::Undelivered)], 3000).expect("a fact");
-    assert_eq!(signed.delivery, Some(Told::proven(Delivery::Undelivered)));
+    assert_eq!(signed.delivery, Some(DeliveryReport::proven(Delivery::Undelivered)));
     // A person looks, since one of the two is a lie. The refund needs no more than that.
     assert!(!signed.may_refund_by_itself() && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
     assert!(then(signed.clone(), vec![refund(false)], 4000).is_ok());
     // Nobody takes the proof away again, with a signature or without.
-    for told in [unsigned(Delivery::Dispensed), Told::proven(Delivery::Dispensed)] {
+    for told in [unsigned(Delivery::Dispensed), DeliveryReport::proven(Delivery::Dispensed)] {
         let again = then(signed.clone(), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
         assert_eq!(again.delivery, signed.delivery);
     }
@@ -505,11 +505,11 @@ fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
 
 #[test]
 fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
-    use crate::order::proof::{self, Last, RelayKey, Word};
+    use crate::order::proof::{self, Last, RelayKey, Statement};
     let (key, sale, id) = (SigningKey::from_seed([3; 32]), order().sale, order().id);
     let public = RelayKey::of(&key);
-    let word = |outcome| Word { device: sale.device.clone(), ticket: sale.ticket.clone(), order_id: None, outcome, number: 7 };
-    let of = |word: &Word, outcome| Proof::of(Some(&proof::sign(&key, word)), Some(&public), &id, &sale, outcome);
+    let word = |outcome| Statement { device: sale.device.clone(), ticket: sale.ticket.clone(), order_id: None, outcome, number: 7 };
+    let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), Some(&public), &id, &sale, outcome);
     let signed = Proof::Signed { kid: public.kid(), number: 7 };
     for (last, outcome) in [
         (Last::Closed, Delivery::Undelivered),
@@ -524,9 +524,9 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
     }
     let closed = word(Last::Closed);
     let others = [
-        Word { device: DeviceId::new("vm-009").expect("an id"), ..closed.clone() },
-        Word { ticket: Ticket::from_random([9; 16]), ..closed.clone() },
-        Word { order_id: Some(OrderId::new("o-9").expect("an id")), ..closed.clone() },
+        Statement { device: DeviceId::new("vm-009").expect("an id"), ..closed.clone() },
+        Statement { ticket: Ticket::from_random([9; 16]), ..closed.clone() },
+        Statement { order_id: Some(OrderId::new("o-9").expect("an id")), ..closed.clone() },
     ];
     for other in others {
         assert_eq!(of(&other, Delivery::Undelivered), Proof::Missing(NoProof::OtherSale), "{other:?}");

@@ -64,7 +64,7 @@ impl Bank {
 }
 
 fn outside(dice: &mut Dice, honest: bool) -> Event {
-    let told = Told::proven(dice.of(&TOLD));
+    let told = DeliveryReport::proven(dice.of(&TOLD));
     let by = || "Ani".into();
     match dice.draw(14) {
         0 => Event::Notified(dice.of(&SAID)),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The machine's report of a paid order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Told {
+pub struct DeliveryReport {
     /// The outcome.
     pub outcome: Delivery,
     /// The machine's reason.
@@ -117,7 +117,7 @@ impl NoProof {
 }
 
 #[cfg(any(test, feature = "testing"))]
-impl Told {
+impl DeliveryReport {
     /// The report with the relay's word about it.
     #[must_use]
     pub fn proven(outcome: Delivery) -> Self {
