@@ -1,6 +1,6 @@
 //! Calls to the programs' D-Bus interfaces, from a test.
 
-use super::{PATIENCE, soon};
+use super::{PATIENCE, soon, wait_for};
 use qris::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -93,8 +93,14 @@ impl Caller {
 
     fn property<T: TryFrom<Variant<'static>>>(&self, interface: &str, path: &str, name: &str) -> T {
         let asked = (interface, name);
-        let call = self.connection.call_method(Some(interface), path, Some("org.freedesktop.DBus.Properties"), "Get", &asked);
-        let message = self.runtime.block_on(soon(name, call)).unwrap_or_else(|why| panic!("{name}: {why}"));
+        // A program that was started a moment ago sells before it has its name on the bus.
+        let message = wait_for(&format!("{name} of {interface}"), || {
+            let call = self.connection.call_method(Some(interface), path, Some("org.freedesktop.DBus.Properties"), "Get", &asked);
+            match self.runtime.block_on(soon(name, call)) {
+                Err(zbus::Error::MethodError(error, ..)) if error == "org.freedesktop.DBus.Error.ServiceUnknown" => None,
+                answer => Some(answer.unwrap_or_else(|why| panic!("{name}: {why}"))),
+            }
+        });
         let value: OwnedVariant = message.body().deserialize().unwrap_or_else(|why| panic!("{name}: {why}"));
         T::try_from(Variant::from(value)).unwrap_or_else(|_| panic!("{name} is of another type"))
     }
