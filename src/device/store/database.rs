@@ -377,8 +377,8 @@ impl Columns {
     }
 
     /// Writes the row in place of a row whose columns were `before`. SQLite writes an index anew for each column that
-    /// a statement sets, changed or not. Most transitions leave some of these columns alone, so they are set only
-    /// when they change.
+    /// a statement sets, changed or not. A transition changes one of these columns at most, so each is set only when it
+    /// changes.
     fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
         // Each statement takes the first of these: the columns that every version sets, then those with an index.
         let columns: [&dyn ToSql; 13] = [
@@ -400,21 +400,26 @@ impl Columns {
             None => (
                 "INSERT INTO orders
                  (state, reason, body, receipt, boot_id, last_event, rev, sum, request_id, order_id, holds, live, ticket)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+                    .to_owned(),
                 13,
             ),
-            Some((order_id, holds, live)) if (order_id, *holds, *live) == (&self.order_id, self.holds, self.live) => (
-                "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7, sum = ?8
-                 WHERE request_id = ?9",
-                9,
-            ),
-            Some(_) => (
-                "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7, sum = ?8,
-                 order_id = ?10, holds = ?11, live = ?12 WHERE request_id = ?9",
-                12,
-            ),
+            Some((order_id, holds, live)) => {
+                let indexed = [
+                    (*order_id != self.order_id, ", order_id = ?10", 10),
+                    (*holds != self.holds, ", holds = ?11", 11),
+                    (*live != self.live, ", live = ?12", 12),
+                ];
+                let changed = || indexed.iter().filter(|(changed, ..)| *changed);
+                let set: String = changed().map(|(_, set, _)| *set).collect();
+                let sql = format!(
+                    "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7,
+                     sum = ?8{set} WHERE request_id = ?9"
+                );
+                (sql, changed().next_back().map_or(9, |(.., number)| *number))
+            }
         };
-        let changed = transaction.prepare_cached(sql)?.execute(&columns[..taken])?;
+        let changed = transaction.prepare_cached(&sql)?.execute(&columns[..taken])?;
         if changed != 1 {
             return Err(rusqlite::Error::StatementChangedRows(changed));
         }
