@@ -63,21 +63,34 @@ impl RelaySlot {
 }
 
 impl Ports {
-    /// Carries effects out. What goes to others leaves first: somebody waits for it, and nobody waits for the journal.
+    /// Carries effects out. A customer waits for the answers of relay and backend, and for the picture. So these leave
+    /// first, then everything else that goes to others, and the journal last.
     pub async fn perform(&mut self, mut effects: Vec<Effect>, screen: &Screen) {
+        let is_call = |effect: &mut Effect| matches!(effect, Effect::Prepare(..) | Effect::Relay(..) | Effect::Backend(..));
+        let calls: Vec<Effect> = effects.extract_if(.., is_call).collect();
+        self.send(calls).await;
         let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
-        let here: Vec<Effect> = effects.extract_if(.., is_here).collect();
+        let (pictures, journal): (Vec<Effect>, Vec<Effect>) =
+            effects.extract_if(.., is_here).partition(|effect| matches!(effect, Effect::Show(_)));
+        for picture in pictures {
+            if let Effect::Show(picture) = picture {
+                screen.show(picture);
+            }
+        }
+        self.send(effects).await;
+        for event in journal {
+            if let Effect::Journal(event) = event {
+                journal::emit(&event);
+            }
+        }
+    }
+
+    /// Hands effects to the tasks that carry them, and lets these tasks work.
+    async fn send(&mut self, effects: Vec<Effect>) {
         if !effects.is_empty() {
             effects.into_iter().for_each(|effect| self.perform_one(effect));
             self.calls.retain(|_, call| !call.is_finished());
             tokio::task::yield_now().await;
-        }
-        for effect in here {
-            match effect {
-                Effect::Show(picture) => screen.show(picture),
-                Effect::Journal(event) => journal::emit(&event),
-                _ => {}
-            }
         }
     }
 
