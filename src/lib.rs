@@ -1,7 +1,7 @@
 //! `qrisd`: a vending machine, a car-park barrier or a coin laundry that takes GoPay and every QRIS app, with nobody
 //! standing next to it.
 //!
-//! The crates, and which way imports go: `demo → proof → sim, ctl → device, relay, backend → host, screen → core`.
+//! The crates, and which way imports go: `demo → proof, ctl → device, relay, backend, sim → host, screen → core`.
 //! `device`, `relay` and `backend` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
 //! thread or environment. What decides does no I/O; what does I/O decides nothing.
 //!

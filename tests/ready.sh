@@ -44,10 +44,10 @@ leftovers() {
 
 # There must be some on the disks, in MiB, for what is not there yet.
 room() {
-  local at needed free build=12000 memory=256
+  local at needed free build=5000 memory=256
   case "$1" in
     near) build=3000 memory=0 ;;
-    sales) build=6000 ;;
+    sales) build=3000 ;;
     run) ;;
     long) build=40000 ;;
   esac

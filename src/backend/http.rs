@@ -188,7 +188,7 @@ impl FromRequestParts<Arc<Shop>> for Machine {
 
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Refusal> {
         let device = device(shop, &parts.headers).await?;
-        // A simulation has no connections.
+        // Only what came over a connection has one.
         if let Some(caller) = parts.extensions.get::<Caller>() {
             caller.is(&device);
         }

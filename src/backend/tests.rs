@@ -21,7 +21,7 @@ use qris_host::http::{Limits, client};
 use qris_host::secret::Secret;
 use qris_host::surroundings::Computer;
 use qris_host::{clock, tls};
-use qris_sim::faults::{BrokenImage, Fault, Plan};
+use qris_sim::midtrans::faults::{BrokenImage, Fault, Plan};
 use qris_sim::midtrans::{Change, Options, Via};
 use qris_sim::midtrans_http::{Simulator, SimulatorHandle};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};

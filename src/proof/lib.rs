@@ -7,4 +7,4 @@ pub mod nth;
 pub mod search;
 pub mod world;
 
-use qris_sim::{faults, middlebox, midtrans, rng};
+use qris_sim::{middlebox, midtrans, rng};

@@ -4,7 +4,6 @@
 //! All decisions are pure: [`midtrans`] knows no socket, clock or thread. So a test can drive it by the millisecond.
 //! [`midtrans_http`] is the thin part that gives it a port.
 
-pub mod faults;
 pub mod middlebox;
 pub mod midtrans;
 pub mod midtrans_http;

@@ -2,7 +2,7 @@
 
 use super::channel::Channel;
 use super::transaction::{Status, Transaction};
-use crate::faults::Fault;
+use crate::midtrans::faults::Fault;
 use qris_core::order::time::Wall;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use super::charge;
 use super::route::Route;
 use super::transaction::{Fraud, Status};
 use super::{Answer, Midtrans};
-use crate::faults::{BrokenImage, Fault, Moment};
+use crate::midtrans::faults::{BrokenImage, Fault, Moment};
 use crate::qris::{self, Look};
 use qris_core::order::qris::crc;
 use qris_core::order::time::Wall;

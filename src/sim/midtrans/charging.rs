@@ -4,7 +4,7 @@ use super::channel::{Channel, Store};
 use super::charge::{self, Charge};
 use super::transaction::{Fraud, Status, Transaction};
 use super::{Answer, Midtrans, Request};
-use crate::faults::{Fault, Moment};
+use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::Wall;
 
 impl Midtrans {

@@ -2,7 +2,7 @@
 
 use super::forgery::Forgery;
 use super::{Answer, Attempt, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Via, is_held};
-use crate::faults::{Fault, Moment};
+use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
 

@@ -1,6 +1,6 @@
 //! Notifications on their way, and Midtrans' rules for sending one again.
 
-use crate::faults::Fault;
+use crate::midtrans::faults::Fault;
 use crate::rng::Rng;
 use qris_core::order::time::{Span, Wall};
 use serde::Serialize;

@@ -5,7 +5,7 @@ use super::charge::{object, whole};
 use super::options::KeyAgain;
 use super::transaction::{Refund, Status, Transaction, Via};
 use super::{Answer, Midtrans};
-use crate::faults::{Fault, Moment};
+use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,7 @@ mod faults;
 mod money;
 
 use super::*;
-use crate::faults::Fault;
+use crate::midtrans::faults::Fault;
 use serde_json::Value;
 
 const KEY: &str = "SB-Mid-server-test";

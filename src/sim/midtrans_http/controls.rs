@@ -23,8 +23,8 @@
 //! | `GET /sim` | a page to pay on |
 
 use super::Shared;
-use crate::faults::{Forgery, Plan};
-use crate::midtrans::{Change, Fraud, Midtrans, PayError, Status, Via};
+use crate::midtrans::faults::Plan;
+use crate::midtrans::{Change, Forgery, Fraud, Midtrans, PayError, Status, Via};
 use axum::Router;
 use axum::extract::{Json, Path, Query, State};
 use axum::http::StatusCode;

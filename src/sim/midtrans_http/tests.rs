@@ -1,8 +1,8 @@
 //! The backend's client against the simulator, over a real port.
 
 use super::*;
-use crate::faults::{BrokenImage, Fault, Plan};
 use crate::midtrans::Via;
+use crate::midtrans::faults::{BrokenImage, Fault, Plan};
 use qris_backend::midtrans::{
     ChargeAs, ChargeOptions, ChargeRequest, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey, Settings,
     Transaction, TransactionStatus, idempotency_key,

@@ -1,7 +1,7 @@
 //! Faults that can be planned: what goes wrong, how often and where. A new fault is a variant here, and one arm at its
 //! moment.
 
-pub use super::midtrans::{Forgery, Signature};
+use super::forgery::Forgery;
 
 use serde::{Deserialize, Serialize};
 
@@ -248,7 +248,7 @@ mod tests {
         assert!(faults.plans().is_empty());
     }
 
-    const MANUAL: &str = include_str!("../../docs/using/simulator.md");
+    const MANUAL: &str = include_str!("../../../docs/using/simulator.md");
 
     #[test]
     fn the_manual_names_every_fault_and_writes_them_right() {
