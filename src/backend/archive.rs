@@ -4,7 +4,7 @@
 
 use super::books::{self, BooksError};
 use super::copies::{self, CopyError};
-use super::store::{BOOKS, StoreError, Tx, read};
+use super::store::{BOOKS, StoreError, Tx, look};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite;
@@ -210,7 +210,7 @@ pub type Whole = (Vec<OrderId>, Vec<books::HistoryLine>, books::Stored);
 /// # Errors
 /// [`CopyError`]
 pub fn find(archive: &Path, id: &OrderId) -> Result<Option<Whole>, CopyError> {
-    Ok(read(&copies::open(archive)?, |tx| whole(tx, id))?)
+    Ok(look(&copies::open(archive)?, |tx| whole(tx, id))?)
 }
 
 /// An order of the books.

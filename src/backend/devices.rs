@@ -270,23 +270,38 @@ fn sum(device: &Device, token_hash: &str) -> String {
 mod tests {
     use super::*;
     use crate::databases::open_both;
-    use crate::store::Direct;
+    use crate::store::look;
     use qris_core::order::receipt::SigningKey;
     use qris_host::sqlite::testing::damage;
     use rusqlite::Connection;
     use std::path::PathBuf;
 
+    struct Machines(Connection);
+
+    impl Machines {
+        fn run<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+            let transaction = self.0.unchecked_transaction().map_err(StoreError::from)?;
+            let value = look(&transaction, job)?;
+            transaction.commit().map_err(StoreError::from)?;
+            Ok(value)
+        }
+
+        fn look<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+            look(&self.0, job)
+        }
+    }
+
     struct Rig {
         _directory: tempfile::TempDir,
         path: PathBuf,
-        machines: Direct,
+        machines: Machines,
     }
 
     /// vm-001 and vm-002. Each has its name as its token. The first has the keys of a relay.
     fn rig() -> Rig {
         let directory = tempfile::tempdir().expect("a directory");
         let both = open_both(&directory.path().join("orders.db"), true, true).expect("opens");
-        let machines = Direct::over(both.machines);
+        let machines = Machines(both.machines);
         for name in ["vm-001", "vm-002"] {
             assert!(machines.run(|tx| add(tx, &id(name), &hash(name), false, Wall(7))).expect("added"));
         }

@@ -117,7 +117,7 @@ pub trait Tx {
 #[derive(Debug, Clone)]
 pub struct Store(Arc<dyn Runner>);
 
-/// What does the jobs of a [`Store`]. Jobs that wait at the same time may be committed together, see [`Direct::together`].
+/// What does the jobs of a [`Store`]. Jobs that wait at the same time may be committed together, see [`together`].
 pub trait Runner: std::fmt::Debug + Send + Sync {
     /// Takes a job. It is answered when its changes are committed.
     ///
@@ -233,54 +233,6 @@ impl Store {
     }
 }
 
-/// An open database in the hands of its caller, without a thread.
-#[derive(Debug)]
-pub struct Direct(Connection);
-
-impl Direct {
-    /// Uses an open database.
-    #[must_use]
-    pub const fn over(connection: Connection) -> Self {
-        Self(connection)
-    }
-
-    /// Runs a job in a transaction, as a short command does. It is committed when this returns, unless the job or the commit
-    /// failed.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
-    pub fn run<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
-        let sqlite = |error: rusqlite::Error| E::from(StoreError::Sqlite(error));
-        let connection = &self.0;
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
-        let result = job(&mut SqliteTx { connection });
-        let ended = if result.is_ok() { connection.execute_batch("COMMIT") } else { Ok(()) };
-        // A transaction that could not be committed must not stay open. A full disk has rolled it back by itself.
-        if !connection.is_autocommit() {
-            connection.execute_batch("ROLLBACK").map_err(sqlite)?;
-        }
-        let value = result?;
-        ended.map_err(|error| E::from(StoreError::Commit(error.to_string())))?;
-        Ok(value)
-    }
-
-    /// Looks at the committed data.
-    ///
-    /// # Errors
-    /// The job's own, or the database's.
-    pub fn look<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
-        read(&self.0, job)
-    }
-
-    /// Does jobs as the threads of a [`Store`] do: all of them are committed together.
-    ///
-    /// # Errors
-    /// SQLite's. It undoes all of them.
-    pub fn together(&mut self, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
-        together(&mut self.0, batch, writes)
-    }
-}
-
 /// A job without its types.
 pub trait Job: Send {
     /// Runs the job. Answers whether its changes may be committed.
@@ -351,8 +303,11 @@ pub fn answer_all(batch: Vec<Box<dyn Job>>, result: Result<(), rusqlite::Error>)
     }
 }
 
-/// Runs jobs in one transaction. A job that fails has changed nothing. An error undoes all of them.
-fn together(connection: &mut Connection, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
+/// Runs jobs in one transaction. A job that fails has changed nothing.
+///
+/// # Errors
+/// SQLite's. It undoes all of them.
+pub fn together(connection: &mut Connection, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
     // IMMEDIATE: this waits now for a second writer, and does not run into it half-way.
     let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
     say(connection, begin)?;
@@ -385,7 +340,7 @@ pub(super) fn say(connection: &Connection, sql: &'static str) -> Result<(), rusq
 ///
 /// # Errors
 /// The job's own, or the database's.
-pub(super) fn read<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+pub fn look<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     job(&mut SqliteTx { connection })
 }
 

@@ -43,7 +43,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 }
 
 /// Its commands, for the libraries that make manual pages and completions.
-#[cfg(feature = "testing")]
+#[cfg(feature = "manuals")]
 #[must_use]
 pub fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))

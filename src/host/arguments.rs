@@ -71,7 +71,7 @@ impl Usage {
     }
 
     /// The same arguments for the libraries that make manual pages and completions.
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "manuals")]
     #[must_use]
     pub fn definition(&self) -> clap::Command {
         let config = clap::Arg::new("config").long("config").value_name("FILE").default_value(self.config).help("The configuration");

@@ -1,7 +1,7 @@
 //! The catalog for `journalctl -x`: what happened and what to do, for every kind of event. It is also printed as a page.
 
 use super::events::TABLE;
-#[cfg(feature = "testing")]
+#[cfg(feature = "manuals")]
 use super::events::{Fields, Priority};
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ pub fn merchants_text() -> String {
 }
 
 /// `docs/using/journal.md`: every kind of event in one table, worst first.
-#[cfg(feature = "testing")]
+#[cfg(feature = "manuals")]
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(PAGE_HEAD);
@@ -51,7 +51,7 @@ pub fn page() -> String {
     page
 }
 
-#[cfg(feature = "testing")]
+#[cfg(feature = "manuals")]
 const PAGE_HEAD: &str = "# Every event in the journal
 
 <!-- Made from the table of events: cargo run -- catalog --page > docs/using/journal.md -->

@@ -369,12 +369,6 @@ impl<'a> Checker<'a> {
         self.source.places.of(path)
     }
 
-    /// Are there faults so far?
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.faults.is_empty()
-    }
-
     /// Ends the check.
     ///
     /// # Errors
@@ -422,11 +416,6 @@ impl Faults {
     fn new(mut faults: Vec<Fault>) -> Self {
         faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Self(faults)
-    }
-
-    /// One fault that concerns a file as a whole.
-    pub fn of_file(file: &Path, why: impl fmt::Display) -> Self {
-        Self(vec![Fault { file: file.into(), line: None, key: None, why: why.to_string() }])
     }
 
     /// Adds the faults of another file.

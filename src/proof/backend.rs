@@ -23,6 +23,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, Response};
 use database::Database;
+pub(crate) use database::run;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use output::{Output, Reader, ToMidtrans};
@@ -33,7 +34,7 @@ use qris_backend::http;
 use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::presence::Presence;
 use qris_backend::shop::Shop;
-use qris_backend::store::{Direct, Runner, Store, Tx};
+use qris_backend::store::{Runner, Store, Tx, look};
 use qris_backend::view::Place;
 use qris_backend::work;
 use qris_core::order::ids::{DeviceId, OrderId};
@@ -173,9 +174,9 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let line = Arc::new(Mutex::new(0));
         let reader = Reader { output: Arc::clone(&output), runs: start.runs, line: Arc::clone(&line) };
         let both = open_both(start.books, true, true)?;
-        let books = Database::over(Direct::over(both.books), Box::new(reader));
-        let machines = Database::over(Direct::over(both.machines), Box::new(()));
-        *line.lock().unwrap_or_else(PoisonError::into_inner) = books.connection().look(books::newest_line)?;
+        let books = Database::over(both.books, Box::new(reader));
+        let machines = Database::over(both.machines, Box::new(()));
+        *line.lock().unwrap_or_else(PoisonError::into_inner) = look(&books.connection(), books::newest_line)?;
         let settings = Settings {
             base_url: "https://midtrans.example".into(),
             server_key: ServerKey::new(&Secret::new(SERVER_KEY)),
@@ -295,7 +296,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let sql =
             "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
             UNION ALL SELECT due_ms FROM strangers)";
-        self.books.connection().look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+        look(&self.books.connection(), |tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 
     /// The merchant reconciles. Differences from Midtrans are handed to the books, as `qris-backend reconcile` does, and the books
@@ -313,13 +314,13 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Lets the only machine in, if this was not done yet.
     pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
-        self.machines.connection().run(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
+        run(&self.machines.connection(), |tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
     }
 
     /// Works with the books beside the program, as its commands do.
     pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Policy) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let policy = self.shop.policy();
-        self.books.connection().run(|tx| job(tx, &policy))
+        run(&self.books.connection(), |tx| job(tx, &policy))
     }
 }
 

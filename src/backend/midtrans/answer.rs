@@ -136,26 +136,6 @@ impl MidtransError {
             | Self::Qr(_) => false,
         }
     }
-
-    /// Whether the call may have had its effect although the answer does not say so. A charge with such an end must
-    /// be repeated with its key, or cancelled, before there is another one.
-    #[must_use]
-    pub fn effect_unknown(&self) -> bool {
-        match self {
-            Self::Running | Self::Unavailable { .. } | Self::NoAnswer(_) => true,
-            Self::NotFound
-            | Self::Conflict
-            | Self::CannotModify
-            | Self::Denied { .. }
-            | Self::Refused { .. }
-            | Self::Unauthorized
-            | Self::NotActivated { .. }
-            | Self::RateLimited
-            | Self::Unreachable(_)
-            | Self::RefundRefused { .. }
-            | Self::Qr(_) => false,
-        }
-    }
 }
 
 /// A transaction as an answer of Midtrans tells it. A field that an answer may leave out is an `Option`.

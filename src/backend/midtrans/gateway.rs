@@ -179,7 +179,7 @@ fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     (order.settlement().and_then(|by| by.gross_amount), reason)
 }
 
-fn refund_answer(error: &MidtransError) -> RefundAnswer {
+pub(super) fn refund_answer(error: &MidtransError) -> RefundAnswer {
     let why: Box<str> = error.to_string().into();
     match error {
         // A person corrects a wrong key, and then the refund goes on by itself.
@@ -196,7 +196,7 @@ fn refund_answer(error: &MidtransError) -> RefundAnswer {
     }
 }
 
-fn no_charge(error: &MidtransError) -> NoCharge {
+pub(super) fn no_charge(error: &MidtransError) -> NoCharge {
     let why: Box<str> = error.to_string().into();
     match error {
         MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),

@@ -107,17 +107,12 @@ impl Midtrans {
         })
     }
 
-    /// The same with another time limit of a call than 10 s, from connecting to the last byte.
-    #[must_use]
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
     /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, even if
     /// the first answer was lost ([`idempotency_key`] makes a key from the order).
     ///
     /// # Errors
-    /// See [`MidtransError`]. With `effect_unknown` a charge may exist that can be paid.
+    /// See [`MidtransError`]. If it leaves the effect open, a charge may exist that can be paid. Then the charge must be repeated
+    /// with its key, or cancelled, before there is another one.
     pub async fn charge(&self, request: &ChargeRequest, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self
             .call(Method::POST, "charge")
@@ -169,7 +164,7 @@ impl Midtrans {
     /// order_id is the `refund_key`.
     ///
     /// # Errors
-    /// [`MidtransError::RefundRefused`] if there is none. With `effect_unknown` it may have been made. In both cases
+    /// [`MidtransError::RefundRefused`] if there is none. After another error it may have been made. In both cases
     /// [`Midtrans::status`] has the last word.
     pub async fn refund(
         &self,
@@ -401,7 +396,7 @@ mod tests {
         ] {
             let (midtrans, _asked) = against(sent).await;
             let error = midtrans.status("o-1").await.expect_err("no answer");
-            assert!(matches!(error, MidtransError::NoAnswer(_)) && error.effect_unknown(), "{error}");
+            assert!(matches!(error, MidtransError::NoAnswer(_)), "{error}");
         }
     }
 

@@ -86,7 +86,7 @@ id!(
     OrderId, "an order_id", "1–50 of A-Za-z0-9._~-", (1..=50), "._~-"
 );
 id!(
-    /// What is sold: 1–32 of `A-Za-z0-9._-`. No `|`, which separates it in a charge's `custom_field3`.
+    /// What is sold: 1–32 of `A-Za-z0-9._-`. No `|`: a gateway may keep it beside others in one field of a charge.
     ItemId, "an item", "1–32 of A-Za-z0-9._-", (1..=32), "._-"
 );
 id!(

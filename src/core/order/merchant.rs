@@ -34,7 +34,7 @@ mod tests;
 pub const ANSWER_WITHIN: Span = Span::secs(10);
 /// A charge whose answer comes this long after that time is not handed out any more.
 const HAND_OUT_GRACE: Span = Span::secs(4);
-/// The gateway forgets an Idempotency-Key after five minutes. No charge is repeated near that time.
+/// The gateway forgets the key of a call after five minutes. No charge is repeated near that time.
 const CHARGE_WINDOW: Span = Span::secs(240);
 /// A charge that nobody ended is cancelled this long after its `timeout_s`.
 pub const CANCEL_AFTER_TIMEOUT: Span = Span::secs(60);
@@ -78,13 +78,13 @@ pub enum Duty {
 /// A question to the gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Call {
-    /// Asks for a charge. The same question again has the same Idempotency-Key.
+    /// Asks for a charge. The same question again has the same key, so it makes no second charge.
     Charge,
     /// Asks what became of it.
     GetStatus,
     /// Asks to end it.
     Cancel,
-    /// Asks to give the money back. The same question again has the same `refund_key`.
+    /// Asks to give the money back. The same question again has the same key, so it makes no second refund.
     Refund,
 }
 

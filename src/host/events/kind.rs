@@ -36,7 +36,7 @@ pub struct Kind {
     /// What happened and what to do: the catalog's text, as doc comment lines.
     pub(super) explanation: &'static str,
     /// The names of the variant's fields, for its documentation.
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "manuals")]
     pub values: &'static [&'static str],
 }
 
@@ -80,7 +80,7 @@ impl Fields {
     }
 
     /// The journal's name for a value, if it has one.
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "manuals")]
     #[must_use]
     pub fn name_of(value: &str) -> Option<&'static str> {
         let mut fields = Self::default();
@@ -164,7 +164,7 @@ macro_rules! events {
             priority: Priority::$priority,
             subject: $subject.trim_ascii(),
             explanation: concat!($($explanation, "\n"),+),
-            #[cfg(feature = "testing")]
+            #[cfg(feature = "manuals")]
             values: &[$(stringify!($field)),*],
         }),*];
 

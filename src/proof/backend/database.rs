@@ -1,6 +1,7 @@
 //! A database of the program without a thread of its own: its jobs run in the thread of the world, in virtual time.
 
-use qris_backend::store::{Direct, Job, Runner, StoreError, Tx, answer_all};
+use qris_backend::store::{Job, Runner, StoreError, Tx, answer_all, look, together};
+use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -20,7 +21,7 @@ impl Watch for () {
 
 /// The database.
 pub(super) struct Database {
-    connection: Mutex<Direct>,
+    connection: Mutex<Connection>,
     watch: Box<dyn Watch>,
     /// Jobs that will be committed together.
     waiting: Mutex<Vec<Box<dyn Job>>>,
@@ -36,7 +37,7 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    pub(super) fn over(connection: Direct, watch: Box<dyn Watch>) -> Arc<Self> {
+    pub(super) fn over(connection: Connection, watch: Box<dyn Watch>) -> Arc<Self> {
         Arc::new_cyclic(|itself| Self {
             connection: Mutex::new(connection),
             watch,
@@ -47,14 +48,14 @@ impl Database {
     }
 
     /// The database itself, for work beside the program.
-    pub(super) fn connection(&self) -> MutexGuard<'_, Direct> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         lock(&self.connection)
     }
 
     fn carry_out(&self, mut batch: Vec<Box<dyn Job>>, writes: bool) {
         let mut connection = self.connection();
-        let result = connection.together(&mut batch, writes);
-        let lives = connection.look(|tx| Ok::<_, StoreError>(self.watch.done(tx, writes)));
+        let result = together(&mut connection, &mut batch, writes);
+        let lives = look(&connection, |tx| Ok::<_, StoreError>(self.watch.done(tx, writes)));
         if lives.unwrap_or(false) { answer_all(batch, result) } else { lock(&self.unheard).append(&mut batch) }
     }
 }
@@ -84,6 +85,14 @@ impl Runner for Database {
     fn file(&self) -> Option<&Path> {
         None
     }
+}
+
+/// Runs a job in a transaction of its own. It is committed when this returns without an error.
+pub(crate) fn run<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+    let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+    let value = look(&transaction, job)?;
+    transaction.commit().map_err(StoreError::from)?;
+    Ok(value)
 }
 
 /// A job that panics under the lock was rolled back.

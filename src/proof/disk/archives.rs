@@ -2,13 +2,15 @@
 //! finishes the move.
 
 use super::{Disk, Op, Trouble};
+use crate::backend::run;
 use qris_backend::archive::{archive, find};
 use qris_backend::books::{self, BooksError, Stored};
 use qris_backend::databases::open_both;
-use qris_backend::store::Direct;
+use qris_backend::store::look;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::next_deadline;
 use qris_core::order::time::Wall;
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -33,14 +35,14 @@ fn copy(template: &Path) -> (tempfile::TempDir, Disk, PathBuf) {
     (directory, disk, path)
 }
 
-fn books(path: &Path) -> Direct {
+fn books(path: &Path) -> Connection {
     let both = open_both(path, true, true).expect("opens");
     assert!(both.set_aside.is_empty(), "{:?}", both.set_aside);
-    Direct::over(both.books)
+    both.books
 }
 
-fn orders(direct: &Direct) -> BTreeMap<OrderId, Stored> {
-    let all = direct.look(|tx| {
+fn orders(connection: &Connection) -> BTreeMap<OrderId, Stored> {
+    let all = look(connection, |tx| {
         let rows = tx.rows("SELECT order_id FROM orders", &[])?;
         let ids: Vec<OrderId> = rows.iter().map(|row| OrderId::new(row.text(0).expect("text")).expect("an id")).collect();
         ids.into_iter().map(|id| Ok((id.clone(), books::load(tx, &id)?.expect("there")))).collect()
@@ -48,8 +50,8 @@ fn orders(direct: &Direct) -> BTreeMap<OrderId, Stored> {
     all.map_err(|error: BooksError| error.to_string()).expect("read")
 }
 
-fn archived(direct: &Direct, id: &OrderId) -> bool {
-    direct.look(|tx| books::archived(tx, id)).expect("read").is_some()
+fn archived(connection: &Connection, id: &OrderId) -> bool {
+    look(connection, |tx| books::archived(tx, id)).expect("read").is_some()
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn what_is_over_goes_with_all_its_rows_and_what_is_not_stays() {
     let template = template();
     let (directory, _disk, path) = copy(template.path());
     let before = orders(&books(&path));
-    let lines = |id: &OrderId| books(&path).look(|tx| books::history(tx, id)).expect("read");
+    let lines = |id: &OrderId| look(&books(&path), |tx| books::history(tx, id)).expect("read");
     let histories: BTreeMap<_, _> = before.keys().map(|id| (id.clone(), lines(id))).collect();
     let file = directory.path().join("archive.db");
     let none = archive(&path, Wall(0), &file, NOW).expect("read");
@@ -86,7 +88,7 @@ fn what_is_over_goes_with_all_its_rows_and_what_is_not_stays() {
     let harm =
         ["DELETE FROM archived", "UPDATE archived SET ticket = 'x'", "DELETE FROM orders", "DELETE FROM history", "DELETE FROM receipts"];
     for sql in harm {
-        let done = direct.run(|tx| Ok::<_, BooksError>(tx.rows(sql, &[])?.len()));
+        let done = run(&direct, |tx| Ok::<_, BooksError>(tx.rows(sql, &[])?.len()));
         assert!(done.is_err(), "{sql}: {done:?}");
     }
     assert!(archived(&direct, &id));

@@ -2,8 +2,9 @@
 //! whenever the power goes.
 
 use super::{Disk, Op, Trouble};
+use crate::backend::run;
 use qris_backend::databases::open_both;
-use qris_backend::store::{Direct, MACHINES_FILE};
+use qris_backend::store::{MACHINES_FILE, look};
 use qris_backend::{books, devices};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{BootId, Wall};
@@ -36,12 +37,11 @@ fn merchant(path: &Path) -> Result<(), String> {
     if !both.set_aside.is_empty() {
         return Err(format!("set aside: {:?}", both.set_aside));
     }
-    let (direct, machines) = (Direct::over(both.books), Direct::over(both.machines));
-    let listed = machines.look(devices::list).map_err(|error| error.to_string())?;
+    let listed = look(&both.machines, devices::list).map_err(|error| error.to_string())?;
     if !listed.damaged.is_empty() {
         return Err(format!("damaged: {:?}", listed.damaged));
     }
-    let all = direct.look(|tx| {
+    let all = look(&both.books, |tx| {
         let rows = tx.rows("SELECT order_id FROM orders", &[])?;
         let ids = rows.iter().map(|row| Ok(OrderId::new(row.text(0)?).expect("an id"))).collect::<Result<Vec<_>, books::BooksError>>()?;
         ids.iter().map(|id| books::load(tx, id)).collect::<Result<Vec<_>, _>>()
@@ -155,12 +155,12 @@ fn an_update_that_is_cut_off_anywhere_is_finished_at_the_next_start() {
 fn a_machine_that_was_revoked_does_not_come_back_with_the_books_of_an_earlier_release() {
     let release = releases().remove(0);
     let (_directory, _disk, path) = copy(&release, &PROGRAMS[2]);
-    let machines = || Direct::over(open_both(&path, true, true).expect("opens").machines);
-    let list = || machines().look(devices::list).expect("read").machines;
+    let machines = || open_both(&path, true, true).expect("opens").machines;
+    let list = || look(&machines(), devices::list).expect("read").machines;
     let before = list();
     assert!(!before.is_empty() && before.iter().all(|device| device.revoked.is_none()), "{before:?}");
     let id = before[0].id.clone();
-    assert!(machines().run(|tx| devices::revoke(tx, &id, Wall(1))).expect("written"));
+    assert!(run(&machines(), |tx| devices::revoke(tx, &id, Wall(1))).expect("written"));
     // The power went after the machines were copied and before they left the books; or a backup from that time is put back.
     std::fs::copy(release.join("orders.db"), &path).expect("copied");
     let after = list();

@@ -1,4 +1,6 @@
+use super::super::gateway::{no_charge, refund_answer};
 use super::*;
+use qris_core::order::merchant::{NoCharge, RefundAnswer};
 use serde_json::json;
 
 fn pending() -> Value {
@@ -144,7 +146,7 @@ fn a_denied_charge_is_an_error_and_900_is_tried_again() {
         let body = json!({ "status_code": code, "status_message": "no", "transaction_status": status, "channel_response_code": channel });
         let error = classify_charge(200, body.to_string().as_bytes()).expect_err("denied");
         assert_eq!(error, MidtransError::Denied { channel_response_code: channel.into(), message: "no".into() });
-        assert_eq!((error.may_retry(), error.effect_unknown()), (again, false));
+        assert!(matches!(no_charge(&error), NoCharge::NotMade { again: found, .. } if found == again), "{error}");
     }
 }
 
@@ -181,7 +183,7 @@ fn any_json_is_classified() {
             match answer {
                 Ok(found) if found.is_settled() => assert!(String::from_utf8_lossy(&text).contains("settlement")),
                 Ok(_) => {}
-                Err(error) => drop((error.to_string(), error.may_retry(), error.effect_unknown())),
+                Err(error) => drop((error.to_string(), no_charge(&error), refund_answer(&error))),
             }
         }
         let _ = super::super::Notification::parse(&text);
@@ -267,7 +269,7 @@ fn a_refund_is_made_or_said_why_not() {
     ] {
         let error = classify_refund(200, body.to_string().as_bytes()).expect_err("refused");
         assert!(matches!(&error, MidtransError::RefundRefused { why, code, .. } if (*why, *code) == (wanted, at)), "{body}: {error:?}");
-        assert!(!error.may_retry() && !error.effect_unknown());
+        assert!(matches!(refund_answer(&error), RefundAnswer::Refused(_)), "{error}");
     }
     let not_allowed = classify_refund(200, refused("412", "Refund is not allowed").to_string().as_bytes()).expect_err("refused");
     assert!(not_allowed.to_string().starts_with("POS refunds not allowed ("), "{not_allowed}");
@@ -394,7 +396,7 @@ fn whatever_comes_is_classified_and_nothing_panics() {
                 }
                 Err(error) => {
                     // Nobody knows, so the question is asked again. The text about it fits in a log.
-                    assert!(!error.effect_unknown() || error.may_retry(), "{}: {error}", said());
+                    assert!(!matches!(no_charge(&error), NoCharge::Unsure(_)) || error.may_retry(), "{}: {error}", said());
                     assert!(error.to_string().chars().count() < 8_000, "{}", said());
                 }
             }

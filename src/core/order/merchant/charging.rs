@@ -67,7 +67,7 @@ impl Order {
     }
 
     pub(super) fn not_charged(&mut self, no_charge: NoCharge, now: Wall) {
-        // The gateway keeps no Idempotency-Key for it. It would refuse the same call again as a second one.
+        // The gateway keeps no key for it. It would refuse the same call again as a second one.
         let repeatable = self.sale.payment != Payment::Indomaret;
         match &mut self.state {
             State::Charging { tries, unsure, retry_at } => {

@@ -180,7 +180,7 @@ impl RefundWish {
 pub enum RefundAnswer {
     /// The money went back.
     Approved,
-    /// Nobody knows whether it did. The same call, with the same `refund_key`, tells.
+    /// Nobody knows whether it did. The same call, with the same key, tells.
     Unsure(Box<str>),
     /// Nothing was done. The same call may do better later.
     Passing(Box<str>),

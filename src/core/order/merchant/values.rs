@@ -40,7 +40,7 @@ pub struct Order {
     /// The gateway took the money back, or a part of it, after it was the merchant's.
     #[serde(default)]
     pub taken_back: Option<TakenBack>,
-    /// The gateway's last word may mean money, or not: `capture`, or a settlement that fraud detection does not accept.
+    /// The gateway's last word may mean money, or not: a card that is only held, or a settlement that fraud detection does not accept.
     #[serde(default)]
     pub suspect: bool,
     /// The time at which it was listed because no outcome came.

@@ -137,7 +137,7 @@ fn a_lost_charge_of_an_indomaret_is_replaced_and_never_repeated() {
     let dead = apply(indomaret, Event::CancelDone(report(Said::Cancelled)), T0, &with).expect("a fact");
     assert!(wants_another(&dead, T0));
     let alfamart = apply(counter(Payment::Alfamart), lost, T0, &with).expect("a fact");
-    assert_eq!(word(&alfamart), "charging", "its Idempotency-Key is kept");
+    assert_eq!(word(&alfamart), "charging", "its key is kept");
 }
 
 #[test]
