@@ -19,6 +19,7 @@ mod demo;
 mod demo_page;
 mod disk;
 mod doctor;
+mod documents;
 mod faults;
 mod fuzz;
 mod hardware;

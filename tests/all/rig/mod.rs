@@ -8,6 +8,7 @@ pub mod caller;
 pub mod certificates;
 pub mod claims;
 pub mod ends;
+pub mod files;
 pub mod fuzz;
 pub mod heard;
 pub mod http;

@@ -1,0 +1,165 @@
+//! Documents are compared with what they describe. Their tables list the right files and crates. Their links lead to a file and
+//! a heading. The journal's page and catalogs are those of the table of events.
+
+use crate::rig::files::{files, files_if_any};
+use crate::rig::{source, source_text};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+#[test]
+fn the_catalog_is_that_of_the_table_of_events() {
+    let shipped = std::fs::read_to_string(source("systemd/qrisd.catalog")).expect("there");
+    assert!(shipped == qris::host::catalog::text(), "run: cargo run -- catalog > systemd/qrisd.catalog");
+    let merchants = std::fs::read_to_string(source("systemd/qris-backend.catalog")).expect("there");
+    assert!(merchants == qris::host::catalog::merchants_text(), "run: cargo run -- catalog --merchant > systemd/qris-backend.catalog");
+    assert!(
+        source_text("docs/using/journal.md") == qris::host::catalog::page(),
+        "run: cargo run -- catalog --page > docs/using/journal.md"
+    );
+}
+
+/// An event that a page names must be one that a program writes: somebody searches for it.
+#[test]
+fn every_event_in_the_documents_is_of_the_table() {
+    let mut looked_at = 0;
+    for (path, text) in files(&source("docs"), "md") {
+        let searched = text.split("MESSAGE_ID=").skip(1).map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(""));
+        let linked = links(&text).filter(|(_, to)| to.ends_with("journal.md")).map(|(name, _)| name);
+        for name in searched.chain(linked.filter(|name| !name.contains(' '))) {
+            looked_at += 1;
+            let is_told = qris::host::events::TABLE.iter().any(|kind| kind.message_id == name || kind.name == name);
+            assert!(is_told, "{}: no program writes {name}", path.display());
+        }
+    }
+    assert!(looked_at > 3, "the documents name {looked_at}");
+}
+
+/// What has pages and what names them.
+const PLACES: [&str; 11] =
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "config", "systemd", "packaging", "yocto", "src", "tests", "benches"];
+
+#[test]
+fn every_link_leads_to_a_file_and_to_a_heading_in_it() {
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in PLACES.iter().flat_map(|place| files_if_any(&source(place), "md")) {
+        let folder = path.parent().expect("a file is in a folder");
+        for (_, to) in links(&text).filter(|(_, to)| !to.contains("://")) {
+            looked_at += 1;
+            let (file, heading) = to.split_once('#').unwrap_or((to, ""));
+            let target = if file.is_empty() { path.clone() } else { folder.join(file) };
+            let is_there = target.exists() && (heading.is_empty() || headings(&target).iter().any(|known| known == heading));
+            if !is_there {
+                wrong.push(format!("{}: {to}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "lead nowhere:\n{}", wrong.join("\n"));
+    assert!(looked_at > 100, "{looked_at} links");
+}
+
+/// Also where no link is possible: in comments, examples and scripts.
+#[test]
+fn every_page_that_is_named_by_its_path_is_there() {
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in
+        PLACES.iter().flat_map(|place| ["md", "rs", "toml", "service"].map(|ending| files_if_any(&source(place), ending))).flatten()
+    {
+        let is_of_a_path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        for (at, _) in text.match_indices("docs/").filter(|(at, _)| !text[..*at].ends_with(is_of_a_path)) {
+            let named: String = text[at..].chars().take_while(|c| is_of_a_path(*c)).collect();
+            looked_at += 1;
+            if !source(named.trim_end_matches('.')).exists() {
+                wrong.push(format!("{}: {named}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not there:\n{}", wrong.join("\n"));
+    assert!(looked_at > 30, "{looked_at} names");
+}
+
+/// Each stands there once, with the checks that must catch it as its file names them; and nothing else does.
+#[test]
+fn the_table_of_deliberate_faults_is_that_of_their_files() {
+    type Row = (String, String, bool, bool);
+    let text = source_text("docs/developing/proof/break.md");
+    let (_, table) = text.split_once("| fault | tests | search | simulation |\n| --- | --- | --- | --- |\n").expect("the table");
+    let row = |line: &str| -> Row {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        (cells[1].to_owned(), cells[2].to_owned(), cells[3] == "yes", cells[4] == "yes")
+    };
+    let named: Vec<Row> = table.lines().take_while(|line| line.starts_with('|')).map(row).collect();
+    let fault = |(path, fault): &(PathBuf, String)| {
+        let checks: Vec<&str> = fault.lines().filter_map(|line| line.strip_prefix("Check: ")).collect();
+        let asks = |kind: &str| checks.iter().any(|check| check.starts_with(kind));
+        let tests = checks.iter().filter(|check| !check.starts_with("search") && !check.starts_with("simulate"));
+        let tests: Vec<_> = tests.map(|check| format!("`{}`", check.strip_prefix("unit ").unwrap_or(check))).collect();
+        (path.file_stem().expect("a name").to_string_lossy().into_owned(), tests.join(", "), asks("search"), asks("simulate"))
+    };
+    let there: Vec<Row> = files(&source("tests/break/faults"), "patch").iter().map(fault).collect();
+    let only = |these: &[Row], those: &[Row]| these.iter().filter(|row| !those.contains(row)).cloned().collect::<Vec<Row>>();
+    let differ = [only(&named, &there), only(&there, &named)].concat();
+    assert!(differ.is_empty(), "in the table or in the files, and not in both: {differ:?}");
+    assert_eq!(named.len(), there.len(), "each once");
+    assert!(text.contains(&format!(" holds {} deliberate faults", there.len())), "there are {}", there.len());
+}
+
+/// Each crate that a manifest names stands there once, with the packages that name it; and nothing else does.
+#[test]
+fn the_table_of_crates_is_that_of_the_manifests() {
+    let text = source_text("docs/developing/crates.md");
+    let (_, table) = text.split_once("| crate | used by | for |\n| --- | --- | --- |\n").expect("the table");
+    let row = |line: &str| -> (String, String) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        assert!(cells.len() == 5 && !cells[3].is_empty(), "a crate, who uses it and what for: {line}");
+        (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+    };
+    let named: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).map(row).collect();
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, manifest) in manifests() {
+        let manifest: toml::Table = manifest.parse().unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let package = manifest["package"]["name"].as_str().expect("a name").strip_prefix("qris-").unwrap_or("top").to_owned();
+        let dependencies = ["dependencies", "dev-dependencies"].into_iter().filter_map(|kind| manifest.get(kind)?.as_table());
+        for name in dependencies.flat_map(toml::Table::keys).filter(|name| !name.starts_with("qris-")) {
+            used.entry(name.clone()).or_default().insert(package.clone());
+        }
+    }
+    let there = used.into_iter().map(|(name, packages)| (name, packages.into_iter().collect::<Vec<_>>().join(", ")));
+    let there: Vec<_> = there.collect();
+    let only = |these: &[(String, String)], those: &[(String, String)]| -> Vec<_> {
+        these.iter().filter(|row| !those.contains(row)).map(|(name, packages)| format!("{name}: {packages}")).collect()
+    };
+    let (missing, gone) = (only(&there, &named), only(&named, &there));
+    assert!(missing.is_empty() && gone.is_empty(), "in the manifests {missing:?}, in the table {gone:?}");
+    assert_eq!(named.len(), there.len(), "each once");
+}
+
+/// That of the package at the top, and of each crate below it.
+fn manifests() -> Vec<(PathBuf, String)> {
+    let mut found = files(&source("src"), "toml");
+    found.retain(|(path, _)| path.ends_with("Cargo.toml"));
+    assert!(found.len() > 5, "the crates are below src: {}", found.len());
+    found.push((source("Cargo.toml"), source_text("Cargo.toml")));
+    found
+}
+
+/// The links of a page: what is read, and where it leads.
+fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices("](").filter_map(|(at, _)| {
+        let (_, name) = text[..at].rsplit_once('[')?;
+        let (to, _) = text[at + 2..].split_once(')')?;
+        Some((name, to))
+    })
+}
+
+/// The names that GitHub gives to the headings of a page.
+fn headings(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).expect("a page");
+    let name = |line: &str| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    text.lines().filter(|line| line.starts_with('#')).map(name).collect()
+}
