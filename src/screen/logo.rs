@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_png_is_read() {
+    fn a_logo_of_grey_or_colour_is_read_with_what_is_see_through() {
         for (color, bytes, wanted) in [
             (ColorType::Grayscale, &[7][..], [7, 7, 7, 255]),
             (ColorType::GrayscaleAlpha, &[7, 8], [7, 7, 7, 8]),

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_countdown_shows_one_until_it_is_over() {
+    fn a_countdown_is_written_in_minutes_and_seconds_and_ends_at_zero() {
         for (milliseconds, text) in [(120_000, "2:00"), (119_999, "2:00"), (61_000, "1:01"), (1, "0:01"), (0, "0:00"), (-5_000, "0:00")] {
             assert_eq!(countdown(Span::millis(milliseconds)), text);
         }

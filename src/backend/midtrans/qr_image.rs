@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_png_is_read() {
+    fn a_qr_is_read_from_each_kind_of_png() {
         for scale in [2, 4, 7] {
             for (color, light, dark) in [
                 (ColorType::Grayscale, &[255][..], &[0][..]),

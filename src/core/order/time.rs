@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_countdown_shows_one_until_it_is_over() {
+    fn a_part_of_a_second_counts_as_a_whole_one() {
         for (milliseconds, shown) in [(-1, 0), (0, 0), (1, 1), (999, 1), (1_000, 1), (1_001, 2), (120_000, 120)] {
             assert_eq!(Span::millis(milliseconds).as_secs_up(), shown, "{milliseconds}");
         }
