@@ -1,5 +1,6 @@
-//! `[alerts] command`: who must look at something is told, once at least, whatever becomes of the backend meanwhile, and
-//! selling never waits for it.
+//! The program that `[alerts] command` names. The backend runs it for each thing that a person must look at. What was told is
+//! not told again after the backend was killed. Sales do not wait for the program. It is never run twice at the same time.
+//! If it fails, the journal says so.
 
 use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Shop};

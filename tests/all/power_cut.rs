@@ -1,6 +1,9 @@
-//! Programs that end at every moment that matters, by `kill -9` or as the service manager ends them, one or both of a machine's;
-//! and what is there after the start. The line is driven at most once, what was paid ends as delivered, refund due or uncertain at
-//! the backend, and what was not paid drives nothing and cannot be paid any more once the order ended.
+//! Programs are ended at each moment of a sale that matters, and started again. They end by `kill -9`, as in a power cut, or
+//! as the service manager ends them: one of them, or several.
+//!
+//! Afterwards these rules hold. The line is driven at most once for an order. An order that was paid ends at the backend: it
+//! is dispensed or uncertain, or a refund is due. An order that was not paid drives nothing. Once it has ended, nobody can
+//! pay it.
 
 use crate::reboot::reboot;
 use crate::rig::PATIENCE;

@@ -1,5 +1,7 @@
-//! What is marked as secret is never told: not in any program's output, answer, event, argument or environment, through a
-//! sale, through failures, and with the libraries' own records switched on.
+//! No program tells a secret. The tests know each key, token and password of a shop, and search for them in all that the
+//! programs write, answer and publish, and in their arguments and environments. They search after a sale, after failures, and
+//! after a wrong configuration. In a sale and in failures the libraries write all that they can write (`QRIS_LOG=trace`).
+//! Besides, no other program of the same user can look into a service.
 
 use crate::rig::link::Cable;
 use crate::rig::midtrans::{SERVER_KEY, Via};

@@ -1,6 +1,8 @@
-//! What comes over the bus, to the programs as they run: every method of `Device1` and `Relay1`, with texts that nobody
-//! meant them to get, and options of every type. An input is a call in lines: the method, a line for each argument, and for
-//! `Vend` a line `NAME TYPE VALUE` for each option; `\n` in a line stands for a line break.
+//! Calls over D-Bus, to the programs as they run. Every method of `Device1` and `Relay1` that takes a text gets texts that
+//! nobody expected. `Vend` gets options of every type, too.
+//!
+//! An input is one call. Its first line is the method, and each further line is an argument. For `Vend`, each line after
+//! the arguments is an option, as `NAME TYPE VALUE`. In a line, `\n` stands for a line break.
 
 use crate::rig::caller::Caller;
 use crate::rig::fuzz::Target;
@@ -15,8 +17,9 @@ use zbus::Variant;
 
 const METHODS: [&str; 9] = ["Vend", "Cancel", "Collect", "Prepare", "Check", "Dispense", "Query", "Close", "Clear"];
 
-/// Each call is answered by one of the contract's words; what breaks a rule is refused as malformed and nothing else is; the
-/// relay gives a ticket for what it sells and for nothing else, and none of it drives the line.
+/// Each call is answered with a word or an error of the contract. A `Vend` that breaks a rule of the contract is refused as
+/// malformed, and no other `Vend` is. The relay gives a ticket if the call names this machine, an item and a price that it
+/// may have, and only then. The programs go on, and no call drives the line.
 #[test]
 fn calls_over_the_bus() {
     let words = r"Vend  Cancel  Collect  Prepare  Check  Dispense  Query  Close  Clear  amount x 5000  description s Tea  payment s gopay

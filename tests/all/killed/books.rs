@@ -297,9 +297,10 @@ impl Audit {
         }
     }
 
-    /// At most one pulse an order, one for each that was dispensed, and none for one that was not paid. A pulse is for the last
-    /// request of its line before it; but where one of them waits at a counter, whose customer may come after the next has
-    /// asked, all of that line are counted together.
+    /// Counts the pulses of each line. Each request has as many as `due` says: one if its goods were dispensed, none if it was
+    /// not paid, one or none if its end is failed or uncertain. A pulse belongs to the last request before it. A customer
+    /// with a payment code may come back after the next customer has asked. So all requests of such a line are counted
+    /// together. No other line was driven, no line is active now, and no ticket is open.
     fn relay(&mut self, ordeal: &Ordeal, caller: &Caller, due: &BTreeMap<&str, Pulses>) {
         let mut driven: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         let mut active = BTreeSet::new();

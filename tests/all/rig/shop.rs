@@ -225,8 +225,8 @@ impl Shop {
         wait_for(&format!("{order_id} at the backend: {what}"), || look(&self.order_at_backend(order_id)))
     }
 
-    /// The books agree: of every charge that was paid the backend knows one end, delivered or refund due or for a person;
-    /// and the line was driven once for each that was delivered, and for none that was not paid.
+    /// Compares the books of Midtrans, the backend and the relay. The backend knows the outcome of every charge that was paid.
+    /// There are as many pulses as orders that were dispensed. Each order that failed or is uncertain may have had one more.
     pub fn check_books(&self) {
         let paid = self.midtrans.transactions().into_iter().filter(|charge| charge["status"] == "settlement");
         let ends: Vec<String> = paid
