@@ -49,7 +49,11 @@ enum CollectError {
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     /// The machine says nothing.
-    #[error("{0} told nothing about it: is it online, and may we read its topics?")]
+    #[error(
+        "{0} sent no event about this code in {s} s. See with `qrisctl status` whether it is online, and in the broker's access list \
+         whether this user may read its topics",
+        s = ANSWER_WAIT.as_secs()
+    )]
     NoAnswer(DeviceId),
     /// It began, and no end was told.
     #[error("it did not end in {s} s", s = END_WAIT.as_secs())]

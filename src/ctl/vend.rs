@@ -79,7 +79,10 @@ enum EndError {
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     /// The machine says nothing, and the broker has forgotten the request.
-    #[error("no machine took it: {0} told nothing in {EXPIRY_S} s: is it online, and may we read its topics?")]
+    #[error(
+        "no machine took it: {0} sent no event in {EXPIRY_S} s. See with `qrisctl status` whether it is online, and in the broker's access \
+         list whether this user may read its topics"
+    )]
     NoAnswer(DeviceId),
     /// It began, and no end was told.
     #[error("{0} did not end in {s} s", s = .1.as_secs())]

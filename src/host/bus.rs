@@ -59,7 +59,7 @@ pub enum BusError {
         address: String,
     },
     /// Another process has the name, or listens at the socket: is the program running already?
-    #[error("D-Bus {address}: {name} is taken, by another copy of this program?")]
+    #[error("D-Bus {address}: another process already has {name}. It may be a second copy of this program: find it and stop it")]
     Taken {
         /// The bus or socket.
         address: String,

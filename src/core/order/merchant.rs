@@ -108,7 +108,8 @@ pub enum Refused {
     NotReported,
     /// The machine may still deliver it, and tell.
     #[error(
-        "the machine has told no outcome yet: an hour after the settlement at the earliest, once it is unreported, it counts as never told"
+        "it is too early: the machine may still deliver it, or tell what became of it. Ask again once it is listed as unreported, and \
+         an hour after the settlement (with a payment code: an hour after the last moment to collect it)"
     )]
     TooEarly,
     /// The gateway is being asked for the refund.

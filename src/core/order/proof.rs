@@ -78,7 +78,10 @@ pub struct RelayKey([u8; 32]);
 
 /// A text that is not the key of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a relay's key is 32 bytes in base64url, a point of Ed25519 whose order is not small")]
+#[error(
+    "this is not the public key of a relay: 43 characters of base64url that are an Ed25519 key, and none of the few weak ones. Take it from \
+     the property ProofKey of the relay service"
+)]
 pub struct NoRelayKey;
 
 impl RelayKey {
