@@ -15,15 +15,15 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use zbus::Variant;
 
-const METHODS: [&str; 9] = ["Vend", "Cancel", "Collect", "Prepare", "Check", "Dispense", "Query", "Close", "Clear"];
+const METHODS: [&str; 10] = ["Vend", "Cancel", "Collect", "Prepare", "Check", "Dispense", "Query", "Close", "Prove", "Clear"];
 
 /// Each call is answered with a word or an error of the contract. A `Vend` that breaks a rule of the contract is refused as
 /// malformed, and no other `Vend` is. The relay gives a ticket if the call names this machine, an item and a price that it
 /// may have, and only then. The programs go on, and no call drives the line.
 #[test]
 fn calls_over_the_bus() {
-    let words = r"Vend  Cancel  Collect  Prepare  Check  Dispense  Query  Close  Clear  amount x 5000  description s Tea  payment s gopay
-        payment s alfamart  timeout_s u 60  x  u  v  as  a{sv}  vm-001  A1";
+    let words = r"Vend  Cancel  Collect  Prepare  Check  Dispense  Query  Close  Prove  Clear  amount x 5000  description s Tea
+        payment s gopay  payment s alfamart  timeout_s u 60  x  u  v  as  a{sv}  vm-001  A1";
     let shop = Shop::open(Options { orders: "orders_per_minute = 0\n".into(), ..Options::default() });
     let caller = Caller::connect(&shop.bus.address);
     let (sold, malformed, tickets) = (Cell::new(0), Cell::new(0), Cell::new(0));
@@ -133,6 +133,10 @@ impl Call {
             "Close" => match caller.relay::<_, String>("Close", &(first,)) {
                 Ok(answer) => panic!("{first:?} is no ticket, and is answered {:?}", CloseAnswer::from_word(&answer)),
                 Err(refused) => format!("Close|{}", known(&refused.name)),
+            },
+            "Prove" => match caller.relay::<_, String>("Prove", &(first,)) {
+                Ok(proof) => panic!("{first:?} is no ticket, and is proven by {proof:?}"),
+                Err(refused) => format!("Prove|{}", known(&refused.name)),
             },
             "Clear" => match caller.relay::<_, ()>("Clear", &(first,)) {
                 Ok(()) => {
