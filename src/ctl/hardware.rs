@@ -156,7 +156,7 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
         (false, false) => Finding::bad(check, format!("{what} is not there"), to_do),
     };
     let mut findings = Vec::new();
-    match &device.screen.surface {
+    match &device.machine.looks.surface {
         SurfaceSettings::Device(path) => {
             findings.push(found("screen", site.at(path).exists(), &path.display().to_string(), LIST));
         }

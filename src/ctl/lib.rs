@@ -1,5 +1,5 @@
 //! `qrisctl`: a person's commands for machines. Over MQTT, for one machine or a fleet: `vend`, `cancel`, `collect`, `watch`,
-//! `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too. `screen` uses both, and draws. `setup` makes a
+//! `status`, `fleet`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too. `screen` uses both, and draws. `setup` makes a
 //! computer a machine. `doctor` looks whether the machine is well.
 //!
 //! Exit status: 0 done (`vend --wait`, `collect --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended
@@ -9,8 +9,10 @@ mod broker;
 mod chips;
 mod collect;
 mod doctor;
+mod fleet;
 mod guard;
 mod hardware;
+mod keys;
 mod look;
 mod machine;
 mod order;
@@ -25,6 +27,7 @@ mod staging;
 mod status;
 mod vend;
 mod watch;
+mod write;
 
 use broker::Connection;
 use clap::{Parser, Subcommand};
@@ -59,6 +62,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Collect(collect) => collect.run(connection, json).await,
             Command::Watch(watch) => watch.run(connection, json).await,
             Command::Status(status) => status.run(connection, json).await,
+            Command::Fleet(fleet) => fleet.run(connection, json).await,
+            Command::Keys(keys) => keys.run(json),
             Command::Order(order) => order.run(json).await,
             Command::Relay(relay) => relay.run(json).await,
             Command::Screen(screen) => screen.run(connection, json).await,
@@ -96,6 +101,12 @@ enum Command {
     Watch(watch::Watch),
     /// Show the last status of machines
     Status(status::Status),
+    /// Change the settings of machines from afar
+    #[command(subcommand)]
+    Fleet(fleet::Fleet),
+    /// Make an operator's key; on the machine: say whose keys it believes
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// On the machine: show the order that it is serving
     Order(order::CurrentOrder),
     /// On the machine: look at the relay service, or clear a blocked line

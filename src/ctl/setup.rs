@@ -14,7 +14,6 @@ mod present;
 mod settle;
 mod specs;
 mod trial;
-mod write;
 
 use super::broker::Connection;
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
@@ -170,9 +169,9 @@ impl Setup {
         let hands_over_anew = composed.hands_over_anew(&site);
         // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
-        let kept = write::put(&site, &composed.files).map_err(Failure::failed)?;
+        let kept = super::write::put(&site, &composed.files).map_err(Failure::failed)?;
         trial.written(&checked.relay);
-        let left = write::remove(&site, &composed.obsolete);
+        let left = super::write::remove(&site, &composed.obsolete);
         if site.runs()
             && composed.has_chips()
             && let Err(why) = chips::apply()

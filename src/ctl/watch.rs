@@ -71,7 +71,12 @@ fn words(message: &Inbound) -> Option<String> {
     let told = match topic {
         Topic::VendEvent => serde_json::from_slice::<VendEvent>(&message.payload).map(|event| print::event(device.as_str(), &event)),
         Topic::Status => serde_json::from_slice::<Status>(&message.payload).map(|status| print::status(device.as_str(), &status)),
-        Topic::VendRequest | Topic::VendCancel | Topic::VendCollect | Topic::PaymentUpdate => return None,
+        Topic::VendRequest
+        | Topic::VendCancel
+        | Topic::VendCollect
+        | Topic::PaymentUpdate
+        | Topic::ConfigDesired
+        | Topic::ConfigReported => return None,
     };
     Some(told.unwrap_or_else(|_| print::plain(&format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload)))))
 }

@@ -4,6 +4,7 @@ use super::controller::mqtt::{Reader, commands};
 use super::inbox::Inbox;
 use super::machine::{self, Input, Notice};
 use qris_core::order::ids::DeviceId;
+use qris_core::wire::settings::SETTINGS_MAX;
 use qris_core::wire::status::Status;
 use qris_core::wire::topics::{self, Topic};
 use qris_host::config::MqttSettings;
@@ -22,10 +23,16 @@ pub fn link(device: &DeviceId, settings: &MqttSettings, trusted: &LastTrusted) -
     let mut link = LinkSettings::new(settings.clone(), device.as_str(), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
     link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
+    let desired = Topic::ConfigDesired.of(device);
     link.subscriptions = topics::heard_by(device)
         .into_iter()
-        .map(|filter| Subscription { filter, retained: Retained::Never, retain_as_published: true })
+        .map(|filter| {
+            // Only settings are meant for later. A retained request may be of any age.
+            let retained = if filter == desired { Retained::Always } else { Retained::Never };
+            Subscription { filter, retained, retain_as_published: true }
+        })
         .collect();
+    link.large = Some((desired, SETTINGS_MAX));
     Ok(link)
 }
 
@@ -46,11 +53,12 @@ pub async fn listen(
             MqttEvent::Down { reason, date_refusal, .. } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
             MqttEvent::Message(message) => {
                 let Some(message) = controllers.take(message).await else { continue };
-                if message.topic == Topic::PaymentUpdate.of(&device) {
-                    inbox.send_foreign(Input::PaymentUpdate { payload: message.payload, ack: message.ack }).await;
-                } else {
+                let (payload, ack) = (message.payload, message.ack);
+                match Topic::parse(&message.topic).filter(|(to, _)| *to == device).map(|(_, topic)| topic) {
+                    Some(Topic::PaymentUpdate) => inbox.send_foreign(Input::PaymentUpdate { payload, ack }).await,
+                    Some(Topic::ConfigDesired) => inbox.send_foreign(Input::Desired { payload, ack }).await,
                     // The topic is not subscribed, or means nothing for this machine. Nothing may wait for it.
-                    mqtt.ack(message.ack);
+                    _ => mqtt.ack(ack),
                 }
             }
             // A notice that is not in the outbox need not be forgotten there, and nobody is woken for it.
@@ -71,6 +79,7 @@ pub const fn topic(notice: Notice) -> (Topic, bool) {
     match notice {
         Notice::Event => (Topic::VendEvent, false),
         Notice::Status => (Topic::Status, true),
+        Notice::Settings => (Topic::ConfigReported, true),
     }
 }
 

@@ -1,16 +1,17 @@
 //! `qrisd.toml`: read, then checked. Every fault is told, with file, line and key.
 
+pub mod afar;
 pub mod items;
+pub mod orders;
 pub mod screen;
 
 use super::machine;
-use super::screen::Settings as ScreenSettings;
 use items::{WrittenItem, check_items};
+use orders::{OrderSettings, WrittenOrders};
 use qris_core::order::ids::DeviceId;
-use qris_core::order::machine::Rules;
 use qris_core::order::receipt::KeySet;
-use qris_core::order::request::{Price, PriceList, TIMEOUT_S};
-use qris_core::order::time::{BootId, Span};
+use qris_core::order::request::{Price, PriceList};
+use qris_core::order::time::BootId;
 use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
@@ -22,21 +23,16 @@ use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
-/// The latest time of a delivery, counted from the end of the longest time on the screen. The backend lets a person
-/// refund an order without a report an hour after its payment. Nothing may be delivered after that.
-const DELIVERED_BY_MAX: Span = Span::secs(2760);
 
 /// The settings of `qrisd`.
 #[derive(Debug)]
 pub struct Config {
-    /// The settings of the machine's decisions.
+    /// The settings of the machine's decisions, and the looks of its screen.
     pub machine: machine::Settings,
     /// The broker.
     pub mqtt: MqttSettings,
     /// The backend.
     pub backend: Backend,
-    /// The panel.
-    pub screen: ScreenSettings,
     /// The address of the relay service.
     pub relay: BusAddress,
     /// The address at which controllers on the same board find this program; `None`: nowhere.
@@ -90,7 +86,7 @@ impl Config {
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
-        let is_seen = self.machine.screen_required && self.screen.contact.is_empty();
+        let is_seen = self.machine.screen_required && self.machine.looks.contact.is_empty();
         is_seen.then_some("screen.contact: is missing: customers need somebody whom they can call about their money")
     }
 
@@ -190,16 +186,6 @@ struct WrittenReceipts {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct WrittenOrders {
-    timeout_s: Option<i64>,
-    orders_per_minute: Option<i64>,
-    cancel_wait_s: Option<i64>,
-    late_settlement_grace_s: Option<i64>,
-    deliver_within_s: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct WrittenStore {
     path: Option<PathBuf>,
 }
@@ -265,24 +251,7 @@ impl Written {
             (None, Some(BusAddress::Peer(_)) | None) => None,
             (None, Some(bus)) => Some(bus.clone()),
         };
-        let orders = self.orders;
-        let seconds = |checker: &mut Checker<'_>, value, default, range, key: &str| Span::secs(checker.integer(value, default, range, key));
-        let timeout_range = i64::from(*TIMEOUT_S.start())..=i64::from(*TIMEOUT_S.end());
-        let timeout = seconds(checker, orders.timeout_s, 120, timeout_range, "orders.timeout_s");
-        let rules = Rules {
-            cancel_wait: seconds(checker, orders.cancel_wait_s, 15, 1..=120, "orders.cancel_wait_s"),
-            late_grace: seconds(checker, orders.late_settlement_grace_s, 120, 0..=2700, "orders.late_settlement_grace_s"),
-            deliver_within: seconds(checker, orders.deliver_within_s, 600, 10..=2700, "orders.deliver_within_s"),
-        };
-        if rules.late_grace.0 + rules.deliver_within.0 > DELIVERED_BY_MAX.0 {
-            let most = DELIVERED_BY_MAX.0 / 1000;
-            let why = format_args!(
-                "must be at most {most} s together with orders.late_settlement_grace_s: an order that is not reported an hour \
-                after its payment may be refunded"
-            );
-            checker.fault(&(), "orders.deliver_within_s", why);
-        }
-        let orders_per_minute = checker.integer(orders.orders_per_minute, 10, 0..=600, "orders.orders_per_minute");
+        let orders = self.orders.check(&OrderSettings::default(), checker);
         let (prices, names, shown) = check_items(self.item, languages.first(), checker);
         let boot_id = match clock::boot_id() {
             Ok(boot_id) => boot_id,
@@ -300,17 +269,15 @@ impl Written {
             broker: format!("{}:{}", mqtt.host, mqtt.port).into(),
             prices,
             names,
-            timeout,
-            orders_per_minute: usize::try_from(orders_per_minute).unwrap_or(0),
-            rules,
+            orders,
             keys: keys?,
             screen_required: panel.required,
+            looks: panel.settings(languages, name, shown)?,
             store,
             boot_id,
             released: tls::RELEASED,
         };
-        let screen = panel.settings(languages, name, shown)?;
-        Some(Config { machine, mqtt, backend: backend?, screen, relay: relay?, controller })
+        Some(Config { machine, mqtt, backend: backend?, relay: relay?, controller })
     }
 }
 

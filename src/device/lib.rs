@@ -107,7 +107,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let first = first.unwrap_or(screen::picture::Picture { scene: screen::picture::Scene::Starting, sandbox: false });
     let (report, failed) = (inbox.clone(), inbox.clone());
     screen::outlive_panics(move |state| failed.send(Input::Screen(state)));
-    let screen = Screen::start(config.screen.clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
+    let screen = Screen::start(machine.looks().clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
     let link = broker::link(&config.machine.device, &config.mqtt, &trusted).map_err(Failure::usage)?;

@@ -69,12 +69,14 @@ impl Ports {
         let is_call = |effect: &mut Effect| matches!(effect, Effect::Prepare(..) | Effect::Relay(..) | Effect::Backend(..));
         let calls: Vec<Effect> = effects.extract_if(.., is_call).collect();
         self.send(calls).await;
-        let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
-        let (pictures, journal): (Vec<Effect>, Vec<Effect>) =
-            effects.extract_if(.., is_here).partition(|effect| matches!(effect, Effect::Show(_)));
-        for picture in pictures {
-            if let Effect::Show(picture) = picture {
-                screen.show(picture);
+        let is_here = |effect: &mut Effect| matches!(effect, Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_));
+        let (journal, seen): (Vec<Effect>, Vec<Effect>) =
+            effects.extract_if(.., is_here).partition(|effect| matches!(effect, Effect::Journal(_)));
+        for effect in seen {
+            match effect {
+                Effect::Dress(looks) => screen.dress(*looks),
+                Effect::Show(picture) => screen.show(picture),
+                _ => {}
             }
         }
         self.send(effects).await;
@@ -149,8 +151,8 @@ impl Ports {
             }
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
-            // These two need no one else.
-            Effect::Show(_) | Effect::Journal(_) => {}
+            // These need no one else.
+            Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_) => {}
         }
     }
 

@@ -205,6 +205,22 @@ impl Source {
         Ok(checked.expect("what is missing was noted as a fault"))
     }
 
+    /// The same for a text that may have been written for a later release: keys that are not known are left out, and told.
+    ///
+    /// # Errors
+    /// Everything else that is wrong.
+    pub fn read_checked_in_part<W: DeserializeOwned, C>(
+        &self,
+        check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>,
+    ) -> Result<(C, Vec<Fault>), Faults> {
+        let (written, misread) = self.read_all()?;
+        let (left_out, misread) = misread.into_iter().partition(|fault: &Fault| fault.why.starts_with("unknown field"));
+        let mut checker = Checker { misread, ..self.checker() };
+        let checked = check(written, &mut checker);
+        checker.finish()?;
+        Ok((checked.expect("what is missing was noted as a fault"), left_out))
+    }
+
     /// Begins to check the values of this file.
     #[must_use]
     pub fn checker(&self) -> Checker<'_> {

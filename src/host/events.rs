@@ -81,6 +81,16 @@ events! {
     /// Look at the time service (timedatectl) and at the battery of the clock.
     ClockTrouble { why: Text } = "a3b37cc4cc5f4eaf998eea492ab267f2", Err, "the clock is wrong: {why}";
 
+    /// Settings that came from afar are in force.
+    /// An operator has signed them, and no customer was there. What they do not say is as in the machine's own file.
+    /// Nothing is to be done.
+    SettingsTaken { version: i64, by: Text } = "3705e335f7d7434c88455dd7349ffbc5", Notice, "settings version {version} are in force; signed by the key {by}";
+
+    /// Settings that came from afar were refused.
+    /// Nothing changed: the machine goes on with the settings that it had.
+    /// Mend what the line names, and send them again with a new version. config/reported names every wrong value.
+    SettingsRefused { what: Text, by: Text, why: Text } = "6444c9fcc7fe46f299dae6222baf6beb", Warning, "{what} refused, signed by {by}: {why}";
+
     /// The MQTT broker is connected.
     /// Requests come in and events go out again. Messages that waited are sent now.
     /// Nothing is to be done.

@@ -61,6 +61,8 @@ pub struct LinkSettings {
     pub will: Option<Will>,
     /// Subscribed before [`MqttEvent::Up`], and again when the broker lost the session.
     pub subscriptions: Vec<Subscription>,
+    /// The one topic whose payload may be larger than [`MAX_PACKET`], and its most bytes.
+    pub large: Option<(String, usize)>,
     /// How long the broker keeps our session without us, in seconds: [`SESSION_EXPIRY_S`] unless the caller sets less.
     pub session_expiry_s: u32,
 }
@@ -78,7 +80,15 @@ impl LinkSettings {
         } else {
             None
         };
-        Ok(Self { broker, tls, client_id: client_id.into(), will: None, subscriptions: Vec::new(), session_expiry_s: SESSION_EXPIRY_S })
+        Ok(Self {
+            broker,
+            tls,
+            client_id: client_id.into(),
+            will: None,
+            subscriptions: Vec::new(),
+            large: None,
+            session_expiry_s: SESSION_EXPIRY_S,
+        })
     }
 }
 

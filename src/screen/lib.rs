@@ -46,7 +46,7 @@ const LANGUAGE_FOR: Span = Span::secs(6);
 /// The thread's name.
 const THREAD: &str = "screen";
 
-/// The settings of the screen. They do not change while the program runs.
+/// The settings of the screen. See [`Screen::dress`] for those that may change while the program runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The surface for the pixels.
@@ -236,7 +236,7 @@ impl Screen {
         clock: impl Fn() -> Boot + Send + 'static,
         report: impl Fn(ScreenState) + Send + 'static,
     ) -> Self {
-        let slot = Slot { latest: first, wanted: None, stop: false, stopped: false };
+        let slot = Slot { latest: first, dress: None, wanted: None, stop: false, stopped: false };
         let shared = Arc::new(Shared { slot: Mutex::new(slot), changed: Condvar::new(), film: Mutex::default() });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
@@ -257,9 +257,13 @@ impl Screen {
             self.shared.changed.notify_all();
         }
     }
-}
 
-impl Screen {
+    /// Takes other texts, items, colours and logo from now on. The panel stays the one that it was started with.
+    pub fn dress(&self, settings: Settings) {
+        self.shared.lock().dress = Some(settings);
+        self.shared.changed.notify_all();
+    }
+
     /// The camera: it takes pictures of the panel for people who do not stand before it.
     #[must_use]
     pub fn camera(&self) -> Camera {
@@ -312,6 +316,8 @@ struct Shared {
 
 struct Slot {
     latest: Picture,
+    /// The settings to change to.
+    dress: Option<Settings>,
     /// The receiver of a view of the panel, if a view is wanted.
     wanted: Option<ViewSender>,
     stop: bool,
@@ -326,7 +332,8 @@ impl Shared {
 
     /// Waits until another picture, or no picture, is to be shown, but no longer than `at_most`.
     fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
-        let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.wanted.is_none() && slot.latest == *shown);
+        let nothing_new = |slot: &mut Slot| !slot.stop && slot.wanted.is_none() && slot.dress.is_none() && slot.latest == *shown;
+        let waited = self.changed.wait_timeout_while(slot, at_most, nothing_new);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -360,7 +367,11 @@ impl<R: Fn(ScreenState)> Worker<R> {
                 break;
             }
             picture.clone_from(&slot.latest);
+            let dress = slot.dress.take();
             drop(slot);
+            if let Some(settings) = dress {
+                hand.dress(settings);
+            }
             if let Some(wanted) = wanted {
                 // The receiver may be gone.
                 drop(wanted.send(hand.view()));
@@ -408,6 +419,14 @@ impl<C: Fn() -> Boot> Hand<C> {
             self.lose();
         }
         result
+    }
+
+    /// What an earlier page was made from does not count any more.
+    fn dress(&mut self, settings: Settings) {
+        let Settings { surface: _, rotate: _, languages, name, contact, items, theme, logo, page_beside } = settings;
+        let own = &mut self.settings;
+        *own = Settings { languages, name, contact, items, theme, logo, page_beside, surface: own.surface.clone(), rotate: own.rotate };
+        self.layout = Layout::default();
     }
 
     /// From now on nobody knows what the panel shows.

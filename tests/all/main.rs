@@ -53,6 +53,7 @@ mod requests_refused;
 mod sale;
 mod screens;
 mod secrets;
+mod settings_from_afar;
 mod setup;
 mod setup_asks;
 mod shape;

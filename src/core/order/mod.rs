@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod machine;
 pub mod merchant;
 pub mod money;
+pub mod operator;
 pub mod outcome;
 pub mod proof;
 pub mod qris;

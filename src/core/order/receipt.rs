@@ -6,7 +6,7 @@
 
 mod keys;
 
-pub use keys::{KEYS_MAX, KeyError, KeySet, Role, SigningKey, jwk_set};
+pub use keys::{KEYS_MAX, KeyError, KeyFile, KeySet, Role, SigningKey, jwk_set};
 pub(super) use keys::{bytes32, has_small_order, thumbprint};
 
 use super::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
@@ -158,10 +158,13 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// Takes a JWS of at most [`RECEIPT_MAX`] bytes apart.
     pub(super) fn split(jws: &'a str) -> Result<Self, ReceiptError> {
-        if jws.len() > RECEIPT_MAX {
-            return Err(ReceiptError::TooLong);
-        }
+        if jws.len() > RECEIPT_MAX { Err(ReceiptError::TooLong) } else { Self::of_any_length(jws) }
+    }
+
+    /// The same, for a caller with a limit of its own.
+    pub(super) fn of_any_length(jws: &'a str) -> Result<Self, ReceiptError> {
         let (signed, signature) = jws.rsplit_once('.').ok_or(ReceiptError::NotJws("no dots"))?;
         let (header, payload) = signed.split_once('.').ok_or(ReceiptError::NotJws("one dot"))?;
         if payload.contains('.') {
@@ -189,8 +192,11 @@ impl<'a> Parts<'a> {
 
     /// Its payload, without a look at the signature.
     pub(super) fn payload<T: serde::de::DeserializeOwned>(&self) -> Result<T, ReceiptError> {
-        let bytes = BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))?;
-        serde_json::from_slice(&bytes).map_err(|e| ReceiptError::Claims(e.to_string()))
+        serde_json::from_slice(&self.payload_bytes()?).map_err(|e| ReceiptError::Claims(e.to_string()))
+    }
+
+    pub(super) fn payload_bytes(&self) -> Result<Vec<u8>, ReceiptError> {
+        BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))
     }
 
     fn claims(&self) -> Result<Claims, ReceiptError> {
@@ -212,6 +218,7 @@ impl<'a> Parts<'a> {
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     use super::*;
+    use crate::order::operator::Level;
 
     /// The issuer.
     pub const ISSUER: &str = "pay.example";
@@ -225,7 +232,15 @@ pub mod testing {
     /// The set with its public key.
     #[must_use]
     pub fn keys() -> KeySet {
-        KeySet::from_jwks(&jwk_set(&[key().to_public_jwk(ISSUER)])).expect("our own keys")
+        let operators = [Level::Look, Level::Desk, Level::Door].map(|level| operator(level).to_operator_jwk(level));
+        let all: Vec<String> = operators.into_iter().chain([key().to_public_jwk(ISSUER)]).collect();
+        KeySet::from_jwks(&jwk_set(&all)).expect("our own keys")
+    }
+
+    /// The private key of the operator with this level.
+    #[must_use]
+    pub fn operator(level: Level) -> SigningKey {
+        SigningKey::from_seed([40 + level as u8; 32])
     }
 
     /// The claims of a receipt.

@@ -5,6 +5,7 @@ pub mod dbus;
 pub mod enrolment;
 pub mod orders;
 pub mod payment;
+pub mod settings;
 pub mod status;
 pub mod strict;
 pub mod topics;

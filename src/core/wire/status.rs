@@ -23,8 +23,10 @@ words! {
         Backend = "backend",
         /// TLS refuses the dates of certificates: the clock is wrong, or a certificate ran out.
         Clock = "clock",
-        /// The settings that are wanted are not in force.
+        /// The broker refuses a topic that the machine needs.
         Config = "config",
+        /// The settings that are wanted from afar are refused.
+        Settings = "settings",
     }
 }
 
@@ -36,7 +38,14 @@ impl FaultCode {
             Self::Store => Some(Reason::Store),
             Self::NewerDatabase => Some(Reason::NewerDatabase),
             Self::Screen => Some(Reason::Screen),
-            Self::StoreReset | Self::Relay | Self::LineBlocked | Self::Backend | Self::Clock | Self::Config | Self::Other(_) => None,
+            Self::StoreReset
+            | Self::Relay
+            | Self::LineBlocked
+            | Self::Backend
+            | Self::Clock
+            | Self::Config
+            | Self::Settings
+            | Self::Other(_) => None,
         }
     }
 }

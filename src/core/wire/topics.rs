@@ -18,10 +18,23 @@ pub enum Topic {
     PaymentUpdate,
     /// Device → all, retained: online, faults.
     Status,
+    /// Fleet → device, retained: the settings that are wanted.
+    ConfigDesired,
+    /// Device → all, retained: what came of them.
+    ConfigReported,
 }
 
 impl Topic {
-    const ALL: [Self; 6] = [Self::VendRequest, Self::VendCancel, Self::VendCollect, Self::VendEvent, Self::PaymentUpdate, Self::Status];
+    const ALL: [Self; 8] = [
+        Self::VendRequest,
+        Self::VendCancel,
+        Self::VendCollect,
+        Self::VendEvent,
+        Self::PaymentUpdate,
+        Self::Status,
+        Self::ConfigDesired,
+        Self::ConfigReported,
+    ];
 
     const fn tail(self) -> &'static str {
         match self {
@@ -31,6 +44,8 @@ impl Topic {
             Self::VendEvent => "vend/event",
             Self::PaymentUpdate => "payment/update",
             Self::Status => "status",
+            Self::ConfigDesired => "config/desired",
+            Self::ConfigReported => "config/reported",
         }
     }
 
@@ -58,7 +73,8 @@ impl Topic {
 /// The filters that a machine subscribes to: everything that may be sent to it.
 #[must_use]
 pub fn heard_by(device: &DeviceId) -> Vec<String> {
-    let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate].map(|topic| topic.of(device));
+    let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate, Topic::ConfigDesired];
+    let topics = topics.map(|topic| topic.of(device));
     topics.into_iter().chain([command::requests_to(device)]).collect()
 }
 

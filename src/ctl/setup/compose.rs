@@ -8,11 +8,12 @@ use super::edit::{Text, quoted, replace_tables, set_in};
 use super::part::Part;
 use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
-use super::write::{Change, Planned};
 use crate::chips;
 use crate::guard::Kind;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::staging::Staging;
+use crate::write::{Change, Planned};
+use qris_core::order::receipt::KeyFile;
 use qris_host::Failure;
 use qris_host::config::{Places, Source};
 use std::path::{Path, PathBuf};
@@ -129,6 +130,18 @@ pub(super) fn compose(
     Ok(Composed { files, obsolete, remarks, qrisd: source(QRISD_TOML, qrisd), relay: source(RELAY_TOML, relay) })
 }
 
+/// The keys, with those of the operators that the machine believes already. An enrolment brings the merchant's keys only.
+fn with_operators(keys: &str, present: &Path) -> String {
+    let earlier = std::fs::read_to_string(present).ok().and_then(|text| KeyFile::read(&text).ok()).filter(KeyFile::has_operators);
+    match (KeyFile::read(keys), earlier) {
+        (Ok(mut new), Some(earlier)) => {
+            new.keep_operators(earlier);
+            new.to_text()
+        }
+        _ => keys.into(),
+    }
+}
+
 struct Draft<'a> {
     site: &'a Site,
     staging: &'a Staging,
@@ -176,7 +189,8 @@ impl<'a> Draft<'a> {
         self.secrets(&mut text, [answers.password.as_ref(), answers.token.as_ref()], keep)?;
         if let Some(keys) = &answers.keys {
             let path = text.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
-            self.stage(path, Kind::Trusted, keys)?;
+            let keys = with_operators(keys, &self.site.at(&path));
+            self.stage(path, Kind::Trusted, &keys)?;
         }
         screen(&mut text, answers)?;
         if !answers.items.is_empty() {

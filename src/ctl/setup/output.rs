@@ -1,9 +1,9 @@
 //! The messages of a set-up: in words, or as one JSON object a line.
 
 use super::compose::Composed;
-use super::write::Change;
 use crate::print;
 use crate::site::Site;
+use crate::write::Change;
 use qris_host::Failure;
 
 /// Where the messages of a set-up go, and in which form.

@@ -160,7 +160,7 @@ impl<'a> Trial<'a> {
 
     async fn card(&self, setup: &Setup, checked: &Checked, dialogue: Option<&mut Dialogue<'_>>) -> Result<(), Failure> {
         let device = &checked.device;
-        let surface = &device.screen.surface;
+        let surface = &device.machine.looks.surface;
         if !self.site.runs() && !matches!(surface, SurfaceSettings::Virtual { .. }) {
             return Err(Failure::usage("the panel of an image is not here: no test card with --root"));
         }
@@ -171,7 +171,7 @@ impl<'a> Trial<'a> {
         {
             return Err(Failure::failed("qrisd runs and has the panel: systemctl stop qrisd, then set up again, for a test card"));
         }
-        let card = Card::show(device.screen.clone()).await?;
+        let card = Card::show(device.machine.looks.clone()).await?;
         match (dialogue, setup.test_card) {
             (Some(dialogue), None) => dialogue.seen_card()?,
             (_, seconds) => tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))).await,

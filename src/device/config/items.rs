@@ -33,7 +33,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
     if items.len() > ITEMS_MAX {
         checker.fault(&(), "item", format_args!("has more than {ITEMS_MAX} items"));
     }
-    let (mut prices, mut charged, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let (mut prices, mut shown) = (BTreeMap::new(), Vec::new());
     for (i, item) in items.into_iter().enumerate() {
         let key = |name: &str| format!("item[{i}].{name}");
         let id = checker.required(item.id, &key("id"));
@@ -54,14 +54,17 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
             Price::Fixed(amount) => Some(amount),
             Price::FromRequest { .. } => None,
         };
-        let item = Item { id: id.clone(), id_name, en_name, price: fixed };
-        charged.insert(id.clone(), item.name(language).into());
-        shown.push(item);
+        shown.push(Item { id: id.clone(), id_name, en_name, price: fixed });
         if prices.insert(id.clone(), price).is_some() {
             checker.fault(&(), &key("id"), format_args!("{id} stands twice"));
         }
     }
-    (PriceList::new(prices), charged, shown)
+    (PriceList::new(prices), charged_names(&shown, language), shown)
+}
+
+/// The names of items in charges.
+pub fn charged_names(items: &[Item], language: Language) -> BTreeMap<ItemId, Box<str>> {
+    items.iter().map(|item| (item.id.clone(), item.name(language).into())).collect()
 }
 
 /// The name in Indonesian and in English. If it is written in one language, both get it.

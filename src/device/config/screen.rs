@@ -126,7 +126,7 @@ impl WrittenVirtual {
 }
 
 /// The usual colours, with the named ones in their places. All of them must be readable together.
-fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_>) -> Theme {
+pub fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_>) -> Theme {
     let mut theme = Theme::default();
     let mut sound = true;
     for (name, text) in written {

@@ -292,7 +292,7 @@ impl Machine {
         if resource.status != Status::Settlement && resource.status != Status::Pending {
             return Ok(());
         }
-        let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.timeout };
+        let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.orders.timeout };
         let seen = seen_of(resource.clone());
         let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
         if receipt.as_ref().is_some_and(|receipt| !order.fits(receipt)) {

@@ -109,7 +109,7 @@ impl Machine {
 
     /// Every objection to a request that is known before the relay is asked.
     fn admit(&mut self, request: &VendRequest, way: Way, now: Now) -> Result<Offer, Refusal> {
-        let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
+        let offer = self.settings.prices.price(request, way, self.settings.orders.timeout)?;
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
         }
@@ -128,7 +128,7 @@ impl Machine {
             let why = format!("{waiting} orders already wait for payment at a store or for collection");
             return Err(Refusal::field(Reason::RateLimited, "payment", why));
         }
-        let limit = self.settings.orders_per_minute;
+        let limit = self.settings.orders.per_minute;
         if !self.front.may_ask(limit, now.boot) {
             return Err(Refusal::new(Reason::RateLimited, format!("more than {limit} requests within a minute")));
         }

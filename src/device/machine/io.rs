@@ -29,6 +29,13 @@ pub enum Input {
         /// It is acknowledged once the news is stored or refused.
         ack: Ack,
     },
+    /// The broker brings the settings that are wanted.
+    Desired {
+        /// The text as it came.
+        payload: Vec<u8>,
+        /// It is acknowledged once the settings are stored or refused.
+        ack: Ack,
+    },
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to another call.
@@ -102,6 +109,8 @@ pub enum Notice {
     Event,
     /// The condition of the machine. The broker keeps the last one for later subscribers.
     Status,
+    /// What came of the settings from afar. The broker keeps the last one for later subscribers.
+    Settings,
 }
 
 /// The work to be done outside, in this order. Everything that it rests on is committed.
@@ -134,6 +143,8 @@ pub enum Effect {
     AskOpen(CallId, Option<RelayKey>),
     /// Nobody wants the answer of this call any more.
     Abandon(CallId),
+    /// The screen takes other texts, items and colours from now on.
+    Dress(Box<crate::screen::Settings>),
     /// Show this.
     Show(Picture),
     /// Tell every controller which order holds the machine now, and which faults it has.

@@ -53,7 +53,7 @@ impl Links {
     /// The surroundings of an order while no other order holds the machine. `push`: news can come by MQTT.
     pub(super) fn context<'a>(&'a self, settings: &'a Settings, push: bool) -> Context<'a> {
         Context {
-            rules: &settings.rules,
+            rules: &settings.orders.rules,
             alone: true,
             // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),

@@ -14,11 +14,13 @@
 //! | the customer in front of the machine, the one who collects, and the screen | `front.rs`, `collection.rs`, `show.rs` |
 //! | the links to relay, screen and backend | `links.rs` |
 //! | the faults | `faults.rs` |
+//! | the settings that come from afar | `afar.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
 //! What needs several of them stands here, in `customers.rs` and in `answers.rs`. `commits.rs` alone writes orders.
 
+mod afar;
 mod answers;
 mod calls;
 mod collection;
@@ -45,6 +47,7 @@ pub use settings::Settings;
 pub use show::{Shown, View};
 
 use super::store::StoreError;
+use afar::Afar;
 use collection::{GUESSES_KEY, Guesses};
 use faults::Faults;
 use front::Front;
@@ -69,7 +72,11 @@ const TRANSITIONS_MAX: usize = 8;
 /// The machine. See the module's text.
 #[derive(Debug)]
 pub struct Machine {
+    /// Those of the machine's own file.
+    own: Settings,
+    /// Those in force: with what came from afar.
     settings: Settings,
+    afar: Afar,
     storage: Storage,
     orders: Orders,
     front: Front,
@@ -92,6 +99,8 @@ impl Machine {
             faults: Faults::new(settings.released),
             outbox: Outbox::default(),
             reconciliation: Reconciliation::default(),
+            afar: Afar::default(),
+            own: settings.clone(),
             settings,
         };
         let effects = machine.finish(now);
@@ -104,6 +113,7 @@ impl Machine {
         match input {
             Input::Asked(request, asker) => self.asked(request, asker, now),
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
+            Input::Desired { payload, ack } => self.desired(&payload, ack, now),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.look_for_tickets(out),
@@ -165,13 +175,19 @@ impl Machine {
             [orders, self.outbox.next_forgetting(), self.reconciliation.deadline()].into_iter().flatten().min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
-        [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline()].into_iter().flatten().min()
+        [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline()].into_iter().flatten().min()
     }
 
     /// The last message of a clean stop.
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
         serde_json::to_vec(&Status::offline()).expect("a status is plain data")
+    }
+
+    /// The looks of the screen.
+    #[must_use]
+    pub fn looks(&self) -> &crate::screen::Settings {
+        &self.settings.looks
     }
 
     /// The database's last trusted time, by which certificates are judged.
@@ -195,6 +211,7 @@ impl Machine {
             let lookers = self.lookers(now);
             self.reconciliation.ask(lookers, self.links.proof_key(), &mut self.outbox, now.boot);
         }
+        self.take_settings(now);
         self.publish_events(now);
         self.tell(now);
         self.outbox.take()
@@ -237,6 +254,7 @@ impl Machine {
             faults: Some(self.faults.all().cloned().collect()),
         };
         self.outbox.tell_status(status, self.settings.time_of_day(now.wall));
+        self.outbox.tell_settings(self.afar.reported());
     }
 
     fn context(&self, of: &RequestId) -> Context<'_> {
@@ -269,12 +287,13 @@ impl Machine {
 
     /// Takes what is stored into memory, as after a restart.
     fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
+        self.take_up_settings(now)?;
         let Some(store) = self.storage.store() else { return Ok(()) };
         let guesses = store.remembered(GUESSES_KEY)?;
         self.front.guesses = Guesses::restored(guesses.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);
         for stored in store.live()? {
             let id = stored.order.offer.request.request_id.clone();
-            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
+            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.orders.rules);
             let steps = core::passed(Some(&stored.order), &order).into_iter().map(|name| (name, order.clone())).collect();
             self.orders.insert(id.clone(), stored);
             self.replace(&id, order, steps, None, now)?;

@@ -8,6 +8,7 @@ use qris_core::order::machine::Order;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::settings::Reported;
 use qris_core::wire::status::Status;
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::events::Event as Journal;
@@ -40,6 +41,8 @@ pub(super) struct Outbox {
     queue: Queue,
     /// The last status that the broker was given.
     status: Option<Status>,
+    /// The last word about settings that the broker was given.
+    reported: Option<Reported>,
     refusals: Refusals,
 }
 
@@ -126,7 +129,7 @@ impl Outbox {
     /// There is a new connection. Nobody knows what became of a message in flight.
     pub(super) fn connected(&mut self) {
         self.broker = Broker::Connected;
-        self.status = None;
+        (self.status, self.reported) = (None, None);
         self.queue = Queue { in_flight: None, retry_at: None, status_at: None, ..std::mem::take(&mut self.queue) };
     }
 
@@ -162,6 +165,20 @@ impl Outbox {
         }
         self.status = Some(status.clone());
         self.publish(Notice::Status, || serde_json::to_vec(&Status { at, ..status }).expect("a status is plain data"));
+    }
+
+    /// Publishes `config/reported` when it has changed.
+    pub(super) fn tell_settings(&mut self, reported: Reported) {
+        if !self.is_connected() || self.queue.status_at.is_some() || self.reported.as_ref() == Some(&reported) {
+            return;
+        }
+        self.publish(Notice::Settings, || serde_json::to_vec(&reported).expect("a report is plain data"));
+        self.reported = Some(reported);
+    }
+
+    /// From now on the broker does not have the last word about settings.
+    pub(super) fn repeat_settings(&mut self) {
+        self.reported = None;
     }
 
     /// Tells a refusal. It is never stored, and it is limited: anybody can make a machine refuse.
@@ -247,7 +264,7 @@ impl Outbox {
         if id.0 & NEWS != 0 {
             // A message that is not in the queue is told again by the next status, or not at all.
             if !refused {
-                self.status = None;
+                (self.status, self.reported) = (None, None);
                 queue.status_at.get_or_insert(now + LOST_RETRY);
             }
             return false;

@@ -1,10 +1,10 @@
 //! The settings of a machine: the part of its configuration that decides.
 
+use crate::config::orders::OrderSettings;
 use qris_core::order::ids::{DeviceId, ItemId};
-use qris_core::order::machine::Rules;
 use qris_core::order::receipt::KeySet;
 use qris_core::order::request::PriceList;
-use qris_core::order::time::{BootId, Span, Wall};
+use qris_core::order::time::{BootId, Wall};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -19,16 +19,14 @@ pub struct Settings {
     pub prices: PriceList,
     /// The items' names, for the screen and for charges.
     pub names: BTreeMap<ItemId, Box<str>>,
-    /// How long a QR is shown if the request does not say.
-    pub timeout: Span,
-    /// Requests a minute; 0: no limit.
-    pub orders_per_minute: usize,
-    /// The rules for orders.
-    pub rules: Rules,
-    /// The keys whose receipts are believed.
+    /// The times and limits of orders.
+    pub orders: OrderSettings,
+    /// The keys whose receipts, and whose settings from afar, are believed.
     pub keys: KeySet,
     /// Whether the machine sells nothing without a working screen.
     pub screen_required: bool,
+    /// The looks of the screen.
+    pub looks: crate::screen::Settings,
     /// The path of the database.
     pub store: PathBuf,
     /// The kernel's name of this boot.

@@ -1,6 +1,7 @@
 //! The machine with a real database; all other parts are played by hand. After every input the rig checks that
 //! the machine has nothing left to do until its next deadline. So an owner that would spin fails every test.
 
+mod afar;
 mod controllers;
 mod counter;
 mod lost_books;

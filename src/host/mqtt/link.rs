@@ -7,8 +7,8 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_AT_ONCE,
-    PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
+    ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MAX_PACKET, MqttEvent, Outbound,
+    PUBLISHES_AT_ONCE, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, packets,
 };
 use crate::backoff::Backoff;
 use crate::tls;
@@ -33,7 +33,7 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
     let mut subscribed = false;
     for number in 1.. {
         let (client, mut event_loop) = AsyncClient::new(packets::options(&settings), REQUESTS_MAX);
-        let mut connection = Connection::new(number, client, &settings.subscriptions, subscribed);
+        let mut connection = Connection::new(number, client, &settings, subscribed);
         let end = connection.drive(&mut event_loop, &mut caller).await;
         drop(event_loop);
         connection.abandon(&mut caller);
@@ -138,7 +138,7 @@ impl Caller {
 /// One connection, from the attempt to its end.
 struct Connection<'a> {
     client: AsyncClient,
-    subscriptions: &'a [Subscription],
+    settings: &'a LinkSettings,
     /// This process has subscribed in the session that the broker may have kept, and no filter was refused.
     subscribed: bool,
     session_present: bool,
@@ -200,10 +200,10 @@ enum Stopping {
 }
 
 impl<'a> Connection<'a> {
-    fn new(number: u64, client: AsyncClient, subscriptions: &'a [Subscription], subscribed: bool) -> Self {
+    fn new(number: u64, client: AsyncClient, settings: &'a LinkSettings, subscribed: bool) -> Self {
         Self {
             client,
-            subscriptions,
+            settings,
             subscribed,
             session_present: false,
             up_since: None,
@@ -324,12 +324,12 @@ impl<'a> Connection<'a> {
 
     fn connected(&mut self, connack: &ConnAck, caller: &mut Caller) -> Result<(), End> {
         self.session_present = connack.session_present;
-        if self.subscriptions.is_empty() || (connack.session_present && self.subscribed) {
+        if self.settings.subscriptions.is_empty() || (connack.session_present && self.subscribed) {
             self.go_up(Vec::new(), caller);
             return Ok(());
         }
         self.subscribed = false;
-        self.client.try_subscribe_many(self.subscriptions.iter().map(packets::filter)).map_err(|_| queue_full())?;
+        self.client.try_subscribe_many(self.settings.subscriptions.iter().map(packets::filter)).map_err(|_| queue_full())?;
         self.answer_due = Some(Instant::now() + ANSWER_WAIT);
         Ok(())
     }
@@ -338,6 +338,7 @@ impl<'a> Connection<'a> {
         self.answer_due = None;
         let mut codes = suback.return_codes.iter();
         let refused: Vec<_> = self
+            .settings
             .subscriptions
             .iter()
             .filter_map(|subscription| {
@@ -366,10 +367,13 @@ impl<'a> Connection<'a> {
             // The protocol forbids this acknowledgement, so nobody waits for it.
             return self.obey(Command::Ack(ack), caller);
         };
+        // What is too large for its topic is cut: its reader refuses it all the same, and many of them must not fill the memory.
+        let is_large = self.settings.large.as_ref().is_some_and(|(large, _)| *large == topic);
+        let room = if is_large { usize::MAX } else { MAX_PACKET as usize };
         let properties = message.properties.unwrap_or_default();
         caller.tell(MqttEvent::Message(Inbound {
             topic,
-            payload: message.payload.to_vec(),
+            payload: message.payload[..message.payload.len().min(room)].to_vec(),
             retain: message.retain,
             dup: message.dup,
             qos: message.qos as u8,

@@ -19,7 +19,7 @@ pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
         .set_clean_start(false)
         .set_session_expiry_interval(Some(settings.session_expiry_s))
         .set_receive_maximum(Some(RECEIVE_MAX))
-        .set_max_packet_size(Some(MAX_PACKET))
+        .set_max_packet_size(Some(MAX_PACKET + settings.large.as_ref().map_or(0, |(_, most)| u32::try_from(*most).unwrap_or(0))))
         .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
         .set_connection_timeout(CONNECT_TIMEOUT_S)
         .set_manual_acks(true)

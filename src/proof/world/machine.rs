@@ -7,7 +7,7 @@ use super::{Event, Outage, Play, STORE, World, device, large, price, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
 use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
-use qris_core::order::machine::{RelayCall, Rules};
+use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::request::{Price, PriceList};
@@ -15,12 +15,13 @@ use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::topics::Topic;
 use qris_device::broker;
+use qris_device::config::orders::OrderSettings;
 use qris_device::controller::{dbus, mqtt};
 use qris_device::machine::{
     Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
 };
-use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
+use qris_device::screen::{Language, Languages, ScreenState, SurfaceSettings, samples};
 use qris_device::store::database::Database;
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::BTreeMap;
@@ -147,11 +148,10 @@ impl World {
             broker: "the broker".into(),
             prices: PriceList::new([(small(), Price::Fixed(price(&small()))), (large(), Price::Fixed(price(&large())))]),
             names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
-            timeout: TIMEOUT,
-            orders_per_minute: 0,
-            rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
+            orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
             keys: self.keys.clone(),
             screen_required: true,
+            looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
             released: Wall(super::BEGIN - 86_400_000),
@@ -366,7 +366,7 @@ impl World {
                 machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
                 machine.failed |= machine.fails && !self.storm;
             }
-            Effect::OrderChanged(_) | Effect::Reply(..) => {}
+            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Dress(_) => {}
         }
     }
 

@@ -43,7 +43,7 @@ impl Mosquitto {
         std::fs::write(&acl, format!("{}\nuser {TAP}\ntopic readwrite #\n", source_text("config/mosquitto.acl"))).expect("written");
         let (port, tls_port) = (free_port(), free_port());
         let mut text = format!(
-            "user {}\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type all\nmax_packet_size 65536\n\
+            "user {}\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type all\nmax_packet_size 327680\n\
              persistence {persistence}\npersistence_location {}/\nlistener {port} 127.0.0.1\n",
             user(),
             passwords.display(),

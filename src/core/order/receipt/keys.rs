@@ -2,6 +2,7 @@
 
 use super::{ALG, Claims, Header, Parts, Receipt, ReceiptError, TYP};
 use crate::order::ids::{DeviceId, KeyId};
+use crate::order::operator::Level;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -33,6 +34,8 @@ struct PublicKey {
     role: Role,
     /// The issuer of the receipts that it signs; operator keys have no issuer.
     iss: Option<Box<str>>,
+    /// What an operator may do with it.
+    level: Level,
     x: [u8; 32],
 }
 
@@ -60,6 +63,8 @@ struct Jwk {
     role: Option<Role>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iss: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
     x: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     d: Option<String>,
@@ -100,7 +105,7 @@ impl KeySet {
             if keys.iter().any(|k| k.kid == jwk.kid) {
                 return Err(wrong("two keys have this kid"));
             }
-            keys.push(PublicKey { kid: jwk.kid, role, iss: jwk.iss, x });
+            keys.push(PublicKey { kid: jwk.kid, role, iss: jwk.iss, level: jwk.level.unwrap_or_default(), x });
         }
         Ok(Self { keys })
     }
@@ -109,6 +114,16 @@ impl KeySet {
     #[must_use]
     pub fn receipt_kids(&self) -> Vec<KeyId> {
         self.keys.iter().filter(|k| k.role == Role::Receipt).map(|k| k.kid.clone()).collect()
+    }
+
+    /// The operators' keys, each with its level, in the order of the file.
+    pub fn operators(&self) -> impl Iterator<Item = (&KeyId, Level)> {
+        self.keys.iter().filter(|k| k.role == Role::Operator).map(|k| (&k.kid, k.level))
+    }
+
+    /// The public half of an operator's key, and its level.
+    pub(in crate::order) fn operator(&self, kid: &KeyId) -> Option<(&[u8; 32], Level)> {
+        self.keys.iter().find(|k| k.kid == *kid && k.role == Role::Operator).map(|k| (&k.x, k.level))
     }
 
     /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
@@ -190,18 +205,24 @@ impl SigningKey {
     /// The private JWK. It is a secret: only for the key file.
     #[must_use]
     pub fn to_private_jwk(&self) -> String {
-        self.jwk(None, None, Some(BASE64URL.encode(self.seed)))
+        self.jwk(None, None, None, Some(BASE64URL.encode(self.seed)))
     }
 
-    /// The public JWK for `keys.json`.
+    /// The public JWK of a merchant's key, for `keys.json`.
     #[must_use]
     pub fn to_public_jwk(&self, issuer: &str) -> String {
-        self.jwk(Some(Role::Receipt), Some(issuer.into()), None)
+        self.jwk(Some(Role::Receipt), Some(issuer.into()), None, None)
     }
 
-    fn jwk(&self, role: Option<Role>, iss: Option<Box<str>>, d: Option<String>) -> String {
+    /// The public JWK of an operator's key, for `keys.json`.
+    #[must_use]
+    pub fn to_operator_jwk(&self, level: Level) -> String {
+        self.jwk(Some(Role::Operator), None, Some(level), None)
+    }
+
+    fn jwk(&self, role: Option<Role>, iss: Option<Box<str>>, level: Option<Level>, d: Option<String>) -> String {
         let x = BASE64URL.encode(self.pair.public_key().as_ref());
-        let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), kid: self.kid.clone(), role, iss, x, d };
+        let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), kid: self.kid.clone(), role, iss, level, x, d };
         serde_json::to_string(&jwk).expect("a JWK is plain text")
     }
 
@@ -236,6 +257,65 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+/// A `keys.json` that a person changes.
+pub struct KeyFile(JwkSet);
+
+impl KeyFile {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As for [`KeySet::from_jwks`].
+    pub fn read(json: &str) -> Result<Self, KeyError> {
+        KeySet::from_jwks(json)?;
+        serde_json::from_str(json).map(Self).map_err(|e| KeyError::Form(e.to_string()))
+    }
+
+    /// Adds an operator's public key, a JWK. A key of this name is replaced, so its level can be changed.
+    ///
+    /// # Errors
+    /// The text is no such key, or the file could not be read with it any more.
+    pub fn put_operator(&mut self, jwk: &str) -> Result<KeyId, KeyError> {
+        let jwk: Jwk = serde_json::from_str(jwk).map_err(|e| KeyError::Form(e.to_string()))?;
+        let kid = jwk.kid.clone();
+        if jwk.role != Some(Role::Operator) || jwk.level.is_none() {
+            return Err(KeyError::Key(kid, "it is not an operator's key with a level, as `qrisctl keys new` tells it"));
+        }
+        if self.0.keys.iter().any(|key| key.kid == kid && key.role != Some(Role::Operator)) {
+            return Err(KeyError::Key(kid, "another key has this kid"));
+        }
+        self.retire(&kid);
+        self.0.keys.push(jwk);
+        KeySet::from_jwks(&self.to_text()).map(|_| kid)
+    }
+
+    /// Takes an operator's key out. `false`: there is none of this name.
+    pub fn retire(&mut self, kid: &KeyId) -> bool {
+        let before = self.0.keys.len();
+        self.0.keys.retain(|key| key.kid != *kid || key.role != Some(Role::Operator));
+        self.0.keys.len() < before
+    }
+
+    /// Whether an operator's key is in it.
+    #[must_use]
+    pub fn has_operators(&self) -> bool {
+        self.0.keys.iter().any(|key| key.role == Some(Role::Operator))
+    }
+
+    /// Takes over the operators' keys of an earlier file. Those that are here already stay.
+    pub fn keep_operators(&mut self, earlier: Self) {
+        let is_new = |key: &Jwk| key.role == Some(Role::Operator) && self.0.keys.iter().all(|known| known.kid != key.kid);
+        let kept: Vec<_> = earlier.0.keys.into_iter().filter(is_new).collect();
+        self.0.keys.extend(kept);
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let keys: Vec<_> = self.0.keys.iter().map(|key| serde_json::to_string(key).expect("a JWK is plain text")).collect();
+        jwk_set(&keys)
     }
 }
 
@@ -343,6 +423,34 @@ mod tests {
         };
         assert_eq!(set(KEYS_MAX), Ok(KEYS_MAX));
         assert!(matches!(set(KEYS_MAX + 1), Err(KeyError::Form(_))));
+    }
+
+    #[test]
+    fn a_persons_key_comes_and_goes_and_the_merchants_stay() {
+        let (merchant, door) = (key().to_public_jwk("pay.example"), SigningKey::from_seed([9; 32]));
+        let mut file = KeyFile::read(&jwk_set(std::slice::from_ref(&merchant))).expect("a file");
+        let operators = |file: &KeyFile| {
+            let keys = KeySet::from_jwks(&file.to_text()).expect("readable");
+            assert_eq!(keys.receipt_kids(), [key().kid().clone()]);
+            keys.operators().map(|(kid, level)| (kid.clone(), level)).collect::<Vec<_>>()
+        };
+        assert_eq!((file.has_operators(), operators(&file).len()), (false, 0));
+        for level in [Level::Desk, Level::Look] {
+            assert_eq!(file.put_operator(&door.to_operator_jwk(level)).as_ref(), Ok(door.kid()));
+            assert_eq!(operators(&file), [(door.kid().clone(), level)], "the level of a key that is there is changed");
+        }
+        let no_level = door.to_operator_jwk(Level::Look).replace("\"level\":\"look\",", "");
+        for bad in [merchant.clone(), door.to_private_jwk(), no_level.clone(), key().to_operator_jwk(Level::Door), "{}".into()] {
+            assert!(file.put_operator(&bad).is_err(), "{bad}");
+            assert_eq!(operators(&file).len(), 1, "{bad}");
+        }
+        let of_no_level = KeySet::from_jwks(&jwk_set(&[no_level])).expect("readable");
+        assert_eq!(of_no_level.operators().next().map(|(_, level)| level), Some(Level::Look));
+        let mut enrolled = KeyFile::read(&jwk_set(&[SigningKey::from_seed([8; 32]).to_public_jwk("i")])).expect("a file");
+        enrolled.keep_operators(KeyFile::read(&file.to_text()).expect("readable"));
+        assert!(enrolled.has_operators() && !enrolled.to_text().contains("pay.example"));
+        assert_eq!((file.retire(key().kid()), file.retire(door.kid()), file.retire(door.kid())), (false, true, false));
+        assert_eq!(file.to_text(), jwk_set(&[merchant]));
     }
 
     /// The encodings that libsodium refuses, with either sign.

@@ -4,9 +4,9 @@
 use super::{Draft, Keep};
 use crate::guard::{self, Guarded, Kind};
 use crate::setup::edit::Text;
-use crate::setup::write::{Change, Planned};
 use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN};
 use crate::staging::{self, credential_files};
+use crate::write::{Change, Planned};
 use qris_host::Failure;
 use qris_host::secret::Secret;
 use std::path::{Path, PathBuf};

@@ -49,8 +49,8 @@ impl Machine {
     }
 
     fn write(&self, composed: &Composed) {
-        super::super::write::put(&self.site(), &composed.files).expect("put");
-        assert_eq!(super::super::write::remove(&self.site(), &composed.obsolete), [] as [String; 0]);
+        crate::write::put(&self.site(), &composed.files).expect("put");
+        assert_eq!(crate::write::remove(&self.site(), &composed.obsolete), [] as [String; 0]);
     }
 }
 
@@ -123,7 +123,7 @@ fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
     let changed = machine.composed(&answers);
     assert!(changed.qrisd.text().contains("cancel_wait_s = 20 # mine"));
     let (device, _) = check(&changed);
-    assert_eq!((device.backend.token, device.screen.name.as_str()), (Secret::new("token-2"), "Lobi"));
+    assert_eq!((device.backend.token, device.machine.looks.name.as_str()), (Secret::new("token-2"), "Lobi"));
     // New items take the place of the old ones; the line must take their price.
     let answers = Answers { items: vec![specs::item("A1:9000").expect("an item")], ..Answers::default() };
     assert_eq!(check(&machine.composed(&answers)).0.machine.prices.items().count(), 1);
@@ -239,6 +239,20 @@ fn secrets_that_stay_are_closed_and_systemd_hears_nothing_of_it() {
 }
 
 #[test]
+fn another_enrolment_leaves_the_operators_keys() {
+    let machine = Machine::new();
+    machine.write(&machine.composed(&all()));
+    let path = machine.root.path().join("etc/qrisd/keys.json");
+    let read = || KeyFile::read(&std::fs::read_to_string(&path).expect("there")).expect("readable");
+    let mut keys = read();
+    let operator = qris_core::order::receipt::SigningKey::from_seed([9; 32]);
+    keys.put_operator(&operator.to_operator_jwk(qris_core::order::operator::Level::Desk)).expect("put");
+    std::fs::write(&path, keys.to_text()).expect("written");
+    machine.write(&machine.composed(&all()));
+    assert!(read().has_operators());
+}
+
+#[test]
 fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let machine = Machine::new();
     machine.write(&machine.compose(&all(), Some(Keep::Credential), false).expect("composed"));
@@ -252,7 +266,7 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let text = std::fs::read_to_string(machine.root.path().join("etc/qrisd/qrisd.toml")).expect("there");
     draft.secrets(&mut Text { file: QRISD_TOML, text: text.clone() }, [None, None], None).expect("composed");
     assert_eq!(draft.files.iter().map(Planned::path).collect::<Vec<_>>(), [Path::new(SECRETS_DROP_IN)]);
-    super::super::write::put(&site, &draft.files).expect("put");
+    crate::write::put(&site, &draft.files).expect("put");
     let told = std::fs::read_to_string(site.at(SECRETS_DROP_IN)).expect("written");
     assert!(told.ends_with("[Service]\nLoadCredentialEncrypted=backend-token:qrisd.backend-token\n"), "{told}");
     assert!(site.is_decrypted("backend-token") && !site.is_decrypted("mqtt-password") && !site.is_decrypted("backend"));

@@ -1,11 +1,13 @@
 //! The machine's surroundings.
 
+use crate::config::orders::OrderSettings;
 use crate::controller::mqtt;
 use crate::machine::*;
 pub(super) use crate::screen::ScreenState;
+use crate::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_core::order::ids::DeviceId;
 pub(super) use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
-use qris_core::order::machine::{RelayCall, Rules};
+use qris_core::order::machine::RelayCall;
 pub(super) use qris_core::order::money::Rupiah;
 pub(super) use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::outcome::{CloseAnswer, Outcome};
@@ -162,11 +164,10 @@ impl Rig {
                 (item("exit"), Price::FromRequest { min: rp(2000), max: rp(200_000), mqtt: false }),
             ]),
             names: BTreeMap::from([(item("A1"), "Tea".into())]),
-            timeout: Span::secs(120),
-            orders_per_minute,
-            rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
+            orders: OrderSettings { per_minute: orders_per_minute, ..OrderSettings::default() },
             keys: keys(),
             screen_required: true,
+            looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
             broker: "the broker".into(),

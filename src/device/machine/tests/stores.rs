@@ -326,7 +326,7 @@ fn what_the_connection_lost_is_published_again_without_a_loop() {
     let effects = rig.after(1000);
     let published: Vec<_> =
         effects.iter().filter_map(|effect| if let Effect::Publish { notice, .. } = effect { Some(*notice) } else { None }).collect();
-    assert_eq!(published, [Notice::Event, Notice::Status]);
+    assert_eq!(published, [Notice::Event, Notice::Status, Notice::Settings]);
 }
 
 #[test]

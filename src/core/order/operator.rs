@@ -1,0 +1,88 @@
+//! What people sign who look after machines from afar.
+//!
+//! It is a compact JWS (RFC 7515) in the form of a [`receipt`](super::receipt), with a `typ` of its own and an operator's key of
+//! `keys.json`. The broker only carries it: who has the broker can hold it back, and can sign nothing.
+
+use super::ids::KeyId;
+use super::receipt::{KeySet, Parts, ReceiptError, SigningKey};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What an operator may do. Each level contains the one before it. A key without a level may look.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Read what the machine knows.
+    #[default]
+    Look,
+    /// Change settings, cancel, restart.
+    Desk,
+    /// Stand at the machine, as it were: drive a line for a test, clear a line, reboot, update.
+    Door,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Look => "look",
+            Self::Desk => "desk",
+            Self::Door => "door",
+        })
+    }
+}
+
+/// What an operator has signed. The signature was checked, and nothing else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// The key that signed.
+    pub kid: KeyId,
+    /// The payload: JSON.
+    pub payload: Vec<u8>,
+}
+
+/// Why a text is not believed to be an operator's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignedError {
+    /// Not a compact JWS of this type.
+    #[error("it is not signed in the form that is needed: {0}")]
+    Form(ReceiptError),
+    /// `keys.json` has no operator's key of this name.
+    #[error("keys.json of this machine has no operator's key {0}")]
+    UnknownKey(KeyId),
+    /// The key may do less.
+    #[error("the key {kid} has the level {has}, and this needs {needs}")]
+    Level {
+        /// The key.
+        kid: KeyId,
+        /// Its level.
+        has: Level,
+        /// The level that is needed.
+        needs: Level,
+    },
+    /// The signature does not fit.
+    #[error("the signature is wrong")]
+    Signature,
+}
+
+/// Believes a JWS of this type if an operator with at least this level has signed it. The caller has looked at its length.
+///
+/// # Errors
+/// See [`SignedError`].
+pub fn verify(jws: &str, typ: &str, keys: &KeySet, needs: Level) -> Result<Signed, SignedError> {
+    let parts = Parts::of_any_length(jws).map_err(SignedError::Form)?;
+    let kid = parts.kid(typ, "typ is another one").map_err(SignedError::Form)?;
+    let Some((x, has)) = keys.operator(&kid) else { return Err(SignedError::UnknownKey(kid)) };
+    if !parts.is_signed_by(x).map_err(SignedError::Form)? {
+        return Err(SignedError::Signature);
+    }
+    if has < needs {
+        return Err(SignedError::Level { kid, has, needs });
+    }
+    Ok(Signed { kid, payload: parts.payload_bytes().map_err(SignedError::Form)? })
+}
+
+/// Signs as an operator.
+#[must_use]
+pub fn sign(key: &SigningKey, typ: &str, claims: &impl Serialize) -> String {
+    key.compact(typ, claims)
+}

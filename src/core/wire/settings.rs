@@ -1,0 +1,186 @@
+//! `config/desired` and `config/reported`: a machine's settings that come from afar, and what came of them.
+
+use super::strict::Object;
+use crate::order::ids::{DeviceId, KeyId};
+use crate::order::operator::{self, Level, SignedError};
+use crate::order::reason::Reason;
+use crate::order::receipt::{KeySet, SigningKey};
+use crate::order::request::Refusal;
+use crate::order::time::Wall;
+use crate::order::word::words;
+use serde::{Deserialize, Serialize};
+
+/// The largest payload of `config/desired`, in bytes. A price list of 1,000 items fits.
+pub const SETTINGS_MAX: usize = 256 * 1024;
+/// The `typ` of signed settings.
+const TYP: &str = "qris-config+jwt";
+
+/// What is signed. Field names are those of the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Desired {
+    /// The machine that it is for.
+    pub aud: DeviceId,
+    /// From 1. It only goes up.
+    pub version: u64,
+    /// The version that it was made from; 0: from none.
+    pub from: u64,
+    /// RFC 3339. It is not in force before this time; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<Box<str>>,
+    /// Whether keys that a machine does not know may be left out. Else such a machine refuses the whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_unknown: bool,
+    /// The text: a part of `qrisd.toml`.
+    pub settings: Box<str>,
+}
+
+words! {
+    /// Why settings are refused.
+    pub enum Objection {
+        /// The message has another form.
+        Malformed = "malformed",
+        /// The message is larger than [`SETTINGS_MAX`].
+        TooLarge = "too_large",
+        /// No operator's key of this machine has this name.
+        UnknownKey = "unknown_key",
+        /// The key may not change settings.
+        Level = "level",
+        /// The signature does not fit.
+        Signature = "signature",
+        /// They are for another machine.
+        WrongDevice = "wrong_device",
+        /// They are older than those that the machine has.
+        Stale = "stale",
+        /// They were made from another version than the one that the machine has.
+        Conflict = "conflict",
+        /// A value is wrong; `faults` says which.
+        Invalid = "invalid",
+    }
+}
+
+/// Settings that are refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// Their version, if it could be read and is signed.
+    pub version: Option<u64>,
+    /// Why.
+    pub code: Objection,
+    /// For people.
+    pub message: Box<str>,
+    /// What is wrong in the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<WrongValue>,
+}
+
+/// A value that cannot be used, or a key that is not known.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WrongValue {
+    /// Its key in the text, as a path: `item[0].price`.
+    pub path: Box<str>,
+    /// Its line, from 1.
+    pub line: Option<usize>,
+    /// What is wrong with it.
+    pub why: Box<str>,
+}
+
+/// Settings that wait: for their time, or for an order that holds the machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Their version.
+    pub version: u64,
+    /// The key that signed them.
+    pub kid: KeyId,
+    /// Their time, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<Box<str>>,
+}
+
+/// `config/reported`, retained.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Reported {
+    /// The version in force; 0: the machine's own file alone.
+    pub version: u64,
+    /// The key that signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<KeyId>,
+    /// Since when it is in force, RFC 3339; absent while the clock was not trusted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Box<str>>,
+    /// The keys of its text that this release does not know, and has left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<WrongValue>,
+    /// What will be in force next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// What was wanted last, if it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+impl Desired {
+    /// Signs the settings: the payload of `config/desired`.
+    #[must_use]
+    pub fn signed(&self, key: &SigningKey) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Payload {
+            signed: String,
+        }
+        serde_json::to_vec(&Payload { signed: operator::sign(key, TYP, self) }).expect("a payload is plain data")
+    }
+
+    /// Reads `config/desired`, and believes it if an operator of this machine has signed it for this machine. Answers with the
+    /// key, too.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn read(payload: &[u8], keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), Refused> {
+        let jws: Box<str> = Object::read(payload, SETTINGS_MAX).and_then(|mut object| object.required("signed"))?;
+        let signed = operator::verify(&jws, TYP, keys, Level::Desk)?;
+        let mut object = Object::read(&signed.payload, SETTINGS_MAX)?;
+        let desired = Self {
+            aud: object.required("aud")?,
+            version: object.required("version")?,
+            from: object.required("from")?,
+            effective_at: object.optional("effective_at")?,
+            skip_unknown: object.optional("skip_unknown")?.unwrap_or_default(),
+            settings: object.required("settings")?,
+        };
+        let refused =
+            |code, message: String| Err(Refused { version: Some(desired.version), code, message: message.into(), faults: Vec::new() });
+        if desired.aud != *me {
+            return refused(Objection::WrongDevice, format!("they are for the machine {}", desired.aud));
+        }
+        if desired.version <= desired.from {
+            return refused(Objection::Malformed, format!("version {} must be more than from, {}", desired.version, desired.from));
+        }
+        if let Some(at) = desired.effective_at.as_deref().filter(|at| Wall::from_rfc3339(at).is_err()) {
+            return refused(Objection::Malformed, format!("effective_at must be RFC 3339, not {at:?}"));
+        }
+        Ok((desired, signed.kid))
+    }
+
+    /// The time from which they are in force.
+    #[must_use]
+    pub fn due(&self) -> Option<Wall> {
+        self.effective_at.as_deref().and_then(|at| Wall::from_rfc3339(at).ok())
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let code = if refusal.reason == Reason::TooLarge { Objection::TooLarge } else { Objection::Malformed };
+        Self { version: None, code, message: refusal.detail, faults: Vec::new() }
+    }
+}
+
+impl From<SignedError> for Refused {
+    fn from(error: SignedError) -> Self {
+        let code = match error {
+            SignedError::Form(_) => Objection::Malformed,
+            SignedError::UnknownKey(_) => Objection::UnknownKey,
+            SignedError::Level { .. } => Objection::Level,
+            SignedError::Signature => Objection::Signature,
+        };
+        Self { version: None, code, message: error.to_string().into(), faults: Vec::new() }
+    }
+}

@@ -1,0 +1,206 @@
+//! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
+
+use crate::broker::{Broker, Connection, News};
+use crate::{keys, print};
+use clap::Subcommand;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::time::Wall;
+use qris_core::wire::settings::{Desired, Reported, SETTINGS_MAX};
+use qris_core::wire::topics::Topic;
+use qris_host::Failure;
+use qris_host::mqtt::{Inbound, Outbound, Retained};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A machine that is online has judged its settings by then.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+/// The settings of machines.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Config {
+    /// Show which settings are in force, which wait, and what was refused. With --json: device, settings
+    Get {
+        /// One machine, or several; the default is every machine
+        #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+        device: Vec<DeviceId>,
+    },
+    /// Give machines other settings
+    Set(Set),
+}
+
+/// Gives machines other settings. Exit status 0 if all of them have them, or will have them at their time.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Set {
+    /// A part of a qrisd.toml: [[item]], [orders], and of [device] and [screen] the names, texts and looks
+    file: PathBuf,
+    /// A machine; several may be named
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new, required = true)]
+    device: Vec<DeviceId>,
+    /// In force from then on, as 2026-12-01T06:00:00+07:00; the default is at once
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Leave out what a machine of an earlier release does not know
+    #[arg(long)]
+    skip_unknown: bool,
+    /// Your key; the default is ~/.config/qrisctl/operator.jwk
+    #[arg(long, value_name = "FILE")]
+    operator_key: Option<PathBuf>,
+}
+
+impl Config {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        match self {
+            Self::Get { device } => get(device, connection, json).await,
+            Self::Set(set) => set.run(connection, json).await,
+        }
+    }
+}
+
+async fn get(devices: Vec<DeviceId>, connection: Connection, json: bool) -> Result<(), Failure> {
+    let filters = if devices.is_empty() { vec![Topic::ConfigReported.of_all()] } else { reported(&devices) };
+    let mut broker = Broker::connect(connection, filters, Retained::Always).await?;
+    let told = drained(&mut broker).await?;
+    broker.leave().await;
+    for (device, reported) in &told {
+        print_report(device, reported, json)?;
+    }
+    match devices.iter().find(|device| !told.contains_key(device)) {
+        Some(silent) => Err(never_told(silent)),
+        None => Ok(()),
+    }
+}
+
+impl Set {
+    async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        let Self { file, device: mut devices, at, skip_unknown, operator_key } = self;
+        devices.sort();
+        devices.dedup();
+        if let Some(Err(error)) = at.as_deref().map(Wall::from_rfc3339) {
+            return Err(Failure::usage(format!("--at: {error}")));
+        }
+        let settings = std::fs::read_to_string(&file).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))?;
+        let key = keys::read_private(operator_key)?;
+        let mut broker = Broker::connect(connection, reported(&devices), Retained::Always).await?;
+        let told = drained(&mut broker).await?;
+        // Nothing is sent before it is clear that it can be sent to all.
+        let mut wanted = BTreeMap::new();
+        for device in devices {
+            let has = told.get(&device).ok_or_else(|| never_told(&device))?;
+            let from = has.waiting.as_ref().map_or(has.version, |waiting| waiting.version);
+            let (effective_at, settings) = (at.clone().map(Into::into), settings.as_str().into());
+            let desired = Desired { aud: device.clone(), version: from + 1, from, effective_at, skip_unknown, settings };
+            wanted.insert(device, signed(&desired, &key)?);
+        }
+        for (device, (_, payload)) in &wanted {
+            let message =
+                Outbound { topic: Topic::ConfigDesired.of(device), payload: payload.clone(), retain: true, ..Outbound::default() };
+            broker.publish(message).await.map_err(Failure::failed)?;
+        }
+        let all = wanted.len();
+        let done = follow(&mut broker, wanted.into_iter().map(|(device, (version, _))| (device, version)).collect(), json).await;
+        broker.leave().await;
+        match done? {
+            done if done == all => Ok(()),
+            done => Err(Failure::failed(format!("{} of {all} machines did not take the settings", all - done))),
+        }
+    }
+}
+
+/// The version and the payload.
+fn signed(desired: &Desired, key: &SigningKey) -> Result<(u64, Vec<u8>), Failure> {
+    let payload = desired.signed(key);
+    if payload.len() > SETTINGS_MAX {
+        return Err(Failure::usage(format!(
+            "the settings are too large: {} bytes with their signature, at most {SETTINGS_MAX}",
+            payload.len()
+        )));
+    }
+    Ok((desired.version, payload))
+}
+
+/// Shows what becomes of the settings. Answers with how many machines took them.
+async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bool) -> Result<usize, Failure> {
+    let deadline = Instant::now() + ANSWER_WAIT;
+    let mut done = 0;
+    while !open.is_empty() {
+        let Ok(news) = timeout_at(deadline, broker.next()).await else { break };
+        let message = match news {
+            News::Message(message) => message,
+            News::Lost(reason) => {
+                print::remark(&format!("connection lost: {reason}"));
+                continue;
+            }
+            News::Back => continue,
+        };
+        let Some((device, reported)) = read(&message) else { continue };
+        let Some(version) = open.get(&device) else { continue };
+        let is_taken = reported.version == *version || reported.waiting.as_ref().is_some_and(|waiting| waiting.version == *version);
+        // A refusal without a version may be that of a stranger's settings; it is shown, and does not end the wait.
+        let is_refused = reported.refused.as_ref().is_some_and(|refused| refused.version.is_none_or(|refused| refused == *version));
+        if is_taken || is_refused {
+            print_report(&device, &reported, json)?;
+            done += usize::from(is_taken);
+            open.remove(&device);
+        }
+    }
+    for device in open.keys() {
+        print::remark(&format!(
+            "{device} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
+             get --device {device}`",
+            ANSWER_WAIT.as_secs()
+        ));
+    }
+    Ok(done)
+}
+
+fn reported(devices: &[DeviceId]) -> Vec<String> {
+    devices.iter().map(|device| Topic::ConfigReported.of(device)).collect()
+}
+
+/// What the machines said last.
+async fn drained(broker: &mut Broker) -> Result<BTreeMap<DeviceId, Reported>, Failure> {
+    let messages = broker.drain().await.map_err(Failure::failed)?;
+    Ok(messages.iter().filter_map(read).collect())
+}
+
+fn read(message: &Inbound) -> Option<(DeviceId, Reported)> {
+    let (device, Topic::ConfigReported) = Topic::parse(&message.topic)? else { return None };
+    Some((device, serde_json::from_slice(&message.payload).ok()?))
+}
+
+fn never_told(device: &DeviceId) -> Failure {
+    Failure::failed(format!(
+        "{device} never told its settings to this broker. See with `qrisctl status` whether it is online and of a release that can be set \
+         from afar, and in the broker's access list whether this user may read its topics"
+    ))
+}
+
+fn print_report(device: &DeviceId, reported: &Reported, json: bool) -> Result<(), Failure> {
+    if json {
+        return print::line(&json!({ "device": device, "settings": reported }).to_string());
+    }
+    let mut line = match (reported.version, &reported.since) {
+        (0, _) => format!("{device}: the machine's own file is in force"),
+        (version, None) => format!("{device}: version {version} is in force"),
+        (version, Some(since)) => format!("{device}: version {version} is in force since {since}"),
+    };
+    if let Some(waiting) = &reported.waiting {
+        let until = waiting.effective_at.as_deref().unwrap_or("no customer is there");
+        line += &format!("; version {} waits until {until}", waiting.version);
+    }
+    if let Some(refused) = &reported.refused {
+        let version = refused.version.map_or_else(String::new, |version| format!(" version {version}"));
+        line += &format!("; refused{version} ({}): {}", refused.code, refused.message);
+    }
+    print::line(&print::plain(&line))?;
+    let wrong = reported.refused.iter().flat_map(|refused| &refused.faults).map(|fault| ("wrong", fault));
+    for (what, fault) in wrong.chain(reported.left_out.iter().map(|fault| ("left out", fault))) {
+        let at = fault.line.map_or_else(String::new, |line| format!("line {line}, "));
+        print::line(&print::plain(&format!("  {what}: {at}{}: {}", fault.path, fault.why)))?;
+    }
+    Ok(())
+}

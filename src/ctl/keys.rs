@@ -1,0 +1,168 @@
+//! `keys`: the keys of operators. The private half stays with its owner. The public half goes to each machine, where root says
+//! which keys the machine believes.
+
+use super::guard::Kind;
+use super::print;
+use super::site::{KEYS_JSON, Site};
+use super::write::{self, Planned};
+use clap::{Subcommand, ValueEnum};
+use qris_core::order::ids::KeyId;
+use qris_core::order::operator::Level;
+use qris_core::order::receipt::{KeyFile, KeySet, SigningKey};
+use qris_host::Failure;
+use qris_host::config::remark;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The keys of operators.
+#[derive(Subcommand, Debug)]
+pub(super) enum Keys {
+    /// Make a key; the private half is written to a file, the public half to standard output
+    New {
+        /// What its owner may do: look, desk (settings, cancel, restart) or door (also test, clear, reboot, update)
+        #[arg(long)]
+        level: LevelArgument,
+        /// The file for the private half; the default is ~/.config/qrisctl/operator.jwk
+        #[arg(long, value_name = "FILE")]
+        operator_key: Option<PathBuf>,
+    },
+    /// On the machine, as root: believe a key
+    Add {
+        /// The public half, as `keys new` wrote it
+        jwk: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// On the machine: show whose keys it believes
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// On the machine, as root: do not believe a key any more
+    Retire {
+        /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = KeyId::new)]
+        kid: KeyId,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the machine's keys are.
+#[derive(clap::Args, Debug)]
+pub(super) struct Place {
+    /// The machine's keys
+    #[arg(long, value_name = "FILE", default_value = KEYS_JSON)]
+    keys_file: PathBuf,
+    /// Where the system is, for an image that does not run
+    #[arg(long, value_name = "DIRECTORY", default_value = "/")]
+    root: PathBuf,
+}
+
+/// [`Level`] as a word of the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LevelArgument {
+    Look,
+    Desk,
+    Door,
+}
+
+impl From<LevelArgument> for Level {
+    fn from(level: LevelArgument) -> Self {
+        match level {
+            LevelArgument::Look => Self::Look,
+            LevelArgument::Desk => Self::Desk,
+            LevelArgument::Door => Self::Door,
+        }
+    }
+}
+
+impl Keys {
+    pub(super) fn run(self, json: bool) -> Result<(), Failure> {
+        match self {
+            Self::New { level, operator_key } => make(level.into(), &private_file(operator_key)?),
+            Self::Add { jwk, place } => place.change(|keys| {
+                let kid = keys.put_operator(&jwk).map_err(Failure::usage)?;
+                Ok(format!("the key {kid} is believed"))
+            }),
+            Self::List { place } => place.list(json),
+            Self::Retire { kid, place } => place.change(|keys| {
+                if keys.retire(&kid) {
+                    return Ok(format!("the key {kid} is not believed any more"));
+                }
+                Err(Failure::usage(format!("there is no operator's key {kid}: see `qrisctl keys list`")))
+            }),
+        }
+    }
+}
+
+impl Place {
+    fn read(&self, site: &Site) -> Result<String, Failure> {
+        let path = site.at(&self.keys_file);
+        fs::read_to_string(&path).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+    }
+
+    fn site(&self) -> Result<Site, Failure> {
+        Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))
+    }
+
+    fn change(self, change: impl FnOnce(&mut KeyFile) -> Result<String, Failure>) -> Result<(), Failure> {
+        let site = self.site()?;
+        let named = |error| Failure::usage(format!("{}: {error}", self.keys_file.display()));
+        let mut keys = KeyFile::read(&self.read(&site)?).map_err(named)?;
+        let done = change(&mut keys)?;
+        write::put(&site, &[Planned::new(&self.keys_file, Kind::Trusted, keys.to_text())]).map_err(Failure::failed)?;
+        print::remark(&format!("{done}; the services take it up with: systemctl reload qris-relayd qrisd"));
+        Ok(())
+    }
+
+    fn list(&self, json: bool) -> Result<(), Failure> {
+        let text = self.read(&self.site()?)?;
+        let keys = KeySet::from_jwks(&text).map_err(|error| Failure::usage(format!("{}: {error}", self.keys_file.display())))?;
+        for (kid, level) in keys.operators() {
+            let line = if json { serde_json::json!({ "kid": kid, "level": level }).to_string() } else { format!("{level}  {kid}") };
+            print::line(&line)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a key. A file that is there is never written over: it may be the only copy of a key.
+fn make(level: Level, path: &Path) -> Result<(), Failure> {
+    let failed = |why: std::io::Error| Failure::failed(format!("{}: {why}", path.display()));
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    }
+    let mut seed = [0; 32];
+    SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system gives no random bits"))?;
+    let key = SigningKey::from_seed(seed);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    writeln!(file, "{}", key.to_private_jwk()).and_then(|()| file.sync_all()).map_err(failed)?;
+    print::line(&key.to_operator_jwk(level))?;
+    print::remark(&format!(
+        "{} holds the private half: nobody else may have it. On each machine, as root: qrisctl keys add 'THE LINE ABOVE'",
+        path.display()
+    ));
+    Ok(())
+}
+
+/// The operator's own key.
+pub(super) fn read_private(file: Option<PathBuf>) -> Result<SigningKey, Failure> {
+    let path = private_file(file)?;
+    let named = |why: String| Failure::usage(format!("{}: {why}", path.display()));
+    let text = fs::read_to_string(&path).map_err(|why| named(format!("{why}; `qrisctl keys new` makes a key")))?;
+    if fs::metadata(&path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
+        remark(&path, "others on this computer may read this key: chmod 600 it");
+    }
+    SigningKey::from_jwk(text.trim()).map_err(|error| named(error.to_string()))
+}
+
+fn private_file(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = || variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+    file.or_else(|| Some(usual()?.join("qrisctl/operator.jwk")))
+        .ok_or_else(|| Failure::usage("there is no HOME: name the file with --operator-key"))
+}

@@ -1,0 +1,105 @@
+//! Settings that come from afar. They are a part of `qrisd.toml`, in the place of what the machine's own file says. Identity, keys,
+//! addresses and lines can be set only on the machine.
+
+use super::items::{WrittenItem, charged_names, check_items};
+use super::orders::WrittenOrders;
+use super::screen::{check_colours, check_languages, check_letters};
+use crate::machine::Settings;
+use crate::screen::logo::Logo;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use qris_core::wire::settings::WrongValue;
+use qris_host::config::{Checker, Fault, Faults, Source};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSettings {
+    #[serde(default)]
+    device: WrittenDevice,
+    #[serde(default)]
+    orders: WrittenOrders,
+    #[serde(default)]
+    screen: WrittenLooks,
+    item: Option<Vec<WrittenItem>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenDevice {
+    name: Option<String>,
+    language: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenLooks {
+    contact: Option<String>,
+    colours: Option<BTreeMap<String, String>>,
+    /// A PNG in base64; empty: none.
+    logo: Option<String>,
+}
+
+/// The machine's own settings, with those of this text in their places. Keys that this release does not know are told, and are
+/// faults unless they may be left out.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn apply(text: &str, skip_unknown: bool, own: &Settings) -> Result<(Settings, Vec<WrongValue>), Vec<WrongValue>> {
+    let source = Source::from_text("settings", text);
+    let check = |written: WrittenSettings, checker: &mut Checker<'_>| Some(written.check(own, checker));
+    let read =
+        if skip_unknown { source.read_checked_in_part(check) } else { source.read_checked(check).map(|settings| (settings, Vec::new())) };
+    let told = |fault: &Fault| WrongValue {
+        path: fault.key.as_deref().unwrap_or_default().into(),
+        line: fault.line,
+        why: fault.why.as_str().into(),
+    };
+    match read {
+        Ok((settings, left_out)) => Ok((settings, left_out.iter().map(told).collect())),
+        Err(faults) => Err(Faults::iter(&faults).map(told).collect()),
+    }
+}
+
+impl WrittenSettings {
+    fn check(self, own: &Settings, checker: &mut Checker<'_>) -> Settings {
+        let mut settings = own.clone();
+        let looks = &mut settings.looks;
+        if let Some(language) = &self.device.language {
+            looks.languages = check_languages(Some(language), checker);
+        }
+        if let Some(name) = self.device.name {
+            check_letters(&name, "device.name", checker);
+            looks.name = name;
+        }
+        if let Some(contact) = self.screen.contact {
+            check_letters(&contact, "screen.contact", checker);
+            looks.contact = contact.trim().into();
+        }
+        if let Some(colours) = self.screen.colours {
+            looks.theme = check_colours(colours, checker);
+        }
+        if let Some(logo) = self.screen.logo {
+            looks.logo = check_logo(&logo, checker);
+        }
+        let language = looks.languages.first();
+        if let Some(items) = self.item {
+            (settings.prices, settings.names, looks.items) = check_items(items, language, checker);
+        } else {
+            settings.names = charged_names(&looks.items, language);
+        }
+        settings.orders = self.orders.check(&own.orders, checker);
+        settings
+    }
+}
+
+fn check_logo(text: &str, checker: &mut Checker<'_>) -> Option<Arc<Logo>> {
+    let key = "screen.logo";
+    if text.is_empty() {
+        return None;
+    }
+    let bytes = checker.take(BASE64.decode(text), key)?;
+    checker.take(Logo::read(&bytes), key).map(Arc::new)
+}

@@ -1,0 +1,271 @@
+//! The settings that come from afar: believed, kept, and taken when no customer is there.
+
+use super::{Effect, Machine, Settings, text};
+use crate::config::afar;
+use crate::store::StoreError;
+use qris_core::order::ids::KeyId;
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::settings::{Desired, Objection, Refused, Reported, Waiting, WrongValue};
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
+use qris_host::mqtt::Ack;
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Their name in the database.
+const KEY: &str = "settings";
+/// The time of settings that wait is compared with the clock at least this often: the clock may be set.
+const LOOK_EVERY: Span = Span::secs(60);
+/// The most refusals that are told in a second. Anybody at the broker can make a machine refuse, also with what was signed long
+/// ago.
+const REFUSALS: usize = 5;
+const SECOND: Span = Span::secs(1);
+
+/// What came from afar.
+#[derive(Debug, Default)]
+pub(super) struct Afar {
+    kept: Kept,
+    /// The keys in the text in force that this release does not know.
+    left_out: Vec<WrongValue>,
+    /// What was wanted last, if it was refused.
+    refused: Option<Refused>,
+    /// The refusals of the last second.
+    refusals: VecDeque<Boot>,
+    /// When settings that wait are looked at again.
+    look_at: Option<Boot>,
+}
+
+/// The part that the database has.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    in_force: Option<Accepted>,
+    /// They wait for their time, or for an order that holds the machine.
+    next: Option<Accepted>,
+}
+
+/// Settings that were believed, and whose values are good.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Accepted {
+    desired: Desired,
+    kid: KeyId,
+    /// Since when they are in force, RFC 3339; `None`: the clock was not trusted.
+    since: Option<Box<str>>,
+}
+
+impl Kept {
+    fn newest(&self) -> Option<&Accepted> {
+        self.next.as_ref().or(self.in_force.as_ref())
+    }
+
+    /// As it is stored: a checksum, and JSON. A flipped bit must not become another price.
+    fn to_text(&self) -> String {
+        let json = serde_json::to_string(self).expect("settings are plain data");
+        format!("{} {json}", sum(&json))
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (found, json) = text.split_once(' ')?;
+        (found == sum(json)).then(|| serde_json::from_str(json).ok())?
+    }
+}
+
+fn sum(text: &str) -> String {
+    digest(&SHA256, text.as_bytes()).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Afar {
+    /// Whether these settings may follow those that the machine has.
+    fn judge(&self, desired: &Desired) -> Result<(), Refused> {
+        let Some(newest) = self.kept.newest() else { return Ok(()) };
+        let (has, version) = (newest.desired.version, desired.version);
+        let objection = match version {
+            _ if version < has => (Objection::Stale, format!("version {version} is older than version {has}, which this machine has")),
+            _ if version == has => (Objection::Conflict, format!("this machine has another version {has}")),
+            _ if desired.from != has => (
+                Objection::Conflict,
+                format!("version {version} was made from version {}, and this machine has version {has}", desired.from),
+            ),
+            _ => return Ok(()),
+        };
+        Err(Refused { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
+    }
+
+    /// What `config/reported` says.
+    pub(super) fn reported(&self) -> Reported {
+        let waiting = self.kept.next.as_ref().map(|next| Waiting {
+            version: next.desired.version,
+            kid: next.kid.clone(),
+            effective_at: next.desired.effective_at.clone(),
+        });
+        let (left_out, refused) = (self.left_out.clone(), self.refused.clone());
+        match &self.kept.in_force {
+            None => Reported { waiting, refused, ..Reported::default() },
+            Some(Accepted { desired, kid, since }) => {
+                Reported { version: desired.version, kid: Some(kid.clone()), since: since.clone(), left_out, waiting, refused }
+            }
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Boot> {
+        self.look_at
+    }
+}
+
+impl Machine {
+    /// Settings came from the broker. It has the last ones for every new connection, so the same come again and again.
+    pub(super) fn desired(&mut self, payload: &[u8], ack: Ack, now: Now) {
+        let is_taken = match Desired::read(payload, &self.own.keys, &self.own.device) {
+            Ok((desired, kid)) => self.wanted(desired, kid, now),
+            Err(refused) => {
+                self.refuse_settings(refused, None, now);
+                true
+            }
+        };
+        // What is not stored is not taken: the broker keeps it and sends it again.
+        self.outbox.push(if is_taken { Effect::Ack(ack) } else { Effect::DropBroker });
+    }
+
+    /// Keeps settings that an operator has signed. `false`: they could not be stored.
+    fn wanted(&mut self, desired: Desired, kid: KeyId, now: Now) -> bool {
+        if self.afar.kept.newest().is_some_and(|newest| newest.desired == desired) {
+            self.settings_are_good(now);
+            return true;
+        }
+        if let Err(refused) = self.afar.judge(&desired) {
+            self.refuse_settings(refused, Some(&kid), now);
+            return true;
+        }
+        if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, &self.own) {
+            let (version, message) = (Some(desired.version), wrong_values(&faults));
+            self.refuse_settings(Refused { version, code: Objection::Invalid, message, faults }, Some(&kid), now);
+            return true;
+        }
+        let kept = Kept { next: Some(Accepted { desired, kid, since: None }), ..self.afar.kept.clone() };
+        let is_taken = self.keep(kept, now);
+        if is_taken {
+            self.settings_are_good(now);
+        }
+        is_taken
+    }
+
+    /// Takes settings that wait, if it is their time and no customer is there.
+    pub(super) fn take_settings(&mut self, now: Now) {
+        self.afar.look_at = None;
+        let Some(next) = &self.afar.kept.next else { return };
+        if let Some(due) = next.desired.due() {
+            let left = self.own.trusted(now.wall).map(|wall| due - wall);
+            if left.is_none_or(|left| left > Span::default()) {
+                self.afar.look_at = Some(now.boot + left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)));
+                return;
+            }
+        }
+        if self.front.is_taken() || self.orders.is_held() || self.storage.is_failing() {
+            return;
+        }
+        let mut taken = next.clone();
+        taken.since = self.own.time_of_day(now.wall);
+        let told =
+            Journal::SettingsTaken { version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX), by: text(taken.kid.as_str()) };
+        match afar::apply(&taken.desired.settings, taken.desired.skip_unknown, &self.own) {
+            Ok((settings, left_out)) => {
+                if self.keep(Kept { in_force: Some(taken), next: None }, now) {
+                    self.outbox.journal(told);
+                    self.put_in_force(settings, left_out);
+                }
+            }
+            // They were good when they came: a newer release or another file of the machine judges otherwise.
+            Err(faults) => {
+                let refused =
+                    Refused { version: Some(taken.desired.version), code: Objection::Invalid, message: wrong_values(&faults), faults };
+                if self.keep(Kept { next: None, ..self.afar.kept.clone() }, now) {
+                    self.refuse_settings(refused, Some(&taken.kid), now);
+                }
+            }
+        }
+    }
+
+    /// Takes up what the database has.
+    pub(super) fn take_up_settings(&mut self, now: Now) -> Result<(), StoreError> {
+        let Some(store) = self.storage.store_mut() else { return Ok(()) };
+        let stored = match store.remembered(KEY)? {
+            // The database is another one than a moment ago.
+            None if self.afar.kept != Kept::default() => return store.remember(KEY, &self.afar.kept.to_text()),
+            None => return Ok(()),
+            Some(stored) => stored,
+        };
+        let Some(kept) = Kept::from_text(&stored) else {
+            let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
+            let refused = Refused { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
+            self.refuse_settings(refused, None, now);
+            return Ok(());
+        };
+        self.afar.kept = kept;
+        if let Some(Accepted { desired, kid, .. }) = self.afar.kept.in_force.clone() {
+            match afar::apply(&desired.settings, desired.skip_unknown, &self.own) {
+                Ok((settings, left_out)) => self.put_in_force(settings, left_out),
+                Err(faults) => {
+                    let message = wrong_values(&faults);
+                    let refused = Refused { version: Some(desired.version), code: Objection::Invalid, message, faults };
+                    self.afar.kept.in_force = None;
+                    self.refuse_settings(refused, Some(&kid), now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>) {
+        self.outbox.push(Effect::Dress(Box::new(settings.looks.clone())));
+        self.settings = settings;
+        self.afar.left_out = left_out;
+    }
+
+    /// Stores what came from afar. `false`: it could not be stored, and nothing has changed.
+    fn keep(&mut self, kept: Kept, now: Now) -> bool {
+        match self.storage.store_mut().map(|store| store.remember(KEY, &kept.to_text())) {
+            Some(Ok(())) => {
+                self.afar.kept = kept;
+                true
+            }
+            Some(Err(error)) => {
+                self.store_failed(&error, now);
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn settings_are_good(&mut self, now: Now) {
+        self.afar.refused = None;
+        self.faults.set(FaultCode::Settings, None, now);
+    }
+
+    fn refuse_settings(&mut self, refused: Refused, kid: Option<&KeyId>, now: Now) {
+        let Afar { refusals, refused: last, .. } = &mut self.afar;
+        refusals.retain(|at| now.boot < *at + SECOND);
+        if refusals.len() >= REFUSALS {
+            return;
+        }
+        refusals.push_back(now.boot);
+        // Whoever sends the same again waits for an answer. The journal has it.
+        self.outbox.repeat_settings();
+        if last.as_ref() == Some(&refused) {
+            return;
+        }
+        let version = refused.version.map_or_else(|| "settings".into(), |version| format!("settings version {version}"));
+        self.faults.set(FaultCode::Settings, Some(&format!("{version}: {}", refused.message)), now);
+        let by = kid.map_or("nobody that this machine knows", KeyId::as_str);
+        self.outbox.journal(Journal::SettingsRefused { what: version.into(), by: text(by), why: text(&refused.message) });
+        self.afar.refused = Some(refused);
+    }
+}
+
+/// The faults of a text in one line for people.
+fn wrong_values(faults: &[WrongValue]) -> Box<str> {
+    let first = faults.first().map_or_else(String::new, |fault| format!("{}: {}", fault.path, fault.why));
+    match faults.len() {
+        0 | 1 => first.into(),
+        more => format!("{first}, and {} more", more - 1).into(),
+    }
+}

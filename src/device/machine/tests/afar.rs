@@ -1,0 +1,286 @@
+//! Settings that come from afar.
+
+use super::rig::*;
+use crate::machine::*;
+use qris_core::order::operator::Level;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::receipt::testing::{key, operator};
+use qris_core::order::time::Wall;
+use qris_core::wire::settings::{Desired, Objection, Reported, SETTINGS_MAX};
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
+
+fn desired(version: u64, from: u64, settings: &str) -> Desired {
+    let aud = qris_core::order::ids::DeviceId::new("vm-001").expect("an id");
+    Desired { aud, version, from, effective_at: None, skip_unknown: false, settings: settings.into() }
+}
+
+fn priced(version: u64, from: u64, price: u64) -> Desired {
+    desired(version, from, &format!("[[item]]\nid = \"A1\"\nname = \"Tea\"\nprice = {price}\n"))
+}
+
+fn desk() -> SigningKey {
+    operator(Level::Desk)
+}
+
+impl Rig {
+    /// The broker brings a text. Answers whether it was acknowledged.
+    fn brings(&mut self, payload: &[u8]) -> bool {
+        let ack = Ack::numbered(90_000 + self.now.boot.0.unsigned_abs());
+        let effects = self.on(Input::Desired { payload: payload.to_vec(), ack });
+        assert!(self.is_acked(ack) != drops(&effects), "one of the two");
+        let acked = self.is_acked(ack);
+        self.after(1000);
+        acked
+    }
+
+    fn wants(&mut self, desired: &Desired) -> Reported {
+        assert!(self.brings(&desired.signed(&desk())));
+        self.reported()
+    }
+
+    fn reported(&self) -> Reported {
+        self.machine.afar.reported()
+    }
+
+    /// The price at which a request of A1 would be sold now.
+    fn price(&self) -> u64 {
+        let item = qris_core::order::ids::ItemId::new("A1").expect("an item");
+        match self.machine.settings.prices.items().find(|(id, _)| **id == item).expect("sold").1 {
+            qris_core::order::request::Price::Fixed(price) => price.get(),
+            qris_core::order::request::Price::FromRequest { .. } => panic!("a fixed price"),
+        }
+    }
+
+    fn has_fault(&self) -> bool {
+        self.machine.faults.has(FaultCode::Settings)
+    }
+}
+
+#[test]
+fn another_price_is_in_force_at_once_if_nobody_is_there() {
+    let mut rig = Rig::new();
+    let effects = rig.on(Input::Desired { payload: priced(1, 0, 6000).signed(&desk()), ack: Ack::numbered(9) });
+    let looks = effects.iter().find_map(|effect| if let Effect::Dress(looks) = effect { Some(looks) } else { None }).expect("a dress");
+    assert_eq!(looks.items[0].price, Some(rp(6000)), "the customer reads the price that is asked");
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Publish { notice: Notice::Settings, payload, .. } => serde_json::from_slice::<Reported>(payload).ok(),
+        _ => None,
+    });
+    let told = told.expect("a report");
+    assert_eq!((told.version, told.kid.as_ref(), told.since.is_some()), (1, Some(desk().kid()), true));
+    let by = desk().kid().as_str().to_owned();
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Journal(Journal::SettingsTaken { version: 1, by: told }) if **told == *by))
+    );
+    rig.message(Topic::VendRequest, r#"{"request_id":"r-1","item":"A1","amount":5000}"#);
+    assert_eq!(rig.told(), ["refused(wrong_amount)"]);
+    let (_, effects) = rig.message(Topic::VendRequest, r#"{"request_id":"r-2","item":"A1","amount":6000}"#);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Prepare(_, _, amount) if *amount == rp(6000))));
+}
+
+#[test]
+fn they_wait_while_a_customer_is_there() {
+    for same_boot in [true, false] {
+        let mut rig = Rig::new();
+        rig.offered(1);
+        let told = rig.wants(&priced(1, 0, 6000));
+        assert_eq!((told.version, told.waiting.map(|next| next.version), rig.price()), (0, Some(1), 5000));
+        rig.power_cut(same_boot);
+        rig.bring_up();
+        assert_eq!((rig.reported().version, rig.price()), (0, 5000), "the order still holds the machine");
+        rig.settle_open();
+        rig.on(Input::PaymentUpdate {
+            payload: br#"{"order_id":"o-1","rev":2,"status":"expire","receipt":null}"#.to_vec(),
+            ack: Ack::numbered(3),
+        });
+        for _ in 0..40 {
+            if rig.backend(1).is_some() {
+                rig.answer(1, order(resource(1, qris_core::wire::orders::Status::Expire)));
+            }
+            rig.after(1000);
+        }
+        assert_eq!((rig.reported().version, rig.price()), (1, 6000), "same boot: {same_boot}");
+        rig.power_cut(same_boot);
+        assert_eq!((rig.reported().version, rig.price()), (1, 6000));
+    }
+}
+
+#[test]
+fn a_refusal_says_why_and_changes_nothing() {
+    let signed = |desired: &Desired| desired.signed(&desk());
+    let mut forged = signed(&priced(8, 7, 1));
+    let at = forged.len() - 20;
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    let other = Desired { aud: qris_core::order::ids::DeviceId::new("vm-002").expect("an id"), ..priced(8, 7, 1) };
+    let table: [(Objection, Vec<u8>); 14] = [
+        (Objection::Malformed, b"{}".to_vec()),
+        (Objection::Malformed, br#"{"signed":"a.b.c"}"#.to_vec()),
+        (Objection::Malformed, br#"{"signed":"x","signed":"y"}"#.to_vec()),
+        (Objection::TooLarge, vec![b' '; SETTINGS_MAX + 1]),
+        (Objection::Signature, forged),
+        (Objection::Level, priced(8, 7, 1).signed(&operator(Level::Look))),
+        (Objection::UnknownKey, priced(8, 7, 1).signed(&key())),
+        (Objection::UnknownKey, priced(8, 7, 1).signed(&SigningKey::from_seed([99; 32]))),
+        (Objection::WrongDevice, signed(&other)),
+        (Objection::Stale, signed(&priced(6, 5, 1))),
+        (Objection::Conflict, signed(&priced(7, 6, 1))),
+        (Objection::Conflict, signed(&priced(9, 6, 1))),
+        (Objection::Malformed, signed(&priced(7, 7, 1))),
+        (Objection::Invalid, signed(&priced(8, 7, 0))),
+    ];
+    let mut rig = Rig::new();
+    assert_eq!(rig.wants(&priced(7, 3, 6000)).version, 7, "a machine without settings takes any version");
+    for (code, payload) in table {
+        assert!(rig.brings(&payload), "{code:?}");
+        let told = rig.reported();
+        assert_eq!((told.version, told.refused.as_ref().map(|refused| refused.code), rig.price()), (7, Some(code), 6000), "{told:?}");
+        assert!(rig.has_fault());
+        // What was right a moment ago comes again with each connection.
+        assert_eq!(rig.wants(&priced(7, 3, 6000)).refused, None);
+        assert!(!rig.has_fault());
+    }
+    let text = "[[item]]\nid = \"A1\"\nprice = 5000\ncolour = \"red\"\n[orders]\ntimeout_s = 5\n[store]\npath = \"/tmp/x\"\n";
+    let refused = rig.wants(&desired(8, 7, text)).refused.expect("refused");
+    let faults: Vec<_> = refused.faults.iter().map(|fault| (&*fault.path, fault.line)).collect();
+    assert_eq!(faults, [("item[0].colour", Some(4)), ("orders.timeout_s", Some(6)), ("store", Some(7))]);
+    assert_eq!(rig.wants(&priced(8, 7, 6500)).version, 8);
+}
+
+#[test]
+fn a_flood_of_refusals_is_told_five_times_a_second() {
+    let mut rig = Rig::new();
+    rig.wants(&priced(2, 1, 6000));
+    let mut told = 0;
+    for n in 0..1_000_u64 {
+        // A stranger, what was good once, and what is good.
+        let payload = match n % 3 {
+            0 => priced(n + 9, 2, 1).signed(&SigningKey::from_seed([100 + u8::try_from(n % 100).expect("small"); 32])),
+            1 => priced(1, 0, 1).signed(&desk()),
+            _ => priced(2, 1, 6000).signed(&desk()),
+        };
+        let effects = rig.on(Input::Desired { payload, ack: Ack::numbered(n) });
+        told += effects.iter().filter(|effect| matches!(effect, Effect::Journal(_) | Effect::Publish { .. })).count();
+        assert!(rig.is_acked(Ack::numbered(n)));
+        rig.now.boot = rig.now.boot + Span::millis(6);
+    }
+    // A line in the journal, and status and report twice: it is wrong, and it is good again.
+    assert!((6 * 5 * 4..=7 * 5 * 5).contains(&told), "{told} in 6 s");
+    assert_eq!((rig.price(), rig.wants(&priced(3, 2, 6500)).version), (6000, 3));
+}
+
+#[test]
+fn everything_but_the_machine_itself_can_be_set() {
+    let mut rig = Rig::new();
+    let logo = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
+    let text = format!(
+        r##"
+[device]
+name = "Lobi"
+language = "en"
+[orders]
+timeout_s = 300
+orders_per_minute = 0
+cancel_wait_s = 10
+late_settlement_grace_s = 60
+deliver_within_s = 100
+[screen]
+contact = " 0811 "
+colours = {{ header = "#204060" }}
+logo = "{logo}"
+[[item]]
+id = "B1"
+name = {{ id = "Kopi", en = "Coffee" }}
+price = 12000
+"##
+    );
+    assert_eq!(rig.wants(&desired(1, 0, &text)).refused, None);
+    let settings = &rig.machine.settings;
+    let looks = &settings.looks;
+    assert_eq!((looks.name.as_str(), looks.contact.as_str(), looks.logo.is_some()), ("Lobi", "0811", true));
+    assert_ne!(format!("{:?}", looks.theme), format!("{:?}", rig.settings.looks.theme));
+    assert_eq!((settings.orders.timeout, settings.orders.per_minute), (Span::secs(300), 0));
+    assert_eq!((settings.orders.rules.cancel_wait, settings.orders.rules.late_grace), (Span::secs(10), Span::secs(60)));
+    assert_eq!(settings.orders.rules.deliver_within, Span::secs(100));
+    assert_eq!(settings.names.values().map(|name| &**name).collect::<Vec<_>>(), ["Coffee"], "a charge is named in the machine's language");
+    // What the next text does not say is as in the machine's own file.
+    assert_eq!(rig.wants(&desired(2, 1, "")).refused, None);
+    assert_eq!((rig.price(), rig.machine.settings.looks.name.as_str()), (5000, "Lobby"));
+    assert!(rig.machine.settings.looks.logo.is_none());
+    for own in ["[device]\nid = \"vm-002\"", "[mqtt]\nurl = \"mqtt://h\"", "[receipts]\nkeys_file = \"/k\"", "[relay]\nbus = \"system\""] {
+        assert_eq!(rig.wants(&desired(3, 2, own)).refused.expect("refused").code, Objection::Invalid, "{own}");
+    }
+}
+
+#[test]
+fn what_this_release_does_not_know_is_left_out_only_if_the_text_allows_it() {
+    let mut rig = Rig::new();
+    let text = "[[item]]\nid = \"A1\"\nprice = 6000\ncolour = \"red\"\n";
+    assert_eq!(rig.wants(&desired(1, 0, text)).refused.expect("refused").code, Objection::Invalid);
+    let told = rig.wants(&Desired { skip_unknown: true, ..desired(1, 0, text) });
+    assert_eq!((told.version, rig.price(), told.left_out.len(), &*told.left_out[0].path), (1, 6000, 1, "item[0].colour"));
+    rig.power_cut(true);
+    assert_eq!(rig.reported().left_out.len(), 1, "also after a restart");
+}
+
+#[test]
+fn a_price_for_later_waits_for_its_time() {
+    let mut rig = Rig::new();
+    let at = Wall(rig.now.wall.0 + 90_000);
+    let later = Desired { effective_at: Some(at.to_rfc3339().into()), ..priced(1, 0, 6000) };
+    assert_eq!(rig.wants(&later).waiting.and_then(|next| next.effective_at), later.effective_at);
+    rig.after(88_000);
+    assert_eq!(rig.price(), 5000);
+    rig.power_cut(false);
+    rig.after(2_000);
+    assert_eq!((rig.price(), rig.reported().waiting), (6000, None));
+    // Nobody can say when it is time while the clock is surely wrong.
+    let at = Wall(rig.now.wall.0 + 5_000);
+    rig.wants(&Desired { effective_at: Some(at.to_rfc3339().into()), ..priced(2, 1, 7000) });
+    let right = std::mem::replace(&mut rig.now.wall, Wall(5));
+    rig.after(120_000);
+    assert_eq!(rig.price(), 6000);
+    rig.now.wall = right;
+    rig.after(60_000);
+    assert_eq!(rig.price(), 7000);
+}
+
+#[test]
+fn what_waits_is_replaced_only_by_what_was_made_from_it() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.wants(&priced(1, 0, 6000));
+    assert_eq!(rig.wants(&priced(2, 0, 7000)).refused.expect("refused").code, Objection::Conflict, "somebody else's price waits");
+    let told = rig.wants(&priced(2, 1, 7000));
+    assert_eq!((told.version, told.waiting.map(|next| next.version), told.refused), (0, Some(2), None));
+}
+
+#[test]
+fn settings_that_cannot_be_stored_stay_at_the_broker() {
+    let mut rig = Rig::new();
+    let store = rig.settings.store.clone();
+    let other = rusqlite::Connection::open(&store).expect("opens");
+    other
+        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON facts WHEN new.key = 'settings' BEGIN SELECT raise(ABORT, 'full'); END")
+        .expect("made");
+    assert!(!rig.brings(&priced(1, 0, 6000).signed(&desk())));
+    assert_eq!((rig.price(), rig.reported().waiting), (5000, None));
+    other.execute_batch("DROP TRIGGER full").expect("dropped");
+    drop(other);
+    rig.after(5_000);
+    assert_eq!(rig.wants(&priced(1, 0, 6000)).version, 1);
+}
+
+#[test]
+fn damaged_settings_never_become_another_price() {
+    let mut rig = Rig::new();
+    rig.wants(&priced(1, 0, 6000));
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    let changed =
+        connection.execute("UPDATE facts SET value = replace(value, '6000', '6001') WHERE key = 'settings'", []).expect("written");
+    assert_eq!(changed, 1);
+    drop(connection);
+    rig.power_cut(true);
+    assert_eq!((rig.price(), rig.has_fault()), (5000, true), "the machine's own file");
+    assert_eq!((rig.wants(&priced(1, 0, 6000)).version, rig.price(), rig.has_fault()), (1, 6000, false));
+}

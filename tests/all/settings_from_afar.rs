@@ -1,0 +1,161 @@
+//! Prices and looks that are changed from a desk, by `qrisctl` and the broker. A paid order is never disturbed by it.
+
+use crate::rig::midtrans::Via;
+use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::succeed;
+use qris::order::money::Rupiah;
+use qris::wire::vend::EventState;
+use serde_json::Value;
+use std::process::Output;
+
+/// A shop, and the desk of its operator, whose key the machine believes.
+struct Desk {
+    shop: Shop,
+}
+
+impl Desk {
+    fn open(level: &str) -> Self {
+        let shop = Shop::open(Options::default());
+        let desk = Self { shop };
+        let public = desk.new_key("desk.jwk", level);
+        let keys_file = desk.file("keys.json");
+        succeed(desk.shop.qrisctl_command("fleet").args(["keys", "add", public.trim(), "--keys-file", &keys_file]));
+        desk.shop.qrisd.as_ref().expect("it runs").signal("HUP");
+        desk.shop.qrisd.as_ref().expect("it runs").wait_line("is ready");
+        desk.shop.wait_online();
+        desk
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.shop.path().join(name).display().to_string()
+    }
+
+    /// Makes a key, and answers with its public half.
+    fn new_key(&self, name: &str, level: &str) -> String {
+        let file = self.file(name);
+        succeed(self.shop.qrisctl_command("fleet").args(["keys", "new", "--level", level, "--operator-key", &file]))
+    }
+
+    fn set(&self, settings: &str, key: &str, more: &[&str]) -> Output {
+        std::fs::write(self.shop.path().join("settings.toml"), settings).expect("written");
+        let (file, key) = (self.file("settings.toml"), self.file(key));
+        let arguments = ["fleet", "config", "set", &file, "--device", DEVICE, "--operator-key", &key];
+        self.shop.qrisctl(&[&arguments, more].concat())
+    }
+
+    fn sets(&self, settings: &str) -> String {
+        let output = self.set(settings, "desk.jwk", &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn refused(&self, settings: &str, key: &str) -> String {
+        let output = self.set(settings, key, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn wait_reported(&self, from: usize, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let topic = format!("qrisd/v1/{DEVICE}/config/reported");
+        let tap = &self.shop.tap;
+        tap.wait_from(from, what, |message| (message.topic == topic).then(|| message.json()).filter(|told| is_so(told)))
+    }
+
+    fn restart(&mut self) {
+        self.shop.kill_qrisd();
+        self.shop.start_qrisd();
+        self.shop.wait_online();
+    }
+}
+
+fn priced(price: u32) -> String {
+    format!("[[item]]\nid = \"A1\"\nname = \"Tea\"\nprice = {price}\n")
+}
+
+#[test]
+fn a_price_that_is_changed_from_afar_waits_for_the_customer_and_stays() {
+    let mut desk = Desk::open("desk");
+    desk.wait_reported(0, "no settings yet", |told| told["version"] == 0);
+    let request = desk.shop.offer("A1");
+    let told = desk.sets(&priced(7000));
+    assert!(told.contains("version 1 waits until no customer is there"), "{told}");
+    desk.shop.pay(Via::Gopay);
+    assert_eq!(desk.shop.wait_state(&request, EventState::Dispensed).amount.map(Rupiah::get), Some(5000));
+    desk.wait_reported(0, "version 1 in force", |told| told["version"] == 1 && told["since"].is_string());
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(7000));
+    desk.restart();
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(7000), "after a restart");
+    let told = desk.sets(&format!("[device]\nname = \"Lobi\"\n{}", priced(8000)));
+    assert!(told.contains("version 2 is in force since "), "{told}");
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(8000));
+    // A machine whose card was replaced gets what the broker has.
+    desk.shop.wait_idle();
+    desk.shop.kill_qrisd();
+    let from = desk.shop.tap.count();
+    for end in ["", "-wal", "-shm"] {
+        drop(std::fs::remove_file(desk.shop.path().join(format!("qrisd.db{end}"))));
+    }
+    desk.shop.start_qrisd();
+    desk.wait_reported(from, "version 2 in force", |told| told["version"] == 2);
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(8000), "from the broker");
+    desk.shop.check_books();
+}
+
+#[test]
+fn what_is_wrong_is_named_and_changes_nothing() {
+    let desk = Desk::open("desk");
+    let wrong = "[[item]]\nid = \"A1\"\nprice = 5\ncolour = \"red\"\n[orders]\ntimeout_s = 5\n[mqtt]\nurl = \"mqtts://other\"\n";
+    let told = desk.refused(wrong, "desk.jwk");
+    for part in ["line 4, item[0].colour: unknown field", "line 6, orders.timeout_s: must be 10 to 840", "line 7, mqtt: unknown field"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    desk.shop.wait_fault("settings", true);
+    desk.new_key("stranger.jwk", "door");
+    let told = desk.refused(&priced(1), "stranger.jwk");
+    assert!(told.contains("unknown_key"), "{told}");
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line("signed by nobody that this machine knows");
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(5000));
+    desk.sets(&priced(6000));
+    desk.shop.wait_fault("settings", false);
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(6000));
+    // A key that is retired changes nothing any more.
+    let keys = desk.file("keys.json");
+    let listed = succeed(desk.shop.qrisctl_command("fleet").args(["keys", "list", "--keys-file", &keys]));
+    let kid = listed.trim().strip_prefix("desk  ").expect("one key");
+    succeed(desk.shop.qrisctl_command("fleet").args(["keys", "retire", kid, "--keys-file", &keys]));
+    let before = desk.shop.qrisd.as_ref().expect("it runs").lines.count();
+    desk.shop.qrisd.as_ref().expect("it runs").signal("HUP");
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line_from(before, "is ready");
+    desk.shop.wait_online();
+    let told = desk.refused(&priced(1), "desk.jwk");
+    assert!(told.contains("unknown_key"), "{told}");
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(6000), "what was taken stays");
+    desk.shop.check_books();
+}
+
+#[test]
+fn a_key_that_may_only_look_changes_nothing() {
+    let desk = Desk::open("look");
+    let told = desk.refused(&priced(1), "desk.jwk");
+    assert!(told.contains("(level)") && told.contains("needs desk"), "{told}");
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(5000));
+}
+
+#[test]
+fn a_list_of_a_thousand_items_is_taken() {
+    let desk = Desk::open("desk");
+    let items: String = (0..1000)
+        .map(|n| {
+            format!("[[item]]\nid = \"I{n:03}\"\nname = {{ id = \"Minuman dingin {n}\", en = \"Cold drink {n}\" }}\nprice = {}\n", 5000 + n)
+        })
+        .collect();
+    desk.sets(&items);
+    assert_eq!(desk.shop.sell("I999", Via::Gopay).amount.map(Rupiah::get), Some(5999));
+    let mut settings = items;
+    while settings.len() < 260_000 {
+        settings += "# a remark\n";
+    }
+    let output = desk.set(&settings, "desk.jwk", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("too large"), "{output:?}");
+}
