@@ -15,6 +15,7 @@ mod audit;
 mod bits;
 mod broker;
 mod counts;
+mod desk;
 mod disks;
 mod fate;
 mod losses;
@@ -38,6 +39,7 @@ use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
 use super::disk::Disk;
 use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
+use desk::Desk;
 use fate::{Fate, Plan};
 use losses::Losses;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
@@ -197,6 +199,8 @@ enum Event {
     },
     /// A controller asks.
     Vends,
+    /// The operator wants another price.
+    Sets,
     /// The controller of a play asks.
     Asks(&'static str),
     /// A customer comes when all is well: by number.
@@ -299,6 +303,7 @@ struct World {
     unproven: BTreeSet<OrderId>,
     /// Notifications as they were posted.
     posted: Vec<Vec<u8>>,
+    desk: Desk,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -321,7 +326,7 @@ impl World {
         for name in ["machine", "clone", "backend", "image", "backup"] {
             std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
         }
-        let jwks = jwk_set(&[key().to_public_jwk(ISSUER)]);
+        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key()]);
         let keys = KeySet::from_jwks(&jwks).expect("our own keys");
         let mut rng = Rng::new(seed);
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
@@ -384,6 +389,7 @@ impl World {
             unproven: BTreeSet::new(),
             posted: Vec::new(),
             keys,
+            desk: Desk::default(),
             disks,
         };
         world.start_relay(0);
@@ -400,6 +406,8 @@ impl World {
         if self.one_in(2) {
             self.plan(STORM + 600_000, STORM + HEALED.0 - 3_600_000, 300_000, 1_500_000, |_| Event::MerchantLooks);
         }
+        self.plan(30_000, STORM, 60_000, 600_000, |_| Event::Sets);
+        self.at(STORM + 600_000, Event::Sets);
         self.at(STORM, Event::Heals);
     }
 
@@ -445,6 +453,7 @@ impl World {
             Event::Reverses(code) => self.reverses(&code),
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
+            Event::Sets => self.wants_another_price(),
             Event::Asks(body) => self.broker_takes(Topic::VendRequest, body.into()),
             Event::BuysAgain(number) => self.buys_again(number),
             Event::Repeats(body) => {

@@ -25,6 +25,8 @@ const SECOND: Span = Span::secs(1);
 /// What came from afar.
 #[derive(Debug, Default)]
 pub(super) struct Afar {
+    /// Whether the database was asked. Before that, nobody knows what is in force.
+    is_known: bool,
     kept: Kept,
     /// The keys in the text in force that this release does not know.
     left_out: Vec<WrongValue>,
@@ -91,7 +93,11 @@ impl Afar {
         Err(Refused { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
     }
 
-    /// What `config/reported` says.
+    /// What `config/reported` says, as soon as that is known.
+    pub(super) fn report(&self) -> Option<Reported> {
+        self.is_known.then(|| self.reported())
+    }
+
     pub(super) fn reported(&self) -> Reported {
         let waiting = self.kept.next.as_ref().map(|next| Waiting {
             version: next.desired.version,
@@ -188,7 +194,9 @@ impl Machine {
     /// Takes up what the database has.
     pub(super) fn take_up_settings(&mut self, now: Now) -> Result<(), StoreError> {
         let Some(store) = self.storage.store_mut() else { return Ok(()) };
-        let stored = match store.remembered(KEY)? {
+        let stored = store.remembered(KEY)?;
+        self.afar.is_known = true;
+        let stored = match stored {
             // The database is another one than a moment ago.
             None if self.afar.kept != Kept::default() => return store.remember(KEY, &self.afar.kept.to_text()),
             None => return Ok(()),

@@ -254,7 +254,9 @@ impl Machine {
             faults: Some(self.faults.all().cloned().collect()),
         };
         self.outbox.tell_status(status, self.settings.time_of_day(now.wall));
-        self.outbox.tell_settings(self.afar.reported());
+        if let Some(reported) = self.afar.report() {
+            self.outbox.tell_settings(reported);
+        }
     }
 
     fn context(&self, of: &RequestId) -> Context<'_> {

@@ -119,6 +119,7 @@ impl World {
         self.input(m, Input::BrokerUp { refused: Vec::new() });
         let all: Vec<u64> = self.broker.session.iter().map(|(message, ..)| *message).collect();
         all.into_iter().for_each(|message| self.deliver(message));
+        self.brings_settings();
     }
 
     /// The connection goes. Perhaps the broker's memory goes with it.
@@ -143,6 +144,9 @@ impl World {
 
     pub(super) fn publishes(&mut self, m: usize, id: PublishId, topic: Topic, payload: &[u8]) {
         self.broker.hear(topic, payload);
+        if topic == Topic::ConfigReported && self.broker.connection_of(m).is_some() {
+            self.told_settings(m, payload);
+        }
         let event = (topic == Topic::VendEvent).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
             Some(connection) if !self.is_to(Kind::BrokerLost) => {

@@ -19,6 +19,7 @@ kinds! {
     Cancels = "cancels",
     OverBus = "requests over D-Bus",
     OverCounter = "requests to pay over the counter",
+    Settings = "changes of a price from afar",
     Sales = "sales",
     RefundsDue = "refunds due",
     Uncertain = "uncertain",

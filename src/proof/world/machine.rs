@@ -23,6 +23,7 @@ use qris_device::machine::{
 use qris_device::screen::picture::Scene;
 use qris_device::screen::{Language, Languages, ScreenState, SurfaceSettings, samples};
 use qris_device::store::database::Database;
+use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::BTreeMap;
 
@@ -133,6 +134,10 @@ pub(super) struct SimulatedMachine {
     pub(super) could_not_store: Option<i64>,
     /// What it would show.
     pub(super) scene: Option<Scene>,
+    /// The first price that it shows; `None`: that of the machine's own file.
+    pub(super) price: Option<Rupiah>,
+    /// Other settings were taken just now.
+    pub(super) has_taken: bool,
     /// Since when nobody sees it.
     pub(super) screen_gone: Option<i64>,
     /// Its status says that it cannot work with its database.
@@ -173,6 +178,7 @@ impl World {
         machine.heard.clear();
         machine.woken_at = None;
         machine.scene = None;
+        machine.price = None;
         machine.screen_gone = None;
         machine.fails = false;
         self.disks[m].revive(STORE);
@@ -250,6 +256,7 @@ impl World {
                 match (mqtt::read(topic, &payload, false), topic) {
                     (Some(request), _) => self.input(m, Input::Asked(request, Asker { question, kind: mqtt::KIND })),
                     (None, Topic::PaymentUpdate) => self.input(m, Input::PaymentUpdate { payload, ack }),
+                    (None, Topic::ConfigDesired) => self.input(m, Input::Desired { payload, ack }),
                     (None, _) => self.broker.acknowledged(m, ack),
                 }
             }
@@ -317,6 +324,7 @@ impl World {
             self.perform_one(m, effect);
         }
         self.judge_screen(m);
+        self.judge_taking(m);
         let now = self.clocks(m);
         let machine = &mut self.machines[m];
         let next = machine.program.as_ref().and_then(|program| program.next_deadline(now.boot));
@@ -359,14 +367,18 @@ impl World {
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
             Effect::Show(picture) => self.show(m, picture.scene),
-            Effect::Journal(event) => self.note_journal(&format!("machine {m}"), STORE, &event),
+            Effect::Journal(event) => {
+                self.machines[m].has_taken |= matches!(event, Journal::SettingsTaken { .. });
+                self.note_journal(&format!("machine {m}"), STORE, &event);
+            }
             Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.broker.acknowledged(m, Ack::numbered(asker.question)),
             Effect::View(view) => {
                 let machine = &mut self.machines[m];
                 machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
                 machine.failed |= machine.fails && !self.storm;
             }
-            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Dress(_) => {}
+            Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
+            Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }
     }
 

@@ -1,0 +1,92 @@
+//! A desk far away: an operator changes a price while machines sell, and the broker keeps the last change for them.
+
+use super::counts::Kind;
+use super::{World, device, price, small};
+use qris_core::order::money::Rupiah;
+use qris_core::order::operator::Level;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::time::Wall;
+use qris_core::wire::settings::{Desired, Reported};
+use qris_core::wire::topics::Topic;
+use qris_device::screen::picture::Scene;
+use std::collections::BTreeMap;
+
+/// What the operator knows, and what the broker has for a machine that comes.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// The price of each version that was sent.
+    sent: BTreeMap<u64, Rupiah>,
+    retained: Option<Vec<u8>>,
+    /// The last word of the machines under their one name.
+    heard: Reported,
+}
+
+/// The operator's key.
+fn key() -> SigningKey {
+    SigningKey::from_seed([0x0d; 32])
+}
+
+/// The operator's public key, for `keys.json`.
+pub(super) fn public_key() -> String {
+    key().to_operator_jwk(Level::Desk)
+}
+
+impl World {
+    /// The operator wants another price, made from what the machine said last. It is at least the first one: a line takes no less.
+    pub(super) fn wants_another_price(&mut self) {
+        self.counts.note(Kind::Settings);
+        let from = self.desk.heard.waiting.as_ref().map_or(self.desk.heard.version, |waiting| waiting.version);
+        let version = 1 + from.max(self.desk.sent.last_key_value().map_or(0, |(version, _)| *version));
+        let amount = Rupiah::new(price(&small()).get() + 100 * (version % 40)).expect("an amount");
+        let later = self.one_in(4).then(|| Wall(self.wall().0 + self.below(600_000)).to_rfc3339().into());
+        let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n[[item]]\nid = \"B1\"\nprice = 15000\n", amount.get());
+        let desired = Desired { aud: device(), version, from, effective_at: later, skip_unknown: false, settings: settings.into() };
+        self.note(|| format!("the operator wants version {version} from {from}: {amount}"));
+        self.desk.sent.insert(version, amount);
+        let payload = desired.signed(&key());
+        self.desk.retained = Some(payload.clone());
+        self.broker_takes(Topic::ConfigDesired, payload);
+    }
+
+    /// What the broker keeps comes with every subscription.
+    pub(super) fn brings_settings(&mut self) {
+        if let Some(payload) = self.desk.retained.clone() {
+            self.broker_takes(Topic::ConfigDesired, payload);
+        }
+    }
+
+    /// A machine's screen takes other prices.
+    pub(super) fn dressed(&mut self, m: usize, first_price: Option<Rupiah>) {
+        self.machines[m].price = first_price;
+    }
+
+    /// All effects are carried out: no customer is in the middle of a sale.
+    pub(super) fn judge_taking(&mut self, m: usize) {
+        let machine = &mut self.machines[m];
+        let in_mid_sale = matches!(machine.scene, Some(Scene::Pay { .. } | Scene::Preparing { .. } | Scene::Dispensing { .. }));
+        if std::mem::take(&mut machine.has_taken) && in_mid_sale {
+            self.fail("settings were taken in mid-sale".into());
+        }
+    }
+
+    /// A machine says which settings are in force. They are in force whole, and never go back but with the database.
+    pub(super) fn told_settings(&mut self, m: usize, payload: &[u8]) {
+        let Ok(told) = serde_json::from_slice::<Reported>(payload) else { return self.fail("a report that cannot be read".into()) };
+        self.note(|| format!("the machine reports version {}", told.version));
+        let shown = self.machines[m].price;
+        let wanted = if told.version == 0 { shown } else { self.desk.sent.get(&told.version).copied() };
+        if shown != wanted {
+            return self.fail(format!("version {} is said to be in force, and the price is {shown:?}, not {wanted:?}", told.version));
+        }
+        if told.version < self.desk.heard.version && !self.losses.card() && !self.losses.store() {
+            return self.fail(format!("version {} follows version {}", told.version, self.desk.heard.version));
+        }
+        self.desk.heard = told;
+    }
+
+    /// At the end: the last settings are in force.
+    pub(super) fn audit_settings(&self) -> Option<String> {
+        let last = self.desk.sent.last_key_value().map_or(0, |(version, _)| *version);
+        (self.desk.heard.version != last).then(|| format!("settings version {last} never came into force: {:?}", self.desk.heard))
+    }
+}
