@@ -12,6 +12,7 @@ mod doctor;
 mod fleet;
 mod guard;
 mod hardware;
+mod hold;
 mod keys;
 mod look;
 mod machine;
@@ -63,6 +64,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Watch(watch) => watch.run(connection, json).await,
             Command::Status(status) => status.run(connection, json).await,
             Command::Fleet(fleet) => fleet.run(connection, json).await,
+            Command::Hold(hold) => hold.run().await,
             Command::Keys(keys) => keys.run(json),
             Command::Order(order) => order.run(json).await,
             Command::Relay(relay) => relay.run(json).await,
@@ -104,6 +106,8 @@ enum Command {
     /// Change the settings of machines from afar
     #[command(subcommand)]
     Fleet(fleet::Fleet),
+    /// On the machine: let it sell nothing while it is looked after
+    Hold(hold::Hold),
     /// Make an operator's key; on the machine: say whose keys it believes
     #[command(subcommand)]
     Keys(keys::Keys),

@@ -92,6 +92,12 @@ impl Service {
         self.send(method, argument).await?.body().deserialize().map_err(|why| self.error(why))
     }
 
+    /// Calls a method that takes a name and a time in seconds, and answers with a word.
+    pub(super) async fn ask_for(&self, method: &str, name: &str, seconds: u32) -> Result<String, ServiceError> {
+        let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), method, &(name, seconds)).await;
+        answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
+    }
+
     /// Asks for a picture.
     pub(super) async fn picture(&self) -> Result<Vec<u8>, ServiceError> {
         let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), "Screenshot", &()).await;

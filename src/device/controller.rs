@@ -8,6 +8,7 @@
 pub mod buttons;
 pub mod dbus;
 pub mod mqtt;
+pub mod shutdown;
 
 use super::config::Config;
 use super::inbox::Inbox;
@@ -62,6 +63,7 @@ impl Controllers {
         let buttons = buttons::Buttons::start(&all);
         if let Some(address) = &config.controller {
             dbus::start(&mut all, address, camera);
+            shutdown::start(&all, address);
         }
         (all, Fed { mqtt, buttons })
     }

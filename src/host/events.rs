@@ -81,6 +81,21 @@ events! {
     /// Look at the time service (timedatectl) and at the battery of the clock.
     ClockTrouble { why: Text } = "a3b37cc4cc5f4eaf998eea492ab267f2", Err, "the clock is wrong: {why}";
 
+    /// Somebody looks after the machine, and nothing is sold meanwhile.
+    /// An upgrade, a restart or a person asked for it. A customer who is there is served to the end first.
+    /// Nothing is to be done: it ends by itself after the time that is named.
+    MachineHeld { by: Text, seconds: i64 } = "93e8ba9d1878449aa5e66a315f33b579", Notice, "held by {by} for {seconds} s: nothing is sold meanwhile";
+
+    /// A shutdown or reboot would not wait for a customer.
+    /// logind did not let this program delay it. The machine sells all the same.
+    /// Look at the line's reason: mostly a rule of polkit, or no polkit. Reboot only when nobody is at the machine.
+    ShutdownUnguarded { why: Text } = "0b1b74ea5fff44f09479760ef4074c25", Warning, "a shutdown would not wait for a customer: {why}";
+
+    /// The machine sells again.
+    /// The one who looked after it is done, or its time is over.
+    /// Nothing is to be done. If its time was over: see what became of the upgrade or restart.
+    MachineReleased { by: Text, why: Text } = "70f9663f54204e408ebda07ba65d7ba0", Notice, "no longer held by {by}: {why}";
+
     /// Settings that came from afar are in force.
     /// An operator has signed them, and no customer was there. What they do not say is as in the machine's own file.
     /// Nothing is to be done.

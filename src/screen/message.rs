@@ -70,6 +70,10 @@ impl Message {
             Scene::Starting | Scene::TestCard => plain(Sign::Clock, theme.accent, t.starting).line(t.starting_more),
             Scene::Idle { trouble: None } => plain(Sign::Check, theme.good(), t.ready).line(t.choose_on_machine).line(t.pay_with_more),
             Scene::Offline { reason } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(reason),
+            // Somebody sees to it: nothing is broken.
+            Scene::Idle { trouble: Some(code) } if &**code == "updating" => {
+                plain(Sign::Clock, theme.accent, t.starting_more).line(t.why(code)).line(t.out_of_order_more)
+            }
             Scene::Idle { trouble: Some(code) } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(code)).line(t.out_of_order_more);
                 Self { contact: true, ..message.code(code) }

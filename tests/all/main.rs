@@ -51,6 +51,7 @@ mod relay_service;
 mod reload;
 mod requests_refused;
 mod sale;
+mod sale_lock;
 mod screens;
 mod secrets;
 mod settings_from_afar;

@@ -7,6 +7,7 @@ use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Refusal, VendRequest, Way};
+use qris_core::order::time::Span;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::bus::{Served, serve};
@@ -27,6 +28,11 @@ pub const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies
 const NEWS_WAITING_MAX: usize = 64;
 /// A screen that can draw has drawn a picture within this time.
 const PICTURE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one call holds the machine, in seconds. Who needs more asks again.
+const HOLD_S: std::ops::RangeInclusive<u32> = 1..=3600;
+/// The longest name of a holder.
+const HOLDER_CHARS_MAX: usize = 64;
 
 /// Serves the interface as long as the machine has something to tell.
 pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camera) {
@@ -129,6 +135,27 @@ impl Device1 {
         Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
     }
 
+    /// Nothing is sold from now on, for this time.
+    #[zbus(out_args("answer"))]
+    async fn hold(&self, who: &str, seconds: u32) -> zbus::fdo::Result<String> {
+        if !HOLD_S.contains(&seconds) {
+            let why = format!("seconds must be {} to {}, not {seconds}", HOLD_S.start(), HOLD_S.end());
+            return Err(zbus::fdo::Error::InvalidArgs(why));
+        }
+        let reply = self.ask(Request::Hold(holder(who)?, Span::secs(seconds.into()))).await?;
+        Ok(reply.reason.as_ref().map_or("held", Reason::as_str).into())
+    }
+
+    /// It sells again, if this one holds it.
+    async fn release(&self, who: &str) -> zbus::fdo::Result<()> {
+        self.ask(Request::Release(holder(who)?)).await.map(drop)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn holder(&self) -> String {
+        lock(&self.view).holder.as_deref().unwrap_or_default().into()
+    }
+
     /// The picture on the panel now, as a PNG.
     #[zbus(out_args("png"))]
     async fn screenshot(&self) -> zbus::fdo::Result<Vec<u8>> {
@@ -190,6 +217,12 @@ impl Device1 {
         state: &str,
         reason: &str,
     ) -> zbus::Result<()>;
+}
+
+fn holder(who: &str) -> zbus::fdo::Result<Box<str>> {
+    let is_name = (1..=HOLDER_CHARS_MAX).contains(&who.chars().count()) && !who.chars().any(char::is_control);
+    let why = || zbus::fdo::Error::InvalidArgs(format!("who must be 1 to {HOLDER_CHARS_MAX} printable characters"));
+    is_name.then(|| who.into()).ok_or_else(why)
 }
 
 fn rupiah(amount: Rupiah) -> i64 {

@@ -5,14 +5,15 @@ use super::answers::seen_of;
 use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};
 use super::front::{Candidate, Customer};
 use super::outbox::Refused;
-use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request};
+use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request, text};
 use crate::store::{StoreError, Stored};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, RelayCall};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Refusal, VendRequest, Way};
-use qris_core::order::time::Now;
+use qris_core::order::time::{Now, Span};
 use qris_core::wire::vend::{EventState, check_request};
+use qris_host::events::Event as Journal;
 
 impl Machine {
     /// A controller asks. Each question gets one reply: now, or when it is known.
@@ -29,8 +30,29 @@ impl Machine {
                 self.outbox.reply([asker], Reply::NOTHING);
                 self.collect(code, asker.kind.way, None, now);
             }
+            Request::Hold(who, time) => self.hold(&who, time, asker, now),
+            Request::Release(who) => {
+                if self.hold.release(&who) {
+                    self.outbox.journal(Journal::MachineReleased { by: text(&who), why: "it is done".into() });
+                }
+                self.outbox.reply([asker], Reply::NOTHING);
+            }
             Request::Refused(request, refusal) => self.refuse([asker], Refused { request, ..Refused::default() }, &refusal, now),
         }
+    }
+
+    /// From now on nothing is sold. A customer who is there is served to the end first.
+    fn hold(&mut self, who: &str, time: Span, asker: Asker, now: Now) {
+        let reason = match self.hold.take(who, time, now.boot) {
+            None => Some(Reason::Updating),
+            Some(is_new) => {
+                if is_new {
+                    self.outbox.journal(Journal::MachineHeld { by: text(who), seconds: time.0 / 1000 });
+                }
+                (self.front.is_taken() || self.orders.is_held()).then_some(Reason::Busy)
+            }
+        };
+        self.outbox.reply([asker], Reply { reason, ..Reply::NOTHING });
     }
 
     /// Replies and tells everybody. The messages are acknowledged first: a refused request that comes once more after a crash
@@ -231,6 +253,7 @@ impl Machine {
             Some(objection) => Some(objection),
             None if self.storage.cannot_sell() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
             None if self.front.is_taken() || self.orders.is_held() => Some(busy()),
+            None if self.hold.holder().is_some() => self.hold.refusal(),
             None => self.links.relay_unfit(&self.settings),
         };
         match refusal {
@@ -329,6 +352,9 @@ impl Machine {
     /// Why the machine sells nothing at all now, if so.
     pub(super) fn trouble(&self) -> Option<Refusal> {
         if let Some(refusal) = self.faults.refusal(self.settings.screen_required) {
+            return Some(refusal);
+        }
+        if let Some(refusal) = self.hold.refusal() {
             return Some(refusal);
         }
         if self.orders.is_full() {

@@ -185,6 +185,11 @@ pub enum Request {
     Cancel(RequestId),
     /// Hand out goods that were paid at a store.
     Collect(PaymentCode),
+    /// Sell nothing for this time: somebody looks after the machine. The reply has no state. Its reason is `busy` as long as an
+    /// order holds the machine, and `updating` if somebody else looks after it.
+    Hold(Box<str>, Span),
+    /// Sell again.
+    Release(Box<str>),
     /// The controller itself had to refuse this, mostly since it could not read it. It is answered and told like any refusal.
     Refused(Option<RequestId>, Refusal),
 }

@@ -15,6 +15,7 @@
 //! | the links to relay, screen and backend | `links.rs` |
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
+//! | who looks after the machine, while nothing is sold | `hold.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
@@ -28,6 +29,7 @@ mod commits;
 mod customers;
 mod faults;
 mod front;
+mod hold;
 mod io;
 mod links;
 mod orders;
@@ -51,6 +53,7 @@ use afar::Afar;
 use collection::{GUESSES_KEY, Guesses};
 use faults::Faults;
 use front::Front;
+use hold::Hold;
 use links::Links;
 use orders::Orders;
 use outbox::Outbox;
@@ -77,6 +80,7 @@ pub struct Machine {
     /// Those in force: with what came from afar.
     settings: Settings,
     afar: Afar,
+    hold: Hold,
     storage: Storage,
     orders: Orders,
     front: Front,
@@ -100,6 +104,7 @@ impl Machine {
             outbox: Outbox::default(),
             reconciliation: Reconciliation::default(),
             afar: Afar::default(),
+            hold: Hold::default(),
             own: settings.clone(),
             settings,
         };
@@ -175,7 +180,10 @@ impl Machine {
             [orders, self.outbox.next_forgetting(), self.reconciliation.deadline()].into_iter().flatten().min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
-        [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline()].into_iter().flatten().min()
+        [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The last message of a clean stop.
@@ -202,6 +210,9 @@ impl Machine {
             self.open_store(now);
         }
         self.give_up(now);
+        if let Some(by) = self.hold.end(now.boot) {
+            self.outbox.journal(Journal::MachineReleased { by: text(&by), why: "its time is over".into() });
+        }
         // Time passes for every order. Then its duty may ask for calls.
         if !self.storage.is_failing() && self.orders.ids().iter().all(|id| self.happen(id, vec![Event::Tick], now).is_ok()) {
             let with = self.links.context(&self.settings, self.outbox.is_connected());
@@ -242,7 +253,11 @@ impl Machine {
         self.front.stage.clear(now.boot);
         let scene = self.front.scene(&self.orders, &self.settings, self.storage.cannot_sell());
         let scene = scene.unwrap_or_else(|| show::idle(trouble, &self.faults, self.outbox.is_lost()));
-        let view = View { order: self.orders.holder().map(show::shown), faults: self.faults.all().map(|fault| fault.code).collect() };
+        let view = View {
+            order: self.orders.holder().map(show::shown),
+            faults: self.faults.all().map(|fault| fault.code).collect(),
+            holder: self.hold.holder().map(Into::into),
+        };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
         let status = Status {
             state: Presence::Online,

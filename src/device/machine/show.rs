@@ -29,6 +29,8 @@ pub struct View {
     pub order: Option<Shown>,
     /// The codes of the faults.
     pub faults: Vec<FaultCode>,
+    /// Who looks after the machine. Nothing is sold meanwhile.
+    pub holder: Option<Box<str>>,
 }
 
 impl std::fmt::Display for View {
@@ -37,6 +39,9 @@ impl std::fmt::Display for View {
         match &self.order {
             Some(order) => write!(f, "{}: {}, {}", order.state.as_str(), order.item, order.amount)?,
             None => f.write_str("idle")?,
+        }
+        if let Some(holder) = &self.holder {
+            write!(f, "; held by {holder}")?;
         }
         for (i, fault) in self.faults.iter().enumerate() {
             write!(f, "{}{}", if i == 0 { "; faults: " } else { ", " }, fault.as_str())?;

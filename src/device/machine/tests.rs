@@ -4,6 +4,7 @@
 mod afar;
 mod controllers;
 mod counter;
+mod hold;
 mod lost_books;
 mod refusals;
 mod rig;

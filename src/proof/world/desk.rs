@@ -1,12 +1,12 @@
 //! A desk far away: an operator changes a price while machines sell, and the broker keeps the last change for them.
 
 use super::counts::Kind;
-use super::{World, device, price, small};
+use super::{Event, World, device, price, small};
 use qris_core::order::money::Rupiah;
 use qris_core::order::operator::Level;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
-use qris_core::wire::settings::{Desired, Reported};
+use qris_core::wire::settings::{Desired, Objection, Reported};
 use qris_core::wire::topics::Topic;
 use qris_device::screen::picture::Scene;
 use std::collections::BTreeMap;
@@ -80,6 +80,11 @@ impl World {
         }
         if told.version < self.desk.heard.version && !self.losses.card() && !self.losses.store() {
             return self.fail(format!("version {} follows version {}", told.version, self.desk.heard.version));
+        }
+        // A machine whose card was set back, or whose clone was scrapped, has other settings than the operator has seen.
+        let is_conflict = told.refused.as_ref().is_some_and(|refused| refused.code == Objection::Conflict);
+        if is_conflict && self.desk.heard.refused != told.refused {
+            self.after(60_000, Event::Sets);
         }
         self.desk.heard = told;
     }

@@ -46,6 +46,8 @@ pub struct Options {
     pub items: String,
     /// The body of `[midtrans]` in backend.toml, besides address and key.
     pub midtrans: String,
+    /// More rules of the bus (`<policy …>…</policy>`).
+    pub bus: &'static str,
     /// Whether the machine is started with the rest.
     pub machine: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Options {
             chip: None,
             items: String::new(),
             midtrans: "charge_as = \"gopay\"\n".into(),
+            bus: "",
             machine: true,
         }
     }
@@ -108,7 +111,7 @@ impl Shop {
         let root = directory.path().to_path_buf();
         let tls = options.tls.then(Certificates::make);
         let broker = Mosquitto::start(&root, tls.as_ref(), options.broker_persistence);
-        let bus = DbusDaemon::start(&root, &Names::all(&user()));
+        let bus = DbusDaemon::start_with(&root, &Names::all(&user()), options.bus);
         let midtrans = Midtrans::start();
         let backend_port = free_port();
         let (tls_front, front_port) = match &tls {

@@ -115,11 +115,12 @@ impl Order {
         }
     }
 
-    /// There is nothing left to refund.
+    /// There is nothing left to refund, as get-status says. So the refund has not happened.
     pub(super) fn stop_refund(&mut self, why: &str, now: Wall) {
-        match &self.repayment {
+        match &mut self.repayment {
             Some(Repayment::Asked { .. }) => self.repayment = Some(Repayment::Refused { why: why.into(), at: now, unsure: false }),
-            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
+            Some(Repayment::Refused { unsure, .. }) => *unsure = false,
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
     }
 

@@ -222,7 +222,7 @@ fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
     assert!((Span::secs(6 * 3600)..Span::secs(48 * 3600)).contains(&lasted), "{lasted:?}");
     assert_eq!(order.attention(), [Attention::RefundFailed]);
     // When the gateway answers at last, the fate of the refund is known.
-    for (said, wanted) in [(Said::Settled, "refused"), (Said::Refunded, "done")] {
+    for (said, wanted) in [(Said::Settled, "refused"), (Said::Refunded, "done"), (Said::ChargedBack, "refused")] {
         let due = next_deadline(&order).expect("it is asked");
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
         let known = with_rules(|with| apply(order.clone(), status(said), due, with)).expect("a fact");

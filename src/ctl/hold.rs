@@ -1,0 +1,103 @@
+//! `hold`: this machine sells nothing while something is done to it. A customer who is there is served to the end first.
+
+use super::machine::{Bus, Service};
+use super::print;
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_host::Failure;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// While a customer is there, the machine is asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// A command may take longer than one hold. The machine is asked again when this is left.
+const RENEW_BEFORE_S: u32 = 30;
+
+/// Lets this machine sell nothing, and waits until no customer is there. Then runs a command, if there is one, and lets the machine
+/// sell again. Exit status 0 if the command ended well.
+#[derive(clap::Args, Debug)]
+pub(super) struct Hold {
+    /// Who looks after the machine, for the journal; the same name prolongs or releases it
+    #[arg(long, value_name = "NAME", default_value = "qrisctl")]
+    who: String,
+    /// How long it is held at most, 60 to 3600 seconds; with a command it is renewed until that ends
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(60..=3600))]
+    seconds: u32,
+    /// How long to wait for a customer who is there
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    wait: u64,
+    /// Let it sell again
+    #[arg(long, conflicts_with_all = ["wait", "command"])]
+    release: bool,
+    #[command(flatten)]
+    bus: Bus,
+    /// What is done meanwhile
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Why it ends with status 1.
+#[derive(Debug, thiserror::Error)]
+enum HoldError {
+    /// The customer is still there.
+    #[error("a customer is still there after {0} s: try again later, or wait longer with --wait")]
+    Busy(u64),
+    /// Somebody else looks after it.
+    #[error("somebody else looks after the machine: see the property Holder of io.qrisd.Device1")]
+    Held,
+    /// The command could not be started, or did not end well.
+    #[error("{0}: {1}")]
+    Command(String, String),
+}
+
+impl Hold {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
+        if self.release {
+            return service.call("Release", &self.who).await.map_err(Failure::failed);
+        }
+        self.wait_until_free(&service).await?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            print::remark(&format!("held for {} s; `qrisctl hold --who {} --release` lets it sell again", self.seconds, self.who));
+            return Ok(());
+        };
+        let ended = self.carry_out(&service, program, arguments).await;
+        // It may have restarted or ended the service. Then nobody is held.
+        drop(service.call("Release", &self.who).await);
+        let failed = |why: String| Failure::failed(HoldError::Command(program.clone(), why));
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(failed(status.to_string())),
+            Err(why) => Err(failed(why.to_string())),
+        }
+    }
+
+    async fn wait_until_free(&self, service: &Service) -> Result<(), Failure> {
+        let until = Instant::now() + Duration::from_secs(self.wait);
+        loop {
+            match service.ask_for("Hold", &self.who, self.seconds).await.map_err(Failure::failed)?.as_str() {
+                "held" => return Ok(()),
+                "busy" if Instant::now() < until => sleep(ASK_AGAIN).await,
+                "busy" => {
+                    drop(service.call("Release", &self.who).await);
+                    return Err(Failure::failed(HoldError::Busy(self.wait)));
+                }
+                _ => return Err(Failure::failed(HoldError::Held)),
+            }
+        }
+    }
+
+    /// Runs the command, and holds the machine until it ends.
+    async fn carry_out(&self, service: &Service, program: &str, arguments: &[String]) -> std::io::Result<ExitStatus> {
+        let mut child = Command::new(program).args(arguments).spawn()?;
+        let mut ended = tokio::task::spawn_blocking(move || child.wait());
+        let renew = Duration::from_secs(u64::from(self.seconds - RENEW_BEFORE_S));
+        loop {
+            tokio::select! {
+                ended = &mut ended => return ended.map_err(std::io::Error::other)?,
+                // If the service is away for a moment, nothing is sold either.
+                () = sleep(renew) => drop(service.ask_for("Hold", &self.who, self.seconds).await),
+            }
+        }
+    }
+}

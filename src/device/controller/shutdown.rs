@@ -1,0 +1,86 @@
+//! A shutdown or reboot waits until no customer is there. logind is asked to delay it: the same way for everybody who reboots a
+//! machine by systemd, a person, an upgrade or a fleet. <https://systemd.io/INHIBITOR_LOCKS/>
+
+use super::{Controllers, Requests};
+use crate::machine::{ControllerKind, Request};
+use futures_util::StreamExt as _;
+use qris_core::order::request::Way;
+use qris_core::order::time::Span;
+use qris_host::bus::{Remote, RemoteEvent};
+use qris_host::config::BusAddress;
+use qris_host::events::Event;
+use qris_host::journal::emit;
+use std::time::Duration;
+use zbus::{Connection, MatchRule, MessageStream, OwnedFd};
+
+const NAME: &str = "org.freedesktop.login1";
+const PATH: &str = "/org/freedesktop/login1";
+const INTERFACE: &str = "org.freedesktop.login1.Manager";
+/// The name under which the machine is held.
+const HOLDER: &str = "shutdown";
+/// A machine that does not go down after all sells again after this time.
+const HELD_FOR: Span = Span::secs(600);
+/// The machine is asked again after this time, as long as a customer is there.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: true };
+
+/// Watches for shutdowns on this bus.
+pub fn start(controllers: &Controllers, address: &BusAddress) {
+    tokio::spawn(watch(controllers.requests(KIND), Remote::watch(address.clone(), NAME)));
+}
+
+async fn watch(requests: Requests, mut logind: Remote) {
+    let mut present: Option<Connection> = None;
+    let mut event = logind.next().await;
+    loop {
+        match event {
+            RemoteEvent::Up { connection, .. } => present = Some(connection),
+            RemoteEvent::NewOwner { .. } => {}
+            RemoteEvent::Down { .. } => present = None,
+        }
+        let guarded = async {
+            // A computer without logind is not shut down by it.
+            if let Some(connection) = &present
+                && let Err(why) = guard(&requests, connection).await
+            {
+                emit(&Event::ShutdownUnguarded { why: why.to_string().into() });
+            }
+            std::future::pending().await
+        };
+        event = tokio::select! {
+            next = logind.next() => next,
+            () = guarded => return,
+        };
+    }
+}
+
+/// Delays every shutdown until the machine is held. Ends with logind's owner.
+async fn guard(requests: &Requests, connection: &Connection) -> zbus::Result<()> {
+    let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(NAME).interface(INTERFACE).member("PrepareForShutdown");
+    let mut signals = MessageStream::for_match_rule(rule.build()?, connection, None).await?;
+    let mut delay = Some(inhibit(connection).await?);
+    while let Some(signal) = signals.next().await {
+        if signal?.body().deserialize::<bool>()? {
+            while delay.is_some() {
+                let reply = requests.ask(Request::Hold(HOLDER.into(), HELD_FOR)).await;
+                // Somebody else who holds the machine has no customer there either.
+                if reply.is_none_or(|reply| reply.reason != Some(qris_core::order::reason::Reason::Busy)) {
+                    delay = None;
+                } else {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+            }
+        } else {
+            requests.ask(Request::Release(HOLDER.into())).await;
+            delay = Some(inhibit(connection).await?);
+        }
+    }
+    Ok(())
+}
+
+/// The lock lasts until it is dropped.
+async fn inhibit(connection: &Connection) -> zbus::Result<OwnedFd> {
+    let lock = ("shutdown", "qrisd", "a customer is served to the end", "delay");
+    connection.call_method(Some(NAME), PATH, Some(INTERFACE), "Inhibit", &lock).await?.body().deserialize()
+}

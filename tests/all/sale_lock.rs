@@ -1,0 +1,138 @@
+//! Nothing reboots, restarts or upgrades a machine while a customer is there, and nothing is sold meanwhile.
+
+use crate::rig::caller::Caller;
+use crate::rig::midtrans::Via;
+use crate::rig::process::Process;
+use crate::rig::shop::{Options, Shop};
+use crate::rig::{soon, wait_for};
+use qris::order::reason::Reason;
+use qris::wire::vend::EventState;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use zbus::Connection;
+
+const LOGIND: &str = "org.freedesktop.login1";
+const LOGIND_PATH: &str = "/org/freedesktop/login1";
+const MANAGER: &str = "org.freedesktop.login1.Manager";
+/// What the system's own policy says of logind.
+const RULES: &str = "<policy context=\"default\"><allow own=\"org.freedesktop.login1\"/>\
+    <allow send_destination=\"org.freedesktop.login1\"/><allow send_destination=\"io.qrisd.Device1\"/></policy>";
+
+/// Stands in for logind: it gives locks, and tells that the computer is about to go down.
+struct Logind {
+    runtime: tokio::runtime::Runtime,
+    connection: Connection,
+    locks: Locks,
+}
+
+/// What was locked, and our end of each lock.
+type Locks = Arc<Mutex<Vec<([String; 4], UnixStream)>>>;
+
+struct Manager(Locks);
+
+#[zbus::interface(name = "org.freedesktop.login1.Manager")]
+impl Manager {
+    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::OwnedFd {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("set");
+        self.0.lock().expect("no panic").push(([what, who, why, mode].map(str::to_owned), ours));
+        std::os::fd::OwnedFd::from(theirs).into()
+    }
+}
+
+impl Logind {
+    fn start(address: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let locks = Locks::default();
+        let connection = runtime.block_on(async {
+            let builder = zbus::connection::Builder::address(address).serve_at(LOGIND_PATH, Manager(Arc::clone(&locks))).name(LOGIND);
+            soon("the bus", builder.build()).await.expect("the bus is there")
+        });
+        Self { runtime, connection, locks }
+    }
+
+    fn tells(&self, going_down: bool) {
+        let sent = self.connection.emit_signal(None::<&str>, LOGIND_PATH, MANAGER, "PrepareForShutdown", &going_down);
+        self.runtime.block_on(soon("a signal", sent)).expect("sent");
+    }
+
+    /// How many locks were given, and whether the last one is still held.
+    fn lock(&self) -> (usize, bool) {
+        let mut locks = self.locks.lock().expect("no panic");
+        let count = locks.len();
+        // Nothing is ever written: it is the end, or there is nothing to read.
+        let is_held = locks.last_mut().is_some_and(|(_, ours)| ours.read(&mut [0]).is_err());
+        (count, is_held)
+    }
+
+    fn wait_lock(&self, count: usize, is_held: bool) {
+        wait_for("a lock", || (self.lock() == (count, is_held)).then_some(()));
+    }
+}
+
+fn open() -> (Shop, Logind) {
+    let shop = Shop::open(Options { bus: RULES, ..Options::default() });
+    let logind = Logind::start(&shop.bus.address);
+    logind.wait_lock(1, true);
+    (shop, logind)
+}
+
+#[test]
+fn a_shutdown_waits_until_the_customer_has_the_goods() {
+    let (shop, logind) = open();
+    let given = logind.locks.lock().expect("no panic")[0].0.clone();
+    assert_eq!([&*given[0], &*given[1], &*given[3]], ["shutdown", "qrisd", "delay"]);
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    let request = shop.offer("A1");
+    logind.tells(true);
+    qrisd.wait_line("held by shutdown");
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    assert_eq!(logind.lock(), (1, true), "a customer is there");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    logind.wait_lock(1, false);
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    // The person who wanted it has changed their mind.
+    logind.tells(false);
+    logind.wait_lock(2, true);
+    shop.sell("A1", Via::Gopay);
+    // Nobody is there: it does not wait.
+    shop.wait_idle();
+    logind.tells(true);
+    logind.wait_lock(2, false);
+    shop.check_books();
+}
+
+#[test]
+fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
+    let (shop, _logind) = open();
+    let hold = |more: &[&str]| {
+        let mut command = shop.qrisctl_command("fleet");
+        command.args(["hold", "--bus", &shop.bus.address, "--who", "apt"]).args(more);
+        command
+    };
+    let (mark, go_on) = (shop.path().join("mark"), shop.path().join("go-on"));
+    let script = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", mark.display(), go_on.display());
+    let request = shop.offer("A1");
+    let command = Process::start("qrisctl", &mut hold(&["--wait", "60", "--", "sh", "-c", &script]));
+    shop.qrisd.as_ref().expect("it runs").wait_line("held by apt");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    wait_for("the command", || mark.exists().then_some(()));
+    let edges = shop.relay.edges();
+    assert_eq!(edges.len(), 2, "it ran after the goods were handed out: {edges:?}");
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    let caller = Caller::connect(&shop.bus.address);
+    assert_eq!(caller.device_property::<String>("Holder"), "apt");
+    std::fs::write(&go_on, "").expect("written");
+    let (status, text) = command.finish();
+    assert!(status.success(), "{text}");
+    assert_eq!(shop.sell("A1", Via::Gopay).amount.map(|amount| amount.get()), Some(5000));
+    // Of a command that fails the machine is free as well, and the failure is told.
+    shop.wait_idle();
+    let failed = crate::rig::output(&mut hold(&["--", "false"]));
+    assert_eq!(failed.status.code(), Some(1));
+    assert_eq!(caller.device_property::<String>("Holder"), "");
+    shop.check_books();
+}
