@@ -36,6 +36,11 @@ impl Times {
         sorted.get(rank - 1).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
     }
 
+    /// The middle and the 99th percentile, in milliseconds.
+    pub fn both(&self) -> String {
+        format!("{} / {} ms", ms(self.percentile(50)), ms(self.percentile(99)))
+    }
+
     /// What each takes when one follows the other, in milliseconds.
     pub fn mean(&self) -> f64 {
         self.0.iter().sum::<Duration>().as_secs_f64() * 1000.0 / self.0.len() as f64
@@ -45,6 +50,9 @@ impl Times {
         self.0.len()
     }
 }
+
+/// What was measured of one size: names, values, aims.
+pub type Figures = Vec<(&'static str, String, &'static str)>;
 
 /// The tables, in markdown.
 #[derive(Debug, Default)]
@@ -75,9 +83,25 @@ impl Report {
         self.line(&format!("| {name} | {value} | {aim} |"));
     }
 
+    /// A table with a column for each size, and a row for each figure that is measured of all of them.
+    pub fn grown(&mut self, title: &str, sizes: &[usize], measure: impl Fn(usize) -> Figures) {
+        let figures: Vec<Figures> = sizes.iter().map(|size| measure(*size)).collect();
+        let head: String = sizes.iter().map(|size| format!(" {} |", grouped(*size))).collect();
+        self.line(&format!("\n| {title} |{head} aim |\n| --- |{} --- |", " ---: |".repeat(sizes.len())));
+        for (n, (name, _, aim)) in figures.first().into_iter().flatten().enumerate() {
+            let values: String = figures.iter().map(|of_size| format!(" {} |", of_size[n].1)).collect();
+            self.line(&format!("| {name} |{values} {aim} |"));
+        }
+    }
+
     pub fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// A number with commas.
+fn grouped(number: usize) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
 }
 
 /// Milliseconds to three digits that say something.

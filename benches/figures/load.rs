@@ -35,7 +35,7 @@ const PACE: u32 = 100;
 /// Writes by which the disk is known.
 const FLOORS: usize = 1000;
 /// Caches and threads come to rest, and what is freed is given back.
-const REST: Duration = Duration::from_secs(3);
+pub const REST: Duration = Duration::from_secs(3);
 
 /// How much is sent.
 pub struct Amounts {
@@ -48,7 +48,8 @@ pub struct Amounts {
 }
 
 pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, amounts: &Amounts) {
-    let in_ram = Office::open(Backend::Ours, places, ram);
+    let in_ram = Office::open(Backend::Ours, places, ram, 1);
+    std::thread::sleep(REST);
     let idle = in_ram.backend.memory();
     let before = in_ram.backend.cpu();
     let orders = in_ram.order(amounts.burst);
@@ -69,7 +70,8 @@ pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, am
     // Means, before and after: what a disk does in a second is what its slow moments leave, and they come and go.
     let floors = || [floor::sync(disk, FLOORS).mean(), floor::commit(disk, FLOORS).mean()];
     let before = floors();
-    let on_disk = Office::open(Backend::Ours, places, disk);
+    let on_disk = Office::open(Backend::Ours, places, disk, 1);
+    std::thread::sleep(REST);
     let (orders_on_disk, notified_on_disk) = (on_disk.order(amounts.burst), on_disk.settle(amounts.burst));
     let after_load = floors();
     let [sync, commit] = [0, 1].map(|floor| f64::midpoint(before[floor], after_load[floor]));
@@ -114,7 +116,8 @@ pub fn beside(report: &mut Report, places: &Places, ram: &Path, disk: &Path, cou
     let open = |backend: Backend, place: &Path| {
         // A new database each time.
         let databases = tempfile::tempdir_in(place).expect("a directory");
-        let office = Office::open(backend, places, databases.path());
+        let office = Office::open(backend, places, databases.path(), 1);
+        std::thread::sleep(REST);
         (databases, office)
     };
     let resident = |office: &Office| office.backend.memory().0 as f64 / 1024.0;
@@ -154,23 +157,26 @@ struct Notified {
 }
 
 /// The backend with what it talks to.
-struct Office {
-    backend: Program,
-    port: u16,
-    token: String,
+pub struct Office {
+    pub backend: Program,
+    /// From its start to READY; a peer says nothing of the kind.
+    pub ready: Option<Duration>,
+    pub port: u16,
+    /// A machine each.
+    pub tokens: Vec<String>,
     /// The key that signs receipts, by its name: what the machine's relay service lists.
-    kid: String,
+    pub kid: String,
     key: ServerKey,
     news: Receiver<crate::mqtt::Message>,
     /// Ordered and not settled.
     open: Mutex<Vec<String>>,
     ordered: AtomicUsize,
     _broker: rig::bare_broker::BareBroker,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Office {
-    fn open(made: Backend, places: &Places, databases: &Path) -> Self {
+    pub fn open(made: Backend, places: &Places, databases: &Path, machines: usize) -> Self {
         let directory = tempfile::Builder::new().prefix("qris-bench-").tempdir_in("/dev/shm").expect("a temporary directory");
         let broker = rig::bare_broker::BareBroker::start("allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
         let port = rig::free_port();
@@ -186,31 +192,34 @@ impl Office {
                 .env("RECEIPT", "x".repeat(RECEIPT));
             let backend = Program::start("backend", &mut command, directory.path());
             rig::wait_for("the backend's port", || TcpStream::connect(("127.0.0.1", port)).ok());
-            (backend, TOKEN.into(), "none".into())
+            (backend, vec![TOKEN.into()], "none".into())
         };
-        let (backend, token, kid) = match made {
-            Backend::Ours => Self::start_ours(places, databases, directory.path(), port, broker.port),
+        let (backend, tokens, kid) = match made {
+            Backend::Ours => Self::start_ours(places, databases, directory.path(), [port, broker.port], machines),
             Backend::Express => peer(peers::node(places, "benches/peers/backend.js")),
             Backend::Flask => peer(peers::python(places, "benches/peers/backend.py")),
         };
         let news = Client::connect(broker.port, "load", "none").listen(&["qrisd/v1/+/payment/update"]);
-        std::thread::sleep(REST);
         Self {
+            ready: (made == Backend::Ours).then(|| backend.wait_ready()),
             backend,
             port,
-            token,
+            tokens,
             kid,
             key: ServerKey::new(&Secret::new(KEY)),
             news,
             open: Mutex::default(),
             ordered: AtomicUsize::new(0),
             _broker: broker,
-            _directory: directory,
+            directory,
         }
     }
 
-    /// Ours, with a Midtrans that answers at once: the program, a machine's token, and the name of the key for receipts.
-    fn start_ours(places: &Places, databases: &Path, directory: &Path, port: u16, broker: u16) -> (Program, String, String) {
+    /// Ours, with a Midtrans that answers at once: the program, the machines' tokens, and the name of the key for receipts.
+    fn start_ours(places: &Places, databases: &Path, directory: &Path, ports: [u16; 2], machines: usize) -> (Program, Vec<String>, String) {
+        let [port, broker] = ports;
+        // What is set when nothing is, unless the machines need more.
+        let connections = (2 * machines).max(1024);
         let (root, midtrans) = (directory.display(), acquirer::start());
         for (name, text) in [("server-key", KEY), ("backend-password", &password("backend"))] {
             std::fs::write(directory.join(name), text).expect("written");
@@ -221,6 +230,7 @@ impl Office {
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 orders_per_minute = 0
+connections = {connections}
 [midtrans]
 base_url = "http://127.0.0.1:{midtrans}"
 allow_other_host = true
@@ -238,18 +248,26 @@ signing_key_file = "{root}/signing-key.json"
             databases = databases.display(),
         );
         std::fs::write(&config, text).expect("written");
-        let run = |words: &[&str]| {
-            let mut command = Command::new(places.ours("qris-backend"));
-            command.arg("--config").arg(&config).args(words);
-            command
-        };
+        let run = |words: &[&str]| Self::command(places, directory, words);
         rig::succeed(&mut run(&["keys", "new"]));
         let keys: serde_json::Value = serde_json::from_str(&rig::succeed(&mut run(&["keys", "public"]))).expect("a JWK Set");
         let kid = keys["keys"][0]["kid"].as_str().expect("a key has a name").to_owned();
-        let token = rig::succeed(&mut run(&["device", "add", DEVICE])).trim().to_owned();
-        let backend = Program::start("qris-backend", &mut run(&["serve"]), directory);
-        backend.wait_ready();
-        (backend, token, kid)
+        let names = (2..=machines).map(|n| format!("vm-{n:03}"));
+        let add = |name: String| rig::succeed(&mut run(&["device", "add", &name])).trim().to_owned();
+        let tokens = std::iter::once(DEVICE.to_owned()).chain(names).map(add).collect();
+        (Program::start("qris-backend", &mut run(&["serve"]), directory), tokens, kid)
+    }
+
+    /// A command of ours.
+    fn command(places: &Places, directory: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(places.ours("qris-backend"));
+        command.arg("--config").arg(directory.join("backend.toml")).args(words);
+        command
+    }
+
+    /// Runs a command beside the backend; what it prints.
+    pub fn run(&self, places: &Places, words: &[&str]) -> String {
+        rig::succeed(&mut Self::command(places, self.directory.path(), words))
     }
 
     /// Makes so many orders; a second.
@@ -257,24 +275,14 @@ signing_key_file = "{root}/signing-key.json"
         let start = Instant::now();
         let left = AtomicUsize::new(count);
         // What hears of receipts stays on this thread.
-        let Self { port, token, kid, open, ordered, .. } = self;
+        let Self { port, tokens, kid, open, ordered, .. } = self;
         std::thread::scope(|scope| {
             for _ in 0..SENDERS {
                 scope.spawn(|| {
                     let mut wire = Wire::open(*port);
                     while take(&left) {
                         let number = ordered.fetch_add(1, Ordering::Relaxed);
-                        let mut bits = [0; 16];
-                        bits[..8].copy_from_slice(&number.to_be_bytes());
-                        let (request, ticket) = (format!("load-{number}"), Ticket::from_random(bits));
-                        let body = format!(
-                            r#"{{"request_id":"{request}","ticket":"{ticket}","kids":["{kid}"],"item":"A1","description":"Teh","amount":{AMOUNT},"payment":"gopay","timeout_s":840}}"#
-                        );
-                        let head = format!("authorization: Bearer {token}\r\nidempotency-key: {request}\r\n");
-                        let (status, answer) = wire.post("/v1/orders", &head, &body);
-                        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
-                        let order: serde_json::Value = serde_json::from_slice(&answer).expect("an order");
-                        let id = order["order_id"].as_str().expect("an order has a name").to_owned();
+                        let (id, _) = wire.order(&tokens[number % tokens.len()], kid, number);
                         open.lock().expect("no sender failed").push(id);
                     }
                 });
@@ -349,7 +357,7 @@ signing_key_file = "{root}/signing-key.json"
         }
     }
 
-    fn notification(&self, id: &str) -> String {
+    pub fn notification(&self, id: &str) -> String {
         let gross = format!("{AMOUNT}.00");
         let signature = self.key.sign(id, "200", &gross);
         format!(
@@ -363,21 +371,46 @@ fn take(left: &AtomicUsize) -> bool {
 }
 
 /// A kept connection.
-struct Wire(BufReader<TcpStream>);
+pub struct Wire(BufReader<TcpStream>);
 
 impl Wire {
-    fn open(port: u16) -> Self {
+    pub fn open(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the backend listens");
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a TCP socket");
         Self(BufReader::new(stream))
     }
 
-    fn post(&mut self, path: &str, head: &str, body: &str) -> (u16, Vec<u8>) {
+    /// Makes the order with this number; its name and revision.
+    pub fn order(&mut self, token: &str, kid: &str, number: usize) -> (String, u64) {
+        let mut bits = [0; 16];
+        bits[..8].copy_from_slice(&number.to_be_bytes());
+        let (request, ticket) = (format!("load-{number}"), Ticket::from_random(bits));
+        let body = format!(
+            r#"{{"request_id":"{request}","ticket":"{ticket}","kids":["{kid}"],"item":"A1","description":"Teh","amount":{AMOUNT},"payment":"gopay","timeout_s":840}}"#
+        );
+        let head = format!("authorization: Bearer {token}\r\nidempotency-key: {request}\r\n");
+        let (status, answer) = self.post("/v1/orders", &head, &body);
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
+        let order: serde_json::Value = serde_json::from_slice(&answer).expect("an order");
+        let id = order["order_id"].as_str().expect("an order has a name").to_owned();
+        (id, order["rev"].as_u64().unwrap_or(0))
+    }
+
+    pub fn post(&mut self, path: &str, head: &str, body: &str) -> (u16, Vec<u8>) {
+        self.send("POST", path, head, body);
+        self.receive()
+    }
+
+    pub fn send(&mut self, method: &str, path: &str, head: &str, body: &str) {
         let length = body.len();
         let head =
-            format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{head}content-length: {length}\r\n\r\n");
+            format!("{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{head}content-length: {length}\r\n\r\n");
         self.0.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat()).expect("sent");
+    }
+
+    /// The answer to what was sent.
+    pub fn receive(&mut self) -> (u16, Vec<u8>) {
         let (first, answer) = crate::backend::read_request(&mut self.0).expect("answered");
         (first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0), answer)
     }

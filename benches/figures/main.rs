@@ -15,6 +15,7 @@ mod beside;
 mod eyes;
 mod figures;
 mod floor;
+mod growth;
 mod load;
 mod mqtt;
 mod peers;
@@ -43,6 +44,7 @@ struct Counts {
     lone: usize,
     load: load::Amounts,
     beside: beside::Counts,
+    growth: growth::Counts,
 }
 
 fn main() {
@@ -74,7 +76,7 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 8] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "peers"];
+const GROUPS: [&str; 9] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "growth", "peers"];
 
 impl Counts {
     fn whole() -> Self {
@@ -85,6 +87,7 @@ impl Counts {
             lone: 5,
             load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 },
             beside: beside::Counts { rounds: 3, sales: 100, starts: 20, traced: 250, idle: Duration::from_secs(20), load: 10_000 },
+            growth: growth::Counts::whole(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Counts {
             lone: 1,
             load: load::Amounts { burst: 500, paced: 100, all: 600 },
             beside: beside::Counts { rounds: 2, sales: 5, starts: 2, traced: 2, idle: Duration::from_secs(2), load: 200 },
+            growth: growth::Counts::quick(),
         }
     }
 }
@@ -131,6 +135,7 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
             "memory" => memory(&mut report, places, new(&ram).path(), new(&ram).path()),
             "writes" => written(&mut report, places, new(&ram).path(), counts),
             "backend" => load::measure(&mut report, places, new(&ram).path(), new(&disk).path(), &counts.load),
+            "growth" => growth::measure(&mut report, places, ram.path(), disk.path(), &counts.growth),
             "peers" => {
                 beside::machines(&mut report, places, ram.path(), disk.path(), &counts.beside);
                 load::beside(&mut report, places, ram.path(), disk.path(), &counts.beside);

@@ -37,12 +37,14 @@ pub struct Options<'a> {
     pub tls: bool,
     /// The programs of the machine run under strace.
     pub traced: bool,
+    /// Items, each with a line of its own. The item that is sold comes last in both configurations.
+    pub lines: usize,
 }
 
 impl<'a> Options<'a> {
     /// Our own machine, without TLS.
     pub fn ours(places: &'a Places, databases: &'a Path) -> Self {
-        Self { places, make: Make::Ours, databases, tls: false, traced: false }
+        Self { places, make: Make::Ours, databases, tls: false, traced: false, lines: 1 }
     }
 }
 
@@ -61,6 +63,7 @@ pub struct Shop {
     places: Places,
     make: Make,
     traced: bool,
+    lines: usize,
     databases: PathBuf,
     number: u32,
     /// The broker's port for TLS, and the files for it.
@@ -102,6 +105,7 @@ impl Shop {
             places: options.places.clone(),
             make: options.make,
             traced: options.traced,
+            lines: options.lines,
             databases: options.databases.into(),
             number: 0,
             tls,
@@ -300,6 +304,16 @@ impl Shop {
         let mqtt = self.mqtt_settings();
         let ca = self.tls.as_ref().map_or_else(String::new, |(_, files)| format!("ca_file = \"{}\"", files.certificate("ca").display()));
         let ca = if backend.starts_with("https:") { ca } else { String::new() };
+        let item = |n| {
+            let name = "{ id = \"Teh botol 350 ml\", en = \"Bottled tea 350 ml\" }";
+            format!("[[item]]\nid = \"A{n}\"\nname = {name}\nprice = 5000\n")
+        };
+        let line = |n| {
+            let file = if n == 1 { "line".into() } else { format!("line-{n}") };
+            let chip = format!("chip = \"sim:{root}/{file}\"\noffset = 17\npulse_ms = {PULSE_MS}");
+            format!("[[line]]\nname = \"tray {n}\"\nitems = [\"A{n}\"]\nmin_amount = 2000\n{chip}\n")
+        };
+        let (items, lines): (String, String) = (1..=self.lines).rev().map(|n| (item(n), line(n))).unzip();
         let qrisd = format!(
             r#"[device]
 id = "{DEVICE}"
@@ -323,11 +337,7 @@ virtual = {{ path = "{root}/screen.raw", width = {WIDTH}, height = {HEIGHT}, for
 contact = "0812-0000-0000"
 [relay]
 bus = "{bus}"
-[[item]]
-id = "A1"
-name = {{ id = "Teh botol 350 ml", en = "Bottled tea 350 ml" }}
-price = 5000
-"#,
+{items}"#,
             databases = self.databases.display(),
             bus = self.bus.address,
         );
@@ -340,14 +350,7 @@ bus = "{bus}"
 keys_file = "{root}/keys.json"
 [ledger]
 path = "{databases}/ledger.db"
-[[line]]
-name = "tray 1"
-items = ["*"]
-min_amount = 2000
-chip = "sim:{root}/line"
-offset = 17
-pulse_ms = {PULSE_MS}
-"#,
+{lines}"#,
             databases = self.databases.display(),
             bus = self.bus.address,
         );
