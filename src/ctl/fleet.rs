@@ -1,14 +1,21 @@
 //! `fleet`: what a person at a desk does with machines far away, as an operator whose key they believe.
 
 mod config;
+mod list;
 
 use super::broker::Connection;
 use clap::Subcommand;
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::settings::Reported;
+use qris_core::wire::topics::Topic;
 use qris_host::Failure;
+use std::collections::BTreeMap;
 
 /// Machines from afar.
 #[derive(Subcommand, Debug)]
 pub(super) enum Fleet {
+    /// Show the machines in a table: on line or not, release, settings, what is wrong
+    List(list::List),
     /// Their settings: prices, names, texts, looks, times
     #[command(subcommand)]
     Config(config::Config),
@@ -17,7 +24,50 @@ pub(super) enum Fleet {
 impl Fleet {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         match self {
+            Self::List(list) => list.run(connection, json).await,
             Self::Config(config) => config.run(connection, json).await,
         }
+    }
+}
+
+/// The machines that are meant.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Which {
+    /// A machine; several may be named
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    device: Vec<DeviceId>,
+    /// The machines whose settings have this label
+    #[arg(long, value_name = "WORD", conflicts_with = "device")]
+    label: Option<String>,
+    /// Every machine
+    #[arg(long, conflicts_with_all = ["device", "label"])]
+    all: bool,
+}
+
+impl Which {
+    fn is_nobody(&self) -> bool {
+        self.device.is_empty() && self.label.is_none() && !self.all
+    }
+
+    /// The filters for what these machines say on a topic. Labels are known only when all have told.
+    fn filters(&self, topic: Topic) -> Vec<String> {
+        if self.device.is_empty() { vec![topic.of_all()] } else { self.device.iter().map(|device| topic.of(device)).collect() }
+    }
+
+    /// Those who are meant, of all that have told their settings. Without a word all are meant.
+    fn pick(&self, mut told: BTreeMap<DeviceId, Reported>) -> Result<BTreeMap<DeviceId, Reported>, Failure> {
+        if let Some(silent) = self.device.iter().find(|device| !told.contains_key(device)) {
+            return Err(Failure::failed(format!(
+                "{silent} never told its settings to this broker. See with `qrisctl status` whether it is online and of a release that can \
+                 be set from afar, and in the broker's access list whether this user may read its topics"
+            )));
+        }
+        if let Some(label) = &self.label {
+            told.retain(|_, reported| reported.labels.iter().any(|known| **known == **label));
+            if told.is_empty() {
+                return Err(Failure::failed(format!("no machine has the label {label}: see `qrisctl fleet list`")));
+            }
+        }
+        Ok(told)
     }
 }

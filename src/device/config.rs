@@ -272,6 +272,7 @@ impl Written {
             orders,
             keys: keys?,
             screen_required: panel.required,
+            labels: Vec::new(),
             looks: panel.settings(languages, name, shown)?,
             store,
             boot_id,

@@ -142,6 +142,33 @@ fn a_key_that_may_only_look_changes_nothing() {
 }
 
 #[test]
+fn machines_are_listed_and_picked_by_their_labels() {
+    let desk = Desk::open("desk");
+    desk.sets(&format!("[device]\nlabels = [\"jakarta\"]\n{}", priced(6000)));
+    // Another machine, which was there once.
+    desk.shop.tap.publish_bytes("qrisd/v1/vm-009/status", serde_json::json!({ "state": "offline" }).to_string().as_bytes(), true);
+    desk.shop.tap.publish_bytes(
+        "qrisd/v1/vm-009/config/reported",
+        serde_json::json!({ "version": 4, "labels": ["medan"] }).to_string().as_bytes(),
+        true,
+    );
+    let listed = String::from_utf8(desk.shop.qrisctl(&["fleet", "list"]).stdout).expect("text");
+    let words: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[1..], [vec![DEVICE, "online", env!("CARGO_PKG_VERSION"), "1"], vec!["vm-009", "offline", "?", "4"]], "{listed}");
+    let json = String::from_utf8(desk.shop.qrisctl(&["fleet", "list", "--json", "--label", "jakarta"]).stdout).expect("text");
+    let told: Value = serde_json::from_str(json.trim()).expect("one machine");
+    assert_eq!((&told["device"], &told["settings"]["version"]), (&DEVICE.into(), &1.into()));
+    let file = desk.file("settings.toml");
+    let key = desk.file("desk.jwk");
+    let set = |who: &[&str]| desk.shop.qrisctl(&[&["fleet", "config", "set", &file, "--operator-key", &key], who].concat());
+    assert_eq!(set(&[]).status.code(), Some(2), "somebody must be named");
+    assert_eq!(set(&["--label", "bandung"]).status.code(), Some(1));
+    let output = set(&["--label", "jakarta"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("version 2 is in force"), "{output:?}");
+}
+
+#[test]
 fn a_list_of_a_thousand_items_is_taken() {
     let desk = Desk::open("desk");
     let items: String = (0..1000)

@@ -106,6 +106,9 @@ pub struct Reported {
     /// Since when it is in force, RFC 3339; absent while the clock was not trusted then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Box<str>>,
+    /// The words by which an operator picks the machine out of many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Box<str>>,
     /// The keys of its text that this release does not know, and has left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<WrongValue>,

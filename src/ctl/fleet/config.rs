@@ -1,5 +1,6 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
+use super::Which;
 use crate::broker::{Broker, Connection, News};
 use crate::{keys, print};
 use clap::Subcommand;
@@ -24,9 +25,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(15);
 pub(crate) enum Config {
     /// Show which settings are in force, which wait, and what was refused. With --json: device, settings
     Get {
-        /// One machine, or several; the default is every machine
-        #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
-        device: Vec<DeviceId>,
+        #[command(flatten)]
+        who: Which,
     },
     /// Give machines other settings
     Set(Set),
@@ -37,9 +37,8 @@ pub(crate) enum Config {
 pub(crate) struct Set {
     /// A part of a qrisd.toml: [[item]], [orders], and of [device] and [screen] the names, texts and looks
     file: PathBuf,
-    /// A machine; several may be named
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new, required = true)]
-    device: Vec<DeviceId>,
+    #[command(flatten)]
+    who: Which,
     /// In force from then on, as 2026-12-01T06:00:00+07:00; the default is at once
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -54,42 +53,38 @@ pub(crate) struct Set {
 impl Config {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         match self {
-            Self::Get { device } => get(device, connection, json).await,
+            Self::Get { who } => get(who, connection, json).await,
             Self::Set(set) => set.run(connection, json).await,
         }
     }
 }
 
-async fn get(devices: Vec<DeviceId>, connection: Connection, json: bool) -> Result<(), Failure> {
-    let filters = if devices.is_empty() { vec![Topic::ConfigReported.of_all()] } else { reported(&devices) };
-    let mut broker = Broker::connect(connection, filters, Retained::Always).await?;
+async fn get(who: Which, connection: Connection, json: bool) -> Result<(), Failure> {
+    let mut broker = Broker::connect(connection, who.filters(Topic::ConfigReported), Retained::Always).await?;
     let told = drained(&mut broker).await?;
     broker.leave().await;
-    for (device, reported) in &told {
-        print_report(device, reported, json)?;
+    for (device, reported) in who.pick(told)? {
+        print_report(&device, &reported, json)?;
     }
-    match devices.iter().find(|device| !told.contains_key(device)) {
-        Some(silent) => Err(never_told(silent)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 impl Set {
     async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { file, device: mut devices, at, skip_unknown, operator_key } = self;
-        devices.sort();
-        devices.dedup();
+        let Self { file, who, at, skip_unknown, operator_key } = self;
+        if who.is_nobody() {
+            return Err(Failure::usage("name the machines: --device ID, --label WORD or --all"));
+        }
         if let Some(Err(error)) = at.as_deref().map(Wall::from_rfc3339) {
             return Err(Failure::usage(format!("--at: {error}")));
         }
         let settings = std::fs::read_to_string(&file).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))?;
         let key = keys::read_private(operator_key)?;
-        let mut broker = Broker::connect(connection, reported(&devices), Retained::Always).await?;
-        let told = drained(&mut broker).await?;
+        let mut broker = Broker::connect(connection, who.filters(Topic::ConfigReported), Retained::Always).await?;
+        let told = who.pick(drained(&mut broker).await?)?;
         // Nothing is sent before it is clear that it can be sent to all.
         let mut wanted = BTreeMap::new();
-        for device in devices {
-            let has = told.get(&device).ok_or_else(|| never_told(&device))?;
+        for (device, has) in told {
             let from = has.waiting.as_ref().map_or(has.version, |waiting| waiting.version);
             let (effective_at, settings) = (at.clone().map(Into::into), settings.as_str().into());
             let desired = Desired { aud: device.clone(), version: from + 1, from, effective_at, skip_unknown, settings };
@@ -157,26 +152,15 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bo
     Ok(done)
 }
 
-fn reported(devices: &[DeviceId]) -> Vec<String> {
-    devices.iter().map(|device| Topic::ConfigReported.of(device)).collect()
-}
-
 /// What the machines said last.
 async fn drained(broker: &mut Broker) -> Result<BTreeMap<DeviceId, Reported>, Failure> {
     let messages = broker.drain().await.map_err(Failure::failed)?;
     Ok(messages.iter().filter_map(read).collect())
 }
 
-fn read(message: &Inbound) -> Option<(DeviceId, Reported)> {
+pub(super) fn read(message: &Inbound) -> Option<(DeviceId, Reported)> {
     let (device, Topic::ConfigReported) = Topic::parse(&message.topic)? else { return None };
     Some((device, serde_json::from_slice(&message.payload).ok()?))
-}
-
-fn never_told(device: &DeviceId) -> Failure {
-    Failure::failed(format!(
-        "{device} never told its settings to this broker. See with `qrisctl status` whether it is online and of a release that can be set \
-         from afar, and in the broker's access list whether this user may read its topics"
-    ))
 }
 
 fn print_report(device: &DeviceId, reported: &Reported, json: bool) -> Result<(), Failure> {

@@ -14,6 +14,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The most labels of one machine.
+const LABELS_MAX: usize = 16;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSettings {
@@ -31,6 +34,7 @@ struct WrittenSettings {
 struct WrittenDevice {
     name: Option<String>,
     language: Option<String>,
+    labels: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -66,6 +70,9 @@ pub fn apply(text: &str, skip_unknown: bool, own: &Settings) -> Result<(Settings
 impl WrittenSettings {
     fn check(self, own: &Settings, checker: &mut Checker<'_>) -> Settings {
         let mut settings = own.clone();
+        if let Some(labels) = self.device.labels {
+            settings.labels = check_labels(&labels, checker);
+        }
         let looks = &mut settings.looks;
         if let Some(language) = &self.device.language {
             looks.languages = check_languages(Some(language), checker);
@@ -93,6 +100,19 @@ impl WrittenSettings {
         settings.orders = self.orders.check(&own.orders, checker);
         settings
     }
+}
+
+fn check_labels(labels: &[String], checker: &mut Checker<'_>) -> Vec<Box<str>> {
+    if labels.len() > LABELS_MAX {
+        checker.fault(&(), "device.labels", format_args!("has more than {LABELS_MAX} labels"));
+    }
+    for label in labels {
+        let is_word = (1..=32).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if !is_word {
+            checker.fault(&(), "device.labels", format_args!("a label has 1 to 32 of A-Za-z0-9._-, not {label:?}"));
+        }
+    }
+    labels.iter().map(|label| label.as_str().into()).collect()
 }
 
 fn check_logo(text: &str, checker: &mut Checker<'_>) -> Option<Arc<Logo>> {

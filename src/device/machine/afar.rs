@@ -94,8 +94,8 @@ impl Afar {
     }
 
     /// What `config/reported` says, as soon as that is known.
-    pub(super) fn report(&self) -> Option<Reported> {
-        self.is_known.then(|| self.reported())
+    pub(super) fn report(&self, labels: &[Box<str>]) -> Option<Reported> {
+        self.is_known.then(|| Reported { labels: labels.to_vec(), ..self.reported() })
     }
 
     pub(super) fn reported(&self) -> Reported {
@@ -108,7 +108,8 @@ impl Afar {
         match &self.kept.in_force {
             None => Reported { waiting, refused, ..Reported::default() },
             Some(Accepted { desired, kid, since }) => {
-                Reported { version: desired.version, kid: Some(kid.clone()), since: since.clone(), left_out, waiting, refused }
+                let (version, kid, since) = (desired.version, Some(kid.clone()), since.clone());
+                Reported { version, kid, since, left_out, waiting, refused, ..Reported::default() }
             }
         }
     }

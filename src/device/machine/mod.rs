@@ -269,7 +269,7 @@ impl Machine {
             faults: Some(self.faults.all().cloned().collect()),
         };
         self.outbox.tell_status(status, self.settings.time_of_day(now.wall));
-        if let Some(reported) = self.afar.report() {
+        if let Some(reported) = self.afar.report(&self.settings.labels) {
             self.outbox.tell_settings(reported);
         }
     }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub keys: KeySet,
     /// Whether the machine sells nothing without a working screen.
     pub screen_required: bool,
+    /// By these words an operator picks it out of many.
+    pub labels: Vec<Box<str>>,
     /// The looks of the screen.
     pub looks: crate::screen::Settings,
     /// The path of the database.

@@ -156,6 +156,7 @@ impl World {
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
             keys: self.keys.clone(),
             screen_required: true,
+            labels: Vec::new(),
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),

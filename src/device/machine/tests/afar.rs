@@ -178,6 +178,7 @@ fn everything_but_the_machine_itself_can_be_set() {
 [device]
 name = "Lobi"
 language = "en"
+labels = ["jakarta", "drinks"]
 [orders]
 timeout_s = 300
 orders_per_minute = 0
@@ -197,6 +198,7 @@ price = 12000
     assert_eq!(rig.wants(&desired(1, 0, &text)).refused, None);
     let settings = &rig.machine.settings;
     let looks = &settings.looks;
+    assert_eq!(settings.labels, ["jakarta".into(), "drinks".into()]);
     assert_eq!((looks.name.as_str(), looks.contact.as_str(), looks.logo.is_some()), ("Lobi", "0811", true));
     assert_ne!(format!("{:?}", looks.theme), format!("{:?}", rig.settings.looks.theme));
     assert_eq!((settings.orders.timeout, settings.orders.per_minute), (Span::secs(300), 0));

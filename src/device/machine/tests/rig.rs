@@ -167,6 +167,7 @@ impl Rig {
             orders: OrderSettings { per_minute: orders_per_minute, ..OrderSettings::default() },
             keys: keys(),
             screen_required: true,
+            labels: Vec::new(),
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
