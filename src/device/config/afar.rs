@@ -14,6 +14,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The most faults, and the most keys left out, that are told: the report must fit any broker.
+const TOLD_MAX: usize = 20;
 /// The most labels of one machine.
 const LABELS_MAX: usize = 16;
 
@@ -47,7 +49,7 @@ struct WrittenLooks {
 }
 
 /// The machine's own settings, with those of this text in their places. Keys that this release does not know are told, and are
-/// faults unless they may be left out.
+/// faults unless they may be left out. The first [`TOLD_MAX`] of them are told.
 ///
 /// # Errors
 /// Everything that is wrong with the text.
@@ -62,8 +64,8 @@ pub fn apply(text: &str, skip_unknown: bool, own: &Settings) -> Result<(Settings
         why: fault.why.as_str().into(),
     };
     match read {
-        Ok((settings, left_out)) => Ok((settings, left_out.iter().map(told).collect())),
-        Err(faults) => Err(Faults::iter(&faults).map(told).collect()),
+        Ok((settings, left_out)) => Ok((settings, left_out.iter().take(TOLD_MAX).map(told).collect())),
+        Err(faults) => Err(Faults::iter(&faults).take(TOLD_MAX).map(told).collect()),
     }
 }
 

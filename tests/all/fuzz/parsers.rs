@@ -7,16 +7,20 @@ use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
+use qris::device::config::afar;
+use qris::device::screen::{Languages, SurfaceSettings, samples};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
 use qris::order::money::Rupiah;
-use qris::order::receipt::{KeySet, Receipt, SigningKey};
+use qris::order::operator::Level;
+use qris::order::receipt::{self, KeySet, Receipt, SigningKey};
 use qris::order::request::Refusal;
 use qris::order::time::Wall;
 use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris::wire::orders::{OpenOrders, OrderResource, Problem};
 use qris::wire::payment::PaymentUpdate;
+use qris::wire::settings::{Desired, SETTINGS_MAX};
 use qris::wire::topics::Topic;
 use qris::wire::vend;
 use serde_json::{Value, json};
@@ -165,6 +169,60 @@ fn jwk_set() {
             Ok(keys) => format!("{} keys|{private}", keys.receipt_kids().len()),
             Err(error) => format!("{error}|{private}"),
         }
+    });
+}
+
+/// What comes from afar changes prices and looks, and never whose machine it is.
+#[test]
+fn settings() {
+    let key = SigningKey::from_seed([0x0d; 32]);
+    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Desk)])).expect("a set");
+    let own = qris::device::machine::Settings {
+        device: DeviceId::new("vm-001").expect("an id"),
+        broker: "".into(),
+        prices: qris::order::request::PriceList::new([]),
+        names: Default::default(),
+        orders: Default::default(),
+        keys: keys.clone(),
+        screen_required: true,
+        labels: Vec::new(),
+        looks: samples::settings(SurfaceSettings::Any, Languages::Both),
+        store: "/nowhere".into(),
+        boot_id: qris::order::time::BootId("".into()),
+        released: Wall(0),
+    };
+    let words = r#"[[item]]  id =  name =  price =  [device]  language = "both"  labels = [  [orders]  timeout_s =  deliver_within_s =  [screen]
+        contact =  colours = {  logo =  { from_request = { min = 1, max = 2 } }  "signed":"#;
+    Target { name: "settings", words, longest: 270_000 }.run(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let refused = match Desired::read(bytes, &keys, &own.device) {
+            Ok((desired, _)) => desired.version.to_string(),
+            Err(refused) => refused.code.to_string(),
+        };
+        let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own) {
+            Ok((settings, left_out)) => {
+                assert_eq!((&settings.device, &settings.store, left_out.is_empty()), (&own.device, &own.store, left_out.is_empty()));
+                assert!(left_out.is_empty() || skip_unknown);
+                format!("{} items, {} left out", settings.prices.items().count(), left_out.len())
+            }
+            Err(faults) => {
+                assert!((1..=20).contains(&faults.len()), "{} faults", faults.len());
+                format!("{} faults", faults.len())
+            }
+        });
+        let desired = Desired {
+            aud: own.device.clone(),
+            version: 2,
+            from: 1,
+            effective_at: None,
+            skip_unknown: true,
+            settings: text.as_ref().into(),
+        };
+        let payload = desired.signed(&key);
+        if payload.len() <= SETTINGS_MAX {
+            assert_eq!(Desired::read(&payload, &keys, &own.device).expect("signed"), (desired, key.kid().clone()));
+        }
+        format!("{refused}|{applied:?}")
     });
 }
 
