@@ -50,13 +50,14 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 23] = [
+const STATES: [(&str, Make); 24] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None }),
     ("offline", |sample| Scene::Offline { reason: sample.reason.clone() }),
     ("out-of-order", |sample| Scene::Idle {
         trouble: Some(if &*sample.reason == "backend" { "relay".into() } else { sample.reason.clone() }),
     }),
+    ("updating", |_| Scene::Idle { trouble: Some("updating".into()) }),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
     ("pay", |sample| Scene::Pay {
         payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
