@@ -7,7 +7,7 @@ mod books;
 mod broker;
 mod cable;
 mod chronicle;
-mod conform;
+pub mod conform;
 mod controller;
 mod layout;
 mod manuals;

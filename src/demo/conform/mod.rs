@@ -8,7 +8,7 @@ mod hand;
 mod outside;
 mod paid;
 mod report;
-mod schema;
+pub mod schema;
 mod watch;
 
 use ask::{Answer, Ask, CANCEL, CREATE, SHOW};
