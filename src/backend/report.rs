@@ -100,11 +100,11 @@ impl Report {
 ///
 /// # Errors
 /// The database's. Damaged rows are left out, and are a difference.
-pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, span: (Wall, Wall)) -> Result<Report, BooksError> {
-    let mut report = Report { counted: books::settled_totals(tx, device, span)?, ..Report::default() };
-    let mut behind = Cursor::OLDEST;
+pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall)) -> Result<Report, BooksError> {
+    let mut report = Report { counted: books::settled_totals(tx, device, (from, until))?, ..Report::default() };
+    let mut behind = Cursor::at(from);
     loop {
-        let page = books::settled(tx, device, span, &behind)?;
+        let page = books::settled(tx, device, until, &behind)?;
         let Some(last) = page.behind else { return Ok(report) };
         behind = last;
         page.orders.iter().for_each(|stored| report.add(&stored.order));

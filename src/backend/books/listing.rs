@@ -33,14 +33,10 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before every possible order.
-    pub const OLDEST: Self = Self { at: Wall(i64::MIN), id: String::new() };
-
-    /// After every possible order.
+    /// Between the orders of that time and all earlier ones. There a span begins, or ends for who reads it from its end.
     #[must_use]
-    pub fn newest() -> Self {
-        // No order_id begins with a character behind `~`.
-        Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
+    pub const fn at(at: Wall) -> Self {
+        Self { at, id: String::new() }
     }
 
     /// The place behind a row, from its eighth column, by which the database sorted.
@@ -73,19 +69,41 @@ impl Page {
     }
 }
 
-/// The next [`PAGE`] orders, the newest first.
+/// The next [`PAGE`] orders, the newest first. The first page is behind [`Cursor::at`] the end of the span: so SQLite begins
+/// there, and not at the end of the books.
 ///
 /// # Errors
 /// The database's.
 pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
-        WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND created_ms < $4
-            AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND refund_due + attention >= $7
-        ORDER BY created_ms DESC, order_id DESC LIMIT $8";
-    let [device, refund_due, attention] = wanted.values();
-    let page = limit();
-    let values =
-        [behind.at.into(), behind.id.as_str().into(), wanted.from.into(), wanted.until.into(), device, refund_due, attention, page];
+    // Each question has an index of its own. `+` keeps SQLite from another: few orders are due, and one by one they are found soon.
+    let sql = match wanted {
+        Wanted { refund_due: true, .. } => {
+            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
+            WHERE (+created_ms, order_id) < ($1, $2)
+                AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3) AND ($4 IS NULL OR device = $4)
+            ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
+        }
+        Wanted { attention: true, .. } => {
+            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
+            WHERE (+created_ms, order_id) < ($1, $2)
+                AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3
+                    UNION ALL SELECT order_id FROM orders WHERE attention = 1 AND created_ms >= $3) AND ($4 IS NULL OR device = $4)
+            ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
+        }
+        Wanted { device: Some(_), .. } => {
+            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
+            WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND device = $4
+            ORDER BY created_ms DESC, order_id DESC LIMIT $5"
+        }
+        Wanted { device: None, .. } => {
+            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
+            WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3
+            ORDER BY created_ms DESC, order_id DESC LIMIT $4"
+        }
+    };
+    let mut values = vec![behind.at.into(), behind.id.as_str().into(), wanted.from.into()];
+    values.extend(wanted.device_value());
+    values.push(limit());
     Page::of(&tx.rows(sql, &values)?)
 }
 
@@ -137,31 +155,48 @@ pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
     Ok(first_int(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
 }
 
-/// The number of wanted orders.
+/// The number of wanted orders. It counts up to `most` of them.
 ///
 /// # Errors
 /// The database's.
-pub fn count(tx: &mut dyn Tx, wanted: &Wanted) -> Result<u64, BooksError> {
-    let sql = "SELECT count(*) FROM orders
-        WHERE created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3) AND refund_due >= $4
-            AND refund_due + attention >= $5";
-    let [device, refund_due, attention] = wanted.values();
-    let count = first_int(&tx.rows(sql, &[wanted.from.into(), wanted.until.into(), device, refund_due, attention])?)?;
-    Ok(u64::try_from(count).unwrap_or(0))
+pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksError> {
+    let sql = match wanted {
+        Wanted { refund_due: true, .. } => {
+            "SELECT count(*) FROM (SELECT 1 FROM orders
+                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3) LIMIT $4) AS o"
+        }
+        Wanted { attention: true, .. } => {
+            "SELECT count(*) FROM (SELECT 1 FROM orders
+                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3)
+                UNION ALL SELECT 1 FROM orders
+                WHERE attention = 1 AND refund_due = 0 AND created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3)
+                LIMIT $4) AS o"
+        }
+        Wanted { device: Some(_), .. } => {
+            "SELECT count(*) FROM (SELECT 1 FROM orders
+                WHERE created_ms >= $1 AND created_ms < $2 AND device = $3 LIMIT $4) AS o"
+        }
+        Wanted { device: None, .. } => {
+            "SELECT count(*) FROM (SELECT 1 FROM orders WHERE created_ms >= $1 AND created_ms < $2 LIMIT $3) AS o"
+        }
+    };
+    let mut values = vec![wanted.from.into(), wanted.until.into()];
+    values.extend(wanted.device_value());
+    values.push(i64::try_from(most).unwrap_or(i64::MAX).into());
+    Ok(u64::try_from(first_int(&tx.rows(sql, &values)?)?).unwrap_or(0))
 }
 
-/// The next [`PAGE`] orders that were settled in a span, the oldest settlement first.
+/// The next [`PAGE`] orders that were settled before that time, the oldest settlement first. The first page is behind
+/// [`Cursor::at`] the beginning of the span.
 ///
 /// # Errors
 /// The database's.
-pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall), behind: &Cursor) -> Result<Page, BooksError> {
+pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: &Cursor) -> Result<Page, BooksError> {
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, settled_ms FROM orders
-        WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms >= $3 AND settled_ms < $4
-            AND ($5 IS NULL OR device = $5)
-        ORDER BY settled_ms, order_id LIMIT $6";
+        WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms < $3 AND ($4 IS NULL OR device = $4)
+        ORDER BY settled_ms, order_id LIMIT $5";
     let device = text(device.map(DeviceId::as_str));
-    let values = [behind.at.into(), behind.id.as_str().into(), from.into(), until.into(), device, limit()];
-    Page::of(&tx.rows(sql, &values)?)
+    Page::of(&tx.rows(sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
 }
 
 /// The number of orders that were settled in a span, and the sum of their prices. The database counts them from its columns.
@@ -187,9 +222,10 @@ pub fn attempts(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Resu
 }
 
 impl Wanted {
-    /// The parts of the condition that may be missing.
-    fn values(&self) -> [Value; 3] {
-        [text(self.device.as_ref().map(DeviceId::as_str)), self.refund_due.into(), self.attention.into()]
+    /// The machine, for the statements that know one. The plainest asks for nothing but a span.
+    fn device_value(&self) -> Option<Value> {
+        let device = self.device.as_ref().map(DeviceId::as_str);
+        (self.refund_due || self.attention || device.is_some()).then(|| text(device))
     }
 }
 

@@ -11,6 +11,7 @@ use qris_core::wire::orders::Status;
 use std::sync::Arc;
 
 mod people;
+mod plans;
 
 const T0: Wall = Wall(1_795_132_800_000);
 
@@ -211,7 +212,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     let first = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(3)).await;
     assert!(matches!(first.now.order.state, State::Withheld { why: merchant::Withheld::PaidTwice, .. }));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
-    assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::newest())).await.expect("read").orders.len(), 1);
+    assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::at(Wall(i64::MAX)))).await.expect("read").orders.len(), 1);
 }
 
 /// The filter of `orders`.
@@ -226,9 +227,9 @@ async fn a_mismatch_signs_nothing_and_is_listed() {
     let mut report = settled(&rig.load("o-r1").await.order, "t-r1");
     report.gross_amount = Rupiah::new(1).ok();
     rig.answered("o-r1", Event::Status(report.clone()), T0 + Span::secs(1)).await;
-    assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").orders.len(), 0);
+    assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::at(Wall(i64::MAX)))).await.expect("read").orders.len(), 0);
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
-    let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").orders;
+    let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::at(Wall(i64::MAX)))).await.expect("read").orders;
     assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
     assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
@@ -341,7 +342,7 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     assert_eq!(state_word(&rig.load("o-r2").await.order.state), "cancelling");
     // Lists have the other orders, and name this one.
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
-    let Page { orders, damaged: names, behind } = rig.run(move |tx, _| page(tx, &all, &Cursor::newest())).await.expect("read");
+    let Page { orders, damaged: names, behind } = rig.run(move |tx, _| page(tx, &all, &Cursor::at(Wall(i64::MAX)))).await.expect("read");
     assert_eq!((orders.len(), orders[0].order.id.as_str(), names), (1, "o-r2", vec!["o-r1".to_owned()]));
     assert!(behind.is_some());
     // The same if it is not a text any more.

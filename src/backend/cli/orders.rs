@@ -78,6 +78,8 @@ fn status(text: &str) -> Result<Status, String> {
     found.ok_or_else(|| "one of pending, settlement, expire, cancel, deny, failure, refund".into())
 }
 
+/// Up to so many orders that are left out are counted.
+const LEFT_OUT_MAX: u64 = 10_000;
 /// They are 120 wide.
 const COLUMNS: [Column; 8] = [
     left("BEGAN (+07:00)", 16),
@@ -117,7 +119,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     if !asked.json {
         out.line(&heading(&COLUMNS))?;
     }
-    let (mut behind, mut shown, mut fit, mut damaged) = (Cursor::newest(), 0, 0_u64, Vec::new());
+    let (mut behind, mut shown, mut fit, mut damaged, mut stopped) = (Cursor::at(until), 0, 0_u64, Vec::new(), false);
     loop {
         // It reads a page at a time, so a slow reader (`| less`) does not hold up any writer.
         let page = {
@@ -125,6 +127,10 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             store.read(move |tx| books::page(tx, &wanted, &behind)).await.map_err(Failure::failed)?
         };
         let Some(last) = page.behind else { break };
+        stopped = shown == limit;
+        if stopped {
+            break;
+        }
         behind = last;
         damaged.extend(page.damaged);
         let mut text = String::new();
@@ -138,15 +144,26 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         }
         out.text(&text)?;
         // Without a condition on the state of an order, the database counts the rest quicker.
-        if out.is_closed() || (shown == limit && by_columns) {
+        stopped = shown == limit && by_columns;
+        if out.is_closed() || stopped {
             break;
         }
     }
-    if by_columns && !out.is_closed() {
-        fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?.saturating_sub(damaged.len() as u64);
+    if stopped && by_columns && !out.is_closed() {
+        let listed = shown + damaged.len() as u64;
+        let found = store.read(move |tx| books::count(tx, &wanted, listed + LEFT_OUT_MAX + 1)).await.map_err(Failure::failed)?;
+        fit = found.saturating_sub(damaged.len() as u64);
     }
-    if fit > shown && !out.is_closed() {
-        eprintln!("{} left out: --limit 0 lists all {fit}", counted(fit - shown, "older order"));
+    let left_out = fit.saturating_sub(shown);
+    if out.is_closed() {
+        // Nobody reads the list.
+    } else if stopped && !by_columns {
+        // Whether they fit stands in their bodies, and to read all of those takes long.
+        eprintln!("more orders may be left out: --limit 0 looks at all");
+    } else if left_out > LEFT_OUT_MAX {
+        eprintln!("more than 10,000 older orders left out: --limit 0 lists all");
+    } else if left_out > 0 {
+        eprintln!("{} left out: --limit 0 lists all {fit}", counted(left_out, "older order"));
     }
     if damaged.is_empty() {
         return Ok(());

@@ -147,7 +147,7 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>
         }
     };
     let wanted = Wanted { device: None, from, until, refund_due: false, attention: false };
-    let mut behind = Cursor::newest();
+    let mut behind = Cursor::at(until);
     loop {
         let page = ledger::page(tx, &wanted, &behind)?;
         let Some(last) = page.behind else { break };
@@ -155,9 +155,9 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>
         page.orders.iter().for_each(|stored| add(&stored.order.id));
         damaged.extend(page.damaged);
     }
-    let mut behind = Cursor::OLDEST;
+    let mut behind = Cursor::at(from);
     loop {
-        let page = ledger::settled(tx, None, (from, until), &behind)?;
+        let page = ledger::settled(tx, None, until, &behind)?;
         let Some(last) = page.behind else { return Ok((ids, damaged)) };
         behind = last;
         page.orders.iter().for_each(|stored| add(&stored.order.id));

@@ -22,7 +22,7 @@ impl Rig {
     }
 
     /// An order with a receipt of this moment.
-    async fn paid(&self, request: &str, ticket: u8, at: Wall) {
+    pub(super) async fn paid(&self, request: &str, ticket: u8, at: Wall) {
         self.create(request, ticket, "d", at).await.expect("created");
         let name = format!("o-{request}");
         self.answered(&name, Event::Charged(charge(request)), at).await;
@@ -30,7 +30,7 @@ impl Rig {
         self.answered(&name, Event::Status(report), at).await;
     }
 
-    async fn tell(&self, order: &str, outcome: Delivery, at: Wall) -> Done {
+    pub(super) async fn tell(&self, order: &str, outcome: Delivery, at: Wall) -> Done {
         self.tell_as(order, told(order, outcome), at).await
     }
 
