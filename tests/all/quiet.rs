@@ -129,8 +129,9 @@ fn a_relay_service_and_a_bus_that_are_gone_are_told_once() {
     let deaf = DeafBus::at(Path::new(shop.bus.address.strip_prefix("unix:path=").expect("a socket")));
     // Both programs, as often as each other.
     attempts("the bus", &deaf.attempts, 0, 20);
-    // The relay service looks after its connection every few seconds.
+    // The relay service looks after its connection every few seconds. The machine waits a moment before it tells.
     relayd.wait_line_from(by_relayd, "D-Bus cannot be reached");
+    qrisd.wait_line_from(by_qrisd, "the relay service does not answer");
     wrote(&qrisd, by_qrisd, &["the relay service does not answer"]);
     wrote(&relayd, by_relayd, &["D-Bus cannot be reached"]);
     drop(deaf);
