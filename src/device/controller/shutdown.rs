@@ -1,10 +1,11 @@
 //! A shutdown or reboot waits until no customer is there. logind is asked to delay it: the same way for everybody who reboots a
 //! machine by systemd, a person, an upgrade or a fleet. <https://systemd.io/INHIBITOR_LOCKS/>
 
+use super::dbus::KIND;
 use super::{Controllers, Requests};
-use crate::machine::{ControllerKind, Request};
+use crate::machine::Request;
 use futures_util::StreamExt as _;
-use qris_core::order::request::Way;
+use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
 use qris_host::bus::{Remote, RemoteEvent};
 use qris_host::config::BusAddress;
@@ -22,8 +23,6 @@ const HOLDER: &str = "shutdown";
 const HELD_FOR: Span = Span::secs(600);
 /// The machine is asked again after this time, as long as a customer is there.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: true };
 
 /// Watches for shutdowns on this bus.
 pub fn start(controllers: &Controllers, address: &BusAddress) {
@@ -65,7 +64,7 @@ async fn guard(requests: &Requests, connection: &Connection) -> zbus::Result<()>
             while delay.is_some() {
                 let reply = requests.ask(Request::Hold(HOLDER.into(), HELD_FOR)).await;
                 // Somebody else who holds the machine has no customer there either.
-                if reply.is_none_or(|reply| reply.reason != Some(qris_core::order::reason::Reason::Busy)) {
+                if reply.is_none_or(|reply| reply.reason != Some(Reason::Busy)) {
                     delay = None;
                 } else {
                     tokio::time::sleep(ASK_AGAIN).await;

@@ -93,7 +93,7 @@ impl Afar {
         Err(Refused { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
     }
 
-    /// What `config/reported` says, as soon as that is known.
+    /// The report for `config/reported`. There is none before the database was asked.
     pub(super) fn report(&self, labels: &[Box<str>]) -> Option<Reported> {
         self.is_known.then(|| Reported { labels: labels.to_vec(), ..self.reported() })
     }
@@ -144,8 +144,7 @@ impl Machine {
             return true;
         }
         if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, &self.own) {
-            let (version, message) = (Some(desired.version), wrong_values(&faults));
-            self.refuse_settings(Refused { version, code: Objection::Invalid, message, faults }, Some(&kid), now);
+            self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
             return true;
         }
         let kept = Kept { next: Some(Accepted { desired, kid, since: None }), ..self.afar.kept.clone() };
@@ -183,10 +182,8 @@ impl Machine {
             }
             // They were good when they came: a newer release or another file of the machine judges otherwise.
             Err(faults) => {
-                let refused =
-                    Refused { version: Some(taken.desired.version), code: Objection::Invalid, message: wrong_values(&faults), faults };
                 if self.keep(Kept { next: None, ..self.afar.kept.clone() }, now) {
-                    self.refuse_settings(refused, Some(&taken.kid), now);
+                    self.refuse_settings(invalid(&taken.desired, faults), Some(&taken.kid), now);
                 }
             }
         }
@@ -214,10 +211,8 @@ impl Machine {
             match afar::apply(&desired.settings, desired.skip_unknown, &self.own) {
                 Ok((settings, left_out)) => self.put_in_force(settings, left_out),
                 Err(faults) => {
-                    let message = wrong_values(&faults);
-                    let refused = Refused { version: Some(desired.version), code: Objection::Invalid, message, faults };
                     self.afar.kept.in_force = None;
-                    self.refuse_settings(refused, Some(&kid), now);
+                    self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
                 }
             }
         }
@@ -270,11 +265,9 @@ impl Machine {
     }
 }
 
-/// The faults of a text in one line for people.
-fn wrong_values(faults: &[WrongValue]) -> Box<str> {
+/// The refusal of a text with these faults; its message names the first.
+fn invalid(desired: &Desired, faults: Vec<WrongValue>) -> Refused {
     let first = faults.first().map_or_else(String::new, |fault| format!("{}: {}", fault.path, fault.why));
-    match faults.len() {
-        0 | 1 => first.into(),
-        _ => format!("{first}; and more").into(),
-    }
+    let message = if faults.len() > 1 { format!("{first}; and more") } else { first };
+    Refused { version: Some(desired.version), code: Objection::Invalid, message: message.into(), faults }
 }
