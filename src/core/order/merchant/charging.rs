@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
 use crate::order::request::Payment;
 
 impl Order {
@@ -238,6 +239,10 @@ impl Order {
     pub(super) fn delivered(&mut self, told: DeliveryReport) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            // The books were lost with the receipt, and then the store took the money back. The relay knows that it delivered.
+            State::Closed { .. } if told.outcome == Delivery::Dispensed && matches!(told.proof, Proof::Signed { .. }) => {
+                self.late_fact |= self.delivery.is_none();
+            }
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
                 return Err(Refused::NotPaid);
             }

@@ -235,7 +235,11 @@ impl Order {
             },
             State::Refunded { .. } => Err(Refused::RefundedAlready),
             State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } if self.suspect => {
-                if matches!(self.state, State::Closed { .. }) { Ok(()) } else { Err(Refused::NotEnded) }
+                match (&self.state, self.delivery.as_ref().map(|told| told.outcome)) {
+                    (State::Closed { .. }, Some(Delivery::Dispensed)) if !self.conflict => Err(Refused::Delivered),
+                    (State::Closed { .. }, _) => Ok(()),
+                    _ => Err(Refused::NotEnded),
+                }
             }
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } => {
                 Err(Refused::NotPaid)

@@ -372,7 +372,19 @@ fn the_first_outcome_stays() {
         }
     }
     let unpaid = live(&[(0, Event::Charged(charge(5000)))]);
-    assert_eq!(apply(unpaid, told(Delivery::Dispensed), T0, &with), Err(Refused::NotPaid));
+    assert_eq!(apply(unpaid.clone(), told(Delivery::Dispensed), T0, &with), Err(Refused::NotPaid));
+    // The store took the money back, and the books have lost that there was any. Only the relay's own word counts.
+    let closed = apply(unpaid, status(Said::Denied), T0, &with).expect("closed");
+    for (report, is_taken) in [
+        (DeliveryReport::proven(Delivery::Dispensed), true),
+        (DeliveryReport::proven(Delivery::Failed), false),
+        (DeliveryReport { proof: Proof::Missing(NoProof::None), ..DeliveryReport::proven(Delivery::Dispensed) }, false),
+    ] {
+        match apply(closed.clone(), Event::Delivered(report), T0, &with) {
+            Ok(order) => assert!(is_taken && order.attention() == [Attention::LateFact], "{order:?}"),
+            Err(refused) => assert_eq!((is_taken, refused), (false, Refused::NotPaid)),
+        }
+    }
 }
 
 #[test]
