@@ -21,6 +21,7 @@ use qris::order::outcome::{Delivery, Outcome};
 use qris::order::receipt::{Claims, SigningKey};
 use qris::order::request::Payment;
 use qris::order::time::{BootId, Span, Wall};
+use qris::relay::store::Begun;
 use qris::relay::store::database::Database as Ledger;
 use qris::wire::vend::VendEvent;
 use std::fs::File;
@@ -143,7 +144,7 @@ fn fill_machine(shop: &Shop, databases: &Path, count: usize) {
         let claims = Claims { sub: sub.clone(), jti: jti.clone(), ticket: ticket.clone(), transaction_id, ..claims.clone() };
         let receipt = shop.backend.key().sign(claims);
         ledger.add_ticket(&ticket, &receipt.claims().item, receipt.claims().amount).expect("a new ticket");
-        ledger.begin(&receipt, "tray 1").expect("the ticket is open");
+        ledger.begin(&Begun::of(&receipt), "tray 1").expect("the ticket is open");
         ledger.end(&sub, Outcome::Dispensed, "", None).expect("it is driven");
         let mut order = sold.order.clone();
         order.offer.request.request_id = jti.clone();

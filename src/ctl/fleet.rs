@@ -2,6 +2,7 @@
 
 mod config;
 mod list;
+mod run;
 
 use super::broker::Connection;
 use clap::Subcommand;
@@ -19,6 +20,8 @@ pub(super) enum Fleet {
     /// Their settings: prices, names, texts, looks, times
     #[command(subcommand)]
     Config(config::Config),
+    /// Have machines do something: each command is signed, and carried out once
+    Run(run::Run),
 }
 
 impl Fleet {
@@ -26,6 +29,7 @@ impl Fleet {
         match self {
             Self::List(list) => list.run(connection, json).await,
             Self::Config(config) => config.run(connection, json).await,
+            Self::Run(run) => run.run(connection, json).await,
         }
     }
 }
@@ -34,13 +38,13 @@ impl Fleet {
 #[derive(clap::Args, Debug)]
 pub(crate) struct Which {
     /// A machine; several may be named
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, global = true, value_name = "ID", value_parser = DeviceId::new)]
     device: Vec<DeviceId>,
     /// The machines whose settings have this label
-    #[arg(long, value_name = "WORD", conflicts_with = "device")]
+    #[arg(long, global = true, value_name = "WORD", conflicts_with = "device")]
     label: Option<String>,
     /// Every machine
-    #[arg(long, conflicts_with_all = ["device", "label"])]
+    #[arg(long, global = true, conflicts_with_all = ["device", "label"])]
     all: bool,
 }
 

@@ -229,12 +229,15 @@ async fn next_message(broker: &mut Broker) -> Vec<u8> {
 
 fn picture_in(answer: &[u8], device: &DeviceId) -> Result<Vec<u8>, ScreenError> {
     let no_picture = || ScreenError::NoPicture(device.clone());
-    let response: Response<Screenshot> = serde_json::from_slice(answer).map_err(|_| no_picture())?;
+    let response: Response = serde_json::from_slice(answer).map_err(|_| no_picture())?;
     match (response.result, response.error) {
-        (Some(shot), None) if response.ok => BASE64.decode(shot.png.as_bytes()).map_err(|_| no_picture()),
+        (Some(result), None) => {
+            let shot: Screenshot = serde_json::from_value(result).map_err(|_| no_picture())?;
+            BASE64.decode(shot.png.as_bytes()).map_err(|_| no_picture())
+        }
         (_, Some(error)) => Err(ScreenError::Refused {
             device: device.clone(),
-            code: print::plain(&error.code).into(),
+            code: print::plain(error.code.as_str()).into(),
             message: print::plain(&error.message).into(),
         }),
         _ => Err(no_picture()),

@@ -46,6 +46,8 @@ pub struct Fed {
     pub mqtt: mqtt::Reader,
     /// Hears the relay's signals.
     pub buttons: buttons::Buttons,
+    /// Reboots the computer; `None` without the system's bus.
+    pub logind: Option<shutdown::Logind>,
 }
 
 impl Controllers {
@@ -61,11 +63,12 @@ impl Controllers {
         let mut all = Self::new(inbox);
         let mqtt = mqtt::Reader::start(&all, config.machine.device.clone(), mqtt.clone(), camera.clone());
         let buttons = buttons::Buttons::start(&all);
+        let mut logind = None;
         if let Some(address) = &config.controller {
             dbus::start(&mut all, address, camera);
-            shutdown::start(&all, address);
+            logind = Some(shutdown::start(&all, address));
         }
-        (all, Fed { mqtt, buttons })
+        (all, Fed { mqtt, buttons, logind })
     }
 
     /// A further controller. It asks by the value that it gets here.

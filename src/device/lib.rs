@@ -10,6 +10,7 @@ pub mod broker;
 pub mod config;
 pub mod controller;
 pub mod inbox;
+pub mod look;
 pub mod machine;
 pub mod ports;
 pub mod relay;
@@ -21,10 +22,11 @@ use controller::Controllers;
 use controller::buttons::Buttons;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
-use machine::{Effect, Input, Machine};
+use machine::{Effect, Input, Machine, Operated};
 use ports::{Ports, RelaySlot};
 use qris_core::order::ids::ItemId;
 use qris_core::order::time::Boot;
+use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use qris_host::arguments::Usage;
 use qris_host::bus::{Remote, RemoteEvent};
@@ -32,7 +34,7 @@ use qris_host::config::{BusAddress, remark};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
 use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt};
-use qris_host::service::Signals;
+use qris_host::service::{Request, Signals};
 use qris_host::tls::{LastTrusted, install_provider};
 use qris_host::{self, Failure, Leave, clock, memory, service};
 use relay::Relay;
@@ -40,7 +42,7 @@ use screen::Screen;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 const PROGRAM: &str = "qrisd";
@@ -137,6 +139,7 @@ async fn serve(
     let (controllers, fed) = Controllers::start(&config, inbox.clone(), &mqtt, &screen.camera());
     tokio::spawn(broker::listen(events, mqtt.clone(), config.machine.device.clone(), fed.mqtt, inbox.clone(), gone));
     let relay = Arc::new(RelaySlot::default());
+    let (restarts, mut ordered) = unbounded_channel();
     tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone(), fed.buttons));
     let ports = Ports {
         device: config.machine.device.clone(),
@@ -144,11 +147,25 @@ async fn serve(
         backend,
         relay,
         controllers,
+        logind: fed.logind,
+        restarts,
+        store: config.machine.store.clone(),
         inbox: inbox.clone(),
         calls: Default::default(),
     };
     let owner = tokio::spawn(own(machine, screen, ports, effects, letters));
-    let leave = signals.next_good(PROGRAM, || examine(path).map(drop)).await.announce(PROGRAM);
+    let leave = loop {
+        tokio::select! {
+            request = signals.next_good(PROGRAM, || examine(path).map(drop)) => break request.announce(PROGRAM),
+            Some(id) = ordered.recv() => match examine(path) {
+                Ok(_) => break Request::Reload.announce(PROGRAM),
+                Err(why) => {
+                    let problem = Problem::new(Code::Refused, why.reason());
+                    inbox.send(Input::Operated(id, Operated::Refused(problem)));
+                }
+            },
+        }
+    };
     inbox.post(Letter::Stop);
     let ended = async {
         // The machine's last word to the broker is its good-bye. The link tells when it is sent.

@@ -3,16 +3,22 @@
 use super::backend::Backend;
 use super::broker;
 use super::controller::Controllers;
+use super::controller::mqtt::commands;
+use super::controller::shutdown::Logind;
 use super::inbox::Inbox;
-use super::machine::{CallId, Effect, Input, Notice, PREPARE_WAIT, PrepareError, RelayAnswer};
+use super::look;
+use super::machine::{Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::relay::Relay;
 use super::screen::Screen;
-use qris_core::order::ids::DeviceId;
+use qris_core::order::ids::{CommandId, DeviceId};
+use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
 use qris_host::journal;
 use qris_host::mqtt::Mqtt;
 use qris_host::service;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -29,6 +35,12 @@ pub struct Ports {
     pub relay: Arc<RelaySlot>,
     /// The controllers.
     pub controllers: Controllers,
+    /// Reboots the computer.
+    pub logind: Option<Logind>,
+    /// Orders this program to begin anew.
+    pub restarts: UnboundedSender<CommandId>,
+    /// The path of the database.
+    pub store: PathBuf,
     /// The queue for answers.
     pub inbox: Inbox,
     /// The calls to the backend that may still be abandoned.
@@ -151,9 +163,57 @@ impl Ports {
             }
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
+            Effect::Answer(to, answer) => commands::answer(&self.mqtt, &to, *answer),
+            Effect::Look(to, id, command) => self.look(to, id, command),
+            Effect::Operate(id, operation) => self.operate(id, operation),
             // These need no one else.
             Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_) => {}
         }
+    }
+
+    /// Reads what the computer knows, beside everything else.
+    fn look(&self, to: Address, id: CommandId, command: Command) {
+        let (mqtt, store) = (self.mqtt.clone(), self.store.clone());
+        tokio::task::spawn_blocking(move || {
+            let read = match command {
+                Command::Logs(wanted) => look::logs(&wanted),
+                _ => Ok(look::vitals(&store)),
+            };
+            let end = match read {
+                Ok(result) => Response::done(Some(id), result),
+                Err(problem) => Response::ended(Some(id), Stage::Failed, problem),
+            };
+            commands::answer(&mqtt, &to, end);
+        });
+    }
+
+    fn operate(&self, id: CommandId, operation: Operation) {
+        let (method, jws) = match operation {
+            Operation::Restart => return drop(self.restarts.send(id)),
+            Operation::Reboot => return self.reboot(id),
+            Operation::Test(jws) => ("Test", jws),
+            Operation::Clear(jws) => ("ClearBy", jws),
+        };
+        self.with_relay(move |relay| async move {
+            let answer = match relay {
+                Some(relay) => relay.operate(method, &jws).await,
+                None => Operated::NoAnswer,
+            };
+            Some(Input::Operated(id, answer))
+        });
+    }
+
+    fn reboot(&self, id: CommandId) {
+        let (logind, inbox) = (self.logind.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let asked = match logind {
+                Some(logind) => logind.reboot().await,
+                None => Err("this machine has no bus of the system".into()),
+            };
+            if let Err(why) = asked {
+                inbox.send(Input::Operated(id, Operated::Refused(Problem::new(Code::Refused, why))));
+            }
+        });
     }
 
     fn with_relay<F>(&self, work: impl FnOnce(Option<Relay>) -> F)

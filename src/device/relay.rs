@@ -1,9 +1,10 @@
 //! The client of the relay service, `io.qrisd.Relay1`.
 
-use super::machine::{PrepareError, RelayAnswer, RelayFacts};
+use super::machine::{Operated, PrepareError, RelayAnswer, RelayFacts};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
+use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -79,6 +80,17 @@ impl Relay {
     pub async fn close(&self, ticket: &Ticket) -> RelayAnswer {
         let answer = self.call("Close", &(ticket.as_str(),), QUICK).await;
         answered(answer, |word: String| CloseAnswer::from_word(&word).map(RelayAnswer::Close))
+    }
+
+    /// `Test(jws)` or `ClearBy(jws)`, for an operator who has signed it. The relay service judges that by itself.
+    pub async fn operate(&self, method: &str, jws: &str) -> Operated {
+        match self.call::<_, (String, String)>(method, &(jws,), SLOW).await {
+            Ok((outcome, _)) if outcome == DispenseAnswer::Dispensing.as_str() => Operated::NoAnswer,
+            Ok((outcome, detail)) => Operated::Done(serde_json::json!({ "outcome": outcome, "detail": detail })),
+            Err(Failure::Refused(error, detail)) => Operated::Refused(Problem::new(Code::Refused, format!("{}: {detail}", error.reason()))),
+            Err(Failure::Unknown) => Operated::Refused(Problem::new(Code::Refused, "the relay service is of an earlier release")),
+            Err(Failure::NoAnswer(_)) => Operated::NoAnswer,
+        }
     }
 
     /// The relay's facts about itself.

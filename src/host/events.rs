@@ -106,6 +106,31 @@ events! {
     /// Mend what the line names, and send them again with a new version. config/reported names every wrong value.
     SettingsRefused { what: Text, by: Text, why: Text } = "6444c9fcc7fe46f299dae6222baf6beb", Warning, "{what} refused, signed by {by}: {why}";
 
+    /// An operator has a command carried out.
+    /// The key is one of keys.json, and may do this. A command that changes anything was stored before it was begun.
+    /// Nothing is to be done.
+    CommandTaken { command: Text, id: Text, by: Text } = "5504fe937d8648b8a0a10cc5c0a5bc5f", Notice, "command {command} ({id}) by the key {by}";
+
+    /// The command of an operator has its end.
+    /// It is carried out once. The same id again gets the same answer.
+    /// If it failed: mend what the line names, and send another one.
+    CommandEnded { command: Text, id: Text, by: Text, result: Text } = "597bacd8f20a486e827c02a3e22487fc", Notice, "command {command} ({id}) by the key {by}: {result}";
+
+    /// A command was refused.
+    /// Nothing was done.
+    /// If it is genuine: mend what the line names. If not: somebody publishes on the broker without permission.
+    CommandRefused { command: Text, by: Text, why: Text } = "b33def14313f41c6a50534e630a402d5", Warning, "command {command} refused, signed by {by}: {why}";
+
+    /// The line of an item is driven for a test.
+    /// An operator who may do this has signed it, for this machine. It is no order.
+    /// Nothing is to be done.
+    TestBegins { item: ItemId, line: Text, by: Text } = "6bf78f1a67324a90bb235d9a69134dc9", Notice, "line {line} is driven for a test of {item}, by the key {by}";
+
+    /// A test of a line has its end.
+    /// If it did not deliver, the line may be blocked, as after an order.
+    /// If it failed: look at the line.
+    TestEnded { item: ItemId, line: Text, state: Text, detail: Text } = "215e3df56a0440f593331489b892afee", Notice, "the test of {item} on line {line}: {state} {detail}";
+
     /// The MQTT broker is connected.
     /// Requests come in and events go out again. Messages that waited are sent now.
     /// Nothing is to be done.

@@ -14,6 +14,7 @@ mod asking;
 mod audit;
 mod bits;
 mod broker;
+mod commands;
 mod counts;
 mod desk;
 mod disks;
@@ -201,6 +202,8 @@ enum Event {
     Vends,
     /// The operator wants another price.
     Sets,
+    /// The operator wants something done, or sends a command again.
+    Commands(Option<usize>),
     /// The controller of a play asks.
     Asks(&'static str),
     /// A customer comes when all is well: by number.
@@ -304,6 +307,7 @@ struct World {
     /// Notifications as they were posted.
     posted: Vec<Vec<u8>>,
     desk: Desk,
+    commands: commands::Commands,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -390,6 +394,7 @@ impl World {
             posted: Vec::new(),
             keys,
             desk: Desk::default(),
+            commands: Default::default(),
             disks,
         };
         world.start_relay(0);
@@ -408,6 +413,8 @@ impl World {
         }
         self.plan(30_000, STORM, 60_000, 600_000, |_| Event::Sets);
         self.at(STORM + 600_000, Event::Sets);
+        self.plan(45_000, STORM, 60_000, 500_000, |_| Event::Commands(None));
+        self.at(STORM + 700_000, Event::Commands(None));
         self.at(STORM, Event::Heals);
     }
 
@@ -454,6 +461,8 @@ impl World {
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
             Event::Sets => self.wants_another_price(),
+            Event::Commands(None) => self.wants_something_done(),
+            Event::Commands(Some(number)) => self.sends_command(number),
             Event::Asks(body) => self.broker_takes(Topic::VendRequest, body.into()),
             Event::BuysAgain(number) => self.buys_again(number),
             Event::Repeats(body) => {

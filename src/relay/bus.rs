@@ -8,7 +8,7 @@ use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
-use qris_host::{journal, service};
+use qris_host::{clock, journal, service};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,9 +152,10 @@ impl Service {
         }
     }
 
-    async fn dispense(&self, receipt: &str) -> Result<(DispenseAnswer, String), Refusal> {
+    /// Has a line driven, and waits for the end.
+    async fn deliver(&self, begin: impl FnOnce(&mut Dispenser) -> Result<Dispensed, Refusal>) -> Result<(DispenseAnswer, String), Refusal> {
         let begun = self.with_heart(|heart| -> Result<_, Refusal> {
-            Ok(match heart.dispenser.dispense(receipt)? {
+            Ok(match begin(&mut heart.dispenser)? {
                 Dispensed::Known(answer, detail) => Err((answer, detail)),
                 Dispensed::Begun(order) => {
                     let (answer, answer_rx) = oneshot::channel();
@@ -213,7 +214,7 @@ impl Relay1 {
 
     #[zbus(out_args("outcome", "detail"))]
     async fn dispense(&self, receipt: &str) -> Result<(String, String), Fault> {
-        let (answer, detail) = self.0.dispense(receipt).await?;
+        let (answer, detail) = self.0.deliver(|dispenser| dispenser.dispense(receipt)).await?;
         Ok((answer.as_str().into(), detail))
     }
 
@@ -235,6 +236,22 @@ impl Relay1 {
 
     async fn clear(&self, item: &str) -> Result<(), Fault> {
         Ok(self.0.with(|dispenser| dispenser.clear(item))?)
+    }
+
+    /// Drives the line of an item once, for an operator who has signed that.
+    #[zbus(out_args("outcome", "detail"))]
+    async fn test(&self, jws: &str) -> Result<(String, String), Fault> {
+        let mut bits = [0; 16];
+        self.0.random.fill(&mut bits).map_err(|_| Fault::Ledger("the system has no random numbers".into()))?;
+        let (answer, detail) = self.0.deliver(|dispenser| dispenser.test(jws, bits, clock::now().wall)).await?;
+        Ok((answer.as_str().into(), detail))
+    }
+
+    /// Unblocks the line of an item, for an operator who has signed that.
+    #[zbus(out_args("outcome", "detail"))]
+    async fn clear_by(&self, jws: &str) -> Result<(String, String), Fault> {
+        self.0.with(|dispenser| dispenser.clear_by(jws, clock::now().wall))?;
+        Ok(("cleared".into(), String::new()))
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

@@ -3,11 +3,13 @@
 //! An effect cannot precede its commit: a method commits, and only then queues the effects. The shell calls a method,
 //! takes the [effects](Dispenser::take_effects) and carries them out.
 
+mod operator;
+
 use super::config::{Config, Items, LineSettings, line_of};
 pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
-use super::store::Pulse;
+use super::store::{Begun, Pulse};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
@@ -207,7 +209,7 @@ impl Dispenser {
         self.refuse_while_stopping()?;
         let (index, _) = line.expect("the core admits to a line that is there");
         let name = self.lines[index].settings.name.clone();
-        self.ledger.begin(receipt, &name)?;
+        self.ledger.begin(&Begun::of(receipt), &name)?;
         self.effects.push(Effect::Deliver(index, Job { item: claims.item.clone(), amount: claims.amount }));
         let pulse = Pulse {
             order: claims.sub.clone(),
@@ -278,18 +280,18 @@ impl Dispenser {
     pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
         let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
         let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
-        self.clear_line(index, Some(item), "Clear")
+        self.clear_line(index, Some(item), "Clear".into())
     }
 
     /// The button inside the door was pressed.
     pub fn clear_pressed(&mut self, line: usize) {
         // Nobody waits for an answer. A ledger that cannot be written is told as a fault.
-        drop(self.clear_line(line, None, "its button"));
+        drop(self.clear_line(line, None, "its button".into()));
     }
 
     /// The journal says what blocked the line, whoever clears it. A button names no item, and a caller may name any
     /// item of the line.
-    fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: &'static str) -> Result<(), Refusal> {
+    fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: String) -> Result<(), Refusal> {
         let Some(blocked) = &self.lines[index].blocked else { return Ok(()) };
         let item = blocked.item.clone().or(named);
         let name = self.lines[index].settings.name.clone();
@@ -504,6 +506,9 @@ impl Dispenser {
         let (request, order, item, amount) = pulse.ids();
         let Ending { outcome, detail } = ending;
         self.effects.push(Effect::Finished { order: order.clone(), outcome, detail: detail.clone() });
+        if pulse.is_test() {
+            return self.journal(operator::ended(item, pulse.line, outcome.as_str(), detail));
+        }
         let line = pulse.line.into();
         let detail = detail.into();
         self.journal(match outcome {
@@ -529,14 +534,19 @@ impl Dispenser {
         }
         for pulse in interrupted {
             let (request, order, item, amount) = pulse.ids();
-            let (device, detail) = (Some(self.me.clone()), pulse.detail.into());
+            let (device, is_test) = (Some(self.me.clone()), pulse.is_test());
             let line_blocked = blocked.iter().find(|block| block.order == order).map(|block| Event::LineBlocked {
                 item: item.clone(),
                 order: order.clone(),
                 line: block.line.clone().into(),
                 why: block.why.clone().into(),
             });
-            self.journal(Event::OutcomeUncertain { request: Some(request), order, device, item, amount, detail });
+            self.journal(if is_test {
+                operator::ended(item, pulse.line, Outcome::Uncertain.as_str(), pulse.detail)
+            } else {
+                let detail = pulse.detail.into();
+                Event::OutcomeUncertain { request: Some(request), order, device, item, amount, detail }
+            });
             if let Some(event) = line_blocked {
                 self.journal(event);
             }

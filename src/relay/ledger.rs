@@ -2,7 +2,7 @@
 //! soon as no line is driven. The program stays up whatever the disk does.
 
 use super::store::database::{Database, Found};
-use super::store::{Block, Pulse, StoreError};
+use super::store::{Begun, Block, Pulse, StoreError};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
@@ -197,9 +197,9 @@ impl Ledger {
     /// See [`Database::begin`] and [`Database::mark`]. A recorded order is driven, even if the mark cannot be written: without
     /// the mark it takes two faults instead of one to make the ledger forget. A mark that cannot be written is a fault like
     /// any other.
-    pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), Refusal> {
-        self.write(|store| store.begin(receipt, line))?;
-        self.forget(&receipt.claims().ticket);
+    pub fn begin(&mut self, begun: &Begun<'_>, line: &str) -> Result<(), Refusal> {
+        self.write(|store| store.begin(begun, line))?;
+        self.forget(begun.ticket);
         drop(self.write(Database::mark));
         Ok(())
     }

@@ -4,10 +4,11 @@
 
 pub mod database;
 
-use qris_core::order::ids::{ItemId, OrderId, RequestId};
+use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::ledger::Entry;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
+use qris_core::order::receipt::Receipt;
 use qris_host::sqlite::{self, OpenError};
 
 /// The outcome of a pulse that was being driven when the program ended, with the words for people.
@@ -32,6 +33,33 @@ pub struct Pulse {
     pub entry: Entry,
     /// More about the outcome, for people.
     pub detail: String,
+}
+
+/// A pulse that begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun<'a> {
+    /// The order.
+    pub order: &'a OrderId,
+    /// Its request.
+    pub request: &'a RequestId,
+    /// The gateway's transaction.
+    pub transaction: &'a TransactionId,
+    /// The ticket that it uses.
+    pub ticket: &'a Ticket,
+    /// The item that it bought.
+    pub item: &'a ItemId,
+    /// Its price.
+    pub amount: Rupiah,
+}
+
+impl<'a> Begun<'a> {
+    /// That of a receipt.
+    #[must_use]
+    pub fn of(receipt: &'a Receipt) -> Self {
+        let claims = receipt.claims();
+        let (order, request, transaction) = (&claims.sub, &claims.jti, &claims.transaction_id);
+        Self { order, request, transaction, ticket: &claims.ticket, item: &claims.item, amount: claims.amount }
+    }
 }
 
 /// A line that takes no order.

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 /// Of `vend/event`; `at` besides, while the clock is trusted.
 const EVENT: &str = "amount detail event_id field gross_amount item order_id payment_code reason request_id seq state store stream";
 /// Of `status` while the machine is connected; `at` besides, while the clock is trusted.
-const STATUS: &str = "boot_id busy faults state stream version";
+const STATUS: &str = "boot_id busy commands faults state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
 const ORDER: &str = "amount deeplink_url device expires_in_s gross_amount item kid order_id outcome pay_url payment payment_code \
@@ -132,8 +132,16 @@ fn every_message_is_as_the_asyncapi_document_says() {
     assert!(shop.qrisctl(&["screen", "shot", "--device", DEVICE, "--out", "/dev/null"]).status.success());
     // The tap takes no message as large as a picture. One that comes too soon is answered in a few words.
     assert!(!shop.qrisctl(&["screen", "shot", "--device", DEVICE, "--out", "/dev/null"]).status.success());
-    shop.cancel(&request_id);
+    let key_file = shop.path().join("desk.jwk");
+    std::fs::write(&key_file, key.to_private_jwk()).expect("written");
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+    let key_file = key_file.display().to_string();
+    for (what, is_done) in [(&["cancel", &request_id][..], true), (&["orders", "--newest", "9"], true), (&["reboot"], false)] {
+        let output = shop.qrisctl(&[&["fleet", "run", "--device", DEVICE, "--operator-key", &key_file], what].concat());
+        assert_eq!(output.status.success(), is_done, "{output:?}");
+    }
     shop.wait_state(&request_id, EventState::Cancelled);
+    shop.cancel(&refused);
     shop.controller.publish(&format!("qrisd/v1/{DEVICE}/vend/collect"), &json!({ "code": "8127740588870520" }));
     shop.sell("A1", Via::Gopay);
     shop.kill_relayd();
@@ -143,17 +151,18 @@ fn every_message_is_as_the_asyncapi_document_says() {
     let channels = document["channels"].as_object().expect("channels");
     let mut heard = BTreeSet::new();
     for message in shop.tap.messages() {
+        let levels: Vec<&str> = message.topic.split('/').collect();
         let is_of = |(_, channel): &(&String, &Value)| {
-            channel["address"].as_str().is_some_and(|at| {
-                let at = at.replace("{device}", DEVICE);
-                message.topic == at || at.ends_with("/response") && message.topic.starts_with(&format!("{at}/"))
-            })
+            let at: Vec<&str> = channel["address"].as_str().expect("an address").split('/').collect();
+            let is_same = at.iter().zip(&levels).all(|(at, level)| at.starts_with('{') || at == level);
+            is_same && (at.len() == levels.len() || at.last() == Some(&"response") && levels.len() == at.len() + 1)
         };
         let (name, channel) = channels.iter().find(is_of).unwrap_or_else(|| panic!("nothing of the document: {}", message.topic));
         heard.insert(name.clone());
         let what = channel["messages"].as_object().and_then(|messages| messages.values().next()).expect("a message");
         let payload = &document.pointer(&what["$ref"].as_str().expect("a reference")[1..]).expect("a message")["payload"];
-        if name == "screenshotRequest" {
+        // That of a picture is not read.
+        if message.topic.ends_with("cmd/screenshot/request") {
             continue;
         }
         let value = message.json();
@@ -178,11 +187,13 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
         [
             "method Check(s ticket) → (b deliverable, s reason)",
             "method Clear(s item) → ()",
+            "method ClearBy(s jws) → (s outcome, s detail)",
             "method Close(s ticket) → (s outcome)",
             "method Dispense(s receipt) → (s outcome, s detail)",
             "method Prepare(s device, s item, x amount) → (s ticket)",
             "method Prove(s ticket) → (s proof)",
             "method Query(s order_id) → (s outcome, s detail)",
+            "method Test(s jws) → (s outcome, s detail)",
             "property Device s read",
             "property Faults as read",
             "property Keys as read",

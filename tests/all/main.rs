@@ -12,6 +12,7 @@ mod broker_acl;
 mod bus_link;
 mod bus_policy;
 mod cancel;
+mod commands_from_afar;
 mod config_check;
 mod conform;
 mod customer_page;

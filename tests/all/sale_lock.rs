@@ -1,75 +1,13 @@
 //! Nothing reboots, restarts or upgrades a machine while a customer is there, and nothing is sold meanwhile.
 
 use crate::rig::caller::Caller;
+use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Shop};
-use crate::rig::{soon, wait_for};
+use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
-use std::io::Read;
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
-use zbus::Connection;
-
-const LOGIND: &str = "org.freedesktop.login1";
-const LOGIND_PATH: &str = "/org/freedesktop/login1";
-const MANAGER: &str = "org.freedesktop.login1.Manager";
-/// What the system's own policy says of logind.
-const RULES: &str = "<policy context=\"default\"><allow own=\"org.freedesktop.login1\"/>\
-    <allow send_destination=\"org.freedesktop.login1\"/><allow send_destination=\"io.qrisd.Device1\"/></policy>";
-
-/// Stands in for logind: it gives locks, and tells that the computer is about to go down.
-struct Logind {
-    runtime: tokio::runtime::Runtime,
-    connection: Connection,
-    locks: Locks,
-}
-
-/// What was locked, and our end of each lock.
-type Locks = Arc<Mutex<Vec<([String; 4], UnixStream)>>>;
-
-struct Manager(Locks);
-
-#[zbus::interface(name = "org.freedesktop.login1.Manager")]
-impl Manager {
-    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::OwnedFd {
-        let (ours, theirs) = UnixStream::pair().expect("a pair");
-        ours.set_nonblocking(true).expect("set");
-        self.0.lock().expect("no panic").push(([what, who, why, mode].map(str::to_owned), ours));
-        std::os::fd::OwnedFd::from(theirs).into()
-    }
-}
-
-impl Logind {
-    fn start(address: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let locks = Locks::default();
-        let connection = runtime.block_on(async {
-            let builder = zbus::connection::Builder::address(address).serve_at(LOGIND_PATH, Manager(Arc::clone(&locks))).name(LOGIND);
-            soon("the bus", builder.build()).await.expect("the bus is there")
-        });
-        Self { runtime, connection, locks }
-    }
-
-    fn tells(&self, going_down: bool) {
-        let sent = self.connection.emit_signal(None::<&str>, LOGIND_PATH, MANAGER, "PrepareForShutdown", &going_down);
-        self.runtime.block_on(soon("a signal", sent)).expect("sent");
-    }
-
-    /// How many locks were given, and whether the last one is still held.
-    fn lock(&self) -> (usize, bool) {
-        let mut locks = self.locks.lock().expect("no panic");
-        let count = locks.len();
-        // Nothing is ever written: it is the end, or there is nothing to read.
-        let is_held = locks.last_mut().is_some_and(|(_, ours)| ours.read(&mut [0]).is_err());
-        (count, is_held)
-    }
-
-    fn wait_lock(&self, count: usize, is_held: bool) {
-        wait_for("a lock", || (self.lock() == (count, is_held)).then_some(()));
-    }
-}
 
 fn open() -> (Shop, Logind) {
     let shop = Shop::open(Options { bus: RULES, ..Options::default() });

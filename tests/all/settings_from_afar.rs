@@ -1,41 +1,15 @@
 //! Prices and looks that are changed from a desk, by `qrisctl` and the broker. A paid order is never disturbed by it.
 
+use crate::rig::desk::Desk;
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::shop::DEVICE;
 use crate::rig::succeed;
 use qris::order::money::Rupiah;
 use qris::wire::vend::EventState;
 use serde_json::Value;
 use std::process::Output;
 
-/// A shop, and the desk of its operator, whose key the machine believes.
-struct Desk {
-    shop: Shop,
-}
-
 impl Desk {
-    fn open(level: &str) -> Self {
-        let shop = Shop::open(Options::default());
-        let desk = Self { shop };
-        let public = desk.new_key("desk.jwk", level);
-        let keys_file = desk.file("keys.json");
-        succeed(desk.shop.qrisctl_command("fleet").args(["keys", "add", public.trim(), "--keys-file", &keys_file]));
-        desk.shop.qrisd.as_ref().expect("it runs").signal("HUP");
-        desk.shop.qrisd.as_ref().expect("it runs").wait_line("is ready");
-        desk.shop.wait_online();
-        desk
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.shop.path().join(name).display().to_string()
-    }
-
-    /// Makes a key, and answers with its public half.
-    fn new_key(&self, name: &str, level: &str) -> String {
-        let file = self.file(name);
-        succeed(self.shop.qrisctl_command("fleet").args(["keys", "new", "--level", level, "--operator-key", &file]))
-    }
-
     fn set(&self, settings: &str, key: &str, more: &[&str]) -> Output {
         std::fs::write(self.shop.path().join("settings.toml"), settings).expect("written");
         let (file, key) = (self.file("settings.toml"), self.file(key));
@@ -59,12 +33,6 @@ impl Desk {
         let topic = format!("qrisd/v1/{DEVICE}/config/reported");
         let tap = &self.shop.tap;
         tap.wait_from(from, what, |message| (message.topic == topic).then(|| message.json()).filter(|told| is_so(told)))
-    }
-
-    fn restart(&mut self) {
-        self.shop.kill_qrisd();
-        self.shop.start_qrisd();
-        self.shop.wait_online();
     }
 }
 

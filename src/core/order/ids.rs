@@ -82,6 +82,10 @@ id!(
     RequestId, "a request_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
+    /// The name that an operator gives a command: 1–64 of `A-Za-z0-9_-`, never used twice (a UUID).
+    CommandId, "a jti", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+);
+id!(
     /// The backend's and the gateway's name of an order: 1–50 of `A-Za-z0-9._~-`, unique over all machines for ever.
     OrderId, "an order_id", "1–50 of A-Za-z0-9._~-", (1..=50), "._~-"
 );

@@ -36,6 +36,8 @@ impl fmt::Display for Level {
 pub struct Signed {
     /// The key that signed.
     pub kid: KeyId,
+    /// Its level.
+    pub level: Level,
     /// The payload: JSON.
     pub payload: Vec<u8>,
 }
@@ -64,21 +66,29 @@ pub enum SignedError {
     Signature,
 }
 
-/// Believes a JWS of this type if an operator with at least this level has signed it. The caller has looked at its length.
+impl Signed {
+    /// Whether the key may do what needs this level.
+    ///
+    /// # Errors
+    /// [`SignedError::Level`].
+    pub fn may(&self, needs: Level) -> Result<(), SignedError> {
+        if self.level < needs { Err(SignedError::Level { kid: self.kid.clone(), has: self.level, needs }) } else { Ok(()) }
+    }
+}
+
+/// Believes a JWS of this type if an operator of this machine has signed it. The caller has looked at its length, and looks at the
+/// operator's level.
 ///
 /// # Errors
 /// See [`SignedError`].
-pub fn verify(jws: &str, typ: &str, keys: &KeySet, needs: Level) -> Result<Signed, SignedError> {
+pub fn verify(jws: &str, typ: &str, keys: &KeySet) -> Result<Signed, SignedError> {
     let parts = Parts::of_any_length(jws).map_err(SignedError::Form)?;
     let kid = parts.kid(typ, "typ is another one").map_err(SignedError::Form)?;
-    let Some((x, has)) = keys.operator(&kid) else { return Err(SignedError::UnknownKey(kid)) };
+    let Some((x, level)) = keys.operator(&kid) else { return Err(SignedError::UnknownKey(kid)) };
     if !parts.is_signed_by(x).map_err(SignedError::Form)? {
         return Err(SignedError::Signature);
     }
-    if has < needs {
-        return Err(SignedError::Level { kid, has, needs });
-    }
-    Ok(Signed { kid, payload: parts.payload_bytes().map_err(SignedError::Form)? })
+    Ok(Signed { kid, level, payload: parts.payload_bytes().map_err(SignedError::Form)? })
 }
 
 /// Signs as an operator.

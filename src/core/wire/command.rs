@@ -1,10 +1,95 @@
 //! Commands of a fleet to a machine: `cmd/{name}/request`, answered on the MQTT 5 response topic.
 
-use crate::order::ids::DeviceId;
+mod answer;
+mod signed;
+
+pub use answer::{ANSWER_PIECE, Code, Joined, Problem, Response, Stage};
+pub use signed::{Asked, LINES_MAX, LogUnit, Logs, NEWEST_MAX, Refused, VALID_MAX_S};
+
+use crate::order::ids::{DeviceId, ItemId, RequestId};
+use crate::order::operator::Level;
 use serde::{Deserialize, Serialize};
 
-/// The answer is a picture of what the panel shows.
+/// The answer is a picture of what the panel shows. It is the one command that needs no signature.
 pub const SCREENSHOT: &str = "screenshot";
+
+/// A command that an operator has signed, with its arguments. Field names are those of the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "cmd", rename_all = "kebab-case")]
+pub enum Command {
+    /// The machine's `status`.
+    Status {},
+    /// The settings that came from afar, as `config/reported`, with their text.
+    ConfigGet {},
+    /// The condition of the computer.
+    Vitals {},
+    /// The newest requests, each as its last `vend/event`.
+    Orders {
+        /// How many, at most [`NEWEST_MAX`].
+        #[serde(default = "signed::newest")]
+        newest: u16,
+    },
+    /// Lines of the journal.
+    Logs(Logs),
+    /// Cancel a request, as `vend/cancel` does.
+    Cancel {
+        /// The request.
+        request_id: RequestId,
+    },
+    /// Begin anew with the configuration as it is, as after `systemctl reload`.
+    Restart {},
+    /// Restart the computer.
+    Reboot {},
+    /// Take the block from the line of an item.
+    Clear {
+        /// The item.
+        item: ItemId,
+    },
+    /// Drive the line of an item once, for a test.
+    TestPulse {
+        /// The item.
+        item: ItemId,
+    },
+}
+
+impl Command {
+    /// The names of all commands of this release.
+    pub const NAMES: [&str; 11] =
+        ["cancel", "clear", "config-get", "logs", "orders", "reboot", "restart", SCREENSHOT, "status", "test-pulse", "vitals"];
+
+    /// As it stands in the topic, and in the claim `cmd`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Status {} => "status",
+            Self::ConfigGet {} => "config-get",
+            Self::Vitals {} => "vitals",
+            Self::Orders { .. } => "orders",
+            Self::Logs(_) => "logs",
+            Self::Cancel { .. } => "cancel",
+            Self::Restart {} => "restart",
+            Self::Reboot {} => "reboot",
+            Self::Clear { .. } => "clear",
+            Self::TestPulse { .. } => "test-pulse",
+        }
+    }
+
+    /// The level that its operator needs.
+    #[must_use]
+    pub const fn needs(&self) -> Level {
+        match self {
+            Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Orders { .. } | Self::Logs(_) => Level::Look,
+            Self::Cancel { .. } | Self::Restart {} => Level::Desk,
+            Self::Reboot {} | Self::Clear { .. } | Self::TestPulse { .. } => Level::Door,
+        }
+    }
+
+    /// Whether it changes anything. Then it is carried out once, whoever sends it how often.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.needs() > Level::Look
+    }
+}
 
 /// The filter for all commands to a machine.
 #[must_use]
@@ -36,32 +121,6 @@ pub fn command_of<'a>(topic: &'a str, device: &DeviceId) -> Option<&'a str> {
 pub fn may_answer_on(topic: &str, device: &DeviceId, name: &str) -> bool {
     let below = topic.strip_prefix(&response_topic(device, name));
     below.is_some_and(|below| below.is_empty() || (below.starts_with('/') && !below.contains(['+', '#', '\0'])))
-}
-
-/// The answer of a machine.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Response<T> {
-    /// Whether it did what was asked.
-    pub ok: bool,
-    /// The result.
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    pub result: Option<T>,
-    /// Why it did not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Problem>,
-}
-
-fn none<T>() -> Option<T> {
-    None
-}
-
-/// Why a command failed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Problem {
-    /// One of the reasons of `vend/event`.
-    pub code: Box<str>,
-    /// For people.
-    pub message: Box<str>,
 }
 
 /// The result of [`SCREENSHOT`].

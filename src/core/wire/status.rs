@@ -94,13 +94,16 @@ pub struct Status {
     /// What is wrong; empty when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,
+    /// The commands that this release knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Vec<Box<str>>>,
 }
 
 impl Status {
     /// The last will, and what a clean stop publishes.
     #[must_use]
     pub fn offline() -> Self {
-        Self { state: Presence::Offline, version: None, boot_id: None, stream: None, at: None, busy: None, faults: None }
+        Self { state: Presence::Offline, version: None, boot_id: None, stream: None, at: None, busy: None, faults: None, commands: None }
     }
 }
 

@@ -53,6 +53,14 @@ impl Object {
             },
         }
     }
+
+    /// All fields that are left, as a type that names those that it needs.
+    ///
+    /// # Errors
+    /// `malformed` with the words of the parser.
+    pub fn rest<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+        serde_json::from_value(Value::Object(self.0)).map_err(|e| Refusal::new(Reason::Malformed, e.to_string()))
+    }
 }
 
 /// Collects a map and notices a key that stands twice, in the map or within it; serde_json alone takes that silently. The

@@ -27,13 +27,13 @@ pub struct Reader {
 
 impl Reader {
     pub(super) fn start(controllers: &Controllers, device: DeviceId, mqtt: Mqtt, camera: Camera) -> Self {
-        let commands = Commands::new(device.clone(), mqtt.clone(), camera);
+        let commands = Commands::new(device.clone(), mqtt.clone(), camera, controllers.inbox.clone());
         Self { device, mqtt, requests: controllers.requests(KIND), commands }
     }
 
     /// Takes a message if a controller or a fleet sent it; else gives it back.
     pub async fn take(&mut self, message: Inbound) -> Option<Inbound> {
-        let message = self.commands.take(message)?;
+        let message = self.commands.take(message).await?;
         let topic = Topic::parse(&message.topic).filter(|(to, _)| *to == self.device).map(|(_, topic)| topic);
         let Some(request) = topic.and_then(|topic| read(topic, &message.payload, message.retain)) else { return Some(message) };
         let (mqtt, ack) = (self.mqtt.clone(), message.ack);

@@ -12,6 +12,7 @@ use qris_host::config::BusAddress;
 use qris_host::events::Event;
 use qris_host::journal::emit;
 use std::time::Duration;
+use tokio::sync::watch;
 use zbus::{Connection, MatchRule, MessageStream, OwnedFd};
 
 const NAME: &str = "org.freedesktop.login1";
@@ -24,12 +25,31 @@ const HELD_FOR: Span = Span::secs(600);
 /// The machine is asked again after this time, as long as a customer is there.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Watches for shutdowns on this bus.
-pub fn start(controllers: &Controllers, address: &BusAddress) {
-    tokio::spawn(watch(controllers.requests(KIND), Remote::watch(address.clone(), NAME)));
+/// The way to logind, while it is there. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Logind(watch::Receiver<Option<Connection>>);
+
+impl Logind {
+    /// Reboots the computer, as `systemctl reboot` does: others may delay or forbid it.
+    ///
+    /// # Errors
+    /// Why it will not be done.
+    pub async fn reboot(&self) -> Result<(), String> {
+        let connection = self.0.borrow().clone().ok_or("logind does not answer")?;
+        // Nobody is asked for a password: nobody is there.
+        let reply = connection.call_method(Some(NAME), PATH, Some(INTERFACE), "Reboot", &false).await;
+        reply.map(drop).map_err(|why| why.to_string())
+    }
 }
 
-async fn watch(requests: Requests, mut logind: Remote) {
+/// Watches for shutdowns on this bus.
+pub fn start(controllers: &Controllers, address: &BusAddress) -> Logind {
+    let (present, logind) = watch::channel(None);
+    tokio::spawn(watch(controllers.requests(KIND), Remote::watch(address.clone(), NAME), present));
+    Logind(logind)
+}
+
+async fn watch(requests: Requests, mut logind: Remote, told: watch::Sender<Option<Connection>>) {
     let mut present: Option<Connection> = None;
     let mut event = logind.next().await;
     loop {
@@ -38,6 +58,7 @@ async fn watch(requests: Requests, mut logind: Remote) {
             RemoteEvent::NewOwner { .. } => {}
             RemoteEvent::Down { .. } => present = None,
         }
+        told.send_replace(present.clone());
         let guarded = async {
             // A computer without logind is not shut down by it.
             if let Some(connection) = &present

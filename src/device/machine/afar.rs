@@ -1,6 +1,6 @@
 //! The settings that come from afar: believed, kept, and taken when no customer is there.
 
-use super::{Effect, Machine, Settings, text};
+use super::{Effect, Machine, Settings, sealed, text};
 use crate::config::afar;
 use crate::store::StoreError;
 use qris_core::order::ids::KeyId;
@@ -9,8 +9,8 @@ use qris_core::wire::settings::{Desired, Objection, Refused, Reported, Waiting, 
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 
 /// Their name in the database.
@@ -59,21 +59,6 @@ impl Kept {
     fn newest(&self) -> Option<&Accepted> {
         self.next.as_ref().or(self.in_force.as_ref())
     }
-
-    /// As it is stored: a checksum, and JSON. A flipped bit must not become another price.
-    fn to_text(&self) -> String {
-        let json = serde_json::to_string(self).expect("settings are plain data");
-        format!("{} {json}", sum(&json))
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        let (found, json) = text.split_once(' ')?;
-        (found == sum(json)).then(|| serde_json::from_str(json).ok())?
-    }
-}
-
-fn sum(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Afar {
@@ -96,6 +81,12 @@ impl Afar {
     /// The report for `config/reported`. There is none before the database was asked.
     pub(super) fn report(&self, labels: &[Box<str>]) -> Option<Reported> {
         self.is_known.then(|| Reported { labels: labels.to_vec(), ..self.reported() })
+    }
+
+    /// The same, with the text in force.
+    pub(super) fn whole(&self, labels: &[Box<str>]) -> Value {
+        let text = self.kept.in_force.as_ref().map(|in_force| &in_force.desired.settings);
+        json!({ "reported": self.report(labels), "settings": text })
     }
 
     pub(super) fn reported(&self) -> Reported {
@@ -166,7 +157,7 @@ impl Machine {
                 return;
             }
         }
-        if self.front.is_taken() || self.orders.is_held() || self.storage.is_failing() {
+        if self.is_busy() || self.storage.is_failing() {
             return;
         }
         let mut taken = next.clone();
@@ -196,11 +187,11 @@ impl Machine {
         self.afar.is_known = true;
         let stored = match stored {
             // The database is another one than a moment ago.
-            None if self.afar.kept != Kept::default() => return store.remember(KEY, &self.afar.kept.to_text()),
+            None if self.afar.kept != Kept::default() => return store.remember(KEY, &sealed::seal(&self.afar.kept)),
             None => return Ok(()),
             Some(stored) => stored,
         };
-        let Some(kept) = Kept::from_text(&stored) else {
+        let Some(kept) = sealed::open::<Kept>(&stored) else {
             let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
             let refused = Refused { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
             self.refuse_settings(refused, None, now);
@@ -227,7 +218,7 @@ impl Machine {
 
     /// Stores what came from afar. `false`: it could not be stored, and nothing has changed.
     fn keep(&mut self, kept: Kept, now: Now) -> bool {
-        match self.storage.store_mut().map(|store| store.remember(KEY, &kept.to_text())) {
+        match self.storage.store_mut().map(|store| store.remember(KEY, &sealed::seal(&kept))) {
             Some(Ok(())) => {
                 self.afar.kept = kept;
                 true

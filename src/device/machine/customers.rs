@@ -43,13 +43,15 @@ impl Machine {
 
     /// From now on nothing is sold. A customer who is there is served to the end first.
     fn hold(&mut self, who: &str, time: Span, asker: Asker, now: Now) {
+        let busy = self.is_busy().then_some(Reason::Busy);
         let reason = match self.hold.take(who, time, now.boot) {
-            None => Some(Reason::Updating),
+            // Somebody else waits for the customer, too: only then is nobody there.
+            None => busy.or(Some(Reason::Updating)),
             Some(is_new) => {
                 if is_new {
                     self.outbox.journal(Journal::MachineHeld { by: text(who), seconds: time.0 / 1000 });
                 }
-                (self.front.is_taken() || self.orders.is_held()).then_some(Reason::Busy)
+                busy
             }
         };
         self.outbox.reply([asker], Reply { reason, ..Reply::NOTHING });
@@ -90,7 +92,7 @@ impl Machine {
     }
 
     /// Cancels an order. Answers with the order after that, and whether it changed.
-    fn cancel_order(&mut self, id: &RequestId, now: Now) -> Result<Option<(Stored, bool)>, StoreError> {
+    pub(super) fn cancel_order(&mut self, id: &RequestId, now: Now) -> Result<Option<(Stored, bool)>, StoreError> {
         let Some(before) = self.find(id)? else { return Ok(None) };
         self.happen(id, vec![Event::CancelAsked], now)?;
         let after = self.find(id)?.unwrap_or_else(|| before.clone());
@@ -141,7 +143,7 @@ impl Machine {
         if let Some(foreign) = self.links.relay_refusal(&self.settings) {
             return Err(foreign);
         }
-        if self.front.is_taken() || self.orders.is_held() {
+        if self.is_busy() {
             return Err(busy());
         }
         if request.payment.is_over_the_counter()

@@ -3,7 +3,7 @@
 use super::View;
 use crate::screen::ScreenState;
 use crate::screen::picture::Picture;
-use qris_core::order::ids::{ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, RelayCall};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
@@ -11,11 +11,13 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, VendRequest, Way};
 use qris_core::order::time::Span;
+use qris_core::wire::command::{Command, Problem, Response};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
+use serde::{Deserialize, Serialize};
 
 /// What can happen to a machine.
 #[derive(Debug)]
@@ -36,6 +38,21 @@ pub enum Input {
         /// It is acknowledged once the settings are stored or refused.
         ack: Ack,
     },
+    /// The broker brings a command.
+    Command {
+        /// Its name in the topic.
+        name: Box<str>,
+        /// The text as it came.
+        payload: Vec<u8>,
+        /// Whether it is retained.
+        retained: bool,
+        /// Where it is answered.
+        to: Address,
+        /// It is acknowledged once the command is stored or refused.
+        ack: Ack,
+    },
+    /// The end of an operation, or the news that there is none yet.
+    Operated(CommandId, Operated),
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to another call.
@@ -74,6 +91,39 @@ pub enum Input {
     Screen(ScreenState),
     /// A deadline passed.
     Woken,
+}
+
+/// Where a command is answered: a topic that is this machine's own, and what the asker knows the answer by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Address {
+    /// The response topic.
+    pub topic: Box<str>,
+    /// The correlation data.
+    pub correlation: Option<Box<[u8]>>,
+}
+
+/// What a command has done outside of the machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// This program begins anew. There is no answer but that.
+    Restart,
+    /// The computer is restarted. There is no answer but that.
+    Reboot,
+    /// The relay service drives a line for a test; with the operator's JWS.
+    Test(Box<str>),
+    /// The relay service takes the block from a line; with the operator's JWS.
+    Clear(Box<str>),
+}
+
+/// What came of an [`Operation`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operated {
+    /// It is done, with this result.
+    Done(serde_json::Value),
+    /// It will not be done.
+    Refused(Problem),
+    /// Nobody knows. The same operation again does no harm.
+    NoAnswer,
 }
 
 /// Why there is no ticket.
@@ -145,6 +195,12 @@ pub enum Effect {
     Abandon(CallId),
     /// The screen takes other texts, items and colours from now on.
     Dress(Box<crate::screen::Settings>),
+    /// Answer a command.
+    Answer(Address, Box<Response>),
+    /// Answer a command that reads what the computer knows.
+    Look(Address, CommandId, Command),
+    /// Have something done for a command.
+    Operate(CommandId, Operation),
     /// Show this.
     Show(Picture),
     /// Tell every controller which order holds the machine now, and which faults it has.

@@ -15,6 +15,7 @@
 //! | the links to relay, screen and backend | `links.rs` |
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
+//! | the commands that operators have signed | `commands.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
@@ -25,6 +26,7 @@ mod afar;
 mod answers;
 mod calls;
 mod collection;
+mod commands;
 mod commits;
 mod customers;
 mod faults;
@@ -35,6 +37,7 @@ mod links;
 mod orders;
 mod outbox;
 mod reconcile;
+mod sealed;
 mod settings;
 mod show;
 mod storage;
@@ -42,7 +45,8 @@ mod storage;
 mod tests;
 
 pub use io::{
-    Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Input, Notice, PrepareError, RelayAnswer, RelayFacts, Reply, Request,
+    Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Input, Notice, Operated, Operation, PrepareError, RelayAnswer,
+    RelayFacts, Reply, Request,
 };
 pub use outbox::NEWS;
 pub use settings::Settings;
@@ -51,6 +55,7 @@ pub use show::{Shown, View};
 use super::store::StoreError;
 use afar::Afar;
 use collection::{GUESSES_KEY, Guesses};
+use commands::Commands;
 use faults::Faults;
 use front::Front;
 use hold::Hold;
@@ -62,6 +67,7 @@ use qris_core::order::machine::{self as core, Context, Event};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Now, Span, Wall};
+use qris_core::wire::command::Command;
 use qris_core::wire::status::{FaultCode, Presence, Status};
 use qris_host::events::{Event as Journal, Text};
 use reconcile::Reconciliation;
@@ -80,6 +86,7 @@ pub struct Machine {
     /// Those in force: with what came from afar.
     settings: Settings,
     afar: Afar,
+    commands: Commands,
     hold: Hold,
     storage: Storage,
     orders: Orders,
@@ -104,6 +111,7 @@ impl Machine {
             outbox: Outbox::default(),
             reconciliation: Reconciliation::default(),
             afar: Afar::default(),
+            commands: Commands::default(),
             hold: Hold::default(),
             own: settings.clone(),
             settings,
@@ -119,6 +127,8 @@ impl Machine {
             Input::Asked(request, asker) => self.asked(request, asker, now),
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
             Input::Desired { payload, ack } => self.desired(&payload, ack, now),
+            Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),
+            Input::Operated(id, answer) => self.operated(&id, answer, now),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.look_for_tickets(out),
@@ -177,7 +187,7 @@ impl Machine {
         // While nothing can be stored, all changes of orders wait for that.
         let stored = || {
             let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected()));
-            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline()].into_iter().flatten().min()
+            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline(), self.commands.deadline()].into_iter().flatten().min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
         [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()]
@@ -222,6 +232,7 @@ impl Machine {
             let lookers = self.lookers(now);
             self.reconciliation.ask(lookers, self.links.proof_key(), &mut self.outbox, now.boot);
         }
+        self.carry_commands(now);
         self.take_settings(now);
         self.publish_events(now);
         self.tell(now);
@@ -259,19 +270,29 @@ impl Machine {
             holder: self.hold.holder().map(Into::into),
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
-        let status = Status {
+        self.outbox.tell_status(self.status(), self.settings.time_of_day(now.wall));
+        if let Some(reported) = self.afar.report(&self.settings.labels) {
+            self.outbox.tell_settings(reported);
+        }
+    }
+
+    /// The machine's `status`, without its time.
+    fn status(&self) -> Status {
+        Status {
             state: Presence::Online,
             version: Some(env!("CARGO_PKG_VERSION").into()),
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.storage.store().map(|store| store.stream().into()),
             at: None,
-            busy: Some(self.front.is_taken() || self.orders.is_held()),
+            busy: Some(self.is_busy()),
             faults: Some(self.faults.all().cloned().collect()),
-        };
-        self.outbox.tell_status(status, self.settings.time_of_day(now.wall));
-        if let Some(reported) = self.afar.report(&self.settings.labels) {
-            self.outbox.tell_settings(reported);
+            commands: Some(Command::NAMES.map(Into::into).to_vec()),
         }
+    }
+
+    /// Whether a customer is there.
+    fn is_busy(&self) -> bool {
+        self.front.is_taken() || self.orders.is_held()
     }
 
     fn context(&self, of: &RequestId) -> Context<'_> {
@@ -305,6 +326,7 @@ impl Machine {
     /// Takes what is stored into memory, as after a restart.
     fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
         self.take_up_settings(now)?;
+        self.take_up_commands()?;
         let Some(store) = self.storage.store() else { return Ok(()) };
         let guesses = store.remembered(GUESSES_KEY)?;
         self.front.guesses = Guesses::restored(guesses.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);

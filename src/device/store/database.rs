@@ -227,6 +227,37 @@ impl Database {
         Ok(())
     }
 
+    /// All facts whose names begin with this.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn remembered_under(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let rows = select.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets a fact.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget_fact(&mut self, key: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached("DELETE FROM facts WHERE key = ?1")?.execute([key])?;
+        Ok(())
+    }
+
+    /// The last events of the newest requests, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn newest(&self, limit: u16) -> Result<Vec<serde_json::Value>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT last_event FROM orders ORDER BY rowid DESC LIMIT ?1")?;
+        let rows = select.query_map([limit], |row| row.get::<_, String>(0))?;
+        let events = rows.map(|row| Ok(serde_json::from_str(&row?).unwrap_or_default()));
+        events.collect()
+    }
+
     /// The last trusted time, by which the dates of certificates are judged.
     ///
     /// # Errors

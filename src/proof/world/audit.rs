@@ -224,7 +224,11 @@ impl World {
         if let Some(request) = self.request_without_end() {
             return Some(format!("nobody was told of an end of {request}"));
         }
-        self.charges().iter().find_map(|book| self.audit_one(m, &machine, book)).or_else(|| self.audit_settings())
+        self.charges()
+            .iter()
+            .find_map(|book| self.audit_one(m, &machine, book))
+            .or_else(|| self.audit_settings())
+            .or_else(|| self.audit_commands())
     }
 
     /// The last event of this request is not its end. A database that was lost begins a new stream of events.

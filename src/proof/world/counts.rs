@@ -20,6 +20,8 @@ kinds! {
     OverBus = "requests over D-Bus",
     OverCounter = "requests to pay over the counter",
     Settings = "changes of a price from afar",
+    Commands = "commands of an operator",
+    CarriedOut = "restarts and reboots from afar",
     Sales = "sales",
     RefundsDue = "refunds due",
     Uncertain = "uncertain",

@@ -62,6 +62,11 @@ pub(super) enum Arrival {
         connection: u64,
         message: u64,
     },
+    /// A command of the operator, by its number.
+    Commanded {
+        run: u64,
+        number: usize,
+    },
     /// The broker has the published message.
     Published {
         connection: u64,
@@ -265,10 +270,12 @@ impl World {
                 self.published(m, id, event);
             }
             Arrival::Unpublished { run, id } if run == current => self.input(m, Input::Undelivered(id, None)),
+            Arrival::Commanded { run, number } if run == current => self.command_arrives(m, number),
             Arrival::ScreenBack => self.screen_back(m),
             Arrival::Starts { .. }
             | Arrival::Woken { .. }
             | Arrival::BrokerUp { .. }
+            | Arrival::Commanded { .. }
             | Arrival::Published { .. }
             | Arrival::Unpublished { .. } => {}
         }
@@ -311,6 +318,7 @@ impl World {
         if self.disks[m].is_dead(STORE) {
             return self.falls(Who::Machine, m);
         }
+        let mut ordered = None;
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
             if matters && self.may(400, Kind::KilledBetween) {
@@ -322,10 +330,16 @@ impl World {
             {
                 return self.cut_power(m);
             }
-            self.perform_one(m, effect);
+            match effect {
+                Effect::Operate(id, operation) => ordered = Some((id, operation)),
+                effect => self.perform_one(m, effect),
+            }
         }
         self.judge_screen(m);
         self.judge_taking(m);
+        if let Some((id, operation)) = ordered {
+            return self.carries_out(m, &id, &operation);
+        }
         let now = self.clocks(m);
         let machine = &mut self.machines[m];
         let next = machine.program.as_ref().and_then(|program| program.next_deadline(now.boot));
@@ -379,7 +393,8 @@ impl World {
                 machine.failed |= machine.fails && !self.storm;
             }
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
-            Effect::OrderChanged(_) | Effect::Reply(..) => {}
+            Effect::Answer(_, answer) => self.command_answered(m, *answer),
+            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Look(..) | Effect::Operate(..) => {}
         }
     }
 

@@ -1,8 +1,11 @@
 //! The promises of the ledger, on real SQLite files.
 
+mod operator;
+
 use super::*;
 use qris_core::order::ids::TransactionId;
 use qris_core::order::ledger::OPEN_TICKETS_MAX;
+use qris_core::order::operator::Level;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_core::order::receipt::{Claims, SigningKey, jwk_set};
 use qris_host::config::Source;
@@ -25,7 +28,12 @@ impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let keys = directory.path().join("keys.json");
-        std::fs::write(&keys, jwk_set(&[key().to_public_jwk(ISSUER)])).expect("written");
+        let [desk, door] = [Level::Desk, Level::Door].map(qris_core::order::receipt::testing::operator);
+        std::fs::write(
+            &keys,
+            jwk_set(&[key().to_public_jwk(ISSUER), door.to_operator_jwk(Level::Door), desk.to_operator_jwk(Level::Desk)]),
+        )
+        .expect("written");
         let text = format!(
             r#"
             device.id = "vm-001"
@@ -668,7 +676,7 @@ fn trouble_is_told_when_it_changes() {
 fn what_no_line_drives_is_not_being_driven_whatever_the_ledger_says() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("A1", 5000);
-    rig.dispenser.ledger.begin(&key().sign(claims_of(1, &ticket)), "tray 1").expect("written");
+    rig.dispenser.ledger.begin(&Begun::of(&key().sign(claims_of(1, &ticket))), "tray 1").expect("written");
     assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
     assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
     assert!(matches!(rig.dispense(&receipt(1, &ticket)), Ok(Dispensed::Known(DispenseAnswer::Ended(Outcome::Uncertain), _))));

@@ -1,6 +1,6 @@
 //! The store: a SQLite database. Each row that was read is checked.
 
-use super::{Block, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, StoreError};
+use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, StoreError};
 use crate::mark::Mark;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{Entry, TicketEntry};
@@ -177,25 +177,24 @@ impl Database {
         &self.key
     }
 
-    /// Writes that the line is driven for this receipt, with its ticket used. The line may be driven after this commit, and only
+    /// Writes that the line is driven for this order, with its ticket used. The line may be driven after this commit, and only
     /// then.
     ///
     /// # Errors
-    /// The receipt does not fit what is held, or the file cannot be written.
-    pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), StoreError> {
-        let claims = receipt.claims();
-        let Some(ticket) = self.ticket_row(&claims.ticket)? else {
-            return Err(StoreError::Damaged(format!("ticket {} is gone", claims.ticket)));
+    /// It does not fit what is held, or the file cannot be written.
+    pub fn begin(&mut self, begun: &Begun<'_>, line: &str) -> Result<(), StoreError> {
+        let Some(ticket) = self.ticket_row(begun.ticket)? else {
+            return Err(StoreError::Damaged(format!("ticket {} is gone", begun.ticket)));
         };
         let row = PulseRow {
             seq: self.pulses + 1,
-            order_id: claims.sub.to_string(),
-            ticket: claims.ticket.to_string(),
-            request_id: claims.jti.to_string(),
-            transaction_id: claims.transaction_id.to_string(),
+            order_id: begun.order.to_string(),
+            ticket: begun.ticket.to_string(),
+            request_id: begun.request.to_string(),
+            transaction_id: begun.transaction.to_string(),
             line: line.into(),
-            item: claims.item.to_string(),
-            amount: whole(claims.amount),
+            item: begun.item.to_string(),
+            amount: whole(begun.amount),
             outcome: None,
             detail: String::new(),
         };

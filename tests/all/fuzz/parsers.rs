@@ -13,10 +13,11 @@ use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
 use qris::order::money::Rupiah;
-use qris::order::operator::Level;
+use qris::order::operator::{self, Level};
 use qris::order::receipt::{self, KeySet, Receipt, SigningKey};
 use qris::order::request::Refusal;
 use qris::order::time::Wall;
+use qris::wire::command::{Asked, Joined, Response};
 use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris::wire::orders::{OpenOrders, OrderResource, Problem};
 use qris::wire::payment::PaymentUpdate;
@@ -169,6 +170,35 @@ fn jwk_set() {
             Ok(keys) => format!("{} keys|{private}", keys.receipt_kids().len()),
             Err(error) => format!("{error}|{private}"),
         }
+    });
+}
+
+/// A command is believed as it was signed, and an answer is put together from its own pieces alone.
+#[test]
+fn commands() {
+    let key = SigningKey::from_seed([0x0d; 32]);
+    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Door)])).expect("a set");
+    let me = DeviceId::new("vm-001").expect("an id");
+    let words = r#"{"aud":"vm-001","jti":"c-1","exp":1,"stream":"s","cmd":"logs","unit":"kernel","since":"2026-12-01T06:00:00+07:00",
+        "priority":4,"text":"x","lines":7,"newest":3,"item":"A1","request_id":"r-1"} "cmd":"test-pulse" "signed": "state":"running",
+        "number":1,"piece":"","pieces":1,"sha256":"","result":"#;
+    Target { name: "commands", words, longest: 9_000 }.run(|bytes| {
+        let read = |jws: &str| match Asked::read(jws, &keys, &me) {
+            Ok((asked, kid)) => {
+                assert_eq!(&kid, key.kid());
+                assert_eq!(Asked::read(&asked.jws(&key), &keys, &me), Ok((asked.clone(), kid)), "as it was signed");
+                asked.command.name().to_owned()
+            }
+            Err(refused) => refused.why.code.to_string(),
+        };
+        let payload = Asked::jws_in(bytes).map_or_else(|refused| refused.why.code.to_string(), |jws| read(&jws));
+        let claims = serde_json::from_slice::<Value>(bytes).map(|claims| read(&operator::sign(&key, "qris-command+jwt", &claims)));
+        let answer = serde_json::from_slice::<Response>(bytes).map(|answer| {
+            let whole = answer.in_pieces();
+            let mut joined = Joined::default();
+            whole.into_iter().map(|piece| joined.take(piece).is_ok_and(|end| end.is_some())).last()
+        });
+        format!("{payload}|{claims:?}|{answer:?}")
     });
 }
 

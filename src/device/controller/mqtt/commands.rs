@@ -1,84 +1,89 @@
-//! Commands of a fleet. The commands here only read, so they need no signature, and one in 5 s is enough.
+//! Commands of a fleet, on their way to the machine, and its answers. A picture of the screen is given here: it needs no
+//! signature, and one in 5 s is enough.
 
-use crate::machine::NEWS;
+use crate::inbox::Inbox;
+use crate::machine::{Address, Input, NEWS};
 use crate::screen::Camera;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::reason::Reason;
-use qris_core::wire::command::{self, Problem, Response, SCREENSHOT, Screenshot};
+use qris_core::wire::command::{self, Code, Problem, Response, SCREENSHOT, Screenshot, Stage};
 use qris_host::mqtt::{Inbound, Mqtt, Outbound, PublishId};
 use std::time::{Duration, Instant};
 
-/// The time from one answer to the next.
+/// The time from one picture to the next.
 const EVERY: Duration = Duration::from_secs(5);
-/// The asker waits no longer than this.
-const EXPIRY_S: u32 = 30;
+/// The asker waits no longer than this for an answer that is on its way.
+const EXPIRY_S: u32 = 300;
 
 /// The number of every answer. It is not in the outbox, and nobody waits for its delivery.
 pub const ANSWER: PublishId = PublishId(NEWS | NEWS >> 1);
 
-/// Answers commands.
+/// Takes commands.
 pub struct Commands {
     device: DeviceId,
     mqtt: Mqtt,
     camera: Camera,
+    inbox: Inbox,
     answered: Option<Instant>,
 }
 
 impl Commands {
     /// The commands for this machine.
     #[must_use]
-    pub fn new(device: DeviceId, mqtt: Mqtt, camera: Camera) -> Self {
-        Self { device, mqtt, camera, answered: None }
+    pub fn new(device: DeviceId, mqtt: Mqtt, camera: Camera, inbox: Inbox) -> Self {
+        Self { device, mqtt, camera, inbox, answered: None }
     }
 
     /// Takes a message if it is a command; else gives it back.
-    pub fn take(&mut self, message: Inbound) -> Option<Inbound> {
+    pub async fn take(&mut self, message: Inbound) -> Option<Inbound> {
         let Some(name) = command::command_of(&message.topic, &self.device).map(str::to_owned) else { return Some(message) };
-        // A command is not stored. A lost command is asked again.
-        self.mqtt.ack(message.ack);
-        let topic = message.response_topic.filter(|topic| command::may_answer_on(topic, &self.device, &name))?;
-        let answer = Answer { mqtt: self.mqtt.clone(), topic, correlation: message.correlation_data };
-        if self.answered.is_some_and(|at| at.elapsed() < EVERY) {
-            answer.refuse(Reason::RateLimited, &format!("at most one command in {} s is answered", EVERY.as_secs()));
+        let Inbound { payload, ack, retain, response_topic, correlation_data, .. } = message;
+        let Some(topic) = response_topic.filter(|topic| command::may_answer_on(topic, &self.device, &name)) else {
+            // Nobody would know what came of it.
+            self.mqtt.ack(ack);
             return None;
-        }
-        self.answered = Some(Instant::now());
-        if message.retain {
-            answer.refuse(Reason::Retained, "a command must not be retained");
-        } else if name == SCREENSHOT {
-            self.camera.shot(move |png| match png {
-                Some(png) => answer.give(Screenshot { png: BASE64.encode(png).into() }),
-                None => answer.refuse(Reason::Screen, "the screen shows nothing"),
-            });
+        };
+        let to = Address { topic: topic.into(), correlation: correlation_data.map(Into::into) };
+        if name == SCREENSHOT {
+            // A picture is not stored. A lost question is asked again.
+            self.mqtt.ack(ack);
+            self.screenshot(retain, to);
         } else {
-            answer.refuse(Reason::UnknownRequest, &format!("there is no command {name}"));
+            self.inbox.send_foreign(Input::Command { name: name.into(), payload, retained: retain, to, ack }).await;
         }
         None
     }
+
+    fn screenshot(&mut self, retained: bool, to: Address) {
+        let refuse = |code, message: &str| {
+            answer(&self.mqtt, &to, Response::ended(None, Stage::Rejected, Problem::new(code, message)));
+        };
+        if self.answered.is_some_and(|at| at.elapsed() < EVERY) {
+            return refuse(Code::RateLimited, &format!("at most one command in {} s is answered", EVERY.as_secs()));
+        }
+        self.answered = Some(Instant::now());
+        if retained {
+            return refuse(Code::Retained, "a command must not be retained");
+        }
+        let mqtt = self.mqtt.clone();
+        self.camera.shot(move |png| {
+            let end = match png {
+                Some(png) => Response::done(None, serde_json::json!(Screenshot { png: BASE64.encode(png).into() })),
+                None => Response::ended(None, Stage::Failed, Problem::new(Code::Screen, "the screen shows nothing")),
+            };
+            answer_whole(&mqtt, &to, &end);
+        });
+    }
 }
 
-/// The address of an answer.
-struct Answer {
-    mqtt: Mqtt,
-    topic: String,
-    correlation: Option<Vec<u8>>,
+/// Publishes an answer, in pieces if it is long.
+pub fn answer(mqtt: &Mqtt, to: &Address, response: Response) {
+    response.in_pieces().iter().for_each(|piece| answer_whole(mqtt, to, piece));
 }
 
-impl Answer {
-    fn give(self, result: Screenshot) {
-        self.send(&Response { ok: true, result: Some(result), error: None });
-    }
-
-    fn refuse(self, reason: Reason, message: &str) {
-        let error = Problem { code: reason.as_str().into(), message: message.into() };
-        self.send(&Response { ok: false, result: None, error: Some(error) });
-    }
-
-    fn send(self, response: &Response<Screenshot>) {
-        let payload = serde_json::to_vec(response).expect("a response is plain data");
-        let Self { mqtt, topic, correlation } = self;
-        mqtt.publish(ANSWER, Outbound { topic, payload, correlation_data: correlation, expiry_s: Some(EXPIRY_S), ..Outbound::default() });
-    }
+fn answer_whole(mqtt: &Mqtt, to: &Address, response: &Response) {
+    let payload = serde_json::to_vec(response).expect("a response is plain data");
+    let (topic, correlation_data) = (to.topic.to_string(), to.correlation.as_deref().map(<[u8]>::to_vec));
+    mqtt.publish(ANSWER, Outbound { topic, payload, correlation_data, expiry_s: Some(EXPIRY_S), ..Outbound::default() });
 }

@@ -56,3 +56,13 @@ fn a_customer_who_is_there_is_served_to_the_end_and_the_next_one_is_not() {
     rig.after(1_000);
     rig.requested(3);
 }
+
+#[test]
+fn a_shutdown_waits_for_the_customer_also_if_somebody_else_holds_the_machine_already() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    assert_eq!(rig.holds("apt"), Some(Reason::Busy));
+    assert_eq!(rig.holds("shutdown"), Some(Reason::Busy), "a customer is there");
+    rig.delivered(1);
+    assert_eq!(rig.holds("shutdown"), Some(Reason::Updating), "nobody is there");
+}

@@ -40,7 +40,7 @@ fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() 
         let path = directory.path().join("ledger.db");
         let mut store = open(&path).store;
         promise(&mut store, 1);
-        store.begin(&receipt(1), line).expect("begun");
+        store.begin(&Begun::of(&receipt(1)), line).expect("begun");
         drop(store);
         for round in 0..2 {
             let found = open(&path);
@@ -65,7 +65,7 @@ fn a_ledger_that_has_forgotten_a_pulse_or_a_closed_ticket_is_set_aside() {
         promise(&mut store, 1);
         let harm = std::fs::metadata(directory.path().join("ledger.db-wal")).expect("a log").len() + 40;
         if drives {
-            store.begin(&receipt(1), "a").expect("begun");
+            store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
         } else {
             store.close(&ticket(1)).expect("closed");
         }
@@ -98,15 +98,15 @@ fn the_schema_refuses_what_must_never_happen() {
     for n in 1..=4 {
         promise(&mut store, n);
     }
-    store.begin(&receipt(1), "a").expect("begun");
+    store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
     store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
-    store.begin(&receipt(2), "a").expect("begun");
+    store.begin(&Begun::of(&receipt(2)), "a").expect("begun");
     store.close(&ticket(3)).expect("closed");
     // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
-    assert!(store.begin(&receipt(1), "b").is_err());
-    assert!(store.begin(&receipt(4), "a").is_err());
+    assert!(store.begin(&Begun::of(&receipt(1)), "b").is_err());
+    assert!(store.begin(&Begun::of(&receipt(4)), "a").is_err());
     assert!(store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).is_err());
-    assert!(store.begin(&receipt(3), "b").is_err());
+    assert!(store.begin(&Begun::of(&receipt(3)), "b").is_err());
     assert_eq!(store.ticket(&ticket(4)).expect("readable").map(|t| matches!(t, TicketEntry::Open { .. })), Some(true), "rolled back");
     for sql in [
         "UPDATE tickets SET state = 'open', order_id = NULL WHERE state = 'used'",
@@ -138,7 +138,7 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         let mut store = open(&path).store;
         promise(&mut store, 1);
         promise(&mut store, 2);
-        store.begin(&receipt(1), "a").expect("begun");
+        store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
         store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
         drop(store);
         let Found { store, set_aside, .. } = open(&path);
@@ -169,7 +169,7 @@ fn old_rows_are_forgotten_and_open_tickets_are_not() {
     for n in 0..all {
         store.add_ticket(&name(n), &item, amount).expect("written");
         let receipt = receipt_for(n, name(n));
-        store.begin(&receipt, "a").expect("begun");
+        store.begin(&Begun::of(&receipt), "a").expect("begun");
         store.end(&receipt.claims().sub, Outcome::Dispensed, "", None).expect("ended");
     }
     let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
@@ -187,7 +187,7 @@ fn a_ledger_has_one_owner() {
     let path = directory.path().join("ledger.db");
     let mut store = open(&path).store;
     promise(&mut store, 1);
-    store.begin(&receipt(1), "a").expect("begun");
+    store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
     assert!(matches!(Database::open(&path, &|_| false, &mut random::fill), Err(StoreError::Open(OpenError::Held { .. }))));
     store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
     drop(store);
@@ -200,7 +200,7 @@ fn a_ledger_that_cannot_be_written_now_is_not_set_aside() {
     let path = directory.path().join("ledger.db");
     let mut store = open(&path).store;
     promise(&mut store, 1);
-    store.begin(&receipt(1), "a").expect("begun");
+    store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
     drop(store);
     // For example, somebody copies it.
     let other = Connection::open(&path).expect("opens");
@@ -221,7 +221,7 @@ fn old_tickets_are_looked_back_on_for_so_long() {
             promise(&mut store, n);
         }
         store.close(&ticket(2)).expect("closed");
-        store.begin(&receipt(3), "a").expect("begun");
+        store.begin(&Begun::of(&receipt(3)), "a").expect("begun");
         // As if this many had been given since.
         store.tickets = seq - 1;
         promise(&mut store, 5);

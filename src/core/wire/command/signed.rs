@@ -1,0 +1,314 @@
+//! What an operator signs to have something done.
+
+use super::{Code, Command, Problem};
+use crate::order::ids::{CommandId, DeviceId, KeyId};
+use crate::order::operator::{self, SignedError};
+use crate::order::reason::Reason;
+use crate::order::receipt::{KeySet, SigningKey};
+use crate::order::request::Refusal;
+use crate::order::time::Wall;
+use crate::wire::strict::{Object, PAYLOAD_MAX};
+use serde::{Deserialize, Serialize};
+
+/// The `typ` of a signed command.
+const TYP: &str = "qris-command+jwt";
+/// A command ends at most so many seconds ahead: a machine remembers it for as long.
+pub const VALID_MAX_S: i64 = 24 * 3600;
+/// The most orders of one answer.
+pub const NEWEST_MAX: u16 = 1000;
+/// The most lines of the journal of one answer.
+pub const LINES_MAX: u16 = 1000;
+
+pub(super) const fn newest() -> u16 {
+    20
+}
+
+const fn lines() -> u16 {
+    100
+}
+
+/// Whose lines are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogUnit {
+    /// Those of `qrisd` and `qris-relayd`.
+    #[default]
+    Both,
+    /// The sales.
+    Qrisd,
+    /// The relay.
+    QrisRelayd,
+    /// The kernel.
+    Kernel,
+}
+
+/// Which lines of the journal are wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Logs {
+    /// Whose.
+    #[serde(default)]
+    pub unit: LogUnit,
+    /// Not older than this; RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Box<str>>,
+    /// As important as this or more: 0 (emergency) to 7 (debug).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Those that have this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Box<str>>,
+    /// The newest so many, at most [`LINES_MAX`].
+    #[serde(default = "lines")]
+    pub lines: u16,
+}
+
+/// What is signed. Field names are those of the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asked {
+    /// The machine that it is for.
+    pub aud: DeviceId,
+    /// Its name. It is used once.
+    pub jti: CommandId,
+    /// Its end: seconds since 1970 (RFC 7519, section 4.1.4).
+    pub exp: i64,
+    /// The life of the machine's database that it is for, as the machine's status says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Box<str>>,
+    /// What is to be done.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// A command that is not believed, or cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Its name, if an operator has signed it.
+    pub id: Option<CommandId>,
+    /// The key that has signed it, if that could be checked.
+    pub kid: Option<KeyId>,
+    /// Why.
+    pub why: Problem,
+}
+
+impl Asked {
+    /// The compact JWS.
+    #[must_use]
+    pub fn jws(&self, key: &SigningKey) -> String {
+        operator::sign(key, TYP, self)
+    }
+
+    /// The payload of a request with this JWS.
+    #[must_use]
+    pub fn payload(jws: &str) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Payload<'a> {
+            signed: &'a str,
+        }
+        serde_json::to_vec(&Payload { signed: jws }).expect("a payload is plain data")
+    }
+
+    /// The JWS in a payload.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn jws_in(payload: &[u8]) -> Result<Box<str>, Refused> {
+        Ok(Object::read(payload, PAYLOAD_MAX).and_then(|mut object| object.required("signed"))?)
+    }
+
+    /// Believes a JWS if an operator who may do this has signed it for this machine. Its time, its stream and its name are for
+    /// the caller to judge.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn read(jws: &str, keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), Refused> {
+        let signed = operator::verify(jws, TYP, keys)?;
+        let mut object = Object::read(&signed.payload, PAYLOAD_MAX)?;
+        let jti: CommandId = object.required("jti")?;
+        let refused = |why| Refused { id: Some(jti.clone()), kid: Some(signed.kid.clone()), why };
+        let asked = Self::claims(object, &jti).map_err(|refusal| refused(Refused::from(refusal).why))?;
+        if asked.aud != *me {
+            return Err(refused(Problem::new(Code::WrongDevice, format!("it is for the machine {}", asked.aud))));
+        }
+        if let Err(why) = asked.command.check() {
+            return Err(refused(Problem::new(Code::Malformed, why)));
+        }
+        signed.may(asked.command.needs()).map_err(|error| refused(Refused::from(error).why))?;
+        Ok((asked, signed.kid))
+    }
+
+    fn claims(mut object: Object, jti: &CommandId) -> Result<Self, Refusal> {
+        let (aud, exp, stream) = (object.required("aud")?, object.required("exp")?, object.optional("stream")?);
+        Ok(Self { aud, jti: jti.clone(), exp, stream, command: object.rest()? })
+    }
+
+    /// Whether its time is over. `now` is a clock that is trusted.
+    #[must_use]
+    pub fn is_over(&self, now: Wall) -> bool {
+        self.exp.saturating_mul(1000) <= now.0
+    }
+
+    /// Objections of time. `now`: the clock, if it is trusted. `stream`: the present one.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check_time(&self, now: Option<Wall>, stream: &str) -> Result<(), Problem> {
+        if let Some(wanted) = self.stream.as_deref().filter(|wanted| *wanted != stream) {
+            return Err(Problem::new(Code::WrongStream, format!("it is for the stream {wanted}, and this machine has another one now")));
+        }
+        match now {
+            Some(now) if self.is_over(now) => Err(Problem::new(Code::Expired, format!("it ended at {} (exp)", self.exp))),
+            Some(now) if self.exp.saturating_sub(VALID_MAX_S).saturating_mul(1000) > now.0 => {
+                Err(Problem::new(Code::Expired, format!("exp is more than {} hours ahead", VALID_MAX_S / 3600)))
+            }
+            None if self.stream.is_none() => {
+                Err(Problem::new(Code::Clock, "the machine's clock is not trusted: say for which stream the command is"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Command {
+    fn check(&self) -> Result<(), String> {
+        let within = |what: &str, number: u16, max: u16| {
+            if (1..=max).contains(&number) { Ok(()) } else { Err(format!("{what} must be 1 to {max}, not {number}")) }
+        };
+        match self {
+            Self::Orders { newest } => within("newest", *newest, NEWEST_MAX),
+            Self::Logs(Logs { unit: _, since, priority, text, lines }) => {
+                within("lines", *lines, LINES_MAX)?;
+                if let Some(since) = since.as_deref().filter(|since| Wall::from_rfc3339(since).is_err()) {
+                    return Err(format!("since must be RFC 3339, not {since:?}"));
+                }
+                if priority.is_some_and(|priority| priority > 7) {
+                    return Err("priority must be 0 to 7".into());
+                }
+                if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 200 || text.contains(char::is_control)) {
+                    return Err("text must have 1 to 200 bytes, and no control characters".into());
+                }
+                Ok(())
+            }
+            Self::Status {}
+            | Self::ConfigGet {}
+            | Self::Vitals {}
+            | Self::Cancel { .. }
+            | Self::Restart {}
+            | Self::Reboot {}
+            | Self::Clear { .. }
+            | Self::TestPulse { .. } => Ok(()),
+        }
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(why: Problem) -> Self {
+        Self { id: None, kid: None, why }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let code = if refusal.reason == Reason::TooLarge { Code::TooLarge } else { Code::Malformed };
+        Problem::new(code, refusal.detail).into()
+    }
+}
+
+impl From<SignedError> for Refused {
+    fn from(error: SignedError) -> Self {
+        let (code, kid) = match &error {
+            SignedError::Form(_) => (Code::Malformed, None),
+            SignedError::UnknownKey(_) => (Code::UnknownKey, None),
+            SignedError::Level { kid, .. } => (Code::Level, Some(kid.clone())),
+            SignedError::Signature => (Code::Signature, None),
+        };
+        Self { id: None, kid, why: Problem::new(code, error.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::ids::ItemId;
+    use crate::order::operator::Level;
+    use crate::order::receipt::testing::{keys, operator};
+
+    const NOW: Wall = Wall(1_795_000_000_000);
+
+    fn asked(command: Command) -> Asked {
+        let (aud, jti) = (DeviceId::new("vm-001").expect("an id"), CommandId::new("c-1").expect("an id"));
+        Asked { aud, jti, exp: NOW.0 / 1000 + 300, stream: None, command }
+    }
+
+    fn read(asked: &Asked, level: Level) -> Result<Asked, Code> {
+        let me = DeviceId::new("vm-001").expect("an id");
+        Asked::read(&asked.jws(&operator(level)), &keys(), &me).map(|(asked, _)| asked).map_err(|refused| refused.why.code)
+    }
+
+    #[test]
+    fn each_command_needs_its_level_and_comes_back_as_it_was_signed() {
+        let item = || ItemId::new("A1").expect("an item");
+        let logs = Logs { unit: LogUnit::Kernel, since: None, priority: Some(4), text: Some("usb".into()), lines: 7 };
+        let request_id = crate::order::ids::RequestId::new("r-1").expect("an id");
+        let all = [
+            Command::Status {},
+            Command::ConfigGet {},
+            Command::Vitals {},
+            Command::Orders { newest: 3 },
+            Command::Logs(logs),
+            Command::Cancel { request_id },
+            Command::Restart {},
+            Command::Reboot {},
+            Command::Clear { item: item() },
+            Command::TestPulse { item: item() },
+        ];
+        for command in all {
+            assert!(Command::NAMES.contains(&command.name()));
+            let asked = asked(command);
+            for level in [Level::Look, Level::Desk, Level::Door] {
+                let may = level >= asked.command.needs();
+                assert_eq!(read(&asked, level), if may { Ok(asked.clone()) } else { Err(Code::Level) }, "{asked:?} by {level}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_or_wrong_command_is_refused_by_name() {
+        let me = DeviceId::new("vm-001").expect("an id");
+        let good = asked(Command::Restart {});
+        let why = |jws: &str| Asked::read(jws, &keys(), &me).expect_err("refused").why.code;
+        assert_eq!(why(&good.jws(&SigningKey::from_seed([99; 32]))), Code::UnknownKey);
+        assert_eq!(read(&Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Door), Err(Code::WrongDevice));
+        assert_eq!(read(&asked(Command::Orders { newest: 0 }), Level::Door), Err(Code::Malformed));
+        let logs = Logs { unit: LogUnit::Both, since: Some("today".into()), priority: None, text: None, lines: 1 };
+        assert_eq!(read(&asked(Command::Logs(logs)), Level::Door), Err(Code::Malformed));
+        let jws = good.jws(&operator(Level::Desk));
+        let (head, rest) = jws.split_once('.').expect("parts");
+        let (_, signature) = rest.split_once('.').expect("parts");
+        let (_, other) = asked(Command::Reboot {})
+            .jws(&operator(Level::Door))
+            .split_once('.')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("parts");
+        let (other, _) = other.split_once('.').expect("parts");
+        assert_eq!(why(&format!("{head}.{other}.{signature}")), Code::Signature);
+        assert_eq!(why("x"), Code::Malformed);
+        let claims = serde_json::json!({ "aud": "vm-001", "jti": "c-1", "exp": 1, "cmd": "format-disk" });
+        assert_eq!(why(&operator::sign(&operator(Level::Door), TYP, &claims)), Code::Malformed);
+        assert_eq!(why(&operator::sign(&operator(Level::Door), "qris-config+jwt", &good)), Code::Malformed, "another typ");
+    }
+
+    #[test]
+    fn its_end_is_judged_by_a_trusted_clock_and_its_stream_always() {
+        let good = asked(Command::Restart {});
+        let code = |asked: &Asked, now, stream| asked.check_time(now, stream).map_err(|why| why.code);
+        assert_eq!(code(&good, Some(NOW), "s"), Ok(()));
+        assert_eq!(code(&good, Some(Wall(NOW.0 + 300_000)), "s"), Err(Code::Expired));
+        assert_eq!(code(&Asked { exp: good.exp + VALID_MAX_S, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
+        assert_eq!(code(&Asked { exp: i64::MAX, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
+        assert_eq!(code(&Asked { exp: i64::MIN, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
+        assert_eq!(code(&good, None, "s"), Err(Code::Clock));
+        let named = Asked { stream: Some("s".into()), ..good };
+        assert_eq!(code(&named, None, "s"), Ok(()));
+        assert_eq!(code(&named, Some(NOW), "another"), Err(Code::WrongStream));
+    }
+}

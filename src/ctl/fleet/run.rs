@@ -1,0 +1,324 @@
+//! `fleet run`: commands that are signed here, and carried out once by each machine.
+
+use super::Which;
+use crate::broker::{Broker, Connection, News, random_hex};
+use crate::{keys, print};
+use clap::Subcommand;
+use qris_core::order::ids::{CommandId, DeviceId, ItemId, RequestId};
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::time::Wall;
+use qris_core::wire::command::{self, Asked, Code, Command, Joined, LogUnit, Logs, Problem, Response, Stage};
+use qris_core::wire::status::{Presence, Status};
+use qris_core::wire::topics::Topic;
+use qris_host::mqtt::{Inbound, Outbound, Retained};
+use qris_host::{Failure, clock};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A machine that is online has answered by then, if only that it takes longer.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+/// A machine that had too many commands is asked again after this time.
+const TOO_FAST: Duration = Duration::from_secs(2);
+/// And so many times at the most.
+const TRIES_MAX: u8 = 4;
+
+/// Has machines do something. Each line of output is the end of one machine. Exit status 0 if all of them did it.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Run {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    who: Which,
+    /// Your key; the default is ~/.config/qrisctl/operator.jwk
+    #[arg(long, global = true, value_name = "FILE")]
+    operator_key: Option<PathBuf>,
+    /// At most so many machines at a time
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    at_once: u16,
+    /// How long to wait for a machine that serves a customer, reboots or takes its time
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 1200)]
+    wait: u32,
+}
+
+/// What is done.
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Read: what the machine's status says
+    Status,
+    /// Read: the settings that came from afar, with their text
+    ConfigGet,
+    /// Read: disk, memory, temperature, how long it runs
+    Vitals,
+    /// Read: the newest requests
+    Orders {
+        /// How many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::NEWEST_MAX)))]
+        newest: u16,
+    },
+    /// Read: lines of the journal
+    Logs {
+        /// Whose: both, qrisd, qris-relayd or kernel
+        #[arg(long, default_value = "both", value_parser = unit)]
+        unit: LogUnit,
+        /// Not older than this, as 2026-12-01T06:00:00+07:00
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// As important as this or more: 0 (emergency) to 7 (debug)
+        #[arg(long, value_parser = clap::value_parser!(u8).range(..=7))]
+        priority: Option<u8>,
+        /// With this text
+        #[arg(long)]
+        text: Option<String>,
+        /// The newest so many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::LINES_MAX)))]
+        lines: u16,
+    },
+    /// Cancel a request (level desk)
+    Cancel {
+        /// The request
+        #[arg(value_parser = RequestId::new)]
+        request_id: RequestId,
+    },
+    /// Begin anew with the configuration as it is, once no customer is there (level desk)
+    Restart,
+    /// Restart the computer, once no customer is there (level door)
+    Reboot,
+    /// Take the block from the line of an item (level door)
+    Clear {
+        /// The item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+    },
+    /// Drive the line of an item once, as a test, once no customer is there (level door)
+    TestPulse {
+        /// The item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+    },
+}
+
+fn unit(word: &str) -> Result<LogUnit, String> {
+    serde_json::from_value(word.into()).map_err(|_| "must be both, qrisd, qris-relayd or kernel".into())
+}
+
+impl From<What> for Command {
+    fn from(what: What) -> Self {
+        match what {
+            What::Status => Self::Status {},
+            What::ConfigGet => Self::ConfigGet {},
+            What::Vitals => Self::Vitals {},
+            What::Orders { newest } => Self::Orders { newest },
+            What::Logs { unit, since, priority, text, lines } => {
+                Self::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines })
+            }
+            What::Cancel { request_id } => Self::Cancel { request_id },
+            What::Restart => Self::Restart {},
+            What::Reboot => Self::Reboot {},
+            What::Clear { item } => Self::Clear { item },
+            What::TestPulse { item } => Self::TestPulse { item },
+        }
+    }
+}
+
+impl Run {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        let Self { what, who, operator_key, at_once, wait } = self;
+        if who.is_nobody() {
+            return Err(Failure::usage("name the machines: --device ID, --label WORD or --all"));
+        }
+        let command = Command::from(what);
+        if let Command::Logs(Logs { since: Some(since), .. }) = &command
+            && let Err(error) = Wall::from_rfc3339(since)
+        {
+            return Err(Failure::usage(format!("--since: {error}")));
+        }
+        let key = keys::read_private(operator_key)?;
+        let filters = [who.filters(Topic::Status), who.filters(Topic::ConfigReported)].concat();
+        let own = random_hex()?;
+        let answers = format!("qrisd/v1/+/cmd/{}/response/{own}", command.name());
+        let mut broker = Broker::connect(connection, [filters, vec![answers]].concat(), Retained::Always).await?;
+        let told = broker.drain().await.map_err(Failure::failed)?;
+        let machines = meant(&told, &who)?;
+        let mut round = Round { command, key, own, json, wait: Duration::from_secs(wait.into()), open: BTreeMap::new(), failed: 0 };
+        let all = machines.len();
+        let ended = round.all(&mut broker, machines.into_iter().collect(), at_once.into()).await;
+        broker.leave().await;
+        ended?;
+        match round.failed {
+            0 => Ok(()),
+            failed => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
+        }
+    }
+}
+
+/// The machines that are meant, with their last status.
+fn meant(told: &[Inbound], who: &Which) -> Result<BTreeMap<DeviceId, Option<Status>>, Failure> {
+    let status = |message: &Inbound| {
+        let (device, Topic::Status) = Topic::parse(&message.topic)? else { return None };
+        Some((device, serde_json::from_slice::<Status>(&message.payload).ok()?))
+    };
+    let mut statuses: BTreeMap<DeviceId, Status> = told.iter().filter_map(status).collect();
+    let mut reported: BTreeMap<_, _> = told.iter().filter_map(super::config::read).collect();
+    for device in statuses.keys() {
+        reported.entry(device.clone()).or_default();
+    }
+    Ok(who.pick(reported)?.into_keys().map(|device| (device.clone(), statuses.remove(&device))).collect())
+}
+
+/// One command to many machines.
+struct Round {
+    command: Command,
+    key: SigningKey,
+    /// The last level of the response topic: nobody else hears it.
+    own: String,
+    json: bool,
+    wait: Duration,
+    open: BTreeMap<DeviceId, Open>,
+    failed: usize,
+}
+
+/// A machine that has no end yet.
+struct Open {
+    id: CommandId,
+    status: Option<Status>,
+    /// How many times it was asked.
+    tries: u8,
+    joined: Joined,
+    until: Instant,
+}
+
+impl Round {
+    async fn all(
+        &mut self,
+        broker: &mut Broker,
+        mut machines: VecDeque<(DeviceId, Option<Status>)>,
+        at_once: usize,
+    ) -> Result<(), Failure> {
+        loop {
+            while self.open.len() < at_once
+                && let Some((device, status)) = machines.pop_front()
+            {
+                self.ask(broker, device, status, 1).await?;
+            }
+            let Some(until) = self.open.values().map(|open| open.until).min() else { return Ok(()) };
+            match timeout_at(until, broker.next()).await {
+                Ok(News::Message(message)) => self.heard(broker, &message).await?,
+                Ok(News::Lost(reason)) => print::remark(&format!("connection lost: {reason}")),
+                Ok(News::Back) => {}
+                Err(_) => self.give_up(Instant::now())?,
+            }
+        }
+    }
+
+    async fn ask(&mut self, broker: &mut Broker, device: DeviceId, status: Option<Status>, tries: u8) -> Result<(), Failure> {
+        let name = self.command.name();
+        if let Some(status) = &status {
+            let knows = status.commands.as_ref().is_some_and(|commands| commands.iter().any(|known| **known == *name));
+            if status.state == Presence::Online && !knows {
+                return self.fail(&device, "its release does not have this command");
+            }
+        }
+        let id = CommandId::new(&random_hex()?).expect("32 hexadecimal digits");
+        let now = clock::now().wall.0.div_euclid(1000);
+        let stream = status.as_ref().and_then(|status| status.stream.clone());
+        // What is on its way when its time is over is not begun any more. The wait for a customer is the machine's.
+        let exp = now + i64::try_from(ANSWER_WAIT.as_secs()).unwrap_or(0) + 45;
+        let asked = Asked { aud: device.clone(), jti: id.clone(), exp, stream, command: self.command.clone() };
+        let request = Outbound {
+            topic: command::request_topic(&device, name),
+            payload: Asked::payload(&asked.jws(&self.key)),
+            response_topic: Some(format!("{}/{}", command::response_topic(&device, name), self.own)),
+            correlation_data: Some(id.as_str().as_bytes().to_vec()),
+            expiry_s: Some(u32::try_from(ANSWER_WAIT.as_secs()).unwrap_or(0)),
+            ..Outbound::default()
+        };
+        if broker.publish(request).await.map_err(Failure::failed)? {
+            let until = Instant::now() + ANSWER_WAIT;
+            self.open.insert(device, Open { id, status, tries, joined: Joined::default(), until });
+            Ok(())
+        } else {
+            self.fail(&device, "it is not connected to the broker")
+        }
+    }
+
+    async fn heard(&mut self, broker: &mut Broker, message: &Inbound) -> Result<(), Failure> {
+        let mut levels = message.topic.split('/').skip(2);
+        let device = levels.next().and_then(|device| DeviceId::new(device).ok());
+        let Some((device, open)) = device.and_then(|device| self.open.get_mut(&device).map(|open| (device, open))) else { return Ok(()) };
+        let Ok(answer) = serde_json::from_slice::<Response>(&message.payload) else { return Ok(()) };
+        if message.correlation_data.as_deref() != Some(open.id.as_str().as_bytes()) {
+            return Ok(());
+        }
+        if matches!(answer.state, Stage::Accepted | Stage::Running) {
+            open.until = Instant::now() + self.wait;
+        }
+        if let Some(waits) = &answer.message {
+            print::remark(&print::plain(&format!("{device}: {waits}")));
+        }
+        match open.joined.take(answer) {
+            Ok(None) => Ok(()),
+            Ok(Some(end)) => {
+                let is_too_fast = end.error.as_ref().is_some_and(|why| why.code == Code::RateLimited);
+                if let Some(Open { status, tries, .. }) = self.open.remove(&device)
+                    && is_too_fast
+                    && tries < TRIES_MAX
+                {
+                    // Others ask, too. Nothing was done.
+                    tokio::time::sleep(TOO_FAST).await;
+                    return self.ask(broker, device, status, tries + 1).await;
+                }
+                self.ended(&device, &end)
+            }
+            Err(torn) => {
+                self.open.remove(&device);
+                self.fail(&device, &torn.to_string())
+            }
+        }
+    }
+
+    fn give_up(&mut self, now: Instant) -> Result<(), Failure> {
+        let silent: Vec<DeviceId> = self.open.iter().filter(|(_, open)| open.until <= now).map(|(device, _)| device.clone()).collect();
+        silent.iter().try_for_each(|device| {
+            self.open.remove(device);
+            self.fail(device, "no answer in time: nobody knows whether it does it; its journal says so")
+        })
+    }
+
+    fn fail(&mut self, device: &DeviceId, why: &str) -> Result<(), Failure> {
+        self.failed += 1;
+        if self.json {
+            return print::line(&json!({ "device": device, "state": null, "error": { "message": why } }).to_string());
+        }
+        print::line(&print::plain(&format!("{device}: {why}")))
+    }
+
+    fn ended(&mut self, device: &DeviceId, end: &Response) -> Result<(), Failure> {
+        let is_done = end.ok == Some(true);
+        self.failed += usize::from(!is_done);
+        if self.json {
+            return print::line(&json!({ "device": device, "state": end.state, "result": end.result, "error": end.error }).to_string());
+        }
+        if let Some(Problem { code, message }) = &end.error {
+            return print::line(&print::plain(&format!("{device}: {} ({code}): {message}", end.state)));
+        }
+        let result = end.result.as_ref().unwrap_or(&Value::Null);
+        match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
+            Some(lines) => lines.iter().try_for_each(|line| {
+                let line = line.as_str().map_or_else(|| line.to_string(), str::to_owned);
+                print::line(&print::plain(&format!("{device}: {line}")))
+            }),
+            None => print::line(&print::plain(&format!("{device}: {}{}", end.state, words(result)))),
+        }
+    }
+}
+
+/// A small result, in a line.
+fn words(result: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs = result.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    pairs.map(|(name, value)| format!("; {name} {}", text(value))).collect()
+}

@@ -1,0 +1,288 @@
+//! Commands that operators have signed.
+
+use super::rig::*;
+use crate::machine::*;
+use qris_core::order::ids::CommandId;
+use qris_core::order::operator::Level;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::receipt::testing::operator;
+use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage, VALID_MAX_S};
+use qris_host::events::Event as Journal;
+
+/// What came of a message.
+#[derive(Default, Debug)]
+struct Came {
+    answers: Vec<Response>,
+    operations: Vec<Operation>,
+    journal: Vec<Journal>,
+}
+
+impl Came {
+    fn of(effects: Vec<Effect>) -> Self {
+        let mut came = Self::default();
+        for effect in effects {
+            match effect {
+                Effect::Answer(to, answer) => {
+                    assert_eq!((&*to.topic, to.correlation.as_deref()), ("here", Some(&b"me"[..])));
+                    came.answers.push(*answer);
+                }
+                Effect::Operate(_, operation) => came.operations.push(operation),
+                Effect::Journal(event) => came.journal.push(event),
+                _ => {}
+            }
+        }
+        came
+    }
+
+    fn stages(&self) -> Vec<Stage> {
+        self.answers.iter().map(|answer| answer.state).collect()
+    }
+
+    fn rejected(&self) -> Code {
+        assert_eq!(self.stages(), [Stage::Rejected]);
+        assert_eq!(self.operations, []);
+        self.answers[0].error.as_ref().expect("why").code
+    }
+}
+
+fn door() -> SigningKey {
+    operator(Level::Door)
+}
+
+fn item() -> ItemId {
+    ItemId::new("A1").expect("an item")
+}
+
+impl Rig {
+    fn asked(&self, jti: &str, command: Command) -> Asked {
+        let stream = self.machine.storage.store().map(|store| store.stream().into());
+        let exp = self.now.wall.0 / 1000 + 60;
+        Asked { aud: self.settings.device.clone(), jti: CommandId::new(jti).expect("an id"), exp, stream, command }
+    }
+
+    fn brings_command(&mut self, name: &str, payload: Vec<u8>, retained: bool) -> Came {
+        let ack = Ack::numbered(70_000 + self.now.boot.0.unsigned_abs());
+        let to = Address { topic: "here".into(), correlation: Some((*b"me").into()) };
+        let came = Came::of(self.on(Input::Command { name: name.into(), payload, retained, to, ack }));
+        assert!(self.is_acked(ack), "it is stored, or refused");
+        self.now.boot = self.now.boot + Span::millis(250);
+        came
+    }
+
+    fn sends(&mut self, asked: &Asked) -> Came {
+        self.brings_command(asked.command.name(), Asked::payload(&asked.jws(&door())), false)
+    }
+
+    fn commands(&mut self, jti: &str, command: Command) -> Came {
+        let asked = self.asked(jti, command);
+        self.sends(&asked)
+    }
+
+    fn operated(&mut self, jti: &str, answer: Operated) -> Came {
+        Came::of(self.on(Input::Operated(CommandId::new(jti).expect("an id"), answer)))
+    }
+}
+
+#[test]
+fn a_restart_is_carried_out_once_and_its_end_comes_after_it() {
+    let mut rig = Rig::new();
+    let asked = rig.asked("c-1", Command::Restart {});
+    let came = rig.sends(&asked);
+    assert_eq!((came.stages(), &came.operations[..]), (vec![Stage::Accepted], &[Operation::Restart][..]));
+    let by = door().kid().as_str().to_owned();
+    assert!(
+        came.journal.iter().any(|event| matches!(event, Journal::CommandTaken { by: told, .. } if **told == *by)),
+        "nothing without a name"
+    );
+    let again = rig.sends(&asked);
+    assert_eq!((again.stages(), again.operations.len()), (vec![Stage::Accepted], 0), "it is under way");
+    rig.power_cut(true);
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!(came.stages(), [Stage::Done]);
+    assert_eq!(came.answers[0].id, Some(asked.jti.clone()));
+    // The end is the same for ever, also after another start.
+    rig.cut_and_up(false);
+    let again = rig.sends(&asked);
+    assert_eq!((again.answers, again.operations.len()), (came.answers, 0));
+    let another = Asked { command: Command::Reboot {}, ..asked };
+    assert_eq!(rig.sends(&another).rejected(), Code::ReusedId);
+}
+
+#[test]
+fn a_reboot_waits_for_the_customer_and_nothing_new_is_sold() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    let came = rig.commands("c-1", Command::Reboot {});
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Accepted, Stage::Running], 0));
+    assert_eq!(came.answers[1].number, Some(1));
+    assert_eq!(Came::of(rig.after(60_000)).stages(), [], "it is told once");
+    let call = rig.relay(1);
+    assert!(call.is_some(), "the order goes on");
+    let effects = rig.on(Input::Finished(order_id("o-1"), DispenseAnswer::Ended(qris_core::order::outcome::Outcome::Dispensed)));
+    let came = Came::of(effects);
+    assert_eq!(came.operations, [Operation::Reboot]);
+    rig.told();
+    rig.vend(2);
+    assert_eq!(rig.told(), ["refused(updating)"]);
+    rig.power_cut(false);
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Done], 0));
+    rig.bring_up();
+    rig.settle_open();
+    rig.requested(3);
+}
+
+#[test]
+fn a_reboot_that_was_lost_is_ordered_again_and_one_that_never_comes_is_told() {
+    let mut rig = Rig::new();
+    rig.commands("c-1", Command::Reboot {});
+    // The program crashed before the system heard of it.
+    rig.power_cut(true);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    let came = Came::of(rig.after(299_000));
+    assert_eq!(came.stages(), []);
+    let came = Came::of(rig.after(700_000));
+    assert_eq!(came.stages(), [Stage::TimedOut]);
+    rig.bring_up();
+    rig.settle_open();
+    rig.requested(1);
+    // The system refuses.
+    let mut rig = Rig::new();
+    rig.commands("c-2", Command::Reboot {});
+    let came = rig.operated("c-2", Operated::Refused(Problem::new(Code::Refused, "polkit says no")));
+    assert_eq!(came.stages(), [Stage::Failed]);
+    rig.requested(1);
+}
+
+#[test]
+fn the_wait_for_somebody_else_who_holds_the_machine_has_an_end() {
+    let mut rig = Rig::new();
+    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    assert_eq!(rig.commands("c-1", Command::Restart {}).stages(), [Stage::Accepted, Stage::Running]);
+    let came = Came::of(rig.after(901_000));
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::TimedOut], 0));
+    assert_eq!(came.answers[0].error.as_ref().map(|why| why.code), Some(Code::Updating));
+}
+
+#[test]
+fn a_request_is_cancelled_and_an_unknown_one_is_not() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    let came = rig.commands("c-1", Command::Cancel { request_id: request_id("r-1") });
+    assert_eq!(came.stages(), [Stage::Accepted, Stage::Done]);
+    assert_eq!(came.answers[1].result.as_ref().expect("a result")["state"], "cancelling");
+    let came = rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
+    assert_eq!(came.stages(), [Stage::Accepted, Stage::Failed]);
+    assert_eq!(came.answers[1].error.as_ref().map(|why| why.code), Some(Code::UnknownRequest));
+}
+
+#[test]
+fn the_relay_is_asked_until_it_answers_also_after_a_crash() {
+    let mut rig = Rig::new();
+    let asked = rig.asked("c-1", Command::TestPulse { item: item() });
+    let test = vec![Operation::Test(asked.jws(&door()).into())];
+    assert_eq!(rig.sends(&asked).operations, test);
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"], "nothing is sold in the middle of a test");
+    assert_eq!(rig.operated("c-1", Operated::NoAnswer).operations, []);
+    assert_eq!(Came::of(rig.after(2_000)).operations, test);
+    rig.power_cut(true);
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!(came.stages(), [], "it has no end yet");
+    let end = Operated::Done(serde_json::json!({ "outcome": "dispensed" }));
+    assert_eq!(rig.operated("c-1", end.clone()).stages(), [Stage::Done]);
+    assert_eq!(rig.operated("c-1", end).stages(), [], "one end");
+    rig.bring_up();
+    rig.settle_open();
+    rig.requested(2);
+    // A line is cleared beside a customer.
+    let came = rig.commands("c-2", Command::Clear { item: item() });
+    assert!(matches!(came.operations[..], [Operation::Clear(_)]));
+}
+
+#[test]
+fn what_cannot_be_believed_changes_nothing_and_is_told() {
+    let mut rig = Rig::new();
+    let good = rig.asked("c-1", Command::Restart {});
+    let jws = |key: &SigningKey, asked: &Asked| Asked::payload(&asked.jws(key));
+    assert_eq!(rig.brings_command("restart", jws(&operator(Level::Look), &good), false).rejected(), Code::Level);
+    assert_eq!(rig.brings_command("restart", jws(&SigningKey::from_seed([9; 32]), &good), false).rejected(), Code::UnknownKey);
+    assert_eq!(rig.brings_command("restart", jws(&door(), &good), true).rejected(), Code::Retained);
+    assert_eq!(rig.brings_command("reboot", jws(&door(), &good), false).rejected(), Code::Malformed, "on another topic");
+    rig.after(1_000);
+    assert_eq!(rig.brings_command("format", jws(&door(), &good), false).rejected(), Code::UnknownRequest);
+    assert_eq!(rig.brings_command("restart", b"{\"signed\":1}".to_vec(), false).rejected(), Code::Malformed);
+    assert_eq!(rig.brings_command("restart", vec![b' '; 9_000], false).rejected(), Code::TooLarge);
+    let late = Asked { exp: rig.now.wall.0 / 1000, ..good.clone() };
+    assert_eq!(rig.sends(&late).rejected(), Code::Expired);
+    rig.after(1_000);
+    let early = Asked { exp: rig.now.wall.0 / 1000 + VALID_MAX_S + 60, ..good.clone() };
+    assert_eq!(rig.sends(&early).rejected(), Code::Expired);
+    let other = Asked { stream: Some("another".into()), ..good.clone() };
+    assert_eq!(rig.sends(&other).rejected(), Code::WrongStream);
+    rig.after(1_000);
+    // A clock that nobody trusts.
+    rig.now.wall = qris_core::order::time::Wall(5);
+    assert_eq!(rig.sends(&Asked { stream: None, ..good.clone() }).rejected(), Code::Clock);
+    assert_eq!(rig.sends(&good).operations, [Operation::Restart], "for the present stream");
+}
+
+#[test]
+fn a_flood_is_refused_without_a_look_and_then_without_an_answer() {
+    let mut rig = Rig::new();
+    let to = Address { topic: "here".into(), correlation: Some((*b"me").into()) };
+    let mut codes = Vec::new();
+    for n in 0..200 {
+        let (ack, payload) = (Ack::numbered(80_000 + n), b"{}".to_vec());
+        let came = Came::of(rig.on(Input::Command { name: "restart".into(), payload, retained: false, to: to.clone(), ack }));
+        assert!(rig.is_acked(ack));
+        codes.extend(came.answers.into_iter().map(|answer| answer.error.expect("why").code));
+    }
+    assert_eq!(codes.iter().filter(|code| **code == Code::Malformed).count(), 5);
+    assert_eq!(codes.len(), 20);
+}
+
+#[test]
+fn commands_are_remembered_for_as_long_as_they_are_valid_and_not_longer() {
+    let mut rig = Rig::new();
+    for n in 0..64 {
+        assert_eq!(rig.commands(&format!("c-{n}"), Command::Cancel { request_id: request_id("r-9") }).stages().len(), 2);
+    }
+    assert_eq!(rig.commands("c-64", Command::Restart {}).rejected(), Code::RateLimited);
+    rig.after(61_000);
+    assert_eq!(rig.commands("c-65", Command::Restart {}).stages(), [Stage::Accepted]);
+    let stored = rig.machine.storage.store().expect("open").remembered_under("command ").expect("read");
+    assert_eq!(stored.len(), 1, "the others are forgotten");
+}
+
+#[test]
+fn a_command_whose_record_is_damaged_is_not_carried_out_again() {
+    let mut rig = Rig::new();
+    let asked = rig.asked("c-1", Command::Restart {});
+    rig.sends(&asked);
+    let store = rig.machine.storage.store_mut().expect("open");
+    let (key, text) = store.remembered_under("command ").expect("read").remove(0);
+    store.remember(&key, &text.replace("restart", "restarT")).expect("written");
+    rig.cut_and_up(true);
+    assert_eq!(rig.sends(&asked).rejected(), Code::Store);
+}
+
+#[test]
+fn what_only_reads_is_answered_at_once() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    let came = rig.commands("c-1", Command::Status {});
+    let status = came.answers[0].result.as_ref().expect("a result");
+    assert_eq!((came.stages(), &status["busy"]), (vec![Stage::Done], &true.into()));
+    assert_eq!(status["commands"].as_array().expect("a list").len(), Command::NAMES.len());
+    let came = rig.commands("c-2", Command::Orders { newest: 5 });
+    assert_eq!(came.answers[0].result.as_ref().expect("a result")["orders"][0]["request_id"], "r-1");
+    let came = rig.commands("c-3", Command::ConfigGet {});
+    assert_eq!(came.answers[0].result.as_ref().expect("a result")["reported"]["version"], 0);
+    let to = Address { topic: "here".into(), correlation: None };
+    rig.after(2_000);
+    let asked = rig.asked("c-4", Command::Vitals {});
+    let payload = Asked::payload(&asked.jws(&door()));
+    let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_, _, Command::Vitals {}))));
+}

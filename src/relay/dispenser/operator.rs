@@ -1,0 +1,125 @@
+//! What an operator far away has done to a line: a test, or taking its block off. The operator's signature is judged here once
+//! more, so who has the broker or `qrisd` can have nothing driven.
+
+use super::{Dispensed, Dispenser, Effect, Refusal, Work};
+use crate::outlet::Job;
+use crate::store::{Begun, Pulse};
+use qris_core::order::ids::{CommandId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
+use qris_core::order::ledger::{Entry, Refused, prepare};
+use qris_core::order::time::Wall;
+use qris_core::wire::command::{Asked, Code, Command};
+use qris_core::wire::dbus::{DispenseAnswer, RelayError};
+use qris_host::events::Event;
+use ring::digest::{SHA256, digest};
+
+/// A test stands in the ledger like an order, so that it is driven once, whatever crashes. Its name begins so. No order of a
+/// backend has such a name: a `~` is not among those that ours draw.
+const TEST: &str = "test~";
+
+impl Dispenser {
+    /// `Test`: drives the line of an item once, if nothing else drives it. The same command again is answered with its end. `bits`
+    /// are random and new.
+    pub fn test(&mut self, jws: &str, bits: [u8; 16], now: Wall) -> Result<Dispensed, Refusal> {
+        let (asked, by) = self.signed(jws)?;
+        let Command::TestPulse { item } = &asked.command else { return Err(self.refused_command(&asked, "Test", &by)) };
+        let names = Names::of(&asked.jti);
+        if let Some(pulse) = self.found(&names.order)? {
+            return Ok(Dispensed::Known(
+                match pulse.entry {
+                    Entry::Driving => DispenseAnswer::Dispensing,
+                    Entry::Ended(outcome) => DispenseAnswer::Ended(outcome),
+                },
+                pulse.detail,
+            ));
+        }
+        self.in_time(&asked, now)?;
+        self.refuse_while_stopping()?;
+        self.ledger.usable()?;
+        let index = self.line_of(item).ok_or(Refused::UnknownItem)?;
+        let (line, amount) = {
+            let settings = &self.lines[index].settings;
+            (settings.name.clone(), settings.outlet.least(settings.min_amount))
+        };
+        let state = self.line_state(item, amount).map(|(_, state)| state);
+        prepare(state.as_ref(), amount)?;
+        let ticket = Ticket::from_random(bits);
+        self.ledger.add_ticket(ticket.clone(), item, amount)?;
+        let Names { order, request, transaction } = names;
+        self.ledger.begin(&Begun { order: &order, request: &request, transaction: &transaction, ticket: &ticket, item, amount }, &line)?;
+        self.effects.push(Effect::Deliver(index, Job { item: item.clone(), amount }));
+        self.journal(Event::TestBegins { item: item.clone(), line: line.clone().into(), by: by.as_str().to_owned().into() });
+        let pulse = Pulse { order: order.clone(), request, item: item.clone(), amount, line, entry: Entry::Driving, detail: String::new() };
+        self.lines[index].work = Work::Driving(pulse);
+        Ok(Dispensed::Begun(order))
+    }
+
+    /// `ClearBy`: an operator says that the line of an item is well again.
+    pub fn clear_by(&mut self, jws: &str, now: Wall) -> Result<(), Refusal> {
+        let (asked, by) = self.signed(jws)?;
+        let Command::Clear { item } = asked.command.clone() else { return Err(self.refused_command(&asked, "ClearBy", &by)) };
+        self.in_time(&asked, now)?;
+        let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
+        self.clear_line(index, Some(item), format!("the key {by}"))
+    }
+
+    fn signed(&mut self, jws: &str) -> Result<(Asked, KeyId), Refusal> {
+        Asked::read(jws, &self.keys, &self.me).map_err(|refused| {
+            let by = refused.kid.as_ref().map_or("nobody that this machine knows", KeyId::as_str);
+            self.journal(Event::CommandRefused {
+                command: "at the relay".into(),
+                by: by.to_owned().into(),
+                why: refused.why.message.to_string().into(),
+            });
+            let error = if refused.why.code == Code::WrongDevice { RelayError::WrongDevice } else { RelayError::InvalidReceipt };
+            Refusal::new(error, refused.why.message.into())
+        })
+    }
+
+    fn refused_command(&mut self, asked: &Asked, method: &str, by: &KeyId) -> Refusal {
+        let why = format!("{method} is not for the command {}", asked.command.name());
+        self.journal(Event::CommandRefused {
+            command: asked.command.name().into(),
+            by: by.as_str().to_owned().into(),
+            why: why.clone().into(),
+        });
+        Refusal::new(RelayError::InvalidReceipt, why)
+    }
+
+    /// `qrisd` has judged the stream: the ledger has none.
+    fn in_time(&self, asked: &Asked, now: Wall) -> Result<(), Refusal> {
+        let stream = asked.stream.as_deref().unwrap_or_default();
+        asked.check_time(Some(now), stream).map_err(|why| Refusal::new(RelayError::InvalidReceipt, why.message.into()))
+    }
+}
+
+impl Pulse {
+    /// Whether it is a test, and no order.
+    pub(super) fn is_test(&self) -> bool {
+        self.order.as_str().starts_with(TEST)
+    }
+}
+
+/// The names of a test in the ledger.
+struct Names {
+    order: OrderId,
+    request: RequestId,
+    transaction: TransactionId,
+}
+
+impl Names {
+    fn of(jti: &CommandId) -> Self {
+        let hash = digest(&SHA256, jti.as_str().as_bytes());
+        let hash: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let plain = format!("test-{hash}");
+        Self {
+            order: OrderId::new(&format!("{TEST}{hash}")).expect("37 characters of an order_id"),
+            request: RequestId::new(&plain).expect("37 characters of a request_id"),
+            transaction: TransactionId::new(&plain).expect("37 characters of a transaction_id"),
+        }
+    }
+}
+
+/// The item of a test, for the journal.
+pub(super) fn ended(item: ItemId, line: String, outcome: &str, detail: String) -> Event {
+    Event::TestEnded { item, line: line.into(), state: outcome.to_owned().into(), detail: detail.into() }
+}

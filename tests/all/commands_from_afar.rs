@@ -1,0 +1,153 @@
+//! Commands that an operator signs at a desk, and each machine carries out once. A customer who is there is never disturbed.
+
+use crate::rig::desk::Desk;
+use crate::rig::logind::{Logind, RULES};
+use crate::rig::midtrans::Via;
+use crate::rig::process::Process;
+use crate::rig::shop::{DEVICE, Options};
+use crate::rig::wait_for;
+use qris::order::reason::Reason;
+use qris::wire::vend::EventState;
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use serde_json::Value;
+use std::process::{Command, Output};
+
+impl Desk {
+    fn command(&self, what: &[&str]) -> Command {
+        let key = self.file("desk.jwk");
+        let mut command = self.shop.qrisctl_command("fleet");
+        command.args(["fleet", "run"]).args(what).args(["--device", DEVICE, "--operator-key", &key]);
+        command
+    }
+
+    fn runs(&self, what: &[&str]) -> Output {
+        crate::rig::output(&mut self.command(what))
+    }
+
+    /// It is done, with this result.
+    fn does(&self, what: &[&str]) -> Value {
+        let output = self.runs(&[what, &["--json"]].concat());
+        assert!(output.status.success(), "{output:?}");
+        let end: Value = serde_json::from_slice(&output.stdout).expect("one machine");
+        assert_eq!((&end["device"], &end["state"]), (&DEVICE.into(), &"done".into()));
+        end["result"].clone()
+    }
+
+    /// It is not done, and says so with these words.
+    fn does_not(&self, what: &[&str], words: &str) {
+        let output = self.runs(what);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn a_restart_waits_for_the_customer_and_happens_once() {
+    let desk = Desk::open("desk");
+    let request = desk.shop.offer("A1");
+    let restart = Process::start("qrisctl", &mut desk.command(&["restart"]));
+    restart.wait_line("a customer is served to the end first");
+    desk.shop.tap.wait_refused(&desk.shop.vend("A1"), Reason::Updating);
+    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
+    let lines = qrisd.lines.count();
+    desk.shop.pay(Via::Gopay);
+    desk.shop.wait_state(&request, EventState::Dispensed);
+    let (status, text) = restart.finish();
+    assert!(status.success() && text.contains(&format!("{DEVICE}: done; version {}", env!("CARGO_PKG_VERSION"))), "{text}");
+    qrisd.wait_line_from(lines, "is ready");
+    qrisd.wait_line_from(lines, ": done");
+    desk.shop.wait_online();
+    // Who has the broker sends it again. It gets the same end, and nothing happens.
+    let topic = format!("qrisd/v1/{DEVICE}/cmd/restart/request");
+    let sent = desk.shop.tap.messages().into_iter().find(|message| message.topic == topic).expect("it went over the broker");
+    let (lines, from) = (qrisd.lines.count(), desk.shop.tap.count());
+    let answer = format!("qrisd/v1/{DEVICE}/cmd/restart/response/thief");
+    let properties = PublishProperties { response_topic: Some(answer.clone()), ..PublishProperties::default() };
+    desk.shop.tap.publish_with(&topic, &sent.payload, false, properties);
+    let again = desk.shop.tap.wait_from(from, "the same end", |message| (message.topic == answer).then(|| message.json()));
+    assert_eq!((&again["state"], &again["ok"]), (&"done".into(), &true.into()));
+    desk.shop.sell("A1", Via::Gopay);
+    assert!(!qrisd.lines.all()[lines..].iter().any(|line| line.contains("is ready")), "it did not restart again");
+    desk.shop.check_books();
+}
+
+#[test]
+fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
+    let desk = Desk::open("door");
+    let edges = desk.shop.relay.edges().len();
+    let result = desk.does(&["test-pulse", "A1"]);
+    assert_eq!(result["outcome"], "dispensed");
+    assert_eq!(desk.shop.relay.edges().len(), edges + 2, "one pulse");
+    desk.does(&["test-pulse", "A1"]);
+    assert_eq!(desk.shop.relay.edges().len(), edges + 4, "another command, another pulse");
+    assert_eq!(desk.does(&["clear", "A1"])["outcome"], "cleared");
+    desk.shop.relayd.as_ref().expect("it runs").wait_line("is driven for a test of A1, by the key ");
+    desk.shop.sell("A1", Via::Gopay);
+    assert_eq!(desk.shop.relay.edges().len(), edges + 6, "a sale is one pulse more");
+    let desk = Desk::open("desk");
+    let edges = desk.shop.relay.edges().len();
+    desk.does_not(&["test-pulse", "A1"], "rejected (level)");
+    assert_eq!(desk.shop.relay.edges().len(), edges);
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line("command test-pulse refused, signed by ");
+}
+
+#[test]
+fn a_reboot_is_asked_of_the_system_when_nobody_is_there() {
+    let desk = Desk::open_with("door", Options { bus: RULES, ..Options::default() });
+    let logind = Logind::start(&desk.shop.bus.address);
+    logind.wait_lock(1, true);
+    desk.does_not(&["reboot"], "failed (refused): ");
+    desk.shop.sell("A1", Via::Gopay);
+    let request = desk.shop.offer("A1");
+    let reboot = Process::start("qrisctl", &mut desk.command(&["reboot"]));
+    reboot.wait_line("a customer is served to the end first");
+    let reboots = || *logind.reboots.lock().expect("no panic");
+    assert_eq!(reboots(), 1, "a customer is there");
+    desk.shop.pay(Via::Gopay);
+    desk.shop.wait_state(&request, EventState::Dispensed);
+    wait_for("the reboot", || (reboots() == 2).then_some(()));
+    desk.shop.tap.wait_refused(&desk.shop.vend("A1"), Reason::Updating);
+    desk.shop.check_books();
+}
+
+#[test]
+fn an_operator_reads_a_machine_from_afar() {
+    let desk = Desk::open("look");
+    desk.shop.sell("A1", Via::Gopay);
+    assert_eq!(desk.does(&["status"])["state"], "online");
+    assert!(desk.does(&["vitals"])["memory_kib"].as_u64().is_some_and(|kib| kib > 0));
+    assert_eq!(desk.does(&["config-get"])["reported"]["version"], 0);
+    let orders = desk.does(&["orders"]);
+    assert_eq!((&orders["orders"][0]["state"], &orders["orders"][0]["amount"]), (&"dispensed".into(), &5000.into()));
+    for what in [&["restart"][..], &["reboot"], &["cancel", "r-1"], &["clear", "A1"]] {
+        desk.does_not(what, "rejected (level)");
+    }
+    let nobody = desk.shop.qrisctl(&["fleet", "run", "status", "--operator-key", &desk.file("desk.jwk")]);
+    assert_eq!(nobody.status.code(), Some(2), "somebody must be named");
+    desk.new_key("stranger.jwk", "door");
+    let key = desk.file("stranger.jwk");
+    let output = desk.shop.qrisctl(&["fleet", "run", "status", "--device", DEVICE, "--operator-key", &key]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("rejected (unknown_key)"), "{output:?}");
+}
+
+#[test]
+fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = "#!/bin/sh\nfor word; do printf '%s\\n' \"$word\"; done\n";
+    let journalctl = directory.path().join("journalctl");
+    std::fs::write(&journalctl, script).expect("written");
+    std::fs::set_permissions(&journalctl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+    let mut desk = Desk::open("look");
+    desk.shop.kill_qrisd();
+    let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").expect("a path"));
+    let mut command = desk.shop.service(crate::rig::shop::Program::Qrisd);
+    command.env("PATH", path);
+    desk.shop.start_as(crate::rig::shop::Program::Qrisd, &mut command);
+    desk.shop.wait_online();
+    let read = desk.does(&["logs", "--text", "$(reboot) .*", "--lines", "7", "--since", "2026-12-01T06:00:00+07:00", "--priority", "4"]);
+    let words: Vec<&str> = read["lines"].as_array().expect("lines").iter().filter_map(Value::as_str).collect();
+    for word in ["--lines=7", "--unit=qrisd.service", "--since=@1796079600", "--priority=4", r"--grep=\$\(reboot\) \.\*"] {
+        assert!(words.contains(&word), "{word}: {words:?}");
+    }
+}

@@ -1,0 +1,52 @@
+//! The desk of an operator, whose key the machine believes.
+
+use super::shop::{Options, Shop};
+use super::succeed;
+
+/// A shop, and the desk of its operator, whose key the machine believes.
+pub struct Desk {
+    /// The shop.
+    pub shop: Shop,
+}
+
+impl Desk {
+    /// Opens the shop; the key `desk.jwk` has this level.
+    pub fn open(level: &str) -> Self {
+        Self::open_with(level, Options::default())
+    }
+
+    /// The same in another shop.
+    pub fn open_with(level: &str, options: Options) -> Self {
+        let desk = Self { shop: Shop::open(options) };
+        let public = desk.new_key("desk.jwk", level);
+        let keys_file = desk.file("keys.json");
+        succeed(desk.shop.qrisctl_command("fleet").args(["keys", "add", public.trim(), "--keys-file", &keys_file]));
+        // The relay service is back before qrisd asks for it.
+        for program in [&desk.shop.relayd, &desk.shop.qrisd] {
+            let program = program.as_ref().expect("it runs");
+            let lines = program.lines.count();
+            program.signal("HUP");
+            program.wait_line_from(lines, "is ready");
+        }
+        desk.shop.wait_online();
+        desk
+    }
+
+    /// The path of a file of the shop.
+    pub fn file(&self, name: &str) -> String {
+        self.shop.path().join(name).display().to_string()
+    }
+
+    /// Makes a key, and answers with its public half.
+    pub fn new_key(&self, name: &str, level: &str) -> String {
+        let file = self.file(name);
+        succeed(self.shop.qrisctl_command("fleet").args(["keys", "new", "--level", level, "--operator-key", &file]))
+    }
+
+    /// `qrisd` is killed and started again.
+    pub fn restart(&mut self) {
+        self.shop.kill_qrisd();
+        self.shop.start_qrisd();
+        self.shop.wait_online();
+    }
+}
