@@ -3,6 +3,7 @@
 mod config;
 mod list;
 mod run;
+mod show;
 
 use super::broker::Connection;
 use clap::Subcommand;
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 pub(super) enum Fleet {
     /// Show the machines in a table: on line or not, release, settings, what is wrong
     List(list::List),
+    /// Show what machines last told: faults, settings, what was sold, the computer
+    Show(show::Show),
     /// Their settings: prices, names, texts, looks, times
     #[command(subcommand)]
     Config(config::Config),
@@ -28,6 +31,7 @@ impl Fleet {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(connection, json).await,
+            Self::Show(show) => show.run(connection, json).await,
             Self::Config(config) => config.run(connection, json).await,
             Self::Run(run) => run.run(connection, json).await,
         }

@@ -76,7 +76,8 @@ fn words(message: &Inbound) -> Option<String> {
         | Topic::VendCollect
         | Topic::PaymentUpdate
         | Topic::ConfigDesired
-        | Topic::ConfigReported => return None,
+        | Topic::ConfigReported
+        | Topic::Telemetry => return None,
     };
     Some(told.unwrap_or_else(|_| print::plain(&format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload)))))
 }

@@ -62,7 +62,7 @@ pub async fn listen(
                 }
             }
             // A notice that is not in the outbox need not be forgotten there, and nobody is woken for it.
-            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
+            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 && id != machine::TELEMETRY => {}
             MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
@@ -80,6 +80,7 @@ pub const fn topic(notice: Notice) -> (Topic, bool) {
         Notice::Event => (Topic::VendEvent, false),
         Notice::Status => (Topic::Status, true),
         Notice::Settings => (Topic::ConfigReported, true),
+        Notice::Telemetry => (Topic::Telemetry, true),
     }
 }
 

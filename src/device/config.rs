@@ -11,7 +11,7 @@ use orders::{OrderSettings, WrittenOrders};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::KeySet;
 use qris_core::order::request::{Price, PriceList};
-use qris_core::order::time::BootId;
+use qris_core::order::time::{BootId, Span};
 use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
+
+/// A report of what was sold goes out after this time.
+const REPORT_EVERY: Span = Span::secs(900);
 
 /// The settings of `qrisd`.
 #[derive(Debug)]
@@ -168,6 +171,7 @@ struct WrittenDevice {
     id: Option<String>,
     name: Option<String>,
     language: Option<String>,
+    report_every_s: Option<i64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -231,6 +235,10 @@ impl LooseLine {
     }
 }
 
+fn check_report(seconds: Option<i64>, usual: Span, checker: &mut Checker<'_>) -> Span {
+    Span::secs(checker.integer(seconds, usual.0 / 1000, 0..=86_400, "device.report_every_s"))
+}
+
 impl Written {
     fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
         let id = checker.required(self.device.id, "device.id");
@@ -273,6 +281,7 @@ impl Written {
             keys: keys?,
             screen_required: panel.required,
             labels: Vec::new(),
+            report_every: check_report(self.device.report_every_s, REPORT_EVERY, checker),
             looks: panel.settings(languages, name, shown)?,
             store,
             boot_id,

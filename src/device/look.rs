@@ -2,6 +2,7 @@
 
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Code, LogUnit, Logs, Problem};
+use qris_core::wire::telemetry::{TELEMETRY_MAX, Telemetry};
 use serde_json::{Value, json};
 use std::fs::read_to_string;
 use std::path::Path;
@@ -82,6 +83,21 @@ pub fn vitals(store: &Path) -> Value {
         "kernel": text("/proc/sys/kernel/osrelease"),
         "clock_synchronized": Path::new("/run/systemd/timesync/synchronized").exists(),
     })
+}
+
+/// The payload of a report, with those vitals that change. Without them, if it would be too large.
+#[must_use]
+pub fn with_vitals(payload: Vec<u8>, store: &Path) -> Vec<u8> {
+    let Ok(mut telemetry) = serde_json::from_slice::<Telemetry>(&payload) else { return payload };
+    let mut vitals = vitals(store);
+    if let Some(vitals) = vitals.as_object_mut() {
+        vitals.retain(|name, value| !value.is_null() && !["kernel", "load", "memory_kib", "disk_bytes"].contains(&name.as_str()));
+    }
+    telemetry.vitals = Some(vitals);
+    match serde_json::to_vec(&telemetry) {
+        Ok(whole) if whole.len() <= TELEMETRY_MAX => whole,
+        Ok(_) | Err(_) => payload,
+    }
 }
 
 #[cfg(test)]

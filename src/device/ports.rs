@@ -13,7 +13,7 @@ use super::screen::Screen;
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
 use qris_host::journal;
-use qris_host::mqtt::Mqtt;
+use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -117,6 +117,7 @@ impl Ports {
         match effect {
             Effect::Ack(ack) => self.mqtt.ack(ack),
             Effect::DropBroker => self.mqtt.drop_connection(),
+            Effect::Publish { id, notice: Notice::Telemetry, payload } => self.report(id, payload),
             Effect::Publish { id, notice, payload } => self.mqtt.publish(id, broker::outbound(&self.device, notice, payload)),
             Effect::Prepare(call, item, amount) => {
                 let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
@@ -169,6 +170,15 @@ impl Ports {
             // These need no one else.
             Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_) => {}
         }
+    }
+
+    /// Publishes a report, with the condition of the computer in it. That is read from files, so it is not waited for.
+    fn report(&self, id: PublishId, payload: Vec<u8>) {
+        let (mqtt, store, device) = (self.mqtt.clone(), self.store.clone(), self.device.clone());
+        tokio::task::spawn_blocking(move || {
+            let payload = look::with_vitals(payload, &store);
+            mqtt.publish(id, broker::outbound(&device, Notice::Telemetry, payload));
+        });
     }
 
     /// Reads what the computer knows, beside everything else.

@@ -26,6 +26,7 @@ mod mischief;
 mod people;
 mod play;
 mod relay;
+mod reports;
 mod screen;
 mod strike;
 #[cfg(test)]
@@ -308,6 +309,7 @@ struct World {
     posted: Vec<Vec<u8>>,
     desk: Desk,
     commands: commands::Commands,
+    reports: reports::Reports,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
@@ -395,6 +397,7 @@ impl World {
             keys,
             desk: Desk::default(),
             commands: Default::default(),
+            reports: Default::default(),
             disks,
         };
         world.start_relay(0);

@@ -79,6 +79,7 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
                     assert_keys("a fault", fault, FAULT, &[]);
                 }
             }
+            "telemetry" => assert_eq!(payload["v"], 1, "{payload}"),
             // `settings_from_afar` looks at what it says when there is something to say.
             "config/reported" => assert_keys("config/reported", &payload, "version", &[]),
             other => panic!("nothing of the contract: {other}"),

@@ -62,6 +62,7 @@ mod shape;
 mod simulator_page;
 mod slow_clients;
 mod stolen_token;
+mod telemetry;
 mod tls;
 mod two_backends;
 mod units;

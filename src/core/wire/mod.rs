@@ -8,5 +8,6 @@ pub mod payment;
 pub mod settings;
 pub mod status;
 pub mod strict;
+pub mod telemetry;
 pub mod topics;
 pub mod vend;

@@ -22,10 +22,12 @@ pub enum Topic {
     ConfigDesired,
     /// Device → all, retained: what came of them.
     ConfigReported,
+    /// Device → all, retained: what was sold, and how the machine is.
+    Telemetry,
 }
 
 impl Topic {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::VendRequest,
         Self::VendCancel,
         Self::VendCollect,
@@ -34,6 +36,7 @@ impl Topic {
         Self::Status,
         Self::ConfigDesired,
         Self::ConfigReported,
+        Self::Telemetry,
     ];
 
     const fn tail(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Topic {
             Self::Status => "status",
             Self::ConfigDesired => "config/desired",
             Self::ConfigReported => "config/reported",
+            Self::Telemetry => "telemetry",
         }
     }
 

@@ -167,10 +167,21 @@ fn print_report(device: &DeviceId, reported: &Reported, json: bool) -> Result<()
     if json {
         return print::line(&json!({ "device": device, "settings": reported }).to_string());
     }
+    print::line(&print::plain(&format!("{device}{}", words(reported))))?;
+    let wrong = reported.refused.iter().flat_map(|refused| &refused.faults).map(|fault| ("wrong", fault));
+    for (what, fault) in wrong.chain(reported.left_out.iter().map(|fault| ("left out", fault))) {
+        let at = fault.line.map_or_else(String::new, |line| format!("line {line}, "));
+        print::line(&print::plain(&format!("  {what}: {at}{}: {}", fault.path, fault.why)))?;
+    }
+    Ok(())
+}
+
+/// What is in force, what waits, and what was refused.
+pub(super) fn words(reported: &Reported) -> String {
     let mut line = match (reported.version, &reported.since) {
-        (0, _) => format!("{device}: the machine's own file is in force"),
-        (version, None) => format!("{device}: version {version} is in force"),
-        (version, Some(since)) => format!("{device}: version {version} is in force since {since}"),
+        (0, _) => ": the machine's own file is in force".to_owned(),
+        (version, None) => format!(": version {version} is in force"),
+        (version, Some(since)) => format!(": version {version} is in force since {since}"),
     };
     if let Some(waiting) = &reported.waiting {
         let until = waiting.effective_at.as_deref().unwrap_or("no customer is there");
@@ -180,11 +191,5 @@ fn print_report(device: &DeviceId, reported: &Reported, json: bool) -> Result<()
         let version = refused.version.map_or_else(String::new, |version| format!(" version {version}"));
         line += &format!("; refused{version} ({}): {}", refused.code, refused.message);
     }
-    print::line(&print::plain(&line))?;
-    let wrong = reported.refused.iter().flat_map(|refused| &refused.faults).map(|fault| ("wrong", fault));
-    for (what, fault) in wrong.chain(reported.left_out.iter().map(|fault| ("left out", fault))) {
-        let at = fault.line.map_or_else(String::new, |line| format!("line {line}, "));
-        print::line(&print::plain(&format!("  {what}: {at}{}: {}", fault.path, fault.why)))?;
-    }
-    Ok(())
+    line
 }

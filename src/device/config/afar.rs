@@ -1,6 +1,7 @@
 //! Settings that come from afar. They are a part of `qrisd.toml`, in the place of what the machine's own file says. Identity, keys,
 //! addresses and lines can be set only on the machine.
 
+use super::check_report;
 use super::items::{WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
 use super::screen::{check_colours, check_languages, check_letters};
@@ -37,6 +38,7 @@ struct WrittenDevice {
     name: Option<String>,
     language: Option<String>,
     labels: Option<Vec<String>>,
+    report_every_s: Option<i64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -75,6 +77,7 @@ impl WrittenSettings {
         if let Some(labels) = self.device.labels {
             settings.labels = check_labels(&labels, checker);
         }
+        settings.report_every = check_report(self.device.report_every_s, own.report_every, checker);
         let looks = &mut settings.looks;
         if let Some(language) = &self.device.language {
             looks.languages = check_languages(Some(language), checker);

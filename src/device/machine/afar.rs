@@ -1,8 +1,8 @@
 //! The settings that come from afar: believed, kept, and taken when no customer is there.
 
-use super::{Effect, Machine, Settings, sealed, text};
+use super::{Effect, Machine, Settings, text};
 use crate::config::afar;
-use crate::store::StoreError;
+use crate::store::{StoreError, sealed};
 use qris_core::order::ids::KeyId;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::settings::{Desired, Objection, Refused, Reported, Waiting, WrongValue};

@@ -1,8 +1,8 @@
 //! Commands that operators have signed. One that changes anything is stored before it is begun: it is carried out once, and has
 //! one end, whatever crashes in between. The same id again gets the same end again.
 
-use super::{Address, Effect, Machine, Operated, Operation, sealed, text};
-use crate::store::StoreError;
+use super::{Address, Effect, Machine, Operated, Operation, text};
+use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage};

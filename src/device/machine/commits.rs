@@ -78,6 +78,7 @@ impl Machine {
         if held || !events.is_empty() {
             self.front.stage.moved(&order, held, now.boot);
         }
+        self.reports.note(&events, now.boot);
         self.outbox.announce(&order, events);
         if !core::unfinished(&order) {
             self.orders.remove(id, &mut self.outbox);
@@ -90,6 +91,7 @@ impl Machine {
         let (events, stored) = self.commit(&order, None, vec![(order.name(), order.clone())], None, now)?;
         self.orders.insert(order.offer.request.request_id.clone(), stored);
         self.front.stage.moved(&order, false, now.boot);
+        self.reports.note(&events, now.boot);
         self.outbox.announce(&order, events);
         Ok(())
     }

@@ -161,6 +161,8 @@ pub enum Notice {
     Status,
     /// What came of the settings from afar. The broker keeps the last one for later subscribers.
     Settings,
+    /// What was sold, and how the machine is. The broker keeps the last one for later subscribers.
+    Telemetry,
 }
 
 /// The work to be done outside, in this order. Everything that it rests on is committed.

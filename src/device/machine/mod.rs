@@ -15,6 +15,7 @@
 //! | the links to relay, screen and backend | `links.rs` |
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
+//! | the reports of what was sold | `telemetry.rs` |
 //! | the commands that operators have signed | `commands.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
@@ -37,10 +38,10 @@ mod links;
 mod orders;
 mod outbox;
 mod reconcile;
-mod sealed;
 mod settings;
 mod show;
 mod storage;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +52,7 @@ pub use io::{
 pub use outbox::NEWS;
 pub use settings::Settings;
 pub use show::{Shown, View};
+pub use telemetry::TELEMETRY;
 
 use super::store::StoreError;
 use afar::Afar;
@@ -72,6 +74,7 @@ use qris_core::wire::status::{FaultCode, Presence, Status};
 use qris_host::events::{Event as Journal, Text};
 use reconcile::Reconciliation;
 use storage::Storage;
+use telemetry::Reports;
 
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
@@ -87,6 +90,7 @@ pub struct Machine {
     settings: Settings,
     afar: Afar,
     commands: Commands,
+    reports: Reports,
     hold: Hold,
     storage: Storage,
     orders: Orders,
@@ -112,6 +116,7 @@ impl Machine {
             reconciliation: Reconciliation::default(),
             afar: Afar::default(),
             commands: Commands::default(),
+            reports: Reports::new(now.boot),
             hold: Hold::default(),
             own: settings.clone(),
             settings,
@@ -163,6 +168,8 @@ impl Machine {
                 }
                 self.links.broker(date_refusal, Some(&reason), faults, out, now);
             }
+            Input::Delivered(TELEMETRY) => self.reports.delivered(),
+            Input::Undelivered(TELEMETRY, _) => self.reports.undelivered(),
             Input::Delivered(id) => {
                 if out.delivered(id, now.boot) {
                     faults.set(FaultCode::Config, None, now);
@@ -187,7 +194,10 @@ impl Machine {
         // While nothing can be stored, all changes of orders wait for that.
         let stored = || {
             let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected()));
-            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline(), self.commands.deadline()].into_iter().flatten().min()
+            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline(), self.commands.deadline(), self.report_deadline()]
+                .into_iter()
+                .flatten()
+                .min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
         [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()]
@@ -236,6 +246,7 @@ impl Machine {
         self.take_settings(now);
         self.publish_events(now);
         self.tell(now);
+        self.report(now);
         self.outbox.take()
     }
 
@@ -356,6 +367,7 @@ impl Machine {
 
     fn broker_up(&mut self, refused: &[String], now: Now) {
         self.outbox.connected();
+        self.reports.connected();
         self.wake_backend(now.boot);
         self.reconciliation.ask_open();
         self.outbox.journal(Journal::BrokerConnected { broker: text(&self.settings.broker) });

@@ -4,7 +4,7 @@ use crate::config::orders::OrderSettings;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::receipt::KeySet;
 use qris_core::order::request::PriceList;
-use qris_core::order::time::{BootId, Wall};
+use qris_core::order::time::{BootId, Span, Wall};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ pub struct Settings {
     pub screen_required: bool,
     /// By these words an operator picks it out of many.
     pub labels: Vec<Box<str>>,
+    /// A report of what was sold goes out after this time; 0: never.
+    pub report_every: Span,
     /// The looks of the screen.
     pub looks: crate::screen::Settings,
     /// The path of the database.

@@ -12,3 +12,4 @@ mod rig;
 mod sales;
 mod stores;
 mod strangers;
+mod telemetry;

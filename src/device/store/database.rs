@@ -1,9 +1,10 @@
 //! The store: a SQLite database.
 
-use super::{Draft, KNOWN_REQUESTS, OUTBOX_MAX, StoreError, Stored};
+use super::{Draft, KNOWN_REQUESTS, OUTBOX_MAX, StoreError, Stored, sealed};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
 use qris_core::order::time::{BootId, Wall};
+use qris_core::wire::telemetry::Tally;
 use qris_core::wire::vend::VendEvent;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
 /// The fact that holds the last trusted time, in milliseconds since 1970.
 const TRUSTED: &str = "trusted_ms";
+/// The name of the counts of orders that ended.
+const TALLY: &str = "tally";
 
 /// The open database. After a call has returned, its writes are kept.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub struct Database {
     emptied: bool,
     /// The number of orders, finished or not.
     orders: i64,
+    tally: Tally,
     /// This is dropped last: nobody else may have the database before it is closed.
     _lock: Arc<sqlite::Lock>,
 }
@@ -172,8 +176,12 @@ impl Database {
             transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
         }
         let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
+        let tally = count(&transaction, sent, &self.tally)?;
         forget(&transaction, sent, seq)?;
         transaction.commit()?;
+        if let Some(tally) = tally {
+            self.tally = tally;
+        }
         self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
         (self.seq, self.orders) = (seq, orders);
         self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
@@ -187,8 +195,12 @@ impl Database {
     /// Then they are published again after the next start. Their `event_id` makes that harmless.
     pub fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
+        let tally = count(&transaction, sent, &self.tally)?;
         forget(&transaction, sent, self.seq)?;
         transaction.commit()?;
+        if let Some(tally) = tally {
+            self.tally = tally;
+        }
         self.emptied |= sent.contains(&self.seq);
         self.waiting -= i64_of(sent.len() as u64);
         Ok(())
@@ -258,6 +270,28 @@ impl Database {
         events.collect()
     }
 
+    /// The counts of orders that ended. An event counts when it is forgotten: the broker has it.
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Begins another report of what ended.
+    ///
+    /// # Errors
+    /// Then nothing was changed.
+    pub fn begin_report(&mut self) -> Result<(), StoreError> {
+        let mut tally = self.tally.clone();
+        tally.begin_report();
+        self.remember(TALLY, &sealed::seal(&tally))?;
+        self.tally = tally;
+        Ok(())
+    }
+
+    /// The number of events that the broker does not have.
+    pub fn waiting(&self) -> u64 {
+        u64::try_from(self.waiting).unwrap_or(0)
+    }
+
     /// The last trusted time, by which the dates of certificates are judged.
     ///
     /// # Errors
@@ -310,7 +344,12 @@ impl Database {
         let emptied = number("SELECT count(*) FROM outbox WHERE payload = ''")? > 0;
         let orders = number("SELECT count(*) FROM orders")?;
         let seq = u64::try_from(seq).unwrap_or(0);
-        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, emptied, orders, _lock: lock })
+        let sql = "SELECT value FROM facts WHERE key = ?1";
+        let tally: Option<String> = connection.query_row(sql, [TALLY], |row| row.get(0)).optional()?;
+        // Each report has at least one event that no report before had. So none had a higher number than this.
+        let new = || Tally { number: seq, ..Tally::default() };
+        let tally = tally.map_or_else(Tally::default, |tally| sealed::open(&tally).unwrap_or_else(new));
+        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, emptied, orders, tally, _lock: lock })
     }
 
     fn one(&self, which: &str, value: &str) -> Result<Option<Stored>, StoreError> {
@@ -496,6 +535,25 @@ fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result
     let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT ?1)";
     let changed = transaction.prepare_cached(sql)?.execute([orders - KNOWN_REQUESTS])?;
     Ok(i64_of(changed as u64))
+}
+
+/// Counts the events that are forgotten, if orders ended with them, in the same commit.
+fn count(transaction: &Transaction<'_>, sent: &[u64], tally: &Tally) -> Result<Option<Tally>, StoreError> {
+    let mut counted = tally.clone();
+    let mut has_news = false;
+    for seq in sent {
+        let mut select = transaction.prepare_cached("SELECT payload FROM outbox WHERE seq = ?1")?;
+        let payload: Option<String> = select.query_row([i64_of(*seq)], |row| row.get(0)).optional()?;
+        if let Some(Ok(event)) = payload.as_deref().map(serde_json::from_str::<VendEvent>) {
+            has_news |= counted.count(&event);
+        }
+    }
+    if !has_news {
+        return Ok(None);
+    }
+    let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    transaction.prepare_cached(sql)?.execute([TALLY, &sealed::seal(&counted)])?;
+    Ok(Some(counted))
 }
 
 /// Forgets events. The number of the `last` must not be used again, so its number stays.

@@ -229,6 +229,7 @@ impl World {
             .find_map(|book| self.audit_one(m, &machine, book))
             .or_else(|| self.audit_settings())
             .or_else(|| self.audit_commands())
+            .or_else(|| self.audit_reports())
     }
 
     /// The last event of this request is not its end. A database that was lost begins a new stream of events.

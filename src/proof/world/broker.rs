@@ -8,7 +8,7 @@ use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
-use qris_device::machine::{Input, NEWS};
+use qris_device::machine::{Input, NEWS, TELEMETRY};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -63,6 +63,12 @@ impl Broker {
         if let Some(connection) = self.connection_of(m) {
             self.session.retain(|(message, ..)| ack != Ack::numbered(connection << 32 | message));
         }
+    }
+
+    /// The events that each life of a machine's database has told, in order.
+    pub(super) fn told_by_stream(&self) -> impl Iterator<Item = (Box<str>, Vec<VendEvent>)> {
+        let read = |stream: &Stream| stream.told.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
+        self.streams.iter().map(move |(name, stream)| (name.clone(), read(stream)))
     }
 
     fn hear(&mut self, topic: Topic, payload: &[u8]) {
@@ -147,7 +153,7 @@ impl World {
         if topic == Topic::ConfigReported && self.broker.connection_of(m).is_some() {
             self.told_settings(m, payload);
         }
-        let event = (topic == Topic::VendEvent).then(|| payload.to_vec());
+        let event = matches!(topic, Topic::VendEvent | Topic::Telemetry).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
             Some(connection) if !self.is_to(Kind::BrokerLost) => {
                 let delay = 2 + self.below(40);
@@ -162,6 +168,9 @@ impl World {
 
     /// The broker has a message, and everybody hears it.
     pub(super) fn published(&mut self, m: usize, id: PublishId, event: Option<Vec<u8>>) {
+        if let Some(payload) = event.as_ref().filter(|_| id == TELEMETRY) {
+            self.reported(payload);
+        }
         // The answer to a repeated request is told again, out of its turn. It is no transition.
         if let Some(payload) = event.filter(|_| id.0 & NEWS == 0)
             && let Ok(event) = serde_json::from_slice::<VendEvent>(&payload)

@@ -162,6 +162,7 @@ impl World {
             keys: self.keys.clone(),
             screen_required: true,
             labels: Vec::new(),
+            report_every: Span::secs(30),
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),

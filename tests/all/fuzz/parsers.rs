@@ -216,6 +216,7 @@ fn settings() {
         keys: keys.clone(),
         screen_required: true,
         labels: Vec::new(),
+        report_every: qris::order::time::Span::secs(900),
         looks: samples::settings(SurfaceSettings::Any, Languages::Both),
         store: "/nowhere".into(),
         boot_id: qris::order::time::BootId("".into()),

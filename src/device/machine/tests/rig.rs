@@ -168,6 +168,7 @@ impl Rig {
             keys: keys(),
             screen_required: true,
             labels: Vec::new(),
+            report_every: Span::secs(900),
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),

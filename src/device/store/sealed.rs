@@ -4,13 +4,16 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(super) fn seal(value: &impl Serialize) -> String {
+/// The text of a value.
+#[must_use]
+pub fn seal(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("plain data");
     format!("{} {json}", sum(&json))
 }
 
-/// `None`: it is not as it was sealed.
-pub(super) fn open<T: DeserializeOwned>(text: &str) -> Option<T> {
+/// The value of a text; `None`: it is not as it was sealed.
+#[must_use]
+pub fn open<T: DeserializeOwned>(text: &str) -> Option<T> {
     let (found, json) = text.split_once(' ')?;
     (found == sum(json)).then(|| serde_json::from_str(json).ok())?
 }

@@ -1,0 +1,232 @@
+//! `telemetry`: what a machine has sold since its last report, and how it is.
+
+use super::vend::{EventState, VendEvent};
+use crate::order::reason::Reason;
+use crate::order::time::Span;
+use serde::{Deserialize, Serialize};
+
+/// The version of the form. A later release only adds fields to it.
+pub const VERSION: u8 = 1;
+/// The largest payload, in bytes.
+pub const TELEMETRY_MAX: usize = 2048;
+/// The most rows of one report. The others are in the next ones.
+pub const ROWS_MAX: usize = 8;
+/// The most rows that wait. What has no room is joined in rows of the item `*`.
+const WAITING_MAX: usize = 200;
+/// The upper ends of the buckets for waits, in milliseconds. What took longer is in one more bucket.
+pub const BUCKETS_MS: [i64; 7] = [500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+
+/// How many orders ended in the same way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// What was ordered; `*`: any of those that had no room.
+    pub item: Box<str>,
+    /// How they ended.
+    pub state: EventState,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// How many.
+    pub count: u64,
+    /// Their prices together, in rupiah.
+    pub amount: u64,
+}
+
+/// The orders of one stream, from its beginning on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sums {
+    /// Handed out.
+    pub dispensed: u64,
+    /// Their prices together, in rupiah.
+    pub dispensed_amount: u64,
+    /// Paid, and not handed out, or nobody knows.
+    pub refund_due: u64,
+    /// Their prices together, in rupiah.
+    pub refund_due_amount: u64,
+    /// Ended unpaid.
+    pub unpaid: u64,
+}
+
+/// The counts of orders that ended. Each event counts once.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// The number of the last report; 0: there was none.
+    pub number: u64,
+    /// What that report says.
+    pub told: Vec<Ended>,
+    /// What the next one will say.
+    pub since: Vec<Ended>,
+    /// What all reports together say.
+    pub sums: Sums,
+}
+
+/// How long something took, counted.
+pub type Waits = [u32; BUCKETS_MS.len() + 1];
+
+/// The payload. Field names are those of the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// [`VERSION`].
+    pub v: u8,
+    /// Counts the reports of a stream. A report with the same number has the same `ended`.
+    pub number: u64,
+    /// The life of the machine's database.
+    pub stream: Box<str>,
+    /// RFC 3339; absent while the clock is not trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Box<str>>,
+    /// What ended since the report before.
+    pub ended: Vec<Ended>,
+    /// What ended since the beginning of the stream, this report included.
+    pub sums: Sums,
+    /// Events that the broker does not have yet. What they tell is in a later report.
+    pub waiting: u64,
+    /// Of this run of the program: from the stored request to the QR.
+    pub qr_ms: Waits,
+    /// Of this run of the program: from the receipt to the end of the delivery.
+    pub delivery_ms: Waits,
+    /// Connections to the broker in this run of the program.
+    pub connections: u32,
+    /// Seconds of this run of the program.
+    pub running_s: i64,
+    /// The condition of the computer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vitals: Option<serde_json::Value>,
+}
+
+/// The bucket of a wait.
+#[must_use]
+pub fn bucket(wait: Span) -> usize {
+    BUCKETS_MS.iter().position(|end| wait.0 <= *end).unwrap_or(BUCKETS_MS.len())
+}
+
+impl Sums {
+    fn add(&mut self, row: &Ended) {
+        match row.state {
+            EventState::Dispensed => {
+                self.dispensed += row.count;
+                self.dispensed_amount += row.amount;
+            }
+            EventState::RefundDue => {
+                self.refund_due += row.count;
+                self.refund_due_amount += row.amount;
+            }
+            EventState::Cancelled | EventState::Expired | EventState::Denied | EventState::Failed => self.unpaid += row.count,
+            EventState::Requested
+            | EventState::AwaitingPayment
+            | EventState::AwaitingCollection
+            | EventState::Cancelling
+            | EventState::Paid
+            | EventState::Dispensing
+            | EventState::Refused
+            | EventState::Refunded
+            | EventState::Other(_) => {}
+        }
+    }
+}
+
+impl Tally {
+    /// Counts an event, if an order ended with it. Answers whether it did.
+    pub fn count(&mut self, event: &VendEvent) -> bool {
+        if !event.state.is_end() || event.state == EventState::Refused {
+            return false;
+        }
+        let amount = event.amount.map_or(0, |amount| amount.get());
+        let item = event.item.as_ref().map_or_else(|| "*".into(), |item| item.as_str().into());
+        self.add(Ended { item, state: event.state, reason: event.reason, count: 1, amount });
+        true
+    }
+
+    fn add(&mut self, one: Ended) {
+        let is_same = |row: &&mut Ended| row.item == one.item && row.state == one.state && row.reason == one.reason;
+        if let Some(row) = self.since.iter_mut().find(is_same) {
+            row.count += one.count;
+            row.amount += one.amount;
+        } else if self.since.len() < WAITING_MAX || &*one.item == "*" {
+            self.since.push(one);
+        } else {
+            self.add(Ended { item: "*".into(), reason: None, ..one });
+        }
+    }
+
+    /// Begins another report, with what ended since the last one, as far as there is room.
+    pub fn begin_report(&mut self) {
+        self.number += 1;
+        self.told = self.since.drain(..self.since.len().min(ROWS_MAX)).collect();
+        for row in &self.told {
+            self.sums.add(row);
+        }
+    }
+
+    /// Whether something ended since the last report.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.since.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::ids::ItemId;
+    use crate::order::money::Rupiah;
+
+    fn event(item: &str, state: EventState, amount: u64) -> VendEvent {
+        let none = serde_json::json!({ "event_id": "e", "stream": "s", "state": state, "item": item, "amount": amount });
+        let event: VendEvent = serde_json::from_value(none).expect("an event");
+        assert_eq!((event.item.clone(), event.amount), (ItemId::new(item).ok(), Rupiah::new(amount).ok()));
+        event
+    }
+
+    #[test]
+    fn each_end_counts_once_and_sums_are_never_lost() {
+        let mut tally = Tally::default();
+        assert!(!tally.count(&event("A1", EventState::Paid, 5000)));
+        for n in 0..500_u64 {
+            assert!(tally.count(&event(&format!("I{n}"), EventState::Dispensed, 1000 + n)));
+        }
+        tally.count(&event("I0", EventState::RefundDue, 1000));
+        tally.count(&event("I0", EventState::Expired, 1000));
+        let wanted: u64 = (0..500).map(|n| 1000 + n).sum();
+        assert!(tally.since.len() <= WAITING_MAX + 3);
+        let mut rows = 0;
+        while tally.has_news() {
+            tally.begin_report();
+            assert!((1..=ROWS_MAX).contains(&tally.told.len()));
+            rows += tally.told.iter().filter(|row| row.state == EventState::Dispensed).map(|row| row.amount).sum::<u64>();
+            assert_eq!(tally.sums.dispensed_amount, rows, "the sums are those of all reports until then");
+        }
+        assert_eq!((rows, tally.sums.dispensed), (wanted, 500));
+        assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.unpaid), (1, 1000, 1));
+    }
+
+    #[test]
+    fn the_largest_report_fits() {
+        let row = Ended {
+            item: "I".repeat(32).into(),
+            state: EventState::AwaitingCollection,
+            reason: Some(Reason::NotCollected),
+            count: 99_999,
+            amount: 999_999_999_999,
+        };
+        let most = u64::from(u32::MAX);
+        let sums = Sums { dispensed: most, dispensed_amount: most * 1000, refund_due: most, refund_due_amount: most * 1000, unpaid: most };
+        let telemetry = Telemetry {
+            v: VERSION,
+            number: most,
+            stream: "0".repeat(16).into(),
+            at: Some("2026-12-01T06:00:00Z".into()),
+            ended: vec![row; ROWS_MAX],
+            sums,
+            waiting: 10_000,
+            qr_ms: [999_999; 8],
+            delivery_ms: [999_999; 8],
+            connections: 999_999,
+            running_s: 999_999_999,
+            vitals: None,
+        };
+        let length = serde_json::to_vec(&telemetry).expect("plain").len();
+        assert!(length < TELEMETRY_MAX - 350, "{length}, and vitals take 350 more");
+        assert_eq!([0, 500, 501, 60_000, 60_001].map(|ms| bucket(Span::millis(ms))), [0, 0, 1, 6, 7]);
+    }
+}

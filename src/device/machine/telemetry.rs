@@ -1,0 +1,144 @@
+//! Reports of what was sold, and of how the machine is: now and then, and when a fault comes or goes.
+
+use super::{Machine, Notice};
+use qris_core::order::ids::RequestId;
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::status::FaultCode;
+use qris_core::wire::telemetry::{Telemetry, VERSION, Waits, bucket};
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::mqtt::PublishId;
+use std::collections::BTreeMap;
+
+/// The number of every report at the broker's link. It is not in the outbox, and its delivery is awaited.
+pub const TELEMETRY: PublishId = PublishId(super::NEWS | super::NEWS >> 2);
+/// Two reports are apart by this, however many faults come and go.
+const LEAST: Span = Span::secs(10);
+
+/// The reports. The counts themselves are in the database.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    began_at: Boot,
+    last_at: Option<Boot>,
+    /// The broker has the last report of this process.
+    is_taken: bool,
+    /// A new connection: the broker may not have it.
+    is_due: bool,
+    faults: Vec<FaultCode>,
+    connections: u32,
+    qr: Waits,
+    delivery: Waits,
+    /// When the orders that are on their way were requested, and paid.
+    begun: BTreeMap<(RequestId, EventState), Boot>,
+}
+
+impl Reports {
+    pub(super) fn new(now: Boot) -> Self {
+        Self { began_at: now, ..Self::default() }
+    }
+
+    /// Counts how long the steps of an order took.
+    pub(super) fn note(&mut self, events: &[VendEvent], now: Boot) {
+        for VendEvent { request_id, state, .. } in events {
+            let Some(id) = request_id else { continue };
+            let (from, waits) = match state {
+                EventState::Requested | EventState::Paid => {
+                    self.begun.insert((id.clone(), *state), now);
+                    continue;
+                }
+                EventState::AwaitingPayment => (EventState::Requested, Some(&mut self.qr)),
+                EventState::Dispensed => (EventState::Paid, Some(&mut self.delivery)),
+                EventState::Dispensing | EventState::AwaitingCollection => continue,
+                EventState::Cancelling
+                | EventState::Refused
+                | EventState::Cancelled
+                | EventState::Expired
+                | EventState::Denied
+                | EventState::Failed
+                | EventState::RefundDue
+                | EventState::Refunded
+                | EventState::Other(_) => (EventState::Paid, None),
+            };
+            if let (Some(at), Some(waits)) = (self.begun.remove(&(id.clone(), from)), waits) {
+                waits[bucket(now - at)] += 1;
+            }
+            if state.is_end() {
+                self.begun.retain(|(known, _), _| known != id);
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.connections += 1;
+        self.is_due = true;
+    }
+
+    /// The broker has the report.
+    pub(super) fn delivered(&mut self) {
+        self.is_taken = true;
+    }
+
+    /// It does not have it. It is published again when the next one is due.
+    pub(super) fn undelivered(&mut self) {
+        self.is_taken = false;
+    }
+
+    fn next_at(&self, every: Span) -> Option<Boot> {
+        (every > Span::ZERO).then(|| match self.last_at {
+            None => self.began_at,
+            Some(last) => last + if self.is_due { LEAST } else { every },
+        })
+    }
+}
+
+impl Machine {
+    pub(super) fn report_deadline(&self) -> Option<Boot> {
+        if self.outbox.is_connected() { self.reports.next_at(self.settings.report_every) } else { None }
+    }
+
+    /// Publishes a report when it is time.
+    pub(super) fn report(&mut self, now: Now) {
+        let faults: Vec<FaultCode> = self.faults.all().map(|fault| fault.code).collect();
+        if faults != self.reports.faults {
+            self.reports.faults = faults;
+            self.reports.is_due = true;
+        }
+        let is_time = self.report_deadline().is_some_and(|at| now.boot >= at);
+        if !is_time || self.storage.is_failing() {
+            return;
+        }
+        let is_taken = self.reports.is_taken;
+        let Some(store) = self.storage.store_mut() else { return };
+        // A report that the broker may not have is published again, as it was: each counts once.
+        if (is_taken || store.tally().number == 0)
+            && store.tally().has_news()
+            && let Err(error) = store.begin_report()
+        {
+            return self.store_failed(&error, now);
+        }
+        let is_more = store.tally().has_news();
+        let Reports { qr, delivery, connections, began_at, .. } = self.reports;
+        let tally = store.tally();
+        let telemetry = Telemetry {
+            v: VERSION,
+            number: tally.number,
+            stream: store.stream().into(),
+            at: self.settings.time_of_day(now.wall),
+            ended: tally.told.clone(),
+            sums: tally.sums,
+            waiting: store.waiting(),
+            qr_ms: qr,
+            delivery_ms: delivery,
+            connections,
+            running_s: (now.boot - began_at).0 / 1000,
+            vitals: None,
+        };
+        self.outbox.push(super::Effect::Publish {
+            id: TELEMETRY,
+            notice: Notice::Telemetry,
+            payload: serde_json::to_vec(&telemetry).expect("a report is plain data"),
+        });
+        self.reports.last_at = Some(now.boot);
+        // What had no room follows soon.
+        (self.reports.is_due, self.reports.is_taken) = (is_more && is_taken, false);
+    }
+}

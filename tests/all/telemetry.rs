@@ -1,0 +1,50 @@
+//! Reports of what was sold, over a real broker: they can be added up, whatever crashes.
+
+use crate::rig::midtrans::Via;
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What was handed out, by all reports until now, each number once: orders and rupiah.
+fn added_up(shop: &Shop) -> (u64, u64) {
+    let topic = format!("qrisd/v1/{DEVICE}/telemetry");
+    let reports = shop.tap.messages().into_iter().filter(|message| message.topic == topic);
+    let mut by_number: BTreeMap<u64, Value> = BTreeMap::new();
+    for message in reports {
+        assert!(message.payload.len() <= 2048, "{} bytes", message.payload.len());
+        let report = message.json();
+        let number = report["number"].as_u64().expect("a number");
+        if let Some(known) = by_number.insert(number, report.clone()) {
+            assert_eq!((&known["ended"], &known["sums"]), (&report["ended"], &report["sums"]), "report {number}");
+        }
+    }
+    let rows = by_number.values().flat_map(|report| report["ended"].as_array().expect("rows")).filter(|row| row["state"] == "dispensed");
+    let of = |row: &Value, what: &str| row[what].as_u64().expect("a number");
+    rows.fold((0, 0), |(count, amount), row| (count + of(row, "count"), amount + of(row, "amount")))
+}
+
+fn wait_added_up(shop: &Shop, wanted: (u64, u64)) {
+    crate::rig::wait_for(&format!("reports of {wanted:?}"), || (added_up(shop) == wanted).then_some(()));
+}
+
+#[test]
+fn every_sale_is_reported_once_through_kills_and_a_lost_broker() {
+    let mut shop = Shop::open(Options::default());
+    shop.kill_qrisd();
+    shop.edit(Program::Qrisd, |text| text.replacen("[device]", "[device]\nreport_every_s = 1", 1));
+    shop.start_qrisd();
+    shop.wait_online();
+    for n in 1..4 {
+        shop.sell("A1", Via::Gopay);
+        wait_added_up(&shop, (n, n * 5000));
+        shop.kill_qrisd();
+        shop.start_qrisd();
+        shop.wait_online();
+    }
+    shop.check_books();
+    let shown = shop.qrisctl(&["fleet", "show", "--device", DEVICE]);
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    for part in [": online, release ", "settings: the machine's own file", "dispensed 3, Rp15.000", "MiB of disk free"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
