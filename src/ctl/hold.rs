@@ -26,6 +26,9 @@ pub(super) struct Hold {
     /// How long to wait for a customer who is there
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     wait: u64,
+    /// It is enough that somebody holds it, and no customer is there
+    #[arg(long)]
+    any_holder: bool,
     /// Let it sell again
     #[arg(long, conflicts_with_all = ["wait", "command"])]
     release: bool,
@@ -82,6 +85,7 @@ impl Hold {
                     drop(service.call("Release", &self.who).await);
                     return Err(Failure::failed(HoldError::Busy(self.wait)));
                 }
+                _ if self.any_holder => return Ok(()),
                 _ => return Err(Failure::failed(HoldError::Held)),
             }
         }

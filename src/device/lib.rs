@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod look;
 pub mod machine;
 pub mod ports;
+pub mod rauc;
 pub mod relay;
 pub use qris_screen as screen;
 pub mod store;
@@ -148,6 +149,7 @@ async fn serve(
         relay,
         controllers,
         logind: fed.logind,
+        bus: config.controller.clone(),
         restarts,
         store: config.machine.store.clone(),
         inbox: inbox.clone(),

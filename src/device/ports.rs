@@ -8,10 +8,12 @@ use super::controller::shutdown::Logind;
 use super::inbox::Inbox;
 use super::look;
 use super::machine::{Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer};
+use super::rauc::Rauc;
 use super::relay::Relay;
 use super::screen::Screen;
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
+use qris_host::config::BusAddress;
 use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
@@ -37,6 +39,8 @@ pub struct Ports {
     pub controllers: Controllers,
     /// Reboots the computer.
     pub logind: Option<Logind>,
+    /// The bus of the system, where RAUC may be.
+    pub bus: Option<BusAddress>,
     /// Orders this program to begin anew.
     pub restarts: UnboundedSender<CommandId>,
     /// The path of the database.
@@ -72,6 +76,10 @@ impl RelaySlot {
         let mut slot = self.0.subscribe();
         async move { slot.wait_for(Option::is_some).await.ok()?.clone() }
     }
+}
+
+async fn rauc_on(bus: Option<&BusAddress>) -> Result<Rauc, String> {
+    Rauc::connect(bus.ok_or("this machine has no bus of the system")?).await
 }
 
 impl Ports {
@@ -201,6 +209,9 @@ impl Ports {
         let (method, jws) = match operation {
             Operation::Restart => return drop(self.restarts.send(id)),
             Operation::Reboot => return self.reboot(id),
+            Operation::Install(bundle) => return self.rauc(id, Some(bundle)),
+            Operation::TellSlot => return self.rauc(id, None),
+            Operation::MarkGood => return self.mark_good(id),
             Operation::Test(jws) => ("Test", jws),
             Operation::Clear(jws) => ("ClearBy", jws),
         };
@@ -210,6 +221,44 @@ impl Ports {
                 None => Operated::NoAnswer,
             };
             Some(Input::Operated(id, answer))
+        });
+    }
+
+    /// Has RAUC install a bundle, if there is one, and asks which slot runs.
+    fn rauc(&self, id: CommandId, bundle: Option<Box<str>>) {
+        let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let is_look = bundle.is_none();
+            let asked = async {
+                let rauc = rauc_on(bus.as_ref()).await?;
+                if let Some(bundle) = bundle {
+                    rauc.install(&bundle, |percent| inbox.send(Input::Operated(id.clone(), Operated::Percent(percent)))).await?;
+                }
+                rauc.booted().await
+            };
+            let answer = match asked.await {
+                Ok(slot) => Operated::Slot(slot.into()),
+                // It may not be up yet.
+                Err(_) if is_look => Operated::NoAnswer,
+                Err(why) => Operated::Refused(Problem::new(Code::Refused, format!("RAUC: {why}"))),
+            };
+            inbox.send(Input::Operated(id, answer));
+        });
+    }
+
+    fn mark_good(&self, id: CommandId) {
+        let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let asked = async {
+                let rauc = rauc_on(bus.as_ref()).await?;
+                rauc.mark_good().await?;
+                rauc.booted().await
+            };
+            let answer = match asked.await {
+                Ok(slot) => Operated::Done(serde_json::json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") })),
+                Err(_) => Operated::NoAnswer,
+            };
+            inbox.send(Input::Operated(id, answer));
         });
     }
 

@@ -121,6 +121,11 @@ events! {
     /// If it is genuine: mend what the line names. If not: somebody publishes on the broker without permission.
     CommandRefused { command: Text, by: Text, why: Text } = "b33def14313f41c6a50534e630a402d5", Warning, "command {command} refused, signed by {by}: {why}";
 
+    /// The system that was installed did not prove itself in time.
+    /// Broker, backend, screen, relay service and database must all work within ten minutes. The computer is restarted, and the bootloader counts.
+    /// Nothing is to be done at once: it goes back by itself. Then look at the image.
+    UpdateUnproven { starts: i64 } = "5fad8269d7de45c2b7f1d0fad92a2115", Err, "the new system did not prove itself ({starts} restarts before): the computer is restarted";
+
     /// The line of an item is driven for a test.
     /// An operator who may do this has signed it, for this machine. It is no order.
     /// Nothing is to be done.

@@ -4,6 +4,7 @@ use crate::rig::desk::Desk;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
+use crate::rig::rauc::Rauc;
 use crate::rig::shop::{DEVICE, Options};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
@@ -150,4 +151,37 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     for word in ["--lines=7", "--unit=qrisd.service", "--since=@1796079600", "--priority=4", r"--grep=\$\(reboot\) \.\*"] {
         assert!(words.contains(&word), "{word}: {words:?}");
     }
+}
+
+#[test]
+fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
+    let rules = [RULES, crate::rig::rauc::RULES].concat();
+    let desk = Desk::open_with("door", Options { bus: rules.leak(), ..Options::default() });
+    let logind = Logind::start(&desk.shop.bus.address);
+    logind.wait_lock(1, true);
+    // On a system without RAUC apt does it.
+    desk.does_not(&["update", "/image.raucb"], "failed (refused): RAUC: ");
+    let rauc = Rauc::start(&desk.shop.bus.address);
+    let bundles = || rauc.facts.lock().expect("no panic").bundles.clone();
+    let update = |bundle: &str, is_good: bool| {
+        let before = bundles().len();
+        let update = Process::start("qrisctl", &mut desk.command(&["update", bundle]));
+        update.wait_line("40 % are installed");
+        assert_eq!(bundles()[before..], [bundle.to_owned()]);
+        desk.shop.tap.wait_refused(&desk.shop.vend("A1"), Reason::Updating);
+        rauc.completes(is_good);
+        update
+    };
+    let (status, text) = update("https://images.example/bad.raucb", false).finish();
+    assert!(!status.success() && text.contains("RAUC: signature verification failed"), "{text}");
+    assert_eq!(*logind.reboots.lock().expect("no panic"), 0);
+    desk.shop.sell("A1", Via::Gopay);
+    desk.shop.wait_idle();
+    // The first reboot is refused: that is told, too.
+    let (status, text) = update("https://images.example/good.raucb", true).finish();
+    assert!(!status.success() && text.contains("not now"), "{text}");
+    let _waits = update("https://images.example/good.raucb", true);
+    wait_for("the reboot", || (*logind.reboots.lock().expect("no panic") == 2).then_some(()));
+    assert_eq!(rauc.facts.lock().expect("no panic").marked, 0, "nothing is proven");
+    desk.shop.check_books();
 }

@@ -4,7 +4,7 @@ use crate::rig::caller::Caller;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
-use crate::rig::shop::{Options, Shop};
+use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
@@ -72,5 +72,33 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
     let failed = crate::rig::output(&mut hold(&["--", "false"]));
     assert_eq!(failed.status.code(), Some(1));
     assert_eq!(caller.device_property::<String>("Holder"), "");
+    shop.check_books();
+}
+
+#[test]
+fn rauc_writes_no_image_while_a_customer_is_there() {
+    let (shop, _logind) = open();
+    let directory = shop.program_command(Program::Qrisd).get_program().to_owned();
+    let directory = std::path::Path::new(&directory).parent().expect("a directory").to_owned();
+    let handler = || {
+        let mut command = crate::rig::command(crate::rig::source("systemd/rauc-pre-install"));
+        let path = format!("{}:/usr/bin:/bin", directory.display());
+        command.env("PATH", path).env("DBUS_SYSTEM_BUS_ADDRESS", &shop.bus.address);
+        command
+    };
+    let request = shop.offer("A1");
+    let waits = Process::start("rauc-pre-install", &mut handler());
+    shop.qrisd.as_ref().expect("it runs").wait_line("held by rauc");
+    assert_eq!(waits.try_status(), None, "a customer is there");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    assert!(waits.finish().0.success());
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    // Somebody else holds the machine already: that is as good.
+    for words in [&["--who", "rauc", "--release"][..], &["--who", "apt"]] {
+        let mut hold = shop.qrisctl_command("fleet");
+        assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address]).args(words)).status.success());
+    }
+    assert!(crate::rig::output(&mut handler()).status.success());
     shop.check_books();
 }

@@ -40,6 +40,11 @@ pub enum Command {
     Restart {},
     /// Restart the computer.
     Reboot {},
+    /// Install an image, start it, and keep it once it has proven itself.
+    Update {
+        /// RAUC's bundle: an address that begins with `https://`, or a path on the machine.
+        bundle: Box<str>,
+    },
     /// Take the block from the line of an item.
     Clear {
         /// The item.
@@ -54,8 +59,8 @@ pub enum Command {
 
 impl Command {
     /// The names of all commands of this release.
-    pub const NAMES: [&str; 11] =
-        ["cancel", "clear", "config-get", "logs", "orders", "reboot", "restart", SCREENSHOT, "status", "test-pulse", "vitals"];
+    pub const NAMES: [&str; 12] =
+        ["cancel", "clear", "config-get", "logs", "orders", "reboot", "restart", SCREENSHOT, "status", "test-pulse", "update", "vitals"];
 
     /// As it stands in the topic, and in the claim `cmd`.
     #[must_use]
@@ -69,6 +74,7 @@ impl Command {
             Self::Cancel { .. } => "cancel",
             Self::Restart {} => "restart",
             Self::Reboot {} => "reboot",
+            Self::Update { .. } => "update",
             Self::Clear { .. } => "clear",
             Self::TestPulse { .. } => "test-pulse",
         }
@@ -80,7 +86,7 @@ impl Command {
         match self {
             Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Orders { .. } | Self::Logs(_) => Level::Look,
             Self::Cancel { .. } | Self::Restart {} => Level::Desk,
-            Self::Reboot {} | Self::Clear { .. } | Self::TestPulse { .. } => Level::Door,
+            Self::Reboot {} | Self::Update { .. } | Self::Clear { .. } | Self::TestPulse { .. } => Level::Door,
         }
     }
 

@@ -87,6 +87,11 @@ enum What {
     Restart,
     /// Restart the computer, once no customer is there (level door)
     Reboot,
+    /// Install an image with RAUC, start it, and keep it once it has proven itself (level door)
+    Update {
+        /// An address that begins with https://, or a path on the machine
+        bundle: String,
+    },
     /// Take the block from the line of an item (level door)
     Clear {
         /// The item
@@ -118,6 +123,7 @@ impl From<What> for Command {
             What::Cancel { request_id } => Self::Cancel { request_id },
             What::Restart => Self::Restart {},
             What::Reboot => Self::Reboot {},
+            What::Update { bundle } => Self::Update { bundle: bundle.into() },
             What::Clear { item } => Self::Clear { item },
             What::TestPulse { item } => Self::TestPulse { item },
         }

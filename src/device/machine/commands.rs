@@ -6,6 +6,7 @@ use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage};
+use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,12 @@ const HOLDER: &str = "operator";
 const WAIT: Span = Span::secs(900);
 /// A restart or reboot that was ordered has happened by then.
 const HAPPENS_WITHIN: Span = Span::secs(300);
+/// An image is installed by then.
+const INSTALLED_WITHIN: Span = Span::secs(3600);
+/// A system that was installed has proven itself by then.
+const PROVEN_WITHIN: Span = Span::secs(600);
+/// It is started so often.
+const STARTS_MAX: u8 = 3;
 /// The relay service is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
 /// The most that are remembered. One whose time is over is forgotten.
@@ -58,6 +65,8 @@ enum Step {
     Accepted,
     /// It is being done, from this boot on.
     Begun(BootId),
+    /// Another system is installed beside the one of this slot, which ran in this boot. It is started for the so many-th time.
+    Installed { boot: BootId, slot: Box<str>, starts: u8 },
     /// It has its end; the asker was told, or not yet.
     Ended { answer: Response, told: bool },
 }
@@ -73,6 +82,8 @@ struct Try {
     again_at: Option<Boot>,
     /// How many times the asker heard that it is under way.
     told: u32,
+    /// Another slot runs than before, and is to prove itself.
+    is_other_slot: bool,
 }
 
 impl Kept {
@@ -140,7 +151,7 @@ impl Machine {
             }
             let answer = match &kept.step {
                 Step::Ended { answer, .. } => answer.clone(),
-                Step::Accepted | Step::Begun(_) => Response::accepted(id),
+                Step::Accepted | Step::Begun(_) | Step::Installed { .. } => Response::accepted(id),
             };
             kept.to = to.clone();
             self.answer(to, answer);
@@ -186,7 +197,12 @@ impl Machine {
                 }
             },
             Command::Vitals {} | Command::Logs(_) => return self.outbox.push(Effect::Look(to.clone(), id, command)),
-            Command::Cancel { .. } | Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. } => return,
+            Command::Cancel { .. }
+            | Command::Restart {}
+            | Command::Reboot {}
+            | Command::Update { .. }
+            | Command::Clear { .. }
+            | Command::TestPulse { .. } => return,
         };
         self.answer(to, Response::done(Some(id), result));
     }
@@ -206,7 +222,14 @@ impl Machine {
 
     fn carry(&mut self, id: &CommandId, now: Now) {
         let Some(Kept { asked, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
-        let fresh = Try { until: now.boot + WAIT, is_under_way: false, again_at: None, told: 0 };
+        let is_installing = matches!((&asked.command, &step), (Command::Update { .. }, Step::Begun(_)));
+        let fresh = Try {
+            until: now.boot + if is_installing { INSTALLED_WITHIN } else { WAIT },
+            is_under_way: false,
+            again_at: None,
+            told: 0,
+            is_other_slot: false,
+        };
         let tried = *self.commands.tries.entry(id.clone()).or_insert(fresh);
         let here = self.settings.boot_id.clone();
         match (asked.command, step) {
@@ -219,7 +242,7 @@ impl Machine {
                 // The database fails. It is tried again.
                 Err(_) => {}
             },
-            (Command::Restart {} | Command::Reboot {} | Command::TestPulse { .. }, Step::Accepted) => {
+            (Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. }, Step::Accepted) => {
                 if self.is_free_for_command(id, tried, now) && self.begin_command(id, now) {
                     self.carry(id, now);
                 }
@@ -228,6 +251,9 @@ impl Machine {
                 if self.begin_command(id, now) {
                     self.carry(id, now);
                 }
+            }
+            (Command::Update { .. }, Step::Begun(boot)) if boot != here => {
+                self.fail_command(id, Code::Refused, "the computer was restarted while it was installed: nothing has changed", now);
             }
             _ if tried.is_under_way || tried.again_at.is_some_and(|at| now.boot < at) => {
                 if now.boot >= tried.until {
@@ -245,12 +271,57 @@ impl Machine {
             }
             (Command::Restart {}, Step::Begun(_)) => self.operate(id, tried, Operation::Restart, now),
             (Command::Reboot {}, Step::Begun(_)) => self.operate(id, tried, Operation::Reboot, now),
+            (Command::Update { bundle }, Step::Begun(_)) => self.operate(id, tried, Operation::Install(bundle), now),
+            (Command::Update { .. }, Step::Installed { boot, slot, starts }) => {
+                self.carry_update(id, tried, (boot == here, slot, starts), now)
+            }
             (Command::Clear { .. }, Step::Begun(_)) => self.operate(id, tried, Operation::Clear(jws), now),
             (Command::TestPulse { .. }, Step::Begun(_)) => self.operate(id, tried, Operation::Test(jws), now),
             // These only read, and are never stored; or it has its end.
             (Command::Status {} | Command::ConfigGet {} | Command::Vitals {} | Command::Orders { .. } | Command::Logs(_), _)
-            | (Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. }, Step::Ended { .. }) => {}
+            | (
+                Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. },
+                Step::Installed { .. } | Step::Ended { .. },
+            )
+            | (Command::Update { .. }, Step::Ended { .. }) => {}
         }
+    }
+
+    /// Another system is installed. It is started, and has to prove itself, or the bootloader goes back.
+    fn carry_update(&mut self, id: &CommandId, tried: Try, (is_same_boot, slot, starts): (bool, Box<str>, u8), now: Now) {
+        if is_same_boot {
+            if self.is_free_for_command(id, tried, now) {
+                self.operate(id, tried, Operation::Reboot, now);
+            }
+        } else if !tried.is_other_slot {
+            self.operate(id, tried, Operation::TellSlot, now);
+        } else if self.has_proven_itself() {
+            self.operate(id, tried, Operation::MarkGood, now);
+        } else if now.boot >= tried.until {
+            if starts >= STARTS_MAX {
+                let why = format!("it was started {starts} times and did not prove itself, and the bootloader did not go back");
+                return self.fail_command(id, Code::Refused, &why, now);
+            }
+            // The bootloader counts the starts of a system that nobody has called good.
+            let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
+            if self.step_command(id, step, HAPPENS_WITHIN, now) {
+                self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
+                self.carry(id, now);
+            }
+        }
+    }
+
+    /// Broker, backend, screen and relay service are there, and the database takes a write.
+    fn has_proven_itself(&mut self) -> bool {
+        let is_well = |code: FaultCode| match code {
+            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Relay | FaultCode::Screen | FaultCode::Backend => false,
+            FaultCode::Clock | FaultCode::Config => false,
+            FaultCode::StoreReset | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
+        };
+        let is_there = self.outbox.is_connected() && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
+        is_there
+            && self.faults.all().all(|fault| is_well(fault.code))
+            && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
     }
 
     fn operate(&mut self, id: &CommandId, tried: Try, operation: Operation, now: Now) {
@@ -277,20 +348,52 @@ impl Machine {
             let problem = Problem::new(code, why);
             self.end_command(id, Response::ended(Some(id.clone()), Stage::TimedOut, problem), now);
         } else if tried.told == 0 {
-            self.try_command(id, |tried| tried.told = 1);
-            if let Some(to) = self.commands.known.get(id).map(|kept| kept.to.clone()) {
-                self.answer(&to, Response::running(id.clone(), 1, why));
-            }
+            self.tell_progress(id, why);
         }
         false
     }
 
+    fn tell_progress(&mut self, id: &CommandId, message: &str) {
+        let (Some(tried), Some(kept)) = (self.commands.tries.get_mut(id), self.commands.known.get(id)) else { return };
+        tried.told += 1;
+        let (to, answer) = (kept.to.clone(), Response::running(id.clone(), tried.told, message));
+        self.answer(&to, answer);
+    }
+
+    /// RAUC has installed a bundle beside this slot; or it says which slot runs after that.
+    fn slot_told(&mut self, id: &CommandId, slot: Box<str>, now: Now) {
+        let Some(Kept { step, .. }) = self.commands.known.get(id) else { return };
+        match step {
+            Step::Begun(boot) => {
+                let step = Step::Installed { boot: boot.clone(), slot, starts: 0 };
+                self.step_command(id, step, HAPPENS_WITHIN, now);
+            }
+            Step::Installed { slot: before, .. } if *before == slot => {
+                let why = format!("the bootloader went back to {slot}");
+                self.fail_command(id, Code::Refused, &why, now);
+            }
+            Step::Installed { .. } => {
+                let until = now.boot + PROVEN_WITHIN;
+                self.try_command(id, |tried| *tried = Try { until, is_under_way: false, is_other_slot: true, ..*tried });
+            }
+            Step::Accepted | Step::Ended { .. } => {}
+        }
+    }
+
     /// Stores that it is being done from now on.
     fn begin_command(&mut self, id: &CommandId, now: Now) -> bool {
+        let is_update = self.commands.known.get(id).is_some_and(|kept| matches!(kept.asked.command, Command::Update { .. }));
+        let within = if is_update { INSTALLED_WITHIN } else { HAPPENS_WITHIN };
+        self.step_command(id, Step::Begun(self.settings.boot_id.clone()), within, now)
+    }
+
+    /// Stores how far it is. What comes next is tried for this time.
+    fn step_command(&mut self, id: &CommandId, step: Step, within: Span, now: Now) -> bool {
         let Some(kept) = self.commands.known.get(id).cloned() else { return false };
-        let is_kept = self.keep_command(Kept { step: Step::Begun(self.settings.boot_id.clone()), ..kept }, now);
+        let is_kept = self.keep_command(Kept { step, ..kept }, now);
         if is_kept {
-            self.try_command(id, |tried| *tried = Try { until: now.boot + HAPPENS_WITHIN, again_at: Some(now.boot), ..*tried });
+            let until = now.boot + within;
+            self.try_command(id, |tried| *tried = Try { until, is_under_way: false, again_at: Some(now.boot), ..*tried });
         }
         is_kept
     }
@@ -302,6 +405,8 @@ impl Machine {
             _ if !is_open => {}
             Operated::Done(result) => self.end_command(id, Response::done(Some(id.clone()), result), now),
             Operated::Refused(problem) => self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now),
+            Operated::Percent(percent) => self.tell_progress(id, &format!("{percent} % are installed")),
+            Operated::Slot(slot) => self.slot_told(id, slot, now),
             Operated::NoAnswer => {
                 self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (false, Some(now.boot + ASK_AGAIN)));
             }

@@ -109,6 +109,12 @@ pub enum Operation {
     Restart,
     /// The computer is restarted. There is no answer but that.
     Reboot,
+    /// RAUC installs this bundle.
+    Install(Box<str>),
+    /// RAUC says which slot runs.
+    TellSlot,
+    /// RAUC marks the slot that runs as good.
+    MarkGood,
     /// The relay service drives a line for a test; with the operator's JWS.
     Test(Box<str>),
     /// The relay service takes the block from a line; with the operator's JWS.
@@ -120,6 +126,10 @@ pub enum Operation {
 pub enum Operated {
     /// It is done, with this result.
     Done(serde_json::Value),
+    /// It goes on, and this much of it is done.
+    Percent(i32),
+    /// It is installed, and this slot still runs; or this slot runs.
+    Slot(Box<str>),
     /// It will not be done.
     Refused(Problem),
     /// Nobody knows. The same operation again does no harm.

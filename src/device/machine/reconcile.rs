@@ -34,6 +34,8 @@ pub(super) struct Reconciliation {
     /// How many tickets may be open: those of the last list, and one for each `Prepare` since.
     open_tickets: usize,
     reading: bool,
+    /// The backend has answered once.
+    has_answered: bool,
 }
 
 impl Reconciliation {
@@ -65,6 +67,11 @@ impl Reconciliation {
             self.wanted |= !tickets.is_empty();
             self.suspects = tickets;
         }
+    }
+
+    /// Whether the backend has answered since the start.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// The question under way.
@@ -125,6 +132,7 @@ impl Reconciliation {
 
     /// The list was taken in. `looks`: requests still wait for one.
     pub(super) fn answered(&mut self, looks: bool, now: Boot) {
+        self.has_answered = true;
         if self.wanted || looks {
             self.slot.again(Span::ZERO, now);
         } else {

@@ -22,6 +22,7 @@ pub mod namespace;
 mod ports;
 pub mod process;
 pub mod proxy;
+pub mod rauc;
 pub mod relay_log;
 pub mod relayd;
 pub mod screen;

@@ -188,6 +188,14 @@ impl Command {
                 }
                 Ok(())
             }
+            Self::Update { bundle } => {
+                let is_place = bundle.starts_with("https://") || bundle.starts_with('/');
+                if is_place && bundle.len() <= 500 && !bundle.contains(|c: char| c.is_control() || c.is_whitespace()) {
+                    Ok(())
+                } else {
+                    Err("bundle must be an address that begins with https://, or a path, of at most 500 bytes".into())
+                }
+            }
             Self::Status {}
             | Self::ConfigGet {}
             | Self::Vitals {}
@@ -258,6 +266,7 @@ mod tests {
             Command::Cancel { request_id },
             Command::Restart {},
             Command::Reboot {},
+            Command::Update { bundle: "https://images.example/1.raucb".into() },
             Command::Clear { item: item() },
             Command::TestPulse { item: item() },
         ];
@@ -279,6 +288,9 @@ mod tests {
         assert_eq!(why(&good.jws(&SigningKey::from_seed([99; 32]))), Code::UnknownKey);
         assert_eq!(read(&Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Door), Err(Code::WrongDevice));
         assert_eq!(read(&asked(Command::Orders { newest: 0 }), Level::Door), Err(Code::Malformed));
+        for bundle in ["http://images.example/1.raucb", "--help", "", "/a b"] {
+            assert_eq!(read(&asked(Command::Update { bundle: bundle.into() }), Level::Door), Err(Code::Malformed), "{bundle}");
+        }
         let logs = Logs { unit: LogUnit::Both, since: Some("today".into()), priority: None, text: None, lines: 1 };
         assert_eq!(read(&asked(Command::Logs(logs)), Level::Door), Err(Code::Malformed));
         let jws = good.jws(&operator(Level::Desk));

@@ -286,3 +286,92 @@ fn what_only_reads_is_answered_at_once() {
     let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_, _, Command::Vitals {}))));
 }
+
+impl Rig {
+    fn updates(&mut self) -> Came {
+        self.commands("c-1", Command::Update { bundle: "/image.raucb".into() })
+    }
+
+    /// RAUC has installed the bundle, and the computer goes down and comes up again; this slot runs.
+    fn installed_and_started(&mut self, slot: &str) {
+        assert_eq!(self.operated("c-1", Operated::Slot("rootfs.0".into())).operations, [Operation::Reboot]);
+        self.starts_as(slot);
+    }
+
+    fn starts_as(&mut self, slot: &str) {
+        self.power_cut(false);
+        let asked = Came::of(self.on(Input::Woken));
+        assert_eq!(asked.operations, [], "it was asked when it started");
+        let came = self.operated("c-1", Operated::Slot(slot.into()));
+        assert_eq!(came.operations, [], "nothing is proven yet");
+    }
+}
+
+#[test]
+fn a_system_that_was_installed_is_called_good_when_it_has_proven_itself() {
+    let mut rig = Rig::new();
+    let came = rig.updates();
+    assert_eq!((came.stages(), &came.operations[..]), (vec![Stage::Accepted], &[Operation::Install("/image.raucb".into())][..]));
+    let came = rig.operated("c-1", Operated::Percent(40));
+    assert_eq!((came.answers[0].number, came.answers[0].message.as_deref()), (Some(1), Some("40 % are installed")));
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"]);
+    rig.installed_and_started("rootfs.1");
+    rig.on(Input::Screen(ScreenState::Working));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!(came.operations, [], "the backend has not answered");
+    let came = Came::of(rig.answer_open(vec![]));
+    assert_eq!(came.operations, [Operation::MarkGood]);
+    let came = rig.operated("c-1", Operated::Done(serde_json::json!({ "slot": "rootfs.1" })));
+    assert_eq!(came.stages(), [Stage::Done]);
+    rig.settle_open();
+    rig.requested(2);
+}
+
+#[test]
+fn a_system_that_does_not_prove_itself_is_started_again_until_the_bootloader_goes_back() {
+    // All is well but the screen.
+    let mut rig = Rig::new();
+    rig.updates();
+    rig.installed_and_started("rootfs.1");
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.on(Input::Screen(ScreenState::Gone("no device".into())));
+    rig.settle_open();
+    let came = Came::of(rig.after(601_000));
+    assert_eq!(came.operations, [Operation::Reboot]);
+    assert!(came.journal.iter().any(|event| matches!(event, Journal::UpdateUnproven { .. })));
+    rig.starts_as("rootfs.1");
+    assert_eq!(Came::of(rig.after(601_000)).operations, [Operation::Reboot]);
+    // The bootloader has had enough.
+    rig.power_cut(false);
+    rig.operated("c-1", Operated::Slot("rootfs.0".into()));
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!(came.stages(), [Stage::Failed]);
+    assert_eq!(came.answers[0].error.as_ref().map(|why| &*why.message), Some("the bootloader went back to rootfs.0"));
+    rig.bring_up();
+    rig.settle_open();
+    rig.requested(1);
+}
+
+#[test]
+fn an_update_that_fails_or_is_cut_off_leaves_the_machine_selling() {
+    let mut rig = Rig::new();
+    rig.updates();
+    let came = rig.operated("c-1", Operated::Refused(Problem::new(Code::Refused, "RAUC: signature verification failed")));
+    assert_eq!(came.stages(), [Stage::Failed]);
+    rig.requested(1);
+    let mut rig = Rig::new();
+    rig.updates();
+    rig.power_cut(false);
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!(came.stages(), [Stage::Failed]);
+    // Only qrisd began anew: RAUC goes on, and is asked how far it is.
+    let mut rig = Rig::new();
+    rig.updates();
+    rig.power_cut(true);
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!(came.stages(), []);
+    assert_eq!(rig.operated("c-1", Operated::Slot("rootfs.0".into())).operations, [Operation::Reboot]);
+}

@@ -105,6 +105,7 @@ do_install() {
 	install -Dm644 ${S}/systemd/io.qrisd.Relay1.conf    ${D}${datadir}/dbus-1/system.d/io.qrisd.Relay1.conf
 	install -Dm644 ${S}/systemd/io.qrisd.Device1.conf   ${D}${datadir}/dbus-1/system.d/io.qrisd.Device1.conf
 	install -Dm644 ${S}/systemd/qrisd-logind.conf       ${D}${nonarch_libdir}/systemd/logind.conf.d/50-qrisd.conf
+	install -Dm755 ${S}/systemd/rauc-pre-install        ${D}${nonarch_libdir}/qrisd/rauc-pre-install
 	install -Dm644 ${S}/systemd/50-qrisd.rules          ${D}${datadir}/polkit-1/rules.d/50-qrisd.rules
 	for name in qrisd relay qrisctl; do
 		install -Dm644 ${S}/config/$name.toml ${D}${docdir}/${BPN}/examples/$name.toml
@@ -134,6 +135,7 @@ FILES:${PN} += "\
     ${nonarch_libdir}/systemd/catalog \
     ${nonarch_libdir}/systemd/logind.conf.d \
     ${datadir}/polkit-1/rules.d \
+    ${nonarch_libdir}/qrisd \
     ${datadir}/dbus-1 \
 "
 # Whoever adds a configuration in a .bbappend: an upgrade by a package manager keeps what was changed on the machine.

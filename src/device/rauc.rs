@@ -1,0 +1,91 @@
+//! RAUC, which writes an image into the slot that does not run, over its own interface `de.pengutronix.rauc.Installer`.
+//! <https://rauc.readthedocs.io/en/latest/reference.html#d-bus-api>
+
+use futures_util::StreamExt as _;
+use qris_host::bus::connect;
+use qris_host::config::BusAddress;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::sleep;
+use zbus::{Connection, MatchRule, MessageStream, OwnedVariant, Variant};
+
+const NAME: &str = "de.pengutronix.rauc";
+const PATH: &str = "/";
+const INTERFACE: &str = "de.pengutronix.rauc.Installer";
+/// The progress of an installation is asked for this often.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A connection to RAUC.
+pub struct Rauc(Connection);
+
+impl Rauc {
+    /// Connects to the bus. RAUC may be started by its first call.
+    ///
+    /// # Errors
+    /// There is no bus.
+    pub async fn connect(bus: &BusAddress) -> Result<Self, String> {
+        connect(bus).await.map(Self).map_err(|why| why.to_string())
+    }
+
+    /// The name of the slot that runs, as the bootloader knows it.
+    ///
+    /// # Errors
+    /// There is no RAUC.
+    pub async fn booted(&self) -> Result<String, String> {
+        self.property("BootSlot").await
+    }
+
+    /// Installs a bundle into the slot that does not run, or waits for the installation that is under way. `progress` hears
+    /// percents.
+    ///
+    /// # Errors
+    /// RAUC's own word.
+    pub async fn install(&self, bundle: &str, mut progress: impl FnMut(i32)) -> Result<(), String> {
+        let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(NAME).interface(INTERFACE).member("Completed");
+        let rule = rule.build().map_err(|why| why.to_string())?;
+        let mut ended = MessageStream::for_match_rule(rule, &self.0, None).await.map_err(|why| why.to_string())?;
+        // This program may have been started anew in the middle.
+        if self.property::<String>("Operation").await? != "installing" {
+            let options: HashMap<&str, Variant<'_>> = HashMap::new();
+            self.call("InstallBundle", &(bundle, options)).await?;
+        }
+        let mut last = None;
+        loop {
+            tokio::select! {
+                message = ended.next() => {
+                    let result: i32 = match message {
+                        Some(Ok(message)) => message.body().deserialize().map_err(|why| why.to_string())?,
+                        Some(Err(why)) => return Err(why.to_string()),
+                        None => return Err("the bus is gone".into()),
+                    };
+                    return if result == 0 { Ok(()) } else { Err(self.property("LastError").await?) };
+                }
+                () = sleep(LOOK_EVERY) => {
+                    let (percent, _, _): (i32, String, i32) = self.property("Progress").await?;
+                    if last.replace(percent) != Some(percent) {
+                        progress(percent);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the bootloader that the system that runs is good.
+    ///
+    /// # Errors
+    /// RAUC's own word.
+    pub async fn mark_good(&self) -> Result<(), String> {
+        self.call("Mark", &("good", "booted")).await
+    }
+
+    async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<(), String> {
+        self.0.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map(drop).map_err(|why| why.to_string())
+    }
+
+    async fn property<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Result<T, String> {
+        let get = Some("org.freedesktop.DBus.Properties");
+        let reply = self.0.call_method(Some(NAME), PATH, get, "Get", &(INTERFACE, name)).await.map_err(|why| why.to_string())?;
+        let value: OwnedVariant = reply.body().deserialize().map_err(|why| why.to_string())?;
+        T::try_from(value).map_err(|_| format!("RAUC's property {name} has another type"))
+    }
+}
