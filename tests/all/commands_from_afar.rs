@@ -7,7 +7,10 @@ use crate::rig::process::Process;
 use crate::rig::rauc::Rauc;
 use crate::rig::shop::{DEVICE, Options};
 use crate::rig::wait_for;
+use qris::order::ids::{CommandId, DeviceId};
 use qris::order::reason::Reason;
+use qris::order::receipt::SigningKey;
+use qris::wire::command::Asked;
 use qris::wire::vend::EventState;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::Value;
@@ -183,5 +186,45 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     let _waits = update("https://images.example/good.raucb", true);
     wait_for("the reboot", || (*logind.reboots.lock().expect("no panic") == 2).then_some(()));
     assert_eq!(rauc.facts.lock().expect("no panic").marked, 0, "nothing is proven");
+    desk.shop.check_books();
+}
+
+/// Whoever is at the broker sends what they like, as fast as the broker takes it.
+#[test]
+fn a_flood_of_commands_and_settings_stops_no_sale() {
+    const FLOOD: usize = 3_000;
+    let desk = Desk::open("door");
+    let key = SigningKey::from_seed([0x77; 32]);
+    let aud = DeviceId::new(DEVICE).expect("an id");
+    let stranger = |n: usize| {
+        let (jti, exp) = (CommandId::new(&format!("c-{n}")).expect("an id"), i64::MAX);
+        let command = Asked { aud: aud.clone(), jti, exp, stream: None, command: qris::wire::command::Command::Reboot {} };
+        match n % 4 {
+            0 => ("cmd/reboot/request", Asked::payload(&command.jws(&key))),
+            1 => ("cmd/restart/request", b"{\"signed\":\"\"}".to_vec()),
+            2 => ("cmd/nothing/request", vec![b'['; 8_000]),
+            _ => ("config/desired", format!("{{\"signed\":\"{}\"}}", "x".repeat(8_000)).into_bytes()),
+        }
+    };
+    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
+    let before = qrisd.resident_kib();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for n in 0..FLOOD {
+                let (topic, payload) = stranger(n);
+                let response_topic = Some(format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response")));
+                let properties = PublishProperties { response_topic, ..PublishProperties::default() };
+                desk.shop.tap.publish_with(&format!("qrisd/v1/{DEVICE}/{topic}"), &payload, false, properties);
+            }
+        });
+        for _ in 0..3 {
+            desk.shop.sell("A1", Via::Gopay);
+        }
+    });
+    desk.does(&["status"]);
+    let grown = qrisd.most_resident_kib().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB more");
+    let told = qrisd.lines.all().iter().filter(|line| line.contains("refused, signed by nobody")).count();
+    assert!((1..200).contains(&told), "{told} lines of the journal");
     desk.shop.check_books();
 }

@@ -21,6 +21,8 @@ use tokio::time::{Instant, timeout_at};
 /// A machine that is online has answered by then, if only that it takes longer.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
+/// A machine that says nothing is asked once more after this time.
+const SILENT: Duration = Duration::from_secs(4);
 /// A machine that had too many commands is asked again after this time.
 const TOO_FAST: Duration = Duration::from_secs(2);
 /// And so many times at the most.
@@ -193,6 +195,9 @@ struct Open {
     status: Option<Status>,
     /// How many times it was asked.
     tries: u8,
+    /// As it went out. It goes out again then, if no answer came: a machine that hears too much answers nobody.
+    request: Outbound,
+    again_at: Option<Instant>,
     joined: Joined,
     until: Instant,
 }
@@ -210,12 +215,16 @@ impl Round {
             {
                 self.ask(broker, device, status, 1).await?;
             }
-            let Some(until) = self.open.values().map(|open| open.until).min() else { return Ok(()) };
+            let next = |open: &Open| open.again_at.map_or(open.until, |at| at.min(open.until));
+            let Some(until) = self.open.values().map(next).min() else { return Ok(()) };
             match timeout_at(until, broker.next()).await {
                 Ok(News::Message(message)) => self.heard(broker, &message).await?,
                 Ok(News::Lost(reason)) => print::remark(&format!("connection lost: {reason}")),
                 Ok(News::Back) => {}
-                Err(_) => self.give_up(Instant::now())?,
+                Err(_) => {
+                    self.send_again(broker).await?;
+                    self.give_up(Instant::now())?;
+                }
             }
         }
     }
@@ -242,9 +251,12 @@ impl Round {
             expiry_s: Some(u32::try_from(ANSWER_WAIT.as_secs()).unwrap_or(0)),
             ..Outbound::default()
         };
-        if broker.publish(request).await.map_err(Failure::failed)? {
+        if broker.publish(request.clone()).await.map_err(Failure::failed)? {
             let until = Instant::now() + ANSWER_WAIT;
-            self.open.insert(device, Open { id, status, tries, joined: Joined::default(), until });
+            self.open.insert(
+                device,
+                Open { id, status, tries, request, again_at: Some(Instant::now() + SILENT), joined: Joined::default(), until },
+            );
             Ok(())
         } else {
             self.fail(&device, "it is not connected to the broker")
@@ -259,6 +271,7 @@ impl Round {
         if message.correlation_data.as_deref() != Some(open.id.as_str().as_bytes()) {
             return Ok(());
         }
+        open.again_at = None;
         if matches!(answer.state, Stage::Accepted | Stage::Running) {
             open.until = Instant::now() + self.wait;
         }
@@ -284,6 +297,16 @@ impl Round {
                 self.fail(&device, &torn.to_string())
             }
         }
+    }
+
+    /// The same command again does no harm: it is carried out once.
+    async fn send_again(&mut self, broker: &mut Broker) -> Result<(), Failure> {
+        let now = Instant::now();
+        for open in self.open.values_mut().filter(|open| open.again_at.is_some_and(|at| at <= now)) {
+            open.again_at = Some(now + SILENT);
+            broker.publish(open.request.clone()).await.map_err(Failure::failed)?;
+        }
+        Ok(())
     }
 
     fn give_up(&mut self, now: Instant) -> Result<(), Failure> {
