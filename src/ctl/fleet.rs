@@ -4,6 +4,7 @@ mod config;
 mod list;
 mod run;
 mod show;
+mod told;
 
 use super::broker::Connection;
 use clap::Subcommand;
@@ -18,6 +19,8 @@ use std::collections::BTreeMap;
 pub(super) enum Fleet {
     /// Show the machines in a table: on line or not, release, settings, what is wrong
     List(list::List),
+    /// The same table, live
+    Watch(list::Watch),
     /// Show what machines last told: faults, settings, what was sold, the computer
     Show(show::Show),
     /// Their settings: prices, names, texts, looks, times
@@ -31,6 +34,7 @@ impl Fleet {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(connection, json).await,
+            Self::Watch(watch) => watch.run(connection, json).await,
             Self::Show(show) => show.run(connection, json).await,
             Self::Config(config) => config.run(connection, json).await,
             Self::Run(run) => run.run(connection, json).await,

@@ -2,6 +2,7 @@
 
 use crate::rig::desk::Desk;
 use crate::rig::midtrans::Via;
+use crate::rig::process::Process;
 use crate::rig::shop::DEVICE;
 use crate::rig::succeed;
 use qris::order::money::Rupiah;
@@ -153,4 +154,18 @@ fn a_list_of_a_thousand_items_is_taken() {
     let output = desk.set(&settings, "desk.jwk", &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("too large"), "{output:?}");
+}
+
+#[test]
+fn a_table_follows_the_machines() {
+    let mut desk = Desk::open("look");
+    let mut command = desk.shop.qrisctl_command("fleet");
+    let watch = Process::start("qrisctl", command.args(["fleet", "watch"]));
+    watch.wait_line(&format!("{DEVICE:<20} online"));
+    desk.shop.kill_relayd();
+    watch.wait_line("own file     relay");
+    desk.shop.kill_qrisd();
+    watch.wait_line(&format!("{DEVICE:<20} offline"));
+    watch.signal("INT");
+    assert!(watch.wait().success());
 }

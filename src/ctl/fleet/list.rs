@@ -1,16 +1,20 @@
-//! `fleet list`: every machine in one line.
+//! `fleet list` and `fleet watch`: every machine in one line, once or live.
 
-use super::{Which, config};
-use crate::broker::{Broker, Connection};
+use super::Which;
+use super::told::{Told, Words};
+use crate::broker::{Connection, News};
 use crate::print;
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::settings::Reported;
-use qris_core::wire::status::{Presence, Status};
-use qris_core::wire::topics::Topic;
-use qris_host::Failure;
-use qris_host::mqtt::Retained;
+use qris_host::{Failure, service};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// A live table is drawn this often at the most.
+const DRAW_EVERY: Duration = Duration::from_millis(500);
+/// Puts the cursor at the top left, and clears what is below.
+const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
 /// Shows the machines in a table. With --json: device, status, settings, one object a line.
 #[derive(clap::Args, Debug)]
@@ -19,49 +23,87 @@ pub(crate) struct List {
     who: Which,
 }
 
+/// Shows the machines in a table that follows them, until it is interrupted. Where the output is no terminal, or with --json: a line
+/// for each machine now, and one for each change.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    who: Which,
+}
+
 impl List {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let filters = [Topic::Status, Topic::ConfigReported].map(|topic| self.who.filters(topic)).concat();
-        let mut broker = Broker::connect(connection, filters, Retained::Always).await?;
-        let messages = broker.drain().await.map_err(Failure::failed)?;
+        let (broker, told) = Told::hear(connection, &self.who, Vec::new()).await?;
         broker.leave().await;
-        let status = |message: &qris_host::mqtt::Inbound| {
-            let (device, Topic::Status) = Topic::parse(&message.topic)? else { return None };
-            Some((device, serde_json::from_slice::<Status>(&message.payload).ok()?))
-        };
-        let statuses: BTreeMap<DeviceId, Status> = messages.iter().filter_map(status).collect();
-        let told: BTreeMap<DeviceId, Reported> = messages.iter().filter_map(config::read).collect();
-        // A machine of an earlier release has a status and tells no settings. It is shown unless a label is asked for.
-        let all = statuses.keys().chain(told.keys()).map(|device| (device.clone(), told.get(device).cloned().unwrap_or_default()));
-        let meant = self.who.pick(all.collect())?;
-        let line = |cells: [&str; 5]| {
-            let [device, state, release, settings, faults] = cells;
-            format!("{device:<20} {state:<8} {release:<8} {settings:<12} {faults}").trim_end().to_owned()
-        };
-        if !json {
-            print::line(&line(["MACHINE", "STATE", "RELEASE", "SETTINGS", "FAULTS"]))?;
-        }
-        for (device, reported) in &meant {
-            let status = statuses.get(device);
-            if json {
-                print::line(&json!({ "device": device, "status": status, "settings": told.get(device) }).to_string())?;
-                continue;
-            }
-            let state = match status.map(|status| status.state) {
-                Some(Presence::Online) => "online",
-                Some(Presence::Offline) => "offline",
-                None => "?",
-            };
-            let release = status.and_then(|status| status.version.as_deref()).unwrap_or("?");
-            let settings = match (reported.version, &reported.waiting, told.contains_key(device)) {
-                (_, _, false) => "?".to_owned(),
-                (version, Some(next), true) => format!("{version}, then {}", next.version),
-                (0, None, true) => "own file".to_owned(),
-                (version, None, true) => version.to_string(),
-            };
-            let faults: Vec<_> = status.iter().flat_map(|status| status.faults.iter().flatten()).map(|fault| fault.code.as_str()).collect();
-            print::line(&print::plain(&line([device.as_str(), state, release, &settings, &faults.join(", ")])))?;
-        }
-        Ok(())
+        table(&told, &self.who, json)?.iter().try_for_each(|line| print::line(line))
     }
+}
+
+impl Watch {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        let ended = service::terminated();
+        let mut ended = std::pin::pin!(ended);
+        let (mut broker, mut told) = Told::hear(connection, &self.who, Vec::new()).await?;
+        let is_live = !json && std::io::stdout().is_terminal();
+        let draw = |told: &Told| -> Result<(), Failure> {
+            let lines = table(told, &self.who, json)?;
+            if is_live { print::line(&format!("{CLEAR}{}", lines.join("\n"))) } else { lines.iter().try_for_each(|line| print::line(line)) }
+        };
+        draw(&told)?;
+        let mut draw_at: Option<Instant> = None;
+        loop {
+            let due = draw_at;
+            let news = tokio::select! {
+                _ = &mut ended => {
+                    broker.leave().await;
+                    return Ok(());
+                }
+                () = async move { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
+                    draw_at = None;
+                    draw(&told)?;
+                    continue;
+                }
+                news = broker.next() => news,
+            };
+            match news {
+                News::Message(message) => {
+                    let Some(device) = told.take(&message) else { continue };
+                    if is_live {
+                        draw_at.get_or_insert_with(|| Instant::now() + DRAW_EVERY);
+                    } else if let Some((device, words)) = told.meant(&self.who)?.into_iter().find(|(known, _)| **known == device) {
+                        print::line(&row(device, words, json))?;
+                    }
+                }
+                News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
+                News::Back => {}
+            }
+        }
+    }
+}
+
+fn table(told: &Told, who: &Which, json: bool) -> Result<Vec<String>, Failure> {
+    let head = (!json).then(|| cells(["MACHINE", "STATE", "RELEASE", "SETTINGS", "FAULTS"]));
+    let rows = told.meant(who)?.into_iter().map(|(device, words)| row(device, words, json));
+    Ok(head.into_iter().chain(rows).collect())
+}
+
+fn row(device: &DeviceId, words: &Words, json: bool) -> String {
+    let Words { status, settings, .. } = words;
+    if json {
+        return json!({ "device": device, "status": status, "settings": settings }).to_string();
+    }
+    let version = match settings {
+        None => "?".to_owned(),
+        Some(settings) => match (settings.version, &settings.waiting) {
+            (version, Some(next)) => format!("{version}, then {}", next.version),
+            (0, None) => "own file".to_owned(),
+            (version, None) => version.to_string(),
+        },
+    };
+    let faults: Vec<_> = status.iter().flat_map(|status| status.faults.iter().flatten()).map(|fault| fault.code.as_str()).collect();
+    print::plain(&cells([device.as_str(), words.state(), words.release(), &version, &faults.join(", ")]))
+}
+
+fn cells([device, state, release, settings, faults]: [&str; 5]) -> String {
+    format!("{device:<20} {state:<8} {release:<8} {settings:<12} {faults}").trim_end().to_owned()
 }

@@ -1,6 +1,7 @@
 //! `fleet run`: commands that are signed here, and carried out once by each machine.
 
 use super::Which;
+use super::told::Told;
 use crate::broker::{Broker, Connection, News, random_hex};
 use crate::{keys, print};
 use clap::Subcommand;
@@ -9,8 +10,7 @@ use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{self, Asked, Code, Command, Joined, LogUnit, Logs, Problem, Response, Stage};
 use qris_core::wire::status::{Presence, Status};
-use qris_core::wire::topics::Topic;
-use qris_host::mqtt::{Inbound, Outbound, Retained};
+use qris_host::mqtt::{Inbound, Outbound};
 use qris_host::{Failure, clock};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -145,15 +145,13 @@ impl Run {
             return Err(Failure::usage(format!("--since: {error}")));
         }
         let key = keys::read_private(operator_key)?;
-        let filters = [who.filters(Topic::Status), who.filters(Topic::ConfigReported)].concat();
         let own = random_hex()?;
         let answers = format!("qrisd/v1/+/cmd/{}/response/{own}", command.name());
-        let mut broker = Broker::connect(connection, [filters, vec![answers]].concat(), Retained::Always).await?;
-        let told = broker.drain().await.map_err(Failure::failed)?;
-        let machines = meant(&told, &who)?;
+        let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
+        let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let mut round = Round { command, key, own, json, wait: Duration::from_secs(wait.into()), open: BTreeMap::new(), failed: 0 };
         let all = machines.len();
-        let ended = round.all(&mut broker, machines.into_iter().collect(), at_once.into()).await;
+        let ended = round.all(&mut broker, machines, at_once.into()).await;
         broker.leave().await;
         ended?;
         match round.failed {
@@ -161,20 +159,6 @@ impl Run {
             failed => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
         }
     }
-}
-
-/// The machines that are meant, with their last status.
-fn meant(told: &[Inbound], who: &Which) -> Result<BTreeMap<DeviceId, Option<Status>>, Failure> {
-    let status = |message: &Inbound| {
-        let (device, Topic::Status) = Topic::parse(&message.topic)? else { return None };
-        Some((device, serde_json::from_slice::<Status>(&message.payload).ok()?))
-    };
-    let mut statuses: BTreeMap<DeviceId, Status> = told.iter().filter_map(status).collect();
-    let mut reported: BTreeMap<_, _> = told.iter().filter_map(super::config::read).collect();
-    for device in statuses.keys() {
-        reported.entry(device.clone()).or_default();
-    }
-    Ok(who.pick(reported)?.into_keys().map(|device| (device.clone(), statuses.remove(&device))).collect())
 }
 
 /// One command to many machines.

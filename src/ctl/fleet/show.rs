@@ -1,18 +1,13 @@
 //! `fleet show`: everything that machines last told the broker.
 
+use super::told::{Told, Words};
 use super::{Which, config};
-use crate::broker::{Broker, Connection};
+use crate::broker::Connection;
 use crate::print;
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::settings::Reported;
-use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::telemetry::Telemetry;
-use qris_core::wire::topics::Topic;
 use qris_host::Failure;
-use qris_host::mqtt::{Inbound, Retained};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Shows what machines last told: on line or not, faults, settings, what was sold, the computer. With --json: device, status,
 /// settings, telemetry
@@ -24,23 +19,15 @@ pub(crate) struct Show {
 
 impl Show {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let filters = [Topic::Status, Topic::ConfigReported, Topic::Telemetry].map(|topic| self.who.filters(topic)).concat();
-        let mut broker = Broker::connect(connection, filters, Retained::Always).await?;
-        let messages = broker.drain().await.map_err(Failure::failed)?;
+        let (broker, told) = Told::hear(connection, &self.who, Vec::new()).await?;
         broker.leave().await;
-        let statuses: BTreeMap<DeviceId, Status> = told(&messages, Topic::Status);
-        let reports: BTreeMap<DeviceId, Telemetry> = told(&messages, Topic::Telemetry);
-        let mut settings: BTreeMap<DeviceId, Reported> = messages.iter().filter_map(config::read).collect();
-        for device in statuses.keys() {
-            settings.entry(device.clone()).or_default();
-        }
-        for (device, settings) in self.who.pick(settings)? {
-            let (status, report) = (statuses.get(&device), reports.get(&device));
+        for (device, words) in told.meant(&self.who)? {
             if json {
-                print::line(&json!({ "device": device, "status": status, "settings": settings, "telemetry": report }).to_string())?;
+                let Words { status, settings, telemetry } = words;
+                print::line(&json!({ "device": device, "status": status, "settings": settings, "telemetry": telemetry }).to_string())?;
                 continue;
             }
-            for line in lines(&device, status, &settings, report) {
+            for line in lines(device, words) {
                 print::line(&print::plain(&line))?;
             }
         }
@@ -48,29 +35,14 @@ impl Show {
     }
 }
 
-/// What each machine said last on this topic.
-fn told<T: DeserializeOwned>(messages: &[Inbound], wanted: Topic) -> BTreeMap<DeviceId, T> {
-    let read = |message: &Inbound| {
-        let (device, topic) = Topic::parse(&message.topic)?;
-        (topic == wanted).then(|| serde_json::from_slice(&message.payload).ok().map(|told| (device, told)))?
-    };
-    messages.iter().filter_map(read).collect()
-}
-
-fn lines(device: &DeviceId, status: Option<&Status>, settings: &Reported, report: Option<&Telemetry>) -> Vec<String> {
-    let state = match status.map(|status| status.state) {
-        Some(Presence::Online) => "online",
-        Some(Presence::Offline) => "offline",
-        None => "never seen",
-    };
-    let release = status.and_then(|status| status.version.as_deref()).unwrap_or("?");
-    let mut lines = vec![format!("{device}: {state}, release {release}")];
-    for fault in status.iter().flat_map(|status| status.faults.iter().flatten()) {
+fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
+    let mut lines = vec![format!("{device}: {}, release {}", words.state(), words.release())];
+    for fault in words.status.iter().flat_map(|status| status.faults.iter().flatten()) {
         let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {since}"));
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));
     }
-    lines.push(format!("  settings{}", config::words(settings)));
-    let Some(Telemetry { number, at, sums, waiting, vitals, .. }) = report else { return lines };
+    lines.extend(words.settings.as_ref().map(|settings| format!("  settings{}", config::words(settings))));
+    let Some(Telemetry { number, at, sums, waiting, vitals, .. }) = &words.telemetry else { return lines };
     let when = at.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
     lines.push(format!("  report {number}{when}: dispensed {}, {}", sums.dispensed, rupiah(sums.dispensed_amount)));
     if sums.refund_due > 0 {

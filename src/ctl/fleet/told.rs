@@ -1,0 +1,81 @@
+//! What machines last told the broker.
+
+use super::Which;
+use crate::broker::{Broker, Connection};
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::settings::Reported;
+use qris_core::wire::status::{Presence, Status};
+use qris_core::wire::telemetry::Telemetry;
+use qris_core::wire::topics::Topic;
+use qris_host::Failure;
+use qris_host::mqtt::{Inbound, Retained};
+use std::collections::BTreeMap;
+
+/// The topics of it.
+const TOPICS: [Topic; 3] = [Topic::Status, Topic::ConfigReported, Topic::Telemetry];
+
+/// The last words of a machine; one of an earlier release has fewer.
+#[derive(Default)]
+pub(super) struct Words {
+    pub(super) status: Option<Status>,
+    pub(super) settings: Option<Reported>,
+    pub(super) telemetry: Option<Telemetry>,
+}
+
+/// The last words of machines.
+#[derive(Default)]
+pub(super) struct Told(BTreeMap<DeviceId, Words>);
+
+impl Told {
+    /// Connects, and hears what the broker has. `more` are further topics to hear.
+    pub(super) async fn hear(connection: Connection, who: &Which, more: Vec<String>) -> Result<(Broker, Self), Failure> {
+        let filters = [TOPICS.map(|topic| who.filters(topic)).concat(), more].concat();
+        let mut broker = Broker::connect(connection, filters, Retained::Always).await?;
+        let mut told = Self::default();
+        for message in broker.drain().await.map_err(Failure::failed)? {
+            told.take(&message);
+        }
+        Ok((broker, told))
+    }
+
+    /// Takes a message. Answers with its machine, if it is of these topics and can be read.
+    pub(super) fn take(&mut self, message: &Inbound) -> Option<DeviceId> {
+        let (device, topic) = Topic::parse(&message.topic)?;
+        let words = self.0.entry(device.clone()).or_default();
+        let payload = &message.payload;
+        match topic {
+            Topic::Status => words.status = Some(serde_json::from_slice(payload).ok()?),
+            Topic::ConfigReported => words.settings = Some(serde_json::from_slice(payload).ok()?),
+            Topic::Telemetry => words.telemetry = Some(serde_json::from_slice(payload).ok()?),
+            Topic::VendRequest
+            | Topic::VendCancel
+            | Topic::VendCollect
+            | Topic::VendEvent
+            | Topic::PaymentUpdate
+            | Topic::ConfigDesired => return None,
+        }
+        Some(device)
+    }
+
+    /// Those who are meant. One that tells no settings is among them unless a label is asked for.
+    pub(super) fn meant(&self, who: &Which) -> Result<Vec<(&DeviceId, &Words)>, Failure> {
+        let all = self.0.iter().map(|(device, words)| (device.clone(), words.settings.clone().unwrap_or_default())).collect();
+        let meant = who.pick(all)?;
+        Ok(self.0.iter().filter(|(device, _)| meant.contains_key(*device)).collect())
+    }
+}
+
+impl Words {
+    /// Whether it is connected.
+    pub(super) fn state(&self) -> &'static str {
+        match self.status.as_ref().map(|status| status.state) {
+            Some(Presence::Online) => "online",
+            Some(Presence::Offline) => "offline",
+            None => "?",
+        }
+    }
+
+    pub(super) fn release(&self) -> &str {
+        self.status.as_ref().and_then(|status| status.version.as_deref()).unwrap_or("?")
+    }
+}
