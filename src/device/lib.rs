@@ -43,6 +43,7 @@ use screen::Screen;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -152,6 +153,8 @@ async fn serve(
         bus: config.controller.clone(),
         restarts,
         store: config.machine.store.clone(),
+        config: path.to_owned(),
+        looks: Arc::new(Semaphore::new(1)),
         inbox: inbox.clone(),
         calls: Default::default(),
     };

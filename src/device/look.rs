@@ -85,6 +85,26 @@ pub fn vitals(store: &Path) -> Value {
     })
 }
 
+/// Everything that a colleague would ask for, beside what the machine knows. The configuration has no secrets: it names the files that
+/// have them. It waits for the disk.
+#[must_use]
+pub fn diag(mut known: Value, store: &Path, config: &Path) -> Value {
+    let lines = |unit, priority, lines| {
+        let wanted = Logs { unit, since: None, priority, text: None, lines };
+        logs(&wanted).unwrap_or_else(|problem| problem.message.to_string().into())
+    };
+    let rest = json!({
+        "vitals": vitals(store),
+        "configuration": read_to_string(config).unwrap_or_else(|why| why.to_string()),
+        "journal": lines(LogUnit::Both, None, 500),
+        "kernel": lines(LogUnit::Kernel, Some(4), 100),
+    });
+    if let (Some(known), Value::Object(rest)) = (known.as_object_mut(), rest) {
+        known.extend(rest);
+    }
+    known
+}
+
 /// The payload of a report, with those vitals that change. Without them, if it would be too large.
 #[must_use]
 pub fn with_vitals(payload: Vec<u8>, store: &Path) -> Vec<u8> {

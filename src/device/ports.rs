@@ -17,11 +17,12 @@ use qris_host::config::BusAddress;
 use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -45,6 +46,10 @@ pub struct Ports {
     pub restarts: UnboundedSender<CommandId>,
     /// The path of the database.
     pub store: PathBuf,
+    /// The path of the configuration.
+    pub config: PathBuf,
+    /// One question about the computer is answered at a time.
+    pub looks: Arc<Semaphore>,
     /// The queue for answers.
     pub inbox: Inbox,
     /// The calls to the backend that may still be abandoned.
@@ -173,7 +178,7 @@ impl Ports {
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
             Effect::Answer(to, answer) => commands::answer(&self.mqtt, &to, *answer),
-            Effect::Look(to, id, command) => self.look(to, id, command),
+            Effect::Look(to, id, command, known) => self.look(to, id, command, known),
             Effect::Operate(id, operation) => self.operate(id, operation),
             // These need no one else.
             Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_) => {}
@@ -190,11 +195,18 @@ impl Ports {
     }
 
     /// Reads what the computer knows, beside everything else.
-    fn look(&self, to: Address, id: CommandId, command: Command) {
-        let (mqtt, store) = (self.mqtt.clone(), self.store.clone());
+    fn look(&self, to: Address, id: CommandId, command: Command, known: Value) {
+        let (mqtt, store, config) = (self.mqtt.clone(), self.store.clone(), self.config.clone());
+        // Each may start programs. Who is at the broker can repeat a question until its time is over.
+        let Ok(place) = Arc::clone(&self.looks).try_acquire_owned() else {
+            let problem = Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment");
+            return commands::answer(&mqtt, &to, Response::ended(Some(id), Stage::Rejected, problem));
+        };
         tokio::task::spawn_blocking(move || {
+            let _place = place;
             let read = match command {
                 Command::Logs(wanted) => look::logs(&wanted),
+                Command::Diag {} => Ok(look::diag(known, &store, &config)),
                 _ => Ok(look::vitals(&store)),
             };
             let end = match read {

@@ -124,6 +124,12 @@ fn an_operator_reads_a_machine_from_afar() {
     assert_eq!(desk.does(&["config-get"])["reported"]["version"], 0);
     let orders = desk.does(&["orders"]);
     assert_eq!((&orders["orders"][0]["state"], &orders["orders"][0]["amount"]), (&"dispensed".into(), &5000.into()));
+    let diag = desk.does(&["diag"]);
+    for part in ["status", "settings", "orders", "vitals", "journal", "kernel"] {
+        assert!(!diag[part].is_null(), "{part}: {diag}");
+    }
+    assert!(diag["configuration"].as_str().is_some_and(|text| text.contains("[backend]")), "{diag}");
+    assert!(!diag.to_string().contains(&desk.shop.token), "no secret leaves the machine");
     for what in [&["restart"][..], &["reboot"], &["cancel", "r-1"], &["clear", "A1"]] {
         desk.does_not(what, "rejected (level)");
     }

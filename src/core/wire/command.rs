@@ -23,6 +23,8 @@ pub enum Command {
     ConfigGet {},
     /// The condition of the computer.
     Vitals {},
+    /// Everything of these, and what else a colleague would ask for, in one.
+    Diag {},
     /// The newest requests, each as its last `vend/event`.
     Orders {
         /// How many, at most [`NEWEST_MAX`].
@@ -59,8 +61,21 @@ pub enum Command {
 
 impl Command {
     /// The names of all commands of this release.
-    pub const NAMES: [&str; 12] =
-        ["cancel", "clear", "config-get", "logs", "orders", "reboot", "restart", SCREENSHOT, "status", "test-pulse", "update", "vitals"];
+    pub const NAMES: [&str; 13] = [
+        "cancel",
+        "clear",
+        "config-get",
+        "diag",
+        "logs",
+        "orders",
+        "reboot",
+        "restart",
+        SCREENSHOT,
+        "status",
+        "test-pulse",
+        "update",
+        "vitals",
+    ];
 
     /// As it stands in the topic, and in the claim `cmd`.
     #[must_use]
@@ -69,6 +84,7 @@ impl Command {
             Self::Status {} => "status",
             Self::ConfigGet {} => "config-get",
             Self::Vitals {} => "vitals",
+            Self::Diag {} => "diag",
             Self::Orders { .. } => "orders",
             Self::Logs(_) => "logs",
             Self::Cancel { .. } => "cancel",
@@ -84,7 +100,7 @@ impl Command {
     #[must_use]
     pub const fn needs(&self) -> Level {
         match self {
-            Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Orders { .. } | Self::Logs(_) => Level::Look,
+            Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Diag {} | Self::Orders { .. } | Self::Logs(_) => Level::Look,
             Self::Cancel { .. } | Self::Restart {} => Level::Desk,
             Self::Reboot {} | Self::Update { .. } | Self::Clear { .. } | Self::TestPulse { .. } => Level::Door,
         }

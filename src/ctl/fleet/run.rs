@@ -55,6 +55,8 @@ enum What {
     ConfigGet,
     /// Read: disk, memory, temperature, how long it runs
     Vitals,
+    /// Read: everything that a colleague would ask for, as one JSON object
+    Diag,
     /// Read: the newest requests
     Orders {
         /// How many
@@ -118,6 +120,7 @@ impl From<What> for Command {
             What::Status => Self::Status {},
             What::ConfigGet => Self::ConfigGet {},
             What::Vitals => Self::Vitals {},
+            What::Diag => Self::Diag {},
             What::Orders { newest } => Self::Orders { newest },
             What::Logs { unit, since, priority, text, lines } => {
                 Self::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines })
@@ -324,6 +327,7 @@ impl Round {
                 let line = line.as_str().map_or_else(|| line.to_string(), str::to_owned);
                 print::line(&print::plain(&format!("{device}: {line}")))
             }),
+            None if result.get("configuration").is_some() => print::line(&result.to_string()),
             None => print::line(&print::plain(&format!("{device}: {}{}", end.state, words(result)))),
         }
     }

@@ -6,11 +6,11 @@ use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage};
-use qris_core::wire::status::FaultCode;
+use qris_core::wire::status::{FaultCode, Status};
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Each one's name in the database is this and its `jti`.
@@ -36,6 +36,8 @@ const READ_MAX: usize = 5;
 /// The most that are answered in a second, if only to say that these were too many.
 const ANSWERED_MAX: usize = 20;
 const SECOND: Span = Span::secs(1);
+/// The most orders of a `diag`.
+const DIAG_ORDERS: u16 = 50;
 
 /// The commands that are known.
 #[derive(Debug, Default)]
@@ -179,24 +181,17 @@ impl Machine {
 
     /// Answers a command that only reads.
     fn look(&mut self, id: CommandId, command: Command, to: &Address, now: Now) {
-        let result = match command {
-            Command::Status {} => {
-                serde_json::to_value(qris_core::wire::status::Status { at: self.settings.time_of_day(now.wall), ..self.status() })
-                    .unwrap_or_default()
+        let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
+        let read = match command {
+            Command::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
+            Command::ConfigGet {} => Ok(self.afar.whole(&self.settings.labels)),
+            Command::Orders { newest } => self.newest_orders(newest),
+            Command::Vitals {} | Command::Logs(_) => return self.outbox.push(Effect::Look(to.clone(), id, command, Value::Null)),
+            Command::Diag {} => {
+                let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
+                let known = json!({ "status": status(), "settings": self.afar.whole(&self.settings.labels), "orders": orders });
+                return self.outbox.push(Effect::Look(to.clone(), id, command, known));
             }
-            Command::ConfigGet {} => self.afar.whole(&self.settings.labels),
-            Command::Orders { newest } => match self.storage.store().map(|store| store.newest(newest)) {
-                Some(Ok(events)) => json!({ "orders": events }),
-                Some(Err(error)) => {
-                    self.store_failed(&error, now);
-                    return self.answer(to, Response::ended(Some(id), Stage::Failed, Problem::new(Code::Store, error.to_string())));
-                }
-                None => {
-                    let problem = Problem::new(Code::Store, "the database is not open");
-                    return self.answer(to, Response::ended(Some(id), Stage::Failed, problem));
-                }
-            },
-            Command::Vitals {} | Command::Logs(_) => return self.outbox.push(Effect::Look(to.clone(), id, command)),
             Command::Cancel { .. }
             | Command::Restart {}
             | Command::Reboot {}
@@ -204,7 +199,16 @@ impl Machine {
             | Command::Clear { .. }
             | Command::TestPulse { .. } => return,
         };
-        self.answer(to, Response::done(Some(id), result));
+        let end = match read {
+            Ok(result) => Response::done(Some(id), result),
+            Err(why) => Response::ended(Some(id), Stage::Failed, Problem::new(Code::Store, why)),
+        };
+        self.answer(to, end);
+    }
+
+    fn newest_orders(&self, newest: u16) -> Result<Value, String> {
+        let store = self.storage.store().ok_or("the database is not open")?;
+        store.newest(newest).map(|events| json!({ "orders": events })).map_err(|why| why.to_string())
     }
 
     /// Carries every command on that has no end yet, as far as it goes now.
@@ -278,7 +282,15 @@ impl Machine {
             (Command::Clear { .. }, Step::Begun(_)) => self.operate(id, tried, Operation::Clear(jws), now),
             (Command::TestPulse { .. }, Step::Begun(_)) => self.operate(id, tried, Operation::Test(jws), now),
             // These only read, and are never stored; or it has its end.
-            (Command::Status {} | Command::ConfigGet {} | Command::Vitals {} | Command::Orders { .. } | Command::Logs(_), _)
+            (
+                Command::Status {}
+                | Command::ConfigGet {}
+                | Command::Vitals {}
+                | Command::Diag {}
+                | Command::Orders { .. }
+                | Command::Logs(_),
+                _,
+            )
             | (
                 Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. },
                 Step::Installed { .. } | Step::Ended { .. },

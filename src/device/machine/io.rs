@@ -209,8 +209,8 @@ pub enum Effect {
     Dress(Box<crate::screen::Settings>),
     /// Answer a command.
     Answer(Address, Box<Response>),
-    /// Answer a command that reads what the computer knows.
-    Look(Address, CommandId, Command),
+    /// Answer a command that reads what the computer knows. The value is what the machine knows of it.
+    Look(Address, CommandId, Command, serde_json::Value),
     /// Have something done for a command.
     Operate(CommandId, Operation),
     /// Show this.

@@ -199,6 +199,7 @@ impl Command {
             Self::Status {}
             | Self::ConfigGet {}
             | Self::Vitals {}
+            | Self::Diag {}
             | Self::Cancel { .. }
             | Self::Restart {}
             | Self::Reboot {}
@@ -261,6 +262,7 @@ mod tests {
             Command::Status {},
             Command::ConfigGet {},
             Command::Vitals {},
+            Command::Diag {},
             Command::Orders { newest: 3 },
             Command::Logs(logs),
             Command::Cancel { request_id },

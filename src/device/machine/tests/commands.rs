@@ -284,7 +284,7 @@ fn what_only_reads_is_answered_at_once() {
     let asked = rig.asked("c-4", Command::Vitals {});
     let payload = Asked::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_, _, Command::Vitals {}))));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_, _, Command::Vitals {}, _))));
 }
 
 impl Rig {
