@@ -231,7 +231,7 @@ fn picture_in(answer: &[u8], device: &DeviceId) -> Result<Vec<u8>, ScreenError> 
     let no_picture = || ScreenError::NoPicture(device.clone());
     let response: Response = serde_json::from_slice(answer).map_err(|_| no_picture())?;
     match (response.result, response.error) {
-        (Some(result), None) => {
+        (Some(result), None) if response.ok == Some(true) => {
             let shot: Screenshot = serde_json::from_value(result).map_err(|_| no_picture())?;
             BASE64.decode(shot.png.as_bytes()).map_err(|_| no_picture())
         }

@@ -62,7 +62,7 @@ pub async fn listen(
                 }
             }
             // A notice that is not in the outbox need not be forgotten there, and nobody is woken for it.
-            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 && id != machine::TELEMETRY => {}
+            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 && machine::report_of(id).is_none() => {}
             MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),

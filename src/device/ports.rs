@@ -87,6 +87,10 @@ async fn rauc_on(bus: Option<&BusAddress>) -> Result<Rauc, String> {
     Rauc::connect(bus.ok_or("this machine has no bus of the system")?).await
 }
 
+fn rauc_refused(why: &str) -> Operated {
+    Operated::Refused(Problem::new(Code::Refused, format!("RAUC: {why}")))
+}
+
 impl Ports {
     /// Carries effects out. A customer waits for the answers of relay and backend, and for the picture. So these leave
     /// first, then everything else that goes to others, and the journal last.
@@ -221,8 +225,8 @@ impl Ports {
         let (method, jws) = match operation {
             Operation::Restart => return drop(self.restarts.send(id)),
             Operation::Reboot => return self.reboot(id),
-            Operation::Install(bundle) => return self.rauc(id, Some(bundle)),
-            Operation::TellSlot => return self.rauc(id, None),
+            Operation::Install { bundle, may_join } => return self.install(id, bundle, may_join),
+            Operation::TellSlot { may_be_late } => return self.tell_slot(id, may_be_late),
             Operation::MarkGood => return self.mark_good(id),
             Operation::Test(jws) => ("Test", jws),
             Operation::Clear(jws) => ("ClearBy", jws),
@@ -236,23 +240,26 @@ impl Ports {
         });
     }
 
-    /// Has RAUC install a bundle, if there is one, and asks which slot runs.
-    fn rauc(&self, id: CommandId, bundle: Option<Box<str>>) {
+    /// Has RAUC install a bundle.
+    fn install(&self, id: CommandId, bundle: Box<str>, may_join: bool) {
         let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
         tokio::spawn(async move {
-            let is_look = bundle.is_none();
-            let asked = async {
-                let rauc = rauc_on(bus.as_ref()).await?;
-                if let Some(bundle) = bundle {
-                    rauc.install(&bundle, |percent| inbox.send(Input::Operated(id.clone(), Operated::Percent(percent)))).await?;
-                }
-                rauc.booted().await
-            };
-            let answer = match asked.await {
+            let percent = |percent| inbox.send(Input::Operated(id.clone(), Operated::Percent(percent)));
+            let installed = async { rauc_on(bus.as_ref()).await?.install(&bundle, may_join, percent).await };
+            let answer = installed.await.map_or_else(|why| rauc_refused(&why), |()| Operated::Installed);
+            inbox.send(Input::Operated(id, answer));
+        });
+    }
+
+    /// Asks RAUC which slot runs.
+    fn tell_slot(&self, id: CommandId, may_be_late: bool) {
+        let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let booted = async { rauc_on(bus.as_ref()).await?.booted().await };
+            let answer = match booted.await {
                 Ok(slot) => Operated::Slot(slot.into()),
-                // It may not be up yet.
-                Err(_) if is_look => Operated::NoAnswer,
-                Err(why) => Operated::Refused(Problem::new(Code::Refused, format!("RAUC: {why}"))),
+                Err(_) if may_be_late => Operated::NoAnswer,
+                Err(why) => rauc_refused(&why),
             };
             inbox.send(Input::Operated(id, answer));
         });
@@ -279,10 +286,12 @@ impl Ports {
         tokio::spawn(async move {
             let asked = match logind {
                 Some(logind) => logind.reboot().await,
-                None => Err("this machine has no bus of the system".into()),
+                None => Some(Err("this machine has no bus of the system".into())),
             };
-            if let Err(why) = asked {
-                inbox.send(Input::Operated(id, Operated::Refused(Problem::new(Code::Refused, why))));
+            match asked {
+                Some(Ok(())) => {}
+                Some(Err(why)) => inbox.send(Input::Operated(id, Operated::Refused(Problem::new(Code::Refused, why)))),
+                None => inbox.send(Input::Operated(id, Operated::NoAnswer)),
             }
         });
     }

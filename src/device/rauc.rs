@@ -35,21 +35,20 @@ impl Rauc {
         self.property("BootSlot").await
     }
 
-    /// Installs a bundle into the slot that does not run, or waits for the installation that is under way. `progress` hears
-    /// percents.
+    /// Installs a bundle into the slot that does not run. `may_join`: an installation that is under way is this one, and it is
+    /// waited for. `progress` hears percents.
     ///
     /// # Errors
     /// RAUC's own word.
-    pub async fn install(&self, bundle: &str, mut progress: impl FnMut(i32)) -> Result<(), String> {
+    pub async fn install(&self, bundle: &str, may_join: bool, mut progress: impl FnMut(i32)) -> Result<(), String> {
         let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(NAME).interface(INTERFACE).member("Completed");
         let rule = rule.build().map_err(|why| why.to_string())?;
         let mut ended = MessageStream::for_match_rule(rule, &self.0, None).await.map_err(|why| why.to_string())?;
-        // This program may have been started anew in the middle.
-        if self.property::<String>("Operation").await? != "installing" {
+        if !(may_join && self.is_installing().await?) {
             let options: HashMap<&str, Variant<'_>> = HashMap::new();
             self.call("InstallBundle", &(bundle, options)).await?;
         }
-        let mut last = None;
+        let (mut last, mut was_idle) = (None, false);
         loop {
             tokio::select! {
                 message = ended.next() => {
@@ -61,6 +60,12 @@ impl Rauc {
                     return if result == 0 { Ok(()) } else { Err(self.property("LastError").await?) };
                 }
                 () = sleep(LOOK_EVERY) => {
+                    // RAUC may have ended without a word. A word that is on its way comes before the second look.
+                    let is_idle = !self.is_installing().await?;
+                    if is_idle && was_idle {
+                        return Err("it ended without a word".into());
+                    }
+                    was_idle = is_idle;
                     let (percent, _, _): (i32, String, i32) = self.property("Progress").await?;
                     if last.replace(percent) != Some(percent) {
                         progress(percent);
@@ -68,6 +73,10 @@ impl Rauc {
                 }
             }
         }
+    }
+
+    async fn is_installing(&self) -> Result<bool, String> {
+        Ok(self.property::<String>("Operation").await? == "installing")
     }
 
     /// Tells the bootloader that the system that runs is good.

@@ -4,6 +4,7 @@ use super::machine::{Operated, PrepareError, RelayAnswer, RelayFacts};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
 use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use serde::Serialize;
@@ -86,6 +87,9 @@ impl Relay {
     pub async fn operate(&self, method: &str, jws: &str) -> Operated {
         match self.call::<_, (String, String)>(method, &(jws,), SLOW).await {
             Ok((outcome, _)) if outcome == DispenseAnswer::Dispensing.as_str() => Operated::NoAnswer,
+            Ok((outcome, detail)) if outcome == Outcome::Failed.as_str() || outcome == Outcome::Uncertain.as_str() => {
+                Operated::Refused(Problem::new(Code::Refused, format!("{outcome}: {detail}")))
+            }
             Ok((outcome, detail)) => Operated::Done(serde_json::json!({ "outcome": outcome, "detail": detail })),
             Err(Failure::Refused(error, detail)) => Operated::Refused(Problem::new(Code::Refused, format!("{}: {detail}", error.reason()))),
             Err(Failure::Unknown) => Operated::Refused(Problem::new(Code::Refused, "the relay service is of an earlier release")),

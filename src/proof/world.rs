@@ -203,6 +203,8 @@ enum Event {
     Vends,
     /// The operator wants another price.
     Sets,
+    /// Somebody on the board holds a machine.
+    Holds,
     /// The operator wants something done, or sends a command again.
     Commands(Option<usize>),
     /// The controller of a play asks.
@@ -418,6 +420,7 @@ impl World {
         self.at(STORM + 600_000, Event::Sets);
         self.plan(45_000, STORM, 60_000, 500_000, |_| Event::Commands(None));
         self.at(STORM + 700_000, Event::Commands(None));
+        self.plan(90_000, STORM, 100_000, 600_000, |_| Event::Holds);
         self.at(STORM, Event::Heals);
     }
 
@@ -464,6 +467,10 @@ impl World {
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
             Event::Sets => self.wants_another_price(),
+            Event::Holds => {
+                let m = self.below_usize(2);
+                self.hold(m);
+            }
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),
             Event::Asks(body) => self.broker_takes(Topic::VendRequest, body.into()),

@@ -26,28 +26,28 @@ pub struct Ended {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// How many.
-    pub count: u64,
+    /// How many. Less than none: so many were reported before, and have ended in another way since.
+    pub count: i64,
     /// Their prices together, in rupiah.
-    pub amount: u64,
+    pub amount: i64,
 }
 
 /// The orders of one stream, from its beginning on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Sums {
     /// Handed out.
-    pub dispensed: u64,
+    pub dispensed: i64,
     /// Their prices together, in rupiah.
-    pub dispensed_amount: u64,
+    pub dispensed_amount: i64,
     /// Paid, and not handed out, or nobody knows.
-    pub refund_due: u64,
+    pub refund_due: i64,
     /// Their prices together, in rupiah.
-    pub refund_due_amount: u64,
+    pub refund_due_amount: i64,
     /// Ended unpaid.
-    pub unpaid: u64,
+    pub unpaid: i64,
 }
 
-/// The counts of orders that ended. Each event counts once.
+/// The counts of orders that ended. Each order counts once: if it ends in another way later, the first way is taken back.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// The number of the last report; 0: there was none.
@@ -94,6 +94,13 @@ pub struct Telemetry {
     pub vitals: Option<serde_json::Value>,
 }
 
+/// The row of one order that ended so, or does not any more.
+fn one(event: &VendEvent, count: i64) -> Ended {
+    let item = event.item.as_ref().map_or_else(|| "*".into(), |item| item.as_str().into());
+    let amount = event.amount.map_or(0, |amount| i64::try_from(amount.get()).unwrap_or(i64::MAX));
+    Ended { item, state: event.state, reason: event.reason, count, amount: amount * count }
+}
+
 /// The bucket of a wait.
 #[must_use]
 pub fn bucket(wait: Span) -> usize {
@@ -126,15 +133,14 @@ impl Sums {
 }
 
 impl Tally {
-    /// Counts an event, if an order ended with it. Answers whether it did.
-    pub fn count(&mut self, event: &VendEvent) -> bool {
-        if !event.state.is_end() || event.state == EventState::Refused {
-            return false;
+    /// Counts an event of an order. `before` is the event before it.
+    pub fn count(&mut self, before: Option<&VendEvent>, event: &VendEvent) {
+        if let Some(before) = before.filter(|before| before.state.is_end()) {
+            self.add(one(before, -1));
         }
-        let amount = event.amount.map_or(0, |amount| amount.get());
-        let item = event.item.as_ref().map_or_else(|| "*".into(), |item| item.as_str().into());
-        self.add(Ended { item, state: event.state, reason: event.reason, count: 1, amount });
-        true
+        if event.state.is_end() {
+            self.add(one(event, 1));
+        }
     }
 
     fn add(&mut self, one: Ended) {
@@ -142,6 +148,7 @@ impl Tally {
         if let Some(row) = self.since.iter_mut().find(is_same) {
             row.count += one.count;
             row.amount += one.amount;
+            self.since.retain(|row| row.count != 0);
         } else if self.since.len() < WAITING_MAX || &*one.item == "*" {
             self.since.push(one);
         } else {
@@ -181,23 +188,34 @@ mod tests {
     #[test]
     fn each_end_counts_once_and_sums_are_never_lost() {
         let mut tally = Tally::default();
-        assert!(!tally.count(&event("A1", EventState::Paid, 5000)));
+        tally.count(None, &event("A1", EventState::Paid, 5000));
+        assert!(!tally.has_news());
         for n in 0..500_u64 {
-            assert!(tally.count(&event(&format!("I{n}"), EventState::Dispensed, 1000 + n)));
+            tally.count(None, &event(&format!("I{n}"), EventState::Dispensed, 1000 + n));
         }
-        tally.count(&event("I0", EventState::RefundDue, 1000));
-        tally.count(&event("I0", EventState::Expired, 1000));
-        let wanted: u64 = (0..500).map(|n| 1000 + n).sum();
+        tally.count(None, &event("I0", EventState::RefundDue, 1000));
+        tally.count(None, &event("I0", EventState::Expired, 1000));
+        let wanted: i64 = (0..500).map(|n| 1000 + n).sum();
         assert!(tally.since.len() <= WAITING_MAX + 3);
         let mut rows = 0;
         while tally.has_news() {
             tally.begin_report();
             assert!((1..=ROWS_MAX).contains(&tally.told.len()));
-            rows += tally.told.iter().filter(|row| row.state == EventState::Dispensed).map(|row| row.amount).sum::<u64>();
+            rows += tally.told.iter().filter(|row| row.state == EventState::Dispensed).map(|row| row.amount).sum::<i64>();
             assert_eq!(tally.sums.dispensed_amount, rows, "the sums are those of all reports until then");
         }
         assert_eq!((rows, tally.sums.dispensed), (wanted, 500));
         assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.unpaid), (1, 1000, 1));
+        // The relay tells later that it came out after all: the order counts once, and where it belongs.
+        let late = event("I0", EventState::RefundDue, 1000);
+        tally.count(Some(&late), &event("I0", EventState::Paid, 1000));
+        tally.count(None, &event("I0", EventState::Dispensed, 1000));
+        tally.begin_report();
+        assert_eq!(
+            tally.told.iter().map(|row| (row.state, row.count)).collect::<Vec<_>>(),
+            [(EventState::RefundDue, -1), (EventState::Dispensed, 1)]
+        );
+        assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.dispensed), (0, 0, 501));
     }
 
     #[test]
@@ -209,11 +227,11 @@ mod tests {
             count: 99_999,
             amount: 999_999_999_999,
         };
-        let most = u64::from(u32::MAX);
+        let most = i64::from(u32::MAX);
         let sums = Sums { dispensed: most, dispensed_amount: most * 1000, refund_due: most, refund_due_amount: most * 1000, unpaid: most };
         let telemetry = Telemetry {
             v: VERSION,
-            number: most,
+            number: u64::from(u32::MAX),
             stream: "0".repeat(16).into(),
             at: Some("2026-12-01T06:00:00Z".into()),
             ended: vec![row; ROWS_MAX],

@@ -21,6 +21,9 @@ use tokio::time::{Instant, timeout_at};
 /// A machine that is online has answered by then, if only that it takes longer.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
+/// For so long a command is good.
+const VALID: Duration = Duration::from_secs(60);
+const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
 /// A machine that says nothing is asked once more after this time.
 const SILENT: Duration = Duration::from_secs(4);
 /// A machine that had too many commands is asked again after this time.
@@ -227,8 +230,10 @@ impl Round {
         let id = CommandId::new(&random_hex()?).expect("32 hexadecimal digits");
         let now = clock::now().wall.0.div_euclid(1000);
         let stream = status.as_ref().and_then(|status| status.stream.clone());
-        // What is on its way when its time is over is not begun any more. The wait for a customer is the machine's.
-        let exp = now + i64::try_from(ANSWER_WAIT.as_secs()).unwrap_or(0) + 45;
+        // What is on its way when its time is over is not begun any more. A pulse is judged by the relay service as well, after the
+        // machine has waited for a customer.
+        let valid = if matches!(self.command, Command::TestPulse { .. } | Command::Clear { .. }) { VALID_AT_RELAY } else { VALID };
+        let exp = now + i64::try_from(valid.as_secs()).unwrap_or(0);
         let asked = Asked { aud: device.clone(), jti: id.clone(), exp, stream, command: self.command.clone() };
         let request = Outbound {
             topic: command::request_topic(&device, name),

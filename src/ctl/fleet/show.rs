@@ -74,8 +74,8 @@ fn vital(name: &str, value: &Value) -> Option<String> {
 }
 
 /// Rupiah, in the way of Indonesia: Rp45.600.000.
-fn rupiah(amount: u64) -> String {
-    let digits = amount.to_string();
+fn rupiah(amount: i64) -> String {
+    let digits = amount.max(0).to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     format!("Rp{}", groups.join("."))
 }

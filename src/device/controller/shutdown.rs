@@ -19,7 +19,7 @@ const NAME: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
 const INTERFACE: &str = "org.freedesktop.login1.Manager";
 /// The name under which the machine is held.
-const HOLDER: &str = "shutdown";
+pub(super) const HOLDER: &str = "shutdown";
 /// A machine that does not go down after all sells again after this time.
 const HELD_FOR: Span = Span::secs(600);
 /// The machine is asked again after this time, as long as a customer is there.
@@ -30,15 +30,15 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Logind(watch::Receiver<Option<Connection>>);
 
 impl Logind {
-    /// Reboots the computer, as `systemctl reboot` does: others may delay or forbid it.
+    /// Reboots the computer, as `systemctl reboot` does: others may delay or forbid it. `None`: logind is not there now.
     ///
     /// # Errors
     /// Why it will not be done.
-    pub async fn reboot(&self) -> Result<(), String> {
-        let connection = self.0.borrow().clone().ok_or("logind does not answer")?;
+    pub async fn reboot(&self) -> Option<Result<(), String>> {
+        let connection = self.0.borrow().clone()?;
         // Nobody is asked for a password: nobody is there.
         let reply = connection.call_method(Some(NAME), PATH, Some(INTERFACE), "Reboot", &false).await;
-        reply.map(drop).map_err(|why| why.to_string())
+        Some(reply.map(drop).map_err(|why| why.to_string()))
     }
 }
 

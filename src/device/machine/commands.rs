@@ -1,12 +1,16 @@
 //! Commands that operators have signed. One that changes anything is stored before it is begun: it is carried out once, and has
-//! one end, whatever crashes in between. The same id again gets the same end again.
+//! one end, whatever crashes in between. The same id again gets the same end again. `carrying.rs` has the steps of each.
 
-use super::{Address, Effect, Machine, Operated, Operation, text};
+mod carrying;
+
+pub use carrying::HOLDER;
+
+use super::{Address, Effect, Machine, text};
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
-use qris_core::order::time::{Boot, BootId, Now, Span};
+use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage};
-use qris_core::wire::status::{FaultCode, Status};
+use qris_core::wire::status::Status;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
 use serde::{Deserialize, Serialize};
@@ -15,20 +19,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Each one's name in the database is this and its `jti`.
 const KEY: &str = "command ";
-/// Who holds the machine for them.
-const HOLDER: &str = "operator";
-/// The longest time that one waits for a customer to go, or for the relay service.
-const WAIT: Span = Span::secs(900);
-/// A restart or reboot that was ordered has happened by then.
-const HAPPENS_WITHIN: Span = Span::secs(300);
-/// An image is installed by then.
-const INSTALLED_WITHIN: Span = Span::secs(3600);
-/// A system that was installed has proven itself by then.
-const PROVEN_WITHIN: Span = Span::secs(600);
-/// It is started so often.
-const STARTS_MAX: u8 = 3;
-/// The relay service is asked again after this time.
-const ASK_AGAIN: Span = Span::secs(2);
 /// The most that are remembered. One whose time is over is forgotten.
 const KNOWN_MAX: usize = 64;
 /// The most that are read in a second: anybody at the broker can send one.
@@ -36,17 +26,23 @@ const READ_MAX: usize = 5;
 /// The most that are answered in a second, if only to say that these were too many.
 const ANSWERED_MAX: usize = 20;
 const SECOND: Span = Span::secs(1);
+/// So many characters of a command's name are kept.
+const NAME_MAX: usize = 32;
+/// The name in the database of the latest end (`exp`) of those that were forgotten.
+const FORGOTTEN: &str = "commands_forgotten";
 /// The most orders of a `diag`.
 const DIAG_ORDERS: u16 = 50;
 
 /// The commands that are known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Commands {
     known: BTreeMap<CommandId, Kept>,
     /// Their rows are damaged. Nobody knows whether they were carried out, so they are not.
     damaged: BTreeSet<CommandId>,
     /// What this process did about those that have no end yet.
     tries: BTreeMap<CommandId, Try>,
+    /// All that ended (`exp`) until then may be forgotten.
+    forgotten: i64,
     /// When commands came, within the last second.
     came: VecDeque<Boot>,
 }
@@ -67,6 +63,8 @@ enum Step {
     Accepted,
     /// It is being done, from this boot on.
     Begun(BootId),
+    /// Another system is being installed beside the one of this slot, which runs in this boot.
+    Installing { boot: BootId, slot: Box<str> },
     /// Another system is installed beside the one of this slot, which ran in this boot. It is started for the so many-th time.
     Installed { boot: BootId, slot: Box<str>, starts: u8 },
     /// It has its end; the asker was told, or not yet.
@@ -84,8 +82,16 @@ struct Try {
     again_at: Option<Boot>,
     /// How many times the asker heard that it is under way.
     told: u32,
+    /// This process has begun it.
+    is_begun_here: bool,
     /// Another slot runs than before, and is to prove itself.
     is_other_slot: bool,
+}
+
+impl Try {
+    const fn new(until: Boot) -> Self {
+        Self { until, is_under_way: false, again_at: None, told: 0, is_begun_here: false, is_other_slot: false }
+    }
 }
 
 impl Kept {
@@ -94,9 +100,30 @@ impl Kept {
     }
 }
 
+impl Default for Commands {
+    fn default() -> Self {
+        let (known, damaged, tries, came) = Default::default();
+        Self { known, damaged, tries, forgotten: i64::MIN, came }
+    }
+}
+
 impl Commands {
-    pub(super) fn deadline(&self) -> Option<Boot> {
-        self.tries.values().flat_map(|tried| [Some(tried.until), tried.again_at]).flatten().min()
+    /// What is due already waits for something else: a customer, mostly.
+    pub(super) fn deadline(&self, now: Boot) -> Option<Boot> {
+        self.tries.values().flat_map(|tried| [Some(tried.until), tried.again_at]).flatten().filter(|at| *at > now).min()
+    }
+
+    /// Whether another command is under way that nothing may disturb.
+    fn is_another_under_way(&self, id: &CommandId) -> bool {
+        let disturbs = |command: &Command| {
+            matches!(command, Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. })
+        };
+        self.known.iter().any(|(other, kept)| other != id && kept.step.is_under_way() && disturbs(&kept.asked.command))
+    }
+
+    /// Whether its time was over before then.
+    fn is_over_since(&self, id: &CommandId, now: Wall, span: Span) -> bool {
+        self.known.get(id).is_some_and(|kept| kept.asked.is_over(Wall(now.0 - span.0)))
     }
 
     /// Counts a command. Answers with how many came within a second.
@@ -117,6 +144,8 @@ impl Machine {
     /// A command came. It is acknowledged once it is stored or refused.
     pub(super) fn commanded(&mut self, name: &str, payload: &[u8], retained: bool, to: Address, ack: Ack, now: Now) {
         let came = self.commands.count(now.boot);
+        // Anybody chose it, and the journal keeps it.
+        let name: &str = &name.chars().take(NAME_MAX).collect::<String>();
         let taken = match came {
             ..=READ_MAX => self.take_command(name, payload, retained, &to, now),
             _ => Err(Problem::new(Code::RateLimited, format!("at most {READ_MAX} commands in a second are read")).into()),
@@ -147,19 +176,26 @@ impl Machine {
         if asked.command.name() != name {
             return Err(refused(Problem::new(Code::Malformed, format!("it is signed for the command {}", asked.command.name()))));
         }
-        if let Some(kept) = self.commands.known.get_mut(&id) {
+        if let Some(kept) = self.commands.known.get(&id) {
             if kept.asked != asked {
                 return Err(refused(Problem::new(Code::ReusedId, "this jti was used for another command")));
             }
             let answer = match &kept.step {
                 Step::Ended { answer, .. } => answer.clone(),
-                Step::Accepted | Step::Begun(_) | Step::Installed { .. } => Response::accepted(id),
+                Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Installed { .. } => Response::accepted(id),
             };
-            kept.to = to.clone();
+            // Whoever repeats it does not take the answer away from the one who has sent it.
             self.answer(to, answer);
             return Ok(());
         }
+        if self.storage.store().is_none() {
+            return Err(refused(Problem::new(Code::Store, "the database is not open")));
+        }
         asked.check_time(self.own.trusted(now.wall), self.storage.stream()).map_err(refused)?;
+        // A clock that went back makes nothing good again.
+        if asked.command.changes() && asked.exp <= self.commands.forgotten {
+            return Err(refused(Problem::new(Code::Expired, "its time was over before (exp)")));
+        }
         if !asked.command.changes() {
             self.outbox.journal(Journal::CommandTaken { command: text(name), id: text(id.as_str()), by: text(kid.as_str()) });
             self.look(id, asked.command, to, now);
@@ -211,235 +247,6 @@ impl Machine {
         store.newest(newest).map(|events| json!({ "orders": events })).map_err(|why| why.to_string())
     }
 
-    /// Carries every command on that has no end yet, as far as it goes now.
-    pub(super) fn carry_commands(&mut self, now: Now) {
-        if self.storage.is_failing() {
-            return;
-        }
-        for id in self.commands.open() {
-            self.carry(&id, now);
-        }
-        if self.outbox.is_connected() {
-            self.tell_ends(now);
-        }
-    }
-
-    fn carry(&mut self, id: &CommandId, now: Now) {
-        let Some(Kept { asked, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
-        let is_installing = matches!((&asked.command, &step), (Command::Update { .. }, Step::Begun(_)));
-        let fresh = Try {
-            until: now.boot + if is_installing { INSTALLED_WITHIN } else { WAIT },
-            is_under_way: false,
-            again_at: None,
-            told: 0,
-            is_other_slot: false,
-        };
-        let tried = *self.commands.tries.entry(id.clone()).or_insert(fresh);
-        let here = self.settings.boot_id.clone();
-        match (asked.command, step) {
-            (Command::Cancel { request_id }, _) => match self.cancel_order(&request_id, now) {
-                Ok(Some((order, _))) => {
-                    let (state, reason) = order.order.name();
-                    self.end_command(id, Response::done(Some(id.clone()), json!({ "state": state, "reason": reason })), now);
-                }
-                Ok(None) => self.fail_command(id, Code::UnknownRequest, "this machine knows no such request", now),
-                // The database fails. It is tried again.
-                Err(_) => {}
-            },
-            (Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. }, Step::Accepted) => {
-                if self.is_free_for_command(id, tried, now) && self.begin_command(id, now) {
-                    self.carry(id, now);
-                }
-            }
-            (Command::Clear { .. }, Step::Accepted) => {
-                if self.begin_command(id, now) {
-                    self.carry(id, now);
-                }
-            }
-            (Command::Update { .. }, Step::Begun(boot)) if boot != here => {
-                self.fail_command(id, Code::Refused, "the computer was restarted while it was installed: nothing has changed", now);
-            }
-            _ if tried.is_under_way || tried.again_at.is_some_and(|at| now.boot < at) => {
-                if now.boot >= tried.until {
-                    self.time_out_command(id, "it did not happen", now);
-                }
-            }
-            // Another process of this program has begun it.
-            (Command::Restart {}, Step::Begun(_)) if !tried.is_new_here() => {
-                let result = json!({ "version": env!("CARGO_PKG_VERSION") });
-                self.end_command(id, Response::done(Some(id.clone()), result), now);
-            }
-            (Command::Reboot {}, Step::Begun(boot)) if boot != here => {
-                let result = json!({ "boot_id": here.0 });
-                self.end_command(id, Response::done(Some(id.clone()), result), now);
-            }
-            (Command::Restart {}, Step::Begun(_)) => self.operate(id, tried, Operation::Restart, now),
-            (Command::Reboot {}, Step::Begun(_)) => self.operate(id, tried, Operation::Reboot, now),
-            (Command::Update { bundle }, Step::Begun(_)) => self.operate(id, tried, Operation::Install(bundle), now),
-            (Command::Update { .. }, Step::Installed { boot, slot, starts }) => {
-                self.carry_update(id, tried, (boot == here, slot, starts), now)
-            }
-            (Command::Clear { .. }, Step::Begun(_)) => self.operate(id, tried, Operation::Clear(jws), now),
-            (Command::TestPulse { .. }, Step::Begun(_)) => self.operate(id, tried, Operation::Test(jws), now),
-            // These only read, and are never stored; or it has its end.
-            (
-                Command::Status {}
-                | Command::ConfigGet {}
-                | Command::Vitals {}
-                | Command::Diag {}
-                | Command::Orders { .. }
-                | Command::Logs(_),
-                _,
-            )
-            | (
-                Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. },
-                Step::Installed { .. } | Step::Ended { .. },
-            )
-            | (Command::Update { .. }, Step::Ended { .. }) => {}
-        }
-    }
-
-    /// Another system is installed. It is started, and has to prove itself, or the bootloader goes back.
-    fn carry_update(&mut self, id: &CommandId, tried: Try, (is_same_boot, slot, starts): (bool, Box<str>, u8), now: Now) {
-        if is_same_boot {
-            if self.is_free_for_command(id, tried, now) {
-                self.operate(id, tried, Operation::Reboot, now);
-            }
-        } else if !tried.is_other_slot {
-            self.operate(id, tried, Operation::TellSlot, now);
-        } else if self.has_proven_itself() {
-            self.operate(id, tried, Operation::MarkGood, now);
-        } else if now.boot >= tried.until {
-            if starts >= STARTS_MAX {
-                let why = format!("it was started {starts} times and did not prove itself, and the bootloader did not go back");
-                return self.fail_command(id, Code::Refused, &why, now);
-            }
-            // The bootloader counts the starts of a system that nobody has called good.
-            let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
-            if self.step_command(id, step, HAPPENS_WITHIN, now) {
-                self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
-                self.carry(id, now);
-            }
-        }
-    }
-
-    /// Broker, backend, screen and relay service are there, and the database takes a write.
-    fn has_proven_itself(&mut self) -> bool {
-        let is_well = |code: FaultCode| match code {
-            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Relay | FaultCode::Screen | FaultCode::Backend => false,
-            FaultCode::Clock | FaultCode::Config => false,
-            FaultCode::StoreReset | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
-        };
-        let is_there = self.outbox.is_connected() && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
-        is_there
-            && self.faults.all().all(|fault| is_well(fault.code))
-            && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
-    }
-
-    fn operate(&mut self, id: &CommandId, tried: Try, operation: Operation, now: Now) {
-        if now.boot >= tried.until {
-            return self.time_out_command(id, "nobody answered", now);
-        }
-        self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (true, None));
-        self.outbox.push(Effect::Operate(id.clone(), operation));
-    }
-
-    /// Whether no customer is there, and nobody else looks after the machine. From now on nothing new is sold.
-    fn is_free_for_command(&mut self, id: &CommandId, tried: Try, now: Now) -> bool {
-        let is_held = self.hold.take(HOLDER, tried.until + SECOND - now.boot, now.boot).is_some();
-        let is_busy = self.is_busy();
-        if is_held && !is_busy {
-            return true;
-        }
-        let (code, why) = if is_busy {
-            (Code::Busy, "a customer is served to the end first")
-        } else {
-            (Code::Updating, "somebody else looks after the machine")
-        };
-        if now.boot >= tried.until {
-            let problem = Problem::new(code, why);
-            self.end_command(id, Response::ended(Some(id.clone()), Stage::TimedOut, problem), now);
-        } else if tried.told == 0 {
-            self.tell_progress(id, why);
-        }
-        false
-    }
-
-    fn tell_progress(&mut self, id: &CommandId, message: &str) {
-        let (Some(tried), Some(kept)) = (self.commands.tries.get_mut(id), self.commands.known.get(id)) else { return };
-        tried.told += 1;
-        let (to, answer) = (kept.to.clone(), Response::running(id.clone(), tried.told, message));
-        self.answer(&to, answer);
-    }
-
-    /// RAUC has installed a bundle beside this slot; or it says which slot runs after that.
-    fn slot_told(&mut self, id: &CommandId, slot: Box<str>, now: Now) {
-        let Some(Kept { step, .. }) = self.commands.known.get(id) else { return };
-        match step {
-            Step::Begun(boot) => {
-                let step = Step::Installed { boot: boot.clone(), slot, starts: 0 };
-                self.step_command(id, step, HAPPENS_WITHIN, now);
-            }
-            Step::Installed { slot: before, .. } if *before == slot => {
-                let why = format!("the bootloader went back to {slot}");
-                self.fail_command(id, Code::Refused, &why, now);
-            }
-            Step::Installed { .. } => {
-                let until = now.boot + PROVEN_WITHIN;
-                self.try_command(id, |tried| *tried = Try { until, is_under_way: false, is_other_slot: true, ..*tried });
-            }
-            Step::Accepted | Step::Ended { .. } => {}
-        }
-    }
-
-    /// Stores that it is being done from now on.
-    fn begin_command(&mut self, id: &CommandId, now: Now) -> bool {
-        let is_update = self.commands.known.get(id).is_some_and(|kept| matches!(kept.asked.command, Command::Update { .. }));
-        let within = if is_update { INSTALLED_WITHIN } else { HAPPENS_WITHIN };
-        self.step_command(id, Step::Begun(self.settings.boot_id.clone()), within, now)
-    }
-
-    /// Stores how far it is. What comes next is tried for this time.
-    fn step_command(&mut self, id: &CommandId, step: Step, within: Span, now: Now) -> bool {
-        let Some(kept) = self.commands.known.get(id).cloned() else { return false };
-        let is_kept = self.keep_command(Kept { step, ..kept }, now);
-        if is_kept {
-            let until = now.boot + within;
-            self.try_command(id, |tried| *tried = Try { until, is_under_way: false, again_at: Some(now.boot), ..*tried });
-        }
-        is_kept
-    }
-
-    /// The relay service or the system has answered.
-    pub(super) fn operated(&mut self, id: &CommandId, answer: Operated, now: Now) {
-        let is_open = self.commands.known.get(id).is_some_and(|kept| !kept.is_ended());
-        match answer {
-            _ if !is_open => {}
-            Operated::Done(result) => self.end_command(id, Response::done(Some(id.clone()), result), now),
-            Operated::Refused(problem) => self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now),
-            Operated::Percent(percent) => self.tell_progress(id, &format!("{percent} % are installed")),
-            Operated::Slot(slot) => self.slot_told(id, slot, now),
-            Operated::NoAnswer => {
-                self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (false, Some(now.boot + ASK_AGAIN)));
-            }
-        }
-    }
-
-    fn try_command(&mut self, id: &CommandId, change: impl FnOnce(&mut Try)) {
-        if let Some(tried) = self.commands.tries.get_mut(id) {
-            change(tried);
-        }
-    }
-
-    fn fail_command(&mut self, id: &CommandId, code: Code, why: &str, now: Now) {
-        self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, Problem::new(code, why)), now);
-    }
-
-    fn time_out_command(&mut self, id: &CommandId, why: &str, now: Now) {
-        let problem = Problem::new(Code::Refused, why);
-        self.end_command(id, Response::ended(Some(id.clone()), Stage::TimedOut, problem), now);
-    }
-
     /// The one end of a command. If it cannot be stored, the command is carried on later, as after a crash.
     fn end_command(&mut self, id: &CommandId, answer: Response, now: Now) {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
@@ -474,8 +281,16 @@ impl Machine {
     fn forget_commands(&mut self, now: Now) {
         let Some(wall) = self.own.trusted(now.wall) else { return };
         let over = |kept: &&Kept| kept.is_ended() && kept.asked.is_over(wall);
-        let over: Vec<CommandId> = self.commands.known.values().filter(over).map(|kept| kept.asked.jti.clone()).collect();
-        for id in over {
+        let over: Vec<(CommandId, i64)> =
+            self.commands.known.values().filter(over).map(|kept| (kept.asked.jti.clone(), kept.asked.exp)).collect();
+        let Some(latest) = over.iter().map(|(_, exp)| *exp).max() else { return };
+        let forgotten = latest.max(self.commands.forgotten);
+        match self.storage.store_mut().map(|store| store.remember(FORGOTTEN, &forgotten.to_string())) {
+            Some(Ok(())) => self.commands.forgotten = forgotten,
+            Some(Err(error)) => return self.store_failed(&error, now),
+            None => return,
+        }
+        for (id, _) in over {
             match self.storage.store_mut().map(|store| store.forget_fact(&format!("{KEY}{id}"))) {
                 Some(Ok(())) => drop(self.commands.known.remove(&id)),
                 Some(Err(error)) => return self.store_failed(&error, now),
@@ -486,14 +301,24 @@ impl Machine {
 
     /// Takes up what the database has.
     pub(super) fn take_up_commands(&mut self) -> Result<(), StoreError> {
-        let Some(store) = self.storage.store() else { return Ok(()) };
-        let Commands { known, damaged, tries, .. } = &mut self.commands;
-        (*known, *damaged) = Default::default();
+        let Some(store) = self.storage.store_mut() else { return Ok(()) };
+        let Commands { known, damaged, tries, forgotten, .. } = &mut self.commands;
+        let before = std::mem::take(known);
+        damaged.clear();
+        let stored = store.remembered(FORGOTTEN)?.and_then(|text| text.parse().ok());
+        *forgotten = stored.unwrap_or(i64::MIN).max(*forgotten);
         for (key, value) in store.remembered_under(KEY)? {
             let Ok(id) = CommandId::new(key.trim_start_matches(KEY)) else { continue };
             match sealed::open(&value) {
                 Some(kept) => drop(known.insert(id, kept)),
                 None => drop(damaged.insert(id)),
+            }
+        }
+        // The database is another one than a moment ago.
+        for (id, kept) in before {
+            if !known.contains_key(&id) && !damaged.contains(&id) {
+                store.remember(&format!("{KEY}{id}"), &sealed::seal(&kept))?;
+                known.insert(id, kept);
             }
         }
         tries.retain(|id, _| known.contains_key(id));
@@ -518,12 +343,5 @@ impl Machine {
 
     fn answer(&mut self, to: &Address, answer: Response) {
         self.outbox.push(Effect::Answer(to.clone(), Box::new(answer)));
-    }
-}
-
-impl Try {
-    /// Whether this process has begun it.
-    fn is_new_here(self) -> bool {
-        self.again_at.is_some() || self.is_under_way
     }
 }

@@ -110,9 +110,17 @@ pub enum Operation {
     /// The computer is restarted. There is no answer but that.
     Reboot,
     /// RAUC installs this bundle.
-    Install(Box<str>),
+    Install {
+        /// Where it is.
+        bundle: Box<str>,
+        /// An installation that is under way is this one.
+        may_join: bool,
+    },
     /// RAUC says which slot runs.
-    TellSlot,
+    TellSlot {
+        /// The system was started just now, and RAUC may not be there yet.
+        may_be_late: bool,
+    },
     /// RAUC marks the slot that runs as good.
     MarkGood,
     /// The relay service drives a line for a test; with the operator's JWS.
@@ -128,8 +136,10 @@ pub enum Operated {
     Done(serde_json::Value),
     /// It goes on, and this much of it is done.
     Percent(i32),
-    /// It is installed, and this slot still runs; or this slot runs.
+    /// This slot runs.
     Slot(Box<str>),
+    /// The bundle is installed in the slot that does not run.
+    Installed,
     /// It will not be done.
     Refused(Problem),
     /// Nobody knows. The same operation again does no harm.

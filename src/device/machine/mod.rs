@@ -45,6 +45,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
+pub use commands::HOLDER as OPERATOR;
 pub use io::{
     Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Input, Notice, Operated, Operation, PrepareError, RelayAnswer,
     RelayFacts, Reply, Request,
@@ -52,7 +53,7 @@ pub use io::{
 pub use outbox::NEWS;
 pub use settings::Settings;
 pub use show::{Shown, View};
-pub use telemetry::TELEMETRY;
+pub use telemetry::report_of;
 
 use super::store::StoreError;
 use afar::Afar;
@@ -168,13 +169,15 @@ impl Machine {
                 }
                 self.links.broker(date_refusal, Some(&reason), faults, out, now);
             }
-            Input::Delivered(TELEMETRY) => self.reports.delivered(),
-            Input::Undelivered(TELEMETRY, _) => self.reports.undelivered(),
             Input::Delivered(id) => {
-                if out.delivered(id, now.boot) {
+                if let Some(number) = report_of(id) {
+                    self.reports.delivered(number);
+                } else if out.delivered(id, now.boot) {
                     faults.set(FaultCode::Config, None, now);
                 }
             }
+            // It is published again when the next one is due.
+            Input::Undelivered(id, _) if report_of(id).is_some() => {}
             Input::Undelivered(id, refused) => {
                 if out.undelivered(id, refused.is_some(), now.boot)
                     && let Some(why) = refused
@@ -194,7 +197,7 @@ impl Machine {
         // While nothing can be stored, all changes of orders wait for that.
         let stored = || {
             let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected()));
-            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline(), self.commands.deadline(), self.report_deadline()]
+            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline(), self.commands.deadline(now), self.report_deadline()]
                 .into_iter()
                 .flatten()
                 .min()

@@ -9,8 +9,8 @@ use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::mqtt::PublishId;
 use std::collections::BTreeMap;
 
-/// The number of every report at the broker's link. It is not in the outbox, and its delivery is awaited.
-pub const TELEMETRY: PublishId = PublishId(super::NEWS | super::NEWS >> 2);
+/// The mark in the numbers of reports at the broker's link. They are not in the outbox, and their delivery is awaited.
+const MARK: u64 = super::NEWS | super::NEWS >> 2;
 /// Two reports are apart by this, however many faults come and go.
 const LEAST: Span = Span::secs(10);
 
@@ -19,7 +19,9 @@ const LEAST: Span = Span::secs(10);
 pub(super) struct Reports {
     began_at: Boot,
     last_at: Option<Boot>,
-    /// The broker has the last report of this process.
+    /// The number of the last one that this process has published.
+    last: u64,
+    /// The broker has it.
     is_taken: bool,
     /// A new connection: the broker may not have it.
     is_due: bool,
@@ -29,6 +31,13 @@ pub(super) struct Reports {
     delivery: Waits,
     /// When the orders that are on their way were requested, and paid.
     begun: BTreeMap<(RequestId, EventState), Boot>,
+}
+
+/// The report of this publish, if it is one.
+#[must_use]
+pub const fn report_of(id: PublishId) -> Option<u64> {
+    // The other mark is that of answers to commands.
+    if id.0 & (MARK | super::NEWS >> 1) == MARK { Some(id.0 & !MARK) } else { None }
 }
 
 impl Reports {
@@ -72,14 +81,9 @@ impl Reports {
         self.is_due = true;
     }
 
-    /// The broker has the report.
-    pub(super) fn delivered(&mut self) {
-        self.is_taken = true;
-    }
-
-    /// It does not have it. It is published again when the next one is due.
-    pub(super) fn undelivered(&mut self) {
-        self.is_taken = false;
+    /// The broker has this report.
+    pub(super) fn delivered(&mut self, number: u64) {
+        self.is_taken |= number == self.last;
     }
 
     fn next_at(&self, every: Span) -> Option<Boot> {
@@ -133,11 +137,11 @@ impl Machine {
             vitals: None,
         };
         self.outbox.push(super::Effect::Publish {
-            id: TELEMETRY,
+            id: PublishId(MARK | tally.number),
             notice: Notice::Telemetry,
             payload: serde_json::to_vec(&telemetry).expect("a report is plain data"),
         });
-        self.reports.last_at = Some(now.boot);
+        (self.reports.last, self.reports.last_at) = (telemetry.number, Some(now.boot));
         // What had no room follows soon.
         (self.reports.is_due, self.reports.is_taken) = (is_more && is_taken, false);
     }

@@ -144,7 +144,7 @@ impl Database {
         sent: &[u64],
     ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
         let transaction = self.connection.transaction()?;
-        let mut seq = self.seq;
+        let (mut seq, mut tally) = (self.seq, self.tally.clone());
         let mut events = Vec::new();
         let before_row = match before {
             None => None,
@@ -165,6 +165,7 @@ impl Database {
         for draft in drafts {
             seq += 1;
             let event = draft(seq, &format!("{}.{seq}", self.stream));
+            tally.count(serde_json::from_str(&last_event).ok().as_ref(), &event);
             last_event = serde_json::to_string(&event).expect("an event is plain data").into();
             transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), last_event])?;
             events.push(event);
@@ -176,12 +177,13 @@ impl Database {
             transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
         }
         let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
-        let tally = count(&transaction, sent, &self.tally)?;
+        if tally != self.tally {
+            let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            transaction.prepare_cached(sql)?.execute([TALLY, &sealed::seal(&tally)])?;
+        }
         forget(&transaction, sent, seq)?;
         transaction.commit()?;
-        if let Some(tally) = tally {
-            self.tally = tally;
-        }
+        self.tally = tally;
         self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
         (self.seq, self.orders) = (seq, orders);
         self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
@@ -195,12 +197,8 @@ impl Database {
     /// Then they are published again after the next start. Their `event_id` makes that harmless.
     pub fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
-        let tally = count(&transaction, sent, &self.tally)?;
         forget(&transaction, sent, self.seq)?;
         transaction.commit()?;
-        if let Some(tally) = tally {
-            self.tally = tally;
-        }
         self.emptied |= sent.contains(&self.seq);
         self.waiting -= i64_of(sent.len() as u64);
         Ok(())
@@ -270,7 +268,7 @@ impl Database {
         events.collect()
     }
 
-    /// The counts of orders that ended. An event counts when it is forgotten: the broker has it.
+    /// The counts of orders that ended. They change in the commit with which an order ends.
     pub const fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -535,25 +533,6 @@ fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result
     let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT ?1)";
     let changed = transaction.prepare_cached(sql)?.execute([orders - KNOWN_REQUESTS])?;
     Ok(i64_of(changed as u64))
-}
-
-/// Counts the events that are forgotten, if orders ended with them, in the same commit.
-fn count(transaction: &Transaction<'_>, sent: &[u64], tally: &Tally) -> Result<Option<Tally>, StoreError> {
-    let mut counted = tally.clone();
-    let mut has_news = false;
-    for seq in sent {
-        let mut select = transaction.prepare_cached("SELECT payload FROM outbox WHERE seq = ?1")?;
-        let payload: Option<String> = select.query_row([i64_of(*seq)], |row| row.get(0)).optional()?;
-        if let Some(Ok(event)) = payload.as_deref().map(serde_json::from_str::<VendEvent>) {
-            has_news |= counted.count(&event);
-        }
-    }
-    if !has_news {
-        return Ok(None);
-    }
-    let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    transaction.prepare_cached(sql)?.execute([TALLY, &sealed::seal(&counted)])?;
-    Ok(Some(counted))
 }
 
 /// Forgets events. The number of the `last` must not be used again, so its number stays.

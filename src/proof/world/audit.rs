@@ -287,7 +287,8 @@ impl World {
         if self.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
             let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
-            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. });
+            // Books from before the machine's own word have only his.
+            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. }) && !self.losses.books();
             let twice = times > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));

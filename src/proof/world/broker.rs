@@ -8,7 +8,7 @@ use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
-use qris_device::machine::{Input, NEWS, TELEMETRY};
+use qris_device::machine::{Input, NEWS, report_of};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -168,7 +168,7 @@ impl World {
 
     /// The broker has a message, and everybody hears it.
     pub(super) fn published(&mut self, m: usize, id: PublishId, event: Option<Vec<u8>>) {
-        if let Some(payload) = event.as_ref().filter(|_| id == TELEMETRY) {
+        if let Some(payload) = event.as_ref().filter(|_| report_of(id).is_some()) {
             self.reported(payload);
         }
         // The answer to a repeated request is told again, out of its turn. It is no transition.

@@ -110,7 +110,7 @@ impl World {
         match operation {
             Operation::Restart => self.start_machine(m, true),
             Operation::Reboot => self.cut_power(m),
-            Operation::Test(_) | Operation::Clear(_) | Operation::Install(_) | Operation::TellSlot | Operation::MarkGood => {}
+            Operation::Test(_) | Operation::Clear(_) | Operation::Install { .. } | Operation::TellSlot { .. } | Operation::MarkGood => {}
         }
     }
 

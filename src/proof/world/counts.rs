@@ -21,6 +21,7 @@ kinds! {
     OverCounter = "requests to pay over the counter",
     Settings = "changes of a price from afar",
     Commands = "commands of an operator",
+    Held = "upgrades while nobody was there",
     CarriedOut = "restarts and reboots from afar",
     Sales = "sales",
     RefundsDue = "refunds due",

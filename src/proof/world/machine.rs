@@ -37,6 +37,10 @@ pub(super) const TIMEOUT: Span = Span::secs(120);
 
 /// The caller on the board; nobody looks at the answers.
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
+/// Who looks after a machine, by the same bus.
+const CARETAKER: Asker = Asker { question: 1, kind: dbus::KIND };
+/// For this time.
+const HELD_FOR: Span = Span::secs(120);
 
 /// An event at a machine.
 #[derive(Debug)]
@@ -137,6 +141,8 @@ pub(super) struct SimulatedMachine {
     pub(super) heard: BTreeMap<Ticket, bool>,
     /// The moment when the screen last said that nobody should pay, since the end of the order could not be stored.
     pub(super) could_not_store: Option<i64>,
+    /// Somebody on the board looks after it until then, and no customer is there.
+    held_until: Option<i64>,
     /// What it would show.
     pub(super) scene: Option<Scene>,
     /// The first price that it shows; `None`: that of the machine's own file.
@@ -185,6 +191,7 @@ impl World {
         machine.heard.clear();
         machine.woken_at = None;
         machine.scene = None;
+        machine.held_until = None;
         machine.price = None;
         machine.screen_gone = None;
         machine.fails = false;
@@ -362,6 +369,9 @@ impl World {
                 self.connect_broker(m, after);
             }
             Effect::Publish { id, notice, payload } => self.publishes(m, id, broker::topic(notice).0, &payload),
+            Effect::Prepare(..) if self.machines[m].held_until.is_some_and(|until| self.now < until) => {
+                self.fail("it sells while somebody looks after it".into());
+            }
             Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK),
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
@@ -388,6 +398,10 @@ impl World {
                 self.note_journal(&format!("machine {m}"), STORE, &event);
             }
             Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.broker.acknowledged(m, Ack::numbered(asker.question)),
+            Effect::Reply(asker, reply) if asker == CARETAKER && reply.reason.is_none() => {
+                self.counts.note(Kind::Held);
+                self.machines[m].held_until = Some(self.now + HELD_FOR.0);
+            }
             Effect::View(view) => {
                 let machine = &mut self.machines[m];
                 machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
@@ -453,6 +467,11 @@ impl World {
     }
 
     // The calls of controllers on the board.
+
+    /// An upgrade holds the machine, and forgets to give it back.
+    pub(super) fn hold(&mut self, m: usize) {
+        self.input(m, Input::Asked(Request::Hold("apt".into(), HELD_FOR), CARETAKER));
+    }
 
     /// A controller on the same board asks.
     pub(super) fn ask_on_board(&mut self, m: usize, request: Request) {

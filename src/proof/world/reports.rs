@@ -34,18 +34,22 @@ impl World {
             if let Some(missing) = (1..last).find(|number| !of.iter().any(|report| report.number == *number)) {
                 return Some(format!("report {missing} of {last} was never heard"));
             }
-            let counts = |events: &mut dyn Iterator<Item = (EventState, u64, u64)>| {
+            let counts = |events: &mut dyn Iterator<Item = (EventState, i64, i64)>| {
                 let mut sums = BTreeMap::new();
                 for (state, count, amount) in events {
-                    let sum: &mut (u64, u64) = sums.entry(state).or_default();
+                    let sum: &mut (i64, i64) = sums.entry(state).or_default();
                     *sum = (sum.0 + count, sum.1 + amount);
                 }
+                sums.retain(|_, sum| *sum != (0, 0));
                 sums
             };
             let rows = of.iter().flat_map(|report| &report.ended);
             let reported = counts(&mut rows.map(|Ended { state, count, amount, .. }| (*state, *count, *amount)));
-            let ends = told.iter().filter(|event| event.state.is_end());
-            let wanted = counts(&mut ends.map(|event: &VendEvent| (event.state, 1, event.amount.map_or(0, |amount| amount.get()))));
+            // An order counts as it ended last.
+            let last: BTreeMap<_, &VendEvent> = told.iter().map(|event| (event.request_id.clone(), event)).collect();
+            let ends = last.values().filter(|event| event.state.is_end());
+            let amount = |event: &VendEvent| event.amount.map_or(0, |amount| i64::try_from(amount.get()).expect("small"));
+            let wanted = counts(&mut ends.map(|event| (event.state, 1, amount(event))));
             if reported != wanted {
                 return Some(format!("reports say {reported:?}, and events say {wanted:?}"));
             }

@@ -22,8 +22,8 @@ impl Dispenser {
     pub fn test(&mut self, jws: &str, bits: [u8; 16], now: Wall) -> Result<Dispensed, Refusal> {
         let (asked, by) = self.signed(jws)?;
         let Command::TestPulse { item } = &asked.command else { return Err(self.refused_command(&asked, "Test", &by)) };
-        let names = Names::of(&asked.jti);
-        if let Some(pulse) = self.found(&names.order)? {
+        let order = order_of(&asked.jti);
+        if let Some(pulse) = self.found(&order)? {
             return Ok(Dispensed::Known(
                 match pulse.entry {
                     Entry::Driving => DispenseAnswer::Dispensing,
@@ -44,7 +44,10 @@ impl Dispenser {
         prepare(state.as_ref(), amount)?;
         let ticket = Ticket::from_random(bits);
         self.ledger.add_ticket(ticket.clone(), item, amount)?;
-        let Names { order, request, transaction } = names;
+        // Nobody can guess these, so nobody can use them up for an order.
+        let unique: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = RequestId::new(&format!("test-{unique}")).expect("37 characters of a request_id");
+        let transaction = TransactionId::new(&format!("test-{unique}")).expect("37 characters of a transaction_id");
         self.ledger.begin(&Begun { order: &order, request: &request, transaction: &transaction, ticket: &ticket, item, amount }, &line)?;
         self.effects.push(Effect::Deliver(index, Job { item: item.clone(), amount }));
         self.journal(Event::TestBegins { item: item.clone(), line: line.clone().into(), by: by.as_str().to_owned().into() });
@@ -99,24 +102,11 @@ impl Pulse {
     }
 }
 
-/// The names of a test in the ledger.
-struct Names {
-    order: OrderId,
-    request: RequestId,
-    transaction: TransactionId,
-}
-
-impl Names {
-    fn of(jti: &CommandId) -> Self {
-        let hash = digest(&SHA256, jti.as_str().as_bytes());
-        let hash: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let plain = format!("test-{hash}");
-        Self {
-            order: OrderId::new(&format!("{TEST}{hash}")).expect("37 characters of an order_id"),
-            request: RequestId::new(&plain).expect("37 characters of a request_id"),
-            transaction: TransactionId::new(&plain).expect("37 characters of a transaction_id"),
-        }
-    }
+/// The name of a test in the ledger.
+fn order_of(jti: &CommandId) -> OrderId {
+    let hash = digest(&SHA256, jti.as_str().as_bytes());
+    let hash: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    OrderId::new(&format!("{TEST}{hash}")).expect("37 characters of an order_id")
 }
 
 /// The item of a test, for the journal.

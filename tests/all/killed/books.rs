@@ -26,6 +26,9 @@ const REFUND_FAULTS: [&str; 6] = [
     r#"{"fault":"hang","on":"refund","ms":3000,"count":1}"#,
 ];
 
+/// A broker brings a message again for so long.
+const BROUGHT_AGAIN_MS: i64 = 60_000;
+
 /// Waits until the books balance; then the merchant gives back what is due, and they must balance once more. Else tells
 /// what does not.
 pub fn close(ordeal: &mut Ordeal) -> Result<(), String> {
@@ -298,8 +301,9 @@ impl Audit {
     }
 
     /// Counts the pulses of each line. Each request has as many as `due` says: one if its goods were dispensed, none if it was
-    /// not paid, one or none if its end is failed or uncertain. A pulse belongs to the last request before it. A customer
-    /// with a payment code may come back after the next customer has asked. So all requests of such a line are counted
+    /// not paid, one or none if its end is failed or uncertain. A pulse belongs to the last request before it. A request that was
+    /// refused leaves its line to the next one, and a broker that was killed may bring it once more: those are counted together.
+    /// A customer with a payment code may come back after the next customer has asked. So all requests of such a line are counted
     /// together. No other line was driven, no line is active now, and no ticket is open.
     fn relay(&mut self, ordeal: &Ordeal, caller: &Caller, due: &BTreeMap<&str, Pulses>) {
         let mut driven: BTreeMap<String, Vec<i64>> = BTreeMap::new();
@@ -319,7 +323,7 @@ impl Audit {
         }
         for (line, requests) in of_line {
             let times = driven.remove(&format!("i{line}")).unwrap_or_default();
-            let mut groups: Vec<&[&Requested]> = requests.chunks(1).collect();
+            let mut groups: Vec<&[&Requested]> = requests.chunk_by(|one, next| next.at_ms - one.at_ms < BROUGHT_AGAIN_MS).collect();
             if requests.iter().any(|asked| ordeal.codes.contains_key(&asked.request)) {
                 groups = vec![&requests];
             }

@@ -94,7 +94,8 @@ pub struct Response {
     /// The command's `jti`; absent if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// How far it is.
+    /// How far it is. A machine of the first release gives only ends, and names none.
+    #[serde(default = "done")]
     pub state: Stage,
     /// At the end: whether it did what was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,6 +121,10 @@ pub struct Response {
     /// Why it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
+}
+
+const fn done() -> Stage {
+    Stage::Done
 }
 
 impl Response {

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// The time from one picture to the next.
 const EVERY: Duration = Duration::from_secs(5);
+/// The longest response topic, and the longest correlation data, in bytes.
+const TOPIC_MAX: usize = 256;
+const CORRELATION_MAX: usize = 128;
 /// The asker waits no longer than this for an answer that is on its way.
 const EXPIRY_S: u32 = 300;
 
@@ -39,12 +42,15 @@ impl Commands {
     pub async fn take(&mut self, message: Inbound) -> Option<Inbound> {
         let Some(name) = command::command_of(&message.topic, &self.device).map(str::to_owned) else { return Some(message) };
         let Inbound { payload, ack, retain, response_topic, correlation_data, .. } = message;
-        let Some(topic) = response_topic.filter(|topic| command::may_answer_on(topic, &self.device, &name)) else {
+        let Some(topic) = response_topic.filter(|topic| topic.len() <= TOPIC_MAX && command::may_answer_on(topic, &self.device, &name))
+        else {
             // Nobody would know what came of it.
             self.mqtt.ack(ack);
             return None;
         };
-        let to = Address { topic: topic.into(), correlation: correlation_data.map(Into::into) };
+        // It is kept with the command, and an asker needs no more.
+        let correlation = correlation_data.filter(|data| data.len() <= CORRELATION_MAX).map(Into::into);
+        let to = Address { topic: topic.into(), correlation };
         if name == SCREENSHOT {
             // A picture is not stored. A lost question is asked again.
             self.mqtt.ack(ack);

@@ -288,13 +288,17 @@ fn what_only_reads_is_answered_at_once() {
 }
 
 impl Rig {
-    fn updates(&mut self) -> Came {
-        self.commands("c-1", Command::Update { bundle: "/image.raucb".into() })
+    /// An update, as far as RAUC is asked to install it.
+    fn updates(&mut self) {
+        let came = self.commands("c-1", Command::Update { bundle: "/image.raucb".into() });
+        assert_eq!((came.stages(), &came.operations[..]), (vec![Stage::Accepted], &[Operation::TellSlot { may_be_late: false }][..]));
+        let install = Operation::Install { bundle: "/image.raucb".into(), may_join: false };
+        assert_eq!(self.operated("c-1", Operated::Slot("rootfs.0".into())).operations, [install]);
     }
 
     /// RAUC has installed the bundle, and the computer goes down and comes up again; this slot runs.
     fn installed_and_started(&mut self, slot: &str) {
-        assert_eq!(self.operated("c-1", Operated::Slot("rootfs.0".into())).operations, [Operation::Reboot]);
+        assert_eq!(self.operated("c-1", Operated::Installed).operations, [Operation::Reboot]);
         self.starts_as(slot);
     }
 
@@ -310,8 +314,7 @@ impl Rig {
 #[test]
 fn a_system_that_was_installed_is_called_good_when_it_has_proven_itself() {
     let mut rig = Rig::new();
-    let came = rig.updates();
-    assert_eq!((came.stages(), &came.operations[..]), (vec![Stage::Accepted], &[Operation::Install("/image.raucb".into())][..]));
+    rig.updates();
     let came = rig.operated("c-1", Operated::Percent(40));
     assert_eq!((came.answers[0].number, came.answers[0].message.as_deref()), (Some(1), Some("40 % are installed")));
     rig.vend(1);
@@ -365,6 +368,7 @@ fn an_update_that_fails_or_is_cut_off_leaves_the_machine_selling() {
     let mut rig = Rig::new();
     rig.updates();
     rig.power_cut(false);
+    rig.operated("c-1", Operated::Slot("rootfs.0".into()));
     let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
     assert_eq!(came.stages(), [Stage::Failed]);
     // Only qrisd began anew: RAUC goes on, and is asked how far it is.
@@ -373,5 +377,74 @@ fn an_update_that_fails_or_is_cut_off_leaves_the_machine_selling() {
     rig.power_cut(true);
     let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
     assert_eq!(came.stages(), []);
-    assert_eq!(rig.operated("c-1", Operated::Slot("rootfs.0".into())).operations, [Operation::Reboot]);
+    assert_eq!(rig.operated("c-1", Operated::Installed).operations, [Operation::Reboot]);
+}
+
+#[test]
+fn a_customer_who_is_there_when_an_image_is_installed_keeps_the_computer_up_and_nothing_spins() {
+    let mut rig = Rig::new();
+    rig.updates();
+    // The program began anew, and a customer came before it asked again.
+    rig.power_cut(true);
+    rig.bring_up();
+    rig.settle_open();
+    let asked = rig.operated("c-1", Operated::NoAnswer);
+    assert_eq!(asked.operations, []);
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"], "it is held for as long as it takes");
+    assert_eq!(Came::of(rig.after(2_000)).operations, [Operation::Install { bundle: "/image.raucb".into(), may_join: true }]);
+    assert_eq!(rig.operated("c-1", Operated::Installed).operations, [Operation::Reboot]);
+    // Nobody reboots it, and that is not the end of it.
+    assert_eq!(rig.operated("c-1", Operated::NoAnswer).operations, []);
+    let again = Came::of(rig.after(2_000));
+    assert_eq!((again.operations, again.answers.len()), (vec![Operation::Reboot], 0));
+    assert_eq!(Came::of(rig.after(301_000)).stages(), [], "whoever reboots it next starts the new system");
+}
+
+#[test]
+fn one_command_waits_for_the_other() {
+    let mut rig = Rig::new();
+    rig.updates();
+    let came = rig.commands("c-2", Command::Reboot {});
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Accepted, Stage::Running], 0));
+    let came = rig.operated("c-1", Operated::Refused(Problem::new(Code::Refused, "RAUC: no")));
+    assert_eq!((came.stages(), came.operations), (vec![Stage::Failed], vec![Operation::Reboot]));
+}
+
+#[test]
+fn a_repeated_command_takes_nobodys_answer_away() {
+    let mut rig = Rig::new();
+    let asked = rig.asked("c-1", Command::TestPulse { item: item() });
+    rig.sends(&asked);
+    let (to, ack) = (Address { topic: "elsewhere".into(), correlation: None }, Ack::numbered(91_000));
+    let payload = Asked::payload(&asked.jws(&door()));
+    let effects = rig.on(Input::Command { name: "test-pulse".into(), payload, retained: false, to: to.clone(), ack });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer(told, _) if *told == to)));
+    let end = rig.operated("c-1", Operated::Done(serde_json::json!({ "outcome": "dispensed" })));
+    assert_eq!(end.stages(), [Stage::Done], "to the one who has sent it");
+}
+
+#[test]
+fn what_was_forgotten_is_not_carried_out_again_whatever_the_clock_says() {
+    let mut rig = Rig::new();
+    let asked = rig.asked("c-1", Command::Cancel { request_id: request_id("r-9") });
+    rig.sends(&asked);
+    rig.after(61_000);
+    rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
+    rig.now.wall = qris_core::order::time::Wall(rig.now.wall.0 - 100_000);
+    assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
+    rig.cut_and_up(false);
+    rig.now.wall = qris_core::order::time::Wall(5);
+    assert_eq!(rig.sends(&asked).rejected(), Code::Expired, "for this stream, by a clock that nobody trusts");
+}
+
+#[test]
+fn a_machine_that_was_off_for_long_does_not_begin_what_nobody_waits_for() {
+    let mut rig = Rig::new();
+    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    rig.commands("c-1", Command::Reboot {});
+    rig.now.wall = qris_core::order::time::Wall(rig.now.wall.0 + 7 * 86_400_000);
+    rig.power_cut(false);
+    let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::TimedOut], 0));
 }

@@ -11,7 +11,7 @@ fn report(effects: &[Effect]) -> Option<Telemetry> {
     let reports: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Publish { id: TELEMETRY, notice: Notice::Telemetry, payload } => serde_json::from_slice(payload).ok(),
+            Effect::Publish { notice: Notice::Telemetry, payload, .. } => serde_json::from_slice(payload).ok(),
             _ => None,
         })
         .collect();

@@ -1,0 +1,316 @@
+//! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
+
+use super::{Kept, Step, Try};
+use crate::machine::{Effect, Machine, Operated, Operation};
+use qris_core::order::ids::CommandId;
+use qris_core::order::time::{Now, Span};
+use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
+use serde_json::json;
+
+/// Who holds the machine for commands. Nobody else may take this name.
+pub const HOLDER: &str = "operator";
+/// The longest time that one waits for a customer to go.
+const WAIT: Span = Span::secs(900);
+/// A restart, reboot or pulse that was ordered has happened by then.
+const HAPPENS_WITHIN: Span = Span::secs(300);
+/// An image is installed by then.
+const INSTALLED_WITHIN: Span = Span::secs(3600);
+/// A system that was installed has proven itself by then.
+const PROVEN_WITHIN: Span = Span::secs(600);
+/// It is started so often.
+const STARTS_MAX: u8 = 3;
+/// Who does not answer is asked again after this time.
+const ASK_AGAIN: Span = Span::secs(2);
+
+impl Machine {
+    /// Carries every command on that has no end yet, as far as it goes now.
+    pub(in crate::machine) fn carry_commands(&mut self, now: Now) {
+        if self.storage.is_failing() {
+            return;
+        }
+        for id in self.commands.open() {
+            self.carry(&id, now);
+        }
+        if self.outbox.is_connected() {
+            self.tell_ends(now);
+        }
+    }
+
+    fn carry(&mut self, id: &CommandId, now: Now) {
+        let Some(Kept { asked, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
+        let within = if matches!(step, Step::Installing { .. }) { INSTALLED_WITHIN } else { WAIT };
+        let tried = *self.commands.tries.entry(id.clone()).or_insert_with(|| Try::new(now.boot + within));
+        if tried.is_under_way || tried.again_at.is_some_and(|at| now.boot < at) {
+            if now.boot >= tried.until {
+                self.nothing_happened(id, &step, now);
+            }
+            return;
+        }
+        let here = self.settings.boot_id.clone();
+        match (asked.command, step) {
+            (command, Step::Accepted) => {
+                // A machine that was off for long does not begin what nobody waits for.
+                let is_late = self.own.trusted(now.wall).is_some_and(|wall| self.commands.is_over_since(id, wall, WAIT));
+                if is_late {
+                    return self.time_out_command(id, Code::Expired, "it ended (exp) before it could be begun", now);
+                }
+                self.begin_accepted(id, command, tried, now);
+            }
+            // Another process of this program has begun it.
+            (Command::Restart {}, Step::Begun(_)) if !tried.is_begun_here => {
+                let result = json!({ "version": env!("CARGO_PKG_VERSION") });
+                self.end_command(id, Response::done(Some(id.clone()), result), now);
+            }
+            (Command::Restart {}, Step::Begun(_)) => self.operate(id, Operation::Restart),
+            (Command::Reboot {}, Step::Begun(boot)) if boot != here => {
+                let result = json!({ "boot_id": here.0 });
+                self.end_command(id, Response::done(Some(id.clone()), result), now);
+            }
+            (Command::Reboot {}, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Reboot, now),
+            (Command::TestPulse { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
+            (Command::Clear { .. }, Step::Begun(_)) => self.operate(id, Operation::Clear(jws)),
+            // First of all it must be known what runs now.
+            (Command::Update { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
+            (Command::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
+                self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here }, now);
+            }
+            (Command::Update { .. }, Step::Installed { boot, .. }) if boot == here => {
+                self.operate_when_free(id, tried, Operation::Reboot, now);
+            }
+            (Command::Update { .. }, Step::Installing { slot, .. }) => self.prove(id, tried, slot, 0, now),
+            (Command::Update { .. }, Step::Installed { slot, starts, .. }) => self.prove(id, tried, slot, starts, now),
+            (Command::Cancel { .. }, Step::Begun(_)) => {}
+            // These only read, and are never stored; or no such step is theirs; or it has its end.
+            (
+                Command::Status {}
+                | Command::ConfigGet {}
+                | Command::Vitals {}
+                | Command::Diag {}
+                | Command::Orders { .. }
+                | Command::Logs(_),
+                _,
+            )
+            | (
+                Command::Cancel { .. } | Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. },
+                Step::Installing { .. } | Step::Installed { .. },
+            )
+            | (_, Step::Ended { .. }) => {}
+        }
+    }
+
+    /// Begins what was accepted, when it may be begun.
+    fn begin_accepted(&mut self, id: &CommandId, command: Command, tried: Try, now: Now) {
+        match command {
+            Command::Cancel { request_id } => match self.cancel_order(&request_id, now) {
+                Ok(Some((order, _))) => {
+                    let (state, reason) = order.order.name();
+                    self.end_command(id, Response::done(Some(id.clone()), json!({ "state": state, "reason": reason })), now);
+                }
+                Ok(None) => {
+                    let problem = Problem::new(Code::UnknownRequest, "this machine knows no such request");
+                    self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now);
+                }
+                // The database fails. It is tried again when that works.
+                Err(error) => self.store_failed(&error, now),
+            },
+            Command::Clear { .. } => self.begin_command(id, now),
+            Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. } => {
+                if self.is_free_for(id, tried, now) {
+                    self.begin_command(id, now);
+                } else if now.boot >= tried.until {
+                    let (code, why) = self.why_not_free();
+                    self.time_out_command(id, code, why, now);
+                }
+            }
+            Command::Status {}
+            | Command::ConfigGet {}
+            | Command::Vitals {}
+            | Command::Diag {}
+            | Command::Orders { .. }
+            | Command::Logs(_) => {}
+        }
+    }
+
+    fn begin_command(&mut self, id: &CommandId, now: Now) {
+        if self.step_command(id, Step::Begun(self.settings.boot_id.clone()), HAPPENS_WITHIN, now) {
+            self.carry(id, now);
+        }
+    }
+
+    /// Stores how far it is. What comes next is tried for this time.
+    fn step_command(&mut self, id: &CommandId, step: Step, within: Span, now: Now) -> bool {
+        let Some(kept) = self.commands.known.get(id).cloned() else { return false };
+        let is_kept = self.keep_command(Kept { step, ..kept }, now);
+        if is_kept {
+            self.try_command(id, |tried| *tried = Try { is_begun_here: true, told: tried.told, ..Try::new(now.boot + within) });
+        }
+        is_kept
+    }
+
+    /// Another slot is to run. It proves itself, or is started again until the bootloader goes back.
+    fn prove(&mut self, id: &CommandId, tried: Try, slot: Box<str>, starts: u8, now: Now) {
+        if !tried.is_other_slot {
+            self.operate(id, Operation::TellSlot { may_be_late: true });
+        } else if self.has_proven_itself() {
+            self.operate(id, Operation::MarkGood);
+        } else if now.boot >= tried.until {
+            if starts >= STARTS_MAX {
+                let why = format!("it was started {starts} times and did not prove itself, and the bootloader did not go back");
+                return self.fail_command(id, &why, now);
+            }
+            // The bootloader counts the starts of a system that nobody has called good.
+            let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
+            if self.step_command(id, step, HAPPENS_WITHIN, now) {
+                self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
+                self.carry(id, now);
+            }
+        }
+    }
+
+    /// Broker, backend, screen and relay service are there, and the database takes a write. What a person must mend was broken
+    /// before, too.
+    fn has_proven_itself(&mut self) -> bool {
+        let screen_required = self.settings.screen_required;
+        let is_well = |code: FaultCode| match code {
+            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock | FaultCode::Config => false,
+            FaultCode::Screen => !screen_required,
+            FaultCode::StoreReset | FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
+        };
+        let is_there = self.outbox.is_connected() && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
+        is_there
+            && self.faults.all().all(|fault| is_well(fault.code))
+            && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
+    }
+
+    fn operate(&mut self, id: &CommandId, operation: Operation) {
+        self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (true, None));
+        self.outbox.push(Effect::Operate(id.clone(), operation));
+    }
+
+    /// The program may have been started anew in the middle, and a customer come since.
+    fn operate_when_free(&mut self, id: &CommandId, tried: Try, operation: Operation, now: Now) {
+        if self.is_free_for(id, tried, now) {
+            self.operate(id, operation);
+        }
+    }
+
+    /// Whether no customer is there, nobody else looks after the machine, and no other command is under way. From now on nothing
+    /// new is sold.
+    fn is_free_for(&mut self, id: &CommandId, tried: Try, now: Now) -> bool {
+        // One that waits for longer than it wanted holds nobody up, and goes on between two customers.
+        let left = tried.until + Span::secs(1) - now.boot;
+        let is_alone = !self.commands.is_another_under_way(id);
+        let is_held = is_alone && self.hold.take(HOLDER, left.max(WAIT), now.boot).is_some();
+        if is_held && !self.is_busy() {
+            return true;
+        }
+        if tried.told == 0 {
+            let (_, why) = self.why_not_free();
+            self.tell_progress(id, why);
+        }
+        false
+    }
+
+    fn why_not_free(&self) -> (Code, &'static str) {
+        if self.is_busy() {
+            (Code::Busy, "a customer is served to the end first")
+        } else if self.hold.holder() == Some(HOLDER) {
+            (Code::Updating, "another command is under way")
+        } else {
+            (Code::Updating, "somebody else looks after the machine")
+        }
+    }
+
+    fn tell_progress(&mut self, id: &CommandId, message: &str) {
+        let (Some(tried), Some(kept)) = (self.commands.tries.get_mut(id), self.commands.known.get(id)) else { return };
+        tried.told += 1;
+        let (to, answer) = (kept.to.clone(), Response::running(id.clone(), tried.told, message));
+        self.answer(&to, answer);
+    }
+
+    /// The relay service or the system has answered.
+    pub(in crate::machine) fn operated(&mut self, id: &CommandId, answer: Operated, now: Now) {
+        let Some(Kept { step, .. }) = self.commands.known.get(id).cloned() else { return };
+        if let Operated::Percent(percent) = answer {
+            return self.tell_progress(id, &format!("{percent} % are installed"));
+        }
+        // If what comes of it cannot be stored, it is tried again.
+        self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (false, Some(now.boot + ASK_AGAIN)));
+        match (answer, step) {
+            (_, Step::Ended { .. }) | (Operated::NoAnswer | Operated::Percent(_), _) => {}
+            (Operated::Installed, Step::Installing { boot, slot }) => {
+                if self.step_command(id, Step::Installed { boot, slot, starts: 0 }, HAPPENS_WITHIN, now) {
+                    self.tell_progress(id, "it is installed; the computer is restarted");
+                }
+            }
+            (Operated::Installed, _) => {}
+            (Operated::Slot(slot), step) => self.slot_told(id, step, slot, now),
+            (Operated::Done(result), _) => self.end_command(id, Response::done(Some(id.clone()), result), now),
+            (Operated::Refused(problem), _) => self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now),
+        }
+    }
+
+    /// This slot runs now.
+    fn slot_told(&mut self, id: &CommandId, step: Step, slot: Box<str>, now: Now) {
+        match step {
+            Step::Begun(boot) => {
+                if self.step_command(id, Step::Installing { boot, slot }, INSTALLED_WITHIN, now) {
+                    // This process is the first one that asks RAUC for it.
+                    self.carry(id, now);
+                }
+            }
+            Step::Installing { slot: before, .. } if before == slot => {
+                self.fail_command(id, "the computer was restarted while it was installed: the system of before runs", now);
+            }
+            Step::Installed { slot: before, .. } if before == slot => {
+                self.fail_command(id, &format!("the bootloader went back to {slot}"), now);
+            }
+            Step::Installing { .. } | Step::Installed { .. } => {
+                self.try_command(id, |tried| *tried = Try { is_other_slot: true, told: tried.told, ..Try::new(now.boot + PROVEN_WITHIN) });
+                self.tell_progress(id, &format!("{slot} runs, and is to prove itself"));
+            }
+            Step::Accepted | Step::Ended { .. } => {}
+        }
+    }
+
+    /// What was ordered did not happen in time.
+    fn nothing_happened(&mut self, id: &CommandId, step: &Step, now: Now) {
+        match step {
+            // What is installed runs after the next reboot, whoever orders it. It is ordered again.
+            Step::Installed { .. } => {
+                let until = now.boot + HAPPENS_WITHIN;
+                self.try_command(id, |tried| *tried = Try { until, is_under_way: false, again_at: None, ..*tried });
+                self.carry(id, now);
+            }
+            Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Ended { .. } => {
+                self.time_out_command(id, Code::Relay, "it did not happen in time", now);
+            }
+        }
+    }
+
+    fn try_command(&mut self, id: &CommandId, change: impl FnOnce(&mut Try)) {
+        if let Some(tried) = self.commands.tries.get_mut(id) {
+            change(tried);
+        }
+    }
+
+    fn fail_command(&mut self, id: &CommandId, why: &str, now: Now) {
+        self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, Problem::new(Code::Refused, why)), now);
+    }
+
+    fn time_out_command(&mut self, id: &CommandId, code: Code, why: &str, now: Now) {
+        self.end_command(id, Response::ended(Some(id.clone()), Stage::TimedOut, Problem::new(code, why)), now);
+    }
+}
+
+impl Step {
+    /// Whether something is being done.
+    pub(super) fn is_under_way(&self) -> bool {
+        match self {
+            Self::Begun(_) | Self::Installing { .. } | Self::Installed { .. } => true,
+            Self::Accepted | Self::Ended { .. } => false,
+        }
+    }
+}
