@@ -148,7 +148,8 @@ impl Tally {
         if let Some(row) = self.since.iter_mut().find(is_same) {
             row.count += one.count;
             row.amount += one.amount;
-            self.since.retain(|row| row.count != 0);
+            // One order more and another one less may leave a price.
+            self.since.retain(|row| (row.count, row.amount) != (0, 0));
         } else if self.since.len() < WAITING_MAX || &*one.item == "*" {
             self.since.push(one);
         } else {
@@ -216,6 +217,12 @@ mod tests {
             [(EventState::RefundDue, -1), (EventState::Dispensed, 1)]
         );
         assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.dispensed), (0, 0, 501));
+        // One more of this price, and one less of that.
+        tally.count(None, &event("I0", EventState::Dispensed, 7000));
+        tally.count(Some(&event("I0", EventState::Dispensed, 1000)), &event("I0", EventState::Paid, 1000));
+        let before = tally.sums.dispensed_amount;
+        tally.begin_report();
+        assert_eq!((tally.sums.dispensed, tally.sums.dispensed_amount), (501, before + 6000));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! stranger sends it once more after that.
 
 use super::counts::Kind;
-use super::{Event, World, device, machine};
+use super::{Event, STORE, World, device, machine};
 use qris_core::order::ids::{CommandId, RequestId};
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
@@ -81,7 +81,7 @@ impl World {
         if answer.ok.is_none() || is_later || self.broker.connection_of(m).is_none() {
             return;
         }
-        let is_lost = self.losses.card() || self.losses.store();
+        let is_lost = self.losses.card() || self.losses.store() || self.losses.is_harmed(STORE);
         let sent = &mut self.commands.0[number];
         match &sent.end {
             // Another machine under this name, or another database, or a clock that was wrong once.
@@ -103,7 +103,8 @@ impl World {
         let number: usize = id.as_str().trim_start_matches("c-").parse().expect("one of ours");
         let times = self.commands.0[number].carried_out.entry(m).or_default();
         *times += 1;
-        if *times > 1 && !self.losses.card() && !self.losses.store() {
+        // After a power cut a card whose sync failed has forgotten what was begun.
+        if *times > 1 && !self.losses.card() && !self.losses.store() && !self.losses.is_harmed(STORE) {
             return self.fail(format!("{id} is carried out twice"));
         }
         self.counts.note(Kind::CarriedOut);

@@ -1,6 +1,6 @@
 //! The reports of machines, against the events that they told: every rupiah of every stream, once.
 
-use super::World;
+use super::{STORE, World};
 use qris_core::wire::telemetry::{Ended, Telemetry};
 use qris_core::wire::vend::{EventState, VendEvent};
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ pub(super) struct Reports(BTreeMap<(Box<str>, u64), Telemetry>);
 impl World {
     pub(super) fn reported(&mut self, payload: &[u8]) {
         let Ok(report) = serde_json::from_slice::<Telemetry>(payload) else { return self.fail("a report that cannot be read".into()) };
-        if self.losses.card() {
+        // A card whose sync failed has forgotten reports, too.
+        if self.losses.card() || self.losses.is_harmed(STORE) {
             return;
         }
         let is_same = |known: &Telemetry| known.ended == report.ended && known.sums == report.sums;
@@ -25,7 +26,7 @@ impl World {
 
     /// At the end: the reports of each stream have every number, and say what its events say, as far as they go.
     pub(super) fn audit_reports(&self) -> Option<String> {
-        if self.losses.card() || self.losses.store() {
+        if self.losses.card() || self.losses.store() || self.losses.is_harmed(STORE) {
             return None;
         }
         for (stream, told) in self.broker.told_by_stream() {
