@@ -1,5 +1,6 @@
 //! `backend.toml`: as it is written, and as it is used.
 
+use super::accounts::Door;
 use super::gateway::Configured;
 use super::http::Limits;
 use super::keys::Ring;
@@ -9,6 +10,7 @@ use qris_core::order::time::Span;
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
+use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,7 +42,17 @@ struct Written {
     alerts: Option<Alerts>,
     store: Store,
     mqtt: Option<MqttSection>,
+    accounts: Option<Accounts>,
     receipts: Receipts,
+}
+
+/// Where the machines' accounts at the broker are made.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Accounts {
+    username: Option<String>,
+    password_file: Option<PathBuf>,
+    file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,6 +124,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
+    /// Where the machines' accounts there are made, if this backend makes them.
+    pub accounts: Option<Door>,
     /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
     /// `iss` of receipts.
@@ -153,6 +167,8 @@ impl Config {
         Source::read(path)?.read_checked(|written: Written, checker| {
             let signing_key = written.receipts.signing_key_file.clone();
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
+            let accounts = written.accounts.as_ref().and_then(|accounts| accounts.password_file.as_deref());
+            checker.guard(accounts, "accounts.password_file");
             written.midtrans.examine(checker);
             checker.guard(signing_key.as_deref(), SIGNING_KEY);
             let config = check(written, checker);
@@ -194,7 +210,7 @@ impl Config {
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, customer, midtrans, orders, alerts, store, mqtt, receipts } = written;
+    let Written { http, customer, midtrans, orders, alerts, store, mqtt, accounts, receipts } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -239,6 +255,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     if let Some(Some(settings)) = &mqtt {
         checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
     }
+    let accounts = accounts.map(|section| door(section, mqtt.as_ref(), checker));
     let contact = customer.contact.map(|contact| {
         if contact.trim().is_empty() || contact.chars().count() > CONTACT_MAX || contact.chars().any(char::is_control) {
             checker.fault(&(), "customer.contact", format_args!("must be 1 to {CONTACT_MAX} characters of plain text"));
@@ -280,6 +297,10 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             Some(settings) => Some(settings?),
             None => None,
         },
+        accounts: match accounts {
+            Some(door) => Some(door?),
+            None => None,
+        },
         contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
@@ -287,6 +308,32 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         offline_after,
         mqtt_password_file,
     })
+}
+
+/// Mosquitto's plugin is at the broker of `[mqtt]`, under another name; or there is a file.
+fn door(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Checker<'_>) -> Option<Door> {
+    match (section, mqtt) {
+        (Accounts { username: None, password_file: None, file: Some(path) }, _) if path.is_absolute() => {
+            Some(Door::Passwords(path, mqtt.cloned().flatten()))
+        }
+        (Accounts { username: None, password_file: None, file: Some(_) }, _) => {
+            checker.fault(&(), "accounts.file", "must be an absolute path");
+            None
+        }
+        (Accounts { username: Some(username), password_file: Some(file), file: None }, Some(broker)) => {
+            let password = checker.take(Secret::read(&checker.locate(&file)), "accounts.password_file");
+            Some(Door::Plugin(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))
+        }
+        (Accounts { username: Some(_), password_file: Some(_), file: None }, None) => {
+            checker.fault(&(), "accounts", "needs a section [mqtt]: the accounts are made at that broker");
+            None
+        }
+        (_, _) => {
+            let why = "must have username and password_file (an administrator of Mosquitto's dynamic security plugin), or file";
+            checker.fault(&(), "accounts", why);
+            None
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! of the database cannot log in with it.
 
 use super::books::BooksError;
+use super::invitations;
 use super::store::{Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
@@ -98,11 +99,23 @@ pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, 
 /// # Errors
 /// The database's; a damaged row, with which the machine is not let in either.
 pub fn revoke(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
+    invitations::withdraw(tx, device)?;
     let Some((device, token_hash)) = load(tx, device)? else { return Ok(false) };
     if device.revoked.is_none() {
         save(tx, &Device { revoked: Some(now), ..device }, &token_hash)?;
     }
     Ok(true)
+}
+
+/// Whether a machine of this name has a token that is good. One whose row is damaged is not let in.
+///
+/// # Errors
+/// The database's.
+pub fn is_let_in(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
+    match load(tx, device) {
+        Err(error) if error.is_damage() => Ok(false),
+        known => Ok(known?.is_some_and(|(device, _)| device.revoked.is_none())),
+    }
 }
 
 /// Every machine.
@@ -142,6 +155,14 @@ pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, B
     Ok((same && device.revoked.is_none()).then_some(device.id))
 }
 
+/// Whether there is nothing to note when the machine shows this key: it is known by it, and no code waits for its key.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn is_known_by(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey) -> Result<bool, BooksError> {
+    Ok(relay_key(tx, device)?.as_ref() == Some(key) && !invitations::is_open(tx, device)?)
+}
+
 /// The key with which a machine's relay signs its proofs.
 ///
 /// # Errors
@@ -150,13 +171,21 @@ pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>,
     Ok(load(tx, device)?.and_then(|(device, _)| device.relay_key))
 }
 
-/// A machine shows the key with which its relay signs its proofs. The first key of a new machine is kept. A machine that has sold
-/// already is different: anybody with its token could show a key of his own. Any other key is only noted.
+/// A machine shows the key with which its relay signs its proofs. The first key of a new machine is kept, and so is the first one
+/// after a code has let the machine in, which is used up by that. A machine that has sold already is different: anybody with its
+/// token could show a key of his own. Any other key is only noted.
 ///
 /// # Errors
 /// The database's; a damaged row.
 pub fn shown(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey, is_new: bool, now: Wall) -> Result<Shown, BooksError> {
     let Some((device, token_hash)) = load(tx, device)? else { return Ok(Shown::Known) };
+    if invitations::is_open(tx, &device.id)? {
+        invitations::use_up(tx, &device.id, now)?;
+        let (relay_key, relay_key_since, relay_key_by) = (Some(key.clone()), Some(now), None);
+        let device = Device { relay_key, relay_key_since, relay_key_by, other_key: None, other_key_since: None, ..device };
+        save(tx, &device, &token_hash)?;
+        return Ok(Shown::First);
+    }
     let (device, shown) = match (&device.relay_key, &device.other_key) {
         (Some(known), _) if known == key => return Ok(Shown::Known),
         (_, Some(other)) if other == key => return Ok(Shown::Another { news: false }),

@@ -1,6 +1,7 @@
 //! The HTTP server: routes, the owner of a request, bodies, problems. A reverse proxy does TLS.
 
 mod connections;
+mod enrolment;
 mod limit;
 mod notifications;
 mod operators;
@@ -25,6 +26,7 @@ use hyper::body::Body as _;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::Refused;
 use qris_core::order::reason::Reason;
+use qris_core::wire::invitation;
 use qris_core::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::events::Event as Journal;
 use std::convert::Infallible;
@@ -49,6 +51,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .route("/v1/orders/{order_id}/qr.png", get(orders::qr_png))
         .route("/v1/orders/{order_id}/cancel", post(orders::cancel))
         .route("/v1/orders/{order_id}/outcome", post(orders::outcome))
+        .route(invitation::PATH, post(enrolment::claim))
         .route(&format!("/{}/notifications", shop.gateway.name()), post(notifications::take))
         .route("/healthz", get(operators::health))
         .route("/readyz", get(operators::ready))

@@ -4,6 +4,7 @@
 //! [`books`] decides and writes, one transaction at a time; [`work`] asks the gateway; `http` and [`broker`] carry news in
 //! and out.
 
+pub mod accounts;
 pub mod alerts;
 pub mod archive;
 pub mod books;
@@ -15,6 +16,7 @@ pub mod databases;
 pub mod devices;
 pub mod gateway;
 pub mod http;
+pub mod invitations;
 pub mod keys;
 pub mod midtrans;
 pub mod presence;
@@ -129,6 +131,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
     let others = tokio::spawn(work::follow(Arc::clone(&shop)));
     let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
+    let ender = config.accounts.clone().map(|door| tokio::spawn(accounts::follow(Arc::clone(&shop), door)));
     let publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
@@ -155,7 +158,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let _ = server.await;
     sweep.abort();
     keys.abort();
-    publisher.into_iter().chain(teller).chain([others]).for_each(|task| task.abort());
+    publisher.into_iter().chain(teller).chain(ender).chain([others]).for_each(|task| task.abort());
     Ok(leave)
 }
 
@@ -192,7 +195,9 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
         contact: config.contact.clone(),
         collect_within: config.collect_within,
     };
-    Ok(Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after)))
+    let mut shop = Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after));
+    shop.accounts.clone_from(&config.accounts);
+    Ok(shop)
 }
 
 /// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.

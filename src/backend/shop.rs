@@ -1,5 +1,6 @@
 //! The parts of the running backend that all others share.
 
+use super::accounts::Door;
 use super::books::{self, BooksError, Policy};
 use super::devices::{self, Shown};
 use super::gateway::{Gateway, Problem};
@@ -53,6 +54,10 @@ pub struct Shop {
     pub outbox: Notify,
     /// A person must be told of something.
     pub alerts: Notify,
+    /// Where the machines' accounts at the broker are made, if this backend makes them.
+    pub accounts: Option<Door>,
+    /// Whoever has it changes who is let in by a code, and what accounts there are.
+    pub enrolling: tokio::sync::Mutex<()>,
     /// For operators.
     pub counts: Counts,
     /// The program ends.
@@ -120,6 +125,8 @@ impl Shop {
             due: Notify::new(),
             outbox: Notify::new(),
             alerts: Notify::new(),
+            accounts: None,
+            enrolling: tokio::sync::Mutex::default(),
             counts: Counts::default(),
             stopping: AtomicBool::new(false),
             calls: Semaphore::new(CALLS_MAX),
@@ -137,6 +144,11 @@ impl Shop {
     #[must_use]
     pub fn now(&self) -> Wall {
         self.surroundings.now()
+    }
+
+    /// Fills `bytes` with values that nobody can guess.
+    pub fn random(&self, bytes: &mut [u8]) {
+        self.surroundings.random(bytes);
     }
 
     /// Writes to the journal.
@@ -211,8 +223,8 @@ impl Shop {
     /// # Errors
     /// The database's, which also goes to the journal.
     pub async fn relay_key_shown(&self, device: &DeviceId, key: RelayKey) -> Result<(), BooksError> {
-        let known = device.clone();
-        if self.machines(move |tx| devices::relay_key(tx, &known)).await?.as_ref() == Some(&key) {
+        let (known, wanted) = (device.clone(), key.clone());
+        if self.machines(move |tx| devices::is_known_by(tx, &known, &wanted)).await? {
             return Ok(());
         }
         let of = device.clone();

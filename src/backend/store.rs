@@ -42,7 +42,8 @@ pub const BOOKS: Schema = Schema {
 /// The last version of the books that still had the machines.
 pub(super) const WITH_MACHINES: usize = 3;
 /// The machines.
-pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("schema/devices/1.sql")] };
+pub const MACHINES: Schema =
+    Schema { application_id: 0x7172_6402, steps: &[include_str!("schema/devices/1.sql"), include_str!("schema/devices/2.sql")] };
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";
 

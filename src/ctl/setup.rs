@@ -8,6 +8,7 @@ mod compose;
 mod dialogue;
 mod edit;
 mod goods;
+mod invited;
 mod output;
 mod part;
 mod present;
@@ -43,6 +44,10 @@ pub(super) struct Setup {
     /// What `qris-backend device add ID --bundle` wrote: the text itself, a file, or - for standard input. It is a secret
     #[arg(long, value_name = "TEXT|FILE|-")]
     from: Option<String>,
+    /// What `qris-backend device invite ID` wrote: it is good once, and brings all that --from brings. The invitation or the code
+    /// itself, a file, or - for standard input
+    #[arg(long, value_name = "CODE|FILE|-", conflicts_with_all = ["from", "dry_run", "offline"])]
+    code: Option<String>,
     /// The machine's name, the same at the backend and at the broker
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
@@ -131,11 +136,18 @@ impl Setup {
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
         let mut answers = self.answers(connection, &present)?;
-        let asks = self.ask || (!self.yes && !json && self.from.as_deref() != Some("-") && terminal::is_there());
+        if let Some(code) = &self.code {
+            let invitation = invited::read(code, self.device.as_ref(), self.backend.as_deref())?;
+            let enrolment = invited::claim(&invitation, self.backend_ca_file.as_deref()).await?;
+            answers.enrol(&enrolment, false).map_err(Failure::usage)?;
+        }
+        let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
+        let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
         let is_here = site.runs() && !self.offline;
-        let mut dialogue = asks.then(|| Dialogue::new(&site, &present, is_here, self.force)).transpose()?;
+        let ca_file = self.backend_ca_file.as_deref();
+        let mut dialogue = asks.then(|| Dialogue::new(&site, &present, is_here, self.force, ca_file)).transpose()?;
         if let Some(dialogue) = &mut dialogue {
-            dialogue.gather(&mut answers)?;
+            dialogue.gather(&mut answers).await?;
         }
         let output = Output { json };
         let settling = Settling { setup: &self, site: &site, staging: &staging, present: &present, output: &output };
@@ -226,14 +238,19 @@ impl Setup {
         Ok(answers)
     }
 
+    /// Does the merchant's server say the rest?
+    const fn is_enrolled(&self) -> bool {
+        self.from.is_some() || self.code.is_some()
+    }
+
     /// Does a flag answer any part of it?
     const fn says(&self, part: Part) -> bool {
         match part {
             Part::Device => self.device.is_some(),
             // These flags belong to all commands.
             Part::Broker => true,
-            Part::Keys => self.keys.is_some() || self.from.is_some(),
-            Part::Backend => self.backend.is_some() || self.token_file.is_some() || self.backend_ca_file.is_some() || self.from.is_some(),
+            Part::Keys => self.keys.is_some() || self.is_enrolled(),
+            Part::Backend => self.backend.is_some() || self.token_file.is_some() || self.backend_ca_file.is_some() || self.is_enrolled(),
             Part::Looks => self.name.is_some() || self.language.is_some() || self.contact.is_some(),
             Part::Panel => self.screen.is_some() || self.rotate.is_some(),
             Part::Items => !self.item.is_empty(),

@@ -346,6 +346,36 @@ events! {
     /// Nothing is to be done if it was you.
     DeviceAdded { device: DeviceId } = "af2171f489d44452abe454eeaa0a08ff", Notice, "device {device} was added";
 
+    /// A code was made that lets a device in once.
+    /// The device gets its token and its password at the broker for it. The code is stored hashed.
+    /// Nothing is to be done if it was you. Otherwise: qris-backend device revoke DEVICE.
+    DeviceInvited { device: DeviceId, until: Text } = "50c08b4d2aa54cb1a0e853b86cdeb56f", Notice, "a code was made for device {device}, good until {until}";
+
+    /// A device used its code and was given a token.
+    /// What it had before lets nobody in any more. The code is void when the device first shows its relay's key.
+    /// If nobody sets that device up now: qris-backend device revoke DEVICE.
+    DeviceEnrolled { device: DeviceId } = "a7875b48e86e461a97964ff2391a2494", Notice, "device {device} was let in by its code";
+
+    /// A code was refused.
+    /// It is used up, too old, or was never made for this device.
+    /// If somebody sets the device up now: qris-backend device invite DEVICE makes another one.
+    EnrolmentRefused { device: DeviceId, why: Text } = "ae786b08615a4f1a8ec7cd0ac185cfef", Warning, "device {device} was not let in: {why}";
+
+    /// The device's account at the broker could not be made.
+    /// The device has not been told its token. It may try again with the same code.
+    /// See to the broker and to [accounts] of backend.toml.
+    AccountNotMade { device: DeviceId, why: Text } = "d8bc8376b58045ffa9014cc734863480", Err, "no account at the broker for device {device}: {why}";
+
+    /// A revoked device's account at the broker is over.
+    /// It cannot connect there any more.
+    /// Nothing is to be done.
+    AccountEnded { device: DeviceId } = "b696cb51e1524f73be0682598046548e", Notice, "the account of device {device} at the broker is ended";
+
+    /// A revoked device may still have its account at the broker.
+    /// The broker is told again every 15 seconds.
+    /// See to the broker and to [accounts] of backend.toml.
+    AccountNotEnded { device: DeviceId, why: Text } = "10e7695049aa41fcac499c3cd54a75e7", Err, "the account of device {device} at the broker is not ended: {why}";
+
     /// A device's tokens were revoked.
     /// It is no longer let in.
     /// Nothing is to be done if it was you.

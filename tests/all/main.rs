@@ -21,6 +21,7 @@ mod demo_page;
 mod disk;
 mod doctor;
 mod documents;
+mod enrolment;
 mod faults;
 mod fuzz;
 mod hardware;

@@ -71,6 +71,18 @@ impl Site {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// The services take what was written, as it lies below the root, on this test's bus.
+    pub fn take_over(&self) {
+        for (program, name) in [(Program::Qrisd, "qrisd.toml"), (Program::Relayd, "relay.toml")] {
+            let text = std::fs::read_to_string(self.file("etc/qrisd").join(name)).expect("written");
+            let text = text.replace("/etc/qrisd/", &format!("{}/", self.file("etc/qrisd").display()));
+            let here = format!("{}/", self.shop.path().display());
+            let text = text.replace("/var/lib/qrisd/", &here).replace("/var/lib/qris-relay/", &here);
+            let text = text.replace("bus = \"system\"", &format!("bus = \"{}\"", self.shop.bus.address));
+            self.shop.edit(program, |_| text);
+        }
+    }
+
     /// Everything below /etc, with mode and content.
     pub fn tree(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let mut found = BTreeMap::new();
@@ -89,7 +101,7 @@ impl Site {
     }
 }
 
-fn succeeded(command: &mut Command) -> Output {
+pub fn succeeded(command: &mut Command) -> Output {
     let done = output(command);
     assert_eq!(done.status.code(), Some(0), "{}", told(&done));
     done
@@ -133,15 +145,7 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
     assert_eq!(site.tree(), written, "a second time nothing changes");
     assert!(stdout(&again).contains("as it is"), "{}", stdout(&again));
 
-    // The services take what was written, as it lies below the root, on this test's bus.
-    for (program, name) in [(Program::Qrisd, "qrisd.toml"), (Program::Relayd, "relay.toml")] {
-        let text = std::fs::read_to_string(site.file("etc/qrisd").join(name)).expect("written");
-        let text = text.replace("/etc/qrisd/", &format!("{}/", site.file("etc/qrisd").display()));
-        let here = format!("{}/", site.shop.path().display());
-        let text = text.replace("/var/lib/qrisd/", &here).replace("/var/lib/qris-relay/", &here);
-        let text = text.replace("bus = \"system\"", &format!("bus = \"{}\"", site.shop.bus.address));
-        site.shop.edit(program, |_| text);
-    }
+    site.take_over();
     site.shop.start_machine();
     let sold = site.shop.sell("A1", crate::rig::midtrans::Via::Gopay);
     assert_eq!(sold.amount.map(|amount| amount.get()), Some(5000));

@@ -4,13 +4,17 @@ mod bundle;
 
 use super::machines;
 use super::print::{Column, Out, heading, left, row};
+use crate::accounts::Door;
+use crate::books::BooksError;
 use crate::config::Config;
 use crate::devices::{self, Device, Listed};
+use crate::invitations;
 use base64::Engine as _;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
 use qris_host::{Failure, clock, random};
@@ -28,6 +32,22 @@ pub enum Devices {
         replace: bool,
         #[command(flatten)]
         bundle: Box<bundle::Bundle>,
+    },
+    /// Make a code that lets a machine in once: `qrisctl setup --code` uses it. A code that was made before is void then
+    Invite {
+        /// Its name
+        id: String,
+        /// For how many days the code is good
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
+        days: u16,
+        /// Although the machine is let in already: its token is void as soon as the code is used
+        #[arg(long)]
+        replace: bool,
+        /// Draw the invitation as a QR code on the terminal, too
+        #[arg(long)]
+        qr: bool,
+        #[command(flatten)]
+        places: Box<bundle::Places>,
     },
     /// List machines
     List {
@@ -51,6 +71,8 @@ pub enum Devices {
         id: String,
     },
 }
+
+const DAY_S: i64 = 24 * 60 * 60;
 
 const COLUMNS: [Column; 5] = [
     left("MACHINE", 40),
@@ -90,6 +112,44 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             }
             out.line(&written.text)
         }
+        Devices::Invite { id, days, replace, qr, places } => {
+            let device = DeviceId::new(&id).map_err(Failure::usage)?;
+            refuse_taken_names(config, &device)?;
+            let terms = places.terms(config)?;
+            let remarks = bundle::remarks(&terms);
+            let mut bits = [0; LETTERS_MAX];
+            random::fill(&mut bits);
+            let claim = Claim { device: device.clone(), code: Code::of(bits) };
+            let until = now + Span::secs(i64::from(days) * DAY_S);
+            let invitation = Invitation { url: terms.backend_url.clone(), claim: claim.clone() };
+            let code = if qr { Some(bundle::draw(&invitation.to_string())?) } else { None };
+            let store = machines(config, true)?;
+            let invited = store.run(move |tx| {
+                let is_let_in = devices::is_let_in(tx, &claim.device)?;
+                if !is_let_in || replace {
+                    invitations::invite(tx, &claim, &terms, until)?;
+                }
+                Ok::<_, BooksError>(!is_let_in || replace)
+            });
+            if !invited.await.map_err(Failure::failed)? {
+                let why = format!("{device} is let in already: with --replace its token is void as soon as the code is used");
+                return Err(Failure::failed(why));
+            }
+            emit(&Journal::DeviceInvited { device, until: until.to_rfc3339_wib().into() });
+            for remark in remarks {
+                eprintln!("{remark}");
+            }
+            if config.accounts.is_none() {
+                eprintln!(
+                    "backend.toml has no [accounts]: make the machine's account at the broker yourself, and give its password to setup"
+                );
+            }
+            eprintln!("good until {} (+07:00), for one machine. On it: sudo qrisctl setup --code", until.to_wib());
+            if let Some(code) = code {
+                out.text(&code)?;
+            }
+            out.line(&invitation.to_string())
+        }
         Devices::List { json } => {
             let Listed { machines: list, damaged } = machines(config, false)?.read(devices::list).await.map_err(Failure::failed)?;
             if json {
@@ -124,6 +184,19 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             emit(&Journal::DeviceRevoked { device });
             Ok(())
         }
+    }
+}
+
+/// A machine must not have the name of another user at the broker: its account would take that one's place.
+fn refuse_taken_names(config: &Config, device: &DeviceId) -> Result<(), Failure> {
+    let administrator = match &config.accounts {
+        Some(Door::Plugin(broker)) => broker.username.as_deref(),
+        Some(Door::Passwords(..)) | None => None,
+    };
+    let own = config.mqtt.as_ref().and_then(|mqtt| mqtt.username.as_deref());
+    match [own, administrator].into_iter().flatten().any(|name| name == device.as_str()) {
+        true => Err(Failure::usage(format!("{device} is the name of the backend itself at the broker: give the machine another name"))),
+        false => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod dbus;
 pub mod enrolment;
+pub mod invitation;
 pub mod orders;
 pub mod payment;
 pub mod settings;

@@ -7,6 +7,7 @@ pub(super) use goods::Seen;
 use super::answers::{self, Answers};
 use super::ask::Asker;
 use super::compose::ComposeError;
+use super::invited;
 use super::part::Part;
 use super::present::Present;
 use super::specs::{self, parse_http, parse_letters, parse_words};
@@ -14,6 +15,7 @@ use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::enrolment::Enrolment;
+use qris_core::wire::invitation::{Invitation, InvitationError};
 use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
 use qris_host::interrupt::Input;
@@ -21,6 +23,12 @@ use qris_host::tls::{self, LastTrusted};
 use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::Path;
+
+/// What the merchant's server wrote for the machine.
+enum Told {
+    Enrolment(Enrolment),
+    Invitation(Invitation),
+}
 
 /// The conversation with a person.
 pub(super) struct Dialogue<'a> {
@@ -31,25 +39,34 @@ pub(super) struct Dialogue<'a> {
     is_here: bool,
     /// May the machine get another name?
     may_rename: bool,
+    /// The private CA of the backend, as a flag names it.
+    ca_file: Option<&'a Path>,
 }
 
 impl<'a> Dialogue<'a> {
-    pub(super) fn new(site: &'a Site, present: &'a Present, is_here: bool, may_rename: bool) -> Result<Self, Failure> {
+    pub(super) fn new(
+        site: &'a Site,
+        present: &'a Present,
+        is_here: bool,
+        may_rename: bool,
+        ca_file: Option<&'a Path>,
+    ) -> Result<Self, Failure> {
         let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
-        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename })
+        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename, ca_file })
     }
 
     /// Asks for the values that were not said.
-    pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+    pub(super) async fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         print::line(
             "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in \
              [brackets].\nCtrl-C ends the set-up, and then nothing was changed.",
         )?;
         if answers.token.is_none() && !self.present.has("backend", "token_file") {
             print::line(
-                "On the merchant's server, `qris-backend device add ID --bundle` writes one text. It has all that this machine must know.",
+                "On the merchant's server, `qris-backend device invite ID` makes a code for this machine, and `qris-backend device add ID \
+                 --bundle` writes one text. Each of them brings all that this machine must know.",
             )?;
-            self.enrolment(answers, false)?;
+            self.enrolment(answers, false).await?;
         }
         let is_enrolled = answers.token.is_some();
         match &answers.device {
@@ -94,13 +111,13 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Asks again for what is wrong. False: the person does not want to, or no question would mend it.
-    pub(super) fn again(&mut self, parts: &BTreeSet<Part>, answers: &mut Answers) -> Result<bool, Failure> {
+    pub(super) async fn again(&mut self, parts: &BTreeSet<Part>, answers: &mut Answers) -> Result<bool, Failure> {
         if parts.is_empty() || !self.asker.yes("Answer that again?", true)? {
             return Ok(false);
         }
         if parts.contains(&Part::Backend) || parts.contains(&Part::Keys) {
             print::line("If the merchant's server wrote a new text for this machine, that text has all these answers.")?;
-            if self.enrolment(answers, true)? {
+            if self.enrolment(answers, true).await? {
                 return Ok(true);
             }
         }
@@ -131,15 +148,30 @@ impl<'a> Dialogue<'a> {
         self.asker.line_or_none("Enter takes it away", |_| Ok(())).map(drop)
     }
 
-    /// Takes an enrolment text, if there is one. It fills in the values that nobody has said, or (`anew`) replaces
-    /// all.
-    fn enrolment(&mut self, answers: &mut Answers, anew: bool) -> Result<bool, Failure> {
-        let read = |text: &str| Enrolment::from_text(text).map_err(|why| why.to_string());
-        while let Some(enrolment) =
-            self.asker.pasted("Paste it here (is not shown; an empty line ends it; Enter: there is none): ", read)?
+    /// Takes an enrolment text, or uses a code, if there is one. It fills in the values that nobody has said, or (`anew`)
+    /// replaces all.
+    async fn enrolment(&mut self, answers: &mut Answers, anew: bool) -> Result<bool, Failure> {
+        let read = |text: &str| match text.parse() {
+            Ok(invitation) => Ok(Told::Invitation(invitation)),
+            Err(why @ InvitationError::Code(_)) => Err(why.to_string()),
+            Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| why.to_string()),
+        };
+        while let Some(told) =
+            self.asker.pasted("Paste one of them here (is not shown; an empty line ends it; Enter: there is none): ", read)?
         {
-            let renamed = renamed(self.present, self.may_rename, &enrolment.device);
-            match renamed.map_or_else(|| answers.enrol(&enrolment, anew), Err) {
+            let named = match &told {
+                Told::Enrolment(enrolment) => &enrolment.device,
+                Told::Invitation(invitation) => &invitation.claim.device,
+            };
+            let taken = match (renamed(self.present, self.may_rename, named), told) {
+                (Some(why), _) => Err(why),
+                (None, Told::Enrolment(enrolment)) => answers.enrol(&enrolment, anew),
+                (None, Told::Invitation(invitation)) => match invited::claim(&invitation, self.ca_file).await {
+                    Ok(enrolment) => answers.enrol(&enrolment, anew),
+                    Err(failure) => Err(failure.reason()),
+                },
+            };
+            match taken {
                 Ok(()) => return Ok(true),
                 Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
             }

@@ -54,7 +54,7 @@ impl Settling<'_> {
                         return Err(failure);
                     };
                     refusals(&failure).iter().try_for_each(|line| print::line(&print::plain(line)))?;
-                    if dialogue.again(&parts, answers)? {
+                    if dialogue.again(&parts, answers).await? {
                         continue;
                     }
                     return Err(failure);
@@ -70,7 +70,7 @@ impl Settling<'_> {
             let Some(bad) = finding::verdict(&findings) else { return Ok((composed, checked)) };
             let all_the_same = match &mut dialogue {
                 Some(dialogue) => {
-                    if dialogue.again(&findings.iter().filter_map(Part::of_finding).collect(), answers)? {
+                    if dialogue.again(&findings.iter().filter_map(Part::of_finding).collect(), answers).await? {
                         continue;
                     }
                     force || dialogue.yes("Write the files all the same?", false)?

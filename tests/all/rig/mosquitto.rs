@@ -65,6 +65,24 @@ impl Mosquitto {
         broker
     }
 
+    /// Starts it again with its dynamic security plugin, whose administrator has this name and [`password`]. The files with users
+    /// and rights stay in force.
+    pub fn load_plugin(&mut self, administrator: &str) {
+        let library = succeed(command(tool("find")).args(["/usr/lib", "-name", "mosquitto_dynamic_security.so"]));
+        let library = library.lines().next().expect("the plugin is in Debian's package of Mosquitto").to_owned();
+        let state = self.config.with_file_name("dynamic-security.json");
+        succeed(command(tool("mosquitto_ctrl")).args(["dynsec", "init"]).arg(&state).args([administrator, &password(administrator)]));
+        let mut text = std::fs::read_to_string(&self.config).expect("there");
+        let _ = write!(text, "plugin {library}\nplugin_opt_config_file {}\n", state.display());
+        std::fs::write(&self.config, text).expect("written");
+        self.restart();
+    }
+
+    /// The file with its users' passwords.
+    pub fn passwords(&self) -> PathBuf {
+        self.config.with_file_name("passwd")
+    }
+
     /// Stops the broker: its clients lose their connections.
     pub fn stop(&mut self) {
         if let Some(process) = self.process.take() {

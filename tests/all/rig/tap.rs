@@ -42,10 +42,15 @@ pub struct Tap {
 impl Tap {
     /// Connects as `user` and subscribes to `filters`.
     pub fn connect(broker: &Mosquitto, user: &str, filters: &[&str]) -> Self {
+        Self::connect_with(broker, user, &password(user), filters)
+    }
+
+    /// The same with a password of its own.
+    pub fn connect_with(broker: &Mosquitto, user: &str, password: &str, filters: &[&str]) -> Self {
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = format!("test-{user}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut options = MqttOptions::new(id, "127.0.0.1", broker.port);
-        options.set_credentials(user, password(user));
+        options.set_credentials(user, password);
         options.set_keep_alive(Duration::from_secs(30));
         options.set_outgoing_inflight_upper_limit(16);
         // The library breaks the connection at a larger message, and what comes before the next one is not heard: so the broker is

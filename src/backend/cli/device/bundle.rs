@@ -1,11 +1,14 @@
 //! The enrolment text of a new machine: its token, the keys, and where backend and broker are.
 
 use crate::config::Config;
+use crate::invitations::{BrokerTerms, Terms};
 use crate::keys::Ring;
 use clap::Args;
 use qrcode::{Color, EcLevel, QrCode};
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::enrolment::{Backend, Broker, Enrolment};
+use qris_core::order::merchant::Rules;
+use qris_core::order::receipt::{KeySet, jwk_set};
+use qris_core::wire::enrolment::Enrolment;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
 use std::fmt::Write as _;
@@ -14,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// The largest file that goes into the text, in bytes.
 const FILE_MAX: u64 = 16 * 1024;
+const NO_BROKER: &str = "no broker: backend.toml has none, so give --broker-url";
 /// Modules of the quiet zone around a code.
 const QUIET: usize = 4;
 
@@ -26,33 +30,42 @@ pub struct Bundle {
     /// Draw that text as a QR code on the terminal, too
     #[arg(long, requires = "bundle")]
     qr: bool,
-    /// The backend's address for machines; the default is http.public_url
-    #[arg(long, requires = "bundle", value_name = "URL")]
-    backend_url: Option<String>,
-    /// A private CA of the backend's certificate, in PEM
-    #[arg(long, requires = "bundle", value_name = "FILE")]
-    backend_ca_file: Option<PathBuf>,
-    /// The broker's address for machines; the default is mqtt.url
-    #[arg(long, requires = "bundle", value_name = "URL")]
-    broker_url: Option<String>,
-    /// A private CA of the broker's certificate, in PEM; the default is mqtt.ca_file
-    #[arg(long, requires = "bundle", value_name = "FILE")]
-    broker_ca_file: Option<PathBuf>,
-    /// The machine's name at the broker; the default is its id
-    #[arg(long, requires = "bundle", value_name = "NAME")]
-    broker_username: Option<String>,
+    #[command(flatten)]
+    places: Places,
     /// A file that holds its password at the broker, or - for standard input
     #[arg(long, requires = "bundle", value_name = "FILE|-")]
     broker_password_file: Option<PathBuf>,
 }
 
+/// Where a machine finds backend and broker, and whom it believes.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// The backend's address for machines; the default is http.public_url
+    #[arg(long, value_name = "URL")]
+    backend_url: Option<String>,
+    /// A private CA of the backend's certificate, in PEM
+    #[arg(long, value_name = "FILE")]
+    backend_ca_file: Option<PathBuf>,
+    /// The broker's address for machines; the default is mqtt.url
+    #[arg(long, value_name = "URL")]
+    broker_url: Option<String>,
+    /// A private CA of the broker's certificate, in PEM; the default is mqtt.ca_file
+    #[arg(long, value_name = "FILE")]
+    broker_ca_file: Option<PathBuf>,
+    /// The machine's name at the broker; the default is its id
+    #[arg(long, value_name = "NAME")]
+    broker_username: Option<String>,
+    /// A file with the public keys of operators whom the machine is to believe: the lines that `qrisctl keys new` wrote
+    #[arg(long, value_name = "FILE")]
+    operator_keys: Option<PathBuf>,
+}
+
 /// All of a text except the token.
 pub struct Draft {
     device: DeviceId,
-    backend_url: String,
-    backend_ca: Option<Box<str>>,
-    broker: Option<Broker>,
-    keys: serde_json::Value,
+    terms: Terms,
+    password: Option<Box<str>>,
+    rules: Rules,
     draws: bool,
 }
 
@@ -71,25 +84,50 @@ impl Bundle {
     /// A value that cannot be used, or no key to sign with.
     pub fn draft(&self, config: &Config, device: &DeviceId) -> Result<Option<Draft>, Failure> {
         if !self.bundle {
+            if self.places.are_said() {
+                return Err(Failure::usage("these flags say what stands in the text for a machine: add --bundle, which writes it"));
+            }
             return Ok(None);
         }
         let ring = Ring::read(&config.signing_key_file).map_err(Failure::usage)?;
-        let keys = serde_json::from_str(&ring.public(&config.issuer)).expect("a JWK Set is JSON");
+        let terms = self.places.terms(config)?;
+        if terms.broker.is_none() && self.broker_password_file.is_some() {
+            return Err(Failure::usage(NO_BROKER));
+        }
+        let password = self.broker_password_file.as_deref().map(password).transpose()?;
+        let rules = crate::policy(config, ring.into_keys()).rules;
+        Ok(Some(Draft { device: device.clone(), terms, password, rules, draws: self.qr }))
+    }
+}
+
+impl Places {
+    const fn are_said(&self) -> bool {
+        let Self { backend_url, backend_ca_file, broker_url, broker_ca_file, broker_username, operator_keys } = self;
+        let files = backend_ca_file.is_some() || broker_ca_file.is_some() || operator_keys.is_some();
+        files || backend_url.is_some() || broker_url.is_some() || broker_username.is_some()
+    }
+
+    /// What a machine is told, checked.
+    ///
+    /// # Errors
+    /// A value that cannot be used.
+    pub fn terms(&self, config: &Config) -> Result<Terms, Failure> {
         let backend_url = http_url(self.backend_url.as_deref().unwrap_or(&config.public_url))
             .map_err(|why| Failure::usage(format!("--backend-url: {why}")))?;
         let backend_ca = self.backend_ca_file.as_deref().map(certificate).transpose()?;
-        Ok(Some(Draft { device: device.clone(), backend_url, backend_ca, broker: self.broker(config)?, keys, draws: self.qr }))
+        let operators = self.operator_keys.as_deref().map_or_else(|| Ok(Vec::new()), operators)?;
+        Ok(Terms { backend_url: backend_url.into(), backend_ca, broker: self.broker(config)?, operators })
     }
 
-    fn broker(&self, config: &Config) -> Result<Option<Broker>, Failure> {
+    fn broker(&self, config: &Config) -> Result<Option<BrokerTerms>, Failure> {
         let own = config.mqtt.as_ref().map(|mqtt| {
             let scheme = if mqtt.tls { "mqtts" } else { "mqtt" };
             let host = if mqtt.host.contains(':') { format!("[{}]", mqtt.host) } else { mqtt.host.clone() };
             format!("{scheme}://{host}:{}", mqtt.port)
         });
         let Some(url) = self.broker_url.clone().or(own) else {
-            if self.broker_username.is_some() || self.broker_password_file.is_some() || self.broker_ca_file.is_some() {
-                return Err(Failure::usage("no broker: backend.toml has none, so give --broker-url"));
+            if self.broker_username.is_some() || self.broker_ca_file.is_some() {
+                return Err(Failure::usage(NO_BROKER));
             }
             return Ok(None);
         };
@@ -102,8 +140,7 @@ impl Bundle {
         }
         let own_ca = config.mqtt.as_ref().and_then(|mqtt| mqtt.ca_file.as_deref()).filter(|_| url.starts_with("mqtts://"));
         let ca = self.broker_ca_file.as_deref().or(own_ca).map(certificate).transpose()?;
-        let password = self.broker_password_file.as_deref().map(password).transpose()?;
-        Ok(Some(Broker { url: url.into(), username: self.broker_username.as_deref().map(Into::into), password, ca }))
+        Ok(Some(BrokerTerms { url: url.into(), username: self.broker_username.as_deref().map(Into::into), ca }))
     }
 }
 
@@ -113,9 +150,8 @@ impl Draft {
     /// # Errors
     /// It does not fit into the code that was asked for.
     pub fn with(self, token: &str) -> Result<Written, Failure> {
-        let Self { device, backend_url, backend_ca, broker, keys, draws } = self;
-        let backend = Backend { url: backend_url.into(), token: token.into(), ca: backend_ca };
-        let text = Enrolment { device, backend, broker, keys }.to_text();
+        let Self { device, terms, password, rules, draws } = self;
+        let text = terms.enrol(device, token, password, &rules).to_text();
         let code = if draws { Some(draw(&text)?) } else { None };
         Ok(Written { text: Enrolment::folded(&text), code })
     }
@@ -128,22 +164,27 @@ impl Draft {
             password, then delete it"
                 .to_owned(),
         ];
-        let broker = self.broker.as_ref();
-        if broker.is_none() {
-            told.push("it has no broker, because backend.toml has none: `qrisctl setup` will ask for it (--broker-url adds one)".into());
-        } else if broker.is_some_and(|broker| broker.password.is_none()) {
+        told.extend(remarks(&self.terms));
+        if self.terms.broker.is_some() && self.password.is_none() {
             told.push("it has no password for the broker: `qrisctl setup` will ask for it (--broker-password-file adds one)".into());
-        }
-        for (what, url) in [("backend", Some(&*self.backend_url)), ("broker", broker.map(|broker| &*broker.url))] {
-            if url.is_some_and(is_loopback) {
-                told.push(format!(
-                    "its {what} is {}: only a machine on this very computer reaches it (--{what}-url)",
-                    url.unwrap_or_default()
-                ));
-            }
         }
         told
     }
+}
+
+/// What a person should know of a machine's places.
+pub fn remarks(terms: &Terms) -> Vec<String> {
+    let broker = terms.broker.as_ref().map(|broker| &*broker.url);
+    let mut told = Vec::new();
+    if broker.is_none() {
+        told.push("it has no broker, because backend.toml has none: `qrisctl setup` will ask for it (--broker-url adds one)".into());
+    }
+    for (what, url) in [("backend", Some(&*terms.backend_url)), ("broker", broker)] {
+        if let Some(url) = url.filter(|url| is_loopback(url)) {
+            told.push(format!("its {what} is {url}: only a machine on this very computer reaches it (--{what}-url)"));
+        }
+    }
+    told
 }
 
 fn is_loopback(url: &str) -> bool {
@@ -172,6 +213,18 @@ fn password(path: &Path) -> Result<Box<str>, Failure> {
     Ok(text.into())
 }
 
+/// The public keys of operators, each on its line.
+fn operators(path: &Path) -> Result<Vec<serde_json::Value>, Failure> {
+    let text = read(std::fs::File::open(path), path)?;
+    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
+    let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    let keys = KeySet::from_jwks(&jwk_set(&lines)).map_err(|why| wrong(&why))?;
+    if !keys.receipt_kids().is_empty() || keys.operators().count() == 0 {
+        return Err(wrong(&"has something else than the keys of operators: a line each, as `qrisctl keys new` wrote it"));
+    }
+    lines.iter().map(|line| serde_json::from_str(line).map_err(|why| wrong(&why))).collect()
+}
+
 fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String, Failure> {
     let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
     let mut text = String::new();
@@ -180,7 +233,7 @@ fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String
 }
 
 /// A text as a QR code of half blocks, black on white with any colours of the terminal.
-fn draw(text: &str) -> Result<String, Failure> {
+pub fn draw(text: &str) -> Result<String, Failure> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
         Failure::usage(
             "the text is too long for a QR code: leave the certificates out (a public CA needs none), or use the text without --qr",

@@ -1,0 +1,148 @@
+//! The machines' accounts at the broker. A machine that uses its code gets one; a revoked machine's is ended. The broker is
+//! told by its own door (`accounts/`, a file a kind). What is to be done stands in the machines' database, and is done until the
+//! broker has it.
+
+mod passwords;
+mod plugin;
+
+use super::books::BooksError;
+use super::shop::Shop;
+use super::store::Tx;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::time::Wall;
+use qris_host::config::MqttSettings;
+use qris_host::events::Event as Journal;
+use qris_host::tls::TlsError;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often revoked machines are looked for: another program revokes them.
+const LOOK: Duration = Duration::from_secs(5);
+/// After a failure the broker is told again after this time.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// Where accounts are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// Mosquitto's dynamic security plugin, reached as its administrator.
+    Plugin(MqttSettings),
+    /// A file in the form of Mosquitto's `password_file`, which somebody takes to the broker, and that broker if it is known.
+    Passwords(PathBuf, Option<MqttSettings>),
+}
+
+/// Why the broker did not take a change of an account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no connection, or it was lost.
+    #[error("the broker: {0}")]
+    Broker(String),
+    /// It does not answer.
+    #[error("the broker's dynamic security plugin did not answer in {} s", .0.as_secs())]
+    Silent(Duration),
+    /// It refuses to listen, or to answer.
+    #[error("the broker does not let us talk to its dynamic security plugin ({0}): is it loaded, and are we its administrator?")]
+    Closed(&'static str),
+    /// It refuses the change.
+    #[error("the broker's dynamic security plugin: {0}")]
+    Refused(String),
+    /// The file.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Door {
+    /// Lets a machine in with this password, and with no other one.
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub async fn open(&self, device: &DeviceId, password: &str) -> Result<(), AccountError> {
+        match self {
+            Self::Plugin(broker) => plugin::tell(broker, plugin::opening(device, password)).await,
+            Self::Passwords(path, broker) => {
+                passwords::put(path, device, Some(password))?;
+                if let Some(broker) = broker {
+                    passwords::taken(broker, device, password).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a machine in no more. A plugin also ends its connection.
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
+        match self {
+            Self::Plugin(broker) => plugin::tell(broker, plugin::ending(device)).await,
+            Self::Passwords(path, _) => passwords::put(path, device, None),
+        }
+    }
+}
+
+/// Notes that a machine is about to have an account.
+///
+/// # Errors
+/// The database's.
+pub fn note(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
+    let sql = "INSERT INTO accounts (device) VALUES ($1) ON CONFLICT (device) DO UPDATE SET ended_ms = NULL";
+    tx.rows(sql, &[device.as_str().into()])?;
+    Ok(())
+}
+
+/// The revoked machines whose accounts are not ended yet.
+fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
+    let sql = "SELECT device FROM accounts JOIN devices ON devices.id = accounts.device
+        WHERE devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NULL ORDER BY device";
+    let rows = tx.rows(sql, &[])?;
+    // A name that is none was never an account.
+    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text(0).ok()?).ok()).collect())
+}
+
+/// The account of a machine that is still revoked is over.
+fn ended(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
+    let sql = "UPDATE accounts SET ended_ms = $1
+        WHERE device = $2 AND EXISTS (SELECT 1 FROM devices WHERE id = $2 AND revoked_ms IS NOT NULL)";
+    tx.rows(sql, &[now.into(), device.as_str().into()])?;
+    Ok(())
+}
+
+/// Ends the accounts of machines that are revoked, for ever.
+pub async fn follow(shop: Arc<Shop>, door: Door) {
+    let mut has_failed = false;
+    loop {
+        let failed = end_revoked(&shop, &door).await;
+        if let (Err((device, why)), false) = (&failed, has_failed) {
+            shop.emit(&Journal::AccountNotEnded { device: device.clone(), why: why.to_string().into() });
+        }
+        has_failed = failed.is_err();
+        tokio::time::sleep(if has_failed { AGAIN } else { LOOK }).await;
+    }
+}
+
+async fn end_revoked(shop: &Shop, door: &Door) -> Result<(), (DeviceId, AccountError)> {
+    // The journal has heard why the database cannot be read or written.
+    let Ok(devices) = shop.machines(to_end).await else { return Ok(()) };
+    for device in devices {
+        // Nobody is let in by a code meanwhile: that machine's account would be ended.
+        let _one = shop.enrolling.lock().await;
+        if !shop.machines(to_end).await.is_ok_and(|still| still.contains(&device)) {
+            continue;
+        }
+        door.end(&device).await.map_err(|why| (device.clone(), why))?;
+        let (over, now) = (device.clone(), shop.now());
+        if shop.machines.run(move |tx| ended(tx, &over, now)).await.is_ok() {
+            shop.emit(&Journal::AccountEnded { device });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Mosquitto's dynamic security plugin. It is told by messages (<https://mosquitto.org/documentation/dynamic-security/>). It
+//! keeps names and passwords only: what a machine may read and write stands in the access list, by its name. So the plugin must
+//! leave that to the list. Each message says so before anything else, because the plugin's own default lets every account of
+//! its own read all that is sent.
+
+use super::AccountError;
+use qris_core::order::ids::DeviceId;
+use qris_host::config::MqttSettings;
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription};
+use qris_host::random;
+use qris_host::tls::LastTrusted;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+/// The topic of commands, and that of their answers.
+const TOPIC: &str = "$CONTROL/dynamic-security/v1";
+const ANSWERS: &str = "$CONTROL/dynamic-security/v1/response";
+/// The longest time for one exchange, connection included.
+const WAIT: Duration = Duration::from_secs(10);
+/// The most events of the connection that may wait.
+const EVENTS: usize = 16;
+/// The answer to a client that is there already.
+const THERE: &str = "Client already exists";
+/// The answer to a client that is not there.
+const NOT_THERE: &str = "Client not found";
+
+/// A command, and the refusal that is as good as yes.
+pub(super) struct Step {
+    command: Value,
+    forgives: Option<&'static str>,
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    responses: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default, rename = "correlationData")]
+    correlation: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+/// An account with this password. A client with an older one is thrown out.
+pub(super) fn opening(device: &DeviceId, password: &str) -> Vec<Step> {
+    let name = device.as_str();
+    vec![
+        leave_rights_to_the_list(),
+        Step { command: json!({ "command": "createClient", "username": name, "password": password }), forgives: Some(THERE) },
+        Step { command: json!({ "command": "setClientPassword", "username": name, "password": password }), forgives: None },
+        Step { command: json!({ "command": "enableClient", "username": name }), forgives: None },
+    ]
+}
+
+/// The end of an account: nobody gets in by this name, whatever other files say, and who is in is thrown out.
+pub(super) fn ending(device: &DeviceId) -> Vec<Step> {
+    let command = json!({ "command": "disableClient", "username": device.as_str() });
+    vec![leave_rights_to_the_list(), Step { command, forgives: Some(NOT_THERE) }]
+}
+
+fn leave_rights_to_the_list() -> Step {
+    let rights = [("publishClientSend", false), ("publishClientReceive", false), ("subscribe", false), ("unsubscribe", true)];
+    let rights: Vec<_> = rights.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();
+    Step { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), forgives: None }
+}
+
+/// Gives the commands to the plugin, in one message, and waits for all answers.
+pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<(), AccountError> {
+    let mut bits = [0; 8];
+    random::fill(&mut bits);
+    let ours = crate::hex(&bits);
+    let mut settings = LinkSettings::new(broker.clone(), format!("qris-accounts-{ours}"), &LastTrusted::default())?;
+    settings.session_expiry_s = 0;
+    let filter = ANSWERS.to_owned();
+    settings.subscriptions = vec![Subscription { filter, retained: Retained::Never, retain_as_published: true }];
+    let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
+    let told = timeout(WAIT, exchange(&mqtt, &mut events, &ours, steps)).await.unwrap_or(Err(AccountError::Silent(WAIT)));
+    mqtt.stop(None);
+    told
+}
+
+async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, steps: Vec<Step>) -> Result<(), AccountError> {
+    // The administrator may be asking something else elsewhere: the same topic has those answers, too.
+    let mark = |at: usize| format!("{ours}-{at}");
+    let commands: Vec<Value> = steps
+        .iter()
+        .enumerate()
+        .map(|(at, step)| {
+            let mut command = step.command.clone();
+            command["correlationData"] = mark(at).into();
+            command
+        })
+        .collect();
+    let payload = json!({ "commands": commands }).to_string().into_bytes();
+    loop {
+        match events.recv().await {
+            Some(MqttEvent::Up { refused, .. }) => {
+                if let Some((_, reason)) = refused.first() {
+                    return Err(AccountError::Closed(reason));
+                }
+                mqtt.publish(PublishId(1), Outbound { topic: TOPIC.into(), payload: payload.clone(), ..Outbound::default() });
+            }
+            Some(MqttEvent::Rejected { reason, .. }) => return Err(AccountError::Closed(reason)),
+            Some(MqttEvent::Down { reason, .. }) => return Err(AccountError::Broker(reason)),
+            Some(MqttEvent::Message(message)) => {
+                mqtt.ack(message.ack);
+                let Ok(Answers { responses }) = serde_json::from_slice(&message.payload) else { continue };
+                if responses.first().and_then(|answer| answer.correlation.as_deref()) == Some(&*mark(0)) {
+                    return judge(&steps, &responses);
+                }
+            }
+            Some(MqttEvent::Delivered { .. } | MqttEvent::Undelivered(_)) => {}
+            None => return Err(AccountError::Broker("the connection has ended".into())),
+        }
+    }
+}
+
+/// Every command has an answer, and each answer is good.
+fn judge(steps: &[Step], answers: &[Answer]) -> Result<(), AccountError> {
+    if answers.len() != steps.len() {
+        return Err(AccountError::Refused("it did not answer every command".into()));
+    }
+    for (step, answer) in steps.iter().zip(answers) {
+        if let Some(error) = answer.error.as_deref().filter(|error| step.forgives != Some(*error)) {
+            return Err(AccountError::Refused(error.to_owned()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! Invitations: a code lets one machine in, once and for a time. It may be claimed again, with a new token each time, until the
+//! machine that has the last token shows the key of its relay. So a set-up that is given up, or an answer that is lost, costs no
+//! code, and nothing is kept at the machine meanwhile. Only the SHA-256 of a code is kept.
+
+use super::books::BooksError;
+use super::devices;
+use super::store::{StoreError, Tx};
+use qris_core::order::ids::DeviceId;
+use qris_core::order::merchant::Rules;
+use qris_core::order::time::Wall;
+use qris_core::wire::enrolment::{Backend, Broker, Enrolment};
+use qris_core::wire::invitation::{Claim, Code};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+
+/// What a machine is told besides its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The backend's address for machines.
+    pub backend_url: Box<str>,
+    /// The private CA of its certificate, in PEM.
+    pub backend_ca: Option<Box<str>>,
+    /// The broker.
+    pub broker: Option<BrokerTerms>,
+    /// The public keys of operators, as JWKs.
+    #[serde(default)]
+    pub operators: Vec<serde_json::Value>,
+}
+
+/// What a machine is told of the broker, besides its password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerTerms {
+    /// Its address for machines.
+    pub url: Box<str>,
+    /// The machine's name there, if that is not its id.
+    pub username: Option<Box<str>>,
+    /// The private CA of its certificate, in PEM.
+    pub ca: Option<Box<str>>,
+}
+
+impl Terms {
+    /// All that the machine must know, with the keys of the day.
+    #[must_use]
+    pub fn enrol(self, device: DeviceId, token: &str, password: Option<Box<str>>, rules: &Rules) -> Enrolment {
+        let Self { backend_url, backend_ca, broker, operators } = self;
+        let receipts = rules.keys.iter().map(|key| key.to_public_jwk(&rules.issuer));
+        let receipts = receipts.map(|key| serde_json::from_str::<serde_json::Value>(&key).expect("a JWK is JSON"));
+        let keys = serde_json::json!({ "keys": receipts.chain(operators).collect::<Vec<_>>() });
+        let broker = broker.map(|BrokerTerms { url, username, ca }| Broker { url, username, password, ca });
+        Enrolment { device, backend: Backend { url: backend_url, token: token.into(), ca: backend_ca }, broker, keys }
+    }
+}
+
+/// Why a code does not let a machine in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotLetIn {
+    /// There is no such code for this machine.
+    #[error("this code was not made for this machine, or another one was made after it")]
+    Unknown,
+    /// Its machine is enrolled.
+    #[error("this code was used up at {}", .0.to_wib())]
+    Used(Wall),
+    /// It is too old.
+    #[error("this code was good until {}", .0.to_wib())]
+    Late(Wall),
+}
+
+/// Writes an invitation down. An earlier one for the same machine is void then.
+///
+/// # Errors
+/// The database's.
+pub fn invite(tx: &mut dyn Tx, claim: &Claim, terms: &Terms, until: Wall) -> Result<(), BooksError> {
+    let terms = serde_json::to_string(terms).expect("plain data");
+    let sql = "INSERT INTO invitations (device, code_hash, until_ms, terms) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (device) DO UPDATE SET code_hash = excluded.code_hash, until_ms = excluded.until_ms, terms = excluded.terms,
+            token_hash = NULL, used_ms = NULL";
+    let device = claim.device.as_str();
+    let hash = hash(&claim.code, device, until.0, &terms);
+    tx.rows(sql, &[device.into(), hash.into(), until.into(), terms.as_str().into()])?;
+    Ok(())
+}
+
+/// Lets a machine in with the token of this hash. The token that it had before is void then.
+///
+/// # Errors
+/// The database's; [`NotLetIn`].
+pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
+    let device = claim.device.as_str();
+    let rows = tx.rows("SELECT code_hash, until_ms, terms, used_ms FROM invitations WHERE device = $1", &[device.into()])?;
+    let Some(row) = rows.first() else { return Ok(Err(NotLetIn::Unknown)) };
+    let (until, terms, used) = (Wall(row.int(1)?), row.text(2)?, row.maybe_int(3)?.map(Wall));
+    let is_the_code: bool = row.text(0)?.as_bytes().ct_eq(hash(&claim.code, device, until.0, terms).as_bytes()).into();
+    // Only who has the code hears what became of it.
+    match used {
+        _ if !is_the_code => return Ok(Err(NotLetIn::Unknown)),
+        Some(at) => return Ok(Err(NotLetIn::Used(at))),
+        None if until < now => return Ok(Err(NotLetIn::Late(until))),
+        None => {}
+    }
+    let damaged = |why: serde_json::Error| StoreError::Damaged { what: format!("the invitation of {device}"), why: why.to_string() };
+    let terms = serde_json::from_str(terms).map_err(damaged)?;
+    devices::add(tx, &claim.device, token_hash, true, now)?;
+    tx.rows("UPDATE invitations SET token_hash = $1 WHERE device = $2", &[token_hash.into(), device.into()])?;
+    Ok(Ok(terms))
+}
+
+/// Whether the machine has its present token for a code that is not used up.
+///
+/// # Errors
+/// The database's.
+pub fn is_open(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM invitations JOIN devices ON devices.id = invitations.device AND devices.token_hash = invitations.token_hash
+        WHERE invitations.device = $1 AND invitations.used_ms IS NULL";
+    Ok(!tx.rows(sql, &[device.as_str().into()])?.is_empty())
+}
+
+/// The code is used up.
+///
+/// # Errors
+/// The database's.
+pub fn use_up(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
+    tx.rows("UPDATE invitations SET used_ms = $1 WHERE device = $2", &[now.into(), device.as_str().into()])?;
+    Ok(())
+}
+
+/// The code is void: its machine is revoked.
+///
+/// # Errors
+/// The database's.
+pub fn withdraw(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM invitations WHERE device = $1", &[device.as_str().into()])?;
+    Ok(())
+}
+
+/// The hash of a code, with all that the code was made for.
+fn hash(code: &Code, device: &str, until_ms: i64, terms: &str) -> String {
+    let all = serde_json::to_string(&(code.expose(), device, until_ms, terms)).expect("plain data");
+    devices::hash(&all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::databases::open_both;
+    use crate::devices::{Shown, by_token, list, relay_key, revoke, shown};
+    use crate::store::look;
+    use qris_core::order::proof::RelayKey;
+    use qris_core::order::receipt::SigningKey;
+    use rusqlite::Connection;
+
+    struct Rig {
+        _directory: tempfile::TempDir,
+        machines: Connection,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
+            Self { _directory: directory, machines }
+        }
+
+        fn run<T>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> T {
+            look(&self.machines, job).expect("works")
+        }
+
+        fn invite(&self, number: u8, until: Wall) {
+            self.run(|tx| invite(tx, &of(number), &terms(), until));
+        }
+
+        /// The machine shows the code, and is given this token.
+        fn claim(&self, number: u8, token: &str, now: i64) -> Result<Terms, NotLetIn> {
+            self.run(|tx| claim(tx, &of(number), &devices::hash(token), Wall(now)))
+        }
+
+        fn is_let_in(&self, token: &str) -> bool {
+            self.run(|tx| by_token(tx, &devices::hash(token))).is_some()
+        }
+
+        fn show(&self, number: u8, now: i64) -> Shown {
+            self.run(|tx| shown(tx, &device(), &key(number), false, Wall(now)))
+        }
+    }
+
+    fn device() -> DeviceId {
+        DeviceId::new("vm-003").expect("an id")
+    }
+
+    fn key(number: u8) -> RelayKey {
+        RelayKey::of(&SigningKey::from_seed([number; 32]))
+    }
+
+    fn of(number: u8) -> Claim {
+        Claim { device: device(), code: Code::of([number; 20]) }
+    }
+
+    fn terms() -> Terms {
+        Terms { backend_url: "https://pay.example".into(), backend_ca: None, broker: None, operators: Vec::new() }
+    }
+
+    #[test]
+    fn a_code_is_good_for_its_machine_until_it_was_used_or_its_time_is_over() {
+        let rig = Rig::new();
+        rig.invite(1, Wall(100));
+        assert_eq!(rig.claim(2, "a", 9), Err(NotLetIn::Unknown));
+        let other = Claim { device: DeviceId::new("vm-004").expect("an id"), ..of(1) };
+        assert_eq!(rig.run(|tx| claim(tx, &other, "x", Wall(9))), Err(NotLetIn::Unknown));
+        assert!(rig.run(list).machines.is_empty(), "nobody was let in");
+        assert_eq!(rig.claim(1, "a", 101), Err(NotLetIn::Late(Wall(100))));
+        // An answer that was lost: the code still works, and only the last token does.
+        assert_eq!((rig.claim(1, "a", 9), rig.claim(1, "b", 10)), (Ok(terms()), Ok(terms())));
+        assert_eq!((rig.is_let_in("a"), rig.is_let_in("b")), (false, true));
+        // The machine sells, and with its first word the code is used up.
+        assert_eq!(rig.show(5, 11), Shown::First);
+        assert_eq!(rig.claim(1, "c", 12), Err(NotLetIn::Used(Wall(11))));
+        assert_eq!(rig.claim(2, "c", 12), Err(NotLetIn::Unknown), "who does not have the code hears nothing");
+        assert_eq!((rig.is_let_in("b"), rig.is_let_in("c")), (true, false));
+        assert_eq!(rig.show(5, 13), Shown::Known);
+    }
+
+    #[test]
+    fn a_code_brings_the_key_of_another_relay_along_once() {
+        let rig = Rig::new();
+        rig.invite(1, Wall(100));
+        rig.claim(1, "a", 9).expect("let in");
+        assert_eq!((rig.show(5, 10), rig.show(6, 11)), (Shown::First, Shown::Another { news: true }));
+        // The board was replaced, and the merchant made a code for the new one.
+        rig.invite(2, Wall(100));
+        assert_eq!(rig.show(7, 12), Shown::Another { news: true }, "a code that nobody claimed yet changes nothing");
+        rig.claim(2, "b", 13).expect("let in");
+        assert_eq!((rig.is_let_in("a"), rig.show(8, 14), rig.show(9, 15)), (false, Shown::First, Shown::Another { news: true }));
+        assert_eq!(rig.run(|tx| relay_key(tx, &device())), Some(key(8)));
+        // The same board once more: its key is known, and the code is used up all the same.
+        rig.invite(3, Wall(100));
+        rig.claim(3, "c", 16).expect("let in");
+        assert_eq!((rig.show(8, 17), rig.claim(3, "d", 18)), (Shown::First, Err(NotLetIn::Used(Wall(17)))));
+    }
+
+    #[test]
+    fn a_code_is_void_when_its_machine_is_revoked_or_a_bit_of_it_flipped() {
+        let rig = Rig::new();
+        rig.invite(1, Wall(100));
+        rig.claim(1, "a", 9).expect("let in");
+        assert!(rig.run(|tx| revoke(tx, &device(), Wall(10))));
+        assert_eq!((rig.claim(1, "b", 11), rig.is_let_in("a")), (Err(NotLetIn::Unknown), false));
+        for change in ["until_ms = 200", "terms = replace(terms, 'pay.', 'pax.')", "code_hash = upper(code_hash)"] {
+            rig.invite(2, Wall(100));
+            assert_eq!(rig.machines.execute(&format!("UPDATE invitations SET {change}"), []).expect("runs"), 1);
+            assert_eq!(rig.claim(2, "c", 12), Err(NotLetIn::Unknown), "{change}");
+        }
+        rig.invite(3, Wall(100));
+        rig.claim(3, "c", 12).expect("a new code lets a revoked machine in again");
+        assert!(rig.is_let_in("c"));
+    }
+}

@@ -1,0 +1,129 @@
+//! A machine that has only its code: the merchant's backend gives it all else for it.
+
+use super::answers;
+use crate::print;
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::enrolment::{Enrolment, TEXT_MAX};
+use qris_core::wire::invitation::{Claim, Code, Invitation, PATH};
+use qris_core::wire::orders::Problem;
+use qris_host::Failure;
+use qris_host::config::http_url;
+use qris_host::http::{Limits, client, read_limited};
+use qris_host::interrupt::Input;
+use qris_host::tls::{LastTrusted, client_config, install_provider};
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// The backend makes an account at the broker meanwhile, and machines wait for each other.
+const WAIT: Duration = Duration::from_secs(60);
+const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
+
+/// Reads what was said to be the code: the code itself, a file, or standard input (`-`). A bare code needs the rest beside it.
+///
+/// # Errors
+/// It is neither, or the machine or the backend is missing. The error does not repeat it.
+pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>) -> Result<Invitation, Failure> {
+    let text = match from {
+        "-" => {
+            let mut text = String::new();
+            let read = Input::open().and_then(|input| input.take(TEXT_MAX as u64).read_to_string(&mut text));
+            read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
+            text
+        }
+        path if Path::new(path).is_file() => answers::file(Path::new(path))?,
+        text => text.to_owned(),
+    };
+    let told = |why: String| Failure::usage(format!("--code: {why}"));
+    if text.contains('#') {
+        let invitation: Invitation = text.parse().map_err(|why| told(format!("{why}")))?;
+        return match device {
+            Some(said) if *said != invitation.claim.device => {
+                Err(told(format!("it is for {}, but --device names {said}", invitation.claim.device)))
+            }
+            _ => Ok(Invitation { url: backend.map_or(invitation.url, Into::into), ..invitation }),
+        };
+    }
+    let code: Code = text.parse().map_err(|why| told(format!("{why}")))?;
+    match (device, backend) {
+        (Some(device), Some(url)) => Ok(Invitation { url: url.into(), claim: Claim { device: device.clone(), code } }),
+        (_, _) => Err(told("a code alone needs --device ID and --backend URL, too; the whole invitation has them".into())),
+    }
+}
+
+/// Uses the code. It stays good until this machine has sold, or shown its relay's key.
+///
+/// # Errors
+/// The backend cannot be reached, or refuses.
+pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Result<Enrolment, Failure> {
+    install_provider();
+    let url = http_url(&invitation.url).map_err(|why| Failure::usage(format!("the backend's address: {why}")))?;
+    let tls = match url.starts_with("https://") {
+        true => Some(client_config(ca_file, None, &LastTrusted::default()).map_err(Failure::usage)?),
+        false => None,
+    };
+    let client = client(tls.as_deref(), LIMITS).map_err(Failure::failed)?;
+    let unreached = |why: &dyn std::error::Error| {
+        let mut last = why;
+        while let Some(cause) = last.source() {
+            last = cause;
+        }
+        let to_do = "check the address and the network. A private CA is given by --backend-ca-file";
+        Failure::failed(format!("{url} cannot be reached: {last}. {to_do}"))
+    };
+    let response = client.post(format!("{url}{PATH}")).json(&invitation.claim).send().await.map_err(|why| unreached(&why))?;
+    let status = response.status();
+    let body = read_limited(response, TEXT_MAX).await.map_err(|why| unreached(&why))?;
+    if status.is_success() {
+        let enrolment: Enrolment = serde_json::from_slice(&body)
+            .map_err(|_| Failure::failed(format!("{url} answers something that is no enrolment: is it a backend of this release?")))?;
+        if enrolment.device != invitation.claim.device {
+            return Err(Failure::failed(format!("{url} answers for another machine, {}", enrolment.device)));
+        }
+        enrolment.key_set().map_err(|why| Failure::failed(format!("{url} answers with keys that cannot be used: {why}")))?;
+        return Ok(enrolment);
+    }
+    let detail = serde_json::from_slice::<Problem>(&body).ok().and_then(|problem| problem.detail);
+    let why = match (status.as_u16(), detail) {
+        (404, _) => "it knows no codes: the merchant's backend must be of this release".into(),
+        (_, Some(detail)) => print::plain(&detail),
+        (status, None) => format!("it answers {status}"),
+    };
+    Err(Failure::failed(format!("{url} does not let {} in: {why}", invitation.claim.device)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &str = "7QX2-9MKP-V4TD-0RHE-6ZNA";
+
+    #[test]
+    fn a_code_comes_whole_or_with_the_rest_beside_it() {
+        let device = DeviceId::new("vm-003").expect("an id");
+        let whole = format!("https://pay.example#vm-003.{CODE}");
+        let told = |from: &str, device: Option<&DeviceId>, backend: Option<&str>| {
+            read(from, device, backend).map(|read| read.to_string()).map_err(|failure| failure.told("t").join(" "))
+        };
+        assert_eq!(told(&whole, None, None), Ok(whole.clone()));
+        assert_eq!(told(CODE, Some(&device), Some("https://pay.example")), Ok(whole.clone()));
+        assert_eq!(told(&whole, Some(&device), Some("https://other.example")), Ok(whole.replace("pay", "other")));
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("code");
+        std::fs::write(&path, format!("{whole}\n")).expect("written");
+        assert_eq!(told(path.to_str().expect("text"), None, None), Ok(whole.clone()));
+        let other = DeviceId::new("vm-004").expect("an id");
+        for (why, wanted) in [
+            (told(&whole, Some(&other), None), "--device names vm-004"),
+            (told(CODE, Some(&device), None), "--backend URL"),
+            (told(&whole[..40], None, None), "letters and digits"),
+            (told("hunter2", None, None), "letters and digits"),
+        ] {
+            assert!(
+                why.as_ref()
+                    .is_err_and(|why| why.contains(wanted) && !why.contains("hunter2") && !why.contains("7QX2-9MKP-V4TD-0RHE-6ZNA\"")),
+                "{why:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A machine that has only a code: what it gets for it, once; and the end of a machine that is revoked. The broker is a real
+//! Mosquitto, with its dynamic security plugin or with a file.
+
+use crate::rig::http::Http;
+use crate::rig::midtrans::Via;
+use crate::rig::mosquitto::password;
+use crate::rig::shop::{DEVICE, Program, Shop};
+use crate::rig::tap::Tap;
+use crate::rig::{PATIENCE, output, stderr, stdout, told};
+use crate::setup::{Site, succeeded};
+use qris::wire::enrolment::Enrolment;
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
+use serde_json::json;
+
+const ADMINISTRATOR: &str = "qris-accounts";
+
+/// A merchant whose backend makes the machines' accounts through Mosquitto's plugin.
+fn with_plugin(shop: &mut Shop) {
+    shop.broker.load_plugin(ADMINISTRATOR);
+    let secret = shop.path().join("accounts-password");
+    std::fs::write(&secret, password(ADMINISTRATOR)).expect("written");
+    accounts(shop, &format!("username = \"{ADMINISTRATOR}\"\npassword_file = \"{}\"\n", secret.display()));
+}
+
+fn accounts(shop: &mut Shop, keys: &str) {
+    shop.edit(Program::Backend, |text| format!("{text}[accounts]\n{keys}"));
+    shop.kill_backend();
+    shop.start_backend();
+}
+
+/// The invitation of a machine.
+fn invite(shop: &Shop, device: &str) -> String {
+    let invited = shop.merchant(&["device", "invite", device, "--replace"]);
+    assert!(invited.status.success(), "{}", told(&invited));
+    stdout(&invited).trim().to_owned()
+}
+
+/// Uses a code as `qrisctl setup` does; the answer's status and text.
+fn claim(http: &Http, invitation: &str) -> (u16, String) {
+    let (url, rest) = invitation.split_once('#').expect("an invitation");
+    let (device, code) = rest.rsplit_once('.').expect("an invitation");
+    let answer = http.post(&format!("{url}/v1/enrolment"), None, &[], &json!({ "device": device, "code": code }));
+    (answer.status, answer.text())
+}
+
+fn claimed(http: &Http, invitation: &str) -> Enrolment {
+    let (status, text) = claim(http, invitation);
+    assert_eq!(status, 200, "{text}");
+    serde_json::from_str(&text).expect("an enrolment")
+}
+
+fn password_of(enrolment: &Enrolment) -> String {
+    enrolment.broker.as_ref().and_then(|broker| broker.password.as_deref()).expect("a password").to_owned()
+}
+
+#[test]
+fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
+    let mut site = Site::new();
+    with_plugin(&mut site.shop);
+    let invitation = invite(&site.shop, DEVICE);
+    let code = site.shop.path().join("code");
+    std::fs::write(&code, &invitation).expect("written");
+    // It is given up the first time, and the code is good again.
+    let given_up = output(site.setup().arg("--code").arg(&code).args(["--item", "A1:5000", "--no-start"]));
+    assert_eq!(given_up.status.code(), Some(2), "{}", told(&given_up));
+    let done = succeeded(site.setup().arg("--code").arg(&code).args(site.goods()));
+    assert!(stdout(&done).contains(&format!("lets {DEVICE} in")), "{}", stdout(&done));
+    let secret = std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written");
+    assert!(!told(&done).contains(secret.trim()), "a secret is shown");
+    site.take_over();
+    site.shop.start_machine();
+    // The key of the relay is known, and the code used up, without another step.
+    site.shop.backend.as_ref().expect("it runs").wait_line("the relay of device vm-001 is known by the key");
+    let (status, text) = claim(&site.shop.http, &invitation);
+    assert!(status == 403 && text.contains("was used up at"), "{status}: {text}");
+    let again = output(site.setup().arg("--code").arg(&code).arg("--no-start"));
+    assert!(again.status.code() == Some(1) && stderr(&again).contains("was used up at"), "{}", told(&again));
+    site.shop.sell("A1", Via::Gopay);
+    assert_eq!(site.shop.pulses(), 1);
+
+    let from = site.shop.qrisd.as_ref().expect("it runs").lines.count();
+    assert!(site.shop.merchant(&["device", "revoke", DEVICE]).status.success());
+    site.shop.backend.as_ref().expect("it runs").wait_line("the account of device vm-001 at the broker is ended");
+    // It is thrown out, and comes in no more.
+    site.shop.qrisd.as_ref().expect("it runs").wait_line_from(from, "lost the broker");
+    let refused = |line: &String| line.contains("disconnected, not authorised").then_some(());
+    site.shop.broker.log().find_from(0, PATIENCE, refused).expect("refused");
+    let token = std::fs::read_to_string(site.file("etc/qrisd/backend-token")).expect("written");
+    let answer = site.shop.http.get(&format!("{}/v1/orders?state=open", site.shop.backend_url), Some(token.trim()));
+    assert_eq!(answer.status, 401);
+}
+
+#[test]
+fn an_account_of_the_plugin_has_the_rights_of_the_list_and_no_more() {
+    let mut shop = Shop::merchants_side();
+    with_plugin(&mut shop);
+    let enrolments = ["vm-001", "vm-002"].map(|device| claimed(&shop.http, &invite(&shop, device)));
+    let hears = |tail: &str| format!("qrisd/v1/vm-001/{tail}");
+    let client = Tap::connect_with(&shop.broker, "vm-001", &password_of(&enrolments[0]), &["#", "$SYS/#", "$CONTROL/#"]);
+    for (topic, allowed) in [
+        (hears("status"), true),
+        (hears("vend/request"), false),
+        ("qrisd/v1/vm-002/status".into(), false),
+        ("$CONTROL/dynamic-security/v1".into(), false),
+    ] {
+        let answer = client.publish_bytes(&topic, b"{}", false);
+        assert_eq!(answer != PubAckReason::NotAuthorized, allowed, "{topic}: {answer:?}");
+    }
+    // What everybody else says, and what the plugin answers to its administrator.
+    let from = client.count();
+    for topic in ["qrisd/v1/vm-002/payment/update", "qrisd/v1/vm-002/vend/request", "qrisd/v1/vm-002/status", "qrisd/v1/vm-001/vend/event"]
+    {
+        shop.tap.publish_bytes(topic, b"{}", false);
+    }
+    let again = claimed(&shop.http, &invite(&shop, "vm-002"));
+    shop.tap.publish_bytes(&hears("payment/update"), b"\"end\"", false);
+    client.wait_from(from, "the end", |message| (message.payload == b"\"end\"").then_some(()));
+    let heard: Vec<_> = client.messages()[from..].iter().map(|message| message.topic.clone()).collect();
+    assert_eq!(heard, [hears("payment/update")]);
+    // Each claim has its own secrets, and only the last ones are good.
+    assert_ne!(password_of(&again), password_of(&enrolments[1]));
+    let open =
+        |enrolment: &Enrolment| shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some(&enrolment.backend.token)).status;
+    assert_eq!((open(&again), open(&enrolments[1]), open(&enrolments[0])), (200, 401, 200));
+    drop(Tap::connect_with(&shop.broker, "vm-002", &password_of(&again), &[]));
+}
+
+#[test]
+fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
+    let mut shop = Shop::merchants_side();
+    with_plugin(&mut shop);
+    let invitation = invite(&shop, "vm-002");
+    let before = stdout(&shop.merchant(&["device", "list", "--json"]));
+    for (bad, said) in [
+        (invitation.replace("vm-002", "vm-001"), "was not made for this machine"),
+        (format!("{}#vm-002.0000-0000-0000-0000-0000", shop.backend_url), "was not made for this machine"),
+    ] {
+        let (status, text) = claim(&shop.http, &bad);
+        assert!(status == 403 && text.contains(said), "{bad}: {status}: {text}");
+    }
+    for body in
+        [json!({}), json!({"device": "vm-002"}), json!({"device": "vm-002", "code": "x"}), json!([]), json!({"device": "../", "code": 7})]
+    {
+        let answer = shop.http.post(&format!("{}/v1/enrolment", shop.backend_url), None, &[], &body);
+        assert_eq!(answer.status, 422, "{body}: {}", answer.text());
+    }
+    // A later code takes the place of the first; a revoked machine has none.
+    let later = invite(&shop, "vm-002");
+    assert_eq!(claim(&shop.http, &invitation).0, 403);
+    assert_eq!(stdout(&shop.merchant(&["device", "list", "--json"])), before);
+    shop.merchant(&["device", "revoke", "vm-002"]);
+    assert_eq!(claim(&shop.http, &later).0, 403);
+    // Who is let in already needs a word more, and nobody takes the backend's own name.
+    let there = shop.merchant(&["device", "invite", DEVICE]);
+    assert!(there.status.code() == Some(1) && stderr(&there).contains("--replace"), "{}", told(&there));
+    for name in ["backend", ADMINISTRATOR] {
+        let own = shop.merchant(&["device", "invite", name]);
+        assert!(own.status.code() == Some(2) && stderr(&own).contains("another name"), "{}", told(&own));
+    }
+    // Without the broker there is no account. The code stays good.
+    let invitation = invite(&shop, "vm-002");
+    shop.broker.stop();
+    let (status, text) = claim(&shop.http, &invitation);
+    assert!(status == 503 && text.contains("account at the broker"), "{status}: {text}");
+    shop.broker.resume();
+    claimed(&shop.http, &invitation);
+}
+
+#[test]
+fn a_file_of_passwords_is_what_the_broker_takes() {
+    let mut shop = Shop::merchants_side();
+    let file = shop.path().join("machines.passwd");
+    accounts(&mut shop, &format!("file = \"{}\"\n", file.display()));
+    // The backend answers when the broker has taken the new line.
+    let invitation = invite(&shop, "vm-007");
+    let http = &shop.http;
+    let enrolment = std::thread::scope(|scope| {
+        let claiming = scope.spawn(|| claimed(http, &invitation));
+        let refused = |line: &String| line.contains("disconnected, not authorised").then_some(());
+        shop.broker.log().find_from(0, PATIENCE, refused).expect("refused for now");
+        assert!(!claiming.is_finished());
+        let lines = [std::fs::read_to_string(shop.broker.passwords()), std::fs::read_to_string(&file)];
+        std::fs::write(shop.broker.passwords(), lines.map(|lines| lines.expect("there")).concat()).expect("written");
+        shop.broker.signal("HUP");
+        claiming.join().expect("claimed")
+    });
+    drop(Tap::connect_with(&shop.broker, "vm-007", &password_of(&enrolment), &[]));
+    shop.merchant(&["device", "revoke", "vm-007"]);
+    shop.backend.as_ref().expect("it runs").wait_line("the account of device vm-007 at the broker is ended");
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), "");
+}
