@@ -66,7 +66,7 @@ fn note(shop: &Shop, alert: &Alert, result: &Result<(), command::CallError>) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
-        Subject::Offline | Subject::Merchant(_) => None,
+        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) => None,
     };
     let (device, kind) = (alert.device.clone(), alert.kind().into());
     match result {
@@ -101,6 +101,11 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
             let told = format!("a QR on this machine pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
             (&**merchant, told, to_do, Value::Null)
+        }
+        Subject::Twice(both) => {
+            let told = format!("two computers are one machine: {both}. Its card was copied");
+            let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
+            (&**both, told, to_do, Value::Null)
         }
     };
     json!({

@@ -22,7 +22,8 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, merchant_paid, take_turn,
+    ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, machine_twice, merchant_paid,
+    take_turn,
 };
 pub use archived::{Archived, archived, archived_between};
 pub use entry::{BooksError, Done, Policy, Stored};

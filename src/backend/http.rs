@@ -27,7 +27,7 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::Refused;
 use qris_core::order::reason::Reason;
 use qris_core::wire::invitation;
-use qris_core::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::wire::orders::{BOOT, FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::events::Event as Journal;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -40,6 +40,8 @@ use tokio::time::timeout;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body, in bytes. A machine's has under 1 KiB, a notification under 2.
 const BODY_BYTES_MAX: usize = 16 << 10;
+/// The longest `boot_id`, in bytes. That of Linux has 36.
+const BOOT_MAX: usize = 64;
 /// The most bytes of a body that is too large. They are read before it is refused.
 const DRAIN_MAX: usize = 128 << 10;
 
@@ -192,8 +194,13 @@ impl FromRequestParts<Arc<Shop>> for Machine {
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Refusal> {
         let device = device(shop, &parts.headers).await?;
         // Only what came over a connection has one.
-        if let Some(caller) = parts.extensions.get::<Caller>() {
+        let caller = parts.extensions.get::<Caller>();
+        if let Some(caller) = caller {
             caller.is(&device);
+        }
+        if let Some(boot) = parts.headers.get(BOOT).and_then(|boot| boot.to_str().ok()).filter(|boot| boot.len() <= BOOT_MAX) {
+            let address = caller.map_or_else(|| "an unknown address".into(), |caller| caller.address(&parts.headers).to_string());
+            shop.started(&device, boot, &address).await;
         }
         shop.heard(&device).await;
         if let Some(key) = parts.headers.get(RELAY_KEY) {

@@ -28,6 +28,7 @@ pub mod shop;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod twins;
 pub mod view;
 pub mod waiters;
 pub mod wording;

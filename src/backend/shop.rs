@@ -6,6 +6,7 @@ use super::devices::{self, Shown};
 use super::gateway::{Gateway, Problem};
 use super::presence::Presence;
 use super::store::{Store, Tx};
+use super::twins::Twins;
 use super::view::Place;
 use super::waiters::Waiters;
 use qris_core::order::ids::{DeviceId, OrderId};
@@ -48,6 +49,8 @@ pub struct Shop {
     pub waiters: Waiters,
     /// Which machines are there.
     pub presence: Presence,
+    /// Whether one machine is two computers.
+    twins: Twins,
     /// Something is due now.
     pub due: Notify,
     /// The outbox has something.
@@ -122,6 +125,7 @@ impl Shop {
             place,
             waiters: Waiters::default(),
             presence,
+            twins: Twins::default(),
             due: Notify::new(),
             outbox: Notify::new(),
             alerts: Notify::new(),
@@ -291,6 +295,17 @@ impl Shop {
                 self.emit(&Journal::MachineBack { device: device.clone() });
             }
         }
+    }
+
+    /// A machine shows by which start of a computer it runs, and asks from this address.
+    pub async fn started(&self, device: &DeviceId, boot: &str, address: &str) {
+        let Some(both) = self.twins.seen(device, boot, address, self.now()) else { return };
+        let addresses: Box<str> = both.join(" and ").into();
+        self.emit(&Journal::MachineTwice { device: device.clone(), addresses: String::from(&*addresses).into() });
+        let wanted = device.clone();
+        // The journal has heard of the machine already, and hears of an error too.
+        let _ = self.write(move |tx, _, now| books::machine_twice(tx, &wanted, &addresses, now)).await;
+        self.alerts.notify_one();
     }
 
     /// Nobody took a message to a machine.

@@ -6,8 +6,8 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
-use qris_core::order::time::Span;
-use qris_core::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::order::time::{BootId, Span};
+use qris_core::wire::orders::{ANSWER_MAX, BOOT, COLLECT_WITHIN, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -32,6 +32,8 @@ pub struct Backend {
     client: Client,
     url: String,
     authorization: reqwest::header::HeaderValue,
+    /// The `boot_id`, unless no header can carry it.
+    boot: Option<reqwest::header::HeaderValue>,
 }
 
 /// Why there is no client.
@@ -53,7 +55,7 @@ impl Backend {
     ///
     /// # Errors
     /// When a certificate or the token cannot be used.
-    pub fn new(settings: &Settings, trusted: &LastTrusted) -> Result<Self, BackendError> {
+    pub fn new(settings: &Settings, boot_id: &BootId, trusted: &LastTrusted) -> Result<Self, BackendError> {
         let tls =
             if settings.url.starts_with("https://") { Some(client_config(settings.ca_file.as_deref(), None, trusted)?) } else { None };
         let limits =
@@ -62,7 +64,8 @@ impl Backend {
         let text = format!("Bearer {}", settings.token.expose());
         let mut authorization = reqwest::header::HeaderValue::from_str(&text).map_err(|_| BackendError::Token)?;
         authorization.set_sensitive(true);
-        Ok(Self { client, url: settings.url.clone(), authorization })
+        let boot = reqwest::header::HeaderValue::from_str(&boot_id.0).ok();
+        Ok(Self { client, url: settings.url.clone(), authorization, boot })
     }
 
     /// Makes one call for an order.
@@ -103,7 +106,8 @@ impl Backend {
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
-        request.header(reqwest::header::AUTHORIZATION, self.authorization.clone())
+        let request = request.header(reqwest::header::AUTHORIZATION, self.authorization.clone());
+        self.boot.iter().fold(request, |request, boot| request.header(BOOT, boot.clone()))
     }
 
     fn order_url(&self, id: &OrderId) -> String {

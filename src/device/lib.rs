@@ -92,7 +92,7 @@ fn check(path: &Path) -> Result<(), Failure> {
 
 fn examine(path: &Path) -> Result<Config, Failure> {
     let config = Config::examine(path)?;
-    backend::Backend::new(&config.backend, &LastTrusted::default()).map_err(Failure::usage)?;
+    backend::Backend::new(&config.backend, &config.machine.boot_id, &LastTrusted::default()).map_err(Failure::usage)?;
     Ok(config)
 }
 
@@ -115,7 +115,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
     let link = broker::link(&config.machine.device, &config.mqtt, &trusted).map_err(Failure::usage)?;
-    let backend = backend::Backend::new(&config.backend, &trusted).map_err(Failure::usage)?;
+    let backend = backend::Backend::new(&config.backend, &config.machine.boot_id, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let result = runtime.block_on(serve(path, config, machine, effects, screen, link, backend, inbox, letters));
     // Something may hang, but everything that matters is committed.

@@ -376,6 +376,11 @@ events! {
     /// See to the broker and to [accounts] of backend.toml.
     AccountNotEnded { device: DeviceId, why: Text } = "10e7695049aa41fcac499c3cd54a75e7", Err, "the account of device {device} at the broker is not ended: {why}";
 
+    /// Two computers are one device: its card was copied.
+    /// Both have its token, its password and the key of its relay. What one of them sells, the other one does not know.
+    /// Find the second one and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
+    MachineTwice { device: DeviceId, addresses: Text } = "6ef7360566264ced94f583bda9429229", Err, "two computers are device {device}, at {addresses}";
+
     /// A device's tokens were revoked.
     /// It is no longer let in.
     /// Nothing is to be done if it was you.

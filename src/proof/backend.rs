@@ -250,9 +250,9 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         effects
     }
 
-    /// A machine asks.
-    pub(super) fn ask(&mut self, ask: Ask, from: C) {
-        let (call, output) = (self.service.call(ask.request()), Arc::clone(&self.output));
+    /// A machine asks that was started by this name.
+    pub(super) fn ask(&mut self, ask: Ask, boot: &str, from: C) {
+        let (call, output) = (self.service.call(ask.request(boot)), Arc::clone(&self.output));
         let task = self.runtime.spawn(async move {
             let answer = ask.read(whole(call.await).await);
             output.put(Effect::Answers(from, answer));

@@ -18,6 +18,8 @@ const TURN: Span = Span::secs(60);
 const OFFLINE: &str = "offline";
 /// The kind for a merchant whom a QR pays, by the national number. The first one is not told.
 const MERCHANT: &str = "merchant";
+/// The kind for two computers that are one machine, by the machine and both addresses.
+const TWICE: &str = "twice";
 /// The most merchants that are told apart.
 const MERCHANTS_MAX: i64 = 100;
 
@@ -37,6 +39,8 @@ pub enum Subject {
     Offline,
     /// A QR that pays another merchant than those before, with that merchant's national number.
     Merchant(Box<str>),
+    /// Two computers that are one machine, with their addresses.
+    Twice(Box<str>),
 }
 
 /// A thing that a person must hear of.
@@ -53,13 +57,14 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// The word of its kind: that of [`Attention::as_str`], or `offline`.
+    /// The word of its kind: that of [`Attention::as_str`], or one of those above.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.about {
             Subject::Order(_, kind) | Subject::Damaged(_, kind) => kind.as_str(),
             Subject::Offline => OFFLINE,
             Subject::Merchant(_) => MERCHANT,
+            Subject::Twice(_) => TWICE,
         }
     }
 
@@ -71,6 +76,7 @@ impl Alert {
             Subject::Damaged(id, _) => id.as_str(),
             Subject::Offline => self.device.as_str(),
             Subject::Merchant(merchant) => merchant,
+            Subject::Twice(both) => both,
         }
     }
 }
@@ -109,6 +115,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         }
         None if kind == OFFLINE => Subject::Offline,
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
+        None if kind == TWICE => Subject::Twice(subject.into()),
         // It is of a later release.
         None => return Ok(None),
     };
@@ -169,6 +176,16 @@ pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<
 /// The database's.
 pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     end(tx, device.as_str(), OFFLINE, now)
+}
+
+/// Two computers are one machine. This is told again if it is seen again.
+///
+/// # Errors
+/// The database's.
+pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: Wall) -> Result<(), BooksError> {
+    let subject = format!("{device} at {addresses}");
+    end(tx, &subject, TWICE, now)?;
+    begin(tx, &subject, TWICE, device, now)
 }
 
 /// A QR pays this merchant. The first merchant is remembered. Of each other one a person is told, once. `Some`: this is such a

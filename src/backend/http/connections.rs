@@ -8,6 +8,7 @@ use super::router;
 use crate::shop::Shop;
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -28,6 +29,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+/// The header in which a web server in front tells whom it speaks for.
+const FORWARDED: &str = "x-forwarded-for";
 /// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 /// The time from the connection, or from a request's first byte, to the end of its head.
@@ -110,7 +113,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// Serves one connection to its end.
 async fn attend(stream: TcpStream, visit: Visit, router: TowerToHyperService<Router>, mut stop: watch::Receiver<bool>) {
     let client = &visit.client;
-    let caller = Caller { doors: Arc::clone(&visit.doors), number: client.number };
+    let caller = Caller { doors: Arc::clone(&visit.doors), number: client.number, from: visit.from };
     let service = service_fn(|mut request: Request<Incoming>| {
         client.pace().begins(Phase::Answer);
         request.extensions_mut().insert(caller.clone());
@@ -158,7 +161,7 @@ impl Doors {
             }
         };
         let address = (!self.limits.proxies.contains(&from.to_canonical())).then(|| network(from));
-        Visit { client: self.list().add(address), doors: Arc::clone(self), _permit: permit }
+        Visit { client: self.list().add(address), from, doors: Arc::clone(self), _permit: permit }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -183,9 +186,21 @@ fn network(address: IpAddr) -> IpAddr {
 pub(super) struct Caller {
     doors: Arc<Doors>,
     number: u64,
+    from: IpAddr,
 }
 
 impl Caller {
+    /// The address from which the request came. A web server in front tells it, as the last one in `X-Forwarded-For`.
+    pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
+        let from = self.from.to_canonical();
+        if !self.doors.limits.proxies.contains(&from) {
+            return from;
+        }
+        let told =
+            headers.get_all(FORWARDED).iter().next_back().and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        told.unwrap_or(from)
+    }
+
     /// A machine has shown its token.
     pub(super) fn is(&self, device: &DeviceId) {
         let most = self.doors.limits.connections - self.doors.limits.connections / STRANGERS_PART;
@@ -196,6 +211,7 @@ impl Caller {
 /// A connection's place.
 struct Visit {
     client: Arc<Client>,
+    from: IpAddr,
     doors: Arc<Doors>,
     _permit: OwnedSemaphorePermit,
 }

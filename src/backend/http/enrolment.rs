@@ -28,7 +28,8 @@ pub async fn claim(State(shop): State<Arc<Shop>>, request: Request) -> Result<Re
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail("this is not a machine's name and its code")
     })?;
     // A machine that hangs up leaves nothing half done.
-    let enrolment = tokio::spawn(enrol(shop, claim)).await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR))??;
+    let enrolment =
+        tokio::spawn(enrol(shop, claim)).await.map_err(|_| crate::books::BooksError::Store(crate::store::StoreError::Gone))??;
     let mut response = Json(enrolment).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
@@ -36,7 +37,8 @@ pub async fn claim(State(shop): State<Arc<Shop>>, request: Request) -> Result<Re
 
 async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     // Two claims of one code must not leave the token of one and the password of the other.
-    let busy = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE).detail("too many machines are being let in").retry_after(10);
+    let busy =
+        || Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Backend).detail("too many machines are being let in").retry_after(10);
     let _one = timeout(TURN_WAIT, shop.enrolling.lock()).await.map_err(|_| busy())?;
     let (device, now) = (claim.device.clone(), shop.now());
     let token = draw(&shop);
@@ -50,14 +52,19 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     });
     let terms = claimed.await?.map_err(|why| {
         shop.emit(&Journal::EnrolmentRefused { device: device.clone(), why: why.to_string().into() });
-        Refusal::new(StatusCode::FORBIDDEN).detail(format!("{why}: ask the merchant for another one (qris-backend device invite {device})"))
+        Refusal::new(StatusCode::FORBIDDEN)
+            .code(Reason::Backend)
+            .detail(format!("{why}: ask the merchant for another one (qris-backend device invite {device})"))
     })?;
     let password = match (&shop.accounts, &terms.broker) {
         (Some(door), Some(_)) => {
             let password = draw(&shop);
             door.open(&device, &password).await.map_err(|why| {
                 shop.emit(&Journal::AccountNotMade { device: device.clone(), why: why.to_string().into() });
-                Refusal::new(StatusCode::SERVICE_UNAVAILABLE).detail("its account at the broker could not be made now").retry_after(5)
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE)
+                    .code(Reason::Backend)
+                    .detail("its account at the broker could not be made now")
+                    .retry_after(5)
             })?;
             Some(password.into())
         }

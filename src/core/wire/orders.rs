@@ -19,6 +19,9 @@ pub const COLLECT_WITHIN: &str = "collect-within";
 /// A header of a machine's requests: the key with which its relay signs its proofs. A backend keeps the first key that
 /// it gets from a machine.
 pub const RELAY_KEY: &str = "relay-key";
+/// A header of a machine's requests: the `boot_id` of its kernel. If two computers show themselves as one machine, the
+/// backend sees it by this.
+pub const BOOT: &str = "machine-boot";
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
 /// The most orders in an answer to `?state=open`. If there are more, it has the oldest.

@@ -7,6 +7,8 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::response::Parts;
 use axum::http::{Request, Response};
 use qris_core::order::proof::RelayKey;
+use qris_core::order::time::BootId;
+use qris_core::wire::orders::BOOT;
 use qris_device::backend::{self as client, Backend};
 use qris_device::config;
 use qris_device::machine::{BackendAnswer, HttpCall};
@@ -33,12 +35,12 @@ impl Ask {
         }
     }
 
-    /// As the machine's client sends it.
-    pub(super) fn request(&self) -> Request<Body> {
+    /// As the client of a machine sends it that was started by this name.
+    pub(super) fn request(&self, boot: &str) -> Request<Body> {
         static CLIENT: OnceLock<Backend> = OnceLock::new();
         let client = CLIENT.get_or_init(|| {
             let settings = config::Backend { url: "http://backend.example".into(), token: Secret::new(TOKEN), ca_file: None };
-            Backend::new(&settings, &LastTrusted::default()).expect("a client")
+            Backend::new(&settings, &BootId("any".into()), &LastTrusted::default()).expect("a client")
         });
         let request = match self {
             Self::Order(call) => client.request(call),
@@ -55,6 +57,8 @@ impl Ask {
         *asked.method_mut() = request.method().clone();
         *asked.uri_mut() = path.parse().expect("a path");
         *asked.headers_mut() = request.headers().clone();
+        let told = asked.headers_mut().insert(BOOT, boot.parse().expect("a name"));
+        assert!(told.is_some(), "a client tells by which start of its computer it runs");
         asked
     }
 

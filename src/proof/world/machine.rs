@@ -94,6 +94,13 @@ pub(super) struct Caller {
     call: u64,
 }
 
+impl Caller {
+    /// The name of this start.
+    pub(super) fn start(&self) -> String {
+        format!("{}-{}", self.m, self.run)
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Answer {
     Prepared(Result<Ticket, PrepareError>),

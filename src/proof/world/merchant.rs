@@ -300,6 +300,8 @@ impl World {
                         self.merchant.failed |= !self.storm;
                     }
                     Journal::StoreBack { .. } => self.merchant.fails = false,
+                    Journal::MachineTwice { .. } if self.cloned => self.count(Kind::Twins, "two computers were seen to be one machine"),
+                    Journal::MachineTwice { .. } => self.fail("one computer was taken for two".into()),
                     _ => {}
                 }
             }
@@ -392,7 +394,7 @@ impl World {
             self.note(|| format!("the machine tells {}", report.outcome));
         }
         if let Some(program) = &mut self.merchant.program {
-            program.ask(ask, from);
+            program.ask(ask, &from.start(), from);
         }
     }
 

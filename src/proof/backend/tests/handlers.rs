@@ -20,6 +20,8 @@ struct Town {
     /// The questions to Midtrans, and the Idempotency-Key of each.
     calls: Vec<(Call, Option<String>)>,
     asks: u32,
+    /// By which start of its computer the machine runs.
+    boot: &'static str,
     disk: Disk,
     /// When the program was started.
     began: Wall,
@@ -57,7 +59,7 @@ impl Town {
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
         let midtrans = midtrans::Midtrans::new(options);
-        Self { program, midtrans, calls: Vec::new(), asks: 0, disk, began: BEGIN, journal: Vec::new(), directory }
+        Self { program, midtrans, calls: Vec::new(), asks: 0, boot: "a", disk, began: BEGIN, journal: Vec::new(), directory }
     }
 
     fn wall(&self) -> Wall {
@@ -127,7 +129,7 @@ impl Town {
 
     fn ask(&mut self, ask: Ask) {
         self.asks += 1;
-        self.program.ask(ask, self.asks);
+        self.program.ask(ask, self.boot, self.asks);
     }
 
     /// A machine asks for an order.
