@@ -11,6 +11,7 @@ use qris_core::order::time::Wall;
 use qris_core::wire::enrolment::{Backend, Broker, Enrolment};
 use qris_core::wire::invitation::{Claim, Code};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use subtle::ConstantTimeEq as _;
 
 /// What a machine is told besides its secrets.
@@ -112,6 +113,19 @@ pub fn is_open(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM invitations JOIN devices ON devices.id = invitations.device AND devices.token_hash = invitations.token_hash
         WHERE invitations.device = $1 AND invitations.used_ms IS NULL";
     Ok(!tx.rows(sql, &[device.as_str().into()])?.is_empty())
+}
+
+/// Every code that can still be used, by its machine, and until when.
+///
+/// # Errors
+/// The database's.
+pub fn open(tx: &mut dyn Tx, now: Wall) -> Result<BTreeMap<DeviceId, Wall>, BooksError> {
+    let rows = tx.rows("SELECT device, until_ms FROM invitations WHERE used_ms IS NULL AND until_ms >= $1", &[now.into()])?;
+    // A name that is none lets nobody in.
+    rows.iter()
+        .filter_map(|row| Some((DeviceId::new(row.text(0).ok()?).ok()?, row.int(1).map(Wall))))
+        .map(|(id, until)| Ok((id, until?)))
+        .collect()
 }
 
 /// The code is used up.

@@ -74,12 +74,13 @@ pub enum Devices {
 
 const DAY_S: i64 = 24 * 60 * 60;
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     left("MACHINE", 40),
     left("ADDED (+07:00)", 19),
     left("REVOKED (+07:00)", 19),
     left("KEY OF ITS RELAY", 24),
     left("SHOWS ANOTHER KEY", 24),
+    left("CODE GOOD UNTIL", 19),
 ];
 
 /// Runs the command.
@@ -151,19 +152,32 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             out.line(&invitation.to_string())
         }
         Devices::List { json } => {
-            let Listed { machines: list, damaged } = machines(config, false)?.read(devices::list).await.map_err(Failure::failed)?;
+            let (Listed { machines: list, damaged }, mut codes) = machines(config, false)?
+                .read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?)))
+                .await
+                .map_err(Failure::failed)?;
+            let known: Vec<_> = list.into_iter().map(|device| (codes.remove(&device.id), device)).collect();
             if json {
-                list.iter().try_for_each(|device| out.line(&as_json(device)))?;
+                known.iter().try_for_each(|(code, device)| out.line(&as_json(device, *code)))?;
+                codes
+                    .iter()
+                    .try_for_each(|(id, until)| out.line(&json!({ "device": id, "code_until": until.to_rfc3339_wib() }).to_string()))?;
                 return readable(&damaged);
             }
             out.line(&heading(&COLUMNS))?;
             let fingerprint = |key: &Option<RelayKey>| key.as_ref().map_or("-".into(), RelayKey::fingerprint);
-            let cells = |device: &Device| {
-                let revoked = device.revoked.map_or("-".into(), |at| at.to_wib());
+            let time = |at: Option<Wall>| at.map_or("-".into(), Wall::to_wib);
+            for (code, device) in &known {
                 let [relay_key, other_key] = [&device.relay_key, &device.other_key].map(fingerprint);
-                [device.id.to_string(), device.added.to_wib(), revoked, relay_key, other_key]
-            };
-            list.iter().try_for_each(|device| out.line(&row(&COLUMNS, &cells(device))))?;
+                out.line(&row(
+                    &COLUMNS,
+                    &[device.id.to_string(), device.added.to_wib(), time(device.revoked), relay_key, other_key, time(*code)],
+                ))?;
+            }
+            for (id, until) in codes {
+                let none = || "-".to_owned();
+                out.line(&row(&COLUMNS, &[id.to_string(), none(), none(), none(), none(), until.to_wib()]))?;
+            }
             readable(&damaged)
         }
         Devices::RelayKey { id, fingerprint, by } => {
@@ -212,7 +226,7 @@ fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
     )))
 }
 
-fn as_json(device: &Device) -> String {
+fn as_json(device: &Device, code_until: Option<Wall>) -> String {
     let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
     let at = |at: &Option<Wall>| at.map(|at| at.to_rfc3339_wib());
     json!({
@@ -224,6 +238,7 @@ fn as_json(device: &Device) -> String {
         "relay_key_by": relay_key_by,
         "other_key": other_key.as_ref().map(RelayKey::fingerprint),
         "other_key_since": at(other_key_since),
+        "code_until": at(&code_until),
     })
     .to_string()
 }

@@ -192,13 +192,7 @@ pub(super) struct Caller {
 impl Caller {
     /// The address from which the request came. A web server in front tells it, as the last one in `X-Forwarded-For`.
     pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
-        let from = self.from.to_canonical();
-        if !self.doors.limits.proxies.contains(&from) {
-            return from;
-        }
-        let told =
-            headers.get_all(FORWARDED).iter().next_back().and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        told.unwrap_or(from)
+        spoken_for(self.from, &self.doors.limits.proxies, headers)
     }
 
     /// A machine has shown its token.
@@ -206,6 +200,15 @@ impl Caller {
         let most = self.doors.limits.connections - self.doors.limits.connections / STRANGERS_PART;
         self.doors.list().know(self.number, device, most);
     }
+}
+
+/// Whom a web server speaks for; anybody else speaks for himself, whatever he says.
+fn spoken_for(from: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
+    let from = from.to_canonical();
+    let mut lists = headers.get_all(FORWARDED).iter();
+    let told =
+        lists.next_back().filter(|_| proxies.contains(&from)).and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    told.unwrap_or(from)
 }
 
 /// A connection's place.
@@ -427,6 +430,23 @@ mod tests {
     /// The numbers of the strangers, and of the machines' connections.
     fn all(list: &List) -> (Vec<u64>, Vec<u64>) {
         (list.strangers.keys().copied().collect(), list.known.keys().copied().collect())
+    }
+
+    #[test]
+    fn a_web_server_in_front_says_whom_it_speaks_for_and_nobody_else_does() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let proxies = [address("127.0.0.1")];
+        let told = |from: &str, lists: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for list in lists {
+                headers.append(FORWARDED, axum::http::HeaderValue::from_static(list));
+            }
+            spoken_for(address(from), &proxies, &headers).to_string()
+        };
+        assert_eq!(told("::ffff:127.0.0.1", &["10.9.9.9, 192.0.2.7"]), "192.0.2.7", "what it was told itself stands before it");
+        assert_eq!(told("127.0.0.1", &["10.9.9.9", "2001:db8::1"]), "2001:db8::1");
+        assert_eq!((told("127.0.0.1", &[]), told("127.0.0.1", &["unknown"])), ("127.0.0.1".into(), "127.0.0.1".into()));
+        assert_eq!(told("192.0.2.7", &["10.9.9.9"]), "192.0.2.7");
     }
 
     #[test]

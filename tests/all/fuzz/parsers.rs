@@ -19,6 +19,8 @@ use qris::order::request::Refusal;
 use qris::order::time::Wall;
 use qris::wire::command::{Asked, Joined, Response};
 use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use qris::wire::enrolment::Enrolment;
+use qris::wire::invitation::{Claim, Invitation};
 use qris::wire::orders::{OpenOrders, OrderResource, Problem};
 use qris::wire::payment::PaymentUpdate;
 use qris::wire::settings::{Desired, SETTINGS_MAX};
@@ -56,6 +58,37 @@ fn vend_request() {
             }
         }
         Err(rejected) => refused(&rejected.refusal),
+    });
+}
+
+#[test]
+fn enrolment() {
+    let words = r#""device":  "code":  "backend":  "broker":  "keys":  "url":  qris-enrol1.  https://  #vm-001.  7QX2-9MKP-V4TD-0RHE-6ZNA"#;
+    Target { name: "enrolment", words, longest: 9_000 }.run(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let invitation = match text.parse::<Invitation>() {
+            Ok(invitation) => {
+                assert_eq!(invitation.to_string().parse().as_ref(), Ok(&invitation));
+                "an invitation".to_owned()
+            }
+            Err(why) => why.to_string(),
+        };
+        let claim = match serde_json::from_slice::<Claim>(bytes) {
+            Ok(claim) => {
+                let again = serde_json::to_vec(&claim).expect("a claim can be written");
+                assert_eq!(serde_json::from_slice::<Claim>(&again).expect("what was read can be read again"), claim);
+                "a claim"
+            }
+            Err(_) => "no claim",
+        };
+        let whole = match Enrolment::from_text(&text) {
+            Ok(enrolment) => {
+                assert_eq!(Enrolment::from_text(&enrolment.to_text()).as_ref(), Ok(&enrolment));
+                "an enrolment".to_owned()
+            }
+            Err(why) => why.to_string(),
+        };
+        format!("{invitation}|{claim}|{whole}")
     });
 }
 
