@@ -1,6 +1,6 @@
 //! The connection to the broker, as a command needs it: it is made now, or the command fails.
 
-use super::print;
+use super::{print, site};
 use qris_core::wire::vend::VendEvent;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, MqttSettings, Source};
@@ -16,6 +16,10 @@ use tokio::sync::mpsc;
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
 /// The environment variable that names a configuration file. An empty value counts as unset.
 const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
+/// The environment variable that names a context. An empty value counts as unset.
+const CONTEXT_VARIABLE: &str = "QRISCTL_CONTEXT";
+/// The context without a name.
+const USUAL_CONTEXT: &str = "qrisctl";
 /// At most this many events wait for the terminal.
 const EVENTS_MAX: usize = 64;
 
@@ -23,9 +27,13 @@ const EVENTS_MAX: usize = 64;
 #[derive(clap::Args, Debug, Default)]
 #[command(next_help_heading = "Broker")]
 pub(super) struct Connection {
-    /// A file with a section [mqtt] as in qrisd.toml; QRISCTL_CONFIG may name it, too
+    /// A file with a section [mqtt] as in qrisd.toml; QRISCTL_CONFIG may name it, too. The default is ~/.config/qrisctl/qrisctl.toml,
+    /// if there is one
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// The file ~/.config/qrisctl/NAME.toml, for one of several fleets; QRISCTL_CONTEXT may name it, too
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "config", value_parser = context)]
+    pub(super) context: Option<String>,
     /// mqtts://HOST[:8883], or mqtt://HOST[:1883] on loopback
     #[arg(long, global = true, value_name = "URL")]
     pub(super) broker: Option<String>,
@@ -50,7 +58,9 @@ pub(super) struct Connection {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BrokerError {
     /// Neither a flag nor a file says where it is.
-    #[error("no broker: give --broker URL, or --config FILE with a section [mqtt]")]
+    #[error(
+        "no broker: give --broker URL, or a file with a section [mqtt]: --config FILE, --context NAME, or ~/.config/qrisctl/qrisctl.toml"
+    )]
     Missing,
     /// A flag is wrong, or the flags and the file do not fit together.
     #[error("{}: {why}", flag(.key))]
@@ -95,6 +105,44 @@ pub(super) enum BrokerError {
 #[serde(deny_unknown_fields)]
 struct Written {
     mqtt: Option<MqttSection>,
+    /// The operator's key for these machines.
+    operator_key: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The operator's key that the file names.
+    pub(super) fn operator_key(&self) -> Result<Option<PathBuf>, Failure> {
+        Ok(self.written()?.and_then(|written| written.operator_key))
+    }
+
+    fn written(&self) -> Result<Option<Written>, Failure> {
+        self.file()?.map(|path| Ok(Source::read(&path)?.parse()?)).transpose()
+    }
+
+    /// Its file: a flag goes before a variable. The usual one need not be there, and is nothing beside --broker.
+    fn file(&self) -> Result<Option<PathBuf>, Failure> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let of_context = |name: &str| site::of_user().map(|directory| directory.join(format!("{name}.toml")));
+        let needs_home = || Failure::usage("there is no HOME, in which contexts are");
+        if let Some(name) = &self.context {
+            return of_context(name).map(Some).ok_or_else(needs_home);
+        }
+        if let Some(path) = self.config.clone().or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from)) {
+            return Ok(Some(path));
+        }
+        if let Some(name) = variable(CONTEXT_VARIABLE) {
+            let name = name.to_str().ok_or("it is no text".into()).and_then(context);
+            let name = name.map_err(|why| Failure::usage(format!("{CONTEXT_VARIABLE}: {why}")))?;
+            return of_context(&name).map(Some).ok_or_else(needs_home);
+        }
+        Ok(of_context(USUAL_CONTEXT).filter(|path| self.broker.is_none() && path.exists()))
+    }
+}
+
+/// A name of a file, and no path.
+fn context(name: &str) -> Result<String, String> {
+    let is_good = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_good { Ok(name.to_owned()) } else { Err("a context has letters, digits, - and _".into()) }
 }
 
 /// A connection that was made.
@@ -261,12 +309,8 @@ pub(super) fn random_hex() -> Result<String, Failure> {
 
 /// The settings of the file, with the flags over them, checked.
 fn settings(connection: Connection) -> Result<MqttSettings, Failure> {
-    let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
-    let config = config.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(Into::into));
-    let written = match config {
-        Some(path) => Source::read(&path)?.parse::<Written>()?.mqtt.unwrap_or_default(),
-        None => MqttSection::default(),
-    };
+    let written = connection.written()?.and_then(|written| written.mqtt).unwrap_or_default();
+    let Connection { config: _, context: _, broker, username, password_file, ca_file, cert_file, key_file } = connection;
     let section = MqttSection {
         url: broker.or(written.url),
         username: username.or(written.username),

@@ -1,20 +1,19 @@
 //! `keys`: the keys of operators. The private half stays with its owner. The public half goes to each machine, where root says
 //! which keys the machine believes.
 
+mod private;
+
 use super::guard::Kind;
 use super::print;
-use super::site::{KEYS_JSON, Site};
+use super::site::{self, KEYS_JSON, Site};
 use super::write::{self, Planned};
 use clap::{Subcommand, ValueEnum};
 use qris_core::order::ids::KeyId;
 use qris_core::order::operator::Level;
 use qris_core::order::receipt::{KeyFile, KeySet, SigningKey};
 use qris_host::Failure;
-use qris_host::config::remark;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The keys of operators.
@@ -28,6 +27,10 @@ pub(super) enum Keys {
         /// The file for the private half; the default is ~/.config/qrisctl/operator.jwk
         #[arg(long, value_name = "FILE")]
         operator_key: Option<PathBuf>,
+        /// Ask for a passphrase, without which the private half is of no use. Where nobody can type it, QRISCTL_PASSPHRASE_FILE names
+        /// a file with it
+        #[arg(long)]
+        passphrase: bool,
     },
     /// On the machine, as root: believe a key
     Add {
@@ -83,7 +86,7 @@ impl From<LevelArgument> for Level {
 impl Keys {
     pub(super) fn run(self, json: bool) -> Result<(), Failure> {
         match self {
-            Self::New { level, operator_key } => make(level.into(), &private_file(operator_key)?),
+            Self::New { level, operator_key, passphrase } => make(level.into(), &private_file(operator_key)?, passphrase),
             Self::Add { jwk, place } => place.change(|keys| {
                 let kid = keys.put_operator(&jwk).map_err(Failure::usage)?;
                 Ok(format!("the key {kid} is believed"))
@@ -130,17 +133,12 @@ impl Place {
     }
 }
 
-/// Makes a key. A file that is there is never written over: it may be the only copy of a key.
-fn make(level: Level, path: &Path) -> Result<(), Failure> {
-    let failed = |why: std::io::Error| Failure::failed(format!("{}: {why}", path.display()));
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    }
+/// Makes a key.
+fn make(level: Level, path: &Path, is_sealed: bool) -> Result<(), Failure> {
     let mut seed = [0; 32];
     SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system gives no random bits"))?;
     let key = SigningKey::from_seed(seed);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    writeln!(file, "{}", key.to_private_jwk()).and_then(|()| file.sync_all()).map_err(failed)?;
+    private::write(path, &key, is_sealed)?;
     print::line(&key.to_operator_jwk(level))?;
     print::remark(&format!(
         "{} holds the private half: nobody else may have it. On each machine, as root: qrisctl keys add 'THE LINE ABOVE'",
@@ -151,18 +149,10 @@ fn make(level: Level, path: &Path) -> Result<(), Failure> {
 
 /// The operator's own key.
 pub(super) fn read_private(file: Option<PathBuf>) -> Result<SigningKey, Failure> {
-    let path = private_file(file)?;
-    let named = |why: String| Failure::usage(format!("{}: {why}", path.display()));
-    let text = fs::read_to_string(&path).map_err(|why| named(format!("{why}; `qrisctl keys new` makes a key")))?;
-    if fs::metadata(&path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
-        remark(&path, "others on this computer may read this key: chmod 600 it");
-    }
-    SigningKey::from_jwk(text.trim()).map_err(|error| named(error.to_string()))
+    private::read(&private_file(file)?)
 }
 
 fn private_file(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let usual = || variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
-    file.or_else(|| Some(usual()?.join("qrisctl/operator.jwk")))
+    file.or_else(|| Some(site::of_user()?.join("operator.jwk")))
         .ok_or_else(|| Failure::usage("there is no HOME: name the file with --operator-key"))
 }

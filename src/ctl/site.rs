@@ -36,6 +36,12 @@ pub(super) const CREDENTIALS: [&str; 2] = ["/etc/credstore", "/etc/credstore.enc
 /// Tells systemd which credentials of the device service are encrypted. The unit itself names the others.
 pub(super) const SECRETS_DROP_IN: &str = "/etc/systemd/system/qrisd.service.d/50-secrets.conf";
 
+/// Where the files of whoever runs a command are, if there is a home: `~/.config/qrisctl` (XDG Base Directory Specification).
+pub(super) fn of_user() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    Some(variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")))?.join("qrisctl"))
+}
+
 /// A system on a disk.
 #[derive(Debug, Clone)]
 pub(super) struct Site {

@@ -118,7 +118,10 @@ fn pages() -> [Page; 4] {
         Page {
             definition: qris_ctl::definition(),
             section: "1",
-            files: &[("the file that QRISCTL_CONFIG or --config names", "the address of the broker, and our name there")],
+            files: &[(
+                "~/.config/qrisctl/qrisctl.toml",
+                "the address of the broker, and our name there; --config, --context or QRISCTL_CONFIG name another",
+            )],
             service: Service::None,
             see: "qrisd(8), qris-relayd(8), qris-backend(8)",
         },

@@ -279,3 +279,62 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
         assert_eq!(ask(&relay, &["relay", "lines", "--bus", bus]).code, Some(code), "{bus}");
     }
 }
+
+#[test]
+fn a_context_is_a_file_at_home_and_names_broker_and_key() {
+    let fleet = Fleet::start();
+    let home = fleet.directory.path().join("home");
+    let contexts = home.join(".config/qrisctl");
+    std::fs::create_dir_all(&contexts).expect("made");
+    let password = fleet.directory.path().join("fleet-password");
+    std::fs::write(&password, "password-of-fleet\n").expect("written");
+    let mqtt = format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\nusername = \"fleet\"\npassword_file = \"{}\"\n",
+        fleet.broker.port,
+        password.display()
+    );
+    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"offline"}"#, true);
+    let at_home = |arguments: &[&str]| {
+        let mut run = command(env!("CARGO_BIN_EXE_qrisctl"));
+        run.args(arguments).env("HOME", &home);
+        run
+    };
+    let told = |command: &mut std::process::Command, code, text: &str| {
+        let result = result_of(output(command));
+        let said = format!("{}{}", result.stdout, result.stderr);
+        assert!(result.code == Some(code) && said.contains(text), "{command:?}: {:?} {said}", result.code);
+    };
+    told(&mut at_home(&["status"]), 2, "no broker: give --broker URL");
+    std::fs::write(contexts.join("jakarta.toml"), &mqtt).expect("written");
+    told(&mut at_home(&["status"]), 2, "no broker");
+    told(&mut at_home(&["status", "--context", "jakarta"]), 0, "vm-001");
+    told(at_home(&["status"]).env("QRISCTL_CONTEXT", "jakarta"), 0, "vm-001");
+    told(&mut at_home(&["status", "--context", "bali"]), 2, "bali.toml");
+    told(&mut at_home(&["status", "--context", "../jakarta"]), 2, "letters, digits");
+    told(at_home(&["status"]).env("QRISCTL_CONTEXT", "a/b"), 2, "QRISCTL_CONTEXT");
+    std::fs::write(contexts.join("qrisctl.toml"), &mqtt).expect("written");
+    told(&mut at_home(&["status"]), 0, "vm-001");
+    // What a flag says of the broker does not come with a name and a password from a file that nobody named.
+    told(&mut at_home(&["status", "--broker", &format!("mqtt://127.0.0.1:{}", fleet.broker.port)]), 1, "NotAuthorized");
+
+    // A key behind a passphrase, which the context names.
+    let key = fleet.directory.path().join("jakarta.jwk").display().to_string();
+    let secret = fleet.directory.path().join("passphrase");
+    std::fs::write(&secret, "short\n").expect("written");
+    let new = ["keys", "new", "--level", "desk", "--operator-key", &key, "--passphrase"];
+    told(&mut at_home(&new), 2, "QRISCTL_PASSPHRASE_FILE");
+    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 2, "8 characters");
+    std::fs::write(&secret, "correct horse\n").expect("written");
+    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 0, "\"level\":\"desk\"");
+    let kept = std::fs::read_to_string(&key).expect("written");
+    assert!(!kept.contains("\"d\"") && kept.contains("sealed_by"), "{kept}");
+    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 1, "exists");
+    std::fs::write(contexts.join("qrisctl.toml"), format!("operator_key = \"{key}\"\n{mqtt}")).expect("written");
+    let run = ["fleet", "run", "vitals", "--device", "vm-001", "--wait", "1"];
+    told(&mut at_home(&run), 2, "needs its passphrase");
+    let wrong = fleet.directory.path().join("wrong");
+    std::fs::write(&wrong, "correct horsf\n").expect("written");
+    told(at_home(&run).env("QRISCTL_PASSPHRASE_FILE", &wrong), 2, "does not open the key");
+    // The key is open: what is missing now is the machine.
+    told(at_home(&run).env("QRISCTL_PASSPHRASE_FILE", &secret), 1, "vm-001");
+}

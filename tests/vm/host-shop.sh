@@ -12,6 +12,7 @@
 #   newest_of ITEM STATE         the newest event of an item, if it told this state, or status 1
 #   requests_of ITEM             how many requests for it there were
 #   pay PAYLOAD                  a customer pays what is in a QR
+#   desk ARGUMENT…               qrisctl at the operator's desk, far from the machine
 
 device=vm-001
 price=5000
@@ -177,4 +178,9 @@ last_status() {
 
 pay() {
   curl -sS --fail-with-body -X POST -H 'Content-Type: application/json' -d "{\"qr\":\"$1\",\"via\":\"gopay\"}" "$midtrans/sim/pay"
+}
+
+desk() {
+  "$demo" qrisctl --broker "mqtts://127.0.0.1:$broker_port" --ca-file "$work/shop/certs/ca.pem" --username fleet \
+    --password-file "$work/shop/mqtt-fleet" "$@" --device "$device" --operator-key "$work/shop/operator.jwk"
 }

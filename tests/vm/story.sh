@@ -397,6 +397,57 @@ power_cut_driving() {
   is "lines in the new boot" "0" "$(grep -c "gpio_value: $(number $tray_2) set 1" "$work/boot$boots.trace" || true)"
 }
 
+# From the desk: nobody is at the machine but its customer.
+from_afar() {
+  local jwk item told dear=7000
+  jwk=$("$demo" qrisctl keys new --level door --operator-key "$work/shop/operator.jwk" 2>/dev/null)
+  holds "root lets it believe an operator" guest "qrisctl keys add '$jwk' && systemctl reload qris-relayd qrisd"
+  for item in A1 A2 A3; do
+    printf '[[item]]\nid = "%s"\nprice = %s\n' $item $dear
+  done >"$work/prices.toml"
+  holds "another price, from afar" desk fleet config set "$work/prices.toml"
+  offer A1
+  is "what the customer is to pay" "$dear" "$(event "$asked" awaiting_payment | grep -o '"amount":[0-9]*' | cut -d: -f2)"
+  desk fleet run reboot --wait 600 >"$work/told" 2>&1 &
+  told=$!
+  awaits "a reboot is asked for, and waits" guest "journalctl --no-pager -q -b -u qrisd --grep 'command reboot'"
+  holds "the customer's QR stays" shows "$payload"
+  pays
+  awaits "dispensed" event "$asked" dispensed
+  is "pulses for it" 1 "$(($(pulses $tray_1) - before_1))"
+  restarts "then the computer is restarted"
+  on
+  wait "$told" || wrong "the reboot: $(cat "$work/told")"
+  holds "the operator is told that it is done" grep -F "done" "$work/told"
+  awaits "online" online
+  holds "the machine's own prices, from afar" desk fleet config set /dev/null
+}
+
+# With the real RAUC. The machine proves itself, and RAUC hears that its system is good; or the bootloader goes back.
+updated() {
+  local told
+  is "the system that runs" "A" "$(guest "sed 's/.*rauc.slot=//' /proc/cmdline")"
+  desk fleet run update /root/stick/update.raucb --wait 900 >"$work/told" 2>&1 &
+  told=$!
+  restarts "RAUC has written the other slot, and the computer is restarted"
+  holds "what stands in that slot" cmp -n 4194304 "$work/update/rootfs.img" "$work/slot-B.img"
+  slot=B
+  on
+  is "what the bootloader was told to start" "B" "$(guest cat /var/lib/bootloader/primary)"
+  wait "$told" || wrong "the update: $(cat "$work/told")"
+  holds "it has proven itself: the operator is told that it is done" grep -F "done" "$work/told"
+  is "what RAUC was told of that system" "good" "$(guest cat /var/lib/bootloader/state-B)"
+
+  desk fleet run update /root/stick/update.raucb --wait 900 >"$work/told" 2>&1 &
+  told=$!
+  restarts "an update more, and the computer is restarted"
+  # What it was to start does not start. So the bootloader takes the one from before.
+  on
+  ! wait "$told" || wrong "the update that went back: $(cat "$work/told")"
+  holds "the operator is told that the bootloader went back" grep -F "the bootloader went back to B" "$work/told"
+  awaits "it sells with the system from before" online
+}
+
 upgrade_with_qr() {
   local shown
   offer A1

@@ -79,7 +79,10 @@ impl Set {
             return Err(Failure::usage(format!("--at: {error}")));
         }
         let settings = std::fs::read_to_string(&file).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))?;
-        let key = keys::read_private(operator_key)?;
+        let key = keys::read_private(match operator_key {
+            Some(file) => Some(file),
+            None => connection.operator_key()?,
+        })?;
         let mut broker = Broker::connect(connection, who.filters(Topic::ConfigReported), Retained::Always).await?;
         let told = who.pick(drained(&mut broker).await?)?;
         // Nothing is sent before it is clear that it can be sent to all.

@@ -150,7 +150,10 @@ impl Run {
         {
             return Err(Failure::usage(format!("--since: {error}")));
         }
-        let key = keys::read_private(operator_key)?;
+        let key = keys::read_private(match operator_key {
+            Some(file) => Some(file),
+            None => connection.operator_key()?,
+        })?;
         let own = random_hex()?;
         let answers = format!("qrisd/v1/+/cmd/{}/response/{own}", command.name());
         let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;

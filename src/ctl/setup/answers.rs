@@ -50,9 +50,9 @@ pub(super) struct Answers {
 impl Answers {
     /// The broker's part of the flags, with the files that they name.
     pub(super) fn of_connection(connection: Connection) -> Result<Self, Failure> {
-        let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
-        if config.is_some() {
-            return Err(Failure::usage("setup writes /etc/qrisd/qrisd.toml (below --root): --config is for other commands"));
+        let Connection { config, context, broker, username, password_file, ca_file, cert_file, key_file } = connection;
+        if config.is_some() || context.is_some() {
+            return Err(Failure::usage("setup writes /etc/qrisd/qrisd.toml (below --root): --config and --context are for other commands"));
         }
         Ok(Self {
             broker_url: broker,
