@@ -1,7 +1,9 @@
 //! `fleet`: what a person at a desk does with machines far away, as an operator whose key they believe.
 
 mod config;
+mod diff;
 mod list;
+mod progress;
 mod run;
 mod show;
 mod told;

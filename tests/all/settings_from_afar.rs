@@ -4,7 +4,7 @@ use crate::rig::desk::Desk;
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::DEVICE;
-use crate::rig::succeed;
+use crate::rig::{stdout, succeed};
 use qris::order::money::Rupiah;
 use qris::wire::vend::EventState;
 use serde_json::Value;
@@ -57,6 +57,12 @@ fn a_price_that_is_changed_from_afar_waits_for_the_customer_and_stays() {
     let told = desk.sets(&format!("[device]\nname = \"Lobi\"\n{}", priced(8000)));
     assert!(told.contains("version 2 is in force since "), "{told}");
     assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(8000));
+    let (file, key) = (desk.file("settings.toml"), desk.file("desk.jwk"));
+    let compared = || desk.shop.qrisctl(&["fleet", "config", "diff", &file, "--device", DEVICE, "--operator-key", &key]);
+    assert_eq!((compared().status.code(), stdout(&compared())), (Some(0), format!("{DEVICE}: the same\n")));
+    std::fs::write(&file, priced(9000)).expect("written");
+    let told = format!("{DEVICE}: device.name: \"Lobi\" -> nothing\n{DEVICE}: item[A1].price: 8000 -> 9000\n");
+    assert_eq!((compared().status.code(), stdout(&compared())), (Some(1), told));
     // A machine whose card was replaced gets what the broker has.
     desk.shop.wait_idle();
     desk.shop.kill_qrisd();

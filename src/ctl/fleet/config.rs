@@ -1,6 +1,6 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
-use super::Which;
+use super::{Which, diff, run};
 use crate::broker::{Broker, Connection, News};
 use crate::{keys, print};
 use clap::Subcommand;
@@ -30,6 +30,20 @@ pub(crate) enum Config {
     },
     /// Give machines other settings
     Set(Set),
+    /// Compare a file with the settings that machines have from afar. Exit status 0: they have just these
+    Diff(Diff),
+}
+
+/// Compares a file with the settings that machines have.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Diff {
+    /// As for `set`
+    file: PathBuf,
+    #[command(flatten)]
+    who: Which,
+    /// Your key; the default is ~/.config/qrisctl/operator.jwk
+    #[arg(long, value_name = "FILE")]
+    operator_key: Option<PathBuf>,
 }
 
 /// Gives machines other settings. Exit status 0 if all of them have them, or will have them at their time.
@@ -55,6 +69,12 @@ impl Config {
         match self {
             Self::Get { who } => get(who, connection, json).await,
             Self::Set(set) => set.run(connection, json).await,
+            Self::Diff(Diff { file, who, operator_key }) => {
+                let named = |why: String| Failure::usage(format!("{}: {why}", file.display()));
+                let text = std::fs::read_to_string(&file).map_err(|why| named(why.to_string()))?;
+                let wanted = diff::flat(&text).map_err(|why| named(why.to_string()))?;
+                run::compare(wanted, who, operator_key, connection, json).await
+            }
         }
     }
 }

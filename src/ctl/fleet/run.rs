@@ -1,6 +1,8 @@
 //! `fleet run`: commands that are signed here, and carried out once by each machine.
 
 use super::Which;
+use super::diff::{self, Flat};
+use super::progress::Progress;
 use super::told::Told;
 use crate::broker::{Broker, Connection, News, random_hex};
 use crate::{keys, print};
@@ -21,6 +23,9 @@ use tokio::time::{Instant, timeout_at};
 /// A machine that is online has answered by then, if only that it takes longer.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
+/// At most so many machines at a time, unless a person says otherwise.
+const AT_ONCE: u16 = 20;
+const NOBODY: &str = "name the machines: --device ID, --label WORD or --all";
 /// For so long a command is good.
 const VALID: Duration = Duration::from_secs(60);
 const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
@@ -42,7 +47,7 @@ pub(crate) struct Run {
     #[arg(long, global = true, value_name = "FILE")]
     operator_key: Option<PathBuf>,
     /// At most so many machines at a time
-    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
     at_once: u16,
     /// How long to wait for a machine that serves a customer, reboots or takes its time
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 1200)]
@@ -142,7 +147,7 @@ impl Run {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { what, who, operator_key, at_once, wait } = self;
         if who.is_nobody() {
-            return Err(Failure::usage("name the machines: --device ID, --label WORD or --all"));
+            return Err(Failure::usage(NOBODY));
         }
         let command = Command::from(what);
         if let Command::Logs(Logs { since: Some(since), .. }) = &command
@@ -150,23 +155,30 @@ impl Run {
         {
             return Err(Failure::usage(format!("--since: {error}")));
         }
-        let key = keys::read_private(match operator_key {
-            Some(file) => Some(file),
-            None => connection.operator_key()?,
-        })?;
-        let own = random_hex()?;
-        let answers = format!("qrisd/v1/+/cmd/{}/response/{own}", command.name());
-        let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
-        let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
-        let mut round = Round { command, key, own, json, wait: Duration::from_secs(wait.into()), open: BTreeMap::new(), failed: 0 };
-        let all = machines.len();
-        let ended = round.all(&mut broker, machines, at_once.into()).await;
-        broker.leave().await;
-        ended?;
-        match round.failed {
-            0 => Ok(()),
-            failed => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
+        let round = Round::begin(command, Duration::from_secs(wait.into()), operator_key, &connection, json)?;
+        match round.go(who, connection, at_once.into()).await? {
+            (0, _) => Ok(()),
+            (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
         }
+    }
+}
+
+/// Compares settings with those that machines have from afar.
+pub(super) async fn compare(
+    wanted: Flat,
+    who: Which,
+    operator_key: Option<PathBuf>,
+    connection: Connection,
+    json: bool,
+) -> Result<(), Failure> {
+    if who.is_nobody() {
+        return Err(Failure::usage(NOBODY));
+    }
+    let mut round = Round::begin(Command::ConfigGet {}, ANSWER_WAIT, operator_key, &connection, json)?;
+    round.compared_with = Some(wanted);
+    match round.go(who, connection, AT_ONCE.into()).await? {
+        (0, _) => Ok(()),
+        (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines have other settings, or did not say"))),
     }
 }
 
@@ -180,6 +192,9 @@ struct Round {
     wait: Duration,
     open: BTreeMap<DeviceId, Open>,
     failed: usize,
+    /// What the settings of a machine are compared with, instead of shown.
+    compared_with: Option<Flat>,
+    progress: Progress,
 }
 
 /// A machine that has no end yet.
@@ -196,6 +211,27 @@ struct Open {
 }
 
 impl Round {
+    fn begin(command: Command, wait: Duration, key: Option<PathBuf>, connection: &Connection, json: bool) -> Result<Self, Failure> {
+        let named = match key {
+            Some(file) => Some(file),
+            None => connection.operator_key()?,
+        };
+        let (key, own) = (keys::read_private(named)?, random_hex()?);
+        Ok(Self { command, key, own, json, wait, open: BTreeMap::new(), failed: 0, compared_with: None, progress: Progress::default() })
+    }
+
+    /// Asks all who are meant. Answers with how many failed, and how many they are.
+    async fn go(mut self, who: Which, connection: Connection, at_once: usize) -> Result<(usize, usize), Failure> {
+        let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.command.name(), self.own);
+        let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
+        let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
+        let all = machines.len();
+        self.progress = Progress::of(all);
+        let ended = self.all(&mut broker, machines, at_once).await;
+        broker.leave().await;
+        ended.map(|()| (self.failed, all))
+    }
+
     async fn all(
         &mut self,
         broker: &mut Broker,
@@ -314,30 +350,48 @@ impl Round {
 
     fn fail(&mut self, device: &DeviceId, why: &str) -> Result<(), Failure> {
         self.failed += 1;
-        if self.json {
-            return print::line(&json!({ "device": device, "state": null, "error": { "message": why } }).to_string());
-        }
-        print::line(&print::plain(&format!("{device}: {why}")))
+        let told = if self.json {
+            json!({ "device": device, "state": null, "error": { "message": why } }).to_string()
+        } else {
+            print::plain(&format!("{device}: {why}"))
+        };
+        self.progress.past(&[told])
     }
 
     fn ended(&mut self, device: &DeviceId, end: &Response) -> Result<(), Failure> {
-        let is_done = end.ok == Some(true);
-        self.failed += usize::from(!is_done);
-        if self.json {
-            return print::line(&json!({ "device": device, "state": end.state, "result": end.result, "error": end.error }).to_string());
+        let differences = self.compared_with.as_ref().filter(|_| end.error.is_none()).map(|wanted| {
+            let has = end.result.as_ref().and_then(|result| result.get("settings")?.as_str()).unwrap_or_default();
+            // The machine has checked what it has.
+            diff::differences(&diff::flat(has).unwrap_or_default(), wanted)
+        });
+        let is_good = end.ok == Some(true) && differences.as_ref().is_none_or(Vec::is_empty);
+        self.failed += usize::from(!is_good);
+        let lines = match (differences, self.json) {
+            (Some(differences), true) => vec![json!({ "device": device, "differences": differences }).to_string()],
+            (Some(differences), false) if differences.is_empty() => vec![format!("{device}: the same")],
+            (Some(differences), false) => differences.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
+            (None, true) => {
+                vec![json!({ "device": device, "state": end.state, "result": end.result, "error": end.error }).to_string()]
+            }
+            (None, false) => in_words(device, end),
+        };
+        self.progress.past(&lines)
+    }
+}
+
+/// The end of a machine, in lines.
+fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
+    if let Some(Problem { code, message }) = &end.error {
+        return vec![print::plain(&format!("{device}: {} ({code}): {message}", end.state))];
+    }
+    let result = end.result.as_ref().unwrap_or(&Value::Null);
+    match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
+        Some(lines) => {
+            let told = |line: &Value| line.as_str().map_or_else(|| line.to_string(), str::to_owned);
+            lines.iter().map(|line| print::plain(&format!("{device}: {}", told(line)))).collect()
         }
-        if let Some(Problem { code, message }) = &end.error {
-            return print::line(&print::plain(&format!("{device}: {} ({code}): {message}", end.state)));
-        }
-        let result = end.result.as_ref().unwrap_or(&Value::Null);
-        match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
-            Some(lines) => lines.iter().try_for_each(|line| {
-                let line = line.as_str().map_or_else(|| line.to_string(), str::to_owned);
-                print::line(&print::plain(&format!("{device}: {line}")))
-            }),
-            None if result.get("configuration").is_some() => print::line(&result.to_string()),
-            None => print::line(&print::plain(&format!("{device}: {}{}", end.state, words(result)))),
-        }
+        None if result.get("configuration").is_some() => vec![result.to_string()],
+        None => vec![print::plain(&format!("{device}: {}{}", end.state, words(result)))],
     }
 }
 
