@@ -77,6 +77,17 @@ impl Door {
         }
     }
 
+    /// Whether accounts can be made and ended now. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub async fn look(&self) -> Result<(), AccountError> {
+        match self {
+            Self::Plugin(broker) => plugin::tell(broker, vec![plugin::looking()]).await,
+            Self::Passwords(path, _) => passwords::look(path),
+        }
+    }
+
     /// Lets a machine in no more. A plugin also ends its connection.
     ///
     /// # Errors

@@ -57,6 +57,8 @@ fn password_of(enrolment: &Enrolment) -> String {
 fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
     let mut site = Site::new();
     with_plugin(&mut site.shop);
+    let doctor = stdout(&site.shop.merchant(&["doctor"]));
+    assert!(doctor.contains("OK    accounts      the broker's dynamic security plugin listens to us"), "{doctor}");
     let invitation = invite(&site.shop, DEVICE);
     let code = site.shop.path().join("code");
     std::fs::write(&code, &invitation).expect("written");
@@ -160,6 +162,8 @@ fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
     // Without the broker there is no account. The code stays good.
     let invitation = invite(&shop, "vm-002");
     shop.broker.stop();
+    let doctor = stdout(&shop.merchant(&["doctor"]));
+    assert!(doctor.contains("BAD   accounts      the broker: "), "{doctor}");
     let (status, text) = claim(&shop.http, &invitation);
     assert!(status == 503 && text.contains("account at the broker"), "{status}: {text}");
     shop.broker.resume();

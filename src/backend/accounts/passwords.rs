@@ -49,6 +49,12 @@ pub(super) async fn taken(broker: &MqttSettings, device: &DeviceId, password: &s
     Ok(())
 }
 
+/// Whether the file can be read, or made.
+pub(super) fn look(path: &Path) -> Result<(), AccountError> {
+    let known = if path.exists() { fs::read_to_string(path).map(drop) } else { fs::metadata(path.parent().unwrap_or(path)).map(drop) };
+    known.map_err(|source| AccountError::File { path: path.to_path_buf(), source })
+}
+
 /// Gives a machine this password, or takes its line out.
 pub(super) fn put(path: &Path, device: &DeviceId, password: Option<&str>) -> Result<(), AccountError> {
     let line = password.map(|password| {

@@ -63,6 +63,11 @@ pub(super) fn ending(device: &DeviceId) -> Vec<Step> {
     vec![leave_rights_to_the_list(), Step { command, forgives: Some(NOT_THERE) }]
 }
 
+/// A question that changes nothing.
+pub(super) fn looking() -> Step {
+    Step { command: json!({ "command": "getDefaultACLAccess" }), forgives: None }
+}
+
 fn leave_rights_to_the_list() -> Step {
     let rights = [("publishClientSend", false), ("publishClientReceive", false), ("subscribe", false), ("unsubscribe", true)];
     let rights: Vec<_> = rights.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();

@@ -1,5 +1,6 @@
 //! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
+use crate::accounts::Door;
 use crate::broker;
 use crate::config::Config;
 use qris_core::wire::orders::Problem;
@@ -21,10 +22,10 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
 pub async fn look(config: &Config, source: &Source) -> Vec<Finding> {
-    let (mut findings, notifications, broker, serve) =
-        tokio::join!(gateway(config, source), notifications(config), broker(config), serve(config));
+    let (mut findings, notifications, broker, accounts, serve) =
+        tokio::join!(gateway(config, source), notifications(config), broker(config), accounts(config), serve(config));
     let (Ok(notifications) | Err(notifications)) = notifications;
-    findings.extend([notifications, broker, serve]);
+    findings.extend([notifications, broker].into_iter().chain(accounts).chain([serve]));
     findings
 }
 
@@ -137,6 +138,17 @@ async fn broker(config: &Config) -> Finding {
             Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
         }
     }
+}
+
+/// Whether the machines' accounts there can be made and ended, if that is this backend's work.
+async fn accounts(config: &Config) -> Option<Finding> {
+    const CHECK: &str = "accounts";
+    let door = config.accounts.as_ref()?;
+    Some(match (door.look().await, door) {
+        (Err(why), _) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
+        (Ok(()), Door::Plugin(_)) => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
+        (Ok(()), Door::Passwords(path, _)) => Finding::ok(CHECK, format!("are written to {}", path.display())),
+    })
 }
 
 /// Whether `serve` answers at its address.
