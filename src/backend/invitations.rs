@@ -81,11 +81,11 @@ pub fn invite(tx: &mut dyn Tx, claim: &Claim, terms: &Terms, until: Wall) -> Res
     Ok(())
 }
 
-/// Lets a machine in with the token of this hash. The token that it had before is void then.
+/// What a code brings, if it is good now. Nothing is changed.
 ///
 /// # Errors
 /// The database's; [`NotLetIn`].
-pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
+pub fn look(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
     let device = claim.device.as_str();
     let rows = tx.rows("SELECT code_hash, until_ms, terms, used_ms FROM invitations WHERE device = $1", &[device.into()])?;
     let Some(row) = rows.first() else { return Ok(Err(NotLetIn::Unknown)) };
@@ -99,9 +99,21 @@ pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Res
         None => {}
     }
     let damaged = |why: serde_json::Error| StoreError::Damaged { what: format!("the invitation of {device}"), why: why.to_string() };
-    let terms = serde_json::from_str(terms).map_err(damaged)?;
+    Ok(Ok(serde_json::from_str(terms).map_err(damaged)?))
+}
+
+/// Lets a machine in with the token of this hash. The token that it had before is void then.
+///
+/// # Errors
+/// The database's; [`NotLetIn`].
+pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
+    let terms = match look(tx, claim, now)? {
+        Ok(terms) => terms,
+        refused => return Ok(refused),
+    };
     devices::add(tx, &claim.device, token_hash, true, now)?;
-    tx.rows("UPDATE invitations SET token_hash = $1 WHERE device = $2", &[token_hash.into(), device.into()])?;
+    let sql = "UPDATE invitations SET token_hash = $1 WHERE device = $2";
+    tx.rows(sql, &[token_hash.into(), claim.device.as_str().into()])?;
     Ok(Ok(terms))
 }
 
@@ -157,7 +169,7 @@ mod tests {
     use super::*;
     use crate::databases::open_both;
     use crate::devices::{Shown, by_token, list, relay_key, revoke, shown};
-    use crate::store::look;
+    use crate::store::look as in_store;
     use qris_core::order::proof::RelayKey;
     use qris_core::order::receipt::SigningKey;
     use rusqlite::Connection;
@@ -175,7 +187,7 @@ mod tests {
         }
 
         fn run<T>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> T {
-            look(&self.machines, job).expect("works")
+            in_store(&self.machines, job).expect("works")
         }
 
         fn invite(&self, number: u8, until: Wall) {

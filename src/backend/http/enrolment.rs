@@ -2,7 +2,10 @@
 //! kept: who asks again with the same code gets others.
 
 use super::{Refusal, json};
+use crate::books::BooksError;
+use crate::invitations::NotLetIn;
 use crate::shop::Shop;
+use crate::store::StoreError;
 use crate::{accounts, devices, invitations};
 use axum::Json;
 use axum::extract::{Request, State};
@@ -10,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use qris_core::order::ids::DeviceId;
 use qris_core::order::reason::Reason;
 use qris_core::wire::enrolment::Enrolment;
 use qris_core::wire::invitation::Claim;
@@ -28,14 +32,16 @@ pub async fn claim(State(shop): State<Arc<Shop>>, request: Request) -> Result<Re
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail("this is not a machine's name and its code")
     })?;
     // A machine that hangs up leaves nothing half done.
-    let enrolment =
-        tokio::spawn(enrol(shop, claim)).await.map_err(|_| crate::books::BooksError::Store(crate::store::StoreError::Gone))??;
+    let enrolment = tokio::spawn(enrol(shop, claim)).await.map_err(|_| BooksError::Store(StoreError::Gone))??;
     let mut response = Json(enrolment).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
 async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
+    // Who has no good code holds nobody up.
+    let (wanted, now) = (claim.clone(), shop.now());
+    shop.machines(move |tx| invitations::look(tx, &wanted, now)).await?.map_err(|why| not_let_in(&shop, &claim.device, &why))?;
     // Two claims of one code must not leave the token of one and the password of the other.
     let busy =
         || Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Backend).detail("too many machines are being let in").retry_after(10);
@@ -48,14 +54,9 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
         if claimed.is_ok() && has_door {
             accounts::note(tx, &claim.device)?;
         }
-        Ok::<_, crate::books::BooksError>(claimed)
+        Ok::<_, BooksError>(claimed)
     });
-    let terms = claimed.await?.map_err(|why| {
-        shop.emit(&Journal::EnrolmentRefused { device: device.clone(), why: why.to_string().into() });
-        Refusal::new(StatusCode::FORBIDDEN)
-            .code(Reason::Backend)
-            .detail(format!("{why}: ask the merchant for another one (qris-backend device invite {device})"))
-    })?;
+    let terms = claimed.await?.map_err(|why| not_let_in(&shop, &device, &why))?;
     let password = match (&shop.accounts, &terms.broker) {
         (Some(door), Some(_)) => {
             let password = draw(&shop);
@@ -72,6 +73,12 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     };
     shop.emit(&Journal::DeviceEnrolled { device: device.clone() });
     Ok(terms.enrol(device, &token, password, &shop.policy().rules))
+}
+
+fn not_let_in(shop: &Shop, device: &DeviceId, why: &NotLetIn) -> Refusal {
+    shop.emit(&Journal::EnrolmentRefused { device: device.clone(), why: why.to_string().into() });
+    let detail = format!("{why}: ask the merchant for another one (qris-backend device invite {device})");
+    Refusal::new(StatusCode::FORBIDDEN).code(Reason::Backend).detail(detail)
 }
 
 /// 256 random bits.
