@@ -144,7 +144,9 @@ fn an_operator_reads_a_machine_from_afar() {
 #[test]
 fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     let directory = tempfile::tempdir().expect("a directory");
-    let script = "#!/bin/sh\nfor word; do printf '%s\\n' \"$word\"; done\n";
+    let lines = directory.path().join("lines");
+    let script =
+        format!("#!/bin/sh\n[ ! -e {lines} ] || exec cat {lines}\nfor word; do printf '%s\\n' \"$word\"; done\n", lines = lines.display());
     let journalctl = directory.path().join("journalctl");
     std::fs::write(&journalctl, script).expect("written");
     std::fs::set_permissions(&journalctl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
@@ -160,6 +162,16 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     for word in ["--lines=7", "--unit=qrisd.service", "--since=@1796079600", "--priority=4", r"--grep=\$\(reboot\) \.\*"] {
         assert!(words.contains(&word), "{word}: {words:?}");
     }
+    // Followed, each line is told once.
+    std::fs::write(&lines, "one\ntwo\n").expect("written");
+    let follows = Process::start("qrisctl", &mut desk.command(&["logs", "--follow"]));
+    follows.wait_line("two");
+    std::fs::write(&lines, "two\nthree\n").expect("written");
+    follows.wait_line("three");
+    std::fs::write(&lines, "four\n").expect("written");
+    follows.wait_line("four");
+    let told = ["one", "two", "three", "four"].map(|line| format!("{DEVICE}: {line}\n")).concat();
+    assert_eq!(follows.text(), told.trim_end(), "{}", follows.text());
 }
 
 #[test]

@@ -35,6 +35,8 @@ const SILENT: Duration = Duration::from_secs(4);
 const TOO_FAST: Duration = Duration::from_secs(2);
 /// And so many times at the most.
 const TRIES_MAX: u8 = 4;
+/// Journals that are followed are read this often.
+const FOLLOW_EVERY: Duration = Duration::from_secs(3);
 
 /// Has machines do something. Each line of output is the end of one machine. Exit status 0 if all of them did it.
 #[derive(clap::Args, Debug)]
@@ -88,6 +90,9 @@ enum What {
         /// The newest so many
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::LINES_MAX)))]
         lines: u16,
+        /// Go on with what comes, until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
     },
     /// Cancel a request (level desk)
     Cancel {
@@ -130,7 +135,7 @@ impl From<What> for Command {
             What::Vitals => Self::Vitals {},
             What::Diag => Self::Diag {},
             What::Orders { newest } => Self::Orders { newest },
-            What::Logs { unit, since, priority, text, lines } => {
+            What::Logs { unit, since, priority, text, lines, follow: _ } => {
                 Self::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines })
             }
             What::Cancel { request_id } => Self::Cancel { request_id },
@@ -149,13 +154,17 @@ impl Run {
         if who.is_nobody() {
             return Err(Failure::usage(NOBODY));
         }
+        let follows = matches!(what, What::Logs { follow: true, .. });
         let command = Command::from(what);
         if let Command::Logs(Logs { since: Some(since), .. }) = &command
             && let Err(error) = Wall::from_rfc3339(since)
         {
             return Err(Failure::usage(format!("--since: {error}")));
         }
-        let round = Round::begin(command, Duration::from_secs(wait.into()), operator_key, &connection, json)?;
+        let mut round = Round::begin(command, Duration::from_secs(wait.into()), operator_key, &connection, json)?;
+        if follows {
+            round.shows = Shows::News(BTreeMap::new());
+        }
         match round.go(who, connection, at_once.into()).await? {
             (0, _) => Ok(()),
             (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
@@ -175,7 +184,7 @@ pub(super) async fn compare(
         return Err(Failure::usage(NOBODY));
     }
     let mut round = Round::begin(Command::ConfigGet {}, ANSWER_WAIT, operator_key, &connection, json)?;
-    round.compared_with = Some(wanted);
+    round.shows = Shows::Differences(wanted);
     match round.go(who, connection, AT_ONCE.into()).await? {
         (0, _) => Ok(()),
         (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines have other settings, or did not say"))),
@@ -192,9 +201,18 @@ struct Round {
     wait: Duration,
     open: BTreeMap<DeviceId, Open>,
     failed: usize,
-    /// What the settings of a machine are compared with, instead of shown.
-    compared_with: Option<Flat>,
+    shows: Shows,
     progress: Progress,
+}
+
+/// What a person wants to see of the ends.
+enum Shows {
+    /// Each end.
+    Ends,
+    /// What is different from these settings.
+    Differences(Flat),
+    /// Lines of journals as they come, again and again. The last line of each machine is kept.
+    News(BTreeMap<DeviceId, String>),
 }
 
 /// A machine that has no end yet.
@@ -217,7 +235,7 @@ impl Round {
             None => connection.operator_key()?,
         };
         let (key, own) = (keys::read_private(named)?, random_hex()?);
-        Ok(Self { command, key, own, json, wait, open: BTreeMap::new(), failed: 0, compared_with: None, progress: Progress::default() })
+        Ok(Self { command, key, own, json, wait, open: BTreeMap::new(), failed: 0, shows: Shows::Ends, progress: Progress::default() })
     }
 
     /// Asks all who are meant. Answers with how many failed, and how many they are.
@@ -226,10 +244,16 @@ impl Round {
         let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
         let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let all = machines.len();
-        self.progress = Progress::of(all);
-        let ended = self.all(&mut broker, machines, at_once).await;
-        broker.leave().await;
-        ended.map(|()| (self.failed, all))
+        loop {
+            self.progress = Progress::of(all);
+            let ended = self.all(&mut broker, machines.clone(), at_once).await;
+            if !matches!(self.shows, Shows::News(_)) || ended.is_err() || self.failed == all {
+                broker.leave().await;
+                return ended.map(|()| (self.failed, all));
+            }
+            self.failed = 0;
+            tokio::time::sleep(FOLLOW_EVERY).await;
+        }
     }
 
     async fn all(
@@ -359,22 +383,38 @@ impl Round {
     }
 
     fn ended(&mut self, device: &DeviceId, end: &Response) -> Result<(), Failure> {
-        let differences = self.compared_with.as_ref().filter(|_| end.error.is_none()).map(|wanted| {
-            let has = end.result.as_ref().and_then(|result| result.get("settings")?.as_str()).unwrap_or_default();
-            // The machine has checked what it has.
-            diff::differences(&diff::flat(has).unwrap_or_default(), wanted)
-        });
-        let is_good = end.ok == Some(true) && differences.as_ref().is_none_or(Vec::is_empty);
-        self.failed += usize::from(!is_good);
-        let lines = match (differences, self.json) {
-            (Some(differences), true) => vec![json!({ "device": device, "differences": differences }).to_string()],
-            (Some(differences), false) if differences.is_empty() => vec![format!("{device}: the same")],
-            (Some(differences), false) => differences.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
-            (None, true) => {
+        let result = end.result.as_ref().filter(|_| end.error.is_none());
+        let mut is_good = end.ok == Some(true);
+        let lines = match (&mut self.shows, result) {
+            (Shows::Differences(wanted), Some(result)) => {
+                let has = result.get("settings").and_then(Value::as_str).unwrap_or_default();
+                // The machine has checked what it has.
+                let differences = diff::differences(&diff::flat(has).unwrap_or_default(), wanted);
+                is_good &= differences.is_empty();
+                match self.json {
+                    true => vec![json!({ "device": device, "differences": differences }).to_string()],
+                    false if differences.is_empty() => vec![format!("{device}: the same")],
+                    false => differences.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
+                }
+            }
+            (Shows::News(last), Some(result)) => {
+                let lines: Vec<_> = result.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+                let known = last.get(device).and_then(|last| lines.iter().rposition(|line| line == last));
+                let news = &lines[known.map_or(0, |at| at + 1)..];
+                if let Some(newest) = news.last() {
+                    last.insert(device.clone(), (*newest).to_owned());
+                }
+                match self.json {
+                    true => news.iter().map(|line| json!({ "device": device, "line": line }).to_string()).collect(),
+                    false => news.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
+                }
+            }
+            (_, _) if self.json => {
                 vec![json!({ "device": device, "state": end.state, "result": end.result, "error": end.error }).to_string()]
             }
-            (None, false) => in_words(device, end),
+            (_, _) => in_words(device, end),
         };
+        self.failed += usize::from(!is_good);
         self.progress.past(&lines)
     }
 }
