@@ -146,10 +146,10 @@ fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
         let answer = shop.http.post(&format!("{}/v1/enrolment", shop.backend_url), None, &[], &body);
         assert_eq!(answer.status, 422, "{body}: {}", answer.text());
     }
+    assert_eq!(stdout(&shop.merchant(&["device", "list", "--json"])), before);
     // A later code takes the place of the first; a revoked machine has none.
     let later = invite(&shop, "vm-002");
     assert_eq!(claim(&shop.http, &invitation).0, 403);
-    assert_eq!(stdout(&shop.merchant(&["device", "list", "--json"])), before);
     shop.merchant(&["device", "revoke", "vm-002"]);
     assert_eq!(claim(&shop.http, &later).0, 403);
     // Who is let in already needs a word more, and nobody takes the backend's own name.

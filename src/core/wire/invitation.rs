@@ -154,9 +154,9 @@ mod tests {
 
     #[test]
     fn an_invitation_reads_back_and_its_error_hides_it() {
-        let text = "https://pay.example/shop#vm.003.7QX2-9MKP-V4TD-0RHE-6ZNA";
+        let text = "https://pay.example/shop#vm_003.7QX2-9MKP-V4TD-0RHE-6ZNA";
         let invitation: Invitation = text.parse().expect("one");
-        assert_eq!((&*invitation.url, invitation.claim.device.as_str()), ("https://pay.example/shop", "vm.003"));
+        assert_eq!((&*invitation.url, invitation.claim.device.as_str()), ("https://pay.example/shop", "vm_003"));
         assert_eq!(invitation.to_string(), text);
         for bad in ["https://pay.example", "https://pay.example#vm-003", "#.7QX2-9MKP-V4TD-0RHE-6ZNA", "7QX2-9MKP-V4TD-0RHE-6ZNA"] {
             assert_eq!(bad.parse::<Invitation>(), Err(InvitationError::Other), "{bad}");

@@ -36,6 +36,8 @@ pub(super) struct Reconciliation {
     reading: bool,
     /// The backend has answered once.
     has_answered: bool,
+    /// The relay's key that the last question showed. A new machine's code is used up by that.
+    shown_key: Option<RelayKey>,
 }
 
 impl Reconciliation {
@@ -104,12 +106,13 @@ impl Reconciliation {
         if self.open_tickets >= TICKETS_MANY && !looked {
             self.look_for_tickets(out);
         }
-        self.wanted |= !lookers.is_empty();
+        self.wanted |= !lookers.is_empty() || (key.is_some() && key != self.shown_key.as_ref());
         if self.wanted && self.slot.free_at().is_some_and(|at| now >= at) {
             self.wanted = false;
             let call = self.slot.begin((), out);
             self.asked_about = std::mem::take(&mut self.suspects);
             self.asked_for = lookers;
+            self.shown_key = key.cloned();
             out.push(Effect::AskOpen(call, key.cloned()));
         }
     }

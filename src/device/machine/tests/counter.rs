@@ -6,7 +6,9 @@ use crate::machine::orders::WAITING_MAX;
 use crate::machine::*;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::CloseAnswer;
+use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
+use qris_core::order::receipt::testing::key;
 use qris_core::order::request::{Payment, Refusal};
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
@@ -462,6 +464,23 @@ fn a_paid_order_waits_for_its_own_relay_and_asks_no_other_machine_s() {
     assert_eq!(rig.told().last().map(String::as_str), Some("dispensing"));
     rig.on(Input::RelayUp(own));
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+}
+
+/// A new machine's code is good until the backend has seen that key.
+#[test]
+fn the_key_of_a_relay_that_comes_late_is_shown_to_the_backend_without_another_reason() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.open(), None);
+    let key = RelayKey::of(&key());
+    let facts = RelayFacts { proof_key: Some(key.clone()), ..rig.facts.clone() };
+    let shows = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::AskOpen(_, Some(shown)) if *shown == key));
+    assert!(shows(&rig.on(Input::RelayTold(facts.clone()))));
+    let call = rig.open().expect("it is asked");
+    rig.on(Input::Open(call, gone()));
+    assert!(shows(&rig.after(60_000)), "until it is answered");
+    rig.settle_open();
+    rig.on(Input::RelayTold(facts));
+    assert_eq!(rig.open(), None, "and then no more");
 }
 
 #[test]
