@@ -7,6 +7,7 @@
 
 pub mod buttons;
 pub mod dbus;
+pub mod file;
 pub mod mqtt;
 pub mod shutdown;
 
@@ -63,6 +64,7 @@ impl Controllers {
         let mut all = Self::new(inbox);
         let mqtt = mqtt::Reader::start(&all, config.machine.device.clone(), mqtt.clone(), camera.clone());
         let buttons = buttons::Buttons::start(&all);
+        file::start(&mut all);
         let mut logind = None;
         if let Some(address) = &config.controller {
             dbus::start(&mut all, address, camera);

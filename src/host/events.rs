@@ -91,6 +91,11 @@ events! {
     /// Look at the line's reason: mostly a rule of polkit, or no polkit. Reboot only when nobody is at the machine.
     ShutdownUnguarded { why: Text } = "0b1b74ea5fff44f09479760ef4074c25", Warning, "a shutdown would not wait for a customer: {why}";
 
+    /// Scripts cannot see that a customer is there.
+    /// The file that tells them could not be written. The machine sells all the same, and a shutdown waits all the same. It is told once until the file can be written again.
+    /// Make room in /run. Until then ask with qrisctl hold.
+    CustomerUntold { path: Text, why: Text } = "1b6a2155635c47aa92612eb39c507734", Warning, "{path} does not tell whether a customer is there: {why}";
+
     /// The machine sells again.
     /// The one who looked after it is done, or its time is over.
     /// Nothing is to be done. If its time was over: see what became of the upgrade or restart.

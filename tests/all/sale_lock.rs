@@ -8,12 +8,94 @@ use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn open() -> (Shop, Logind) {
     let shop = Shop::open(Options { bus: RULES, ..Options::default() });
     let logind = Logind::start(&shop.bus.address);
     logind.wait_lock(1, true);
     (shop, logind)
+}
+
+/// A script of ours. It finds `qrisctl` and the bus of this test, and stand-ins beside the shop's files before anything else.
+fn script(shop: &Shop, path: &str) -> Command {
+    let mut command = crate::rig::command(crate::rig::source(path));
+    let programs = Path::new(Program::Qrisd.binary()).parent().expect("a directory");
+    let path = format!("{}:{}:/usr/bin:/bin", shop.path().display(), programs.display());
+    command.env("PATH", path).env("DBUS_SYSTEM_BUS_ADDRESS", &shop.bus.address);
+    command
+}
+
+/// Starts `qrisd` as its unit does, with a directory for what lasts as long as it runs.
+fn start_qrisd(shop: &mut Shop, directory: &Path) {
+    let service = shop.service(Program::Qrisd);
+    let mut start = crate::rig::command("sh");
+    start.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(service.get_program()).args(service.get_args());
+    start.current_dir(shop.path()).env("RUNTIME_DIRECTORY", directory);
+    shop.start_as(Program::Qrisd, &mut start);
+    shop.wait_online();
+    shop.qrisd.as_ref().expect("just started").wait_line("the relay service answers");
+}
+
+/// A machine without a customer, and the file that says so to scripts by not being there.
+fn open_with_file() -> (Shop, PathBuf) {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.start_relayd();
+    let directory = shop.path().join("run");
+    std::fs::create_dir(&directory).expect("a directory");
+    // Of a customer who went while nothing ran.
+    let file = directory.join("customer");
+    std::fs::write(&file, "r-0 since 2026-11-20T08:00:00Z\n").expect("written");
+    start_qrisd(&mut shop, &directory);
+    wait_gone(&file);
+    (shop, file)
+}
+
+fn wait_gone(file: &Path) {
+    wait_for("no file", || (!file.exists()).then_some(()));
+}
+
+#[test]
+fn a_script_sees_whether_a_customer_is_there() {
+    let (mut shop, file) = open_with_file();
+    let directory = file.parent().expect("a directory").to_owned();
+    let request = shop.offer("A1");
+    let line = wait_for("the file", || std::fs::read_to_string(&file).ok());
+    let since = line.strip_prefix(&format!("{request} since ")).unwrap_or_else(|| panic!("{line}"));
+    assert!(since.ends_with("Z\n") && since.lines().count() == 1, "{line}");
+    // Anybody's script may look.
+    assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o644);
+    shop.kill_qrisd();
+    // The customer is there for longer than the program that says so.
+    let line = format!("{request} since 2026-11-20T08:00:00Z\n");
+    std::fs::write(&file, &line).expect("written");
+    start_qrisd(&mut shop, &directory);
+    // Paid, and not delivered.
+    shop.relayd.as_ref().expect("it runs").signal("STOP");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensing);
+    assert_eq!(std::fs::read_to_string(&file).expect("it was not taken away"), line);
+    shop.relayd.as_ref().expect("it runs").signal("CONT");
+    shop.wait_state(&request, EventState::Dispensed);
+    wait_gone(&file);
+    assert_eq!(std::fs::read_dir(&directory).expect("there").count(), 0);
+    shop.check_books();
+}
+
+#[test]
+fn a_file_that_cannot_be_written_keeps_nobody_from_buying() {
+    let (shop, file) = open_with_file();
+    std::fs::remove_dir(file.parent().expect("a directory")).expect("it is empty");
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    for _ in 0..3 {
+        shop.sell("A1", Via::Gopay);
+        shop.wait_idle();
+        qrisd.wait_line("does not tell whether a customer is there");
+    }
+    assert_eq!(qrisd.text().matches("does not tell whether a customer is there").count(), 1, "{}", qrisd.text());
+    shop.check_books();
 }
 
 #[test]
@@ -78,14 +160,7 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
 #[test]
 fn rauc_writes_no_image_while_a_customer_is_there() {
     let (shop, _logind) = open();
-    let directory = shop.program_command(Program::Qrisd).get_program().to_owned();
-    let directory = std::path::Path::new(&directory).parent().expect("a directory").to_owned();
-    let handler = || {
-        let mut command = crate::rig::command(crate::rig::source("systemd/rauc-pre-install"));
-        let path = format!("{}:/usr/bin:/bin", directory.display());
-        command.env("PATH", path).env("DBUS_SYSTEM_BUS_ADDRESS", &shop.bus.address);
-        command
-    };
+    let handler = || script(&shop, "systemd/rauc-pre-install");
     let request = shop.offer("A1");
     let waits = Process::start("rauc-pre-install", &mut handler());
     shop.qrisd.as_ref().expect("it runs").wait_line("held by rauc");
@@ -101,4 +176,39 @@ fn rauc_writes_no_image_while_a_customer_is_there() {
     }
     assert!(crate::rig::output(&mut handler()).status.success());
     shop.check_books();
+}
+
+/// Only the service manager is a stand-in. It says that all services run, and writes down what it is told.
+#[test]
+fn a_package_stops_nothing_while_a_customer_is_there() {
+    let (mut shop, _logind) = open();
+    let asked = shop.path().join("asked");
+    for (name, does) in [("systemctl", "echo active"), ("deb-systemd-invoke", &format!("echo \"$*\" >> {}", asked.display()))] {
+        let program = shop.path().join(name);
+        std::fs::write(&program, format!("#!/bin/sh\n{does}\n")).expect("written");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+    let stops = "stop qrisd.service\nstop qris-relayd.service\n";
+    let request = shop.offer("A1");
+    let waits = Process::start("change-over", script(&shop, "packaging/debian/change-over").arg("stop"));
+    shop.qrisd.as_ref().expect("it runs").wait_line("held by package");
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    assert_eq!((waits.try_status(), asked.exists()), (None, false), "a customer is there");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    let (status, text) = waits.finish();
+    assert!(status.success() && !text.contains("all the same"), "{text}");
+    assert_eq!(std::fs::read_to_string(&asked).expect("asked"), stops);
+    // Somebody else holds the machine, and nobody is there: that is as good. Nor does it wait for a service that does not answer.
+    for words in [&["--who", "package", "--release"][..], &["--who", "apt"]] {
+        let mut hold = shop.qrisctl_command("fleet");
+        assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address]).args(words)).status.success());
+    }
+    let held = crate::rig::output(script(&shop, "packaging/debian/change-over").arg("stop"));
+    assert!(held.status.success() && held.stderr.is_empty(), "{held:?}");
+    shop.check_books();
+    shop.kill_qrisd();
+    let gone = crate::rig::output(script(&shop, "packaging/debian/change-over").arg("stop"));
+    assert!(gone.status.success() && crate::rig::stderr(&gone).contains("goes on all the same"), "{gone:?}");
+    assert_eq!(std::fs::read_to_string(&asked).expect("asked"), stops.repeat(3));
 }

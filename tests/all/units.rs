@@ -170,6 +170,33 @@ fn a_pause_that_is_killed_begins_anew() {
     await_starts(directory.path(), service, before + 1);
 }
 
+/// A customer is there while a service that died is started again, and the file says so. Without the service there is no file.
+#[test]
+fn what_tells_scripts_of_a_customer_stays_until_the_service_is_stopped() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let systemd = at_work(directory.path());
+    let (service, _) = SERVICES[0];
+    let text = source_text(&format!("systemd/{service}"));
+    let given: Vec<_> = text.lines().filter(|line| line.starts_with("RuntimeDirectory")).collect();
+    let unit = directory.path().join(service);
+    let script = format!(
+        "stat -c %%a $$RUNTIME_DIRECTORY >> {here}/seen; ls $$RUNTIME_DIRECTORY >> {here}/seen; touch $$RUNTIME_DIRECTORY/customer; \
+        echo start >> {here}/{service}.starts; exec sleep infinity",
+        here = directory.path().display()
+    );
+    let lines = format!("[Service]\nExecStart=/bin/sh -c '{script}'\nRestart=always\nRestartSec=50ms\nUMask=0077\n{}\n", given.join("\n"));
+    std::fs::write(&unit, lines).expect("written");
+    systemd.tell(&["daemon-reload"]);
+    systemd.tell(&["start", service]);
+    await_starts(directory.path(), service, 1);
+    systemd.tell(&["kill", "--signal=KILL", service]);
+    await_starts(directory.path(), service, 2);
+    systemd.tell(&["stop", service]);
+    systemd.tell(&["start", service]);
+    await_starts(directory.path(), service, 3);
+    assert_eq!(std::fs::read_to_string(directory.path().join("seen")).expect("seen"), "755\n755\ncustomer\n755\n");
+}
+
 /// It may be in the middle of a pulse.
 #[test]
 fn a_bus_that_is_started_anew_ends_no_service() {

@@ -448,18 +448,22 @@ updated() {
   awaits "it sells with the system from before" online
 }
 
+# It waits for the customer, beside what the customer does.
 upgrade_with_qr() {
-  local shown
+  local runs
   offer A1
-  shown=$payload
-  install_package next.deb
-  is "version" "$(dpkg-deb -f "$work/stick/next.deb" Version)" "$(guest "dpkg-query -W -f '\${Version}' qrisd")"
-  awaits "the same QR is on the panel" shows "$shown"
-  is "what became of the order" "" "$(event "$asked" cancelled || true)"
-  payload=$shown
+  runs=$(pid_of qrisd)
+  holds "an upgrade begins" guest "systemd-run --quiet --unit=upgrade --remain-after-exit apt-get install -y --no-install-recommends /root/stick/next.deb"
+  awaits "nothing new is sold" guest "systemctl show -p StatusText --value qrisd | grep -F 'held by package'"
+  is "scripts see whose order it is" "$asked" "$(guest cut -d' ' -f1 /run/qrisd/customer)"
+  is "what runs meanwhile" "$runs" "$(pid_of qrisd)"
   pays
   awaits "dispensed" event "$asked" dispensed
   is "pulses for it" 1 "$(($(pulses $tray_1) - before_1))"
+  awaits "then the upgrade ends" guest "systemctl show -p SubState --value upgrade | grep -x exited"
+  is "how" "success" "$(guest systemctl show -p Result --value upgrade)"
+  is "version" "$(dpkg-deb -f "$work/stick/next.deb" Version)" "$(guest "dpkg-query -W -f '\${Version}' qrisd")"
+  holds "and another qrisd runs" test "$runs" != "$(pid_of qrisd)"
 }
 
 # Unpacked before, so that what follows comes while the line is driven.
@@ -476,7 +480,7 @@ upgrade_driving() {
   awaits "dispensed" event "$asked" dispensed
   is "pulses for it" 1 "$(pulses $tray_3)"
   holds "it was high for $(high_ms $tray_3) ms, and $longest_ms are configured" between $longest_ms $((longest_ms + 3000)) "$(high_ms $tray_3)"
-  is "qrisd stopped, then the order's pulse ended, then the relay service stopped" "qrisd order qris-relayd" \
+  is "the order's pulse ended, then qrisd stopped, then the relay service" "order qrisd qris-relayd" \
     "$(words "$(guest "journalctl --no-pager -q -b -o cat MESSAGE_ID=$ends + MESSAGE_ID=$stops | tail -n 3 | cut -d' ' -f1")")"
   holds "and that of the new release came" test "$before" != "$(pid_of qris-relayd)"
 }

@@ -70,6 +70,14 @@ impl Front {
         self.customer.is_some()
     }
 
+    /// The request of the customer.
+    pub(super) fn request(&self) -> Option<&RequestId> {
+        self.customer.as_ref().map(|customer| match customer {
+            Customer::Asks(candidate) => candidate.request_id(),
+            Customer::Collects(collection) => &collection.request,
+        })
+    }
+
     pub(super) fn is_preparing(&self) -> bool {
         matches!(self.customer, Some(Customer::Asks(_)))
     }

@@ -280,6 +280,7 @@ impl Machine {
         let scene = scene.unwrap_or_else(|| show::idle(trouble, &self.faults, self.outbox.is_lost()));
         let view = View {
             order: self.orders.holder().map(show::shown),
+            customer: self.customer().cloned(),
             faults: self.faults.all().map(|fault| fault.code).collect(),
             holder: self.hold.holder().map(Into::into),
         };
@@ -306,7 +307,12 @@ impl Machine {
 
     /// Whether a customer is there.
     fn is_busy(&self) -> bool {
-        self.front.is_taken() || self.orders.is_held()
+        self.customer().is_some()
+    }
+
+    /// The request of the customer who is there.
+    fn customer(&self) -> Option<&RequestId> {
+        self.orders.held_by().or_else(|| self.front.request())
     }
 
     fn context(&self, of: &RequestId) -> Context<'_> {

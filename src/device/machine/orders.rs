@@ -66,6 +66,10 @@ impl Orders {
         self.holder.is_some()
     }
 
+    pub(super) fn held_by(&self) -> Option<&RequestId> {
+        self.holder.as_ref()
+    }
+
     pub(super) fn is_held_by(&self, id: &RequestId) -> bool {
         self.holder.as_ref() == Some(id)
     }

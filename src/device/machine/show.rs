@@ -27,6 +27,8 @@ const SANDBOX: &str = "sandbox";
 pub struct View {
     /// The order that holds the machine; `None`: idle.
     pub order: Option<Shown>,
+    /// The request of the customer who is there, also before it is an order.
+    pub customer: Option<RequestId>,
     /// The codes of the faults.
     pub faults: Vec<FaultCode>,
     /// Who looks after the machine. Nothing is sold meanwhile.

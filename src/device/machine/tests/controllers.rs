@@ -22,6 +22,11 @@ fn replied(effects: &[Effect]) -> Option<(Option<EventState>, Option<Reason>)> {
     })
 }
 
+/// The customer of the last view.
+fn customer(effects: &[Effect]) -> Option<Option<RequestId>> {
+    effects.iter().rev().find_map(|effect| if let Effect::View(view) = effect { Some(view.customer.clone()) } else { None })
+}
+
 fn vend(n: u8) -> Request {
     let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
     Request::Vend(qris_core::wire::vend::read_request(payload.as_bytes()).expect("a request"))
@@ -42,6 +47,17 @@ fn vend_and_cancel_answer_with_the_first_transition() {
     rig.answer(1, order(resource(1, Status::Cancel)));
     assert_eq!(replied(&ask(&mut rig, cancel(1))).and_then(|reply| reply.0), Some(EventState::Cancelled));
     assert_eq!(replied(&ask(&mut rig, cancel(9))), Some((None, None)), "nobody knows it");
+}
+
+#[test]
+fn the_view_names_the_customer_from_the_request_to_the_end() {
+    let mut rig = Rig::new();
+    let effects = ask(&mut rig, vend(1));
+    assert_eq!(customer(&effects), Some(Some(request_id("r-1"))), "before it is an order");
+    rig.prepare(&effects, Ok(ticket(1)));
+    rig.answer(1, order(resource(1, Status::Pending)));
+    assert_eq!(customer(&ask(&mut rig, Request::Cancel(request_id("r-1")))), Some(Some(request_id("r-1"))));
+    assert_eq!(customer(&rig.answer(1, order(resource(1, Status::Cancel)))), Some(None));
 }
 
 #[test]

@@ -129,6 +129,8 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
     let grouped = format!("{} {}-{}", &code(1)[..4], &code(1)[4..8], &code(1)[8..]);
     let effects = rig.collect(&grouped);
     assert!(rig.scene.starts_with("Checking"), "{}", rig.scene);
+    let seen = |effect: &Effect| matches!(effect, Effect::View(view) if view.customer == Some(request_id("r-1")));
+    assert!(effects.iter().any(seen), "the customer is back");
     rig.vend(3);
     assert_eq!(rig.told(), ["refused(wrong_code)", "refused(busy)"]);
     let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
