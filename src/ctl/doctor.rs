@@ -12,9 +12,10 @@ use super::{chips, hardware, look, print};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
 use qris_device::config::Config as DeviceConfig;
-use qris_host::Failure;
 use qris_host::config::{Faults, Source};
 use qris_host::finding::{self, CONFIG, Finding};
+use qris_host::tls::LastTrusted;
+use qris_host::{Failure, clock};
 use qris_relay::config::Config as RelayConfig;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,9 @@ impl Doctor {
         }
         if let Some(device) = &device {
             findings.extend(contact(device));
+            // A clock that was reset to 1970 would call every certificate good.
+            let now = LastTrusted::default().certificate_time(clock::now().wall);
+            findings.extend(files::certificates(&device.certificates(), now));
             if site.runs() {
                 findings.extend(here::relay(device).await);
                 findings.extend(here::device(device).await);

@@ -53,6 +53,15 @@ pub struct Backend {
     pub ca_file: Option<PathBuf>,
 }
 
+/// Files of certificates, in PEM. Each certificate ends one day.
+#[derive(Debug, Clone, Default)]
+pub struct Certificates {
+    /// The certificate by which the broker knows this machine.
+    pub own: Option<PathBuf>,
+    /// Those by which this machine knows broker and backend.
+    pub authorities: Vec<PathBuf>,
+}
+
 impl Config {
     /// Reads and checks `qrisd.toml`, and the keys and secrets that it names.
     ///
@@ -91,6 +100,13 @@ impl Config {
     pub fn remark(&self) -> Option<&'static str> {
         let is_seen = self.machine.screen_required && self.machine.looks.contact.is_empty();
         is_seen.then_some("screen.contact: is missing: customers need somebody whom they can call about their money")
+    }
+
+    /// The machine's own files of certificates: its own, and the private CAs of broker and backend.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        let authorities = [&self.mqtt.ca_file, &self.backend.ca_file];
+        Certificates { own: self.mqtt.cert_file.clone(), authorities: authorities.into_iter().flatten().cloned().collect() }
     }
 
     /// Compares with the `relay.toml` beside this `qrisd.toml`, if there is one. Both must name the same machine, and

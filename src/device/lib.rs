@@ -23,6 +23,7 @@ use controller::Controllers;
 use controller::buttons::Buttons;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
+use look::Files;
 use machine::{Effect, Input, Machine, Operated};
 use ports::{Ports, RelaySlot};
 use qris_core::order::ids::ItemId;
@@ -152,8 +153,7 @@ async fn serve(
         logind: fed.logind,
         bus: config.controller.clone(),
         restarts,
-        store: config.machine.store.clone(),
-        config: path.to_owned(),
+        files: Arc::new(Files { store: config.machine.store.clone(), config: path.to_owned(), certificates: config.certificates() }),
         looks: Arc::new(Semaphore::new(1)),
         inbox: inbox.clone(),
         calls: Default::default(),

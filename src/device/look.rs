@@ -1,17 +1,35 @@
 //! What an operator may read of the computer: lines of the journal, and its condition.
 
+use super::config::Certificates;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Code, LogUnit, Logs, Problem};
-use qris_core::wire::telemetry::{TELEMETRY_MAX, Telemetry};
+use qris_core::wire::telemetry::{Booted, TELEMETRY_MAX, Telemetry};
+use qris_host::tls::first_end;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::fs::read_to_string;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `timeout` ends the journal's reader after so many seconds: a large journal on a slow card.
 const READ_WITHIN_S: &str = "20";
 /// The most bytes of lines that are answered. The newest are kept.
 const LINES_BYTES_MAX: usize = 256 * 1024;
+/// The kernel's watchdogs.
+const WATCHDOGS: &str = "/sys/class/watchdog";
+/// The bit of their `bootstatus` that says: this watchdog has reset the computer (`WDIOF_CARDRESET`).
+const CARD_RESET: u32 = 0x20;
+
+/// The files of this program that tell something of the computer.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// The database.
+    pub store: PathBuf,
+    /// The configuration.
+    pub config: PathBuf,
+    /// The certificates.
+    pub certificates: Certificates,
+}
 
 /// The newest lines of the journal that are wanted. It waits for the disk.
 ///
@@ -60,16 +78,16 @@ fn literally(text: &str) -> String {
     text.chars().flat_map(|c| (c.is_ascii_punctuation()).then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// The condition of the computer, as far as it tells. `store` is the path of the database. It waits for the disk.
+/// The condition of the computer, as far as it tells. `known` is what the machine knows of it. It waits for the disk.
 #[must_use]
-pub fn vitals(store: &Path) -> Value {
+pub fn vitals(files: &Files, known: &Value) -> Value {
     let text = |path: &str| read_to_string(path).ok().map(|text| text.trim().to_owned());
     let first = |path: &str| text(path).and_then(|text| text.split_whitespace().next().map(str::to_owned));
     let memory = text("/proc/meminfo").unwrap_or_default();
     let kib = |name: &str| memory.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
     let zones = std::fs::read_dir("/sys/class/thermal").into_iter().flatten().flatten();
     let hottest = zones.filter_map(|zone| read_to_string(zone.path().join("temp")).ok()?.trim().parse::<i64>().ok()).max();
-    let disk = &store.parent().and_then(|directory| rustix::fs::statvfs(directory).ok());
+    let disk = &files.store.parent().and_then(|directory| rustix::fs::statvfs(directory).ok());
     json!({
         "uptime_s": first("/proc/uptime").and_then(|text| text.parse::<f64>().ok()).map(|seconds| seconds as u64),
         "load": first("/proc/loadavg").and_then(|text| text.parse::<f64>().ok()),
@@ -82,20 +100,47 @@ pub fn vitals(store: &Path) -> Value {
         "card_life": text("/sys/block/mmcblk0/device/life_time"),
         "kernel": text("/proc/sys/kernel/osrelease"),
         "clock_synchronized": Path::new("/run/systemd/timesync/synchronized").exists(),
+        "certificates": certificates(&files.certificates),
+        "booted": booted(Booted::deserialize(&known["booted"]).unwrap_or(Booted::Unknown), Path::new(WATCHDOGS)),
     })
+}
+
+/// The first end of each kind; null without certificates.
+fn certificates(files: &Certificates) -> Value {
+    let end = |files: &[PathBuf]| files.iter().filter_map(|path| first_end(path)).min().map(|end| end.to_rfc3339().into());
+    let ends = [("own", end(files.own.as_slice())), ("ca", end(&files.authorities))];
+    let ends: serde_json::Map<String, Value> = ends.into_iter().filter_map(|(kind, end)| Some((kind.to_owned(), end?))).collect();
+    if ends.is_empty() { Value::Null } else { ends.into() }
+}
+
+/// Why the computer started, with the kernel's word about it. Many computers restart by their watchdog, also at a proper stop. So its
+/// word counts only where nobody stopped the machine.
+fn booted(known: Booted, watchdogs: &Path) -> Booted {
+    let status = |path: PathBuf| read_to_string(path.join("bootstatus")).ok()?.trim().parse::<u32>().ok();
+    let has_reset = || {
+        std::fs::read_dir(watchdogs)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|entry| status(entry.path()).is_some_and(|bits| bits & CARD_RESET != 0))
+    };
+    match known {
+        Booted::Power | Booted::Unknown if has_reset() => Booted::Watchdog,
+        known => known,
+    }
 }
 
 /// Everything that a colleague would ask for, beside what the machine knows. The configuration has no secrets: it names the files that
 /// have them. It waits for the disk.
 #[must_use]
-pub fn diag(mut known: Value, store: &Path, config: &Path) -> Value {
+pub fn diag(mut known: Value, files: &Files) -> Value {
     let lines = |unit, priority, lines| {
         let wanted = Logs { unit, since: None, priority, text: None, lines };
         logs(&wanted).unwrap_or_else(|problem| problem.message.to_string().into())
     };
     let rest = json!({
-        "vitals": vitals(store),
-        "configuration": read_to_string(config).unwrap_or_else(|why| why.to_string()),
+        "vitals": vitals(files, &known["vitals"]),
+        "configuration": read_to_string(&files.config).unwrap_or_else(|why| why.to_string()),
         "journal": lines(LogUnit::Both, None, 500),
         "kernel": lines(LogUnit::Kernel, Some(4), 100),
     });
@@ -107,9 +152,9 @@ pub fn diag(mut known: Value, store: &Path, config: &Path) -> Value {
 
 /// The payload of a report, with those vitals that change. Without them, if it would be too large.
 #[must_use]
-pub fn with_vitals(payload: Vec<u8>, store: &Path) -> Vec<u8> {
+pub fn with_vitals(payload: Vec<u8>, files: &Files) -> Vec<u8> {
     let Ok(mut telemetry) = serde_json::from_slice::<Telemetry>(&payload) else { return payload };
-    let mut vitals = vitals(store);
+    let mut vitals = vitals(files, &telemetry.vitals.unwrap_or_default());
     if let Some(vitals) = vitals.as_object_mut() {
         vitals.retain(|name, value| !value.is_null() && !["kernel", "load", "memory_kib", "disk_bytes"].contains(&name.as_str()));
     }
@@ -123,6 +168,8 @@ pub fn with_vitals(payload: Vec<u8>, store: &Path) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn a_text_is_looked_for_literally() {
@@ -131,9 +178,49 @@ mod tests {
 
     #[test]
     fn vitals_tell_what_every_linux_knows() {
-        let vitals = vitals(Path::new("/tmp/x.db"));
+        let vitals = vitals(&Files { store: "/tmp/x.db".into(), ..Files::default() }, &json!({ "booted": "restart" }));
         for name in ["uptime_s", "memory_kib", "memory_free_kib", "disk_free_bytes", "disk_bytes"] {
             assert!(vitals[name].as_u64().is_some_and(|value| value > 0), "{name}: {vitals}");
+        }
+        assert_eq!(vitals["booted"], "restart");
+    }
+
+    #[test]
+    fn the_kernel_tells_of_a_watchdog_where_nobody_stopped_the_machine() {
+        let watchdogs = tempfile::tempdir().expect("a directory");
+        let tell = |name: &str, bits: &str| {
+            std::fs::create_dir_all(watchdogs.path().join(name)).expect("made");
+            std::fs::write(watchdogs.path().join(name).join("bootstatus"), bits).expect("written");
+        };
+        let all = [Booted::Restart, Booted::Power, Booted::Unknown];
+        let told = || all.map(|known| booted(known, watchdogs.path()));
+        assert_eq!(told(), all, "no watchdog");
+        tell("watchdog0", "0\n");
+        tell("watchdog1", "nonsense\n");
+        assert_eq!(told(), all);
+        // Too hot, and a reset.
+        tell("watchdog1", "33\n");
+        assert_eq!(told(), [Booted::Restart, Booted::Watchdog, Booted::Watchdog]);
+    }
+
+    #[test]
+    fn the_first_end_of_each_kind_of_certificate_is_told() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, certificates: &[&[u8]]| {
+            let pem = |der: &&[u8]| format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der));
+            std::fs::write(folder.path().join(name), certificates.iter().map(pem).collect::<String>()).expect("written");
+            folder.path().join(name)
+        };
+        let early = include_bytes!("../../tests/corpora/certificate/ends-2027").as_slice();
+        let late = include_bytes!("../../tests/corpora/certificate/ends-2051").as_slice();
+        let [both, second, odd] = [file("both", &[late, early]), file("second", &[late]), file("odd", &[&early[..9]])];
+        for (own, authorities, wanted) in [
+            (Some(&both), vec![second.clone()], json!({ "own": "2027-03-01T12:34:56Z", "ca": "2051-12-31T23:59:59Z" })),
+            (None, vec![second.clone(), both.clone()], json!({ "ca": "2027-03-01T12:34:56Z" })),
+            (Some(&second), vec![odd, folder.path().join("none")], json!({ "own": "2051-12-31T23:59:59Z" })),
+            (None, vec![], Value::Null),
+        ] {
+            assert_eq!(certificates(&Certificates { own: own.cloned(), authorities }), wanted);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::controller::Controllers;
 use super::controller::mqtt::commands;
 use super::controller::shutdown::Logind;
 use super::inbox::Inbox;
-use super::look;
+use super::look::{self, Files};
 use super::machine::{Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::rauc::Rauc;
 use super::relay::Relay;
@@ -19,7 +19,6 @@ use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, watch};
@@ -44,10 +43,8 @@ pub struct Ports {
     pub bus: Option<BusAddress>,
     /// Orders this program to begin anew.
     pub restarts: UnboundedSender<CommandId>,
-    /// The path of the database.
-    pub store: PathBuf,
-    /// The path of the configuration.
-    pub config: PathBuf,
+    /// The files that tell of the computer.
+    pub files: Arc<Files>,
     /// One question about the computer is answered at a time.
     pub looks: Arc<Semaphore>,
     /// The queue for answers.
@@ -191,16 +188,16 @@ impl Ports {
 
     /// Publishes a report, with the condition of the computer in it. That is read from files, so it is not waited for.
     fn report(&self, id: PublishId, payload: Vec<u8>) {
-        let (mqtt, store, device) = (self.mqtt.clone(), self.store.clone(), self.device.clone());
+        let (mqtt, files, device) = (self.mqtt.clone(), Arc::clone(&self.files), self.device.clone());
         tokio::task::spawn_blocking(move || {
-            let payload = look::with_vitals(payload, &store);
+            let payload = look::with_vitals(payload, &files);
             mqtt.publish(id, broker::outbound(&device, Notice::Telemetry, payload));
         });
     }
 
     /// Reads what the computer knows, beside everything else.
     fn look(&self, to: Address, id: CommandId, command: Command, known: Value) {
-        let (mqtt, store, config) = (self.mqtt.clone(), self.store.clone(), self.config.clone());
+        let (mqtt, files) = (self.mqtt.clone(), Arc::clone(&self.files));
         // Each may start programs. Who is at the broker can repeat a question until its time is over.
         let Ok(place) = Arc::clone(&self.looks).try_acquire_owned() else {
             let problem = Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment");
@@ -210,8 +207,8 @@ impl Ports {
             let _place = place;
             let read = match command {
                 Command::Logs(wanted) => look::logs(&wanted),
-                Command::Diag {} => Ok(look::diag(known, &store, &config)),
-                _ => Ok(look::vitals(&store)),
+                Command::Diag {} => Ok(look::diag(known, &files)),
+                _ => Ok(look::vitals(&files, &known["vitals"])),
             };
             let end = match read {
                 Ok(result) => Response::done(Some(id), result),

@@ -6,6 +6,8 @@ pub mod backoff;
 #[cfg(feature = "bus")]
 pub mod bus;
 pub mod catalog;
+#[cfg(feature = "tls")]
+pub mod certificate;
 pub mod clock;
 pub mod config;
 pub mod descriptors;

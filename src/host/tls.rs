@@ -1,8 +1,8 @@
 //! One TLS stack for broker and backend: rustls with ring. Its check of certificate dates survives a clock that is
 //! reset to 1970.
 
-use crate::clock;
 use crate::interrupt::Input;
+use crate::{certificate, clock};
 use qris_core::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
@@ -119,6 +119,12 @@ pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, tru
         }
     };
     Ok(Arc::new(config))
+}
+
+/// The day on which the first certificate of a file ends. `None`: the file has none that can be read.
+#[must_use]
+pub fn first_end(path: &Path) -> Option<Wall> {
+    certificates(path).ok()?.filter_map(|found| certificate::end(&found.ok()?)).min()
 }
 
 /// Whether a connection failed because a certificate is not valid yet, or no longer: the machine's clock may be

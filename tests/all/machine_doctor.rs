@@ -222,7 +222,8 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         "{handed_over} echo LoadCredentialEncrypted=backend-token:qrisd.backend-token >etc/systemd/system/qrisd.service.d/50-secrets.conf"
     );
     let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
-    let table: [(&str, &str, i32, &str, &str, &str); 25] = [
+    let no_ca = format!("{whole}; rm etc/qrisd/ca.pem");
+    let table: [(&str, &str, i32, &str, &str, &str); 26] = [
         (&taken_for_encrypted, &kept, 1, "secrets", "is not encrypted, but", "sudo qrisctl setup"),
         (&taken_for_plain, &kept, 2, "secrets", "is encrypted, but", "sudo qrisctl setup"),
         ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "users other than root can change it", "chmod 644"),
@@ -261,6 +262,15 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),
         ("mv etc/qrisd/relay.toml kept.toml", whole, 2, "config", "relay.toml: cannot be read", "qrisctl setup"),
         ("sed -i '/^contact/d' etc/qrisd/qrisd.toml", whole, 0, "contact", "customers need somebody", "--contact"),
+        (
+            "openssl req -x509 -newkey ed25519 -nodes -days 10 -subj /CN=ca -keyout key -out etc/qrisd/ca.pem 2>made; \
+             sed -i 's,http://,https://,; s,^.backend.$,&\\nca_file = \"/etc/qrisd/ca.pem\",' etc/qrisd/qrisd.toml",
+            &no_ca,
+            1,
+            "certificates",
+            "/etc/qrisd/ca.pem: a CA in it ends at 20",
+            "add the new CA",
+        ),
         ("chown 0:0 var/lib/qrisd", "chown 991:991 var/lib/qrisd", 1, "state", "qrisd cannot write there", "chown -R qrisd:qrisd"),
         (
             "chown 0 var/lib/qris-relay/ledger.db",

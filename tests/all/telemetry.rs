@@ -1,5 +1,6 @@
 //! Reports of what was sold, over a real broker: they can be added up, whatever crashes.
 
+use crate::reboot::reboot;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use serde_json::Value;
@@ -47,4 +48,37 @@ fn every_sale_is_reported_once_through_kills_and_a_lost_broker() {
     for part in [": online, release ", "settings: the machine's own file", "dispensed 3, Rp15.000", "MiB of disk free"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+}
+
+/// The newest report's vitals, as soon as they say this of the boot.
+fn wait_booted(shop: &Shop, word: &str) -> Value {
+    crate::rig::wait_for(&format!("a report of a boot by {word}"), || {
+        let messages = shop.tap.messages();
+        let newest = messages.iter().rev().find(|message| message.topic == format!("qrisd/v1/{DEVICE}/telemetry"))?;
+        Some(newest.json()["vitals"].clone()).filter(|vitals| vitals["booted"] == word)
+    })
+}
+
+#[test]
+fn a_machine_tells_why_it_started_and_when_its_certificates_end() {
+    let mut shop = Shop::open(Options { tls: true, ..Options::default() });
+    let vitals = wait_booted(&shop, "unknown");
+    let year: Vec<u32> = ["own", "ca"]
+        .map(|kind| vitals["certificates"][kind].as_str().expect("an end").get(..4).and_then(|year| year.parse().ok()).expect("a year"))
+        .into();
+    let at = shop.tap.messages().iter().find_map(|message| message.json()["at"].as_str().map(|at| at[..4].to_owned())).expect("a time");
+    let now: u32 = at.parse().expect("a year");
+    assert!(year.iter().all(|year| (now + 9..=now + 10).contains(year)), "they were made for ten years: {vitals}");
+    shop.qrisd.take().expect("it runs").terminate();
+    shop.kill_machine();
+    let boot = reboot(&mut shop);
+    wait_booted(&shop, "restart");
+    let shown = String::from_utf8(shop.qrisctl(&["fleet", "show", "--device", DEVICE]).stdout).expect("text");
+    for part in ["started after a proper stop", "its certificate ends at 20", "its private CA ends at 20"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    shop.kill_machine();
+    drop(boot);
+    let _boot = reboot(&mut shop);
+    wait_booted(&shop, "power");
 }

@@ -3,6 +3,7 @@
 use super::vend::{EventState, VendEvent};
 use crate::order::reason::Reason;
 use crate::order::time::Span;
+use crate::order::word::words;
 use serde::{Deserialize, Serialize};
 
 /// The version of the form. A later release only adds fields to it.
@@ -58,6 +59,20 @@ pub struct Tally {
     pub since: Vec<Ended>,
     /// What all reports together say.
     pub sums: Sums,
+}
+
+words! {
+    /// Why the computer started, as far as somebody can tell.
+    pub enum Booted {
+        /// `qrisd` was stopped properly before, as at every shutdown.
+        Restart = "restart",
+        /// Nobody stopped it: the power went, or the computer hung and somebody reset it.
+        Power = "power",
+        /// Nobody stopped it, and the kernel says that the hardware watchdog reset the computer.
+        Watchdog = "watchdog",
+        /// `qrisd` does not know a boot before this one.
+        Unknown = "unknown",
+    }
 }
 
 /// How long something took, counted.
@@ -248,10 +263,20 @@ mod tests {
             delivery_ms: [999_999; 8],
             connections: 999_999,
             running_s: 999_999_999,
-            vitals: None,
+            vitals: Some(serde_json::json!({
+                "uptime_s": 999_999_999,
+                "memory_free_kib": 99_999_999,
+                "disk_free_bytes": 9_999_999_999_999_u64,
+                "temperature_millidegrees": -100_000,
+                "throttled": "50005",
+                "card_life": "0x0b 0x0b",
+                "clock_synchronized": false,
+                "certificates": { "own": "2026-12-01T06:00:00Z", "ca": "2026-12-01T06:00:00Z" },
+                "booted": Booted::Watchdog,
+            })),
         };
         let length = serde_json::to_vec(&telemetry).expect("plain").len();
-        assert!(length < TELEMETRY_MAX - 350, "{length}, and vitals take 350 more");
+        assert!(length <= TELEMETRY_MAX, "{length}");
         assert_eq!([0, 500, 501, 60_000, 60_001].map(|ms| bucket(Span::millis(ms))), [0, 0, 1, 6, 7]);
     }
 }

@@ -4,10 +4,12 @@ use crate::broker::random_hex;
 use crate::guard::{self, Guarded, Kind};
 use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
 use crate::staging::{SECRETS, credential_files};
-use qris_device::config::Config as DeviceConfig;
+use qris_core::order::time::{Span, Wall};
+use qris_device::config::{Certificates, Config as DeviceConfig};
 use qris_host::config::BusAddress;
 use qris_host::disk;
 use qris_host::finding::Finding;
+use qris_host::tls::first_end;
 use qris_relay::config::Config as RelayConfig;
 use std::fs::{self, Metadata, OpenOptions};
 use std::os::unix::fs::MetadataExt as _;
@@ -18,8 +20,35 @@ const CONSOLE_GROUP: &str = "tty";
 /// Less free room than the first deserves a warning: it holds about ten thousand orders. Less than the second counts as no
 /// room.
 const ROOM: [u64; 2] = [128 << 20, 16 << 20];
+/// A certificate that ends so soon deserves a warning.
+const ENDS_SOON: Span = Span::secs(30 * 86_400);
 /// The directories of the bus for policies: first of packages, then of people.
 const POLICIES: [&str; 2] = ["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"];
+
+/// Does a certificate of this machine end soon?
+pub(super) fn certificates(files: &Certificates, now: Wall) -> Vec<Finding> {
+    const CHECK: &str = "certificates";
+    let own = files.own.iter().map(|path| (path, true));
+    let all = own.chain(files.authorities.iter().map(|path| (path, false)));
+    let ends = all.filter_map(|(path, is_own)| Some((path.display(), is_own, first_end(path)?)));
+    ends.map(|(path, is_own, end)| match (is_own, now >= end, now + ENDS_SOON >= end) {
+        (_, false, false) => Finding::ok(CHECK, format!("{path} is good until {end}")),
+        (true, true, _) => Finding::bad(CHECK, format!("{path} ended at {end}: the broker refuses it"), OWN_ENDS),
+        (true, false, true) => Finding::warn(CHECK, format!("{path} ends at {end}: then the broker refuses it"), OWN_ENDS),
+        // A machine does not look at this day. But whoever made the servers' certificates with it makes them anew then.
+        (false, is_over, _) => {
+            let said = format!("{path}: a CA in it {} at {end}", if is_over { "ended" } else { "ends" });
+            Finding::warn(
+                CHECK,
+                said,
+                "add the new CA of the server to this file, then systemctl reload qrisd; take out a CA that no server needs",
+            )
+        }
+    })
+    .collect()
+}
+
+const OWN_ENDS: &str = "get a new one for the same key, put it there, then systemctl reload qrisd";
 
 /// The users and groups that the units name. A service does not start if one is missing.
 pub(super) fn users(site: &Site) -> Finding {

@@ -1,4 +1,8 @@
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use qris_core::order::time::Wall;
+use qris_device::config::Certificates;
 use qris_host::finding::Level;
 use serde_json::{Value, json};
 
@@ -25,4 +29,26 @@ fn an_order_that_was_paid_long_ago_should_have_been_told() {
         let found = orders(&open);
         assert_eq!((found.level, found.said.contains(told)), (level, true), "{found:?}");
     }
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_in_time() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("certificate.pem");
+    let der = STANDARD.encode(include_bytes!("../../../tests/corpora/certificate/ends-2027"));
+    std::fs::write(&file, format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n")).expect("written");
+    let own = Certificates { own: Some(file.clone()), authorities: Vec::new() };
+    let ca = Certificates { own: None, authorities: vec![file] };
+    for (now, files, level, told) in [
+        ("2027-01-30T12:34:55Z", &own, Level::Ok, "is good until 2027-03-01T12:34:56Z"),
+        ("2027-01-30T12:34:56Z", &own, Level::Warn, "ends at 2027-03-01T12:34:56Z: then the broker refuses it"),
+        ("2027-03-01T12:34:56Z", &own, Level::Bad, "ended at"),
+        ("2027-01-30T12:34:55Z", &ca, Level::Ok, "is good until"),
+        ("2027-01-30T12:34:56Z", &ca, Level::Warn, "a CA in it ends at"),
+        ("2027-03-01T12:34:56Z", &ca, Level::Warn, "a CA in it ended at"),
+    ] {
+        let found = files::certificates(files, Wall::from_rfc3339(now).expect("a time"));
+        assert_eq!((found.len(), found[0].level, found[0].said.contains(told)), (1, level, true), "{now}: {found:?}");
+    }
+    assert_eq!(files::certificates(&Certificates::default(), Wall(0)), []);
 }

@@ -5,7 +5,7 @@ use super::{Which, config};
 use crate::broker::Connection;
 use crate::print;
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::telemetry::Telemetry;
+use qris_core::wire::telemetry::{Booted, Telemetry};
 use qris_host::Failure;
 use serde_json::{Value, json};
 
@@ -69,8 +69,28 @@ fn vital(name: &str, value: &Value) -> Option<String> {
         "temperature_millidegrees" => format!("{} °C", value.as_i64()? / 1000),
         "clock_synchronized" if value == &Value::Bool(false) => "clock not synchronized".into(),
         "clock_synchronized" => return None,
+        "booted" => match Booted::from_word(value.as_str()?).ok()? {
+            Booted::Restart => "started after a proper stop".into(),
+            Booted::Power => "started after its power went or it hung".into(),
+            Booted::Watchdog => "started by its watchdog after it hung".into(),
+            Booted::Unknown => return None,
+            Booted::Other(word) => format!("started: {}", word.as_str()),
+        },
+        "certificates" => {
+            let end = |(kind, end): (&String, &Value)| Some(format!("{} ends at {}", certificate(kind), end.as_str()?));
+            let ends: Vec<String> = value.as_object()?.iter().filter_map(end).collect();
+            (!ends.is_empty()).then(|| ends.join(", "))?
+        }
         name => format!("{name} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
     })
+}
+
+fn certificate(kind: &str) -> String {
+    match kind {
+        "own" => "its certificate".into(),
+        "ca" => "its private CA".into(),
+        other => format!("the certificate {other}"),
+    }
 }
 
 /// Rupiah, in the way of Indonesia: Rp45.600.000.
@@ -83,6 +103,32 @@ fn rupiah(amount: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_computer_is_told_in_plain_words() {
+        let told = |name, value: Value| vital(name, &value);
+        for (word, wanted) in [
+            ("restart", Some("started after a proper stop")),
+            ("power", Some("started after its power went or it hung")),
+            ("watchdog", Some("started by its watchdog after it hung")),
+            ("unknown", None),
+            ("thaw", Some("started: thaw")),
+            ("\u{1b}[2J", None),
+        ] {
+            assert_eq!(told("booted", word.into()).as_deref(), wanted);
+        }
+        for (ends, wanted) in [
+            (json!({ "own": "2027-03-01T12:34:56Z" }), Some("its certificate ends at 2027-03-01T12:34:56Z")),
+            (
+                json!({ "ca": "a", "own": "b", "x": "c" }),
+                Some("its private CA ends at a, its certificate ends at b, the certificate x ends at c"),
+            ),
+            (json!({}), None),
+        ] {
+            assert_eq!(told("certificates", ends).as_deref(), wanted);
+        }
+        assert_eq!(told("disk_free_bytes", (3 << 20).into()).as_deref(), Some("3 MiB of disk free"));
+    }
 
     #[test]
     fn money_is_written_as_in_indonesia() {

@@ -222,10 +222,13 @@ impl Machine {
             Command::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
             Command::ConfigGet {} => Ok(self.afar.whole(&self.settings.labels)),
             Command::Orders { newest } => self.newest_orders(newest),
-            Command::Vitals {} | Command::Logs(_) => return self.outbox.push(Effect::Look(to.clone(), id, command, Value::Null)),
+            Command::Vitals {} | Command::Logs(_) => {
+                return self.outbox.push(Effect::Look(to.clone(), id, command, json!({ "vitals": self.known_vitals() })));
+            }
             Command::Diag {} => {
                 let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
-                let known = json!({ "status": status(), "settings": self.afar.whole(&self.settings.labels), "orders": orders });
+                let settings = self.afar.whole(&self.settings.labels);
+                let known = json!({ "status": status(), "settings": settings, "orders": orders, "vitals": self.known_vitals() });
                 return self.outbox.push(Effect::Look(to.clone(), id, command, known));
             }
             Command::Cancel { .. }

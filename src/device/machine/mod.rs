@@ -16,6 +16,7 @@
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
 //! | the reports of what was sold | `telemetry.rs` |
+//! | why the computer started | `boot.rs` |
 //! | the commands that operators have signed | `commands.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
@@ -25,6 +26,7 @@
 
 mod afar;
 mod answers;
+mod boot;
 mod calls;
 mod collection;
 mod commands;
@@ -72,6 +74,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::command::Command;
 use qris_core::wire::status::{FaultCode, Presence, Status};
+use qris_core::wire::telemetry::Booted;
 use qris_host::events::{Event as Journal, Text};
 use reconcile::Reconciliation;
 use storage::Storage;
@@ -92,6 +95,7 @@ pub struct Machine {
     afar: Afar,
     commands: Commands,
     reports: Reports,
+    booted: Booted,
     hold: Hold,
     storage: Storage,
     orders: Orders,
@@ -118,6 +122,7 @@ impl Machine {
             afar: Afar::default(),
             commands: Commands::default(),
             reports: Reports::new(now.boot),
+            booted: Booted::Unknown,
             hold: Hold::default(),
             own: settings.clone(),
             settings,
@@ -209,9 +214,13 @@ impl Machine {
             .min()
     }
 
-    /// The last message of a clean stop.
+    /// Notes a clean stop. The answer is its last message.
     #[must_use]
-    pub fn farewell(&self) -> Vec<u8> {
+    pub fn farewell(&mut self) -> Vec<u8> {
+        if !self.storage.is_failing() {
+            // A disk that does not take it is no reason to stay. The next boot is told as one after a power cut then.
+            let _ = self.note_boot(true);
+        }
         serde_json::to_vec(&Status::offline()).expect("a status is plain data")
     }
 
@@ -347,6 +356,7 @@ impl Machine {
     fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
         self.take_up_settings(now)?;
         self.take_up_commands()?;
+        self.take_up_boot()?;
         let Some(store) = self.storage.store() else { return Ok(()) };
         let guesses = store.remembered(GUESSES_KEY)?;
         self.front.guesses = Guesses::restored(guesses.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);

@@ -110,7 +110,7 @@ impl Machine {
         if !is_time || self.storage.is_failing() {
             return;
         }
-        let is_taken = self.reports.is_taken;
+        let (is_taken, vitals) = (self.reports.is_taken, self.known_vitals());
         let Some(store) = self.storage.store_mut() else { return };
         // A report that the broker may not have is published again, as it was: each counts once.
         if (is_taken || store.tally().number == 0)
@@ -134,7 +134,7 @@ impl Machine {
             delivery_ms: delivery,
             connections,
             running_s: (now.boot - began_at).0 / 1000,
-            vitals: None,
+            vitals: Some(vitals),
         };
         self.outbox.push(super::Effect::Publish {
             id: PublishId(MARK | tally.number),

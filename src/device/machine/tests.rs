@@ -2,6 +2,7 @@
 //! the machine has nothing left to do until its next deadline. So an owner that would spin fails every test.
 
 mod afar;
+mod boot;
 mod commands;
 mod controllers;
 mod counter;

@@ -349,6 +349,19 @@ fn backend_answer() {
     });
 }
 
+#[test]
+fn certificate() {
+    Target { name: "certificate", words: "270301123456Z  20511231235959Z  0\u{18}", longest: 9_000 }.run(|bytes| {
+        match qris::host::certificate::end(bytes) {
+            Some(end) => {
+                assert_eq!(Wall::from_rfc3339(&end.to_rfc3339()), Ok(end));
+                if end < Wall(0) { "before 1970" } else { "ends" }.into()
+            }
+            None => "no certificate".into(),
+        }
+    });
+}
+
 /// Ids, amounts, times, addresses, words: what comes as a string over D-Bus, HTTP or from a file.
 #[test]
 fn small_words() {

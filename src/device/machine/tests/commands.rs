@@ -284,7 +284,11 @@ fn what_only_reads_is_answered_at_once() {
     let asked = rig.asked("c-4", Command::Vitals {});
     let payload = Asked::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_, _, Command::Vitals {}, _))));
+    let known = effects.iter().find_map(|effect| match effect {
+        Effect::Look(_, _, Command::Vitals {}, known) => Some(known),
+        _ => None,
+    });
+    assert_eq!(known.expect("asked of the computer")["vitals"]["booted"], "unknown");
 }
 
 impl Rig {
