@@ -94,13 +94,19 @@ pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, 
     Ok(true)
 }
 
-/// Does not let a machine in any more. False: there is no such machine.
+/// Does not let a machine in any more, neither by its token nor by a code. False: there is no such machine.
 ///
 /// # Errors
 /// The database's; a damaged row, with which the machine is not let in either.
 pub fn revoke(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
-    invitations::withdraw(tx, device)?;
-    let Some((device, token_hash)) = load(tx, device)? else { return Ok(false) };
+    let was_invited = invitations::withdraw(tx, device)?;
+    let (device, token_hash) = match load(tx, device) {
+        Err(error) if error.is_damage() && was_invited => return Ok(true),
+        known => match known? {
+            Some(known) => known,
+            None => return Ok(was_invited),
+        },
+    };
     if device.revoked.is_none() {
         save(tx, &Device { revoked: Some(now), ..device }, &token_hash)?;
     }
@@ -173,12 +179,14 @@ pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>,
 
 /// A machine shows the key with which its relay signs its proofs. The first key of a new machine is kept, and so is the first one
 /// after a code has let the machine in, which is used up by that. A machine that has sold already is different: anybody with its
-/// token could show a key of his own. Any other key is only noted.
+/// token could show a key of his own. Any other key is only noted. `shows`: the hash of the token by which it was let in just now.
 ///
 /// # Errors
 /// The database's; a damaged row.
-pub fn shown(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey, is_new: bool, now: Wall) -> Result<Shown, BooksError> {
-    let Some((device, token_hash)) = load(tx, device)? else { return Ok(Shown::Known) };
+pub fn shown(tx: &mut dyn Tx, device: &DeviceId, shows: &str, key: &RelayKey, is_new: bool, now: Wall) -> Result<Shown, BooksError> {
+    // Who has shown an earlier token, or one that was revoked meanwhile, is not this machine any more.
+    let known = load(tx, device)?.filter(|(_, token_hash)| token_hash == shows);
+    let Some((device, token_hash)) = known else { return Ok(Shown::Known) };
     if invitations::is_open(tx, &device.id)? {
         invitations::use_up(tx, &device.id, now)?;
         let (relay_key, relay_key_since, relay_key_by) = (Some(key.clone()), Some(now), None);
@@ -359,11 +367,11 @@ mod tests {
     fn the_first_key_of_a_relay_is_kept_and_another_one_needs_a_persons_word() {
         // This machine has sold before anybody knew a key. Anybody may be showing it.
         let sold = rig();
-        let first = sold.machines.run(|tx| shown(tx, &id("vm-002"), &key(3), false, Wall(9))).expect("written");
+        let first = sold.machines.run(|tx| shown(tx, &id("vm-002"), &hash("vm-002"), &key(3), false, Wall(9))).expect("written");
         assert_eq!(first, Shown::Another { news: true });
         assert_eq!(sold.machines.look(|tx| relay_key(tx, &id("vm-002"))).expect("read"), None);
         let rig = rig();
-        let show = |seed| rig.machines.run(|tx| shown(tx, &id("vm-002"), &key(seed), true, Wall(9))).expect("written");
+        let show = |seed| rig.machines.run(|tx| shown(tx, &id("vm-002"), &hash("vm-002"), &key(seed), true, Wall(9))).expect("written");
         let known = || rig.machines.look(|tx| relay_key(tx, &id("vm-002"))).expect("read");
         let take = |name: &str, seed| {
             let fingerprint = key(seed).fingerprint();

@@ -27,7 +27,7 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::Refused;
 use qris_core::order::reason::Reason;
 use qris_core::wire::invitation;
-use qris_core::wire::orders::{BOOT, FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::wire::orders::{BOOT, FieldError, NEWEST_EVENT, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::events::Event as Journal;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -40,8 +40,8 @@ use tokio::time::timeout;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body, in bytes. A machine's has under 1 KiB, a notification under 2.
 const BODY_BYTES_MAX: usize = 16 << 10;
-/// The longest `boot_id`, in bytes. That of Linux has 36.
-const BOOT_MAX: usize = 64;
+/// The longest `boot_id` or `event_id`, in bytes. A `boot_id` of Linux has 36, an `event_id` at most 53.
+const SHOWN_MAX: usize = 64;
 /// The most bytes of a body that is too large. They are read before it is refused.
 const DRAIN_MAX: usize = 128 << 10;
 
@@ -192,30 +192,37 @@ impl FromRequestParts<Arc<Shop>> for Machine {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Refusal> {
-        let device = device(shop, &parts.headers).await?;
+        let (device, token_hash) = device(shop, &parts.headers).await?;
         // Only what came over a connection has one.
         let caller = parts.extensions.get::<Caller>();
         if let Some(caller) = caller {
             caller.is(&device);
         }
-        if let Some(boot) = parts.headers.get(BOOT).and_then(|boot| boot.to_str().ok()).filter(|boot| boot.len() <= BOOT_MAX) {
-            let address = caller.map_or_else(|| "an unknown address".into(), |caller| caller.address(&parts.headers).to_string());
-            shop.started(&device, boot, &address).await;
+        let address = || caller.map_or_else(|| "an unknown address".into(), |caller| caller.address(&parts.headers).to_string());
+        let shown = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| value.len() <= SHOWN_MAX);
+        if let Some(boot) = shown(BOOT) {
+            shop.started(&device, boot, &address()).await;
+        }
+        if let Some((stream, seq)) = shown(NEWEST_EVENT).and_then(|event| event.rsplit_once('.')) {
+            // Another form is of a later release.
+            if let Ok(seq) = seq.parse() {
+                shop.told(&device, (stream, seq), &address()).await;
+            }
         }
         shop.heard(&device).await;
         if let Some(key) = parts.headers.get(RELAY_KEY) {
             // A key of another form is of a later release. A key that cannot be noted now is shown again with the next order.
             // Neither keeps anybody from selling.
             if let Some(key) = key.to_str().ok().and_then(|key| key.parse().ok()) {
-                drop(shop.relay_key_shown(&device, key).await);
+                drop(shop.relay_key_shown(&device, token_hash, key).await);
             }
         }
         Ok(Self(device))
     }
 }
 
-/// The machine of the token.
-async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
+/// The machine of the token, and the token's hash.
+async fn device(shop: &Shop, headers: &HeaderMap) -> Result<(DeviceId, String), Refusal> {
     let refused = |why: &'static str| {
         shop.emit(&Journal::TokenRefused { device: None, why: why.into() });
         Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
@@ -224,7 +231,10 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let hash = devices::hash(token.trim());
-    shop.machines(move |tx| devices::by_token(tx, &hash)).await?.ok_or_else(|| refused("the token is unknown or revoked"))
+    let wanted = hash.clone();
+    let device =
+        shop.machines(move |tx| devices::by_token(tx, &wanted)).await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
+    Ok((device, hash))
 }
 
 /// The name in a path. A name that is not even text means nothing.

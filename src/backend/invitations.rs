@@ -149,13 +149,12 @@ pub fn use_up(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), Books
     Ok(())
 }
 
-/// The code is void: its machine is revoked.
+/// The machine's code is void. False: it has none.
 ///
 /// # Errors
 /// The database's.
-pub fn withdraw(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
-    tx.rows("DELETE FROM invitations WHERE device = $1", &[device.as_str().into()])?;
-    Ok(())
+pub fn withdraw(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
+    Ok(!tx.rows("DELETE FROM invitations WHERE device = $1 RETURNING device", &[device.as_str().into()])?.is_empty())
 }
 
 /// The hash of a code, with all that the code was made for.
@@ -203,8 +202,9 @@ mod tests {
             self.run(|tx| by_token(tx, &devices::hash(token))).is_some()
         }
 
-        fn show(&self, number: u8, now: i64) -> Shown {
-            self.run(|tx| shown(tx, &device(), &key(number), false, Wall(now)))
+        /// Whoever has this token shows the key of a relay.
+        fn show(&self, token: &str, number: u8, now: i64) -> Shown {
+            self.run(|tx| shown(tx, &device(), &devices::hash(token), &key(number), false, Wall(now)))
         }
     }
 
@@ -236,12 +236,13 @@ mod tests {
         // An answer that was lost: the code still works, and only the last token does.
         assert_eq!((rig.claim(1, "a", 9), rig.claim(1, "b", 10)), (Ok(terms()), Ok(terms())));
         assert_eq!((rig.is_let_in("a"), rig.is_let_in("b")), (false, true));
+        assert_eq!(rig.show("a", 4, 11), Shown::Known, "who has the token of before is not heard");
         // The machine sells, and with its first word the code is used up.
-        assert_eq!(rig.show(5, 11), Shown::First);
+        assert_eq!(rig.show("b", 5, 11), Shown::First);
         assert_eq!(rig.claim(1, "c", 12), Err(NotLetIn::Used(Wall(11))));
         assert_eq!(rig.claim(2, "c", 12), Err(NotLetIn::Unknown), "who does not have the code hears nothing");
         assert_eq!((rig.is_let_in("b"), rig.is_let_in("c")), (true, false));
-        assert_eq!(rig.show(5, 13), Shown::Known);
+        assert_eq!(rig.show("b", 5, 13), Shown::Known);
     }
 
     #[test]
@@ -249,17 +250,17 @@ mod tests {
         let rig = Rig::new();
         rig.invite(1, Wall(100));
         rig.claim(1, "a", 9).expect("let in");
-        assert_eq!((rig.show(5, 10), rig.show(6, 11)), (Shown::First, Shown::Another { news: true }));
+        assert_eq!((rig.show("a", 5, 10), rig.show("a", 6, 11)), (Shown::First, Shown::Another { news: true }));
         // The board was replaced, and the merchant made a code for the new one.
         rig.invite(2, Wall(100));
-        assert_eq!(rig.show(7, 12), Shown::Another { news: true }, "a code that nobody claimed yet changes nothing");
+        assert_eq!(rig.show("a", 7, 12), Shown::Another { news: true }, "a code that nobody claimed yet changes nothing");
         rig.claim(2, "b", 13).expect("let in");
-        assert_eq!((rig.is_let_in("a"), rig.show(8, 14), rig.show(9, 15)), (false, Shown::First, Shown::Another { news: true }));
+        assert_eq!((rig.is_let_in("a"), rig.show("b", 8, 14), rig.show("b", 9, 15)), (false, Shown::First, Shown::Another { news: true }));
         assert_eq!(rig.run(|tx| relay_key(tx, &device())), Some(key(8)));
         // The same board once more: its key is known, and the code is used up all the same.
         rig.invite(3, Wall(100));
         rig.claim(3, "c", 16).expect("let in");
-        assert_eq!((rig.show(8, 17), rig.claim(3, "d", 18)), (Shown::First, Err(NotLetIn::Used(Wall(17)))));
+        assert_eq!((rig.show("c", 8, 17), rig.claim(3, "d", 18)), (Shown::First, Err(NotLetIn::Used(Wall(17)))));
     }
 
     #[test]
@@ -277,5 +278,15 @@ mod tests {
         rig.invite(3, Wall(100));
         rig.claim(3, "c", 12).expect("a new code lets a revoked machine in again");
         assert!(rig.is_let_in("c"));
+        // A code that nobody used, of a machine that nobody knows, or whose row cannot be read.
+        rig.invite(4, Wall(100));
+        assert_eq!(rig.machines.execute("UPDATE devices SET sum = 'x'", []).expect("runs"), 1);
+        assert!(rig.run(|tx| revoke(tx, &device(), Wall(13))));
+        assert_eq!(rig.claim(4, "d", 14), Err(NotLetIn::Unknown));
+        let unknown = Rig::new();
+        unknown.invite(5, Wall(100));
+        let revoked = || unknown.run(|tx| revoke(tx, &device(), Wall(15)));
+        assert_eq!((revoked(), revoked()), (true, false));
+        assert_eq!(unknown.claim(5, "d", 16), Err(NotLetIn::Unknown));
     }
 }

@@ -222,11 +222,11 @@ impl Shop {
         result
     }
 
-    /// A machine shows the key with which its relay signs its proofs.
+    /// A machine that was let in by this token shows the key with which its relay signs its proofs.
     ///
     /// # Errors
     /// The database's, which also goes to the journal.
-    pub async fn relay_key_shown(&self, device: &DeviceId, key: RelayKey) -> Result<(), BooksError> {
+    pub async fn relay_key_shown(&self, device: &DeviceId, token_hash: String, key: RelayKey) -> Result<(), BooksError> {
         let (known, wanted) = (device.clone(), key.clone());
         if self.machines(move |tx| devices::is_known_by(tx, &known, &wanted)).await? {
             return Ok(());
@@ -235,7 +235,7 @@ impl Shop {
         let is_new = !self.read(move |tx| books::has_orders(tx, &of)).await?;
         let (shown, fingerprint) = (device.clone(), key.fingerprint().into());
         let now = self.now();
-        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &key, is_new, now)).await;
+        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &token_hash, &key, is_new, now)).await;
         self.machines_health.note(&*self.surroundings, "of machines", &result);
         let device = device.clone();
         match result? {
@@ -299,7 +299,16 @@ impl Shop {
 
     /// A machine shows by which start of a computer it runs, and asks from this address.
     pub async fn started(&self, device: &DeviceId, boot: &str, address: &str) {
-        let Some(both) = self.twins.seen(device, boot, address, self.now()) else { return };
+        self.twice(device, self.twins.seen(device, boot, address, self.now())).await;
+    }
+
+    /// A machine shows the id of its newest event, and asks from this address.
+    pub async fn told(&self, device: &DeviceId, event: (&str, u64), address: &str) {
+        self.twice(device, self.twins.told(device, event, address, self.now())).await;
+    }
+
+    async fn twice(&self, device: &DeviceId, news: Option<[Box<str>; 2]>) {
+        let Some(both) = news else { return };
         let addresses: Box<str> = both.join(" and ").into();
         self.emit(&Journal::MachineTwice { device: device.clone(), addresses: String::from(&*addresses).into() });
         let wanted = device.clone();

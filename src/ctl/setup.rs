@@ -138,6 +138,10 @@ impl Setup {
         let mut answers = self.answers(connection, &present)?;
         if let Some(code) = &self.code {
             let invitation = invited::read(code, self.device.as_ref(), self.backend.as_deref())?;
+            // Another machine's token would be void, and this one would not become that machine.
+            if let Some(why) = dialogue::renamed(&present, self.force, &invitation.claim.device) {
+                return Err(Failure::usage(why));
+            }
             let enrolment = invited::claim(&invitation, self.backend_ca_file.as_deref()).await?;
             answers.enrol(&enrolment, false).map_err(Failure::usage)?;
         }

@@ -1,13 +1,15 @@
 //! The client of the merchant backend: one HTTP call in, one [`BackendAnswer`] out.
 
 use super::config::Backend as Settings;
-use super::machine::{BackendAnswer, HttpCall};
+use super::machine::{BackendAnswer, HttpCall, Identity};
 use qris_core::order::ids::OrderId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span};
-use qris_core::wire::orders::{ANSWER_MAX, BOOT, COLLECT_WITHIN, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::wire::orders::{
+    ANSWER_MAX, BOOT, COLLECT_WITHIN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY,
+};
 use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -77,8 +79,8 @@ impl Backend {
     }
 
     /// Asks for all open orders.
-    pub async fn open(&self, relay_key: Option<RelayKey>) -> BackendAnswer {
-        match self.send(self.request_for_open(relay_key.as_ref())).await {
+    pub async fn open(&self, identity: &Identity) -> BackendAnswer {
+        match self.send(self.request_for_open(identity)).await {
             Ok((status, headers, body)) => read_open(status, &headers, &body),
             Err(answer) => answer,
         }
@@ -100,9 +102,11 @@ impl Backend {
     }
 
     /// The HTTP request for all open orders.
-    pub fn request_for_open(&self, relay_key: Option<&RelayKey>) -> RequestBuilder {
+    pub fn request_for_open(&self, identity: &Identity) -> RequestBuilder {
+        let Identity { relay_key, newest_event } = identity;
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
-        self.authorized(with_key(request, relay_key))
+        let request = newest_event.iter().fold(request, |request, event| request.header(NEWEST_EVENT, &**event));
+        self.authorized(with_key(request, relay_key.as_ref()))
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {

@@ -163,9 +163,9 @@ impl Ports {
                 let backend = self.backend.clone();
                 self.call(id, async move { Input::Backend(id, request, backend.call(call).await) });
             }
-            Effect::AskOpen(id, relay_key) => {
+            Effect::AskOpen(id, identity) => {
                 let backend = self.backend.clone();
-                self.call(id, async move { Input::Open(id, backend.open(relay_key).await) });
+                self.call(id, async move { Input::Open(id, backend.open(&identity).await) });
             }
             Effect::Abandon(id) => {
                 if let Some(call) = self.calls.remove(&id) {

@@ -372,8 +372,8 @@ events! {
     AccountNotMade { device: DeviceId, why: Text } = "d8bc8376b58045ffa9014cc734863480", Err, "no account at the broker for device {device}: {why}";
 
     /// A revoked device's account at the broker is over.
-    /// It cannot connect there any more.
-    /// Nothing is to be done.
+    /// It cannot connect there any more. With a file of passwords, the broker must have read the file first.
+    /// With a file: see that the broker reads it (systemctl status of what reloads the broker).
     AccountEnded { device: DeviceId } = "b696cb51e1524f73be0682598046548e", Notice, "the account of device {device} at the broker is ended";
 
     /// A revoked device may still have its account at the broker.
@@ -381,7 +381,7 @@ events! {
     /// See to the broker and to [accounts] of backend.toml.
     AccountNotEnded { device: DeviceId, why: Text } = "10e7695049aa41fcac499c3cd54a75e7", Err, "the account of device {device} at the broker is not ended: {why}";
 
-    /// Two computers are one device: its card was copied.
+    /// Two computers are one device: its card was copied, or set back to an older image.
     /// Both have its token, its password and the key of its relay. What one of them sells, the other one does not know.
     /// Find the second one and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
     MachineTwice { device: DeviceId, addresses: Text } = "6ef7360566264ced94f583bda9429229", Err, "two computers are device {device}, at {addresses}";

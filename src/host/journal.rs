@@ -222,6 +222,7 @@ const fn is_strangers(event: &Event) -> bool {
             | Event::ReceiptRefused { .. }
             | Event::NotificationRefused { .. }
             | Event::TokenRefused { .. }
+            | Event::EnrolmentRefused { .. }
             | Event::RelayKeyOther { .. }
             | Event::OutcomeConflict { .. }
     )

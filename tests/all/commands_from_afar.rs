@@ -145,8 +145,11 @@ fn an_operator_reads_a_machine_from_afar() {
 fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     let directory = tempfile::tempdir().expect("a directory");
     let lines = directory.path().join("lines");
-    let script =
-        format!("#!/bin/sh\n[ ! -e {lines} ] || exec cat {lines}\nfor word; do printf '%s\\n' \"$word\"; done\n", lines = lines.display());
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >> {asked}\n[ ! -e {lines} ] || exec cat {lines}\nfor word; do printf '%s\\n' \"$word\"; done\n",
+        lines = lines.display(),
+        asked = directory.path().join("asked").display()
+    );
     let journalctl = directory.path().join("journalctl");
     std::fs::write(&journalctl, script).expect("written");
     std::fs::set_permissions(&journalctl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
@@ -162,16 +165,25 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     for word in ["--lines=7", "--unit=qrisd.service", "--since=@1796079600", "--priority=4", r"--grep=\$\(reboot\) \.\*"] {
         assert!(words.contains(&word), "{word}: {words:?}");
     }
-    // Followed, each line is told once.
-    std::fs::write(&lines, "one\ntwo\n").expect("written");
+    // Followed, each line is told once, and the machine's lines about the questions are not.
+    let line = |text: &str| format!("2026-12-01T06:00:00+0700 {text}\n");
+    std::fs::write(&lines, line("one") + &line("two")).expect("written");
     let follows = Process::start("qrisctl", &mut desk.command(&["logs", "--follow"]));
     follows.wait_line("two");
-    std::fs::write(&lines, "two\nthree\n").expect("written");
+    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
+    let question = qrisd.text().lines().rev().find(|line| line.contains("command logs")).expect("told").to_owned();
+    std::fs::write(&lines, line("two") + &line(&question) + &line("three")).expect("written");
     follows.wait_line("three");
-    std::fs::write(&lines, "four\n").expect("written");
+    let asked = std::fs::read_to_string(directory.path().join("asked")).expect("there");
+    assert!(asked.lines().last().is_some_and(|words| words.contains("--since=@1796079600")), "{asked}");
+    // A machine that is away comes back.
+    desk.shop.broker.restart();
+    std::fs::write(&lines, line("four")).expect("written");
+    follows.wait_line("some are missing here");
     follows.wait_line("four");
-    let told = ["one", "two", "three", "four"].map(|line| format!("{DEVICE}: {line}\n")).concat();
-    assert_eq!(follows.text(), told.trim_end(), "{}", follows.text());
+    let text = follows.text();
+    let told = text.lines().filter_map(|line| line.strip_prefix("vm-001: 2026-12-01T06:00:00+0700 "));
+    assert_eq!(told.collect::<Vec<_>>(), ["one", "two", "three", "four"], "{text}");
 }
 
 #[test]

@@ -150,8 +150,15 @@ fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
     // A later code takes the place of the first; a revoked machine has none.
     let later = invite(&shop, "vm-002");
     assert_eq!(claim(&shop.http, &invitation).0, 403);
-    shop.merchant(&["device", "revoke", "vm-002"]);
+    let revoked = shop.merchant(&["device", "revoke", "vm-002"]);
+    assert!(revoked.status.success(), "{}", told(&revoked));
     assert_eq!(claim(&shop.http, &later).0, 403);
+    // So has a machine that gets its token by hand.
+    let open = invite(&shop, "vm-003");
+    assert!(shop.merchant(&["device", "add", "vm-003"]).status.success());
+    assert_eq!(claim(&shop.http, &open).0, 403);
+    let named = shop.merchant(&["device", "invite", "vm-004", "--broker-username", "four"]);
+    assert!(named.status.code() == Some(2) && stderr(&named).contains("--broker-username"), "{}", told(&named));
     // Who is let in already needs a word more, and nobody takes the backend's own name.
     let there = shop.merchant(&["device", "invite", DEVICE]);
     assert!(there.status.code() == Some(1) && stderr(&there).contains("--replace"), "{}", told(&there));
@@ -159,15 +166,35 @@ fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
         let own = shop.merchant(&["device", "invite", name]);
         assert!(own.status.code() == Some(2) && stderr(&own).contains("another name"), "{}", told(&own));
     }
-    // Without the broker there is no account. The code stays good.
+    // Without the broker there is no account. The code stays good, and so does the token of before.
+    let before = claimed(&shop.http, &invite(&shop, "vm-002"));
     let invitation = invite(&shop, "vm-002");
     shop.broker.stop();
     let doctor = stdout(&shop.merchant(&["doctor"]));
     assert!(doctor.contains("BAD   accounts      the broker: "), "{doctor}");
     let (status, text) = claim(&shop.http, &invitation);
     assert!(status == 503 && text.contains("account at the broker"), "{status}: {text}");
+    let open = || shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some(&before.backend.token)).status;
+    assert_eq!(open(), 200);
     shop.broker.resume();
     claimed(&shop.http, &invitation);
+    assert_eq!(open(), 401);
+}
+
+/// Lets a machine in by a file of passwords. The backend answers when the broker has taken the new line.
+fn claimed_by_file(shop: &Shop, device: &str, file: &std::path::Path) -> Enrolment {
+    let invitation = invite(shop, device);
+    let (http, from) = (&shop.http, shop.broker.log().count());
+    std::thread::scope(|scope| {
+        let claiming = scope.spawn(|| claimed(http, &invitation));
+        let refused = |line: &String| line.contains("disconnected, not authorised").then_some(());
+        shop.broker.log().find_from(from, PATIENCE, refused).expect("refused for now");
+        assert!(!claiming.is_finished());
+        let lines = [std::fs::read_to_string(shop.broker.passwords()), std::fs::read_to_string(file)];
+        std::fs::write(shop.broker.passwords(), lines.map(|lines| lines.expect("there")).concat()).expect("written");
+        shop.broker.signal("HUP");
+        claiming.join().expect("claimed")
+    })
 }
 
 #[test]
@@ -175,21 +202,26 @@ fn a_file_of_passwords_is_what_the_broker_takes() {
     let mut shop = Shop::merchants_side();
     let file = shop.path().join("machines.passwd");
     accounts(&mut shop, &format!("file = \"{}\"\n", file.display()));
-    // The backend answers when the broker has taken the new line.
-    let invitation = invite(&shop, "vm-007");
-    let http = &shop.http;
-    let enrolment = std::thread::scope(|scope| {
-        let claiming = scope.spawn(|| claimed(http, &invitation));
-        let refused = |line: &String| line.contains("disconnected, not authorised").then_some(());
-        shop.broker.log().find_from(0, PATIENCE, refused).expect("refused for now");
-        assert!(!claiming.is_finished());
-        let lines = [std::fs::read_to_string(shop.broker.passwords()), std::fs::read_to_string(&file)];
-        std::fs::write(shop.broker.passwords(), lines.map(|lines| lines.expect("there")).concat()).expect("written");
-        shop.broker.signal("HUP");
-        claiming.join().expect("claimed")
-    });
+    let [enrolment, other] = ["vm-007", "vm-008"].map(|device| claimed_by_file(&shop, device, &file));
     drop(Tap::connect_with(&shop.broker, "vm-007", &password_of(&enrolment), &[]));
     shop.merchant(&["device", "revoke", "vm-007"]);
     shop.backend.as_ref().expect("it runs").wait_line("the account of device vm-007 at the broker is ended");
-    assert_eq!(std::fs::read_to_string(&file).expect("there"), "");
+    let lines = std::fs::read_to_string(&file).expect("there");
+    assert!(lines.lines().all(|line| line.starts_with("vm-008:")), "{lines}");
+
+    // The merchant goes over to the plugin, which does not know vm-008. The broker's own file still does.
+    shop.edit(Program::Backend, |text| text.split("[accounts]").next().expect("before it").to_owned());
+    with_plugin(&mut shop);
+    let secret = shop.path().join("vm-008-password");
+    std::fs::write(&secret, password_of(&other)).expect("written");
+    let tells = || {
+        let mut qrisctl = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
+        let broker = format!("mqtt://127.0.0.1:{}", shop.broker.port);
+        qrisctl.args(["status", "--username", "vm-008", "--broker", &broker, "--device", "vm-008", "--password-file"]).arg(&secret);
+        told(&output(&mut qrisctl))
+    };
+    assert!(!tells().contains("the broker"), "it gets in: {}", tells());
+    shop.merchant(&["device", "revoke", "vm-008"]);
+    shop.backend.as_ref().expect("it runs").wait_line("the account of device vm-008 at the broker is ended");
+    assert!(tells().contains("the broker: "), "{}", tells());
 }

@@ -49,10 +49,12 @@ pub(super) async fn taken(broker: &MqttSettings, device: &DeviceId, password: &s
     Ok(())
 }
 
-/// Whether the file can be read, or made.
+/// Whether the file can be read and written anew.
 pub(super) fn look(path: &Path) -> Result<(), AccountError> {
-    let known = if path.exists() { fs::read_to_string(path).map(drop) } else { fs::metadata(path.parent().unwrap_or(path)).map(drop) };
-    known.map_err(|source| AccountError::File { path: path.to_path_buf(), source })
+    let new = path.with_extension("new");
+    let tried = fs::read_to_string(path).map(drop).or_else(|why| if why.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(why) });
+    let tried = tried.and_then(|()| OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new));
+    tried.and_then(|_| fs::remove_file(&new)).map_err(|source| AccountError::File { path: path.to_path_buf(), source })
 }
 
 /// Gives a machine this password, or takes its line out.
@@ -106,6 +108,11 @@ mod tests {
         put(&path, &one, None).expect("written");
         assert_eq!(read().lines().collect::<Vec<_>>(), other);
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        assert!(put(Path::new("/nowhere/at/all"), &one, None).is_err_and(|why| why.to_string().contains("/nowhere/at/all")));
+        look(&path).expect("it can be written");
+        assert_eq!((read().lines().count(), fs::read_dir(directory.path()).expect("there").count()), (1, 1));
+        for nowhere in [Path::new("/nowhere/at/all"), directory.path()] {
+            assert!(put(nowhere, &one, None).is_err_and(|why| why.to_string().contains(&*nowhere.to_string_lossy())));
+            assert!(look(nowhere).is_err());
+        }
     }
 }

@@ -24,8 +24,6 @@ const WAIT: Duration = Duration::from_secs(10);
 const EVENTS: usize = 16;
 /// The answer to a client that is there already.
 const THERE: &str = "Client already exists";
-/// The answer to a client that is not there.
-const NOT_THERE: &str = "Client not found";
 
 /// A command, and the refusal that is as good as yes.
 pub(super) struct Step {
@@ -57,10 +55,15 @@ pub(super) fn opening(device: &DeviceId, password: &str) -> Vec<Step> {
     ]
 }
 
-/// The end of an account: nobody gets in by this name, whatever other files say, and who is in is thrown out.
+/// The end of an account: nobody gets in by this name, and who is in is thrown out. Of a name that the plugin does not know, other
+/// files would decide. So it is made first, without a password.
 pub(super) fn ending(device: &DeviceId) -> Vec<Step> {
-    let command = json!({ "command": "disableClient", "username": device.as_str() });
-    vec![leave_rights_to_the_list(), Step { command, forgives: Some(NOT_THERE) }]
+    let name = device.as_str();
+    vec![
+        leave_rights_to_the_list(),
+        Step { command: json!({ "command": "createClient", "username": name }), forgives: Some(THERE) },
+        Step { command: json!({ "command": "disableClient", "username": name }), forgives: None },
+    ]
 }
 
 /// A question that changes nothing.

@@ -99,7 +99,15 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let written = draft.map(|draft| draft.with(&token)).transpose()?;
             let store = machines(config, true)?;
             let (hash, wanted) = (devices::hash(&token), device.clone());
-            if !store.run(move |tx| devices::add(tx, &wanted, &hash, replace, now)).await.map_err(Failure::failed)? {
+            let added = store.run(move |tx| {
+                let added = devices::add(tx, &wanted, &hash, replace, now)?;
+                // A code would bring in whoever has it, in place of this machine.
+                if added {
+                    invitations::withdraw(tx, &wanted)?;
+                }
+                Ok::<_, BooksError>(added)
+            });
+            if !added.await.map_err(Failure::failed)? {
                 let why = format!("{device} has a token already: --replace gives it a new one, and the old one stops working");
                 return Err(Failure::failed(why));
             }
@@ -117,6 +125,10 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
             refuse_taken_names(config, &device)?;
             let terms = places.terms(config)?;
+            if config.accounts.is_some() && terms.broker.as_ref().is_some_and(|broker| broker.username.is_some()) {
+                let why = "--broker-username: [accounts] of backend.toml makes the account, under the machine's own name";
+                return Err(Failure::usage(why));
+            }
             let remarks = bundle::remarks(&terms);
             let mut bits = [0; LETTERS_MAX];
             random::fill(&mut bits);

@@ -46,6 +46,17 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     let busy =
         || Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Backend).detail("too many machines are being let in").retry_after(10);
     let _one = timeout(TURN_WAIT, shop.enrolling.lock()).await.map_err(|_| busy())?;
+    let no_account = |device: &DeviceId, why: String| {
+        shop.emit(&Journal::AccountNotMade { device: device.clone(), why: why.into() });
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE)
+            .code(Reason::Backend)
+            .detail("its account at the broker could not be made now")
+            .retry_after(5)
+    };
+    // Its earlier token stays good as long as there is nothing to give in its place.
+    if let Some(door) = &shop.accounts {
+        door.look().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
+    }
     let (device, now) = (claim.device.clone(), shop.now());
     let token = draw(&shop);
     let (hash, has_door) = (devices::hash(&token), shop.accounts.is_some());
@@ -60,19 +71,28 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     let password = match (&shop.accounts, &terms.broker) {
         (Some(door), Some(_)) => {
             let password = draw(&shop);
-            door.open(&device, &password).await.map_err(|why| {
-                shop.emit(&Journal::AccountNotMade { device: device.clone(), why: why.to_string().into() });
-                Refusal::new(StatusCode::SERVICE_UNAVAILABLE)
-                    .code(Reason::Backend)
-                    .detail("its account at the broker could not be made now")
-                    .retry_after(5)
-            })?;
+            door.open(&device, &password).await.map_err(|why| no_account(&device, why.to_string()))?;
+            is_still(&shop, &device, &devices::hash(&token)).await?.then_some(()).ok_or_else(busy)?;
             Some(password.into())
         }
         (None, _) | (_, None) => None,
     };
     shop.emit(&Journal::DeviceEnrolled { device: device.clone() });
     Ok(terms.enrol(device, &token, password, &shop.policy().rules))
+}
+
+/// Whether the machine still has this token: another process may have revoked it, or may have let it in once more. Then its account
+/// ends if it is revoked.
+async fn is_still(shop: &Shop, device: &DeviceId, hash: &str) -> Result<bool, BooksError> {
+    let (device, hash) = (device.clone(), hash.to_owned());
+    let checked = shop.machines.run(move |tx| {
+        let is_still = devices::by_token(tx, &hash)?.is_some();
+        if !is_still {
+            accounts::note(tx, &device)?;
+        }
+        Ok(is_still)
+    });
+    checked.await
 }
 
 fn not_let_in(shop: &Shop, device: &DeviceId, why: &NotLetIn) -> Refusal {

@@ -22,6 +22,9 @@ pub const RELAY_KEY: &str = "relay-key";
 /// A header of a machine's requests: the `boot_id` of its kernel. If two computers show themselves as one machine, the
 /// backend sees it by this.
 pub const BOOT: &str = "machine-boot";
+/// A header of the question for open orders: the `event_id` of the machine's newest event, `STREAM.SEQ`. Of two copies of a machine one
+/// shows earlier events than the other.
+pub const NEWEST_EVENT: &str = "machine-event";
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
 /// The most orders in an answer to `?state=open`. If there are more, it has the oldest.

@@ -163,7 +163,7 @@ impl Run {
         }
         let mut round = Round::begin(command, Duration::from_secs(wait.into()), operator_key, &connection, json)?;
         if follows {
-            round.shows = Shows::News(BTreeMap::new());
+            round.shows = Shows::News { last: BTreeMap::new(), mark: random_hex()?.split_off(16) };
         }
         match round.go(who, connection, at_once.into()).await? {
             (0, _) => Ok(()),
@@ -211,8 +211,13 @@ enum Shows {
     Ends,
     /// What is different from these settings.
     Differences(Flat),
-    /// Lines of journals as they come, again and again. The last line of each machine is kept.
-    News(BTreeMap<DeviceId, String>),
+    /// Lines of journals as they come, again and again.
+    News {
+        /// The last line of each machine.
+        last: BTreeMap<DeviceId, String>,
+        /// The machine writes a line about each question. These have this in their id, and are left out.
+        mark: String,
+    },
 }
 
 /// A machine that has no end yet.
@@ -247,7 +252,9 @@ impl Round {
         loop {
             self.progress = Progress::of(all);
             let ended = self.all(&mut broker, machines.clone(), at_once).await;
-            if !matches!(self.shows, Shows::News(_)) || ended.is_err() || self.failed == all {
+            // A machine that was heard once may be away for a while: it restarts.
+            let follows = matches!(&self.shows, Shows::News { last, .. } if !last.is_empty() || self.failed < all);
+            if !follows || ended.is_err() {
                 broker.leave().await;
                 return ended.map(|()| (self.failed, all));
             }
@@ -290,14 +297,20 @@ impl Round {
                 return self.fail(&device, "its release does not have this command");
             }
         }
-        let id = CommandId::new(&random_hex()?).expect("32 hexadecimal digits");
+        let mut command = self.command.clone();
+        let mut id = random_hex()?;
+        if let (Shows::News { last, mark }, Command::Logs(logs)) = (&self.shows, &mut command) {
+            id.replace_range(..mark.len(), mark);
+            logs.since = last.get(&device).and_then(|line| second(line)).or_else(|| logs.since.take());
+        }
+        let id = CommandId::new(&id).expect("32 hexadecimal digits");
         let now = clock::now().wall.0.div_euclid(1000);
         let stream = status.as_ref().and_then(|status| status.stream.clone());
         // What is on its way when its time is over is not begun any more. A pulse is judged by the relay service as well, after the
         // machine has waited for a customer.
         let valid = if matches!(self.command, Command::TestPulse { .. } | Command::Clear { .. }) { VALID_AT_RELAY } else { VALID };
         let exp = now + i64::try_from(valid.as_secs()).unwrap_or(0);
-        let asked = Asked { aud: device.clone(), jti: id.clone(), exp, stream, command: self.command.clone() };
+        let asked = Asked { aud: device.clone(), jti: id.clone(), exp, stream, command };
         let request = Outbound {
             topic: command::request_topic(&device, name),
             payload: Asked::payload(&asked.jws(&self.key)),
@@ -397,10 +410,15 @@ impl Round {
                     false => differences.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
                 }
             }
-            (Shows::News(last), Some(result)) => {
-                let lines: Vec<_> = result.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-                let known = last.get(device).and_then(|last| lines.iter().rposition(|line| line == last));
+            (Shows::News { last, mark }, Some(result)) => {
+                let lines = result.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+                let lines: Vec<_> = lines.filter(|line| !line.contains(mark.as_str())).collect();
+                let before = last.get(device);
+                let known = before.and_then(|last| lines.iter().rposition(|line| line == last));
                 let news = &lines[known.map_or(0, |at| at + 1)..];
+                if before.is_some() && known.is_none() && !news.is_empty() {
+                    print::remark(&format!("{device}: more lines came than are read at once: some are missing here (--lines reads more)"));
+                }
                 if let Some(newest) = news.last() {
                     last.insert(device.clone(), (*newest).to_owned());
                 }
@@ -435,9 +453,32 @@ fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
     }
 }
 
+/// The second of a line of the journal, `2026-12-01T06:00:00+0700 …` or `+07:00`, as RFC 3339.
+fn second(line: &str) -> Option<Box<str>> {
+    let word = line.split(' ').next()?;
+    let (time, minutes) = word.split_at_checked(word.len().checked_sub(2)?)?;
+    let time = format!("{}:{minutes}", time.trim_end_matches(':'));
+    Wall::from_rfc3339(&time).is_ok().then(|| time.into())
+}
+
 /// A small result, in a line.
 fn words(result: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let pairs = result.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     pairs.map(|(name, value)| format!("; {name} {}", text(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_journal_begins_with_its_second() {
+        for line in ["2026-12-01T06:00:00+0700 vm-001 qrisd[7]: x", "2026-12-01T06:00:00+07:00 vm-001 qrisd[7]: x"] {
+            assert_eq!(second(line).as_deref(), Some("2026-12-01T06:00:00+07:00"));
+        }
+        for line in ["", "x", "-- Boot 7 --", "é0 x", "four"] {
+            assert_eq!(second(line), None);
+        }
+    }
 }

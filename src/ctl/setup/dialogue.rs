@@ -305,7 +305,7 @@ impl<'a> Dialogue<'a> {
 }
 
 /// The reason why the machine may not become another one.
-fn renamed(present: &Present, may_rename: bool, device: &DeviceId) -> Option<String> {
+pub(super) fn renamed(present: &Present, may_rename: bool, device: &DeviceId) -> Option<String> {
     let before = present.value("device", "id").filter(|before| before != device.as_str() && !may_rename)?;
     Some(format!("{}; to do that, begin anew with --force", ComposeError::OtherDevice { present: before, wanted: device.to_string() }))
 }

@@ -155,6 +155,15 @@ pub enum PrepareError {
     NoAnswer(Box<str>),
 }
 
+/// What a machine shows of itself when it asks for its open orders.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Identity {
+    /// The key with which its relay signs its proofs.
+    pub relay_key: Option<RelayKey>,
+    /// The id of its newest event.
+    pub newest_event: Option<Box<str>>,
+}
+
 /// The relay service's facts about itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RelayFacts {
@@ -211,8 +220,8 @@ pub enum Effect {
     ReadRelay,
     /// Call the backend for an order.
     Backend(CallId, RequestId, HttpCall),
-    /// Ask the backend for all open orders, and show it the key with which the relay signs its proofs.
-    AskOpen(CallId, Option<RelayKey>),
+    /// Ask the backend for all open orders, and show it who asks.
+    AskOpen(CallId, Identity),
     /// Nobody wants the answer of this call any more.
     Abandon(CallId),
     /// The screen takes other texts, items and colours from now on.

@@ -49,8 +49,8 @@ mod tests;
 
 pub use commands::HOLDER as OPERATOR;
 pub use io::{
-    Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Input, Notice, Operated, Operation, PrepareError, RelayAnswer,
-    RelayFacts, Reply, Request,
+    Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Identity, Input, Notice, Operated, Operation, PrepareError,
+    RelayAnswer, RelayFacts, Reply, Request,
 };
 pub use outbox::NEWS;
 pub use settings::Settings;
@@ -252,7 +252,8 @@ impl Machine {
         }
         if !self.storage.is_failing() {
             let lookers = self.lookers(now);
-            self.reconciliation.ask(lookers, self.links.proof_key(), &mut self.outbox, now.boot);
+            let newest_event = || self.storage.store().map(|store| store.newest_event());
+            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, &mut self.outbox, now.boot);
         }
         self.carry_commands(now);
         self.take_settings(now);

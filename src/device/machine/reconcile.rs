@@ -3,7 +3,7 @@
 
 use super::calls::Slot;
 use super::outbox::Outbox;
-use super::{CallId, Effect};
+use super::{CallId, Effect, Identity};
 use qris_core::order::ids::{RequestId, Ticket};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Span};
@@ -98,7 +98,14 @@ impl Reconciliation {
     }
 
     /// Asks for all open orders, when it is time. `lookers`: the requests that wait for that. `key`: the relay's.
-    pub(super) fn ask(&mut self, lookers: Vec<RequestId>, key: Option<&RelayKey>, out: &mut Outbox, now: Boot) {
+    pub(super) fn ask(
+        &mut self,
+        lookers: Vec<RequestId>,
+        key: Option<&RelayKey>,
+        newest_event: impl FnOnce() -> Option<Box<str>>,
+        out: &mut Outbox,
+        now: Boot,
+    ) {
         if self.hinted {
             self.hint_open(now);
         }
@@ -113,7 +120,7 @@ impl Reconciliation {
             self.asked_about = std::mem::take(&mut self.suspects);
             self.asked_for = lookers;
             self.shown_key = key.cloned();
-            out.push(Effect::AskOpen(call, key.cloned()));
+            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event() }));
         }
     }
 

@@ -82,6 +82,11 @@ impl Database {
         &self.stream
     }
 
+    /// The id of its newest event; with the number 0 before the first.
+    pub fn newest_event(&self) -> Box<str> {
+        format!("{}.{}", self.stream, self.seq).into()
+    }
+
     /// Whether there is room for another order's events.
     pub fn has_room(&self) -> bool {
         self.waiting < OUTBOX_MAX

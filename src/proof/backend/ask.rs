@@ -6,12 +6,11 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::response::Parts;
 use axum::http::{Request, Response};
-use qris_core::order::proof::RelayKey;
 use qris_core::order::time::BootId;
 use qris_core::wire::orders::BOOT;
 use qris_device::backend::{self as client, Backend};
 use qris_device::config;
-use qris_device::machine::{BackendAnswer, HttpCall};
+use qris_device::machine::{BackendAnswer, HttpCall, Identity};
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use std::sync::OnceLock;
@@ -20,7 +19,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(crate) enum Ask {
     Order(HttpCall),
-    Open(Option<RelayKey>),
+    Open(Identity),
 }
 
 impl Ask {
@@ -44,7 +43,7 @@ impl Ask {
         });
         let request = match self {
             Self::Order(call) => client.request(call),
-            Self::Open(key) => client.request_for_open(key.as_ref()),
+            Self::Open(identity) => client.request_for_open(identity),
         };
         let mut request = request.build().expect("a request");
         let body = request.body_mut().take();

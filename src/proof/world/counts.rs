@@ -84,6 +84,7 @@ kinds! {
     Cards = "cards set back to an older image",
     Clones = "cards cloned",
     Twins = "machines with a cloned card that the backend saw",
+    SetBack = "machines with an older card that the backend saw",
     Restored = "backends restored from a backup",
     BooksLost = "backends whose books are lost",
     Hostile = "hostile messages",

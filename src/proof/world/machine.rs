@@ -394,7 +394,7 @@ impl World {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
                 self.ask_backend(m, Asked::Backend(id, request), Ask::Order(call), limit);
             }
-            Effect::AskOpen(id, key) => self.ask_backend(m, Asked::Open(id), Ask::Open(key), HTTP),
+            Effect::AskOpen(id, identity) => self.ask_backend(m, Asked::Open(id), Ask::Open(identity), HTTP),
             Effect::Abandon(id) => {
                 let asked = &mut self.machines[m].asked;
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));

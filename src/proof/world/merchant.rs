@@ -301,6 +301,7 @@ impl World {
                     }
                     Journal::StoreBack { .. } => self.merchant.fails = false,
                     Journal::MachineTwice { .. } if self.cloned => self.count(Kind::Twins, "two computers were seen to be one machine"),
+                    Journal::MachineTwice { .. } if self.losses.card() => self.count(Kind::SetBack, "an older card was seen"),
                     Journal::MachineTwice { .. } => self.fail("one computer was taken for two".into()),
                     _ => {}
                 }

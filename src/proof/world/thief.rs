@@ -12,7 +12,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::SigningKey;
 use qris_core::wire::orders::OutcomeReport;
-use qris_device::machine::HttpCall;
+use qris_device::machine::{HttpCall, Identity};
 
 impl World {
     /// A relay has signed the end of a ticket.
@@ -68,7 +68,7 @@ impl World {
             return;
         }
         self.count(Kind::Thief, "a thief shows a relay's key of his own");
-        let (ask, from) = (Ask::Open(Some(RelayKey::of(&own_key()))), self.caller(m));
+        let (ask, from) = (Ask::Open(Identity { relay_key: Some(RelayKey::of(&own_key())), newest_event: None }), self.caller(m));
         self.merchant_hears(ask, from, 1);
     }
 

@@ -475,7 +475,9 @@ fn the_key_of_a_relay_that_comes_late_is_shown_to_the_backend_without_another_re
     assert_eq!(rig.open(), None);
     let key = RelayKey::of(&key());
     let facts = RelayFacts { proof_key: Some(key.clone()), ..rig.facts.clone() };
-    let shows = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::AskOpen(_, Some(shown)) if *shown == key));
+    let shows = |effects: &[Effect]| {
+        effects.iter().any(|effect| matches!(effect, Effect::AskOpen(_, Identity { relay_key: Some(shown), .. }) if *shown == key))
+    };
     assert!(shows(&rig.on(Input::RelayTold(facts.clone()))));
     let call = rig.open().expect("it is asked");
     rig.on(Input::Open(call, gone()));
