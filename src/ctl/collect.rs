@@ -4,6 +4,7 @@
 use super::broker::{Broker, Connection};
 use super::machine::{Bus, Service};
 use super::print;
+use crate::complete;
 use qris_core::order::ids::{DeviceId, PaymentCode, RequestId};
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_core::wire::topics::Topic;
@@ -27,7 +28,7 @@ pub(super) struct Collect {
     #[arg(value_parser = PaymentCode::typed)]
     code: PaymentCode,
     /// The machine, over MQTT; the default is this machine, over D-Bus
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Option<DeviceId>,
     /// Over MQTT: show what becomes of it, until it ends; exit status 0 only if it was dispensed
     #[arg(long, requires = "device")]

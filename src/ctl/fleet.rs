@@ -9,6 +9,7 @@ mod show;
 mod told;
 
 use super::broker::Connection;
+use crate::complete;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::Reported;
@@ -48,7 +49,7 @@ impl Fleet {
 #[derive(clap::Args, Debug)]
 pub(crate) struct Which {
     /// A machine; several may be named
-    #[arg(long, global = true, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, global = true, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Vec<DeviceId>,
     /// The machines whose settings have this label
     #[arg(long, global = true, value_name = "WORD", conflicts_with = "device")]

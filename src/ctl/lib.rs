@@ -8,6 +8,7 @@
 mod broker;
 mod chips;
 mod collect;
+mod complete;
 mod doctor;
 mod fleet;
 mod guard;
@@ -39,7 +40,11 @@ const NAME: &str = "qrisctl";
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let arguments: Arguments = match qris_host::parse(arguments) {
+    let arguments: Vec<_> = arguments.collect();
+    if complete::answers(&arguments) {
+        return std::process::ExitCode::SUCCESS;
+    }
+    let arguments: Arguments = match qris_host::parse(arguments.into_iter()) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -47,7 +52,6 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 }
 
 /// Its commands, for the libraries that make manual pages and completions.
-#[cfg(feature = "manuals")]
 #[must_use]
 pub fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))

@@ -3,6 +3,7 @@
 use super::broker::{Broker, Connection, News, random_hex};
 use super::machine::{Bus, Service};
 use super::print;
+use crate::complete;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
@@ -53,7 +54,7 @@ enum Command {
 #[derive(clap::Args, Debug)]
 struct Shot {
     /// A machine at the broker; the default is this machine
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Option<DeviceId>,
     #[command(flatten)]
     bus: Bus,

@@ -2,6 +2,7 @@
 
 use super::broker::{Broker, Connection};
 use super::print;
+use crate::complete;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::status::Status as Retain;
 use qris_core::wire::topics::Topic;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 #[derive(clap::Args, Debug)]
 pub(super) struct Status {
     /// One machine; the default is every machine
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: Option<DeviceId>,
 }
 

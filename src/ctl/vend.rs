@@ -2,6 +2,7 @@
 
 use super::broker::{Broker, Connection, random_hex};
 use super::print;
+use crate::complete;
 use qris_core::order::ids::{DeviceId, RequestId};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, VendEvent, read_request};
@@ -25,7 +26,7 @@ const STORE_WAIT: Duration = Duration::from_secs(31 * 24 * 3600);
 #[derive(clap::Args, Debug)]
 pub(super) struct Vend {
     /// The machine
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: DeviceId,
     /// What to sell
     #[arg(long, value_name = "ID")]
@@ -53,7 +54,7 @@ pub(super) struct Vend {
 #[derive(clap::Args, Debug)]
 pub(super) struct Cancel {
     /// The machine
-    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: DeviceId,
     /// The request
     #[arg(value_parser = RequestId::new)]

@@ -2,6 +2,7 @@
 
 use super::broker::{Broker, Connection, News};
 use super::print;
+use crate::complete;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::status::Status;
 use qris_core::wire::topics::Topic;
@@ -18,7 +19,7 @@ const HINT_AFTER: Duration = Duration::from_secs(5);
 #[derive(clap::Args, Debug)]
 pub(super) struct Watch {
     /// One machine; `all`, the default, means every machine
-    #[arg(long, value_name = "ID", default_value = "all")]
+    #[arg(long, value_name = "ID", default_value = "all", add = complete::machines())]
     device: String,
 }
 

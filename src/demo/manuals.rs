@@ -2,11 +2,13 @@
 //! their commands. Packages take them from there.
 
 use clap::Command;
-use clap_complete::{Shell, generate_to};
+use clap_complete::env::Shells;
+use clap_complete::{Generator as _, Shell, generate_to};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use qris_host::{Failure, exit, parse};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
@@ -65,13 +67,29 @@ fn write(directory: &Path) -> io::Result<()> {
     for page in pages() {
         let name = page.definition.get_name().to_owned();
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            generate_to(shell, &mut page.definition.clone(), &name, &completions)?;
+            match name.as_str() {
+                "qrisctl" => asking(shell, &name, &completions)?,
+                _ => drop(generate_to(shell, &mut page.definition.clone(), &name, &completions)?),
+            }
         }
         let mut definition = page.definition.clone();
         definition.build();
         write_page(&man, &page, &definition, &name)?;
     }
     Ok(())
+}
+
+/// What has the shell ask the program itself: it knows names of machines.
+fn asking(shell: Shell, name: &str, directory: &Path) -> io::Result<()> {
+    let mut script = Vec::new();
+    let known = shell.to_string();
+    let asker = Shells::builtins().completer(&known).map(|asker| asker.write_registration("COMPLETE", name, name, name, &mut script));
+    asker.transpose()?;
+    if shell == Shell::Zsh {
+        // It is read when the first word is to be completed, and completes that too.
+        writeln!(script, "_clap_dynamic_completer_{name} \"$@\"")?;
+    }
+    fs::write(directory.join(shell.file_name(name)), script)
 }
 
 fn pages() -> [Page; 4] {

@@ -6,7 +6,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::rauc::Rauc;
 use crate::rig::shop::{DEVICE, Options};
-use crate::rig::wait_for;
+use crate::rig::{succeed, wait_for};
 use qris::order::ids::{CommandId, DeviceId};
 use qris::order::reason::Reason;
 use qris::order::receipt::SigningKey;
@@ -165,6 +165,9 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     for word in ["--lines=7", "--unit=qrisd.service", "--since=@1796079600", "--priority=4", r"--grep=\$\(reboot\) \.\*"] {
         assert!(words.contains(&word), "{word}: {words:?}");
     }
+    let history = ["fleet", "config", "history", "--device", DEVICE, "--operator-key", &desk.file("operator.jwk")];
+    let told = succeed(desk.shop.qrisctl_command("fleet").args(history));
+    assert!(told.contains(r"vm-001: --grep=settings\ version"), "{told}");
     // Followed, each line is told once, and the machine's lines about the questions are not.
     let line = |text: &str| format!("2026-12-01T06:00:00+0700 {text}\n");
     std::fs::write(&lines, line("one") + &line("two")).expect("written");

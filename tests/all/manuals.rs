@@ -1,6 +1,9 @@
 //! The manual pages and completions that packages take: made from the commands, so they name what the commands take.
 
+use crate::rig::mosquitto::password;
+use crate::rig::shop::{DEVICE, Options, Shop};
 use crate::rig::{command, succeed, tool};
+use std::path::Path;
 
 #[test]
 fn every_option_of_every_program_has_its_place() {
@@ -15,8 +18,12 @@ fn every_option_of_every_program_has_its_place() {
     let read = |path: String| std::fs::read_to_string(directory.path().join(&path)).unwrap_or_else(|why| panic!("{path}: {why}"));
     for (name, section, binary) in programs {
         let page = read(format!("man/{name}.{section}"));
-        let completions =
-            [format!("{name}.bash"), format!("_{name}"), format!("{name}.fish")].map(|file| read(format!("completions/{file}")));
+        let files = [format!("{name}.bash"), format!("_{name}"), format!("{name}.fish")];
+        let mut completions = files.map(|file| read(format!("completions/{file}"))).to_vec();
+        if name == "qrisctl" {
+            assert!(completions.iter().all(|script| script.contains("COMPLETE")), "it is asked by every shell");
+            completions = vec![completed(directory.path(), None, &["--"]).join("\n")];
+        }
         let help = succeed(command(binary).arg("--help"));
         let options = help
             .lines()
@@ -60,6 +67,40 @@ fn every_option_of_every_program_has_its_place() {
     assert!(read("man/qris-relayd.8".into()).contains("its order becomes uncertain"));
     // Each kind at which a person must look is named.
     assert!(read("man/qris-backend-orders.8".into()).contains("no_proof"));
-    // A shell takes them.
-    succeed(command(tool("bash")).arg("-n").arg(directory.path().join("completions/qrisctl.bash")));
+}
+
+#[test]
+fn the_shell_knows_commands_and_the_machines_of_a_fleet() {
+    let shop = Shop::open(Options::default());
+    let directory = tempfile::tempdir().expect("a directory");
+    succeed(command(env!("CARGO_BIN_EXE_qris-demo")).arg("manuals").arg(directory.path()));
+    let secret = directory.path().join("password");
+    std::fs::write(&secret, password("fleet")).expect("written");
+    let config = directory.path().join("fleet.toml");
+    let keys =
+        |port| format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\nusername = \"fleet\"\npassword_file = \"{}\"\n", secret.display());
+    std::fs::write(&config, keys(shop.broker.port)).expect("written");
+    let known = |words: &[&str]| completed(directory.path(), Some(&config), words);
+    assert_eq!(known(&["fleet", "config", "d"]), ["diff"]);
+    for words in [&["fleet", "show", "--device", ""][..], &["status", "--device", "vm"], &["vend", "--item", "A1", "--device", "v"]] {
+        assert_eq!(known(words), [DEVICE], "{words:?}");
+    }
+    assert_eq!(known(&["status", "--device", "x"]), [""; 0]);
+    let named = config.to_str().expect("text");
+    assert_eq!(completed(directory.path(), None, &["--config", named, "watch", "--device", ""]), [DEVICE]);
+    std::fs::write(&config, keys(crate::rig::free_port())).expect("written");
+    assert_eq!(known(&["status", "--device", ""]), [""; 0], "nobody is there, and nothing is said");
+}
+
+/// What bash completes after these words of `qrisctl`, with its script.
+fn completed(directory: &Path, config: Option<&Path>, words: &[&str]) -> Vec<String> {
+    let script = "source \"$0\"; COMP_WORDS=(qrisctl \"$@\"); COMP_CWORD=$#; COMP_TYPE=9
+        _clap_complete_qrisctl qrisctl \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\" 2>&1
+        for reply in \"${COMPREPLY[@]}\"; do printf '%s\\n' \"$reply\"; done";
+    let mut bash = command(tool("bash"));
+    bash.arg("-c").arg(script).arg(directory.join("completions/qrisctl.bash")).args(words);
+    let programs = Path::new(env!("CARGO_BIN_EXE_qrisctl")).parent().expect("a directory");
+    bash.env("PATH", format!("{}:/usr/bin:/bin", programs.display())).env("HOME", directory);
+    bash.env("QRISCTL_CONFIG", config.unwrap_or(Path::new("")));
+    succeed(&mut bash).lines().map(|line| line.trim().to_owned()).collect()
 }

@@ -32,6 +32,14 @@ pub(crate) enum Config {
     Set(Set),
     /// Compare a file with the settings that machines have from afar. Exit status 0: they have just these
     Diff(Diff),
+    /// Show which settings came when, and who signed them, as far back as the machine's journal goes
+    History {
+        #[command(flatten)]
+        who: Which,
+        /// Your key; the default is ~/.config/qrisctl/operator.jwk
+        #[arg(long, value_name = "FILE")]
+        operator_key: Option<PathBuf>,
+    },
 }
 
 /// Compares a file with the settings that machines have.
@@ -69,6 +77,7 @@ impl Config {
         match self {
             Self::Get { who } => get(who, connection, json).await,
             Self::Set(set) => set.run(connection, json).await,
+            Self::History { who, operator_key } => run::history(who, operator_key, connection, json).await,
             Self::Diff(Diff { file, who, operator_key }) => {
                 let named = |why: String| Failure::usage(format!("{}: {why}", file.display()));
                 let text = std::fs::read_to_string(&file).map_err(|why| named(why.to_string()))?;

@@ -25,6 +25,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
 /// At most so many machines at a time, unless a person says otherwise.
 const AT_ONCE: u16 = 20;
+/// The machine's lines about its settings have this.
+const OF_SETTINGS: &str = "settings version";
 const NOBODY: &str = "name the machines: --device ID, --label WORD or --all";
 /// For so long a command is good.
 const VALID: Duration = Duration::from_secs(60);
@@ -169,6 +171,19 @@ impl Run {
             (0, _) => Ok(()),
             (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
         }
+    }
+}
+
+/// Shows what the journals of machines say of their settings.
+pub(super) async fn history(who: Which, operator_key: Option<PathBuf>, connection: Connection, json: bool) -> Result<(), Failure> {
+    if who.is_nobody() {
+        return Err(Failure::usage(NOBODY));
+    }
+    let wanted = Logs { unit: LogUnit::Qrisd, since: None, priority: None, text: Some(OF_SETTINGS.into()), lines: command::LINES_MAX };
+    let round = Round::begin(Command::Logs(wanted), ANSWER_WAIT, operator_key, &connection, json)?;
+    match round.go(who, connection, AT_ONCE.into()).await? {
+        (0, _) => Ok(()),
+        (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines did not say"))),
     }
 }
 

@@ -97,7 +97,8 @@ impl Caller {
         let message = wait_for(&format!("{name} of {interface}"), || {
             let call = self.connection.call_method(Some(interface), path, Some("org.freedesktop.DBus.Properties"), "Get", &asked);
             match self.runtime.block_on(soon(name, call)) {
-                Err(zbus::Error::MethodError(error, ..)) if error == "org.freedesktop.DBus.Error.ServiceUnknown" => None,
+                // zbus tells it in two ways.
+                Err(why) if why.to_string().starts_with("org.freedesktop.DBus.Error.ServiceUnknown") => None,
                 answer => Some(answer.unwrap_or_else(|why| panic!("{name}: {why}"))),
             }
         });
