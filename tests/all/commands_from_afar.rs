@@ -165,7 +165,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     for word in ["--lines=7", "--unit=qrisd.service", "--since=@1796079600", "--priority=4", r"--grep=\$\(reboot\) \.\*"] {
         assert!(words.contains(&word), "{word}: {words:?}");
     }
-    let history = ["fleet", "config", "history", "--device", DEVICE, "--operator-key", &desk.file("operator.jwk")];
+    let history = ["fleet", "config", "history", "--device", DEVICE, "--operator-key", &desk.file("desk.jwk")];
     let told = succeed(desk.shop.qrisctl_command("fleet").args(history));
     assert!(told.contains("vm-001: --grep=settings version"), "{told}");
     // Followed, each line is told once, and the machine's lines about the questions are not.
