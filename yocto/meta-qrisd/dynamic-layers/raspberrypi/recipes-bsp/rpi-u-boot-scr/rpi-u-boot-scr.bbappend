@@ -1,0 +1,1 @@
+FILESEXTRAPATHS:prepend:qris-rauc := "${THISDIR}/rauc:"

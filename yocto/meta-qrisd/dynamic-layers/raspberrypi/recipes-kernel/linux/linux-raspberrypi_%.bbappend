@@ -1,0 +1,3 @@
+FILESEXTRAPATHS:prepend:qris-rauc := "${THISDIR}/files:"
+
+SRC_URI:append:qris-rauc = " file://rauc.cfg"
