@@ -219,18 +219,25 @@ impl Ports {
     }
 
     fn operate(&self, id: CommandId, operation: Operation) {
-        let (method, jws) = match operation {
-            Operation::Restart => return drop(self.restarts.send(id)),
-            Operation::Reboot => return self.reboot(id),
-            Operation::Install { bundle, may_join } => return self.install(id, bundle, may_join),
-            Operation::TellSlot { may_be_late } => return self.tell_slot(id, may_be_late),
-            Operation::MarkGood => return self.mark_good(id),
-            Operation::Test(jws) => ("Test", jws),
-            Operation::Clear(jws) => ("ClearBy", jws),
-        };
+        match operation {
+            Operation::Restart => drop(self.restarts.send(id)),
+            Operation::Reboot => self.reboot(id),
+            Operation::Install { bundle, may_join } => self.install(id, bundle, may_join),
+            Operation::TellSlot { may_be_late } => self.tell_slot(id, may_be_late),
+            Operation::MarkGood => self.mark_good(id),
+            Operation::Test(jws) => self.by_relay(id, |relay| async move { relay.test(&jws).await }),
+            Operation::Clear(jws) => self.by_relay(id, |relay| async move { relay.clear_by(&jws).await }),
+        }
+    }
+
+    /// The relay service has it done, if it is there.
+    fn by_relay<F>(&self, id: CommandId, ask: impl FnOnce(Relay) -> F + Send + 'static)
+    where
+        F: Future<Output = Operated> + Send + 'static,
+    {
         self.with_relay(move |relay| async move {
             let answer = match relay {
-                Some(relay) => relay.operate(method, &jws).await,
+                Some(relay) => ask(relay).await,
                 None => Operated::NoAnswer,
             };
             Some(Input::Operated(id, answer))

@@ -9,6 +9,7 @@ use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -83,15 +84,20 @@ impl Relay {
         answered(answer, |word: String| CloseAnswer::from_word(&word).map(RelayAnswer::Close))
     }
 
-    /// `Test(jws)` or `ClearBy(jws)`, for an operator who has signed it. The relay service judges that by itself.
-    pub async fn operate(&self, method: &str, jws: &str) -> Operated {
+    /// `Test(jws)`, for an operator who has signed it. The relay service judges that by itself.
+    pub async fn test(&self, jws: &str) -> Operated {
+        self.operate("Test", jws, tested).await
+    }
+
+    /// `ClearBy(jws)`, likewise.
+    pub async fn clear_by(&self, jws: &str) -> Operated {
+        self.operate("ClearBy", jws, cleared).await
+    }
+
+    async fn operate(&self, method: &str, jws: &str, read: impl FnOnce(&str, &str) -> Operated) -> Operated {
         match self.call::<_, (String, String)>(method, &(jws,), SLOW).await {
-            Ok((outcome, _)) if outcome == DispenseAnswer::Dispensing.as_str() => Operated::NoAnswer,
-            Ok((outcome, detail)) if outcome == Outcome::Failed.as_str() || outcome == Outcome::Uncertain.as_str() => {
-                Operated::Refused(Problem::new(Code::Refused, format!("{outcome}: {detail}")))
-            }
-            Ok((outcome, detail)) => Operated::Done(serde_json::json!({ "outcome": outcome, "detail": detail })),
-            Err(Failure::Refused(error, detail)) => Operated::Refused(Problem::new(Code::Refused, format!("{}: {detail}", error.reason()))),
+            Ok((outcome, detail)) => read(&outcome, &detail),
+            Err(Failure::Refused(error, detail)) => refused(error, &detail),
             Err(Failure::Unknown) => Operated::Refused(Problem::new(Code::Refused, "the relay service is of an earlier release")),
             Err(Failure::NoAnswer(_)) => Operated::NoAnswer,
         }
@@ -143,6 +149,30 @@ impl Relay {
     }
 }
 
+/// What came of a test, by the relay service's word. A word that this release does not know is not "dispensed".
+#[must_use]
+pub fn tested(outcome: &str, detail: &str) -> Operated {
+    match DispenseAnswer::from_word(outcome) {
+        Some(DispenseAnswer::Dispensing) => Operated::NoAnswer,
+        Some(DispenseAnswer::Ended(Outcome::Dispensed)) => Operated::Done(json!({ "outcome": outcome, "detail": detail })),
+        Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain) | DispenseAnswer::Later(_) | DispenseAnswer::Unknown) | None => {
+            Operated::Refused(Problem::new(Code::Refused, format!("{outcome}: {detail}")))
+        }
+    }
+}
+
+/// What came of `ClearBy`, by the relay service's word.
+#[must_use]
+pub fn cleared(outcome: &str, detail: &str) -> Operated {
+    Operated::Done(json!({ "outcome": outcome, "detail": detail }))
+}
+
+/// The relay service has refused what an operator ordered.
+#[must_use]
+pub fn refused(error: RelayError, detail: &str) -> Operated {
+    Operated::Refused(Problem::new(Code::Refused, format!("{}: {detail}", error.reason())))
+}
+
 fn property<T: TryFrom<OwnedVariant>>(all: &mut HashMap<String, OwnedVariant>, name: &str) -> Result<T, Box<str>> {
     let value = all.remove(name).ok_or_else(|| format!("there is no property {name}"))?;
     T::try_from(value).map_err(|_| format!("the property {name} has another type").into())
@@ -159,5 +189,20 @@ fn answered<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Option<RelayA
         Err(Failure::Refused(error, detail)) => RelayAnswer::Refused(error, detail),
         Err(Failure::Unknown) => RelayAnswer::NoAnswer("it does not know this call".into()),
         Err(Failure::NoAnswer(why)) => RelayAnswer::NoAnswer(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_done_only_if_the_relay_says_that_it_came_out() {
+        assert!(matches!(tested("dispensed", ""), Operated::Done(_)));
+        assert_eq!(tested("dispensing", ""), Operated::NoAnswer);
+        // The last two are those of a later release.
+        for word in ["failed", "uncertain", "unknown", "jammed", "Not a word!"] {
+            assert!(matches!(tested(word, "why"), Operated::Refused(_)), "{word}");
+        }
     }
 }

@@ -15,6 +15,7 @@ mod audit;
 mod bits;
 mod broker;
 mod commands;
+mod computer;
 mod counts;
 mod desk;
 mod disks;
@@ -179,6 +180,7 @@ fn take_databases(from: &Path, to: &Path) -> std::io::Result<()> {
 enum Event {
     Machine(usize, machine::Arrival),
     Relay(usize, relay::Arrival),
+    Computer(usize, computer::Arrival),
     Merchant(merchant::Arrival),
     /// The simulated Midtrans has something to send.
     MidtransDue,
@@ -205,6 +207,8 @@ enum Event {
     Sets,
     /// Somebody on the board holds a machine.
     Holds,
+    /// The operator wants the block taken off a line.
+    Clears,
     /// The operator wants something done, or sends a command again.
     Commands(Option<usize>),
     /// The controller of a play asks.
@@ -334,7 +338,7 @@ impl World {
         for name in ["machine", "clone", "backend", "image", "backup"] {
             std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
         }
-        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key()]);
+        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key(), commands::looking_public_key()]);
         let keys = KeySet::from_jwks(&jwks).expect("our own keys");
         let mut rng = Rng::new(seed);
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
@@ -418,8 +422,11 @@ impl World {
         }
         self.plan(30_000, STORM, 60_000, 600_000, |_| Event::Sets);
         self.at(STORM + 600_000, Event::Sets);
-        self.plan(45_000, STORM, 60_000, 500_000, |_| Event::Commands(None));
+        self.plan(45_000, STORM, 60_000, 250_000, |_| Event::Commands(None));
         self.at(STORM + 700_000, Event::Commands(None));
+        // The customers who come when all is well have bought by then.
+        let late = STORM + computer::LATE;
+        self.plan(late, late + 5_400_000, 600_000, 1_800_000, |_| Event::Commands(None));
         self.plan(90_000, STORM, 100_000, 600_000, |_| Event::Holds);
         self.at(STORM, Event::Heals);
     }
@@ -456,6 +463,7 @@ impl World {
         match event {
             Event::Machine(m, arrival) => self.machine_arrival(m, arrival),
             Event::Relay(m, arrival) => self.relay_arrival(m, arrival),
+            Event::Computer(m, arrival) => self.computer_arrival(m, arrival),
             Event::Merchant(arrival) => self.merchant_arrival(arrival),
             Event::MidtransDue => {
                 self.midtrans_at = None;
@@ -471,6 +479,7 @@ impl World {
                 let m = self.below_usize(2);
                 self.hold(m);
             }
+            Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),
             Event::Commands(Some(number)) => self.sends_command(number),
             Event::Asks(body) => self.broker_takes(Topic::VendRequest, body.into()),

@@ -22,6 +22,8 @@ pub(super) const PAYS_AFTER: i64 = 2_000;
 const WITHIN: i64 = 30_000;
 /// Both together wait this long for the customer who collects an order that was paid at a store.
 const QUEUES: i64 = 60_000;
+/// Both together wait this long for what operators have ordered: an update takes minutes, and one waits for the other.
+const COMMANDS: i64 = 1_500_000;
 /// Their requests have this name, with a number behind it.
 const NAME: &str = "again-";
 /// How many there are.
@@ -40,8 +42,10 @@ impl World {
             }
             return;
         }
-        if !is_free && self.now < self.heals_at + FROM + i64::from(number) * WITHIN + QUEUES {
-            // A customer is there with a code.
+        let is_commanded = self.commands.is_any_open();
+        let patience = if is_commanded { COMMANDS } else { QUEUES };
+        if (!is_free || is_commanded) && self.now < self.heals_at + FROM + i64::from(number) * WITHIN + patience {
+            // A customer is there with a code, or an operator.
             return self.after(1_000, Event::BuysAgain(number));
         }
         if number > 0 {

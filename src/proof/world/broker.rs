@@ -287,6 +287,12 @@ impl World {
 
     /// Somebody on the machine's own bus, with every receipt that was ever heard: genuine ones, and changed ones.
     pub(super) fn play_to_relay(&mut self, m: usize) {
+        let commands = self.commands.heard_by_strangers();
+        if !commands.is_empty() && self.one_in(3) {
+            let (number, jws) = commands[self.below_usize(commands.len())].clone();
+            self.count(Kind::Strangers, "a stranger shows the relay a command");
+            return self.after(1, Event::Relay(m, super::relay::Arrival::StrangersCommand { number, jws }));
+        }
         let at = self.below_usize(self.broker.receipts.len());
         let Some(receipt) = self.broker.receipts.get(at).cloned() else { return };
         self.count(Kind::Strangers, "a stranger shows the relay a receipt");

@@ -1,124 +1,382 @@
-//! An operator far away restarts, reboots and cancels, while machines sell. Each command goes out again until it has its end, and a
-//! stranger sends it once more after that.
+//! An operator far away restarts, reboots, cancels, updates, tests and clears, while machines sell. Each command goes out again until
+//! it has its end, now and then from a colleague's desk too. A stranger sends it once more after that.
 
 use super::counts::Kind;
-use super::{Event, STORE, World, device, machine};
-use qris_core::order::ids::{CommandId, RequestId};
+use super::{Event, STORE, World, computer, device, machine, small};
+use qris_core::order::ids::{CommandId, OrderId, RequestId};
+use qris_core::order::operator::Level;
+use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
 use qris_device::machine::{Address, Input, Operation};
 use qris_device::screen::picture::Scene;
 use qris_host::mqtt::Ack;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One that has no answer goes out again after this time.
 const AGAIN: i64 = 40_000;
 /// Each is good for this time.
 const VALID_S: i64 = 20 * 3600;
+/// An update restarts the computer once for the new system, and three times for one that does not prove itself.
+const UPDATE_REBOOTS_MAX: u32 = 4;
+/// The desks, by the topic on which each is answered. The last one is a stranger's, who need not hear anything.
+const DESKS: [&str; 3] = ["desk", "colleague", "stranger"];
+const STRANGER: usize = 2;
 
 /// Everything that was sent, by the number of each.
 #[derive(Default)]
-pub(super) struct Commands(Vec<Sent>);
+pub(super) struct Commands {
+    sent: Vec<Sent>,
+    /// Tests that were driven, by the relay's name for each.
+    tests: BTreeSet<OrderId>,
+    /// How often the line was driven for a command, in one life of a ledger.
+    pulses: BTreeMap<(usize, u32), u32>,
+}
 
 struct Sent {
     asked: Asked,
     jws: String,
-    /// The end, as it was heard first.
-    end: Option<Response>,
+    /// Only an operator who may look has signed it.
+    is_forbidden: bool,
+    desks: [Desk; 3],
     /// How often each machine was restarted or rebooted for it.
     carried_out: BTreeMap<usize, u32>,
+    /// The line was driven to its end for it.
+    is_delivered: bool,
+    /// The relay has taken the block off for it, or there was none.
+    is_cleared: bool,
+    /// RAUC has called its system good, in these slots.
+    marked: BTreeSet<String>,
+    /// The answer to that was lost.
+    is_mark_unheard: bool,
+}
+
+/// What a desk knows of a command.
+#[derive(Default)]
+struct Desk {
+    is_asking: bool,
+    /// How often a machine heard it from here.
+    arrived: u32,
+    /// How often an end was heard here.
+    ends: u32,
+    /// The end, as it was heard first.
+    end: Option<Response>,
+}
+
+impl Sent {
+    fn is_answered(&self) -> bool {
+        self.desks.iter().all(|desk| desk.end.is_some() || !desk.is_asking)
+    }
+}
+
+impl Commands {
+    /// RAUC has called the system of this command good, in this slot.
+    pub(super) fn marked(&mut self, number: usize, slot: &str, is_unheard: bool) {
+        self.sent[number].marked.insert(slot.into());
+        self.sent[number].is_mark_unheard |= is_unheard;
+    }
+
+    /// The relay took a signed command: its number.
+    pub(super) fn number_of(&self, jws: &str) -> usize {
+        self.sent.iter().position(|sent| sent.jws == jws).expect("one of ours")
+    }
+
+    /// The relay drives the line for this test from now on.
+    pub(super) fn begins_test(&mut self, order: OrderId) {
+        self.tests.insert(order);
+    }
+
+    /// The relay has taken the block off, or there was none.
+    pub(super) fn cleared(&mut self, number: usize) {
+        self.sent[number].is_cleared = true;
+    }
+
+    /// The line was driven to its end for a test.
+    pub(super) fn delivers(&mut self, number: usize) {
+        self.sent[number].is_delivered = true;
+    }
+
+    /// Has a desk heard that it came to nothing?
+    pub(super) fn has_failed(&self, number: usize) -> bool {
+        let ends = self.sent[number].desks.iter().filter_map(|desk| desk.end.as_ref());
+        ends.into_iter().any(|end| matches!(end.state, Stage::Failed | Stage::TimedOut))
+    }
+
+    /// Is any of them without an end?
+    pub(super) fn is_any_open(&self) -> bool {
+        self.sent.iter().any(|sent| !sent.is_answered())
+    }
+
+    /// Tests and clears, as a stranger has heard them.
+    pub(super) fn heard_by_strangers(&self) -> Vec<(usize, String)> {
+        let is_of_the_relay = |sent: &Sent| matches!(sent.asked.command, Command::TestPulse { .. } | Command::Clear { .. });
+        let heard = self.sent.iter().enumerate().filter(|(_, sent)| is_of_the_relay(sent));
+        heard.map(|(number, sent)| (number, sent.jws.clone())).collect()
+    }
+
+    /// Whether it drives a line for a test.
+    pub(super) fn is_test(&self, number: usize) -> bool {
+        matches!(self.sent[number].asked.command, Command::TestPulse { .. })
+    }
+}
+
+/// The key of an operator who may only look.
+fn looking_key() -> SigningKey {
+    SigningKey::from_seed([0x0e; 32])
+}
+
+/// Its public key, for `keys.json`.
+pub(super) fn looking_public_key() -> String {
+    looking_key().to_operator_jwk(Level::Look)
 }
 
 impl World {
     /// The operator wants something done.
     pub(super) fn wants_something_done(&mut self) {
-        self.counts.note(Kind::Commands);
-        let number = self.commands.0.len();
-        let command = match self.below(3) {
+        let may_update = self.storm || self.now > self.heals_at + computer::LATE;
+        let command = match self.below(10) {
             0 => Command::Restart {},
-            1 => Command::Reboot {},
-            _ => Command::Cancel { request_id: RequestId::new(&format!("r-{}", self.vended)).expect("an id") },
+            1 | 2 => Command::Reboot {},
+            3 => Command::Cancel { request_id: RequestId::new(&format!("r-{}", self.vended)).expect("an id") },
+            4 | 5 => Command::TestPulse { item: small() },
+            6 => Command::Clear { item: small() },
+            _ if may_update => Command::Update { bundle: "/image.raucb".into() },
+            _ => Command::Restart {},
         };
+        self.wants(command);
+    }
+
+    /// The operator has heard that a line is blocked, and somebody has looked.
+    pub(super) fn wants_it_cleared(&mut self) {
+        self.wants(Command::Clear { item: small() });
+    }
+
+    fn wants(&mut self, command: Command) {
+        self.counts.note(Kind::Commands);
+        let number = self.commands.sent.len();
+        let is_forbidden = self.one_in(10);
         let jti = CommandId::new(&format!("c-{number}")).expect("an id");
         let exp = (super::BEGIN + self.now) / 1000 + VALID_S;
         let asked = Asked { aud: device(), jti, exp, stream: None, command };
-        self.note(|| format!("the operator wants {} (c-{number})", asked.command.name()));
-        let jws = asked.jws(&super::desk::key());
-        self.commands.0.push(Sent { asked, jws, end: None, carried_out: BTreeMap::new() });
+        self.note(|| {
+            format!("the operator wants {} (c-{number}){}", asked.command.name(), if is_forbidden { ", and may not" } else { "" })
+        });
+        let key = if is_forbidden { looking_key() } else { super::desk::key() };
+        let jws = asked.jws(&key);
+        let (desks, carried_out, marked) = Default::default();
+        let (is_delivered, is_cleared, is_mark_unheard) = (false, false, false);
+        let sent = Sent { asked, jws, is_forbidden, desks, carried_out, is_delivered, is_cleared, marked, is_mark_unheard };
+        self.commands.sent.push(sent);
         self.sends_command(number);
     }
 
-    /// It goes out, if it has no end yet; a stranger sends it now and then after that.
+    /// It goes out from each desk that has heard no end yet; a stranger sends it now and then after that.
     pub(super) fn sends_command(&mut self, number: usize) {
-        if let Some(m) = (0..self.machines.len()).find(|m| self.broker.connection_of(*m).is_some()) {
-            let copies = if self.goes_wrong(15, Kind::Doubled) { 2 } else { 1 };
-            for _ in 0..copies {
-                let delay = 1 + self.below(40);
-                let run = self.machines[m].run;
-                self.machine_hears(m, machine::Arrival::Commanded { run, number }, delay);
-            }
+        let (joins, repeats) = (self.one_in(8), self.storm && self.one_in(3));
+        let sent = &mut self.commands.sent[number];
+        sent.desks[0].is_asking = true;
+        sent.desks[1].is_asking |= joins;
+        let is_over = sent.is_answered();
+        let asking =
+            |at: &usize| if *at == STRANGER { is_over && repeats } else { sent.desks[*at].is_asking && sent.desks[*at].end.is_none() };
+        let asking: Vec<usize> = (0..DESKS.len()).filter(asking).collect();
+        for desk in asking {
+            self.sends_command_from(desk, number);
         }
-        let is_over = self.commands.0[number].end.is_some();
-        if !is_over || self.storm && self.one_in(3) {
+        if !is_over || repeats {
             let after = AGAIN + self.below(AGAIN);
             self.after(after, Event::Commands(Some(number)));
         }
     }
 
-    pub(super) fn command_arrives(&mut self, m: usize, number: usize) {
-        let Sent { asked, jws, .. } = &self.commands.0[number];
-        let (name, payload) = (asked.command.name().into(), Asked::payload(jws));
-        let to = Address { topic: "here".into(), correlation: None };
-        let ack = Ack::numbered(1 << 62 | number as u64);
+    fn sends_command_from(&mut self, desk: usize, number: usize) {
+        let Some(m) = (0..self.machines.len()).find(|m| self.broker.connection_of(*m).is_some()) else { return };
+        let copies = if self.goes_wrong(15, Kind::Doubled) { 2 } else { 1 };
+        for _ in 0..copies {
+            let delay = 1 + self.below(40);
+            let run = self.machines[m].run;
+            self.machine_hears(m, machine::Arrival::Commanded { run, number, desk }, delay);
+        }
+    }
+
+    pub(super) fn command_arrives(&mut self, m: usize, number: usize, desk: usize) {
+        let sent = &mut self.commands.sent[number];
+        sent.desks[desk].arrived += 1;
+        let (name, payload) = (sent.asked.command.name().into(), Asked::payload(&sent.jws));
+        let to = Address { topic: DESKS[desk].into(), correlation: None };
+        let ack = Ack::numbered(1 << 62 | (number * DESKS.len() + desk) as u64);
         self.input(m, Input::Command { name, payload, retained: false, to, ack });
     }
 
-    /// A machine answers. The end of a command is the same for ever, as long as its database is.
-    pub(super) fn command_answered(&mut self, m: usize, answer: Response) {
+    /// A machine answers. The end of a command is the same for ever and at each desk, as long as the machine's database is.
+    pub(super) fn command_answered(&mut self, m: usize, topic: &str, answer: Response) {
         let Some(number) = answer.id.as_ref().and_then(|id| id.as_str().strip_prefix("c-")?.parse::<usize>().ok()) else { return };
-        self.note(|| format!("the machine answers c-{number}: {}", answer.state));
+        let Some(desk) = DESKS.iter().position(|known| *known == topic) else { return self.fail(format!("an answer to {topic}")) };
+        self.note(|| format!("the machine answers c-{number} at the {topic}: {}", answer.state));
         let is_later = answer.error.as_ref().is_some_and(|problem| matches!(problem.code, Code::Store | Code::RateLimited));
         if answer.ok.is_none() || is_later || self.broker.connection_of(m).is_none() {
             return;
         }
-        let is_lost = self.losses.card() || self.losses.store() || self.losses.is_harmed(STORE);
-        let sent = &mut self.commands.0[number];
-        match &sent.end {
-            // Another machine under this name, or another database, or a clock that was wrong once.
-            Some(end) if *end != answer && !is_lost && end.state != Stage::Rejected && answer.state != Stage::Rejected => {
-                let what = format!("c-{number} has two ends: {end:?} and {answer:?}");
-                self.fail(what);
-            }
-            Some(_) => {}
-            None => sent.end = Some(answer),
+        // Another machine under this name, or another database.
+        let is_lost = self.is_machine_forgetful();
+        let sent = &mut self.commands.sent[number];
+        // A clock that was wrong once.
+        let differs = |end: &Response| *end != answer && end.state != Stage::Rejected && answer.state != Stage::Rejected;
+        let other = sent.desks.iter().filter_map(|desk| desk.end.as_ref()).find(|end| differs(end)).cloned();
+        let heard = &mut sent.desks[desk];
+        heard.ends += 1;
+        let is_once_more = heard.ends > heard.arrived;
+        heard.end.get_or_insert_with(|| answer.clone());
+        if is_lost {
+            return;
         }
+        if let Some(end) = other {
+            return self.fail(format!("c-{number} has two ends: {end:?} and {answer:?}"));
+        }
+        if is_once_more {
+            return self.fail(format!("the end of c-{number} is told more often than the {topic} has asked"));
+        }
+        if let Some(why) = self.commands.sent[number].is_untrue(&answer) {
+            self.fail(format!("c-{number} {why}: {answer:?}"));
+        }
+    }
+
+    /// May a machine's database have forgotten a command?
+    pub(super) fn is_machine_forgetful(&self) -> bool {
+        self.losses.card() || self.losses.store() || self.losses.is_harmed(STORE)
     }
 
     /// All effects before it are carried out. Nobody is in the middle of a sale.
-    pub(super) fn carries_out(&mut self, m: usize, id: &CommandId, operation: &Operation) {
-        let scene = self.machines[m].scene.as_ref();
-        if matches!(scene, Some(Scene::Pay { .. } | Scene::Preparing { .. } | Scene::Dispensing { .. })) {
-            return self.fail(format!("{id} is carried out in mid-sale"));
-        }
+    pub(super) fn carries_out(&mut self, m: usize, id: &CommandId, operation: Operation) {
         let number: usize = id.as_str().trim_start_matches("c-").parse().expect("one of ours");
-        let times = self.commands.0[number].carried_out.entry(m).or_default();
-        *times += 1;
-        // After a power cut a card whose sync failed has forgotten what was begun.
-        if *times > 1 && !self.losses.card() && !self.losses.store() && !self.losses.is_harmed(STORE) {
-            return self.fail(format!("{id} is carried out twice"));
+        if self.commands.sent[number].is_forbidden {
+            return self.fail(format!("{id} is carried out, and who has signed it may only look"));
         }
-        self.counts.note(Kind::CarriedOut);
+        let disturbs = match &operation {
+            Operation::Restart | Operation::Reboot | Operation::Install { .. } | Operation::Test(_) => true,
+            Operation::TellSlot { .. } | Operation::MarkGood | Operation::Clear(_) => false,
+        };
+        if let Some(why) = self.why_not_now(m, number).filter(|_| disturbs) {
+            return self.fail(format!("{id} is carried out {why}"));
+        }
+        if matches!(operation, Operation::Restart | Operation::Reboot) {
+            let sent = &mut self.commands.sent[number];
+            let most = if matches!(sent.asked.command, Command::Update { .. }) { UPDATE_REBOOTS_MAX } else { 1 };
+            let times = sent.carried_out.entry(m).or_default();
+            // After a power cut a card whose sync failed has forgotten what was begun.
+            if *times >= most && !self.is_machine_forgetful() {
+                return self.fail(format!("{id} is carried out once more"));
+            }
+            if matches!(operation, Operation::Reboot) && self.goes_wrong(10, Kind::RebootUndone) {
+                return self.operated(m, id, qris_device::machine::Operated::NoAnswer, 2_000);
+            }
+            *self.commands.sent[number].carried_out.entry(m).or_default() += 1;
+            self.counts.note(Kind::CarriedOut);
+        }
         match operation {
             Operation::Restart => self.start_machine(m, true),
             Operation::Reboot => self.cut_power(m),
-            Operation::Test(_) | Operation::Clear(_) | Operation::Install { .. } | Operation::TellSlot { .. } | Operation::MarkGood => {}
+            Operation::Install { may_join, .. } => self.installs(m, id, number, may_join),
+            Operation::TellSlot { may_be_late } => self.tells_slot(m, id, may_be_late),
+            Operation::MarkGood => self.marks_good(m, id, number),
+            Operation::Test(jws) => self.asks_for_operator(m, id, machine::Call::Test(jws)),
+            Operation::Clear(jws) => self.asks_for_operator(m, id, machine::Call::Clear(jws)),
         }
     }
 
-    /// At the end: each command has its end, unless its time was over before a machine heard of it.
+    /// Why nothing may be done to the machine now: somebody buys, or another command is under way.
+    fn why_not_now(&self, m: usize, number: usize) -> Option<&'static str> {
+        let machine = &self.machines[m];
+        if matches!(machine.scene, Some(Scene::Pay { .. } | Scene::Preparing { .. } | Scene::Dispensing { .. })) {
+            return Some("in mid-sale");
+        }
+        if machine.is_held_by_order {
+            return Some("while an order holds the machine");
+        }
+        if machine.computer.installs_for().is_some_and(|of| of != number) && !self.is_machine_forgetful() {
+            return Some("while a system is installed for another");
+        }
+        // A database that was lost in mid-pulse knows nothing of it.
+        let drives = self.relays[m].drives_order().is_some_and(|order| !self.strange.contains(order));
+        (drives && !self.is_machine_forgetful()).then_some("while the line is driven for an order")
+    }
+
+    /// The rules when RAUC is to call a system good: it is the one of this command, and it has proven itself.
+    pub(super) fn judge_proof(&mut self, m: usize, number: usize) {
+        let machine = &self.machines[m];
+        let proofs = [
+            (machine.computer.runs_system_of() == Some(number) || self.is_machine_forgetful(), "that command's system runs"),
+            (self.broker.connection_of(m).is_some(), "the broker is there"),
+            (machine.has_heard_backend, "the backend has answered"),
+            (machine.screen_gone.is_none(), "the screen works"),
+            (machine.has_relay, "the relay is there"),
+            (!machine.fails, "the database works"),
+        ];
+        if let Some((_, what)) = proofs.iter().find(|(is, _)| !is) {
+            self.fail(format!("the system of c-{number} is called good, and it is not proven that {what}"));
+        }
+    }
+
+    /// The rules when a line is driven for a test.
+    pub(super) fn judge_test(&mut self, m: usize, number: usize, by_stranger: bool) {
+        self.count(Kind::TestPulses, "the line is driven for a test");
+        if self.commands.sent[number].is_forbidden || !self.commands.is_test(number) {
+            return self.fail(format!("the line is driven for c-{number}, which nobody may do"));
+        }
+        let times = self.commands.pulses.entry((number, self.relays[m].life())).or_default();
+        *times += 1;
+        if *times > 1 {
+            return self.fail(format!("c-{number} was driven twice"));
+        }
+        if self.machines[m].is_held_by_order && !by_stranger {
+            self.fail(format!("c-{number} is driven while an order holds the machine"));
+        }
+    }
+
+    /// At the end: each command has its end, unless its time was over before a machine heard of it. No test is an order.
     pub(super) fn audit_commands(&self) -> Option<String> {
         let now = Wall(super::BEGIN + self.now);
-        let open = self.commands.0.iter().find(|sent| sent.end.is_none() && !sent.asked.is_over(now));
-        open.map(|sent| format!("{} has no end", sent.asked.jti))
+        if let Some(sent) = self.commands.sent.iter().find(|sent| !sent.is_answered() && !sent.asked.is_over(now)) {
+            return Some(format!("{} has no end", sent.asked.jti));
+        }
+        let is_order =
+            |order: &&OrderId| self.midtrans.transaction(order.as_str()).is_some() || self.pulses.keys().any(|(id, _)| id == *order);
+        self.commands.tests.iter().find(is_order).map(|order| format!("the test {order} counts as an order"))
+    }
+}
+
+impl Sent {
+    /// What the world knows better than this end says.
+    fn is_untrue(&self, end: &Response) -> Option<&'static str> {
+        if self.is_forbidden && end.state != Stage::Rejected {
+            return Some("is told as taken, and who has signed it may only look");
+        }
+        let is_done = end.state == Stage::Done;
+        match &self.asked.command {
+            Command::TestPulse { .. } if is_done && !self.is_delivered => Some("is told as done, and the line was not driven to its end"),
+            Command::Clear { .. } if is_done && !self.is_cleared => Some("is told as done, and the relay has cleared nothing"),
+            Command::Update { .. } => {
+                let slot = end.result.as_ref().and_then(|result| result["slot"].as_str());
+                let is_marked = slot.is_some_and(|slot| self.marked.contains(slot));
+                match (is_done, is_marked) {
+                    (true, false) => Some("is told as done, and RAUC has not called its system good"),
+                    (false, _) if !self.marked.is_empty() && !self.is_mark_unheard => {
+                        Some("is told as not done, and RAUC has called its system good")
+                    }
+                    (true | false, _) => None,
+                }
+            }
+            Command::TestPulse { .. }
+            | Command::Clear { .. }
+            | Command::Status {}
+            | Command::ConfigGet {}
+            | Command::Vitals {}
+            | Command::Diag {}
+            | Command::Orders { .. }
+            | Command::Logs(_)
+            | Command::Cancel { .. }
+            | Command::Restart {}
+            | Command::Reboot {} => None,
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! `qrisd` in the simulation: a machine with its database, its clocks and its screen. There may be a second one, with a copy
 //! of the first one's card.
 
+use super::computer::Computer;
 use super::counts::Kind;
 use super::strike::Who;
 use super::{Event, Outage, Play, STORE, World, device, large, price, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
-use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
@@ -18,10 +19,11 @@ use qris_device::broker;
 use qris_device::config::orders::OrderSettings;
 use qris_device::controller::{dbus, mqtt};
 use qris_device::machine::{
-    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
+    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, Operated, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
 };
+use qris_device::relay;
 use qris_device::screen::picture::Scene;
-use qris_device::screen::{Language, Languages, ScreenState, SurfaceSettings, samples};
+use qris_device::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_device::store::database::Database;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
@@ -66,10 +68,17 @@ pub(super) enum Arrival {
         connection: u64,
         message: u64,
     },
-    /// A command of the operator, by its number.
+    /// A command of the operator, by its number, from one of the desks.
     Commanded {
         run: u64,
         number: usize,
+        desk: usize,
+    },
+    /// The computer has done what was ordered, or not.
+    Operated {
+        run: u64,
+        id: CommandId,
+        answer: Operated,
     },
     /// The broker has the published message.
     Published {
@@ -107,6 +116,8 @@ pub(super) enum Answer {
     Relay(RelayAnswer),
     Facts(RelayFacts),
     Backend(BackendAnswer),
+    /// A line is no longer blocked.
+    Cleared,
 }
 
 /// A call to the relay.
@@ -115,6 +126,10 @@ pub(super) enum Call {
     Prepare(ItemId, Rupiah),
     Order(RelayCall),
     Facts,
+    /// With an operator's signature.
+    Test(Box<str>),
+    /// Likewise.
+    Clear(Box<str>),
 }
 
 /// The purpose of a call.
@@ -128,6 +143,8 @@ enum Asked {
     Facts,
     /// A ticket that nobody has.
     Close,
+    /// For an operator.
+    Operate(CommandId),
 }
 
 /// One machine: its program, what it waits for, and what people see of it.
@@ -162,6 +179,13 @@ pub(super) struct SimulatedMachine {
     pub(super) fails: bool,
     /// It said so when all was well.
     pub(super) failed: bool,
+    /// It says that an order or a customer holds it.
+    pub(super) is_held_by_order: bool,
+    /// This run has heard of a relay that is there.
+    pub(super) has_relay: bool,
+    /// This run has heard from the backend which orders are open.
+    pub(super) has_heard_backend: bool,
+    pub(super) computer: Computer,
 }
 
 impl World {
@@ -202,6 +226,9 @@ impl World {
         machine.price = None;
         machine.screen_gone = None;
         machine.fails = false;
+        machine.is_held_by_order = false;
+        machine.has_relay = false;
+        machine.has_heard_backend = false;
         self.disks[m].revive(STORE);
         self.broker_misses(m);
     }
@@ -243,7 +270,7 @@ impl World {
                 self.machines[m].program = Some(program);
                 self.note(|| "the machine runs".into());
                 self.perform(m, effects);
-                self.input(m, Input::Screen(ScreenState::Working));
+                self.screen_starts(m);
                 let after = 20 + self.below(1_000);
                 self.relay_appears(m, after);
                 let after = 50 + self.below(2_000);
@@ -257,7 +284,7 @@ impl World {
             Arrival::Timeout(caller) => {
                 let none = match self.machines[m].asked.get(&caller) {
                     Some(Asked::Prepare(_)) => Answer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
-                    Some(Asked::Relay(..) | Asked::Close) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
+                    Some(Asked::Relay(..) | Asked::Close | Asked::Operate(_)) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
                     Some(Asked::Backend(..) | Asked::Open(_)) => {
                         Answer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
                     }
@@ -265,9 +292,15 @@ impl World {
                 };
                 self.answered(caller, none);
             }
-            Arrival::RelayUp(facts) => self.input(m, Input::RelayUp(facts)),
+            Arrival::RelayUp(facts) => {
+                self.machines[m].has_relay = self.machine_runs(m);
+                self.input(m, Input::RelayUp(facts));
+            }
             Arrival::RelayTold(facts) => self.input(m, Input::RelayTold(facts)),
-            Arrival::RelayGone => self.input(m, Input::RelayDown("it is gone".into())),
+            Arrival::RelayGone => {
+                self.machines[m].has_relay = false;
+                self.input(m, Input::RelayDown("it is gone".into()));
+            }
             Arrival::Finished(order, answer) => self.input(m, Input::Finished(order, answer)),
             Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
             Arrival::Delivers { connection, message } => {
@@ -285,12 +318,14 @@ impl World {
                 self.published(m, id, event);
             }
             Arrival::Unpublished { run, id } if run == current => self.input(m, Input::Undelivered(id, None)),
-            Arrival::Commanded { run, number } if run == current => self.command_arrives(m, number),
+            Arrival::Commanded { run, number, desk } if run == current => self.command_arrives(m, number, desk),
+            Arrival::Operated { run, id, answer } if run == current => self.input(m, Input::Operated(id, answer)),
             Arrival::ScreenBack => self.screen_back(m),
             Arrival::Starts { .. }
             | Arrival::Woken { .. }
             | Arrival::BrokerUp { .. }
             | Arrival::Commanded { .. }
+            | Arrival::Operated { .. }
             | Arrival::Published { .. }
             | Arrival::Unpublished { .. } => {}
         }
@@ -314,7 +349,11 @@ impl World {
                 self.input(m, Input::Relay(id, request, answer));
             }
             (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
-            (Asked::Open(id), Answer::Backend(answer)) => self.input(m, Input::Open(id, answer)),
+            (Asked::Open(id), Answer::Backend(answer)) => {
+                self.machines[m].has_heard_backend |= matches!(answer, BackendAnswer::Open(_));
+                self.input(m, Input::Open(id, answer));
+            }
+            (Asked::Operate(id), answer) => self.input(m, Input::Operated(id, for_operator(answer))),
             (Asked::Close, Answer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
             (Asked::Facts, Answer::Facts(facts)) => self.input(m, Input::RelayTold(facts)),
             (_, _) => {}
@@ -333,7 +372,7 @@ impl World {
         if self.disks[m].is_dead(STORE) {
             return self.falls(Who::Machine, m);
         }
-        let mut ordered = None;
+        let mut ordered = Vec::new();
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
             if matters && self.may(400, Kind::KilledBetween) {
@@ -346,14 +385,18 @@ impl World {
                 return self.cut_power(m);
             }
             match effect {
-                Effect::Operate(id, operation) => ordered = Some((id, operation)),
+                Effect::Operate(id, operation) => ordered.push((id, operation)),
                 effect => self.perform_one(m, effect),
             }
         }
         self.judge_screen(m);
         self.judge_taking(m);
-        if let Some((id, operation)) = ordered {
-            return self.carries_out(m, &id, &operation);
+        let run = self.machines[m].run;
+        for (id, operation) in ordered {
+            self.carries_out(m, &id, operation);
+            if self.machines[m].run != run {
+                return;
+            }
         }
         let now = self.clocks(m);
         let machine = &mut self.machines[m];
@@ -413,9 +456,10 @@ impl World {
                 let machine = &mut self.machines[m];
                 machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
                 machine.failed |= machine.fails && !self.storm;
+                machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
             }
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
-            Effect::Answer(_, answer) => self.command_answered(m, *answer),
+            Effect::Answer(to, answer) => self.command_answered(m, &to.topic, *answer),
             Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Look(..) | Effect::Operate(..) => {}
         }
     }
@@ -429,6 +473,11 @@ impl World {
         let machine = &mut self.machines[m];
         machine.calls += 1;
         Caller { m, run: machine.run, call: machine.calls }
+    }
+
+    /// The relay is asked for an operator.
+    pub(super) fn asks_for_operator(&mut self, m: usize, id: &CommandId, call: Call) {
+        self.ask_relay(m, Asked::Operate(id.clone()), call, SLOW);
     }
 
     fn ask_relay(&mut self, m: usize, asked: Asked, call: Call, limit: i64) {
@@ -491,6 +540,19 @@ impl World {
         self.machines[m].program = None;
         let boot = self.settings(m).boot_id;
         Database::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
+    }
+}
+
+/// The relay's answer, as the program's own client of the relay reads it.
+fn for_operator(answer: Answer) -> Operated {
+    match answer {
+        Answer::Relay(RelayAnswer::Dispense(answer)) => relay::tested(answer.as_str(), ""),
+        Answer::Relay(RelayAnswer::Refused(error, detail)) => relay::refused(error, &detail),
+        Answer::Cleared => relay::cleared("cleared", ""),
+        Answer::Relay(RelayAnswer::Checked { .. } | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
+        | Answer::Prepared(_)
+        | Answer::Facts(_)
+        | Answer::Backend(_) => Operated::NoAnswer,
     }
 }
 

@@ -93,6 +93,7 @@ impl World {
             Err(error) => self.fail(format!("the disk cannot be written: {error}")),
         }
         let off = if self.may(5, Kind::Power) { 700_000 } else { self.delay(20_000, 5_000) };
+        let off = off + self.boots(m);
         if self.storm && !self.is_planned() && self.one_in(4) {
             self.take_out_card(m);
         }
@@ -279,6 +280,7 @@ impl World {
         self.scrap_one();
         let m = self.survivor();
         self.machines[m].wall_off = 0;
+        self.mend_systems();
         self.screen_back(m);
         self.connect_broker(m, 100);
         self.clear_line(m);

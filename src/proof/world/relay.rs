@@ -40,6 +40,11 @@ pub(super) enum Arrival {
     Stranger {
         receipt: String,
     },
+    /// Somebody else on the bus has an operator's command.
+    StrangersCommand {
+        number: usize,
+        jws: String,
+    },
     /// The line has come to its end.
     LineEnds {
         run: u64,
@@ -69,12 +74,29 @@ pub(super) struct SimulatedRelay {
     run: u64,
     /// Names this life of this ledger among all lives.
     life: u32,
-    /// The order of the last `Dispense`: the line is driven for it.
-    begun: Option<OrderId>,
+    /// The line is driven for this.
+    begun: Option<Begun>,
     waits: BTreeMap<OrderId, Vec<machine::Caller>>,
 }
 
+/// For whom a line is driven.
+#[derive(Debug, Clone)]
+enum Begun {
+    /// The order of the last `Dispense`.
+    Order(OrderId),
+    /// The test of a command, by its number.
+    Test { number: usize, by_stranger: bool },
+}
+
 impl SimulatedRelay {
+    /// The order for which the line is driven now.
+    pub(super) fn drives_order(&self) -> Option<&OrderId> {
+        match self.begun.as_ref().filter(|_| self.is_driving())? {
+            Begun::Order(order) => Some(order),
+            Begun::Test { .. } => None,
+        }
+    }
+
     pub(super) fn is_driving(&self) -> bool {
         self.dispenser.as_ref().is_some_and(Dispenser::is_driving)
     }
@@ -207,13 +229,23 @@ impl World {
                     && let Ok(Dispensed::Begun(order)) = dispenser.dispense(&receipt)
                 {
                     self.strange.insert(order.clone());
-                    self.relays[m].begun = Some(order);
+                    self.relays[m].begun = Some(Begun::Order(order));
                 }
                 self.relay_effects(m);
+            }
+            Arrival::StrangersCommand { number, jws } => {
+                // The stranger does not look at the answer.
+                drop(if self.commands.is_test(number) { self.tests(m, &jws, true) } else { self.clears(m, &jws) });
+                if self.relay_effects(m) {
+                    self.tell_facts(m);
+                }
             }
             Arrival::LineEnds { run, line } if run == current => {
                 let jammed = self.is_twist(Play::Refund) || self.goes_wrong(12, Kind::Jams);
                 let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
+                if let (Some(Begun::Test { number, .. }), false) = (&self.relays[m].begun, jammed) {
+                    self.commands.delivers(*number);
+                }
                 if let Some(dispenser) = &mut self.relays[m].dispenser {
                     dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
                 }
@@ -222,6 +254,10 @@ impl World {
                     self.tell_facts(m);
                     let after = 10_000 + self.below(60_000);
                     self.after(after, Event::Relay(m, Arrival::Cleared));
+                    if !self.is_planned() && self.one_in(2) {
+                        let after = self.below(after);
+                        self.after(after, Event::Clears);
+                    }
                 }
             }
             Arrival::Cleared => self.clear_line(m),
@@ -278,12 +314,30 @@ impl World {
         if self.is_to(Kind::Ledgers) {
             return self.lose_ledger(m);
         }
-        let mut bits = [0; 16];
-        bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
-        bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
+        let bits = match call {
+            machine::Call::Prepare(..) | machine::Call::Order(_) | machine::Call::Facts => self.bits(),
+            machine::Call::Test(_) | machine::Call::Clear(_) => [0; 16],
+        };
         let relay = &mut self.relays[m];
         let Some(dispenser) = &mut relay.dispenser else { return };
+        let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
         let answer = match call {
+            machine::Call::Test(jws) => match self.tests(m, &jws, false) {
+                Ok(Some(Dispensed::Begun(order))) => {
+                    self.relays[m].waits.entry(order.clone()).or_default().push(from);
+                    let run = self.relays[m].run;
+                    self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
+                    self.relay_effects(m);
+                    return;
+                }
+                Ok(Some(Dispensed::Known(answer, _))) => machine::Answer::Relay(RelayAnswer::Dispense(answer)),
+                Ok(None) => return,
+                Err(refusal) => machine::Answer::Relay(refused(refusal)),
+            },
+            machine::Call::Clear(jws) => match self.clears(m, &jws) {
+                Ok(_) => machine::Answer::Cleared,
+                Err(refusal) => machine::Answer::Relay(refused(refusal)),
+            },
             machine::Call::Prepare(item, amount) => {
                 let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
                 let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
@@ -297,7 +351,6 @@ impl World {
                 None => return,
             },
             machine::Call::Order(call) => {
-                let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
                 let answer = match &call {
                     RelayCall::Check(ticket) => match dispenser.check(ticket.as_str()) {
                         Ok(()) => RelayAnswer::Checked { deliverable: true, reason: "".into() },
@@ -327,7 +380,7 @@ impl World {
                         Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
                         Ok(Dispensed::Begun(order)) => {
                             let run = relay.run;
-                            relay.begun = Some(order.clone());
+                            relay.begun = Some(Begun::Order(order.clone()));
                             relay.waits.entry(order.clone()).or_default().push(from);
                             self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
                             self.relay_effects(m);
@@ -346,6 +399,43 @@ impl World {
             return self.start_relay(m);
         }
         self.relay_answers(from, answer);
+    }
+
+    /// An operator's test, as the service itself judges it. `None`: the program does not run.
+    fn tests(&mut self, m: usize, jws: &str, by_stranger: bool) -> Result<Option<Dispensed>, Refusal> {
+        let (number, bits, wall) = (self.commands.number_of(jws), self.bits(), self.clocks(m).wall);
+        let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
+        let tested = dispenser.test(jws, bits, wall)?;
+        if let Dispensed::Begun(order) = &tested {
+            self.commands.begins_test(order.clone());
+            self.relays[m].begun = Some(Begun::Test { number, by_stranger });
+        }
+        Ok(Some(tested))
+    }
+
+    /// An operator's word that a line is well again, as the service itself judges it.
+    fn clears(&mut self, m: usize, jws: &str) -> Result<Option<Dispensed>, Refusal> {
+        let (number, wall, was_blocked) = (self.commands.number_of(jws), self.clocks(m).wall, self.is_blocked(m));
+        let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
+        dispenser.clear_by(jws, wall)?;
+        if self.is_blocked(m) {
+            self.fail(format!("c-{number} has cleared the line, and it is blocked"));
+        }
+        self.commands.cleared(number);
+        self.counts.more(Kind::Clears, was_blocked.into());
+        self.tell_facts(m);
+        Ok(None)
+    }
+
+    fn is_blocked(&self, m: usize) -> bool {
+        self.facts(m).is_some_and(|facts| !facts.blocked.is_empty())
+    }
+
+    fn bits(&mut self) -> [u8; 16] {
+        let mut bits = [0; 16];
+        bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
+        bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
+        bits
     }
 
     fn relay_answers(&mut self, from: machine::Caller, answer: machine::Answer) {
@@ -437,7 +527,17 @@ impl World {
     fn pulse(&mut self, m: usize, line: usize) {
         let run = self.relays[m].run;
         self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
-        let Some(order) = self.relays[m].begun.clone() else { return self.fail("the line is driven for nobody".into()) };
+        let order = match self.relays[m].begun.clone() {
+            Some(Begun::Order(order)) => order,
+            Some(Begun::Test { number, by_stranger }) => {
+                if self.may(8, Kind::MidPulse) {
+                    let soon = self.delay(PULSE, PULSE / 2);
+                    self.after(soon, Event::PowerCut(m));
+                }
+                return self.judge_test(m, number, by_stranger);
+            }
+            None => return self.fail("the line is driven for nobody".into()),
+        };
         self.note(|| format!("the line of {m} is driven for {order}"));
         if self.may(8, Kind::MidPulse) {
             let soon = self.delay(PULSE, PULSE / 2);

@@ -36,6 +36,15 @@ impl World {
         }
     }
 
+    /// The panel works when the program starts, unless the computer's system shows nothing.
+    pub(super) fn screen_starts(&mut self, m: usize) {
+        if self.machines[m].computer.is_without_screen() {
+            self.machines[m].screen_gone = Some(self.now);
+            return self.input(m, Input::Screen(ScreenState::Gone("this system has none".into())));
+        }
+        self.input(m, Input::Screen(ScreenState::Working));
+    }
+
     /// The panel is gone for a while.
     pub(super) fn lose_screen(&mut self, m: usize) {
         if !self.machine_runs(m) || self.machines[m].screen_gone.is_some() {
@@ -49,6 +58,9 @@ impl World {
     }
 
     pub(super) fn screen_back(&mut self, m: usize) {
+        if self.machines[m].computer.is_without_screen() {
+            return;
+        }
         let Some(since) = self.machines[m].screen_gone.take() else { return };
         let shown = matches!(self.machines[m].scene, Some(Scene::Pay { .. } | Scene::PayAtStore { .. }));
         // If the machine cannot store it, it cannot cancel either. Then the screen says so.

@@ -40,11 +40,15 @@ impl Machine {
 
     fn carry(&mut self, id: &CommandId, now: Now) {
         let Some(Kept { asked, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
-        let within = if matches!(step, Step::Installing { .. }) { INSTALLED_WITHIN } else { WAIT };
+        let within = match &step {
+            Step::Installing { .. } => INSTALLED_WITHIN,
+            Step::Installed { boot, .. } if *boot != self.settings.boot_id => PROVEN_WITHIN,
+            Step::Accepted | Step::Begun(_) | Step::Installed { .. } | Step::Ended { .. } => WAIT,
+        };
         let tried = *self.commands.tries.entry(id.clone()).or_insert_with(|| Try::new(now.boot + within));
         if tried.is_under_way || tried.again_at.is_some_and(|at| now.boot < at) {
             if now.boot >= tried.until {
-                self.nothing_happened(id, &step, now);
+                self.nothing_happened(id, step, tried, now);
             }
             return;
         }
@@ -79,8 +83,7 @@ impl Machine {
             (Command::Update { .. }, Step::Installed { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Reboot, now);
             }
-            (Command::Update { .. }, Step::Installing { slot, .. }) => self.prove(id, tried, slot, 0, now),
-            (Command::Update { .. }, Step::Installed { slot, starts, .. }) => self.prove(id, tried, slot, starts, now),
+            (Command::Update { .. }, step @ (Step::Installing { .. } | Step::Installed { .. })) => self.prove(id, tried, step, now),
             (Command::Cancel { .. }, Step::Begun(_)) => {}
             // These only read, and are never stored; or no such step is theirs; or it has its end.
             (
@@ -150,22 +153,26 @@ impl Machine {
     }
 
     /// Another slot is to run. It proves itself, or is started again until the bootloader goes back.
-    fn prove(&mut self, id: &CommandId, tried: Try, slot: Box<str>, starts: u8, now: Now) {
-        if !tried.is_other_slot {
-            self.operate(id, Operation::TellSlot { may_be_late: true });
-        } else if self.has_proven_itself() {
+    fn prove(&mut self, id: &CommandId, tried: Try, step: Step, now: Now) {
+        if tried.is_other_slot && self.has_proven_itself() {
             self.operate(id, Operation::MarkGood);
         } else if now.boot >= tried.until {
-            if starts >= STARTS_MAX {
-                let why = format!("it was started {starts} times and did not prove itself, and the bootloader did not go back");
-                return self.fail_command(id, &why, now);
-            }
-            // The bootloader counts the starts of a system that nobody has called good.
-            let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
-            if self.step_command(id, step, HAPPENS_WITHIN, now) {
-                self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
-                self.carry(id, now);
-            }
+            self.nothing_happened(id, step, tried, now);
+        } else if !tried.is_other_slot {
+            self.operate(id, Operation::TellSlot { may_be_late: true });
+        }
+    }
+
+    /// The new system has not proven itself in time. The bootloader counts the starts of one that nobody has called good.
+    fn start_again(&mut self, id: &CommandId, slot: Box<str>, starts: u8, now: Now) {
+        if starts >= STARTS_MAX {
+            let why = format!("it was started {starts} times and did not prove itself, and the bootloader did not go back");
+            return self.fail_command(id, &why, now);
+        }
+        let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
+        if self.step_command(id, step, HAPPENS_WITHIN, now) {
+            self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
+            self.carry(id, now);
         }
     }
 
@@ -276,8 +283,12 @@ impl Machine {
     }
 
     /// What was ordered did not happen in time.
-    fn nothing_happened(&mut self, id: &CommandId, step: &Step, now: Now) {
+    fn nothing_happened(&mut self, id: &CommandId, step: Step, tried: Try, now: Now) {
+        let here = &self.settings.boot_id;
         match step {
+            // The new system has not proven itself. Or RAUC does not answer there, so nobody will ever call it good.
+            Step::Installed { boot, slot, starts } if boot != *here => self.start_again(id, slot, starts, now),
+            Step::Installing { boot, slot } if boot != *here && tried.is_other_slot => self.start_again(id, slot, 0, now),
             // What is installed runs after the next reboot, whoever orders it. It is ordered again.
             Step::Installed { .. } => {
                 let until = now.boot + HAPPENS_WITHIN;

@@ -201,6 +201,17 @@ fn the_relay_is_asked_until_it_answers_also_after_a_crash() {
 }
 
 #[test]
+fn a_test_that_goes_on_after_a_start_still_holds_the_machine() {
+    let mut rig = Rig::new();
+    rig.commands("c-1", Command::TestPulse { item: item() });
+    rig.power_cut(true);
+    rig.bring_up();
+    rig.settle_open();
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"], "the relay may drive the line at any moment");
+}
+
+#[test]
 fn what_cannot_be_believed_changes_nothing_and_is_told() {
     let mut rig = Rig::new();
     let good = rig.asked("c-1", Command::Restart {});
@@ -360,6 +371,35 @@ fn a_system_that_does_not_prove_itself_is_started_again_until_the_bootloader_goe
     rig.bring_up();
     rig.settle_open();
     rig.requested(1);
+}
+
+#[test]
+fn a_system_whose_rauc_does_not_answer_is_not_kept_for_ever() {
+    // It does not even say which slot runs.
+    let mut rig = Rig::new();
+    rig.updates();
+    assert_eq!(rig.operated("c-1", Operated::Installed).operations, [Operation::Reboot]);
+    for _ in 0..3 {
+        rig.power_cut(false);
+        rig.on(Input::Woken);
+        rig.operated("c-1", Operated::NoAnswer);
+        assert_eq!(Came::of(rig.after(601_000)).operations, [Operation::Reboot]);
+    }
+    rig.power_cut(false);
+    rig.operated("c-1", Operated::NoAnswer);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    assert_eq!(Came::of(rig.after(601_000)).stages(), [Stage::Failed], "the bootloader never goes back");
+    // It proves itself, and RAUC never says that it is marked.
+    let mut rig = Rig::new();
+    rig.updates();
+    rig.installed_and_started("rootfs.1");
+    rig.on(Input::Screen(ScreenState::Working));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.on(Input::BrokerUp { refused: vec![] });
+    assert_eq!(Came::of(rig.answer_open(vec![])).operations, [Operation::MarkGood]);
+    assert_eq!(rig.operated("c-1", Operated::NoAnswer).operations, []);
+    assert_eq!(Came::of(rig.after(2_000)).operations, [Operation::MarkGood], "it is asked once more");
+    assert_eq!(Came::of(rig.after(601_000)).operations, [Operation::Reboot]);
 }
 
 #[test]

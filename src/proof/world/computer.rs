@@ -1,0 +1,286 @@
+//! The computer of a machine, as far as an update needs it: two slots with a system in each, a bootloader that counts the starts of a
+//! system that nobody has called good, and RAUC.
+
+use super::counts::Kind;
+use super::{Event, World, machine};
+use qris_core::order::ids::CommandId;
+use qris_core::wire::command::{Code, Problem};
+use qris_device::machine::Operated;
+
+/// RAUC answers within this time, or not at all: the bus's own limit.
+const NO_ANSWER: i64 = 25_000;
+/// A start that comes to nothing takes this time.
+const LOST_START: i64 = 30_000;
+/// By then something has started.
+const LOST_MAX: i64 = 20 * LOST_START;
+/// From here on RAUC may hang, in milliseconds after all is well. The customers who come then have bought.
+pub(super) const LATE: i64 = 5 * 3_600_000;
+
+/// News of an installation.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// So much of it is done.
+    Percent { installation: u64, percent: i32 },
+    /// It is at its end, and this is its end.
+    Ends { installation: u64, end: End },
+}
+
+/// How an installation ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    /// The system is there.
+    Whole,
+    /// RAUC ended in the middle of it.
+    CutOff,
+}
+
+/// The slots, the bootloader and RAUC of one machine.
+#[derive(Debug)]
+pub(super) struct Computer {
+    slots: [Slot; 2],
+    /// The slot that runs.
+    runs: usize,
+    /// The slot that the bootloader starts next.
+    first: usize,
+    installing: Option<Installation>,
+    /// Numbers the installations.
+    installations: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// The command that brought its system. `None`: it came with the machine.
+    of: Option<usize>,
+    fate: Fate,
+    state: State,
+}
+
+/// What a system is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Works,
+    DoesNotStart,
+    /// It never shows anything.
+    NoScreen,
+    /// It has no RAUC.
+    NoRauc,
+}
+
+/// What the bootloader knows of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// There is no whole system.
+    Bad,
+    /// Nobody has called it good. It is started so many times yet.
+    Untried {
+        starts: u32,
+    },
+    Good,
+}
+
+#[derive(Debug)]
+struct Installation {
+    number: u64,
+    /// The run of the program that waits for its end, and its name for it.
+    waits: (u64, CommandId),
+    /// It never ends.
+    hangs: bool,
+}
+
+impl Default for Computer {
+    fn default() -> Self {
+        let first = Slot { of: None, fate: Fate::Works, state: State::Good };
+        Self { slots: [first, Slot { state: State::Bad, ..first }], runs: 0, first: 0, installing: None, installations: 0 }
+    }
+}
+
+impl Computer {
+    /// The command that brought the system that runs.
+    pub(super) const fn runs_system_of(&self) -> Option<usize> {
+        self.slots[self.runs].of
+    }
+
+    /// The command whose system is being installed now.
+    pub(super) fn installs_for(&self) -> Option<usize> {
+        self.installing.as_ref().filter(|one| !one.hangs).and_then(|_| self.slots[1 - self.runs].of)
+    }
+
+    /// The name of the slot that runs.
+    pub(super) fn slot(&self) -> String {
+        format!("rootfs.{}", self.runs)
+    }
+
+    /// Does the system that runs show nothing?
+    pub(super) fn is_without_screen(&self) -> bool {
+        self.slots[self.runs].fate == Fate::NoScreen
+    }
+
+    fn is_without_rauc(&self) -> bool {
+        self.slots[self.runs].fate == Fate::NoRauc
+    }
+}
+
+impl World {
+    /// RAUC is asked which slot runs.
+    pub(super) fn tells_slot(&mut self, m: usize, id: &CommandId, may_be_late: bool) {
+        if self.machines[m].computer.is_without_rauc() || self.goes_wrong(12, Kind::RaucSilent) {
+            let answer = if may_be_late { Operated::NoAnswer } else { rauc("no answer") };
+            return self.operated(m, id, answer, NO_ANSWER);
+        }
+        let slot = self.machines[m].computer.slot();
+        let delay = 1 + self.below(500);
+        self.operated(m, id, Operated::Slot(slot.into()), delay);
+    }
+
+    /// RAUC is to install a system in the slot that does not run.
+    pub(super) fn installs(&mut self, m: usize, id: &CommandId, number: usize, may_join: bool) {
+        let waits = (self.machines[m].run, id.clone());
+        if let Some(under_way) = &mut self.machines[m].computer.installing {
+            if may_join {
+                under_way.waits = waits;
+                return;
+            }
+            return self.operated(m, id, rauc("it installs something already"), 5);
+        }
+        let is_refused = self.goes_wrong(12, Kind::CutOff);
+        if is_refused || self.machines[m].computer.is_without_rauc() {
+            let delay = 5 + self.below(3_000);
+            return self.operated(m, id, rauc("signature verification failed"), delay);
+        }
+        let fate = self.draws_fate();
+        let hangs = self.now > self.heals_at + LATE && self.one_in(6);
+        let computer = &mut self.machines[m].computer;
+        computer.installations += 1;
+        let installation = computer.installations;
+        computer.installing = Some(Installation { number: installation, waits, hangs });
+        computer.first = computer.runs;
+        computer.slots[1 - computer.runs] = Slot { of: Some(number), fate, state: State::Bad };
+        self.note(|| format!("RAUC installs a system for c-{number}: {fate:?}{}", if hangs { ", and hangs" } else { "" }));
+        let takes = 4_000 + self.below(120_000);
+        for (part, percent) in [(1, 25), (2, 50), (3, 75)] {
+            self.after(takes * part / 4, Event::Computer(m, Arrival::Percent { installation, percent }));
+        }
+        if hangs {
+            return;
+        }
+        let is_cut = self.goes_wrong(12, Kind::CutOff);
+        let (after, end) = if is_cut { (takes / 3, End::CutOff) } else { (takes, End::Whole) };
+        self.after(after, Event::Computer(m, Arrival::Ends { installation, end }));
+    }
+
+    /// What a new system is like. Between the moment when all is well and the last customer all of them work.
+    fn draws_fate(&mut self) -> Fate {
+        if !self.storm && self.now < self.heals_at + LATE {
+            return Fate::Works;
+        }
+        match self.below(8) {
+            0 => Fate::DoesNotStart,
+            1 => Fate::NoScreen,
+            2 => Fate::NoRauc,
+            _ => Fate::Works,
+        }
+    }
+
+    pub(super) fn computer_arrival(&mut self, m: usize, arrival: Arrival) {
+        let number = match arrival {
+            Arrival::Percent { installation, .. } | Arrival::Ends { installation, .. } => installation,
+        };
+        let computer = &mut self.machines[m].computer;
+        let Some(Installation { waits: (run, id), hangs, .. }) = computer.installing.take_if(|one| one.number == number) else { return };
+        let answer = match arrival {
+            Arrival::Percent { percent, .. } => {
+                computer.installing = Some(Installation { number, waits: (run, id.clone()), hangs });
+                Operated::Percent(percent)
+            }
+            Arrival::Ends { end: End::CutOff, .. } => rauc("it ended without a word"),
+            Arrival::Ends { end: End::Whole, .. } => {
+                let (other, brought) = (1 - computer.runs, computer.slots[1 - computer.runs].of);
+                computer.first = other;
+                if let Some(of) = brought.filter(|of| self.commands.has_failed(*of) && !self.is_machine_forgetful()) {
+                    return self.fail(format!("c-{of} is told as failed, and is installed all the same"));
+                }
+                let starts = [1, 2, 3, 3, 3, 9][self.below_usize(6)];
+                let slot = &mut self.machines[m].computer.slots[other];
+                // One that does not start is started for ever by no bootloader.
+                slot.state = State::Untried { starts: if slot.fate == Fate::DoesNotStart { 3 } else { starts } };
+                self.count(Kind::Updates, "RAUC has installed it");
+                Operated::Installed
+            }
+        };
+        self.machine_hears(m, machine::Arrival::Operated { run, id, answer }, 2);
+    }
+
+    /// The computer starts. Answers with the time that lost starts cost.
+    pub(super) fn boots(&mut self, m: usize) -> i64 {
+        if self.machines[m].computer.installing.take().is_some() {
+            self.count(Kind::CutOff, "the power goes while a system is installed");
+        }
+        let mut lost = 0;
+        while lost < LOST_MAX {
+            let computer = &mut self.machines[m].computer;
+            let (first, other) = (computer.first, 1 - computer.first);
+            match &mut computer.slots[first].state {
+                State::Good => {
+                    computer.runs = first;
+                    return lost;
+                }
+                State::Untried { starts } if *starts > 0 => {
+                    *starts -= 1;
+                    computer.runs = first;
+                    if computer.slots[first].fate != Fate::DoesNotStart {
+                        return lost;
+                    }
+                    lost += LOST_START;
+                }
+                State::Untried { .. } | State::Bad => {
+                    // One whose starts are used up is counted anew, when the bootloader has nothing else.
+                    let to = if computer.slots[other].state == State::Bad { first } else { other };
+                    match &mut computer.slots[to].state {
+                        State::Untried { starts } => *starts = (*starts).max(1),
+                        State::Good => {}
+                        State::Bad => break,
+                    }
+                    computer.first = to;
+                    self.count(Kind::WentBack, "the bootloader goes back");
+                }
+            }
+        }
+        self.fail("no slot has a system that starts".into());
+        lost
+    }
+
+    /// RAUC is to call the system that runs good.
+    pub(super) fn marks_good(&mut self, m: usize, id: &CommandId, number: usize) {
+        self.judge_proof(m, number);
+        if self.machines[m].computer.is_without_rauc() || self.goes_wrong(8, Kind::RaucSilent) {
+            return self.operated(m, id, Operated::NoAnswer, NO_ANSWER);
+        }
+        let computer = &mut self.machines[m].computer;
+        let slot = &mut computer.slots[computer.runs];
+        slot.state = State::Good;
+        let name = computer.slot();
+        self.count(Kind::Proved, "RAUC calls the system good");
+        let is_lost = self.goes_wrong(8, Kind::RaucSilent);
+        self.commands.marked(number, &name, is_lost);
+        let done = Operated::Done(serde_json::json!({ "slot": name }));
+        let (answer, delay) = if is_lost { (Operated::NoAnswer, NO_ANSWER) } else { (done, 1 + self.below(500)) };
+        self.operated(m, id, answer, delay);
+    }
+
+    /// All systems work from now on: somebody has seen to them.
+    pub(super) fn mend_systems(&mut self) {
+        for slot in self.machines.iter_mut().flat_map(|machine| &mut machine.computer.slots) {
+            slot.fate = Fate::Works;
+        }
+    }
+
+    /// What came of an operation reaches this run of the program.
+    pub(super) fn operated(&mut self, m: usize, id: &CommandId, answer: Operated, after: i64) {
+        let run = self.machines[m].run;
+        self.machine_hears(m, machine::Arrival::Operated { run, id: id.clone(), answer }, after);
+    }
+}
+
+fn rauc(why: &str) -> Operated {
+    Operated::Refused(Problem::new(Code::Refused, format!("RAUC: {why}")))
+}
