@@ -21,9 +21,6 @@ const QUICK: Duration = Duration::from_secs(2);
 /// `Dispense` answers within 20 s.
 const SLOW: Duration = Duration::from_secs(22);
 
-/// The bus's own error.
-const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
-
 /// Why a call failed.
 enum Failure {
     Refused(RelayError, Box<str>),
@@ -141,9 +138,9 @@ impl Relay {
             Ok(Ok(reply)) => reply.body().deserialize().map_err(|error| Failure::NoAnswer(format!("{method}: {error}").into())),
             Ok(Err(zbus::Error::MethodError(name, detail, _))) => match RelayError::from_name(name.as_str()) {
                 Some(error) => Err(Failure::Refused(error, detail.unwrap_or_default().into())),
-                None if name.as_str() == UNKNOWN_METHOD => Err(Failure::Unknown),
                 None => Err(Failure::NoAnswer(format!("{method}: {name}").into())),
             },
+            Ok(Err(zbus::Error::FDO(why))) if matches!(*why, zbus::fdo::Error::UnknownMethod(_)) => Err(Failure::Unknown),
             Ok(Err(error)) => Err(Failure::NoAnswer(format!("{method}: {error}").into())),
         }
     }
@@ -204,5 +201,28 @@ mod tests {
         for word in ["failed", "uncertain", "unknown", "jammed", "Not a word!"] {
             assert!(matches!(tested(word, "why"), Operated::Refused(_)), "{word}");
         }
+    }
+
+    struct Older;
+
+    #[zbus::interface(name = "io.qrisd.Relay1")]
+    impl Older {
+        fn query(&self, _order: &str) -> (String, String) {
+            ("unknown".into(), String::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relay_of_an_earlier_release_is_known_by_the_calls_that_it_lacks() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let server = zbus::connection::Builder::unix_stream(theirs).server(zbus::Guid::generate()).p2p();
+        let server = server.serve_at(RELAY_PATH, Older).build();
+        let client = zbus::connection::Builder::unix_stream(ours).p2p().build();
+        let (_server, client) = tokio::try_join!(server, client).expect("connected");
+        let relay = Relay(client);
+        let Operated::Refused(problem) = relay.test("x").await else { panic!("it is refused") };
+        assert!(problem.message.contains("earlier release"), "{problem:?}");
+        let ticket = Ticket::new("abcdefghijklmnopqrstuv").expect("a ticket");
+        assert_eq!(relay.ask(RelayCall::Prove(ticket)).await, RelayAnswer::Proof(None));
     }
 }
