@@ -22,6 +22,11 @@ use std::path::{Path, PathBuf};
 /// A paid order is delivered, or ends otherwise, within this time. After it the machine should have told the outcome.
 const UNTOLD: Span = Span::secs(900);
 
+/// What is to be done about what only root can see.
+const AS_ROOT: &str = "sudo qrisctl doctor";
+/// The words of faults that only root can judge: of a file that others may not read, and of a secret that only its service can find.
+const DENIED: [&str; 2] = ["Permission denied", "cannot read the secret"];
+
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Exit status: 0 nothing is bad, 1 something is bad, 2 wrong use, or the configuration is bad and not \
@@ -42,7 +47,7 @@ impl Doctor {
         let staging = Staging::new()?;
         let mut findings = Vec::new();
         if !is_root() {
-            findings.push(Finding::warn("doctor", "does not run as root, and cannot see everything", "sudo qrisctl doctor"));
+            findings.push(Finding::warn("doctor", "does not run as root, and cannot see everything", AS_ROOT));
         }
         let (device, relay) = configuration(&site, &staging, &qrisd_toml, &mut findings)?;
         findings.push(files::users(&site));
@@ -81,6 +86,11 @@ impl Doctor {
     }
 }
 
+/// What only root can see is no fault of the machine.
+fn needs_root(check: &'static str, said: impl std::fmt::Display) -> Finding {
+    Finding::warn(check, format!("{said}: needs root"), AS_ROOT)
+}
+
 /// A finding if customers have nobody to call.
 pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
     device.remark().map(|why| Finding::warn("contact", why, "sudo qrisctl setup --contact TEXT"))
@@ -103,7 +113,9 @@ fn configuration(
     };
     let mut tell = |faults: Faults| {
         let to_do = |why: &str| if why.contains("cannot be read: No such file") { "sudo qrisctl setup makes it" } else { "correct it" };
-        findings.extend(faults.iter().map(|fault| fault.to_string()).map(|said| Finding::bad(CONFIG, &*said, to_do(&said))));
+        let is_denied = |said: &str| !is_root() && DENIED.iter().any(|words| said.contains(words));
+        let found = |said: String| if is_denied(&said) { needs_root(CONFIG, said) } else { Finding::bad(CONFIG, &*said, to_do(&said)) };
+        findings.extend(faults.iter().map(|fault| found(fault.to_string())));
     };
     let (qrisd, relayd) = (read(qrisd_toml), read(&relay_toml));
     let device = qrisd.as_ref().map_err(Clone::clone).and_then(DeviceConfig::from_source).map_err(&mut tell).ok();

@@ -1,13 +1,14 @@
 //! `relay lines` and `relay clear`: the relay service of this machine.
 
-use super::machine::{Bus, Properties, Service, ServiceError};
+use super::machine::{Bus, Service};
 use super::print;
 use clap::Subcommand;
 use qris_core::order::proof::RelayKey;
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
+use qris_device::relay::told;
 use qris_host::Failure;
 use qris_host::config::BusAddress;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Looks at the relay service, or clears a blocked line.
 #[derive(clap::Args, Debug)]
@@ -37,8 +38,9 @@ impl Relay {
         match self.command {
             Command::Lines { bus } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
-                let mut properties = service.properties().await.map_err(Failure::failed)?;
-                let relay = read(&mut properties).map_err(Failure::failed)?;
+                let mut properties = service.properties().await.map_err(Failure::failed)?.values();
+                let wrong = |why| Failure::failed(format!("{RELAY_NAME} answers wrongly ({why}): is it of another release?"));
+                let relay = told(&mut properties).map_err(wrong)?;
                 print::line(&if json { relay.to_string() } else { words(&relay) })
             }
             Command::Clear { bus, item } => {
@@ -54,21 +56,6 @@ pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
     let service = Service::connect_at(bus, RELAY_NAME, RELAY_PATH).await?;
     let key = service.properties().await.and_then(|mut properties| properties.take::<String>("ProofKey")).map_err(Failure::failed)?;
     key.parse().map_err(Failure::failed)
-}
-
-fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
-    let lines: Vec<(String, Vec<String>, String)> = properties.take("Lines")?;
-    // A service of an earlier release has no such key.
-    let key: Option<RelayKey> = properties.take::<String>("ProofKey").ok().and_then(|key| key.parse().ok());
-    let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
-    Ok(json!({
-        "device": properties.take::<String>("Device")?,
-        "lines": lines,
-        "keys": properties.take::<Vec<String>>("Keys")?,
-        "proof_key": key.map(|key| json!({ "x": key, "fingerprint": key.fingerprint() })),
-        "tickets": properties.take::<Vec<String>>("Tickets")?.len(),
-        "faults": properties.take::<Vec<String>>("Faults")?,
-    }))
 }
 
 fn words(relay: &Value) -> String {
@@ -91,6 +78,7 @@ fn words(relay: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_relay_is_told_in_lines() {

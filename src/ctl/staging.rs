@@ -76,7 +76,7 @@ impl Staging {
                 if let Ok(secret) = decrypted(name, &encrypted) {
                     places.put_for_now(name, self.put(&format!("credential-{name}"), &secret)?);
                 }
-            } else if plain.exists() {
+            } else if File::open(&plain).is_ok() {
                 places.put(name, plain);
             }
         }

@@ -13,6 +13,10 @@ use std::process::Command;
 
 /// `timeout` ends the journal's reader after so many seconds: a large journal on a slow card.
 const READ_WITHIN_S: &str = "20";
+/// The doctor must answer within so many seconds.
+const DOCTOR_WITHIN_S: &str = "10";
+/// The program of people, which has the doctor.
+const QRISCTL: &str = "qrisctl";
 /// The most bytes of lines that are answered. The newest are kept.
 const LINES_BYTES_MAX: usize = 256 * 1024;
 /// The kernel's watchdogs.
@@ -130,15 +134,40 @@ fn booted(known: Booted, watchdogs: &Path) -> Booted {
     }
 }
 
-/// Everything that a colleague would ask for, beside what the machine knows. The configuration has no secrets: it names the files that
-/// have them. It waits for the disk.
+/// The report of `qrisctl doctor`, a finding a row, as the user of this program sees it. Broker and backend are left out: this program is
+/// connected, and its status tells their faults.
+fn doctor(program: &Path, config: &Path) -> Result<Value, String> {
+    let mut doctor = Command::new("timeout");
+    doctor.arg(DOCTOR_WITHIN_S).arg(program);
+    let output = doctor.args(["doctor", "--offline", "--json", "--config"]).arg(config).output().map_err(|why| why.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let findings: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if findings.is_empty() {
+        return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(findings.into())
+}
+
+/// The program of people: beside this one, or where the system finds it.
+fn qrisctl() -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(QRISCTL));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| QRISCTL.into())
+}
+
+/// Everything that a colleague would ask for, beside what the machine knows and the relay service tells. The configuration has no
+/// secrets: it names the files that have them. It waits for the disk.
 #[must_use]
-pub fn diag(mut known: Value, files: &Files) -> Value {
+pub fn diag(mut known: Value, relay: Value, files: &Files) -> Value {
     let lines = |unit, priority, lines| {
         let wanted = Logs { unit, since: None, priority, text: None, lines };
         logs(&wanted).unwrap_or_else(|problem| problem.message.to_string().into())
     };
+    if let Value::Object(database) = &mut known["database"] {
+        database.insert("bytes".into(), bytes(&files.store).into());
+    }
     let rest = json!({
+        "relay": relay,
+        "doctor": doctor(&qrisctl(), &files.config).unwrap_or_else(|why| format!("{QRISCTL} doctor: {why}").into()),
         "vitals": vitals(files, &known["vitals"]),
         "configuration": read_to_string(&files.config).unwrap_or_else(|why| why.to_string()),
         "journal": lines(LogUnit::Both, None, 500),
@@ -148,6 +177,14 @@ pub fn diag(mut known: Value, files: &Files) -> Value {
         known.extend(rest);
     }
     known
+}
+
+/// The size of the database, with its log.
+fn bytes(store: &Path) -> Option<u64> {
+    let mut log = store.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.len());
+    Some(size(store)? + size(Path::new(&log)).unwrap_or(0))
 }
 
 /// The payload of a report, with those vitals that change. Without them, if it would be too large.
@@ -170,6 +207,24 @@ mod tests {
     use super::*;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
+
+    #[test]
+    fn the_doctors_findings_are_told_or_why_there_are_none() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let told = |name: &str, script: &str| {
+            let program = folder.path().join(name);
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
+            std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+            doctor(&program, Path::new("/etc/a.toml"))
+        };
+        // Something is bad: its status is 1 then.
+        let findings = told("bad", "echo \"{\\\"said\\\": \\\"$*\\\"}\"; echo '{}'; echo 'one thing is bad' >&2; exit 1");
+        assert_eq!(findings, Ok(json!([{ "said": "doctor --offline --json --config /etc/a.toml" }, {}])));
+        let silent = told("silent", "echo 'no room' >&2; exit 2").expect_err("nothing was found");
+        assert!(silent.contains("exit status: 2: no room"), "{silent}");
+        let missing = doctor(&folder.path().join("missing"), Path::new("/etc/a.toml")).expect_err("it is not there");
+        assert!(missing.contains("No such file"), "{missing}");
+    }
 
     #[test]
     fn a_text_is_looked_for_literally() {

@@ -17,13 +17,18 @@ use qris_host::config::BusAddress;
 use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+
+/// Who asks about the computer hears after this time that the answer takes longer.
+const LOOK_SOON: Duration = Duration::from_secs(2);
 
 /// Everything that the machine can reach.
 pub struct Ports {
@@ -203,12 +208,30 @@ impl Ports {
             let problem = Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment");
             return commands::answer(&mqtt, &to, Response::ended(Some(id), Stage::Rejected, problem));
         };
-        tokio::task::spawn_blocking(move || {
-            let _place = place;
-            let read = match command {
+        let relay = self.relay.get();
+        let asks_relay = matches!(command, Command::Diag {});
+        let read = async move {
+            let relay = match relay {
+                Some(relay) if asks_relay => relay.told().await,
+                _ => Err("the relay service is gone".into()),
+            };
+            let read = tokio::task::spawn_blocking(move || match command {
                 Command::Logs(wanted) => look::logs(&wanted),
-                Command::Diag {} => Ok(look::diag(known, &files)),
+                Command::Diag {} => Ok(look::diag(known, relay.unwrap_or_else(|why| json!(why)), &files)),
                 _ => Ok(look::vitals(&files, &known["vitals"])),
+            });
+            read.await.unwrap_or_else(|why| Err(Problem::new(Code::Refused, why.to_string())))
+        };
+        tokio::spawn(async move {
+            let _place = place;
+            let mut read = pin!(read);
+            let read = match timeout(LOOK_SOON, &mut read).await {
+                Ok(read) => read,
+                Err(_) => {
+                    // Else the asker would ask again, and hear that another question is answered.
+                    commands::answer(&mqtt, &to, Response::accepted(id.clone()));
+                    read.await
+                }
             };
             let end = match read {
                 Ok(result) => Response::done(Some(id), result),
@@ -278,7 +301,7 @@ impl Ports {
                 rauc.booted().await
             };
             let answer = match asked.await {
-                Ok(slot) => Operated::Done(serde_json::json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") })),
+                Ok(slot) => Operated::Done(json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") })),
                 Err(_) => Operated::NoAnswer,
             };
             inbox.send(Input::Operated(id, answer));

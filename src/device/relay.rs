@@ -5,11 +5,12 @@ use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
+use qris_core::order::proof::RelayKey;
 use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -105,10 +106,7 @@ impl Relay {
     /// # Errors
     /// There is no answer, or it is one that no relay service of ours would give.
     pub async fn facts(&self) -> Result<RelayFacts, Box<str>> {
-        // All of them come in one call. Four calls would be four ways there and back, after nearly every answer of the relay.
-        let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, Some("org.freedesktop.DBus.Properties"), "GetAll", &(RELAY_NAME,));
-        let reply = timeout(QUICK, call).await.map_err(|_| "no answer in 2 s")?.map_err(|e| e.to_string())?;
-        let mut all: HashMap<String, OwnedVariant> = reply.body().deserialize().map_err(|e| e.to_string())?;
+        let mut all = self.properties().await?;
         let device: String = property(&mut all, "Device")?;
         let keys: Vec<String> = property(&mut all, "Keys")?;
         let tickets: Vec<String> = property(&mut all, "Tickets")?;
@@ -125,6 +123,21 @@ impl Relay {
             faults: faults.into_iter().map(Into::into).collect(),
             blocked: lines.into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, _, _)| name.into()).collect(),
         })
+    }
+
+    /// What it tells of itself and its ledger, as [`told`].
+    ///
+    /// # Errors
+    /// As [`Relay::facts`].
+    pub async fn told(&self) -> Result<Value, Box<str>> {
+        told(&mut self.properties().await?)
+    }
+
+    /// All of them come in one call. Four calls would be four ways there and back, after nearly every answer of the relay.
+    async fn properties(&self) -> Result<HashMap<String, OwnedVariant>, Box<str>> {
+        let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, Some("org.freedesktop.DBus.Properties"), "GetAll", &(RELAY_NAME,));
+        let reply = timeout(QUICK, call).await.map_err(|_| "no answer in 2 s")?.map_err(|e| e.to_string())?;
+        Ok(reply.body().deserialize().map_err(|e| e.to_string())?)
     }
 
     async fn call<B, A>(&self, method: &str, body: &B, within: Duration) -> Result<A, Failure>
@@ -168,6 +181,25 @@ pub fn cleared(outcome: &str, detail: &str) -> Operated {
 #[must_use]
 pub fn refused(error: RelayError, detail: &str) -> Operated {
     Operated::Refused(Problem::new(Code::Refused, format!("{}: {detail}", error.reason())))
+}
+
+/// What the relay service tells of itself and its ledger, for people and programs: `qrisctl relay lines --json`, and a part of `diag`.
+///
+/// # Errors
+/// A property is missing or of another type: it is of another release.
+pub fn told(properties: &mut HashMap<String, OwnedVariant>) -> Result<Value, Box<str>> {
+    let lines: Vec<(String, Vec<String>, String)> = property(properties, "Lines")?;
+    let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
+    // A service of an earlier release has no such key.
+    let key: Option<RelayKey> = property::<String>(properties, "ProofKey").ok().and_then(|key| key.parse().ok());
+    Ok(json!({
+        "device": property::<String>(properties, "Device")?,
+        "lines": lines,
+        "keys": property::<Vec<String>>(properties, "Keys")?,
+        "proof_key": key.map(|key| json!({ "x": key, "fingerprint": key.fingerprint() })),
+        "tickets": property::<Vec<String>>(properties, "Tickets")?.len(),
+        "faults": property::<Vec<String>>(properties, "Faults")?,
+    }))
 }
 
 fn property<T: TryFrom<OwnedVariant>>(all: &mut HashMap<String, OwnedVariant>, name: &str) -> Result<T, Box<str>> {

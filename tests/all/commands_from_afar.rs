@@ -1,12 +1,14 @@
 //! Commands that an operator signs at a desk, and each machine carries out once. A customer who is there is never disturbed.
 
+use crate::interfaces::unnamed;
 use crate::rig::desk::Desk;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::rauc::Rauc;
 use crate::rig::shop::{DEVICE, Options};
-use crate::rig::{succeed, wait_for};
+use crate::rig::{source_text, succeed, wait_for};
+use qris::demo::conform::schema::Schema;
 use qris::order::ids::{CommandId, DeviceId};
 use qris::order::reason::Reason;
 use qris::order::receipt::SigningKey;
@@ -128,11 +130,42 @@ fn an_operator_reads_a_machine_from_afar() {
     for part in ["status", "settings", "orders", "vitals", "journal", "kernel"] {
         assert!(!diag[part].is_null(), "{part}: {diag}");
     }
+    let relay: Value =
+        serde_json::from_str(&crate::rig::stdout(&desk.shop.qrisctl(&["relay", "lines", "--json", "--bus", &desk.shop.bus.address])))
+            .expect("JSON");
+    assert_eq!(diag["relay"], relay, "the same as at the machine");
+    assert!(relay["lines"][0]["state"] == "ready" && relay["proof_key"]["fingerprint"].is_string(), "{relay}");
+    let database = &diag["database"];
+    assert_eq!(
+        (&database["stream"], &database["orders"], &database["sums"]["dispensed"]),
+        (&diag["status"]["stream"], &1.into(), &1.into())
+    );
+    assert!(database["unfinished"] == serde_json::json!({}) && database["bytes"].as_u64() > Some(0), "{database}");
+    let finds = |diag: &Value, check: &str, words: &str| {
+        let found = diag["doctor"].as_array().into_iter().flatten();
+        let said = |finding: &Value| finding["said"].as_str().is_some_and(|said| said.contains(words));
+        assert!(found.into_iter().any(|finding| finding["check"] == check && said(finding)), "{check}: {words}: {diag}");
+    };
+    finds(&diag, "relay", "0 open tickets; no fault");
+    let document = Schema::read(&source_text("docs/using/asyncapi.json")).expect("JSON");
+    let rule = &document.document()["components"]["schemas"]["Diag"];
+    assert_eq!(document.validate(&diag, rule), [] as [String; 0], "{diag}");
+    assert_eq!(unnamed(document.document(), rule, &diag, ""), [] as [String; 0], "{diag}");
     assert!(diag["configuration"].as_str().is_some_and(|text| text.contains("[backend]")), "{diag}");
     assert!(!diag.to_string().contains(&desk.shop.token), "no secret leaves the machine");
     for what in [&["restart"][..], &["reboot"], &["cancel", "r-1"], &["clear", "A1"]] {
         desk.does_not(what, "rejected (level)");
     }
+    // While an order waits for its money, and the relay service hangs.
+    desk.shop.offer("A1");
+    desk.shop.relayd.as_ref().expect("it runs").signal("STOP");
+    let diag = desk.does(&["diag"]);
+    desk.shop.relayd.as_ref().expect("it runs").signal("CONT");
+    assert_eq!(
+        (&diag["relay"], &diag["database"]["unfinished"]),
+        (&"no answer in 2 s".into(), &serde_json::json!({"awaiting_payment": 1}))
+    );
+    finds(&diag, "relay", "no answer in 5 s");
     let nobody = desk.shop.qrisctl(&["fleet", "run", "status", "--operator-key", &desk.file("desk.jwk")]);
     assert_eq!(nobody.status.code(), Some(2), "somebody must be named");
     desk.new_key("stranger.jwk", "door");

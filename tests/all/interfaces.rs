@@ -90,7 +90,7 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
 }
 
 /// Fields of the value that its schema does not name, as paths. (`Schema` ignores them, as every reader does.)
-fn unnamed(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
+pub fn unnamed(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
     let named = schema["$ref"].as_str().map_or(schema, |to| document.pointer(to.trim_start_matches('#')).expect("a place of the document"));
     let named = named["anyOf"]
         .get(0)

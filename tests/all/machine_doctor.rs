@@ -330,6 +330,59 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
     assert_eq!(machine.site.shop.pulses(), 0);
 }
 
+/// As `qrisd` runs it for an operator far away: what only root can see is no fault, and a fault is one all the same.
+#[test]
+fn a_user_without_rights_gets_no_false_alarm() {
+    let machine = Machine::set_up();
+    let built = Path::new(env!("CARGO_BIN_EXE_qrisctl")).parent().expect("a directory").display();
+    machine.system.run(&format!("mkdir /run/built /run/secrets; mount --bind {built} /run/built"));
+    // The service manager hands secrets over, and its own directory is closed.
+    machine.sh("chmod 755 ..; sed -i 's,/etc/qrisd/backend-token,backend-token,' etc/qrisd/qrisd.toml; mkdir -m700 etc/credstore; \
+         mv etc/qrisd/backend-token etc/credstore/qrisd.backend-token; chown 0:0 etc/credstore/*; chmod 600 etc/credstore/*");
+    // Nobody has the user qrisd on the computer of the tests, whose bus wants to know each user.
+    machine.sh("sed -i 's/991/5/g' etc/passwd etc/group; chown -R 5:5 var/lib/qrisd; chgrp 5 etc/qrisd/mqtt-password");
+    machine.system.run("install -o 5 -m400 /etc/credstore/qrisd.backend-token /run/secrets/backend-token");
+    let mut doctor = inside(&machine.site.root, "setpriv");
+    // As the unit does it.
+    doctor.args(["--reuid", "5", "--regid", "5", "--clear-groups", "--no-new-privs", "--bounding-set=-all,+sys_tty_config"]);
+    doctor.args(["--inh-caps=-all,+sys_tty_config", "--ambient-caps=-all,+sys_tty_config"]);
+    doctor.args(["/run/built/qrisctl", "doctor", "--offline", "--json"]);
+    doctor
+        .env("CREDENTIALS_DIRECTORY", "/run/secrets")
+        .env("PATH", format!("{}/bin:/run/built:/usr/bin:/bin", machine.site.root.display()));
+    let examine = |doctor: &Command| {
+        let told = output(machine.system.command(doctor).current_dir("/"));
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        (told.status.code(), text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>())
+    };
+    let (status, lines) = examine(&doctor);
+    let of = |lines: &[Value], level: &str| {
+        let found = lines.iter().filter(|line| line["level"] == level);
+        found.map(|line| format!("{} {}", line["check"], line["said"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!((status, of(&lines, "bad")), (Some(0), vec![]), "{lines:#?}");
+    let unseen = of(&lines, "warn");
+    assert!(unseen.iter().all(|said| said.starts_with("doctor ") || said.ends_with(": needs root")), "{unseen:#?}");
+    for words in ["secrets /etc/credstore/qrisd.backend-token", "state ", "relay ", "machine "] {
+        assert!(unseen.iter().any(|said| said.starts_with(words)), "{words}: {unseen:#?}");
+    }
+    let good = of(&lines, "ok");
+    for words in ["config ", "users ", "state ", "services ", "versions "] {
+        assert!(good.iter().any(|said| said.starts_with(words)), "{words}: {good:#?}");
+    }
+    // What everybody sees is bad all the same.
+    machine.sh("printf '#!/bin/sh\\necho qrisd 0.0.9\\n' > bin/qrisd; chmod 755 bin/qrisd");
+    let (status, lines) = examine(&doctor);
+    assert!(status == Some(1) && of(&lines, "bad")[0].starts_with("versions qrisd is 0.0.9"), "{lines:#?}");
+    // Whoever else runs it has no credentials, and cannot say that the configuration is bad.
+    doctor.env_remove("CREDENTIALS_DIRECTORY");
+    let (status, lines) = examine(&doctor);
+    let unseen = of(&lines, "warn");
+    assert!(status == Some(1) && of(&lines, "bad").len() == 1, "{lines:#?}");
+    assert!(unseen.iter().any(|said| said.starts_with("config ") && said.ends_with(": needs root")), "{unseen:#?}");
+    assert_eq!(machine.site.shop.pulses(), 0);
+}
+
 #[test]
 fn a_system_that_does_not_run_is_looked_at_as_far_as_it_goes() {
     let site = Site::new();

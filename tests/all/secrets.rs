@@ -3,6 +3,7 @@
 //! after a wrong configuration. In a sale and in failures the libraries write all that they can write (`QRIS_LOG=trace`).
 //! Besides, no other program of the same user can look into a service.
 
+use crate::rig::desk::Desk;
 use crate::rig::link::Cable;
 use crate::rig::midtrans::{SERVER_KEY, Via};
 use crate::rig::mosquitto::password;
@@ -163,6 +164,26 @@ fn failures_tell_no_secret() {
     let qrisd = shop.qrisd.as_ref().expect("it runs");
     qrisd.wait_line("lost the broker");
     search.process("qrisd with a wrong password", qrisd);
+}
+
+#[test]
+fn what_an_operator_reads_from_afar_tells_no_secret() {
+    let desk = Desk::open("look");
+    let mut search = Search(secrets(&desk.shop));
+    let mut keys = Vec::new();
+    let key = std::fs::read_to_string(desk.file("desk.jwk")).expect("there");
+    find_d(&serde_json::from_str(&key).expect("JSON"), &mut keys);
+    assert_eq!(keys.len(), 1, "an operator's key has a private part");
+    search.0.extend(keys.into_iter().map(|d| ("operator's private key".into(), d)));
+    desk.shop.sell("A1", Via::Gopay);
+    desk.shop.offer("A1");
+    for what in ["diag", "status", "config-get", "vitals", "orders", "logs"] {
+        let run = ["fleet", "run", what, "--device", DEVICE, "--json", "--operator-key", &desk.file("desk.jwk")];
+        let answer = output(desk.shop.qrisctl_command("fleet").args(run));
+        assert!(answer.status.success() && !answer.stdout.is_empty(), "{answer:?}");
+        search.through(what, &told(&answer));
+    }
+    search_shop(&desk.shop, &search);
 }
 
 /// The same without root's capabilities, one of which is to look into whatever runs: as any two programs of one user are.

@@ -181,6 +181,14 @@ impl Tally {
         }
     }
 
+    /// What all reports say, and what the next ones will say.
+    #[must_use]
+    pub fn all(&self) -> Sums {
+        let mut sums = self.sums;
+        self.since.iter().for_each(|row| sums.add(row));
+        sums
+    }
+
     /// Whether something ended since the last report.
     #[must_use]
     pub fn has_news(&self) -> bool {
@@ -213,7 +221,7 @@ mod tests {
         tally.count(None, &event("I0", EventState::Expired, 1000));
         let wanted: i64 = (0..500).map(|n| 1000 + n).sum();
         assert!(tally.since.len() <= WAITING_MAX + 3);
-        let mut rows = 0;
+        let (mut rows, all) = (0, tally.all());
         while tally.has_news() {
             tally.begin_report();
             assert!((1..=ROWS_MAX).contains(&tally.told.len()));
@@ -221,6 +229,7 @@ mod tests {
             assert_eq!(tally.sums.dispensed_amount, rows, "the sums are those of all reports until then");
         }
         assert_eq!((rows, tally.sums.dispensed), (wanted, 500));
+        assert_eq!((all, tally.all()), (tally.sums, tally.sums), "also before they are reported");
         assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.unpaid), (1, 1000, 1));
         // The relay tells later that it came out after all: the order counts once, and where it belongs.
         let late = event("I0", EventState::RefundDue, 1000);

@@ -1,9 +1,10 @@
 //! The running machine: its services, what they tell of themselves, and the holders of the lines.
 
+use super::needs_root;
 use crate::hardware;
 use crate::machine::{Properties, Service};
 use crate::services::{self, Unit};
-use crate::site::{SERVICES, Site};
+use crate::site::{SERVICES, Site, is_root};
 use qris_core::order::ids::KeyId;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
 use qris_device::config::Config as DeviceConfig;
@@ -14,9 +15,14 @@ use qris_relay::pin::{CONSUMER, Chip};
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The relay service gives no more tickets once a thousand are open.
 const TICKETS_WARN: usize = 900;
+
+/// A service that hangs does not answer by then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Does systemd run the services now, and will it at the next boot?
 pub(super) fn services(site: &Site) -> Vec<Finding> {
@@ -105,6 +111,7 @@ pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
             Ok(chip) => chip,
             // Another check has told that it is not there.
             Err(_) if !path.exists() => return None,
+            Err(why) if !is_root() => return Some(needs_root("gpio", format!("who holds {name} ({why})"))),
             Err(why) => return Some(Finding::bad("gpio", why, "is it a GPIO chip? qrisctl setup --find lists them")),
         };
         let line = chip.lines.iter().find(|line| line.offset == offset);
@@ -144,7 +151,7 @@ pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
     };
     match properties(&device.relay, RELAY_NAME, RELAY_PATH).await.and_then(read) {
         Ok(relay) => relay.findings(device.machine.device.as_str(), &device.machine.keys.receipt_kids()),
-        Err(why) => vec![Finding::bad("relay", why.to_string(), "systemctl status qris-relayd; journalctl -x -u qris-relayd")],
+        Err(why) => vec![silent("relay", &why.to_string(), "systemctl status qris-relayd; journalctl -x -u qris-relayd")],
     }
 }
 
@@ -218,8 +225,13 @@ pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     let read = |mut told: Properties| Ok((told.take("State")?, told.take("OrderId")?, told.take("Faults")?));
     match properties(bus, DEVICE_NAME, DEVICE_PATH).await.and_then(read) {
         Ok((state, order, faults)) => machine(state, order, faults),
-        Err(why) => vec![Finding::bad("machine", why.to_string(), "systemctl status qrisd; journalctl -x -u qrisd")],
+        Err(why) => vec![silent("machine", &why.to_string(), "systemctl status qrisd; journalctl -x -u qrisd")],
     }
+}
+
+/// The finding about a service that cannot be asked. The policy of the bus lets few users ask.
+fn silent(check: &'static str, why: &str, to_do: &str) -> Finding {
+    if !is_root() && why.contains("AccessDenied") { needs_root(check, "what it tells of itself") } else { Finding::bad(check, why, to_do) }
 }
 
 fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
@@ -258,7 +270,10 @@ async fn properties(bus: &BusAddress, name: &'static str, path: &'static str) ->
     if !matches!(bus, BusAddress::Peer(_)) && !service.is_there().await {
         return Err(format!("nobody has the name {name} on the bus {bus}").into());
     }
-    Ok(service.properties().await?)
+    match timeout(ANSWER_WITHIN, service.properties()).await {
+        Ok(told) => Ok(told?),
+        Err(_) => Err(format!("{name} gives no answer in {} s", ANSWER_WITHIN.as_secs()).into()),
+    }
 }
 
 #[cfg(test)]

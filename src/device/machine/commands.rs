@@ -228,7 +228,10 @@ impl Machine {
             Command::Diag {} => {
                 let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
                 let settings = self.afar.whole(&self.settings.labels);
-                let known = json!({ "status": status(), "settings": settings, "orders": orders, "vitals": self.known_vitals() });
+                let database = self.storage.store().map_or_else(|| StoreError::Shut.to_string().into(), |store| store.told());
+                let known = json!({
+                    "status": status(), "settings": settings, "orders": orders, "database": database, "vitals": self.known_vitals()
+                });
                 return self.outbox.push(Effect::Look(to.clone(), id, command, known));
             }
             Command::Cancel { .. }

@@ -9,6 +9,8 @@ use qris_core::wire::vend::VendEvent;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, Transaction, params};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -266,11 +268,28 @@ impl Database {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn newest(&self, limit: u16) -> Result<Vec<serde_json::Value>, StoreError> {
+    pub fn newest(&self, limit: u16) -> Result<Vec<Value>, StoreError> {
         let mut select = self.connection.prepare_cached("SELECT last_event FROM orders ORDER BY rowid DESC LIMIT ?1")?;
         let rows = select.query_map([limit], |row| row.get::<_, String>(0))?;
         let events = rows.map(|row| Ok(serde_json::from_str(&row?).unwrap_or_default()));
         events.collect()
+    }
+
+    /// What a person would ask of it, without its orders. Nearly all of that is in memory: a customer may wait.
+    pub fn told(&self) -> Value {
+        let mut live: BTreeMap<String, usize> = BTreeMap::new();
+        let unfinished = self.live();
+        for stored in unfinished.iter().flatten() {
+            *live.entry(stored.order.name().0.to_string()).or_default() += 1;
+        }
+        json!({
+            "stream": self.stream,
+            "orders": self.orders,
+            "unfinished": unfinished.map_or_else(|why| why.to_string().into(), |_| json!(live)),
+            "sums": self.tally.all(),
+            "events": self.seq,
+            "waiting": self.waiting(),
+        })
     }
 
     /// The counts of orders that ended. They change in the commit with which an order ends.
@@ -420,7 +439,7 @@ impl Columns {
         let mut body = serde_json::to_value(order).expect("an order is plain data");
         if let Some(receipt) = receipt_in(&mut body) {
             // The receipt has a column of its own, and the schema never lets it change.
-            *receipt = serde_json::Value::Null;
+            *receipt = Value::Null;
         }
         let mut row = Self {
             request_id: order.offer.request.request_id.to_string(),
@@ -442,7 +461,7 @@ impl Columns {
     }
 
     fn order(&self) -> Option<Order> {
-        let mut body: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        let mut body: Value = serde_json::from_str(&self.body).ok()?;
         if let (Some(place), Some(receipt)) = (receipt_in(&mut body), &self.receipt) {
             *place = receipt.as_str().into();
         }
@@ -526,7 +545,7 @@ impl Columns {
 }
 
 /// The place of the receipt in an order's body: `state.{name}.receipt`.
-fn receipt_in(body: &mut serde_json::Value) -> Option<&mut serde_json::Value> {
+fn receipt_in(body: &mut Value) -> Option<&mut Value> {
     body.get_mut("state")?.as_object_mut()?.values_mut().next()?.get_mut("receipt")
 }
 

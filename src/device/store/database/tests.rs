@@ -74,6 +74,17 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
 }
 
 #[test]
+fn it_tells_what_is_in_it_without_its_orders() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    store.commit(&paid(0), None, vec![], &[]).expect("stored");
+    store.commit(&finished(1), None, vec![], &[]).expect("stored");
+    let told = store.told();
+    assert_eq!((&told["orders"], &told["unfinished"], &told["waiting"]), (&2.into(), &json!({ "paid": 1 }), &0.into()), "{told}");
+    assert_eq!(told["stream"], store.stream());
+}
+
+#[test]
 fn a_database_has_one_owner_also_when_a_damaged_one_was_set_aside() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("qrisd.db");
