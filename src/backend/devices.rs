@@ -184,7 +184,7 @@ pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>,
 /// # Errors
 /// The database's; a damaged row.
 pub fn shown(tx: &mut dyn Tx, device: &DeviceId, shows: &str, key: &RelayKey, is_new: bool, now: Wall) -> Result<Shown, BooksError> {
-    // Who has shown an earlier token, or one that was revoked meanwhile, is not this machine any more.
+    // An earlier token does not speak for this machine any more.
     let known = load(tx, device)?.filter(|(_, token_hash)| token_hash == shows);
     let Some((device, token_hash)) = known else { return Ok(Shown::Known) };
     if invitations::is_open(tx, &device.id)? {

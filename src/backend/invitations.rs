@@ -278,7 +278,7 @@ mod tests {
         rig.invite(3, Wall(100));
         rig.claim(3, "c", 12).expect("a new code lets a revoked machine in again");
         assert!(rig.is_let_in("c"));
-        // A code that nobody used, of a machine that nobody knows, or whose row cannot be read.
+        // A code that nobody used. Its machine is unknown, or its row cannot be read.
         rig.invite(4, Wall(100));
         assert_eq!(rig.machines.execute("UPDATE devices SET sum = 'x'", []).expect("runs"), 1);
         assert!(rig.run(|tx| revoke(tx, &device(), Wall(13))));

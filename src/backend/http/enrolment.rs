@@ -39,7 +39,7 @@ pub async fn claim(State(shop): State<Arc<Shop>>, request: Request) -> Result<Re
 }
 
 async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
-    // Who has no good code holds nobody up.
+    // A caller without a good code holds nobody up.
     let (wanted, now) = (claim.clone(), shop.now());
     shop.machines(move |tx| invitations::look(tx, &wanted, now)).await?.map_err(|why| not_let_in(&shop, &claim.device, &why))?;
     // Two claims of one code must not leave the token of one and the password of the other.
