@@ -10,15 +10,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The environment variable by which a shell asks. Not `COMPLETE`: whoever has that set for another program would have no command done.
+pub const VARIABLE: &str = "QRISCTL_COMPLETE";
 /// Nobody waits longer for a completion.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// Answers the shell, if it asks (`COMPLETE=bash qrisctl -- WORDS…`). False: this is a person's command.
+/// Answers the shell, if it asks (`QRISCTL_COMPLETE=bash qrisctl -- WORDS…`). False: this is a person's command.
 pub(super) fn answers(arguments: &[OsString]) -> bool {
     let here = std::env::current_dir().ok();
-    let completed = CompleteEnv::with_factory(super::definition).try_complete(arguments.iter().cloned(), here.as_deref());
-    // A shell that asks in a way that is not known is left alone.
-    completed.unwrap_or(true)
+    let completed = CompleteEnv::with_factory(super::definition).var(VARIABLE).try_complete(arguments.iter().cloned(), here.as_deref());
+    completed.unwrap_or_else(|why| why.exit())
 }
 
 /// For a machine's id: the machines that have told the broker their status.

@@ -8,7 +8,7 @@
 mod broker;
 mod chips;
 mod collect;
-mod complete;
+pub mod complete;
 mod doctor;
 mod fleet;
 mod guard;

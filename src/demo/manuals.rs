@@ -83,7 +83,9 @@ fn write(directory: &Path) -> io::Result<()> {
 fn asking(shell: Shell, name: &str, directory: &Path) -> io::Result<()> {
     let mut script = Vec::new();
     let known = shell.to_string();
-    let asker = Shells::builtins().completer(&known).map(|asker| asker.write_registration("COMPLETE", name, name, name, &mut script));
+    let asker = Shells::builtins()
+        .completer(&known)
+        .map(|asker| asker.write_registration(qris_ctl::complete::VARIABLE, name, name, name, &mut script));
     asker.transpose()?;
     if shell == Shell::Zsh {
         // It is read when the first word is to be completed, and completes that too.

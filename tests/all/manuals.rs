@@ -21,7 +21,7 @@ fn every_option_of_every_program_has_its_place() {
         let files = [format!("{name}.bash"), format!("_{name}"), format!("{name}.fish")];
         let mut completions = files.map(|file| read(format!("completions/{file}"))).to_vec();
         if name == "qrisctl" {
-            assert!(completions.iter().all(|script| script.contains("COMPLETE")), "it is asked by every shell");
+            assert!(completions.iter().all(|script| script.contains("QRISCTL_COMPLETE")), "it is asked by every shell");
             completions = vec![completed(directory.path(), None, &["--"]).join("\n")];
         }
         let help = succeed(command(binary).arg("--help"));
@@ -86,6 +86,8 @@ fn the_shell_knows_commands_and_the_machines_of_a_fleet() {
         assert_eq!(known(words), [DEVICE], "{words:?}");
     }
     assert_eq!(known(&["status", "--device", "x"]), [""; 0]);
+    let wrong = crate::rig::output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["status"]).env("QRISCTL_COMPLETE", "no-shell"));
+    assert!(!wrong.status.success(), "what is not done is not told as done");
     let named = config.to_str().expect("text");
     assert_eq!(completed(directory.path(), None, &["--config", named, "watch", "--device", ""]), [DEVICE]);
     std::fs::write(&config, keys(crate::rig::free_port())).expect("written");
