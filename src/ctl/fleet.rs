@@ -60,8 +60,12 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    fn is_nobody(&self) -> bool {
-        self.device.is_empty() && self.label.is_none() && !self.all
+    /// What changes machines, or asks them, needs to be told which.
+    fn must_be_named(&self) -> Result<(), Failure> {
+        match self.device.is_empty() && self.label.is_none() && !self.all {
+            true => Err(Failure::usage("name the machines: --device ID, --label WORD or --all")),
+            false => Ok(()),
+        }
     }
 
     /// The filters for what these machines say on a topic. Labels are known only when all have told.

@@ -101,9 +101,7 @@ async fn get(who: Which, connection: Connection, json: bool) -> Result<(), Failu
 impl Set {
     async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { file, who, at, skip_unknown, operator_key } = self;
-        if who.is_nobody() {
-            return Err(Failure::usage("name the machines: --device ID, --label WORD or --all"));
-        }
+        who.must_be_named()?;
         if let Some(Err(error)) = at.as_deref().map(Wall::from_rfc3339) {
             return Err(Failure::usage(format!("--at: {error}")));
         }

@@ -27,7 +27,6 @@ const ANSWER_WAIT: Duration = Duration::from_secs(15);
 const AT_ONCE: u16 = 20;
 /// The machine's lines about its settings have this.
 const OF_SETTINGS: &str = "settings version";
-const NOBODY: &str = "name the machines: --device ID, --label WORD or --all";
 /// For so long a command is good.
 const VALID: Duration = Duration::from_secs(60);
 const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
@@ -153,9 +152,7 @@ impl From<What> for Command {
 impl Run {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { what, who, operator_key, at_once, wait } = self;
-        if who.is_nobody() {
-            return Err(Failure::usage(NOBODY));
-        }
+        who.must_be_named()?;
         let follows = matches!(what, What::Logs { follow: true, .. });
         let command = Command::from(what);
         if let Command::Logs(Logs { since: Some(since), .. }) = &command
@@ -167,24 +164,16 @@ impl Run {
         if follows {
             round.shows = Shows::News { last: BTreeMap::new(), mark: random_hex()?.split_off(16) };
         }
-        match round.go(who, connection, at_once.into()).await? {
-            (0, _) => Ok(()),
-            (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines did not do it"))),
-        }
+        round.go(who, connection, at_once.into(), "did not do it").await
     }
 }
 
 /// Shows what the journals of machines say of their settings.
 pub(super) async fn history(who: Which, operator_key: Option<PathBuf>, connection: Connection, json: bool) -> Result<(), Failure> {
-    if who.is_nobody() {
-        return Err(Failure::usage(NOBODY));
-    }
+    who.must_be_named()?;
     let wanted = Logs { unit: LogUnit::Qrisd, since: None, priority: None, text: Some(OF_SETTINGS.into()), lines: command::LINES_MAX };
     let round = Round::begin(Command::Logs(wanted), ANSWER_WAIT, operator_key, &connection, json)?;
-    match round.go(who, connection, AT_ONCE.into()).await? {
-        (0, _) => Ok(()),
-        (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines did not say"))),
-    }
+    round.go(who, connection, AT_ONCE.into(), "did not say").await
 }
 
 /// Compares settings with those that machines have from afar.
@@ -195,15 +184,10 @@ pub(super) async fn compare(
     connection: Connection,
     json: bool,
 ) -> Result<(), Failure> {
-    if who.is_nobody() {
-        return Err(Failure::usage(NOBODY));
-    }
+    who.must_be_named()?;
     let mut round = Round::begin(Command::ConfigGet {}, ANSWER_WAIT, operator_key, &connection, json)?;
     round.shows = Shows::Differences(wanted);
-    match round.go(who, connection, AT_ONCE.into()).await? {
-        (0, _) => Ok(()),
-        (failed, all) => Err(Failure::failed(format!("{failed} of {all} machines have other settings, or did not say"))),
-    }
+    round.go(who, connection, AT_ONCE.into(), "have other settings, or did not say").await
 }
 
 /// One command to many machines.
@@ -258,8 +242,8 @@ impl Round {
         Ok(Self { command, key, own, json, wait, open: BTreeMap::new(), failed: 0, shows: Shows::Ends, progress: Progress::default() })
     }
 
-    /// Asks all who are meant. Answers with how many failed, and how many they are.
-    async fn go(mut self, who: Which, connection: Connection, at_once: usize) -> Result<(usize, usize), Failure> {
+    /// Asks all who are meant. `otherwise` says what those did whose end is not good.
+    async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: &str) -> Result<(), Failure> {
         let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.command.name(), self.own);
         let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
         let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
@@ -271,7 +255,11 @@ impl Round {
             let follows = matches!(&self.shows, Shows::News { last, .. } if !last.is_empty() || self.failed < all);
             if !follows || ended.is_err() {
                 broker.leave().await;
-                return ended.map(|()| (self.failed, all));
+                ended?;
+                return match self.failed {
+                    0 => Ok(()),
+                    failed => Err(Failure::failed(format!("{failed} of {all} machines {otherwise}"))),
+                };
             }
             self.failed = 0;
             tokio::time::sleep(FOLLOW_EVERY).await;
