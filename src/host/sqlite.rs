@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+mod log;
 mod schema;
 
 pub use schema::Schema;
@@ -427,7 +428,7 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    empty_log(connection)?;
+    log::empty(connection)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     for from in found..known {
         match step(connection, schema, from)? {
@@ -454,20 +455,6 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     // SQLite keeps the mode that it had if the disk fails for a moment while it begins the log, and this is no error to it.
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     Ok(if mode == "wal" { Ok(created) } else { Err(OpenError::NoLog { path: path.into() }) })
-}
-
-/// Copies the log into the database, and makes the log empty. A sync that failed has lost data, but the kernel still shows
-/// this data and counts it as written. So a program that starts later finds a commit in the log that was reported as failed,
-/// and appends to it. If the power goes later, the log ends at the gap, and all later commits are lost with it: in a ledger,
-/// a pulse. The copied pages are synced once more, in the database.
-fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
-    let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-    match result.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
-        // Others may be reading, or the disk may be full. Then the files are as good as before, and the next opening
-        // tries again.
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::ReadOnly) => Ok(()),
-        Some(_) | None => result,
-    }
 }
 
 /// A file that is made here is for its owner alone, whatever the umask is. It holds orders, receipts and hashes of tokens.

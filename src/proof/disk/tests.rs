@@ -285,6 +285,38 @@ fn a_failed_sync_costs_nothing_that_is_committed_after_the_next_start() {
     }
 }
 
+/// Nor must it cost what was there before. At the next start the log is copied into the database. Each write of this copy
+/// fails once, or the program ends there, and the power goes afterwards.
+#[test]
+fn a_failed_sync_damages_nothing_if_the_next_start_fails_too() {
+    for trouble in [Trouble::Full, Trouble::Io, Trouble::Dies] {
+        let mut struck = 0;
+        for (nth, seed) in (1..12).flat_map(|nth| (0..6).map(move |seed| (nth, seed))) {
+            let rig = Rig::new();
+            let opened = rig.open();
+            (1..=6).for_each(|n| add(&opened.connection, n).expect("committed"));
+            drop(opened);
+            let opened = rig.open();
+            add(&opened.connection, 7).expect("committed");
+            rig.disk.fail(NAME, Op::Sync, 1, Trouble::Io);
+            opened.connection.execute_batch("DELETE FROM t WHERE n > 1").expect_err("not synced");
+            rig.kill(opened.connection);
+            rig.disk.fail(NAME, Op::Write, nth, trouble);
+            let again = sqlite::open(&rig.path(), &SCHEMA);
+            struck += rig.disk.struck() - 1;
+            rig.disk.forgive();
+            rig.disk.kill(NAME);
+            drop(again);
+            rig.disk.revive(NAME);
+            rig.disk.power_cut(&[NAME], seed).expect("written");
+            let left = rig.open();
+            assert!(left.set_aside.is_none() && is_sound(&left.connection), "write {nth}, {trouble:?}, seed {seed}");
+            assert!([1, 7].contains(&rows(&left.connection)), "write {nth}, {trouble:?}, seed {seed}");
+        }
+        assert!(struck > 40, "{trouble:?}: only {struck}");
+    }
+}
+
 /// A file system may give the number of a deleted file to the next file, or not.
 #[test]
 fn a_file_in_another_ones_place_is_another_file() {
