@@ -7,7 +7,9 @@ use super::controller::mqtt::commands;
 use super::controller::shutdown::Logind;
 use super::inbox::Inbox;
 use super::look::{self, Files};
-use super::machine::{Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer};
+use super::machine::{
+    Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer, SystemCall,
+};
 use super::rauc::Rauc;
 use super::relay::Relay;
 use super::screen::Screen;
@@ -87,6 +89,14 @@ impl RelaySlot {
 
 async fn rauc_on(bus: Option<&BusAddress>) -> Result<Rauc, String> {
     Rauc::connect(bus.ok_or("this machine has no bus of the system")?).await
+}
+
+/// `None`: nobody knows.
+async fn restart_computer(logind: Option<Logind>) -> Option<Result<(), String>> {
+    match logind {
+        Some(logind) => logind.reboot().await,
+        None => Some(Err("this machine has no bus of the system".into())),
+    }
 }
 
 fn rauc_refused(why: &str) -> Operated {
@@ -186,6 +196,7 @@ impl Ports {
             Effect::Answer(to, answer) => commands::answer(&self.mqtt, &to, *answer),
             Effect::Look(to, id, command, known) => self.look(to, id, command, known),
             Effect::Operate(id, operation) => self.operate(id, operation),
+            Effect::System(call) => self.system(call),
             // These need no one else.
             Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_) => {}
         }
@@ -247,7 +258,6 @@ impl Ports {
             Operation::Reboot => self.reboot(id),
             Operation::Install { bundle, may_join } => self.install(id, bundle, may_join),
             Operation::TellSlot { may_be_late } => self.tell_slot(id, may_be_late),
-            Operation::MarkGood => self.mark_good(id),
             Operation::Test(jws) => self.by_relay(id, |relay| async move { relay.test(&jws).await }),
             Operation::Clear(jws) => self.by_relay(id, |relay| async move { relay.clear_by(&jws).await }),
         }
@@ -292,34 +302,38 @@ impl Ports {
         });
     }
 
-    fn mark_good(&self, id: CommandId) {
-        let (bus, inbox) = (self.bus.clone(), self.inbox.clone());
-        tokio::spawn(async move {
-            let asked = async {
-                let rauc = rauc_on(bus.as_ref()).await?;
-                rauc.mark_good().await?;
-                rauc.booted().await
-            };
-            let answer = match asked.await {
-                Ok(slot) => Operated::Done(json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") })),
-                Err(_) => Operated::NoAnswer,
-            };
-            inbox.send(Input::Operated(id, answer));
-        });
-    }
-
     fn reboot(&self, id: CommandId) {
         let (logind, inbox) = (self.logind.clone(), self.inbox.clone());
         tokio::spawn(async move {
-            let asked = match logind {
-                Some(logind) => logind.reboot().await,
-                None => Some(Err("this machine has no bus of the system".into())),
-            };
-            match asked {
+            match restart_computer(logind).await {
                 Some(Ok(())) => {}
                 Some(Err(why)) => inbox.send(Input::Operated(id, Operated::Refused(Problem::new(Code::Refused, why)))),
                 None => inbox.send(Input::Operated(id, Operated::NoAnswer)),
             }
+        });
+    }
+
+    /// Looks after the system that runs.
+    fn system(&self, call: SystemCall) {
+        let (bus, logind, inbox) = (self.bus.clone(), self.logind.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let rauc = async || rauc_on(bus.as_ref()).await;
+            let answer = match call {
+                SystemCall::Look => async { rauc().await?.look().await }.await,
+                SystemCall::MarkGood => async { rauc().await?.mark_good().await }.await.map(|()| SystemAnswer::Good),
+                SystemCall::AwaitIdle => {
+                    if let Ok(rauc) = rauc().await {
+                        rauc.becomes_idle().await;
+                    }
+                    Ok(SystemAnswer::Idle)
+                }
+                SystemCall::Reboot => match restart_computer(logind).await {
+                    Some(Ok(())) => return,
+                    Some(Err(why)) => Err(why),
+                    None => Ok(SystemAnswer::NoAnswer),
+                },
+            };
+            inbox.send(Input::System(answer.unwrap_or(SystemAnswer::NoAnswer)));
         });
     }
 

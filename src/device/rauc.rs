@@ -1,13 +1,14 @@
 //! RAUC, which writes an image into the slot that does not run, over its own interface `de.pengutronix.rauc.Installer`.
 //! <https://rauc.readthedocs.io/en/latest/reference.html#d-bus-api>
 
+use crate::machine::{System, SystemAnswer};
 use futures_util::StreamExt as _;
 use qris_host::bus::connect;
 use qris_host::config::BusAddress;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::sleep;
-use zbus::{Connection, MatchRule, MessageStream, OwnedVariant, Variant};
+use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant, Variant};
 
 const NAME: &str = "de.pengutronix.rauc";
 const PATH: &str = "/";
@@ -75,6 +76,31 @@ impl Rauc {
         }
     }
 
+    /// The system that runs, and whether another one is being installed.
+    ///
+    /// # Errors
+    /// There is no RAUC, or it does not know.
+    pub async fn look(&self) -> Result<SystemAnswer, String> {
+        let reply = self.call("GetSlotStatus", &()).await?;
+        let slots: Vec<(String, HashMap<String, OwnedVariant>)> = reply.body().deserialize().map_err(|why| why.to_string())?;
+        let word = |facts: &HashMap<String, OwnedVariant>, name: &str| facts.get(name).and_then(|word| word.downcast_ref::<String>().ok());
+        let runs = slots.into_iter().find(|(_, facts)| word(facts, "state").as_deref() == Some("booted"));
+        let (slot, facts) = runs.ok_or("RAUC names no slot that runs")?;
+        let installed = word(&facts, "installed.timestamp").unwrap_or_default();
+        let system = System { slot: slot.into(), installed: installed.into() };
+        Ok(SystemAnswer::Runs { system, is_installing: self.is_installing().await? })
+    }
+
+    /// Waits until RAUC installs nothing, or is gone.
+    pub async fn becomes_idle(&self) {
+        // It may look idle between two steps.
+        let mut idle = 0;
+        while idle < 2 {
+            sleep(LOOK_EVERY).await;
+            idle = if self.is_installing().await.unwrap_or(false) { 0 } else { idle + 1 };
+        }
+    }
+
     async fn is_installing(&self) -> Result<bool, String> {
         Ok(self.property::<String>("Operation").await? == "installing")
     }
@@ -84,11 +110,11 @@ impl Rauc {
     /// # Errors
     /// RAUC's own word.
     pub async fn mark_good(&self) -> Result<(), String> {
-        self.call("Mark", &("good", "booted")).await
+        self.call("Mark", &("good", "booted")).await.map(drop)
     }
 
-    async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<(), String> {
-        self.0.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map(drop).map_err(|why| why.to_string())
+    async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<Message, String> {
+        self.0.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map_err(|why| why.to_string())
     }
 
     async fn property<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Result<T, String> {

@@ -131,6 +131,16 @@ events! {
     /// Nothing is to be done at once: it goes back by itself. Then look at the image.
     UpdateUnproven { starts: i64 } = "5fad8269d7de45c2b7f1d0fad92a2115", Err, "the new system did not prove itself ({starts} restarts before): the computer is restarted";
 
+    /// The system that runs has proven itself.
+    /// Broker, backend, screen, relay service and database work. RAUC was told, and the bootloader keeps this system.
+    /// Nothing is to be done.
+    SystemGood { slot: Text } = "bdbdc46540e849109a87b5b621663608", Notice, "the system in {slot} has proven itself";
+
+    /// The bootloader went back to the system of before.
+    /// The one that was installed did not start, or did not prove itself.
+    /// Nothing is to be done at once: the machine sells. Look at the image before it is installed again.
+    SystemWentBack { from: Text } = "989044b0d734465c92a4cdc61251ea9a", Err, "the bootloader went back: the system in {from} did not prove itself";
+
     /// The line of an item is driven for a test.
     /// An operator who may do this has signed it, for this machine. It is no order.
     /// Nothing is to be done.

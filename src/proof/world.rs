@@ -477,7 +477,7 @@ impl World {
             Event::Sets => self.wants_another_price(),
             Event::Holds => {
                 let m = self.below_usize(2);
-                self.hold(m);
+                if self.one_in(3) { self.installs_by_itself(m) } else { self.hold(m) }
             }
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),

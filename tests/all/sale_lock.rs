@@ -4,6 +4,7 @@ use crate::rig::caller::Caller;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
+use crate::rig::rauc::Rauc;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
@@ -26,6 +27,13 @@ fn script(shop: &Shop, path: &str) -> Command {
     let path = format!("{}:{}:/usr/bin:/bin", shop.path().display(), programs.display());
     command.env("PATH", path).env("DBUS_SYSTEM_BUS_ADDRESS", &shop.bus.address);
     command
+}
+
+/// A program that the scripts of this test find before the system's own.
+fn stand_in(shop: &Shop, name: &str, does: &str) {
+    let program = shop.path().join(name);
+    std::fs::write(&program, format!("#!/bin/sh\n{does}\n")).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
 }
 
 /// Starts `qrisd` as its unit does, with a directory for what lasts as long as it runs.
@@ -159,7 +167,12 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
 
 #[test]
 fn rauc_writes_no_image_while_a_customer_is_there() {
-    let (shop, _logind) = open();
+    let rules = [RULES, crate::rig::rauc::RULES].concat();
+    let shop = Shop::open(Options { bus: rules.leak(), ..Options::default() });
+    let rauc = Rauc::start(&shop.bus.address);
+    rauc.facts.lock().expect("no panic").is_installing = true;
+    // There is no systemd in this test.
+    stand_in(&shop, "systemctl", "exit 0");
     let handler = || script(&shop, "systemd/rauc-pre-install");
     let request = shop.offer("A1");
     let waits = Process::start("rauc-pre-install", &mut handler());
@@ -169,13 +182,39 @@ fn rauc_writes_no_image_while_a_customer_is_there() {
     shop.wait_state(&request, EventState::Dispensed);
     assert!(waits.finish().0.success());
     shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    // RAUC tells nobody that an installation has failed.
+    rauc.completes(false);
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    qrisd.wait_line("no longer held by rauc");
+    shop.sell("A1", Via::Gopay);
+    shop.wait_idle();
     // Somebody else holds the machine already: that is as good.
-    for words in [&["--who", "rauc", "--release"][..], &["--who", "apt"]] {
-        let mut hold = shop.qrisctl_command("fleet");
-        assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address]).args(words)).status.success());
-    }
+    let mut hold = shop.qrisctl_command("fleet");
+    assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address, "--who", "apt"])).status.success());
     assert!(crate::rig::output(&mut handler()).status.success());
     shop.check_books();
+}
+
+/// Nobody ordered it: RAUC polls by itself, or somebody has called `rauc install`.
+#[test]
+fn a_system_that_rauc_has_installed_by_itself_is_called_good_once() {
+    let rules = [RULES, crate::rig::rauc::RULES].concat();
+    let mut shop = Shop::open(Options { bus: rules.leak(), machine: false, ..Options::default() });
+    let rauc = Rauc::start(&shop.bus.address);
+    rauc.facts.lock().expect("no panic").installed = "2026-11-20T08:00:00Z";
+    shop.start_relayd();
+    shop.start_qrisd();
+    shop.wait_online();
+    wait_for("the mark", || (rauc.marked() == 1).then_some(()));
+    assert!(shop.qrisd.take().expect("it runs").terminate().0.success());
+    shop.start_qrisd();
+    shop.wait_online();
+    wait_for("another look", || (rauc.facts.lock().expect("no panic").looks == 2).then_some(()));
+    rauc.facts.lock().expect("no panic").installed = "2026-11-24T08:00:00Z";
+    assert!(shop.qrisd.take().expect("it runs").terminate().0.success());
+    shop.start_qrisd();
+    shop.qrisd.as_ref().expect("it runs").wait_line("the system in rootfs.0 has proven itself");
+    assert_eq!(rauc.marked(), 2, "the same system once, and another one once");
 }
 
 /// Only the service manager is a stand-in. It says that all services run, and writes down what it is told.
@@ -183,11 +222,8 @@ fn rauc_writes_no_image_while_a_customer_is_there() {
 fn a_package_stops_nothing_while_a_customer_is_there() {
     let (mut shop, _logind) = open();
     let asked = shop.path().join("asked");
-    for (name, does) in [("systemctl", "echo active"), ("deb-systemd-invoke", &format!("echo \"$*\" >> {}", asked.display()))] {
-        let program = shop.path().join(name);
-        std::fs::write(&program, format!("#!/bin/sh\n{does}\n")).expect("written");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
-    }
+    stand_in(&shop, "systemctl", "echo active");
+    stand_in(&shop, "deb-systemd-invoke", &format!("echo \"$*\" >> {}", asked.display()));
     let stops = "stop qrisd.service\nstop qris-relayd.service\n";
     let request = shop.offer("A1");
     let waits = Process::start("change-over", script(&shop, "packaging/debian/change-over").arg("stop"));

@@ -98,6 +98,12 @@ impl Kept {
     fn is_ended(&self) -> bool {
         matches!(self.step, Step::Ended { .. })
     }
+
+    /// Nothing else may be done to the machine meanwhile.
+    fn is_disturbing(&self) -> bool {
+        use Command::{Reboot, Restart, TestPulse, Update};
+        self.step.is_under_way() && matches!(self.asked.command, Restart {} | Reboot {} | Update { .. } | TestPulse { .. })
+    }
 }
 
 impl Default for Commands {
@@ -115,10 +121,12 @@ impl Commands {
 
     /// Whether another command is under way that nothing may disturb.
     fn is_another_under_way(&self, id: &CommandId) -> bool {
-        let disturbs = |command: &Command| {
-            matches!(command, Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. })
-        };
-        self.known.iter().any(|(other, kept)| other != id && kept.step.is_under_way() && disturbs(&kept.asked.command))
+        self.known.iter().any(|(other, kept)| other != id && kept.is_disturbing())
+    }
+
+    /// Whether any command is under way that nothing may disturb.
+    pub(super) fn is_any_under_way(&self) -> bool {
+        self.known.values().any(Kept::is_disturbing)
     }
 
     /// Whether its time was over before then.

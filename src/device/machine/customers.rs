@@ -5,6 +5,7 @@ use super::answers::seen_of;
 use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};
 use super::front::{Candidate, Customer};
 use super::outbox::Refused;
+use super::system::INSTALLS;
 use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request, text};
 use crate::store::{StoreError, Stored};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
@@ -48,7 +49,9 @@ impl Machine {
             // Somebody else waits for the customer, too: only then is nobody there.
             None => busy.or(Some(Reason::Updating)),
             Some(is_new) => {
-                if is_new {
+                if is_new && who == INSTALLS {
+                    self.rauc_holds(time);
+                } else if is_new {
                     self.outbox.journal(Journal::MachineHeld { by: text(who), seconds: time.0 / 1000 });
                 }
                 busy

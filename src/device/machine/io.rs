@@ -53,6 +53,8 @@ pub enum Input {
     },
     /// The end of an operation, or the news that there is none yet.
     Operated(CommandId, Operated),
+    /// RAUC or the computer has answered a [`SystemCall`].
+    System(SystemAnswer),
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to another call.
@@ -121,8 +123,6 @@ pub enum Operation {
         /// The system was started just now, and RAUC may not be there yet.
         may_be_late: bool,
     },
-    /// RAUC marks the slot that runs as good.
-    MarkGood,
     /// The relay service drives a line for a test; with the operator's JWS.
     Test(Box<str>),
     /// The relay service takes the block from a line; with the operator's JWS.
@@ -143,6 +143,46 @@ pub enum Operated {
     /// It will not be done.
     Refused(Problem),
     /// Nobody knows. The same operation again does no harm.
+    NoAnswer,
+}
+
+/// A system that RAUC has installed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct System {
+    /// The name of its slot.
+    pub slot: Box<str>,
+    /// When it was installed, in RAUC's words. Empty: RAUC does not know.
+    pub installed: Box<str>,
+}
+
+/// A question or an order to RAUC or the computer that has nothing to do with a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SystemCall {
+    /// Which system runs?
+    Look,
+    /// Call the one that runs good: the bootloader keeps it.
+    MarkGood,
+    /// Restart the computer.
+    Reboot,
+    /// Wait until RAUC installs nothing.
+    AwaitIdle,
+}
+
+/// The answer to a [`SystemCall`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SystemAnswer {
+    /// This one runs.
+    Runs {
+        /// The system.
+        system: System,
+        /// RAUC installs another one now.
+        is_installing: bool,
+    },
+    /// It is called good.
+    Good,
+    /// RAUC installs nothing.
+    Idle,
+    /// Nobody knows. The same call again does no harm.
     NoAnswer,
 }
 
@@ -232,6 +272,8 @@ pub enum Effect {
     Look(Address, CommandId, Command, serde_json::Value),
     /// Have something done for a command.
     Operate(CommandId, Operation),
+    /// Look after the system that runs.
+    System(SystemCall),
     /// Show this.
     Show(Picture),
     /// Tell every controller which order holds the machine now, and which faults it has.

@@ -17,6 +17,7 @@
 //! | the settings that come from afar | `afar.rs` |
 //! | the reports of what was sold | `telemetry.rs` |
 //! | why the computer started | `boot.rs` |
+//! | the system that runs, if RAUC has installed it | `system.rs` |
 //! | the commands that operators have signed | `commands.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
@@ -43,6 +44,7 @@ mod reconcile;
 mod settings;
 mod show;
 mod storage;
+mod system;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -50,7 +52,7 @@ mod tests;
 pub use commands::HOLDER as OPERATOR;
 pub use io::{
     Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Identity, Input, Notice, Operated, Operation, PrepareError,
-    RelayAnswer, RelayFacts, Reply, Request,
+    RelayAnswer, RelayFacts, Reply, Request, System, SystemAnswer, SystemCall,
 };
 pub use outbox::NEWS;
 pub use settings::Settings;
@@ -78,6 +80,7 @@ use qris_core::wire::telemetry::Booted;
 use qris_host::events::{Event as Journal, Text};
 use reconcile::Reconciliation;
 use storage::Storage;
+use system::Systems;
 use telemetry::Reports;
 
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
@@ -96,6 +99,7 @@ pub struct Machine {
     commands: Commands,
     reports: Reports,
     booted: Booted,
+    systems: Systems,
     hold: Hold,
     storage: Storage,
     orders: Orders,
@@ -123,6 +127,7 @@ impl Machine {
             commands: Commands::default(),
             reports: Reports::new(now.boot),
             booted: Booted::Unknown,
+            systems: Systems::new(now.boot),
             hold: Hold::default(),
             own: settings.clone(),
             settings,
@@ -139,6 +144,7 @@ impl Machine {
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
             Input::Desired { payload, ack } => self.desired(&payload, ack, now),
             Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),
+            Input::System(answer) => self.system_told(answer, now),
             Input::Operated(id, answer) => self.operated(&id, answer, now),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
@@ -202,10 +208,17 @@ impl Machine {
         // While nothing can be stored, all changes of orders wait for that.
         let stored = || {
             let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected()));
-            [orders, self.outbox.next_forgetting(), self.reconciliation.deadline(), self.commands.deadline(now), self.report_deadline()]
-                .into_iter()
-                .flatten()
-                .min()
+            [
+                orders,
+                self.outbox.next_forgetting(),
+                self.reconciliation.deadline(),
+                self.commands.deadline(now),
+                self.report_deadline(),
+                self.systems.deadline(now),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
         [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()]
@@ -255,6 +268,7 @@ impl Machine {
             let newest_event = || self.storage.store().map(|store| store.newest_event());
             self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, &mut self.outbox, now.boot);
         }
+        self.look_after_system(now);
         self.carry_commands(now);
         self.take_settings(now);
         self.publish_events(now);
@@ -358,6 +372,7 @@ impl Machine {
         self.take_up_settings(now)?;
         self.take_up_commands()?;
         self.take_up_boot()?;
+        self.take_up_system()?;
         let Some(store) = self.storage.store() else { return Ok(()) };
         let guesses = store.remembered(GUESSES_KEY)?;
         self.front.guesses = Guesses::restored(guesses.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);

@@ -13,4 +13,5 @@ mod rig;
 mod sales;
 mod stores;
 mod strangers;
+mod system;
 mod telemetry;

@@ -47,8 +47,6 @@ struct Sent {
     is_cleared: bool,
     /// RAUC has called its system good, in these slots.
     marked: BTreeSet<String>,
-    /// The answer to that was lost.
-    is_mark_unheard: bool,
 }
 
 /// What a desk knows of a command.
@@ -71,9 +69,8 @@ impl Sent {
 
 impl Commands {
     /// RAUC has called the system of this command good, in this slot.
-    pub(super) fn marked(&mut self, number: usize, slot: &str, is_unheard: bool) {
+    pub(super) fn marked(&mut self, number: usize, slot: &str) {
         self.sent[number].marked.insert(slot.into());
-        self.sent[number].is_mark_unheard |= is_unheard;
     }
 
     /// The relay took a signed command: its number.
@@ -164,8 +161,8 @@ impl World {
         let key = if is_forbidden { looking_key() } else { super::desk::key() };
         let jws = asked.jws(&key);
         let (desks, carried_out, marked) = Default::default();
-        let (is_delivered, is_cleared, is_mark_unheard) = (false, false, false);
-        let sent = Sent { asked, jws, is_forbidden, desks, carried_out, is_delivered, is_cleared, marked, is_mark_unheard };
+        let (is_delivered, is_cleared) = (false, false);
+        let sent = Sent { asked, jws, is_forbidden, desks, carried_out, is_delivered, is_cleared, marked };
         self.commands.sent.push(sent);
         self.sends_command(number);
     }
@@ -254,9 +251,9 @@ impl World {
         }
         let disturbs = match &operation {
             Operation::Restart | Operation::Reboot | Operation::Install { .. } | Operation::Test(_) => true,
-            Operation::TellSlot { .. } | Operation::MarkGood | Operation::Clear(_) => false,
+            Operation::TellSlot { .. } | Operation::Clear(_) => false,
         };
-        if let Some(why) = self.why_not_now(m, number).filter(|_| disturbs) {
+        if let Some(why) = self.why_not_now(m, Some(number)).filter(|_| disturbs) {
             return self.fail(format!("{id} is carried out {why}"));
         }
         if matches!(operation, Operation::Restart | Operation::Reboot) {
@@ -278,14 +275,13 @@ impl World {
             Operation::Reboot => self.cut_power(m),
             Operation::Install { may_join, .. } => self.installs(m, id, number, may_join),
             Operation::TellSlot { may_be_late } => self.tells_slot(m, id, may_be_late),
-            Operation::MarkGood => self.marks_good(m, id, number),
             Operation::Test(jws) => self.asks_for_operator(m, id, machine::Call::Test(jws)),
             Operation::Clear(jws) => self.asks_for_operator(m, id, machine::Call::Clear(jws)),
         }
     }
 
     /// Why nothing may be done to the machine now: somebody buys, or another command is under way.
-    fn why_not_now(&self, m: usize, number: usize) -> Option<&'static str> {
+    pub(super) fn why_not_now(&self, m: usize, number: Option<usize>) -> Option<&'static str> {
         let machine = &self.machines[m];
         if matches!(machine.scene, Some(Scene::Pay { .. } | Scene::Preparing { .. } | Scene::Dispensing { .. })) {
             return Some("in mid-sale");
@@ -293,7 +289,7 @@ impl World {
         if machine.is_held_by_order {
             return Some("while an order holds the machine");
         }
-        if machine.computer.installs_for().is_some_and(|of| of != number) && !self.is_machine_forgetful() {
+        if machine.computer.installs_for().is_some_and(|of| Some(of) != number) && !self.is_machine_forgetful() {
             return Some("while a system is installed for another");
         }
         // A database that was lost in mid-pulse knows nothing of it.
@@ -301,11 +297,10 @@ impl World {
         (drives && !self.is_machine_forgetful()).then_some("while the line is driven for an order")
     }
 
-    /// The rules when RAUC is to call a system good: it is the one of this command, and it has proven itself.
-    pub(super) fn judge_proof(&mut self, m: usize, number: usize) {
+    /// The rule when RAUC is to call a system good: it has proven itself.
+    pub(super) fn judge_proof(&mut self, m: usize) {
         let machine = &self.machines[m];
         let proofs = [
-            (machine.computer.runs_system_of() == Some(number) || self.is_machine_forgetful(), "that command's system runs"),
             (self.broker.connection_of(m).is_some(), "the broker is there"),
             (machine.has_heard_backend, "the backend has answered"),
             (machine.screen_gone.is_none(), "the screen works"),
@@ -313,7 +308,7 @@ impl World {
             (!machine.fails, "the database works"),
         ];
         if let Some((_, what)) = proofs.iter().find(|(is, _)| !is) {
-            self.fail(format!("the system of c-{number} is called good, and it is not proven that {what}"));
+            self.fail(format!("a system is called good, and it is not proven that {what}"));
         }
     }
 
@@ -358,13 +353,7 @@ impl Sent {
             Command::Update { .. } => {
                 let slot = end.result.as_ref().and_then(|result| result["slot"].as_str());
                 let is_marked = slot.is_some_and(|slot| self.marked.contains(slot));
-                match (is_done, is_marked) {
-                    (true, false) => Some("is told as done, and RAUC has not called its system good"),
-                    (false, _) if !self.marked.is_empty() && !self.is_mark_unheard => {
-                        Some("is told as not done, and RAUC has called its system good")
-                    }
-                    (true | false, _) => None,
-                }
+                (is_done && !is_marked).then_some("is told as done, and RAUC has not called its system good")
             }
             Command::TestPulse { .. }
             | Command::Clear { .. }

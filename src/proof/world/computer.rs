@@ -5,7 +5,7 @@ use super::counts::Kind;
 use super::{Event, World, machine};
 use qris_core::order::ids::CommandId;
 use qris_core::wire::command::{Code, Problem};
-use qris_device::machine::Operated;
+use qris_device::machine::{Operated, System, SystemAnswer, SystemCall};
 
 /// RAUC answers within this time, or not at all: the bus's own limit.
 const NO_ANSWER: i64 = 25_000;
@@ -23,6 +23,8 @@ pub(super) enum Arrival {
     Percent { installation: u64, percent: i32 },
     /// It is at its end, and this is its end.
     Ends { installation: u64, end: End },
+    /// This run of the program waits until RAUC installs nothing.
+    Looks { run: u64 },
 }
 
 /// How an installation ends.
@@ -45,11 +47,15 @@ pub(super) struct Computer {
     installing: Option<Installation>,
     /// Numbers the installations.
     installations: u64,
+    /// The program did not hear that the system that runs was called good.
+    is_mark_unheard: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    /// The command that brought its system. `None`: it came with the machine.
+    /// The installation that brought its system. 0: it came with the machine.
+    installation: u64,
+    /// The command for that. `None`: RAUC did it by itself.
     of: Option<usize>,
     fate: Fate,
     state: State,
@@ -81,16 +87,23 @@ enum State {
 #[derive(Debug)]
 struct Installation {
     number: u64,
-    /// The run of the program that waits for its end, and its name for it.
-    waits: (u64, CommandId),
+    /// The run of the program that waits for its end, and its name for it. `None`: RAUC does it by itself.
+    waits: Option<(u64, CommandId)>,
     /// It never ends.
     hangs: bool,
 }
 
 impl Default for Computer {
     fn default() -> Self {
-        let first = Slot { of: None, fate: Fate::Works, state: State::Good };
-        Self { slots: [first, Slot { state: State::Bad, ..first }], runs: 0, first: 0, installing: None, installations: 0 }
+        let first = Slot { installation: 0, of: None, fate: Fate::Works, state: State::Good };
+        Self {
+            slots: [first, Slot { state: State::Bad, ..first }],
+            runs: 0,
+            first: 0,
+            installing: None,
+            installations: 0,
+            is_mark_unheard: false,
+        }
     }
 }
 
@@ -134,9 +147,10 @@ impl World {
 
     /// RAUC is to install a system in the slot that does not run.
     pub(super) fn installs(&mut self, m: usize, id: &CommandId, number: usize, may_join: bool) {
-        let waits = (self.machines[m].run, id.clone());
+        let waits = Some((self.machines[m].run, id.clone()));
         if let Some(under_way) = &mut self.machines[m].computer.installing {
             if may_join {
+                // It may be another one: RAUC does not tell. What runs afterwards tells.
                 under_way.waits = waits;
                 return;
             }
@@ -147,6 +161,19 @@ impl World {
             let delay = 5 + self.below(3_000);
             return self.operated(m, id, rauc("signature verification failed"), delay);
         }
+        self.begins_installation(m, Some(number), waits);
+    }
+
+    /// RAUC has found something by itself. Its `pre-install` has the machine held.
+    pub(super) fn installs_by_itself(&mut self, m: usize) {
+        let computer = &self.machines[m].computer;
+        if computer.installing.is_none() && !computer.is_without_rauc() && self.rauc_holds(m) {
+            self.count(Kind::ByItself, "RAUC installs by itself");
+            self.begins_installation(m, None, None);
+        }
+    }
+
+    fn begins_installation(&mut self, m: usize, of: Option<usize>, waits: Option<(u64, CommandId)>) {
         let fate = self.draws_fate();
         let hangs = self.now > self.heals_at + LATE && self.one_in(6);
         let computer = &mut self.machines[m].computer;
@@ -154,8 +181,8 @@ impl World {
         let installation = computer.installations;
         computer.installing = Some(Installation { number: installation, waits, hangs });
         computer.first = computer.runs;
-        computer.slots[1 - computer.runs] = Slot { of: Some(number), fate, state: State::Bad };
-        self.note(|| format!("RAUC installs a system for c-{number}: {fate:?}{}", if hangs { ", and hangs" } else { "" }));
+        computer.slots[1 - computer.runs] = Slot { installation, of, fate, state: State::Bad };
+        self.note(|| format!("RAUC installs a system for {of:?}: {fate:?}{}", if hangs { ", and hangs" } else { "" }));
         let takes = 4_000 + self.below(120_000);
         for (part, percent) in [(1, 25), (2, 50), (3, 75)] {
             self.after(takes * part / 4, Event::Computer(m, Arrival::Percent { installation, percent }));
@@ -184,14 +211,21 @@ impl World {
     pub(super) fn computer_arrival(&mut self, m: usize, arrival: Arrival) {
         let number = match arrival {
             Arrival::Percent { installation, .. } | Arrival::Ends { installation, .. } => installation,
+            Arrival::Looks { run } => return self.awaits_idle(m, run),
         };
         let computer = &mut self.machines[m].computer;
-        let Some(Installation { waits: (run, id), hangs, .. }) = computer.installing.take_if(|one| one.number == number) else { return };
+        let Some(Installation { waits, hangs, .. }) = computer.installing.take_if(|one| one.number == number) else { return };
+        if matches!(arrival, Arrival::Ends { .. }) && waits.is_none() {
+            // The program gives the machine back when it sees this.
+            self.machines[m].held_until = None;
+        }
+        let computer = &mut self.machines[m].computer;
         let answer = match arrival {
             Arrival::Percent { percent, .. } => {
-                computer.installing = Some(Installation { number, waits: (run, id.clone()), hangs });
+                computer.installing = Some(Installation { number, waits: waits.clone(), hangs });
                 Operated::Percent(percent)
             }
+            Arrival::Looks { .. } => return,
             Arrival::Ends { end: End::CutOff, .. } => rauc("it ended without a word"),
             Arrival::Ends { end: End::Whole, .. } => {
                 let (other, brought) = (1 - computer.runs, computer.slots[1 - computer.runs].of);
@@ -207,7 +241,61 @@ impl World {
                 Operated::Installed
             }
         };
-        self.machine_hears(m, machine::Arrival::Operated { run, id, answer }, 2);
+        if let Some((run, id)) = waits {
+            self.machine_hears(m, machine::Arrival::Operated { run, id, answer }, 2);
+        }
+    }
+
+    /// The program looks after the system that runs.
+    pub(super) fn looks_after_system(&mut self, m: usize, call: SystemCall) {
+        let is_silent = self.machines[m].computer.is_without_rauc() || !self.is_planned() && self.goes_wrong(12, Kind::RaucSilent);
+        let delay = 1 + self.below(500);
+        match call {
+            SystemCall::AwaitIdle => {
+                let run = self.machines[m].run;
+                self.after(delay, Event::Computer(m, Arrival::Looks { run }));
+            }
+            SystemCall::Reboot => self.starts_unproven_again(m),
+            SystemCall::Look | SystemCall::MarkGood if is_silent => self.system_answers(m, SystemAnswer::NoAnswer, NO_ANSWER),
+            SystemCall::Look => {
+                let computer = &self.machines[m].computer;
+                let installed = computer.slots[computer.runs].installation.to_string().into();
+                let (system, is_installing) = (System { slot: computer.slot().into(), installed }, computer.installing.is_some());
+                self.system_answers(m, SystemAnswer::Runs { system, is_installing }, delay);
+            }
+            SystemCall::MarkGood => self.marks_good(m, delay),
+        }
+    }
+
+    fn awaits_idle(&mut self, m: usize, run: u64) {
+        if self.machines[m].run != run {
+            return;
+        }
+        if self.machines[m].computer.installing.is_some() {
+            return self.after(2_000, Event::Computer(m, Arrival::Looks { run }));
+        }
+        self.system_answers(m, SystemAnswer::Idle, 2);
+    }
+
+    /// The computer is restarted, because its system has not proven itself.
+    fn starts_unproven_again(&mut self, m: usize) {
+        let computer = &self.machines[m].computer;
+        if computer.slots[computer.runs].state == State::Good && !self.is_machine_forgetful() && !computer.is_mark_unheard {
+            return self.fail("the computer is restarted, and its system was called good".into());
+        }
+        if let Some(why) = self.why_not_now(m, None) {
+            return self.fail(format!("the computer is restarted for its system {why}"));
+        }
+        if self.goes_wrong(10, Kind::RebootUndone) {
+            return self.system_answers(m, SystemAnswer::NoAnswer, 2_000);
+        }
+        self.count(Kind::StartedAgain, "the computer is restarted: its system has not proven itself");
+        self.cut_power(m);
+    }
+
+    fn system_answers(&mut self, m: usize, answer: SystemAnswer, after: i64) {
+        let run = self.machines[m].run;
+        self.machine_hears(m, machine::Arrival::System { run, answer }, after);
     }
 
     /// The computer starts. Answers with the time that lost starts cost.
@@ -250,21 +338,23 @@ impl World {
     }
 
     /// RAUC is to call the system that runs good.
-    pub(super) fn marks_good(&mut self, m: usize, id: &CommandId, number: usize) {
-        self.judge_proof(m, number);
-        if self.machines[m].computer.is_without_rauc() || self.goes_wrong(8, Kind::RaucSilent) {
-            return self.operated(m, id, Operated::NoAnswer, NO_ANSWER);
-        }
+    fn marks_good(&mut self, m: usize, delay: i64) {
+        let of = self.machines[m].computer.runs_system_of();
+        self.judge_proof(m);
         let computer = &mut self.machines[m].computer;
-        let slot = &mut computer.slots[computer.runs];
-        slot.state = State::Good;
+        computer.slots[computer.runs].state = State::Good;
         let name = computer.slot();
         self.count(Kind::Proved, "RAUC calls the system good");
-        let is_lost = self.goes_wrong(8, Kind::RaucSilent);
-        self.commands.marked(number, &name, is_lost);
-        let done = Operated::Done(serde_json::json!({ "slot": name }));
-        let (answer, delay) = if is_lost { (Operated::NoAnswer, NO_ANSWER) } else { (done, 1 + self.below(500)) };
-        self.operated(m, id, answer, delay);
+        let is_lost = !self.is_planned() && self.goes_wrong(8, Kind::RaucSilent);
+        self.machines[m].computer.is_mark_unheard = is_lost;
+        if let Some(number) = of {
+            self.commands.marked(number, &name);
+        }
+        if is_lost {
+            self.system_answers(m, SystemAnswer::NoAnswer, NO_ANSWER);
+        } else {
+            self.system_answers(m, SystemAnswer::Good, delay);
+        }
     }
 
     /// All systems work from now on: somebody has seen to them.

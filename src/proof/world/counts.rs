@@ -25,6 +25,8 @@ kinds! {
     CarriedOut = "restarts and reboots from afar",
     Updates = "systems installed from afar",
     Proved = "systems that proved themselves",
+    ByItself = "systems that RAUC installed by itself",
+    StartedAgain = "restarts for a system that had not proven itself",
     WentBack = "systems that the bootloader gave up",
     TestPulses = "test pulses from afar",
     Clears = "blocks taken off from afar",

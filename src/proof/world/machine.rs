@@ -20,6 +20,7 @@ use qris_device::config::orders::OrderSettings;
 use qris_device::controller::{dbus, mqtt};
 use qris_device::machine::{
     Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, Operated, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
+    SystemAnswer,
 };
 use qris_device::relay;
 use qris_device::screen::picture::Scene;
@@ -41,7 +42,11 @@ pub(super) const TIMEOUT: Span = Span::secs(120);
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 /// Who looks after a machine, by the same bus.
 const CARETAKER: Asker = Asker { question: 1, kind: dbus::KIND };
-/// For this time.
+/// RAUC's `pre-install`, by the same bus.
+const RAUC: Asker = Asker { question: 2, kind: dbus::KIND };
+/// RAUC has this time at most.
+const INSTALLED_WITHIN: Span = Span::secs(3600);
+/// The caretaker has this time.
 const HELD_FOR: Span = Span::secs(120);
 
 /// An event at a machine.
@@ -67,6 +72,11 @@ pub(super) enum Arrival {
     Delivers {
         connection: u64,
         message: u64,
+    },
+    /// RAUC or the computer has answered.
+    System {
+        run: u64,
+        answer: SystemAnswer,
     },
     /// A command of the operator, by its number, from one of the desks.
     Commanded {
@@ -166,7 +176,7 @@ pub(super) struct SimulatedMachine {
     /// The moment when the screen last said that nobody should pay, since the end of the order could not be stored.
     pub(super) could_not_store: Option<i64>,
     /// Somebody on the board looks after it until then, and no customer is there.
-    held_until: Option<i64>,
+    pub(super) held_until: Option<i64>,
     /// What it would show.
     pub(super) scene: Option<Scene>,
     /// The first price that it shows; `None`: that of the machine's own file.
@@ -320,12 +330,14 @@ impl World {
             Arrival::Unpublished { run, id } if run == current => self.input(m, Input::Undelivered(id, None)),
             Arrival::Commanded { run, number, desk } if run == current => self.command_arrives(m, number, desk),
             Arrival::Operated { run, id, answer } if run == current => self.input(m, Input::Operated(id, answer)),
+            Arrival::System { run, answer } if run == current => self.input(m, Input::System(answer)),
             Arrival::ScreenBack => self.screen_back(m),
             Arrival::Starts { .. }
             | Arrival::Woken { .. }
             | Arrival::BrokerUp { .. }
             | Arrival::Commanded { .. }
             | Arrival::Operated { .. }
+            | Arrival::System { .. }
             | Arrival::Published { .. }
             | Arrival::Unpublished { .. } => {}
         }
@@ -372,9 +384,9 @@ impl World {
         if self.disks[m].is_dead(STORE) {
             return self.falls(Who::Machine, m);
         }
-        let mut ordered = Vec::new();
+        let (mut ordered, mut systems) = (Vec::new(), Vec::new());
         for effect in effects {
-            let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
+            let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_) | Effect::System(_));
             if matters && self.may(400, Kind::KilledBetween) {
                 self.count(Kind::KilledBetween, "the machine is killed between two effects");
                 return self.start_machine(m, true);
@@ -386,6 +398,7 @@ impl World {
             }
             match effect {
                 Effect::Operate(id, operation) => ordered.push((id, operation)),
+                Effect::System(call) => systems.push(call),
                 effect => self.perform_one(m, effect),
             }
         }
@@ -394,6 +407,12 @@ impl World {
         let run = self.machines[m].run;
         for (id, operation) in ordered {
             self.carries_out(m, &id, operation);
+            if self.machines[m].run != run {
+                return;
+            }
+        }
+        for call in systems {
+            self.looks_after_system(m, call);
             if self.machines[m].run != run {
                 return;
             }
@@ -452,6 +471,9 @@ impl World {
                 self.counts.note(Kind::Held);
                 self.machines[m].held_until = Some(self.now + HELD_FOR.0);
             }
+            Effect::Reply(asker, reply) if asker == RAUC && reply.reason.is_none() => {
+                self.machines[m].held_until = Some(self.now + INSTALLED_WITHIN.0);
+            }
             Effect::View(view) => {
                 let machine = &mut self.machines[m];
                 machine.fails = view.faults.iter().any(|fault| matches!(fault, FaultCode::Store | FaultCode::NewerDatabase));
@@ -460,7 +482,7 @@ impl World {
             }
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
             Effect::Answer(to, answer) => self.command_answered(m, &to.topic, *answer),
-            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Look(..) | Effect::Operate(..) => {}
+            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Look(..) | Effect::Operate(..) | Effect::System(_) => {}
         }
     }
 
@@ -527,6 +549,15 @@ impl World {
     /// An upgrade holds the machine, and forgets to give it back.
     pub(super) fn hold(&mut self, m: usize) {
         self.input(m, Input::Asked(Request::Hold("apt".into(), HELD_FOR), CARETAKER));
+    }
+
+    /// RAUC's `pre-install` asks for the machine. Nobody may disturb the installation then.
+    pub(super) fn rauc_holds(&mut self, m: usize) -> bool {
+        let held = std::mem::take(&mut self.machines[m].held_until);
+        self.input(m, Input::Asked(Request::Hold("rauc".into(), INSTALLED_WITHIN), RAUC));
+        let is_held = self.machines[m].held_until.is_some();
+        self.machines[m].held_until = self.machines[m].held_until.or(held);
+        is_held
     }
 
     /// A controller on the same board asks.

@@ -17,10 +17,14 @@ const INTERFACE: &str = "de.pengutronix.rauc.Installer";
 pub struct Facts {
     /// The bundles that it was to install.
     pub bundles: Vec<String>,
+    /// How often it was asked which slot runs.
+    pub looks: u32,
     /// How often the slot that runs was called good.
     pub marked: u32,
     /// An installation is under way.
     pub is_installing: bool,
+    /// When the system that runs was installed.
+    pub installed: &'static str,
 }
 
 struct Installer(Arc<Mutex<Facts>>);
@@ -35,6 +39,15 @@ impl Installer {
         facts.is_installing = true;
         facts.bundles.push(source);
         Ok(())
+    }
+
+    fn get_slot_status(&self) -> Vec<(String, HashMap<&'static str, OwnedVariant>)> {
+        let word = |word: &str| OwnedVariant::from(zbus::Str::from(word.to_owned()));
+        let slot = |state: &str, installed: &str| HashMap::from([("state", word(state)), ("installed.timestamp", word(installed))]);
+        let mut facts = self.0.lock().expect("no panic");
+        facts.looks += 1;
+        let installed = facts.installed;
+        vec![("rootfs.1".into(), slot("inactive", "never")), ("rootfs.0".into(), slot("booted", installed))]
     }
 
     fn mark(&self, state: &str, slot: &str) -> (String, String) {
@@ -82,6 +95,11 @@ impl Rauc {
             soon("the bus", builder.build()).await.expect("the bus is there")
         });
         Self { runtime, connection, facts }
+    }
+
+    /// How often the slot that runs was called good.
+    pub fn marked(&self) -> u32 {
+        self.facts.lock().expect("no panic").marked
     }
 
     /// The installation that is under way ends.

@@ -1,11 +1,11 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
 use super::{Kept, Step, Try};
+use crate::machine::system::{PROVEN_WITHIN, STARTS_MAX};
 use crate::machine::{Effect, Machine, Operated, Operation};
 use qris_core::order::ids::CommandId;
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
-use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use serde_json::json;
 
@@ -17,10 +17,6 @@ const WAIT: Span = Span::secs(900);
 const HAPPENS_WITHIN: Span = Span::secs(300);
 /// An image is installed by then.
 const INSTALLED_WITHIN: Span = Span::secs(3600);
-/// A system that was installed has proven itself by then.
-const PROVEN_WITHIN: Span = Span::secs(600);
-/// It is started so often.
-const STARTS_MAX: u8 = 3;
 /// Who does not answer is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
 
@@ -154,8 +150,9 @@ impl Machine {
 
     /// Another slot is to run. It proves itself, or is started again until the bootloader goes back.
     fn prove(&mut self, id: &CommandId, tried: Try, step: Step, now: Now) {
-        if tried.is_other_slot && self.has_proven_itself() {
-            self.operate(id, Operation::MarkGood);
+        if let Some(slot) = self.systems.good_slot().filter(|_| tried.is_other_slot) {
+            let result = json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") });
+            self.end_command(id, Response::done(Some(id.clone()), result), now);
         } else if now.boot >= tried.until {
             self.nothing_happened(id, step, tried, now);
         } else if !tried.is_other_slot {
@@ -174,21 +171,6 @@ impl Machine {
             self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
             self.carry(id, now);
         }
-    }
-
-    /// Broker, backend, screen and relay service are there, and the database takes a write. What a person must mend was broken
-    /// before, too.
-    fn has_proven_itself(&mut self) -> bool {
-        let screen_required = self.settings.screen_required;
-        let is_well = |code: FaultCode| match code {
-            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock | FaultCode::Config => false,
-            FaultCode::Screen => !screen_required,
-            FaultCode::StoreReset | FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
-        };
-        let is_there = self.outbox.is_connected() && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
-        is_there
-            && self.faults.all().all(|fault| is_well(fault.code))
-            && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
     }
 
     fn operate(&mut self, id: &CommandId, operation: Operation) {

@@ -14,6 +14,7 @@ use qris_host::events::Event as Journal;
 struct Came {
     answers: Vec<Response>,
     operations: Vec<Operation>,
+    systems: Vec<SystemCall>,
     journal: Vec<Journal>,
 }
 
@@ -27,6 +28,7 @@ impl Came {
                     came.answers.push(*answer);
                 }
                 Effect::Operate(_, operation) => came.operations.push(operation),
+                Effect::System(call) => came.systems.push(call),
                 Effect::Journal(event) => came.journal.push(event),
                 _ => {}
             }
@@ -303,6 +305,12 @@ fn what_only_reads_is_answered_at_once() {
 }
 
 impl Rig {
+    /// RAUC says which system runs.
+    fn runs(&mut self, slot: &str) {
+        let system = System { slot: slot.into(), installed: "2026-11-24".into() };
+        self.on(Input::System(SystemAnswer::Runs { system, is_installing: false }));
+    }
+
     /// An update, as far as RAUC is asked to install it.
     fn updates(&mut self) {
         let came = self.commands("c-1", Command::Update { bundle: "/image.raucb".into() });
@@ -323,6 +331,7 @@ impl Rig {
         assert_eq!(asked.operations, [], "it was asked when it started");
         let came = self.operated("c-1", Operated::Slot(slot.into()));
         assert_eq!(came.operations, [], "nothing is proven yet");
+        self.runs(slot);
     }
 }
 
@@ -340,9 +349,10 @@ fn a_system_that_was_installed_is_called_good_when_it_has_proven_itself() {
     let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
     assert_eq!(came.operations, [], "the backend has not answered");
     let came = Came::of(rig.answer_open(vec![]));
-    assert_eq!(came.operations, [Operation::MarkGood]);
-    let came = rig.operated("c-1", Operated::Done(serde_json::json!({ "slot": "rootfs.1" })));
+    assert_eq!((came.systems, came.answers), (vec![SystemCall::MarkGood], vec![]));
+    let came = Came::of(rig.on(Input::System(SystemAnswer::Good)));
     assert_eq!(came.stages(), [Stage::Done]);
+    assert_eq!(came.answers[0].result.as_ref().expect("a result")["slot"], "rootfs.1");
     rig.settle_open();
     rig.requested(2);
 }
@@ -396,9 +406,9 @@ fn a_system_whose_rauc_does_not_answer_is_not_kept_for_ever() {
     rig.on(Input::Screen(ScreenState::Working));
     rig.on(Input::RelayUp(rig.facts.clone()));
     rig.on(Input::BrokerUp { refused: vec![] });
-    assert_eq!(Came::of(rig.answer_open(vec![])).operations, [Operation::MarkGood]);
-    assert_eq!(rig.operated("c-1", Operated::NoAnswer).operations, []);
-    assert_eq!(Came::of(rig.after(2_000)).operations, [Operation::MarkGood], "it is asked once more");
+    assert_eq!(Came::of(rig.answer_open(vec![])).systems, [SystemCall::MarkGood]);
+    assert_eq!(Came::of(rig.on(Input::System(SystemAnswer::NoAnswer))).systems, []);
+    assert_eq!(Came::of(rig.after(10_000)).systems, [SystemCall::MarkGood], "it is asked once more");
     assert_eq!(Came::of(rig.after(601_000)).operations, [Operation::Reboot]);
 }
 

@@ -1,0 +1,212 @@
+//! The system that runs, if RAUC has installed it: for a command, for a person, or by itself. It is called good when it has proven
+//! itself. The bootloader counts the starts of one that nobody has called good, and goes back.
+
+use super::io::{Effect, System, SystemAnswer, SystemCall};
+use super::{Machine, text};
+use crate::store::{StoreError, sealed};
+use qris_core::order::time::{Boot, BootId, Now, Span};
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
+use serde::{Deserialize, Serialize};
+
+/// Who holds the machine while RAUC installs. `rauc-pre-install` takes this name.
+pub(super) const INSTALLS: &str = "rauc";
+/// An installation has this time.
+const INSTALLED_WITHIN: Span = Span::secs(3600);
+/// Who holds the machine while the computer is restarted.
+const RESTARTS: &str = "update";
+/// The restart has happened by then, or is asked for again.
+const RESTARTED_WITHIN: Span = Span::secs(300);
+/// A system has proven itself by then.
+pub(super) const PROVEN_WITHIN: Span = Span::secs(600);
+/// It is started so often.
+pub(super) const STARTS_MAX: u8 = 3;
+/// RAUC is asked again after this time.
+const ASK_AGAIN: Span = Span::secs(10);
+/// The fact that holds what is known of the systems.
+const KEY: &str = "system";
+
+/// What is known of the systems.
+#[derive(Debug)]
+pub(super) struct Systems {
+    kept: Kept,
+    /// The one that runs; `None`: RAUC has not told yet.
+    runs: Option<System>,
+    /// This program began then.
+    began: Boot,
+    turn: Turn,
+}
+
+/// What the database has.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    /// The last one that was called good.
+    good: Option<System>,
+    /// Another one has run since.
+    trial: Option<Trial>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Trial {
+    system: System,
+    /// It was started for the so many-th time in this boot.
+    boot: BootId,
+    starts: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// It is looked after from then on.
+    At(Boot),
+    /// An answer is awaited.
+    Asked,
+    /// Nothing is to be done until the next start.
+    Over,
+}
+
+impl Systems {
+    pub(super) fn new(now: Boot) -> Self {
+        Self { kept: Kept::default(), runs: None, began: now, turn: Turn::At(now) }
+    }
+
+    /// The slot of the system that runs, if it was called good.
+    pub(super) fn good_slot(&self) -> Option<&str> {
+        self.runs.as_ref().filter(|runs| self.kept.good.as_ref() == Some(runs)).map(|runs| &*runs.slot)
+    }
+
+    /// How often the system that runs was started, if there is another one to go back to.
+    fn starts(&self) -> Option<u8> {
+        self.kept.good.as_ref().and(self.kept.trial.as_ref()).map(|trial| trial.starts)
+    }
+
+    pub(super) fn deadline(&self, now: Boot) -> Option<Boot> {
+        match self.turn {
+            Turn::At(at) if at > now => Some(at),
+            Turn::At(_) => Some(self.began + PROVEN_WITHIN).filter(|at| *at > now),
+            Turn::Asked | Turn::Over => None,
+        }
+    }
+}
+
+impl Machine {
+    pub(super) fn take_up_system(&mut self) -> Result<(), StoreError> {
+        let Some(store) = self.storage.store() else { return Ok(()) };
+        self.systems.kept = store.remembered(KEY)?.as_deref().and_then(sealed::open).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Asks RAUC what runs, has it called good, or starts it again.
+    pub(super) fn look_after_system(&mut self, now: Now) {
+        if self.storage.is_failing() || !matches!(self.systems.turn, Turn::At(at) if now.boot >= at) {
+            return;
+        }
+        let call = if self.systems.runs.is_none() {
+            SystemCall::Look
+        } else if self.has_proven_itself() {
+            SystemCall::MarkGood
+        } else if let Some(starts) = self.has_to_start_again(now) {
+            self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
+            SystemCall::Reboot
+        } else {
+            return;
+        };
+        self.systems.turn = Turn::Asked;
+        self.outbox.push(Effect::System(call));
+    }
+
+    /// Whether the system that runs has to be started again, and how often it was. From now on nothing is sold then.
+    fn has_to_start_again(&mut self, now: Now) -> Option<u8> {
+        let is_late = now.boot >= self.systems.began + PROVEN_WITHIN;
+        let starts = self.systems.starts().filter(|starts| is_late && *starts <= STARTS_MAX)?;
+        // A command for an update looks after its own system.
+        let is_free = !self.is_busy() && !self.commands.is_any_under_way();
+        (is_free && self.hold.take(RESTARTS, RESTARTED_WITHIN, now.boot).is_some()).then_some(starts)
+    }
+
+    /// RAUC or the computer has answered.
+    pub(super) fn system_told(&mut self, answer: SystemAnswer, now: Now) {
+        match answer {
+            SystemAnswer::Runs { system, is_installing } => {
+                if is_installing && self.hold.take(INSTALLS, INSTALLED_WITHIN, now.boot) == Some(true) {
+                    self.rauc_holds(INSTALLED_WITHIN);
+                }
+                self.system_runs(system, now);
+            }
+            SystemAnswer::Good => {
+                let Some(system) = self.systems.runs.clone() else { return };
+                let slot = text(&system.slot);
+                if self.keep_system(Kept { good: Some(system), trial: None }, now) {
+                    self.systems.turn = Turn::Over;
+                    self.outbox.journal(Journal::SystemGood { slot });
+                }
+            }
+            SystemAnswer::NoAnswer => {
+                let is_late = now.boot >= self.systems.began + PROVEN_WITHIN;
+                // Most computers have no RAUC.
+                let is_over = is_late && self.systems.runs.is_none();
+                self.systems.turn = if is_over { Turn::Over } else { Turn::At(now.boot + ASK_AGAIN) };
+            }
+            SystemAnswer::Idle => {
+                if self.hold.release(INSTALLS) {
+                    self.outbox.journal(Journal::MachineReleased { by: text(INSTALLS), why: text("RAUC installs nothing any more") });
+                }
+            }
+        }
+    }
+
+    /// RAUC holds the machine from now on. It says nothing when it has failed, so it is watched.
+    pub(super) fn rauc_holds(&mut self, time: Span) {
+        self.outbox.journal(Journal::MachineHeld { by: text(INSTALLS), seconds: time.0 / 1000 });
+        self.outbox.push(Effect::System(SystemCall::AwaitIdle));
+    }
+
+    /// This system runs.
+    fn system_runs(&mut self, system: System, now: Now) {
+        let Kept { good, trial } = self.systems.kept.clone();
+        let is_good = good.as_ref() == Some(&system);
+        let here = &self.settings.boot_id;
+        let (next, went_back) = match trial {
+            trial if is_good => (None, trial),
+            Some(trial) if trial.system == system && trial.boot == *here => (Some(trial), None),
+            Some(trial) if trial.system == system => {
+                (Some(Trial { boot: here.clone(), starts: trial.starts.saturating_add(1), ..trial }), None)
+            }
+            Some(_) | None => (Some(Trial { system: system.clone(), boot: here.clone(), starts: 1 }), None),
+        };
+        if self.keep_system(Kept { good, trial: next }, now) {
+            self.systems.runs = Some(system);
+            self.systems.turn = if is_good { Turn::Over } else { Turn::At(now.boot) };
+            if let Some(trial) = went_back {
+                self.outbox.journal(Journal::SystemWentBack { from: text(&trial.system.slot) });
+            }
+        }
+    }
+
+    /// Stores it. If that fails, it is asked for once more later.
+    fn keep_system(&mut self, kept: Kept, now: Now) -> bool {
+        self.systems.turn = Turn::At(now.boot + ASK_AGAIN);
+        if kept != self.systems.kept
+            && let Some(Err(error)) = self.storage.store_mut().map(|store| store.remember(KEY, &sealed::seal(&kept)))
+        {
+            self.store_failed(&error, now);
+            return false;
+        }
+        self.systems.kept = kept;
+        true
+    }
+
+    /// Broker, backend, screen and relay service are there, and the database takes a write. What a person must mend was broken
+    /// before, too.
+    fn has_proven_itself(&mut self) -> bool {
+        let screen_required = self.settings.screen_required;
+        let is_well = |code: FaultCode| match code {
+            FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock | FaultCode::Config => false,
+            FaultCode::Screen => !screen_required,
+            FaultCode::StoreReset | FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
+        };
+        let is_there = self.outbox.is_connected() && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
+        is_there
+            && self.faults.all().all(|fault| is_well(fault.code))
+            && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
+    }
+}
