@@ -21,6 +21,8 @@ const QRISCTL: &str = "qrisctl";
 const LINES_BYTES_MAX: usize = 256 * 1024;
 /// The kernel's watchdogs.
 const WATCHDOGS: &str = "/sys/class/watchdog";
+/// What systemd-timesyncd tells as long as it runs.
+const TIMESYNC: &str = "/run/systemd/timesync";
 /// The bit of their `bootstatus` that says: this watchdog has reset the computer (`WDIOF_CARDRESET`).
 const CARD_RESET: u32 = 0x20;
 
@@ -91,6 +93,7 @@ pub fn vitals(files: &Files, known: &Value) -> Value {
     let kib = |name: &str| memory.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
     let zones = std::fs::read_dir("/sys/class/thermal").into_iter().flatten().flatten();
     let hottest = zones.filter_map(|zone| read_to_string(zone.path().join("temp")).ok()?.trim().parse::<i64>().ok()).max();
+    let os = text("/etc/os-release").unwrap_or_default();
     let disk = &files.store.parent().and_then(|directory| rustix::fs::statvfs(directory).ok());
     json!({
         "uptime_s": first("/proc/uptime").and_then(|text| text.parse::<f64>().ok()).map(|seconds| seconds as u64),
@@ -101,9 +104,12 @@ pub fn vitals(files: &Files, known: &Value) -> Value {
         "disk_bytes": disk.as_ref().map(|disk| disk.f_blocks * disk.f_frsize),
         "temperature_millidegrees": hottest,
         "throttled": text("/sys/devices/platform/soc/soc:firmware/get_throttled"),
-        "card_life": text("/sys/block/mmcblk0/device/life_time"),
+        "card_life": (0..4).find_map(|n| text(&format!("/sys/block/mmcblk{n}/device/life_time"))),
         "kernel": text("/proc/sys/kernel/osrelease"),
-        "clock_synchronized": Path::new("/run/systemd/timesync/synchronized").exists(),
+        "os": os.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).map(|name| name.trim_matches('"')),
+        "slot": known["slot"],
+        // Its directory is there as long as systemd-timesyncd runs. Nobody else tells.
+        "clock_synchronized": Path::new(TIMESYNC).is_dir().then(|| Path::new(TIMESYNC).join("synchronized").exists()),
         "certificates": certificates(&files.certificates),
         "booted": booted(Booted::deserialize(&known["booted"]).unwrap_or(Booted::Unknown), Path::new(WATCHDOGS)),
     })
@@ -193,7 +199,9 @@ pub fn with_vitals(payload: Vec<u8>, files: &Files) -> Vec<u8> {
     let Ok(mut telemetry) = serde_json::from_slice::<Telemetry>(&payload) else { return payload };
     let mut vitals = vitals(files, &telemetry.vitals.unwrap_or_default());
     if let Some(vitals) = vitals.as_object_mut() {
-        vitals.retain(|name, value| !value.is_null() && !["kernel", "load", "memory_kib", "disk_bytes"].contains(&name.as_str()));
+        vitals.retain(|name, value| {
+            !value.is_null() && !["kernel", "os", "slot", "load", "memory_kib", "disk_bytes"].contains(&name.as_str())
+        });
     }
     telemetry.vitals = Some(vitals);
     match serde_json::to_vec(&telemetry) {
@@ -236,6 +244,9 @@ mod tests {
         let vitals = vitals(&Files { store: "/tmp/x.db".into(), ..Files::default() }, &json!({ "booted": "restart" }));
         for name in ["uptime_s", "memory_kib", "memory_free_kib", "disk_free_bytes", "disk_bytes"] {
             assert!(vitals[name].as_u64().is_some_and(|value| value > 0), "{name}: {vitals}");
+        }
+        for name in ["kernel", "os"] {
+            assert!(vitals[name].as_str().is_some_and(|value| !value.is_empty() && !value.contains('"')), "{name}: {vitals}");
         }
         assert_eq!(vitals["booted"], "restart");
     }

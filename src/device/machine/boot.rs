@@ -39,7 +39,7 @@ impl Machine {
 
     /// What the machine itself knows of the computer's condition.
     pub(super) fn known_vitals(&self) -> serde_json::Value {
-        serde_json::json!({ "booted": self.booted })
+        serde_json::json!({ "booted": self.booted, "slot": self.systems.slot() })
     }
 
     fn ran(&self, is_stopped: bool) -> Ran {

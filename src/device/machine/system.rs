@@ -69,7 +69,12 @@ impl Systems {
         Self { kept: Kept::default(), runs: None, began: now, turn: Turn::At(now) }
     }
 
-    /// The slot of the system that runs, if it was called good.
+    /// The slot of the system that runs, if RAUC has told.
+    pub(super) fn slot(&self) -> Option<&str> {
+        self.runs.as_ref().map(|runs| &*runs.slot)
+    }
+
+    /// The same, if this system was called good.
     pub(super) fn good_slot(&self) -> Option<&str> {
         self.runs.as_ref().filter(|runs| self.kept.good.as_ref() == Some(runs)).map(|runs| &*runs.slot)
     }
