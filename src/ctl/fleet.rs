@@ -2,11 +2,13 @@
 
 mod config;
 mod diff;
+mod ends;
 mod list;
 mod progress;
 mod run;
 mod show;
 mod told;
+mod what;
 
 use super::broker::Connection;
 use crate::complete;

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use qris_core::order::ids::{DeviceId, ItemId, PaymentCode};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris::LENGTH_MAX;
-use qris_core::wire::command::{self, Response, SCREENSHOT, Screenshot};
+use qris_core::wire::command::{self, Code, Problem, Response, SCREENSHOT, Screenshot, Stage};
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_device::config::items::{WrittenItem, check_items};
 use qris_device::config::screen::{WrittenScreen, check_languages};
@@ -171,8 +171,12 @@ impl Screen {
     }
 }
 
+fn write(path: &Path, png: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, png).map_err(|error| Failure::failed(ScreenError::File { path: path.into(), error }))
+}
+
 fn save(path: &Path, png: &[u8], json: bool) -> Result<(), Failure> {
-    std::fs::write(path, png).map_err(|error| Failure::failed(ScreenError::File { path: path.into(), error }))?;
+    write(path, png)?;
     let path = path.display().to_string();
     if json {
         return print::line(&told(&path, png).to_string());
@@ -231,18 +235,34 @@ async fn next_message(broker: &mut Broker) -> Vec<u8> {
 fn picture_in(answer: &[u8], device: &DeviceId) -> Result<Vec<u8>, ScreenError> {
     let no_picture = || ScreenError::NoPicture(device.clone());
     let response: Response = serde_json::from_slice(answer).map_err(|_| no_picture())?;
-    match (response.result, response.error) {
-        (Some(result), None) if response.ok == Some(true) => {
-            let shot: Screenshot = serde_json::from_value(result).map_err(|_| no_picture())?;
-            BASE64.decode(shot.png.as_bytes()).map_err(|_| no_picture())
-        }
-        (_, Some(error)) => Err(ScreenError::Refused {
+    match &response.error {
+        Some(error) => Err(ScreenError::Refused {
             device: device.clone(),
             code: print::plain(error.code.as_str()).into(),
             message: print::plain(&error.message).into(),
         }),
-        _ => Err(no_picture()),
+        None => picture_of(&response).ok_or_else(no_picture),
     }
+}
+
+fn picture_of(response: &Response) -> Option<Vec<u8>> {
+    let result = response.result.clone().filter(|_| response.ok == Some(true))?;
+    let shot: Screenshot = serde_json::from_value(result).ok()?;
+    BASE64.decode(shot.png.as_bytes()).ok()
+}
+
+/// Writes the picture of one of several machines into a directory, as `ID.png`. The facts about the file take its place in the answer.
+pub(super) fn keep(directory: &Path, device: &DeviceId, end: Response) -> Result<Response, Failure> {
+    if end.error.is_some() {
+        return Ok(end);
+    }
+    let Some(png) = picture_of(&end) else {
+        return Ok(Response::ended(end.id, Stage::Failed, Problem::new(Code::Screen, "it did not answer with a picture")));
+    };
+    let path = directory.join(format!("{device}.png"));
+    std::fs::create_dir_all(directory).map_err(|error| Failure::failed(ScreenError::File { path: directory.into(), error }))?;
+    write(&path, &png)?;
+    Ok(Response { result: Some(told(&path.display().to_string(), &png)), ..end })
 }
 
 impl Render {

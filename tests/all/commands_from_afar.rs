@@ -34,7 +34,10 @@ impl Desk {
     fn does(&self, what: &[&str]) -> Value {
         let output = self.runs(&[what, &["--json"]].concat());
         assert!(output.status.success(), "{output:?}");
-        let end: Value = serde_json::from_slice(&output.stdout).expect("one machine");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let [end, ends] =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")).collect::<Vec<_>>().try_into().expect("two lines");
+        assert_eq!((&ends["machines"], &ends["ends"]["done"]), (&1.into(), &1.into()));
         assert_eq!((&end["device"], &end["state"]), (&DEVICE.into(), &"done".into()));
         end["result"].clone()
     }

@@ -4,8 +4,9 @@ use crate::rig::mosquitto::{Mosquitto, TAP};
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::relayd::Relayd;
-use crate::rig::tap::{Message, Tap};
+use crate::rig::tap::Tap;
 use crate::rig::{command, output};
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -117,6 +118,59 @@ fn vend_and_cancel_end_as_the_order_does() {
     }
     let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-2"]);
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "r-2\n"), "{}", handed.stderr);
+}
+
+/// Machines that end in every way. Those beyond vm-105 are not connected, or have no such command.
+#[test]
+fn the_ends_of_many_machines_are_counted_in_the_last_line() {
+    let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-101/#", "qrisd/v1/vm-102/#", "qrisd/v1/vm-103/#", "qrisd/v1/vm-104/#"]);
+    let key = fleet.directory.path().join("look.jwk").display().to_string();
+    assert_eq!(fleet.run(&["keys", "new", "--level", "look", "--operator-key", &key]).code, Some(0));
+    for (device, commands) in
+        [("vm-101", json!(["vitals"])), ("vm-102", json!(["vitals"])), ("vm-103", json!(["vitals"])), ("vm-104", json!(["vitals"]))]
+            .into_iter()
+            .chain([("vm-105", json!(["vitals"])), ("vm-106", json!(["status"]))])
+    {
+        let status = json!({ "state": "online", "commands": commands });
+        fleet.tap.publish_bytes(&format!("qrisd/v1/{device}/status"), status.to_string().as_bytes(), true);
+    }
+    let run = |more: &[&str], machines: &[&str]| {
+        let from = fleet.tap.count();
+        let named: Vec<&str> = machines.iter().flat_map(|device| ["--device", *device]).collect();
+        let command = [&["fleet", "run", "vitals", "--operator-key", &key], &named[..], more].concat();
+        let asking = Process::start("qrisctl", &mut fleet.command(&command));
+        for device in machines.iter().filter(|device| ***device < *"vm-105") {
+            let topic = format!("qrisd/v1/{device}/cmd/vitals/request");
+            let asked = fleet.tap.wait_from(from, &topic, |message| (message.topic == topic).then(|| message.properties.clone()));
+            let answer = match *device {
+                "vm-101" => json!({ "state": "done", "ok": true, "result": {} }),
+                "vm-102" => json!({ "state": "failed", "ok": false, "error": { "code": "store", "message": "no" } }),
+                "vm-103" => json!({ "state": "timed_out", "ok": false, "error": { "code": "busy", "message": "no" } }),
+                // Pieces are missing: nobody knows what it says.
+                _ => json!({ "state": "done", "ok": true, "pieces": 2, "sha256": "" }),
+            };
+            let to = asked.response_topic.expect("an answer is wanted");
+            let properties = PublishProperties { correlation_data: asked.correlation_data, ..PublishProperties::default() };
+            fleet.tap.publish_with(&to, answer.to_string().as_bytes(), false, properties);
+        }
+        let (status, text) = asking.finish();
+        (status.code(), text)
+    };
+    let all = ["vm-101", "vm-102", "vm-103", "vm-104", "vm-105", "vm-106"];
+    let (code, text) = run(&[], &all);
+    assert!(text.contains("qrisctl: 1 done, 1 failed, 1 timed out, 2 not asked, 1 gave no answer"), "{text}");
+    assert_eq!(code, Some(1), "{text}");
+    let (code, text) = run(&["--json"], &all);
+    let objects: Vec<Value> = text.lines().filter(|line| line.starts_with('{')).map(json_line).collect();
+    let ends = json!({ "done": 1, "failed": 1, "rejected": 0, "timed_out": 1, "not_asked": 2, "gave_no_answer": 1 });
+    assert_eq!((code, objects.len(), objects.last()), (Some(1), 7, Some(&json!({ "machines": 6, "ends": ends }))), "{text}");
+    // One that did it has said so. Where nothing went wrong, nothing else is counted.
+    assert_eq!(run(&[], &["vm-101"]), (Some(0), "vm-101: done".into()));
+    let status = json!({ "state": "offline" });
+    fleet.tap.publish_bytes("qrisd/v1/vm-107/status", status.to_string().as_bytes(), true);
+    let (code, text) = run(&[], &["vm-101", "vm-107"]);
+    assert!(code == Some(1) && text.contains("vm-107: it is not connected to the broker"), "{text}");
+    assert!(text.ends_with("qrisctl: 1 done, 1 not asked"), "{text}");
 }
 
 #[test]
@@ -234,7 +288,7 @@ fn wrong_use_is_2_and_failure_1() {
 }
 
 fn json_line(line: &str) -> Value {
-    Message { topic: String::new(), payload: line.as_bytes().to_vec(), retain: false }.json()
+    serde_json::from_str(line).unwrap_or_else(|why| panic!("{line}: {why}"))
 }
 
 #[test]

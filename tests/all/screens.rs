@@ -86,11 +86,24 @@ fn a_machine_shows_what_its_screen_shows_on_the_board_and_over_the_broker() {
     let shot = ["screen", "shot", "--device", DEVICE, "--out", &out_text];
     let afar = shop.qrisctl(&shot);
     assert!(afar.status.success(), "{}", String::from_utf8_lossy(&afar.stderr));
-    assert_eq!(read(&out), [payload]);
+    assert_eq!(read(&out), std::slice::from_ref(&payload));
     assert!(std::fs::metadata(&out).expect("there").len() <= 64 * 1024);
     let again = shop.qrisctl(&shot);
     let told = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(again.status.code() == Some(1) && told.contains("(rate_limited)"), "{told}");
+    // Of many machines, each into a file of its own. One that has just been asked is asked again.
+    let online = serde_json::json!({ "state": "online", "commands": ["status"] });
+    shop.tap.publish_bytes("qrisd/v1/vm-009/status", online.to_string().as_bytes(), true);
+    let directory = shop.path().join("shots");
+    let many = shop.qrisctl(&["fleet", "run", "screenshot", "--all", "--json", "--out", &directory.display().to_string()]);
+    let told = String::from_utf8(many.stdout).expect("text");
+    let lines: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |device: &str| lines.iter().find(|line| line["device"] == device).unwrap_or_else(|| panic!("{device}: {told}"));
+    let file = directory.join(format!("{DEVICE}.png"));
+    assert_eq!((&of(DEVICE)["state"], &of(DEVICE)["result"]["file"]), (&"done".into(), &file.display().to_string().into()), "{told}");
+    assert_eq!(read(&file), [payload]);
+    assert!(of("vm-009")["error"]["message"].as_str().is_some_and(|why| why.contains("does not have this command")), "{told}");
+    assert_eq!((many.status.code(), &lines[2]["ends"]["done"], &lines[2]["ends"]["not_asked"]), (Some(1), &1.into(), &1.into()), "{told}");
     // The panel belongs to qrisd while it runs.
     let test =
         output(Command::new(env!("CARGO_BIN_EXE_qrisctl")).args(["screen", "test", "--bus", &shop.bus.address, "--panel", "/nowhere"]));

@@ -2,15 +2,16 @@
 
 use super::Which;
 use super::diff::{self, Flat};
+use super::ends::Ends;
 use super::progress::Progress;
 use super::told::Told;
+use super::what::What;
 use crate::broker::{Broker, Connection, News, random_hex};
-use crate::{keys, print};
-use clap::Subcommand;
-use qris_core::order::ids::{CommandId, DeviceId, ItemId, RequestId};
+use crate::{keys, print, screen};
+use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{self, Asked, Code, Command, Joined, LogUnit, Logs, Problem, Response, Stage};
+use qris_core::wire::command::{self, Asked, Code, Command, Joined, LogUnit, Logs, Problem, Response, SCREENSHOT, Stage};
 use qris_core::wire::status::{Presence, Status};
 use qris_host::mqtt::{Inbound, Outbound};
 use qris_host::{Failure, clock};
@@ -39,8 +40,12 @@ const TRIES_MAX: u8 = 4;
 /// Journals that are followed are read this often.
 const FOLLOW_EVERY: Duration = Duration::from_secs(3);
 
-/// Has machines do something. Each line of output is the end of one machine. Exit status 0 if all of them did it.
+/// Has machines do something. Each line of output is the end of one machine, and the last one counts them.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 all of them did it, 1 one of them did not, 2 wrong use. With --json each machine's end is an object with \
+    device, state, result and error; the last object has machines and ends, and counts them."
+)]
 pub(crate) struct Run {
     #[command(subcommand)]
     what: What,
@@ -57,114 +62,24 @@ pub(crate) struct Run {
     wait: u32,
 }
 
-/// What is done.
-#[derive(Subcommand, Debug)]
-enum What {
-    /// Read: what the machine's status says
-    Status,
-    /// Read: the settings that came from afar, with their text
-    ConfigGet,
-    /// Read: disk, memory, temperature, how long it runs
-    Vitals,
-    /// Read: everything that a colleague would ask for, as one JSON object
-    Diag,
-    /// Read: the newest requests
-    Orders {
-        /// How many
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::NEWEST_MAX)))]
-        newest: u16,
-    },
-    /// Read: lines of the journal
-    Logs {
-        /// Whose: both, qrisd, qris-relayd or kernel
-        #[arg(long, default_value = "both", value_parser = unit)]
-        unit: LogUnit,
-        /// Not older than this, as 2026-12-01T06:00:00+07:00
-        #[arg(long, value_name = "TIME")]
-        since: Option<String>,
-        /// As important as this or more: 0 (emergency) to 7 (debug)
-        #[arg(long, value_parser = clap::value_parser!(u8).range(..=7))]
-        priority: Option<u8>,
-        /// With this text
-        #[arg(long)]
-        text: Option<String>,
-        /// The newest so many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::LINES_MAX)))]
-        lines: u16,
-        /// Go on with what comes, until Ctrl-C
-        #[arg(long, short)]
-        follow: bool,
-    },
-    /// Cancel a request (level desk)
-    Cancel {
-        /// The request
-        #[arg(value_parser = RequestId::new)]
-        request_id: RequestId,
-    },
-    /// Begin anew with the configuration as it is, once no customer is there (level desk)
-    Restart,
-    /// Restart the computer, once no customer is there (level door)
-    Reboot,
-    /// Install an image with RAUC, start it, and keep it once it has proven itself (level door)
-    Update {
-        /// An address that begins with https://, or a path on the machine
-        bundle: String,
-    },
-    /// Take the block from the line of an item (level door)
-    Clear {
-        /// The item
-        #[arg(value_parser = ItemId::new)]
-        item: ItemId,
-    },
-    /// Drive the line of an item once, as a test, once no customer is there (level door)
-    TestPulse {
-        /// The item
-        #[arg(value_parser = ItemId::new)]
-        item: ItemId,
-    },
-}
-
-fn unit(word: &str) -> Result<LogUnit, String> {
-    serde_json::from_value(word.into()).map_err(|_| "must be both, qrisd, qris-relayd or kernel".into())
-}
-
-impl From<What> for Command {
-    fn from(what: What) -> Self {
-        match what {
-            What::Status => Self::Status {},
-            What::ConfigGet => Self::ConfigGet {},
-            What::Vitals => Self::Vitals {},
-            What::Diag => Self::Diag {},
-            What::Orders { newest } => Self::Orders { newest },
-            What::Logs { unit, since, priority, text, lines, follow: _ } => {
-                Self::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines })
-            }
-            What::Cancel { request_id } => Self::Cancel { request_id },
-            What::Restart => Self::Restart {},
-            What::Reboot => Self::Reboot {},
-            What::Update { bundle } => Self::Update { bundle: bundle.into() },
-            What::Clear { item } => Self::Clear { item },
-            What::TestPulse { item } => Self::TestPulse { item },
-        }
-    }
-}
-
 impl Run {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { what, who, operator_key, at_once, wait } = self;
         who.must_be_named()?;
-        let follows = matches!(what, What::Logs { follow: true, .. });
-        let command = Command::from(what);
-        if let Command::Logs(Logs { since: Some(since), .. }) = &command
+        let shows = match &what {
+            What::Logs { follow: true, .. } => Shows::News { last: BTreeMap::new(), mark: random_hex()?.split_off(16) },
+            What::Screenshot { out } => Shows::Pictures(out.clone()),
+            _ => Shows::Ends,
+        };
+        let command = what.command();
+        if let Some(Command::Logs(Logs { since: Some(since), .. })) = &command
             && let Err(error) = Wall::from_rfc3339(since)
         {
             return Err(Failure::usage(format!("--since: {error}")));
         }
         let mut round = Round::begin(command, Duration::from_secs(wait.into()), operator_key, &connection, json)?;
-        if follows {
-            round.shows = Shows::News { last: BTreeMap::new(), mark: random_hex()?.split_off(16) };
-        }
-        round.go(who, connection, at_once.into(), "did not do it").await
+        round.shows = shows;
+        round.go(who, connection, at_once.into(), None).await
     }
 }
 
@@ -172,8 +87,8 @@ impl Run {
 pub(super) async fn history(who: Which, operator_key: Option<PathBuf>, connection: Connection, json: bool) -> Result<(), Failure> {
     who.must_be_named()?;
     let wanted = Logs { unit: LogUnit::Qrisd, since: None, priority: None, text: Some(OF_SETTINGS.into()), lines: command::LINES_MAX };
-    let round = Round::begin(Command::Logs(wanted), ANSWER_WAIT, operator_key, &connection, json)?;
-    round.go(who, connection, AT_ONCE.into(), "did not say").await
+    let round = Round::begin(Some(Command::Logs(wanted)), ANSWER_WAIT, operator_key, &connection, json)?;
+    round.go(who, connection, AT_ONCE.into(), Some("did not say")).await
 }
 
 /// Compares settings with those that machines have from afar.
@@ -185,21 +100,21 @@ pub(super) async fn compare(
     json: bool,
 ) -> Result<(), Failure> {
     who.must_be_named()?;
-    let mut round = Round::begin(Command::ConfigGet {}, ANSWER_WAIT, operator_key, &connection, json)?;
+    let mut round = Round::begin(Some(Command::ConfigGet {}), ANSWER_WAIT, operator_key, &connection, json)?;
     round.shows = Shows::Differences(wanted);
-    round.go(who, connection, AT_ONCE.into(), "have other settings, or did not say").await
+    round.go(who, connection, AT_ONCE.into(), Some("have other settings, or did not say")).await
 }
 
 /// One command to many machines.
 struct Round {
-    command: Command,
-    key: SigningKey,
+    /// `None`: for a picture, which needs no signature.
+    signed: Option<(Command, SigningKey)>,
     /// The last level of the response topic: nobody else hears it.
     own: String,
     json: bool,
     wait: Duration,
     open: BTreeMap<DeviceId, Open>,
-    failed: usize,
+    ends: Ends,
     shows: Shows,
     progress: Progress,
 }
@@ -217,6 +132,8 @@ enum Shows {
         /// The machine writes a line about each question. These have this in their id, and are left out.
         mark: String,
     },
+    /// Where their pictures are.
+    Pictures(PathBuf),
 }
 
 /// A machine that has no end yet.
@@ -233,18 +150,23 @@ struct Open {
 }
 
 impl Round {
-    fn begin(command: Command, wait: Duration, key: Option<PathBuf>, connection: &Connection, json: bool) -> Result<Self, Failure> {
-        let named = match key {
-            Some(file) => Some(file),
-            None => connection.operator_key()?,
+    fn begin(command: Option<Command>, wait: Duration, key: Option<PathBuf>, connection: &Connection, json: bool) -> Result<Self, Failure> {
+        let signed = match (command, key) {
+            (None, _) => None,
+            (Some(command), Some(file)) => Some((command, keys::read_private(Some(file))?)),
+            (Some(command), None) => Some((command, keys::read_private(connection.operator_key()?)?)),
         };
-        let (key, own) = (keys::read_private(named)?, random_hex()?);
-        Ok(Self { command, key, own, json, wait, open: BTreeMap::new(), failed: 0, shows: Shows::Ends, progress: Progress::default() })
+        let (open, ends, progress) = Default::default();
+        Ok(Self { signed, own: random_hex()?, json, wait, open, ends, shows: Shows::Ends, progress })
     }
 
-    /// Asks all who are meant. `otherwise` says what those did whose end is not good.
-    async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: &str) -> Result<(), Failure> {
-        let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.command.name(), self.own);
+    fn name(&self) -> &'static str {
+        self.signed.as_ref().map_or(SCREENSHOT, |(command, _)| command.name())
+    }
+
+    /// Asks all who are meant. `otherwise` says what those did whose end is not good. Without it the ends are counted.
+    async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: Option<&str>) -> Result<(), Failure> {
+        let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.name(), self.own);
         let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
         let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let all = machines.len();
@@ -252,17 +174,32 @@ impl Round {
             self.progress = Progress::of(all);
             let ended = self.all(&mut broker, machines.clone(), at_once).await;
             // A machine that was heard once may be away for a while: it restarts.
-            let follows = matches!(&self.shows, Shows::News { last, .. } if !last.is_empty() || self.failed < all);
+            let follows = matches!(&self.shows, Shows::News { last, .. } if !last.is_empty() || self.ends.bad() < all);
             if !follows || ended.is_err() {
                 broker.leave().await;
                 ended?;
-                return match self.failed {
-                    0 => Ok(()),
-                    failed => Err(Failure::failed(format!("{failed} of {all} machines {otherwise}"))),
-                };
+                return self.told(otherwise);
             }
-            self.failed = 0;
+            self.ends = Ends::default();
             tokio::time::sleep(FOLLOW_EVERY).await;
+        }
+    }
+
+    /// The last line.
+    fn told(&self, otherwise: Option<&str>) -> Result<(), Failure> {
+        let (all, bad) = (self.ends.all(), self.ends.bad());
+        if self.json && otherwise.is_none() {
+            print::line(&self.ends.told().to_string())?;
+        }
+        match otherwise {
+            Some(otherwise) if bad > 0 => Err(Failure::failed(format!("{bad} of {all} machines {otherwise}"))),
+            None if bad > 0 => Err(Failure::failed(self.ends.words())),
+            // One that has done it has said so.
+            None if all > 1 => {
+                print::remark(&self.ends.words());
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -293,30 +230,23 @@ impl Round {
     }
 
     async fn ask(&mut self, broker: &mut Broker, device: DeviceId, status: Option<Status>, tries: u8) -> Result<(), Failure> {
-        let name = self.command.name();
+        let name = self.name();
         if let Some(status) = &status {
             let knows = status.commands.as_ref().is_some_and(|commands| commands.iter().any(|known| **known == *name));
             if status.state == Presence::Online && !knows {
+                self.ends.not_asked += 1;
                 return self.fail(&device, "its release does not have this command");
             }
         }
-        let mut command = self.command.clone();
         let mut id = random_hex()?;
-        if let (Shows::News { last, mark }, Command::Logs(logs)) = (&self.shows, &mut command) {
+        if let Shows::News { mark, .. } = &self.shows {
             id.replace_range(..mark.len(), mark);
-            logs.since = last.get(&device).and_then(|line| second(line)).or_else(|| logs.since.take());
         }
         let id = CommandId::new(&id).expect("32 hexadecimal digits");
-        let now = clock::now().wall.0.div_euclid(1000);
         let stream = status.as_ref().and_then(|status| status.stream.clone());
-        // What is on its way when its time is over is not begun any more. A pulse is judged by the relay service as well, after the
-        // machine has waited for a customer.
-        let valid = if matches!(self.command, Command::TestPulse { .. } | Command::Clear { .. }) { VALID_AT_RELAY } else { VALID };
-        let exp = now + i64::try_from(valid.as_secs()).unwrap_or(0);
-        let asked = Asked { aud: device.clone(), jti: id.clone(), exp, stream, command };
         let request = Outbound {
             topic: command::request_topic(&device, name),
-            payload: Asked::payload(&asked.jws(&self.key)),
+            payload: self.payload(&device, &id, stream),
             response_topic: Some(format!("{}/{}", command::response_topic(&device, name), self.own)),
             correlation_data: Some(id.as_str().as_bytes().to_vec()),
             expiry_s: Some(u32::try_from(ANSWER_WAIT.as_secs()).unwrap_or(0)),
@@ -330,8 +260,22 @@ impl Round {
             );
             Ok(())
         } else {
+            self.ends.not_asked += 1;
             self.fail(&device, "it is not connected to the broker")
         }
+    }
+
+    fn payload(&self, device: &DeviceId, id: &CommandId, stream: Option<Box<str>>) -> Vec<u8> {
+        let Some((command, key)) = &self.signed else { return b"{}".to_vec() };
+        let mut command = command.clone();
+        if let (Shows::News { last, .. }, Command::Logs(logs)) = (&self.shows, &mut command) {
+            logs.since = last.get(device).and_then(|line| second(line)).or_else(|| logs.since.take());
+        }
+        // What is on its way when its time is over is not begun any more. A pulse is judged by the relay service as well, after the
+        // machine has waited for a customer.
+        let valid = if matches!(command, Command::TestPulse { .. } | Command::Clear { .. }) { VALID_AT_RELAY } else { VALID };
+        let exp = clock::now().wall.0.div_euclid(1000) + i64::try_from(valid.as_secs()).unwrap_or(0);
+        Asked::payload(&Asked { aud: device.clone(), jti: id.clone(), exp, stream, command }.jws(key))
     }
 
     async fn heard(&mut self, broker: &mut Broker, message: &Inbound) -> Result<(), Failure> {
@@ -361,10 +305,15 @@ impl Round {
                     tokio::time::sleep(TOO_FAST).await;
                     return self.ask(broker, device, status, tries + 1).await;
                 }
+                let end = match &self.shows {
+                    Shows::Pictures(directory) => screen::keep(directory, &device, end)?,
+                    Shows::Ends | Shows::Differences(_) | Shows::News { .. } => end,
+                };
                 self.ended(&device, &end)
             }
             Err(torn) => {
                 self.open.remove(&device);
+                self.ends.no_answer += 1;
                 self.fail(&device, &torn.to_string())
             }
         }
@@ -384,12 +333,12 @@ impl Round {
         let silent: Vec<DeviceId> = self.open.iter().filter(|(_, open)| open.until <= now).map(|(device, _)| device.clone()).collect();
         silent.iter().try_for_each(|device| {
             self.open.remove(device);
+            self.ends.no_answer += 1;
             self.fail(device, "no answer in time: nobody knows whether it does it; its journal says so")
         })
     }
 
     fn fail(&mut self, device: &DeviceId, why: &str) -> Result<(), Failure> {
-        self.failed += 1;
         let told = if self.json {
             json!({ "device": device, "state": null, "error": { "message": why } }).to_string()
         } else {
@@ -435,7 +384,7 @@ impl Round {
             }
             (_, _) => in_words(device, end),
         };
-        self.failed += usize::from(!is_good);
+        self.ends.count(end, is_good);
         self.progress.past(&lines)
     }
 }

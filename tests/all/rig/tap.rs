@@ -22,6 +22,8 @@ pub struct Message {
     pub topic: String,
     pub payload: Vec<u8>,
     pub retain: bool,
+    /// Of a command: where the answer is waited for, and what must come back with it.
+    pub properties: PublishProperties,
 }
 
 impl Message {
@@ -79,6 +81,7 @@ impl Tap {
                         topic: String::from_utf8_lossy(&message.topic).into_owned(),
                         payload: message.payload.to_vec(),
                         retain: message.retain,
+                        properties: message.properties.clone().unwrap_or_default(),
                     }),
                     Ok(_) => {}
                     // The broker is being restarted.

@@ -1,0 +1,106 @@
+//! What machines can be told to do.
+
+use clap::Subcommand;
+use qris_core::order::ids::{ItemId, RequestId};
+use qris_core::wire::command::{self, Command, LogUnit, Logs};
+use std::path::PathBuf;
+
+/// What is done.
+#[derive(Subcommand, Debug)]
+pub(crate) enum What {
+    /// Read: what the machine's status says
+    Status,
+    /// Read: the settings that came from afar, with their text
+    ConfigGet,
+    /// Read: disk, memory, temperature, how long it runs
+    Vitals,
+    /// Read: everything that a colleague would ask for, as one JSON object
+    Diag,
+    /// Read: what the screen shows now, as one PNG file for each machine: ID.png. This needs no key
+    Screenshot {
+        /// The directory for the files
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+    /// Read: the newest requests
+    Orders {
+        /// How many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::NEWEST_MAX)))]
+        newest: u16,
+    },
+    /// Read: lines of the journal
+    Logs {
+        /// Whose: both, qrisd, qris-relayd or kernel
+        #[arg(long, default_value = "both", value_parser = unit)]
+        unit: LogUnit,
+        /// Not older than this, as 2026-12-01T06:00:00+07:00
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// As important as this or more: 0 (emergency) to 7 (debug)
+        #[arg(long, value_parser = clap::value_parser!(u8).range(..=7))]
+        priority: Option<u8>,
+        /// With this text
+        #[arg(long)]
+        text: Option<String>,
+        /// The newest so many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(command::LINES_MAX)))]
+        lines: u16,
+        /// Go on with what comes, until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Cancel a request (level desk)
+    Cancel {
+        /// The request
+        #[arg(value_parser = RequestId::new)]
+        request_id: RequestId,
+    },
+    /// Begin anew with the configuration as it is, once no customer is there (level desk)
+    Restart,
+    /// Restart the computer, once no customer is there (level door)
+    Reboot,
+    /// Install an image with RAUC, start it, and keep it once it has proven itself (level door)
+    Update {
+        /// An address that begins with https://, or a path on the machine
+        bundle: String,
+    },
+    /// Take the block from the line of an item (level door)
+    Clear {
+        /// The item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+    },
+    /// Drive the line of an item once, as a test, once no customer is there (level door)
+    TestPulse {
+        /// The item
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
+    },
+}
+
+fn unit(word: &str) -> Result<LogUnit, String> {
+    serde_json::from_value(word.into()).map_err(|_| "must be both, qrisd, qris-relayd or kernel".into())
+}
+
+impl What {
+    /// What is signed. `None`: a picture, which needs no signature.
+    pub(super) fn command(self) -> Option<Command> {
+        Some(match self {
+            Self::Status => Command::Status {},
+            Self::ConfigGet => Command::ConfigGet {},
+            Self::Vitals => Command::Vitals {},
+            Self::Diag => Command::Diag {},
+            Self::Screenshot { out: _ } => return None,
+            Self::Orders { newest } => Command::Orders { newest },
+            Self::Logs { unit, since, priority, text, lines, follow: _ } => {
+                Command::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines })
+            }
+            Self::Cancel { request_id } => Command::Cancel { request_id },
+            Self::Restart => Command::Restart {},
+            Self::Reboot => Command::Reboot {},
+            Self::Update { bundle } => Command::Update { bundle: bundle.into() },
+            Self::Clear { item } => Command::Clear { item },
+            Self::TestPulse { item } => Command::TestPulse { item },
+        })
+    }
+}
