@@ -65,17 +65,17 @@ impl Collect {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         match self.device {
             Some(device) => at(device, &self.code, self.wait, connection, json).await,
-            None => here(&self.bus, &self.code).await,
+            None => here(&self.bus, &self.code, json).await,
         }
     }
 }
 
 /// Over D-Bus, on the machine itself.
-async fn here(bus: &Bus, code: &PaymentCode) -> Result<(), Failure> {
+async fn here(bus: &Bus, code: &PaymentCode, json: bool) -> Result<(), Failure> {
     let service = Service::connect(bus, DEVICE_NAME, DEVICE_PATH).await?;
     let (state, reason): (String, String) = service.ask("Collect", code.as_str()).await.map_err(Failure::failed)?;
     if state == EventState::Paid.as_str() {
-        return print::line(&state);
+        return print::line(&if json { serde_json::json!({ "state": state }).to_string() } else { state });
     }
     Err(Failure::failed(CollectError::Refused { state, reason }))
 }

@@ -10,6 +10,7 @@ use qris_relay::config::{Config as RelayConfig, LineSettings};
 use qris_relay::outlet::Ending;
 use qris_relay::pin::{Chip, HardwareError, Pin, let_go};
 use qris_relay::threads::try_once;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -97,6 +98,17 @@ pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
     };
     let lines = (0..info.num_lines.min(LINES_MAX)).map(line).collect::<Result<_, String>>()?;
     Ok(GpioChip { device: path.into(), label: info.label, lines })
+}
+
+/// All hardware, each panel and chip as JSON.
+pub(super) fn told(site: &Site) -> Vec<Value> {
+    let panel = |panel: Panel| json!({ "panel": panel.device, "said": panel.said, "connected": panel.is_connected });
+    let line = |line: GpioLine| json!({ "offset": line.offset, "name": line.name, "holder": line.holder });
+    let chip = |chip: Result<GpioChip, String>| match chip {
+        Ok(chip) => json!({ "chip": chip.device, "label": chip.label, "lines": chip.lines.into_iter().map(line).collect::<Vec<_>>() }),
+        Err(why) => json!({ "error": why }),
+    };
+    panels(site).into_iter().map(panel).chain(chips(site).into_iter().map(chip)).collect()
 }
 
 /// All hardware, in lines of text.
@@ -239,7 +251,9 @@ mod tests {
                 panel("/dev/dri/card1", "HDMI-A-1, 1920x1080", true)
             ]
         );
+        assert_eq!(told(&site)[0], json!({ "panel": "/dev/fb0", "said": "vc4drmfb, 480x800, 16 bits a pixel", "connected": true }));
         file("dev/gpiochip0", "");
+        assert!(told(&site)[3]["error"].as_str().is_some_and(|why| why.contains("gpiochip0:")), "{:?}", told(&site));
         assert!(words(&site).iter().any(|line| line.contains("gpiochip0:")), "a file that is no chip: {:?}", words(&site));
     }
 

@@ -4,6 +4,7 @@ use super::machine::{Bus, Service};
 use super::print;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_host::Failure;
+use serde_json::json;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -14,7 +15,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const RENEW_BEFORE_S: u32 = 30;
 
 /// Lets this machine sell nothing, and waits until no customer is there. Then runs a command, if there is one, and lets the machine
-/// sell again. Exit status 0 if the command ended well.
+/// sell again. Exit status 0 if the command ended well. With --json: state (held, held_by_another or released), who, seconds; of a
+/// command nothing, so that the output is its own.
 #[derive(clap::Args, Debug)]
 pub(super) struct Hold {
     /// Who looks after the machine, for the journal; the same name prolongs or releases it
@@ -54,13 +56,22 @@ enum HoldError {
 }
 
 impl Hold {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
         let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
         if self.release {
-            return service.call("Release", &self.who).await.map_err(Failure::failed);
+            service.call("Release", &self.who).await.map_err(Failure::failed)?;
+            return if json { print::line(&json!({ "state": "released", "who": self.who }).to_string()) } else { Ok(()) };
         }
-        self.wait_until_free(&service).await?;
+        let is_ours = self.wait_until_free(&service).await?;
         let Some((program, arguments)) = self.command.split_first() else {
+            if json {
+                let held = json!({ "state": "held", "who": self.who, "seconds": self.seconds });
+                return print::line(&if is_ours { held } else { json!({ "state": "held_by_another" }) }.to_string());
+            }
+            if !is_ours {
+                print::remark("somebody else holds the machine, and no customer is there");
+                return Ok(());
+            }
             print::remark(&format!("held for {} s; `qrisctl hold --who {} --release` lets it sell again", self.seconds, self.who));
             return Ok(());
         };
@@ -75,17 +86,18 @@ impl Hold {
         }
     }
 
-    async fn wait_until_free(&self, service: &Service) -> Result<(), Failure> {
+    /// `false`: somebody else holds it, and that is enough.
+    async fn wait_until_free(&self, service: &Service) -> Result<bool, Failure> {
         let until = Instant::now() + Duration::from_secs(self.wait);
         loop {
             match service.ask_for("Hold", &self.who, self.seconds).await.map_err(Failure::failed)?.as_str() {
-                "held" => return Ok(()),
+                "held" => return Ok(true),
                 "busy" if Instant::now() < until => sleep(ASK_AGAIN).await,
                 "busy" => {
                     drop(service.call("Release", &self.who).await);
                     return Err(Failure::failed(HoldError::Busy(self.wait)));
                 }
-                _ if self.any_holder => return Ok(()),
+                _ if self.any_holder => return Ok(false),
                 _ => return Err(Failure::failed(HoldError::Held)),
             }
         }

@@ -87,16 +87,11 @@ impl Keys {
     pub(super) fn run(self, json: bool) -> Result<(), Failure> {
         match self {
             Self::New { level, operator_key, passphrase } => make(level.into(), &private_file(operator_key)?, passphrase),
-            Self::Add { jwk, place } => place.change(|keys| {
-                let kid = keys.put_operator(&jwk).map_err(Failure::usage)?;
-                Ok(format!("the key {kid} is believed"))
-            }),
+            Self::Add { jwk, place } => place.change(json, true, |keys| keys.put_operator(&jwk).map_err(Failure::usage)),
             Self::List { place } => place.list(json),
-            Self::Retire { kid, place } => place.change(|keys| {
-                if keys.retire(&kid) {
-                    return Ok(format!("the key {kid} is not believed any more"));
-                }
-                Err(Failure::usage(format!("there is no operator's key {kid}: see `qrisctl keys list`")))
+            Self::Retire { kid, place } => place.change(json, false, |keys| match keys.retire(&kid) {
+                true => Ok(kid),
+                false => Err(Failure::usage(format!("there is no operator's key {kid}: see `qrisctl keys list`"))),
             }),
         }
     }
@@ -112,13 +107,18 @@ impl Place {
         Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))
     }
 
-    fn change(self, change: impl FnOnce(&mut KeyFile) -> Result<String, Failure>) -> Result<(), Failure> {
+    /// Changes the file for a key, which is believed from then on, or is not.
+    fn change(self, json: bool, is_believed: bool, change: impl FnOnce(&mut KeyFile) -> Result<KeyId, Failure>) -> Result<(), Failure> {
         let site = self.site()?;
         let named = |error| Failure::usage(format!("{}: {error}", self.keys_file.display()));
         let mut keys = KeyFile::read(&self.read(&site)?).map_err(named)?;
-        let done = change(&mut keys)?;
+        let kid = change(&mut keys)?;
         write::put(&site, &[Planned::new(&self.keys_file, Kind::Trusted, keys.to_text())]).map_err(Failure::failed)?;
-        print::remark(&format!("{done}; the services take it up with: systemctl reload qris-relayd qrisd"));
+        if json {
+            return print::line(&serde_json::json!({ "kid": kid, "believed": is_believed }).to_string());
+        }
+        let done = if is_believed { "is believed" } else { "is not believed any more" };
+        print::remark(&format!("the key {kid} {done}; the services take it up with: systemctl reload qris-relayd qrisd"));
         Ok(())
     }
 

@@ -68,7 +68,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Watch(watch) => watch.run(connection, json).await,
             Command::Status(status) => status.run(connection, json).await,
             Command::Fleet(fleet) => fleet.run(connection, json).await,
-            Command::Hold(hold) => hold.run().await,
+            Command::Hold(hold) => hold.run(json).await,
             Command::Keys(keys) => keys.run(json),
             Command::Order(order) => order.run(json).await,
             Command::Relay(relay) => relay.run(json).await,

@@ -8,7 +8,7 @@ use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use qris_device::relay::told;
 use qris_host::Failure;
 use qris_host::config::BusAddress;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Looks at the relay service, or clears a blocked line.
 #[derive(clap::Args, Debug)]
@@ -45,7 +45,8 @@ impl Relay {
             }
             Command::Clear { bus, item } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
-                service.call("Clear", &item).await.map_err(Failure::failed)
+                service.call("Clear", &item).await.map_err(Failure::failed)?;
+                if json { print::line(&json!({ "item": item, "outcome": "cleared" }).to_string()) } else { Ok(()) }
             }
         }
     }
@@ -78,7 +79,6 @@ fn words(relay: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn the_relay_is_told_in_lines() {

@@ -165,6 +165,9 @@ impl Screen {
             }
             Command::Shot(Shot { device: Some(device), out, .. }) => save(&out, &over_mqtt(&device, connection).await?, json),
             Command::Render(render) => render.run(json),
+            Command::States if json => {
+                samples::states().try_for_each(|state| print::line(&serde_json::json!({ "state": state }).to_string()))
+            }
             Command::States => samples::states().try_for_each(print::line),
             Command::Test(test) => test.run().await,
         }

@@ -126,7 +126,10 @@ impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
         if self.find {
-            return hardware::words(&site).iter().try_for_each(|line| print::line(&print::plain(line)));
+            return match json {
+                true => hardware::told(&site).iter().try_for_each(|found| print::line(&found.to_string())),
+                false => hardware::words(&site).iter().try_for_each(|line| print::line(&print::plain(line))),
+            };
         }
         if site.runs() && !is_root() && !self.dry_run {
             return Err(Failure::usage(

@@ -111,7 +111,7 @@ impl Vend {
         // The machine would refuse it. So it is told here, as wrong use.
         let request = read_request(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
         if !following.wait {
-            print::line(&request_id)?;
+            print::line(&if json { serde_json::json!({ "request_id": request_id }).to_string() } else { request_id.clone() })?;
         }
         let end_wait = if request.payment.is_over_the_counter() { STORE_WAIT } else { END_WAIT };
         let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, end_wait, json };

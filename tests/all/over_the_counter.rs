@@ -250,8 +250,8 @@ fn qrisctl_asks_for_a_code_and_collects_with_it() {
     assert_eq!(shop.qrisctl(&["collect", "not a code!", "--device", "vm-001"]).status.code(), Some(2));
     // On the machine itself.
     let second = shop.collectable("alfamart");
-    let (status, told) = text(shop.qrisctl(&["collect", &second.code, "--bus", &shop.bus.address]));
-    assert_eq!((status, told.as_str()), (Some(0), "paid"));
+    let (status, told) = text(shop.qrisctl(&["collect", &second.code, "--bus", &shop.bus.address, "--json"]));
+    assert_eq!((status, told.as_str()), (Some(0), "{\"state\":\"paid\"}"));
     shop.wait_state(&second.request_id, EventState::Dispensed);
     let again = shop.qrisctl(&["collect", &second.code, "--bus", &shop.bus.address]);
     assert_eq!(again.status.code(), Some(1));

@@ -118,6 +118,8 @@ fn vend_and_cancel_end_as_the_order_does() {
     }
     let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-2"]);
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "r-2\n"), "{}", handed.stderr);
+    let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-3", "--json"]);
+    assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "{\"request_id\":\"r-3\"}\n"), "{}", handed.stderr);
 }
 
 /// Machines that end in every way. Those beyond vm-105 are not connected, or have no such command.

@@ -162,6 +162,15 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
     let failed = crate::rig::output(&mut hold(&["--", "false"]));
     assert_eq!(failed.status.code(), Some(1));
     assert_eq!(caller.device_property::<String>("Holder"), "");
+    // For scripts. Somebody else may hold it already.
+    let told = |who: &str, more: &[&str]| {
+        let mut command = shop.qrisctl_command("fleet");
+        crate::rig::succeed(command.args(["hold", "--json", "--bus", &shop.bus.address, "--who", who]).args(more))
+    };
+    assert_eq!(told("apt", &["--for", "90"]), "{\"seconds\":90,\"state\":\"held\",\"who\":\"apt\"}\n");
+    assert_eq!(told("rauc", &["--any-holder"]), "{\"state\":\"held_by_another\"}\n");
+    assert_eq!(told("apt", &["--release"]), "{\"state\":\"released\",\"who\":\"apt\"}\n");
+    assert_eq!(caller.device_property::<String>("Holder"), "");
     shop.check_books();
 }
 

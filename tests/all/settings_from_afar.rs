@@ -97,7 +97,12 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     let keys = desk.file("keys.json");
     let listed = succeed(desk.shop.qrisctl_command("fleet").args(["keys", "list", "--keys-file", &keys]));
     let kid = listed.trim().strip_prefix("desk  ").expect("one key");
-    succeed(desk.shop.qrisctl_command("fleet").args(["keys", "retire", kid, "--keys-file", &keys]));
+    let believed: Value = std::fs::read_to_string(&keys).expect("there").parse().expect("JSON");
+    let public = believed["keys"].as_array().into_iter().flatten().find(|key| key["kid"] == kid).expect("it is there").to_string();
+    for (what, argument, is_believed) in [("retire", kid, false), ("add", public.as_str(), true), ("retire", kid, false)] {
+        let told = succeed(desk.shop.qrisctl_command("fleet").args(["keys", what, argument, "--keys-file", &keys, "--json"]));
+        assert_eq!(told.parse::<Value>().expect("JSON"), serde_json::json!({ "kid": kid, "believed": is_believed }));
+    }
     let before = desk.shop.qrisd.as_ref().expect("it runs").lines.count();
     desk.shop.qrisd.as_ref().expect("it runs").signal("HUP");
     desk.shop.qrisd.as_ref().expect("it runs").wait_line_from(before, "is ready");
