@@ -20,6 +20,9 @@ const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
 const CONTEXT_VARIABLE: &str = "QRISCTL_CONTEXT";
 /// The context without a name.
 const USUAL_CONTEXT: &str = "qrisctl";
+/// The last words of machines, which the broker has. What must be acknowledged it queues, 1,000 messages for each client as it is shipped,
+/// and it leaves out the others in silence: of a thousand machines that would be most words. What need not be acknowledged comes whole.
+const LAST_WORDS: [&str; 3] = ["/status", "/config/reported", "/telemetry"];
 /// At most this many events wait for the terminal.
 const EVENTS_MAX: usize = 64;
 
@@ -182,7 +185,11 @@ impl Broker {
         let client_id = format!("qrisctl-{}", random_hex()?);
         let mut settings = LinkSettings::new(settings, client_id, &LastTrusted::default()).map_err(Failure::usage)?;
         settings.session_expiry_s = session_expiry_s;
-        settings.subscriptions = filters.into_iter().map(|filter| Subscription { filter, retained, retain_as_published: true }).collect();
+        let subscription = |filter: String| {
+            let at_most_once = retained == Retained::Always && LAST_WORDS.iter().any(|topic| filter.ends_with(topic));
+            Subscription { filter, retained, retain_as_published: true, at_most_once }
+        };
+        settings.subscriptions = filters.into_iter().map(subscription).collect();
         let (mqtt, events) = Mqtt::start(settings, EVENTS_MAX);
         let mut broker = Self { mqtt, events, published: 0, early: std::collections::VecDeque::new() };
         tokio::time::timeout(CONNECT_WAIT, broker.up())

@@ -346,7 +346,12 @@ impl Drop for Site {
 
 fn link(device: &DeviceId, port: u16) -> Result<LinkSettings, SiteError> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendEvent, Topic::PaymentUpdate, Topic::Status];
-    let subscription = |topic: Topic| Subscription { filter: topic.of(device), retained: Retained::Always, retain_as_published: false };
+    let subscription = |topic: Topic| Subscription {
+        filter: topic.of(device),
+        retained: Retained::Always,
+        retain_as_published: false,
+        at_most_once: false,
+    };
     let broker = MqttSettings {
         host: Ipv4Addr::LOCALHOST.to_string(),
         port,

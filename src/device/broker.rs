@@ -29,7 +29,7 @@ pub fn link(device: &DeviceId, settings: &MqttSettings, trusted: &LastTrusted) -
         .map(|filter| {
             // Only settings are meant for later. A retained request may be of any age.
             let retained = if filter == desired { Retained::Always } else { Retained::Never };
-            Subscription { filter, retained, retain_as_published: true }
+            Subscription { filter, retained, retain_as_published: true, at_most_once: false }
         })
         .collect();
     link.large = Some((desired, SETTINGS_MAX));

@@ -105,7 +105,7 @@ pub struct Will {
     pub delay_s: u32,
 }
 
-/// A topic filter at QoS 1.
+/// A topic filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// The filter, wildcards allowed.
@@ -114,6 +114,9 @@ pub struct Subscription {
     pub retained: Retained,
     /// Retain-as-published: a live message keeps its retain flag, so that a retained request is recognised.
     pub retain_as_published: bool,
+    /// QoS 0 instead of 1. The broker queues nothing for us then, so no message is left out because there are too many. It is subscribed
+    /// again at every connect: what was missed meanwhile comes if it is retained.
+    pub at_most_once: bool,
 }
 
 /// Retain handling of a subscription.

@@ -74,7 +74,12 @@ impl Link {
 }
 
 fn settings(port: u16, client_id: &str, filters: &[&str]) -> LinkSettings {
-    let subscribe = |filter: &&str| Subscription { filter: (*filter).to_owned(), retained: Retained::Never, retain_as_published: true };
+    let subscribe = |filter: &&str| Subscription {
+        filter: (*filter).to_owned(),
+        retained: Retained::Never,
+        retain_as_published: true,
+        at_most_once: false,
+    };
     let mut settings = LinkSettings::new(broker(port), client_id, &LastTrusted::default()).expect("there are no certificates to read");
     settings.subscriptions = filters.iter().map(subscribe).collect();
     settings

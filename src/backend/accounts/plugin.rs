@@ -85,7 +85,7 @@ pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<(), 
     let mut settings = LinkSettings::new(broker.clone(), format!("qris-accounts-{ours}"), &LastTrusted::default())?;
     settings.session_expiry_s = 0;
     let filter = ANSWERS.to_owned();
-    settings.subscriptions = vec![Subscription { filter, retained: Retained::Never, retain_as_published: true }];
+    settings.subscriptions = vec![Subscription { filter, retained: Retained::Never, retain_as_published: true, at_most_once: false }];
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let told = timeout(WAIT, exchange(&mqtt, &mut events, &ours, steps)).await.unwrap_or(Err(AccountError::Silent(WAIT)));
     mqtt.stop(None);

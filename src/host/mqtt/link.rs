@@ -324,7 +324,8 @@ impl<'a> Connection<'a> {
 
     fn connected(&mut self, connack: &ConnAck, caller: &mut Caller) -> Result<(), End> {
         self.session_present = connack.session_present;
-        if self.settings.subscriptions.is_empty() || (connack.session_present && self.subscribed) {
+        let are_kept = !self.settings.subscriptions.iter().any(|subscription| subscription.at_most_once);
+        if self.settings.subscriptions.is_empty() || (connack.session_present && self.subscribed && are_kept) {
             self.go_up(Vec::new(), caller);
             return Ok(());
         }

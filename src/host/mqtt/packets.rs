@@ -59,7 +59,7 @@ pub(super) fn properties(message: &mut Outbound) -> PublishProperties {
 pub(super) fn filter(subscription: &Subscription) -> Filter {
     Filter {
         path: subscription.filter.clone(),
-        qos: QoS::AtLeastOnce,
+        qos: if subscription.at_most_once { QoS::AtMostOnce } else { QoS::AtLeastOnce },
         nolocal: false,
         preserve_retain: subscription.retain_as_published,
         retain_forward_rule: match subscription.retained {
