@@ -1,22 +1,23 @@
 //! Commands that an operator signs at a desk, and each machine carries out once. A customer who is there is never disturbed.
 
 use crate::interfaces::unnamed;
+use crate::rig::bad::{Bad, Operators};
 use crate::rig::desk::Desk;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::rauc::Rauc;
 use crate::rig::shop::{DEVICE, Options};
+use crate::rig::tap::{Message, Tap};
 use crate::rig::{source_text, succeed, wait_for};
 use qris::demo::conform::schema::Schema;
-use qris::order::ids::{CommandId, DeviceId};
+use qris::order::money::Rupiah;
 use qris::order::reason::Reason;
-use qris::order::receipt::SigningKey;
-use qris::wire::command::Asked;
 use qris::wire::vend::EventState;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::Value;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 impl Desk {
     fn command(&self, what: &[&str]) -> Command {
@@ -257,42 +258,140 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     desk.shop.check_books();
 }
 
+fn send(tap: &Tap, topic: &str, payload: &[u8], retain: bool) {
+    let response_topic = Some(format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response")));
+    let properties = PublishProperties { response_topic, ..PublishProperties::default() };
+    tap.publish_of_any_size(&format!("qrisd/v1/{DEVICE}/{topic}"), payload, retain, properties);
+}
+
+/// A machine that believes some keys, has done a command and has taken settings, so that they can be sent again.
+struct Besieged {
+    desk: Desk,
+    operators: Operators,
+}
+
+impl Besieged {
+    fn open() -> Self {
+        let (desk, operators) = (Desk::open("look"), Operators::new());
+        let keys = desk.file("keys.json");
+        let believed = operators.believed(&std::fs::read_to_string(&keys).expect("there"));
+        std::fs::write(&keys, believed).expect("written");
+        std::fs::write(desk.file("desk.jwk"), operators.private()).expect("written");
+        desk.reload();
+        let besieged = Self { desk, operators };
+        let (topic, payload) = besieged.operators.once();
+        assert_eq!(besieged.asks(topic, &payload, false)["state"], "done");
+        for version in [1, 2] {
+            let from = besieged.desk.shop.tap.count();
+            let (topic, payload) = besieged.operators.good(version);
+            send(&besieged.desk.shop.tap, topic, &payload, false);
+            besieged.desk.shop.tap.wait_from(from, "settings in force", |message| {
+                (message.topic.ends_with("config/reported") && message.json()["version"] == version).then_some(())
+            });
+        }
+        besieged
+    }
+
+    /// The end of a command. Who hears that it came too soon asks again.
+    fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
+        let answers = format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response"));
+        wait_for("an answer that is an end", || {
+            let from = self.desk.shop.tap.count();
+            send(&self.desk.shop.tap, topic, payload, retain);
+            let end = self.desk.shop.tap.wait_from(from, topic, |message| {
+                Some(message).filter(|message| message.topic == answers).map(Message::json).filter(|answer| answer["ok"].is_boolean())
+            });
+            if end["error"]["code"] == "rate_limited" {
+                // The machine counts for a second, and nothing tells that it is over.
+                std::thread::sleep(Duration::from_millis(300));
+                return None;
+            }
+            Some(end)
+        })
+    }
+
+    /// What nobody may change: the settings with their text, the keys, and how often the line was driven.
+    fn state(&self) -> (Value, String, usize) {
+        let mut settings = self.desk.does(&["config-get"]);
+        // What was refused last is told there, too.
+        settings["reported"]["refused"] = Value::Null;
+        let keys = std::fs::read_to_string(self.desk.file("keys.json")).expect("there");
+        (settings, keys, self.desk.shop.relay.edges().len())
+    }
+}
+
+#[test]
+fn each_kind_of_bad_command_and_settings_is_refused_with_its_reason() {
+    let besieged = Besieged::open();
+    let shop = &besieged.desk.shop;
+    let before = besieged.state();
+    assert_eq!(before.2, 2, "one pulse");
+    for Bad { kind, topic, payload, retain, code } in besieged.operators.commands(0) {
+        let end = besieged.asks(topic, &payload, retain);
+        match code {
+            Some(code) => assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &code.into()), "{kind}: {end}"),
+            None => assert_eq!((&end["state"], &end["result"]["outcome"]), (&"done".into(), &"dispensed".into()), "{kind}: {end}"),
+        }
+    }
+    for Bad { kind, topic, payload, retain, code } in besieged.operators.settings() {
+        let from = shop.tap.count();
+        // Some refusals in a second are told. Whoever hears nothing sends it again.
+        wait_for(kind, || {
+            send(&shop.tap, topic, &payload, retain);
+            let told = shop.tap.since(from).into_iter().rfind(|message| message.topic.ends_with("config/reported"))?.json();
+            (told["refused"]["code"] == code?).then_some(())
+        });
+    }
+    shop.wait_fault("settings", true);
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    qrisd.wait_line("command test-pulse refused, signed by nobody that this machine knows");
+    qrisd.wait_line("settings version 3 refused");
+    assert_eq!(besieged.state(), before);
+    assert_eq!(shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(5000));
+}
+
 /// Whoever is at the broker sends what they like, as fast as the broker takes it.
 #[test]
 fn a_flood_of_commands_and_settings_stops_no_sale() {
-    const FLOOD: usize = 3_000;
-    let desk = Desk::open("door");
-    let key = SigningKey::from_seed([0x77; 32]);
-    let aud = DeviceId::new(DEVICE).expect("an id");
-    let stranger = |n: usize| {
-        let (jti, exp) = (CommandId::new(&format!("c-{n}")).expect("an id"), i64::MAX);
-        let command = Asked { aud: aud.clone(), jti, exp, stream: None, command: qris::wire::command::Command::Reboot {} };
-        match n % 4 {
-            0 => ("cmd/reboot/request", Asked::payload(&command.jws(&key))),
-            1 => ("cmd/restart/request", b"{\"signed\":\"\"}".to_vec()),
-            2 => ("cmd/nothing/request", vec![b'['; 8_000]),
-            _ => ("config/desired", format!("{{\"signed\":\"{}\"}}", "x".repeat(8_000)).into_bytes()),
-        }
-    };
-    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
-    let before = qrisd.resident_kib();
+    const FLOOD: usize = 10_000;
+    const SALES: usize = 4;
+    let besieged = Besieged::open();
+    let (shop, operators) = (&besieged.desk.shop, &besieged.operators);
+    let state = besieged.state();
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    let (before, lines, from, start) = (qrisd.resident_kib(), qrisd.lines.count(), shop.tap.count(), Instant::now());
+    let tap = &shop.tap;
+    let (sale, sales) = std::sync::mpsc::channel();
     std::thread::scope(|threads| {
-        threads.spawn(|| {
-            for n in 0..FLOOD {
-                let (topic, payload) = stranger(n);
-                let response_topic = Some(format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response")));
-                let properties = PublishProperties { response_topic, ..PublishProperties::default() };
-                desk.shop.tap.publish_with(&format!("qrisd/v1/{DEVICE}/{topic}"), &payload, false, properties);
+        threads.spawn(move || {
+            let all = (0..).flat_map(|number| operators.commands(number).into_iter().chain(operators.settings()));
+            for (n, Bad { topic, payload, retain, .. }) in all.take(FLOOD).enumerate() {
+                if n % (FLOOD / SALES) == 0 {
+                    sale.send(()).expect("it is waited for");
+                }
+                send(tap, topic, &payload, retain);
             }
         });
-        for _ in 0..3 {
-            desk.shop.sell("A1", Via::Gopay);
+        // At the beginning, and later while it goes on.
+        for () in sales {
+            assert_eq!(shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(5000));
         }
     });
-    desk.does(&["status"]);
+    let seconds = usize::try_from(start.elapsed().as_secs()).expect("a number") + 2;
+    let heard = shop.tap.since(from);
+    let count = |is_so: fn(&str) -> bool| heard.iter().filter(|message| is_so(&message.topic)).count();
+    // At most 20 commands in a second are answered, and 5 of them read. 5 refusals of settings are told.
+    let (answers, reports) = (count(|topic| topic.contains("/response")), count(|topic| topic.ends_with("/config/reported")));
+    assert!((1..=20 * seconds).contains(&answers), "{answers} answers in {seconds} s");
+    // A report also follows what changes: the fault comes and goes.
+    assert!((1..=20 * seconds).contains(&reports), "{reports} reports in {seconds} s");
     let grown = qrisd.most_resident_kib().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB more");
-    let told = qrisd.lines.all().iter().filter(|line| line.contains("refused, signed by nobody")).count();
-    assert!((1..200).contains(&told), "{told} lines of the journal");
-    desk.shop.check_books();
+    let told = qrisd.lines.all()[lines..].iter().filter(|line| line.contains(" refused, signed by ")).count();
+    assert!((1..=10 * seconds).contains(&told), "{told} lines of the journal in {seconds} s");
+    println!("{answers} answers, {reports} reports, {told} lines of the journal in {seconds} s; {grown} KiB more");
+    let (settings, keys, edges) = besieged.state();
+    assert_eq!((settings, keys, edges), (state.0, state.1, state.2 + 2 * SALES), "a pulse for each sale, and no other");
+    assert!(!qrisd.lines.all()[lines..].iter().any(|line| line.contains("is ready")), "it did not begin anew");
+    assert_eq!(shop.midtrans.transactions().len(), SALES, "nobody else was charged");
 }

@@ -21,15 +21,20 @@ impl Desk {
         let public = desk.new_key("desk.jwk", level);
         let keys_file = desk.file("keys.json");
         succeed(desk.shop.qrisctl_command("fleet").args(["keys", "add", public.trim(), "--keys-file", &keys_file]));
+        desk.reload();
+        desk
+    }
+
+    /// The machine takes up its keys.
+    pub fn reload(&self) {
         // The relay service is back before qrisd asks for it.
-        for program in [&desk.shop.relayd, &desk.shop.qrisd] {
+        for program in [&self.shop.relayd, &self.shop.qrisd] {
             let program = program.as_ref().expect("it runs");
             let lines = program.lines.count();
             program.signal("HUP");
             program.wait_line_from(lines, "is ready");
         }
-        desk.shop.wait_online();
-        desk
+        self.shop.wait_online();
     }
 
     /// The path of a file of the shop.

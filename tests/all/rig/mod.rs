@@ -1,6 +1,7 @@
 //! The test rig: starts real things on free ports and private sockets, stops them by their process, and waits for what
 //! it sees, never for a time. Whatever a test starts is gone when it ends, also when it fails.
 
+pub mod bad;
 pub mod bare_broker;
 pub mod browser;
 pub mod bus;
