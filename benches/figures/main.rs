@@ -14,6 +14,7 @@ mod backend;
 mod beside;
 mod eyes;
 mod figures;
+mod fleet;
 mod floor;
 mod growth;
 mod load;
@@ -43,6 +44,7 @@ struct Counts {
     traced: usize,
     lone: usize,
     load: load::Amounts,
+    fleet: fleet::Counts,
     beside: beside::Counts,
     growth: growth::Counts,
 }
@@ -76,7 +78,7 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 9] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "growth", "peers"];
+const GROUPS: [&str; 10] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth", "peers"];
 
 impl Counts {
     fn whole() -> Self {
@@ -85,6 +87,7 @@ impl Counts {
             starts: 50,
             traced: 100,
             lone: 5,
+            fleet: fleet::Counts { machines: 1000, lists: 50, rounds: 5, sales: 40 },
             load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 },
             beside: beside::Counts { rounds: 3, sales: 100, starts: 20, traced: 250, idle: Duration::from_secs(20), load: 10_000 },
             growth: growth::Counts::whole(),
@@ -97,6 +100,7 @@ impl Counts {
             starts: 5,
             traced: 5,
             lone: 1,
+            fleet: fleet::Counts { machines: 20, lists: 3, rounds: 2, sales: 3 },
             load: load::Amounts { burst: 500, paced: 100, all: 600 },
             beside: beside::Counts { rounds: 2, sales: 5, starts: 2, traced: 2, idle: Duration::from_secs(2), load: 200 },
             growth: growth::Counts::quick(),
@@ -135,6 +139,10 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
             "memory" => memory(&mut report, places, new(&ram).path(), new(&ram).path()),
             "writes" => written(&mut report, places, new(&ram).path(), counts),
             "backend" => load::measure(&mut report, places, new(&ram).path(), new(&disk).path(), &counts.load),
+            "fleet" => {
+                fleet::lists(&mut report, places, &counts.fleet);
+                fleet::flooded(&mut report, places, new(&ram).path(), &counts.fleet);
+            }
             "growth" => growth::measure(&mut report, places, ram.path(), disk.path(), &counts.growth),
             "peers" => {
                 beside::machines(&mut report, places, ram.path(), disk.path(), &counts.beside);

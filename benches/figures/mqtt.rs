@@ -26,6 +26,11 @@ pub struct Message {
 impl Client {
     /// Connects with a clean session.
     pub fn connect(port: u16, user: &str, password: &str) -> Self {
+        Self::connect_as(&format!("bench-{user}"), port, user, password)
+    }
+
+    /// The same as another client of this user.
+    pub fn connect_as(id: &str, port: u16, user: &str, password: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the broker listens");
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a TCP socket");
@@ -33,7 +38,7 @@ impl Client {
         let mut body = text("MQTT");
         // Version 5; user name, password, clean start; no keep-alive; no properties.
         body.extend([5, 0b1100_0010, 0, 0, 0]);
-        for field in [&format!("bench-{user}"), user, password] {
+        for field in [id, user, password] {
             body.extend(text(field));
         }
         client.send(0x10, &body);
@@ -44,13 +49,20 @@ impl Client {
 
     /// Publishes at QoS 1 and waits for the acknowledgement; the time of the call.
     pub fn publish(&mut self, topic: &str, payload: &[u8]) -> Instant {
+        self.publish_with(topic, payload, false, None)
+    }
+
+    /// The same, perhaps retained, perhaps with a topic for the answer.
+    pub fn publish_with(&mut self, topic: &str, payload: &[u8], retain: bool, answer: Option<&str>) -> Instant {
         self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
         let mut body = text(topic);
         body.extend(self.packet_id.to_be_bytes());
-        body.push(0);
+        let properties = answer.map(|topic| [&[8][..], &text(topic)].concat()).unwrap_or_default();
+        body.push(u8::try_from(properties.len()).expect("a short topic"));
+        body.extend(properties);
         body.extend(payload);
         let at = Instant::now();
-        self.send(0x32, &body);
+        self.send(0x32 | u8::from(retain), &body);
         let (kind, answer) = self.receive();
         assert!(kind >> 4 == 4 && answer.get(2).is_none_or(|reason| *reason < 0x80), "the broker refuses {topic}: {answer:?}");
         at

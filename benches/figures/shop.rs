@@ -382,6 +382,14 @@ pub fn password(user: &str) -> String {
     format!("password-of-{user}")
 }
 
+/// The shipped configuration, but for files and listener.
+pub fn shipped() -> String {
+    let shipped = rig::source_text("config/mosquitto.conf");
+    let is_wanted =
+        |line: &&str| ["max_packet_size", "max_queued_messages", "set_tcp_nodelay"].iter().any(|setting| line.starts_with(setting));
+    shipped.lines().filter(is_wanted).map(|line| format!("{line}\n")).collect()
+}
+
 /// Passwords and the access list as they are shipped; a second listener with mutual TLS.
 fn broker_lines(root: &Path, tls: Option<&(u16, Certificates)>) -> String {
     let passwords = root.join("passwd");
@@ -395,11 +403,7 @@ fn broker_lines(root: &Path, tls: Option<&(u16, Certificates)>) -> String {
     let acl = root.join("acl");
     std::fs::write(&acl, rig::source_text("config/mosquitto.acl")).expect("written");
     let mut lines = format!("allow_anonymous false\npassword_file {}\nacl_file {}\n", passwords.display(), acl.display());
-    // The shipped configuration, but for files and listener.
-    let shipped = rig::source_text("config/mosquitto.conf");
-    for setting in ["max_packet_size", "max_queued_messages", "set_tcp_nodelay"] {
-        lines.extend(shipped.lines().filter(|line| line.starts_with(setting)).map(|line| format!("{line}\n")));
-    }
+    lines += &shipped();
     if let Some((port, files)) = tls {
         let (ca, certificate, key) = (files.certificate("ca"), files.certificate("server"), files.key("server"));
         lines += &format!("listener {port} 127.0.0.1\nrequire_certificate true\ncafile {}\n", ca.display());
