@@ -350,7 +350,8 @@ fn each_kind_of_bad_command_and_settings_is_refused_with_its_reason() {
     assert_eq!(shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(5000));
 }
 
-/// Whoever is at the broker sends what they like, as fast as the broker takes it.
+/// Whoever is at the broker sends what they like, as fast as the broker takes it. The machine judges all these settings, and hardly reads
+/// a command: the test above sees what it does with each kind.
 #[test]
 fn a_flood_of_commands_and_settings_stops_no_sale() {
     const FLOOD: usize = 10_000;
