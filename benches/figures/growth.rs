@@ -23,6 +23,7 @@ use qris::order::request::Payment;
 use qris::order::time::{BootId, Span, Wall};
 use qris::relay::store::Begun;
 use qris::relay::store::database::Database as Ledger;
+use qris::wire::telemetry::Measured;
 use qris::wire::vend::VendEvent;
 use std::fs::File;
 use std::path::Path;
@@ -153,7 +154,7 @@ fn fill_machine(shop: &Shop, databases: &Path, count: usize) {
         order.state = State::Dispensed { receipt, told: true };
         let event = VendEvent { request_id: Some(jti), order_id: Some(sub), ..last.clone() };
         let draft: Draft = Box::new(move |seq, id| VendEvent { event_id: id.into(), seq: Some(seq), ..event });
-        let (events, _) = store.commit(&order, None, vec![draft], &sent).expect("a new order");
+        let (events, _) = store.commit(&order, None, vec![draft], &sent, &Measured::default()).expect("a new order");
         sent = events.iter().filter_map(|event| event.seq).collect();
     }
     store.forget(&sent).expect("the broker has it");

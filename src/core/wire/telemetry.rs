@@ -12,15 +12,17 @@ pub const VERSION: u8 = 1;
 pub const TELEMETRY_MAX: usize = 2048;
 /// The most rows of one report. The others are in the next ones.
 pub const ROWS_MAX: usize = 8;
-/// The most rows that wait. What has no room is joined in rows of the item `*`.
+/// The most rows that wait. Of more, the oldest are joined in rows of the item `*`, one for each end and reason.
 const WAITING_MAX: usize = 200;
+/// The item of joined rows. No item has this name.
+const JOINED: &str = "*";
 /// The upper ends of the buckets for waits, in milliseconds. What took longer is in one more bucket.
 pub const BUCKETS_MS: [i64; 7] = [500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
 /// How many orders ended in the same way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ended {
-    /// What was ordered; `*`: any of those that had no room.
+    /// What was ordered; `*`: several items, whose rows were joined.
     pub item: Box<str>,
     /// How they ended.
     pub state: EventState,
@@ -48,6 +50,31 @@ pub struct Sums {
     pub unpaid: i64,
 }
 
+/// How long something took, counted.
+pub type Waits = [u32; BUCKETS_MS.len() + 1];
+
+/// What was measured. Two of them can be added up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// From the stored request to the QR.
+    pub qr_ms: Waits,
+    /// From the receipt to the end of the delivery.
+    pub delivery_ms: Waits,
+    /// Connections to the broker.
+    pub connections: u32,
+}
+
+impl Measured {
+    /// Adds what was measured besides.
+    pub fn add(&mut self, more: &Self) {
+        let waits = [(&mut self.qr_ms, &more.qr_ms), (&mut self.delivery_ms, &more.delivery_ms)];
+        for (count, more) in waits.into_iter().flat_map(|(counts, more)| counts.iter_mut().zip(more)) {
+            *count += more;
+        }
+        self.connections += more.connections;
+    }
+}
+
 /// The counts of orders that ended. Each order counts once: if it ends in another way later, the first way is taken back.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
@@ -55,8 +82,14 @@ pub struct Tally {
     pub number: u64,
     /// What that report says.
     pub told: Vec<Ended>,
-    /// What the next one will say.
+    /// What the next one will say. The oldest row is the first.
     pub since: Vec<Ended>,
+    /// What was measured, by that report.
+    #[serde(default)]
+    pub told_measured: Measured,
+    /// What was measured since.
+    #[serde(default)]
+    pub since_measured: Measured,
     /// What all reports together say.
     pub sums: Sums,
 }
@@ -75,15 +108,12 @@ words! {
     }
 }
 
-/// How long something took, counted.
-pub type Waits = [u32; BUCKETS_MS.len() + 1];
-
 /// The payload. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Telemetry {
     /// [`VERSION`].
     pub v: u8,
-    /// Counts the reports of a stream. A report with the same number has the same `ended`.
+    /// Counts the reports of a stream. A report with the same number has the same `ended`, `sums` and measures.
     pub number: u64,
     /// The life of the machine's database.
     pub stream: Box<str>,
@@ -96,12 +126,9 @@ pub struct Telemetry {
     pub sums: Sums,
     /// Events that the broker does not have yet. What they tell is in a later report.
     pub waiting: u64,
-    /// Of this run of the program: from the stored request to the QR.
-    pub qr_ms: Waits,
-    /// Of this run of the program: from the receipt to the end of the delivery.
-    pub delivery_ms: Waits,
-    /// Connections to the broker in this run of the program.
-    pub connections: u32,
+    /// What was measured since the report before.
+    #[serde(flatten)]
+    pub measured: Measured,
     /// Seconds of this run of the program.
     pub running_s: i64,
     /// The condition of the computer.
@@ -111,7 +138,7 @@ pub struct Telemetry {
 
 /// The row of one order that ended so, or does not any more.
 fn one(event: &VendEvent, count: i64) -> Ended {
-    let item = event.item.as_ref().map_or_else(|| "*".into(), |item| item.as_str().into());
+    let item = event.item.as_ref().map_or_else(|| JOINED.into(), |item| item.as_str().into());
     let amount = event.amount.map_or(0, |amount| i64::try_from(amount.get()).unwrap_or(i64::MAX));
     Ended { item, state: event.state, reason: event.reason, count, amount: amount * count }
 }
@@ -158,17 +185,34 @@ impl Tally {
         }
     }
 
+    /// Adds what was measured since the last report.
+    pub fn measure(&mut self, measured: &Measured) {
+        self.since_measured.add(measured);
+    }
+
     fn add(&mut self, one: Ended) {
+        self.put(one, self.since.len());
+        while self.since.len() > WAITING_MAX
+            && let Some(oldest) = self.since.iter().position(|row| &*row.item != JOINED)
+        {
+            let row = self.since.remove(oldest);
+            // There are as many joined rows as there are ends and reasons. The words of later releases may be any number.
+            let reason = row.reason.filter(|reason| !matches!(reason, Reason::Other(_)));
+            self.put(Ended { item: JOINED.into(), reason, ..row }, oldest);
+        }
+    }
+
+    /// Adds to the row of the same kind, or puts a new one there.
+    fn put(&mut self, one: Ended, at: usize) {
         let is_same = |row: &&mut Ended| row.item == one.item && row.state == one.state && row.reason == one.reason;
-        if let Some(row) = self.since.iter_mut().find(is_same) {
-            row.count += one.count;
-            row.amount += one.amount;
-            // One order more and another one less may leave a price.
-            self.since.retain(|row| (row.count, row.amount) != (0, 0));
-        } else if self.since.len() < WAITING_MAX || &*one.item == "*" {
-            self.since.push(one);
-        } else {
-            self.add(Ended { item: "*".into(), reason: None, ..one });
+        match self.since.iter_mut().find(is_same) {
+            Some(row) => {
+                row.count += one.count;
+                row.amount += one.amount;
+                // One order more and another one less may leave a price.
+                self.since.retain(|row| (row.count, row.amount) != (0, 0));
+            }
+            None => self.since.insert(at, one),
         }
     }
 
@@ -176,6 +220,7 @@ impl Tally {
     pub fn begin_report(&mut self) {
         self.number += 1;
         self.told = self.since.drain(..self.since.len().min(ROWS_MAX)).collect();
+        self.told_measured = std::mem::take(&mut self.since_measured);
         for row in &self.told {
             self.sums.add(row);
         }
@@ -189,10 +234,10 @@ impl Tally {
         sums
     }
 
-    /// Whether something ended since the last report.
+    /// Whether something ended or was measured since the last report.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.since.is_empty()
+        !self.since.is_empty() || self.since_measured != Measured::default()
     }
 }
 
@@ -220,7 +265,7 @@ mod tests {
         tally.count(None, &event("I0", EventState::RefundDue, 1000));
         tally.count(None, &event("I0", EventState::Expired, 1000));
         let wanted: i64 = (0..500).map(|n| 1000 + n).sum();
-        assert!(tally.since.len() <= WAITING_MAX + 3);
+        assert!(tally.since.len() <= WAITING_MAX);
         let (mut rows, all) = (0, tally.all());
         while tally.has_news() {
             tally.begin_report();
@@ -250,6 +295,62 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_rows_are_joined_by_their_ends_and_reasons() {
+        let failed = |item: &str, reason| VendEvent { reason: Some(reason), ..event(item, EventState::RefundDue, 10) };
+        let mut tally = Tally::default();
+        for n in 0..50 {
+            tally.count(None, &failed(&format!("F{n}"), Reason::Failed));
+            tally.count(None, &failed(&format!("U{n}"), Reason::Uncertain));
+        }
+        for n in 0..150 {
+            tally.count(None, &event(&format!("D{n}"), EventState::Dispensed, 1));
+        }
+        let row = |item: &str, state, reason, count, amount| Ended { item: item.into(), state, reason, count, amount };
+        let due = |item: &str, reason, count| row(item, EventState::RefundDue, Some(reason), count, count * 10);
+        assert_eq!(tally.since.len(), WAITING_MAX);
+        assert_eq!(
+            tally.since[..4],
+            [
+                due("*", Reason::Failed, 26),
+                due("*", Reason::Uncertain, 26),
+                due("F26", Reason::Failed, 1),
+                due("U26", Reason::Uncertain, 1)
+            ]
+        );
+        assert_eq!(tally.since[WAITING_MAX - 1], row("D149", EventState::Dispensed, None, 1, 1), "the newest is as it was");
+        // Words of later releases make no rows without end, and the newest item is not joined.
+        for n in 0..300 {
+            tally.count(None, &failed("A1", Reason::from_word(&format!("later_{n}")).expect("a word")));
+        }
+        let joined: Vec<_> = tally.since.iter().filter(|row| &*row.item == "*").map(|row| (row.state, row.reason, row.count)).collect();
+        assert_eq!(
+            joined,
+            [
+                (EventState::RefundDue, Some(Reason::Failed), 50),
+                (EventState::RefundDue, Some(Reason::Uncertain), 50),
+                (EventState::Dispensed, None, 150),
+                (EventState::RefundDue, None, 104),
+            ]
+        );
+        assert_eq!((tally.since.len(), &*tally.since[4].item), (WAITING_MAX, "A1"));
+        assert_eq!((tally.all().refund_due, tally.all().dispensed), (400, 150));
+    }
+
+    #[test]
+    fn measures_are_told_once() {
+        let mut tally = Tally::default();
+        let slow = Measured { qr_ms: [0, 1, 0, 0, 0, 0, 0, 2], delivery_ms: [1, 0, 0, 0, 0, 0, 0, 0], connections: 3 };
+        tally.measure(&slow);
+        tally.measure(&slow);
+        assert!(tally.has_news());
+        tally.begin_report();
+        let twice = Measured { qr_ms: [0, 2, 0, 0, 0, 0, 0, 4], delivery_ms: [2, 0, 0, 0, 0, 0, 0, 0], connections: 6 };
+        assert_eq!((tally.told_measured, tally.has_news()), (twice, false));
+        tally.begin_report();
+        assert_eq!(tally.told_measured, Measured::default());
+    }
+
+    #[test]
     fn the_largest_report_fits() {
         let row = Ended {
             item: "I".repeat(32).into(),
@@ -268,9 +369,7 @@ mod tests {
             ended: vec![row; ROWS_MAX],
             sums,
             waiting: 10_000,
-            qr_ms: [999_999; 8],
-            delivery_ms: [999_999; 8],
-            connections: 999_999,
+            measured: Measured { qr_ms: [999_999; 8], delivery_ms: [999_999; 8], connections: 999_999 },
             running_s: 999_999_999,
             vitals: Some(serde_json::json!({
                 "uptime_s": 999_999_999,

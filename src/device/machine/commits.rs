@@ -1,6 +1,7 @@
 //! The changes of an order. They are applied and committed with their events; only then are they known and announced.
 
 use super::{Machine, TRANSITIONS_MAX};
+use crate::store::database::Database;
 use crate::store::{Draft, StoreError, Stored};
 use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Event, Order};
@@ -78,7 +79,6 @@ impl Machine {
         if held || !events.is_empty() {
             self.front.stage.moved(&order, held, now.boot);
         }
-        self.reports.note(&events, now.boot);
         self.outbox.announce(&order, events);
         if !core::unfinished(&order) {
             self.orders.remove(id, &mut self.outbox);
@@ -91,7 +91,6 @@ impl Machine {
         let (events, stored) = self.commit(&order, None, vec![(order.name(), order.clone())], None, now)?;
         self.orders.insert(order.offer.request.request_id.clone(), stored);
         self.front.stage.moved(&order, false, now.boot);
-        self.reports.note(&events, now.boot);
         self.outbox.announce(&order, events);
         Ok(())
     }
@@ -106,11 +105,17 @@ impl Machine {
         now: Now,
     ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
         let (stream, at) = (self.storage.stream(), self.settings.time_of_day(now.wall));
+        let passed = steps.iter().map(|((state, _), _)| *state);
+        let measures = self.reports.measures.after(&order.offer.request.request_id, passed, now.boot);
         let drafts = steps.into_iter().map(|step| draft(step, note.clone(), stream, at.clone())).collect();
         let sent = self.outbox.take_sent();
-        let result = self.storage.store_mut().map_or(Err(StoreError::Shut), |store| store.commit(order, before, drafts, &sent));
+        let commit = |store: &mut Database| store.commit(order, before, drafts, &sent, &measures.fresh);
+        let result = self.storage.store_mut().map_or(Err(StoreError::Shut), commit);
         match &result {
-            Ok(_) => self.storage.works(&mut self.faults, &mut self.outbox, now),
+            Ok(_) => {
+                self.reports.measures = measures.stored();
+                self.storage.works(&mut self.faults, &mut self.outbox, now);
+            }
             Err(error) => {
                 self.outbox.put_back(sent, now.boot);
                 self.store_failed(error, now);

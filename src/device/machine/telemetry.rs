@@ -4,8 +4,8 @@ use super::{Machine, Notice};
 use qris_core::order::ids::RequestId;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::status::FaultCode;
-use qris_core::wire::telemetry::{Telemetry, VERSION, Waits, bucket};
-use qris_core::wire::vend::{EventState, VendEvent};
+use qris_core::wire::telemetry::{Measured, Telemetry, VERSION, bucket};
+use qris_core::wire::vend::EventState;
 use qris_host::mqtt::PublishId;
 use std::collections::BTreeMap;
 
@@ -26,9 +26,14 @@ pub(super) struct Reports {
     /// A new connection: the broker may not have it.
     is_due: bool,
     faults: Vec<FaultCode>,
-    connections: u32,
-    qr: Waits,
-    delivery: Waits,
+    pub(super) measures: Measures,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measures {
+    /// This is not stored yet: it goes with the next commit of an order, or the next report.
+    pub(super) fresh: Measured,
     /// When the orders that are on their way were requested, and paid.
     begun: BTreeMap<(RequestId, EventState), Boot>,
 }
@@ -40,22 +45,18 @@ pub const fn report_of(id: PublishId) -> Option<u64> {
     if id.0 & (MARK | super::NEWS >> 1) == MARK { Some(id.0 & !MARK) } else { None }
 }
 
-impl Reports {
-    pub(super) fn new(now: Boot) -> Self {
-        Self { began_at: now, ..Self::default() }
-    }
-
-    /// Counts how long the steps of an order took.
-    pub(super) fn note(&mut self, events: &[VendEvent], now: Boot) {
-        for VendEvent { request_id, state, .. } in events {
-            let Some(id) = request_id else { continue };
+impl Measures {
+    /// The same after an order has passed these states. It counts how long they took.
+    pub(super) fn after(&self, id: &RequestId, passed: impl Iterator<Item = EventState>, now: Boot) -> Self {
+        let mut after = self.clone();
+        for state in passed {
             let (from, waits) = match state {
                 EventState::Requested | EventState::Paid => {
-                    self.begun.insert((id.clone(), *state), now);
+                    after.begun.insert((id.clone(), state), now);
                     continue;
                 }
-                EventState::AwaitingPayment => (EventState::Requested, Some(&mut self.qr)),
-                EventState::Dispensed => (EventState::Paid, Some(&mut self.delivery)),
+                EventState::AwaitingPayment => (EventState::Requested, Some(&mut after.fresh.qr_ms)),
+                EventState::Dispensed => (EventState::Paid, Some(&mut after.fresh.delivery_ms)),
                 EventState::Dispensing | EventState::AwaitingCollection => continue,
                 EventState::Cancelling
                 | EventState::Refused
@@ -67,17 +68,29 @@ impl Reports {
                 | EventState::Refunded
                 | EventState::Other(_) => (EventState::Paid, None),
             };
-            if let (Some(at), Some(waits)) = (self.begun.remove(&(id.clone(), from)), waits) {
+            if let (Some(at), Some(waits)) = (after.begun.remove(&(id.clone(), from)), waits) {
                 waits[bucket(now - at)] += 1;
             }
             if state.is_end() {
-                self.begun.retain(|(known, _), _| known != id);
+                after.begun.retain(|(known, _), _| known != id);
             }
         }
+        after
+    }
+
+    /// The same when it is stored.
+    pub(super) fn stored(self) -> Self {
+        Self { fresh: Measured::default(), ..self }
+    }
+}
+
+impl Reports {
+    pub(super) fn new(now: Boot) -> Self {
+        Self { began_at: now, ..Self::default() }
     }
 
     pub(super) fn connected(&mut self) {
-        self.connections += 1;
+        self.measures.fresh.connections += 1;
         self.is_due = true;
     }
 
@@ -113,14 +126,14 @@ impl Machine {
         let (is_taken, vitals) = (self.reports.is_taken, self.known_vitals());
         let Some(store) = self.storage.store_mut() else { return };
         // A report that the broker may not have is published again, as it was: each counts once.
-        if (is_taken || store.tally().number == 0)
-            && store.tally().has_news()
-            && let Err(error) = store.begin_report()
-        {
-            return self.store_failed(&error, now);
+        let fresh = &mut self.reports.measures.fresh;
+        if (is_taken || store.tally().number == 0) && (store.tally().has_news() || *fresh != Measured::default()) {
+            if let Err(error) = store.begin_report(fresh) {
+                return self.store_failed(&error, now);
+            }
+            *fresh = Measured::default();
         }
         let is_more = store.tally().has_news();
-        let Reports { qr, delivery, connections, began_at, .. } = self.reports;
         let tally = store.tally();
         let telemetry = Telemetry {
             v: VERSION,
@@ -130,10 +143,8 @@ impl Machine {
             ended: tally.told.clone(),
             sums: tally.sums,
             waiting: store.waiting(),
-            qr_ms: qr,
-            delivery_ms: delivery,
-            connections,
-            running_s: (now.boot - began_at).0 / 1000,
+            measured: tally.told_measured,
+            running_s: (now.boot - self.reports.began_at).0 / 1000,
             vitals: Some(vitals),
         };
         self.outbox.push(super::Effect::Publish {

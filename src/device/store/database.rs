@@ -4,7 +4,7 @@ use super::{Draft, KNOWN_REQUESTS, OUTBOX_MAX, StoreError, Stored, sealed};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
 use qris_core::order::time::{BootId, Wall};
-use qris_core::wire::telemetry::Tally;
+use qris_core::wire::telemetry::{Measured, Tally};
 use qris_core::wire::vend::VendEvent;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -19,6 +19,8 @@ const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_st
 const TRUSTED: &str = "trusted_ms";
 /// The name of the counts of orders that ended.
 const TALLY: &str = "tally";
+/// The name of the number of the last report. It is needed if the counts cannot be read.
+const REPORT: &str = "report";
 
 /// The open database. After a call has returned, its writes are kept.
 #[derive(Debug)]
@@ -138,8 +140,8 @@ impl Database {
         Ok(select.exists([ticket.as_str()])?)
     }
 
-    /// Writes a new version of an order and its events, all or nothing. Forgets the events `sent`, which the broker
-    /// has. Answers with the events as they were stored.
+    /// Writes a new version of an order, its events and what was measured, all or nothing. Forgets the events `sent`, which
+    /// the broker has. Answers with the events as they were stored.
     ///
     /// # Errors
     /// Then nothing was changed.
@@ -149,9 +151,11 @@ impl Database {
         before: Option<i64>,
         drafts: Vec<Draft>,
         sent: &[u64],
+        measured: &Measured,
     ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
         let transaction = self.connection.transaction()?;
         let (mut seq, mut tally) = (self.seq, self.tally.clone());
+        tally.measure(measured);
         let mut events = Vec::new();
         let before_row = match before {
             None => None,
@@ -185,8 +189,7 @@ impl Database {
         }
         let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
         if tally != self.tally {
-            let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-            transaction.prepare_cached(sql)?.execute([TALLY, &sealed::seal(&tally)])?;
+            remember(&transaction, TALLY, &sealed::seal(&tally))?;
         }
         forget(&transaction, sent, seq)?;
         transaction.commit()?;
@@ -239,9 +242,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be written.
     pub fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.connection.prepare_cached(sql)?.execute([key, value])?;
-        Ok(())
+        remember(&self.connection, key, value)
     }
 
     /// All facts whose names begin with this.
@@ -297,14 +298,18 @@ impl Database {
         &self.tally
     }
 
-    /// Begins another report of what ended.
+    /// Begins another report of what ended, and of what was measured: this, too.
     ///
     /// # Errors
     /// Then nothing was changed.
-    pub fn begin_report(&mut self) -> Result<(), StoreError> {
+    pub fn begin_report(&mut self, measured: &Measured) -> Result<(), StoreError> {
         let mut tally = self.tally.clone();
+        tally.measure(measured);
         tally.begin_report();
-        self.remember(TALLY, &sealed::seal(&tally))?;
+        let transaction = self.connection.transaction()?;
+        remember(&transaction, TALLY, &sealed::seal(&tally))?;
+        remember(&transaction, REPORT, &sealed::seal(&tally.number))?;
+        transaction.commit()?;
         self.tally = tally;
         Ok(())
     }
@@ -366,10 +371,13 @@ impl Database {
         let emptied = number("SELECT count(*) FROM outbox WHERE payload = ''")? > 0;
         let orders = number("SELECT count(*) FROM orders")?;
         let seq = u64::try_from(seq).unwrap_or(0);
-        let sql = "SELECT value FROM facts WHERE key = ?1";
-        let tally: Option<String> = connection.query_row(sql, [TALLY], |row| row.get(0)).optional()?;
-        // Each report has at least one event that no report before had. So none had a higher number than this.
-        let new = || Tally { number: seq, ..Tally::default() };
+        let fact = |key: &str| {
+            let sql = "SELECT value FROM facts WHERE key = ?1";
+            connection.query_row(sql, [key], |row| row.get::<_, String>(0)).optional()
+        };
+        let (tally, report) = (fact(TALLY)?, fact(REPORT)?.and_then(|report| sealed::open(&report)));
+        // A database of an earlier release has no such number. There each report had an event that no report before had.
+        let new = || Tally { number: report.map_or(seq, |last: u64| last + 1), ..Tally::default() };
         let tally = tally.map_or_else(Tally::default, |tally| sealed::open(&tally).unwrap_or_else(new));
         Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, emptied, orders, tally, _lock: lock })
     }
@@ -557,6 +565,13 @@ fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result
     let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT ?1)";
     let changed = transaction.prepare_cached(sql)?.execute([orders - KNOWN_REQUESTS])?;
     Ok(i64_of(changed as u64))
+}
+
+/// Stores a fact under a name, in place of the earlier one.
+fn remember(connection: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute([key, value])?;
+    Ok(())
 }
 
 /// Forgets events. The number of the `last` must not be used again, so its number stays.

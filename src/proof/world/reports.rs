@@ -16,7 +16,7 @@ impl World {
         if self.losses.card() || self.losses.is_harmed(STORE) {
             return;
         }
-        let is_same = |known: &Telemetry| known.ended == report.ended && known.sums == report.sums;
+        let is_same = |known: &Telemetry| (&known.ended, known.sums, known.measured) == (&report.ended, report.sums, report.measured);
         let key = (report.stream.clone(), report.number);
         if self.reports.0.get(&key).is_some_and(|known| !is_same(known)) {
             return self.fail(format!("report {} says two things", report.number));

@@ -10,9 +10,10 @@ use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OrderResource, Status};
+use qris_core::wire::telemetry::Measured;
 
 /// Locks the database, so that nobody else can write to it.
-fn lock(rig: &Rig) -> rusqlite::Connection {
+pub(super) fn lock(rig: &Rig) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     connection.execute_batch("BEGIN IMMEDIATE").expect("locked");
     connection
@@ -68,7 +69,7 @@ fn a_database_that_somebody_else_wrote_is_read_anew() {
     std::fs::remove_file(rig.settings.store.with_extension("db.lock")).expect("deleted");
     let mut other = Database::open(&rig.settings.store, &rig.settings.boot_id, false).expect("opens").store;
     let stored = other.live().expect("readable").remove(0);
-    other.commit(&stored.order, Some(stored.rev), vec![], &[]).expect("a version that this machine does not know");
+    other.commit(&stored.order, Some(stored.rev), vec![], &[], &Measured::default()).expect("a version that this machine does not know");
     drop(other);
     let (ack, effects) = rig.pay(&receipt_of(1));
     assert!(drops(&effects) && !rig.is_acked(ack));

@@ -52,8 +52,8 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
     let unfinished = Order { state: State::Paid { receipt: key().sign(claims()), deliver_by: Boot(1) }, ..paid(0) };
-    store.commit(&unfinished, None, vec![], &[]).expect("stored");
-    store.commit(&finished(1), None, vec![], &[]).expect("stored");
+    store.commit(&unfinished, None, vec![], &[], &Measured::default()).expect("stored");
+    store.commit(&finished(1), None, vec![], &[], &Measured::default()).expect("stored");
     // They do not get a commit each: ten thousand would take a minute.
     let last = u32::try_from(KNOWN_REQUESTS).expect("a number");
     let sql = "WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < ?1)
@@ -63,7 +63,7 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
     drop(store);
     let mut store = open(&directory);
     for n in last + 1..=last + 5 {
-        store.commit(&finished(n), None, vec![], &[]).expect("stored");
+        store.commit(&finished(n), None, vec![], &[], &Measured::default()).expect("stored");
     }
     let mut select = store.connection.prepare("SELECT 1 FROM orders WHERE request_id = 'r-' || ?1").expect("SQL");
     let mut known = |n: u32| select.exists([n]).expect("readable");
@@ -77,8 +77,8 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
 fn it_tells_what_is_in_it_without_its_orders() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
-    store.commit(&paid(0), None, vec![], &[]).expect("stored");
-    store.commit(&finished(1), None, vec![], &[]).expect("stored");
+    store.commit(&paid(0), None, vec![], &[], &Measured::default()).expect("stored");
+    store.commit(&finished(1), None, vec![], &[], &Measured::default()).expect("stored");
     let told = store.told();
     assert_eq!((&told["orders"], &told["unfinished"], &told["waiting"]), (&2.into(), &json!({ "paid": 1 }), &0.into()), "{told}");
     assert_eq!(told["stream"], store.stream());
@@ -99,16 +99,16 @@ fn a_database_has_one_owner_also_when_a_damaged_one_was_set_aside() {
 fn the_schema_keeps_what_the_core_must_never_do() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
-    let (_, stored) = store.commit(&paid(1), None, vec![], &[]).expect("stored");
+    let (_, stored) = store.commit(&paid(1), None, vec![], &[], &Measured::default()).expect("stored");
     // Forbidden: a second order that holds the machine; a receipt that goes; another name; a skipped version.
-    assert!(store.commit(&order(2), None, vec![], &[]).is_err(), "one customer at a time");
-    assert!(store.commit(&order(1), Some(stored.rev), vec![], &[]).is_err(), "a receipt stays");
+    assert!(store.commit(&order(2), None, vec![], &[], &Measured::default()).is_err(), "one customer at a time");
+    assert!(store.commit(&order(1), Some(stored.rev), vec![], &[], &Measured::default()).is_err(), "a receipt stays");
     let renamed =
         Order { charge: Some(Charge { order_id: OrderId::new("o-9").expect("an id"), ..paid(1).charge.expect("one") }), ..paid(1) };
-    assert!(store.commit(&renamed, Some(stored.rev), vec![], &[]).is_err(), "so does its name");
-    assert!(store.commit(&paid(1), Some(stored.rev + 1), vec![], &[]).is_err(), "versions count by one");
+    assert!(store.commit(&renamed, Some(stored.rev), vec![], &[], &Measured::default()).is_err(), "so does its name");
+    assert!(store.commit(&paid(1), Some(stored.rev + 1), vec![], &[], &Measured::default()).is_err(), "versions count by one");
     assert!(store.connection.execute("DELETE FROM orders", []).is_err(), "an unfinished order stays");
-    assert!(store.commit(&paid(1), Some(stored.rev), vec![], &[]).is_ok());
+    assert!(store.commit(&paid(1), Some(stored.rev), vec![], &[], &Measured::default()).is_ok());
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn every_changed_column_is_noticed() {
     for change in changes {
         let directory = tempfile::tempdir().expect("a directory");
         let mut store = open(&directory);
-        store.commit(&paid(1), None, vec![], &[]).expect("stored");
+        store.commit(&paid(1), None, vec![], &[], &Measured::default()).expect("stored");
         assert_eq!(sqlite::testing::damage(&store.connection, &format!("UPDATE orders SET {change}")), 1);
         let found = store.live().expect_err(change);
         assert!(found.is_damage(), "{change}: {found}");
@@ -142,7 +142,7 @@ fn every_changed_column_is_noticed() {
 fn a_bit_in_any_place_where_a_request_is_kept_is_found_in_a_suspect_database() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
-    store.commit(&paid(7), None, vec![], &[]).expect("stored");
+    store.commit(&paid(7), None, vec![], &[], &Measured::default()).expect("stored");
     drop(store);
     let path = directory.path().join("qrisd.db");
     let good = std::fs::read(&path).expect("read");
@@ -175,7 +175,7 @@ fn a_page_that_is_damaged_within_is_set_aside() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("qrisd.db");
     let mut store = open(&directory);
-    store.commit(&paid(1), None, vec![], &[]).expect("stored");
+    store.commit(&paid(1), None, vec![], &[], &Measured::default()).expect("stored");
     let root: u32 =
         store.connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'orders'", [], |row| row.get(0)).expect("a page");
     drop(store);
@@ -198,7 +198,7 @@ fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
         })
     };
     let seqs = |events: Vec<VendEvent>| events.iter().filter_map(|event| event.seq).collect::<Vec<_>>();
-    let (events, _) = store.commit(&paid(1), None, vec![draft(), draft()], &[]).expect("stored");
+    let (events, _) = store.commit(&paid(1), None, vec![draft(), draft()], &[], &Measured::default()).expect("stored");
     assert_eq!(seqs(events), [1, 2]);
     assert_eq!(store.next_event(0).expect("readable").map(|(seq, _)| seq), Some(1));
     store.forget(&[1, 2]).expect("forgotten");
@@ -206,10 +206,10 @@ fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
         drop(store);
         store = open(&directory);
         assert_eq!((store.next_event(0).expect("readable"), store.waiting), (None, 0));
-        let (events, _) = store.commit(&finished(n), None, vec![draft()], &[]).expect("stored");
+        let (events, _) = store.commit(&finished(n), None, vec![draft()], &[], &Measured::default()).expect("stored");
         assert_eq!(seqs(events), [last]);
         // It happens with a commit of its own, and with a commit that tells nothing.
-        store.commit(&finished(n + 10), None, vec![], &[last]).expect("stored");
+        store.commit(&finished(n + 10), None, vec![], &[last], &Measured::default()).expect("stored");
         let rows: i64 = store.connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).expect("a count");
         assert_eq!((store.next_event(0).expect("readable"), store.waiting, rows), (None, 0, 1));
     }
@@ -231,11 +231,11 @@ fn a_code_is_known_as_long_as_its_order() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
     let code = |n: u32| PaymentCode::new(&format!("code{n}")).expect("a code");
-    let (_, stored) = store.commit(&collectable(1), None, vec![], &[]).expect("stored");
+    let (_, stored) = store.commit(&collectable(1), None, vec![], &[], &Measured::default()).expect("stored");
     assert_eq!(store.by_code(&code(1)).expect("readable").map(|found| found.order), Some(stored.order));
     assert!(store.by_code(&code(2)).expect("readable").is_none());
     let over = Order { state: State::Refunded { receipt: collectable(1).receipt().cloned() }, ..collectable(1) };
-    store.commit(&over, Some(stored.rev), vec![], &[]).expect("stored");
+    store.commit(&over, Some(stored.rev), vec![], &[], &Measured::default()).expect("stored");
     assert!(store.by_code(&code(1)).expect("readable").is_some(), "also when it is over");
     store.connection.execute("DELETE FROM orders", []).expect("forgotten");
     assert!(store.by_code(&code(1)).expect("readable").is_none());
@@ -260,12 +260,28 @@ fn a_database_of_before_there_were_codes_is_taken_up_and_one_of_now_is_not_writt
         sent: true,
         overdue: false,
     };
-    let (_, stored) = store.commit(&Order { state: dispensing, ..collectable(1) }, None, vec![], &[]).expect("stored");
-    store.commit(&collectable(1), Some(stored.rev), vec![], &[]).expect("it waits for its customer again");
+    let (_, stored) =
+        store.commit(&Order { state: dispensing, ..collectable(1) }, None, vec![], &[], &Measured::default()).expect("stored");
+    store.commit(&collectable(1), Some(stored.rev), vec![], &[], &Measured::default()).expect("it waits for its customer again");
     let changes = |store: &Database| store.connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).expect("a number");
     let before = changes(&store);
     drop(store);
     let locked = Connection::open(&path).expect("opens");
     locked.execute_batch("BEGIN IMMEDIATE").expect("locked");
     assert_eq!(changes(&open(&directory)), before, "opened while nobody can write it");
+}
+
+#[test]
+fn a_report_takes_no_number_again_when_the_counts_are_damaged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    // A report that tells of a connection only has no event.
+    let connection = Measured { connections: 1, ..Measured::default() };
+    for _ in 0..3 {
+        store.begin_report(&connection).expect("begun");
+    }
+    let sql = "UPDATE facts SET value = replace(value, '\"number\":3', '\"number\":1') WHERE key = ?1";
+    assert_eq!(store.connection.execute(sql, [TALLY]).expect("written"), 1);
+    drop(store);
+    assert_eq!(open(&directory).tally(), &Tally { number: 4, ..Tally::default() });
 }
