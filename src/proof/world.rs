@@ -267,6 +267,8 @@ struct World {
     /// When all is well, in milliseconds since the beginning.
     heals_at: i64,
     keys: KeySet,
+    /// What the machine sells, with prices.
+    items: Vec<(ItemId, Rupiah)>,
     machines: [machine::SimulatedMachine; 2],
     relays: [relay::SimulatedRelay; 2],
     /// The machines that exist.
@@ -372,6 +374,7 @@ impl World {
             failure: None,
             storm: true,
             heals_at: STORM,
+            items: [small(), large()].map(|item| (item.clone(), price(&item))).into(),
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
@@ -439,13 +442,10 @@ impl World {
             if !self.merchant_runs_until(next.min(over)) {
                 continue;
             }
-            match self.queue.pop_first() {
-                Some(((at, _), event)) if at <= over => {
-                    self.now = self.now.max(at);
-                    self.happen(event);
-                }
-                Some(_) | None => break,
-            }
+            let Some(first) = self.queue.first_entry().filter(|first| first.key().0 <= over) else { break };
+            let ((at, _), event) = first.remove_entry();
+            self.now = self.now.max(at);
+            self.happen(event);
         }
     }
 
@@ -465,10 +465,12 @@ impl World {
             Event::Relay(m, arrival) => self.relay_arrival(m, arrival),
             Event::Computer(m, arrival) => self.computer_arrival(m, arrival),
             Event::Merchant(arrival) => self.merchant_arrival(arrival),
-            Event::MidtransDue => {
+            Event::MidtransDue if self.midtrans_at.is_some_and(|at| at <= self.now) => {
                 self.midtrans_at = None;
                 self.send_notices();
             }
+            // Something else became due before it. If each of these planned another one, there would be more and more.
+            Event::MidtransDue => {}
             Event::Pays { payload, force } => self.pays(&payload, force),
             Event::PaysAtStore { code, force } => self.pays_at_store(code, force),
             Event::Reverses(code) => self.reverses(&code),

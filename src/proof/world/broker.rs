@@ -25,12 +25,14 @@ pub(super) struct Broker {
     /// The machine that is connected under the name that both have, with its connection.
     connected: Option<(usize, u64)>,
     connections: u64,
+    /// No machine gets through to it. The backend does.
+    pub(super) is_far: bool,
     left_at: i64,
     /// Messages that are kept until they are acknowledged.
     session: VecDeque<(u64, Topic, Vec<u8>)>,
     messages: u64,
     /// Every payload that went over the broker, either way.
-    overheard: VecDeque<(Topic, Vec<u8>)>,
+    pub(super) overheard: VecDeque<(Topic, Vec<u8>)>,
     /// The receipts among them.
     pub(super) receipts: Vec<String>,
     streams: BTreeMap<Box<str>, Stream>,
@@ -109,7 +111,7 @@ impl World {
 
     /// A machine connects. A machine with the same name loses its connection, and tries again.
     pub(super) fn broker_welcomes(&mut self, m: usize) {
-        if self.cut[Outage::Broker as usize] || !self.machine_runs(m) || self.broker.connection_of(m).is_some() {
+        if self.broker.is_far || self.cut[Outage::Broker as usize] || !self.machine_runs(m) || self.broker.connection_of(m).is_some() {
             return;
         }
         if let Some((other, _)) = self.broker.connected {

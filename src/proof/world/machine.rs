@@ -4,7 +4,7 @@
 use super::computer::Computer;
 use super::counts::Kind;
 use super::strike::Who;
-use super::{Event, Outage, Play, STORE, World, device, large, price, small};
+use super::{Event, Outage, Play, STORE, World, device, large, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
 use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
@@ -203,7 +203,7 @@ impl World {
         Settings {
             device: device(),
             broker: "the broker".into(),
-            prices: PriceList::new([(small(), Price::Fixed(price(&small()))), (large(), Price::Fixed(price(&large())))]),
+            prices: PriceList::new(self.items.iter().map(|(item, price)| (item.clone(), Price::Fixed(*price)))),
             names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
             keys: self.keys.clone(),

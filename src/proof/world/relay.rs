@@ -3,7 +3,7 @@
 use super::counts::Kind;
 use super::losses::{Given, Loss};
 use super::strike::{Strike, Who};
-use super::{Event, LEDGER, Play, World, device, large, machine, price, small};
+use super::{Event, LEDGER, Play, World, device, machine, price, small};
 use crate::disk::Op;
 use crate::rng::Rng;
 use qris_core::order::ids::{OrderId, Ticket};
@@ -128,7 +128,7 @@ impl World {
     fn relay_config(&self, m: usize) -> Config {
         let line = LineSettings {
             name: "tray 1".into(),
-            items: Items::These(vec![small(), large()]),
+            items: Items::These(self.items.iter().map(|(item, _)| item.clone()).collect()),
             min_amount: price(&small()),
             outlet: Arc::new(PulsedLine::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(PULSE))),
             block_on_uncertain: false,

@@ -1,5 +1,7 @@
 use super::{Counts, Kind, run};
 
+mod week;
+
 /// A seed must repeat. The newer parts of it (disks, cards, a second machine) must depend on nothing but the seed.
 const MUST_HAPPEN: [Kind; 12] = [
     Kind::MidCommit,
