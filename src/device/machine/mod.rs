@@ -268,12 +268,13 @@ impl Machine {
             let newest_event = || self.storage.store().map(|store| store.newest_event());
             self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, &mut self.outbox, now.boot);
         }
-        self.look_after_system(now);
         self.carry_commands(now);
         self.take_settings(now);
         self.publish_events(now);
-        self.tell(now);
         self.report(now);
+        // A system is called good only after everything else has gone well.
+        self.look_after_system(now);
+        self.tell(now);
         self.outbox.take()
     }
 

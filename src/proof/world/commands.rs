@@ -9,7 +9,6 @@ use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
 use qris_device::machine::{Address, Input, Operation};
-use qris_device::screen::picture::Scene;
 use qris_host::mqtt::Ack;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -283,7 +282,7 @@ impl World {
     /// Why nothing may be done to the machine now: somebody buys, or another command is under way.
     pub(super) fn why_not_now(&self, m: usize, number: Option<usize>) -> Option<&'static str> {
         let machine = &self.machines[m];
-        if matches!(machine.scene, Some(Scene::Pay { .. } | Scene::Preparing { .. } | Scene::Dispensing { .. })) {
+        if machine.is_in_mid_sale() {
             return Some("in mid-sale");
         }
         if machine.is_held_by_order {

@@ -8,7 +8,6 @@ use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::settings::{Desired, Objection, Reported};
 use qris_core::wire::topics::Topic;
-use qris_device::screen::picture::Scene;
 use std::collections::BTreeMap;
 
 /// What the operator knows, and what the broker has for a machine that comes.
@@ -62,9 +61,7 @@ impl World {
 
     /// All effects are carried out: no customer is in the middle of a sale.
     pub(super) fn judge_taking(&mut self, m: usize) {
-        let machine = &mut self.machines[m];
-        let in_mid_sale = matches!(machine.scene, Some(Scene::Pay { .. } | Scene::Preparing { .. } | Scene::Dispensing { .. }));
-        if std::mem::take(&mut machine.has_taken) && in_mid_sale {
+        if std::mem::take(&mut self.machines[m].has_taken) && self.machines[m].is_in_mid_sale() {
             self.fail("settings were taken in mid-sale".into());
         }
     }
