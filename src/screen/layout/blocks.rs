@@ -81,9 +81,15 @@ impl Page<'_> {
     /// How to pay in three words, and the time left, in one line. Words that would be cut off are left out.
     pub(super) fn steps_and_time(&self, left: Span, room: i32) -> Block {
         let time = (countdown(left), self.style(Weight::Bold, 28), self.hurry(left));
-        let steps = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay].join(" · ");
-        let steps = (steps, self.style(Weight::Bold, 22), self.theme.accent);
-        if self.beside_fits(&steps, &time, room) { self.sides(steps, time, room) } else { self.countdown(left) }
+        let steps = |open| {
+            let steps = [open, self.texts.step_scan, self.texts.step_pay].join(" · ");
+            (steps, self.style(Weight::Bold, 22), self.theme.accent)
+        };
+        let steps = [self.texts.step_open, self.texts.step_open_small].map(steps);
+        match steps.into_iter().find(|steps| self.beside_fits(steps, &time, room)) {
+            Some(steps) => self.sides(steps, time, room),
+            None => self.countdown(left),
+        }
     }
 
     /// Two texts in one line. The left one is as large as the right one allows.

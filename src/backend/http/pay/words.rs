@@ -26,11 +26,11 @@ words! {
     counter: "Bayar di kasir", "Pay at the counter of";
     counter_code: "Kode pembayaran", "Payment code";
     pay_before: "Bayar sebelum", "Pay before";
-    ending: "Sedang dibatalkan. Jangan bayar.", "Being cancelled. Please do not pay.";
-    cancelled: "Dibatalkan. Jangan bayar.", "Cancelled. Please do not pay.";
-    expired: "Kedaluwarsa. Jangan bayar.", "Expired. Please do not pay.";
-    failed: "Pembayaran tidak berhasil. Jangan bayar.", "The payment did not work. Please do not pay.";
-    paid_anyway: "Sudah terlanjur bayar? Hubungi kami.", "Paid already? Contact us.";
+    ending: "Sedang dibatalkan, jangan dibayar.", "Being cancelled. Please do not pay.";
+    cancelled: "Dibatalkan, jangan dibayar.", "Cancelled. Please do not pay.";
+    expired: "Kedaluwarsa, jangan dibayar.", "Expired. Please do not pay.";
+    failed: "Pembayaran tidak berhasil. Jangan dibayar.", "The payment did not work. Please do not pay.";
+    paid_anyway: "Terlanjur membayar? Hubungi kami.", "Paid already? Contact us.";
     confirming: "Pembayaran sedang dipastikan", "Your payment is being confirmed";
     held: "Toko masih dapat membatalkannya beberapa menit. Halaman ini memberi tahu Anda.", "The store may still take it back for some minutes. This page will tell you.";
     paid: "Sudah dibayar", "Paid";
@@ -39,14 +39,14 @@ words! {
     collect_before: "Ambil sebelum", "Collect before";
     delivered: "Selesai. Terima kasih!", "Done. Thank you!";
     uncertain: "Belum pasti", "Uncertain";
-    uncertain_hint: "Sudah dibayar, tetapi tidak ada yang tahu apakah barang keluar. Kami akan memeriksanya.", "Paid, but \
+    uncertain_hint: "Sudah dibayar, tetapi belum diketahui apakah barang keluar. Kami akan memeriksanya.", "Paid, but \
         nobody knows whether it came out. We will look into it.";
-    refund_due: "Uang Anda akan dikembalikan", "Your money will be returned";
+    refund_due: "Dana Anda akan dikembalikan", "Your money will be returned";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
     call_operator: "Hubungi pengelola mesin.", "Ask the owner of the machine.";
     call: "Hubungi", "Call";
-    refunded: "Uang Anda sudah dikembalikan", "Your money was returned";
-    refunded_hint: "Dana kembali ke aplikasi pembayaran Anda.", "It goes back to your payment app.";
+    refunded: "Dana Anda sudah dikembalikan", "Your money was returned";
+    refunded_hint: "Lihat di aplikasi pembayaran Anda.", "It goes back to your payment app.";
     by_hand: "Sudah diselesaikan langsung dengan Anda", "Settled with you by hand";
     given: "Barang sudah diserahkan kepada Anda", "The goods were handed to you";
     order_number: "Nomor pesanan", "Order number";
