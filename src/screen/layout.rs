@@ -71,7 +71,7 @@ impl Layout {
             Scene::PayAtStore { until, page: address, .. } if *until > now => {
                 self.code = None;
                 let beside = self.beside(address.as_deref().filter(|_| settings.page_beside), &page);
-                page.pay_at_store(&picture.scene, *until - now, beside.as_ref());
+                page.pay_at_store(&picture.scene, beside.as_ref());
             }
             other => {
                 self.code = None;

@@ -95,9 +95,9 @@ impl Message {
             Scene::Pay { .. } | Scene::Cancelling { .. } => {
                 plain(Sign::Clock, theme.warn(), t.cancelling).line(t.cancelling_more).line(item)
             }
-            Scene::DoNotPay { order, page } => {
+            Scene::DoNotPay { order } => {
                 let message = Self::loud(Sign::Cross, Signal::Stop, t.do_not_pay).line(t.do_not_pay_more);
-                Self { order: order.as_ref().map(ToString::to_string), page: page.clone(), contact: true, ..message }
+                Self { order: order.as_ref().map(ToString::to_string), contact: true, ..message }
             }
             Scene::Dispensing { .. } => Self::loud(Sign::Check, Signal::Good, t.paid).line(item).line(t.paid_more),
             Scene::Take { .. } => Self::loud(Sign::Check, Signal::Good, t.take).line(item).line(t.take_more),

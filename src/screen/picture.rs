@@ -102,12 +102,10 @@ pub enum Scene {
         /// The goods.
         goods: Goods,
     },
-    /// The cancel has no answer yet: not finished, please do not pay; and whom to contact.
+    /// The cancel has no answer yet: not finished, please do not pay; and whom to contact. It has no QR at all, which somebody would pay.
     DoNotPay {
         /// The order, if the backend has named it already.
         order: Option<OrderId>,
-        /// The address of its page.
-        page: Option<Box<str>>,
     },
     /// Paid; the machine is acting.
     Dispensing {

@@ -83,7 +83,7 @@ const STATES: [(&str, Make); 24] = [
     ("collect", |sample| Scene::Collect { goods: sample.goods.clone(), within: Some(Span::secs(72 * 3600)) }),
     ("checking", |sample| Scene::Checking { goods: sample.goods.clone() }),
     ("cancelling", |sample| Scene::Cancelling { goods: sample.goods.clone() }),
-    ("not-finished", |sample| Scene::DoNotPay { order: Some(sample.order.clone()), page: Some(sample.page.clone()) }),
+    ("not-finished", |sample| Scene::DoNotPay { order: Some(sample.order.clone()) }),
     ("cancelled", |_| Scene::Cancelled { timed_out: false }),
     ("timed-out", |_| Scene::Cancelled { timed_out: true }),
     ("expired", |_| Scene::Expired),

@@ -186,7 +186,7 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
     let amount = order.offer.amount;
     let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
     let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
-    let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned(), page: page.clone() };
+    let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned() };
     match &order.state {
         // A payment could not be stored now, so nobody is invited to pay.
         State::AwaitingPayment { .. } if frozen => do_not_pay,

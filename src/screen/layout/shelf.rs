@@ -1,7 +1,8 @@
 //! Idle: the items that customers can buy.
 
 use super::{Align, Page};
-use crate::fonts::Weight;
+use crate::Item;
+use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 
 impl Page<'_> {
@@ -52,39 +53,92 @@ impl Page<'_> {
         };
         self.text(Rect::new(margin, foot, column, small.line()), words, small, self.theme.muted, Align::Centre);
 
-        let gap = self.px(10);
-        // Long names need long rows. So there is a second column only if one column cannot hold all items.
-        let in_one = (foot - top) / (least + gap) >= items.len() as i32;
-        let columns = if self.w * 4 > self.h * 5 && !in_one { 2 } else { 1 };
-        // Rows are as tall as reason allows: with few items, tall enough for names in two lines.
-        let wanted = (items.len() as i32 + columns - 1) / columns;
-        let row = ((foot - top) / wanted - gap).clamp(least, name.line() * 3).min(foot - top);
-        let rows = ((foot - top) / (row + gap)).clamp(1, wanted);
-        let room = (rows * columns) as usize;
+        let area = Rect::new(margin, top, column, foot - top);
+        let plan = self.plan(area, name);
         // If not everything fits, the last place says how many items are missing.
+        let room = (plan.rows * plan.columns) as usize;
         let shown = if items.len() > room { room.saturating_sub(1) } else { items.len() };
-        let width = (column - gap * (columns - 1)) / columns;
         for (i, item) in (0..).zip(items.iter().take(shown).map(Some).chain((shown < items.len()).then_some(None))) {
-            let area = Rect::new(margin + (i / rows) * (width + gap), top + (i % rows) * (row + gap), width, row);
-            let inner = Rect::new(area.x + self.px(18), area.y, area.w - 2 * self.px(18), area.h);
+            let x = area.x + (i / plan.rows) * (plan.width + self.px(GAP));
+            let row = Rect::new(x, top + (i % plan.rows) * plan.row, plan.width, plan.row);
             let Some(item) = item else {
                 let more = format!("+ {} {}", items.len() - shown, self.texts.more_items);
-                self.text(inner, &more, name, self.theme.muted, Align::Centre);
+                self.text(row, &more, plan.style, self.theme.muted, Align::Centre);
                 continue;
             };
-            self.fill(area, self.theme.card, self.px(12));
+            // A line, and not a card: nobody should take it for a button.
+            self.fill(Rect::new(row.x, row.y + row.h - self.px(2).max(1), row.w, self.px(2).max(1)), self.theme.card, 0);
             let price = item.price.map_or_else(String::new, |price| price.to_string());
-            let price_style = self.fitted(name, &price, inner.w / 2);
-            let price_width = self.fonts.width(price_style, &price);
-            self.text(inner, &price, price_style, self.theme.accent, Align::Right);
-            let words = inner.w - price_width - gap;
-            let lines = self.fonts.balanced(name, item.name(self.language), words, ((row / name.line()) as usize).clamp(1, 2));
-            let first = inner.y + (inner.h - name.line() * lines.len() as i32) / 2;
+            self.text(row, &price, self.price_style(plan.style, &price, row.w), self.theme.accent, Align::Right);
+            if plan.slot > 0 {
+                self.text(row, item.id.as_str(), plan.style, self.theme.accent, Align::Left);
+            }
+            let words = self.room_for_name(&plan, item);
+            let lines = self.name_lines(&plan, item);
+            let first = row.y + (row.h - plan.style.line() * lines.len() as i32) / 2;
             for (line, text) in (0..).zip(&lines) {
-                let place = Rect::new(inner.x, first + line * name.line(), words, name.line());
-                self.text(place, text, name, self.theme.text, Align::Left);
+                let place = Rect::new(row.x + plan.slot, first + line * plan.style.line(), words, plan.style.line());
+                self.text(place, text, plan.style, self.theme.text, Align::Left);
             }
         }
         true
     }
+
+    /// The largest letters with which every name is whole; of two ways, the one with fewer columns. Letters that are much too small help
+    /// nobody: then names are cut, or items are left out.
+    fn plan(&self, area: Rect, usual: Style) -> Plan {
+        let items = &self.settings.items;
+        let most = if self.w * 4 > self.h * 5 { 2 } else { 1 };
+        let with = |columns: i32, style: Style| {
+            let width = (area.w - self.px(GAP) * (columns - 1)) / columns;
+            let wanted = (items.len() as i32 + columns - 1) / columns;
+            let least = style.line() + self.px(8);
+            let row = (area.h / wanted).clamp(least, usual.line() * 3).min(area.h);
+            let rows = (area.h / row).clamp(1, wanted);
+            let slots = items.iter().map(|item| item.id.as_str());
+            let widest = slots.clone().map(|slot| self.fonts.width(style, slot)).max().unwrap_or(0);
+            let plan = Plan { columns, rows, row, width, slot: widest + style.px as i32 * 2 / 3, style };
+            let has_room = |item: &Item| self.room_for_name(&plan, item) >= style.px as i32 * 4;
+            let has_slots = slots.clone().all(|slot| slot.len() <= SLOT_MAX) && items.iter().all(has_room);
+            if has_slots { plan } else { Plan { slot: 0, ..plan } }
+        };
+        let has_all = |plan: &Plan| (plan.rows * plan.columns) as usize >= items.len();
+        let is_whole = |item: &Item, plan: &Plan| !self.name_lines(plan, item).iter().any(|line| line.ends_with('…'));
+        let sizes = self.letter_px_min.max(usual.px * 3 / 5)..=usual.px;
+        let plans = || sizes.clone().rev().flat_map(|px| (1..=most).map(move |columns| with(columns, Style { px, ..usual })));
+        let whole = plans().find(|plan| has_all(plan) && items.iter().all(|item| is_whole(item, plan)));
+        whole.or_else(|| plans().find(has_all)).unwrap_or_else(|| with(most, usual))
+    }
+
+    fn price_style(&self, style: Style, price: &str, width: i32) -> Style {
+        self.fitted(style, price, width / 2)
+    }
+
+    fn room_for_name(&self, plan: &Plan, item: &Item) -> i32 {
+        let price = item.price.map_or_else(String::new, |price| price.to_string());
+        plan.width - plan.slot - self.fonts.width(self.price_style(plan.style, &price, plan.width), &price) - self.px(GAP)
+    }
+
+    fn name_lines(&self, plan: &Plan, item: &Item) -> Vec<String> {
+        let most = ((plan.row / plan.style.line()) as usize).clamp(1, 2);
+        self.fonts.balanced(plan.style, item.name(self.language), self.room_for_name(plan, item), most)
+    }
+}
+
+/// The room between two columns, and between name and price, on a page of 480×800.
+const GAP: i32 = 16;
+/// A slot's name with more letters is for machines, and not for customers.
+const SLOT_MAX: usize = 4;
+
+/// How the items stand.
+struct Plan {
+    columns: i32,
+    rows: i32,
+    /// The height of a row.
+    row: i32,
+    /// The width of a column.
+    width: i32,
+    /// The width of the slots' names, with the room after them; 0: they are not shown.
+    slot: i32,
+    style: Style,
 }

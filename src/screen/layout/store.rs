@@ -5,15 +5,15 @@ use super::{Page, Words};
 use crate::fonts::Weight;
 use crate::picture::Scene;
 use crate::qr::Code;
-use qris_core::order::time::Span;
 use std::sync::Arc;
 
 /// The margin left and right of it, on a page of 480×800.
 const MARGIN: i32 = 20;
 
 impl Page<'_> {
-    /// A code to take along, as large as the page allows. On a small page it has fewer words around it.
-    pub(super) fn pay_at_store(&mut self, scene: &Scene, left: Span, beside: Option<&Arc<Code>>) {
+    /// A code to take along, as large as the page allows. On a small page it has fewer words around it. The time until the page goes is
+    /// not told: the customer would take it for the time to pay.
+    pub(super) fn pay_at_store(&mut self, scene: &Scene, beside: Option<&Arc<Code>>) {
         for words in [Words::Page, Words::All, Words::Few, Words::One] {
             if words == Words::Page && beside.is_none() {
                 continue;
@@ -21,17 +21,17 @@ impl Page<'_> {
             let second = beside.filter(|_| words == Words::Page);
             let header = matches!(words, Words::Page | Words::All);
             let body = self.body(header);
-            let (fits, scale) = self.scale_for(body, MARGIN, |page, room| page.store_blocks(scene, left, room, words, second));
+            let (fits, scale) = self.scale_for(body, MARGIN, |page, room| page.store_blocks(scene, room, words, second));
             // The second code does not shrink. So the words beside it, which do, must not become too small.
             let fits = fits && (words != Words::Page || scale > 0.7 * self.scale);
             if fits || words == Words::One {
                 self.header(self.theme.ground, header);
-                return self.scaled(scale, body, MARGIN, |page, room| page.store_blocks(scene, left, room, words, second));
+                return self.scaled(scale, body, MARGIN, |page, room| page.store_blocks(scene, room, words, second));
             }
         }
     }
 
-    fn store_blocks(&self, scene: &Scene, left: Span, room: i32, words: Words, second: Option<&Arc<Code>>) -> Vec<Block> {
+    fn store_blocks(&self, scene: &Scene, room: i32, words: Words, second: Option<&Arc<Code>>) -> Vec<Block> {
         let Scene::PayAtStore { code, store, amount, fee, within, collect, .. } = scene else { return Vec::new() };
         let mut blocks = Vec::new();
         let all = matches!(words, Words::Page | Words::All);
@@ -57,7 +57,6 @@ impl Page<'_> {
             blocks.push(Block::Gap(self.px(8)));
             blocks.extend(self.lines(&self.texts.photograph(*collect), self.style(Weight::Regular, 24), self.theme.text, room, 4));
         }
-        blocks.extend([Block::Gap(gap), self.countdown(left)]);
         blocks
     }
 }

@@ -31,7 +31,7 @@ fn the_order_s_number_and_whom_to_call_are_whole_beside_a_code_or_without_it() {
         Scene::RefundDue { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) },
         Scene::RefundDue { order: order(), amount: rupiah(125_000), page: None },
         Scene::Uncertain { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) },
-        Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) },
+        Scene::DoNotPay { order: Some(order()) },
         Scene::Refunded { order: order(), amount: rupiah(125_000) },
     ];
     // The very smallest panels cannot hold the longer contact.
@@ -86,14 +86,11 @@ fn a_payment_on_every_panel_has_its_code_its_amount_and_its_time() {
 #[test]
 fn what_the_order_s_code_is_good_for_is_said_whole_or_not_at_all() {
     let due = Scene::RefundDue { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) };
-    let unfinished = Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) };
     for (size, language, sandbox) in both(&[&SIZES[..], &[(320, 240), (400, 240), (480, 272)]].concat()) {
-        for scene in [due.clone(), unfinished.clone()] {
-            let said = said(&Picture { scene, sandbox }, &looks(language, "0812-3456-7890"), size);
-            let whole = text::texts(language).status_page;
-            let cut = said.iter().find(|text| text.strip_suffix('…').is_some_and(|text| whole.contains(text)));
-            assert_eq!(cut, None, "{size:?} {language:?} {sandbox}: {said:?}");
-        }
+        let said = said(&Picture { scene: due.clone(), sandbox }, &looks(language, "0812-3456-7890"), size);
+        let whole = text::texts(language).status_page;
+        let cut = said.iter().find(|text| text.strip_suffix('…').is_some_and(|text| whole.contains(text)));
+        assert_eq!(cut, None, "{size:?} {language:?} {sandbox}: {said:?}");
     }
 }
 
@@ -109,6 +106,29 @@ fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
             });
             assert_eq!(cut, None, "{size:?} {language:?} {sandbox}: {said:?}");
         }
+    }
+}
+
+#[test]
+fn the_shelf_has_every_slot_and_whole_names() {
+    for (size, language, sandbox) in both(&[(320, 240), (480, 320), (800, 480), (1024, 600), (480, 800)]) {
+        let shelf = samples::settings(SurfaceSettings::Any, Languages::Only(language));
+        let said = said(&Picture { scene: Scene::Idle { trouble: None }, sandbox }, &shelf, size);
+        let slots = shelf.items.iter().filter(|item| said.iter().any(|text| **text == *item.id.as_str())).count();
+        assert_eq!(slots, shelf.items.len(), "{size:?} {language:?}: {said:?}");
+        assert!(!said.iter().any(|text| text.contains('…')), "{size:?} {language:?}: {said:?}");
+    }
+}
+
+/// A customer pays what looks like a QR, and takes each time for the time to pay.
+#[test]
+fn do_not_pay_has_no_qr_and_a_store_s_code_has_one_time() {
+    for (size, language, sandbox) in both(&SIZES) {
+        let marks = page(&Picture { scene: Scene::DoNotPay { order: Some(order()) }, sandbox }, size, language);
+        assert!(!marks.iter().any(|mark| matches!(mark.kind, Kind::Qr(_))), "{size:?}");
+        let store = scenes().into_iter().find(|scene| matches!(scene, Scene::PayAtStore { .. })).expect("one of them");
+        let said = said(&Picture { scene: store, sandbox }, &looks(language, ""), size);
+        assert!(!said.iter().any(|text| text.starts_with(text::texts(language).time_left)), "{size:?}: {said:?}");
     }
 }
 
