@@ -13,7 +13,8 @@ use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use serde::Deserialize;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,8 +107,9 @@ struct Receipts {
 pub struct Config {
     /// The address where the program listens.
     pub listen: SocketAddr,
-    /// Its address from outside, without a slash at the end.
-    pub public_url: String,
+    /// Its address from outside, without a slash at the end. Without one it is reached from this computer only: it asks the
+    /// gateway about each order, and customers have no page.
+    pub public_url: Option<String>,
     /// The most orders of one machine in a minute; 0: no limit.
     pub orders_per_minute: u32,
     /// The limits of the connections.
@@ -182,6 +184,20 @@ impl Config {
         })
     }
 
+    /// Where machines find it: its public address. Without one, only machines on this very computer do.
+    #[must_use]
+    pub fn address(&self) -> Cow<'_, str> {
+        let here = || {
+            let ip = match self.listen.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            format!("http://{}", SocketAddr::new(ip, self.listen.port())).into()
+        };
+        self.public_url.as_deref().map_or_else(here, Into::into)
+    }
+
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
@@ -218,8 +234,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             None
         }
     });
-    let public_url = checker.required(http.public_url, "http.public_url");
-    let public_url = public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
+    let public_url = http.public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
     let orders_per_minute = checker.integer(http.orders_per_minute, 10, 0..=10_000, "http.orders_per_minute");
     let most = i64::try_from(DESCRIPTORS - DESCRIPTORS_BESIDE).expect("a small number");
     let connections = checker.integer(http.connections, CONNECTIONS, CONNECTIONS_MIN..=most, "http.connections");
@@ -285,7 +300,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     });
     Some(Config {
         listen: listen?,
-        public_url: public_url?,
+        public_url,
         orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
         limits: Limits { connections: usize::try_from(connections).expect("checked"), proxies },
         gateway: gateway?,
@@ -361,7 +376,7 @@ signing_key_file = "/etc/signing"
     #[test]
     fn defaults_are_the_contract() {
         let config = Config::from_source(&Source::from_text("backend.toml", GOOD)).expect("good");
-        assert_eq!(config.gateway.notification_url(), "https://pay.example/midtrans/notifications");
+        assert_eq!(config.gateway.notification_url(), Some("https://pay.example/midtrans/notifications"));
         assert_eq!((config.orders_per_minute, config.gateway.max_imposed_fee()), (10, 0));
         assert_eq!((config.reversal_window, config.collect_within), (Span::secs(300), Span::secs(72 * 3600)));
         assert_eq!(config.auto_refund_per_day, 0);
@@ -370,6 +385,19 @@ signing_key_file = "/etc/signing"
         assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").gateway.is_sandbox());
         let near = GOOD.replace("api.sandbox.midtrans.com\"", "api.midtrans.com.example\"\nallow_other_host = true");
         assert!(Config::from_source(&Source::from_text("b", near)).expect("good").gateway.is_sandbox());
+    }
+
+    #[test]
+    fn without_a_public_address_it_is_reached_from_its_own_computer() {
+        let config = |listen: &str| {
+            let text = GOOD.replace("public_url = \"https://pay.example/\"", "").replace("127.0.0.1:8080", listen);
+            Config::from_source(&Source::from_text("b", text)).expect("good")
+        };
+        assert_eq!((config("127.0.0.1:8080").gateway.notification_url(), config("127.0.0.1:8080").public_url), (None, None));
+        for (listen, address) in [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81"), ("127.0.0.2:81", "http://127.0.0.2:81")] {
+            assert_eq!(config(listen).address(), address);
+        }
+        assert_eq!(Config::from_source(&Source::from_text("b", GOOD)).expect("good").address(), "https://pay.example");
     }
 
     #[test]
@@ -395,7 +423,6 @@ signing_key_file = "/etc/signing"
     fn each_wrong_key_is_named_with_its_line() {
         let table = [
             ("listen = \"127.0.0.1:8080\"", "listen = \"here\"", "backend.toml:3: http.listen:"),
-            ("public_url = \"https://pay.example/\"", "", "http.public_url: is missing"),
             ("https://pay.example/", "http://pay.example", "http.public_url: http:// is for loopback only"),
             ("server_key_file", "charge_as = \"card\"\nserver_key_file", "backend.toml:7: midtrans.charge_as:"),
             ("server_key_file", "colour = 1\nserver_key_file", "backend.toml:7: midtrans.colour: unknown"),

@@ -50,8 +50,8 @@ pub trait Configured: Debug + Send + Sync {
     fn address(&self) -> &str;
     /// How much more than the price it may ask for, in rupiah.
     fn max_imposed_fee(&self) -> u64;
-    /// The address for its notifications.
-    fn notification_url(&self) -> &str;
+    /// The address for its notifications, if it can reach this backend.
+    fn notification_url(&self) -> Option<&str>;
     /// Its secret.
     fn secret(&self) -> SecretFile<'_>;
     /// Opens the way to it.

@@ -191,7 +191,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
     let gateway = config.gateway.open(source)?;
     let policy = policy(config, ring.into_keys());
     let place = view::Place {
-        public_url: config.public_url.clone().into(),
+        public_url: config.public_url.clone().map(Into::into),
         sandbox: config.gateway.is_sandbox(),
         contact: config.contact.clone(),
         collect_within: config.collect_within,

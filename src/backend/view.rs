@@ -9,8 +9,8 @@ use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 /// The address of this backend from outside, and its kind of money.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The address, without a slash at its end.
-    pub public_url: Box<str>,
+    /// The address, without a slash at its end, if customers can reach it.
+    pub public_url: Option<Box<str>>,
     /// The money is not real.
     pub sandbox: bool,
     /// The contact of the merchant for customers.
@@ -96,7 +96,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         status: status(order),
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
         deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
-        pay_url: Some(format!("{}/pay/{}", place.public_url, order.id).into()),
+        pay_url: place.public_url.as_ref().map(|url| format!("{url}/pay/{}", order.id).into()),
         payment_code: charge.and_then(|charge| charge.payment_code.clone()),
         store: charge.and_then(|charge| charge.store.clone()),
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
-        let place = Place { public_url: "https://pay.example".into(), sandbox: true, contact: None, collect_within: Span::ZERO };
+        let place = Place { public_url: Some("https://pay.example".into()), sandbox: true, contact: None, collect_within: Span::ZERO };
         let seen = |order: &Order| {
             let resource = resource(order, 1, T0, &place);
             (resource.status, resource.qr_payload.is_some(), resource.gross_amount.is_some())

@@ -82,7 +82,7 @@ pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
 
 /// The address of the backend.
 pub(super) fn place(collect_within: Span) -> Place {
-    Place { public_url: PUBLIC_URL.into(), sandbox: true, contact: None, collect_within }
+    Place { public_url: Some(PUBLIC_URL.into()), sandbox: true, contact: None, collect_within }
 }
 
 /// The surroundings of the program.
@@ -180,7 +180,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let settings = Settings {
             base_url: "https://midtrans.example".into(),
             server_key: ServerKey::new(&Secret::new(SERVER_KEY)),
-            notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
+            notification_url: Some(format!("{PUBLIC_URL}/midtrans/notifications")),
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
         };
         let midtrans = Midtrans::new(settings, http, Arc::new(ToMidtrans(Arc::clone(&output)))).expect("settings");

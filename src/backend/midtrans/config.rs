@@ -65,8 +65,8 @@ pub struct Account {
     pub charge: ChargeOptions,
     /// How much more than the price Midtrans may ask for, in rupiah.
     pub max_imposed_fee: u64,
-    /// The address for Midtrans' notifications.
-    pub notification_url: String,
+    /// The address for Midtrans' notifications, if it can reach this backend.
+    pub notification_url: Option<String>,
     /// A private CA in front of Midtrans, for a simulator or a proxy.
     pub ca_file: Option<PathBuf>,
 }
@@ -107,7 +107,7 @@ impl Section {
             server_key_file: server_key_file?,
             charge,
             max_imposed_fee: u64::try_from(max_imposed_fee).expect("checked"),
-            notification_url: notification_url?,
+            notification_url,
             ca_file: self.ca_file,
         })
     }
@@ -150,8 +150,8 @@ impl Configured for Account {
         self.max_imposed_fee
     }
 
-    fn notification_url(&self) -> &str {
-        &self.notification_url
+    fn notification_url(&self) -> Option<&str> {
+        self.notification_url.as_deref()
     }
 
     fn secret(&self) -> SecretFile<'_> {

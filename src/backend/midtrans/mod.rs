@@ -48,8 +48,9 @@ pub struct Settings {
     pub base_url: String,
     /// The merchant's key.
     pub server_key: ServerKey,
-    /// The address where this backend takes notifications. It goes out as `X-Override-Notification` with every charge.
-    pub notification_url: String,
+    /// The address where this backend takes notifications. It goes out as `X-Override-Notification` with every charge. Without
+    /// one Midtrans is only asked.
+    pub notification_url: Option<String>,
     /// How charges are made.
     pub charge: ChargeOptions,
 }
@@ -75,7 +76,7 @@ pub struct Midtrans {
     base_url: String,
     authorization: HeaderValue,
     server_key: ServerKey,
-    notification_url: HeaderValue,
+    notification_url: Option<HeaderValue>,
     charge: ChargeOptions,
     timeout: Duration,
 }
@@ -101,7 +102,7 @@ impl Midtrans {
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             authorization,
             server_key: settings.server_key,
-            notification_url: HeaderValue::from_str(&settings.notification_url).map_err(|_| SettingsError("notification_url"))?,
+            notification_url: settings.notification_url.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| SettingsError("notification_url"))?,
             charge: settings.charge,
             timeout: CALL_TIMEOUT,
         })
@@ -114,11 +115,9 @@ impl Midtrans {
     /// See [`MidtransError`]. If it leaves the effect open, a charge may exist that can be paid. Then the charge must be repeated
     /// with its key, or cancelled, before there is another one.
     pub async fn charge(&self, request: &ChargeRequest, idempotency_key: &str) -> Result<Transaction, MidtransError> {
-        let call = self
-            .call(Method::POST, "charge")
-            .header("X-Override-Notification", self.notification_url.clone())
-            .header("Idempotency-Key", idempotency_key)
-            .json(&request.body(&self.charge));
+        let call = self.call(Method::POST, "charge").header("Idempotency-Key", idempotency_key).json(&request.body(&self.charge));
+        // Without an address, the one of the dashboard counts, and nothing is lost: Midtrans is asked about each order anyway.
+        let call = self.notification_url.iter().fold(call, |call, url| call.header("X-Override-Notification", url.clone()));
         let (http, body) = self.answer(call).await?;
         read_charge(http, &body, request.order_id.as_str())
     }
@@ -343,7 +342,7 @@ mod tests {
         let settings = Settings {
             base_url: format!("http://{}/", listener.local_addr().expect("an address")),
             server_key: ServerKey::new(&Secret::new("SB-Mid-server-test")),
-            notification_url: "https://pay.example/midtrans/notifications".into(),
+            notification_url: Some("https://pay.example/midtrans/notifications".into()),
             charge: ChargeOptions::default(),
         };
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
@@ -380,6 +379,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn without_an_address_a_charge_names_none() {
+        let (midtrans, asked) = against(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        let request = request::tests::request("o-1", 5_000);
+        let midtrans = Midtrans { notification_url: None, ..midtrans };
+        drop(midtrans.charge(&request, "key").await);
+        assert!(!asked.await.expect("asked").to_lowercase().contains("notification"));
+    }
+
+    #[tokio::test]
     async fn half_an_answer_is_none() {
         let about_another =
             br#"{"status_code":"200","order_id":"o-2","transaction_id":"t","gross_amount":"1.00","transaction_status":"settlement"}"#;
@@ -408,7 +416,7 @@ mod tests {
             let settings = Settings {
                 base_url: base_url.into(),
                 server_key: ServerKey::new(&Secret::new("SB-Mid-server-test")),
-                notification_url: "https://pay.example/midtrans/notifications".into(),
+                notification_url: Some("https://pay.example/midtrans/notifications".into()),
                 charge: ChargeOptions { picture_hosts: hosts.clone(), ..ChargeOptions::default() },
             };
             Midtrans::new(settings, Client::new(), Arc::new(Client::new())).expect("settings")

@@ -541,7 +541,7 @@ impl Endless {
         let settings = Settings {
             base_url: url.clone(),
             server_key: ServerKey::new(&Secret::new("SB-Mid-server-rig")),
-            notification_url: "https://pay.example/midtrans/notifications".into(),
+            notification_url: Some("https://pay.example/midtrans/notifications".into()),
             charge: ChargeOptions::default(),
         };
         let http = http.expect("a client");

@@ -40,7 +40,7 @@ pub struct Bundle {
 /// Where a machine finds backend and broker, and whom it believes.
 #[derive(Debug, Args)]
 pub struct Places {
-    /// The backend's address for machines; the default is http.public_url
+    /// The backend's address for machines; the default is http.public_url, or without one this very computer
     #[arg(long, value_name = "URL")]
     backend_url: Option<String>,
     /// A private CA of the backend's certificate, in PEM
@@ -112,7 +112,7 @@ impl Places {
     /// # Errors
     /// A value that cannot be used.
     pub fn terms(&self, config: &Config) -> Result<Terms, Failure> {
-        let backend_url = http_url(self.backend_url.as_deref().unwrap_or(&config.public_url))
+        let backend_url = http_url(self.backend_url.as_deref().unwrap_or(&config.address()))
             .map_err(|why| Failure::usage(format!("--backend-url: {why}")))?;
         let backend_ca = self.backend_ca_file.as_deref().map(certificate).transpose()?;
         let operators = self.operator_keys.as_deref().map_or_else(|| Ok(Vec::new()), operators)?;
