@@ -7,7 +7,7 @@ mod here;
 
 use super::broker::Connection;
 use super::site::{QRISD_TOML, Site, is_root};
-use super::staging::Staging;
+use super::staging::{Staging, credentials};
 use super::{chips, hardware, look, print};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
@@ -104,7 +104,7 @@ fn configuration(
     findings: &mut Vec<Finding>,
 ) -> Result<(Option<DeviceConfig>, Option<RelayConfig>), Failure> {
     let mut places = site.places();
-    staging.credentials(site, &mut places)?;
+    credentials(staging, site, &mut places)?;
     let relay_toml = qrisd_toml.with_file_name("relay.toml");
     let read = |path: &Path| {
         // Faults name the file by its path on that system.

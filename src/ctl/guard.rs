@@ -3,6 +3,7 @@
 
 use super::site::{CREDENTIALS, DEVICE_USER, ETC, Site, User};
 use super::staging::{SECRETS, credential, credential_files};
+use qris_host::setup::write::Rights;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,13 @@ impl Kind {
             Self::Secret => (DEVICE_USER, 0o640),
             Self::Credential => ("root", 0o600),
         }
+    }
+}
+
+impl From<Kind> for Rights {
+    fn from(kind: Kind) -> Self {
+        let (group, mode) = kind.rights();
+        Self { owner: "root", group, mode }
     }
 }
 

@@ -22,14 +22,12 @@ mod print;
 mod relay;
 mod rest;
 mod screen;
-mod services;
 mod setup;
 mod site;
 mod staging;
 mod status;
 mod vend;
 mod watch;
-mod write;
 
 use broker::Connection;
 use clap::{Parser, Subcommand};

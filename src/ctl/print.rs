@@ -3,27 +3,9 @@
 use qris_core::order::money::Rupiah;
 use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::vend::VendEvent;
-use qris_host::Failure;
-use std::borrow::Cow;
 use std::io::{self, Write as _};
 
-/// Writes one whole line to standard output at once. Some terminals obey the control characters above ASCII. JSON may hold them as they
-/// are, so they are written as JSON writes the others.
-///
-/// # Errors
-/// When nobody reads any more. Then the command ends.
-pub(super) fn line(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", above_ascii(text)).and_then(|()| out.flush()).map_err(Failure::failed)
-}
-
-fn above_ascii(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-    match text.contains(obeyed) {
-        true => text.chars().map(|c| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect(),
-        false => text.into(),
-    }
-}
+pub(super) use qris_host::terminal::{line, plain};
 
 /// A remark beside the output.
 pub(super) fn remark(text: &str) {
@@ -72,22 +54,9 @@ pub(super) fn status(device: &str, status: &Status) -> String {
     plain(&words.join(" "))
 }
 
-/// The text without control characters: words of a machine must not drive the terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_cannot_drive_the_terminal_either() {
-        let value = serde_json::json!({ "detail": "a\u{9b}2J\u{7f}é\u{1b}" });
-        let told = above_ascii(&value.to_string()).into_owned();
-        assert_eq!(told, r#"{"detail":"a\u009b2J\u007fé\u001b"}"#);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&told).expect("JSON"), value);
-    }
 
     #[test]
     fn events_are_told_in_words_that_cannot_drive_the_terminal() {

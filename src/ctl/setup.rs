@@ -3,10 +3,8 @@
 //! that it is told.
 
 mod answers;
-mod ask;
 mod compose;
 mod dialogue;
-mod edit;
 mod goods;
 mod invited;
 mod output;
@@ -19,7 +17,7 @@ mod trial;
 use super::broker::Connection;
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
-use super::{chips, hardware, print, relay, services};
+use super::{chips, hardware, print, relay};
 use answers::Answers;
 use compose::Keep;
 use dialogue::Dialogue;
@@ -29,6 +27,7 @@ use part::Part;
 use present::Present;
 use qris_core::order::ids::DeviceId;
 use qris_host::config::BusAddress;
+use qris_host::setup::{services, write};
 use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
 use specs::{parse_degrees, parse_http, parse_letters};
@@ -188,9 +187,9 @@ impl Setup {
         let hands_over_anew = composed.hands_over_anew(&site);
         // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
-        let kept = super::write::put(&site, &composed.files).map_err(Failure::failed)?;
+        let kept = write::put(&site, &composed.files).map_err(Failure::failed)?;
         trial.written(&checked.relay);
-        let left = super::write::remove(&site, &composed.obsolete);
+        let left = write::remove(&site, &composed.obsolete);
         if site.runs()
             && composed.has_chips()
             && let Err(why) = chips::apply()

@@ -26,6 +26,8 @@ pub mod random;
 pub mod rooted;
 pub mod secret;
 pub mod service;
+#[cfg(feature = "commands")]
+pub mod setup;
 #[cfg(feature = "store")]
 pub mod sqlite;
 pub mod surroundings;

@@ -1,6 +1,8 @@
-//! A person at a terminal who types a secret. The terminal does not show it.
+//! A person at a terminal, who reads what is written and types what is asked for. A secret is not shown.
 
-use std::io::{self, IsTerminal as _};
+use crate::Failure;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write as _};
 
 /// Whether a person sits at standard input.
 #[must_use]
@@ -57,4 +59,41 @@ impl Drop for Hidden {
 fn set(settings: &libc::termios) {
     // SAFETY: the pointer is to a live value, and the call does not keep it. A terminal that refuses stays as it is.
     unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, settings) };
+}
+
+/// Writes one whole line to standard output at once. Some terminals obey the control characters above ASCII. JSON may hold them as they
+/// are, so they are written as JSON writes the others.
+///
+/// # Errors
+/// When nobody reads any more. Then the command ends.
+pub fn line(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", above_ascii(text)).and_then(|()| out.flush()).map_err(Failure::failed)
+}
+
+fn above_ascii(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+    match text.contains(obeyed) {
+        true => text.chars().map(|c| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect(),
+        false => text.into(),
+    }
+}
+
+/// The text without control characters: words of a machine must not drive the terminal.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_cannot_drive_the_terminal_either() {
+        let value = serde_json::json!({ "detail": "a\u{9b}2J\u{7f}é\u{1b}" });
+        let told = above_ascii(&value.to_string()).into_owned();
+        assert_eq!(told, r#"{"detail":"a\u009b2J\u007fé\u001b"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&told).expect("JSON"), value);
+    }
 }

@@ -3,7 +3,7 @@
 use super::needs_root;
 use crate::broker::random_hex;
 use crate::guard::{self, Guarded, Kind};
-use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User, is_root};
+use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User, is_decrypted, is_root};
 use crate::staging::{SECRETS, credential_files};
 use qris_core::order::time::{Span, Wall};
 use qris_device::config::{Certificates, Config as DeviceConfig};
@@ -108,7 +108,7 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     }
     let [plain, encrypted] = credential_files(name);
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
-    let said = match (site.is_decrypted(name), is_plain, is_encrypted) {
+    let said = match (is_decrypted(site, name), is_plain, is_encrypted) {
         (true, true, false) => format!("{} is not encrypted, but {SECRETS_DROP_IN} says that it is", plain.display()),
         (false, false, true) => format!("{} is encrypted, but {SECRETS_DROP_IN} does not say so", encrypted.display()),
         (true, _, true) | (true, false, false) | (false, true, _) | (false, false, false) => return None,

@@ -1,9 +1,9 @@
 //! What ends a pulse when no program of ours can? The hardware watchdog, if the kernel hangs; the kernel, if a program dies.
 //! Without them the pulse does not end.
 
-use crate::services;
 use crate::site::Site;
 use qris_host::finding::Finding;
+use qris_host::setup::services;
 use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
 use std::fs;

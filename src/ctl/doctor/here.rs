@@ -3,13 +3,13 @@
 use super::needs_root;
 use crate::hardware;
 use crate::machine::{Properties, Service};
-use crate::services::{self, Unit};
 use crate::site::{SERVICES, Site, is_root};
 use qris_core::order::ids::KeyId;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::config::BusAddress;
 use qris_host::finding::{Finding, Level};
+use qris_host::setup::services::{self, Unit};
 use qris_relay::config::Config as RelayConfig;
 use qris_relay::pin::{CONSUMER, Chip};
 use std::error::Error;

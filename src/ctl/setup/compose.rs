@@ -4,18 +4,18 @@
 mod secrets;
 
 use super::answers::Answers;
-use super::edit::{Text, quoted, replace_tables, set_in};
 use super::part::Part;
 use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
 use crate::chips;
 use crate::guard::Kind;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
-use crate::staging::Staging;
-use crate::write::{Change, Planned};
+use crate::staging::{Staging, credentials};
 use qris_core::order::receipt::KeyFile;
 use qris_host::Failure;
 use qris_host::config::{Places, Source};
+use qris_host::setup::edit::{Text, quoted, replace_tables, set_in};
+use qris_host::setup::write::{Change, Planned};
 use std::path::{Path, PathBuf};
 
 /// The shipped examples: a new machine begins with them.
@@ -116,7 +116,7 @@ pub(super) fn compose(
         return Err(Failure::usage(ComposeError::OtherDevice { present: before, wanted: wanted.to_string() }));
     }
     let mut draft = Draft::new(site, staging);
-    staging.credentials(site, &mut draft.places)?;
+    credentials(staging, site, &mut draft.places)?;
     let qrisd = draft.qrisd(present, answers, keep)?;
     let relay = draft.relay(present, answers, &qrisd)?.text;
     let qrisd = qrisd.text;

@@ -5,7 +5,6 @@ mod goods;
 pub(super) use goods::Seen;
 
 use super::answers::{self, Answers};
-use super::ask::Asker;
 use super::compose::ComposeError;
 use super::invited;
 use super::part::Part;
@@ -19,6 +18,7 @@ use qris_core::wire::invitation::{Invitation, InvitationError};
 use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
 use qris_host::interrupt::Input;
+use qris_host::setup::ask::Asker;
 use qris_host::tls::{self, LastTrusted};
 use std::collections::BTreeSet;
 use std::io::BufReader;

@@ -3,8 +3,8 @@
 use super::compose::Composed;
 use crate::print;
 use crate::site::Site;
-use crate::write::Change;
 use qris_host::Failure;
+use qris_host::setup::write::Change;
 
 /// Where the messages of a set-up go, and in which form.
 pub(super) struct Output {

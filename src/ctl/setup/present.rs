@@ -1,8 +1,8 @@
 //! The files that are on the disk already, and their values.
 
-use super::edit::{self, Text};
 use crate::site::{KEYS_JSON, QRISD_TOML, RELAY_TOML, Site};
 use qris_host::Failure;
+use qris_host::setup::edit::{self, Text};
 use std::path::PathBuf;
 
 /// The files that are on the disk already.

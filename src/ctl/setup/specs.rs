@@ -1,12 +1,12 @@
 //! The one-word forms of the command line and of the conversation: items for sale and lines, each with its table of the
 //! configuration; a name, an address.
 
-use super::edit::quoted;
 use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
 use qris_device::screen::unknown_letter;
 use qris_host::config::http_url;
+use qris_host::setup::edit::quoted;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_line_asks_for_what_its_cheapest_item_costs() {
-        let tables = super::super::edit::tables_of(
+        let tables = qris_host::setup::edit::tables_of(
             "[[item]]\nid = \"A\"\nprice = 5000\n[[item]]\nid = \"B\"\nprice = { from_request = { min = 2000, max = 9000 } }\n[[item]]\nid = \"C\"\n",
             "item",
         );

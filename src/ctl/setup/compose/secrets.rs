@@ -3,12 +3,12 @@
 
 use super::{Draft, Keep};
 use crate::guard::{self, Guarded, Kind};
-use crate::setup::edit::Text;
-use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN};
+use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN, is_decrypted};
 use crate::staging::{self, credential_files};
-use crate::write::{Change, Planned};
 use qris_host::Failure;
 use qris_host::secret::Secret;
+use qris_host::setup::edit::Text;
+use qris_host::setup::write::{Change, Planned};
 use std::path::{Path, PathBuf};
 
 /// The settings that name a secret. Each has the name of the secret where no path says otherwise.
@@ -45,7 +45,7 @@ impl Draft<'_> {
         let [plain, encrypted] = files.map(|file| self.site.at(file).exists());
         if setting.components().count() > 1 {
             Keep::File
-        } else if is_encrypted || (!is_plain && encrypted && (self.site.is_decrypted(name) || !plain)) {
+        } else if is_encrypted || (!is_plain && encrypted && (is_decrypted(self.site, name) || !plain)) {
             Keep::Encrypted
         } else {
             Keep::Credential

@@ -1,6 +1,6 @@
 use super::*;
 use crate::setup::specs;
-use crate::site::{SECRETS_DROP_IN, put};
+use crate::site::{SECRETS_DROP_IN, is_decrypted, put};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::{SigningKey, jwk_set};
 use qris_device::config::Config as DeviceConfig;
@@ -49,8 +49,8 @@ impl Machine {
     }
 
     fn write(&self, composed: &Composed) {
-        crate::write::put(&self.site(), &composed.files).expect("put");
-        assert_eq!(crate::write::remove(&self.site(), &composed.obsolete), [] as [String; 0]);
+        qris_host::setup::write::put(&self.site(), &composed.files).expect("put");
+        assert_eq!(qris_host::setup::write::remove(&self.site(), &composed.obsolete), [] as [String; 0]);
     }
 }
 
@@ -266,10 +266,10 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let text = std::fs::read_to_string(machine.root.path().join("etc/qrisd/qrisd.toml")).expect("there");
     draft.secrets(&mut Text { file: QRISD_TOML, text: text.clone() }, [None, None], None).expect("composed");
     assert_eq!(draft.files.iter().map(Planned::path).collect::<Vec<_>>(), [Path::new(SECRETS_DROP_IN)]);
-    crate::write::put(&site, &draft.files).expect("put");
+    qris_host::setup::write::put(&site, &draft.files).expect("put");
     let told = std::fs::read_to_string(site.at(SECRETS_DROP_IN)).expect("written");
     assert!(told.ends_with("[Service]\nLoadCredentialEncrypted=backend-token:qrisd.backend-token\n"), "{told}");
-    assert!(site.is_decrypted("backend-token") && !site.is_decrypted("mqtt-password") && !site.is_decrypted("backend"));
+    assert!(is_decrypted(&site, "backend-token") && !is_decrypted(&site, "mqtt-password") && !is_decrypted(&site, "backend"));
     // A plain one that takes its place leaves nothing encrypted to tell.
     let moved = machine.compose(&token("token-2"), Some(Keep::Credential), false).expect("composed");
     assert_eq!(moved.obsolete, ["/etc/credstore.encrypted/qrisd.backend-token", SECRETS_DROP_IN].map(PathBuf::from));

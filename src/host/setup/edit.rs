@@ -1,44 +1,62 @@
 //! Changes a TOML file where it must be changed, and leaves every other byte alone: comments, order and people's own text
 //! stay.
 
-use qris_host::Failure;
+use crate::Failure;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A configuration as text, and its path.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
-    pub(super) file: &'static str,
-    pub(super) text: String,
+pub struct Text {
+    /// Its path, for messages.
+    pub file: &'static str,
+    /// What stands in it.
+    pub text: String,
 }
 
 impl Text {
-    pub(super) fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
+    /// Sets a key to a value that is written as TOML.
+    ///
+    /// # Errors
+    /// It is not TOML, or the key stands where this cannot change it.
+    pub fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
         self.change(|text| set(text, section, key, value))
     }
 
-    pub(super) fn set_text(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
+    /// Sets a key to a text.
+    ///
+    /// # Errors
+    /// It is not TOML, or the key stands where this cannot change it.
+    pub fn set_text(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
         self.set(section, key, &quoted(value))
     }
 
-    pub(super) fn remove(&mut self, section: &str, key: &str) -> Result<(), Failure> {
+    /// Takes a key out, with its line. It may be missing.
+    ///
+    /// # Errors
+    /// It is not TOML, or the key stands where this cannot change it.
+    pub fn remove(&mut self, section: &str, key: &str) -> Result<(), Failure> {
         self.change(|text| remove(text, section, key))
     }
 
-    pub(super) fn change(&mut self, change: impl FnOnce(&str) -> Result<String, EditError>) -> Result<(), Failure> {
+    /// Changes it in another way.
+    ///
+    /// # Errors
+    /// It is not TOML, or the key stands where this cannot change it.
+    pub fn change(&mut self, change: impl FnOnce(&str) -> Result<String, EditError>) -> Result<(), Failure> {
         self.text = change(&self.text).map_err(|why| Failure::usage(format!("{}: {why}", self.file)))?;
         Ok(())
     }
 
     /// The value of a text; none if it is missing or of another kind.
-    pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
+    pub fn value(&self, section: &str, key: &str) -> Option<String> {
         let table: toml::Table = toml::from_str(&self.text).ok()?;
         table.get(section)?.get(key)?.as_str().map(str::to_owned)
     }
 
     /// The tables of an array; none if it is missing.
-    pub(super) fn tables(&self, name: &str) -> Vec<toml::Table> {
+    pub fn tables(&self, name: &str) -> Vec<toml::Table> {
         tables_of(&self.text, name)
     }
 }
@@ -48,7 +66,7 @@ type Item<'a> = Spanned<DeValue<'a>>;
 
 /// Why a key could not be put into its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EditError {
+pub enum EditError {
     /// The text is not TOML.
     #[error("it is not TOML (line {line}: {why}): correct it, or move it away")]
     Syntax {
@@ -68,7 +86,7 @@ pub(super) enum EditError {
 }
 
 /// A value as TOML writes it.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     // TOML escapes all that JSON escapes, in the same way. DEL is the one more character that must be escaped.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
@@ -90,7 +108,7 @@ fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, Edit
 }
 
 /// Sets a key in a table of the array `name`; tables count from 0. A new key becomes the table's first.
-pub(super) fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> Result<String, EditError> {
+pub fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let edited = document.get(name).and_then(|tables| put(text, tables.get_ref().get(index)?, key, value));
     checked(edited, format!("{name}[{index}].{key}"), value)
@@ -112,7 +130,7 @@ fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
 
 /// Puts `blocks`, whole tables of the array `name`, in the place of all that are there. If none is there, they go to the
 /// end.
-pub(super) fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Result<String, EditError> {
+pub fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Result<String, EditError> {
     let document = parse(text)?;
     let new = blocks.join("\n");
     let mut headers = Vec::new();
@@ -139,14 +157,14 @@ pub(super) fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Resul
 }
 
 /// The tables of an array; none if it is missing.
-pub(super) fn tables_of(text: &str, name: &str) -> Vec<toml::Table> {
+pub fn tables_of(text: &str, name: &str) -> Vec<toml::Table> {
     let table: Option<toml::Table> = toml::from_str(text).ok();
     let array = table.as_ref().and_then(|table| table.get(name)?.as_array());
     array.into_iter().flatten().filter_map(|value| value.as_table().cloned()).collect()
 }
 
 /// Parses a text as TOML.
-pub(super) fn parse(text: &str) -> Result<DeTable<'_>, EditError> {
+pub fn parse(text: &str) -> Result<DeTable<'_>, EditError> {
     DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();

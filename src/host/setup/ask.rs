@@ -1,10 +1,8 @@
-//! Questions to the person in front of the machine. Enter takes the value in brackets.
+//! Questions to the person in front of the computer. Enter takes the value in brackets.
 
-use crate::print;
-use qris_host::Failure;
-use qris_host::interrupt;
-use qris_host::secret::Secret;
-use qris_host::terminal::Hidden;
+use crate::secret::Secret;
+use crate::terminal::{Hidden, line, plain};
+use crate::{Failure, interrupt};
 use std::io::{self, BufRead, Write as _};
 
 /// The longest answer, in bytes.
@@ -13,17 +11,21 @@ const ANSWER_MAX: u64 = 64 * 1024;
 const TRIES_MAX: usize = 20;
 
 /// Asks the questions and reads the answers.
-pub(super) struct Asker<R> {
+pub struct Asker<R> {
     answers: R,
 }
 
 impl<R: BufRead> Asker<R> {
-    pub(super) const fn new(answers: R) -> Self {
+    /// Reads the answers from here.
+    pub const fn new(answers: R) -> Self {
         Self { answers }
     }
 
     /// A line, checked until it is good. Enter takes `usual`.
-    pub(super) fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+    ///
+    /// # Errors
+    /// Nobody answers, or a signal came.
+    pub fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
         let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
         self.until_good(&format!("{question}{shown}: "), false, |answer| {
             needed(if answer.is_empty() { usual.unwrap_or_default() } else { answer }).and_then(&check)
@@ -31,23 +33,35 @@ impl<R: BufRead> Asker<R> {
     }
 
     /// The same, but no answer is allowed too.
-    pub(super) fn line_or_none<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+    ///
+    /// # Errors
+    /// Nobody answers, or a signal came.
+    pub fn line_or_none<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
         let check = |answer: &str| if answer.is_empty() { Ok(None) } else { check(answer).map(Some) };
         self.until_good(&format!("{question}: "), false, check)
     }
 
     /// A secret, which is not shown. `None` means Enter.
-    pub(super) fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
+    ///
+    /// # Errors
+    /// Nobody answers, or a signal came.
+    pub fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
         self.until_good(&format!("{question} (is not shown): "), true, |answer| Ok((!answer.is_empty()).then(|| Secret::new(answer))))
     }
 
     /// A secret that must be given.
-    pub(super) fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
+    ///
+    /// # Errors
+    /// Nobody answers, or a signal came.
+    pub fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
         self.until_good(&format!("{question} (is not shown): "), true, |answer| needed(answer).map(Secret::new))
     }
 
     /// Yes or no.
-    pub(super) fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
+    ///
+    /// # Errors
+    /// Nobody answers, or a signal came.
+    pub fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
         self.line(question, Some(if usual { "yes" } else { "no" }), |answer| match answer.to_lowercase().as_str() {
             "y" | "yes" | "ya" => Ok(true),
             "n" | "no" | "tidak" => Ok(false),
@@ -57,24 +71,27 @@ impl<R: BufRead> Asker<R> {
 
     /// Reads lines until together they are good, or one is empty: a text that was pasted may come as several
     /// lines.
-    pub(super) fn pasted<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+    ///
+    /// # Errors
+    /// Nobody answers, or a signal came.
+    pub fn pasted<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
         let mut whole = String::new();
         let hidden = Hidden::wholly();
         loop {
-            let line = self.read(if whole.is_empty() { question } else { "" })?;
-            if line.is_empty() && whole.is_empty() {
-                print::line("")?;
+            let typed = self.read(if whole.is_empty() { question } else { "" })?;
+            if typed.is_empty() && whole.is_empty() {
+                line("")?;
                 return Ok(None);
             }
-            whole.push_str(&line);
+            whole.push_str(&typed);
             match check(&whole) {
                 Ok(value) => {
                     drop(hidden);
-                    print::line("")?;
+                    line("")?;
                     return Ok(Some(value));
                 }
-                Err(why) if line.is_empty() || whole.len() as u64 > ANSWER_MAX => {
-                    print::line(&format!("  {}", print::plain(&why)))?;
+                Err(why) if typed.is_empty() || whole.len() as u64 > ANSWER_MAX => {
+                    line(&format!("  {}", plain(&why)))?;
                     whole.clear();
                 }
                 Err(_) => {}
@@ -90,7 +107,7 @@ impl<R: BufRead> Asker<R> {
             drop(hidden);
             match check(&answer) {
                 Ok(value) => return Ok(value),
-                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
+                Err(why) => line(&format!("  {}", plain(&why)))?,
             }
         }
         Err(Failure::usage("too many answers could not be used"))
@@ -104,7 +121,7 @@ impl<R: BufRead> Asker<R> {
         let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer).map_err(unread)?;
         if read == 0 {
             // The next output stands on a line of its own.
-            print::line("")?;
+            line("")?;
             return Err(Failure::failed("there are no more answers: nothing was changed"));
         }
         Ok(answer.trim().to_owned())

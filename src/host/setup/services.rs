@@ -11,34 +11,34 @@ const PROPERTIES: &str =
 
 /// The state of a unit, in systemd's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit {
+pub struct Unit {
     /// `active`, `inactive`, `failed`, `activating`
-    pub(super) active: String,
+    pub active: String,
     /// `enabled`, `disabled`, `masked`; empty if there is no such unit.
-    pub(super) enabled: String,
+    pub enabled: String,
     /// `loaded`, `not-found`
-    pub(super) loaded: String,
+    pub loaded: String,
     /// Its process; 0 if there is none.
-    pub(super) pid: u32,
+    pub pid: u32,
     /// How often systemd has started it anew.
-    pub(super) restarts: u32,
+    pub restarts: u32,
     /// Why it is not active: `condition`, `exit-code`.
-    pub(super) result: String,
+    pub result: String,
 }
 
 /// Does systemd run this system?
-pub(super) fn are_there(site: &Site) -> bool {
+pub fn are_there(site: &Site) -> bool {
     site.runs() && std::path::Path::new(BOOTED).exists()
 }
 
 /// The state of a unit.
-pub(super) fn unit(name: &str) -> Result<Unit, String> {
+pub fn unit(name: &str) -> Result<Unit, String> {
     let told = systemctl(&["show", PROPERTIES, name])?;
     Ok(read(&told))
 }
 
 /// Runs `systemctl`. The result is its standard output, or why it failed.
-pub(super) fn systemctl(arguments: &[&str]) -> Result<String, String> {
+pub fn systemctl(arguments: &[&str]) -> Result<String, String> {
     let told = Command::new("systemctl").args(arguments).stdin(Stdio::null()).output().map_err(|why| format!("systemctl: {why}"))?;
     if told.status.success() {
         return Ok(String::from_utf8_lossy(&told.stdout).into_owned());

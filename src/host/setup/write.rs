@@ -1,23 +1,46 @@
 //! Puts files in their places: all of them or none, and each one whole. The earlier files are kept beside them.
 
-use crate::guard::Kind;
-use crate::site::{DEVICE_USER, Site, is_root};
-use qris_host::clock;
+use super::site::{Site, is_root};
+use crate::clock;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
 
+/// To whom a file belongs, and who may read it. If others may not, it is a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Its owner.
+    pub owner: &'static str,
+    /// Its group.
+    pub group: &'static str,
+    /// Its mode.
+    pub mode: u32,
+}
+
+impl Rights {
+    const fn is_secret(self) -> bool {
+        self.mode & 0o007 == 0
+    }
+
+    /// The numbers of owner and group on that system, or the name that it does not know.
+    fn ids(self, site: &Site) -> Result<(u32, u32), &'static str> {
+        let uid = if self.owner == "root" { Some(0) } else { site.user(self.owner).map(|user| user.uid) };
+        let gid = if self.group == "root" { Some(0) } else { site.group(self.group).map(|group| group.gid) };
+        Ok((uid.ok_or(self.owner)?, gid.ok_or(self.group)?))
+    }
+}
+
 /// A file to be written. The contents of a secret do not go to the terminal.
-pub(super) struct Planned {
+pub struct Planned {
     path: PathBuf,
-    kind: Kind,
+    rights: Rights,
     content: Vec<u8>,
 }
 
 /// The change to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     /// There is no such file yet.
     New,
     /// Its contents change.
@@ -30,7 +53,7 @@ pub(super) enum Change {
 
 /// Why nothing was written, or only a part.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
+pub enum WriteError {
     /// It failed before anything changed.
     #[error("{path}: {1}; nothing was changed", path = .0.display())]
     Before(PathBuf, io::Error),
@@ -38,27 +61,30 @@ pub(super) enum WriteError {
     #[error("{path}: {1}; the files from before are in place again", path = .0.display())]
     Between(PathBuf, io::Error),
     /// The package is not installed.
-    #[error("there is no group {DEVICE_USER} in {}: install the package first, or run systemd-sysusers", .0.display())]
-    NoGroup(PathBuf),
+    #[error("there is no user or group {0} in {etc}: install the package first, or run systemd-sysusers", etc = .1.display())]
+    Unknown(&'static str, PathBuf),
 }
 
 impl Planned {
-    pub(super) fn new(path: impl Into<PathBuf>, kind: Kind, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), kind, content: content.into() }
+    /// A file with these rights.
+    pub fn new(path: impl Into<PathBuf>, rights: impl Into<Rights>, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), rights: rights.into(), content: content.into() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Its path on that system.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The change that would be made to it.
-    pub(super) fn change(&self, site: &Site) -> Change {
+    pub fn change(&self, site: &Site) -> Change {
         let path = site.at(&self.path);
         let (Ok(content), Ok(metadata)) = (fs::read(&path), fs::metadata(&path)) else { return Change::New };
-        let owner_fits = !is_root() || gid(site, self.kind).is_some_and(|gid| metadata.uid() == 0 && metadata.gid() == gid);
+        let owner_fits = !is_root() || self.rights.ids(site) == Ok((metadata.uid(), metadata.gid()));
         if content != self.content {
             Change::Changed
-        } else if metadata.mode() & 0o7777 == self.kind.rights().1 && owner_fits {
+        } else if metadata.mode() & 0o7777 == self.rights.mode && owner_fits {
             Change::Same
         } else {
             Change::Access
@@ -66,25 +92,25 @@ impl Planned {
     }
 
     /// Is it a secret that everybody on this computer can read until it is written?
-    pub(super) fn is_open(&self, site: &Site) -> bool {
-        self.kind.is_secret() && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+    pub fn is_open(&self, site: &Site) -> bool {
+        self.rights.is_secret() && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
     }
 
     /// Is it a secret, and a symbolic link is in its place? The link is replaced and never followed: it may lead to a place
     /// that somebody else has chosen. The file that it leads to stays.
-    pub(super) fn replaces_a_link(&self, site: &Site) -> bool {
-        self.kind.is_secret() && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
+    pub fn replaces_a_link(&self, site: &Site) -> bool {
+        self.rights.is_secret() && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
     }
 
     /// A line for people: the change, the owner and the path.
-    pub(super) fn words(&self, change: &str) -> String {
-        let (group, mode) = self.kind.rights();
-        format!("{change:<8}  root:{group:<6} {mode:04o}  {}", self.path.display())
+    pub fn words(&self, change: &str) -> String {
+        let Rights { owner, group, mode } = self.rights;
+        format!("{change:<8}  {owner}:{group:<6} {mode:04o}  {}", self.path.display())
     }
 
     /// The lines that change, each with a sign in front. A secret shows none.
-    pub(super) fn difference(&self, site: &Site) -> Vec<String> {
-        if self.kind.is_secret() {
+    pub fn difference(&self, site: &Site) -> Vec<String> {
+        if self.rights.is_secret() {
             return Vec::new();
         }
         let before = fs::read_to_string(site.at(&self.path)).unwrap_or_default();
@@ -104,7 +130,7 @@ enum Undo {
 }
 
 /// Writes the files that are new or changed. The result is the names under which earlier files were kept.
-pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
+pub fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
     let mut staged: Vec<(PathBuf, PathBuf, Change, &Planned)> = Vec::new();
     for file in files {
         let change = file.change(site);
@@ -165,7 +191,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
 }
 
 /// Removes files of that system. The result tells what could not be removed, and why.
-pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
+pub fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
     let remove = |path: &PathBuf| match fs::remove_file(site.at(path)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Some(format!("{} cannot be removed: {why}", path.display())),
         Ok(()) | Err(_) => None,
@@ -177,11 +203,11 @@ pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
 fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
     let path = site.at(&file.path);
     let failed = |why| WriteError::Before(path.clone(), why);
-    let gid = gid(site, file.kind).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
+    let ids = file.rights.ids(site).map_err(|name| WriteError::Unknown(name, site.at("/etc")))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.exists() {
         // Only root may open directories of secrets, as systemd makes them.
-        let mode = if file.kind == Kind::Credential { 0o700 } else { 0o755 };
+        let mode = if file.rights.mode & 0o077 == 0 { 0o700 } else { 0o755 };
         fs::DirBuilder::new().recursive(true).mode(mode).create(directory).map_err(failed)?;
     }
     let new = beside(&path, ".setup-new");
@@ -189,18 +215,18 @@ fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         Ok(()) | Err(_) => {}
     }
-    write_new(&new, &file.content, gid, file.kind.rights().1).map_err(failed)?;
+    write_new(&new, &file.content, ids, file.rights.mode).map_err(failed)?;
     Ok(new)
 }
 
 /// Writes a file that is not there yet. Only we can read it before it has its owner and mode. If it cannot be written whole,
 /// there is no file.
-fn write_new(path: &Path, content: &[u8], gid: u32, mode: u32) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8], (uid, gid): (u32, u32), mode: u32) -> io::Result<()> {
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut write = || -> io::Result<()> {
         out.write_all(content)?;
         if is_root() {
-            fchown(&out, Some(0), Some(gid))?;
+            fchown(&out, Some(uid), Some(gid))?;
         }
         out.set_permissions(fs::Permissions::from_mode(mode))?;
         out.sync_all()
@@ -215,15 +241,15 @@ fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Un
         return Ok(Undo::Remove);
     }
     let before = beside(path, suffix);
-    let kept = match gid(site, file.kind) {
-        Some(gid) if file.kind.is_secret() => fs::read(path).and_then(|content| write_new(&before, &content, gid, file.kind.rights().1)),
-        Some(_) | None => fs::hard_link(path, &before),
+    let kept = match file.rights.ids(site) {
+        Ok(ids) if file.rights.is_secret() => fs::read(path).and_then(|content| write_new(&before, &content, ids, file.rights.mode)),
+        Ok(_) | Err(_) => fs::hard_link(path, &before),
     };
     match kept {
         Ok(()) => Ok(Undo::Back(before)),
         // A set-up ran twice within a second. The older copy is the one to keep.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Undo::Back(before)),
-        Err(error) if file.kind.is_secret() => Err(error),
+        Err(error) if file.rights.is_secret() => Err(error),
         // This file system has no links.
         Err(_) => {
             let metadata = fs::metadata(path)?;
@@ -233,13 +259,6 @@ fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Un
             }
             Ok(Undo::Back(before))
         }
-    }
-}
-
-fn gid(site: &Site, kind: Kind) -> Option<u32> {
-    match kind {
-        Kind::Trusted | Kind::Credential => Some(0),
-        Kind::Secret => site.group(DEVICE_USER).map(|group| group.gid),
     }
 }
 
@@ -279,12 +298,15 @@ mod tests {
     use super::*;
 
     fn site(root: &Path) -> Site {
-        crate::site::put(root, "etc/group", "qrisd:x:990:\n");
+        crate::setup::site::put(root, "etc/group", "qrisd:x:990:\n");
         Site::below(root).expect("there")
     }
 
+    const TRUSTED: Rights = Rights { owner: "root", group: "root", mode: 0o644 };
+    const SECRET: Rights = Rights { owner: "root", group: "qrisd", mode: 0o640 };
+
     fn planned(path: &str, content: &str) -> Planned {
-        Planned::new(path, Kind::Trusted, content)
+        Planned::new(path, TRUSTED, content)
     }
 
     #[test]
@@ -298,7 +320,7 @@ mod tests {
         assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
         let files = [planned("/etc/qrisd/a", "three\n"), planned("/etc/qrisd/b", "two\n")];
         assert_eq!(files[0].difference(&site), ["- one", "+ three"]);
-        assert_eq!(Planned::new("/etc/qrisd/a", Kind::Secret, "three\n").difference(&site), [] as [&str; 0]);
+        assert_eq!(Planned::new("/etc/qrisd/a", SECRET, "three\n").difference(&site), [] as [&str; 0]);
         let kept = put(&site, &files).expect("put");
         assert_eq!(kept.len(), 1);
         assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
@@ -320,7 +342,7 @@ mod tests {
     fn what_is_kept_of_a_secret_is_as_secret_as_what_takes_its_place() {
         let root = tempfile::tempdir().expect("a directory");
         let site = site(root.path());
-        let secret = |content: &str| [Planned::new("/etc/qrisd/a", Kind::Secret, content)];
+        let secret = |content: &str| [Planned::new("/etc/qrisd/a", SECRET, content)];
         put(&site, &secret("one\n")).expect("put");
         let place = root.path().join("etc/qrisd/a");
         let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("ours");
@@ -377,7 +399,7 @@ mod tests {
         assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
         fs::write(root.path().join("etc/group"), "").expect("written");
         let bare = Site::below(root.path()).expect("there");
-        assert!(matches!(put(&bare, &[Planned::new("/etc/qrisd/s", Kind::Secret, "s\n")]), Err(WriteError::NoGroup(_))));
+        assert!(matches!(put(&bare, &[Planned::new("/etc/qrisd/s", SECRET, "s\n")]), Err(WriteError::Unknown("qrisd", _))));
     }
 
     #[test]
