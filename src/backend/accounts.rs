@@ -2,8 +2,8 @@
 //! told by its own door (`accounts/`, a file a kind). What is to be done stands in the machines' database, and is done until the
 //! broker has it.
 
-mod passwords;
-mod plugin;
+pub mod passwords;
+pub mod plugin;
 
 use super::books::BooksError;
 use super::shop::Shop;

@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
+/// The rule for the contact.
+pub const CONTACT_RULE: &str = "1 to 64 characters of plain text";
 /// The longest contact, in characters: it stands on a phone's page.
 const CONTACT_MAX: usize = 64;
 /// `LimitNOFILE` of the unit: the number of descriptors that the service has.
@@ -44,6 +46,7 @@ struct Written {
     store: Store,
     mqtt: Option<MqttSection>,
     accounts: Option<Accounts>,
+    machines: Machines,
     receipts: Receipts,
 }
 
@@ -54,6 +57,13 @@ struct Accounts {
     username: Option<String>,
     password_file: Option<PathBuf>,
     file: Option<PathBuf>,
+}
+
+/// What machines are told otherwise than the backend itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Machines {
+    broker_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -126,6 +136,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
+    /// The broker's address for machines, if that is not its address for this backend.
+    pub broker_url: Option<String>,
     /// Where the machines' accounts there are made, if this backend makes them.
     pub accounts: Option<Door>,
     /// The contact of the merchant for customers.
@@ -226,7 +238,7 @@ impl Config {
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, customer, midtrans, orders, alerts, store, mqtt, accounts, receipts } = written;
+    let Written { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -270,10 +282,20 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     if let Some(Some(settings)) = &mqtt {
         checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
     }
+    if let Some(url) = &machines.broker_url {
+        // It is checked as a machine checks it.
+        let section = MqttSection { url: Some(url.clone()), allow_plaintext: Some(true), ..MqttSection::default() };
+        for (_, why) in section.settle().err().into_iter().flatten() {
+            checker.fault(&(), "machines.broker_url", why);
+        }
+        if mqtt.is_none() {
+            checker.fault(&(), "machines.broker_url", "needs a section [mqtt]: this is that broker, as machines reach it");
+        }
+    }
     let accounts = accounts.map(|section| door(section, mqtt.as_ref(), checker));
     let contact = customer.contact.map(|contact| {
-        if contact.trim().is_empty() || contact.chars().count() > CONTACT_MAX || contact.chars().any(char::is_control) {
-            checker.fault(&(), "customer.contact", format_args!("must be 1 to {CONTACT_MAX} characters of plain text"));
+        if self::contact(&contact).is_none() {
+            checker.fault(&(), "customer.contact", format_args!("must be {CONTACT_RULE}"));
         }
         contact.trim().into()
     });
@@ -312,6 +334,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             Some(settings) => Some(settings?),
             None => None,
         },
+        broker_url: machines.broker_url,
         accounts: match accounts {
             Some(door) => Some(door?),
             None => None,
@@ -323,6 +346,13 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         offline_after,
         mqtt_password_file,
     })
+}
+
+/// A contact that fits on a phone's page.
+#[must_use]
+pub fn contact(text: &str) -> Option<&str> {
+    let fits = text.chars().count() <= CONTACT_MAX && !text.chars().any(char::is_control);
+    Some(text.trim()).filter(|text| fits && !text.is_empty())
 }
 
 /// Mosquitto's plugin is at the broker of `[mqtt]`, under another name; or there is a file.
@@ -394,7 +424,9 @@ signing_key_file = "/etc/signing"
             Config::from_source(&Source::from_text("b", text)).expect("good")
         };
         assert_eq!((config("127.0.0.1:8080").gateway.notification_url(), config("127.0.0.1:8080").public_url), (None, None));
-        for (listen, address) in [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81"), ("127.0.0.2:81", "http://127.0.0.2:81")] {
+        for (listen, address) in
+            [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81"), ("127.0.0.2:81", "http://127.0.0.2:81")]
+        {
             assert_eq!(config(listen).address(), address);
         }
         assert_eq!(Config::from_source(&Source::from_text("b", GOOD)).expect("good").address(), "https://pay.example");
@@ -444,6 +476,8 @@ signing_key_file = "/etc/signing"
             ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),
             ("issuer = \"pay.example\"", "", "receipts.issuer: is missing"),
             ("[store]", "[customer]\ncontact = \" \"\n[store]", "customer.contact: must be 1 to 64"),
+            ("[store]", "[machines]\nbroker_url = \"mqtts://b\"\n[store]", "machines.broker_url: needs a section [mqtt]"),
+            ("[store]", "[machines]\nbroker_url = \"b\"\n[store]", "machines.broker_url: must"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),
         ];
         for (good, bad, wanted) in table {

@@ -121,6 +121,18 @@ pub async fn follow(shop: Arc<Shop>, path: PathBuf) {
     }
 }
 
+fn drawn() -> SigningKey {
+    let mut seed = [0; 32];
+    random::fill(&mut seed);
+    SigningKey::from_seed(seed)
+}
+
+/// The text of a file with a new key.
+#[must_use]
+pub fn new_file() -> String {
+    format!("{}\n", drawn().to_private_jwk())
+}
+
 #[derive(Serialize, Deserialize)]
 struct Set {
     #[serde(rename = "use")]
@@ -152,9 +164,7 @@ impl Ring {
     /// # Errors
     /// [`RingError`]; without `rotate` an old file is kept.
     pub fn make(path: &Path, rotate: bool) -> Result<KeyId, RingError> {
-        let mut seed = [0; 32];
-        random::fill(&mut seed);
-        let new = SigningKey::from_seed(seed);
+        let new = drawn();
         let kid = new.kid().clone();
         match (Self::read(path), rotate) {
             (Err(RingError::Missing(_)), _) => Self { keys: vec![new], in_use: 0 }.write(path)?,

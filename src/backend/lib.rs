@@ -46,7 +46,7 @@ use qris_host::service::Signals;
 use qris_host::sqlite::{self, Share};
 use qris_host::surroundings::Computer;
 use qris_host::tls;
-use qris_host::{self, Failure, Leave, memory, service};
+use qris_host::{self, Failure, Leave, interrupt, memory, service};
 use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
@@ -87,9 +87,13 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
         println!("{}: good", arguments.config.display());
         return Ok(Leave::Stop);
     }
+    if let Some(Command::Init(init)) = arguments.command {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+        return runtime.block_on(interrupt::run(NAME, init.run(&arguments.config))).map(|()| Leave::Stop);
+    }
     let (config, source) = Config::read(&arguments.config)?;
     let Some(command) = arguments.command else {
-        return Err(Failure::usage("the command is missing: serve, keys, device, orders, report … (--help lists all)"));
+        return Err(Failure::usage("the command is missing: init, serve, keys, device, orders, report … (--help lists all)"));
     };
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();

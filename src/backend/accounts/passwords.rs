@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The iterations that Mosquitto uses itself. A machine's password has 256 random bits: more would protect nothing.
-const ITERATIONS: NonZeroU32 = NonZeroU32::new(101).expect("not zero");
+pub(super) const ITERATIONS: NonZeroU32 = NonZeroU32::new(101).expect("not zero");
 const SALT_BYTES: usize = 12;
 const HASH_BYTES: usize = 64;
 /// The broker has this time to take a new line.
@@ -59,13 +59,22 @@ pub(super) fn look(path: &Path) -> Result<(), AccountError> {
 
 /// Gives a machine this password, or takes its line out.
 pub(super) fn put(path: &Path, device: &DeviceId, password: Option<&str>) -> Result<(), AccountError> {
-    let line = password.map(|password| {
-        let (mut salt, mut hash) = ([0; SALT_BYTES], [0; HASH_BYTES]);
-        random::fill(&mut salt);
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, ITERATIONS, &salt, password.as_bytes(), &mut hash);
-        format!("{device}:$7${ITERATIONS}${}${}\n", BASE64.encode(salt), BASE64.encode(hash))
-    });
+    let line = password.map(|password| line(device.as_str(), password));
     change(path, device, line.as_deref()).map_err(|source| AccountError::File { path: path.to_path_buf(), source })
+}
+
+/// The line of a user.
+pub fn line(user: &str, password: &str) -> String {
+    let [salt, hash] = hashed(password);
+    format!("{user}:$7${ITERATIONS}${salt}${hash}\n")
+}
+
+/// A new salt, and the password's hash with it, as Mosquitto and its plugin write them.
+pub(super) fn hashed(password: &str) -> [String; 2] {
+    let (mut salt, mut hash) = ([0; SALT_BYTES], [0; HASH_BYTES]);
+    random::fill(&mut salt);
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, ITERATIONS, &salt, password.as_bytes(), &mut hash);
+    [BASE64.encode(salt), BASE64.encode(hash)]
 }
 
 fn change(path: &Path, device: &DeviceId, line: Option<&str>) -> io::Result<()> {

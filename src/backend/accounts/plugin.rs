@@ -4,6 +4,7 @@
 //! its own read all that is sent.
 
 use super::AccountError;
+use super::passwords::{ITERATIONS, hashed};
 use qris_core::order::ids::DeviceId;
 use qris_host::config::MqttSettings;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription};
@@ -18,6 +19,9 @@ use tokio::time::timeout;
 /// The topic of commands, and that of their answers.
 const TOPIC: &str = "$CONTROL/dynamic-security/v1";
 const ANSWERS: &str = "$CONTROL/dynamic-security/v1/response";
+/// What the plugin lets its accounts do: nothing, so that the access list decides.
+const RIGHTS: [(&str, bool); 4] =
+    [("publishClientSend", false), ("publishClientReceive", false), ("subscribe", false), ("unsubscribe", true)];
 /// The longest time for one exchange, connection included.
 const WAIT: Duration = Duration::from_secs(10);
 /// The most events of the connection that may wait.
@@ -66,14 +70,32 @@ pub(super) fn ending(device: &DeviceId) -> Vec<Step> {
     ]
 }
 
+/// The plugin's file before its first start: an administrator, who may talk to the plugin and do nothing else.
+pub fn beginning(administrator: &str, password: &str) -> String {
+    let [salt, hash] = hashed(password);
+    let own = "$CONTROL/dynamic-security/#";
+    let right = |kind: &str| json!({ "acltype": kind, "topic": own, "allow": true });
+    let rights: serde_json::Map<_, _> = RIGHTS.iter().map(|(kind, allow)| ((*kind).to_owned(), Value::Bool(*allow))).collect();
+    json!({
+        "clients": [{
+            "username": administrator, "password": hash, "salt": salt, "iterations": ITERATIONS.get(), "roles": [{ "rolename": "admin" }]
+        }],
+        "roles": [{
+            "rolename": "admin",
+            "acls": [right("publishClientSend"), right("publishClientReceive"), right("subscribePattern")]
+        }],
+        "defaultACLAccess": rights,
+    })
+    .to_string()
+}
+
 /// A question that changes nothing.
 pub(super) fn looking() -> Step {
     Step { command: json!({ "command": "getDefaultACLAccess" }), forgives: None }
 }
 
 fn leave_rights_to_the_list() -> Step {
-    let rights = [("publishClientSend", false), ("publishClientReceive", false), ("subscribe", false), ("unsubscribe", true)];
-    let rights: Vec<_> = rights.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();
+    let rights: Vec<_> = RIGHTS.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();
     Step { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), forgives: None }
 }
 

@@ -4,7 +4,7 @@ mod bundle;
 
 use super::machines;
 use super::print::{Column, Out, heading, left, row};
-use crate::accounts::Door;
+use crate::accounts::{self, Door};
 use crate::books::BooksError;
 use crate::config::Config;
 use crate::devices::{self, Device, Listed};
@@ -17,7 +17,7 @@ use qris_core::order::time::{Span, Wall};
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
-use qris_host::{Failure, clock, random};
+use qris_host::{Failure, clock, random, tls};
 use serde_json::json;
 
 /// The machines that are let in.
@@ -90,26 +90,43 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     match command {
         Devices::Add { id, replace, bundle } => {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
-            let mut bits = [0; 32];
-            random::fill(&mut bits);
-            let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits);
+            let token = drawn();
             // Every fault is found before the machine is let in: the token is shown only once.
-            let draft = bundle.draft(config, &device)?;
+            let mut draft = bundle.draft(config, &device)?;
+            let mut account = None;
+            if let Some(door) = &config.accounts
+                && let Some(wanting) = draft.take_if(|draft| draft.wants_account())
+            {
+                tls::install_provider();
+                refuse_taken_names(config, &device)?;
+                door.look().await.map_err(Failure::failed)?;
+                let password = drawn();
+                draft = Some(wanting.with_password(&password));
+                account = Some((door, password));
+            }
             let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
             let written = draft.map(|draft| draft.with(&token)).transpose()?;
             let store = machines(config, true)?;
-            let (hash, wanted) = (devices::hash(&token), device.clone());
+            let (hash, wanted, has_account) = (devices::hash(&token), device.clone(), account.is_some());
             let added = store.run(move |tx| {
                 let added = devices::add(tx, &wanted, &hash, replace, now)?;
                 // A code would bring in whoever has it, in place of this machine.
                 if added {
                     invitations::withdraw(tx, &wanted)?;
                 }
+                if added && has_account {
+                    accounts::note(tx, &wanted)?;
+                }
                 Ok::<_, BooksError>(added)
             });
             if !added.await.map_err(Failure::failed)? {
                 let why = format!("{device} has a token already: --replace gives it a new one, and the old one stops working");
                 return Err(Failure::failed(why));
+            }
+            if let Some((door, password)) = account {
+                door.open(&device, &password).await.map_err(|why| {
+                    Failure::failed(format!("{why}. {device} has a token and no account at the broker: try again with --replace"))
+                })?;
             }
             emit(&Journal::DeviceAdded { device });
             let Some(written) = written else { return out.line(&token) };
@@ -211,6 +228,13 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// 256 random bits.
+fn drawn() -> String {
+    let mut bits = [0; 32];
+    random::fill(&mut bits);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits)
 }
 
 /// A machine must not have the name of another user at the broker: its account would take that one's place.

@@ -1,6 +1,6 @@
 //! `qris-backend doctor`: whether everything works that selling needs, each with what to do about it.
 
-mod network;
+pub mod network;
 
 use super::print::Out;
 use crate::books::{self as ledger, BooksError};

@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod device;
 mod doctor;
+mod init;
 mod keys;
 mod orders;
 mod print;
@@ -41,6 +42,8 @@ pub struct Arguments {
 pub enum Command {
     /// Serve machines, the gateway and customers
     Serve,
+    /// Make this computer a merchant's server: configuration, keys, a broker if wanted, and the first machine
+    Init(Box<init::Init>),
     /// The keys that sign receipts
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -73,7 +76,7 @@ pub enum Command {
 /// What went wrong, and whether it is the use.
 pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve => unreachable!("serve is not run from here"),
+        Command::Serve | Command::Init(_) => unreachable!("these are not run from here"),
         Command::Keys(command) => keys::run(config, command),
         Command::Device(command) => device::run(config, command).await,
         Command::Orders(wanted) => orders::run(config, wanted).await,

@@ -192,7 +192,7 @@ pub(super) fn is_production(base_url: &str) -> bool {
 
 /// Reads the Server Key, and looks whether it can be one. Newer accounts have keys without `SB-` in the sandbox, too.
 fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> Option<Secret> {
-    let secret = checker.take(Secret::read(file), SERVER_KEY)?;
+    let secret = checker.take(Secret::read(&checker.locate(file)), SERVER_KEY)?;
     let key = secret.expose();
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         checker.fault(&(), SERVER_KEY, "holds a space, a line break or another character that no key has");

@@ -102,7 +102,12 @@ impl Midtrans {
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             authorization,
             server_key: settings.server_key,
-            notification_url: settings.notification_url.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| SettingsError("notification_url"))?,
+            notification_url: settings
+                .notification_url
+                .as_deref()
+                .map(HeaderValue::from_str)
+                .transpose()
+                .map_err(|_| SettingsError("notification_url"))?,
             charge: settings.charge,
             timeout: CALL_TIMEOUT,
         })

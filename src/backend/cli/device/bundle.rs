@@ -46,7 +46,7 @@ pub struct Places {
     /// A private CA of the backend's certificate, in PEM
     #[arg(long, value_name = "FILE")]
     backend_ca_file: Option<PathBuf>,
-    /// The broker's address for machines; the default is mqtt.url
+    /// The broker's address for machines; the default is machines.broker_url, or mqtt.url
     #[arg(long, value_name = "URL")]
     broker_url: Option<String>,
     /// A private CA of the broker's certificate, in PEM; the default is mqtt.ca_file
@@ -125,7 +125,7 @@ impl Places {
             let host = if mqtt.host.contains(':') { format!("[{}]", mqtt.host) } else { mqtt.host.clone() };
             format!("{scheme}://{host}:{}", mqtt.port)
         });
-        let Some(url) = self.broker_url.clone().or(own) else {
+        let Some(url) = self.broker_url.clone().or_else(|| config.broker_url.clone()).or(own) else {
             if self.broker_username.is_some() || self.broker_ca_file.is_some() {
                 return Err(Failure::usage(NO_BROKER));
             }
@@ -145,6 +145,18 @@ impl Places {
 }
 
 impl Draft {
+    /// Whether the backend makes the machine's account at the broker: it does if nobody has said a password for one that is there.
+    #[must_use]
+    pub fn wants_account(&self) -> bool {
+        self.password.is_none() && self.terms.broker.as_ref().is_some_and(|broker| broker.username.is_none())
+    }
+
+    /// The same with the password of the machine's account.
+    #[must_use]
+    pub fn with_password(self, password: &str) -> Self {
+        Self { password: Some(password.into()), ..self }
+    }
+
     /// The text with its token.
     ///
     /// # Errors

@@ -29,7 +29,8 @@ pub async fn look(config: &Config, source: &Source) -> Vec<Finding> {
     findings
 }
 
-async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
+/// Whether the gateway knows our secret.
+pub async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
     match config.gateway.open(source) {
         Ok(gateway) => gateway.examine().await,
         Err(failure) => vec![Finding::bad(config.gateway.name(), failure.reason(), format!("correct {}", config.gateway.secret().key))],

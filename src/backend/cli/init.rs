@@ -1,0 +1,301 @@
+//! `qris-backend init`: makes this computer a merchant's server. It asks for what only a person knows, looks whether Midtrans knows
+//! the key, and only then writes. Run again, it changes nothing that is there, and asks for what is missing.
+
+mod answers;
+mod broker;
+mod compose;
+
+use super::doctor::network;
+use crate::config::Config;
+use answers::{Answers, Dialogue};
+use clap::Args;
+use compose::{Composed, Present};
+use qris_host::finding;
+use qris_host::setup::services::{self, systemctl};
+use qris_host::setup::site::{Site, is_root};
+use qris_host::setup::staging::Staging;
+use qris_host::setup::write::{self, Change, Rights};
+use qris_host::{Failure, interrupt, terminal, tls};
+use serde::Deserialize;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The user of the service, and its group.
+const USER: &str = "qris-backend";
+const SERVICE: &str = "qris-backend.service";
+const BROKER_SERVICE: &str = "mosquitto.service";
+/// The configuration.
+const BACKEND_TOML: &str = "/etc/qris-backend/backend.toml";
+/// Everybody may read it.
+const PUBLIC: Rights = Rights { owner: "root", group: "root", mode: 0o644 };
+/// Only root and the service read it.
+const SECRET: Rights = Rights { owner: "root", group: USER, mode: 0o640 };
+/// Only the service reads it, and it is the service's own.
+const OWN: Rights = Rights { owner: USER, group: USER, mode: 0o600 };
+/// Only root reads it.
+const ROOTS: Rights = Rights { owner: "root", group: "root", mode: 0o600 };
+
+/// Makes this computer a merchant's server: asks what is not known, writes /etc/qris-backend, the keys and, if wanted, a broker
+/// with TLS, starts them, and writes what the first machine must know.
+#[derive(Debug, Args)]
+#[command(after_help = "Without flags it asks for all of it. What is there stays as it is: it can be run again. Standard output has the \
+    first machine's enrolment text, which is a secret; the rest is on standard error.\n\nExit status: 0 done, 1 a check is bad or you \
+    chose not to go on, 2 wrong use or configuration, 128 + signal where a signal (Ctrl-C) ended it.")]
+pub struct Init {
+    /// A file that holds the Midtrans Server Key, or - for standard input
+    #[arg(long, value_name = "FILE|-")]
+    server_key_file: Option<PathBuf>,
+    /// The key is of the sandbox: no real money
+    #[arg(long, conflicts_with = "production")]
+    sandbox: bool,
+    /// The key is of production: real money
+    #[arg(long)]
+    production: bool,
+    /// A simulator or a proxy in the place of Midtrans
+    #[arg(long, value_name = "URL", value_parser = answers::http, conflicts_with_all = ["sandbox", "production"])]
+    midtrans: Option<String>,
+    /// Where machines, customers and Midtrans reach this server, or `none`: then only machines on this computer do
+    #[arg(long, value_name = "URL|none", value_parser = answers::public_url)]
+    public_url: Option<Said<String>>,
+    /// Whom customers call about their money, or `none`
+    #[arg(long, value_name = "TEXT|none", value_parser = answers::contact)]
+    contact: Option<Said<String>>,
+    /// Where it listens
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Make a broker on this computer, which machines reach by this name, or `none`
+    #[arg(long, value_name = "NAME|none", value_parser = answers::broker)]
+    broker: Option<Said<String>>,
+    /// The first machine, or `none`
+    #[arg(long, value_name = "ID|none", value_parser = answers::device)]
+    device: Option<Said<String>>,
+    /// Set up the system below this directory, an image
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    /// Check, and show what would be written and done, but do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask Midtrans whether it knows the key
+    #[arg(long)]
+    offline: bool,
+    /// Neither enable nor start the services
+    #[arg(long)]
+    no_start: bool,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+    /// Ask, although standard input is not a terminal
+    #[arg(long, conflicts_with = "yes")]
+    ask: bool,
+}
+
+/// An answer, which may be that there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said<T> {
+    /// This one.
+    Is(T),
+    /// None.
+    Nothing,
+}
+
+impl<T> Said<T> {
+    fn value(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Nothing => None,
+        }
+    }
+}
+
+impl Init {
+    /// Runs the command. `config`: the path that a flag of all commands names.
+    pub async fn run(self, config: &Path) -> Result<(), Failure> {
+        if config != Path::new(BACKEND_TOML) {
+            return Err(Failure::usage(format!("init writes {BACKEND_TOML} (below --root): --config is for other commands")));
+        }
+        tls::install_provider();
+        let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
+        if site.runs() && !is_root() && !self.dry_run {
+            let why = "this writes /etc/qris-backend and starts services: run it as root (sudo qris-backend init), or add --dry-run";
+            return Err(Failure::usage(why));
+        }
+        let staging = Staging::new()?;
+        let present = Present::read(&site)?;
+        let mut answers = Answers::of_flags(&self, &present)?;
+        let reads_input = self.server_key_file.as_deref() == Some(Path::new("-"));
+        let asks = self.ask || (!self.yes && !reads_input && terminal::is_there());
+        let mut dialogue = asks.then(|| Dialogue::new(&site, &present)).transpose()?;
+        if let Some(dialogue) = &mut dialogue {
+            dialogue.gather(&mut answers)?;
+        }
+        let composed = self.settle(&site, &staging, &present, &mut answers, dialogue.as_mut()).await?;
+        self.tell(&site, &composed);
+        let starts = site.runs() && !self.no_start;
+        if self.dry_run {
+            tell_steps(&composed, &answers, starts);
+            return Ok(());
+        }
+        let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
+        if let Some(dialogue) = &mut dialogue
+            && composed.changes(&site)
+            && !dialogue.yes(question, true)?
+        {
+            return Err(Failure::failed("nothing was changed"));
+        }
+        // From here on the work is finished whatever signal comes.
+        interrupt::check().map_err(Failure::failed)?;
+        write::put(&site, &composed.files).map_err(Failure::failed)?;
+        composed.remarks.iter().for_each(|told| remark(told));
+        if starts && services::are_there(&site) {
+            start(&composed)?;
+        } else if starts {
+            remark("there is no systemd here: start mosquitto, if there is a broker, then `qris-backend serve` as the user qris-backend");
+        }
+        first_machine(&site, &answers, starts)
+    }
+
+    /// Composes the files until they are good, and until Midtrans knows the key or the person wants it all the same.
+    async fn settle(
+        &self,
+        site: &Site,
+        staging: &Staging,
+        present: &Present,
+        answers: &mut Answers,
+        mut dialogue: Option<&mut Dialogue<'_>>,
+    ) -> Result<Composed, Failure> {
+        loop {
+            let composed = compose::compose(site, staging, present, answers)?;
+            let config = Config::from_source(&composed.source)?;
+            // A key that was there has proved itself, or the doctor tells.
+            if self.offline || answers.server_key.is_none() {
+                return Ok(composed);
+            }
+            let findings = network::gateway(&config, &composed.source).await;
+            finding::tell(&findings, false, |line| {
+                remark(&composed.source.as_written(line));
+                Ok(())
+            })?;
+            let Some(bad) = finding::verdict(&findings) else { return Ok(composed) };
+            let Some(dialogue) = &mut dialogue else {
+                let advice = "with --offline it is not asked";
+                return Err(Failure::failed(format!("{bad}; nothing was changed. Correct the key or the network ({advice})")));
+            };
+            if dialogue.yes("Go on all the same?", false)? {
+                return Ok(composed);
+            }
+            dialogue.server_key(answers)?;
+        }
+    }
+
+    /// The files, each with its change.
+    fn tell(&self, site: &Site, composed: &Composed) {
+        for file in &composed.files {
+            let change = match file.change(site) {
+                Change::New => "new",
+                Change::Changed | Change::Access => "changed",
+                Change::Same => "as it is",
+            };
+            remark(&file.words(change));
+            if self.dry_run {
+                file.difference(site).iter().for_each(|line| remark(&format!("          {line}")));
+            }
+        }
+        composed.kept.iter().for_each(|kept| remark(kept));
+    }
+}
+
+/// Lets the first machine in, as the user of the service: it cannot read files that root made.
+fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Failure> {
+    let Some(device) = answers.device.as_ref().and_then(Said::value) else { return Ok(()) };
+    let words = let_in(device);
+    if !starts {
+        remark(&format!("when it runs, let the first machine in: runuser -u {USER} -- {}", words.join(" ")));
+        return Ok(());
+    }
+    if machines(site)?.iter().any(|known| known == device) {
+        remark(&format!("{device} is let in already; `{} --replace` gives it another text", words.join(" ")));
+        return Ok(());
+    }
+    remark(&format!("what {device} must know follows; on it: sudo qrisctl setup"));
+    let told = as_service(site, &words[1..])?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
+    if !told.status.success() {
+        let again = words.join(" ");
+        return Err(Failure::failed(format!(
+            "{device} was not let in. All else is done; when that is mended: runuser -u {USER} -- {again}"
+        )));
+    }
+    std::io::stdout().write_all(&told.stdout).map_err(Failure::failed)
+}
+
+/// What would be done after the files.
+fn tell_steps(composed: &Composed, answers: &Answers, starts: bool) {
+    if starts {
+        steps(composed).iter().for_each(|words| remark(&format!("then: systemctl {}", words.join(" "))));
+    }
+    if let (Some(device), true) = (answers.device.as_ref().and_then(Said::value), starts) {
+        remark(&format!("then: {}", let_in(device).join(" ")));
+    }
+    remark("nothing was changed");
+}
+
+/// The command that lets the first machine in.
+fn let_in(device: &str) -> [&str; 5] {
+    ["qris-backend", "device", "add", device, "--bundle"]
+}
+
+/// A line for the person. Nobody misses it if nobody reads.
+fn remark(text: &str) {
+    drop(writeln!(std::io::stderr(), "{}", terminal::plain(text)));
+}
+
+/// A command of this program, as the user of the service.
+fn as_service(site: &Site, words: &[&str]) -> Result<Command, Failure> {
+    let user = site.user(USER).ok_or_else(|| Failure::usage(compose::no_user()))?;
+    let mut command = Command::new("/proc/self/exe");
+    command.args(words).current_dir("/").stdin(Stdio::null());
+    if is_root() {
+        command.uid(user.uid).gid(user.gid);
+    }
+    Ok(command)
+}
+
+#[derive(Deserialize)]
+struct Known {
+    device: String,
+}
+
+/// The machines that are known here. Without a configuration or a database there are none.
+fn machines(site: &Site) -> Result<Vec<String>, Failure> {
+    if !site.runs() {
+        return Ok(Vec::new());
+    }
+    let told = as_service(site, &["device", "list", "--json"])?.output().map_err(Failure::failed)?;
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    Ok(text.lines().filter_map(|line| serde_json::from_str::<Known>(line).ok()).map(|known| known.device).collect())
+}
+
+/// What systemd is told.
+fn steps(composed: &Composed) -> Vec<Vec<&'static str>> {
+    let broker = [vec!["enable", BROKER_SERVICE], vec!["restart", BROKER_SERVICE]];
+    let own = [vec!["enable", SERVICE], vec!["reload-or-restart", SERVICE]];
+    broker.into_iter().filter(|_| composed.makes_broker).chain(own).collect()
+}
+
+/// Enables and starts the services. Each is ready when its step is done.
+fn start(composed: &Composed) -> Result<(), Failure> {
+    // A service that failed too often must otherwise wait. If it did not fail, the command's error does not matter.
+    drop(systemctl(&["reset-failed", SERVICE]));
+    for words in steps(composed) {
+        systemctl(&words).map_err(|why| {
+            let unit = words.last().copied().unwrap_or_default();
+            Failure::failed(format!(
+                "{why}; its messages: journalctl -x -n 20 -u {unit}. All files are written: when that is mended, run init again"
+            ))
+        })?;
+    }
+    remark("the services run. Is all well? sudo -u qris-backend qris-backend doctor");
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! The answers: from flags, and from the person at the terminal.
+
+use super::compose::Present;
+use super::{Init, Said, broker};
+use qris_core::order::ids::DeviceId;
+use qris_host::Failure;
+use qris_host::config::http_url;
+use qris_host::interrupt::Input;
+use qris_host::secret::Secret;
+use qris_host::setup::ask::Asker;
+use qris_host::setup::site::Site;
+use qris_host::terminal;
+use std::io::{BufReader, Read as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+/// The word for no answer.
+const NONE: &str = "none";
+/// The longest key, in bytes.
+const KEY_MAX: u64 = 1024;
+/// The longest name of a computer.
+const NAME_MAX: usize = 253;
+
+/// Where the key is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Sandbox,
+    Production,
+    /// A simulator or a proxy.
+    Other(String),
+}
+
+/// Each is there only if it was said. What is on the disk stays.
+#[derive(Debug)]
+pub(super) struct Answers {
+    pub(super) server_key: Option<(Secret, Place)>,
+    pub(super) public_url: Option<Said<String>>,
+    pub(super) contact: Option<Said<String>>,
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) broker: Option<Said<String>>,
+    pub(super) device: Option<Said<String>>,
+    /// What a flag says of the key's place.
+    wanted: Option<Place>,
+}
+
+impl Answers {
+    /// The answers from the flags.
+    pub(super) fn of_flags(init: &Init, present: &Present) -> Result<Self, Failure> {
+        let wanted = match (init.sandbox, init.production, &init.midtrans) {
+            (true, ..) => Some(Place::Sandbox),
+            (_, true, _) => Some(Place::Production),
+            (_, _, Some(url)) => Some(Place::Other(url.clone())),
+            (false, false, None) => None,
+        };
+        // A key that is there stays, whatever a flag says.
+        let file = init.server_key_file.as_deref().filter(|_| !present.has_server_key);
+        let server_key = file.map(|file| {
+            let key = secret(file)?;
+            let place = placed(key.expose(), wanted.as_ref()).map_err(|why| Failure::usage(format!("--server-key-file: {why}")))?;
+            let unknown = "a key that begins with Mid-server- may be of the sandbox or of production: add --sandbox or --production";
+            Ok::<_, Failure>((key, place.ok_or_else(|| Failure::usage(format!("--server-key-file: {unknown}")))?))
+        });
+        let Init { public_url, contact, listen, broker, device, .. } = init;
+        Ok(Self {
+            server_key: server_key.transpose()?,
+            public_url: public_url.clone(),
+            contact: contact.clone(),
+            listen: *listen,
+            broker: broker.clone(),
+            device: device.clone(),
+            wanted,
+        })
+    }
+}
+
+/// The conversation.
+pub(super) struct Dialogue<'a> {
+    asker: Asker<BufReader<Input>>,
+    site: &'a Site,
+    present: &'a Present,
+}
+
+impl<'a> Dialogue<'a> {
+    pub(super) fn new(site: &'a Site, present: &'a Present) -> Result<Self, Failure> {
+        let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
+        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present })
+    }
+
+    /// Asks for what is neither said nor there.
+    pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        let Present { has_public_url, has_contact, has_broker, has_server_key, .. } = *self.present;
+        terminal::line("Enter takes the value in brackets. Nothing is changed before the end; Ctrl-C ends.")?;
+        if !has_server_key && answers.server_key.is_none() {
+            terminal::line("The Server Key is in Midtrans' dashboard: Settings, Access Keys. Begin with the sandbox's.")?;
+            self.server_key(answers)?;
+        }
+        if !has_public_url && answers.public_url.is_none() {
+            terminal::line("Machines elsewhere, customers' phones and Midtrans reach this server by its public address.")?;
+            let said = self.asker.line("Public address, https://… (or none, if there is none yet)", Some(NONE), public_url)?;
+            answers.public_url = Some(said);
+        }
+        if !has_contact && answers.contact.is_none() {
+            let said = self.asker.line("Number that customers call about their money (or none)", Some(NONE), contact)?;
+            answers.contact = Some(said);
+        }
+        if !has_broker && answers.broker.is_none() {
+            self.broker(answers)?;
+        }
+        if answers.device.is_none() && super::machines(self.site)?.is_empty() {
+            let said = self.asker.line("Name of the first machine (or none)", Some("vm-001"), device)?;
+            answers.device = Some(said);
+        }
+        Ok(())
+    }
+
+    fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        terminal::line("A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.")?;
+        let usual = broker::is_installed(self.site);
+        if !self.asker.yes("Make one on this computer (Mosquitto, with TLS)?", usual)? {
+            answers.broker = Some(Said::Nothing);
+            return Ok(());
+        }
+        if !usual {
+            return Err(Failure::usage(format!("{}; nothing was changed", broker::NOT_INSTALLED)));
+        }
+        let host = answers.public_url.as_ref().and_then(Said::value).or(self.present.public_url.as_ref()).map(|url| host(url));
+        let usual = host.unwrap_or_else(|| super::compose::hostname(self.site));
+        let said = self.asker.line("Name or address by which machines reach this computer", Some(&usual), broker)?;
+        answers.broker = Some(said);
+        Ok(())
+    }
+
+    /// Asks for the Server Key, and for its place where the key does not tell it.
+    pub(super) fn server_key(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        loop {
+            let key = self.asker.needed_secret("Server Key")?;
+            match placed(key.expose(), answers.wanted.as_ref()) {
+                Ok(Some(place)) => answers.server_key = Some((key, place)),
+                Ok(None) => {
+                    let is_sandbox = self.asker.yes("Is it the key of the sandbox, without real money?", true)?;
+                    answers.server_key = Some((key, if is_sandbox { Place::Sandbox } else { Place::Production }));
+                }
+                Err(why) => {
+                    terminal::line(&format!("  {why}"))?;
+                    continue;
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    pub(super) fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
+        self.asker.yes(question, usual)
+    }
+}
+
+/// Where a key is good; `None` if nobody can tell by its letters. The newer keys of the sandbox look like those of production.
+fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, String> {
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("it holds a space, a line break or another character that no key has".into());
+    }
+    if key.contains("-client-") {
+        return Err("this is the Client Key, which is for web pages: the Server Key stands below it, and has -server- in it".into());
+    }
+    match wanted {
+        Some(Place::Other(_)) => return Ok(wanted.cloned()),
+        _ if !key.contains("-server-") => {
+            return Err("this is no Server Key: it begins with SB-Mid-server- (sandbox) or Mid-server-".into());
+        }
+        Some(Place::Production) if key.starts_with("SB-") => {
+            return Err("this is a key of the sandbox, and --production was said: leave that out, or take the key of production".into());
+        }
+        Some(Place::Sandbox | Place::Production) | None => {}
+    }
+    Ok(if key.starts_with("SB-") { Some(Place::Sandbox) } else { wanted.cloned() })
+}
+
+/// A secret from a file, or from standard input.
+fn secret(file: &Path) -> Result<Secret, Failure> {
+    if file != Path::new("-") {
+        return Secret::read(file).map_err(Failure::usage);
+    }
+    let mut text = String::new();
+    let read = Input::open().and_then(|input| input.take(KEY_MAX).read_to_string(&mut text));
+    read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage("standard input holds no Server Key")),
+        key => Ok(Secret::new(key)),
+    }
+}
+
+fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Said<T>, String> {
+    if text.eq_ignore_ascii_case(NONE) { Ok(Said::Nothing) } else { read(text).map(Said::Is) }
+}
+
+/// An address of HTTP.
+pub(super) fn http(text: &str) -> Result<String, String> {
+    http_url(text).map_err(|why| why.to_string())
+}
+
+/// The public address, or none.
+pub(super) fn public_url(text: &str) -> Result<Said<String>, String> {
+    or_none(text, http)
+}
+
+/// The contact, or none.
+pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
+    or_none(text, |text| crate::config::contact(text).map(str::to_owned).ok_or_else(|| format!("must be {}", crate::config::CONTACT_RULE)))
+}
+
+/// The name of a machine, or none.
+pub(super) fn device(text: &str) -> Result<Said<String>, String> {
+    or_none(text, |text| match DeviceId::new(text) {
+        Ok(_) if broker::USERS.contains(&text) => Err(format!("{text} is another user of the broker: give the machine another name")),
+        Ok(id) => Ok(id.to_string()),
+        Err(why) => Err(why.to_string()),
+    })
+}
+
+/// The name of this computer for machines, or none. It stands in a certificate.
+pub(super) fn broker(text: &str) -> Result<Said<String>, String> {
+    or_none(text, |text| {
+        let plain = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if text.parse::<IpAddr>().is_ok() || (text.len() <= NAME_MAX && text.split('.').all(plain)) {
+            return Ok(text.to_lowercase());
+        }
+        Err("must be the name of this computer, as in broker.example, or its IP address; without mqtts:// and port".into())
+    })
+}
+
+/// The host of an address.
+pub(super) fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((ip, _)) => ip.into(),
+        None => authority.split(':').next().unwrap_or_default().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_its_place_or_a_person_does() {
+        let (sandbox, production) = (Some(Place::Sandbox), Some(Place::Production));
+        let other = Some(Place::Other("http://127.0.0.1:1".into()));
+        for (key, wanted, told) in [
+            ("SB-Mid-server-x", &None, Ok(&sandbox)),
+            ("SB-Mid-server-x", &sandbox, Ok(&sandbox)),
+            ("Mid-server-x", &None, Ok(&None)),
+            ("Mid-server-x", &sandbox, Ok(&sandbox)),
+            ("Mid-server-x", &production, Ok(&production)),
+            ("whatever", &other, Ok(&other)),
+            ("SB-Mid-server-x", &production, Err("key of the sandbox")),
+            ("SB-Mid-client-x", &None, Err("Client Key")),
+            ("Mid-client-x", &other, Err("Client Key")),
+            ("hunter2", &None, Err("no Server Key")),
+            ("SB-Mid-server-x y", &None, Err("a space")),
+        ] {
+            match (placed(key, wanted.as_ref()), told) {
+                (Ok(place), Ok(told)) => assert_eq!(&place, told, "{key}"),
+                (Err(why), Err(told)) => assert!(why.contains(told) && !why.contains(key), "{why}"),
+                (found, _) => panic!("{key}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_a_broker_can_stand_in_a_certificate() {
+        for good in ["broker.example", "192.0.2.7", "2001:db8::1", "pi"] {
+            assert_eq!(broker(good), Ok(Said::Is(good.into())));
+        }
+        assert_eq!((broker("none"), broker("Pi.Local")), (Ok(Said::Nothing), Ok(Said::Is("pi.local".into()))));
+        for bad in ["", "mqtts://broker", "broker:8883", "a b", "a\nb", "a..b", "DNS:x,IP:1.2.3.4"] {
+            assert!(broker(bad).is_err(), "{bad}");
+        }
+        for (url, name) in [("https://pay.example/x", "pay.example"), ("http://[::1]:80", "::1"), ("https://a:1", "a")] {
+            assert_eq!(host(url), name);
+        }
+        assert!(device("backend").is_err() && device("vm-1") == Ok(Said::Is("vm-1".into())));
+    }
+}

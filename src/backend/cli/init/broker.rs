@@ -1,0 +1,182 @@
+//! A broker on this computer: Mosquitto with TLS by a private CA, the shipped access list, and its dynamic security plugin for the
+//! machines' accounts. The certificates are made by the `openssl` command, as the guide makes them: the package brings it along
+//! (it needs ca-certificates, which needs it), and a crate for two certificates would bring twenty others.
+
+use super::compose::Draft;
+use super::{PUBLIC, ROOTS, SECRET};
+use crate::accounts::{passwords, plugin};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use qris_host::setup::edit::Text;
+use qris_host::setup::site::Site;
+use qris_host::setup::staging::Staging;
+use qris_host::setup::write::{Planned, Rights};
+use qris_host::{Failure, random};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The shipped configuration and access list.
+const CONF: &str = include_str!("../../../../config/mosquitto.conf");
+const ACL: &str = include_str!("../../../../config/mosquitto.acl");
+/// The machine of the shipped access list.
+const EXAMPLE: &str = "vm-001";
+/// Mosquitto's own configuration.
+const MAIN_CONF: &str = "/etc/mosquitto/mosquitto.conf";
+/// What is made.
+const OUR_CONF: &str = "/etc/mosquitto/conf.d/qrisd.conf";
+const OUR_ACL: &str = "/etc/mosquitto/qrisd.acl";
+const PASSWORDS: &str = "/etc/mosquitto/qrisd.passwd";
+const CA: &str = "/etc/mosquitto/certs/ca.pem";
+const CERTIFICATE: &str = "/etc/mosquitto/certs/broker.pem";
+const KEY: &str = "/etc/mosquitto/certs/broker.key";
+const ACCOUNTS: &str = "/var/lib/mosquitto/qrisd-accounts.json";
+const OUR_CA: &str = "/etc/qris-backend/ca.pem";
+const PASSWORD: &str = "/etc/qris-backend/mqtt-password";
+const ACCOUNTS_PASSWORD: &str = "/etc/qris-backend/accounts-password";
+/// The CA's private key.
+pub(super) const CA_KEY: &str = "/etc/mosquitto/certs/ca.key";
+/// In memory, as in the guide.
+pub(super) const FLEET_PASSWORD: &str = "/run/qris-secrets/mqtt-fleet";
+/// The users of the broker beside the machines.
+pub(super) const USERS: [&str; 3] = [BACKEND, FLEET, ADMINISTRATOR];
+const BACKEND: &str = "backend";
+const FLEET: &str = "fleet";
+const ADMINISTRATOR: &str = "qris-accounts";
+const GROUP: &str = "mosquitto";
+/// Ten years: the broker's own machines know this CA, and nobody else does.
+const DAYS: &str = "3650";
+/// Only Mosquitto reads it.
+const BROKERS: Rights = Rights { owner: "root", group: GROUP, mode: 0o640 };
+/// Mosquitto writes it.
+const BROKERS_OWN: Rights = Rights { owner: GROUP, group: GROUP, mode: 0o600 };
+/// What to do without Mosquitto.
+pub(super) const NOT_INSTALLED: &str = "Mosquitto is not installed: apt-get install mosquitto, then run init again";
+/// Mosquitto takes these once, and Debian's own file has them.
+const ONCE: [&str; 2] = ["persistence", "persistence_location"];
+
+/// Is Mosquitto there?
+pub(super) fn is_installed(site: &Site) -> bool {
+    site.group(GROUP).is_some() && library(site).is_some()
+}
+
+/// The dynamic security plugin, as that system calls it.
+fn library(site: &Site) -> Option<PathBuf> {
+    let usr = Path::new("/usr/lib");
+    let below = std::fs::read_dir(site.at(usr)).into_iter().flatten().flatten().map(|entry| usr.join(entry.file_name()));
+    let mut places: Vec<_> = below.chain([usr.into()]).map(|directory| directory.join("mosquitto_dynamic_security.so")).collect();
+    places.sort();
+    places.into_iter().find(|path| site.at(path).is_file())
+}
+
+/// Adds the broker's files, and the sections of the backend's configuration. `name`: how machines reach this computer.
+pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, name: &str, device: Option<&str>) -> Result<(), Failure> {
+    let library = library(site).filter(|_| is_installed(site)).ok_or_else(|| Failure::usage(NOT_INSTALLED))?;
+    // Whoever made these by hand has users that know their passwords.
+    let ours = [OUR_CONF, OUR_ACL, PASSWORDS, CA, CERTIFICATE, KEY, ACCOUNTS, CA_KEY];
+    if let Some(there) = ours.into_iter().find(|path| site.at(path).exists()) {
+        let why =
+            "there is a broker of yours, which this does not change. Name it in [mqtt] of backend.toml yourself, or move its files away";
+        return Err(Failure::usage(format!("{there} is there already: {why} (--broker none makes none)")));
+    }
+    let main = std::fs::read_to_string(site.at(MAIN_CONF)).unwrap_or_default();
+    let Made { ca, ca_key, certificate, key } = certificates(name)?;
+    let [own, fleet, administrator] = [(); 3].map(|()| drawn());
+    let host = if name.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) { format!("[{name}]") } else { name.to_owned() };
+    let line = |password: &str| format!("{password}\n");
+    draft.named(PASSWORD, SECRET, &line(&own))?;
+    draft.named(ACCOUNTS_PASSWORD, SECRET, &line(&administrator))?;
+    draft.named(OUR_CA, PUBLIC, &ca)?;
+    let mut put = |path: &str, rights: Rights, content: &str| draft.files.push(Planned::new(path, rights, content));
+    put(FLEET_PASSWORD, ROOTS, &line(&fleet));
+    put(CA_KEY, ROOTS, &ca_key);
+    put(CA, PUBLIC, &ca);
+    put(CERTIFICATE, PUBLIC, &certificate);
+    put(KEY, BROKERS, &key);
+    put(PASSWORDS, BROKERS, &(passwords::line(BACKEND, &own) + &passwords::line(FLEET, &fleet)));
+    put(ACCOUNTS, BROKERS_OWN, &plugin::beginning(ADMINISTRATOR, &administrator));
+    put(OUR_ACL, BROKERS, &ACL.replace(EXAMPLE, device.unwrap_or(EXAMPLE)));
+    // This file comes last: with it Mosquitto reads the others.
+    put(OUR_CONF, PUBLIC, &conf(&main, &library));
+    // The backend and its broker are one computer, whatever the name leads to.
+    let texts = [
+        ("mqtt", "url", "mqtts://localhost:8883"),
+        ("mqtt", "username", BACKEND),
+        ("mqtt", "password_file", PASSWORD),
+        ("mqtt", "ca_file", OUR_CA),
+        ("accounts", "username", ADMINISTRATOR),
+        ("accounts", "password_file", ACCOUNTS_PASSWORD),
+        ("machines", "broker_url", &format!("mqtts://{host}:8883")),
+    ];
+    texts.into_iter().try_for_each(|(section, key, value)| backend.set_text(section, key, value))
+}
+
+/// The shipped configuration, without what Mosquitto's own file has, and with the plugin.
+fn conf(main: &str, library: &Path) -> String {
+    let key = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let has = |name: &str| main.lines().any(|line| key(line).as_deref() == Some(name));
+    let lines = CONF.lines().map(|line| match key(line) {
+        Some(name) if ONCE.contains(&name.as_str()) && has(&name) => format!("# {line}    (stands in {MAIN_CONF})\n"),
+        Some(_) | None => format!("{line}\n"),
+    });
+    let library = library.display();
+    lines.collect::<String>()
+        + &format!("\n# The machines' accounts: qris-backend makes and ends them.\nplugin {library}\nplugin_opt_config_file {ACCOUNTS}\n")
+}
+
+/// A password that nobody guesses.
+fn drawn() -> String {
+    let mut bits = [0; 24];
+    random::fill(&mut bits);
+    BASE64URL.encode(bits)
+}
+
+struct Made {
+    ca: String,
+    ca_key: String,
+    certificate: String,
+    key: String,
+}
+
+/// A private CA, and the broker's certificate by it, in a directory that nobody else can read.
+fn certificates(name: &str) -> Result<Made, Failure> {
+    let staging = Staging::new()?;
+    let kind = if name.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+    let names = format!("subjectAltName={kind}:{name},DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n");
+    let directory = staging.put("broker.ext", names.as_bytes())?.parent().map(Path::to_path_buf).unwrap_or_default();
+    let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    for words in [
+        format!("req -x509 {new} -days {DAYS} -keyout ca.key -out ca.pem -subj"),
+        format!("req {new} -keyout broker.key -out broker.csr -subj"),
+        format!("x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {DAYS} -extfile broker.ext -out broker.pem"),
+    ] {
+        let subject = if words.contains("-x509") { "/CN=qrisd CA" } else { "/CN=qrisd broker" };
+        let mut openssl = Command::new("openssl");
+        openssl.args(words.split(' ')).args(words.ends_with("-subj").then_some(subject)).current_dir(&directory).stdin(Stdio::null());
+        let told =
+            openssl.output().map_err(|why| Failure::failed(format!("openssl: {why} (apt-get install openssl); nothing was changed")))?;
+        if !told.status.success() {
+            let why = String::from_utf8_lossy(&told.stderr).trim().replace('\n', "; ");
+            return Err(Failure::failed(format!("openssl {}: {why}; nothing was changed", words.split(' ').next().unwrap_or_default())));
+        }
+    }
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).map_err(|why| Failure::failed(format!("{name}: {why}")));
+    Ok(Made { ca: read("ca.pem")?, ca_key: read("ca.key")?, certificate: read("broker.pem")?, key: read("broker.key")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_mosquittos_own_file_has_is_not_said_again() {
+        let library = Path::new("/usr/lib/x/mosquitto_dynamic_security.so");
+        let lines = |text: String, name: &str| text.lines().filter(|line| line.split(' ').next() == Some(name)).count();
+        for name in ONCE {
+            assert_eq!(lines(conf("", library), name), 1, "{name}");
+            assert_eq!(lines(conf("persistence true\npersistence_location /x/\n", library), name), 0, "{name}");
+        }
+        assert!(conf("", library).contains("plugin /usr/lib/x/"));
+        assert!(ACL.contains(&format!("user {EXAMPLE}-controller")));
+    }
+}

@@ -1,0 +1,244 @@
+//! Makes files from the answers. A new configuration is the shipped example with the answers in it; one that is there keeps every
+//! key that it has.
+
+use super::answers::{Answers, Place, host};
+use super::{BACKEND_TOML, OWN, SECRET, Said, USER, broker};
+use crate::keys;
+use qris_host::Failure;
+use qris_host::config::{Places, Source};
+use qris_host::setup::edit::{self, Text};
+use qris_host::setup::site::Site;
+use qris_host::setup::staging::Staging;
+use qris_host::setup::write::{Change, Planned, Rights};
+use std::path::{Path, PathBuf};
+
+/// The shipped example.
+const EXAMPLE: &str = include_str!("../../../../config/backend.toml");
+/// Where the Server Key goes.
+const SERVER_KEY: &str = "/etc/qris-backend/midtrans-server-key";
+/// Where the signing key goes.
+const SIGNING_KEY: &str = "/var/lib/qris-backend/signing-key.json";
+
+/// What is on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    backend: Option<Text>,
+    pub(super) public_url: Option<String>,
+    pub(super) has_server_key: bool,
+    pub(super) has_public_url: bool,
+    pub(super) has_contact: bool,
+    pub(super) has_broker: bool,
+}
+
+/// What is to be written.
+pub(super) struct Composed {
+    pub(super) files: Vec<Planned>,
+    /// What stays, in words.
+    pub(super) kept: Vec<String>,
+    /// What a person should know when all is done.
+    pub(super) remarks: Vec<String>,
+    /// Is there a new broker?
+    pub(super) makes_broker: bool,
+    /// The configuration, as the service will read it.
+    pub(super) source: Source,
+}
+
+impl Composed {
+    /// Is there anything to write?
+    pub(super) fn changes(&self, site: &Site) -> bool {
+        self.files.iter().any(|file| file.change(site) != Change::Same)
+    }
+}
+
+impl Present {
+    /// Reads what is there.
+    pub(super) fn read(site: &Site) -> Result<Self, Failure> {
+        if site.user(USER).is_none() {
+            return Err(Failure::usage(no_user()));
+        }
+        let path = site.at(BACKEND_TOML);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
+        };
+        let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
+        let has_broker = table.get("mqtt").is_some();
+        let backend = Text { file: BACKEND_TOML, text };
+        let is_there = |section, key| {
+            // A plain name is a credential of systemd.
+            let named = backend.value(section, key).map(PathBuf::from);
+            named.is_some_and(|file| file.components().count() == 1 || site.at(&file).exists())
+        };
+        let public_url = backend.value("http", "public_url");
+        Ok(Self {
+            has_server_key: is_there("midtrans", "server_key_file"),
+            has_public_url: public_url.is_some(),
+            has_contact: backend.value("customer", "contact").is_some(),
+            has_broker,
+            public_url,
+            backend: Some(backend),
+        })
+    }
+}
+
+/// The package is not installed.
+pub(super) fn no_user() -> String {
+    format!("there is no user {USER} on that system: install the package first, or run systemd-sysusers")
+}
+
+/// The name of that computer.
+pub(super) fn hostname(site: &Site) -> String {
+    let name = std::fs::read_to_string(site.at("/etc/hostname")).unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".into(),
+        name => name.to_lowercase(),
+    }
+}
+
+/// Files, and where they are for now.
+pub(super) struct Draft<'a> {
+    staging: &'a Staging,
+    places: Places,
+    pub(super) files: Vec<Planned>,
+}
+
+impl Draft<'_> {
+    /// A file that the configuration names. It is looked at before it is in its place.
+    pub(super) fn named(&mut self, path: &str, rights: Rights, content: &str) -> Result<(), Failure> {
+        let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
+        self.places.put_for_now(path, self.staging.put(&format!("{}-{name}", self.files.len()), content.as_bytes())?);
+        self.files.push(Planned::new(path, rights, content));
+        Ok(())
+    }
+}
+
+/// Puts it all together.
+pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers: &Answers) -> Result<Composed, Failure> {
+    let mut draft = Draft { staging, places: site.places(), files: Vec::new() };
+    let mut kept = Vec::new();
+    let mut remarks = Vec::new();
+    let public_url = answers.public_url.as_ref().and_then(Said::value);
+    let makes_broker = !present.has_broker && answers.broker.as_ref().is_some_and(|said| said.value().is_some());
+    let mut text = match &present.backend {
+        Some(text) => text.clone(),
+        None if answers.server_key.is_none() => {
+            let why = "the Midtrans Server Key is not known: give --server-key-file FILE, or run it at a terminal, where it asks";
+            return Err(Failure::usage(why));
+        }
+        None => fresh(site, public_url.map(String::as_str), makes_broker)?,
+    };
+    if let Some((key, place)) = &answers.server_key {
+        let (url, is_other) = match place {
+            Place::Sandbox => ("https://api.sandbox.midtrans.com", false),
+            Place::Production => ("https://api.midtrans.com", false),
+            Place::Other(url) => (url.as_str(), true),
+        };
+        text.set_text("midtrans", "base_url", url)?;
+        if is_other {
+            text.set("midtrans", "allow_other_host", "true")?;
+        }
+        let path = text.value("midtrans", "server_key_file").unwrap_or_else(|| SERVER_KEY.into());
+        draft.named(&path, SECRET, &format!("{}\n", key.expose()))?;
+    } else {
+        kept.push("as it is  the Server Key".to_owned());
+    }
+    for (section, key, said, is_there) in [
+        ("http", "public_url", &answers.public_url, present.has_public_url),
+        ("customer", "contact", &answers.contact, present.has_contact),
+    ] {
+        match said.as_ref().and_then(Said::value) {
+            Some(_) if is_there => kept.push(format!("as it is  {section}.{key}: to change it, edit {BACKEND_TOML}")),
+            Some(value) => text.set_text(section, key, value)?,
+            None => {}
+        }
+    }
+    if let (Some(listen), None) = (answers.listen, &present.backend) {
+        text.set_text("http", "listen", &listen.to_string())?;
+    }
+    if present.has_broker {
+        kept.push(format!("as it is  the broker of [mqtt] in {BACKEND_TOML}"));
+    } else if let Some(name) = answers.broker.as_ref().and_then(Said::value) {
+        let device = answers.device.as_ref().and_then(Said::value);
+        broker::compose(site, &mut draft, &mut text, name, device.map(String::as_str))?;
+        remarks.push(format!(
+            "the password of the user fleet, for qrisctl, is in {} until this computer starts again",
+            broker::FLEET_PASSWORD
+        ));
+        remarks.push(format!("{} signs for whoever has it: take it to a drawer, not to the machines", broker::CA_KEY));
+    }
+    let path = text.value("receipts", "signing_key_file").unwrap_or_else(|| SIGNING_KEY.into());
+    if site.at(&path).exists() {
+        kept.push(format!("as it is  the signing key, {path}"));
+    } else {
+        draft.named(&path, OWN, &keys::new_file())?;
+    }
+    if public_url.is_none() && !present.has_public_url {
+        remarks.push("without a public address only machines on this computer reach the backend. Run init again when there is one".into());
+    }
+    // This file comes last: the service waits for it.
+    draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()));
+    let Draft { places, files, .. } = draft;
+    Ok(Composed { files, kept, remarks, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
+}
+
+/// The example, with only those sections that this server has.
+fn fresh(site: &Site, public_url: Option<&str>, has_broker: bool) -> Result<Text, Failure> {
+    let mut section = "";
+    let mut text = String::new();
+    for line in EXAMPLE.lines() {
+        let open = line.strip_prefix("# ").unwrap_or(line);
+        section = if open.starts_with('[') { open.split(']').next().unwrap_or_default() } else { section };
+        let is_key = open.starts_with('[') || open.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let wanted = match (section, open.split(' ').next().unwrap_or_default()) {
+            ("[http", "public_url") => Some(public_url.is_some()),
+            ("[accounts", "file") => Some(false),
+            ("[mqtt" | "[accounts" | "[machines", _) if is_key => Some(has_broker),
+            _ => None,
+        };
+        match wanted {
+            Some(true) => text.push_str(open),
+            Some(false) if !line.starts_with('#') => text.extend(["# ", line]),
+            Some(false) | None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    let mut text = Text { file: BACKEND_TOML, text };
+    text.set_text("receipts", "issuer", &public_url.map_or_else(|| hostname(site), host))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_configuration_has_what_was_said_and_no_more() {
+        let root = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(root.path().join("etc")).expect("made");
+        std::fs::write(root.path().join("etc/hostname"), "Kios\n").expect("written");
+        let site = Site::below(root.path()).expect("there");
+        let keys = |url: Option<&str>, has_broker| {
+            let text = fresh(&site, url, has_broker).expect("TOML");
+            let table: toml::Table = text.text.parse().expect("TOML");
+            let mut keys: Vec<_> = table
+                .iter()
+                .flat_map(|(section, table)| {
+                    let table = table.as_table().expect("a table").clone();
+                    table.into_iter().map(move |(key, _)| format!("{section}.{key}"))
+                })
+                .collect();
+            keys.sort();
+            (keys.join(" "), text.value("receipts", "issuer"))
+        };
+        let least = "http.listen midtrans.base_url midtrans.charge_as midtrans.server_key_file receipts.issuer \
+            receipts.signing_key_file store.url";
+        assert_eq!(keys(None, false), (least.into(), Some("kios".into())));
+        let (most, issuer) = keys(Some("https://pay.example"), true);
+        assert_eq!(issuer.as_deref(), Some("pay.example"));
+        let more = "accounts.password_file accounts.username http.listen http.public_url machines.broker_url midtrans.base_url \
+            midtrans.charge_as midtrans.server_key_file mqtt.ca_file mqtt.password_file mqtt.url mqtt.username receipts.issuer \
+            receipts.signing_key_file store.url";
+        assert_eq!(most, more);
+    }
+}
