@@ -12,6 +12,7 @@ mod part;
 mod present;
 mod settle;
 mod specs;
+mod text;
 mod trial;
 
 use super::broker::Connection;
@@ -32,6 +33,7 @@ use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
 use specs::{parse_degrees, parse_http, parse_letters};
 use std::path::PathBuf;
+use text::{Language, fill, texts};
 use trial::{Next, Trial};
 
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
@@ -119,11 +121,20 @@ pub(super) struct Setup {
     /// Ask, although standard input is not a terminal
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
+    /// The language of the questions; by default that of your locale (LANG=id_ID.UTF-8), else English
+    #[arg(long, value_name = "LANGUAGE")]
+    speak: Option<Language>,
 }
 
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
+        let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
+        let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
+        // Scripts read messages in one language.
+        if asks {
+            text::speak(self.speak.unwrap_or_else(|| Language::of_locale(|name| std::env::var(name).ok())));
+        }
         if self.find {
             return match json {
                 true => hardware::told(&site).iter().try_for_each(|found| print::line(&found.to_string())),
@@ -131,9 +142,7 @@ impl Setup {
             };
         }
         if site.runs() && !is_root() && !self.dry_run {
-            return Err(Failure::usage(
-                "this writes /etc/qrisd and starts services: run it as root (sudo qrisctl setup), or add --dry-run to look only",
-            ));
+            return Err(Failure::usage(texts().as_root));
         }
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
@@ -147,8 +156,6 @@ impl Setup {
             let enrolment = invited::claim(&invitation, self.backend_ca_file.as_deref()).await?;
             answers.enrol(&enrolment, false).map_err(Failure::usage)?;
         }
-        let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
-        let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
         let is_here = site.runs() && !self.offline;
         let ca_file = self.backend_ca_file.as_deref();
         let mut dialogue = asks.then(|| Dialogue::new(&site, &present, is_here, self.force, ca_file)).transpose()?;
@@ -160,7 +167,7 @@ impl Setup {
         let (mut composed, mut checked) = settling.settle(dialogue.as_mut(), &mut answers, !self.offline).await?;
         if self.dry_run {
             output.files(&composed, &site, true)?;
-            return output.remark("nothing was changed");
+            return output.remark(texts().unchanged);
         }
         // Until all files are written, this gives back the pins that it drives.
         let mut trial = Trial::new(&site, &present);
@@ -178,11 +185,11 @@ impl Setup {
         }
         output.files(&composed, &site, false)?;
         let starts = site.runs() && !self.no_start;
-        let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
+        let question = if starts { texts().write_and_start } else { texts().write };
         if let Some(dialogue) = &mut dialogue
             && !dialogue.yes(question, true)?
         {
-            return Err(Failure::failed("nothing was changed"));
+            return Err(Failure::failed(texts().unchanged));
         }
         let hands_over_anew = composed.hands_over_anew(&site);
         // From here on the work is finished whatever signal comes.
@@ -194,16 +201,16 @@ impl Setup {
             && composed.has_chips()
             && let Err(why) = chips::apply()
         {
-            output.remark(&format!("{why}: restart this computer, so that nobody but the relay service can open the chips"))?;
+            output.remark(&fill(texts().restart, &[&why]))?;
         }
         for remark in left.iter().chain(&composed.remarks) {
             output.remark(remark)?;
         }
         for before in kept {
-            output.remark(&format!("the file that was there before is now {}", before.display()))?;
+            output.remark(&fill(texts().before, &[&before.display()]))?;
         }
         if !is_root() {
-            output.remark(&format!("not root: owners were left as they are; secrets should belong to root and the group {DEVICE_USER}"))?;
+            output.remark(&fill(texts().not_root, &[&DEVICE_USER]))?;
         }
         self.start(&site, &output, hands_over_anew, &checked.relay.bus).await
     }
@@ -268,18 +275,18 @@ impl Setup {
     async fn start(&self, site: &Site, output: &Output, hands_over_anew: bool, bus: &BusAddress) -> Result<(), Failure> {
         let names = SERVICES.join(" ");
         if self.no_start {
-            return output.remark(&format!("set up. To begin selling: systemctl enable --now {names}"));
+            return output.remark(&fill(texts().to_begin, &[&names]));
         }
         if !site.runs() {
             let root = format!("--root={}", site.root().display());
             let enabled = services::systemctl(&[&[root.as_str(), "enable"][..], &SERVICES[..]].concat());
             return match enabled {
-                Ok(_) => output.remark("set up, and the services are enabled: that system sells when it boots"),
+                Ok(_) => output.remark(texts().at_boot),
                 Err(why) => output.remark(&format!("set up; enable {names} in that system yourself ({why})")),
             };
         }
         if !services::are_there(site) {
-            return output.remark("set up. There is no systemd here: start qris-relayd, then qrisd, as their users");
+            return output.remark(texts().no_systemd);
         }
         let run = |arguments: &[&str]| services::systemctl(arguments).map(drop).map_err(Failure::failed);
         if hands_over_anew {
@@ -296,9 +303,9 @@ impl Setup {
                 .map_err(|why| Failure::failed(format!("{why}; its messages: journalctl -x -n 20 -u {name}")))?;
         }
         output.remark(&match relay::proof_key(bus).await {
-            Ok(key) => format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()),
-            Err(why) => format!("it is not known which key the relay signs with ({}): run qrisctl relay lines", why.reason()),
+            Ok(key) => fill(texts().relay_key, &[&key.fingerprint()]),
+            Err(why) => fill(texts().relay_key_unknown, &[&why.reason()]),
         })?;
-        output.remark("set up, and the services run. Is all well? qrisctl doctor")
+        output.remark(texts().done)
     }
 }

@@ -163,6 +163,48 @@ fn a_text_with_certificates_is_pasted_at_a_terminal() {
 }
 
 #[test]
+fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
+    let site = Site::new();
+    let (setup, text) = (site.setup(), site.enrolment());
+    let mut here = command(tool("env"));
+    here.arg("LC_ALL=id_ID.UTF-8").arg(setup.get_program()).args(setup.get_args()).args(["--offline", "--no-start", "--screen", "none"]);
+    let sim = format!("A1=sim:{}/relay.log:50ms\n", site.shop.path().display());
+    let mut terminal = Terminal::start(&here);
+    for (question, typed) in [
+        ("Enter: tidak ada): ", format!("{text}\n").as_str()),
+        ("Nama di layar mesin [vm-001]: ", "茶\n"),
+        ("  layar tidak punya '茶': tulis dengan huruf Latin", "Lobi\n"),
+        ("Bahasa pelanggan: id, en atau both (keduanya) [id]: ", "\n"),
+        ("(Enter: tidak ada): ", "0812-1\n"),
+        ("  Barang: ", "A1:5.000\n"),
+        ("  harus berbentuk ID:HARGA[:NAMA]", "A1:5000:Teh botol\n\n"),
+        ("  Jalur: ", "\n"),
+        ("  Belum ada jalur yang mengeluarkan A1.", &sim),
+        ("Jalur \"A1\": aktifkan sekarang?", "mungkin\n"),
+        ("  ya atau tidak", "t\n"),
+        ("Tulis berkas ini? [ya]: ", "y\n"),
+    ] {
+        // The question about the line follows an empty answer.
+        let typed = if typed == sim { format!("{sim}\n") } else { typed.to_owned() };
+        terminal.answer(question, &typed);
+    }
+    assert!(terminal.end().success(), "{}", terminal.shown());
+    let shown = terminal.shown();
+    assert!(shown.contains("selesai disiapkan. Untuk mulai menjual: systemctl enable --now"), "{shown}");
+    for english in ["[yes]", "[no]", "is not shown", "The machine", "Write ", "nothing was changed"] {
+        assert!(!shown.contains(english), "{english:?}: {shown}");
+    }
+    assert!(site.file("etc/qrisd/qrisd.toml").exists());
+
+    // A flag says it, too, and a script hears English whatever the locale is.
+    let asked = converse(&site, &[], &["--speak", "id"]);
+    told(&asked, &["Komputer ini akan menjadi mesin penjual."]);
+    assert!(stderr(&asked).contains("tidak ada jawaban lagi: tidak ada yang berubah"), "{}", stderr(&asked));
+    let script = output(site.setup().env("LC_ALL", "id_ID.UTF-8").args(["--yes", "--offline", "--dry-run"]));
+    told(&script, &["nothing was changed"]);
+}
+
+#[test]
 fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     let site = Site::new();
     let text = site.enrolment();

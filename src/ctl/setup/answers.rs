@@ -4,6 +4,7 @@
 use super::part::Part;
 use super::present::Present;
 use super::specs::{Item, LineSpec, Screen};
+use super::text::{fill, texts};
 use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::KeySet;
@@ -78,10 +79,7 @@ impl Answers {
         let Enrolment { device, backend, broker, keys } = enrolment;
         if let Some(said) = self.device.as_ref().filter(|said| *said != device) {
             let way = "qris-backend device add";
-            return Err(format!(
-                "the enrolment text is for {device}, but --device names {said}: use the text of {said} ({way} {said} --bundle), \
-                or leave --device out"
-            ));
+            return Err(fill(texts().other_enrolment, &[device, said, &way]));
         }
         let own = |text: &str| Some(text.to_owned());
         take(&mut self.device, Some(device.clone()), anew);
@@ -157,8 +155,8 @@ pub(super) fn file(path: &Path) -> Result<String, Failure> {
     let opened = Input::of(path).map_err(|why| failed(&why))?;
     opened.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|why| failed(&why))?;
     match text.len() as u64 {
-        0 => Err(failed(&"is empty")),
-        length if length > FILE_MAX => Err(failed(&"is larger than 64 KiB")),
+        0 => Err(Failure::usage(fill(texts().file_empty, &[&path.display()]))),
+        length if length > FILE_MAX => Err(Failure::usage(fill(texts().file_large, &[&path.display()]))),
         _ => Ok(text),
     }
 }
@@ -172,7 +170,7 @@ pub(super) fn secret(path: &Path) -> Result<Secret, Failure> {
 pub(super) fn keys(path: &Path) -> Result<String, Failure> {
     let text = file(path)?;
     match KeySet::from_jwks(&text) {
-        Ok(set) if set.receipt_kids().is_empty() => Err(Failure::usage(format!("{}: holds no receipt key", path.display()))),
+        Ok(set) if set.receipt_kids().is_empty() => Err(Failure::usage(fill(texts().no_receipt_key, &[&path.display()]))),
         Ok(_) => Ok(text),
         Err(why) => Err(Failure::usage(format!("{}: {why}", path.display()))),
     }

@@ -7,6 +7,7 @@ use super::answers::Answers;
 use super::part::Part;
 use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
+use super::text::{fill, texts};
 use crate::chips;
 use crate::guard::Kind;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
@@ -37,13 +38,10 @@ pub(super) enum Keep {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComposeError {
     /// Nobody said these values.
-    #[error("not known yet: {}", .0.iter().map(|(_, what)| *what).collect::<Vec<_>>().join("; "))]
+    #[error("{}", fill(texts().missing, &[&.0.iter().map(|(_, what)| *what).collect::<Vec<_>>().join("; ")]))]
     Missing(Vec<(Part, &'static str)>),
     /// The machine has another name, and state that belongs to that name.
-    #[error(
-        "this machine is {present} already, and shall become {wanted}: its orders, its ledger and its token belong to {present}. \
-        --force changes its name"
-    )]
+    #[error("{}", fill(texts().other_device, &[present, wanted]))]
     OtherDevice {
         /// Its present name.
         present: String,
@@ -51,7 +49,7 @@ pub(super) enum ComposeError {
         wanted: String,
     },
     /// A line hands out this item, which is not sold.
-    #[error("a line hands out {0}, which is not sold: add --item {0}:PRICE, or leave it out of --line")]
+    #[error("{}", fill(texts().unsold, &[.0]))]
     Unsold(String),
 }
 

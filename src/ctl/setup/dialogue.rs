@@ -10,6 +10,7 @@ use super::invited;
 use super::part::Part;
 use super::present::Present;
 use super::specs::{self, parse_http, parse_letters, parse_words};
+use super::text::{fill, texts, words};
 use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;
@@ -52,38 +53,33 @@ impl<'a> Dialogue<'a> {
         ca_file: Option<&'a Path>,
     ) -> Result<Self, Failure> {
         let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
-        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename, ca_file })
+        Ok(Self { asker: Asker::new(BufReader::new(input), words()), site, present, is_here, may_rename, ca_file })
     }
 
     /// Asks for the values that were not said.
     pub(super) async fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        print::line(
-            "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in \
-             [brackets].\nCtrl-C ends the set-up, and then nothing was changed.",
-        )?;
+        print::line(texts().welcome)?;
+        print::line(texts().welcome_end)?;
         if answers.token.is_none() && !self.present.has("backend", "token_file") {
-            print::line(
-                "On the merchant's server, `qris-backend device invite ID` makes a code for this machine, and `qris-backend device add ID \
-                 --bundle` writes one text. Each of them brings all that this machine must know.",
-            )?;
+            print::line(texts().enrolment)?;
             self.enrolment(answers, false).await?;
         }
         let is_enrolled = answers.token.is_some();
         match &answers.device {
-            Some(device) => print::line(&format!("The machine's name: {device}"))?,
+            Some(device) => print::line(&fill(texts().is_device, &[device]))?,
             None => self.device(answers)?,
         }
         match &answers.broker_url {
             Some(url) if is_enrolled => {
-                print::line(&format!("The broker: {}", print::plain(url)))?;
+                print::line(&fill(texts().is_broker, &[&print::plain(url)]))?;
                 if answers.password.is_none() && !self.present.has("mqtt", "password_file") {
-                    answers.password = self.asker.secret("The machine's password there")?;
+                    answers.password = self.asker.secret(texts().broker_password_alone)?;
                 }
             }
             _ => self.broker(answers)?,
         }
         match &answers.backend_url {
-            Some(url) if is_enrolled => print::line(&format!("The backend: {}", print::plain(url)))?,
+            Some(url) if is_enrolled => print::line(&fill(texts().is_backend, &[&print::plain(url)]))?,
             _ => self.backend(answers)?,
         }
         if answers.keys.is_none() && !self.present.keys {
@@ -112,11 +108,11 @@ impl<'a> Dialogue<'a> {
 
     /// Asks again for what is wrong. False: the person does not want to, or no question would mend it.
     pub(super) async fn again(&mut self, parts: &BTreeSet<Part>, answers: &mut Answers) -> Result<bool, Failure> {
-        if parts.is_empty() || !self.asker.yes("Answer that again?", true)? {
+        if parts.is_empty() || !self.asker.yes(texts().again, true)? {
             return Ok(false);
         }
         if parts.contains(&Part::Backend) || parts.contains(&Part::Keys) {
-            print::line("If the merchant's server wrote a new text for this machine, that text has all these answers.")?;
+            print::line(texts().enrolment_again)?;
             if self.enrolment(answers, true).await? {
                 return Ok(true);
             }
@@ -145,7 +141,7 @@ impl<'a> Dialogue<'a> {
     }
 
     pub(super) fn seen_card(&mut self) -> Result<(), Failure> {
-        self.asker.line_or_none("Enter takes it away", |_| Ok(())).map(drop)
+        self.asker.line_or_none(texts().card_seen, |_| Ok(())).map(drop)
     }
 
     /// Takes an enrolment text, or uses a code, if there is one. It fills in the values that nobody has said, or (`anew`)
@@ -156,9 +152,7 @@ impl<'a> Dialogue<'a> {
             Err(why @ InvitationError::Code(_)) => Err(why.to_string()),
             Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| why.to_string()),
         };
-        while let Some(told) =
-            self.asker.pasted("Paste one of them here (is not shown; an empty line ends it; Enter: there is none): ", read)?
-        {
+        while let Some(told) = self.asker.pasted(texts().paste, read)? {
             let named = match &told {
                 Told::Enrolment(enrolment) => &enrolment.device,
                 Told::Invitation(invitation) => &invitation.claim.device,
@@ -188,7 +182,7 @@ impl<'a> Dialogue<'a> {
             let id = DeviceId::new(id).map_err(|why| why.to_string())?;
             renamed(present, may_rename, &id).map_or(Ok(id), Err)
         };
-        answers.device = Some(self.asker.line("The machine's name", usual.as_deref(), good)?);
+        answers.device = Some(self.asker.line(texts().device, usual.as_deref(), good)?);
         Ok(())
     }
 
@@ -207,42 +201,39 @@ impl<'a> Dialogue<'a> {
                 Err(faults) => Err(faults.into_iter().map(|(_, why)| why.to_string()).collect()),
             }
         };
-        answers.broker_url = Some(self.asker.line("The broker (mqtts://HOST:8883)", usual.as_deref(), good)?);
+        answers.broker_url = Some(self.asker.line(texts().broker, usual.as_deref(), good)?);
         let usual = self.usual(answers.username.as_ref(), "mqtt", "username").or_else(|| answers.device.as_ref().map(ToString::to_string));
-        answers.username = Some(self.asker.line("The name there", usual.as_deref(), |name| parse_words(name).map_err(str::to_owned))?);
+        answers.username = Some(self.asker.line(texts().broker_name, usual.as_deref(), |name| parse_words(name).map_err(str::to_owned))?);
         let kept = answers.password.is_some() || self.present.has("mqtt", "password_file");
-        let password = self.asker.secret(if kept { "Its password (Enter: as it is)" } else { "Its password" })?;
+        let password = self.asker.secret(if kept { texts().broker_password_kept } else { texts().broker_password })?;
         answers.password = password.or(answers.password.take());
         if answers.broker_url.as_ref().is_some_and(|url| url.starts_with("mqtts://")) {
-            answers.broker_ca =
-                self.certificate("The broker's private CA, a PEM file (Enter: none, or as it is)")?.or(answers.broker_ca.take());
+            answers.broker_ca = self.certificate(texts().broker_ca)?.or(answers.broker_ca.take());
         }
         Ok(())
     }
 
     fn backend(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = self.usual(answers.backend_url.as_ref(), "backend", "url");
-        answers.backend_url = Some(self.asker.line("The backend (https://…)", usual.as_deref(), parse_http)?);
+        answers.backend_url = Some(self.asker.line(texts().backend, usual.as_deref(), parse_http)?);
         let kept = answers.token.is_some() || self.present.has("backend", "token_file");
         answers.token = if kept {
-            self.asker.secret("This machine's token (Enter: as it is)")?.or(answers.token.take())
+            self.asker.secret(texts().token_kept)?.or(answers.token.take())
         } else {
-            Some(self.asker.needed_secret("This machine's token")?)
+            Some(self.asker.needed_secret(texts().token)?)
         };
         if answers.backend_url.as_ref().is_some_and(|url| http_url(url).is_ok_and(|url| url.starts_with("https://"))) {
-            answers.backend_ca =
-                self.certificate("The backend's private CA, a PEM file (Enter: none, or as it is)")?.or(answers.backend_ca.take());
+            answers.backend_ca = self.certificate(texts().backend_ca)?.or(answers.backend_ca.take());
         }
         Ok(())
     }
 
     fn keys(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let read = |path: &str| answers::keys(Path::new(path)).map_err(|failure| failure.reason());
-        const QUESTION: &str = "The file that `qris-backend keys public` wrote";
         answers.keys = if answers.keys.is_some() || self.present.keys {
-            self.asker.line_or_none(&format!("{QUESTION} (Enter: as it is)"), read)?.or(answers.keys.take())
+            self.asker.line_or_none(texts().keys_kept, read)?.or(answers.keys.take())
         } else {
-            Some(self.asker.line(QUESTION, None, read)?)
+            Some(self.asker.line(texts().keys, None, read)?)
         };
         Ok(())
     }
@@ -257,7 +248,7 @@ impl<'a> Dialogue<'a> {
 
     fn name(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = self.usual(answers.name.as_ref(), "device", "name").or_else(|| answers.device.as_ref().map(ToString::to_string));
-        answers.name = Some(self.asker.line("The name on its screen", usual.as_deref(), parse_letters)?);
+        answers.name = Some(self.asker.line(texts().name, usual.as_deref(), parse_letters)?);
         Ok(())
     }
 
@@ -265,17 +256,16 @@ impl<'a> Dialogue<'a> {
         let usual = self.usual(answers.language.as_ref(), "device", "language").unwrap_or_else(|| "id".into());
         let known = |text: &str| match text.to_lowercase().as_str() {
             known @ ("id" | "en" | "both") => Ok(known.to_owned()),
-            _ => Err("id, en or both".to_owned()),
+            _ => Err(texts().language_known.to_owned()),
         };
-        answers.language = Some(self.asker.line("The customer's language: id, en or both", Some(&usual), known)?);
+        answers.language = Some(self.asker.line(texts().language, Some(&usual), known)?);
         Ok(())
     }
 
     fn contact(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        const QUESTION: &str = "The number that customers call about money";
         answers.contact = match self.usual(answers.contact.as_ref(), "screen", "contact") {
-            Some(usual) => Some(self.asker.line(QUESTION, Some(&usual), parse_letters)?),
-            None => self.asker.line_or_none(&format!("{QUESTION} (Enter: nobody)"), parse_letters)?,
+            Some(usual) => Some(self.asker.line(texts().contact, Some(&usual), parse_letters)?),
+            None => self.asker.line_or_none(texts().contact_none, parse_letters)?,
         };
         Ok(())
     }
@@ -287,7 +277,7 @@ impl<'a> Dialogue<'a> {
             print::line(&print::plain(&format!("  {:<16} {}", panel.device.display(), panel.said)))?;
         }
         let usual = if !is_new {
-            "as it is"
+            texts().as_it_is
         } else if panels.iter().any(|panel| panel.is_connected) {
             "auto"
         } else {
@@ -295,11 +285,11 @@ impl<'a> Dialogue<'a> {
         };
         let is_here = self.is_here;
         let chosen = |text: &str| match specs::screen(text) {
-            _ if !is_new && text == "as it is" => Ok(None),
-            Ok(specs::Screen::Device(path)) if is_here && !path.exists() => Err(format!("{} is not there", path.display())),
+            _ if !is_new && text == texts().as_it_is => Ok(None),
+            Ok(specs::Screen::Device(path)) if is_here && !path.exists() => Err(fill(texts().not_there, &[&path.display()])),
             screen => screen.map(Some),
         };
-        answers.screen = self.asker.line("The panel: auto, none, or a device", Some(usual), chosen)?;
+        answers.screen = self.asker.line(texts().panel, Some(usual), chosen)?;
         Ok(())
     }
 }
@@ -307,5 +297,5 @@ impl<'a> Dialogue<'a> {
 /// The reason why the machine may not become another one.
 pub(super) fn renamed(present: &Present, may_rename: bool, device: &DeviceId) -> Option<String> {
     let before = present.value("device", "id").filter(|before| before != device.as_str() && !may_rename)?;
-    Some(format!("{}; to do that, begin anew with --force", ComposeError::OtherDevice { present: before, wanted: device.to_string() }))
+    Some(fill(texts().begin_anew, &[&ComposeError::OtherDevice { present: before, wanted: device.to_string() }]))
 }

@@ -2,6 +2,7 @@
 //! are typed. A fault is told in the words in which the entry was said.
 
 use super::specs::{Item, LineSpec};
+use super::text::{fill, texts};
 use crate::hardware::GpioChip;
 use qris_relay::config::LINES_MAX;
 use qris_relay::pin::CONSUMER;
@@ -15,7 +16,7 @@ const ANY: &str = "*";
 /// The reason why it cannot be added.
 pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
     if let Some(other) = items.iter().find(|item| item.id == new.id) {
-        return Err(format!("{} is there already: {other}", new.id));
+        return Err(fill(texts().item_there, &[&new.id, other]));
     }
     items.push(new);
     Ok(())
@@ -28,24 +29,22 @@ pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
 pub(super) fn add_line(sold: &[String], lines: &mut Vec<LineSpec>, new: LineSpec) -> Result<(), String> {
     let is_sold = |id: &&String| *id == ANY || sold.is_empty() || sold.contains(id);
     if let Some(unsold) = new.items.iter().find(|id| !is_sold(id)) {
-        return Err(format!("it hands out {unsold}, which is not sold: {} is", sold.join(", ")));
+        return Err(fill(texts().line_unsold, &[unsold, &sold.join(", ")]));
     }
     for line in &*lines {
         if let Some(item) = new.items.iter().find(|item| line.items.contains(item)) {
-            let what = if item == ANY { "* (every item that no other line has)" } else { item };
-            return Err(format!("{what} has a line already: {line}"));
+            let what = if item == ANY { texts().line_any } else { item };
+            return Err(fill(texts().line_served, &[&what, line]));
         }
         if new.offset.is_some() && (&line.chip, line.offset) == (&new.chip, new.offset) {
-            return Err(format!(
-                "that pin is in use already: {line}. If one pin hands out several items, name them all: A1,A2=CHIP:OFFSET"
-            ));
+            return Err(fill(texts().line_pin, &[line]));
         }
         if line.name() == new.name() {
-            return Err(format!("its name would be {:?}, which another line has: {line}", line.name()));
+            return Err(fill(texts().line_name, &[&format!("{:?}", line.name()), line]));
         }
     }
     if lines.len() >= LINES_MAX {
-        return Err(format!("at most {LINES_MAX} lines are possible"));
+        return Err(fill(texts().line_many, &[&LINES_MAX]));
     }
     lines.push(new);
     Ok(())
@@ -61,10 +60,10 @@ pub(super) fn unserved<'a>(sold: &'a [String], served: &[String]) -> Vec<&'a str
 /// not judged here.
 pub(super) fn pin_objection(chip: &GpioChip, offset: u32) -> Option<String> {
     let Some(line) = chip.lines.iter().find(|line| line.offset == offset) else {
-        return Some(format!("{} has {} lines, from 0: there is no {offset}", chip.device.display(), chip.lines.len()));
+        return Some(fill(texts().pin_missing, &[&chip.device.display(), &chip.lines.len(), &offset]));
     };
     let other = line.holder.as_ref().filter(|holder| *holder != CONSUMER)?;
-    Some(format!("line {offset} of {} is held by {other:?}: choose another line, or end that program", chip.device.display()))
+    Some(fill(texts().pin_held, &[&offset, &chip.device.display(), &format!("{other:?}")]))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A machine that has only its code: the merchant's backend gives it all else for it.
 
 use super::answers;
+use super::text::{fill, texts};
 use crate::print;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::enrolment::{Enrolment, TEXT_MAX};
@@ -68,8 +69,7 @@ pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Re
         while let Some(cause) = last.source() {
             last = cause;
         }
-        let to_do = "check the address and the network. A private CA is given by --backend-ca-file";
-        Failure::failed(format!("{url} cannot be reached: {last}. {to_do}"))
+        Failure::failed(fill(texts().unreached, &[&url, &last]))
     };
     let response = client.post(format!("{url}{PATH}")).json(&invitation.claim).send().await.map_err(|why| unreached(&why))?;
     let status = response.status();
@@ -81,19 +81,16 @@ pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Re
             return Err(Failure::failed(format!("{url} answers for another machine, {}", enrolment.device)));
         }
         enrolment.key_set().map_err(|why| Failure::failed(format!("{url} answers with keys that cannot be used: {why}")))?;
-        print::remark(&format!(
-            "{} has a new token: an earlier one is void. If you end this now, run it again with the same code",
-            enrolment.device
-        ));
+        print::remark(&fill(texts().new_token, &[&enrolment.device]));
         return Ok(enrolment);
     }
     let detail = serde_json::from_slice::<Problem>(&body).ok().and_then(|problem| problem.detail);
     let why = match (status.as_u16(), detail) {
-        (404, _) => "it knows no codes: the merchant's backend must be of this release".into(),
+        (404, _) => texts().no_codes.into(),
         (_, Some(detail)) => print::plain(&detail),
-        (status, None) => format!("it answers {status}"),
+        (status, None) => fill(texts().answers_status, &[&status]),
     };
-    Err(Failure::failed(format!("{url} does not let {} in: {why}", invitation.claim.device)))
+    Err(Failure::failed(fill(texts().not_let_in, &[&url, &invitation.claim.device, &why])))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The messages of a set-up: in words, or as one JSON object a line.
 
 use super::compose::Composed;
+use super::text::texts;
 use crate::print;
 use crate::site::Site;
 use qris_host::Failure;
@@ -15,10 +16,10 @@ impl Output {
     pub(super) fn files(&self, composed: &Composed, site: &Site, with_difference: bool) -> Result<(), Failure> {
         for file in &composed.files {
             let change = match file.change(site) {
-                Change::New => "new",
-                Change::Changed | Change::Access => "changed",
+                Change::New => texts().file_new,
+                Change::Changed | Change::Access => texts().file_changed,
                 Change::Same if self.json => "same",
-                Change::Same => "as it is",
+                Change::Same => texts().as_it_is,
             };
             if self.json {
                 print::line(&serde_json::json!({ "file": file.path(), "change": change }).to_string())?;
@@ -32,7 +33,7 @@ impl Output {
         for path in &composed.obsolete {
             match self.json {
                 true => print::line(&serde_json::json!({ "file": path, "change": "removed" }).to_string())?,
-                false => print::line(&format!("{:<25}  {}", "removed", print::plain(&path.display().to_string())))?,
+                false => print::line(&format!("{:<25}  {}", texts().file_removed, print::plain(&path.display().to_string())))?,
             }
         }
         Ok(())

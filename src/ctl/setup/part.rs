@@ -1,6 +1,7 @@
 //! The parts of the answers about a machine. Each fault belongs to a part, so that only wrong parts are asked
 //! for again.
 
+use super::text::texts;
 use qris_host::config::Fault;
 use qris_host::finding::{Finding, Level};
 
@@ -49,16 +50,16 @@ impl Part {
     }
 
     /// The part's name in messages, and the flags for it.
-    pub(super) const fn told(self) -> (&'static str, &'static str) {
+    pub(super) fn told(self) -> (&'static str, &'static str) {
         match self {
-            Self::Device => ("the machine's name", "--device"),
-            Self::Broker => ("the broker", "--broker, --username, --password-file, --ca-file, --cert-file, --key-file"),
-            Self::Backend => ("the backend", "--backend, --token-file, --backend-ca-file"),
-            Self::Keys => ("the receipt keys", "--keys"),
-            Self::Looks => ("the texts for customers", "--name, --language, --contact"),
-            Self::Panel => ("the panel", "--screen, --rotate"),
-            Self::Items => ("the items that it sells", "--item"),
-            Self::Lines => ("the lines that hand them out", "--line"),
+            Self::Device => (texts().part_device, "--device"),
+            Self::Broker => (texts().part_broker, "--broker, --username, --password-file, --ca-file, --cert-file, --key-file"),
+            Self::Backend => (texts().part_backend, "--backend, --token-file, --backend-ca-file"),
+            Self::Keys => (texts().part_keys, "--keys"),
+            Self::Looks => (texts().part_looks, "--name, --language, --contact"),
+            Self::Panel => (texts().part_panel, "--screen, --rotate"),
+            Self::Items => (texts().part_items, "--item"),
+            Self::Lines => (texts().part_lines, "--line"),
         }
     }
 }

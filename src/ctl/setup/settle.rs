@@ -8,6 +8,7 @@ use super::dialogue::Dialogue;
 use super::output::Output;
 use super::part::Part;
 use super::present::Present;
+use super::text::{fill, texts};
 use crate::doctor::contact;
 use crate::site::Site;
 use crate::staging::Staging;
@@ -73,15 +74,15 @@ impl Settling<'_> {
                     if dialogue.again(&findings.iter().filter_map(Part::of_finding).collect(), answers).await? {
                         continue;
                     }
-                    force || dialogue.yes("Write the files all the same?", false)?
+                    force || dialogue.yes(texts().write_all_the_same, false)?
                 }
                 None => force,
             };
             if all_the_same {
                 return Ok((composed, checked));
             }
-            let advice = if offline { "" } else { ", or with --force, or --offline" };
-            return Err(Failure::failed(format!("{bad}; nothing was changed. When that is mended, run the set-up again{advice}")));
+            let advice = if offline { "" } else { texts().or_with_force };
+            return Err(Failure::failed(fill(texts().mended, &[&bad, &advice])));
         }
     }
 
@@ -106,14 +107,14 @@ fn parts_of(failure: &Failure) -> BTreeSet<Part> {
 /// The refusals in words, without places in a file that nobody has seen.
 fn refusals(failure: &Failure) -> Vec<String> {
     let error = failure.error();
-    let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told("This cannot be") };
+    let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told(texts().cannot_be) };
     let words = |fault: &Fault| match Part::of_fault(fault) {
         Some(part) => {
             let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));
             let key = key.map(|(_, key)| format!(" ({key})")).unwrap_or_default();
-            format!("This cannot be: {}{key}: {}", part.told().0, fault.why)
+            format!("{}: {}{key}: {}", texts().cannot_be, part.told().0, fault.why)
         }
-        None => format!("This cannot be, and stands in the file: {fault}"),
+        None => fill(texts().in_the_file, &[fault]),
     };
     faults.iter().map(words).collect()
 }

@@ -1,6 +1,7 @@
 //! The one-word forms of the command line and of the conversation: items for sale and lines, each with its table of the
 //! configuration; a name, an address.
 
+use super::text::{fill, texts};
 use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
@@ -49,7 +50,7 @@ pub(super) enum Screen {
 }
 
 pub(super) fn item(text: &str) -> Result<Item, String> {
-    let wrong = || "must be ID:PRICE[:NAME], such as \"A1:5000:Teh botol\", or ID:MIN-MAX[:NAME]".to_owned();
+    let wrong = || texts().item_form.to_owned();
     let (id, rest) = text.split_once(':').ok_or_else(wrong)?;
     let id = ItemId::new(id).map_err(|why| why.to_string())?;
     let (price, name) = rest.split_once(':').map_or((rest, None), |(price, name)| (price, Some(name.trim().to_owned())));
@@ -60,7 +61,7 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
     let price = match price.split_once('-') {
         None => Price::Fixed(rupiah(price)?),
         Some((min, max)) => match (rupiah(min)?, rupiah(max)?) {
-            (min, max) if min > max => return Err(format!("the least price, {min}, is more than the largest, {max}")),
+            (min, max) if min > max => return Err(fill(texts().item_least, &[&min, &max])),
             (min, max) => Price::Asked { min, max },
         },
     };
@@ -72,11 +73,11 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
 }
 
 pub(super) fn line(text: &str) -> Result<LineSpec, String> {
-    let wrong = || "must be ITEMS=CHIP:OFFSET[:low][:500ms], such as \"A1,A2=/dev/gpiochip0:17\", or ITEMS=sim:/path".to_owned();
+    let wrong = || texts().line_form.to_owned();
     let (items, pin) = text.split_once('=').ok_or_else(wrong)?;
     let items: Vec<String> = items.split(',').map(|item| item.trim().to_owned()).collect();
     if items.len() > 1 && items.iter().any(|item| item == "*") {
-        return Err("\"*\" must stand alone: it means every item that no other line has".into());
+        return Err(texts().line_star.into());
     }
     for item in items.iter().filter(|item| *item != "*") {
         ItemId::new(item).map_err(|why| why.to_string())?;
@@ -98,14 +99,14 @@ pub(super) fn line(text: &str) -> Result<LineSpec, String> {
         return Err(wrong());
     }
     if offset.is_some_and(|offset| offset > OFFSET_MAX) {
-        return Err(format!("a chip has lines 0 to {OFFSET_MAX} at most"));
+        return Err(fill(texts().line_offset, &[&OFFSET_MAX]));
     }
     if let Some(twice) = items.iter().enumerate().find_map(|(at, item)| items[..at].contains(item).then_some(item)) {
-        return Err(format!("it has {twice} twice"));
+        return Err(fill(texts().line_twice, &[twice]));
     }
     let pulse_ms = pulse.unwrap_or(PULSE_MS);
     if !(1..=DRIVE_MAX.0).contains(&i64::from(pulse_ms)) {
-        return Err(format!("a pulse takes 1 to {} ms", DRIVE_MAX.0));
+        return Err(fill(texts().line_pulse, &[&DRIVE_MAX.0]));
     }
     Ok(LineSpec { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms })
 }
@@ -116,7 +117,7 @@ pub(super) fn screen(text: &str) -> Result<Screen, String> {
         "none" => return Ok(Screen::None),
         _ => {}
     }
-    let wrong = || "must be auto, none, a device such as /dev/fb0, or virtual:/path[:WxH]".to_owned();
+    let wrong = || texts().screen_form.to_owned();
     let Some(file) = text.strip_prefix("virtual:") else {
         return if text.starts_with('/') { Ok(Screen::Device(text.into())) } else { Err(wrong()) };
     };
@@ -201,8 +202,8 @@ pub(super) fn least_price(tables: &[toml::Table], items: &[String]) -> Option<u6
 /// Text that a person can read.
 pub(super) fn parse_words(text: &str) -> Result<String, &'static str> {
     match text.trim() {
-        "" => Err("must not be empty"),
-        text if text.chars().any(char::is_control) => Err("must be printable text"),
+        "" => Err(texts().empty),
+        text if text.chars().any(char::is_control) => Err(texts().unprintable),
         text => Ok(text.into()),
     }
 }
@@ -211,7 +212,7 @@ pub(super) fn parse_words(text: &str) -> Result<String, &'static str> {
 pub(super) fn parse_letters(text: &str) -> Result<String, String> {
     let text = parse_words(text)?;
     match unknown_letter(&text) {
-        Some(letter) => Err(format!("the screen has no {letter:?}: write it in Latin letters")),
+        Some(letter) => Err(fill(texts().letter, &[&format!("{letter:?}")])),
         None => Ok(text),
     }
 }

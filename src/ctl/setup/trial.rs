@@ -6,6 +6,7 @@ use super::answers::Answers;
 use super::dialogue::{Dialogue, Seen};
 use super::present::Present;
 use super::settle::Checked;
+use super::text::{fill, texts};
 use crate::machine::Service;
 use crate::screen::Card;
 use crate::site::Site;
@@ -59,7 +60,7 @@ impl<'a> Trial<'a> {
             self.is_card_over = true;
             let asked = match (&mut dialogue, setup.test_card) {
                 (_, Some(_)) => true,
-                (Some(dialogue), None) if checked.device.machine.screen_required => dialogue.yes("Put a test card on the panel?", false)?,
+                (Some(dialogue), None) if checked.device.machine.screen_required => dialogue.yes(texts().test_card, false)?,
                 (Some(_) | None, None) => false,
             };
             if asked {
@@ -98,9 +99,9 @@ impl<'a> Trial<'a> {
                 continue;
             }
             self.settled.push(this);
-            let name = &line.name;
-            let once_more = format!("Line {name:?}: once more?");
-            let mut goes_on = dialogue.yes(&format!("Line {name:?}: pulse it now? Something will move: keep your hands away"), false)?;
+            let quoted = format!("{:?}", line.name);
+            let once_more = fill(texts().once_more, &[&quoted]);
+            let mut goes_on = dialogue.yes(&fill(texts().pulse, &[&quoted]), false)?;
             while goes_on {
                 let pulsed = self.pulse(line);
                 if pulsed.is_err() {
@@ -118,13 +119,13 @@ impl<'a> Trial<'a> {
                         if next == Next::Done {
                             next = Next::Turned;
                         }
-                        print::line(&format!("  active_low = {active_low} from now on"))?;
+                        print::line(&fill(texts().turned, &[&active_low]))?;
                         dialogue.yes(&once_more, true)?
                     }
                     // A line without a level cannot be turned over.
                     (Seen::Wrong, _) | (Seen::Inverted, None) => {
                         let again = dialogue.yes(&once_more, false)?;
-                        if !again && dialogue.yes("Say again which line hands out what?", true)? {
+                        if !again && dialogue.yes(texts().lines_again, true)? {
                             next = Next::LinesAgain;
                         }
                         again
@@ -142,19 +143,18 @@ impl<'a> Trial<'a> {
 
     fn pulse(&mut self, line: &LineSettings) -> Result<(), Failure> {
         if self.is_elsewhere(line) {
-            return Err(Failure::usage("the lines of an image are not here: no pulse with --root"));
+            return Err(Failure::usage(texts().pulse_not_here));
         }
         let pulsed = hardware::pulse(line);
         // A line that could not be taken belongs to somebody else. If only its sensor refused, the line was taken.
         if let Some(outlet) = line.outlet.line().filter(|outlet| pulsed.is_ok() || outlet.sensor.is_some()) {
             self.driven.pins.push(outlet.pin.clone());
         }
-        let ended = pulsed.map_err(|why| {
-            Failure::failed(format!("{}: {why}. End the program that holds it: systemctl stop qrisd qris-relayd", line.name))
-        })?;
+        let ended = pulsed.map_err(|why| Failure::failed(fill(texts().pulse_taken, &[&line.name, &why])))?;
+        let told = fill(texts().pulsed, &[&format!("{:?}", line.name), &ended.detail]);
         match ended.outcome {
-            Outcome::Dispensed => print::line(&format!("line {:?}: {}", line.name, ended.detail)),
-            Outcome::Failed | Outcome::Uncertain => Err(Failure::failed(format!("line {:?}: {}", line.name, ended.detail))),
+            Outcome::Dispensed => print::line(&told),
+            Outcome::Failed | Outcome::Uncertain => Err(Failure::failed(told)),
         }
     }
 
@@ -162,14 +162,14 @@ impl<'a> Trial<'a> {
         let device = &checked.device;
         let surface = &device.machine.looks.surface;
         if !self.site.runs() && !matches!(surface, SurfaceSettings::Virtual { .. }) {
-            return Err(Failure::usage("the panel of an image is not here: no test card with --root"));
+            return Err(Failure::usage(texts().card_not_here));
         }
         // Without a bus there is nobody to ask, and nobody answers to the name.
         if let (true, Some(bus)) = (self.site.runs(), &device.controller)
             && let Ok(service) = Service::connect_at(bus, DEVICE_NAME, DEVICE_PATH).await
             && service.is_there().await
         {
-            return Err(Failure::failed("qrisd runs and has the panel: systemctl stop qrisd, then set up again, for a test card"));
+            return Err(Failure::failed(texts().card_taken));
         }
         let card = Card::show(device.machine.looks.clone()).await?;
         match (dialogue, setup.test_card) {

@@ -10,15 +10,53 @@ const ANSWER_MAX: u64 = 64 * 1024;
 /// A question is asked this often. After that no person seems to answer.
 const TRIES_MAX: usize = 20;
 
+/// The words of a conversation that do not depend on what is asked.
+#[derive(Debug)]
+pub struct Words {
+    yes: &'static str,
+    no: &'static str,
+    yes_or_no: &'static str,
+    hidden: &'static str,
+    needed: &'static str,
+    too_many: &'static str,
+    no_more: &'static str,
+    unread: &'static str,
+}
+
+/// They in English.
+pub const ENGLISH: Words = Words {
+    yes: "yes",
+    no: "no",
+    yes_or_no: "yes or no",
+    hidden: "is not shown",
+    needed: "An answer is needed; Ctrl-C ends.",
+    too_many: "too many answers could not be used",
+    no_more: "there are no more answers: nothing was changed",
+    unread: "the answer cannot be read: {0}; nothing was changed",
+};
+
+/// They in Indonesian.
+pub const INDONESIAN: Words = Words {
+    yes: "ya",
+    no: "tidak",
+    yes_or_no: "ya atau tidak",
+    hidden: "tidak terlihat",
+    needed: "Harus dijawab; Ctrl-C mengakhiri.",
+    too_many: "terlalu banyak jawaban yang tidak bisa dipakai",
+    no_more: "tidak ada jawaban lagi: tidak ada yang berubah",
+    unread: "jawaban tidak bisa dibaca: {0}; tidak ada yang berubah",
+};
+
 /// Asks the questions and reads the answers.
 pub struct Asker<R> {
     answers: R,
+    words: &'static Words,
 }
 
 impl<R: BufRead> Asker<R> {
     /// Reads the answers from here.
-    pub const fn new(answers: R) -> Self {
-        Self { answers }
+    pub const fn new(answers: R, words: &'static Words) -> Self {
+        Self { answers, words }
     }
 
     /// A line, checked until it is good. Enter takes `usual`.
@@ -26,9 +64,9 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
-        let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
+        let (shown, words) = (usual.map(|usual| format!(" [{usual}]")).unwrap_or_default(), self.words);
         self.until_good(&format!("{question}{shown}: "), false, |answer| {
-            needed(if answer.is_empty() { usual.unwrap_or_default() } else { answer }).and_then(&check)
+            needed(if answer.is_empty() { usual.unwrap_or_default() } else { answer }, words).and_then(&check)
         })
     }
 
@@ -46,7 +84,9 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
-        self.until_good(&format!("{question} (is not shown): "), true, |answer| Ok((!answer.is_empty()).then(|| Secret::new(answer))))
+        self.until_good(&format!("{question} ({}): ", self.words.hidden), true, |answer| {
+            Ok((!answer.is_empty()).then(|| Secret::new(answer)))
+        })
     }
 
     /// A secret that must be given.
@@ -54,7 +94,8 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
-        self.until_good(&format!("{question} (is not shown): "), true, |answer| needed(answer).map(Secret::new))
+        let words = self.words;
+        self.until_good(&format!("{question} ({}): ", words.hidden), true, |answer| needed(answer, words).map(Secret::new))
     }
 
     /// Yes or no.
@@ -62,10 +103,11 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
-        self.line(question, Some(if usual { "yes" } else { "no" }), |answer| match answer.to_lowercase().as_str() {
+        let words = self.words;
+        self.line(question, Some(if usual { words.yes } else { words.no }), |answer| match answer.to_lowercase().as_str() {
             "y" | "yes" | "ya" => Ok(true),
-            "n" | "no" | "tidak" => Ok(false),
-            _ => Err("yes or no".into()),
+            "n" | "no" | "t" | "tidak" => Ok(false),
+            _ => Err(words.yes_or_no.into()),
         })
     }
 
@@ -110,7 +152,7 @@ impl<R: BufRead> Asker<R> {
                 Err(why) => line(&format!("  {}", plain(&why)))?,
             }
         }
-        Err(Failure::usage("too many answers could not be used"))
+        Err(Failure::usage(self.words.too_many))
     }
 
     fn read(&mut self, prompt: &str) -> Result<String, Failure> {
@@ -118,25 +160,26 @@ impl<R: BufRead> Asker<R> {
         out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)?;
         drop(out);
         let mut answer = String::new();
-        let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer).map_err(unread)?;
+        let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer);
+        let read = read.map_err(|why| unread(&why, self.words))?;
         if read == 0 {
             // The next output stands on a line of its own.
             line("")?;
-            return Err(Failure::failed("there are no more answers: nothing was changed"));
+            return Err(Failure::failed(self.words.no_more));
         }
         Ok(answer.trim().to_owned())
     }
 }
 
-fn needed(answer: &str) -> Result<&str, String> {
-    if answer.is_empty() { Err("An answer is needed; Ctrl-C ends.".into()) } else { Ok(answer) }
+fn needed<'a>(answer: &'a str, words: &Words) -> Result<&'a str, String> {
+    if answer.is_empty() { Err(words.needed.into()) } else { Ok(answer) }
 }
 
 /// A signal ends the command with its own words.
-fn unread(why: io::Error) -> Failure {
+fn unread(why: &io::Error, words: &Words) -> Failure {
     match interrupt::check() {
         Err(interrupted) => Failure::failed(interrupted),
-        Ok(()) => Failure::failed(format!("the answer cannot be read: {why}; nothing was changed")),
+        Ok(()) => Failure::failed(words.unread.replace("{0}", &why.to_string())),
     }
 }
 
@@ -150,22 +193,22 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_until_its_answer_is_good() {
-        let mut asker = Asker::new(&b"x\n\n7\n"[..]);
+        let mut asker = Asker::new(&b"x\n\n7\n"[..], &ENGLISH);
         assert_eq!(asker.line("n", None, number).expect("answered"), 7);
         assert!(asker.line("n", None, number).is_err(), "nobody answers any more");
-        assert_eq!(Asker::new(&b"\n"[..]).line("n", Some("3"), number).expect("the usual"), 3);
-        assert_eq!(Asker::new(&b"\n"[..]).line_or_none("n", number).expect("none"), None);
-        assert!(Asker::new(&b"YA\n"[..]).yes("?", false).expect("answered"));
-        assert!(!Asker::new(&b"maybe\n\n"[..]).yes("?", false).expect("answered"));
-        assert_eq!(Asker::new(&b"hunter2\n"[..]).secret("s").expect("answered"), Some(Secret::new("hunter2")));
+        assert_eq!(Asker::new(&b"\n"[..], &ENGLISH).line("n", Some("3"), number).expect("the usual"), 3);
+        assert_eq!(Asker::new(&b"\n"[..], &ENGLISH).line_or_none("n", number).expect("none"), None);
+        assert!(Asker::new(&b"YA\n"[..], &ENGLISH).yes("?", false).expect("answered"));
+        assert!(!Asker::new(&b"maybe\n\n"[..], &ENGLISH).yes("?", false).expect("answered"));
+        assert_eq!(Asker::new(&b"hunter2\n"[..], &ENGLISH).secret("s").expect("answered"), Some(Secret::new("hunter2")));
     }
 
     #[test]
     fn what_was_pasted_may_come_in_lines() {
         let whole = |text: &str| if text == "abcdef" { Ok(()) } else { Err("damaged".to_owned()) };
-        assert_eq!(Asker::new(&b"abc\n def \n"[..]).pasted("t", whole).expect("pasted"), Some(()));
+        assert_eq!(Asker::new(&b"abc\n def \n"[..], &ENGLISH).pasted("t", whole).expect("pasted"), Some(()));
         // An empty line ends a bad text, and the question is asked again.
-        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..]).pasted("t", whole).expect("pasted"), Some(()));
-        assert_eq!(Asker::new(&b"\n"[..]).pasted("t", whole).expect("nothing"), None);
+        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..], &ENGLISH).pasted("t", whole).expect("pasted"), Some(()));
+        assert_eq!(Asker::new(&b"\n"[..], &ENGLISH).pasted("t", whole).expect("nothing"), None);
     }
 }

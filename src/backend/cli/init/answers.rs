@@ -7,7 +7,7 @@ use qris_host::Failure;
 use qris_host::config::http_url;
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
-use qris_host::setup::ask::Asker;
+use qris_host::setup::ask::{Asker, ENGLISH};
 use qris_host::setup::site::Site;
 use qris_host::terminal;
 use std::io::{BufReader, Read as _};
@@ -83,7 +83,7 @@ pub(super) struct Dialogue<'a> {
 impl<'a> Dialogue<'a> {
     pub(super) fn new(site: &'a Site, present: &'a Present) -> Result<Self, Failure> {
         let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
-        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present })
+        Ok(Self { asker: Asker::new(BufReader::new(input), &ENGLISH), site, present })
     }
 
     /// Asks for what is neither said nor there.

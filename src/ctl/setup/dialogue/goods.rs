@@ -5,6 +5,7 @@ use super::Dialogue;
 use crate::setup::answers::Answers;
 use crate::setup::goods::{add_item, add_line, pin_objection, unserved};
 use crate::setup::specs::{self, LineSpec};
+use crate::setup::text::{fill, texts};
 use crate::site::Site;
 use crate::{hardware, print, rest};
 use qris_host::Failure;
@@ -27,9 +28,7 @@ pub(in crate::setup) enum Seen {
 
 impl Dialogue<'_> {
     pub(super) fn items(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        print::line(
-            "The items that it sells, one a line: ID:PRICE:NAME, such as A1:5000:Teh botol 350 ml. -ID takes one away. Enter ends.",
-        )?;
+        print::line(texts().items)?;
         show(&answers.items)?;
         loop {
             let items = &mut answers.items;
@@ -41,10 +40,10 @@ impl Dialogue<'_> {
                 }
                 Ok(taken)
             };
-            match self.asker.line_or_none("  Item", take)? {
+            match self.asker.line_or_none(texts().item, take)? {
                 Some(taken) => *items = taken,
                 // Items that are there already stay.
-                None if items.is_empty() && self.present.items().is_empty() => print::line("  At least one is needed.")?,
+                None if items.is_empty() && self.present.items().is_empty() => print::line(texts().one_needed)?,
                 None => return Ok(()),
             }
         }
@@ -55,15 +54,15 @@ impl Dialogue<'_> {
             .iter()
             .skip_while(|line| *line != "GPIO chips:")
             .try_for_each(|line| print::line(&print::plain(line)))?;
-        print::line("The GPIO line that hands out each item, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.")?;
-        print::line("Add :low where the low level drives, and :300ms for another length than 500. -ITEM takes one away. Enter ends.")?;
+        print::line(texts().lines)?;
+        print::line(texts().lines_more)?;
         show(&answers.lines)?;
         if answers.lines.is_empty() && !self.present.lines().is_empty() {
-            print::line("  The lines in relay.toml stay, unless you name lines here: then all of them are replaced.")?;
+            print::line(texts().lines_stay)?;
         }
         let sold = answers.sold(self.present);
         let here = self.is_here.then_some(self.site);
-        print::line(&print::plain(&format!("  Sold: {}", sold.join(", "))))?;
+        print::line(&print::plain(&fill(texts().sold, &[&sold.join(", ")])))?;
         loop {
             let lines = &mut answers.lines;
             let take = |text: &str| {
@@ -74,7 +73,7 @@ impl Dialogue<'_> {
                 }
                 Ok(taken)
             };
-            match self.asker.line_or_none("  Line", take)? {
+            match self.asker.line_or_none(texts().line, take)? {
                 Some(taken) => {
                     let is_new = taken.len() > lines.len();
                     *lines = taken;
@@ -86,9 +85,9 @@ impl Dialogue<'_> {
                 None => {
                     let served: Vec<_> = lines.iter().flat_map(|line| line.items.clone()).collect();
                     match unserved(&sold, &served).join(", ").as_str() {
-                        "" if lines.is_empty() => print::line("  At least one is needed.")?,
+                        "" if lines.is_empty() => print::line(texts().one_needed)?,
                         "" => return Ok(()),
-                        unserved => print::line(&print::plain(&format!("  No line hands out {unserved} yet.")))?,
+                        unserved => print::line(&print::plain(&fill(texts().unserved, &[&unserved])))?,
                     }
                 }
             }
@@ -97,17 +96,17 @@ impl Dialogue<'_> {
 
     /// Asks what a pulse moved.
     pub(in crate::setup) fn seen(&mut self) -> Result<Seen, Failure> {
-        if !self.asker.yes("Did the right thing move?", true)? {
+        if !self.asker.yes(texts().moved, true)? {
             // A relay that is on at rest moves at the end of the pulse, or not at all.
-            let is_on = self.asker.yes("Is its relay on now, when nothing should move?", false)?;
+            let is_on = self.asker.yes(texts().is_on, false)?;
             return Ok(if is_on && self.turn_over()? { Seen::Inverted } else { Seen::Wrong });
         }
-        let is_right = self.asker.yes("Was it at rest before and after, and on only in between?", true)?;
+        let is_right = self.asker.yes(texts().in_between, true)?;
         Ok(if !is_right && self.turn_over()? { Seen::Inverted } else { Seen::Right })
     }
 
     fn turn_over(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Then the other level drives it. Turn active_low over?", true)
+        self.asker.yes(texts().turn_over, true)
     }
 }
 
@@ -117,7 +116,7 @@ fn show(so_far: &[impl Display]) -> Result<(), Failure> {
 }
 
 fn take_away<T>(from: &mut Vec<T>, name: &str, is_it: impl Fn(&T) -> bool) -> Result<(), String> {
-    let at = from.iter().position(is_it).ok_or_else(|| format!("there is no {name} to take away"))?;
+    let at = from.iter().position(is_it).ok_or_else(|| fill(texts().away, &[&name]))?;
     from.remove(at);
     Ok(())
 }
@@ -127,7 +126,7 @@ fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
     let (Some(site), Some(offset)) = (here, line.offset) else { return Ok(line) };
     let path = site.at(&line.chip);
     if !path.exists() {
-        return Err(format!("{} is not there; qrisctl setup --find lists those that are", line.chip));
+        return Err(fill(texts().chip_not_there, &[&line.chip]));
     }
     // The checks judge a line that cannot be looked at now.
     let why = hardware::chip(&path).ok().and_then(|chip| pin_objection(&chip, offset));
@@ -138,5 +137,5 @@ fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
 fn driven_at_rest(here: Option<&Site>, line: &LineSpec) -> Option<String> {
     let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
     let (said, to_do) = rest::objection(&chip.label, line.offset?, line.active_low)?;
-    Some(format!("Note: {said}. -{} takes it away: {to_do}.", line.items.first()?))
+    Some(fill(texts().at_rest, &[&said, line.items.first()?, &to_do]))
 }
