@@ -25,6 +25,7 @@ mod enrolment;
 mod faults;
 mod fuzz;
 mod hardware;
+mod indonesian;
 mod install_guide;
 mod interfaces;
 mod journal;
