@@ -28,8 +28,8 @@ fn by_hand_to_the_first_sale() {
             "broker" | "merchant" | "machine" => computer.follow(&block),
             // In one shell: it goes into a directory and sets a variable.
             "operator" => operator += &block.text,
-            // For other ways, and for the end.
-            "" | "bundle" | "setup" | "end" => {}
+            // For other ways, and for the end. tests/repository runs that of the packages.
+            "" | "bundle" | "setup" | "end" | "packages" => {}
             label => panic!("{GUIDE}: nobody runs the block {label:?}"),
         }
     }
