@@ -1,6 +1,8 @@
-//! The controller inside the machine, on D-Bus. The buttons sell through it while the broker cannot be reached.
+//! The controller inside the machine, on D-Bus. The buttons sell through it while the broker cannot be reached. And the
+//! addresses for a visitor's own controller.
 
 use super::chronicle::{EntryKind, Who};
+use super::layout::DEVICE;
 use super::watch::Watched;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{OrderId, RequestId};
@@ -11,10 +13,32 @@ use qris_host::bus::{Remote, RemoteEvent};
 use qris_host::config::BusAddress;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
+
+/// The file for a visitor's own controller, in the demo's directory.
+pub const ENVIRONMENT: &str = "controller.env";
+
+/// What a controller must know, as lines for a shell or for systemd's `EnvironmentFile=`. `samples/` reads these names.
+#[must_use]
+pub fn environment(broker: u16, password: &str, socket: &Path) -> String {
+    let mut address = String::from("unix:path=");
+    for byte in socket.as_os_str().as_bytes() {
+        // D-Bus wants other bytes in this form, and a shell takes it for nothing else.
+        let _ = match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'/' | b'.' | b'-' | b'_' => write!(address, "{}", char::from(*byte)),
+            _ => write!(address, "%{byte:02x}"),
+        };
+    }
+    format!(
+        "QRISD_DEVICE={DEVICE}\nQRISD_HOST=127.0.0.1\nQRISD_PORT={broker}\nQRISD_USER={DEVICE}-controller\nQRISD_PASSWORD={password}\n\
+         QRISD_BUS={address}\n"
+    )
+}
 
 /// Its connection to the machine's program; none while the program does not run.
 #[derive(Debug, Clone, Default)]
@@ -127,4 +151,19 @@ pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, re
 
 fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(text.into()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_socket_needs_no_quotes() {
+        let text = environment(1883, "secret", Path::new("/tmp/a 'b'/vend.sock"));
+        assert_eq!(
+            text,
+            "QRISD_DEVICE=vm-001\nQRISD_HOST=127.0.0.1\nQRISD_PORT=1883\nQRISD_USER=vm-001-controller\nQRISD_PASSWORD=secret\n\
+             QRISD_BUS=unix:path=/tmp/a%20%27b%27/vend.sock\n"
+        );
+    }
 }

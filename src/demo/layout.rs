@@ -1,6 +1,7 @@
 //! The parts of the installation before anything runs: a temporary directory, ports, configuration files, a price list.
 
 use super::chronicle::Who;
+use super::controller;
 use super::panel::{HEIGHT, WIDTH};
 use super::process::{self, ProcessError, Program};
 use reqwest::Url;
@@ -147,6 +148,12 @@ impl Files<'_> {
         self.root.join("machine").join(name)
     }
 
+    /// The broker's password: one for all.
+    #[must_use]
+    pub fn broker_password(&self) -> PathBuf {
+        self.root.join("broker-password")
+    }
+
     fn merchant(&self, name: &str) -> PathBuf {
         self.root.join("merchant").join(name)
     }
@@ -161,6 +168,10 @@ impl Files<'_> {
             fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
         }
         write_new(&self.merchant("server-key"), SERVER_KEY.as_bytes())?;
+        let password = random_name()?;
+        write_new(&self.broker_password(), password.as_bytes())?;
+        let environment = controller::environment(self.ports.broker, &password, &self.controller());
+        write_new(&self.root.join(controller::ENVIRONMENT), environment.as_bytes())?;
         write_new(&self.merchant("backend.toml"), self.backend_toml().as_bytes())?;
         write_new(&self.machine("qrisd.toml"), self.qrisd_toml().as_bytes())?;
         write_new(&self.machine("relay.toml"), self.relay_toml().as_bytes())
@@ -192,6 +203,8 @@ name = "Lobby"
 language = "en"
 [mqtt]
 url = "mqtt://127.0.0.1:{broker}"
+username = "{DEVICE}"
+password_file = {password}
 [backend]
 url = "http://127.0.0.1:{backend}"
 token_file = {token}
@@ -212,6 +225,7 @@ bus = {bus}
 [controller]
 bus = {controller}
 "#,
+            password = self.quoted_password_file(),
             token = file("backend-token"),
             keys = file("keys.json"),
             store = file("qrisd.db"),
@@ -253,6 +267,10 @@ path = {ledger}
         text
     }
 
+    fn quoted_password_file(&self) -> String {
+        quoted(&self.broker_password().display().to_string())
+    }
+
     /// A socket without a bus: a laptop may have none.
     fn bus(&self) -> String {
         quoted(&format!("peer:{}", self.machine("relay.sock").display()))
@@ -284,10 +302,13 @@ server_key_file = {server_key}
 url = {store}
 [mqtt]
 url = "mqtt://127.0.0.1:{broker}"
+username = "backend"
+password_file = {password}
 [receipts]
 issuer = "demo"
 signing_key_file = {signing_key}
 "#,
+            password = self.quoted_password_file(),
             server_key = file("server-key"),
             store = quoted(&format!("sqlite://{}", self.merchant("orders.db").display())),
             signing_key = file("signing-key.json"),

@@ -47,6 +47,9 @@ struct Arguments {
     /// Where the page is served; port 0 takes a free one. Anybody who reaches the page can press the buttons.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", conflicts_with = "script")]
     listen: SocketAddr,
+    /// Say address, user and password of the broker, and the address of the machine's D-Bus socket, for a controller of one's own.
+    #[arg(long, conflicts_with = "script")]
+    controller: bool,
     /// Keep the temporary directory when all has ended.
     #[arg(long)]
     keep: bool,
@@ -137,6 +140,11 @@ async fn work(site: &Arc<Site>, arguments: &Arguments) -> Result<(), Failure> {
             tell_last(site);
         }
         return result.map_err(Failure::failed);
+    }
+    if arguments.controller {
+        let file = site.directory().join(controller::ENVIRONMENT);
+        let environment = std::fs::read_to_string(&file).map_err(Failure::failed)?;
+        print!("# a controller finds the machine with these lines, which stand in {}\n{environment}", file.display());
     }
     page::serve(Arc::clone(site), arguments.listen).await.map_err(Failure::failed)
 }

@@ -17,6 +17,7 @@ use qris_core::wire::vend::EventState;
 use qris_host::config::MqttSettings;
 use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt, Outbound, PublishId, Retained, Subscription};
+use qris_host::secret::{Secret, SecretError};
 use qris_host::tls::{LastTrusted, TlsError};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -52,6 +53,9 @@ pub enum SiteError {
     /// Our own connection to the broker.
     #[error("no connection to the embedded broker within {} s", BROKER_WAIT.as_secs())]
     Broker,
+    /// Its password.
+    #[error(transparent)]
+    Password(#[from] SecretError),
     /// Its settings cannot be used either.
     #[error("the connection to the embedded broker cannot be made")]
     Link(#[source] TlsError),
@@ -132,7 +136,8 @@ impl Site {
         };
         let listen = |port: u16| vec!["--listen".into(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()];
 
-        let broker = start("broker", Who::Broker, listen(ports.broker)).await?;
+        let password_file = vec!["--password-file".into(), files.broker_password().display().to_string()];
+        let broker = start("broker", Who::Broker, [listen(ports.broker), password_file].concat()).await?;
         let simulator = [listen(ports.midtrans), vec!["--server-key".into(), SERVER_KEY.into()]].concat();
         let simulator = start("midtrans", Who::Midtrans, simulator).await?;
 
@@ -146,7 +151,7 @@ impl Site {
         let device = DeviceId::new(DEVICE).expect("a well-formed name");
         let panel = Panel::new(files.machine("screen.raw"));
         let midtrans = Midtrans::new(ports.url(ports.midtrans))?;
-        let (mqtt, events) = Mqtt::start(link(&device, ports.broker)?, EVENTS_WAITING_MAX);
+        let (mqtt, events) = Mqtt::start(link(&device, ports.broker, &files.broker_password())?, EVENTS_WAITING_MAX);
         let up = tokio::sync::watch::Sender::new(false);
         let controller = Controller::default();
         let mut is_up = up.subscribe();
@@ -344,7 +349,7 @@ impl Drop for Site {
     }
 }
 
-fn link(device: &DeviceId, port: u16) -> Result<LinkSettings, SiteError> {
+fn link(device: &DeviceId, port: u16, password_file: &Path) -> Result<LinkSettings, SiteError> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendEvent, Topic::PaymentUpdate, Topic::Status];
     let subscription = |topic: Topic| Subscription {
         filter: topic.of(device),
@@ -356,8 +361,8 @@ fn link(device: &DeviceId, port: u16) -> Result<LinkSettings, SiteError> {
         host: Ipv4Addr::LOCALHOST.to_string(),
         port,
         tls: false,
-        username: None,
-        password: None,
+        username: Some("qris-demo".into()),
+        password: Some(Secret::read(password_file)?),
         ca_file: None,
         cert_file: None,
         key_file: None,
