@@ -55,6 +55,7 @@ mod reload;
 mod requests_refused;
 mod sale;
 mod sale_lock;
+mod samples;
 mod screens;
 mod secrets;
 mod settings_from_afar;

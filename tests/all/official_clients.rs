@@ -2,8 +2,7 @@
 //! packages; `tests/clients/install` installs them.
 
 use super::rig::midtrans::{Midtrans, SERVER_KEY};
-use super::rig::{command, output, source, tool};
-use std::path::{Path, PathBuf};
+use super::rig::{command, installed, output, source, tool};
 use std::process::Command;
 
 #[test]
@@ -36,12 +35,4 @@ fn assert_drives(midtrans: &Midtrans, drive: &mut Command, expected: &str) {
     assert!(requests.len() > 60, "{} requests", requests.len());
     let charges = requests.iter().filter(|request| request["call"] == "charge" && request["status_code"] == "201").count();
     assert!(charges >= 9, "{charges} charges");
-}
-
-/// A path below `target/clients`; the test's end if it is not there.
-fn installed(path: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the directory above is cargo's");
-    let path = target.join("clients").join(path);
-    assert!(path.exists(), "{} is missing: run tests/run, or tests/clients/install alone", path.display());
-    path
 }

@@ -32,7 +32,7 @@ pub mod systemd;
 pub mod tap;
 
 pub use ports::{free_listener, free_port};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,14 @@ pub fn tool(name: &str) -> PathBuf {
     let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin", "/sbin"]);
     let found = places.map(|place| PathBuf::from(place).join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("this test needs `{name}`, which is not installed: `tests/run` installs what the tests need"))
+}
+
+/// A path below `target/clients`; the test's end if it is not there.
+pub fn installed(path: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the directory above is cargo's");
+    let path = target.join("clients").join(path);
+    assert!(path.exists(), "{} is missing: run tests/run, or tests/clients/install alone", path.display());
+    path
 }
 
 /// A command with nothing of our environment but the way to tools.

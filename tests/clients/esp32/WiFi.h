@@ -1,0 +1,5 @@
+#pragma once
+struct WiFiClass {
+  int begin(const char *name, const char *password);
+};
+extern WiFiClass WiFi;
