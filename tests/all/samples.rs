@@ -123,15 +123,19 @@ impl Sale {
 }
 
 /// What breaks in the middle of a sale.
-enum Broken<'a> {
-    /// The sample's way to the broker, until this has heard the end.
-    Cable(&'a Process),
+#[derive(Clone, Copy)]
+enum Broken {
+    /// The sample's way to the broker.
+    Cable,
     /// The machine's power, and with it the socket.
     Power,
 }
 
-/// A refusal, a cancel, and a sale in whose middle something breaks. The customer pays meanwhile.
-fn sells(demo: &Demo, broken: &Broken<'_>, sell: &dyn Fn(&str) -> Sale) {
+/// A refusal, a cancel, and a sale in whose middle something breaks. The customer pays, and the order ends before the sample can
+/// hear of it. What was heard at the broker.
+fn sells(demo: &Demo, broken: Broken, sell: &dyn Fn(&str) -> Sale) -> Process {
+    let heard = demo.hears();
+    let end = || heard.wait_line("\"state\":\"dispensed\"");
     sell("Z9").ends("refused (unknown_item)", "not sold: nothing was begun", 1);
 
     let cancelled = sell("A2");
@@ -145,28 +149,32 @@ fn sells(demo: &Demo, broken: &Broken<'_>, sell: &dyn Fn(&str) -> Sale) {
     let payload = demo.screen.wait_payload();
     let pay = || demo.press("pay", &json!({"bill": {"payload": payload, "merchant": "", "amount": 5000}, "via": "gopay"}));
     match broken {
-        Broken::Cable(heard) => {
+        Broken::Cable => {
             demo.cable.set(Cable::Cut);
             pay();
-            heard.wait_line("\"state\":\"dispensed\"");
+            end();
             demo.cable.set(Cable::Whole);
         }
         Broken::Power => {
+            let program = sale.program.as_ref().expect("one that ends with the sale");
             demo.press("power", &json!({"on": false}));
+            program.signal("STOP");
             pay();
             demo.press("power", &json!({"on": true}));
+            end();
+            program.signal("CONT");
         }
     }
     sale.ends("dispensed", "delivered", 0);
     assert_eq!(demo.relay.pulses(), 1, "asked again, and sold once");
     demo.screen.wait_no_payload();
+    heard
 }
 
 /// The same over MQTT, and a word of a later release, which is no end. After it comes an end that the demo's machine would take
 /// minutes for. Every request expires.
 fn sells_over_mqtt(demo: &Demo, sell: &dyn Fn(&str) -> Sale) {
-    let heard = demo.hears();
-    sells(demo, &Broken::Cable(&heard), sell);
+    let heard = sells(demo, Broken::Cable, sell);
     let sale = sell("A1");
     sale.wait("awaiting_payment");
     demo.forge("later.1", &sale.request_id, "resting", None);
@@ -227,13 +235,13 @@ fn the_sample_on_d_bus_in_c_sells() {
     let demo = Demo::start();
     let directory = tempfile::tempdir().expect("a directory");
     let program = dbus_c(directory.path());
-    sells(&demo, &Broken::Power, &|item| Sale::by(&mut command(&program), &demo.environment, item));
+    sells(&demo, Broken::Power, &|item| Sale::by(&mut command(&program), &demo.environment, item));
 }
 
 #[test]
 fn the_sample_on_d_bus_in_python_sells() {
     let demo = Demo::start();
-    sells(&demo, &Broken::Power, &|item| Sale::by(&mut dbus_python(), &demo.environment, item));
+    sells(&demo, Broken::Power, &|item| Sale::by(&mut dbus_python(), &demo.environment, item));
 }
 
 /// The flow is imported and deployed as the editor does it, and its button is pressed as in the editor.
@@ -303,8 +311,11 @@ fn on_the_system_bus_they_find_the_machine_and_go_on_after_a_later_word() {
         let sale = Sale::by(&mut program, &environment, "A1");
         sale.wait("resting");
         sale.wait("a word of a later release");
-        let news = (sale.request_id.as_str(), "order-1", "refund_due", "late");
-        runtime.block_on(machine.emit("/io/qrisd/Device1", "io.qrisd.Device1", "OrderChanged", &news));
+        for (state, reason) in [("paid", ""), ("refund_due", "late")] {
+            let news = (sale.request_id.as_str(), "order-1", state, reason);
+            runtime.block_on(machine.emit("/io/qrisd/Device1", "io.qrisd.Device1", "OrderChanged", &news));
+            sale.wait(state);
+        }
         sale.ends("refund_due (late)", "paid and not delivered", 3);
     }
 }
