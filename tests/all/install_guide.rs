@@ -29,7 +29,7 @@ fn by_hand_to_the_first_sale() {
             // In one shell: it goes into a directory and sets a variable.
             "operator" => operator += &block.text,
             // For other ways, and for the end. tests/repository runs that of the packages.
-            "" | "bundle" | "setup" | "end" | "packages" => {}
+            "" | "init" | "bundle" | "setup" | "end" | "packages" => {}
             label => panic!("{GUIDE}: nobody runs the block {label:?}"),
         }
     }
@@ -41,20 +41,23 @@ fn by_hand_to_the_first_sale() {
 #[test]
 fn by_qrisctl_setup_to_the_first_sale() {
     let computer = Computer::new();
-    let mut operator = String::new();
+    let (mut operator, mut bundle) = (String::new(), None);
     for block in blocks(GUIDE) {
         // What a package brings comes by the machine's first block; the rest of them is what the set-up does.
         let brings = block.label == "machine" && block.text.contains("/usr/bin/");
         let lets_in = block.text.contains("device add");
         match block.label.as_str() {
             "build" => computer.build(&block.text),
-            "broker" | "bundle" => computer.follow(&block),
+            "broker" => computer.follow(&block),
+            // The guide makes the merchant's server by hand below.
+            "bundle" => bundle = Some(block),
             "merchant" if !lets_in => computer.follow(&block),
             "machine" if brings => computer.follow(&block),
             "operator" => operator += &block.text,
             _ => {}
         }
     }
+    computer.follow(&bundle.expect("a machine that is let in"));
     let setup = blocks(GUIDE).into_iter().find(|block| block.label == "setup").expect("a set-up by flags").text;
     // This computer has neither a pin nor a panel.
     let words = replaced(
@@ -75,15 +78,46 @@ fn by_qrisctl_setup_to_the_first_sale() {
     computer.carried_nothing_away();
 }
 
-/// Whoever installs a package by hand is told each file that its example wants.
+/// Each package says what to do next, and its program has that command.
 #[test]
-fn the_merchants_package_names_what_its_example_wants() {
-    let told = source_text("packaging/debian/qris-backend/postinst");
-    let told = told.split_once("if [ ! -e /etc/qris-backend/backend.toml ]").expect("what to do next").1;
-    let example = source_text("config/backend.toml");
-    let wanted = example.lines().filter_map(|line| line.split_once("_file = \"/etc/qris-backend/").filter(|_| !line.starts_with('#')));
-    let wanted: Vec<_> = wanted.filter_map(|(_, rest)| rest.split('"').next()).collect();
-    assert!(wanted.len() >= 2 && wanted.iter().all(|name| told.contains(name)), "{wanted:?} in:\n{told}");
+fn a_package_names_the_set_up_of_its_program() {
+    for (package, program, words) in [
+        ("qrisd", env!("CARGO_BIN_EXE_qrisctl"), "qrisctl setup"),
+        ("qris-backend", env!("CARGO_BIN_EXE_qris-backend"), "qris-backend init"),
+    ] {
+        assert!(source_text(&format!("packaging/debian/{package}/postinst")).contains(&format!("sudo {words}")), "{package}: {words}");
+        succeed(command(program).args([words.split(' ').next_back().expect("a word"), "--help"]));
+    }
+}
+
+#[test]
+fn by_qris_backend_init_to_the_first_sale() {
+    let computer = Computer::new();
+    let mut operator = String::new();
+    for block in blocks(GUIDE) {
+        let brings = block.text.contains("/usr/bin/");
+        match block.label.as_str() {
+            "build" => computer.build(&block.text),
+            "merchant" | "machine" if brings => computer.follow(&block),
+            "operator" => operator += &block.text,
+            _ => {}
+        }
+    }
+    computer.world();
+    computer.run("mkdir -p /run/systemd/system");
+    let init = blocks(GUIDE).into_iter().find(|block| block.label == "init").expect("an init by flags").text;
+    // This computer has a simulated Midtrans.
+    let init = replaced(&init, &[("qris-backend init", &format!("qris-backend init --midtrans http://{MIDTRANS}"))]);
+    computer.run(&init);
+    let setup = "qrisctl setup --from /run/qris-secrets/vm-001.enrolment --item A1:5000:Teh --screen virtual:/var/lib/qrisd/screen.raw \
+                 --line A1=sim:/var/lib/qris-relay/line.log";
+    let told = computer.run(setup);
+    assert!(told.contains("the services run"), "{told}");
+    computer.sells(&operator, "/var/lib/qris-relay/line.log");
+    let doctor = computer.run("runuser -u qris-backend -- qris-backend doctor || true");
+    for good in ["OK    broker", "OK    accounts", "OK    midtrans", "OK    receipts"] {
+        assert!(doctor.contains(good), "{good}: {doctor}");
+    }
 }
 
 /// A block of a document that a reader runs.
@@ -224,13 +258,7 @@ impl Computer {
         if block.contains("/etc/mosquitto/certs/") {
             let ca = blocks("config/README.md").into_iter().find(|block| block.label == "ca").expect("how to make a private CA").text;
             self.run(&ca);
-            // A web server in front of the backend, with the certificate of a CA that everybody trusts.
-            let public = ca.replace("broker", "pay").replace("qrisd CA", "A public CA");
-            self.run(&format!(
-                "mkdir -p /root/web; cd /root/web; {public}cat ca.pem >> /etc/ssl/certs/ca-certificates.crt\n\
-                 socat OPENSSL-LISTEN:443,reuseaddr,fork,verify=0,cert=pay.pem,key=pay.key TCP:127.0.0.1:8080 > log 2>&1 &\n\
-                 qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > midtrans 2>&1 &"
-            ));
+            self.world();
         }
         if block.contains("qris-backend --check") {
             let base_url = format!("base_url = \"http://{MIDTRANS}\"\nallow_other_host = true");
@@ -245,6 +273,17 @@ impl Computer {
             self.edit("/etc/qrisd/qrisd.toml", &[("# ca_file", "ca_file"), ("rotate = 0", &format!("{panel}\nrotate = 0"))]);
             self.edit("/etc/qrisd/relay.toml", &[("chip = \"/dev/gpiochip0\"", "chip = \"sim:/var/lib/qris-relay/line.log\"")]);
         }
+    }
+
+    /// A web server in front of the backend, with the certificate of a CA that everybody trusts; and Midtrans.
+    fn world(&self) {
+        let ca = blocks("config/README.md").into_iter().find(|block| block.label == "ca").expect("how to make a private CA").text;
+        let public = ca.replace("broker", "pay").replace("qrisd CA", "A public CA");
+        self.run(&format!(
+            "mkdir -p /root/web; cd /root/web; {public}cat ca.pem >> /etc/ssl/certs/ca-certificates.crt\n\
+             socat OPENSSL-LISTEN:443,reuseaddr,fork,verify=0,cert=pay.pem,key=pay.key TCP:127.0.0.1:8080 > log 2>&1 &\n\
+             qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > midtrans 2>&1 &"
+        ));
     }
 
     /// Each unit names a manual page that comes with it. Those of the machine are not at the merchant's server.

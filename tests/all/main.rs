@@ -35,6 +35,7 @@ mod lost_books;
 mod machine_doctor;
 mod manuals;
 mod merchant_commands;
+mod merchant_setup;
 mod middlebox;
 mod midtrans_table;
 mod mqtt_link;

@@ -76,13 +76,13 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
 }
 
 /// A person at a terminal: what stands there, and what is typed or pasted.
-struct Terminal {
+pub struct Terminal {
     child: Child,
     shown: Arc<Mutex<String>>,
 }
 
 impl Terminal {
-    fn start(command: &Command) -> Self {
+    pub fn start(command: &Command) -> Self {
         let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
         let words: Vec<_> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
         let mut script = crate::rig::command(tool("script"));
@@ -99,18 +99,18 @@ impl Terminal {
         Self { child, shown }
     }
 
-    fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         self.shown.lock().expect("nobody fails with it").clone()
     }
 
     /// Waits until `question` stands there, then types.
-    fn answer(&mut self, question: &str, typed: &str) {
+    pub fn answer(&mut self, question: &str, typed: &str) {
         wait_for(question, || self.shown().contains(question).then_some(()));
         let input = self.child.stdin.as_mut().expect("piped");
         input.write_all(typed.as_bytes()).and_then(|()| input.flush()).expect("it listens");
     }
 
-    fn end(&mut self) -> ExitStatus {
+    pub fn end(&mut self) -> ExitStatus {
         wait_for("the end", || self.child.try_wait().expect("ours"))
     }
 }

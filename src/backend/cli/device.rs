@@ -1,6 +1,8 @@
 //! `qris-backend device`: the machines that are let in.
 
 mod bundle;
+mod labels;
+mod list;
 
 use super::machines;
 use super::print::{Column, Out, heading, left, row};
@@ -8,7 +10,7 @@ use crate::accounts::{self, Door};
 use crate::books::BooksError;
 use crate::config::Config;
 use crate::devices::{self, Device, Listed};
-use crate::invitations;
+use crate::invitations::{self, Terms};
 use base64::Engine as _;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
@@ -19,6 +21,8 @@ use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
 use qris_host::{Failure, clock, random, tls};
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// The machines that are let in.
 #[derive(Debug, Subcommand)]
@@ -26,17 +30,33 @@ pub enum Devices {
     /// Let a machine in; its new token is written to standard output, once
     Add {
         /// Its name
-        id: String,
+        #[arg(required_unless_present = "from")]
+        id: Option<String>,
         /// Replace the machine's token; the old one stops working. This also lets a revoked machine in again
         #[arg(long)]
         replace: bool,
+        /// A list of machines (CSV with the columns id,name): each gets a file with its text. Machines that are let in already stay
+        /// as they are
+        #[arg(long, value_name = "CSV", requires = "into", conflicts_with_all = ["id", "replace", "bundle"])]
+        from: Option<PathBuf>,
+        /// Where these files go, and labels.pdf, a sheet with a label for each
+        #[arg(long, value_name = "DIR", requires = "from")]
+        into: Option<PathBuf>,
         #[command(flatten)]
         bundle: Box<bundle::Bundle>,
     },
     /// Make a code that lets a machine in once: `qrisctl setup --code` uses it. A code that was made before is void then
     Invite {
         /// Its name
-        id: String,
+        #[arg(required_unless_present = "from")]
+        id: Option<String>,
+        /// A list of machines (CSV with the columns id,name): each gets a file with its code. Machines that are let in already, or have
+        /// a code, stay as they are
+        #[arg(long, value_name = "CSV", requires = "into", conflicts_with_all = ["id", "replace", "qr"])]
+        from: Option<PathBuf>,
+        /// Where these files go, and labels.pdf, a sheet with a label for each
+        #[arg(long, value_name = "DIR", requires = "from")]
+        into: Option<PathBuf>,
         /// For how many days the code is good
         #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
         days: u16,
@@ -88,47 +108,14 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     let now = clock::now().wall;
     let mut out = Out::default();
     match command {
-        Devices::Add { id, replace, bundle } => {
-            let device = DeviceId::new(&id).map_err(Failure::usage)?;
-            let token = drawn();
+        Devices::Add { id, replace, from, into, bundle } => {
+            if let (Some(from), Some(into)) = (from, into) {
+                return add_all(config, &from, &into, &bundle).await;
+            }
+            let device = DeviceId::new(&id.unwrap_or_default()).map_err(Failure::usage)?;
             // Every fault is found before the machine is let in: the token is shown only once.
-            let mut draft = bundle.draft(config, &device)?;
-            let mut account = None;
-            if let Some(door) = &config.accounts
-                && let Some(wanting) = draft.take_if(|draft| draft.wants_account())
-            {
-                tls::install_provider();
-                refuse_taken_names(config, &device)?;
-                door.look().await.map_err(Failure::failed)?;
-                let password = drawn();
-                draft = Some(wanting.with_password(&password));
-                account = Some((door, password));
-            }
-            let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
-            let written = draft.map(|draft| draft.with(&token)).transpose()?;
-            let store = machines(config, true)?;
-            let (hash, wanted, has_account) = (devices::hash(&token), device.clone(), account.is_some());
-            let added = store.run(move |tx| {
-                let added = devices::add(tx, &wanted, &hash, replace, now)?;
-                // A code would bring in whoever has it, in place of this machine.
-                if added {
-                    invitations::withdraw(tx, &wanted)?;
-                }
-                if added && has_account {
-                    accounts::note(tx, &wanted)?;
-                }
-                Ok::<_, BooksError>(added)
-            });
-            if !added.await.map_err(Failure::failed)? {
-                let why = format!("{device} has a token already: --replace gives it a new one, and the old one stops working");
-                return Err(Failure::failed(why));
-            }
-            if let Some((door, password)) = account {
-                door.open(&device, &password).await.map_err(|why| {
-                    Failure::failed(format!("{why}. {device} has a token and no account at the broker: try again with --replace"))
-                })?;
-            }
-            emit(&Journal::DeviceAdded { device });
+            let draft = bundle.draft(config, &device)?;
+            let Added { token, remarks, written } = add(config, device, draft, replace, |_| Ok(())).await?;
             let Some(written) = written else { return out.line(&token) };
             for remark in remarks {
                 eprintln!("{remark}");
@@ -138,35 +125,13 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             }
             out.line(&written.text)
         }
-        Devices::Invite { id, days, replace, qr, places } => {
-            let device = DeviceId::new(&id).map_err(Failure::usage)?;
-            refuse_taken_names(config, &device)?;
+        Devices::Invite { id, from, into, days, replace, qr, places } => {
             let terms = places.terms(config)?;
             if config.accounts.is_some() && terms.broker.as_ref().is_some_and(|broker| broker.username.is_some()) {
                 let why = "--broker-username: [accounts] of backend.toml makes the account, under the machine's own name";
                 return Err(Failure::usage(why));
             }
-            let remarks = bundle::remarks(&terms);
-            let mut bits = [0; LETTERS_MAX];
-            random::fill(&mut bits);
-            let claim = Claim { device: device.clone(), code: Code::of(bits) };
-            let until = now + Span::secs(i64::from(days) * DAY_S);
-            let invitation = Invitation { url: terms.backend_url.clone(), claim: claim.clone() };
-            let code = if qr { Some(bundle::draw(&invitation.to_string())?) } else { None };
-            let store = machines(config, true)?;
-            let invited = store.run(move |tx| {
-                let is_let_in = devices::is_let_in(tx, &claim.device)?;
-                if !is_let_in || replace {
-                    invitations::invite(tx, &claim, &terms, until)?;
-                }
-                Ok::<_, BooksError>(!is_let_in || replace)
-            });
-            if !invited.await.map_err(Failure::failed)? {
-                let why = format!("{device} is let in already: with --replace its token is void as soon as the code is used");
-                return Err(Failure::failed(why));
-            }
-            emit(&Journal::DeviceInvited { device, until: until.to_rfc3339_wib().into() });
-            for remark in remarks {
+            for remark in bundle::remarks(&terms) {
                 eprintln!("{remark}");
             }
             if config.accounts.is_none() {
@@ -174,11 +139,22 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                     "backend.toml has no [accounts]: make the machine's account at the broker yourself, and give its password to setup"
                 );
             }
+            let until = now + Span::secs(i64::from(days) * DAY_S);
+            if let (Some(from), Some(into)) = (from, into) {
+                return invite_all(config, &from, &into, &terms, until).await;
+            }
+            let device = DeviceId::new(&id.unwrap_or_default()).map_err(Failure::usage)?;
+            let mut code = None;
+            let draws = |invitation: &str| {
+                code = if qr { Some(bundle::draw(invitation)?) } else { None };
+                Ok(())
+            };
+            let invitation = invite(config, device, &terms, until, replace, draws).await?;
             eprintln!("good until {} (+07:00), for one machine. On it: sudo qrisctl setup --code", until.to_wib());
             if let Some(code) = code {
                 out.text(&code)?;
             }
-            out.line(&invitation.to_string())
+            out.line(&invitation)
         }
         Devices::List { json } => {
             let (Listed { machines: list, damaged }, mut codes) = machines(config, false)?
@@ -228,6 +204,159 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// A machine that was let in.
+struct Added {
+    token: String,
+    remarks: Vec<String>,
+    written: Option<bundle::Written>,
+}
+
+/// Lets a machine in. `keep` takes its text before that: a text that is void does less harm than one that is lost.
+async fn add(
+    config: &Config,
+    device: DeviceId,
+    mut draft: Option<bundle::Draft>,
+    replace: bool,
+    keep: impl FnOnce(&str) -> Result<(), Failure>,
+) -> Result<Added, Failure> {
+    let token = drawn();
+    let mut account = None;
+    if let Some(door) = &config.accounts
+        && let Some(wanting) = draft.take_if(|draft| draft.wants_account())
+    {
+        tls::install_provider();
+        refuse_taken_names(config, &device)?;
+        door.look().await.map_err(Failure::failed)?;
+        let password = drawn();
+        draft = Some(wanting.with_password(&password));
+        account = Some((door, password));
+    }
+    let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
+    let written = draft.map(|draft| draft.with(&token)).transpose()?;
+    let store = machines(config, true)?;
+    written.as_ref().map_or(Ok(()), |written| keep(&written.text))?;
+    let (hash, wanted, has_account) = (devices::hash(&token), device.clone(), account.is_some());
+    let added = store.run(move |tx| {
+        let added = devices::add(tx, &wanted, &hash, replace, clock::now().wall)?;
+        // A code would bring in whoever has it, in place of this machine.
+        if added {
+            invitations::withdraw(tx, &wanted)?;
+        }
+        if added && has_account {
+            accounts::note(tx, &wanted)?;
+        }
+        Ok::<_, BooksError>(added)
+    });
+    if !added.await.map_err(Failure::failed)? {
+        let why = format!("{device} has a token already: --replace gives it a new one, and the old one stops working");
+        return Err(Failure::failed(why));
+    }
+    if let Some((door, password)) = account {
+        door.open(&device, &password).await.map_err(|why| {
+            let again = format!("qris-backend device add {device} --replace --bundle");
+            Failure::failed(format!("{why}. {device} has a token and no account at the broker: {again}"))
+        })?;
+    }
+    emit(&Journal::DeviceAdded { device });
+    Ok(Added { token, remarks, written })
+}
+
+/// Makes a code for a machine. `keep` takes the invitation before it is good.
+async fn invite(
+    config: &Config,
+    device: DeviceId,
+    terms: &Terms,
+    until: Wall,
+    replace: bool,
+    keep: impl FnOnce(&str) -> Result<(), Failure>,
+) -> Result<String, Failure> {
+    refuse_taken_names(config, &device)?;
+    let mut bits = [0; LETTERS_MAX];
+    random::fill(&mut bits);
+    let claim = Claim { device: device.clone(), code: Code::of(bits) };
+    let invitation = Invitation { url: terms.backend_url.clone(), claim: claim.clone() }.to_string();
+    keep(&invitation)?;
+    let (store, terms) = (machines(config, true)?, terms.clone());
+    let invited = store.run(move |tx| {
+        let is_let_in = devices::is_let_in(tx, &claim.device)?;
+        if !is_let_in || replace {
+            invitations::invite(tx, &claim, &terms, until)?;
+        }
+        Ok::<_, BooksError>(!is_let_in || replace)
+    });
+    if !invited.await.map_err(Failure::failed)? {
+        let why = format!("{device} is let in already: with --replace its token is void as soon as the code is used");
+        return Err(Failure::failed(why));
+    }
+    emit(&Journal::DeviceInvited { device, until: until.to_rfc3339_wib().into() });
+    Ok(invitation)
+}
+
+/// The machines that are known, and those that have a code now. Without a database there are none.
+async fn known(config: &Config) -> Result<(BTreeSet<DeviceId>, BTreeSet<DeviceId>), Failure> {
+    let now = clock::now().wall;
+    let store = machines(config, true)?;
+    let read = store.read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?)));
+    let (Listed { machines: list, damaged }, codes) = read.await.map_err(Failure::failed)?;
+    readable(&damaged)?;
+    Ok((list.into_iter().map(|device| device.id).collect(), codes.into_keys().collect()))
+}
+
+/// Lets all machines of a list in that are not in yet.
+async fn add_all(config: &Config, from: &Path, into: &Path, bundle: &bundle::Bundle) -> Result<(), Failure> {
+    let listed = list::read(from)?;
+    let drafts = listed.iter().map(|one| bundle.text(config, &one.id)).collect::<Result<Vec<_>, _>>()?;
+    let (there, _) = known(config).await?;
+    let folder = list::Folder::open(into, "enrolment")?;
+    let mut made = 0;
+    for (one, draft) in listed.iter().zip(drafts) {
+        if !there.contains(&one.id) {
+            add(config, one.id.clone(), Some(draft), false, |text| folder.put(&one.id, &format!("{text}\n"))).await?;
+            made += 1;
+        } else if folder.text(&one.id).is_none() {
+            eprintln!("{0} is known already, and its text was shown then: qris-backend device add {0} --replace --bundle", one.id);
+        }
+    }
+    let on_it = "sudo qrisctl setup asks for this text".to_owned();
+    end_of_list(&folder, &listed, made, &|one, _| vec![one.id.to_string(), on_it.clone()])
+}
+
+/// Makes codes for all machines of a list that have neither a token nor a code.
+async fn invite_all(config: &Config, from: &Path, into: &Path, terms: &Terms, until: Wall) -> Result<(), Failure> {
+    let listed = list::read(from)?;
+    listed.iter().try_for_each(|one| refuse_taken_names(config, &one.id))?;
+    let (there, invited) = known(config).await?;
+    let folder = list::Folder::open(into, "code")?;
+    let mut made = 0;
+    for one in &listed {
+        let has_code = invited.contains(&one.id) && folder.text(&one.id).is_some();
+        if !there.contains(&one.id) && !has_code {
+            invite(config, one.id.clone(), terms, until, false, |code| folder.put(&one.id, &format!("{code}\n"))).await?;
+            made += 1;
+        }
+    }
+    end_of_list(&folder, &listed, made, &|one, code| vec![format!("{}: sudo qrisctl setup --code", one.id), code.to_owned()])
+}
+
+/// Writes the sheet, and says what was made. `lines`: what stands on a label, by its machine and its secret.
+fn end_of_list(
+    folder: &list::Folder,
+    listed: &[list::Listed],
+    made: usize,
+    lines: &dyn Fn(&list::Listed, &str) -> Vec<String>,
+) -> Result<(), Failure> {
+    let label = |one: &list::Listed| {
+        // A text comes folded.
+        let code: String = folder.text(&one.id)?.split_whitespace().collect();
+        Some(labels::Label { title: one.name.clone(), lines: lines(one, &code), code })
+    };
+    let labels: Vec<_> = listed.iter().filter_map(label).collect();
+    let sheet = folder.print(&labels::sheet(&labels))?;
+    eprintln!("{made} were made, {} of the list were there already; labels to print: {}", listed.len() - made, sheet.display());
+    eprintln!("each file and each label is a secret: remove them when the machines have them");
+    Ok(())
 }
 
 /// 256 random bits.

@@ -135,7 +135,7 @@ impl Init {
         self.tell(&site, &composed);
         let starts = site.runs() && !self.no_start;
         if self.dry_run {
-            tell_steps(&composed, &answers, starts);
+            tell_steps(&steps(&composed, composed.changes(&site)), &answers, starts);
             return Ok(());
         }
         let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
@@ -145,12 +145,13 @@ impl Init {
         {
             return Err(Failure::failed("nothing was changed"));
         }
+        let changes = composed.changes(&site);
         // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
         write::put(&site, &composed.files).map_err(Failure::failed)?;
         composed.remarks.iter().for_each(|told| remark(told));
         if starts && services::are_there(&site) {
-            start(&composed)?;
+            start(&composed, changes)?;
         } else if starts {
             remark("there is no systemd here: start mosquitto, if there is a broker, then `qris-backend serve` as the user qris-backend");
         }
@@ -199,7 +200,8 @@ impl Init {
                 Change::Same => "as it is",
             };
             remark(&file.words(change));
-            if self.dry_run {
+            // What was made by chance says nothing.
+            if self.dry_run && file.path() == Path::new(BACKEND_TOML) {
                 file.difference(site).iter().for_each(|line| remark(&format!("          {line}")));
             }
         }
@@ -231,9 +233,9 @@ fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Fai
 }
 
 /// What would be done after the files.
-fn tell_steps(composed: &Composed, answers: &Answers, starts: bool) {
+fn tell_steps(steps: &[Vec<&str>], answers: &Answers, starts: bool) {
     if starts {
-        steps(composed).iter().for_each(|words| remark(&format!("then: systemctl {}", words.join(" "))));
+        steps.iter().for_each(|words| remark(&format!("then: systemctl {}", words.join(" "))));
     }
     if let (Some(device), true) = (answers.device.as_ref().and_then(Said::value), starts) {
         remark(&format!("then: {}", let_in(device).join(" ")));
@@ -244,6 +246,11 @@ fn tell_steps(composed: &Composed, answers: &Answers, starts: bool) {
 /// The command that lets the first machine in.
 fn let_in(device: &str) -> [&str; 5] {
     ["qris-backend", "device", "add", device, "--bundle"]
+}
+
+/// Is this the name of another user of the broker that `init` makes?
+pub fn reserved(name: &str) -> bool {
+    broker::USERS.contains(&name)
 }
 
 /// A line for the person. Nobody misses it if nobody reads.
@@ -278,17 +285,17 @@ fn machines(site: &Site) -> Result<Vec<String>, Failure> {
 }
 
 /// What systemd is told.
-fn steps(composed: &Composed) -> Vec<Vec<&'static str>> {
+fn steps(composed: &Composed, changes: bool) -> Vec<Vec<&'static str>> {
     let broker = [vec!["enable", BROKER_SERVICE], vec!["restart", BROKER_SERVICE]];
-    let own = [vec!["enable", SERVICE], vec!["reload-or-restart", SERVICE]];
+    let own = [vec!["enable", SERVICE], vec![if changes { "reload-or-restart" } else { "start" }, SERVICE]];
     broker.into_iter().filter(|_| composed.makes_broker).chain(own).collect()
 }
 
 /// Enables and starts the services. Each is ready when its step is done.
-fn start(composed: &Composed) -> Result<(), Failure> {
+fn start(composed: &Composed, changes: bool) -> Result<(), Failure> {
     // A service that failed too often must otherwise wait. If it did not fail, the command's error does not matter.
     drop(systemctl(&["reset-failed", SERVICE]));
-    for words in steps(composed) {
+    for words in steps(composed, changes) {
         systemctl(&words).map_err(|why| {
             let unit = words.last().copied().unwrap_or_default();
             Failure::failed(format!(

@@ -36,6 +36,7 @@ pub struct Planned {
     path: PathBuf,
     rights: Rights,
     content: Vec<u8>,
+    is_shown: bool,
 }
 
 /// The change to a file.
@@ -68,7 +69,14 @@ pub enum WriteError {
 impl Planned {
     /// A file with these rights.
     pub fn new(path: impl Into<PathBuf>, rights: impl Into<Rights>, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), rights: rights.into(), content: content.into() }
+        let rights = rights.into();
+        Self { path: path.into(), rights, content: content.into(), is_shown: !rights.is_secret() }
+    }
+
+    /// The same: not everybody may read it, but it holds no secret, and whoever runs this may see it.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        Self { is_shown: true, ..self }
     }
 
     /// Its path on that system.
@@ -110,7 +118,7 @@ impl Planned {
 
     /// The lines that change, each with a sign in front. A secret shows none.
     pub fn difference(&self, site: &Site) -> Vec<String> {
-        if self.rights.is_secret() {
+        if !self.is_shown {
             return Vec::new();
         }
         let before = fs::read_to_string(site.at(&self.path)).unwrap_or_default();

@@ -89,6 +89,14 @@ impl Bundle {
             }
             return Ok(None);
         }
+        self.text(config, device).map(Some)
+    }
+
+    /// The same, wanted or not.
+    ///
+    /// # Errors
+    /// A value that cannot be used, or no key to sign with.
+    pub fn text(&self, config: &Config, device: &DeviceId) -> Result<Draft, Failure> {
         let ring = Ring::read(&config.signing_key_file).map_err(Failure::usage)?;
         let terms = self.places.terms(config)?;
         if terms.broker.is_none() && self.broker_password_file.is_some() {
@@ -96,7 +104,7 @@ impl Bundle {
         }
         let password = self.broker_password_file.as_deref().map(password).transpose()?;
         let rules = crate::policy(config, ring.into_keys()).rules;
-        Ok(Some(Draft { device: device.clone(), terms, password, rules, draws: self.qr }))
+        Ok(Draft { device: device.clone(), terms, password, rules, draws: self.qr })
     }
 }
 

@@ -211,7 +211,7 @@ pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
 /// The name of a machine, or none.
 pub(super) fn device(text: &str) -> Result<Said<String>, String> {
     or_none(text, |text| match DeviceId::new(text) {
-        Ok(_) if broker::USERS.contains(&text) => Err(format!("{text} is another user of the broker: give the machine another name")),
+        Ok(_) if super::reserved(text) => Err(format!("{text} is another user of the broker: give the machine another name")),
         Ok(id) => Ok(id.to_string()),
         Err(why) => Err(why.to_string()),
     })

@@ -177,7 +177,7 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
         remarks.push("without a public address only machines on this computer reach the backend. Run init again when there is one".into());
     }
     // This file comes last: the service waits for it.
-    draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()));
+    draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
     let Draft { places, files, .. } = draft;
     Ok(Composed { files, kept, remarks, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
 }

@@ -1,0 +1,364 @@
+//! `qris-backend init`: from nothing to a server that lets a machine in, and to a broker where that machine says its own only. Run
+//! again it changes nothing; a wrong answer changes nothing, too.
+
+use crate::rig::midtrans::{Midtrans, SERVER_KEY};
+use crate::rig::process::Process;
+use crate::rig::{command, free_port, output, stderr, stdout, told, tool, user};
+use crate::setup_asks::Terminal;
+use qris::wire::enrolment::Enrolment;
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A computer with the package and Mosquitto, before anybody set it up.
+struct Server {
+    directory: tempfile::TempDir,
+    midtrans: Midtrans,
+    port: u16,
+}
+
+impl Server {
+    fn new() -> Self {
+        let made = Self { directory: tempfile::tempdir().expect("a directory"), midtrans: Midtrans::start(), port: free_port() };
+        for (path, text) in [
+            ("etc/passwd", "root:x:0:0::/root:/bin/sh\nqris-backend:x:991:991::/:/x\nmosquitto:x:992:992::/:/x\n"),
+            ("etc/group", "root:x:0:\nqris-backend:x:991:\nmosquitto:x:992:\n"),
+            ("etc/hostname", "kios\n"),
+            (
+                "etc/mosquitto/mosquitto.conf",
+                "persistence true\npersistence_location /var/lib/mosquitto/\ninclude_dir /etc/mosquitto/conf.d\n",
+            ),
+            ("usr/lib/some-linux-gnu/mosquitto_dynamic_security.so", ""),
+        ] {
+            let path = made.file(path);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        std::fs::write(made.key(), format!("{SERVER_KEY}\n")).expect("written");
+        made
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.directory.path().join("root").join(path.trim_start_matches('/'))
+    }
+
+    fn key(&self) -> PathBuf {
+        self.directory.path().join("key")
+    }
+
+    fn init(&self) -> Command {
+        let mut init = command(env!("CARGO_BIN_EXE_qris-backend"));
+        init.args(["init", "--no-start", "--listen", &format!("127.0.0.1:{}", self.port), "--root"]).arg(self.file(""));
+        init
+    }
+
+    /// With all answers, as a script gives them.
+    fn script(&self) -> Command {
+        let mut init = self.init();
+        init.args(["--yes", "--midtrans", &self.midtrans.url, "--public-url", "https://pay.example", "--contact", "0812-1"]);
+        init.args(["--broker", "broker.example", "--device", "vm-007", "--server-key-file"]).arg(self.key());
+        init
+    }
+
+    /// Everything that was there or was written, with owner, mode and content.
+    fn tree(&self) -> BTreeMap<PathBuf, (u32, u32, u32, Vec<u8>)> {
+        let (mut found, mut open) = (BTreeMap::new(), vec![self.file("")]);
+        while let Some(directory) = open.pop() {
+            for entry in std::fs::read_dir(&directory).expect("there").map(|entry| entry.expect("an entry").path()) {
+                if entry.is_dir() {
+                    open.push(entry);
+                    continue;
+                }
+                let metadata = std::fs::metadata(&entry).expect("there");
+                let content = std::fs::read(&entry).expect("there");
+                found.insert(entry, (metadata.uid(), metadata.gid(), metadata.permissions().mode() & 0o7777, content));
+            }
+        }
+        found
+    }
+
+    /// A written file as it is read below the root, with other words in some places.
+    fn as_here(&self, path: &str, changes: &[(&str, &str)]) -> PathBuf {
+        let mut text = std::fs::read_to_string(self.file(path)).expect("written");
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from} in:\n{text}");
+            text = text.replace(from, to);
+        }
+        for directory in ["/etc/", "/var/lib/"] {
+            text = text.replace(directory, &format!("{}{directory}", self.file("").display().to_string().trim_end_matches('/')));
+        }
+        let here = self.directory.path().join(Path::new(path).file_name().expect("a name"));
+        std::fs::write(&here, text).expect("written");
+        here
+    }
+}
+
+fn well(command: &mut Command) -> Output {
+    let done = output(command);
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    done
+}
+
+#[test]
+fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
+    let server = Server::new();
+    let empty = server.tree();
+    let dry = well(server.script().arg("--dry-run"));
+    assert_eq!(server.tree(), empty, "a dry run writes nothing");
+    for words in [
+        "the key is valid",
+        "root:qris-backend 0640  /etc/qris-backend/backend.toml",
+        "+ public_url = \"https://pay.example\"",
+        "nothing was changed",
+    ] {
+        assert!(stderr(&dry).contains(words), "{words}:\n{}", stderr(&dry));
+    }
+    let done = well(&mut server.script());
+    assert!(!told(&dry).contains(SERVER_KEY) && !told(&done).contains(SERVER_KEY), "the key is shown");
+    assert!(stderr(&done).contains("qris-backend device add vm-007 --bundle"), "{}", stderr(&done));
+    let made = server.tree();
+    for (path, uid, gid, mode) in [
+        ("etc/qris-backend/backend.toml", 0, 991, 0o640),
+        ("etc/qris-backend/midtrans-server-key", 0, 991, 0o640),
+        ("etc/qris-backend/mqtt-password", 0, 991, 0o640),
+        ("etc/qris-backend/accounts-password", 0, 991, 0o640),
+        ("etc/qris-backend/ca.pem", 0, 0, 0o644),
+        ("etc/mosquitto/conf.d/qrisd.conf", 0, 0, 0o644),
+        ("etc/mosquitto/qrisd.acl", 0, 992, 0o640),
+        ("etc/mosquitto/qrisd.passwd", 0, 992, 0o640),
+        ("etc/mosquitto/certs/broker.key", 0, 992, 0o640),
+        ("etc/mosquitto/certs/ca.key", 0, 0, 0o600),
+        ("var/lib/mosquitto/qrisd-accounts.json", 992, 992, 0o600),
+        ("var/lib/qris-backend/signing-key.json", 991, 991, 0o600),
+        ("run/qris-secrets/mqtt-fleet", 0, 0, 0o600),
+    ] {
+        let (is_uid, is_gid, is_mode, content) = made.get(&server.file(path)).unwrap_or_else(|| panic!("{path} is not there"));
+        assert_eq!(*is_mode, mode, "{path}");
+        assert!(!content.is_empty(), "{path}");
+        if user() == "root" {
+            assert_eq!((*is_uid, *is_gid), (uid, gid), "{path}");
+        }
+    }
+    let again = well(&mut server.script());
+    assert!(server.tree() == made, "a second run changed something");
+    for words in ["as it is  the Server Key", "as it is  http.public_url", "as it is  the broker", "as it is  the signing key"] {
+        assert!(stderr(&again).contains(words), "{words}:\n{}", stderr(&again));
+    }
+
+    // The broker as it was configured, at another port.
+    let (port, plugin) = (free_port(), tool("find"));
+    let plugin = stdout(&well(command(plugin).args(["/usr/lib", "-name", "mosquitto_dynamic_security.so"])));
+    let plugin = plugin.lines().next().expect("the plugin is in Debian's package of Mosquitto").to_owned();
+    let conf = server.as_here(
+        "etc/mosquitto/conf.d/qrisd.conf",
+        &[
+            ("listener 8883", &format!("user {}\nlog_dest stderr\nlistener {port} 127.0.0.1", user())),
+            ("/usr/lib/some-linux-gnu/mosquitto_dynamic_security.so", &plugin),
+        ],
+    );
+    let mosquitto = Process::start("mosquitto", command(tool("mosquitto")).arg("-c").arg(conf));
+    mosquitto.wait_line(" running");
+    let config = server.as_here("etc/qris-backend/backend.toml", &[("mqtts://localhost:8883", &format!("mqtts://localhost:{port}"))]);
+    let backend = |words: &[&str]| {
+        let mut backend = command(env!("CARGO_BIN_EXE_qris-backend"));
+        backend.arg("--config").arg(&config).args(words);
+        well(&mut backend)
+    };
+    assert!(stdout(&backend(&["--check"])).contains(": good"));
+    let text = stdout(&backend(&["device", "add", "vm-007", "--bundle"]));
+    let enrolment = Enrolment::from_text(&text).expect("an enrolment text");
+    let broker = enrolment.broker.expect("a broker");
+    assert_eq!((&*broker.url, &*enrolment.backend.url), ("mqtts://broker.example:8883", "https://pay.example"));
+    let ca = server.file("etc/mosquitto/certs/ca.pem");
+    assert_eq!(broker.ca.as_deref(), std::fs::read_to_string(&ca).ok().as_deref());
+    let password = broker.password.expect("the backend has made the account");
+    let says = |user: &str, password: &str, topic: &str| {
+        let mut publish = command(tool("mosquitto_pub"));
+        publish.args(["-V", "5", "-q", "1", "-h", "localhost", "-p", &port.to_string(), "-u", user, "-P", password]);
+        let done = output(publish.args(["-t", topic, "-m", "{}", "--cafile"]).arg(&ca));
+        done.status.success() && !stderr(&done).contains("uthori")
+    };
+    let fleet = std::fs::read_to_string(server.file("run/qris-secrets/mqtt-fleet")).expect("written");
+    for (user, password, topic, may) in [
+        ("vm-007", &*password, "qrisd/v1/vm-007/status", true),
+        ("vm-007", &password, "qrisd/v1/vm-008/status", false),
+        ("vm-007", &password, "qrisd/v1/vm-007/payment/update", false),
+        ("vm-007", &password, "$CONTROL/dynamic-security/v1", false),
+        ("vm-007", "another", "qrisd/v1/vm-007/status", false),
+        ("vm-008", &password, "qrisd/v1/vm-008/status", false),
+        ("fleet", fleet.trim(), "qrisd/v1/vm-007/vend/request", true),
+        ("fleet", fleet.trim(), "qrisd/v1/vm-007/status", false),
+    ] {
+        assert_eq!(says(user, password, topic), may, "{user} says {topic}");
+    }
+    // Revoked, it is let in no more: by `serve`, which ends its account.
+    backend(&["device", "revoke", "vm-007"]);
+    let serve = Process::start_service(
+        "serve",
+        command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("serve"),
+        server.directory.path(),
+    );
+    crate::rig::wait_for("the end of its account", || (!says("vm-007", &password, "qrisd/v1/vm-007/status")).then_some(()));
+    assert!(serve.try_status().is_none());
+}
+
+#[test]
+fn a_person_is_asked_for_what_only_a_person_knows() {
+    let server = Server::new();
+    let mut init = server.init();
+    init.args(["--midtrans", &server.midtrans.url]);
+    let mut terminal = Terminal::start(&init);
+    terminal.answer("Server Key (is not shown): ", "SB-Mid-client-1234\n");
+    terminal.answer("which is for web pages", "SB-Mid-server-wrong\n");
+    terminal.answer("there is none yet) [none]: ", "pay.example\n");
+    terminal.answer("not \"pay.example\"", "\n");
+    terminal.answer("about their money (or none) [none]: ", "0812-1\n");
+    terminal.answer("with TLS)? [yes]: ", "no\n");
+    terminal.answer("first machine (or none) [vm-001]: ", "fleet\n");
+    terminal.answer("fleet is another user", "none\n");
+    terminal.answer("Go on all the same? [no]: ", "\n");
+    let empty = server.tree();
+    assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
+    let before = terminal.shown().matches("Server Key (is not shown)").count();
+    crate::rig::wait_for("the question again", || {
+        (terminal.shown().matches("Server Key (is not shown)").count() > before || before >= 3).then_some(())
+    });
+    terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
+    terminal.answer("Write these files? [yes]: ", "\n");
+    assert!(terminal.end().success(), "{}", terminal.shown());
+    let shown = terminal.shown();
+    assert!(shown.contains("the key is not valid") && shown.contains("the key is valid"), "{shown}");
+    for secret in [SERVER_KEY, "SB-Mid-server-wrong", "SB-Mid-client-1234"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let config = server.as_here("etc/qris-backend/backend.toml", &[]);
+    let text = std::fs::read_to_string(&config).expect("written");
+    assert!(text.contains("\n# public_url") && text.contains("\n# [mqtt]") && text.contains("contact = \"0812-1\""), "{text}");
+    well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
+    // Alone on its computer, a machine finds it there.
+    let text = stdout(&well(
+        command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).args(["device", "add", "vm-001", "--bundle"]),
+    ));
+    let enrolment = Enrolment::from_text(&text).expect("an enrolment text");
+    assert_eq!((&*enrolment.backend.url, enrolment.broker.is_none()), (&*format!("http://127.0.0.1:{}", server.port), true));
+
+    // Asked again: only for what is missing. Now there is an address, and a broker.
+    let signing_key = std::fs::read(server.file("var/lib/qris-backend/signing-key.json")).expect("made");
+    let mut terminal = Terminal::start(&server.init());
+    terminal.answer("there is none yet) [none]: ", "https://pay.example\n");
+    terminal.answer("with TLS)? [yes]: ", "\n");
+    terminal.answer("reach this computer [pay.example]: ", "192.0.2.7\n");
+    terminal.answer("first machine (or none) [vm-001]: ", "none\n");
+    terminal.answer("Write these files? [yes]: ", "\n");
+    assert!(terminal.end().success(), "{}", terminal.shown());
+    let shown = terminal.shown();
+    assert!(!shown.contains("Server Key (is") && !shown.contains("about their money (or"), "{shown}");
+    assert_eq!(std::fs::read(server.file("var/lib/qris-backend/signing-key.json")).expect("there"), signing_key);
+    let config = server.as_here("etc/qris-backend/backend.toml", &[]);
+    let text = std::fs::read_to_string(&config).expect("written");
+    assert!(text.contains("broker_url = \"mqtts://192.0.2.7:8883\"") && text.contains("public_url = \"https://pay.example\""), "{text}");
+    well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
+}
+
+#[test]
+fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
+    let server = Server::new();
+    let empty = server.tree();
+    let file = |name: &str, text: &str| {
+        let path = server.directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (client, nonsense, plain) = (file("client", "Mid-client-1\n"), file("nonsense", "hunter2\n"), file("plain", "Mid-server-1\n"));
+    let (sandbox, wrong) = (file("sandbox", "SB-Mid-server-1\n"), file("wrong", "SB-Mid-server-wrong\n"));
+    let midtrans = server.midtrans.url.clone();
+    for (words, code, wanted) in [
+        (&["--server-key-file", &client][..], 2, "this is the Client Key"),
+        (&["--server-key-file", &nonsense], 2, "this is no Server Key: it begins with SB-Mid-server- (sandbox) or Mid-server-"),
+        (&["--server-key-file", &plain], 2, "add --sandbox or --production"),
+        (&["--server-key-file", &sandbox, "--production"], 2, "this is a key of the sandbox, and --production was said"),
+        (&["--server-key-file", "/nowhere"], 2, "/nowhere"),
+        (&["--midtrans", &midtrans], 2, "the Midtrans Server Key is not known: give --server-key-file FILE"),
+        (&["--midtrans", &midtrans, "--server-key-file", &wrong], 1, "the key is not valid"),
+        (&["--public-url", "http://pay.example"], 2, "http:// is for loopback only"),
+        (&["--broker", "mqtts://broker.example"], 2, "without mqtts:// and port"),
+        (&["--device", "fleet"], 2, "fleet is another user of the broker"),
+        (&["--device", "a b"], 2, "--device"),
+        (&["--contact", ""], 2, "1 to 64 characters"),
+        (&["--config", "/etc/other.toml"], 2, "--config is for other commands"),
+    ] {
+        let done = output(server.init().arg("--yes").args(words));
+        assert_eq!(done.status.code(), Some(code), "{words:?}: {}", told(&done));
+        assert!(told(&done).contains(wanted), "{words:?}: {}", told(&done));
+        assert!(!told(&done).contains("hunter2") && !told(&done).contains("server-wrong"), "{}", told(&done));
+        assert_eq!(server.tree(), empty, "{words:?}");
+    }
+    // A broker that somebody made, and a computer without Mosquitto.
+    std::fs::write(server.file("etc/mosquitto/qrisd.passwd"), "mine\n").expect("written");
+    let done = output(&mut server.script());
+    assert!(done.status.code() == Some(2) && stderr(&done).contains("there is a broker of yours"), "{}", told(&done));
+    std::fs::remove_file(server.file("etc/mosquitto/qrisd.passwd")).expect("there");
+    std::fs::remove_dir_all(server.file("usr/lib")).expect("there");
+    let done = output(&mut server.script());
+    assert!(done.status.code() == Some(2) && stderr(&done).contains("apt-get install mosquitto"), "{}", told(&done));
+    assert!(!server.file("etc/qris-backend").exists());
+}
+
+#[test]
+fn a_list_of_machines_is_one_command_and_makes_only_what_is_missing() {
+    let server = Server::new();
+    let mut init = server.init();
+    init.args(["--yes", "--midtrans", &server.midtrans.url, "--public-url", "https://pay.example", "--server-key-file"]).arg(server.key());
+    well(&mut init);
+    let config = server.as_here("etc/qris-backend/backend.toml", &[]);
+    let here = server.directory.path();
+    let backend = |words: &[&str]| {
+        let mut backend = command(env!("CARGO_BIN_EXE_qris-backend"));
+        output(backend.arg("--config").arg(&config).current_dir(here).args(words))
+    };
+    let files = |directory: &str| {
+        let mut names: Vec<_> = std::fs::read_dir(here.join(directory))
+            .map(|entries| entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect())
+            .unwrap_or_default();
+        names.sort();
+        names.join(" ")
+    };
+    // All faults at once, and nothing is made.
+    std::fs::write(here.join("machines.csv"), "id,name\nvm-001,Lobi\nvm 2,Kios\nvm-001,Kantin\n").expect("written");
+    for (way, into) in [("add", "texts"), ("invite", "codes")] {
+        let told = backend(&["device", way, "--from", "machines.csv", "--into", into]);
+        assert_eq!((told.status.code(), files(into)), (Some(2), String::new()), "{}", stderr(&told));
+        for fault in ["machines.csv:3: id \"vm 2\"", "machines.csv:4: vm-001 stands in line 2 already"] {
+            assert!(stderr(&told).contains(fault), "{fault}: {}", stderr(&told));
+        }
+    }
+    let list = |machines: &str| std::fs::write(here.join("machines.csv"), format!("id,name\n{machines}")).expect("written");
+    list("vm-001,Lobi\nvm-002,\"Kantin, lantai 2\"\n");
+    let run = |way: &str, into: &str| {
+        let told = backend(&["device", way, "--from", "machines.csv", "--into", into]);
+        assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+        assert_eq!(stdout(&told), "", "secrets are in files only");
+        stderr(&told)
+    };
+    assert!(run("add", "texts").contains("2 were made, 0 of the list"));
+    assert_eq!(files("texts"), "labels.pdf vm-001.enrolment vm-002.enrolment");
+    let read = |file: &str| std::fs::read_to_string(here.join(file)).expect("written");
+    let text = read("texts/vm-002.enrolment");
+    assert_eq!(Enrolment::from_text(&text).expect("a text").device.as_str(), "vm-002");
+    assert!(String::from_utf8_lossy(&std::fs::read(here.join("texts/labels.pdf")).expect("made")).contains("(Kantin, lantai 2)"));
+    for file in ["texts/labels.pdf", "texts/vm-001.enrolment"] {
+        assert_eq!(std::fs::metadata(here.join(file)).expect("there").permissions().mode() & 0o777, 0o600, "{file}");
+    }
+    list("vm-001,Lobi\nvm-002,Kantin\nvm-003,Parkir\n");
+    assert!(run("add", "texts").contains("1 were made, 2 of the list"));
+    assert_eq!(read("texts/vm-002.enrolment"), text);
+    list("vm-003,Parkir\nvm-004,Toko\nvm-005,Kios\n");
+    assert!(run("invite", "codes").contains("2 were made, 1 of the list"));
+    assert_eq!(files("codes"), "labels.pdf vm-004.code vm-005.code");
+    let code = read("codes/vm-004.code");
+    assert!(code.starts_with("https://pay.example#vm-004."), "{code}");
+    std::fs::remove_file(here.join("codes/vm-005.code")).expect("there");
+    assert!(run("invite", "codes").contains("1 were made, 2 of the list"), "a code that is lost is made anew");
+    assert_eq!((read("codes/vm-004.code"), files("codes").contains("vm-005.code")), (code, true));
+}
