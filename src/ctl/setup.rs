@@ -79,7 +79,8 @@ pub(super) struct Setup {
     /// What it sells: ID:PRICE[:NAME], or ID:MIN-MAX[:NAME] if the controller reckons the price; once for each item
     #[arg(long, value_name = "ITEM", value_parser = specs::item)]
     item: Vec<specs::Item>,
-    /// Which line hands it out: ITEM[,ITEM]=CHIP:OFFSET[:low][:500ms], or ITEM=sim:/path; once for each line
+    /// Which line hands it out: ITEM[,ITEM]=CHIP:OFFSET[:low][:500ms], or ITEM=sim:/path; once for each line. With
+    /// :button=OFFSET a button to ground, at another pin of that chip, asks for the item
     #[arg(long, value_name = "LINE", value_parser = specs::line)]
     line: Vec<specs::LineSpec>,
     /// The panel: auto, none, a device, or virtual:/path[:WxH]

@@ -32,8 +32,8 @@ const REPORT_EVERY: Span = Span::secs(900);
 pub struct Config {
     /// The settings of the machine's decisions, and the looks of its screen.
     pub machine: machine::Settings,
-    /// The broker.
-    pub mqtt: MqttSettings,
+    /// The broker; `None`: the machine sells without one.
+    pub mqtt: Option<MqttSettings>,
     /// The backend.
     pub backend: Backend,
     /// The address of the relay service.
@@ -85,7 +85,7 @@ impl Config {
     /// Everything that is wrong.
     pub fn examine(path: &Path) -> Result<Self, Faults> {
         Source::read(path)?.read_checked(|written: Written, checker| {
-            written.mqtt.guard("mqtt", checker);
+            written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
             checker.guard(written.backend.token_file.as_deref(), "backend.token_file");
             let config = written.check(checker);
             if let Some(config) = &config {
@@ -105,8 +105,9 @@ impl Config {
     /// The machine's own files of certificates: its own, and the private CAs of broker and backend.
     #[must_use]
     pub fn certificates(&self) -> Certificates {
-        let authorities = [&self.mqtt.ca_file, &self.backend.ca_file];
-        Certificates { own: self.mqtt.cert_file.clone(), authorities: authorities.into_iter().flatten().cloned().collect() }
+        let mqtt = self.mqtt.as_ref();
+        let authorities = [mqtt.and_then(|mqtt| mqtt.ca_file.clone()), self.backend.ca_file.clone()];
+        Certificates { own: mqtt.and_then(|mqtt| mqtt.cert_file.clone()), authorities: authorities.into_iter().flatten().collect() }
     }
 
     /// Compares with the `relay.toml` beside this `qrisd.toml`, if there is one. Both must name the same machine, and
@@ -161,8 +162,7 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
 struct Written {
     #[serde(default)]
     device: WrittenDevice,
-    #[serde(default)]
-    mqtt: MqttSection,
+    mqtt: Option<MqttSection>,
     #[serde(default)]
     backend: WrittenBackend,
     #[serde(default)]
@@ -260,8 +260,9 @@ impl Written {
         let id = checker.required(self.device.id, "device.id");
         let device = id.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));
         let languages = check_languages(self.device.language.as_deref(), checker);
-        let mqtt = self.mqtt.check("mqtt", checker);
-        if let Some(mqtt) = &mqtt {
+        // A wrong section is a fault. Without a section there is no broker.
+        let mqtt = self.mqtt.map(|section| section.check("mqtt", checker));
+        if let Some(Some(mqtt)) = &mqtt {
             checker.take(LinkSettings::new(mqtt.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
         }
         let backend = self.backend.check(checker);
@@ -287,10 +288,13 @@ impl Written {
         self.device.name.iter().for_each(|name| check_letters(name, "device.name", checker));
         let device = device?;
         let name = self.device.name.unwrap_or_else(|| device.to_string());
-        let mqtt = mqtt?;
+        let mqtt = match mqtt {
+            Some(settings) => Some(settings?),
+            None => None,
+        };
         let machine = machine::Settings {
             device,
-            broker: format!("{}:{}", mqtt.host, mqtt.port).into(),
+            broker: mqtt.as_ref().map(|mqtt| format!("{}:{}", mqtt.host, mqtt.port).into()),
             prices,
             names,
             orders,

@@ -43,8 +43,8 @@ pub struct Controllers {
 
 /// The controllers that get their input from a connection of another part.
 pub struct Fed {
-    /// Hears the messages of the broker.
-    pub mqtt: mqtt::Reader,
+    /// Hears the messages of the broker; `None` without one.
+    pub mqtt: Option<mqtt::Reader>,
     /// Hears the relay's signals.
     pub buttons: buttons::Buttons,
     /// Reboots the computer; `None` without the system's bus.
@@ -60,9 +60,9 @@ impl Controllers {
 
     /// Starts every controller of this machine.
     #[must_use]
-    pub fn start(config: &Config, inbox: Inbox, mqtt: &Mqtt, camera: &Camera) -> (Self, Fed) {
+    pub fn start(config: &Config, inbox: Inbox, mqtt: Option<&Mqtt>, camera: &Camera) -> (Self, Fed) {
         let mut all = Self::new(inbox);
-        let mqtt = mqtt::Reader::start(&all, config.machine.device.clone(), mqtt.clone(), camera.clone());
+        let mqtt = mqtt.map(|mqtt| mqtt::Reader::start(&all, config.machine.device.clone(), mqtt.clone(), camera.clone()));
         let buttons = buttons::Buttons::start(&all);
         file::start(&mut all);
         let mut logind = None;

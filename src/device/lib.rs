@@ -1,8 +1,8 @@
 //! `qrisd`: sells on one machine.
 //!
-//! There are two threads. The **main** thread runs the sockets: broker, backend, D-Bus. It takes one input after the other
-//! to the [`machine`], which commits and answers with effects. A commit stops this thread for as long as the disk needs:
-//! nothing may go out before it, and no hand-over between threads delays the customer. The **screen**'s thread draws. To
+//! There are two threads. The **main** thread runs the sockets: broker (if there is one), backend, D-Bus. It takes one input after
+//! the other to the [`machine`], which commits and answers with effects. A commit stops this thread for as long as the disk
+//! needs: nothing may go out before it, and no hand-over between threads delays the customer. The **screen**'s thread draws. To
 //! follow the promise, read `order::machine` (one order), then [`machine`] (one machine), then [`store`].
 
 pub mod backend;
@@ -115,7 +115,8 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let screen = Screen::start(machine.looks().clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
-    let link = broker::link(&config.machine.device, &config.mqtt, &trusted).map_err(Failure::usage)?;
+    let link = config.mqtt.as_ref().map(|mqtt| broker::link(&config.machine.device, mqtt, &trusted));
+    let link = link.transpose().map_err(Failure::usage)?;
     let backend = backend::Backend::new(&config.backend, &config.machine.boot_id, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let result = runtime.block_on(serve(path, config, machine, effects, screen, link, backend, inbox, letters));
@@ -131,22 +132,29 @@ async fn serve(
     machine: Machine,
     effects: Vec<Effect>,
     screen: Screen,
-    link: LinkSettings,
+    link: Option<LinkSettings>,
     backend: backend::Backend,
     inbox: Inbox,
     letters: UnboundedReceiver<Letter>,
 ) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
-    let (mqtt, events) = Mqtt::start(link, EVENTS_WAITING_MAX);
+    let link = link.map(|link| Mqtt::start(link, EVENTS_WAITING_MAX));
+    let mqtt = link.as_ref().map(|(mqtt, _)| mqtt.clone());
     let (gone, gone_rx) = tokio::sync::oneshot::channel();
-    let (controllers, fed) = Controllers::start(&config, inbox.clone(), &mqtt, &screen.camera());
-    tokio::spawn(broker::listen(events, mqtt.clone(), config.machine.device.clone(), fed.mqtt, inbox.clone(), gone));
+    let (controllers, fed) = Controllers::start(&config, inbox.clone(), mqtt.as_ref(), &screen.camera());
+    match (link, fed.mqtt) {
+        (Some((mqtt, events)), Some(reader)) => {
+            tokio::spawn(broker::listen(events, mqtt, config.machine.device.clone(), reader, inbox.clone(), gone));
+        }
+        // Nobody is told good-bye, so a stop need not wait for that.
+        (None, _) | (_, None) => drop(gone),
+    }
     let relay = Arc::new(RelaySlot::default());
     let (restarts, mut ordered) = unbounded_channel();
     tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone(), fed.buttons));
     let ports = Ports {
         device: config.machine.device.clone(),
-        mqtt: mqtt.clone(),
+        mqtt,
         backend,
         relay,
         controllers,

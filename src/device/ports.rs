@@ -36,8 +36,8 @@ const LOOK_SOON: Duration = Duration::from_secs(2);
 pub struct Ports {
     /// This machine's name.
     pub device: DeviceId,
-    /// The broker.
-    pub mqtt: Mqtt,
+    /// The broker, if this machine has one.
+    pub mqtt: Option<Mqtt>,
     /// The backend.
     pub backend: Backend,
     /// The relay service, while it is there.
@@ -139,15 +139,19 @@ impl Ports {
 
     /// Sends this as the last status, and nothing after it.
     pub fn stop(self, payload: Vec<u8>) {
-        self.mqtt.stop(Some(broker::outbound(&self.device, Notice::Status, payload)));
+        if let Some(mqtt) = self.mqtt {
+            mqtt.stop(Some(broker::outbound(&self.device, Notice::Status, payload)));
+        }
     }
 
     fn perform_one(&mut self, effect: Effect) {
         match effect {
-            Effect::Ack(ack) => self.mqtt.ack(ack),
-            Effect::DropBroker => self.mqtt.drop_connection(),
+            Effect::Ack(ack) => self.at_broker(|mqtt| mqtt.ack(ack)),
+            Effect::DropBroker => self.at_broker(Mqtt::drop_connection),
             Effect::Publish { id, notice: Notice::Telemetry, payload } => self.report(id, payload),
-            Effect::Publish { id, notice, payload } => self.mqtt.publish(id, broker::outbound(&self.device, notice, payload)),
+            Effect::Publish { id, notice, payload } => {
+                self.at_broker(|mqtt| mqtt.publish(id, broker::outbound(&self.device, notice, payload)));
+            }
             Effect::Prepare(call, item, amount) => {
                 let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
                 tokio::spawn(async move {
@@ -193,7 +197,7 @@ impl Ports {
             }
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
-            Effect::Answer(to, answer) => commands::answer(&self.mqtt, &to, *answer),
+            Effect::Answer(to, answer) => self.at_broker(|mqtt| commands::answer(mqtt, &to, *answer)),
             Effect::Look(to, id, command, known) => self.look(to, id, command, known),
             Effect::Operate(id, operation) => self.operate(id, operation),
             Effect::System(call) => self.system(call),
@@ -202,9 +206,17 @@ impl Ports {
         }
     }
 
+    /// Does something at the broker, if there is one. The machine asks for nothing there without one.
+    fn at_broker(&self, work: impl FnOnce(&Mqtt)) {
+        if let Some(mqtt) = &self.mqtt {
+            work(mqtt);
+        }
+    }
+
     /// Publishes a report, with the condition of the computer in it. That is read from files, so it is not waited for.
     fn report(&self, id: PublishId, payload: Vec<u8>) {
-        let (mqtt, files, device) = (self.mqtt.clone(), Arc::clone(&self.files), self.device.clone());
+        let Some(mqtt) = self.mqtt.clone() else { return };
+        let (files, device) = (Arc::clone(&self.files), self.device.clone());
         tokio::task::spawn_blocking(move || {
             let payload = look::with_vitals(payload, &files);
             mqtt.publish(id, broker::outbound(&device, Notice::Telemetry, payload));
@@ -213,7 +225,9 @@ impl Ports {
 
     /// Reads what the computer knows, beside everything else.
     fn look(&self, to: Address, id: CommandId, command: Command, known: Value) {
-        let (mqtt, files) = (self.mqtt.clone(), Arc::clone(&self.files));
+        // A command comes from the broker, and its answer goes there.
+        let Some(mqtt) = self.mqtt.clone() else { return };
+        let files = Arc::clone(&self.files);
         // Each may start programs. Who is at the broker can repeat a question until its time is over.
         let Ok(place) = Arc::clone(&self.looks).try_acquire_owned() else {
             let problem = Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment");

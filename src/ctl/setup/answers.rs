@@ -96,6 +96,13 @@ impl Answers {
         Ok(())
     }
 
+    /// Whether anything was said about a broker. A machine may have none.
+    pub(super) const fn says_broker(&self) -> bool {
+        let Self { broker_url, username, password, broker_ca, broker_cert, broker_key, allow_plaintext, .. } = self;
+        let files = broker_ca.is_some() || broker_cert.is_some() || broker_key.is_some();
+        broker_url.is_some() || username.is_some() || password.is_some() || files || *allow_plaintext
+    }
+
     /// Notes that the other level drives a line, either in the line that was said or for a line on the disk.
     pub(super) fn turn_over(&mut self, name: &str, active_low: bool) {
         match self.lines.iter_mut().find(|line| line.name() == name) {
@@ -108,7 +115,6 @@ impl Answers {
     pub(super) fn missing(&self, present: &Present) -> Vec<(Part, &'static str)> {
         let table = [
             (Part::Device, self.device.is_some() || present.has("device", "id"), "the machine's name (--device ID, or --from ENROLMENT)"),
-            (Part::Broker, self.broker_url.is_some() || present.has("mqtt", "url"), "the broker (--broker URL)"),
             (Part::Backend, self.backend_url.is_some() || present.has("backend", "url"), "the backend (--backend URL)"),
             (Part::Backend, self.token.is_some() || present.has("backend", "token_file"), "the backend's token (--token-file FILE)"),
             (Part::Keys, self.keys.is_some() || present.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),

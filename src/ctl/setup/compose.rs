@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
         let mut text = present.qrisd.clone().unwrap_or_else(|| Text { file: QRISD_TOML, text: NEW_QRISD.into() });
         if is_new {
             // These values of the example belong to another machine.
-            for (section, key) in [("device", "name"), ("screen", "contact"), ("mqtt", "password_file")] {
+            for (section, key) in [("device", "name"), ("screen", "contact"), ("mqtt", "url"), ("mqtt", "password_file")] {
                 text.remove(section, key)?;
             }
         }
@@ -170,8 +170,13 @@ impl<'a> Draft<'a> {
                 text.set_text(section, key, value)?;
             }
         }
-        if let Some(name) = answers.username.as_ref().or(id.as_ref().filter(|_| is_new)) {
-            text.set_text("mqtt", "username", name)?;
+        let is_joining = answers.says_broker() && !present.has("mqtt", "url");
+        if is_new && !answers.says_broker() {
+            text.remove_table("mqtt")?;
+        }
+        let own_name = id.or_else(|| text.value("device", "id")).filter(|_| is_joining);
+        if let Some(name) = answers.username.clone().or(own_name) {
+            text.set_text("mqtt", "username", &name)?;
         }
         self.server(&mut text, "mqtt", answers.broker_url.as_deref(), "broker-ca.pem", answers.broker_ca.as_deref())?;
         self.public_file(&mut text, ("mqtt", "cert_file"), "device.pem", answers.broker_cert.as_deref())?;
@@ -226,6 +231,10 @@ impl<'a> Draft<'a> {
             }
             let blocks: Vec<_> = answers.lines.iter().map(|line| line.block(least_price(&items, &line.items))).collect();
             text.change(|text| replace_tables(text, "line", &blocks))?;
+            let buttons: Vec<_> = answers.lines.iter().filter_map(super::specs::LineSpec::button_block).collect();
+            if !buttons.is_empty() {
+                text.change(|text| replace_tables(text, "button", &buttons))?;
+            }
         } else if !answers.items.is_empty() {
             reprice(&mut text, &present.item_tables(), &items)?;
         }

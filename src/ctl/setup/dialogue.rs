@@ -25,6 +25,9 @@ use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::Path;
 
+/// The answer of a person whose machine has no broker. It sells over D-Bus, and by its buttons.
+const NO_BROKER: &str = "none";
+
 /// What the merchant's server wrote for the machine.
 enum Told {
     Enrolment(Enrolment),
@@ -193,15 +196,23 @@ impl<'a> Dialogue<'a> {
 
     fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = self.usual(answers.broker_url.as_ref(), "mqtt", "url");
-        let plain = answers.allow_plaintext;
+        let (plain, is_there) = (answers.allow_plaintext, self.present.has("mqtt", "url"));
         let good = |url: &str| {
             let section = MqttSection { url: Some(url.into()), allow_plaintext: Some(plain), ..MqttSection::default() };
+            if url == NO_BROKER {
+                return if is_there { Err("qrisd.toml has one: take its section [mqtt] out by hand".into()) } else { Ok(None) };
+            }
             match section.settle() {
-                Ok(_) => Ok(url.to_owned()),
+                Ok(_) => Ok(Some(url.to_owned())),
                 Err(faults) => Err(faults.into_iter().map(|(_, why)| why.to_string()).collect()),
             }
         };
-        answers.broker_url = Some(self.asker.line(texts().broker, usual.as_deref(), good)?);
+        let usual = usual.as_deref().unwrap_or(NO_BROKER);
+        answers.broker_url = self.asker.line(texts().broker, Some(usual), good)?;
+        if answers.broker_url.is_none() {
+            (answers.username, answers.password, answers.broker_ca) = (None, None, None);
+            return Ok(());
+        }
         let usual = self.usual(answers.username.as_ref(), "mqtt", "username").or_else(|| answers.device.as_ref().map(ToString::to_string));
         answers.username = Some(self.asker.line(texts().broker_name, usual.as_deref(), |name| parse_words(name).map_err(str::to_owned))?);
         let kept = answers.password.is_some() || self.present.has("mqtt", "password_file");

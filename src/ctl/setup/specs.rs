@@ -30,7 +30,7 @@ enum Price {
     Asked { min: Rupiah, max: Rupiah },
 }
 
-/// `ITEM[,ITEM…]=CHIP:OFFSET[:low][:500ms]`; `sim:/path` as the chip has no offset.
+/// `ITEM[,ITEM…]=CHIP:OFFSET[:low][:500ms][:button=OFFSET]`; `sim:/path` as the chip has no offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LineSpec {
     pub(super) items: Vec<String>,
@@ -38,6 +38,8 @@ pub(super) struct LineSpec {
     pub(super) offset: Option<u32>,
     pub(super) active_low: bool,
     pub(super) pulse_ms: u32,
+    /// A button of its one item, to ground, at the same chip.
+    button: Option<u32>,
 }
 
 /// Which panel: `auto`, `none`, a device, or `virtual:/path[:WxH]`.
@@ -86,8 +88,15 @@ pub(super) fn line(text: &str) -> Result<LineSpec, String> {
     let mut fields = pin.split(':');
     let path = fields.next().filter(|path| path.starts_with('/')).ok_or_else(wrong)?;
     // Each may come once: with two, nobody knows which one counts.
-    let (mut offset, mut level, mut pulse) = (None, None, None);
+    let (mut offset, mut level, mut pulse, mut button) = (None, None, None, None);
     for field in fields {
+        if let Some(pin) = field.strip_prefix("button=") {
+            if button.is_some() || !sim.is_empty() {
+                return Err(wrong());
+            }
+            button = Some(pin.parse().map_err(|_| wrong())?);
+            continue;
+        }
         match (field, field.strip_suffix("ms").and_then(|ms| ms.parse().ok()), field.parse()) {
             ("low" | "high", _, _) if level.is_none() => level = Some(field == "low"),
             (_, Some(ms), _) if pulse.is_none() => pulse = Some(ms),
@@ -98,17 +107,23 @@ pub(super) fn line(text: &str) -> Result<LineSpec, String> {
     if offset.is_none() && sim.is_empty() {
         return Err(wrong());
     }
-    if offset.is_some_and(|offset| offset > OFFSET_MAX) {
+    if offset.into_iter().chain(button).any(|offset: u32| offset > OFFSET_MAX) {
         return Err(fill(texts().line_offset, &[&OFFSET_MAX]));
     }
     if let Some(twice) = items.iter().enumerate().find_map(|(at, item)| items[..at].contains(item).then_some(item)) {
         return Err(fill(texts().line_twice, &[twice]));
     }
+    if button.is_some() && (items.len() > 1 || items[0] == "*") {
+        return Err(texts().line_button_items.into());
+    }
+    if button.is_some() && button == offset {
+        return Err(texts().line_button_pin.into());
+    }
     let pulse_ms = pulse.unwrap_or(PULSE_MS);
     if !(1..=DRIVE_MAX.0).contains(&i64::from(pulse_ms)) {
         return Err(fill(texts().line_pulse, &[&DRIVE_MAX.0]));
     }
-    Ok(LineSpec { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms })
+    Ok(LineSpec { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms, button })
 }
 
 pub(super) fn screen(text: &str) -> Result<Screen, String> {
@@ -142,11 +157,14 @@ impl fmt::Display for Item {
 /// As a person would give it.
 impl fmt::Display for LineSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { items, chip, offset, active_low, pulse_ms } = self;
+        let Self { items, chip, offset, active_low, pulse_ms, button } = self;
         write!(f, "{}={chip}", items.join(","))?;
         offset.map_or(Ok(()), |offset| write!(f, ":{offset}"))?;
         write!(f, "{}", if *active_low { ":low" } else { "" })?;
-        if *pulse_ms == PULSE_MS { Ok(()) } else { write!(f, ":{pulse_ms}ms") }
+        if *pulse_ms != PULSE_MS {
+            write!(f, ":{pulse_ms}ms")?;
+        }
+        button.map_or(Ok(()), |button| write!(f, ":button={button}"))
     }
 }
 
@@ -172,7 +190,7 @@ impl LineSpec {
 
     /// As a table of `relay.toml`. `least`: the price of its cheapest item, in rupiah, if that is known.
     pub(super) fn block(&self, least: Option<u64>) -> String {
-        let Self { items, chip, offset, active_low, pulse_ms } = self;
+        let Self { items, chip, offset, active_low, pulse_ms, button: _ } = self;
         let quoted_items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
         let least = least.map(|least| format!("min_amount = {least}\n")).unwrap_or_default();
         let offset = offset.map(|offset| format!("offset = {offset}\n")).unwrap_or_default();
@@ -182,6 +200,15 @@ impl LineSpec {
             quoted_items.join(", "),
             quoted(chip),
         )
+    }
+}
+
+impl LineSpec {
+    /// Its button as a table of `relay.toml`.
+    pub(super) fn button_block(&self) -> Option<String> {
+        let (item, chip) = (quoted(self.items.first()?), quoted(&self.chip));
+        let pin = format!("chip = {chip}\noffset = {}\nactive_low = true\nbias = \"pull_up\"\n", self.button?);
+        Some(format!("[[button]]\nitem = {item}\n{pin}"))
     }
 }
 
@@ -260,7 +287,7 @@ mod tests {
             read.block(Some(4000)),
             "[[line]]\nname = \"A1 A2\"\nitems = [\"A1\", \"A2\"]\nmin_amount = 4000\nchip = \"/dev/gpiochip0\"\noffset = 17\nactive_low = true\npulse_ms = 300\nblock_on_uncertain = false\n"
         );
-        for good in ["A1,A2=/dev/gpiochip0:17:low:300ms", "A1=/dev/gpiochip0:17", "*=sim:/tmp/x"] {
+        for good in ["A1,A2=/dev/gpiochip0:17:low:300ms", "A1=/dev/gpiochip0:17", "*=sim:/tmp/x", "A1=/dev/x:6:low:button=26"] {
             assert_eq!(line(good).map(|line| line.to_string()), Ok(good.into()));
         }
         let sim = line("*=sim:/tmp/x").expect("a line");
@@ -279,8 +306,15 @@ mod tests {
         ]
         .into_iter()
         .chain(["A1=/dev/x:1:low:high", "A1=/dev/x:1:low:low", "A1=/dev/x:1:300ms:500ms"])
-        .chain(["A1=/dev/x:1024", "A1=/dev/x:1:0ms", "A1=/dev/x:1:120001ms", "A1,A1=/dev/x:1"])
-        {
+        .chain(["A1,A2=/dev/x:1:button=2", "*=/dev/x:1:button=2", "A1=sim:/x:button=2", "A1=/dev/x:1:button=1", "A1=/dev/x:1:button=1024"])
+        .chain([
+            "A1=/dev/x:1:button=",
+            "A1=/dev/x:1:button=2:button=3",
+            "A1=/dev/x:1024",
+            "A1=/dev/x:1:0ms",
+            "A1=/dev/x:1:120001ms",
+            "A1,A1=/dev/x:1",
+        ]) {
             assert!(line(bad).is_err(), "{bad}");
         }
     }

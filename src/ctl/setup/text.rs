@@ -38,7 +38,8 @@ texts! {
     is_broker: "Broker: {0}", "The broker: {0}";
     is_backend: "Backend: {0}", "The backend: {0}";
     device: "Nama mesin", "The machine's name";
-    broker: "Broker (mqtts://HOST:8883)", "The broker (mqtts://HOST:8883)";
+    broker: "Broker (mqtts://HOST:8883, atau none jika tidak ada)", "The broker (mqtts://HOST:8883, or none)";
+    broker_is_there: "qrisd.toml sudah punya satu: keluarkan sendiri bagian [mqtt] dari sana", "qrisd.toml has one: take its section [mqtt] out by hand";
     broker_name: "Nama mesin di sana", "The name there";
     broker_password: "Kata sandinya", "Its password";
     broker_password_kept: "Kata sandinya (Enter: tetap)", "Its password (Enter: as it is)";
@@ -62,7 +63,7 @@ texts! {
     item: "  Barang", "  Item";
     one_needed: "  Paling sedikit satu.", "  At least one is needed.";
     lines: "Jalur GPIO yang mengeluarkan setiap barang, satu per baris: BARANG=CHIP:OFFSET, misalnya A1,A2=/dev/gpiochip0:17.", "The GPIO line that hands out each item, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.";
-    lines_more: "Tambahkan :low jika jalur aktif pada level rendah, dan :300ms jika lamanya bukan 500. -BARANG menghapusnya. Enter mengakhiri.", "Add :low where the low level drives, and :300ms for another length than 500. -ITEM takes one away. Enter ends.";
+    lines_more: "Tambahkan :low jika jalur aktif pada level rendah, :300ms jika lamanya bukan 500, :button=26 untuk tombol. -BARANG menghapusnya. Enter mengakhiri.", "Add :low where the low level drives, :300ms for another length than 500, :button=26 for a button. -ITEM takes one away. Enter ends.";
     lines_stay: "  Jalur di `relay.toml` tetap, kecuali Anda menyebut jalur di sini: maka semuanya diganti.", "  The lines in `relay.toml` stay, unless you name lines here: then all of them are replaced.";
     sold: "  Dijual: {0}", "  Sold: {0}";
     line: "  Jalur", "  Line";
@@ -98,13 +99,15 @@ texts! {
     item_form: "harus berbentuk ID:HARGA[:NAMA], misalnya \u{22}A1:5000:Teh botol\u{22}, atau ID:MIN-MAKS[:NAMA]", "must be ID:PRICE[:NAME], such as \u{22}A1:5000:Teh botol\u{22}, or ID:MIN-MAX[:NAME]";
     item_least: "harga terendah, {0}, lebih besar daripada yang tertinggi, {1}", "the least price, {0}, is more than the largest, {1}";
     item_there: "{0} sudah ada: {1}", "{0} is there already: {1}";
-    line_form: "harus berbentuk BARANG=CHIP:OFFSET[:low][:500ms], misalnya \u{22}A1,A2=/dev/gpiochip0:17\u{22}, atau BARANG=sim:/path", "must be ITEMS=CHIP:OFFSET[:low][:500ms], such as \u{22}A1,A2=/dev/gpiochip0:17\u{22}, or ITEMS=sim:/path";
+    line_form: "harus berbentuk BARANG=CHIP:OFFSET[:low][:500ms][:button=OFFSET], misalnya \u{22}A1,A2=/dev/gpiochip0:17\u{22}, atau BARANG=sim:/path", "must be ITEMS=CHIP:OFFSET[:low][:500ms][:button=OFFSET], such as \u{22}A1,A2=/dev/gpiochip0:17\u{22}, or ITEMS=sim:/path";
     line_star: "\u{22}*\u{22} harus sendirian: artinya semua barang yang tidak punya jalur lain", "\u{22}*\u{22} must stand alone: it means every item that no other line has";
     line_offset: "sebuah chip paling banyak punya jalur 0 sampai {0}", "a chip has lines 0 to {0} at most";
     line_twice: "{0} disebut dua kali", "it has {0} twice";
     line_pulse: "relai aktif selama 1 sampai {0} ms", "a pulse takes 1 to {0} ms";
     line_unsold: "jalur ini mengeluarkan {0}, yang tidak dijual: yang dijual {1}", "it hands out {0}, which is not sold: {1} is";
     line_served: "{0} sudah punya jalur: {1}", "{0} has a line already: {1}";
+    line_button_items: "tombol itu untuk satu barang: beri jalur barang itu tombol, dan barang lain jalur lain", "a button is for one item: give the line of that item a button, and the other items another line";
+    line_button_pin: "tombolnya ada di pin yang sama", "its button is at the same pin";
     line_any: "* (semua barang yang tidak punya jalur lain)", "* (every item that no other line has)";
     line_pin: "pin itu sudah dipakai: {0}. Jika satu pin mengeluarkan beberapa barang, sebut semuanya: A1,A2=CHIP:OFFSET", "that pin is in use already: {0}. If one pin hands out several items, name them all: A1,A2=CHIP:OFFSET";
     line_name: "namanya akan menjadi {0}, yang dipakai jalur lain: {1}", "its name would be {0}, which another line has: {1}";

@@ -180,8 +180,11 @@ impl Machine {
         }
     }
 
-    /// Takes up what the database has.
+    /// Takes up what the database has. Without a broker nobody could change that any more, so the machine's own file is in force.
     pub(super) fn take_up_settings(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.own.broker.is_none() {
+            return Ok(());
+        }
         let Some(store) = self.storage.store_mut() else { return Ok(()) };
         let stored = store.remembered(KEY)?;
         self.afar.is_known = true;

@@ -116,7 +116,7 @@ impl Machine {
     #[must_use]
     pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
         let mut machine = Self {
-            storage: Storage::new(settings.store.clone(), now.boot),
+            storage: Storage::new(settings.store.clone(), settings.broker.is_some(), now.boot),
             orders: Orders::default(),
             front: Front::default(),
             links: Links::new(now.boot),
@@ -176,7 +176,7 @@ impl Machine {
             Input::BrokerUp { refused } => self.broker_up(&refused, now),
             Input::BrokerDown { reason, date_refusal } => {
                 if out.disconnected() {
-                    out.journal(Journal::BrokerLost { broker: text(&self.settings.broker), why: text(&reason) });
+                    out.journal(Journal::BrokerLost { broker: self.settings.broker_name(), why: text(&reason) });
                 }
                 self.links.broker(date_refusal, Some(&reason), faults, out, now);
             }
@@ -406,10 +406,15 @@ impl Machine {
         self.reports.connected();
         self.wake_backend(now.boot);
         self.reconciliation.ask_open();
-        self.outbox.journal(Journal::BrokerConnected { broker: text(&self.settings.broker) });
+        self.outbox.journal(Journal::BrokerConnected { broker: self.settings.broker_name() });
         let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
         self.faults.set(FaultCode::Config, detail.as_deref(), now);
         self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
+        self.trust(now);
+    }
+
+    /// Certificates are judged by this time at the least, from now on.
+    fn trust(&mut self, now: Now) {
         if let Some(Err(error)) = self.settings.trusted(now.wall).map(|wall| self.storage.trust(wall)) {
             self.store_failed(&error, now);
         }
@@ -419,6 +424,10 @@ impl Machine {
     fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
         if self.links.backend(answer, &mut self.faults, &mut self.outbox, now) {
             self.wake_backend(now.boot);
+        }
+        // Where there is a broker, its connections tell that certificates are good at this time.
+        if self.settings.broker.is_none() && !self.faults.has(FaultCode::Backend) {
+            self.trust(now);
         }
     }
 

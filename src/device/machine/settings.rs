@@ -1,10 +1,12 @@
 //! The settings of a machine: the part of its configuration that decides.
 
+use super::text;
 use crate::config::orders::OrderSettings;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::receipt::KeySet;
 use qris_core::order::request::PriceList;
 use qris_core::order::time::{BootId, Span, Wall};
+use qris_host::events::Text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -13,8 +15,8 @@ use std::path::PathBuf;
 pub struct Settings {
     /// Its name on the broker and in receipts.
     pub device: DeviceId,
-    /// The broker's address, for people.
-    pub broker: Box<str>,
+    /// The broker's address, for people; `None`: the machine has none.
+    pub broker: Option<Box<str>>,
     /// The items that it sells, with their prices.
     pub prices: PriceList,
     /// The items' names, for the screen and for charges.
@@ -48,6 +50,11 @@ impl Settings {
     /// The same for people and events.
     pub(super) fn time_of_day(&self, wall: Wall) -> Option<Box<str>> {
         self.trusted(wall).map(|wall| wall.to_rfc3339().into())
+    }
+
+    /// The broker's address in the journal.
+    pub(super) fn broker_name(&self) -> Text {
+        text(self.broker.as_deref().unwrap_or("none"))
     }
 
     pub(super) fn name_of<'a>(&'a self, item: &'a ItemId) -> &'a str {

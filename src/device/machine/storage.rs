@@ -19,6 +19,8 @@ const TRUST_EVERY: Span = Span::secs(24 * 3600);
 #[derive(Debug)]
 pub(super) struct Storage {
     path: PathBuf,
+    /// Whether this machine has a broker.
+    has_broker: bool,
     store: Option<Database>,
     health: Health,
     /// It is damaged. It must be checked as a whole, and set aside if need be.
@@ -38,8 +40,8 @@ enum Health {
 
 impl Storage {
     /// It is opened at the first [`Storage::retry`].
-    pub(super) fn new(path: PathBuf, now: Boot) -> Self {
-        Self { path, store: None, health: Health::Fails(now), damaged: false, behind: false }
+    pub(super) fn new(path: PathBuf, has_broker: bool, now: Boot) -> Self {
+        Self { path, has_broker, store: None, health: Health::Fails(now), damaged: false, behind: false }
     }
 
     pub(super) fn store(&self) -> Option<&Database> {
@@ -103,7 +105,7 @@ impl Storage {
             faults.set(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
             out.journal(Journal::StoreSetAside { path: self.name(), aside: aside.into() });
         }
-        self.store = Some(opened.store);
+        self.store = Some(if self.has_broker { opened.store } else { opened.store.without_broker() });
         faults.set(FaultCode::NewerDatabase, None, now);
         Ok(())
     }

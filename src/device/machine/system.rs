@@ -200,8 +200,8 @@ impl Machine {
         true
     }
 
-    /// Broker, backend, screen and relay service are there, and the database takes a write. What a person must mend was broken
-    /// before, too.
+    /// Backend, screen and relay service are there, and the broker if the machine has one; and the database takes a write. What a
+    /// person must mend was broken before, too.
     fn has_proven_itself(&mut self) -> bool {
         let screen_required = self.settings.screen_required;
         let is_well = |code: FaultCode| match code {
@@ -209,7 +209,8 @@ impl Machine {
             FaultCode::Screen => !screen_required,
             FaultCode::StoreReset | FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
         };
-        let is_there = self.outbox.is_connected() && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
+        let has_broker = self.settings.broker.is_none() || self.outbox.is_connected();
+        let is_there = has_broker && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
         is_there
             && self.faults.all().all(|fault| is_well(fault.code))
             && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())

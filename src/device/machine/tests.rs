@@ -8,6 +8,7 @@ mod controllers;
 mod counter;
 mod hold;
 mod lost_books;
+mod no_broker;
 mod refusals;
 mod rig;
 mod sales;

@@ -28,6 +28,8 @@ pub struct Database {
     connection: Connection,
     stream: Box<str>,
     boot_id: BootId,
+    /// There is a broker, for which events are kept.
+    has_broker: bool,
     waiting: i64,
     /// The number of the last event.
     seq: u64,
@@ -71,6 +73,13 @@ impl Database {
         Ok(Opened { store, set_aside: aside })
     }
 
+    /// The same on a machine without a broker: from now on events are numbered and counted, and not kept. Those that wait for a
+    /// broker that the machine once had stay for the day when it has one again.
+    #[must_use]
+    pub fn without_broker(self) -> Self {
+        Self { has_broker: false, ..self }
+    }
+
     /// Writes without a change, to see whether the store can be written.
     ///
     /// # Errors
@@ -93,7 +102,7 @@ impl Database {
 
     /// Whether there is room for another order's events.
     pub fn has_room(&self) -> bool {
-        self.waiting < OUTBOX_MAX
+        !self.has_broker || self.waiting < OUTBOX_MAX
     }
 
     /// All orders with something to do or to await, oldest first.
@@ -170,15 +179,18 @@ impl Database {
             None => (None, "".into()),
             Some((indexed, last_event)) => (Some(indexed), last_event.into()),
         };
-        if self.emptied && !drafts.is_empty() {
-            transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(seq)])?;
-        }
+        let mut emptied = self.emptied;
         for draft in drafts {
+            if emptied {
+                transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(seq)])?;
+            }
             seq += 1;
             let event = draft(seq, &format!("{}.{seq}", self.stream));
             tally.count(serde_json::from_str(&last_event).ok().as_ref(), &event);
             last_event = serde_json::to_string(&event).expect("an event is plain data").into();
-            transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), last_event])?;
+            let kept = if self.has_broker { &*last_event } else { "" };
+            transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), kept])?;
+            emptied = !self.has_broker;
             events.push(event);
         }
         let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
@@ -194,9 +206,10 @@ impl Database {
         forget(&transaction, sent, seq)?;
         transaction.commit()?;
         self.tally = tally;
-        self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
+        self.emptied = sent.contains(&seq) || emptied;
         (self.seq, self.orders) = (seq, orders);
-        self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
+        let kept = if self.has_broker { events.len() } else { 0 };
+        self.waiting += i64_of(kept as u64) - i64_of(sent.len() as u64);
         let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
         Ok((events, stored))
     }
@@ -379,7 +392,8 @@ impl Database {
         // A database of an earlier release has no such number. There each report had an event that no report before had.
         let new = || Tally { number: report.map_or(seq, |last: u64| last + 1), ..Tally::default() };
         let tally = tally.map_or_else(Tally::default, |tally| sealed::open(&tally).unwrap_or_else(new));
-        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, emptied, orders, tally, _lock: lock })
+        let (stream, boot_id) = (stream.into(), boot_id.clone());
+        Ok(Self { connection, stream, boot_id, has_broker: true, waiting, seq, emptied, orders, tally, _lock: lock })
     }
 
     fn one(&self, which: &str, value: &str) -> Result<Option<Stored>, StoreError> {

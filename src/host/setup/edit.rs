@@ -40,6 +40,14 @@ impl Text {
         self.change(|text| remove(text, section, key))
     }
 
+    /// Takes a table out. It may be missing.
+    ///
+    /// # Errors
+    /// It is not TOML, or the table stands where this cannot change it.
+    pub fn remove_table(&mut self, name: &str) -> Result<(), Failure> {
+        self.change(|text| remove_table(text, name))
+    }
+
     /// Changes it in another way.
     ///
     /// # Errors
@@ -126,6 +134,18 @@ fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
     let edited = alone.then(|| [&text[..start], &text[end..]].concat());
     let is_good = |edited: &String| parse(edited).is_ok();
     edited.filter(is_good).ok_or_else(|| EditError::Place { key: format!("{section}.{key}"), value: "(nothing)".into() })
+}
+
+/// Takes a table out, with its header and all remarks up to the next one. It may be missing.
+fn remove_table(text: &str, name: &str) -> Result<String, EditError> {
+    let mut headers = Vec::new();
+    parse(text)?.iter().for_each(|(key, item)| headers_of(text, item, key.get_ref() == name, &mut headers));
+    headers.sort_unstable();
+    let ours = |at: usize| headers[at].1.then(|| headers[at].0..headers.get(at + 1).map_or(text.len(), |next| next.0));
+    let mut edited = text.to_owned();
+    (0..headers.len()).rev().filter_map(ours).for_each(|table| edited.replace_range(table, ""));
+    let is_gone = |edited: &String| parse(edited).is_ok_and(|document| document.get(name).is_none());
+    Some(edited).filter(is_gone).ok_or_else(|| EditError::Place { key: format!("[{name}]"), value: "(nothing)".into() })
 }
 
 /// Puts `blocks`, whole tables of the array `name`, in the place of all that are there. If none is there, they go to the
@@ -301,6 +321,10 @@ mod tests {
     fn a_key_is_taken_out_with_its_line() {
         assert_eq!(remove(TEXT, "mqtt", "url").expect("removed"), TEXT.replacen("url = \"mqtts://a\"\n", "", 1));
         assert_eq!(remove(TEXT, "mqtt", "nothing").expect("as it is"), TEXT);
+        let whole = "[mqtt]\nurl = \"mqtts://a\"\n# ca_file = \"/x#y\"  # a private CA\n# port = 1\n\n";
+        assert_eq!(remove_table(TEXT, "mqtt").expect("removed"), TEXT.replacen(whole, "", 1));
+        assert_eq!(remove_table(TEXT, "nothing").expect("as it is"), TEXT);
+        assert!(matches!(remove_table("mqtt.url = \"a\"\n", "mqtt"), Err(EditError::Place { .. })));
     }
 
     #[test]

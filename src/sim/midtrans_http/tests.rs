@@ -29,7 +29,7 @@ fn client(base_url: &str, key: &str, charge_as: ChargeAs, notification_url: &str
     let settings = Settings {
         base_url: base_url.into(),
         server_key: ServerKey::new(&Secret::new(key)),
-        notification_url: notification_url.into(),
+        notification_url: Some(notification_url.into()),
         charge: ChargeOptions { charge_as, ..ChargeOptions::default() },
     };
     let http = http.build().expect("a client");

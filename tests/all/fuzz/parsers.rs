@@ -242,7 +242,7 @@ fn settings() {
     let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Desk)])).expect("a set");
     let own = qris::device::machine::Settings {
         device: DeviceId::new("vm-001").expect("an id"),
-        broker: "".into(),
+        broker: Some("".into()),
         prices: qris::order::request::PriceList::new([]),
         names: Default::default(),
         orders: Default::default(),

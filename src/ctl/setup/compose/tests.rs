@@ -99,8 +99,11 @@ fn a_new_machine_gets_the_examples_filled_in() {
     ];
     assert_eq!(paths(&composed), files, "the one that services wait for comes last");
     let (device, relay) = check(&composed);
-    assert_eq!((device.machine.device.as_str(), device.mqtt.username.as_deref()), ("vm-007", Some("vm-007")));
-    assert_eq!((device.mqtt.password, device.backend.token), (Some(Secret::new("hunter2")), Secret::new("token-1")));
+    assert_eq!(
+        (device.machine.device.as_str(), device.mqtt.as_ref().and_then(|mqtt| mqtt.username.as_deref())),
+        ("vm-007", Some("vm-007"))
+    );
+    assert_eq!((device.mqtt.expect("a broker").password, device.backend.token), (Some(Secret::new("hunter2")), Secret::new("token-1")));
     assert_eq!((device.machine.prices.items().count(), relay.lines.len(), relay.lines[0].min_amount.get()), (2, 1, 4000));
     for sample in ["Teh botol 350 ml", "\nname = \"Lobby\"", "\ncontact = "] {
         assert!(!composed.qrisd.text().contains(sample), "{sample} of the example is left:\n{}", composed.qrisd.text());
@@ -130,10 +133,42 @@ fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
 }
 
 #[test]
+fn a_machine_without_a_broker_gets_one_later() {
+    let machine = Machine::new();
+    let alone =
+        Answers { broker_url: None, password: None, lines: vec![specs::line("A1,A2=/dev/gpiochip0:6:low").expect("a line")], ..all() };
+    let composed = machine.composed(&alone);
+    let (device, _) = check(&composed);
+    assert!(device.mqtt.is_none() && !composed.qrisd.text().contains("mqtt]"), "{}", composed.qrisd.text());
+    machine.write(&composed);
+    assert!(check(&machine.composed(&Answers { rotate: Some(90), ..Answers::default() })).0.mqtt.is_none());
+    let joined = machine.composed(&Answers { broker_url: Some("mqtts://broker.example".into()), ..Answers::default() });
+    let (device, _) = check(&joined);
+    assert_eq!(device.mqtt.expect("a broker").username.as_deref(), Some("vm-007"));
+    // A password is for a broker, and nobody said for which: not for that of the example.
+    let other = Machine::new();
+    let composed = other.composed(&Answers { broker_url: None, ..all() });
+    assert!(DeviceConfig::from_source(&composed.qrisd).is_err_and(|why| why.to_string().contains("mqtt.url: is missing")));
+}
+
+#[test]
+fn a_button_is_said_with_its_line() {
+    let machine = Machine::new();
+    let lines = ["A1=/dev/gpiochip0:6:low:button=26", "A2=/dev/gpiochip0:5:low:button=16"].map(|line| specs::line(line).expect("a line"));
+    let composed = machine.composed(&Answers { lines: lines.to_vec(), ..all() });
+    let (_, relay) = check(&composed);
+    assert_eq!(relay.buttons.iter().map(|button| button.item.as_str()).collect::<Vec<_>>(), ["A1", "A2"]);
+    machine.write(&composed);
+    // Lines without a button leave the buttons that are there.
+    let answers = Answers { lines: vec![specs::line("A1,A2=/dev/gpiochip0:6:low").expect("a line")], ..Answers::default() };
+    assert_eq!(check(&machine.composed(&answers)).1.buttons.len(), 2);
+}
+
+#[test]
 fn what_nobody_said_is_named_all_at_once() {
     let machine = Machine::new();
     let told = machine.refused(&Answers::default(), None);
-    for flag in ["--from", "--broker", "--backend", "--token-file", "--keys", "--item", "--line"] {
+    for flag in ["--from", "--backend", "--token-file", "--keys", "--item", "--line"] {
         assert!(told.contains(flag), "{flag}: {told}");
     }
     let told = machine.refused(&Answers { keys: None, ..all() }, None);
@@ -192,7 +227,7 @@ fn secrets_that_are_there_move_and_leave_nothing_behind() {
     assert_eq!(named(&moved), ["/etc/qrisd/mqtt-password", "/etc/qrisd/backend-token", "/etc/qrisd/backend-token.before-1"]);
     assert!(moved.hands_over_anew(&machine.site()) && moved.remarks.is_empty());
     let (device, _) = check(&moved);
-    assert_eq!((device.backend.token, device.mqtt.password), (Secret::new("token-1"), Some(Secret::new("hunter2"))));
+    assert_eq!((device.backend.token, device.mqtt.expect("a broker").password), (Secret::new("token-1"), Some(Secret::new("hunter2"))));
     machine.write(&moved);
     // It is already in the place that was asked for: nothing to do.
     let again = machine.moved(Keep::Credential);

@@ -172,7 +172,7 @@ impl Rig {
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
-            broker: "the broker".into(),
+            broker: Some("the broker".into()),
             released: Wall(1_000_000),
         };
         let now = Now { boot: Boot(50_000), wall: Wall(2_000_000) };
@@ -200,7 +200,9 @@ impl Rig {
     pub(super) fn bring_up(&mut self) {
         self.on(Input::Screen(ScreenState::Working));
         self.on(Input::RelayUp(self.facts.clone()));
-        self.on(Input::BrokerUp { refused: vec![] });
+        if self.settings.broker.is_some() {
+            self.on(Input::BrokerUp { refused: vec![] });
+        }
     }
 
     /// The program ends at once and starts again, in the same boot or another.

@@ -28,7 +28,7 @@ impl Rig {
     }
 
     /// The next report, within so many quarters of an hour.
-    fn next_report(&mut self) -> Telemetry {
+    pub(super) fn next_report(&mut self) -> Telemetry {
         (0..3).find_map(|_| report(&self.after(QUARTER))).expect("a report")
     }
 }

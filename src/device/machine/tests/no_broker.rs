@@ -1,0 +1,143 @@
+//! A machine without a broker.
+
+use super::rig::*;
+use crate::machine::*;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::Outcome;
+use qris_core::wire::orders::Status;
+use qris_core::wire::vend::EventState;
+use qris_core::wire::vend::read_request;
+
+impl Rig {
+    /// The file of the machine names this broker from now on, or none.
+    fn begins_anew(&mut self, broker: Option<&str>) {
+        self.settings.broker = broker.map(Into::into);
+        self.cut_and_up(true);
+        self.settle_open();
+    }
+
+    fn without_a_broker() -> Self {
+        let mut rig = Self::new();
+        rig.begins_anew(None);
+        rig
+    }
+
+    /// A controller on the board asks, and a QR is shown.
+    fn offered_on_board(&mut self, n: u8) -> Vec<Effect> {
+        let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
+        let request = Request::Vend(read_request(payload.as_bytes()).expect("a request"));
+        let mut all = self.on(Input::Asked(request, ON_BOARD));
+        all.extend(self.prepare(&all.clone(), Ok(ticket(n))));
+        all.extend(self.answer(n, order(resource(n, Status::Pending))));
+        all
+    }
+
+    fn paid_and_handed_out(&mut self, n: u8) -> Vec<Effect> {
+        let mut all = self.answer(n, order(settled(n, 1)));
+        assert_eq!(self.relay(n), Some(RelayCall::Dispense(receipt_of(n))));
+        all.extend(self.answer_relay(n, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Dispensed))));
+        assert!(matches!(self.backend(n), Some(HttpCall::Tell(..))));
+        all.extend(self.answer(n, order(settled(n, 2))));
+        all.extend(self.after(20_000));
+        all
+    }
+
+    /// How many events wait, and how many rows their table has.
+    fn outbox(&self) -> (u64, i64) {
+        let store = self.machine.storage.store().expect("a database");
+        let rows = rusqlite::Connection::open(&self.settings.store).expect("it opens");
+        (store.waiting(), rows.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).expect("a number"))
+    }
+}
+
+/// What the listeners on the board hear: the states, and the numbers of the events.
+fn heard(effects: &[Effect]) -> Vec<(EventState, Option<u64>)> {
+    let event = |effect: &Effect| if let Effect::OrderChanged(event) = effect { Some((event.state, event.seq)) } else { None };
+    effects.iter().filter_map(event).collect()
+}
+
+fn is_for_the_broker(effect: &Effect) -> bool {
+    matches!(effect, Effect::Publish { .. } | Effect::Ack(_) | Effect::DropBroker | Effect::Answer(..))
+}
+
+#[test]
+fn it_sells_through_a_restart_and_keeps_nothing_for_a_broker() {
+    let mut rig = Rig::without_a_broker();
+    let mut seen = rig.offered_on_board(1);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Watch(..))), "it asks at once, and not after ten seconds");
+    rig.begins_anew(None);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Watch(_, 0))), "the first answer comes at once, whatever was seen before");
+    seen.extend(rig.answer(1, order(resource(1, Status::Pending))));
+    // Before the QR is shown again, the relay says that it could still deliver.
+    seen.extend(rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() }));
+    assert!(rig.scene.starts_with("Pay"), "{}", rig.scene);
+    rig.after(1_000);
+    seen.extend(rig.paid_and_handed_out(1));
+    for n in 2..20 {
+        rig.after(60_000);
+        seen.extend(rig.offered_on_board(n));
+        seen.extend(rig.paid_and_handed_out(n));
+    }
+    assert!(!seen.iter().any(is_for_the_broker), "{seen:?}");
+    assert!(rig.scene.starts_with("Idle") && !rig.scene.contains("Offline"), "{}", rig.scene);
+    assert!(rig.machine.faults.all().next().is_none());
+    let heard = heard(&seen);
+    let one: Vec<_> = heard.iter().take(5).map(|(state, _)| *state).collect();
+    let states = [EventState::Requested, EventState::AwaitingPayment, EventState::Paid, EventState::Dispensing, EventState::Dispensed];
+    assert_eq!(one, states);
+    let numbers: Vec<_> = heard.iter().filter_map(|(_, seq)| *seq).collect();
+    assert_eq!(numbers, (1..=95).collect::<Vec<_>>(), "each event has a number of its own");
+    assert_eq!(rig.outbox(), (0, 1), "one row keeps the last number");
+}
+
+#[test]
+fn a_broker_that_comes_later_is_told_all_sums_and_no_old_event() {
+    let mut rig = Rig::without_a_broker();
+    for n in 1..4 {
+        rig.offered_on_board(n);
+        rig.paid_and_handed_out(n);
+    }
+    rig.told();
+    rig.begins_anew(Some("the broker"));
+    assert_eq!(rig.told(), [] as [&str; 0]);
+    let report = rig.next_report();
+    assert_eq!((report.sums.dispensed, report.sums.dispensed_amount, report.waiting), (3, 15_000, 0));
+    let counted: i64 = report.ended.iter().map(|row| row.count).sum();
+    assert_eq!(counted, 3, "{:?}", report.ended);
+    rig.requested(9);
+    assert_eq!(rig.states().last(), Some(&("requested".to_owned(), 16)), "the numbers go on");
+}
+
+#[test]
+fn what_waited_for_a_broker_waits_on_while_there_is_none() {
+    let mut rig = Rig::new();
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false });
+    rig.offered_on_board(1);
+    rig.paid_and_handed_out(1);
+    assert_eq!(rig.outbox().0, 5);
+    rig.told();
+    rig.begins_anew(None);
+    rig.offered_on_board(2);
+    rig.paid_and_handed_out(2);
+    assert_eq!(rig.outbox(), (5, 6), "no more than that");
+    rig.begins_anew(Some("the broker"));
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
+    rig.after(10_000);
+    assert_eq!(rig.outbox(), (0, 1));
+}
+
+#[test]
+fn an_updated_system_proves_itself_without_one() {
+    let mut rig = Rig::without_a_broker();
+    let system = System { slot: "rootfs.1".into(), installed: "friday".into() };
+    let effects = rig.on(Input::System(SystemAnswer::Runs { system, is_installing: false }));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::System(SystemCall::MarkGood))), "{effects:?}");
+}
+
+#[test]
+fn the_backends_answers_keep_the_time_by_which_certificates_are_judged() {
+    let mut rig = Rig::without_a_broker();
+    rig.after(30 * 86_400_000);
+    rig.offered_on_board(1);
+    assert_eq!(rig.machine.last_trusted(), rig.now.wall);
+}
