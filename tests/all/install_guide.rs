@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const GUIDE: &str = "docs/using/install.md";
+const ALONE: &str = "docs/using/one-pi.md";
 /// The simulated Midtrans of the computer.
 const MIDTRANS: &str = "127.0.0.1:9000";
 
@@ -76,6 +77,49 @@ fn by_qrisctl_setup_to_the_first_sale() {
     wait_for("the backend to know the relay's key", || computer.run("qris-backend device list").contains(key).then_some(()));
     computer.sells(&operator, "/var/lib/qris-relay/line.log");
     computer.carried_nothing_away();
+}
+
+/// One computer alone, by its own page. It is installed by the blocks for that, and here stands what `qris-backend init` makes.
+#[test]
+fn one_computer_alone_sells_by_its_page() {
+    let computer = Computer::new();
+    for block in blocks(GUIDE) {
+        match block.label.as_str() {
+            "build" => computer.build(&block.text),
+            "merchant" | "machine" if block.text.contains("/usr/bin/") => computer.follow(&block),
+            _ => {}
+        }
+    }
+    computer.run(&format!(
+        "qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > /root/midtrans 2>&1 &\n\
+         cd /etc/qris-backend\n\
+         sed -e '/^public_url/d' -e '/^\\[mqtt]/,/^$/d' /root/qrisd/config/backend.toml |\n\
+         sed 's|^base_url.*|base_url = \"http://{MIDTRANS}\"\\nallow_other_host = true|' > backend.toml\n\
+         install -m640 -g qris-backend /stand-in/server-key midtrans-server-key\n\
+         runuser -u qris-backend -- qris-backend keys new\n\
+         systemctl enable --now qris-backend\n\
+         (umask 077; runuser -u qris-backend -- qris-backend device add vm-001 --bundle > /run/vm-001)\n\
+         mkdir -p /run/systemd/system"
+    ));
+    let page = blocks(ALONE);
+    let block = |label: &str| page.iter().find(|block| block.label == label).unwrap_or_else(|| panic!("{ALONE}: no block {label}"));
+    let setup = replaced(
+        &block("setup").text,
+        &[
+            ("/dev/gpiochip0:6:low:button=16", "sim:/var/lib/qris-relay/line.log"),
+            ("qrisctl setup", "qrisctl setup --screen virtual:/var/lib/qrisd/screen.raw"),
+        ],
+    );
+    let told = computer.run(&setup);
+    assert!(told.contains("none is configured") && told.contains("the services run"), "{told}");
+    assert!(computer.run(&block("sell").text).contains("requested"));
+    computer.pays(|screen| wait_for("a QR on the screen", || screen.payload()));
+    let picture = computer.run(&block("pay").text);
+    assert!(picture.contains("/v2/gopay/") && !picture.contains("gopay//"), "{picture}");
+    wait_for("the order to be dispensed", || computer.run(&block("sold").text).contains("dispensed").then_some(()));
+    let edges = std::fs::read_to_string(computer.at("/var/lib/qris-relay/line.log")).expect("edges");
+    assert_eq!(edges.lines().count(), 2, "{edges}");
+    assert!(computer.run("busctl get-property io.qrisd.Device1 /io/qrisd/Device1 io.qrisd.Device1 Faults").contains("as 0"));
 }
 
 /// Each package says what to do next, and its program has that command.
@@ -311,11 +355,21 @@ impl Computer {
             (told.contains(" online ") && !told.contains("faults")).then_some(())
         });
         let vend = Process::start("operator", &mut self.shell(operator));
-        let screen = Screen::new(self.at("/var/lib/qrisd/screen.raw"), 480, 800);
-        let payload = wait_for("a QR on the screen", || {
-            assert!(vend.try_status().is_none(), "the operator's commands ended:\n{}", vend.text());
-            screen.payload()
+        self.pays(|screen| {
+            wait_for("a QR on the screen", || {
+                assert!(vend.try_status().is_none(), "the operator's commands ended:\n{}", vend.text());
+                screen.payload()
+            })
         });
+        let (status, told) = vend.finish();
+        assert!(status.success() && told.contains("dispensed"), "{status}: {told}");
+        let edges = std::fs::read_to_string(self.at(log)).expect("edges");
+        assert_eq!(edges.lines().map(|edge| edge.rsplit(' ').next().unwrap_or_default()).collect::<Vec<_>>(), ["1", "0"], "{edges}");
+    }
+
+    /// The customer pays what the panel shows.
+    fn pays(&self, scan: impl FnOnce(&Screen) -> String) {
+        let payload = scan(&Screen::new(self.at("/var/lib/qrisd/screen.raw"), 480, 800));
         let body = json!({"qr": payload, "via": "gopay"}).to_string();
         let head =
             format!("POST /sim/pay HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nContent-Length: {}\\r\\n", body.len());
@@ -323,10 +377,6 @@ impl Computer {
         let answer =
             self.run(&format!("printf '{head}Connection: close\\r\\n\\r\\n%s' '{body}' | socat -t 0.1 STDIO,ignoreeof TCP:{MIDTRANS}"));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        let (status, told) = vend.finish();
-        assert!(status.success() && told.contains("dispensed"), "{status}: {told}");
-        let edges = std::fs::read_to_string(self.at(log)).expect("edges");
-        assert_eq!(edges.lines().map(|edge| edge.rsplit(' ').next().unwrap_or_default()).collect::<Vec<_>>(), ["1", "0"], "{edges}");
     }
 
     /// The last block; then each secret is where it is used, and nowhere else.

@@ -39,6 +39,7 @@ mod merchant_setup;
 mod middlebox;
 mod midtrans_table;
 mod mqtt_link;
+mod no_broker;
 mod notifications;
 mod official_clients;
 mod over_the_counter;

@@ -5,7 +5,7 @@ use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::password;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
-use crate::rig::shop::DEVICE;
+use crate::rig::shop::{DEVICE, Program, without_broker};
 use crate::rig::{command, free_port, output, stderr, stdout, succeed, tool, wait_for};
 use crate::setup::Site;
 use std::io::{Read as _, Write as _};
@@ -73,6 +73,15 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
     let own = password(DEVICE);
     converse_well(&site, &[&[text.trim(), &own][..], &good[1..10], &["no", "yes"]].concat(), &[]);
     assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written"), format!("{own}\n"));
+
+    // A text without a broker: Enter says that there is none.
+    std::fs::remove_dir_all(site.file("etc/qrisd")).expect("there");
+    site.shop.edit(Program::Backend, without_broker);
+    let told = site.shop.merchant(&["device", "add", DEVICE, "--replace", "--bundle"]);
+    let text = stdout(&told);
+    let done = converse_well(&site, &[&[text.trim(), ""][..], &good[1..10], &["no", "yes"]].concat(), &[]);
+    assert!(stdout(&done).contains("none is configured"), "{}", stdout(&done));
+    assert!(!std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written").contains("[mqtt]"));
 }
 
 /// A person at a terminal: what stands there, and what is typed or pasted.

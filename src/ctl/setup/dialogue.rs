@@ -200,7 +200,7 @@ impl<'a> Dialogue<'a> {
         let good = |url: &str| {
             let section = MqttSection { url: Some(url.into()), allow_plaintext: Some(plain), ..MqttSection::default() };
             if url == NO_BROKER {
-                return if is_there { Err("qrisd.toml has one: take its section [mqtt] out by hand".into()) } else { Ok(None) };
+                return if is_there { Err(texts().broker_is_there.into()) } else { Ok(None) };
             }
             match section.settle() {
                 Ok(_) => Ok(Some(url.to_owned())),

@@ -615,6 +615,13 @@ signing_key_file = "{root}/signing-key.json"
     }
 }
 
+/// A configuration of `qrisd` or `qris-backend` without its broker.
+pub fn without_broker(text: String) -> String {
+    let (before, section) = text.split_once("[mqtt]\n").expect("a broker");
+    let (_, after) = section.split_once("\n[").expect("a section after it");
+    format!("{before}[{after}")
+}
+
 /// The keys of `[mqtt]` for mutual TLS.
 fn mqtts(port: u16, tls: &Certificates) -> String {
     let (ca, certificate, key) = (tls.certificate("ca"), tls.certificate("client"), tls.key("client"));
