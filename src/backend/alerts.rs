@@ -11,6 +11,7 @@ use super::books::{self, Alert, Subject};
 use super::shop::Shop;
 use super::wording;
 use qris_core::order::merchant::Attention;
+use qris_core::order::time::Zone;
 use qris_host::events::Event as Journal;
 use qris_host::random;
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ async fn tell_all(shop: &Shop, command: &[String], me: &str) {
             Ok(false) => continue,
             Err(_) => return,
         }
-        let body = object(&alert, shop.place.sandbox).to_string();
+        let body = object(&alert, shop.place.sandbox, shop.place.zone).to_string();
         let result = command::call(command, body.as_bytes(), LIMIT).await;
         note(shop, &alert, &result);
         let good = result.is_ok();
@@ -76,7 +77,7 @@ fn note(shop: &Shop, alert: &Alert, result: &Result<(), command::CallError>) {
 }
 
 /// The object that the command reads.
-fn object(alert: &Alert, sandbox: bool) -> Value {
+fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
     let device = &alert.device;
     let (subject, told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
@@ -85,7 +86,7 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
                 order.id.as_str(),
                 in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()),
                 wording::to_do(*kind),
-                wording::summary(order),
+                wording::summary(order, zone),
             )
         }
         Subject::Damaged(id, _) => {
@@ -111,7 +112,7 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
     json!({
         "alert_id": format!("{subject}/{}/{}", alert.kind(), alert.since.0),
         "kind": alert.kind(),
-        "since": alert.since.to_rfc3339_wib(),
+        "since": alert.since.to_rfc3339_in(zone),
         "device": device,
         "told": told,
         "to_do": to_do,

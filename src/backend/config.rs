@@ -1,12 +1,13 @@
 //! `backend.toml`: as it is written, and as it is used.
 
 use super::accounts::Door;
+use super::fees::{self, Fees};
 use super::gateway::Configured;
 use super::http::Limits;
 use super::keys::Ring;
 use super::midtrans;
 use super::store::MACHINES_FILE;
-use qris_core::order::time::Span;
+use qris_core::order::time::{Span, Zone};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
@@ -48,6 +49,8 @@ struct Written {
     accounts: Option<Accounts>,
     machines: Machines,
     receipts: Receipts,
+    reports: Reports,
+    fees: fees::Section,
 }
 
 /// Where the machines' accounts at the broker are made.
@@ -112,6 +115,13 @@ struct Receipts {
     signing_key_file: Option<PathBuf>,
 }
 
+/// The lists and reports for the merchant's people.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Reports {
+    zone: Option<String>,
+}
+
 /// The configuration, checked. Secrets are read by [`Configured::open`] and `keys::Ring`.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -150,6 +160,10 @@ pub struct Config {
     pub alerts_command: Option<Vec<String>>,
     /// A machine that is missing for this long leads to an alert.
     pub offline_after: Span,
+    /// The zone of lists, reports and days.
+    pub zone: Zone,
+    /// What the gateway keeps of a payment, as far as the merchant has said it.
+    pub fees: Fees,
     /// The path of the broker's password, for the check of the rights of such files.
     pub mqtt_password_file: Option<PathBuf>,
 }
@@ -238,7 +252,7 @@ impl Config {
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts } = written;
+    let Written { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts, reports, fees } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -320,6 +334,14 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
         command
     });
+    let fees = fees.check(checker);
+    let zone = reports.zone.map_or(Some(Zone::default()), |word| {
+        let zone = Zone::from_word(&word);
+        if zone.is_none() {
+            checker.fault(&(), "reports.zone", format_args!("must be \"WIB\", \"WITA\" or \"WIT\", not {word:?}"));
+        }
+        zone
+    });
     Some(Config {
         listen: listen?,
         public_url,
@@ -344,6 +366,8 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         signing_key_file: signing_key_file?,
         alerts_command,
         offline_after,
+        zone: zone?,
+        fees,
         mqtt_password_file,
     })
 }
@@ -475,6 +499,8 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "ca_file = \"/nowhere\"\nserver_key_file", "backend.toml:7: midtrans.ca_file:"),
             ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),
             ("issuer = \"pay.example\"", "", "receipts.issuer: is missing"),
+            ("[store]", "[reports]\nzone = \"UTC\"\n[store]", "reports.zone: must be \"WIB\", \"WITA\" or \"WIT\", not \"UTC\""),
+            ("[store]", "[fees]\nqris = { }\n[store]", "fees.qris: needs basis_points"),
             ("[store]", "[customer]\ncontact = \" \"\n[store]", "customer.contact: must be 1 to 64"),
             ("[store]", "[machines]\nbroker_url = \"mqtts://b\"\n[store]", "machines.broker_url: needs a section [mqtt]"),
             ("[store]", "[machines]\nbroker_url = \"b\"\n[store]", "machines.broker_url: must"),

@@ -14,6 +14,7 @@ pub mod config;
 pub mod copies;
 pub mod databases;
 pub mod devices;
+pub mod fees;
 pub mod gateway;
 pub mod http;
 pub mod invitations;
@@ -26,6 +27,7 @@ pub mod report;
 mod samples;
 pub mod shop;
 pub mod store;
+pub mod takings;
 #[cfg(test)]
 mod tests;
 pub mod twins;
@@ -199,6 +201,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
         sandbox: config.gateway.is_sandbox(),
         contact: config.contact.clone(),
         collect_within: config.collect_within,
+        zone: config.zone,
     };
     let mut shop = Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after));
     shop.accounts.clone_from(&config.accounts);

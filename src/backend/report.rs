@@ -1,23 +1,126 @@
-//! The payments in a span of days, and what became of them. It has only sums, by the time of settlement.
+//! The payments in a span of days, and what became of them. It has only sums, by the time of settlement: of all, and by machine,
+//! item, scheme, day or month.
 
 use super::books::{self, BooksError, Cursor};
+use super::fees::Fees;
 use super::store::Tx;
-use super::wording::{self, End};
+use super::takings::{Taking, scheme_in_full, signed};
+use super::wording::End;
+use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Wall, Zone};
 use std::collections::BTreeMap;
+
+/// What the sums of a report are told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum By {
+    /// Each machine
+    #[default]
+    Machine,
+    /// Each item
+    Item,
+    /// Each scheme: GoPay, QRIS with the app that paid, a counter
+    Scheme,
+    /// Each day
+    Day,
+    /// Each month
+    Month,
+}
+
+impl By {
+    /// The field of CSV and JSON that names one of them.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Machine => "device",
+            Self::Item => "item",
+            Self::Scheme => "scheme",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// All of them, in JSON.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Machine => "machines",
+            Self::Item => "items",
+            Self::Scheme => "schemes",
+            Self::Day => "days",
+            Self::Month => "months",
+        }
+    }
+
+    /// The group of an order.
+    fn of(self, order: &Order, settled_at: Wall, zone: Zone) -> String {
+        match self {
+            Self::Machine => order.sale.device.to_string(),
+            Self::Item => order.sale.item.to_string(),
+            Self::Scheme => scheme_in_full(order),
+            Self::Day => settled_at.to_local(zone)[..10].into(),
+            Self::Month => settled_at.to_local(zone)[..7].into(),
+        }
+    }
+}
+
+/// Which payments, and how they are told.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Only of this machine.
+    pub device: Option<DeviceId>,
+    /// Settled from this time on, and before that one.
+    pub span: (Wall, Wall),
+    /// The groups.
+    pub by: By,
+    /// The merchant's zone.
+    pub zone: Zone,
+    /// What the gateway keeps.
+    pub fees: Fees,
+}
 
 /// Orders, and the sum that their customers paid, in whole rupiah.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
     /// The number of orders.
     pub orders: u64,
-    /// The sum of the payments, with fees.
+    /// The sum of the payments, with what was paid above the prices.
     pub amount: u64,
 }
 
-/// The sums of one machine, or of all.
+impl Sum {
+    fn add(&mut self, amount: u64) {
+        self.orders += 1;
+        self.amount += amount;
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { orders: self.orders + other.orders, amount: self.amount + other.amount }
+    }
+}
+
+/// A sum of which a part may not be known. A part of a sum is no sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Known {
+    sum: i64,
+    missing: u64,
+}
+
+impl Known {
+    fn add(&mut self, amount: Option<i64>) {
+        match amount {
+            Some(amount) => self.sum += amount,
+            None => self.missing += 1,
+        }
+    }
+
+    const fn get(self) -> Option<i64> {
+        if self.missing == 0 { Some(self.sum) } else { None }
+    }
+}
+
+/// The sums of one group, or of all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sums {
     /// Everything that was settled.
@@ -26,15 +129,20 @@ pub struct Sums {
     pub prices: u64,
     /// The sums of each end.
     ends: BTreeMap<End, Sum>,
+    returned: Known,
+    fee: Known,
+    payout: Known,
+    /// The payments whose payout is not known.
+    pub unknown: Sum,
 }
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Of all machines.
+    /// Of all.
     pub total: Sums,
-    /// Of each machine that sold something, by name.
-    pub machines: BTreeMap<DeviceId, Sums>,
+    /// Of each group that has a payment, by name.
+    pub groups: BTreeMap<String, Sums>,
     /// The same, counted by the database from its columns: the number of orders, and the sum of their prices.
     pub counted: (u64, u64),
 }
@@ -49,45 +157,69 @@ impl Sums {
     /// The sum of all ends.
     #[must_use]
     pub fn of_all_ends(&self) -> Sum {
-        self.ends.values().fold(Sum::default(), |sum, end| Sum { orders: sum.orders + end.orders, amount: sum.amount + end.amount })
+        self.ends.values().fold(Sum::default(), |sum, end| sum.and(*end))
     }
 
-    /// Takes an order that was settled.
-    fn add(&mut self, order: &Order) {
-        let price = order.sale.amount.get();
-        let paid = order.settlement().and_then(|by| by.gross_amount).or_else(|| order.charge().map(|charge| charge.gross_amount));
-        let paid = paid.map_or(price, |amount| amount.get());
-        let end = self.ends.entry(wording::end(order)).or_default();
-        for sum in [&mut self.paid, end] {
-            sum.orders += 1;
-            sum.amount += paid;
+    /// What the gateway gave or took back; `None`: not known of all payments.
+    #[must_use]
+    pub const fn returned(&self) -> Option<i64> {
+        self.returned.get()
+    }
+
+    /// What the gateway keeps; `None`: not known of all payments.
+    #[must_use]
+    pub const fn fee(&self) -> Option<i64> {
+        self.fee.get()
+    }
+
+    /// What the gateway should pay out; `None`: not known of all payments.
+    #[must_use]
+    pub const fn payout(&self) -> Option<i64> {
+        self.payout.get()
+    }
+
+    fn add(&mut self, taking: &Taking) {
+        self.paid.add(taking.paid);
+        self.ends.entry(taking.end).or_default().add(taking.paid);
+        self.prices += taking.price;
+        self.returned.add(taking.returned.map(signed));
+        self.fee.add(taking.fee.map(signed));
+        self.payout.add(taking.payout());
+        if taking.payout().is_none() {
+            self.unknown.add(taking.paid);
         }
-        self.prices += price;
     }
 
     /// The part of the payments above the prices (`gross_amount` − `amount`). It is below zero if a mismatch was paid
     /// too little.
     #[must_use]
-    pub fn fees(&self) -> i64 {
-        let number = |sum: u64| i64::try_from(sum).unwrap_or(i64::MAX);
-        number(self.paid.amount) - number(self.prices)
+    pub fn above_prices(&self) -> i64 {
+        signed(self.paid.amount) - signed(self.prices)
     }
 }
 
 impl Report {
-    /// Takes an order that was settled.
-    pub fn add(&mut self, order: &Order) {
-        self.total.add(order);
-        self.machines.entry(order.sale.device.clone()).or_default().add(order);
+    /// Takes an order that was settled at that time.
+    pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
+        let taking = Taking::of(order, &wanted.fees);
+        self.total.add(&taking);
+        self.groups.entry(wanted.by.of(order, settled_at, wanted.zone)).or_default().add(&taking);
     }
 
-    /// The fault in the sums, if there is one. Every paid order must have one end, and the database, which counts by its
-    /// columns, must find the same orders.
+    /// The fault in the sums, if there is one. Every paid order must have one end and be in one group, and the database, which counts
+    /// by its columns, must find the same orders.
     #[must_use]
     pub fn difference(&self) -> Option<String> {
         let (paid, ends) = (self.total.paid, self.total.of_all_ends());
         if paid != ends {
             return Some(format!("{} orders were paid {}, and {} of {} have an end", paid.orders, paid.amount, ends.orders, ends.amount));
+        }
+        for end in End::ALL {
+            let (all, groups) = (self.total.of(end), self.groups.values().fold(Sum::default(), |sum, group| sum.and(group.of(end))));
+            if all != groups {
+                let (word, told) = (end.as_str(), "in the groups");
+                return Some(format!("{word}: {} orders of {}, and {} of {} {told}", all.orders, all.amount, groups.orders, groups.amount));
+            }
         }
         let (orders, prices) = self.counted;
         ((orders, prices) != (paid.orders, self.total.prices)).then(|| {
@@ -100,61 +232,17 @@ impl Report {
 ///
 /// # Errors
 /// The database's. Damaged rows are left out, and are a difference.
-pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall)) -> Result<Report, BooksError> {
+pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<Report, BooksError> {
+    let (device, (from, until)) = (wanted.device.as_ref(), wanted.span);
     let mut report = Report { counted: books::settled_totals(tx, device, (from, until))?, ..Report::default() };
     let mut behind = Cursor::at(from);
     loop {
         let page = books::settled(tx, device, until, &behind)?;
         let Some(last) = page.behind else { return Ok(report) };
         behind = last;
-        page.orders.iter().for_each(|stored| report.add(&stored.order));
+        page.orders.iter().zip(page.times).for_each(|(stored, settled_at)| report.add(&stored.order, settled_at, wanted));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples::{T0, after, paid, told};
-    use qris_core::order::merchant::{Event, RefundAnswer, RefundWish};
-    use qris_core::order::outcome::Delivery;
-    use qris_core::order::time::Span;
-
-    fn sum(orders: u64, amount: u64) -> Sum {
-        Sum { orders, amount }
-    }
-
-    #[test]
-    fn every_paid_order_has_one_end_and_the_sums_fit() {
-        let hours = |n: i64| T0 + Span::secs(n * 3600);
-        let failed = |id: &str| told(id, "vm-001", 5000, 5000, Delivery::Failed);
-        let refunded = after(failed("c"), Event::RefundAsked(RefundWish::of_a_person(None)), hours(1));
-        let refunded = after(refunded, Event::RefundAnswered(RefundAnswer::Approved), hours(1));
-        let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
-        let given = Event::Given { by: "Budi".into() };
-        let orders = [
-            (told("a", "vm-001", 5000, 5100, Delivery::Dispensed), End::Delivered),
-            (failed("b"), End::RefundDue),
-            (refunded, End::Refunded),
-            (after(failed("d"), by_hand, hours(1)), End::RefundedByHand),
-            (after(failed("e"), given, hours(1)), End::Given),
-            (told("f", "vm-002", 7000, 7000, Delivery::Uncertain), End::Uncertain),
-            (told("g", "vm-002", 7000, 7000, Delivery::Undelivered), End::RefundDue),
-            (paid("h", "vm-002", 7000, 7000), End::Awaited),
-            (after(paid("i", "vm-002", 7000, 7000), Event::Unreported, hours(1)), End::Unreported),
-        ];
-        let mut report = Report { counted: (9, 53_000), ..Report::default() };
-        for (order, end) in &orders {
-            assert_eq!(wording::end(order), *end, "{}", order.id);
-            report.add(order);
-        }
-        assert_eq!(report.difference(), None);
-        assert_eq!((report.total.paid, report.total.fees()), (sum(9, 53_100), 100));
-        assert_eq!((report.total.of(End::RefundDue), report.total.of(End::TakenBack)), (sum(2, 12_000), sum(0, 0)));
-        let names: Vec<_> = report.machines.keys().map(DeviceId::as_str).collect();
-        assert_eq!(names, ["vm-001", "vm-002"]);
-        let of_first = &report.machines[&orders[0].0.sale.device];
-        assert_eq!((of_first.paid, of_first.of(End::Delivered), of_first.fees()), (sum(5, 25_100), sum(1, 5_100), 100));
-        report.counted = (10, 58_000);
-        assert!(report.difference().is_some_and(|told| told.contains("counts 10 orders of 58000")));
-    }
-}
+mod tests;

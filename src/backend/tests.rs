@@ -15,7 +15,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
 use qris_core::order::receipt::{KeySet, SigningKey, jwk_set};
-use qris_core::order::time::Span;
+use qris_core::order::time::{Span, Zone};
 use qris_core::wire::orders::{OrderResource, Problem, RELAY_KEY, Refund, Status};
 use qris_host::http::{Limits, client};
 use qris_host::secret::Secret;
@@ -108,8 +108,13 @@ impl<G> Rig<G> {
         };
         let mut policy = Policy { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
         tune(&mut policy);
-        let place =
-            view::Place { public_url: Some(url.clone().into()), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
+        let place = view::Place {
+            public_url: Some(url.clone().into()),
+            sandbox: true,
+            contact: None,
+            collect_within: Span::secs(72 * 3600),
+            zone: Zone::Wib,
+        };
         let open = |name: &str, schema| Store::open_beside(&directory.path().join(name), schema, true).expect("opens");
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
         let shop = Arc::new(Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(Span::secs(600))));

@@ -3,7 +3,7 @@
 use qris_core::order::merchant::{Charge, Closing, Order, Repayment, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::Receipt;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 
 /// The address of this backend from outside, and its kind of money.
@@ -17,6 +17,8 @@ pub struct Place {
     pub contact: Option<Box<str>>,
     /// How long an order that was paid over the counter can be collected.
     pub collect_within: Span,
+    /// The merchant's zone.
+    pub zone: Zone,
 }
 
 /// The contract's word for it. It is `settlement` only if there is a receipt.
@@ -124,7 +126,8 @@ mod tests {
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
-        let place = Place { public_url: Some("https://pay.example".into()), sandbox: true, contact: None, collect_within: Span::ZERO };
+        let place =
+            Place { public_url: Some("https://pay.example".into()), sandbox: true, contact: None, collect_within: Span::ZERO, zone: Zone::Wib };
         let seen = |order: &Order| {
             let resource = resource(order, 1, T0, &place);
             (resource.status, resource.qr_payload.is_some(), resource.gross_amount.is_some())

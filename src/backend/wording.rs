@@ -3,6 +3,7 @@
 use super::view;
 use qris_core::order::merchant::{Asker, Attention, Order, Proof, Repayment, State, TakenBack};
 use qris_core::order::outcome::Delivery;
+use qris_core::order::time::Zone;
 use serde_json::{Value, json};
 
 /// The end of the money of a paid order. Each order has one.
@@ -160,15 +161,15 @@ pub fn proof(proof: &Proof) -> String {
 
 /// How the money goes back, or why it does not.
 #[must_use]
-pub fn repayment(repayment: &Repayment) -> String {
+pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
     let by = |by: &Option<Box<str>>| by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
     match repayment {
         Repayment::Asked { by: Asker::Automatic, .. } => "the gateway is asked for the refund, as auto_refund says".into(),
         Repayment::Asked { by: Asker::Person(who), .. } => format!("the gateway is asked for the refund{}", by(who)),
-        Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_wib()),
-        Repayment::Done { at } => format!("refunded through the gateway at {}", at.to_wib()),
-        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_wib()),
-        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_wib()),
+        Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_local(zone)),
+        Repayment::Done { at } => format!("refunded through the gateway at {}", at.to_local(zone)),
+        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_local(zone)),
+        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_local(zone)),
     }
 }
 
@@ -181,7 +182,7 @@ pub fn transaction(order: &Order) -> Option<String> {
 
 /// An order in JSON, for lists and alerts. No part of it opens a relay.
 #[must_use]
-pub fn summary(order: &Order) -> Value {
+pub fn summary(order: &Order, zone: Zone) -> Value {
     let sale = &order.sale;
     let delivery = order.delivery.as_ref();
     json!({
@@ -204,7 +205,7 @@ pub fn summary(order: &Order) -> Value {
         "refund": view::refund(order),
         "attention": order.attention(),
         "transaction_id": transaction(order),
-        "began_at": order.created_at.to_rfc3339_wib(),
-        "settled_at": order.settlement().map(|by| by.settled_at.to_rfc3339_wib()),
+        "began_at": order.created_at.to_rfc3339_in(zone),
+        "settled_at": order.settlement().map(|by| by.settled_at.to_rfc3339_in(zone)),
     })
 }

@@ -40,7 +40,7 @@ use qris_backend::work;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Rules, Said};
 use qris_core::order::receipt::SigningKey;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_host::events::Event as Journal;
 use qris_host::http::{Limits, client as http_client};
 use qris_host::secret::Secret;
@@ -82,7 +82,7 @@ pub(super) fn policy(collect_within: Span, by_itself: u32) -> Policy {
 
 /// The address of the backend.
 pub(super) fn place(collect_within: Span) -> Place {
-    Place { public_url: Some(PUBLIC_URL.into()), sandbox: true, contact: None, collect_within }
+    Place { public_url: Some(PUBLIC_URL.into()), sandbox: true, contact: None, collect_within, zone: Zone::Wib }
 }
 
 /// The surroundings of the program.

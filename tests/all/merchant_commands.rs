@@ -1,8 +1,10 @@
 //! What the merchant's people type: `qris-backend orders`, `refund`, `given`, `report`, `keys use`, `device add`, beside a
 //! running `serve` and without one.
 
-use crate::rig::shop::{DEVICE, Program, Shop, new_request_id};
+use crate::rig::midtrans::Via;
+use crate::rig::shop::{DEVICE, Options, Program, Shop, new_request_id};
 use crate::rig::{command, output, stderr, stdout, tool, wait_for};
+use qris::order::time::Wall;
 use serde_json::{Value, json};
 
 /// What a command wrote that must succeed.
@@ -227,6 +229,168 @@ fn a_report_sums_up_what_became_of_every_rupiah() {
     assert_eq!(lines(&good(&shop, &["report", "--json", "--device", "vm-002"]))[0]["total"]["paid"], sum(0));
     assert_eq!(shop.merchant(&["report", "--date", "2026-13-01"]).status.code(), Some(2));
     assert_eq!(shop.merchant(&["report", "--date", "2026-11-20", "--until", "2026-11-19"]).status.code(), Some(2));
+}
+
+/// The records of CSV as another reader of it understands them.
+fn records(shop: &Shop, csv: &str) -> Vec<Value> {
+    let file = shop.path().join("payments.csv");
+    std::fs::write(&file, csv).expect("written");
+    let script =
+        "import csv, json, sys\nprint(json.dumps(list(csv.DictReader(open(sys.argv[1], newline='', encoding='utf-8'), strict=True))))";
+    let read = output(command(tool("python3")).args(["-c", script]).arg(&file));
+    lines(&stdout(&read)).remove(0).as_array().expect("a list").clone()
+}
+
+/// A shop in the east of Indonesia, whose fee for QRIS is known, and no other.
+fn shop_in_the_east() -> Shop {
+    let more = "charge_as = \"gopay\"\n[reports]\nzone = \"WIT\"\n[fees]\nqris = { basis_points = 70 }\n";
+    Shop::open(Options { machine: false, midtrans: more.into(), ..Options::default() })
+}
+
+#[test]
+fn every_payment_is_a_record_that_accounts_can_take() {
+    let shop = shop_in_the_east();
+    let mut body = shop.order_body(&new_request_id());
+    body["description"] = json!("=HYPERLINK(\"//x\",1);-2, \"teh\"");
+    let by_qris = shop.post_order(&body).json()["order_id"].as_str().expect("an id").to_owned();
+    shop.midtrans.pay(&by_qris, Via::Qris);
+    shop.wait_order(&by_qris, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+    shop.post_to(&by_qris, "outcome", &json!({ "outcome": "dispensed", "proof": shop.proof(&by_qris, "dispensed") }));
+    let refunded = shop.told("failed");
+    good(&shop, &["refund", &refunded]);
+    let awaited = shop.paid();
+    // Nobody paid it.
+    shop.charged();
+
+    let csv = good(&shop, &["orders", "--csv"]);
+    assert!(csv.ends_with("\r\n") && csv.matches('\n').count() == 4, "{csv}");
+    let rows = records(&shop, &csv);
+    let row = |order_id: &str| rows.iter().find(|row| row["order_id"] == order_id).unwrap_or_else(|| panic!("{order_id} in {csv}"));
+    let [by_qris, refunded_row, awaited] = [&by_qris, &refunded, &awaited].map(|order_id| row(order_id));
+    // Midtrans tells the time of a payment to the second.
+    assert!(rows.is_sorted_by_key(|row| row["settled_at"].to_string()), "the oldest payment first: {csv}");
+    let common = [("device", DEVICE), ("item", "A1"), ("price", "5000"), ("paid", "5000"), ("above_price", "0")];
+    let table: [(&Value, &[(&str, &str)]); 3] = [
+        (
+            by_qris,
+            &[
+                ("description", "'=HYPERLINK(\"//x\",1);'-2, \"teh\""),
+                ("scheme", "qris"),
+                ("acquirer", "gopay"),
+                ("issuer", "dana"),
+                ("refunded_at", ""),
+                ("status", "settlement"),
+                ("outcome", "dispensed"),
+                ("money", "delivered"),
+                ("returned", "0"),
+                ("gateway_fee", "35"),
+                ("payout", "4965"),
+            ],
+        ),
+        // No fee is set for GoPay: it is not known, and not 0.
+        (
+            refunded_row,
+            &[
+                ("description", "Bottled tea"),
+                ("scheme", "gopay"),
+                ("issuer", ""),
+                ("status", "refund"),
+                ("outcome", "failed"),
+                ("money", "refunded"),
+                ("returned", "5000"),
+                ("gateway_fee", ""),
+                ("payout", ""),
+            ],
+        ),
+        (
+            awaited,
+            &[("outcome_at", ""), ("refunded_at", ""), ("status", "settlement"), ("outcome", ""), ("money", "awaited"), ("returned", "0")],
+        ),
+    ];
+    for (row, fields) in table {
+        for (field, value) in common.iter().chain(fields) {
+            assert_eq!(row[*field], json!(value), "{field} of {row}");
+        }
+        assert_eq!(row.as_object().map(serde_json::Map::len), Some(21), "{row}");
+    }
+    for (row, field) in rows
+        .iter()
+        .flat_map(|row| ["began_at", "settled_at"].map(|field| (row, field)))
+        .chain([(by_qris, "outcome_at"), (refunded_row, "refunded_at")])
+    {
+        let text = row[field].as_str().expect("text");
+        assert!(text.ends_with("+09:00") && Wall::from_rfc3339(text).is_ok(), "{field} of {row}");
+    }
+
+    for wrong in [
+        &["orders", "--csv", "--json"][..],
+        &["orders", "--csv", "--limit", "5"],
+        &["orders", "--csv", "--refund-due"],
+        &["orders", &refunded, "--csv"],
+        &["orders", "--date", "2026-1"],
+        &["report", "--by", "colour"],
+        &["report", "--date", "2026-13"],
+        &["report", "--date", "2026-12", "--until", "2026-11"],
+    ] {
+        assert_eq!(shop.merchant(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(records(&shop, &good(&shop, &["orders", "--csv", "--date", "2020-01"])), Vec::<Value>::new());
+}
+
+#[test]
+fn each_breakdown_of_a_report_is_balanced_and_agrees_with_the_payments() {
+    let shop = shop_in_the_east();
+    shop.told("dispensed");
+    shop.told("failed");
+    let by_qris = shop.charged();
+    shop.midtrans.pay(&by_qris, Via::Qris);
+    shop.wait_order(&by_qris, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+
+    let rows = records(&shop, &good(&shop, &["orders", "--csv"]));
+    let day = |row: &Value| row["settled_at"].as_str().expect("text")[..10].to_owned();
+    // The test may run over midnight.
+    let (first, last) = (day(&rows[0]), day(&rows[2]));
+    let month = &first[..7];
+    for (by, plural, field, name) in [
+        ("machine", "machines", "device", DEVICE),
+        ("item", "items", "item", "A1"),
+        ("scheme", "schemes", "scheme", "gopay"),
+        ("day", "days", "day", &first),
+        ("month", "months", "month", month),
+    ] {
+        let asked = ["report", "--by", by, "--date", &first, "--until", &last];
+        let report = &lines(&good(&shop, &[&asked[..], &["--json"]].concat()))[0];
+        assert_eq!((&report["balanced"], &report["total"]["paid"]), (&json!(true), &json!({ "orders": 3, "amount": 15_000 })), "{by}");
+        let groups = report[plural].as_array().expect("a list");
+        assert_eq!(groups[0][field], name, "{report}");
+        for end in ["paid", "delivered", "refund_due", "awaited"] {
+            let amounts = groups.iter().map(|group| group[end]["amount"].as_u64().expect("an amount"));
+            assert_eq!(report["total"][end]["amount"], amounts.sum::<u64>(), "{end} by {by}");
+        }
+        let table = good(&shop, &asked);
+        assert!(table.contains("(days of Eastern Indonesia Time, +09:00)"), "{table}");
+        assert!(table.contains("balanced: Rp15.000 paid = the sum of what became of it"), "{table}");
+        assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
+        let csv = records(&shop, &good(&shop, &[&asked[..], &["--csv"]].concat()));
+        assert_eq!((&csv[0][field], &csv[csv.len() - 1][field]), (&json!(name), &json!(format!("all {plural}"))));
+        assert_eq!((&csv[0]["from"], &csv[0]["to"]), (&json!(first), &json!(last)));
+    }
+    // A fee is known of a part only: of the rest and of the whole it is not told.
+    let report = &lines(&good(&shop, &["report", "--by", "scheme", "--date", month, "--until", &last[..7], "--json"]))[0];
+    let fee = |of: &Value| (of["gateway_fee"].clone(), of["payout"].clone());
+    let schemes = report["schemes"].as_array().expect("a list");
+    assert_eq!(schemes.iter().map(|of| of["scheme"].clone()).collect::<Vec<_>>(), ["gopay", "qris dana"]);
+    assert_eq!((fee(&schemes[0]), fee(&schemes[1])), ((Value::Null, Value::Null), (json!(35), json!(4965))));
+    assert_eq!(fee(&report["total"]), (Value::Null, Value::Null));
+    let table = good(&shop, &["report", "--by", "scheme", "--date", &first, "--until", &last]);
+    assert!(table.contains("GATEWAY FEE") && table.contains("of 2 orders of Rp10.000 is not known"), "{table}");
+    // The list and the page of one order tell the same times.
+    assert!(good(&shop, &["orders"]).starts_with("BEGAN (+09:00)"));
+    let one = good(&shop, &["orders", &by_qris]);
+    assert!(
+        one.contains("(times are Eastern Indonesia Time, +09:00)") && one.contains("by qris (issuer dana, acquirer gopay) at "),
+        "{one}"
+    );
 }
 
 #[test]

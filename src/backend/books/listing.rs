@@ -50,6 +50,8 @@ impl Cursor {
 pub struct Page {
     /// The orders.
     pub orders: Vec<Stored>,
+    /// The time by which each of them was sorted.
+    pub times: Vec<Wall>,
     /// The names of orders whose rows are damaged.
     pub damaged: Vec<String>,
     /// The beginning of the next page; `None`: this was the last.
@@ -62,7 +64,10 @@ impl Page {
         for row in rows {
             match ledger::read(row) {
                 Err(error) if error.is_damage() => page.damaged.push(row.text(0)?.into()),
-                stored => page.orders.push(stored?),
+                stored => {
+                    page.orders.push(stored?);
+                    page.times.push(Wall(row.int(7)?));
+                }
             }
         }
         Ok(page)

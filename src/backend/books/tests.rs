@@ -342,7 +342,8 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     assert_eq!(state_word(&rig.load("o-r2").await.order.state), "cancelling");
     // Lists have the other orders, and name this one.
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
-    let Page { orders, damaged: names, behind } = rig.run(move |tx, _| page(tx, &all, &Cursor::at(Wall(i64::MAX)))).await.expect("read");
+    let Page { orders, damaged: names, behind, .. } =
+        rig.run(move |tx, _| page(tx, &all, &Cursor::at(Wall(i64::MAX)))).await.expect("read");
     assert_eq!((orders.len(), orders[0].order.id.as_str(), names), (1, "o-r2", vec!["o-r1".to_owned()]));
     assert!(behind.is_some());
     // The same if it is not a text any more.

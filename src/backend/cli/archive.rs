@@ -1,11 +1,10 @@
 //! `qris-backend archive`: takes orders that are over out of the books, into a file.
 
 use super::print::{Out, counted};
-use super::time::day;
+use super::time::{Day, day};
 use crate::archive::{self, KEPT};
 use crate::config::Config;
 use clap::Args;
-use qris_core::order::time::Wall;
 use qris_host::{Failure, clock};
 use serde_json::json;
 use std::path::PathBuf;
@@ -13,9 +12,9 @@ use std::path::PathBuf;
 /// Which, and where to.
 #[derive(Debug, Args)]
 pub struct Archive {
-    /// Take orders that are over, and that were settled (or begun and never paid) before this day (+07:00), at least a week ago
+    /// Take orders that are over, and that were settled (or begun and never paid) before this day, at least a week ago
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    before: Wall,
+    before: Day,
     /// The file to write, which must not exist yet
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -27,7 +26,7 @@ pub struct Archive {
 /// Runs the command.
 pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     let Archive { before, file, json } = wanted;
-    let now = clock::now().wall;
+    let (now, before) = (clock::now().wall, before.start(config.zone));
     if before > now - KEPT {
         return Err(Failure::usage("--before must be at least a week ago: machines and the gateway may still report on younger orders"));
     }

@@ -1,8 +1,10 @@
 //! `qris-backend orders`: lists orders, or shows one with everything that happened to it.
 
+mod csv;
+
 use super::books;
 use super::print::{Column, Out, counted, heading, left, plain, right, row};
-use super::time::{When, when};
+use super::time::{Day, When, day_or_month, when};
 use crate::archive;
 use crate::books::{self, Archived, Cursor, HistoryLine, Stored, Wanted};
 use crate::config::Config;
@@ -10,7 +12,7 @@ use crate::{view, wording};
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
 use qris_host::Failure;
 use serde_json::{Value, json};
@@ -25,10 +27,10 @@ pub struct Orders {
     /// Only of this machine
     #[arg(long, value_name = "ID", value_parser = device_id)]
     device: Option<DeviceId>,
-    /// Only orders of this day, in Western Indonesia Time
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = super::time::day, conflicts_with_all = ["since", "until"])]
-    date: Option<Wall>,
-    /// Only orders that began then or later: a day, or a moment such as "2026-11-20 15:00"
+    /// Only orders of this day or month, in the zone of [reports]
+    #[arg(long, value_name = "YYYY-MM[-DD]", value_parser = day_or_month, conflicts_with_all = ["since", "until"])]
+    date: Option<Day>,
+    /// Only orders that began then or later: a day, a month, or a moment such as "2026-11-20 15:00"
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<When>,
     /// Only orders that began before: a day counts to its end
@@ -49,6 +51,9 @@ pub struct Orders {
     /// At most so many; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u64,
+    /// Every payment as CSV (RFC 4180), one record each, the oldest first; the days are those of the payment, as in `report`
+    #[arg(long, conflicts_with_all = ["json", "order", "status", "refund_due", "attention", "limit"])]
+    csv: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -80,32 +85,52 @@ fn status(text: &str) -> Result<Status, String> {
 
 /// Up to so many orders that are left out are counted.
 const LEFT_OUT_MAX: u64 = 10_000;
+
 /// They are 120 wide.
-const COLUMNS: [Column; 8] = [
-    left("BEGAN (+07:00)", 16),
-    left("ORDER", 22),
-    left("MACHINE", 10),
-    left("ITEM", 8),
-    right("PRICE", 10),
-    left("STATUS", 10),
-    left("OUTCOME", 11),
-    left("NOTE", 19),
-];
+const fn columns(zone: Zone) -> [Column; 8] {
+    let began = match zone {
+        Zone::Wib => "BEGAN (+07:00)",
+        Zone::Wita => "BEGAN (+08:00)",
+        Zone::Wit => "BEGAN (+09:00)",
+    };
+    [
+        left(began, 16),
+        left("ORDER", 22),
+        left("MACHINE", 10),
+        left("ITEM", 8),
+        right("PRICE", 10),
+        left("STATUS", 10),
+        left("OUTCOME", 11),
+        left("NOTE", 19),
+    ]
+}
 
 /// Runs the command.
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
     match wanted.order.clone() {
         Some(id) => show(config, id, wanted.archive, wanted.json).await,
+        None if wanted.csv => csv::write(config, wanted.device.clone(), wanted.span(config.zone)).await,
         None => list(config, wanted).await,
+    }
+}
+
+impl Orders {
+    /// From when, and until when; the end is not a part of it.
+    fn span(&self, zone: Zone) -> (Wall, Wall) {
+        match self.date {
+            Some(day) => (day.start(zone), day.end(zone)),
+            None => {
+                let (since, until) = (self.since.map(|at| at.start(zone)), self.until.map(|at| at.end(zone)));
+                (since.unwrap_or(Wall(i64::MIN)), until.unwrap_or(Wall(i64::MAX)))
+            }
+        }
     }
 }
 
 async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let store = books(config)?;
-    let (from, until) = match asked.date {
-        Some(day) => (When::Day(day).start(), When::Day(day).end()),
-        None => (asked.since.map_or(Wall(i64::MIN), When::start), asked.until.map_or(Wall(i64::MAX), When::end)),
-    };
+    let ((from, until), zone) = (asked.span(config.zone), config.zone);
+    let columns = columns(zone);
     let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
     let fits = |order: &Order| {
         let listed = order.attention();
@@ -117,7 +142,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
     let mut out = Out::default();
     if !asked.json {
-        out.line(&heading(&COLUMNS))?;
+        out.line(&heading(&columns))?;
     }
     let (mut behind, mut shown, mut fit, mut damaged, mut stopped) = (Cursor::at(until), 0, 0_u64, Vec::new(), false);
     loop {
@@ -138,7 +163,11 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             fit += 1;
             if shown < limit {
                 shown += 1;
-                text += &if asked.json { wording::summary(&stored.order).to_string() } else { row(&COLUMNS, &cells(&stored.order)) };
+                text += &if asked.json {
+                    wording::summary(&stored.order, zone).to_string()
+                } else {
+                    row(&columns, &cells(&stored.order, zone))
+                };
                 text.push('\n');
             }
         }
@@ -165,6 +194,11 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     } else if left_out > 0 {
         eprintln!("{} left out: --limit 0 lists all {fit}", counted(left_out, "older order"));
     }
+    readable(&damaged)
+}
+
+/// An order whose row cannot be read is not in the list, and a reader must be told that it is missing.
+fn readable(damaged: &[String]) -> Result<(), Failure> {
     if damaged.is_empty() {
         return Ok(());
     }
@@ -176,11 +210,11 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
 }
 
 /// An order in one line of the table.
-fn cells(order: &Order) -> [String; 8] {
+fn cells(order: &Order, zone: Zone) -> [String; 8] {
     let sale = &order.sale;
     let outcome = order.delivery.as_ref().map_or("-", |told| told.outcome.as_str());
     [
-        order.created_at.to_wib()[..16].into(),
+        order.created_at.to_local(zone)[..16].into(),
         order.id.to_string(),
         sale.device.to_string(),
         sale.item.to_string(),
@@ -229,14 +263,15 @@ async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool
     };
     let mut out = Out::default();
     if as_json {
-        return out.line(&whole(&stored, &attempts, &history).to_string());
+        return out.line(&whole(&stored, &attempts, &history, config.zone).to_string());
     }
-    out.line(&format!("order {id} (times are Western Indonesia Time, +07:00)"))?;
-    for (name, value) in facts(&stored, &attempts) {
+    let zone = config.zone;
+    out.line(&format!("order {id} (times are {})", zone.told()))?;
+    for (name, value) in facts(&stored, &attempts, zone) {
         out.line(&format!("  {name:<12} {}", plain(&value, usize::MAX)))?;
     }
     out.line("history")?;
-    history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_wib(), plain(&past.event, usize::MAX))))
+    history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_local(zone), plain(&past.event, usize::MAX))))
 }
 
 /// The place of an archived order, in words.
@@ -244,12 +279,12 @@ pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failu
     let wanted = id.clone();
     let archived = books(config)?.read(move |tx| books::archived(tx, &wanted)).await.map_err(Failure::failed)?;
     Ok(archived.map(|Archived { file, at, .. }| {
-        format!("order {id} was archived at {} in {file}: `orders {id} --archive FILE` shows it", at.to_wib())
+        format!("order {id} was archived at {} in {file}: `orders {id} --archive FILE` shows it", at.to_local(config.zone))
     }))
 }
 
 /// The facts about an order, a line each.
-fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
+fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str, String)> {
     let order = &stored.order;
     let sale = &order.sale;
     let mut facts = vec![
@@ -265,16 +300,20 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
     }
     let state = books::state_word(&order.state);
     facts.push(("payment", sale.payment.as_str().into()));
-    facts.push(("began", order.created_at.to_wib()));
+    facts.push(("began", order.created_at.to_local(zone)));
     if let Some(charge) = order.charge() {
-        facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_wib())));
-        facts.push(("expires", charge.expires_at.to_wib()));
+        facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_local(zone))));
+        facts.push(("expires", charge.expires_at.to_local(zone)));
     }
     facts.extend(wording::transaction(order).map(|id| ("transaction", id)));
     facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
     if let Some(by) = order.settlement() {
         let paid = by.gross_amount.map_or_else(|| "an amount that is not in whole rupiah".into(), |amount| amount.to_string());
-        facts.push(("paid", format!("{paid} by {} at {}", by.payment_type, by.settled_at.to_wib())));
+        let parties = [("issuer", &by.parties.issuer), ("acquirer", &by.parties.acquirer)];
+        let parties = parties.map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}")));
+        let parties = parties.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let parties = if parties.is_empty() { parties } else { format!(" ({parties})") };
+        facts.push(("paid", format!("{paid} by {}{parties} at {}", by.payment_type, by.settled_at.to_local(zone))));
     }
     if order.receipt().is_some() {
         facts.push(("receipt", format!("signed; the machine's key is {}", sale.kid)));
@@ -286,14 +325,14 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
         facts.push(("proof", wording::proof(&told.proof)));
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
-    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", wording::repayment(repayment))));
+    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", wording::repayment(repayment, zone))));
     facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), wording::to_do(why)))));
     facts
 }
 
 /// Everything in JSON.
-fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine]) -> Value {
-    let mut whole = wording::summary(&stored.order);
+fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Zone) -> Value {
+    let mut whole = wording::summary(&stored.order, zone);
     let charge = stored.order.charge();
     let more = json!({
         "rev": stored.rev,
@@ -301,13 +340,16 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine]) -> Valu
         "ticket": stored.order.sale.ticket,
         "description": stored.order.sale.description,
         "attempts": attempts,
-        "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_wib()),
-        "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_wib()),
+        "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),
+        "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_in(zone)),
         "payment_type": stored.order.settlement().map(|by| by.payment_type.clone()),
         "paid": stored.order.settlement().and_then(|by| by.gross_amount),
+        "acquirer": stored.order.settlement().and_then(|by| by.parties.acquirer.clone()),
+        "issuer": stored.order.settlement().and_then(|by| by.parties.issuer.clone()),
+        "outcome_at": stored.order.told_at.map(|at| at.to_rfc3339_in(zone)),
         "kid": stored.order.sale.kid,
         "has_receipt": stored.order.receipt().is_some(),
-        "history": history.iter().map(|line| json!({ "at": line.at.to_rfc3339_wib(), "event": line.event })).collect::<Vec<_>>(),
+        "history": history.iter().map(|line| json!({ "at": line.at.to_rfc3339_in(zone), "event": line.event })).collect::<Vec<_>>(),
     });
     if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
         whole.extend(more);

@@ -71,11 +71,11 @@ struct Tally {
 
 /// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<(), Failure> {
-    let span = wanted.days.span(clock::now().wall).map_err(Failure::usage)?;
+    let span = wanted.days.span(clock::now().wall, config.zone).map_err(Failure::usage)?;
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
     let shop = Arc::new(open_shop(config, source, ring, books(config)?, machines(config, true)?)?);
-    let about = if wanted.order.is_empty() { days_told(span) } else { "by name".into() };
+    let about = if wanted.order.is_empty() { days_told(span, config.zone) } else { "by name".into() };
     let (ids, damaged) = match wanted.order.is_empty() {
         true => shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
         false => (wanted.order, BTreeSet::new()),

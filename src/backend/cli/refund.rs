@@ -12,6 +12,7 @@ use crate::{open_shop, policy, view, wording, work};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
+use qris_core::order::time::Zone;
 use qris_host::config::Source;
 use qris_host::{Failure, clock, tls};
 use serde_json::json;
@@ -88,7 +89,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         let decide =
             move |tx: &mut dyn Tx, policy: &Policy| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, clock::now().wall);
         let order = decided(config, &id, decide).await?;
-        return say(&order, json, &format!("{} is noted as refunded by hand", about(&order)));
+        return say(&order, config.zone, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
     let shop = shop(config, source)?;
     let written = shop.write(move |tx, policy, _| {
@@ -101,7 +102,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
     match &order.repayment {
         Some(Repayment::Refused { why, unsure, .. }) => {
             if json {
-                say(&order, json, "")?;
+                say(&order, config.zone, json, "")?;
             }
             let mut lines = format!("{} was not refunded: {why}", about(&order));
             lines += if *unsure {
@@ -120,7 +121,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             Err(Failure::failed(said))
         }
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
-            say(&order, json, &format!("{} was refunded through the gateway", about(&order)))
+            say(&order, config.zone, json, &format!("{} was refunded through the gateway", about(&order)))
         }
     }
 }
@@ -130,7 +131,7 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let Given { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy| ledger::given(tx, policy, &wanted, &name, clock::now().wall)).await?;
-    say(&order, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
+    say(&order, config.zone, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
 }
 
 /// Runs `seen`.
@@ -138,7 +139,7 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy| ledger::seen(tx, policy, &wanted, &name, clock::now().wall)).await?;
-    say(&order, json, &format!("{} is noted as seen by {by}", about(&order)))
+    say(&order, config.zone, json, &format!("{} is noted as seen by {by}", about(&order)))
 }
 
 fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
@@ -220,13 +221,13 @@ fn about(order: &Order) -> String {
     format!("{paid} of order {} ({} at {})", order.id, order.sale.item, order.sale.device)
 }
 
-fn say(order: &Order, as_json: bool, words: &str) -> Result<(), Failure> {
+fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Failure> {
     let mut out = Out::default();
     if !as_json {
         return out.line(words);
     }
-    let mut object = wording::summary(order);
-    object["repayment"] = json!(order.repayment.as_ref().map(wording::repayment));
+    let mut object = wording::summary(order, zone);
+    object["repayment"] = json!(order.repayment.as_ref().map(|repayment| wording::repayment(repayment, zone)));
     object["refund"] = json!(view::refund(order));
     out.line(&object.to_string())
 }

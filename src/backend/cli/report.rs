@@ -1,12 +1,12 @@
-//! `qris-backend report`: what was paid on a day, and what became of it, as a table, CSV or JSON.
+//! `qris-backend report`: what was paid on a day, what became of it, and what is left of it, as a table, CSV or JSON.
 
 use super::books;
 use super::orders::device_id;
-use super::print::{Column, Out, csv_record, heading, left, right, row};
-use super::time::{Days, days_told};
+use super::print::{Column, Out, csv_record, csv_text, heading, left, right, row};
+use super::time::{Days, date_of, days_told};
 use crate::books::{BooksError, archived_between};
 use crate::config::Config;
-use crate::report::{self, Sum, Sums};
+use crate::report::{self, By, Sum, Sums};
 use crate::store::Tx;
 use crate::wording::End;
 use clap::Args;
@@ -24,7 +24,10 @@ pub struct Report {
     /// Only of this machine
     #[arg(long, value_name = "ID", value_parser = device_id)]
     device: Option<DeviceId>,
-    /// Print CSV (RFC 4180): one record for each machine, and one for all; amounts in whole rupiah
+    /// A line for each of these
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
+    /// Print CSV (RFC 4180): one record for each line, and one for all; amounts in whole rupiah, empty if not known
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     /// Print one JSON object
@@ -32,36 +35,54 @@ pub struct Report {
     json: bool,
 }
 
-/// They are 116 wide, with amounts of up to Rp999.999.999.
-const COLUMNS: [Column; 9] = [
-    left("MACHINE", 14),
-    right("PAID", 6),
-    right("AMOUNT", 14),
-    right("FEES", 9),
-    right("DELIVERED", 14),
-    right("GIVEN", 10),
-    right("REFUND DUE", 11),
-    right("REFUNDED", 11),
-    right("OPEN", 11),
-];
+/// They are 120 wide, with amounts of up to Rp999.999.999.
+const fn columns(by: By) -> [Column; 9] {
+    [
+        left(title(by), 18),
+        right("PAID", 6),
+        right("AMOUNT", 14),
+        right("ABOVE", 9),
+        right("DELIVERED", 14),
+        right("GIVEN", 10),
+        right("REFUND DUE", 11),
+        right("REFUNDED", 11),
+        right("OPEN", 11),
+    ]
+}
+
+/// What is left, if a fee is known.
+const fn columns_of_payout(by: By) -> [Column; 5] {
+    [left(title(by), 40), right("AMOUNT", 14), right("WENT BACK", 14), right("GATEWAY FEE", 12), right("PAYOUT", 14)]
+}
+
+const fn title(by: By) -> &'static str {
+    match by {
+        By::Machine => "MACHINE",
+        By::Item => "ITEM",
+        By::Scheme => "SCHEME",
+        By::Day => "DAY",
+        By::Month => "MONTH",
+    }
+}
 
 /// Runs the command.
-pub async fn run(config: &Config, wanted: Report, now: Wall) -> Result<(), Failure> {
-    let span = wanted.days.span(now).map_err(Failure::usage)?;
+pub async fn run(config: &Config, asked: Report, now: Wall) -> Result<(), Failure> {
+    let span = asked.days.span(now, config.zone).map_err(Failure::usage)?;
     let store = books(config)?;
-    let device = wanted.device;
-    let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, device.as_ref(), span)?, archived_between(tx, span)?));
+    let wanted = report::Wanted { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees };
+    let to_make = wanted.clone();
+    let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, &to_make)?, archived_between(tx, span)?));
     let (report, archived) = store.read(made).await.map_err(Failure::failed)?;
     if archived > 0 {
         eprintln!("{archived} orders of these days are archived, and not in these sums");
     }
     let mut out = Out::default();
-    if wanted.json {
-        out.line(&as_json(&report, span).to_string())?;
-    } else if wanted.csv {
-        out.text(&as_csv(&report, span))?;
+    if asked.json {
+        out.line(&as_json(&report, &wanted).to_string())?;
+    } else if asked.csv {
+        out.text(&as_csv(&report, &wanted))?;
     } else {
-        out.text(&as_table(&report, span))?;
+        out.text(&as_table(&report, &wanted))?;
     }
     match report.difference() {
         None => Ok(()),
@@ -69,28 +90,39 @@ pub async fn run(config: &Config, wanted: Report, now: Wall) -> Result<(), Failu
     }
 }
 
-fn as_table(report: &report::Report, span: (Wall, Wall)) -> String {
+fn as_table(report: &report::Report, wanted: &report::Wanted) -> String {
+    let all = &report.total;
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
-    let mut text = format!("settled {} (days of Western Indonesia Time, +07:00)\n\n", days_told(span));
+    let mut text = format!("settled {} (days of {})\n\n", days_told(wanted.span, wanted.zone), wanted.zone.told());
     text += &format!("{:<44} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
-    text += &format!("{:<44} {}", "paid", total_of(report.total.paid));
+    text += &format!("{:<44} {}", "paid", total_of(all.paid));
     for end in End::ALL {
-        text += &format!("  {:<42} {}", end.told(), total_of(report.total.of(end)));
+        text += &format!("  {:<42} {}", end.told(), total_of(all.of(end)));
     }
-    text += &format!("{:<44} {:>26}\n", "fees: paid above the prices", rupiah(report.total.fees()));
+    text += &format!("{:<44} {:>26}\n", "paid above the prices", rupiah(all.above_prices()));
     text += &match report.difference() {
-        None => format!("balanced: {} paid = the sum of what became of it\n", total(report.total.paid.amount)),
+        None => format!("balanced: {} paid = the sum of what became of it\n", total(all.paid.amount)),
         Some(difference) => format!("NOT balanced: {difference}\n"),
     };
-    if report.machines.is_empty() {
+    if report.groups.is_empty() {
         return text;
     }
-    text += &format!("\n{}\n", heading(&COLUMNS));
-    for (device, sums) in &report.machines {
-        text += &format!("{}\n", row(&COLUMNS, &cells(device.as_str(), sums)));
+    let lines = || report.groups.iter().map(|(name, sums)| (name.as_str(), sums)).chain([("total", all)]);
+    let columns = columns(wanted.by);
+    text += &format!("\n{}\n", heading(&columns));
+    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells(name, sums))));
+    text += "(refunded: through the gateway or by hand; open: uncertain, unreported, awaited or taken back)\n";
+    if !wanted.fees.are_known() {
+        return text;
     }
-    text += &format!("{}\n", row(&COLUMNS, &cells("total", &report.total)));
-    text + "(refunded: through the gateway or by hand; open: uncertain, unreported, awaited or taken back)\n"
+    let columns = columns_of_payout(wanted.by);
+    text += &format!("\n{}\n", heading(&columns));
+    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells_of_payout(name, sums))));
+    if all.unknown.orders > 0 {
+        let Sum { orders, amount } = all.unknown;
+        text += &format!("(-: not known, because the fee or the refund of {orders} orders of {} is not known)\n", total(amount));
+    }
+    text
 }
 
 fn cells(name: &str, sums: &Sums) -> [String; 9] {
@@ -99,7 +131,7 @@ fn cells(name: &str, sums: &Sums) -> [String; 9] {
         name.into(),
         sums.paid.orders.to_string(),
         total(sums.paid.amount),
-        rupiah(sums.fees()),
+        rupiah(sums.above_prices()),
         amount(&[End::Delivered]),
         amount(&[End::Given]),
         amount(&[End::RefundDue]),
@@ -108,46 +140,56 @@ fn cells(name: &str, sums: &Sums) -> [String; 9] {
     ]
 }
 
+fn cells_of_payout(name: &str, sums: &Sums) -> [String; 5] {
+    let known = |amount: Option<i64>| amount.map_or("-".into(), rupiah);
+    [name.into(), total(sums.paid.amount), known(sums.returned()), known(sums.fee()), known(sums.payout())]
+}
+
 /// An amount that may be below zero.
 fn rupiah(amount: i64) -> String {
     format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
 }
 
-fn as_csv(report: &report::Report, span: (Wall, Wall)) -> String {
-    let mut head = ["from", "to", "device", "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
+fn as_csv(report: &report::Report, wanted: &report::Wanted) -> String {
+    let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
     head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
-    let day = |at: Wall| at.to_wib()[..10].to_owned();
-    let (from, to) = (day(span.0), day(span.1 - Span::secs(1)));
+    head.extend(["returned", "gateway_fee", "payout"].map(String::from));
+    let (from, to) = (date_of(wanted.span.0, wanted.zone), date_of(wanted.span.1 - Span::secs(1), wanted.zone));
+    let known = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
     let record = |name: &str, sums: &Sums| {
-        let mut fields = vec![from.clone(), to.clone(), name.into(), sums.paid.orders.to_string(), sums.paid.amount.to_string()];
-        fields.push(sums.fees().to_string());
+        let mut fields = vec![from.clone(), to.clone(), csv_text(name), sums.paid.orders.to_string(), sums.paid.amount.to_string()];
+        fields.push(sums.above_prices().to_string());
         fields.extend(End::ALL.iter().flat_map(|end| [sums.of(*end).orders.to_string(), sums.of(*end).amount.to_string()]));
+        fields.extend([sums.returned(), sums.fee(), sums.payout()].map(known));
         csv_record(&fields)
     };
-    let machines: String = report.machines.iter().map(|(device, sums)| record(device.as_str(), sums)).collect();
-    // No machine has this name: a device id has no blank.
-    csv_record(&head) + &machines + &record("all machines", &report.total)
+    let groups: String = report.groups.iter().map(|(name, sums)| record(name, sums)).collect();
+    // No machine or item has this name: theirs have no blank.
+    csv_record(&head) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
 }
 
-fn as_json(report: &report::Report, span: (Wall, Wall)) -> Value {
+fn as_json(report: &report::Report, wanted: &report::Wanted) -> Value {
     let sum = |sum: Sum| json!({ "orders": sum.orders, "amount": sum.amount });
     let sums = |sums: &Sums| {
         let mut object = serde_json::Map::new();
         object.insert("paid".into(), sum(sums.paid));
-        object.insert("fees".into(), sums.fees().into());
+        object.insert("fees".into(), sums.above_prices().into());
         object.extend(End::ALL.iter().map(|end| (end.as_str().to_owned(), sum(sums.of(*end)))));
+        object.insert("returned".into(), sums.returned().into());
+        object.insert("gateway_fee".into(), sums.fee().into());
+        object.insert("payout".into(), sums.payout().into());
         object
     };
-    let machine = |(device, of): (&DeviceId, &Sums)| {
+    let group = |(name, of): (&String, &Sums)| {
         let mut object = sums(of);
-        object.insert("device".into(), device.as_str().into());
+        object.insert(wanted.by.field().into(), name.as_str().into());
         object
     };
     json!({
-        "from": span.0.to_rfc3339_wib(),
-        "until": span.1.to_rfc3339_wib(),
+        "from": wanted.span.0.to_rfc3339_in(wanted.zone),
+        "until": wanted.span.1.to_rfc3339_in(wanted.zone),
         "total": sums(&report.total),
-        "machines": report.machines.iter().map(machine).collect::<Vec<_>>(),
+        wanted.by.plural(): report.groups.iter().map(group).collect::<Vec<_>>(),
         "balanced": report.difference().is_none(),
         "difference": report.difference(),
     })

@@ -176,6 +176,10 @@ pub struct Transaction {
     pub payment_code: Option<String>,
     /// Over the counter: the shop; written `alfamart` or `Alfamart`.
     pub store: Option<String>,
+    /// Who takes the payment for the merchant: `gopay`, `airpay shopee`.
+    pub acquirer: Option<String>,
+    /// Whose app paid; only known once it is paid, and by QRIS.
+    pub issuer: Option<String>,
     /// The sum that was given back; `None` if none was.
     pub refund_amount: Option<Rupiah>,
 }
@@ -232,6 +236,8 @@ impl Transaction {
             qr_string: text("qr_string").filter(|payload| !payload.is_empty()),
             payment_code: text("payment_code").filter(|code| is_plain(code)),
             store: text("store").filter(|store| is_plain(store)),
+            acquirer: text("acquirer").filter(|name| is_plain(name)),
+            issuer: text("issuer").filter(|name| is_plain(name)),
             refund_amount: text("refund_amount").and_then(|amount| Rupiah::from_gross_amount(&amount).ok()),
         })
     }

@@ -4,7 +4,7 @@ use super::{ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, T
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Kind, Looked, NoNotice, Notice, Problem};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Charge, NoCharge, Order, RefundAnswer, Report, Said};
+use qris_core::order::merchant::{Charge, NoCharge, Order, Parties, RefundAnswer, Report, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
@@ -224,6 +224,7 @@ fn report(transaction: Transaction) -> Report {
         gross_amount_text: transaction.gross_amount_text.into(),
         currency: transaction.currency.map(Into::into),
         payment_type: transaction.payment_type.map(Into::into),
+        parties: Parties { acquirer: transaction.acquirer.map(Into::into), issuer: transaction.issuer.map(Into::into) },
         payment,
         said,
         word,

@@ -4,7 +4,7 @@ use super::*;
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Kind, Looked, NoNotice, Notice, Problem};
 use axum::http::HeaderMap;
 use qris_core::order::ids::{OrderId, TransactionId};
-use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, RefundAnswer, RefundWish, Report, Said};
+use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, Parties, RefundAnswer, RefundWish, Report, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
@@ -59,6 +59,7 @@ fn report(id: &OrderId, bill: &Bill) -> Report {
         gross_amount_text: bill.total.to_string().into(),
         currency: Some("IDR".into()),
         payment_type: Some("paper".into()),
+        parties: Parties::default(),
         payment: qris_core::order::request::Payment::Gopay,
         said: said(bill.word),
         word: bill.word.into(),

@@ -26,7 +26,7 @@ pub use attention::Attention;
 pub use delivery_report::{DeliveryReport, NoProof, Proof};
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
 pub use sale::{Metadata, Sale};
-pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Repayment, Settlement, State, TakenBack, Withheld};
+pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Parties, Repayment, Settlement, State, TakenBack, Withheld};
 #[cfg(test)]
 mod tests;
 
@@ -199,7 +199,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::Awaited => order.awaited(now),
         Event::TimedOut => order.end(Ending::Timeout, now),
         Event::CancelAsked => order.end(Ending::Asked, now),
-        Event::Delivered(told) => order.delivered(told)?,
+        Event::Delivered(told) => order.delivered(told, now)?,
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => order.unreported_at = order.unreported_at.or(Some(now)),
         Event::RefundAsked(wish) => order.refund_asked(wish, now)?,
@@ -322,6 +322,7 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         ask: Ask::default(),
         mismatched_at: None,
         delivery: None,
+        told_at: None,
         conflict: false,
         repayment: None,
         taken_back: None,

@@ -95,6 +95,67 @@ arithmetic!(Wall);
 /// The gateway's own zone, and the zone of receipts: Western Indonesia Time, seven hours ahead of UTC, without summer time.
 pub const WIB: Span = Span::secs(7 * 3600);
 
+/// A zone of Indonesia: the merchant's, for lists, reports and days. None of them has summer time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Zone {
+    /// Western Indonesia Time: Jakarta, and the gateway's own.
+    #[default]
+    Wib,
+    /// Central Indonesia Time: Bali, Makassar.
+    Wita,
+    /// Eastern Indonesia Time: Jayapura, Ambon.
+    Wit,
+}
+
+impl Zone {
+    /// Every zone, from the west to the east.
+    pub const ALL: [Self; 3] = [Self::Wib, Self::Wita, Self::Wit];
+
+    /// As Indonesians write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wib => "WIB",
+            Self::Wita => "WITA",
+            Self::Wit => "WIT",
+        }
+    }
+
+    /// Reads that word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|zone| zone.as_str() == word)
+    }
+
+    /// The distance to UTC, as RFC 3339 writes it.
+    #[must_use]
+    pub const fn offset(self) -> &'static str {
+        match self {
+            Self::Wib => "+07:00",
+            Self::Wita => "+08:00",
+            Self::Wit => "+09:00",
+        }
+    }
+
+    /// For people: `Western Indonesia Time, +07:00`.
+    #[must_use]
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Wib => "Western Indonesia Time, +07:00",
+            Self::Wita => "Central Indonesia Time, +08:00",
+            Self::Wit => "Eastern Indonesia Time, +09:00",
+        }
+    }
+
+    const fn ahead(self) -> Span {
+        match self {
+            Self::Wib => WIB,
+            Self::Wita => Span::secs(8 * 3600),
+            Self::Wit => Span::secs(9 * 3600),
+        }
+    }
+}
+
 /// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back: Howard Hinnant's algorithms
 /// (`days_from_civil`, `civil_from_days`).
 const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
@@ -140,14 +201,25 @@ impl Wall {
     /// RFC 3339 in Western Indonesia Time: `2026-11-20T15:00:00+07:00`.
     #[must_use]
     pub fn to_rfc3339_wib(self) -> String {
-        let (y, mo, d, h, mi, s) = (self + WIB).parts();
-        format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}+07:00")
+        self.to_rfc3339_in(Zone::Wib)
+    }
+
+    /// RFC 3339 in a zone: `2026-11-20T16:00:00+08:00`.
+    #[must_use]
+    pub fn to_rfc3339_in(self, zone: Zone) -> String {
+        format!("{}{}", self.to_local(zone).replace(' ', "T"), zone.offset())
     }
 
     /// As the gateway writes times, in Western Indonesia Time and without a zone: `2026-11-20 15:00:00`.
     #[must_use]
     pub fn to_wib(self) -> String {
-        let (y, mo, d, h, mi, s) = (self + WIB).parts();
+        self.to_local(Zone::Wib)
+    }
+
+    /// The time on a clock of a zone, without its name: `2026-11-20 15:00:00`.
+    #[must_use]
+    pub fn to_local(self, zone: Zone) -> String {
+        let (y, mo, d, h, mi, s) = (self + zone.ahead()).parts();
         format!("{y:04}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02}")
     }
 
@@ -156,7 +228,15 @@ impl Wall {
     /// # Errors
     /// Any other form, and dates that no calendar has.
     pub fn from_wib(text: &str) -> Result<Self, TimeError> {
-        Self::read(text, b' ').map(|wall| wall - WIB).ok_or_else(|| TimeError(text.into()))
+        Self::from_local(text, Zone::Wib)
+    }
+
+    /// Reads `yyyy-MM-dd HH:mm:ss` as the time on a clock of a zone.
+    ///
+    /// # Errors
+    /// Any other form, and dates that no calendar has.
+    pub fn from_local(text: &str, zone: Zone) -> Result<Self, TimeError> {
+        Self::read(text, b' ').map(|wall| wall - zone.ahead()).ok_or_else(|| TimeError(text.into()))
     }
 
     /// Reads RFC 3339 to the second, with `Z` or a numeric zone.
@@ -226,6 +306,24 @@ mod tests {
         assert_eq!(wall.to_wib(), "2019-09-04 19:08:37");
         assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339_wib()), Ok(wall));
         assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()), Ok(wall));
+    }
+
+    #[test]
+    fn each_zone_of_indonesia_has_its_own_clock_and_word() {
+        let table = [
+            (Zone::Wib, "WIB", "2026-11-20T22:30:00+07:00", "Western Indonesia Time, +07:00"),
+            (Zone::Wita, "WITA", "2026-11-20T23:30:00+08:00", "Central Indonesia Time, +08:00"),
+            (Zone::Wit, "WIT", "2026-11-21T00:30:00+09:00", "Eastern Indonesia Time, +09:00"),
+        ];
+        let moment = Wall::from_rfc3339("2026-11-20T15:30:00Z").expect("a time");
+        for (zone, word, rfc3339, told) in table {
+            assert_eq!((zone.as_str(), Zone::from_word(word), zone.told()), (word, Some(zone), told));
+            assert_eq!(moment.to_rfc3339_in(zone), rfc3339);
+            assert_eq!(Wall::from_rfc3339(rfc3339), Ok(moment));
+            assert_eq!(Wall::from_local(&moment.to_local(zone), zone), Ok(moment));
+            assert!(told.ends_with(zone.offset()) && rfc3339.ends_with(zone.offset()));
+        }
+        assert_eq!((Zone::from_word("wib"), Zone::from_word("UTC"), Zone::default()), (None, None, Zone::Wib));
     }
 
     #[test]

@@ -360,6 +360,19 @@ fn bent(dice: &mut Dice, samples: &[Value]) -> Vec<u8> {
 }
 
 #[test]
+fn both_sides_of_a_payment_are_read_where_they_are_plain() {
+    let table = [
+        (json!({ "status_code": "200", "acquirer": "airpay shopee", "issuer": "dana" }), (Some("airpay shopee"), Some("dana"))),
+        (json!({ "status_code": "200" }), (None, None)),
+        (json!({ "status_code": "200", "issuer": "a\nb", "acquirer": "x".repeat(65) }), (None, None)),
+    ];
+    for (fields, (acquirer, issuer)) in table {
+        let read = read(&with(fields)).expect("a transaction");
+        assert_eq!((read.acquirer.as_deref(), read.issuer.as_deref()), (acquirer, issuer));
+    }
+}
+
+#[test]
 fn whatever_comes_is_classified_and_nothing_panics() {
     let refunds = json!([{ "refund_chargeback_id": 1, "refund_amount": "5000.00", "refund_key": "o-1", "bank_confirmed_at": null }]);
     let settlement = json!({ "status_code": "200", "transaction_status": "settlement", "settlement_time": "2024-01-13 17:52:40",

@@ -236,7 +236,7 @@ impl Order {
         }
     }
 
-    pub(super) fn delivered(&mut self, told: DeliveryReport) -> Result<(), Refused> {
+    pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
             // The books were lost with the receipt, and then the store took the money back. The relay knows that it delivered.
@@ -251,6 +251,7 @@ impl Order {
             None => {
                 self.first_told(told.outcome);
                 self.delivery = Some(told);
+                self.told_at = Some(now);
             }
             // The detail is for people, and a repeated report may word it in another way. A proof may come later.
             Some(first) if first.outcome == told.outcome => {

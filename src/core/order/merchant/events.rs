@@ -1,6 +1,6 @@
 //! The messages to an order: from the gateway, from the machine, and from people.
 
-use super::{Asker, Charge, DeliveryReport};
+use super::{Asker, Charge, DeliveryReport, Parties};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
@@ -120,6 +120,8 @@ pub struct Report {
     pub currency: Option<Box<str>>,
     /// The gateway's word for the way in which it was paid: `gopay`, `qris`, …
     pub payment_type: Option<Box<str>>,
+    /// Who moved the money.
+    pub parties: Parties,
     /// How it was to be paid.
     pub payment: Payment,
     /// The gateway's word for it.

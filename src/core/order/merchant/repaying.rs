@@ -145,7 +145,10 @@ impl Order {
         match (self.delivery.as_ref().map(|stands| &stands.proof), &told.proof) {
             // No word counts against the relay's own.
             (Some(Proof::Signed { .. }), Proof::Missing(_)) => return,
-            (Some(Proof::Missing(_)), Proof::Signed { .. }) => self.delivery = Some(told),
+            (Some(Proof::Missing(_)), Proof::Signed { .. }) => {
+                self.delivery = Some(told);
+                self.told_at = Some(now);
+            }
             (Some(Proof::Signed { .. }), Proof::Signed { .. }) | (Some(Proof::Missing(_)), Proof::Missing(_)) | (None, _) => {}
         }
         if self.is_decided() {

@@ -198,6 +198,7 @@ impl Order {
             gross_amount: report.gross_amount,
             payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
             settled_at: report.settled_at.unwrap_or(now),
+            parties: report.parties.clone(),
         }
     }
 

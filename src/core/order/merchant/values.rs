@@ -32,6 +32,9 @@ pub struct Order {
     pub mismatched_at: Option<Wall>,
     /// The machine's report.
     pub delivery: Option<DeliveryReport>,
+    /// The time at which that report came. Orders of earlier releases do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Wall>,
     /// The machine told two different outcomes.
     pub conflict: bool,
     /// How the money of an undelivered order goes back, once somebody or something sees to it.
@@ -177,6 +180,28 @@ pub struct Settlement {
     pub payment_type: Box<str>,
     /// When.
     pub settled_at: Wall,
+    /// Who moved the money.
+    #[serde(default, skip_serializing_if = "Parties::is_unknown")]
+    pub parties: Parties,
+}
+
+/// The two sides of a payment by QRIS, as the gateway names them, for the merchant's accounts. No decision depends on them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Parties {
+    /// The merchant's side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquirer: Option<Box<str>>,
+    /// The customer's side: the app that paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Box<str>>,
+}
+
+impl Parties {
+    /// Whether the gateway named nobody.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Why we end a charge.
@@ -422,6 +447,7 @@ impl super::Report {
             gross_amount_text: gross_amount.to_gross_amount().into(),
             currency: Some("IDR".into()),
             payment_type: Some("gopay".into()),
+            parties: Parties::default(),
             payment: order.sale.payment,
             said,
             word: format!("{said:?}").to_lowercase().into(),

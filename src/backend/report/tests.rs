@@ -1,0 +1,179 @@
+//! Each paid order has one end and stands in one group. What is left of it is known, or said not to be.
+
+use super::*;
+use crate::samples::{T0, after, paid, pending, report as said, told};
+use qris_core::order::ids::ItemId;
+use qris_core::order::merchant::{Event, Order, Parties, RefundAnswer, RefundWish, Report as Told, Said};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::request::Payment;
+use qris_core::order::time::Span;
+use qris_host::config::Source;
+
+fn sum(orders: u64, amount: u64) -> Sum {
+    Sum { orders, amount }
+}
+
+fn wanted(by: By, fees: &str) -> Wanted {
+    let fees = Source::from_text("b", fees).read_checked(|section: crate::fees::Section, checker| Some(section.check(checker)));
+    Wanted { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good") }
+}
+
+fn hours(n: i64) -> Wall {
+    T0 + Span::secs(n * 3600)
+}
+
+fn failed(id: &str) -> Order {
+    told(id, "vm-001", 5000, 5000, Delivery::Failed)
+}
+
+fn refunded(id: &str) -> Order {
+    let asked = after(failed(id), Event::RefundAsked(RefundWish::of_a_person(None)), hours(1));
+    after(asked, Event::RefundAnswered(RefundAnswer::Approved), hours(1))
+}
+
+/// Paid in this way.
+fn by_scheme(id: &str, payment: Payment, payment_type: &str, acquirer: Option<&str>, issuer: Option<&str>) -> Order {
+    let mut order = pending(id, "vm-001", 10_000, 10_000);
+    order.sale.payment = payment;
+    let parties = Parties { acquirer: acquirer.map(Into::into), issuer: issuer.map(Into::into) };
+    let report = Told { payment_type: Some(payment_type.into()), parties, ..said(&order, Said::Settled) };
+    after(order, Event::Status(report), T0 + Span::secs(6))
+}
+
+fn orders() -> Vec<(Order, End)> {
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    let given = Event::Given { by: "Budi".into() };
+    let mut second = told("g", "vm-002", 7000, 7000, Delivery::Undelivered);
+    second.sale.item = ItemId::new("A2").expect("an id");
+    vec![
+        (told("a", "vm-001", 5000, 5100, Delivery::Dispensed), End::Delivered),
+        (failed("b"), End::RefundDue),
+        (refunded("c"), End::Refunded),
+        (after(failed("d"), by_hand, hours(1)), End::RefundedByHand),
+        (after(failed("e"), given, hours(1)), End::Given),
+        (told("f", "vm-002", 7000, 7000, Delivery::Uncertain), End::Uncertain),
+        (second, End::RefundDue),
+        (paid("h", "vm-002", 7000, 7000), End::Awaited),
+        (after(paid("i", "vm-002", 7000, 7000), Event::Unreported, hours(1)), End::Unreported),
+    ]
+}
+
+#[test]
+fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
+    // Midnight lies between them in one zone, and not in another: a second before a year's end in Jakarta.
+    let new_year = Wall::from_rfc3339("2026-12-31T16:59:59Z").expect("a time");
+    let at = |number: usize| new_year + Span::secs(i64::try_from(number % 2).expect("small"));
+    let table: [(By, Zone, &[&str]); 7] = [
+        (By::Machine, Zone::Wib, &["vm-001", "vm-002"]),
+        (By::Item, Zone::Wib, &["A1", "A2"]),
+        (By::Scheme, Zone::Wib, &["gopay"]),
+        (By::Day, Zone::Wib, &["2026-12-31", "2027-01-01"]),
+        (By::Month, Zone::Wib, &["2026-12", "2027-01"]),
+        (By::Day, Zone::Wita, &["2027-01-01"]),
+        (By::Month, Zone::Wit, &["2027-01"]),
+    ];
+    for (by, zone, names) in table {
+        let wanted = Wanted { zone, ..wanted(by, "") };
+        let mut report = Report { counted: (9, 53_000), ..Report::default() };
+        for (number, (order, end)) in orders().iter().enumerate() {
+            assert_eq!(crate::wording::end(order), *end, "{}", order.id);
+            report.add(order, at(number), &wanted);
+        }
+        assert_eq!(report.difference(), None, "{by:?}");
+        assert_eq!((report.total.paid, report.total.above_prices()), (sum(9, 53_100), 100));
+        assert_eq!((report.total.of(End::RefundDue), report.total.of(End::TakenBack)), (sum(2, 12_000), sum(0, 0)));
+        assert_eq!(report.groups.keys().collect::<Vec<_>>(), names, "{by:?} {zone:?}");
+        if by == By::Machine {
+            let first = &report.groups["vm-001"];
+            assert_eq!((first.paid, first.of(End::Delivered), first.above_prices()), (sum(5, 25_100), sum(1, 5_100), 100));
+        }
+        // Each of the three comparisons sees its own fault.
+        let changed = |change: fn(&mut Report)| {
+            let mut wrong = report.clone();
+            change(&mut wrong);
+            wrong.difference().expect("a difference")
+        };
+        assert!(changed(|report| report.counted = (10, 58_000)).contains("counts 10 orders of 58000"));
+        assert!(changed(|report| report.total.paid.amount += 1).contains("were paid 53101"));
+        assert!(changed(|report| drop(report.groups.pop_first())).contains(" in the groups"), "{by:?}");
+    }
+}
+
+#[test]
+fn a_scheme_is_the_gateways_word_with_the_name_behind_it() {
+    let table = [
+        (by_scheme("a", Payment::Gopay, "gopay", Some("gopay"), None), "gopay"),
+        (by_scheme("b", Payment::Gopay, "qris", Some("gopay"), Some("DANA")), "qris dana"),
+        (by_scheme("c", Payment::Gopay, "qris", Some("airpay shopee"), None), "qris by airpay shopee"),
+        (by_scheme("d", Payment::Gopay, "qris", None, None), "qris"),
+        (by_scheme("e", Payment::Alfamart, "cstore", None, None), "alfamart"),
+        (by_scheme("f", Payment::Indomaret, "cstore", None, None), "indomaret"),
+        (by_scheme("g", Payment::Gopay, "paper", None, Some("x")), "paper"),
+    ];
+    for (order, name) in table {
+        assert_eq!(scheme_in_full(&order), name, "{}", order.id);
+    }
+    // Only its refund was ever seen.
+    let order = pending("h", "vm-001", 5000, 5000);
+    let gone = after(order.clone(), Event::Status(said(&order, Said::Refunded)), T0);
+    let known = gone.settlement().is_some();
+    assert_eq!(scheme_in_full(&gone), if known { "gopay" } else { "not known" });
+}
+
+#[test]
+fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
+    let partly = |order: Order, amount: Option<u64>| {
+        let refund_amount = amount.map(|amount| Rupiah::new(amount).expect("an amount"));
+        let report = Told { refund_amount, ..said(&order, Said::PartlyRefunded) };
+        after(order, Event::Status(report), hours(2))
+    };
+    let charged_back = |order: Order| {
+        let report = said(&order, Said::ChargedBack);
+        after(order, Event::Status(report), hours(2))
+    };
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    let delivered = |id: &str| told(id, "vm-001", 5000, 5000, Delivery::Dispensed);
+    // What went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
+    type Left = (Option<u64>, Option<i64>);
+    let table: [(Order, Option<u64>, [Left; 3]); 7] = [
+        (delivered("a"), Some(0), [(Some(50), Some(4950)); 3]),
+        (failed("b"), Some(0), [(Some(50), Some(4950)); 3]),
+        // The customer has cash, and the payment is still at the gateway.
+        (after(failed("c"), by_hand, hours(1)), Some(0), [(Some(50), Some(4950)); 3]),
+        (refunded("d"), Some(5000), [(Some(50), Some(-50)), (Some(0), Some(0)), (None, None)]),
+        (partly(delivered("e"), Some(2000)), Some(2000), [(Some(50), Some(2950)), (Some(30), Some(2970)), (None, None)]),
+        (partly(delivered("f"), None), None, [(None, None); 3]),
+        (charged_back(delivered("g")), None, [(None, None); 3]),
+    ];
+    let settings = ["\nkept_on_refund = true", "\nkept_on_refund = false", ""];
+    for (order, returned, left) in &table {
+        for (setting, (fee, payout)) in settings.iter().zip(left) {
+            let wanted = wanted(By::Machine, &format!("gopay = {{ basis_points = 100 }}{setting}"));
+            let taking = Taking::of(order, &wanted.fees);
+            assert_eq!((taking.returned, taking.fee, taking.payout()), (*returned, *fee, *payout), "{} {setting:?}", order.id);
+            // Of a sum with a part that is not known, nothing is told.
+            let mut report = Report::default();
+            report.add(&delivered("z"), T0, &wanted);
+            report.add(order, T0, &wanted);
+            let fee = fee.map(|fee| signed(fee) + 50);
+            assert_eq!((report.total.fee(), report.total.payout()), (fee, payout.map(|payout| payout + 4950)), "{}", order.id);
+            assert_eq!(report.total.unknown.orders, u64::from(payout.is_none()), "{}", order.id);
+        }
+    }
+    // Without a fee that the merchant has said, it is not known.
+    let taking = Taking::of(&table[0].0, &Fees::default());
+    assert_eq!((taking.returned, taking.fee, taking.payout()), (Some(0), None, None));
+}
+
+#[test]
+fn each_fee_is_rounded_by_itself() {
+    // 35 basis points of 5,000 are 17.5 rupiah, so 18 each. Of their sum they would be 52.5, and not 54.
+    let wanted = wanted(By::Item, "gopay = { basis_points = 35 }");
+    let mut report = Report::default();
+    for id in ["a", "b", "c"] {
+        report.add(&told(id, "vm-001", 5000, 5000, Delivery::Dispensed), T0, &wanted);
+    }
+    assert_eq!((report.total.fee(), report.total.payout()), (Some(54), Some(15_000 - 54)));
+    assert_eq!(report.groups["A1"], report.total);
+}
