@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
-/// The rule for the contact.
+/// The rule for both of these texts.
 pub const CONTACT_RULE: &str = "1 to 64 characters of plain text";
-/// The longest contact, in characters: it stands on a phone's page.
+/// The longest name of the merchant and the longest contact, in characters: they stand on a phone's page.
 const CONTACT_MAX: usize = 64;
 /// `LimitNOFILE` of the unit: the number of descriptors that the service has.
 pub const DESCRIPTORS: u64 = 8192;
@@ -99,6 +99,7 @@ struct Http {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CustomerPage {
+    merchant: Option<String>,
     contact: Option<String>,
 }
 
@@ -150,6 +151,8 @@ pub struct Config {
     pub broker_url: Option<String>,
     /// Where the machines' accounts there are made, if this backend makes them.
     pub accounts: Option<Door>,
+    /// The name of the merchant for customers; else the one in the QR.
+    pub merchant: Option<Box<str>>,
     /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
     /// `iss` of receipts.
@@ -307,12 +310,16 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
     }
     let accounts = accounts.map(|section| door(section, mqtt.as_ref(), checker));
-    let contact = customer.contact.map(|contact| {
-        if self::contact(&contact).is_none() {
-            checker.fault(&(), "customer.contact", format_args!("must be {CONTACT_RULE}"));
-        }
-        contact.trim().into()
-    });
+    let mut plain = |text: Option<String>, key| {
+        text.map(|text| {
+            if self::contact(&text).is_none() {
+                checker.fault(&(), key, format_args!("must be {CONTACT_RULE}"));
+            }
+            Box::from(text.trim())
+        })
+    };
+    let merchant = plain(customer.merchant, "customer.merchant");
+    let contact = plain(customer.contact, "customer.contact");
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
         let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.chars().any(char::is_control);
         if !plain {
@@ -361,6 +368,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             Some(door) => Some(door?),
             None => None,
         },
+        merchant,
         contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
@@ -502,6 +510,7 @@ signing_key_file = "/etc/signing"
             ("[store]", "[reports]\nzone = \"UTC\"\n[store]", "reports.zone: must be \"WIB\", \"WITA\" or \"WIT\", not \"UTC\""),
             ("[store]", "[fees]\nqris = { }\n[store]", "fees.qris: needs basis_points"),
             ("[store]", "[customer]\ncontact = \" \"\n[store]", "customer.contact: must be 1 to 64"),
+            ("[store]", "[customer]\nmerchant = \"\"\n[store]", "customer.merchant: must be 1 to 64"),
             ("[store]", "[machines]\nbroker_url = \"mqtts://b\"\n[store]", "machines.broker_url: needs a section [mqtt]"),
             ("[store]", "[machines]\nbroker_url = \"b\"\n[store]", "machines.broker_url: must"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),

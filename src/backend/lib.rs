@@ -199,6 +199,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
     let place = view::Place {
         public_url: config.public_url.clone().map(Into::into),
         sandbox: config.gateway.is_sandbox(),
+        merchant: config.merchant.clone(),
         contact: config.contact.clone(),
         collect_within: config.collect_within,
         zone: config.zone,

@@ -19,6 +19,7 @@ pub fn order(id: &str, device: &str, price: u64) -> Order {
         ticket: Ticket::from_random([7; 16]),
         item: ItemId::new("A1").expect("an id"),
         description: None,
+        machine: None,
         amount: Rupiah::new(price).expect("an amount"),
         payment: Payment::Gopay,
         timeout: Span::secs(120),

@@ -111,6 +111,7 @@ impl<G> Rig<G> {
         let place = view::Place {
             public_url: Some(url.clone().into()),
             sandbox: true,
+            merchant: None,
             contact: None,
             collect_within: Span::secs(72 * 3600),
             zone: Zone::Wib,

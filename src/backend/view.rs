@@ -13,6 +13,8 @@ pub struct Place {
     pub public_url: Option<Box<str>>,
     /// The money is not real.
     pub sandbox: bool,
+    /// The name of the merchant for customers.
+    pub merchant: Option<Box<str>>,
     /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
     /// How long an order that was paid over the counter can be collected.
@@ -126,8 +128,14 @@ mod tests {
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
-        let place =
-            Place { public_url: Some("https://pay.example".into()), sandbox: true, contact: None, collect_within: Span::ZERO, zone: Zone::Wib };
+        let place = Place {
+            public_url: Some("https://pay.example".into()),
+            sandbox: true,
+            merchant: None,
+            contact: None,
+            collect_within: Span::ZERO,
+            zone: Zone::Wib,
+        };
         let seen = |order: &Order| {
             let resource = resource(order, 1, T0, &place);
             (resource.status, resource.qr_payload.is_some(), resource.gross_amount.is_some())

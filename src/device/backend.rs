@@ -253,8 +253,18 @@ mod tests {
     /// Every call about that order.
     fn calls() -> [HttpCall; 5] {
         let OrderResource { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
-        let new =
-            NewOrder { request_id, ticket, kids: Vec::new(), item, description: None, amount, payment, timeout_s: 120, relay_key: None };
+        let new = NewOrder {
+            request_id,
+            ticket,
+            kids: Vec::new(),
+            item,
+            description: None,
+            machine: None,
+            amount,
+            payment,
+            timeout_s: 120,
+            relay_key: None,
+        };
         let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
         [
             HttpCall::Create(Box::new(new)),

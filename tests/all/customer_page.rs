@@ -146,7 +146,7 @@ fn the_page_tells_no_secret_and_is_kept_nowhere() {
     let secrets = |order: &Value| {
         let mut secrets: Vec<String> = ["ticket", "request_id", "kid"].iter().map(|field| text(order, field).to_owned()).collect();
         secrets.extend(order["receipt"].as_str().map(str::to_owned));
-        secrets.extend([shop.token.clone(), "vm-001".into(), crate::rig::midtrans::SERVER_KEY.into()]);
+        secrets.extend([shop.token.clone(), crate::rig::midtrans::SERVER_KEY.into()]);
         secrets
     };
     let look = |order: &Value, what: &str| {

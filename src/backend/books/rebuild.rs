@@ -69,6 +69,7 @@ pub fn rebuild(tx: &mut dyn Tx, policy: &Policy, report: &Report, asked_by: Opti
         ticket: metadata.ticket,
         item: metadata.item,
         description: None,
+        machine: None,
         amount: metadata.amount,
         payment,
         timeout,

@@ -93,6 +93,7 @@ fn sale(device: &str, request: &str, ticket: u8) -> Sale {
         ticket: Ticket::from_random([ticket; 16]),
         item: ItemId::new("A1").expect("an id"),
         description: Some("'); DROP TABLE orders; --".into()),
+        machine: Some("'); DROP TABLE orders; --".into()),
         amount: Rupiah::new(5000).expect("an amount"),
         payment: Payment::Gopay,
         timeout: Span::secs(120),

@@ -19,7 +19,9 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
 use qris_core::order::time::Span;
-use qris_core::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, Status, WAIT_MAX_S};
+use qris_core::wire::orders::{
+    COLLECT_WITHIN, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, Status, WAIT_MAX_S,
+};
 use qris_core::wire::strict::Object;
 use qris_host::events::Event as Journal;
 use serde::Deserialize;
@@ -63,6 +65,7 @@ pub async fn create(
         ticket: new.ticket,
         item: new.item,
         description: new.description,
+        machine: new.machine,
         amount: new.amount,
         payment: new.payment,
         timeout: Span::secs(new.timeout_s.into()),
@@ -176,6 +179,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     let kids: Option<Vec<_>> = field(&mut object, "kids", true, &mut errors);
     let item = field(&mut object, "item", true, &mut errors);
     let description: Option<Box<str>> = field(&mut object, "description", false, &mut errors);
+    let machine: Option<Box<str>> = field(&mut object, "machine", false, &mut errors);
     let amount: Option<Rupiah> = field(&mut object, "amount", true, &mut errors);
     let payment: Option<Payment> = field(&mut object, "payment", true, &mut errors);
     let timeout_s: Option<u16> = field(&mut object, "timeout_s", true, &mut errors);
@@ -192,6 +196,9 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     if description.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
         wrong("description", format!("at most {DESCRIPTION_MAX} characters"));
     }
+    if machine.as_ref().is_some_and(|name| name.chars().count() > MACHINE_NAME_MAX) {
+        wrong("machine", format!("at most {MACHINE_NAME_MAX} characters"));
+    }
     if let (Some(payment), Some(amount)) = (payment, amount)
         && !payment.amounts().contains(&amount.get())
     {
@@ -203,7 +210,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     }
     match (request_id, ticket, kids, item, amount, payment, timeout_s) {
         (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
-            Ok(NewOrder { request_id, ticket, kids, item, description, amount, payment, timeout_s, relay_key: None })
+            Ok(NewOrder { request_id, ticket, kids, item, description, machine, amount, payment, timeout_s, relay_key: None })
         }
         _ => Err(unprocessable().errors(errors)),
     }

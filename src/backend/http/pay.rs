@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use draw::{Finish, Sheet, Standing};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant;
+use qris_core::order::{merchant, qris};
 use qris_host::clock;
 use ring::digest::{SHA256, digest};
 use std::sync::{Arc, LazyLock};
@@ -74,34 +74,37 @@ async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query,
         return not_now(StatusCode::TOO_MANY_REQUESTS, words);
     }
     match shop.read(move |tx| books::load(tx, &id)).await {
-        Ok(Some(stored)) => {
-            let (html, policy) = draw(&stored, shop, words, finish);
-            tagged(headers, html, policy, words)
-        }
+        Ok(Some(stored)) => draw(&stored, shop, headers, words, finish),
         Ok(None) => not_found(words),
         Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, words),
     }
 }
 
-/// The page, and the sources of its pictures.
-fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Finish>) -> (String, String) {
-    let order = &stored.order;
-    let resource = view::resource(order, stored.rev, shop.now(), &shop.place);
-    let hotlinked = order.charge().and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
+/// The page. One that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
+fn draw(stored: &Stored, shop: &Shop, headers: &HeaderMap, words: &'static Words, finish: Option<Finish>) -> Response {
+    let (order, now) = (&stored.order, shop.now());
+    let resource = view::resource(order, stored.rev, now, &shop.place);
+    let charge = order.charge();
+    let hotlinked = charge.and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
     let qr = hotlinked.or_else(|| {
         let png = orders::draw(resource.qr_payload.as_deref()?)?;
         Some((format!("data:image/png;base64,{}", BASE64.encode(png)), "data:".into()))
     });
-    let until = order.ends_at().map(|at| at.to_rfc3339_wib().get(..16).unwrap_or_default().replace('T', " "));
+    let named = || charge.and_then(|charge| qris::merchant_name(charge.qr_payload.as_deref()?));
+    // The machine takes its QR off the screen before the backend ends the charge.
+    let off_screen = charge.filter(|_| !order.sale.payment.is_over_the_counter()).map(|charge| charge.charged_at + order.sale.timeout);
+    let until = order.ends_at().map(|at| off_screen.map_or(at, |off| off.min(at)));
     let other = words.other().language;
     let other_language = match finish {
         None | Some(Finish::Unsaid) => format!("?lang={other}"),
         Some(Finish::Success) => format!("?result=success&lang={other}"),
         Some(Finish::Failure) => format!("?result=failure&lang={other}"),
     };
-    let sheet = Sheet {
+    let mut sheet = Sheet {
         order: &resource,
+        merchant: shop.place.merchant.as_deref().or_else(named),
+        machine: order.sale.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
         name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
         standing: match &order.state {
             merchant::State::Charging { .. } => Standing::Charging,
@@ -113,13 +116,42 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
             | merchant::State::Withheld { .. }
             | merchant::State::Refunded { .. } => Standing::Over,
         },
-        until: until.as_deref(),
+        charged_at: charge.map(|charge| charge.charged_at),
+        paid: paid(order).map(|by| (by.settled_at, by.gross_amount)),
+        until,
+        left: None,
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
         contact: shop.place.contact.as_deref(),
         finish,
         other_language: &other_language,
+        tag: "",
     };
-    (draw::page(&sheet, words), policy(qr.as_ref().map_or("'none'", |(_, origin)| origin)))
+    // The time that is left is no news.
+    let tag = format!("\"{}\"", BASE64.encode(&digest(&SHA256, draw::page(&sheet, words).as_bytes()).as_ref()[..15]));
+    let seen = headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes());
+    let mut response = if seen {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        (sheet.left, sheet.tag) = (until.map(|at| at - now), &tag);
+        shown(StatusCode::OK, draw::page(&sheet, words), &policy(qr.as_ref().map_or("'none'", |(_, origin)| origin)), words)
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// The payment, unless it was taken back.
+fn paid(order: &merchant::Order) -> Option<&merchant::Settlement> {
+    match &order.state {
+        merchant::State::Settled { by, .. } | merchant::State::Withheld { by, .. } => Some(by).filter(|_| !order.is_void()),
+        merchant::State::Refunded { by, .. } => by.as_ref(),
+        merchant::State::Charging { .. }
+        | merchant::State::Pending { .. }
+        | merchant::State::Cancelling { .. }
+        | merchant::State::Held { .. }
+        | merchant::State::Closed { .. } => None,
+    }
 }
 
 /// Scheme, host and port of the picture's address, if it has a plain one: they stand in a header.
@@ -139,17 +171,6 @@ fn policy(pictures: &str) -> String {
         "default-src 'none'; img-src {pictures}; style-src {style}; script-src {script}; connect-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
     )
-}
-
-/// A page that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
-fn tagged(headers: &HeaderMap, html: String, policy: String, words: &Words) -> Response {
-    let tag = format!("\"{}\"", BASE64.encode(&digest(&SHA256, html.as_bytes()).as_ref()[..15]));
-    let seen = headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes());
-    let mut response = if seen { StatusCode::NOT_MODIFIED.into_response() } else { shown(StatusCode::OK, html, &policy, words) };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }
 
 fn not_found(words: &Words) -> Response {

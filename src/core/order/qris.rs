@@ -100,10 +100,17 @@ pub fn check(payload: &str, gross_amount: Rupiah) -> Result<(), QrisError> {
 /// The merchant whom this payload pays: the national number (NMID, tag 51, within it 02). It is the same with every acquirer.
 #[must_use]
 pub fn merchant(payload: &str) -> Option<&str> {
-    fn value(fields: &str, tag: u8) -> Option<&str> {
-        parse(fields).ok()?.into_iter().find(|field| field.0 == tag).map(|field| field.1)
-    }
     value(value(payload, 51)?, 2)
+}
+
+/// The merchant's name in this payload (tag 59). The customer's app shows it.
+#[must_use]
+pub fn merchant_name(payload: &str) -> Option<&str> {
+    value(payload, 59)
+}
+
+fn value(fields: &str, tag: u8) -> Option<&str> {
+    parse(fields).ok()?.into_iter().find(|field| field.0 == tag).map(|field| field.1)
 }
 
 /// CRC-16/CCITT-FALSE (polynomial 0x1021, start 0xFFFF, nothing reflected or inverted) of this text. In a QRIS payload
@@ -188,6 +195,7 @@ mod tests {
     fn a_payload_names_its_merchant() {
         let merchants = REAL.map(|(payload, _)| merchant(payload));
         assert_eq!(merchants[0], Some("AID772051375229"));
+        assert_eq!(merchant_name(REAL[0].0), Some("PAPI LIVE2"));
         assert!(merchants.iter().all(|nmid| nmid.is_some_and(|nmid| nmid.len() == 15)), "{merchants:?}");
         let (payload, _) = REAL[0];
         for unnamed in

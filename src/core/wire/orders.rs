@@ -25,6 +25,8 @@ pub const BOOT: &str = "machine-boot";
 /// A header of the question for open orders: the `event_id` of the machine's newest event, `STREAM.SEQ`. Of two copies of a machine one
 /// shows earlier events than the other.
 pub const NEWEST_EVENT: &str = "machine-event";
+/// The longest name of a machine for customers, in characters.
+pub const MACHINE_NAME_MAX: usize = 64;
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
 /// The most orders in an answer to `?state=open`. If there are more, it has the oldest.
@@ -45,6 +47,9 @@ pub struct NewOrder {
     pub item: ItemId,
     /// The text that the customer sees in the app; at most 50 characters.
     pub description: Option<Box<str>>,
+    /// The machine's name for customers; at most [`MACHINE_NAME_MAX`] characters. A later backend shows it on the customer's page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Box<str>>,
     /// The price, whole rupiah.
     pub amount: Rupiah,
     /// How it is paid.

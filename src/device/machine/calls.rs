@@ -449,6 +449,7 @@ fn new_order(order: &Order) -> NewOrder {
         kids: order.posted.kids.clone(),
         item: request.item.clone(),
         description: Some(order.posted.description.clone()),
+        machine: order.posted.machine.clone(),
         amount: order.offer.amount,
         payment: request.payment,
         timeout_s: u16::try_from(order.offer.timeout.as_secs_up()).unwrap_or(u16::MAX),

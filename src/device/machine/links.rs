@@ -13,6 +13,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
 use qris_core::order::time::{Boot, Now};
 use qris_core::wire::dbus::RelayError;
+use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 
@@ -115,7 +116,8 @@ impl Links {
         let request = &offer.request;
         let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&request.item));
         let description = description.chars().take(DESCRIPTION_MAX).collect::<String>().into();
-        Posted { kids: self.relay.kids.clone(), relay_key: self.relay.proof_key.clone(), description }
+        let machine = Some(settings.looks.name.chars().take(MACHINE_NAME_MAX).collect::<String>().into());
+        Posted { kids: self.relay.kids.clone(), relay_key: self.relay.proof_key.clone(), description, machine }
     }
 
     /// The relay has a new owner.

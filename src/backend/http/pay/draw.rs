@@ -1,9 +1,13 @@
 //! The customer's page as HTML. It shows only what anybody with the order_id may know: the amount, the item, the state
-//! of the order, how to pay it. It has no ticket, no receipt, no request_id, no device.
+//! of the order, how to pay it, where it was made. It has no ticket, no receipt of the relay, no request_id.
+
+mod contact;
 
 use super::words::Words;
+use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
+use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::{OrderResource, Refund, Status};
 use std::fmt::Write as _;
 
@@ -21,12 +25,22 @@ const GROUP: usize = 4;
 pub(super) struct Sheet<'a> {
     /// The order, as its machine sees it.
     pub(super) order: &'a OrderResource,
+    /// The merchant's name, if it is known.
+    pub(super) merchant: Option<&'a str>,
+    /// The machine's name; its id if it has not told one.
+    pub(super) machine: &'a str,
     /// The name of the goods.
     pub(super) name: &'a str,
     /// The state of its money.
     pub(super) standing: Standing,
-    /// The end of the time to pay it, or to collect it at the machine: `2026-11-20 16:24`, WIB.
-    pub(super) until: Option<&'a str>,
+    /// When it was charged.
+    pub(super) charged_at: Option<Wall>,
+    /// When it was paid, and how much if the gateway said that.
+    pub(super) paid: Option<(Wall, Option<Rupiah>)>,
+    /// The end of the time to pay it, or to collect it at the machine.
+    pub(super) until: Option<Wall>,
+    /// How long until then.
+    pub(super) left: Option<Span>,
     /// The QR's picture: at the gateway, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
     /// The contact of the merchant.
@@ -35,6 +49,8 @@ pub(super) struct Sheet<'a> {
     pub(super) finish: Option<Finish>,
     /// The same page in the other language.
     pub(super) other_language: &'a str,
+    /// The name of what the page shows: a page that was seen before is not sent again.
+    pub(super) tag: &'a str,
 }
 
 /// The state of an order's money. The page needs it beside the facts that the machine gets.
@@ -159,7 +175,8 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     let amount = order.gross_amount.unwrap_or(order.amount);
     // Without a script the page comes again by itself.
     let again = format!("<noscript><meta http-equiv=refresh content={}></noscript>", look.next_s.max(NO_SCRIPT_S));
-    let mut html = head(words, &amount.to_string(), &again);
+    let title = sheet.merchant.map_or_else(|| amount.to_string(), |merchant| format!("{amount} – {}", escape(merchant)));
+    let mut html = head(words, &title, &again, sheet.tag);
     let mut add = |text: std::fmt::Arguments<'_>| html.write_fmt(text).expect("a string takes all");
     if order.sandbox {
         add(format_args!("<p class=t>{}</p>", words.test));
@@ -170,6 +187,10 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         Some(Finish::Failure) => add(format_args!("<p class=f>{}</p>", words.sorry)),
         Some(Finish::Unsaid) | None => {}
     }
+    if let Some(merchant) = sheet.merchant {
+        add(format_args!("<p class=m>{}</p>", escape(merchant)));
+    }
+    add(format_args!("<p class=n>{} {}</p>", words.machine, escape(sheet.machine)));
     add(format_args!("<p>{}</p><p class=b>{amount}</p>", escape(sheet.name)));
     if let Some(fee) = amount.above(order.amount) {
         add(format_args!("<p>{} {fee}</p>", words.fee));
@@ -183,8 +204,9 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     }
     match stage {
         Stage::Waiting if sheet.finish.is_none() => {
+            countdown(&mut add, sheet, words);
             if let Some(url) = order.deeplink_url.as_deref().filter(|url| is_deeplink(url)) {
-                add(format_args!("<a class=p href=\"{}\">{}</a>", escape(url), words.pay));
+                add(format_args!("<a class=\"a p\" href=\"{}\">{}</a>", escape(url), words.pay));
             }
             if let Some(url) = sheet.qr_url {
                 add(format_args!(
@@ -200,9 +222,9 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
             if stage == Stage::Counter {
                 add(format_args!("<p>{} <b>{}</b></p>", words.counter, escape(&titled(store))));
             }
-            if let Some(until) = sheet.until {
-                let before = if stage == Stage::Counter { words.pay_before } else { words.collect_before };
-                add(format_args!("<p>{before} {until} WIB</p>"));
+            match sheet.until {
+                Some(until) if stage == Stage::Collect => add(format_args!("<p>{} {}</p>", words.collect_before, moment(until))),
+                Some(_) | None => countdown(&mut add, sheet, words),
             }
             if let Some(code) = order.payment_code.as_deref() {
                 add(format_args!("<p class=n>{}</p><p class=k>{}</p>", words.counter_code, escape(&grouped(code))));
@@ -223,21 +245,12 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         | Stage::ByHand
         | Stage::Given => {}
     }
-    match sheet.contact {
-        Some(contact) => {
-            let class = if look.calls { "p" } else { "c" };
-            match telephone(contact) {
-                Some(number) => add(format_args!("<p><a class={class} href=\"tel:{number}\">{} {}</a></p>", words.call, escape(contact))),
-                None => add(format_args!("<p>{} <b>{}</b></p>", words.call, escape(contact))),
-            }
-        }
-        None if look.calls => add(format_args!("<p>{}</p>", words.call_operator)),
-        None => {}
-    }
-    add(format_args!("<p class=n>{}</p><p><code>{}</code></p></main>", words.order_number, order.order_id));
+    facts(&mut add, sheet, &look, words);
+    reach(&mut add, sheet, &look, words);
+    add(format_args!("</main>"));
     let other = words.other();
     add(format_args!(
-        "<p class=n><a lang={} hreflang={0} href=\"{}\">{}</a></p>",
+        "<p class=\"n x\"><a lang={} hreflang={0} href=\"{}\">{}</a></p>",
         other.language,
         escape(sheet.other_language),
         words.other_language
@@ -246,19 +259,84 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     html
 }
 
+/// The time until which it can be paid, and how long that is.
+fn countdown(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, words: &Words) {
+    let (Some(until), Some(left)) = (sheet.until, sheet.left) else { return };
+    let seconds = left.as_secs_up().max(0);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let clock = if hours > 0 { format!("{hours}:{minutes:02}") } else { minutes.to_string() };
+    add(format_args!("<p class=l>{} <b role=timer data-left={seconds}>{clock}:{:02}</b></p>", words.left, seconds % 60));
+    // Today's date is no news.
+    let until = moment(until);
+    let until = if hours > 0 { &until } else { until.get(11..).unwrap_or_default() };
+    add(format_args!("<p class=n>{} {until}</p>", words.pay_before));
+}
+
+/// All that the customer may want to keep. Of what is paid it is a receipt.
+fn facts(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look: &Look, words: &Words) {
+    let order = sheet.order;
+    let Some((at, amount)) = sheet.paid else {
+        add(format_args!("<p class=n>{}</p><p><code>{}</code></p>", words.order_number, order.order_id));
+        if let Some(at) = sheet.charged_at {
+            add(format_args!("<p class=n>{}</p>", moment(at)));
+        }
+        return;
+    };
+    add(format_args!("<section class=r><h1>{}</h1><dl>", words.receipt));
+    let mut row = |name: &str, value: &str| add(format_args!("<dt>{name}</dt><dd>{value}</dd>"));
+    if let Some(merchant) = sheet.merchant {
+        row(words.merchant, &escape(merchant));
+    }
+    row(words.machine, &escape(sheet.machine));
+    row(words.item, &escape(sheet.name));
+    row(words.total, &amount.or(order.gross_amount).unwrap_or(order.amount).to_string());
+    row(words.paid_at, &moment(at));
+    row(words.status, &look.head);
+    row(words.order_number, &format!("<code>{}</code>", order.order_id));
+    add(format_args!("</dl></section><button class=\"a o\" id=print>{}</button>", words.keep));
+}
+
+/// How the merchant can be asked.
+fn reach(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look: &Look, words: &Words) {
+    let Some(contact) = sheet.contact else {
+        if look.calls {
+            add(format_args!("<p>{}</p>", words.call_operator));
+        }
+        return;
+    };
+    let class = if look.calls { "a p" } else { "a" };
+    let amount = sheet.order.gross_amount.unwrap_or(sheet.order.amount);
+    let text = format!("{} {}: {}, {amount}, {} {}", words.chat_text, sheet.order.order_id, sheet.name, words.machine, sheet.machine);
+    let chat = contact::whatsapp(contact, &text);
+    if let Some(url) = &chat {
+        add(format_args!("<a class=\"{class}\" href=\"{}\">{}</a>", escape(url), words.chat));
+    }
+    // One button stands out.
+    let class = if chat.is_some() { "a" } else { class };
+    match contact::telephone(contact) {
+        Some(number) => add(format_args!("<a class=\"{class}\" href=\"tel:{number}\">{} {}</a>", words.call, escape(contact))),
+        None => add(format_args!("<p>{} <b>{}</b></p>", words.call, escape(contact))),
+    }
+}
+
+/// `2026-11-20 16:24 WIB`
+fn moment(at: Wall) -> String {
+    format!("{} WIB", at.to_wib().get(..16).unwrap_or_default())
+}
+
 /// A page without an order. It may come again by itself.
 pub(super) fn apology(title: &str, hint: &str, words: &Words, again_s: Option<u32>) -> String {
     let again = again_s.map(|seconds| format!("<meta http-equiv=refresh content={seconds}>")).unwrap_or_default();
-    let mut html = head(words, title, &again);
+    let mut html = head(words, title, &again, "");
     write!(html, "<main><p class=b>{title}</p><p>{hint}</p></main>").expect("a string takes all");
     html.push_str("</body></html>");
     html
 }
 
-fn head(words: &Words, title: &str, again: &str) -> String {
+fn head(words: &Words, title: &str, again: &str, tag: &str) -> String {
     format!(
         "<!doctype html><html lang={}><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">\
-         <meta name=robots content=noindex><title>{title}</title>{again}<style>{STYLE}</style></head><body>",
+         <meta name=robots content=noindex><title>{title}</title>{again}<style>{STYLE}</style></head><body data-tag='{tag}'>",
         words.language,
     )
 }
@@ -268,25 +346,11 @@ fn tail() -> String {
 }
 
 /// The page's style; the policy allows this one, by its hash.
-pub(super) const STYLE: &str = "body{font:18px/1.4 sans-serif;margin:0 auto;max-width:26em;padding:0 16px 16px;text-align:center;color:#111;\
-background:#fff;overflow-wrap:anywhere}p{margin:.6em 0}.t{background:#c00;color:#fff;font-weight:700;margin:0 -16px;padding:.4em}\
-.b{font-size:2em;font-weight:700;margin:.2em 0}.f{font-size:1.2em;font-weight:700}.s{font-size:1.3em;font-weight:700;border-radius:.4em;\
-padding:.5em}.blue{background:#e3f0ff}.green{background:#dff5e1}.red{background:#ffe3e0}.grey{background:#eee}\
-a.p{display:block;box-sizing:border-box;min-height:56px;background:#00811b;color:#fff;padding:.8em;border-radius:.5em;font-size:1.2em;\
-font-weight:700;text-decoration:none;margin:1em 0}img{display:block;margin:0 auto;width:100%;max-width:20em;height:auto;\
-image-rendering:pixelated}.k{font-size:1.8em;font-weight:700;font-family:monospace}.n{color:#555;font-size:.9em}code{font-size:1.1em;\
-overflow-wrap:anywhere}";
+pub(super) const STYLE: &str = include_str!("draw/page.css");
 
-/// The page's script; the policy allows this one, by its hash. It looks for news while the page is seen, and replaces the
-/// old text with it.
-pub(super) const SCRIPT: &str = "\"use strict\";(function(){var tag='',timer=0;function old(){return document.querySelector('main')}\
-function later(){clearTimeout(timer);timer=setTimeout(look,1000*(+old().dataset.next||30))}\
-function look(){if(document.hidden){later();return}\
-fetch(location.href,{cache:'no-store',headers:tag?{'If-None-Match':tag}:{}}).then(function(r){if(r.status!==200)return;\
-tag=r.headers.get('ETag')||'';return r.text().then(function(t){\
-var fresh=new DOMParser().parseFromString(t,'text/html').querySelector('main');\
-if(fresh&&fresh.outerHTML!==old().outerHTML)old().replaceWith(fresh)})}).catch(function(){}).then(later)}\
-document.addEventListener('visibilitychange',function(){if(!document.hidden){clearTimeout(timer);look()}});later()})()";
+/// The page's script; the policy allows this one, by its hash. It looks for news while the page is seen, replaces the old text with
+/// it, and counts down between. Without it the page comes again by itself, and has no button that prints.
+pub(super) const SCRIPT: &str = include_str!("draw/page.js");
 
 /// `12345678901` → `1234 5678 901`
 fn grouped(code: &str) -> String {
@@ -298,13 +362,6 @@ fn grouped(code: &str) -> String {
 fn titled(store: &str) -> String {
     let mut letters = store.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// A number that a phone can call, if this is one.
-fn telephone(contact: &str) -> Option<String> {
-    let number: String = contact.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
-    let is_number = number.len() >= 5 && contact.chars().all(|c| c.is_ascii_digit() || " +-.()/".contains(c));
-    is_number.then_some(number)
 }
 
 /// The gateway's deeplink must be an address of the app or of the web, and not a script.

@@ -17,6 +17,8 @@ macro_rules! words {
 
 words! {
     test: "UJI COBA – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
+    machine: "Mesin", "Machine";
+    left: "Sisa waktu", "Time left";
     pay: "Bayar dengan GoPay", "Pay with GoPay";
     qr_alt: "Kode QRIS untuk pembayaran ini", "QRIS code for this payment";
     qr_hint: "Atau pindai dengan aplikasi QRIS apa pun", "Or scan with any QRIS app";
@@ -49,7 +51,16 @@ words! {
     refunded_hint: "Lihat di aplikasi pembayaran Anda.", "It goes back to your payment app.";
     by_hand: "Sudah diselesaikan langsung dengan Anda", "Settled with you by hand";
     given: "Barang sudah diserahkan kepada Anda", "The goods were handed to you";
+    chat: "Tanya lewat WhatsApp", "Ask on WhatsApp";
+    chat_text: "Halo, saya bertanya tentang pesanan", "Hello, I have a question about order";
+    receipt: "Bukti pembayaran", "Receipt";
+    merchant: "Penjual", "Merchant";
+    item: "Pembelian", "Item";
+    total: "Jumlah", "Amount";
+    paid_at: "Dibayar", "Paid on";
+    status: "Status", "Status";
     order_number: "Nomor pesanan", "Order number";
+    keep: "Simpan sebagai PDF atau cetak", "Save as PDF or print";
     thanks: "Terima kasih!", "Thank you!";
     sorry: "Maaf, pembayaran di aplikasi tidak berhasil.", "Sorry, the payment in the app did not work.";
     back: "Kembali ke pembayaran", "Back to the payment";

@@ -67,6 +67,9 @@ pub struct Posted {
     pub relay_key: Option<RelayKey>,
     /// The text that the customer sees in the app.
     pub description: Box<str>,
+    /// The machine's name for customers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Box<str>>,
 }
 
 /// A charge at the gateway, as far as the machine must know it.

@@ -43,7 +43,7 @@ fn ticket() -> Ticket {
 }
 
 fn posted() -> Posted {
-    Posted { kids: vec![kid()], relay_key: None, description: "Tea".into() }
+    Posted { kids: vec![kid()], relay_key: None, description: "Tea".into(), machine: None }
 }
 
 fn kid() -> KeyId {

@@ -19,6 +19,9 @@ pub struct Sale {
     pub item: ItemId,
     /// The text that the customer reads in the app.
     pub description: Option<Box<str>>,
+    /// The machine's name for customers. Earlier machines do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Box<str>>,
     /// The price.
     pub amount: Rupiah,
     /// How it is paid.

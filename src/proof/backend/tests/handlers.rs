@@ -140,6 +140,7 @@ impl Town {
             kids: vec![key().kid().clone()],
             item: ItemId::new("A1").expect("an item"),
             description: None,
+            machine: None,
             amount: Rupiah::new(5_000).expect("an amount"),
             payment: Payment::Gopay,
             timeout_s: 300,

@@ -4,8 +4,10 @@ use qris_core::order::reason::Reason;
 use qris_core::wire::orders::OutcomeReport;
 use serde_json::json;
 
-/// Texts that nobody may read on the page.
+/// Texts that nobody may read on the page. The machine's id is there only for a name.
 const SECRETS: [&str; 5] = ["a-ticket-of-22-letters", "the-request-id", "vm-001", "the-receipt", "the-kid"];
+/// 2026-11-20 16:20 WIB
+const CHARGED: Wall = Wall(1_795_166_400_000);
 
 fn order() -> OrderResource {
     serde_json::from_value(json!({
@@ -20,17 +22,23 @@ fn order() -> OrderResource {
 fn sheet(order: &OrderResource) -> Sheet<'_> {
     Sheet {
         order,
+        merchant: Some("Warung <Jaya>"),
+        machine: "Lobby & Co",
         name: "Teh <b>botol</b>",
         standing: match order.status {
             Status::Pending if order.gross_amount.is_none() => Standing::Charging,
             Status::Pending => Standing::Payable,
             _ => Standing::Over,
         },
-        until: Some("2026-11-20 16:24"),
+        charged_at: Some(CHARGED),
+        paid: None,
+        until: Some(CHARGED + Span::secs(240)),
+        left: Some(Span::millis(98_001)),
         qr_url: Some("https://api.example/qr"),
         contact: Some("0812-3456-7890"),
         finish: None,
         other_language: "?lang=en",
+        tag: "\"the-tag\"",
     }
 }
 
@@ -84,8 +92,10 @@ fn each_stage_is_told_in_both_languages() {
         for (words, expected) in [(&INDONESIAN, id), (&ENGLISH, en)] {
             let html = page(&sheet(&order), words);
             assert!(html.contains(expected), "{what}: no {expected:?} in {html}");
-            assert_eq!(html.contains("<a class=p href=\"https://gopay.example/pay?id=1&amp;x=2\">"), pays, "{what}: {html}");
+            assert_eq!(html.contains("<a class=\"a p\" href=\"https://gopay.example/pay?id=1&amp;x=2\">"), pays, "{what}: {html}");
             assert_eq!(html.contains("<img "), pays, "{what}");
+            assert_eq!(html.contains("data-left=99>1:39<"), pays || what == "over the counter", "{what}: {html}");
+            assert!(html.contains("<p class=m>Warung &lt;Jaya&gt;</p>") && html.contains("Lobby &amp; Co"), "{what}: {html}");
             assert!(html.contains("Rp5.000") && html.contains("4x7c1m8k2p9q"), "{what}");
             assert!(html.contains("Teh &lt;b&gt;botol&lt;/b&gt;") && html.contains("tel:081234567890"), "{what}: {html}");
             assert!(html.contains(&format!("lang={}", words.language)), "{what}");
@@ -101,8 +111,10 @@ fn each_stage_is_told_in_both_languages() {
 fn a_payment_over_the_counter_shows_store_code_and_time() {
     let mut order = order();
     (order.payment, order.store, order.payment_code) = (Payment::Alfamart, Some("alfamart".into()), Some("10002000300".into()));
+    let html = page(&Sheet { left: Some(Span::secs(86_399)), ..sheet(&order) }, &ENGLISH);
+    assert!(html.contains("23:59:59") && html.contains("Pay before 2026-11-20 16:24 WIB"), "{html}");
     let html = page(&sheet(&order), &ENGLISH);
-    for text in ["Pay at the counter of <b>Alfamart</b>", "1000 2000 300", "Pay before 2026-11-20 16:24 WIB"] {
+    for text in ["Pay at the counter of <b>Alfamart</b>", "1000 2000 300", "Pay before 16:24 WIB"] {
         assert!(html.contains(text), "{html}");
     }
     assert!(!html.contains("<img ") && !html.contains("gopay.example"), "{html}");
@@ -117,12 +129,13 @@ fn a_payment_over_the_counter_shows_store_code_and_time() {
 fn what_is_no_address_is_no_link() {
     for url in ["javascript:alert(1)", "data:text/html,x", "//x", "\" onclick=\"x"] {
         let order = OrderResource { deeplink_url: Some(url.into()), ..order() };
-        assert!(!page(&sheet(&order), &ENGLISH).contains("<a class=p"), "{url}");
+        assert!(!page(&sheet(&order), &ENGLISH).contains("class=\"a p\""), "{url}");
     }
     let order = order();
-    for (contact, link) in [("0812-3456", true), ("+62 812 3456", true), ("ask@shop.example", false), ("12", false)] {
+    for (contact, link) in [("0812-3456", true), ("+62 21 555 0100", true), ("ask@shop.example", false), ("12", false)] {
         let html = page(&Sheet { contact: Some(contact), ..sheet(&order) }, &ENGLISH);
         assert_eq!(html.contains("href=\"tel:"), link, "{contact}");
+        assert!(!html.contains("wa.me"), "{contact} is not a mobile number");
         assert!(html.contains(contact), "{contact}");
     }
     let due = OrderResource { status: Status::Settlement, refund: Some(Refund::Due), ..order };
@@ -158,4 +171,29 @@ fn a_fee_is_named() {
     let order = OrderResource { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
     let html = page(&sheet(&order), &ENGLISH);
     assert!(html.contains("Rp5.100") && html.contains("incl. fee Rp100"), "{html}");
+}
+
+#[test]
+fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
+    let due = OrderResource { status: Status::Settlement, refund: Some(Refund::Due), ..order() };
+    let sum = qris_core::order::money::Rupiah::new(5_000).expect("in range");
+    let paid = Some((CHARGED + Span::secs(60), Some(sum)));
+    let html = page(&Sheet { paid, ..sheet(&due) }, &ENGLISH);
+    for (name, value) in [
+        ("Merchant", "Warung &lt;Jaya&gt;"),
+        ("Machine", "Lobby &amp; Co"),
+        ("Item", "Teh &lt;b&gt;botol&lt;/b&gt;"),
+        ("Amount", "Rp5.000"),
+        ("Paid on", "2026-11-20 16:21 WIB"),
+        ("Status", "Your money will be returned"),
+        ("Order number", "<code>4x7c1m8k2p9q</code>"),
+    ] {
+        assert!(html.contains(&format!("<dt>{name}</dt><dd>{value}</dd>")), "{name}: {html}");
+    }
+    let chat = "href=\"https://wa.me/6281234567890?text=Hello%2C%20I%20have%20a%20question%20about%20order%204x7c1m8k2p9q%3A%20Teh%20";
+    assert!(html.contains(chat) && html.contains("Rp5.000%2C%20Machine%20Lobby%20%26%20Co\""), "{html}");
+    assert!(html.contains("data-tag='\"the-tag\"'") && html.len() < 8 * 1024, "{html}");
+    // Nobody who has not paid gets one, and a page without a merchant's name leaves it out.
+    let html = page(&Sheet { merchant: None, ..sheet(&order()) }, &INDONESIAN);
+    assert!(!html.contains("<dl>") && !html.contains("class=m>") && html.contains("Tanya lewat WhatsApp"), "{html}");
 }
