@@ -1,5 +1,6 @@
 //! The events of all programs, in the order in which the demo learned of them, and a way to wait for one.
 
+use super::told::{self, Told};
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Boot;
@@ -50,11 +51,11 @@ pub enum Network {
 impl Network {
     /// Its name for people.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> Told {
         match self {
-            Self::Broker => "machine–broker",
-            Self::Backend => "machine–backend",
-            Self::Midtrans => "backend–Midtrans",
+            Self::Broker => told::machine_broker(),
+            Self::Backend => told::machine_backend(),
+            Self::Midtrans => told::backend_midtrans(),
         }
     }
 }
@@ -146,8 +147,11 @@ pub struct Entry {
     pub who: Who,
     /// Its receiver, if it has one.
     pub to: Option<Who>,
-    /// For people.
+    /// For people, in English.
     pub text: String,
+    /// For people, in Indonesian, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_id: Option<String>,
     /// For programs.
     #[serde(flatten)]
     pub kind: EntryKind,
@@ -184,18 +188,19 @@ impl Chronicle {
     }
 
     /// Adds an entry that somebody did or said.
-    pub fn note(&self, who: Who, text: impl Into<String>, kind: EntryKind) {
+    pub fn note(&self, who: Who, text: impl Into<Told>, kind: EntryKind) {
         self.add(who, None, text.into(), kind);
     }
 
     /// Adds an entry that went from one to another.
-    pub fn arrow(&self, from: Who, to: Who, text: impl Into<String>, kind: EntryKind) {
+    pub fn arrow(&self, from: Who, to: Who, text: impl Into<Told>, kind: EntryKind) {
         self.add(from, Some(to), text.into(), kind);
     }
 
-    fn add(&self, who: Who, to: Option<Who>, text: String, kind: EntryKind) {
+    fn add(&self, who: Who, to: Option<Who>, Told { en: text, id }: Told, kind: EntryKind) {
+        let text_id = (id != text).then_some(id);
         let mut list = self.list();
-        let entry = Entry { n: list.next, at_ms: self.now_ms(), who, to, text, kind };
+        let entry = Entry { n: list.next, at_ms: self.now_ms(), who, to, text, text_id, kind };
         list.next += 1;
         list.entries.push_back(Arc::new(entry));
         if list.entries.len() > ENTRIES_MAX {

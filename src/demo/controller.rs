@@ -3,6 +3,7 @@
 
 use super::chronicle::{EntryKind, Who};
 use super::layout::DEVICE;
+use super::told;
 use super::watch::Watched;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{OrderId, RequestId};
@@ -142,9 +143,9 @@ pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, re
     if let Some(order_id) = &order_id {
         watched.keep(order_id, state, reason);
     }
-    let mut text = state.as_str().replace('_', " ");
+    let mut text = told::state(state);
     if let Some(reason) = reason {
-        text.push_str(&format!(" ({reason})"));
+        text = text.and(" ", format_args!("({reason})"));
     }
     watched.chronicle.note(Who::Machine, text, EntryKind::Order { request_id, order_id, state, reason });
 }

@@ -4,6 +4,7 @@ use super::chronicle::Who;
 use super::controller;
 use super::panel::{HEIGHT, WIDTH};
 use super::process::{self, ProcessError, Program};
+use super::told::Told;
 use reqwest::Url;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
@@ -33,6 +34,14 @@ pub struct Product {
     name_id: &'static str,
     /// Whole rupiah.
     pub rupiah: u64,
+}
+
+impl Product {
+    /// Its name in both languages.
+    #[must_use]
+    pub fn words(&self) -> Told {
+        Told { en: self.name.into(), id: self.name_id.into() }
+    }
 }
 
 /// The price list.

@@ -9,6 +9,7 @@ mod cable;
 mod chronicle;
 pub mod conform;
 mod controller;
+mod language;
 mod layout;
 mod manuals;
 mod midtrans;
@@ -21,6 +22,7 @@ mod prove;
 mod script;
 mod site;
 mod tap;
+mod told;
 mod watch;
 
 use layout::Options;
@@ -57,7 +59,7 @@ struct Arguments {
 
 /// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
 /// default), but a visitor would not wait so long to see a refund come due.
-const PAGE: Options = Options { keep: false, grace_s: 15, cancel_wait_s: 5 };
+const PAGE: Options = Options { keep: false, grace_s: 5, cancel_wait_s: 5 };
 
 /// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;

@@ -5,6 +5,7 @@ use super::cable::Socket;
 use super::chronicle::{Chronicle, EntryKind, Network, Who};
 use super::layout::{LayoutError, NearPorts, Ports};
 use super::tap::{Asked, Heard};
+use super::told::{self, Told};
 use super::watch::{Standing, Watched};
 use qris_core::order::money::Rupiah;
 use serde_json::Value;
@@ -84,8 +85,8 @@ impl Networks {
         if switch.send_replace(up) == up {
             return;
         }
-        let deed = if up { "mends" } else { "cuts" };
-        watched.chronicle.note(Who::Demo, format!("{deed} the network {}", network.name()), EntryKind::Network { network, up });
+        let deed = if up { told::mends(network.name()) } else { told::cuts(network.name()) };
+        watched.chronicle.note(Who::Demo, deed, EntryKind::Network { network, up });
         watched.look(|view| view.networks = self.standing());
     }
 
@@ -150,39 +151,39 @@ impl<'a> Call<'a> {
 }
 
 /// A request in few words; `None` if it needs no words.
-fn asked_words(asked: &Asked) -> Option<String> {
+fn asked_words(asked: &Asked) -> Option<Told> {
     let body = &asked.body;
     Some(match Call::of(asked) {
-        Call::Create => format!("order {} for {}", text(body, "item"), rupiah(body.get("amount"))),
-        Call::Open => "any open orders?".into(),
-        Call::Look { waits: true } => "tell me when it is paid".into(),
-        Call::Look { waits: false } => "how does the order stand?".into(),
-        Call::CancelOrder => "cancel the order".into(),
-        Call::Outcome => format!("outcome: {}", text(body, "outcome")),
-        Call::Charge => format!("charge {}", rupiah(body.pointer("/transaction_details/gross_amount"))),
+        Call::Create => told::order(text(body, "item"), rupiah(body.get("amount"))),
+        Call::Open => told::any_open(),
+        Call::Look { waits: true } => told::when_paid(),
+        Call::Look { waits: false } => told::how_does_it_stand(),
+        Call::CancelOrder => told::cancel_order(),
+        Call::Outcome => told::outcome(text(body, "outcome")),
+        Call::Charge => told::charge(rupiah(body.pointer("/transaction_details/gross_amount"))),
         Call::Status => "get-status".into(),
-        Call::CancelCharge => "cancel the charge".into(),
-        Call::Image => "the QR’s picture".into(),
-        Call::Notice => format!("notification: {}", text(body, "transaction_status")),
-        Call::Other(path) => format!("{} {path}", asked.method),
+        Call::CancelCharge => told::cancel_charge(),
+        Call::Image => told::picture(),
+        Call::Notice => told::notification(text(body, "transaction_status")),
+        Call::Other(path) => format_args!("{} {path}", asked.method).into(),
     })
 }
 
-fn answer_words(asked: &Asked, status: u16, body: &Value) -> Option<String> {
+fn answer_words(asked: &Asked, status: u16, body: &Value) -> Option<Told> {
     if !(200..300).contains(&status) {
         let code = body.get("code").and_then(Value::as_str).map_or_else(String::new, |code| format!(" {code}"));
-        return Some(format!("{status}{code}"));
+        return Some(format_args!("{status}{code}").into());
     }
     Some(match Call::of(asked) {
-        Call::Create => "order with its QR".into(),
-        Call::Open => format!("{} open", body.get("orders").and_then(Value::as_array).map_or(0, Vec::len)),
+        Call::Create => told::order_with_qr(),
+        Call::Open => told::open_orders(body.get("orders").and_then(Value::as_array).map_or(0, Vec::len)),
         Call::Look { .. } | Call::CancelOrder => match (text(body, "status"), body.get("receipt")) {
-            (status, Some(Value::Object(_) | Value::String(_))) => format!("{status}, signed receipt"),
+            (status, Some(Value::Object(_) | Value::String(_))) => told::receipt(status),
             (status, _) => status.into(),
         },
         Call::Charge | Call::Status | Call::CancelCharge => match text(body, "transaction_status") {
             "?" => text(body, "status_code").into(),
-            status => format!("{} {status}", text(body, "status_code")),
+            status => format_args!("{} {status}", text(body, "status_code")).into(),
         },
         // The next visible event tells it.
         Call::Outcome | Call::Image | Call::Notice | Call::Other(_) => return None,
@@ -249,8 +250,8 @@ mod tests {
             (asked("GET", "/healthz", Value::Null), 500, Value::Null, "GET /healthz", Some("500")),
         ];
         for (asked, status, body, question, answer) in cases {
-            assert_eq!(asked_words(&asked).as_deref(), Some(question));
-            assert_eq!(answer_words(&asked, status, &body).as_deref(), answer, "{question}");
+            assert_eq!(asked_words(&asked).map(|words| words.en).as_deref(), Some(question));
+            assert_eq!(answer_words(&asked, status, &body).map(|words| words.en).as_deref(), answer, "{question}");
         }
     }
 }

@@ -3,10 +3,12 @@
 
 use super::books::{Audit, audit};
 use super::chronicle::{Entry, EntryKind, Network, Who};
+use super::language::Language;
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
 use super::site::{Site, SiteError};
+use super::told;
 use super::watch::View;
 use axum::Router;
 use axum::extract::{Json, State};
@@ -61,6 +63,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/leave", post(leave))
         .route("/power", post(power))
         .route("/network", post(network))
+        .route("/language", post(language))
         .with_state(site)
 }
 
@@ -186,16 +189,16 @@ struct Payment {
 
 async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Result<StatusCode, Refused> {
     let bill = Bill::from(payment.bill);
-    let app = match payment.via {
-        Via::Gopay => "GoPay",
-        Via::Qris => "another QRIS app",
+    let deed = match payment.via {
+        Via::Gopay => told::pays_with_gopay(bill.amount),
+        Via::Qris => told::pays_with_qris(bill.amount),
     };
     let chronicle = &site.watched.chronicle;
-    chronicle.arrow(Who::Customer, Who::Midtrans, format!("pays {} with {app}", bill.amount), EntryKind::Deed);
+    chronicle.arrow(Who::Customer, Who::Midtrans, deed, EntryKind::Deed);
     let result = site.midtrans.pay(&bill, payment.via).await;
     let text = match &result {
-        Ok(()) => "paid".into(),
-        Err(error) => error.to_string(),
+        Ok(()) => told::paid(),
+        Err(error) => error.into(),
     };
     chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: result.is_ok() });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
@@ -203,18 +206,18 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
 
 async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, Refused> {
     let chronicle = &site.watched.chronicle;
-    chronicle.arrow(Who::Customer, Who::Midtrans, "types a wrong PIN", EntryKind::Deed);
+    chronicle.arrow(Who::Customer, Who::Midtrans, told::wrong_pin(), EntryKind::Deed);
     let result = site.midtrans.fail(&photo.into()).await;
     let text = match &result {
-        Ok(()) => "nothing was paid".into(),
-        Err(error) => error.to_string(),
+        Ok(()) => told::nothing_paid(),
+        Err(error) => error.into(),
     };
     chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: false });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
 }
 
 async fn leave(State(site): State<Arc<Site>>) -> StatusCode {
-    site.watched.chronicle.note(Who::Customer, "walks away", EntryKind::Leave);
+    site.watched.chronicle.note(Who::Customer, told::walks_away(), EntryKind::Leave);
     StatusCode::NO_CONTENT
 }
 
@@ -240,6 +243,17 @@ struct Flip {
 
 async fn network(State(site): State<Arc<Site>>, Json(flip): Json<Flip>) -> StatusCode {
     site.switch(flip.network, flip.up);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Spoken {
+    language: Language,
+}
+
+/// The page is read in this language; the machine's screen follows.
+async fn language(State(site): State<Arc<Site>>, Json(spoken): Json<Spoken>) -> StatusCode {
+    site.speak(spoken.language);
     StatusCode::NO_CONTENT
 }
 
@@ -282,12 +296,12 @@ impl Feed {
         if !self.greeted {
             self.greeted = true;
             let chronicle = &self.site.watched.chronicle;
-            return told("hello", &Hello { news_from: chronicle.mark(), now_ms: chronicle.now_ms() });
+            return message("hello", &Hello { news_from: chronicle.mark(), now_ms: chronicle.now_ms() });
         }
         loop {
             let view = self.view.borrow_and_update().clone();
             if self.shown.as_ref() != Some(&view) {
-                let event = told("view", &view);
+                let event = message("view", &view);
                 self.shown = Some(view);
                 return event;
             }
@@ -297,7 +311,7 @@ impl Feed {
             }
             if let Some(entry) = self.ready.pop_front() {
                 self.next = entry.n + 1;
-                return told("entry", &*entry);
+                return message("entry", &*entry);
             }
             // An error says that the demo ends.
             let changed = tokio::select! {
@@ -309,6 +323,6 @@ impl Feed {
     }
 }
 
-fn told(name: &str, what: &impl Serialize) -> Option<Event> {
+fn message(name: &str, what: &impl Serialize) -> Option<Event> {
     Event::default().event(name).json_data(what).ok()
 }

@@ -2,6 +2,7 @@
 //! ended.
 
 use super::chronicle::{Chronicle, EntryKind, Who};
+use super::told;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ impl Process {
         let (who, book) = (program.who, Arc::clone(chronicle));
         std::thread::spawn(move || {
             follow(stderr, who, &book);
-            book.note(who, format!("{name} has ended"), EntryKind::Program { name, up: false });
+            book.note(who, told::has_ended(name), EntryKind::Program { name, up: false });
             // This fails only when nobody waits any more.
             let _ = tell_end.send(true);
         });
@@ -123,7 +124,7 @@ impl Process {
             },
             () = process.ended() => return Err(ProcessError::Ended { program: name, words: chronicle.last_words(program.who) }),
         }
-        chronicle.note(program.who, format!("{name} is ready"), EntryKind::Program { name, up: true });
+        chronicle.note(program.who, told::ready(name), EntryKind::Program { name, up: true });
         Ok(process)
     }
 

@@ -3,14 +3,18 @@
 
 use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
+use super::language::{self, Desk, Language};
 use super::layout::{DEVICE, Directory, Files, LayoutError, Options, Ports, Product, SERVER_KEY, random_name, write_new};
 use super::midtrans::{Midtrans, MidtransError};
 use super::networks::{Networks, Sockets};
 use super::panel::Panel;
 use super::process::{Process, ProcessError, Program};
+use super::told;
 use super::watch::{self, Watched};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::money::Rupiah;
+use qris_core::order::operator::Level;
+use qris_core::order::receipt::{KeyError, KeyFile};
 use qris_core::wire::orders::{ANSWER_MAX, OrderResource};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::EventState;
@@ -22,8 +26,8 @@ use qris_host::tls::{LastTrusted, TlsError};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -81,6 +85,9 @@ pub enum SiteError {
     /// An event did not happen in time.
     #[error(transparent)]
     InVain(#[from] InVain),
+    /// The machine's file of keys.
+    #[error("the machine's keys cannot be written")]
+    Keys(#[from] KeyError),
     /// The machine's own controller.
     #[error(transparent)]
     Controller(#[from] ControllerError),
@@ -100,6 +107,7 @@ pub struct Site {
     controller: Controller,
     mqtt: Mqtt,
     published: AtomicU64,
+    desk: Arc<std::sync::Mutex<Desk>>,
     device: DeviceId,
     token: String,
     http: reqwest::Client,
@@ -142,7 +150,10 @@ impl Site {
         let simulator = start("midtrans", Who::Midtrans, simulator).await?;
 
         files.backend(&["keys", "new"])?;
-        write_new(&files.machine("keys.json"), &files.backend(&["keys", "public"])?)?;
+        let desk = Desk::new()?;
+        let mut keys = KeyFile::read(&String::from_utf8_lossy(&files.backend(&["keys", "public"])?))?;
+        keys.put_operator(&desk.key().to_operator_jwk(Level::Desk))?;
+        write_new(&files.machine("keys.json"), keys.to_text().as_bytes())?;
         let backend = start("qris-backend", Who::Backend, files.backend_arguments(&["serve"])).await?;
         let token = files.backend(&["device", "add", DEVICE])?;
         write_new(&files.machine("backend-token"), &token)?;
@@ -154,9 +165,10 @@ impl Site {
         let (mqtt, events) = Mqtt::start(link(&device, ports.broker, &files.broker_password())?, EVENTS_WAITING_MAX);
         let up = tokio::sync::watch::Sender::new(false);
         let controller = Controller::default();
+        let desk = Arc::new(std::sync::Mutex::new(desk));
         let mut is_up = up.subscribe();
         let watchers = vec![
-            tokio::spawn(watch::broker(Arc::clone(&watched), mqtt.clone(), events, up)),
+            tokio::spawn(watch::broker(Arc::clone(&watched), mqtt.clone(), events, up, Arc::clone(&desk))),
             tokio::spawn(watch::panel(Arc::clone(&watched), panel.clone())),
             tokio::spawn(watch::line(Arc::clone(&watched), files.machine("relay.log"))),
             tokio::spawn(controller.clone().follow(Arc::clone(&watched), files.controller())),
@@ -171,6 +183,7 @@ impl Site {
             controller,
             mqtt,
             published: AtomicU64::new(0),
+            desk,
             device,
             token,
             http: client(None, limits)?,
@@ -214,7 +227,7 @@ impl Site {
         self.watched.chronicle.arrow(
             Who::Customer,
             Who::Machine,
-            format!("presses {} for {amount}", product.name),
+            told::presses(product.words(), amount),
             EntryKind::Press { item: product.id },
         );
         if self.watched.view.borrow().connected {
@@ -234,7 +247,7 @@ impl Site {
     /// # Errors
     /// When the machine does not answer on D-Bus.
     pub async fn cancel(&self, request_id: &RequestId) -> Result<(), SiteError> {
-        self.watched.chronicle.arrow(Who::Customer, Who::Machine, "presses cancel", EntryKind::Deed);
+        self.watched.chronicle.arrow(Who::Customer, Who::Machine, told::presses_cancel(), EntryKind::Deed);
         if self.watched.view.borrow().connected {
             self.publish(Topic::VendCancel, &serde_json::json!({"request_id": request_id}));
             return Ok(());
@@ -245,6 +258,14 @@ impl Site {
     /// Cuts or mends a network.
     pub fn switch(&self, network: Network, up: bool) {
         self.networks.switch(network, up, &self.watched);
+    }
+
+    /// The machine's screen speaks this language as soon as no customer is there.
+    pub fn speak(&self, language: Language) {
+        let settings = self.desk.lock().unwrap_or_else(PoisonError::into_inner).want(language, &self.device);
+        if let Some(settings) = settings {
+            language::send(&self.mqtt, &self.device, settings);
+        }
     }
 
     fn publish(&self, topic: Topic, body: &serde_json::Value) {
@@ -264,7 +285,7 @@ impl Site {
     /// When the panel's file cannot be written.
     pub async fn cut_power(&self) -> Result<(), SiteError> {
         let Some(Machine { device, relay }) = self.machine.lock().await.take() else { return Ok(()) };
-        self.watched.chronicle.note(Who::Demo, "cuts the machine's power", EntryKind::Power { on: false });
+        self.watched.chronicle.note(Who::Demo, told::cuts_power(), EntryKind::Power { on: false });
         device.kill();
         relay.kill();
         self.watched.look(|view| (view.power, view.driven, view.online) = (false, false, false));
@@ -280,7 +301,7 @@ impl Site {
         if machine.is_some() {
             return Ok(());
         }
-        self.watched.chronicle.note(Who::Demo, "gives the machine its power", EntryKind::Power { on: true });
+        self.watched.chronicle.note(Who::Demo, told::gives_power(), EntryKind::Power { on: true });
         self.watched.look(|view| view.power = true);
         let relay = self.start_on_machine("qris-relayd", Who::Relay, "relay.toml").await?;
         let device = self.start_on_machine("qrisd", Who::Machine, "qrisd.toml").await?;
@@ -350,7 +371,7 @@ impl Drop for Site {
 }
 
 fn link(device: &DeviceId, port: u16, password_file: &Path) -> Result<LinkSettings, SiteError> {
-    let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendEvent, Topic::PaymentUpdate, Topic::Status];
+    let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendEvent, Topic::PaymentUpdate, Topic::Status, Topic::ConfigReported];
     let subscription = |topic: Topic| Subscription {
         filter: topic.of(device),
         retained: Retained::Always,

@@ -1,12 +1,15 @@
 //! Watches the world for the demo: the broker's messages, the panel's pixels, the relay line.
 
 use super::chronicle::{Chronicle, EntryKind, Who};
+use super::language::{self, Desk, Language};
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
-use qris_core::order::ids::OrderId;
+use super::told::{self, Told};
+use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Fault, Presence, Status};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, VendEvent};
@@ -117,8 +120,15 @@ impl Default for Watched {
     }
 }
 
-/// Carries the broker's messages into the chronicle, until the connection is stopped. `up` is told the first connection.
-pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receiver<MqttEvent>, up: watch::Sender<bool>) {
+/// Carries the broker's messages into the chronicle, until the connection is stopped. `up` is told the first connection, and `desk` what
+/// the machine says of its settings.
+pub async fn broker(
+    watched: Arc<Watched>,
+    mqtt: Mqtt,
+    mut events: mpsc::Receiver<MqttEvent>,
+    up: watch::Sender<bool>,
+    desk: Arc<Mutex<Desk>>,
+) {
     while let Some(event) = events.recv().await {
         match event {
             MqttEvent::Up { .. } => {
@@ -128,7 +138,10 @@ pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receive
                 watched.chronicle.note(Who::Demo, format!("broker connection lost: {reason}"), EntryKind::Log)
             }
             MqttEvent::Message(message) => {
-                take(&watched, &message);
+                match Topic::parse(&message.topic) {
+                    Some((device, Topic::ConfigReported)) => take_settings(&watched, &message, &desk, &mqtt, &device),
+                    _ => take(&watched, &message),
+                }
                 mqtt.ack(message.ack);
             }
             MqttEvent::Delivered { .. } => {}
@@ -155,7 +168,7 @@ fn take(watched: &Watched, message: &Inbound) {
                 if let Some(order_id) = &event.order_id {
                     watched.keep(order_id, event.state, event.reason);
                 }
-                let (text, to) = (told(&event), towards(event.state));
+                let (text, to) = (in_words(&event), towards(event.state));
                 let kind = EntryKind::Vend { event: Box::new(event) };
                 match to {
                     Some(to) => chronicle.arrow(Who::Machine, to, text, kind),
@@ -168,14 +181,14 @@ fn take(watched: &Watched, message: &Inbound) {
         },
         Topic::PaymentUpdate => match PaymentUpdate::read(&message.payload) {
             Ok(update) => {
-                let receipt = if update.receipt.is_some() { ", signed receipt" } else { "" };
-                let text = format!("{}{receipt}", update.status.as_str());
+                let status = update.status.as_str();
+                let text = if update.receipt.is_some() { told::receipt(status) } else { status.into() };
                 let kind = EntryKind::Update { update: Box::new(update) };
                 // The message is read at the broker. A machine that is not connected gets it later, or never.
                 if watched.view.borrow().connected {
                     chronicle.arrow(Who::Backend, Who::Machine, text, kind);
                 } else {
-                    chronicle.note(Who::Backend, format!("{text}, waits at the broker"), kind);
+                    chronicle.note(Who::Backend, told::at_broker(text), kind);
                 }
             }
             Err(Refusal { detail, .. }) => {
@@ -189,14 +202,27 @@ fn take(watched: &Watched, message: &Inbound) {
     }
 }
 
+fn take_settings(watched: &Watched, message: &Inbound, desk: &Mutex<Desk>, mqtt: &Mqtt, device: &DeviceId) {
+    let Ok(reported) = serde_json::from_slice::<Reported>(&message.payload) else { return };
+    let (speaks, settings) = desk.lock().unwrap_or_else(PoisonError::into_inner).hear(&reported, device);
+    match speaks {
+        Some(Language::En) => watched.chronicle.note(Who::Machine, told::speaks_english(), EntryKind::Status),
+        Some(Language::Id) => watched.chronicle.note(Who::Machine, told::speaks_indonesian(), EntryKind::Status),
+        None => {}
+    }
+    if let Some(settings) = settings {
+        language::send(mqtt, device, settings);
+    }
+}
+
 fn take_status(watched: &Watched, status: Status) {
     let online = status.state == Presence::Online;
     let faults = status.faults.unwrap_or_default();
     let words = faults.iter().map(|fault| format!("{}: {}", fault.code.as_str(), fault.detail)).collect::<Vec<_>>().join("; ");
     let text = match (online, words.is_empty()) {
-        (true, true) => "is online, no faults".into(),
-        (true, false) => format!("is online with faults: {words}"),
-        (false, _) => "is offline".into(),
+        (true, true) => told::online(),
+        (true, false) => told::online_with(words),
+        (false, _) => told::offline(),
     };
     let before = watched.view.borrow().clone();
     watched.look(|view| (view.online, view.faults) = (online, faults.clone()));
@@ -227,23 +253,21 @@ fn towards(state: EventState) -> Option<Who> {
 }
 
 /// An event in words.
-fn told(event: &VendEvent) -> String {
-    let mut text = event.state.as_str().replace('_', " ");
+fn in_words(event: &VendEvent) -> Told {
+    let mut text = told::state(event.state);
     if let Some(reason) = event.reason {
-        text.push_str(&format!(" ({reason})"));
+        text = text.and(" ", format_args!("({reason})"));
     }
     if let Some(item) = &event.item {
-        text.push_str(&format!(": {item}"));
+        text = text.and(": ", item);
     }
     if let Some(amount) = event.gross_amount.or(event.amount) {
-        text.push_str(&format!(", {amount}"));
+        text = text.and(", ", amount);
     }
-    match (&event.field, &event.detail) {
-        (_, Some(detail)) => text.push_str(&format!(" – {detail}")),
-        (Some(field), None) => text.push_str(&format!(" – {field}")),
-        (None, None) => {}
+    match event.detail.as_ref().or(event.field.as_ref()) {
+        Some(detail) => text.and(" – ", detail),
+        None => text,
     }
-    text
 }
 
 /// Looks at the panel, and through the phone's camera, for ever.
@@ -275,7 +299,7 @@ pub async fn line(watched: Arc<Watched>, log: PathBuf) {
                 view.driven = on;
                 view.pulses += u64::from(on);
             });
-            let text = if on { format!("line {line} on") } else { format!("line {line} off") };
+            let text = if on { told::line_on(&line) } else { told::line_off(&line) };
             let kind = EntryKind::Edge { line, on };
             if on {
                 watched.chronicle.arrow(Who::Relay, Who::Customer, text, kind);

@@ -143,11 +143,14 @@ fn each_network_can_be_cut_while_somebody_pays() {
     );
     assert_eq!(browser.run("return document.querySelector('#cancel').disabled"), true);
 
-    // Without the backend there is no QR, and no charge.
-    page.network("backend", false);
-    browser.click("#keys [data-item=A4]");
-    page.says("No QR came");
-    page.network("backend", true);
+    // Without the backend or Midtrans there is no QR. The page knows, and does not let the customer wait for it.
+    for network in ["backend", "midtrans"] {
+        page.network(network, false);
+        browser.run("document.querySelector('#keys [data-item=A4]').click()");
+        assert!(browser.text("#just").starts_with("No QR can come"), "{network}: {}", browser.text("#just"));
+        page.network(network, true);
+        browser.wait("the words", "return document.querySelector('#just').textContent.startsWith('The network is back')");
+    }
     page.balanced((4, 4, 0, 4));
     page.clean();
 }
@@ -236,22 +239,34 @@ fn late_news_of_an_earlier_order_is_not_taken_for_news_of_the_one_on_the_screen(
 
 #[test]
 fn the_story_of_a_sale_presses_the_buttons() {
-    a_story("t_sale", 3, (1, 1, 0, 1));
+    a_story("t_sale", 3, (1, 1, 0, 1), &ENGLISH);
 }
 
 #[test]
 fn the_story_of_a_power_cut_presses_the_buttons() {
-    a_story("t_power", 5, (1, 1, 0, 1));
+    a_story("t_power", 5, (1, 1, 0, 1), &ENGLISH);
 }
 
+/// In Indonesian the machine's screen and the timeline speak it, too.
 #[test]
 fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
-    a_story("t_network", 7, (1, 1, 0, 1));
+    let page = a_story("t_network", 7, (1, 1, 0, 1), &INDONESIAN);
+    let told = page.browser.run("return [...document.querySelectorAll('#list .text')].map(row => row.textContent)");
+    let told: Vec<&str> = told.as_array().expect("rows").iter().filter_map(Value::as_str).collect();
+    for words in ["menekan Keripik singkong 120 g, Rp12.000", "memutus jaringan mesin–backend", "barang keluar: A4, Rp12.000"] {
+        assert!(told.contains(&words), "{words}: {told:?}");
+    }
+    page.browser.run("document.querySelector('#language').click()");
+    page.browser.wait(
+        "the same timeline in English",
+        "return [...document.querySelectorAll('#list .text')].some(row => row.textContent === 'cuts the network machine–backend')",
+    );
+    page.speaks("its screen is in English");
 }
 
 #[test]
 fn the_story_of_a_late_payment_presses_the_buttons() {
-    let page = a_story("t_late", 8, (1, 0, 1, 0));
+    let page = a_story("t_late", 7, (1, 0, 1, 0), &ENGLISH);
     let just = page.browser.text("#just");
     assert!(just.starts_with("Paid too late"), "{just}");
     assert!(!page.browser.text("#claim").contains("Paid once, dropped once"), "its own story says otherwise");
@@ -264,26 +279,49 @@ fn the_story_of_a_late_payment_presses_the_buttons() {
 }
 
 /// A page on which this story was told, of so many steps, and what the books say then.
-fn a_story(story: &str, steps: u32, books: (u64, u64, u64, u64)) -> Page {
+fn a_story(story: &str, steps: u32, books: (u64, u64, u64, u64), language: &Language) -> Page {
     let page = Page::open();
     let browser = &page.browser;
+    browser.be_window(1280, 800);
     browser.wait("the machine's screen", LIT);
+    if language.id == "id" {
+        browser.run("document.querySelector('#language').click()");
+        page.speaks("layarnya berbahasa Indonesia");
+    }
     keep_captions(browser);
     browser.click(&format!("[data-story={story}]"));
     for step in 1..=steps {
-        page.told(&format!("Step {step} of {steps}:"));
+        page.told(&format!("{} {step} {} {steps}:", language.step, language.of));
     }
     browser.wait(&format!("the end of {story}"), "return document.body.dataset.story === ''");
-    assert_eq!(browser.text("#caption"), "That was it. Try it yourself.");
+    assert_eq!(browser.text("#caption"), language.over);
+    assert_eq!(browser.run("return window.beyond"), json!([0, 0]), "{story}: pixels beyond the window's right and lower edge");
     page.balanced(books);
     page.clean();
     page
 }
 
-/// A caption may be there for less time than lies between two looks at it.
+/// What a story says in a language.
+struct Language {
+    id: &'static str,
+    step: &'static str,
+    of: &'static str,
+    over: &'static str,
+}
+
+const ENGLISH: Language = Language { id: "en", step: "Step", of: "of", over: "That was it. Try it yourself." };
+const INDONESIAN: Language = Language { id: "id", step: "Langkah", of: "dari", over: "Itu saja. Silakan coba sendiri." };
+
+/// A caption may be there for less time than lies between two looks at it. So may a scrollbar.
 fn keep_captions(browser: &Browser) {
     browser.run(
-        "window.captions = [];
+        "window.captions = []; window.beyond = [0, 0];
+         const look = () => {
+             const {scrollWidth, scrollHeight} = document.documentElement;
+             window.beyond = [Math.max(beyond[0], scrollWidth - innerWidth), Math.max(beyond[1], scrollHeight - innerHeight)];
+             requestAnimationFrame(look);
+         };
+         look();
          new MutationObserver(() => captions.push(document.querySelector('#caption').textContent))
              .observe(document.querySelector('#caption'), { childList: true, characterData: true, subtree: true })",
     );
@@ -339,7 +377,14 @@ fn the_page_fits_every_window_and_everything_on_it_can_be_reached() {
         }
         if width == 390 {
             browser.run("scrollTo(0, 0)");
+            browser.wait("the machine's own screen", "return document.querySelector('#mini').hidden");
             browser.keep("demo-page-phone.png");
+            // Further down a small picture of it stays in sight, and leads back to it.
+            browser.run("document.querySelector('#links').scrollIntoView()");
+            browser.wait("the small picture", MINI_SEEN);
+            browser.keep("demo-page-phone-links.png");
+            browser.run("document.querySelector('#mini').click()");
+            browser.wait("the machine's own screen", "return document.querySelector('#mini').hidden");
         }
     }
     // At a desk all of it is seen at once.
@@ -407,6 +452,11 @@ const CUT_IN_THE_TURN: &str = "document.querySelector('[data-act=pay_gopay]').cl
 const MOVES_WHILE_LIT: &str = "const lamp = document.querySelector('#lamp'); new MutationObserver(() => { if (lamp.classList.contains('on')) \
                                window.moving = document.getAnimations().filter(one => one.playState === 'running').length; }) \
                                .observe(lamp, { attributes: true })";
+
+/// Whether the small picture of the machine's screen is in the window, and shows something.
+const MINI_SEEN: &str = "const mini = document.querySelector('#mini'); const box = mini.getBoundingClientRect(); const c = mini.firstElementChild; \
+                         return mini.checkVisibility() && box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth && box.width > 80 && \
+                         c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((value, i) => i % 4 < 3 && value > 0)";
 
 /// What stands in an element, if it is seen.
 fn seen(element: &str) -> String {
@@ -484,6 +534,13 @@ impl Page {
         self.browser.wait("the phone's offer to pay", OFFERED);
     }
 
+    /// Waits until the machine has told its language on the timeline.
+    fn speaks(&self, words: &str) {
+        let told =
+            format!("return [...document.querySelectorAll('#list .text')].some(text => text.textContent.includes({}))", json!(words));
+        self.browser.wait(words, &told);
+    }
+
     /// Waits until the words on the page begin so.
     fn says(&self, words: &str) {
         self.browser.wait(words, &format!("return document.querySelector('#just').textContent.startsWith({})", json!(words)));
@@ -518,7 +575,8 @@ impl Page {
         );
         self.browser.wait(&format!("balanced books: {wanted:?}"), &script);
         assert_eq!(self.books(), (paid, dispensed, refund, pulses));
-        assert!(self.browser.text("#verdict").starts_with("They balance"), "{}", self.browser.text("#verdict"));
+        let verdict = self.browser.text("#verdict");
+        assert!(verdict.starts_with("They balance") || verdict.starts_with("Seimbang"), "{verdict}");
     }
 
     fn power(&self, on: bool) {

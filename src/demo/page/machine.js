@@ -1,8 +1,8 @@
 // The machine: its screen's own pixels, the buttons, the motors, what fell, and the plug.
 
 import { $, make, state, rupiah, post, drawing, ended } from "./common.js";
-import { t, onLanguage, fullName, called } from "./words.js";
-import { headline } from "./story.js";
+import { t, onLanguage, called } from "./words.js";
+import { headline, headlineOf } from "./story.js";
 
 /** In the tray lie at most so many things; the oldest is taken. */
 const TRAY_MAX = 4;
@@ -19,7 +19,7 @@ export function setUp() {
 
     const key = make("button", { type: "button" }, drawing(product.id, "icon"), make("span", {}, make("b"), make("small", { textContent: rupiah(product.rupiah) })));
     key.dataset.item = product.id;
-    key.onclick = () => ask("/vend", { item: product.id });
+    key.onclick = () => press(product);
     $("keys").append(key);
   }
   const cancel = make("button", { type: "button", id: "cancel", disabled: true });
@@ -28,14 +28,26 @@ export function setUp() {
   $("power").onclick = () => switchPower();
   $("fallen").onclick = () => $("fallen").replaceChildren();
   onLanguage(() => {
-    for (const product of state.products) document.querySelector(`#keys [data-item="${product.id}"] b`).textContent = fullName(product);
+    for (const product of state.products) document.querySelector(`#keys [data-item="${product.id}"] b`).textContent = called(product);
     cancel.textContent = t("cancel");
-    $("screen").setAttribute("aria-label", t("screen"));
+    for (const element of [$("screen"), $("mini")]) element.setAttribute("aria-label", t("screen"));
     show();
   });
   for (const query of ["(min-width: 1700px) and (min-height: 1000px)", "(max-width: 760px)", "(min-resolution: 1.01dppx)"]) matchMedia(query).addEventListener("change", fit);
   fit();
   draw();
+  // Where the machine's screen has been scrolled away, a small picture of it stays.
+  new IntersectionObserver(([seen]) => { $("mini").hidden = seen.isIntersecting; }, { threshold: 0.3 }).observe($("screen"));
+  $("mini").onclick = () => $("screen").scrollIntoView({ block: "center" });
+}
+
+/** A press that can bring no QR is not made: the machine would try for 15 seconds before it says so. */
+function press(product) {
+  const { networks } = state.view;
+  const cut = ["backend", "midtrans"].find(network => !networks[network]);
+  // Somebody else's QR is on the screen: the machine says so at once.
+  if (cut && ended(state.order)) headlineOf(() => t("s_no_qr")[cut]);
+  else ask("/vend", { item: product.id });
 }
 
 async function ask(path, body) {
@@ -111,7 +123,7 @@ export const drawn = () => drawing_next ?? drawing_now;
 async function picture() {
   try {
     const pixels = await createImageBitmap(await (await fetch("/screen.png")).blob());
-    $("screen").getContext("2d").drawImage(pixels, 0, 0);
+    for (const canvas of [$("screen"), $("mini").firstElementChild]) canvas.getContext("2d").drawImage(pixels, 0, 0);
     pixels.close();
     document.dispatchEvent(new Event("screen-drawn"));
   } catch { /* the demo has ended; the event stream says so */ }

@@ -1,6 +1,6 @@
 // Sets the page up and carries the event stream to its parts.
 
-import { $, state, ended, rupiah } from "./common.js";
+import { $, state, ended, rupiah, post } from "./common.js";
 import { speak, spoken, t, onLanguage } from "./words.js";
 import * as machine from "./machine.js";
 import * as phone from "./phone.js";
@@ -120,8 +120,13 @@ function follow() {
 
 state.products = await (await fetch("/products")).json();
 for (const part of [story, machine, phone, links, timeline, tour]) part.setUp();
-speak(/^id\b/.test(navigator.language) ? "id" : "en");
-$("language").onclick = () => speak(spoken() === "id" ? "en" : "id");
+/** The machine's screen follows, when no customer is there. */
+function speakAll(language) {
+  speak(language);
+  post("/language", { language });
+}
+speakAll(/^id\b/.test(navigator.language) ? "id" : "en");
+$("language").onclick = () => speakAll(spoken() === "id" ? "en" : "id");
 onLanguage(() => {
   $("language").textContent = t("language");
   $("language").lang = spoken() === "id" ? "en" : "id";

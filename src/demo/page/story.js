@@ -20,8 +20,12 @@ export function setUp() {
 }
 
 /** Shows a sentence that came from elsewhere. */
-export function headline(text) {
-  say(() => text);
+export const headline = text => headlineOf(() => text);
+
+/** Shows a sentence that follows the language. */
+export function headlineOf(sentence) {
+  resulted = false;
+  say(sentence);
 }
 
 function say(sentence) {

@@ -1,7 +1,7 @@
 // The timeline: a lane for each who takes part, and arrows for what goes from one to another; the newest at the bottom.
 
 import { $, make } from "./common.js";
-import { t } from "./words.js";
+import { t, spoken, onLanguage } from "./words.js";
 
 const LANES = ["customer", "machine", "relay", "backend", "midtrans"];
 /** So many rows are kept. */
@@ -16,6 +16,7 @@ export function setUp() {
   const list = $("list");
   list.addEventListener("scroll", () => { following = list.scrollHeight - list.scrollTop - list.clientHeight < 40; });
   new ResizeObserver(follow).observe(list);
+  onLanguage(() => { for (const words of list.querySelectorAll(".text, .gap")) words.say?.(); });
   $("logs").onchange = () => { list.classList.toggle("with-logs", $("logs").checked); follow(); };
 }
 
@@ -28,13 +29,22 @@ export function add(entry) {
   const list = $("list");
   const quiet = isLog(entry);
   if (!quiet) {
-    if (last !== null && entry.at_ms - last >= GAP_MS) list.append(make("li", { className: "gap", textContent: t("gap", Math.round((entry.at_ms - last) / 1000)) }));
+    if (last !== null && entry.at_ms - last >= GAP_MS) list.append(gap(Math.round((entry.at_ms - last) / 1000)));
     last = entry.at_ms;
   }
   list.append(row(entry, quiet));
   while (list.children.length > ROWS_MAX) list.firstChild.remove();
   follow();
 }
+
+/** An element that says itself again when another language is spoken. */
+function saying(element, sentence) {
+  element.say = () => { element.textContent = element.title = sentence(); };
+  element.say();
+  return element;
+}
+
+const gap = seconds => saying(make("li", { className: "gap" }), () => t("gap", seconds));
 
 function follow() {
   if (following) $("list").scrollTop = $("list").scrollHeight;
@@ -44,7 +54,7 @@ const isLog = entry => entry.kind === "log" || (entry.who === "broker" && entry.
 
 function row(entry, quiet) {
   const time = make("time", { textContent: (entry.at_ms / 1000).toFixed(entry.at_ms < 100_000 ? 2 : 1) });
-  const words = make("span", { className: "text", textContent: entry.text, title: entry.text });
+  const words = saying(make("span", { className: "text" }), () => (spoken() === "id" ? entry.text_id ?? entry.text : entry.text));
   if (entry.kind === "power" || entry.kind === "network") {
     const up = entry.on ?? entry.up;
     return make("li", { className: `mark ${up ? "up" : "down"}` }, time, words);

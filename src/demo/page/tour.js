@@ -9,8 +9,8 @@ const READ_MS = 1600;
 /** Nothing that a story waits for takes longer: a machine that was cut off asks its backend again after 30 s at most. */
 const WAIT_MS = 60000;
 
-/** Longer than this machine waits for a late payment. */
-const GRACE_MS = 16000;
+/** This machine waits five seconds for a late payment, from the cancel on. When this step begins, three of them are over. */
+const GRACE_MS = 3000;
 
 const key = item => () => document.querySelector(`#keys [data-item="${item}"]`);
 const act = name => () => document.querySelector(`#glass [data-act="${name}"]`);
@@ -35,13 +35,12 @@ const stories = {
   ],
   t_late: () => [
     press("A2"),
-    { say: () => t("t_cut_broker"), press: wire("broker"), until: () => !state.view.networks.broker },
-    { say: () => t("t_cut_backend"), press: wire("backend"), until: () => !state.view.networks.backend },
+    { say: () => t("t_cut_off"), press: [wire("broker"), wire("backend")], until: () => !state.view.networks.broker && !state.view.networks.backend },
     { say: () => t("t_cancel"), press: () => $("cancel"), until: () => !state.view.bill },
     { say: () => t("t_pay_photo"), press: act("pay_gopay"), until: act("close") },
-    { say: () => t("t_grace"), until: pause(GRACE_MS) },
+    { say: () => t("t_grace"), read: GRACE_MS },
     { say: () => t("t_mend"), press: wire("backend"), until: orderIs("refund_due") },
-    { say: () => t("t_owed"), press: wire("broker"), until: () => state.view.networks.broker && state.view.connected },
+    { say: () => t("t_owed"), press: wire("broker"), until: () => state.view.networks.broker },
   ],
   t_network: () => [
     press("A4"),
@@ -83,9 +82,9 @@ async function tell(story) {
     const steps = stories[story]();
     for (const [n, step] of steps.entries()) {
       $("caption").textContent = t("t_step", n + 1, steps.length) + step.say();
-      if (step.press) await pressed(run, step.press);
+      for (const button of [step.press ?? []].flat()) await pressed(run, button);
       if (step.until) await until(run, step.until);
-      await rest(run, READ_MS);
+      await rest(run, step.read ?? READ_MS);
     }
     $("caption").textContent = t("t_over");
   } catch (error) {

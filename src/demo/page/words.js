@@ -53,6 +53,8 @@ const en = {
   s_refused: { busy: "Somebody is being served: the second press was refused, before any charge.", relay: "The relay is not there (yet): refused, before any charge.", screen: "The screen is not there: refused, before any charge.",
     backend: "Refused: the backend cannot be reached. Nothing was charged.", other: why => `Refused before any charge: ${why}.` },
   s_failed: why => `No QR came (${why}). Nothing was charged; a charge that came too late is voided.`,
+  s_no_qr: { backend: "No QR can come: machine and backend are cut apart. The machine would try for 15 seconds and charge nothing. Connect them first.",
+    midtrans: "No QR can come: backend and Midtrans are cut apart. The machine would try for 15 seconds and charge nothing. Connect them first." },
   s_expired: "Midtrans expired the charge: nothing was paid.", s_denied: "Midtrans denied the charge: nothing was paid.", s_refunded: "The money went back to Budi.",
   s_power_off: "The machine lost its power in the middle of its work. Phone, backend and Midtrans go on.",
   s_power_on: "The machine has power again. It reads its store, and continues its orders.",
@@ -63,17 +65,17 @@ const en = {
   t_sale: "Normal sale", t_power: "Power cut", t_late: "Paid too late", t_network: "Network down",
   t_ready: "First everything is repaired.", t_press: what => `Budi presses ${what}.`, t_pay: "Budi pays with GoPay.", t_dropped: "One payment, one pulse.",
   t_cut_power: "The power goes, with the QR on the screen.", t_pay_photo: "Budi pays all the same, from the QR that his phone has read.", t_dark: "The machine is dark and knows nothing of it.", t_power_back: "The power comes back.",
-  t_cancel: "Cancel is pressed: the QR goes, but nobody outside hears of it.", t_grace: "Fifteen seconds pass, the time that a customer is given here.", t_mend: "The network comes back.", t_owed: "Too late to drop anything: the refund is due.",
-  t_cut_broker: "Machine and broker are cut apart.", t_cut_backend: "Machine and backend, too: the machine hears from nobody.", t_nothing: "Paid, and the machine cannot know. Nothing drops.",
+  t_cancel: "Cancel is pressed: the QR goes, but nobody outside hears of it.", t_grace: "Five seconds pass, the time that a customer is given here.", t_mend: "The network comes back.", t_owed: "Too late to drop anything: the refund is due.",
+  t_cut_off: "The machine is cut off: from the broker, and from the backend.", t_cut_broker: "Machine and broker are cut apart.", t_cut_backend: "Machine and backend, too: the machine hears from nobody.", t_nothing: "Paid, and the machine cannot know. Nothing drops.",
   t_over: "That was it. Try it yourself.", t_stuck: "The expected step did not happen in time. Look at the timeline.", t_stopped: "Stopped. Go on by yourself.",
 };
 
 const id = {
   ...en,
-  claim: "GoPay dan semua aplikasi QRIS, di mesin tanpa penjaga. Bayar sekali: keluar sekali, atau diberi tahu.",
+  claim: "Bayar sekali, keluar sekali – atau Anda diberi tahu.",
   language: "English",
   tour: "Tunjukkan:",
-  phone: "Ponsel Budi", books: "Pembukuan", links: "Sambungan: coba putuskan", timeline: "Apa yang terjadi, di semua program",
+  phone: "Ponsel Budi", books: "Pembukuan", links: "Sambungan: coba putuskan", timeline: "Yang terjadi di semua program",
   tray: "ambil barang di sini", cancel: "Batal", screen: "Layar mesin, piksel demi piksel",
   power_on: "Listrik nyala", power_off: "Listrik mati", power_label: "Listrik mesin",
   pulses: () => "kali relai aktif", driven: "Motor berputar", rest: "Motor diam",
@@ -122,6 +124,8 @@ const id = {
   s_refused: { busy: "Orang lain sedang dilayani: tekanan kedua ditolak, sebelum ada tagihan.", relay: "Relai belum ada: ditolak, sebelum ada tagihan.", screen: "Layar tidak ada: ditolak, sebelum ada tagihan.",
     backend: "Ditolak: backend tidak bisa dihubungi. Tidak ada tagihan.", other: why => `Ditolak sebelum ada tagihan: ${why}.` },
   s_failed: why => `QR tidak didapat (${why}). Tidak ada tagihan; yang datang terlambat dibatalkan.`,
+  s_no_qr: { backend: "QR tidak bisa didapat: mesin dan backend terputus. Mesin akan mencoba 15 detik tanpa menagih. Sambungkan dulu.",
+    midtrans: "QR tidak bisa didapat: backend dan Midtrans terputus. Mesin akan mencoba 15 detik tanpa menagih. Sambungkan dulu." },
   s_expired: "Tagihan kedaluwarsa di Midtrans: tidak ada yang dibayar.", s_denied: "Midtrans menolak tagihan: tidak ada yang dibayar.", s_refunded: "Uang kembali ke Budi.",
   s_power_off: "Mesin kehilangan listrik, di tengah pekerjaannya. Ponsel, backend dan Midtrans jalan terus.",
   s_power_on: "Mesin menyala lagi. Ia membaca simpanannya dan melakukan yang perlu untuk pesanannya.",
@@ -132,8 +136,8 @@ const id = {
   t_sale: "Penjualan biasa", t_power: "Listrik mati", t_late: "Terlambat bayar", t_network: "Jaringan putus",
   t_ready: "Pertama semua dibuat utuh.", t_press: what => `Budi menekan ${what}.`, t_pay: "Budi membayar dengan GoPay.", t_dropped: "Satu pembayaran, relai aktif satu kali.",
   t_cut_power: "Listrik mati, QR masih di layar.", t_pay_photo: "Budi tetap membayar, dari QR yang sudah dibaca ponselnya.", t_dark: "Mesin gelap dan tidak tahu apa-apa.", t_power_back: "Listrik kembali.",
-  t_cancel: "Batal ditekan: QR hilang, tetapi di luar tidak ada yang mendengarnya.", t_grace: "Lima belas detik lewat, waktu yang di sini diberikan kepada pelanggan.", t_mend: "Jaringan kembali.", t_owed: "Terlalu lambat untuk dikeluarkan: uang harus dikembalikan.",
-  t_cut_broker: "Mesin dan broker terputus.", t_cut_backend: "Mesin dan backend juga: ia tidak mendengar siapa pun.", t_nothing: "Terbayar, dan mesin tidak bisa tahu. Tidak ada yang keluar.",
+  t_cancel: "Batal ditekan: QR hilang, tetapi di luar tidak ada yang mendengarnya.", t_grace: "Lima detik lewat, waktu yang di sini diberikan kepada pelanggan.", t_mend: "Jaringan kembali.", t_owed: "Terlalu lambat untuk dikeluarkan: uang harus dikembalikan.",
+  t_cut_off: "Mesin terputus: dari broker, dan dari backend.", t_cut_broker: "Mesin dan broker terputus.", t_cut_backend: "Mesin dan backend juga: ia tidak mendengar siapa pun.", t_nothing: "Terbayar, dan mesin tidak bisa tahu. Tidak ada yang keluar.",
   t_over: "Itu saja. Silakan coba sendiri.", t_stuck: "Itu tidak terjadi pada waktunya. Lihat garis waktu.", t_stopped: "Berhenti. Selanjutnya terserah Anda.",
 };
 
@@ -156,7 +160,6 @@ export function choice(key, name, ...values) {
 
 /** A product's name, without its size. */
 export const called = product => (product ? (language === "id" ? product.name_id : product.name) : "").replace(/ \d+ (ml|g)$/, "");
-export const fullName = product => (language === "id" ? product.name_id : product.name);
 
 /** Calls back whenever the language changes, and once now. */
 export function onLanguage(listener) {
