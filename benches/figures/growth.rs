@@ -325,6 +325,7 @@ fn sell(tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<()
         ticket: Ticket::from_random(bits(number)),
         item: ItemId::new("A1").expect("a name"),
         description: Some("Teh botol 350 ml".into()),
+        machine: None,
         amount,
         payment: Payment::Gopay,
         timeout: Span::secs(120),
