@@ -33,6 +33,7 @@ fn order() -> Order {
         ticket: Ticket::from_random([7; 16]),
         item: ItemId::new("A1").expect("an id"),
         description: None,
+        machine: None,
         amount: rp(5000),
         payment: Payment::Gopay,
         timeout: Span::secs(120),
