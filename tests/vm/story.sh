@@ -127,7 +127,7 @@ cannot_start() {
 # The merchant's side, on a computer of its own: here the machine's.
 backend_serves() {
   install_package qris-backend.deb
-  holds "it says what to do next" grep -q "qris-backend keys new" "$work/install.log"
+  holds "it says what to do next" grep -q "sudo qris-backend init" "$work/install.log"
   is "its files are as packed" "" "$(guest dpkg -V qris-backend)"
   is "enabled, and not started without a configuration" "enabled inactive" "$(words "$(guest "systemctl is-enabled qris-backend; systemctl is-active qris-backend")")"
   is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qris-backend.service qris-backend-again@qris-backend.service.{service,target})"

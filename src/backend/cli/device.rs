@@ -21,7 +21,7 @@ use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
 use qris_host::{Failure, clock, random, tls};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The machines that are let in.
@@ -294,14 +294,14 @@ async fn invite(
     Ok(invitation)
 }
 
-/// The machines that are known, and those that have a code now. Without a database there are none.
-async fn known(config: &Config) -> Result<(BTreeSet<DeviceId>, BTreeSet<DeviceId>), Failure> {
+/// The machines that are known, each with whether it is let in, and those that have a code now. Without a database there are none.
+async fn known(config: &Config) -> Result<(BTreeMap<DeviceId, bool>, BTreeSet<DeviceId>), Failure> {
     let now = clock::now().wall;
     let store = machines(config, true)?;
     let read = store.read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?)));
     let (Listed { machines: list, damaged }, codes) = read.await.map_err(Failure::failed)?;
     readable(&damaged)?;
-    Ok((list.into_iter().map(|device| device.id).collect(), codes.into_keys().collect()))
+    Ok((list.into_iter().map(|device| (device.id, device.revoked.is_none())).collect(), codes.into_keys().collect()))
 }
 
 /// Lets all machines of a list in that are not in yet.
@@ -312,7 +312,7 @@ async fn add_all(config: &Config, from: &Path, into: &Path, bundle: &bundle::Bun
     let folder = list::Folder::open(into, "enrolment")?;
     let mut made = 0;
     for (one, draft) in listed.iter().zip(drafts) {
-        if !there.contains(&one.id) {
+        if !there.contains_key(&one.id) {
             add(config, one.id.clone(), Some(draft), false, |text| folder.put(&one.id, &format!("{text}\n"))).await?;
             made += 1;
         } else if folder.text(&one.id).is_none() {
@@ -332,7 +332,7 @@ async fn invite_all(config: &Config, from: &Path, into: &Path, terms: &Terms, un
     let mut made = 0;
     for one in &listed {
         let has_code = invited.contains(&one.id) && folder.text(&one.id).is_some();
-        if !there.contains(&one.id) && !has_code {
+        if there.get(&one.id) != Some(&true) && !has_code {
             invite(config, one.id.clone(), terms, until, false, |code| folder.put(&one.id, &format!("{code}\n"))).await?;
             made += 1;
         }

@@ -173,6 +173,10 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
     } else {
         draft.named(&path, OWN, &keys::new_file())?;
     }
+    if let (Some(url), false) = (public_url, present.has_public_url) {
+        let listen = text.value("http", "listen").unwrap_or_default();
+        remarks.push(format!("{url} must lead here: a web server with TLS passes /v1/, /midtrans/ and /pay/ on to {listen}"));
+    }
     if public_url.is_none() && !present.has_public_url {
         remarks.push("without a public address only machines on this computer reach the backend. Run init again when there is one".into());
     }
@@ -220,12 +224,12 @@ mod tests {
         let site = Site::below(root.path()).expect("there");
         let keys = |url: Option<&str>, has_broker| {
             let text = fresh(&site, url, has_broker).expect("TOML");
-            let table: toml::Table = text.text.parse().expect("TOML");
+            let table = edit::parse(&text.text).expect("TOML");
             let mut keys: Vec<_> = table
                 .iter()
                 .flat_map(|(section, table)| {
-                    let table = table.as_table().expect("a table").clone();
-                    table.into_iter().map(move |(key, _)| format!("{section}.{key}"))
+                    let keys = table.get_ref().as_table().expect("a table").keys();
+                    keys.map(move |key| format!("{}.{}", section.get_ref(), key.get_ref()))
                 })
                 .collect();
             keys.sort();
