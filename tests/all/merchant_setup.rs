@@ -203,6 +203,12 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
     assert!(serve.try_status().is_none());
 }
 
+/// A terminal forgets what is typed before it hides: the question must stand there so often.
+fn asked_for_the_key(terminal: &Terminal, times: usize) {
+    let count = || terminal.shown().matches("Server Key (is not shown)").count();
+    crate::rig::wait_for("the question for the key", || (count() >= times).then_some(()));
+}
+
 #[test]
 fn a_person_is_asked_for_what_only_a_person_knows() {
     let server = Server::new();
@@ -210,7 +216,9 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     init.args(["--midtrans", &server.midtrans.url]);
     let mut terminal = Terminal::start(&init);
     terminal.answer("Server Key (is not shown): ", "SB-Mid-client-1234\n");
-    terminal.answer("which is for web pages", "SB-Mid-server-wrong\n");
+    asked_for_the_key(&terminal, 2);
+    assert!(terminal.shown().contains("which is for web pages"), "{}", terminal.shown());
+    terminal.answer("Server Key (is not shown): ", "SB-Mid-server-wrong\n");
     terminal.answer("there is none yet) [none]: ", "pay.example\n");
     terminal.answer("not \"pay.example\"", "\n");
     terminal.answer("about their money (or none) [none]: ", "0812-1\n");
@@ -220,10 +228,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("Go on all the same? [no]: ", "\n");
     let empty = server.tree();
     assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
-    let before = terminal.shown().matches("Server Key (is not shown)").count();
-    crate::rig::wait_for("the question again", || {
-        (terminal.shown().matches("Server Key (is not shown)").count() > before || before >= 3).then_some(())
-    });
+    asked_for_the_key(&terminal, 3);
     terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
     terminal.answer("Write these files? [yes]: ", "\n");
     assert!(terminal.end().success(), "{}", terminal.shown());
