@@ -14,7 +14,9 @@ const STATUS: &str = "document.querySelector('[role=status]').textContent";
 fn open() -> Shop {
     let mut shop = Shop::merchants_side();
     shop.kill_backend();
-    shop.edit(Program::Backend, |text| text.replace("[store]", &format!("[customer]\ncontact = \"{CONTACT}\"\n[store]")));
+    shop.edit(Program::Backend, |text| {
+        text.replace("[store]", &format!("[customer]\nmerchant = \"Warung Jaya\"\ncontact = \"{CONTACT}\"\n[store]"))
+    });
     shop.start_backend();
     shop
 }
@@ -80,6 +82,47 @@ fn a_phone_shows_how_to_pay_and_follows_the_order_to_its_end() {
     browser.open(text(&other, "pay_url"));
     assert_eq!(browser.run(&format!("return {STATUS}")), "Waiting for your payment");
     assert_eq!(browser.text("a.p"), "Pay with GoPay");
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+/// What a customer takes home, and asks about: from the machine's own words to the merchant's phone.
+#[test]
+fn what_is_paid_has_a_receipt_to_keep_and_a_chat_that_names_it() {
+    let shop = open();
+    let temporary = tempfile::tempdir().expect("a directory");
+    let browser = Browser::start(temporary.path());
+    browser.be_phone(PHONE.0, PHONE.1, "en");
+    let body = |machine: &str| {
+        let mut body = shop.order_body(&crate::rig::shop::new_request_id());
+        body["machine"] = machine.into();
+        body
+    };
+    assert_eq!(shop.post_order(&body(&"x".repeat(65))).status, 422, "a name is no story");
+    let order = shop.post_order(&body("Lobby, level 2")).json();
+    let (order_id, url) = (text(&order, "order_id"), text(&order, "pay_url"));
+    browser.open(url);
+    assert!(browser.text("main").contains("Warung Jaya") && browser.text("main").contains("Machine Lobby, level 2"));
+    // The time that is left counts down by itself.
+    let left = "document.querySelector('[data-left]').textContent";
+    browser.run(&format!("window.first = {left}"));
+    browser.wait("a second less", &format!("return {left} < window.first && /^[12]:[0-5][0-9]$/.test({left})"));
+    shop.midtrans.pay(order_id, Via::Gopay);
+    browser.wait("paid", &says("Paid"));
+    tell(&shop, order_id, "dispensed");
+    browser.wait("delivered", &says("Thank you!"));
+    let rows = browser.run("return [...document.querySelectorAll('dt')].map(row => row.textContent + ': ' + row.nextSibling.textContent)");
+    let rows: Vec<&str> = rows.as_array().expect("rows").iter().filter_map(Value::as_str).collect();
+    let number = format!("Order number: {order_id}");
+    for row in ["Merchant: Warung Jaya", "Machine: Lobby, level 2", "Item: Bottled tea", "Amount: Rp5.000", &number] {
+        assert!(rows.contains(&row), "{row}: {rows:?}");
+    }
+    assert_eq!(browser.run("return document.querySelector('#print').checkVisibility()"), true);
+    let chat = browser.run("return document.querySelector('a[href^=\"https://wa.me/6281234567890?text=\"]').href");
+    assert!(chat.as_str().is_some_and(|chat| chat.contains(order_id) && chat.contains("Lobby%2C%20level%202")), "{chat}");
+    browser.prefer("prefers-color-scheme", "dark");
+    browser.run("document.querySelector('.r').scrollIntoView()");
+    assert_eq!(browser.run("return document.documentElement.scrollWidth"), PHONE.0);
+    browser.keep("pay-page-receipt.png");
     assert_eq!(browser.errors(), [""; 0]);
 }
 
