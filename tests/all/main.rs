@@ -4,6 +4,7 @@
 mod rig;
 
 mod adversaries;
+mod alert_examples;
 mod alerts;
 mod archive;
 mod backend_limits;
@@ -15,6 +16,7 @@ mod cancel;
 mod commands_from_afar;
 mod config_check;
 mod conform;
+mod container;
 mod customer_page;
 mod demo;
 mod demo_page;

@@ -1,0 +1,184 @@
+"""What the examples beside it share: the settings, the words, one call. It is no program."""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+# The backend gives a command 30 s.
+TIMEOUT_S = 20
+ANSWER_BYTES_MAX = 65536
+
+# For each kind what happened, and what to do; `damaged` is no kind: it is an order of which only the name can be read. In English the
+# backend says both itself.
+INDONESIAN = {
+    "refund_due": (
+        "Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.",
+        "Kembalikan uangnya (`refund ORDER`), atau serahkan barangnya (`given ORDER --by NAMA`).",
+    ),
+    "no_proof": (
+        "Sudah dibayar. Mesin melapor barang tidak keluar, tetapi tanpa bukti dari relainya.",
+        "Periksa mesinnya. Barang tidak keluar: `refund ORDER --no-proof --by NAMA`. Barang keluar: `given ORDER --by NAMA`.",
+    ),
+    "refund_failed": (
+        "Uang tidak dapat dikembalikan lewat Midtrans. Uang masih harus dikembalikan.",
+        "Lihat sebabnya (`orders ORDER`), lalu coba lagi, atau kembalikan dengan cara lain.",
+    ),
+    "uncertain": (
+        "Sudah dibayar, dan tidak diketahui apakah barang keluar.",
+        "Periksa mesin, tanya pelanggan. Barang keluar: `given ORDER --by NAMA`. Tidak: `refund ORDER --no-proof --by NAMA`.",
+    ),
+    "unreported": (
+        "Sudah dibayar, tetapi mesin tidak melapor hasilnya.",
+        "Periksa mesinnya. Satu jam setelah pembayaran: `refund ORDER --no-report --by NAMA`, atau `given ORDER --by NAMA`.",
+    ),
+    "mismatch": (
+        "Dibayar, tetapi tidak sesuai tagihannya. Barang tidak keluar.",
+        "Bandingkan transaksinya di dashboard Midtrans, lalu `refund ORDER`.",
+    ),
+    "conflict": (
+        "Mesin melaporkan dua hasil yang berbeda.",
+        "Cari tahu hasil yang benar, lalu `given ORDER --by NAMA` atau `refund ORDER --no-proof --by NAMA`.",
+    ),
+    "suspect": (
+        "Dari status di Midtrans tidak jelas apakah sudah dibayar.",
+        "Periksa di dashboard Midtrans, lalu `seen ORDER --by NAMA`.",
+    ),
+    "partial_refund": (
+        "Sebagian uang dikembalikan lewat Midtrans.",
+        "Periksa apakah itu disengaja, lalu `seen ORDER --by NAMA`.",
+    ),
+    "chargeback": (
+        "Bank pelanggan menarik kembali uangnya.",
+        "Kalau itu salah, ajukan keberatan ke Midtrans. Lalu `seen ORDER --by NAMA`.",
+    ),
+    "reversed": (
+        "Kasir toko menarik kembali pembayarannya.",
+        "Tanyakan ke Midtrans, lalu `seen ORDER --by NAMA`.",
+    ),
+    "late_fact": (
+        "Pelanggan mendapat barang dan uang, atau uang dua kali.",
+        "Baca riwayatnya (`orders ORDER`), selesaikan dengan pelanggan, lalu `seen ORDER --by NAMA`.",
+    ),
+    "damaged": (
+        "Data sebuah pesanan rusak dan tidak dapat dibaca.",
+        "Cari pesanan itu di dashboard Midtrans. Periksa disk server, dan kembalikan cadangan (`backup`).",
+    ),
+    "offline": (
+        "Mesin tidak terhubung.",
+        "Periksa listrik dan jaringannya.",
+    ),
+    "merchant": (
+        "QR di mesin ini membayar ke merchant yang lain dari sebelumnya.",
+        "Bandingkan dengan NMID Anda. Kalau bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
+    ),
+    "twice": (
+        "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
+        "Cari yang kedua, dan matikan. Kalau mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
+    ),
+}
+
+
+def stop(why):
+    """The backend writes this line into its journal, and runs the command again: after a minute, then two, then four."""
+    sys.exit(" ".join(str(why).split())[:500])
+
+
+def read_settings(needed, defaults):
+    """Reads lines `name = value` from the file that the first argument names. A secret never stands in an argument."""
+    if len(sys.argv) != 2:
+        stop("give one argument: the file with the settings")
+    path = sys.argv[1]
+    try:
+        with open(path, encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_mode & 0o007:
+                stop(f"everybody may use {path}, which has a secret: chmod o= {path}")
+            lines = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        stop(f"{path}: {error}")
+    settings = dict(defaults)
+    for line in lines:
+        if line and not line.startswith("#"):
+            name, equals, value = (part.strip() for part in line.partition("="))
+            if not equals or name not in (*needed, *defaults):
+                stop(f"{path}: a line is NAME = VALUE, with one of {', '.join((*needed, *defaults))}")
+            settings[name] = value
+    missing = [name for name in needed if not settings.get(name)]
+    if missing:
+        stop(f"{path}: {', '.join(missing)} is missing")
+    if settings["language"] not in ("id", "en"):
+        stop(f"{path}: language is id or en")
+    base = urllib.parse.urlsplit(settings["base"])
+    if base.scheme != "https" and not (base.scheme == "http" and base.hostname == "127.0.0.1"):
+        stop(f"{path}: base begins with https://")
+    return settings
+
+
+def read_alert():
+    """The object that the backend writes to the standard input."""
+    try:
+        alert = json.load(sys.stdin)
+        return alert if isinstance(alert, dict) else stop("the alert is not an object")
+    except ValueError as error:
+        stop(f"the alert is not JSON: {error}")
+
+
+def words(alert, language):
+    """Says in few words which machine, what happened, what to do, and where to look it up."""
+    order = alert.get("order") or {}
+    kind, number = alert.get("kind"), order.get("order_id") or ""
+    what, to_do = alert.get("told"), alert.get("to_do")
+    if order and "amount" not in order:
+        kind = "damaged"
+    if language == "id" and kind in INDONESIAN:
+        what, to_do = INDONESIAN[kind]
+    about = [str(order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
+    if language == "id" or not about:
+        what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))
+    test = {"id": "UJI COBA, bukan uang sungguhan: ", "en": "TEST, no real money: "}[language] if alert.get("sandbox") else ""
+    since = str(alert.get("since") or "").replace("T", " ")
+    details = [f"{name} {value}" for name, value in (
+        ({"id": "pesanan", "en": "order"}[language], number),
+        ({"id": "transaksi", "en": "transaction"}[language], order.get("transaction_id")),
+        ({"id": "sejak", "en": "since"}[language], since),
+    ) if value]
+    return {
+        "machine": test + str(alert.get("device")),
+        "what": what,
+        "to_do": str(to_do).replace("ORDER", number or "ORDER"),
+        "details": ", ".join(details),
+    }
+
+
+def rupiah(amount):
+    return "Rp" + f"{amount:,}".replace(",", ".")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the secret to another host."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+def post(url, body, headers):
+    """Posts once, and gives the answer's status and object. The backend does the repeating: it survives a restart."""
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method="POST")
+    # No proxy: the backend gives its command no environment that could name one.
+    opener = urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as response:
+            status, answer = response.status, response.read(ANSWER_BYTES_MAX)
+    except urllib.error.HTTPError as error:
+        status, answer = error.code, error.read(ANSWER_BYTES_MAX)
+    except (OSError, ValueError) as error:
+        # The address may have the secret in it, so only the reason is told.
+        stop(f"cannot be reached: {getattr(error, 'reason', None) or type(error).__name__}")
+    try:
+        answer = json.loads(answer)
+    except ValueError:
+        answer = None
+    return status, answer if isinstance(answer, dict) else {}
