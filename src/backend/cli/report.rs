@@ -2,7 +2,7 @@
 
 use super::books;
 use super::orders::device_id;
-use super::print::{Column, Out, csv_record, csv_text, heading, left, right, row};
+use super::print::{Column, Out, counted, csv_record, csv_text, heading, left, right, row};
 use super::time::{Days, date_of, days_told};
 use crate::books::{BooksError, archived_between};
 use crate::config::Config;
@@ -120,7 +120,8 @@ fn as_table(report: &report::Report, wanted: &report::Wanted) -> String {
     lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells_of_payout(name, sums))));
     if all.unknown.orders > 0 {
         let Sum { orders, amount } = all.unknown;
-        text += &format!("(-: not known, because the fee or the refund of {orders} orders of {} is not known)\n", total(amount));
+        text +=
+            &format!("(-: not known, because the fee or the refund of {} of {} is not known)\n", counted(orders, "order"), total(amount));
     }
     text
 }
