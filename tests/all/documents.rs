@@ -35,8 +35,20 @@ fn every_event_in_the_documents_is_of_the_table() {
 }
 
 /// What has pages and what names them.
-const PLACES: [&str; 11] =
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "config", "systemd", "packaging", "yocto", "src", "tests", "benches"];
+const PLACES: [&str; 12] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs",
+    "config",
+    "systemd",
+    "packaging",
+    "yocto",
+    "src",
+    "tests",
+    "benches",
+];
 
 #[test]
 fn every_link_leads_to_a_file_and_to_a_heading_in_it() {
@@ -103,6 +115,32 @@ fn the_table_of_deliberate_faults_is_that_of_their_files() {
     assert!(differ.is_empty(), "in the table or in the files, and not in both: {differ:?}");
     assert_eq!(named.len(), there.len(), "each once");
     assert!(text.contains(&format!(" holds {} deliberate faults", there.len())), "there are {}", there.len());
+}
+
+/// A threat that no test looks at would only be said to be stopped.
+#[test]
+fn every_test_that_the_threats_name_is_there() {
+    let text = source_text("docs/developing/threats.md");
+    let (_, table) = text.split_once("| who | wants | what stops them | shown by |\n| --- | --- | --- | --- |\n").expect("the table");
+    let tests = files(&source("tests/all"), "rs");
+    let mut looked_at = 0;
+    for line in table.lines().take_while(|line| line.starts_with('|')) {
+        let shown_by: Vec<&str> = line.split('|').nth(4).expect("four cells").split('`').skip(1).step_by(2).collect();
+        assert!(!shown_by.is_empty(), "nothing shows it: {line}");
+        for name in shown_by {
+            looked_at += 1;
+            let is_there = match name.split_once("::") {
+                None => source(name).is_file(),
+                Some((module, test)) => {
+                    let of_it = [source(&format!("tests/all/{module}.rs")), source(&format!("tests/all/{module}"))];
+                    let function = format!("\nfn {test}(");
+                    tests.iter().any(|(path, text)| of_it.iter().any(|place| path.starts_with(place)) && text.contains(&function))
+                }
+            };
+            assert!(is_there, "there is no test {name}, which docs/developing/threats.md names");
+        }
+    }
+    assert!(looked_at > 20, "{looked_at} names");
 }
 
 /// Each crate that a manifest names stands there once, with the packages that name it; and nothing else does.
