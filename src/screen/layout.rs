@@ -28,6 +28,8 @@ use std::sync::Arc;
 const HURRY: Span = Span::secs(20);
 /// Letters are at least this large, in pixels, unless the most important thing has no room otherwise.
 const LETTER_PX_MIN: u32 = 12;
+/// The same on a page of 480×800. On a panel of 5 inches a line of such letters is 4 mm high, and a capital 2.5 mm.
+const LETTER_MIN: i32 = 25;
 /// A QR code with smaller modules, in pixels, takes the room of the words around it.
 const MODULE_PX_WANTED: u32 = 3;
 /// The first code's modules have this many pixels before a second code gets any room.
@@ -166,7 +168,10 @@ impl<'a> Page<'a> {
         // A very long page does not get a larger scale.
         let scale = ((w * h) as f32 / (480.0 * 800.0)).sqrt().min(w.min(h) as f32 / 460.0);
         let (theme, texts) = (&settings.theme, texts(language));
-        let letter_px_min = if w.min(h) < SIDE_FOR_LETTERS { LETTER_PX_THERE } else { LETTER_PX_MIN };
+        let letter_px_min = match w.min(h) {
+            ..SIDE_FOR_LETTERS => LETTER_PX_THERE,
+            _ => LETTER_PX_MIN.max((LETTER_MIN as f32 * scale).round() as u32),
+        };
         let (logo, marks, banner, banner_below, by_page) = (None, Vec::new(), 0, 0, false);
         let mut page =
             Self { settings, theme, language, texts, fonts, logo, marks, w, h, scale, banner, banner_below, by_page, letter_px_min };

@@ -11,7 +11,7 @@ pub(super) const BLACK: Colour = 0x10_1f38;
 pub(super) const TEST: Colour = 0xff_c107;
 
 /// The contrast that text needs to be read in daylight: WCAG 2.2, success criterion 1.4.3.
-const CONTRAST_MIN: f32 = 4.5;
+pub(super) const CONTRAST_MIN: f32 = 4.5;
 
 /// The colours, each `0x00RRGGBB`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,17 +87,17 @@ impl Theme {
 
     /// The colour of success, on this page's ground.
     pub(super) fn good(&self) -> Colour {
-        clearer(Signal::Good.dark(), 0x4a_de80, self.ground)
+        readable(clearer(Signal::Good.dark(), 0x4a_de80, self.ground), self.ground)
     }
 
     /// The colour of a warning, on this page's ground.
     pub(super) fn warn(&self) -> Colour {
-        clearer(Signal::Warn.dark(), 0xfb_bf24, self.ground)
+        readable(clearer(Signal::Warn.dark(), 0xfb_bf24, self.ground), self.ground)
     }
 
     /// The colour of a prohibition, on this page's ground.
     pub(super) fn stop(&self) -> Colour {
-        clearer(Signal::Stop.dark(), 0xff_8a80, self.ground)
+        readable(clearer(Signal::Stop.dark(), 0xff_8a80, self.ground), self.ground)
     }
 }
 
@@ -125,6 +125,16 @@ pub(super) fn clearer(first: Colour, second: Colour, ground: Colour) -> Colour {
     if contrast(first, ground) >= contrast(second, ground) { first } else { second }
 }
 
+/// The colour, made darker or lighter until it can be read on this ground. White or black can be read on every ground.
+fn readable(colour: Colour, ground: Colour) -> Colour {
+    let end = clearer(0xff_ffff, 0, ground);
+    let mixed = |part: u32| {
+        let channel = |shift: u32| ((colour >> shift & 0xff) * (16 - part) + (end >> shift & 0xff) * part) / 16;
+        channel(16) << 16 | channel(8) << 8 | channel(0)
+    };
+    (0..16).map(mixed).find(|colour| contrast(*colour, ground) >= CONTRAST_MIN).unwrap_or(end)
+}
+
 /// A colour written as `#rrggbb`.
 #[must_use]
 pub fn parse(text: &str) -> Option<u32> {
@@ -133,7 +143,7 @@ pub fn parse(text: &str) -> Option<u32> {
 }
 
 /// The contrast of two colours as WCAG 2.2 defines it: 1, the same, to 21, black on white.
-fn contrast(one: Colour, other: Colour) -> f32 {
+pub(super) fn contrast(one: Colour, other: Colour) -> f32 {
     let (one, other) = (luminance(one), luminance(other));
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
@@ -168,10 +178,10 @@ mod tests {
 
     #[test]
     fn what_means_something_is_seen_on_every_ground() {
-        for ground in [0xee_f2f7, 0xff_ffff, 0x0b_1020, 0, 0xff_e0b0] {
+        for ground in [0xee_f2f7, 0xff_ffff, 0x0b_1020, 0, 0xff_e0b0, 0x80_8080, 0xb4_5309, 0x2a_9d8f] {
             let theme = Theme { ground, ..Theme::default() };
             for colour in [theme.good(), theme.warn(), theme.stop()] {
-                assert!(contrast(colour, ground) >= 3.5, "{colour:06x} on {ground:06x}");
+                assert!(contrast(colour, ground) >= CONTRAST_MIN, "{colour:06x} on {ground:06x}");
             }
         }
         for signal in [Signal::Good, Signal::Warn, Signal::Stop] {

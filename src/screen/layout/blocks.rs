@@ -111,7 +111,7 @@ impl Page<'_> {
     pub(super) fn steps_block(&self, style: Style, room: i32, height: bool) -> Block {
         let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
         let widths = words.map(|word| self.fonts.width(style, word));
-        let list = widths.iter().max().unwrap_or(&0) + self.step_disc(style) + style.px as i32 / 2 <= room;
+        let list = *widths.iter().max().unwrap_or(&0) <= room;
         let row = widths.iter().sum::<i32>() + style.px as i32 * 8 <= room;
         match (row, list) {
             (true, _) => Block::Steps(style),
@@ -280,39 +280,43 @@ impl Page<'_> {
         while style.px > least && total(style, before(style)) > place.w {
             style.px -= 1;
         }
-        let numbered = total(style, before(style)) <= place.w;
-        let before = if numbered { before(style) } else { 0 };
+        let before = before(style);
         if total(style, before) > place.w {
+            let line = words.join(" · ");
+            if self.fonts.width(style, &line) <= place.w {
+                self.text(place, &line, style, self.theme.text, Align::Centre);
+            }
             return;
         }
         let mut x = place.x + (place.w - total(style, before)) / 2;
         for ((word, width), n) in words.into_iter().zip(widths(style, before)).zip(["1", "2", "3"]) {
-            if numbered {
-                let disc = disc(style);
-                let circle = Rect::new(x, place.y + (place.h - disc) / 2, disc, disc);
-                self.fill(circle, self.theme.accent, disc / 2);
-                self.text(circle, n, number(style), clearer(WHITE, BLACK, self.theme.accent), Align::Centre);
-            }
+            let disc = disc(style);
+            let circle = Rect::new(x, place.y + (place.h - disc) / 2, disc, disc);
+            self.fill(circle, self.theme.accent, disc / 2);
+            self.text(circle, n, number(style), clearer(WHITE, BLACK, self.theme.accent), Align::Centre);
             self.text(Rect { x: x + before, w: width - before, ..place }, word, style, self.theme.text, Align::Left);
             x += width + style.px as i32;
         }
     }
 
-    /// The same words, one step a line.
+    /// The same words, one step a line. They have numbers if there is room for numbers.
     fn step_list(&mut self, place: Rect, style: Style) {
         let row = place.h / 3;
         let disc = self.step_disc(style).min(row);
         let number = Style { px: (style.px * 3 / 4).max(self.letter_px_min), ..style };
         let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
         let widest = words.iter().map(|word| self.fonts.width(style, word)).max().unwrap_or(0);
-        let gap = style.px as i32 / 2;
-        let x = place.x + (place.w - disc - gap - widest).max(0) / 2;
+        let before = disc + style.px as i32 / 2;
+        let before = if before + widest <= place.w { before } else { 0 };
+        let x = place.x + (place.w - before - widest).max(0) / 2;
         for ((line, word), n) in (0..).zip(words).zip(["1", "2", "3"]) {
             let y = place.y + line * row;
-            let circle = Rect::new(x, y + (row - disc) / 2, disc, disc);
-            self.fill(circle, self.theme.accent, disc / 2);
-            self.text(circle, n, number, clearer(WHITE, BLACK, self.theme.accent), Align::Centre);
-            let beside = Rect::new(x + disc + gap, y, place.x + place.w - x - disc - gap, row);
+            if before > 0 {
+                let circle = Rect::new(x, y + (row - disc) / 2, disc, disc);
+                self.fill(circle, self.theme.accent, disc / 2);
+                self.text(circle, n, number, clearer(WHITE, BLACK, self.theme.accent), Align::Centre);
+            }
+            let beside = Rect::new(x + before, y, place.x + place.w - x - before, row);
             self.text(beside, word, style, self.theme.text, Align::Left);
         }
     }

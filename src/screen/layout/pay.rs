@@ -1,7 +1,7 @@
 //! The page with the QR code: how many words stand around it, and where.
 
 use super::blocks::{Block, StyledText};
-use super::{LETTER_PX_MIN, Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
+use super::{Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::message::Message;
@@ -94,7 +94,10 @@ impl Layout {
         let inset = edge.min(page.px(24)).min((page.w * (100 - COLUMN_PERCENT) / 100 - side).max(0) / 2);
         let qr = Rect::new(inset, body.y, side, body.h);
         let column = Rect { x: side + 2 * inset, w: page.w - side - 2 * inset, ..body };
-        for words in [Words::Page, Words::All, Words::Few, Words::One, Words::Sum] {
+        // The code of the customer's page is worth more than the steps, which most people know.
+        let tried =
+            [(Words::Page, true), (Words::Page, false), (Words::All, true), (Words::Few, true), (Words::One, false), (Words::Sum, false)];
+        for (words, steps) in tried {
             let second = beside.clone().filter(|_| words == Words::Page);
             if words == Words::Page && second.is_none() {
                 continue;
@@ -103,7 +106,7 @@ impl Layout {
             let top = header.map_or(0, |header| header.h);
             let room = Rect { y: column.y + top, h: column.h - top, ..column };
             let margin = page.px(20).min(column.w / 14);
-            let blocks = page.column_blocks(scene, left, words, second, room.w - 2 * margin)?;
+            let blocks = page.column_blocks(scene, left, (words, steps), second, room.w - 2 * margin)?;
             let height = page.height(&blocks);
             if height <= room.h || words == Words::Sum {
                 let y = room.y + ((room.h - height) / 2).max(0);
@@ -191,7 +194,7 @@ impl Page<'_> {
 
     /// The fee has a line for itself, or two, if the apps beside it would cut it off.
     fn fee_and_pay_with(&self, fee: String, style: Style, pay_with: StyledText, room: i32) -> Vec<Block> {
-        let least = |style: Style| Style { px: LETTER_PX_MIN, ..style };
+        let least = |style: Style| Style { px: self.letter_px_min, ..style };
         let both = self.fonts.width(least(style), &fee) + self.px(16) + self.fonts.width(least(pay_with.1), &pay_with.0);
         if both <= room && self.fonts.width(least(pay_with.1), &pay_with.0) <= room / 2 {
             return vec![self.sides((fee, style, self.theme.muted), pay_with, room)];
@@ -199,7 +202,14 @@ impl Page<'_> {
         self.lines(&fee, self.fitted(style, &fee, room), self.theme.muted, room, 2).collect()
     }
 
-    fn column_blocks(&self, scene: &Scene, left: Span, words: Words, second: Option<Arc<Code>>, room: i32) -> Option<Vec<Block>> {
+    fn column_blocks(
+        &self,
+        scene: &Scene,
+        left: Span,
+        (words, steps): (Words, bool),
+        second: Option<Arc<Code>>,
+        room: i32,
+    ) -> Option<Vec<Block>> {
         let Scene::Pay { amount, fee, .. } = scene else { return None };
         let (item, amount) = (self.name(scene.goods()), amount.to_string());
         let all = matches!(words, Words::Page | Words::All);
@@ -239,7 +249,7 @@ impl Page<'_> {
         if self.by_page {
             blocks.push(Block::Gap(self.px(8)));
             blocks.extend(small_page());
-        } else if words != Words::One {
+        } else if steps {
             let steps = self.steps_block(self.style(Weight::Bold, 24), room, words == Words::All);
             blocks.extend([Block::Gap(self.px(if all { 20 } else { 8 })), steps]);
         }

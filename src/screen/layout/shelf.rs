@@ -92,7 +92,7 @@ impl Page<'_> {
         let with = |columns: i32, style: Style| {
             let width = (area.w - self.px(GAP) * (columns - 1)) / columns;
             let wanted = (items.len() as i32 + columns - 1) / columns;
-            let least = style.line() + self.px(8);
+            let least = style.line() + self.px(6);
             let row = (area.h / wanted).clamp(least, usual.line() * 3).min(area.h);
             let rows = (area.h / row).clamp(1, wanted);
             let slots = items.iter().map(|item| item.id.as_str());

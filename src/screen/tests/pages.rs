@@ -16,6 +16,66 @@ fn no_text_leaves_the_page_or_lies_over_another() {
     }
 }
 
+/// A customer stands a step away. 800×480 pixels on five inches: 187 on an inch.
+#[test]
+fn letters_are_large_enough_on_the_usual_panel() {
+    const PX_PER_MM: f32 = 933.0 / 5.0 / 25.4;
+    let sample = samples::Sample::new(ItemId::new("A1").expect("an item"), rupiah(5_000));
+    for state in samples::states().filter(|state| *state != "test-card") {
+        for (size, language, sandbox) in [(800, 480), (480, 800)].into_iter().flat_map(|size| {
+            [(size, Language::Id, false), (size, Language::Id, true), (size, Language::En, false), (size, Language::En, true)]
+        }) {
+            let settings = samples::settings(SurfaceSettings::Any, Languages::Only(language));
+            let picture = Picture { sandbox, ..samples::picture(state, &sample).expect("a state") };
+            for mark in Layout::default().page(&picture, &settings, &Fonts::new(), size, Boot(0)) {
+                let Kind::Text { text, style, .. } = &mark.kind else { continue };
+                let mm = style.line() as f32 / PX_PER_MM;
+                assert!(mm >= 4.0, "{state} {size:?} {language:?} {sandbox}: {text:?} is {mm:.1} mm high");
+            }
+        }
+    }
+}
+
+/// Dark, light, and one whose ground is neither.
+fn themes() -> [theme::Theme; 3] {
+    let dark = theme::Theme {
+        header: 0,
+        ground: 0x0b_1020,
+        card: 0x1c_2540,
+        text: 0xff_ffff,
+        muted: 0xb8_c4dd,
+        accent: 0x7f_d4f5,
+        ..theme::Theme::default()
+    };
+    let grey = theme::Theme { ground: 0x80_8080, card: 0x90_9090, text: 0, muted: 0, accent: 0, ..theme::Theme::default() };
+    [theme::Theme::default(), dark, grey]
+}
+
+/// WCAG's 4.5 for every text, on whatever lies below it.
+#[test]
+fn every_text_stands_out_from_its_ground() {
+    for theme in themes() {
+        assert_eq!(theme.unreadable(), [], "an operator may choose it");
+        for (scene, size) in scenes().into_iter().flat_map(|scene| SIZES.map(|size| (scene.clone(), size))) {
+            for (language, sandbox) in [(Language::Id, false), (Language::En, true)] {
+                let usual = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
+                let settings = Settings { languages: Languages::Only(language), theme: theme.clone(), ..usual };
+                let picture = Picture { scene: scene.clone(), sandbox };
+                let marks = Layout::default().page(&picture, &settings, &Fonts::new(), size, Boot(0));
+                for (i, mark) in marks.iter().enumerate() {
+                    let Kind::Text { text, colour, .. } = &mark.kind else { continue };
+                    let below = marks[..i].iter().rev().find_map(|below| match below.kind {
+                        Kind::Fill { colour, .. } if below.area.common(mark.area) == Some(mark.area) => Some(colour),
+                        _ => None,
+                    });
+                    let contrast = theme::contrast(*colour, below.expect("a ground"));
+                    assert!(contrast >= theme::CONTRAST_MIN, "{scene:?} {size:?}: {text:?} has {contrast:.1}");
+                }
+            }
+        }
+    }
+}
+
 /// Numbers from a seed: the same seed gives the same numbers (splitmix64).
 struct Random(u64);
 
