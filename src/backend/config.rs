@@ -268,7 +268,16 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let most = i64::try_from(DESCRIPTORS - DESCRIPTORS_BESIDE).expect("a small number");
     let connections = checker.integer(http.connections, CONNECTIONS, CONNECTIONS_MIN..=most, "http.connections");
     let proxies = match http.proxies {
-        Some(proxies) => proxies.iter().filter_map(|text| checker.take(text.parse(), "http.proxies")).collect(),
+        Some(proxies) => {
+            let mut address = |text: &String| match text.parse() {
+                Ok(address) => Some(address),
+                Err(_) => {
+                    checker.fault(&(), "http.proxies", format_args!("must be IP addresses, as in [\"10.0.0.5\"], not {text:?}"));
+                    None
+                }
+            };
+            proxies.iter().filter_map(&mut address).collect()
+        }
         None => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into(),
     };
     // Each gateway has its own section, and one of them is there.
@@ -285,7 +294,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         Some(path) if path.starts_with('/') && path.len() > 1 => Some(PathBuf::from(path)),
         Some(_) | None => {
             let why = if url.starts_with("postgres") {
-                "this build keeps its books in SQLite only: sqlite:///PATH".into()
+                "this build keeps its books in SQLite only: write sqlite:///PATH".into()
             } else {
                 format!("must be sqlite:///PATH with an absolute path, not {url:?}")
             };

@@ -62,7 +62,7 @@ pub enum RingError {
     #[error("{}: is neither a private JWK nor a set of private JWKs with `use`", .0.display())]
     Form(PathBuf),
     /// No key has this name.
-    #[error("there is no key {kid} in {}", path.display())]
+    #[error("there is no key {kid} in {}: see `qris-backend keys public`", path.display())]
     Unknown {
         /// The file.
         path: PathBuf,

@@ -48,7 +48,7 @@ use qris_host::service::Signals;
 use qris_host::sqlite::{self, Share};
 use qris_host::surroundings::Computer;
 use qris_host::tls;
-use qris_host::{self, Failure, Leave, interrupt, memory, service};
+use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
 use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
@@ -65,7 +65,7 @@ const THREADS: usize = 2;
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     memory::keep_private();
-    let arguments: Arguments = match qris_host::parse(arguments) {
+    let arguments: Arguments = match qris_host::parse(definition(), arguments) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -75,11 +75,13 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     if is_service { qris_host::exit_service(NAME, result) } else { qris_host::exit(NAME, result) }
 }
 
-/// Its commands, for the libraries that make manual pages and completions.
-#[cfg(feature = "manuals")]
+/// Its commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
-    <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))
+    let command = commands::definition::<Arguments>(cli::EXAMPLES);
+    // What only looks at the configuration is no order to do something else.
+    let beside: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).filter(|name| name != "serve").collect();
+    commands::without(command, &beside.iter().map(|name| (name.as_str(), &["check"][..])).collect::<Vec<_>>())
 }
 
 fn run(arguments: Arguments) -> Result<Leave, Failure> {
@@ -93,10 +95,10 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
         return runtime.block_on(interrupt::run(NAME, init.run(&arguments.config))).map(|()| Leave::Stop);
     }
-    let (config, source) = Config::read(&arguments.config)?;
     let Some(command) = arguments.command else {
         return Err(Failure::usage("the command is missing: init, serve, keys, device, orders, report … (--help lists all)"));
     };
+    let (config, source) = Config::read(&arguments.config)?;
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::failed)?;

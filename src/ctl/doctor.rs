@@ -42,7 +42,8 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
+        let site = Site::below(&self.root)
+            .map_err(|why| Failure::usage(format!("--root: {}: {why}; name a directory that is there", self.root.display())))?;
         let qrisd_toml = connection.config.unwrap_or_else(|| QRISD_TOML.into());
         let staging = Staging::new()?;
         let mut findings = Vec::new();

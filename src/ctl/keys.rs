@@ -87,7 +87,7 @@ impl Keys {
     pub(super) fn run(self, json: bool) -> Result<(), Failure> {
         match self {
             Self::New { level, operator_key, passphrase } => make(level.into(), &private_file(operator_key)?, passphrase),
-            Self::Add { jwk, place } => place.change(json, true, |keys| keys.put_operator(&jwk).map_err(Failure::usage)),
+            Self::Add { jwk, place } => place.change(json, true, |keys| keys.put_operator(&jwk).map_err(|why| no_key(&jwk, &why))),
             Self::List { place } => place.list(json),
             Self::Retire { kid, place } => place.change(json, false, |keys| match keys.retire(&kid) {
                 true => Ok(kid),
@@ -97,14 +97,25 @@ impl Keys {
     }
 }
 
+/// What was given is no key. Perhaps it is the name of a file with one.
+fn no_key(given: &str, why: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(match std::path::Path::new(given).exists() {
+        true => format!("<JWK>: give the key itself and not the file: \"$(cat {given})\""),
+        false => format!("<JWK>: {why}; give the line that `qrisctl keys new` wrote, in single quotes"),
+    })
+}
+
 impl Place {
     fn read(&self, site: &Site) -> Result<String, Failure> {
         let path = site.at(&self.keys_file);
-        fs::read_to_string(&path).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+        fs::read_to_string(&path).map_err(|why| {
+            Failure::usage(format!("{}: {why}; --keys-file names another file, `sudo qrisctl setup` makes this one", path.display()))
+        })
     }
 
     fn site(&self) -> Result<Site, Failure> {
-        Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))
+        Site::below(&self.root)
+            .map_err(|why| Failure::usage(format!("--root: {}: {why}; name a directory that is there", self.root.display())))
     }
 
     /// Changes the file for a key, which is believed from then on, or is not.

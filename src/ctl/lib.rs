@@ -10,6 +10,7 @@ mod chips;
 mod collect;
 pub mod complete;
 mod doctor;
+mod examples;
 mod fleet;
 mod guard;
 mod hardware;
@@ -31,7 +32,7 @@ mod watch;
 
 use broker::Connection;
 use clap::{Parser, Subcommand};
-use qris_host::{self, Failure, interrupt};
+use qris_host::{self, Failure, commands, interrupt};
 
 /// Its name in its own messages.
 const NAME: &str = "qrisctl";
@@ -42,18 +43,36 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
     if complete::answers(&arguments) {
         return std::process::ExitCode::SUCCESS;
     }
-    let arguments: Arguments = match qris_host::parse(arguments.into_iter()) {
+    let arguments: Arguments = match qris_host::parse(definition(), arguments.into_iter()) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
     qris_host::exit(NAME, run(arguments))
 }
 
-/// Its commands, for the libraries that make manual pages and completions.
+/// Its commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
-    <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))
+    let command = commands::without(commands::definition::<Arguments>(examples::EXAMPLES), USELESS);
+    let config = command.get_arguments().find(|option| option.get_id() == "config").cloned();
+    let config = config.map(|config| config.help("The qrisd.toml to check, with the relay.toml beside it").help_heading("Options"));
+    command.mut_subcommand("doctor", |doctor| doctor.args(config))
 }
+
+/// The options of the broker, and the names of their values in the file.
+const OF_BROKER: &[&str] = &["config", "context", "broker", "username", "password_file", "ca_file", "cert_file", "key_file"];
+/// What asks no broker takes none of its options. `doctor` and `setup` say themselves what theirs mean.
+const USELESS: &[(&str, &[&str])] = &[
+    ("hold", OF_BROKER),
+    ("keys", OF_BROKER),
+    ("order", OF_BROKER),
+    ("relay", OF_BROKER),
+    ("screen render", OF_BROKER),
+    ("screen states", OF_BROKER),
+    ("screen test", OF_BROKER),
+    ("setup", &["config", "context"]),
+    ("doctor", &["context", "broker", "username", "password_file", "ca_file", "cert_file", "key_file"]),
+];
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { connection, json, command } = arguments;
@@ -84,11 +103,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     after_help = "Exit status: 0 done (vend --wait, collect --wait: dispensed; cancel --wait: cancelled), 1 failed, refused or ended otherwise, 2 wrong use or configuration."
 )]
 struct Arguments {
+    /// JSON, one object a line
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
     #[command(flatten)]
     connection: Connection,
-    /// JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
     #[command(subcommand)]
     command: Command,
 }

@@ -59,6 +59,11 @@ pub(super) enum ServiceError {
     },
 }
 
+/// The services are not on this bus, or not on this computer.
+fn elsewhere(why: bus::BusError) -> Failure {
+    Failure::failed(format!("{why}; run this on the machine itself, or say with --bus where its services are"))
+}
+
 /// A service: its bus name is also its interface.
 pub(super) struct Service {
     connection: Connection,
@@ -78,7 +83,7 @@ impl Service {
 
     /// The same with an address from elsewhere.
     pub(super) async fn connect_at(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Self, Failure> {
-        let connection = bus::connect(bus).await.map_err(Failure::failed)?;
+        let connection = bus::connect(bus).await.map_err(elsewhere)?;
         Ok(Self { connection, name, path })
     }
 

@@ -3,6 +3,7 @@
 use qris_core::order::money::Rupiah;
 use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::vend::VendEvent;
+use qris_host::terminal::{Colour, is_coloured};
 use std::io::{self, Write as _};
 
 pub(super) use qris_host::terminal::{line, plain};
@@ -33,8 +34,12 @@ pub(super) fn event(device: &str, event: &VendEvent) -> String {
     plain(&words.join(" "))
 }
 
-/// A status in words.
+/// A status in words; its faults stand out on a terminal.
 pub(super) fn status(device: &str, status: &Status) -> String {
+    status_in(device, status, is_coloured())
+}
+
+fn status_in(device: &str, status: &Status, colours: bool) -> String {
     let Status { state, version, busy, faults, at, .. } = status;
     let mut words = vec![device.to_owned()];
     words.push(
@@ -48,10 +53,12 @@ pub(super) fn status(device: &str, status: &Status) -> String {
     words.extend(version.as_ref().map(|version| format!("version {version}")));
     words.extend(at.as_ref().map(|at| format!("since {at}")));
     let faults: Vec<_> = faults.iter().flatten().map(|fault| format!("{} ({})", fault.code.as_str(), fault.detail)).collect();
-    if !faults.is_empty() {
-        words.push(format!("faults: {}", faults.join(", ")));
+    let told = plain(&words.join(" "));
+    match plain(&faults.join(", ")) {
+        none if none.is_empty() => told,
+        faults if colours => format!("{told} {}", Colour::Red.put_on(&format!("faults: {faults}"))),
+        faults => format!("{told} faults: {faults}"),
     }
-    plain(&words.join(" "))
 }
 
 #[cfg(test)]
@@ -72,7 +79,8 @@ mod tests {
     fn a_status_is_told_with_its_faults() {
         let json = r#"{"state":"online","busy":false,"faults":[{"code":"relay","detail":"gone","since":null}]}"#;
         let read: Status = serde_json::from_str(json).expect("a status");
-        assert_eq!(status("vm-001", &read), "vm-001 online idle faults: relay (gone)");
-        assert_eq!(status("vm-001", &Status::offline()), "vm-001 offline");
+        assert_eq!(status_in("vm-001", &read, false), "vm-001 online idle faults: relay (gone)");
+        assert_eq!(status_in("vm-001", &read, true), "vm-001 online idle \u{1b}[31mfaults: relay (gone)\u{1b}[0m");
+        assert_eq!(status_in("vm-001", &Status::offline(), true), "vm-001 offline");
     }
 }

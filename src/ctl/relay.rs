@@ -3,6 +3,7 @@
 use super::machine::{Bus, Service};
 use super::print;
 use clap::Subcommand;
+use qris_core::order::ids::ItemId;
 use qris_core::order::proof::RelayKey;
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use qris_device::relay::told;
@@ -29,7 +30,8 @@ enum Command {
         #[command(flatten)]
         bus: Bus,
         /// The item
-        item: String,
+        #[arg(value_parser = ItemId::new)]
+        item: ItemId,
     },
 }
 
@@ -45,7 +47,7 @@ impl Relay {
             }
             Command::Clear { bus, item } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
-                service.call("Clear", &item).await.map_err(Failure::failed)?;
+                service.call("Clear", &item.as_str()).await.map_err(Failure::failed)?;
                 if json { print::line(&json!({ "item": item, "outcome": "cleared" }).to_string()) } else { Ok(()) }
             }
         }

@@ -19,6 +19,7 @@ use qris_device::screen::render::{Scale, render, scale};
 use qris_device::screen::samples::{self, Sample};
 use qris_device::screen::{Item, Language, Languages, PixelFormat, Rotation, Screen as Panel, ScreenState, Settings, SurfaceSettings};
 use qris_host::config::Source;
+use qris_host::hint::not_a_number;
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::{Failure, clock};
 use serde::Deserialize;
@@ -146,7 +147,7 @@ enum ScreenError {
     #[error("{0} did not answer with a picture")]
     NoPicture(DeviceId),
     /// A file cannot be written.
-    #[error("{}: {error}", path.display())]
+    #[error("--out: {} cannot be written: {error}; name a file in a directory that is there", path.display())]
     File { path: PathBuf, error: std::io::Error },
     /// The panel cannot be drawn on.
     #[error("{0}")]
@@ -443,7 +444,7 @@ fn parse_language(text: &str) -> Result<Language, &'static str> {
 }
 
 fn parse_rupiah(text: &str) -> Result<Rupiah, String> {
-    let amount: u64 = text.parse().map_err(|_| "must be whole rupiah".to_owned())?;
+    let amount: u64 = text.parse().map_err(|_| not_a_number(text))?;
     Rupiah::new(amount).map_err(|why| why.to_string())
 }
 

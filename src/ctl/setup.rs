@@ -19,7 +19,7 @@ use super::broker::Connection;
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
 use super::{chips, hardware, print, relay};
-use answers::Answers;
+use answers::{Answers, of_flag};
 use compose::Keep;
 use dialogue::Dialogue;
 use goods::{add_item, add_line, unserved};
@@ -129,7 +129,8 @@ pub(super) struct Setup {
 
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
+        let site = Site::below(&self.root)
+            .map_err(|why| Failure::usage(format!("--root: {}: {why}; name a directory that is there", self.root.display())))?;
         let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
         let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
         // Scripts read messages in one language.
@@ -225,9 +226,9 @@ impl Setup {
         answers.contact = self.contact.clone();
         answers.allow_plaintext = self.allow_plaintext;
         answers.backend_url = self.backend.clone();
-        answers.backend_ca = self.backend_ca_file.as_deref().map(answers::file).transpose()?;
-        answers.token = self.token_file.as_deref().map(answers::secret).transpose()?;
-        answers.keys = self.keys.as_deref().map(answers::keys).transpose()?;
+        answers.backend_ca = of_flag("--backend-ca-file", self.backend_ca_file.as_deref().map(answers::file).transpose())?;
+        answers.token = of_flag("--token-file", self.token_file.as_deref().map(answers::secret).transpose())?;
+        answers.keys = of_flag("--keys", self.keys.as_deref().map(answers::keys).transpose())?;
         for item in &self.item {
             add_item(&mut answers.items, item.clone()).map_err(|why| Failure::usage(format!("--item {item}: {why}")))?;
         }
@@ -247,7 +248,7 @@ impl Setup {
         answers.screen = self.screen.clone();
         answers.rotate = self.rotate;
         if let Some(from) = &self.from {
-            answers.enrol(&answers::enrolment(from)?, false).map_err(Failure::usage)?;
+            answers.enrol(&of_flag("--from", answers::enrolment(from))?, false).map_err(Failure::usage)?;
         }
         Ok(answers)
     }

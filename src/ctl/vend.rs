@@ -4,6 +4,7 @@ use super::broker::{Broker, Connection, random_hex};
 use super::print;
 use crate::complete;
 use qris_core::order::ids::{DeviceId, RequestId};
+use qris_core::order::request::TIMEOUT_S;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, VendEvent, read_request};
 use qris_host::Failure;
@@ -38,10 +39,10 @@ pub(super) struct Vend {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// How it is paid: gopay (any QRIS app), alfamart or indomaret (with a code at the store)
-    #[arg(long, value_name = "WAY")]
+    #[arg(long, value_name = "WAY", value_parser = ["gopay", "alfamart", "indomaret"])]
     payment: Option<String>,
     /// How long the QR or payment code is shown, 10 to 840 seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = timeout())]
     timeout_s: Option<u16>,
     /// A name for this request, which was never used before; the default is a random one
     #[arg(long, value_name = "ID")]
@@ -68,6 +69,10 @@ struct Following {
     /// Show what becomes of it, until it ends; exit status 0 only if it ended as wanted
     #[arg(long)]
     wait: bool,
+}
+
+fn timeout() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(i64::from(*TIMEOUT_S.start())..=i64::from(*TIMEOUT_S.end()))
 }
 
 /// Why it ends with status 1.

@@ -52,7 +52,7 @@ enum BrokerError {
 
 /// Runs the broker until SIGTERM or SIGINT.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Arguments>(arguments) {
+    match parse::<Arguments>(<Arguments as clap::CommandFactory>::command(), arguments) {
         Ok(arguments) => exit("broker", serve(arguments.listen, &arguments.password_file)),
         Err(status) => status,
     }

@@ -1,4 +1,4 @@
-//! `qris-demo manuals DIRECTORY`: manual pages and completions of the installed programs, made from the definitions of
+//! `qris-demo manuals DIRECTORY`: manual pages and completions of all programs, made from the definitions of
 //! their commands. Packages take them from there.
 
 use clap::Command;
@@ -15,7 +15,7 @@ use std::{fs, io};
 
 /// Writes manual pages and completions.
 #[derive(clap::Parser, Debug)]
-#[command(name = "manuals")]
+#[command(name = "manuals", bin_name = "qris-demo manuals")]
 struct Arguments {
     /// Where `man` and `completions` are made
     directory: PathBuf,
@@ -52,8 +52,13 @@ impl Service {
     }
 }
 
+/// Its arguments.
+pub(super) fn definition() -> Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let arguments: Arguments = match parse(arguments) {
+    let arguments: Arguments = match parse(super::definition_of("manuals"), arguments) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -94,7 +99,7 @@ fn asking(shell: Shell, name: &str, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(shell.file_name(name)), script)
 }
 
-fn pages() -> [Page; 4] {
+fn pages() -> [Page; 5] {
     [
         Page {
             definition: qris_device::USAGE.definition(),
@@ -145,6 +150,13 @@ fn pages() -> [Page; 4] {
             service: Service::None,
             see: "qrisd(8), qris-relayd(8), qris-backend(8)",
         },
+        Page {
+            definition: super::definition(),
+            section: "1",
+            files: &[],
+            service: Service::None,
+            see: "qrisd(8), qris-relayd(8), qris-backend(8), qrisctl(1)",
+        },
     ]
 }
 
@@ -165,11 +177,10 @@ fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> i
         man.render_subcommands_section(&mut text)?;
     }
     let end = page.service.when_told_to_end(command.get_name());
-    let help = match (command.get_after_help(), &page.service) {
-        (Some(help), _) => help.to_string(),
-        (None, Service::Serve(others)) if end.is_none() => (*others).to_owned(),
-        (None, _) => String::new(),
-    };
+    let mut help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    if let (Service::Serve(others), None, false) = (&page.service, end, help.contains("Exit status: ")) {
+        help = format!("{help}\n\n{others}");
+    }
     more(page, &help, end).to_writer(&mut text)?;
     fs::write(directory.join(format!("{name}.{}", page.section)), text)?;
     for command in below {
@@ -196,6 +207,16 @@ fn statuses(help: &str) -> Vec<(&str, &str)> {
     found
 }
 
+/// The examples in its help, as [`qris_host::arguments::told`] writes them.
+fn examples(help: &str) -> Vec<(&str, &str)> {
+    let mut lines = help.split_once("Examples:\n").map(|(_, told)| told).unwrap_or_default().lines();
+    let mut found = Vec::new();
+    while let (Some(does), Some(command)) = (lines.next().filter(|line| !line.is_empty()), lines.next()) {
+        found.push((does.trim(), command.trim()));
+    }
+    found
+}
+
 /// The rest of a page. `end`: what happens to the work of a service that is told to end.
 fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
     let mut roff = Roff::new();
@@ -212,6 +233,7 @@ fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
         let done = if end.is_some() { "done, also after SIGTERM" } else { "done" };
         told = vec![("0", done), ("1", "failed"), ("2", "wrong use or configuration")];
     }
+    section("EXAMPLES", &examples(help));
     section("EXIT STATUS", &told);
     if let Some(end) = end {
         section(
@@ -222,7 +244,9 @@ fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
             ],
         );
     }
-    section("FILES", page.files);
+    if !page.files.is_empty() {
+        section("FILES", page.files);
+    }
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(page.see)]);
     roff
@@ -233,12 +257,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_statuses_are_read_from_the_help() {
+    fn exit_statuses_and_examples_are_read_from_the_help() {
         let help = "Words before. Exit status: 0 done (a, b: c), 1 failed, refused or otherwise, 2 wrong, 128 + signal where one came: so.";
         assert_eq!(
             statuses(help),
             [("0", "done (a, b: c)"), ("1", "failed, refused or otherwise"), ("2", "wrong"), ("128 + signal", "where one came: so")]
         );
         assert_eq!(statuses("Nothing of it."), []);
+        let help = "Examples:\n  Do it\n    t do\n  Do more\n    t more --fast\n\nExit status: 0 done.";
+        assert_eq!(examples(help), [("Do it", "t do"), ("Do more", "t more --fast")]);
+        assert_eq!(examples("Exit status: 0 done."), []);
     }
 }

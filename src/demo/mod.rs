@@ -9,6 +9,7 @@ mod cable;
 mod chronicle;
 pub mod conform;
 mod controller;
+mod examples;
 mod language;
 mod layout;
 mod manuals;
@@ -26,6 +27,7 @@ mod told;
 mod watch;
 
 use layout::Options;
+use qris_host::commands::with_examples;
 use qris_host::{Failure, exit, parse, service};
 use site::Site;
 use std::ffi::OsString;
@@ -38,9 +40,8 @@ use std::sync::Arc;
 #[derive(clap::Parser, Debug)]
 #[command(
     name = "qris-demo",
-    after_help = "The first argument may name another program, each with its own --help: midtrans (a simulated Midtrans), \
-        conform (checks a backend from outside), search, nth and simulate (look for a break of the promise), manuals (writes \
-        manual pages)."
+    args_conflicts_with_subcommands = true,
+    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qrisctl: the demo runs the same code as these programs."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
@@ -73,13 +74,27 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         arguments.remove(0);
         return main(arguments);
     }
-    match parse::<Arguments>(arguments.into_iter()) {
+    match parse::<Arguments>(definition(), arguments.into_iter()) {
         Ok(arguments) => exit("qris-demo", run(&arguments)),
         Err(status) => status,
     }
 }
 
-/// The programs that the demo starts, by the names of their binaries.
+/// Its arguments and commands, with their examples.
+#[must_use]
+pub fn definition() -> clap::Command {
+    let [search, nth, simulate] = prove::definitions();
+    let commands = [qris_sim::midtrans_http::command::definition(), conform::definition(), search, nth, simulate, manuals::definition()];
+    let own = <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION")).subcommands(commands);
+    with_examples(own, examples::EXAMPLES)
+}
+
+/// One of its commands.
+fn definition_of(name: &str) -> clap::Command {
+    definition().find_subcommand(name).expect("a command of the demo").clone().version(env!("CARGO_PKG_VERSION"))
+}
+
+/// The programs that the demo starts, by the names of their binaries, and its commands.
 fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
     match name {
         "qrisd" => Some(|arguments| qris_device::main(arguments.into_iter())),
@@ -87,7 +102,7 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
         "qrisctl" => Some(|arguments| qris_ctl::main(arguments.into_iter())),
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
-        "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(arguments.into_iter())),
+        "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(definition_of("midtrans"), arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "search" => Some(|arguments| prove::search(arguments.into_iter())),
         "nth" => Some(|arguments| prove::nth(arguments.into_iter())),

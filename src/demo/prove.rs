@@ -3,6 +3,8 @@
 
 mod pool;
 
+use super::definition_of;
+use clap::CommandFactory as _;
 use qris_host::{Failure, exit, parse};
 use qris_proof::{nth, search, world};
 use qris_sim::rng::Rng;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Performs small plays in which something goes wrong: at each place where it may, and in a sale at each two places.
 #[derive(clap::Parser, Debug)]
-#[command(name = "search")]
+#[command(name = "search", bin_name = "qris-demo search")]
 struct Search {
     /// Only this play: sale, cancel, too-late, race, counter, reboot, refund or two.
     #[arg(long, value_name = "PLAY")]
@@ -35,9 +37,14 @@ struct Search {
     at: Option<String>,
 }
 
+/// The arguments of the three.
+pub(super) fn definitions() -> [clap::Command; 3] {
+    [Search::command(), Nth::command(), Simulate::command()]
+}
+
 /// `qris-demo search`
 pub(super) fn search(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Search>(arguments) {
+    match parse::<Search>(definition_of("search"), arguments) {
         Ok(arguments) => exit("search", look_everywhere(&arguments)),
         Err(status) => status,
     }
@@ -97,7 +104,7 @@ fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
 
 /// Runs the whole product in virtual time, out of one seed after the other.
 #[derive(clap::Parser, Debug)]
-#[command(name = "simulate")]
+#[command(name = "simulate", bin_name = "qris-demo simulate")]
 struct Simulate {
     /// So many seeds, from `--first` on.
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "seed")]
@@ -115,7 +122,7 @@ struct Simulate {
 
 /// `qris-demo simulate`
 pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Simulate>(arguments) {
+    match parse::<Simulate>(definition_of("simulate"), arguments) {
         Ok(arguments) => exit("simulate", run(&arguments)),
         Err(status) => status,
     }
@@ -199,7 +206,7 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
 
 /// Lets every operation of a disk fail once, and bits flip in every page of the databases.
 #[derive(clap::Parser, Debug)]
-#[command(name = "nth")]
+#[command(name = "nth", bin_name = "qris-demo nth")]
 struct Nth {
     /// Only rows whose name contains this, such as `sale`, `qris-relayd commit` or `bits`.
     #[arg(long, value_name = "TEXT")]
@@ -222,7 +229,7 @@ struct Nth {
 
 /// `qris-demo nth`
 pub(super) fn nth(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Nth>(arguments) {
+    match parse::<Nth>(definition_of("nth"), arguments) {
         Ok(arguments) => exit("nth", fail_each(&arguments)),
         Err(status) => status,
     }

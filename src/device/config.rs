@@ -13,6 +13,7 @@ use qris_core::order::receipt::KeySet;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
 use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use qris_host::hint::meant;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
@@ -137,13 +138,21 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
     let relay: LooseRelay = source.parse()?;
     let mut checker = source.checker();
     if let Some(id) = relay.device.id.filter(|id| id != device.as_str()) {
-        checker.fault(&(), "device.id", format_args!("is {id:?}, but {} says {:?}", qrisd_toml.display(), device.as_str()));
+        checker.fault(
+            &(),
+            "device.id",
+            format_args!("is {id:?}, but {} says {:?}: write the same in both", qrisd_toml.display(), device.as_str()),
+        );
     }
     for (item, price) in prices.items() {
         // A line that names the item goes before a line for all other items.
         let of = |name: &str| relay.line.iter().position(|line| line.items.iter().any(|item| item == name));
         match (of(item.as_str()).or_else(|| of("*")), price) {
-            (None, _) => checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells", qrisd_toml.display())),
+            (None, _) => {
+                let items = relay.line.iter().flat_map(|line| line.items.iter().map(String::as_str));
+                let tip = meant(item.as_str(), items).map(|meant| format!(": did you mean it by {meant}?")).unwrap_or_default();
+                checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells{tip}", qrisd_toml.display()));
+            }
             (Some(line), Price::Fixed(price)) => {
                 if let Some((key, why)) = relay.line[line].objection(price.get()) {
                     let why = format_args!("{why} {price}, the price of {item} in {}", qrisd_toml.display());
@@ -342,7 +351,7 @@ fn check_keys(file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<KeySet
         return None;
     }
     let json = checker.take(std::fs::read_to_string(&file), key)?;
-    let keys = checker.take(KeySet::from_jwks(&json), key)?;
+    let keys = KeySet::from_jwks(&json).map_err(|why| checker.fault(&(), key, format_args!("{}: {why}", file.display()))).ok()?;
     if keys.receipt_kids().is_empty() {
         checker.fault(&(), key, format_args!("{} holds no receipt key: nothing could ever be delivered", file.display()));
     }

@@ -68,6 +68,11 @@ pub const USAGE: Usage = Usage {
     about: "Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one",
     config: "/etc/qrisd/qrisd.toml",
     instead: &[("check", "Say what is wrong with the configuration, then end")],
+    examples: &[
+        ("Is the configuration good?", "qrisd --check"),
+        ("And this one?", "qrisd --config qrisd.toml --check"),
+        ("Run it as a service", "systemctl enable --now qrisd"),
+    ],
 };
 
 /// Runs the program: arguments, configuration, work, exit status.

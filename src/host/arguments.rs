@@ -1,11 +1,15 @@
 //! The arguments of a daemon: where its configuration is, and what to do instead of running. These few lines replace a
 //! parser that also knows sub-commands (`qris-backend`, `qrisctl`) and takes a fifth of a megabyte.
 
+use crate::hint::meant;
 use lexopt::Arg;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Examples of a command: what each does, and the command.
+pub type Examples = &'static [(&'static str, &'static str)];
 
 /// The arguments that a daemon understands.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +22,15 @@ pub struct Usage {
     pub config: &'static str,
     /// What it can do instead of running: the option without its dashes, and its explanation. Only one may be given.
     pub instead: &'static [(&'static str, &'static str)],
+    /// How it is called.
+    pub examples: Examples,
+}
+
+/// Examples as a help shows them.
+#[must_use]
+pub fn told(examples: Examples) -> String {
+    let lines: Vec<_> = examples.iter().map(|(does, command)| format!("  {does}\n    {command}")).collect();
+    format!("Examples:\n{}", lines.join("\n"))
 }
 
 /// The arguments that it got.
@@ -49,6 +62,13 @@ impl Usage {
         }
     }
 
+    /// An option that is not known, and the one that was probably meant.
+    fn unknown(&self, name: &str) -> lexopt::Error {
+        let known = self.instead.iter().map(|(name, _)| *name).chain(["config", "help", "version"]);
+        let tip = meant(name, known).map(|option| format!("\n\n  tip: did you mean '--{option}'?"));
+        format!("unknown option '--{name}'{}", tip.unwrap_or_default()).into()
+    }
+
     fn try_read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Parsed, lexopt::Error> {
         let mut words = lexopt::Parser::from_iter(arguments);
         let (mut config, mut instead) = (None, None);
@@ -62,9 +82,11 @@ impl Usage {
                 Arg::Long(name) => match self.instead.iter().find(|(known, _)| *known == name) {
                     Some((known, _)) if instead.is_none() => instead = Some(*known),
                     Some(_) => return Err(format!("'--{name}' cannot be used together with the option before it").into()),
-                    None => return Err(word.unexpected()),
+                    None if name == "config" => return Err("'--config' stands twice: give one file".into()),
+                    None => return Err(self.unknown(name)),
                 },
-                Arg::Short(_) | Arg::Value(_) => return Err(word.unexpected()),
+                Arg::Short(letter) => return Err(format!("unknown option '-{letter}'").into()),
+                Arg::Value(word) => return Err(format!("{word:?} is no option: {} has no sub-commands", self.program).into()),
             }
         }
         Ok(Parsed::Arguments(Arguments { config: config.unwrap_or_else(|| self.config.into()), instead }))
@@ -77,7 +99,8 @@ impl Usage {
         let config = clap::Arg::new("config").long("config").value_name("FILE").default_value(self.config).help("The configuration");
         let instead =
             self.instead.iter().map(|(name, does)| clap::Arg::new(*name).long(*name).help(*does).action(clap::ArgAction::SetTrue));
-        clap::Command::new(self.program).about(self.about).version(env!("CARGO_PKG_VERSION")).arg(config).args(instead)
+        let command = clap::Command::new(self.program).about(self.about).version(env!("CARGO_PKG_VERSION"));
+        command.arg(config).args(instead).after_help(told(self.examples))
     }
 
     fn usage(&self) -> String {
@@ -89,9 +112,10 @@ impl Usage {
         let options = std::iter::once(config).chain(self.instead.iter().map(|(name, does)| (*name, (*does).to_owned())));
         let options: String = options.map(|(name, does)| format!("      --{name:13}  {does}\n")).collect();
         format!(
-            "{}\n\n{}\n\nOptions:\n{options}  -h, --help           Print help\n  -V, --version        Print version\n",
+            "{}\n\n{}\n\nOptions:\n{options}  -h, --help           Print help\n  -V, --version        Print version\n\n{}\n",
             self.about,
-            self.usage()
+            self.usage(),
+            told(self.examples)
         )
     }
 }
@@ -107,7 +131,13 @@ enum Parsed {
 mod tests {
     use super::*;
 
-    const USAGE: Usage = Usage { program: "t", about: "Does t.", config: "/etc/t", instead: &[("check", "Looks"), ("safe", "Rests")] };
+    const USAGE: Usage = Usage {
+        program: "t",
+        about: "Does t.",
+        config: "/etc/t",
+        instead: &[("check", "Looks"), ("safe", "Rests")],
+        examples: &[("Look", "t --check")],
+    };
 
     fn read(words: &[&str]) -> Result<Arguments, ExitCode> {
         USAGE.read(std::iter::once("t").chain(words.iter().copied()).map(OsString::from))
@@ -138,7 +168,10 @@ mod tests {
     fn the_help_names_all() {
         let help = USAGE.help();
         assert!(
-            help.contains("Usage: t") && help.contains("      --check          Looks\n") && help.contains("[default: /etc/t]"),
+            help.contains("Usage: t")
+                && help.contains("      --check          Looks\n")
+                && help.contains("[default: /etc/t]")
+                && help.ends_with("Examples:\n  Look\n    t --check\n"),
             "{help}"
         );
     }

@@ -5,14 +5,15 @@
 //! checked settings. The checker collects faults and finds their lines by their keys.
 
 mod address;
+mod places;
+mod words;
 
 pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
+pub use places::Places;
 
 use crate::interrupt::Input;
-use crate::rooted::within;
 use crate::secret::located;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
 use std::ops::{Range, RangeInclusive};
@@ -20,11 +21,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
+use words::UNKNOWN;
 
 /// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
-/// The beginning of serde's message about an unknown key.
-const UNKNOWN: &str = "unknown field";
 /// The most faults that are told.
 const FAULTS_MAX: usize = 100;
 
@@ -34,53 +34,6 @@ pub struct Source {
     path: PathBuf,
     text: String,
     places: Places,
-}
-
-/// Where the files of a configuration really are, if they are not at the written paths: below the root of another
-/// system, or not put in their places yet. A program that runs takes every path as it is written; this is the default.
-#[derive(Debug, Clone, Default)]
-pub struct Places {
-    root: Option<PathBuf>,
-    instead: BTreeMap<PathBuf, Instead>,
-}
-
-#[derive(Debug, Clone)]
-struct Instead {
-    file: PathBuf,
-    is_temporary: bool,
-}
-
-impl Places {
-    /// Absolute paths are paths of the system below `root`.
-    #[must_use]
-    pub fn below(root: &Path) -> Self {
-        Self { root: Some(root.into()), instead: BTreeMap::new() }
-    }
-
-    /// The content of `path` is read from `file`. `path` is absolute, or the plain name of a credential.
-    pub fn put(&mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
-        self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: false });
-    }
-
-    /// The same for a file that is gone soon: its faults name `path`.
-    pub fn put_for_now(&mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
-        self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: true });
-    }
-
-    /// Where a file is.
-    #[must_use]
-    pub fn of(&self, path: &Path) -> PathBuf {
-        match (self.instead.get(path), &self.root) {
-            (Some(instead), _) => instead.file.clone(),
-            (None, Some(root)) if path.is_absolute() => within(root, path),
-            (None, _) => path.into(),
-        }
-    }
-
-    fn as_written(&self, text: &str) -> String {
-        let temporary = self.instead.iter().filter(|(_, instead)| instead.is_temporary);
-        temporary.fold(text.to_owned(), |text, (path, instead)| text.replace(&*instead.file.to_string_lossy(), &path.to_string_lossy()))
-    }
 }
 
 /// One thing that is wrong with a configuration. It prints as `FILE:LINE: KEY: WHY`.
@@ -111,9 +64,14 @@ impl Source {
         let mut text = String::new();
         let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
         if text.len() as u64 > SIZE_MAX {
-            return Err(whole("is larger than 1 MiB".into()));
+            return Err(whole("is larger than 1 MiB: name the configuration".into()));
         }
-        read.map_err(|error| whole(format!("cannot be read: {error}")))?;
+        read.map_err(|error| {
+            whole(match error.kind() {
+                std::io::ErrorKind::InvalidData => "is no text: it must be UTF-8, as any editor writes it".into(),
+                _ => format!("cannot be read: {error}; write it, or name another file"),
+            })
+        })?;
         Ok(Self { path: path.into(), text, places: Places::default() })
     }
 
@@ -162,18 +120,38 @@ impl Source {
     /// Reads as much as it can; the faults tell the rest. It is an error if nothing can be read.
     fn read_all<W: DeserializeOwned>(&self) -> Result<(W, Vec<Fault>), Faults> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
-        if !errors.is_empty() {
-            let faults = errors.iter().take(FAULTS_MAX).map(|error| self.fault(error.span(), None, error.message().into()));
-            return Err(Faults::new(faults.collect()));
+        let span = table.span();
+        let mut table = table.into_inner();
+        let (mut malformed, mut is_readable) = (Vec::<Fault>::new(), true);
+        for error in errors.iter().take(FAULTS_MAX) {
+            let at = error.span().map_or(0, |span| span.start);
+            let found = words::malformed(&self.text, at, error.message());
+            let fault = self.fault(Some(at..at), found.key, found.why);
+            // The parser goes on in the middle of such a line, and finds more that is none.
+            if malformed.last().is_some_and(|last| last.line == fault.line) {
+                continue;
+            }
+            malformed.push(fault);
+            // Where only this value is lost, all others are read, and their faults are told besides.
+            is_readable &= found.lost.map(|key| take_out(&mut table, key)).is_some();
         }
-        match self.read_table(table.span(), table.into_inner(), "") {
-            (Some(written), faults) => Ok((written, faults)),
-            (None, faults) => Err(Faults::new(faults)),
+        if !is_readable {
+            return Err(Faults::new(malformed));
+        }
+        match self.read_table(span, table, "", "") {
+            (Some(written), faults) => Ok((written, malformed.into_iter().chain(faults).collect())),
+            (None, faults) => Err(Faults::new(malformed.into_iter().chain(faults).collect())),
         }
     }
 
-    /// The same for one table of the file; `at` is its key.
-    fn read_table<W: DeserializeOwned>(&self, span: Range<usize>, mut table: DeTable<'_>, at: &str) -> (Option<W>, Vec<Fault>) {
+    /// The same for one table of the file; `at` is its key. `beside`: keys that it has besides, as serde tells them.
+    fn read_table<W: DeserializeOwned>(
+        &self,
+        span: Range<usize>,
+        mut table: DeTable<'_>,
+        at: &str,
+        beside: &str,
+    ) -> (Option<W>, Vec<Fault>) {
         let mut faults = Vec::new();
         loop {
             let whole = Spanned::new(span.clone(), DeValue::Table(table.clone()));
@@ -185,8 +163,14 @@ impl Source {
             // until there are no more.
             let key = error.span().and_then(|span| take_out(&mut table, span.start));
             let again = key.is_some() && !error.message().starts_with("missing field") && faults.len() + 1 < FAULTS_MAX;
+            let mut message = error.message().to_owned();
+            if message.starts_with("unknown field") && key.as_ref().is_some_and(|key| !key.contains('.')) {
+                message = message.replacen(", ", &format!(", {beside}"), 1);
+            }
             let key = key.map(|key| if at.is_empty() { key } else { format!("{at}.{key}") });
-            faults.push(self.fault(error.span(), key, error.message().into()));
+            let written = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+            let why = words::misread(&message, written, key.as_deref());
+            faults.push(self.fault(error.span(), key, why));
             if !again {
                 return (None, faults);
             }
@@ -214,7 +198,7 @@ impl Source {
         check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>,
     ) -> Result<(C, Vec<Fault>), Faults> {
         let (written, misread) = self.read_all()?;
-        let (left_out, misread) = misread.into_iter().partition(|fault: &Fault| fault.why.starts_with("unknown field"));
+        let (left_out, misread) = misread.into_iter().partition(|fault: &Fault| fault.why.starts_with(UNKNOWN));
         let mut checker = Checker { misread, ..self.checker() };
         let checked = check(written, &mut checker);
         checker.finish()?;
@@ -267,13 +251,8 @@ impl Rest<'_> {
 
     /// Reads the table, as [`Source::read_checked`] reads a whole file.
     pub fn read<W: DeserializeOwned>(self, checker: &mut Checker<'_>) -> Option<W> {
-        let (written, mut faults) = checker.source.read_table(self.span, self.table, &self.at);
         // A person who wrote a key wrongly gets a list of all keys.
-        for fault in faults.iter_mut().filter(|fault| fault.why.starts_with(UNKNOWN) && fault.is_of(&self.at)) {
-            if let Some((unknown, expected)) = fault.why.split_once("expected ") {
-                fault.why = format!("{unknown}expected one of {}{}", self.known, expected.trim_start_matches("one of "));
-            }
-        }
+        let (written, faults) = checker.source.read_table(self.span, self.table, &self.at, &self.known);
         checker.misread.extend(faults);
         written
     }
@@ -397,22 +376,35 @@ impl<'a> Checker<'a> {
         if faults.is_empty() { Ok(()) } else { Err(Faults::new(faults)) }
     }
 
+    /// The text of a value as it stands in the file: `5.000`, and not 5.
+    #[must_use]
+    pub fn written(&self, key: &str) -> &'a str {
+        self.find(key).1.and_then(|span| self.source.text.get(span)).unwrap_or_default()
+    }
+
     /// The span of a key, or of the nearest table around it that stands in the file.
     fn lookup(&self, key: &str) -> Option<Range<usize>> {
+        self.find(key).0
+    }
+
+    /// The same, and the span of its value, if both are there.
+    fn find(&self, key: &str) -> (Option<Range<usize>>, Option<Range<usize>>) {
         let (table, _) = DeTable::parse_recoverable(&self.source.text);
         let mut table = table.get_ref();
         let mut nearest = None;
-        for step in key.split('.') {
+        let mut steps = key.split('.').peekable();
+        while let Some(step) = steps.next() {
             let (name, index) = match step.split_once('[') {
                 Some((name, index)) => (name, index.trim_end_matches(']').parse::<usize>().ok()),
                 None => (step, None),
             };
             let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref().as_ref() == name) else { break };
             nearest = Some(key.span());
+            let mut found = value.span();
             let value = match (value.get_ref(), index) {
                 (DeValue::Array(array), Some(index)) => match array.get(index) {
                     Some(element) => {
-                        nearest = Some(element.span());
+                        (nearest, found) = (Some(element.span()), element.span());
                         element.get_ref()
                     }
                     None => break,
@@ -420,11 +412,12 @@ impl<'a> Checker<'a> {
                 (value, _) => value,
             };
             match value {
+                _ if steps.peek().is_none() => return (nearest, Some(found)),
                 DeValue::Table(inner) => table = inner,
                 _ => break,
             }
         }
-        nearest
+        (nearest, None)
     }
 }
 
@@ -448,11 +441,6 @@ impl Faults {
 }
 
 impl Fault {
-    /// Whether its key is in this very table.
-    fn is_of(&self, table: &str) -> bool {
-        self.key.as_ref().and_then(|key| key.strip_prefix(table)?.strip_prefix('.')).is_some_and(|key| !key.contains('.'))
-    }
-
     /// Whether the other fault only says that this value is missing. The value was there, but could not be read.
     fn explains(&self, other: &Self) -> bool {
         let (Some(here), Some(there)) = (&self.key, &other.key) else { return false };

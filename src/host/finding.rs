@@ -2,6 +2,7 @@
 //! and [`end`] does the rest.
 
 use super::Failure;
+use super::terminal::{Colour, is_coloured};
 use qris_core::order::time::{Span, Wall};
 use serde_json::json;
 
@@ -33,7 +34,8 @@ pub fn end(findings: &[Finding], json: bool, line: impl FnMut(&str) -> Result<()
 /// # Errors
 /// A line cannot be written.
 pub fn tell(findings: &[Finding], json: bool, mut line: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
-    let told = |finding: &Finding| if json { vec![finding.json()] } else { finding.words() };
+    let colours = is_coloured();
+    let told = |finding: &Finding| if json { vec![finding.json()] } else { finding.words(colours) };
     findings.iter().flat_map(told).try_for_each(|text| line(&text))
 }
 
@@ -56,6 +58,16 @@ impl Level {
             Self::Ok => "OK",
             Self::Warn => "WARN",
             Self::Bad => "BAD",
+        }
+    }
+}
+
+impl Level {
+    const fn colour(self) -> Colour {
+        match self {
+            Self::Ok => Colour::Green,
+            Self::Warn => Colour::Yellow,
+            Self::Bad => Colour::Red,
         }
     }
 }
@@ -119,9 +131,11 @@ impl Finding {
     }
 
     /// As lines for people: what was seen, and below it what to do.
-    fn words(&self) -> Vec<String> {
+    fn words(&self, colours: bool) -> Vec<String> {
         let Self { check, level, said, to_do } = self;
-        let mut lines = vec![plain(&format!("{:<4}  {check:<13} {said}", level.as_str()))];
+        let word = format!("{:<4}", level.as_str());
+        let word = if colours { level.colour().put_on(&word) } else { word };
+        let mut lines = vec![format!("{word}  {}", plain(&format!("{check:<13} {said}")))];
         lines.extend(to_do.as_ref().map(|to_do| plain(&format!("{:<20}-> {to_do}", ""))));
         lines
     }
@@ -180,9 +194,10 @@ mod tests {
     #[test]
     fn findings_are_told_in_lines_and_as_objects() {
         let bad = Finding::bad("broker", "refuses\nour \u{1b}[31mpassword", "compare it");
-        assert_eq!(bad.words(), ["BAD   broker        refuses our  [31mpassword", "                    -> compare it"]);
+        assert_eq!(bad.words(false), ["BAD   broker        refuses our  [31mpassword", "                    -> compare it"]);
         let good = Finding::ok("clock", "0.1 s");
-        assert_eq!(good.words(), ["OK    clock         0.1 s"]);
+        assert_eq!(good.words(false), ["OK    clock         0.1 s"]);
+        assert_eq!(good.words(true), ["\u{1b}[32mOK  \u{1b}[0m  clock         0.1 s"]);
         assert_eq!(good.json(), r#"{"check":"clock","level":"ok","said":"0.1 s","to_do":null}"#);
         let warning = Finding::warn("alerts", "none", "set one");
         assert_eq!(verdict(&[good.clone(), warning.clone()]), None);
@@ -198,6 +213,6 @@ mod tests {
         assert!(ended(&[good.clone(), warning], false).is_ok());
         assert!(matches!(ended(std::slice::from_ref(&bad), true), Err(Failure::Failed(_))));
         assert!(matches!(ended(&[Finding::bad(CONFIG, "no", "correct it")], true), Err(Failure::Use(_))));
-        assert_eq!((lines.len(), &lines[0], &lines[3]), (5, &good.words()[0], &bad.json()));
+        assert_eq!((lines.len(), &lines[0], &lines[3]), (5, &good.words(false)[0], &bad.json()));
     }
 }

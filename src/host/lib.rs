@@ -9,12 +9,15 @@ pub mod catalog;
 #[cfg(feature = "tls")]
 pub mod certificate;
 pub mod clock;
+#[cfg(feature = "commands")]
+pub mod commands;
 pub mod config;
 pub mod descriptors;
 pub mod disk;
 pub mod events;
 #[cfg(feature = "commands")]
 pub mod finding;
+pub mod hint;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod interrupt;
@@ -36,11 +39,11 @@ pub mod terminal;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+#[cfg(feature = "commands")]
+pub use commands::parse;
 use events::Event;
 use journal::emit;
 use std::error::Error;
-#[cfg(feature = "commands")]
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
@@ -181,23 +184,6 @@ pub fn exit_service(program: &'static str, result: Result<(), Failure>) -> ExitC
     }
 }
 
-/// Reads the arguments of a program with sub-commands (the first argument is its name). `--help` and `--version` (the package's)
-/// are answered on standard output.
-///
-/// # Errors
-/// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use. Standard error then has the reason.
-#[cfg(feature = "commands")]
-pub fn parse<A: clap::Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
-    let mut command = A::command().version(env!("CARGO_PKG_VERSION"));
-    let read = command.try_get_matches_from_mut(arguments).and_then(|matches| A::from_arg_matches(&matches));
-    read.map_err(|error| {
-        let error = error.format(&mut command);
-        // When standard output or error is closed, nobody is left to read this.
-        let _ = error.print();
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-    })
-}
-
 /// An error and its causes. A cause that the error quotes already is not told twice.
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     if let Some(faults) = error.downcast_ref::<config::Faults>() {
@@ -249,19 +235,5 @@ mod tests {
         assert_eq!(exit("t", Err(Failure::failed("no"))), ExitCode::from(1));
         assert_eq!(exit("t", Err(Failure::ended("no"))), ExitCode::from(1));
         assert_eq!(exit("t", Err(Failure::usage("no"))), ExitCode::from(2));
-    }
-
-    #[cfg(feature = "commands")]
-    #[test]
-    fn arguments_are_read_or_the_program_ends() {
-        #[derive(clap::Parser, Debug)]
-        struct Arguments {
-            #[arg(long)]
-            config: String,
-        }
-        let read = |word: &str| parse::<Arguments>(["t", "--config", "x", word].into_iter().map(OsString::from));
-        assert_eq!(read("--config=y").map(|read| read.config).expect_err("twice"), ExitCode::from(2));
-        assert_eq!(read("--nothing").expect_err("wrong use"), ExitCode::from(2));
-        assert_eq!(read("--version").expect_err("answered"), ExitCode::SUCCESS);
     }
 }

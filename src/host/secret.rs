@@ -16,15 +16,18 @@ const SIZE_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be opened or read.
-    #[error("cannot read the secret in {}", path.display())]
+    #[error("cannot read the secret in {}: {why}; write it there, or name another file", path.display())]
     Read {
         /// The file that was tried.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        why: std::io::Error,
     },
+    /// No path, and no name of a credential. It may be the secret itself, so it is not repeated.
+    #[error("cannot read the secret: there is neither a credential nor a file of this name; write the secret to a file, and name that")]
+    NoFile,
     /// It is empty, or holds only a newline.
-    #[error("the secret in {} is empty", .0.display())]
+    #[error("the secret in {} is empty: write it there", .0.display())]
     Empty(PathBuf),
     /// More than 64 KiB.
     #[error("the secret in {} is larger than 64 KiB", .0.display())]
@@ -61,7 +64,8 @@ impl Secret {
         let mut bytes = Vec::new();
         match Input::of(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes)) {
             Ok(_) => {}
-            Err(source) => return Err(SecretError::Read { path, source }),
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound && path.components().count() == 1 => return Err(SecretError::NoFile),
+            Err(why) => return Err(SecretError::Read { path, why }),
         }
         if bytes.len() as u64 > SIZE_MAX {
             return Err(SecretError::TooLarge(path));

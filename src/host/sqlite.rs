@@ -107,7 +107,7 @@ pub enum OpenError {
         why: String,
     },
     /// There is no database, and this caller does not make one.
-    #[error("there is no database {}: is the path right?", path.display())]
+    #[error("there is no database {}: is the path right? The service makes it at its first start", path.display())]
     Missing {
         /// The database.
         path: PathBuf,

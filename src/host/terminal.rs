@@ -1,4 +1,4 @@
-//! A person at a terminal, who reads what is written and types what is asked for. A secret is not shown.
+//! A person at a terminal, who reads what is written and types what is asked for. A secret is not shown, and colours are.
 
 use crate::Failure;
 use std::borrow::Cow;
@@ -8,6 +8,46 @@ use std::io::{self, IsTerminal as _, Write as _};
 #[must_use]
 pub fn is_there() -> bool {
     io::stdin().is_terminal()
+}
+
+/// How a text stands out on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// All is well.
+    Green,
+    /// Somebody should look at it.
+    Yellow,
+    /// It does not work.
+    Red,
+}
+
+/// Whether standard output is a terminal that a person wants to have colours.
+#[must_use]
+pub fn is_coloured() -> bool {
+    has_colours(io::stdout().is_terminal(), |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+impl Colour {
+    /// The text in this colour.
+    #[must_use]
+    pub fn put_on(self, text: &str) -> String {
+        let code = match self {
+            Self::Green => 32,
+            Self::Yellow => 33,
+            Self::Red => 31,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
+fn has_colours(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is = |name: &str, value: &str| variable(name).is_some_and(|found| found == value);
+    if variable("NO_COLOR").is_some() {
+        return false;
+    }
+    let is_forced = variable("CLICOLOR_FORCE").is_some() && !is("CLICOLOR_FORCE", "0");
+    is_forced || (is_terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb"))
 }
 
 /// Standard input as a terminal that does not show the typed text, until this is dropped. If it is not a terminal,
@@ -95,5 +135,24 @@ mod tests {
         let told = above_ascii(&value.to_string()).into_owned();
         assert_eq!(told, r#"{"detail":"a\u009b2J\u007fé\u001b"}"#);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&told).expect("JSON"), value);
+    }
+
+    #[test]
+    fn colours_are_for_terminals_whose_person_wants_them() {
+        for (is_terminal, set, wanted) in [
+            (true, &[][..], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("CLICOLOR", "0")], false),
+            (true, &[("CLICOLOR", "1")], true),
+            (true, &[("TERM", "dumb")], false),
+            (false, &[("CLICOLOR_FORCE", "1")], true),
+            (false, &[("CLICOLOR_FORCE", "0")], false),
+            (true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], false),
+        ] {
+            let variable = |name: &str| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(has_colours(is_terminal, variable), wanted, "{is_terminal} {set:?}");
+        }
+        assert_eq!(Colour::Red.put_on("BAD"), "\u{1b}[31mBAD\u{1b}[0m");
     }
 }

@@ -9,6 +9,7 @@ use qris_core::order::ledger::{Condition, LineState, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::KeySet;
 use qris_host::config::{BusAddress, Faults, Source};
+use qris_host::hint::meant;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,14 +148,21 @@ impl Config {
         let device: Loose = source.parse()?;
         let mut checker = source.checker();
         if let Some(id) = device.device.id.filter(|id| id.as_str() != self.device.as_str()) {
-            checker.fault(&(), "device.id", format_args!("is {id:?}, but {} says {:?}", relay_toml.display(), self.device.as_str()));
+            checker.fault(
+                &(),
+                "device.id",
+                format_args!("is {id:?}, but {} says {:?}: write the same in both", relay_toml.display(), self.device.as_str()),
+            );
         }
         for (i, item) in device.item.into_iter().enumerate() {
             let Some(id) = item.id.and_then(|id| ItemId::new(&id).ok()) else { continue };
             let line = self.line_of(&id).map(|line| &self.lines[line]);
             let price = item.price.and_then(|price| price.as_integer()).and_then(|price| u64::try_from(price).ok());
             match (line, price.and_then(|price| Rupiah::new(price).ok())) {
-                (None, _) => checker.fault(&(), &format!("item[{i}].id"), format_args!("{} has no line for {id}", relay_toml.display())),
+                (None, _) => {
+                    let tip = meant(id.as_str(), self.items()).map(|meant| format!(": did you mean {meant}?")).unwrap_or_default();
+                    checker.fault(&(), &format!("item[{i}].id"), format_args!("{} has no line for {id}{tip}", relay_toml.display()));
+                }
                 (Some(line), Some(price)) => {
                     if let Err(why) = prepare(Some(&line.state(price, Condition::Ready)), price) {
                         checker.fault(
@@ -168,6 +176,17 @@ impl Config {
             }
         }
         checker.finish()
+    }
+
+    /// The items that lines name.
+    fn items(&self) -> impl Iterator<Item = &str> {
+        self.lines
+            .iter()
+            .flat_map(|line| match &line.items {
+                Items::Any => &[][..],
+                Items::These(items) => items,
+            })
+            .map(ItemId::as_str)
     }
 
     /// The ledger's file, whatever else is wrong with a configuration.

@@ -53,6 +53,11 @@ pub const USAGE: Usage = Usage {
     about: "Drives the lines of one machine: once for each receipt that proves a payment",
     config: "/etc/qrisd/relay.toml",
     instead: &[("check", "Say what is wrong with the configuration, then end"), ("safe", "Set all lines inactive, then end")],
+    examples: &[
+        ("Is the configuration good?", "qris-relayd --check"),
+        ("Set all lines inactive", "qris-relayd --safe"),
+        ("Run it as a service", "systemctl enable --now qris-relayd"),
+    ],
 };
 
 /// Runs the program: arguments, configuration, work, exit status.

@@ -134,9 +134,14 @@ fn an_operator_reads_a_machine_from_afar() {
     for part in ["status", "settings", "orders", "vitals", "journal", "kernel"] {
         assert!(!diag[part].is_null(), "{part}: {diag}");
     }
-    let relay: Value =
-        serde_json::from_str(&crate::rig::stdout(&desk.shop.qrisctl(&["relay", "lines", "--json", "--bus", &desk.shop.bus.address])))
-            .expect("JSON");
+    let relay: Value = serde_json::from_str(&succeed(crate::rig::command(env!("CARGO_BIN_EXE_qrisctl")).args([
+        "relay",
+        "lines",
+        "--json",
+        "--bus",
+        &desk.shop.bus.address,
+    ])))
+    .expect("JSON");
     assert_eq!(diag["relay"], relay, "the same as at the machine");
     assert!(relay["lines"][0]["state"] == "ready" && relay["proof_key"]["fingerprint"].is_string(), "{relay}");
     let database = &diag["database"];

@@ -74,4 +74,5 @@ mod tls;
 mod two_backends;
 mod units;
 mod watchdog;
+mod wrong_use;
 mod yocto;

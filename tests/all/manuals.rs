@@ -13,6 +13,7 @@ fn every_option_of_every_program_has_its_place() {
         ("qris-relayd", "8", env!("CARGO_BIN_EXE_qris-relayd")),
         ("qris-backend", "8", env!("CARGO_BIN_EXE_qris-backend")),
         ("qrisctl", "1", env!("CARGO_BIN_EXE_qrisctl")),
+        ("qris-demo", "1", env!("CARGO_BIN_EXE_qris-demo")),
     ];
     succeed(command(env!("CARGO_BIN_EXE_qris-demo")).arg("manuals").arg(directory.path()));
     let read = |path: String| std::fs::read_to_string(directory.path().join(&path)).unwrap_or_else(|why| panic!("{path}: {why}"));
@@ -57,6 +58,17 @@ fn every_option_of_every_program_has_its_place() {
             assert!(told_of.contains(&format!("\n{words}")), "{page} does not tell {words:?}:\n{told_of}");
         }
     }
+    // A command of its own has a page of its own, and what it does is shown.
+    for (page, example) in [
+        ("qrisd.8", "qrisd \\-\\-check"),
+        ("qrisctl-vend.1", "qrisctl vend \\-\\-device vm\\-001 \\-\\-item A1 \\-\\-wait"),
+        ("qris-backend-device-invite.8", "qris\\-backend device invite vm\\-001"),
+        ("qris-demo-midtrans.1", "qris\\-demo midtrans"),
+    ] {
+        let text = read(format!("man/{page}"));
+        let shown = text.split_once("EXAMPLES").map(|(_, rest)| rest).unwrap_or_default();
+        assert!(shown.contains(example), "{page} does not show {example:?}:\n{text}");
+    }
     // What is no service is sent no signals.
     for (page, is_service) in
         [("qris-backend.8", true), ("qris-backend-serve.8", true), ("qris-backend-orders.8", false), ("qrisctl.1", false)]
@@ -67,6 +79,40 @@ fn every_option_of_every_program_has_its_place() {
     assert!(read("man/qris-relayd.8".into()).contains("its order becomes uncertain"));
     // Each kind at which a person must look is named.
     assert!(read("man/qris-backend-orders.8".into()).contains("no_proof"));
+}
+
+/// Each example is a call of its command that the program would take.
+#[test]
+fn every_command_has_examples_that_can_be_called() {
+    for program in [qris::ctl::definition(), qris::backend::definition(), qris::demo::definition()] {
+        let name = program.get_name().to_owned();
+        let mut whole = program.clone();
+        whole.build();
+        examples_of(&program, &whole, &name);
+    }
+    for usage in [qris::device::USAGE, qris::relay::USAGE] {
+        let own = usage.examples.iter().filter(|(_, command)| command.starts_with(usage.program));
+        let read = own.map(|(_, command)| usage.read(command.split(' ').map(Into::into)).expect(command)).count();
+        assert!(read >= 2, "{}", usage.program);
+    }
+}
+
+/// Reads the examples of a command, named by its words, and of those below it.
+fn examples_of(program: &clap::Command, command: &clap::Command, words: &str) {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let told = help.split_once("Examples:\n").map(|(_, told)| told.split("\n\n").next().expect("the first part"));
+    let told = told.unwrap_or_else(|| panic!("{words} has no examples"));
+    for example in told.lines().skip(1).step_by(2).map(str::trim) {
+        let call = example.strip_prefix("sudo ").unwrap_or(example);
+        assert!(call.starts_with(words), "{example:?} is no example of {words}");
+        let words = crate::wrong_use::split(call);
+        if let Err(why) = program.clone().try_get_matches_from(words) {
+            panic!("{example:?}: {why}");
+        }
+    }
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()) {
+        examples_of(program, below, &format!("{words} {}", below.get_name()));
+    }
 }
 
 #[test]

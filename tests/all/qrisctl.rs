@@ -142,7 +142,8 @@ fn a_fleet_that_is_larger_than_the_brokers_queue_is_listed_whole() {
 fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-101/#", "qrisd/v1/vm-102/#", "qrisd/v1/vm-103/#", "qrisd/v1/vm-104/#"]);
     let key = fleet.directory.path().join("look.jwk").display().to_string();
-    assert_eq!(fleet.run(&["keys", "new", "--level", "look", "--operator-key", &key]).code, Some(0));
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "look", "--operator-key", &key]));
+    assert_eq!(new.status.code(), Some(0));
     for (device, commands) in
         [("vm-101", json!(["vitals"])), ("vm-102", json!(["vitals"])), ("vm-103", json!(["vitals"])), ("vm-104", json!(["vitals"]))]
             .into_iter()
@@ -272,7 +273,7 @@ fn wrong_use_is_2_and_failure_1() {
         (&["status", "--config", broken], 2, "broken.toml:3: mqtt.user"),
         (&["vend", "--broker", &loopback, "--device", "a/b", "--item", "A1"], 2, "device"),
         (&["vend", "--broker", &loopback, "--device", "vm-001", "--item", "A 1"], 2, "item"),
-        (&["vend", "--broker", &loopback, "--device", "vm-001", "--item", "A1", "--timeout-s", "9"], 2, "timeout_s"),
+        (&["vend", "--broker", &loopback, "--device", "vm-001", "--item", "A1", "--timeout-s", "9"], 2, "10 to 840"),
         (&["status", "--broker", &loopback], 1, "broker"),
         (&["--config", config, "status"], 0, ""),
         (&["status", "--config", config], 0, ""),
@@ -408,4 +409,17 @@ fn a_context_is_a_file_at_home_and_names_broker_and_key() {
     told(at_home(&run).env("QRISCTL_PASSPHRASE_FILE", &wrong), 2, "does not open the key");
     // The key is open: what is missing now is the machine.
     told(at_home(&run).env("QRISCTL_PASSPHRASE_FILE", &secret), 1, "vm-001");
+}
+
+#[test]
+fn colours_are_for_who_wants_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let doctor = |variables: &[(&str, &str)]| {
+        let mut doctor = command(env!("CARGO_BIN_EXE_qrisctl"));
+        doctor.args(["doctor", "--offline", "--root"]).arg(directory.path()).envs(variables.iter().copied());
+        result_of(output(&mut doctor)).stdout
+    };
+    assert!(doctor(&[]).starts_with("BAD   config"), "a pipe has none: {}", doctor(&[]));
+    assert!(doctor(&[("CLICOLOR_FORCE", "1")]).starts_with("\u{1b}[31mBAD \u{1b}[0m  config"));
+    assert!(doctor(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).starts_with("BAD   config"));
 }

@@ -136,7 +136,7 @@ fn a_shutdown_waits_until_the_customer_has_the_goods() {
 fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
     let (shop, _logind) = open();
     let hold = |more: &[&str]| {
-        let mut command = shop.qrisctl_command("fleet");
+        let mut command = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
         command.args(["hold", "--bus", &shop.bus.address, "--who", "apt"]).args(more);
         command
     };
@@ -164,7 +164,7 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
     assert_eq!(caller.device_property::<String>("Holder"), "");
     // For scripts. Somebody else may hold it already.
     let told = |who: &str, more: &[&str]| {
-        let mut command = shop.qrisctl_command("fleet");
+        let mut command = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
         crate::rig::succeed(command.args(["hold", "--json", "--bus", &shop.bus.address, "--who", who]).args(more))
     };
     assert_eq!(told("apt", &["--for", "90"]), "{\"seconds\":90,\"state\":\"held\",\"who\":\"apt\"}\n");
@@ -198,7 +198,7 @@ fn rauc_writes_no_image_while_a_customer_is_there() {
     shop.sell("A1", Via::Gopay);
     shop.wait_idle();
     // Somebody else holds the machine already: that is as good.
-    let mut hold = shop.qrisctl_command("fleet");
+    let mut hold = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
     assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address, "--who", "apt"])).status.success());
     assert!(crate::rig::output(&mut handler()).status.success());
     shop.check_books();
@@ -246,7 +246,7 @@ fn a_package_stops_nothing_while_a_customer_is_there() {
     assert_eq!(std::fs::read_to_string(&asked).expect("asked"), stops);
     // Somebody else holds the machine, and nobody is there: that is as good. Nor does it wait for a service that does not answer.
     for words in [&["--who", "package", "--release"][..], &["--who", "apt"]] {
-        let mut hold = shop.qrisctl_command("fleet");
+        let mut hold = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
         assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address]).args(words)).status.success());
     }
     let held = crate::rig::output(script(&shop, "packaging/debian/change-over").arg("stop"));

@@ -4,7 +4,7 @@ use crate::rig::desk::Desk;
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::DEVICE;
-use crate::rig::{stdout, succeed};
+use crate::rig::{command, stdout, succeed};
 use qris::order::money::Rupiah;
 use qris::wire::vend::EventState;
 use serde_json::Value;
@@ -81,7 +81,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     let desk = Desk::open("desk");
     let wrong = "[[item]]\nid = \"A1\"\nprice = 5\ncolour = \"red\"\n[orders]\ntimeout_s = 5\n[mqtt]\nurl = \"mqtts://other\"\n";
     let told = desk.refused(wrong, "desk.jwk");
-    for part in ["line 4, item[0].colour: unknown field", "line 6, orders.timeout_s: must be 10 to 840", "line 7, mqtt: unknown field"] {
+    for part in ["line 4, item[0].colour: unknown key", "line 6, orders.timeout_s: must be 10 to 840", "line 7, mqtt: unknown key"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     desk.shop.wait_fault("settings", true);
@@ -95,12 +95,12 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(6000));
     // A key that is retired changes nothing any more.
     let keys = desk.file("keys.json");
-    let listed = succeed(desk.shop.qrisctl_command("fleet").args(["keys", "list", "--keys-file", &keys]));
+    let listed = succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "list", "--keys-file", &keys]));
     let kid = listed.trim().strip_prefix("desk  ").expect("one key");
     let believed: Value = std::fs::read_to_string(&keys).expect("there").parse().expect("JSON");
     let public = believed["keys"].as_array().into_iter().flatten().find(|key| key["kid"] == kid).expect("it is there").to_string();
     for (what, argument, is_believed) in [("retire", kid, false), ("add", public.as_str(), true), ("retire", kid, false)] {
-        let told = succeed(desk.shop.qrisctl_command("fleet").args(["keys", what, argument, "--keys-file", &keys, "--json"]));
+        let told = succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", what, argument, "--keys-file", &keys, "--json"]));
         assert_eq!(told.parse::<Value>().expect("JSON"), serde_json::json!({ "kid": kid, "believed": is_believed }));
     }
     let before = desk.shop.qrisd.as_ref().expect("it runs").lines.count();

@@ -212,7 +212,7 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
         (&["--item", "A2:9000"], 2, &["--item: no line hands out A2", "--line A2=CHIP:OFFSET"]),
         (&["--item", "A2:9000:茶"], 2, &["the screen has no '茶'"]),
         (&["--broker", "mqtt://broker.example"], 2, &["the broker (--broker", "mqtt.url", "loopback only"]),
-        (&["--config", "/etc/qrisd/qrisd.toml"], 2, &["--config and --context are for other commands"]),
+        (&["--config", "/etc/qrisd/qrisd.toml"], 2, &["'--config' is of no use to 'qrisctl setup'"]),
         (&["--device", "vm-009", "--offline"], 2, &["for vm-001", "names vm-009", "device add vm-009 --bundle"]),
         (&["--line", "*,A1=sim:/tmp/z"], 2, &["\"*\" must stand alone"]),
         (&["--pulse", "nothing"], 2, &["there is no line \"nothing\": A1"]),

@@ -18,6 +18,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_host::events::Event as Journal;
+use qris_host::hint::meant;
 use qris_host::journal::emit;
 use qris_host::{Failure, clock, random, tls};
 use serde_json::json;
@@ -30,7 +31,7 @@ pub enum Devices {
     /// Let a machine in; its new token is written to standard output, once
     Add {
         /// Its name
-        #[arg(required_unless_present = "from")]
+        #[arg(value_parser = name, required_unless_present = "from")]
         id: Option<String>,
         /// Replace the machine's token; the old one stops working. This also lets a revoked machine in again
         #[arg(long)]
@@ -48,7 +49,7 @@ pub enum Devices {
     /// Make a code that lets a machine in once: `qrisctl setup --code` uses it. A code that was made before is void then
     Invite {
         /// Its name
-        #[arg(required_unless_present = "from")]
+        #[arg(value_parser = name, required_unless_present = "from")]
         id: Option<String>,
         /// A list of machines (CSV with the columns id,name): each gets a file with its code. Machines that are let in already, or have
         /// a code, stay as they are
@@ -78,6 +79,7 @@ pub enum Devices {
     /// Accept another key as the key of a machine's relay, after a look at the machine
     RelayKey {
         /// The machine's name
+        #[arg(value_parser = name)]
         id: String,
         /// The key's fingerprint, as the machine showed it, and as `qrisctl relay lines` shows it there
         fingerprint: String,
@@ -88,6 +90,7 @@ pub enum Devices {
     /// Stop letting a machine in
     Revoke {
         /// Its name
+        #[arg(value_parser = name)]
         id: String,
     },
 }
@@ -198,7 +201,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
             let wanted = device.clone();
             if !machines(config, false)?.run(move |tx| devices::revoke(tx, &wanted, now)).await.map_err(Failure::failed)? {
-                return Err(Failure::failed(format!("there is no device {device}")));
+                return Err(Failure::failed(format!("there is no machine {device}{}", alike(config, &device).await?)));
             }
             emit(&Journal::DeviceRevoked { device });
             Ok(())
@@ -364,6 +367,20 @@ fn drawn() -> String {
     let mut bits = [0; 32];
     random::fill(&mut bits);
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits)
+}
+
+/// A machine's name, or its rule.
+fn name(text: &str) -> Result<String, String> {
+    DeviceId::new(text).map(|id| id.to_string()).map_err(|why| why.to_string())
+}
+
+/// The end of a message about a machine that is not known: the name that was probably meant.
+async fn alike(config: &Config, wrong: &DeviceId) -> Result<String, Failure> {
+    let known = machines(config, false)?.read(|tx| devices::list(tx)).await.map_err(Failure::failed)?.machines;
+    Ok(match meant(wrong.as_str(), known.iter().map(|device| device.id.as_str())) {
+        Some(meant) => format!(": did you mean {meant}?"),
+        None => ": qris-backend device list shows all".into(),
+    })
 }
 
 /// A machine must not have the name of another user at the broker: its account would take that one's place.

@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod device;
 mod doctor;
+mod examples;
 mod init;
 mod keys;
 mod orders;
@@ -13,6 +14,8 @@ mod reconcile;
 mod refund;
 mod report;
 mod time;
+
+pub use examples::EXAMPLES;
 
 use super::config::Config;
 use super::store::{self, BOOKS, MACHINES, Store};
@@ -27,10 +30,10 @@ use std::path::PathBuf;
 #[command(name = "qris-backend")]
 pub struct Arguments {
     /// The configuration
-    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/qris-backend/backend.toml")]
+    #[arg(long, global = true, display_order = 900, value_name = "FILE", default_value = "/etc/qris-backend/backend.toml")]
     pub config: PathBuf,
     /// Read the configuration, say what is wrong with it, and end
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub check: bool,
     /// What to do
     #[command(subcommand)]

@@ -135,7 +135,7 @@ impl Days {
         let from = self.date.unwrap_or_else(|| day(&date_of(now, zone)).expect("the day of a time is a day"));
         let until = self.until.unwrap_or(from);
         let span = (from.start(zone), until.end(zone));
-        if span.1 <= span.0 { Err("--until lies before --date".into()) } else { Ok(span) }
+        if span.1 <= span.0 { Err("--until lies before --date: give a later day".into()) } else { Ok(span) }
     }
 }
 

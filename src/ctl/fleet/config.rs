@@ -80,7 +80,7 @@ impl Config {
             Self::History { who, operator_key } => run::history(who, operator_key, connection, json).await,
             Self::Diff(Diff { file, who, operator_key }) => {
                 let named = |why: String| Failure::usage(format!("{}: {why}", file.display()));
-                let text = std::fs::read_to_string(&file).map_err(|why| named(why.to_string()))?;
+                let text = std::fs::read_to_string(&file).map_err(|why| named(format!("{why}; name a file with settings")))?;
                 let wanted = diff::flat(&text).map_err(|why| named(why.to_string()))?;
                 run::compare(wanted, who, operator_key, connection, json).await
             }
@@ -103,9 +103,10 @@ impl Set {
         let Self { file, who, at, skip_unknown, operator_key } = self;
         who.must_be_named()?;
         if let Some(Err(error)) = at.as_deref().map(Wall::from_rfc3339) {
-            return Err(Failure::usage(format!("--at: {error}")));
+            return Err(Failure::usage(format!("--at: {error}: write it as 2026-12-01T06:00:00+07:00")));
         }
-        let settings = std::fs::read_to_string(&file).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))?;
+        let settings = std::fs::read_to_string(&file)
+            .map_err(|why| Failure::usage(format!("{}: {why}; name a file with settings", file.display())))?;
         let key = keys::read_private(match operator_key {
             Some(file) => Some(file),
             None => connection.operator_key()?,

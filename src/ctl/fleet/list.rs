@@ -5,6 +5,7 @@ use super::told::{Told, Words};
 use crate::broker::{Connection, News};
 use crate::print;
 use qris_core::order::ids::DeviceId;
+use qris_host::terminal::{Colour, is_coloured};
 use qris_host::{Failure, service};
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -101,7 +102,12 @@ fn row(device: &DeviceId, words: &Words, json: bool) -> String {
         },
     };
     let faults: Vec<_> = status.iter().flat_map(|status| status.faults.iter().flatten()).map(|fault| fault.code.as_str()).collect();
-    print::plain(&cells([device.as_str(), words.state(), words.release(), &version, &faults.join(", ")]))
+    let faults = print::plain(&faults.join(", "));
+    let line = print::plain(&cells([device.as_str(), words.state(), words.release(), &version, &faults]));
+    match line.strip_suffix(&faults) {
+        Some(before) if !faults.is_empty() && is_coloured() => before.to_owned() + &Colour::Red.put_on(&faults),
+        Some(_) | None => line,
+    }
 }
 
 fn cells([device, state, release, settings, faults]: [&str; 5]) -> String {

@@ -75,7 +75,7 @@ impl Run {
         if let Some(Command::Logs(Logs { since: Some(since), .. })) = &command
             && let Err(error) = Wall::from_rfc3339(since)
         {
-            return Err(Failure::usage(format!("--since: {error}")));
+            return Err(Failure::usage(format!("--since: {error}: write it as 2026-12-01T06:00:00+07:00")));
         }
         let mut round = Round::begin(command, Duration::from_secs(wait.into()), operator_key, &connection, json)?;
         round.shows = shows;

@@ -62,6 +62,7 @@ pub(crate) enum What {
     /// Install an image with RAUC, start it, and keep it once it has proven itself (level door)
     Update {
         /// An address that begins with https://, or a path on the machine
+        #[arg(value_parser = bundle)]
         bundle: String,
     },
     /// Take the block from the line of an item (level door)
@@ -76,6 +77,11 @@ pub(crate) enum What {
         #[arg(value_parser = ItemId::new)]
         item: ItemId,
     },
+}
+
+fn bundle(place: &str) -> Result<String, String> {
+    let is_good = place.starts_with("https://") || place.starts_with('/');
+    if is_good { Ok(place.into()) } else { Err("must begin with https://, or be an absolute path on the machine".into()) }
 }
 
 fn unit(word: &str) -> Result<LogUnit, String> {

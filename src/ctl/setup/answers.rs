@@ -51,17 +51,14 @@ pub(super) struct Answers {
 impl Answers {
     /// The broker's part of the flags, with the files that they name.
     pub(super) fn of_connection(connection: Connection) -> Result<Self, Failure> {
-        let Connection { config, context, broker, username, password_file, ca_file, cert_file, key_file } = connection;
-        if config.is_some() || context.is_some() {
-            return Err(Failure::usage("setup writes /etc/qrisd/qrisd.toml (below --root): --config and --context are for other commands"));
-        }
+        let Connection { config: _, context: _, broker, username, password_file, ca_file, cert_file, key_file } = connection;
         Ok(Self {
             broker_url: broker,
             username,
-            password: password_file.as_deref().map(secret).transpose()?,
-            broker_ca: ca_file.as_deref().map(file).transpose()?,
-            broker_cert: cert_file.as_deref().map(file).transpose()?,
-            broker_key: key_file.as_deref().map(secret).transpose()?,
+            password: of_flag("--password-file", password_file.as_deref().map(secret).transpose())?,
+            broker_ca: of_flag("--ca-file", ca_file.as_deref().map(file).transpose())?,
+            broker_cert: of_flag("--cert-file", cert_file.as_deref().map(file).transpose())?,
+            broker_key: of_flag("--key-file", key_file.as_deref().map(secret).transpose())?,
             ..Self::default()
         })
     }
@@ -147,8 +144,8 @@ pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
         // Quotes or a prompt may have come along. A text that holds a secret is never taken for a path: an error would repeat
         // it.
         text if text.contains(BEGINS) && !Path::new(text).exists() => text.to_owned(),
-        text if text.len() > PATH_MAX => return Err(Failure::usage("--from is neither an enrolment text nor the path of a file")),
-        "" => return Err(Failure::usage("--from is empty: give the enrolment text, a file that holds it, or - for standard input")),
+        text if text.len() > PATH_MAX => return Err(Failure::usage("it is neither an enrolment text nor the path of a file")),
+        "" => return Err(Failure::usage("it is empty: give the enrolment text, a file that holds it, or - for standard input")),
         path => file(Path::new(path))?,
     };
     Enrolment::from_text(&text).map_err(Failure::usage)
@@ -165,6 +162,11 @@ pub(super) fn file(path: &Path) -> Result<String, Failure> {
         length if length > FILE_MAX => Err(Failure::usage(fill(texts().file_large, &[&path.display()]))),
         _ => Ok(text),
     }
+}
+
+/// The value of a flag, or a fault that names the flag.
+pub(super) fn of_flag<T>(flag: &str, value: Result<T, Failure>) -> Result<T, Failure> {
+    value.map_err(|failure| Failure::usage(format!("{flag}: {}", failure.reason())))
 }
 
 /// A secret from a file.
@@ -248,6 +250,6 @@ mod tests {
             let why = format!("{:?}", enrolment(&from).expect_err("no enrolment"));
             assert!(!why.contains("c2VjcmV0"), "{why}");
         }
-        assert!(format!("{:?}", enrolment("").expect_err("nothing")).contains("--from is empty"));
+        assert!(format!("{:?}", enrolment("").expect_err("nothing")).contains("it is empty"));
     }
 }

@@ -7,6 +7,7 @@ use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
 use qris_device::screen::unknown_letter;
 use qris_host::config::http_url;
+use qris_host::hint::plain_number;
 use qris_host::setup::edit::quoted;
 use std::fmt;
 use std::path::PathBuf;
@@ -57,7 +58,10 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
     let id = ItemId::new(id).map_err(|why| why.to_string())?;
     let (price, name) = rest.split_once(':').map_or((rest, None), |(price, name)| (price, Some(name.trim().to_owned())));
     let rupiah = |digits: &str| {
-        let amount: u64 = digits.parse().map_err(|_| wrong())?;
+        let amount: u64 = digits.parse().map_err(|_| match plain_number(digits) {
+            Some(number) => format!("{digits:?} must be whole rupiah in plain digits: write {number}"),
+            None => wrong(),
+        })?;
         Rupiah::new(amount).map_err(|why| why.to_string())
     };
     let price = match price.split_once('-') {

@@ -41,7 +41,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// Checks a backend from outside: every call that a machine makes, and what it must refuse. It orders and cancels, and
 /// pays where it is given a hand; use a sandbox. Ends with 0 if nothing differs, 1 if something does, 2 for wrong use.
 #[derive(clap::Parser, Debug)]
-#[command(name = "qris-demo conform", bin_name = "qris-demo conform")]
+#[command(name = "conform", bin_name = "qris-demo conform")]
 struct Arguments {
     /// The backend, as a machine's `backend.url`.
     #[arg(long, value_name = "URL")]
@@ -88,9 +88,14 @@ struct Arguments {
     interactive: bool,
 }
 
+/// Its arguments.
+pub(super) fn definition() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the command: arguments, checks, exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Arguments>(arguments) {
+    match parse::<Arguments>(super::definition_of("conform"), arguments) {
         Ok(arguments) => exit("qris-demo conform", run(arguments)),
         Err(status) => status,
     }

@@ -5,6 +5,7 @@ use qris_core::order::ids::ItemId;
 use qris_core::order::money::{AmountError, Rupiah};
 use qris_core::order::request::{DESCRIPTION_MAX, Price, PriceList};
 use qris_host::config::Checker;
+use qris_host::hint::{instead, meant, plain_number};
 use qris_screen::{Item, Language};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -88,19 +89,24 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
         Value::Integer(amount) => return rupiah(amount, key, checker).map(Price::Fixed),
         Value::Table(table) => table,
         Value::String(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) => {
-            checker.fault(&(), key, format_args!("{why}, not {}", price.type_str()));
+            not_rupiah(key, why, checker);
             return None;
         }
     };
+    let unknown = table.keys().find(|name| *name != "from_request").cloned();
     let Some(Value::Table(mut bounds)) = table.remove("from_request").filter(|_| table.is_empty()) else {
-        checker.fault(&(), key, why);
+        let alike = unknown.filter(|unknown| meant(unknown, ["from_request"]).is_some());
+        match alike {
+            Some(unknown) => checker.fault(&(), &format!("{key}.{unknown}"), "unknown key: did you mean from_request?"),
+            None => checker.fault(&(), key, why),
+        }
         return None;
     };
     let at = |name: &str| format!("{key}.from_request.{name}");
     let mut bound = |name: &str, checker: &mut Checker<'_>| match checker.required(bounds.remove(name), &at(name))? {
         Value::Integer(amount) => rupiah(amount, &at(name), checker),
-        other => {
-            checker.fault(&(), &at(name), format_args!("must be whole rupiah, not {}", other.type_str()));
+        Value::String(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+            not_rupiah(&at(name), "must be whole rupiah", checker);
             None
         }
     };
@@ -108,19 +114,28 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
     let mqtt = match bounds.remove("mqtt") {
         None => false,
         Some(Value::Boolean(mqtt)) => mqtt,
-        Some(other) => {
-            checker.fault(&(), &at("mqtt"), format_args!("must be true or false, not {}", other.type_str()));
+        Some(_) => {
+            checker.fault(&(), &at("mqtt"), format_args!("must be true or false, not {}", checker.written(&at("mqtt"))));
             false
         }
     };
     for unknown in bounds.keys() {
-        checker.fault(&(), &at(unknown), "is not a known key: expected min, max or mqtt");
+        checker.fault(&(), &at(unknown), format_args!("unknown key{}", instead(unknown, &["min", "max", "mqtt"])));
     }
     let (min, max) = (min?, max?);
     if min > max {
-        checker.fault(&(), &at("min"), format_args!("is {min}, more than max, {max}"));
+        checker.fault(&(), &at("min"), format_args!("is {min}, more than max, {max}: write the smaller one here"));
     }
     Some(Price::FromRequest { min, max, mqtt })
+}
+
+/// Notes a price that is no number. Where it is one with dots or quotes, the number is told.
+fn not_rupiah(key: &str, why: &str, checker: &mut Checker<'_>) {
+    let written = checker.written(key);
+    match plain_number(written) {
+        Some(number) => checker.fault(&(), key, format_args!("must be whole rupiah in plain digits: write {number}, not {written}")),
+        None => checker.fault(&(), key, format_args!("{why}, not {written}")),
+    }
 }
 
 fn rupiah(amount: i64, key: &str, checker: &mut Checker<'_>) -> Option<Rupiah> {

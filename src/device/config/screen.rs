@@ -1,6 +1,7 @@
 //! The panel and its looks: `[screen]`, and the language of `[device]`.
 
 use qris_host::config::Checker;
+use qris_host::hint::instead;
 use qris_screen::logo::{FILE_MAX, Logo};
 use qris_screen::theme::{self, Theme};
 use qris_screen::{Item, Language, Languages, PixelFormat, Rotation, Settings, SurfaceSettings, unknown_letter};
@@ -135,8 +136,8 @@ pub fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_
             (Some(place), Some(colour)) => *place = colour,
             (None, _) => {
                 sound = false;
-                let known = "header, header_text, header_accent, ground, card, text, muted, accent";
-                checker.fault(&(), &key, format_args!("is not a known colour: expected one of {known}"));
+                let known = ["header", "header_text", "header_accent", "ground", "card", "text", "muted", "accent"];
+                checker.fault(&(), &key, format_args!("is not a known colour{}", instead(&name, &known)));
             }
             (Some(_), None) => {
                 sound = false;

@@ -17,14 +17,19 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
     let bound = "item[0].price.from_request";
     let name = "qrisd.toml:3: item[0].name: must be text, or { id = …, en = … } with text in each language";
     let table = [
-        ("price = \"5000\"", format!("{whole}, not string")),
-        ("price = 5000.5", format!("{whole}, not float")),
+        ("price = \"5000\"", "qrisd.toml:3: item[0].price: must be whole rupiah in plain digits: write 5000, not \"5000\"".into()),
+        ("price = 5.000", "qrisd.toml:3: item[0].price: must be whole rupiah in plain digits: write 5000, not 5.000".into()),
+        ("price = Rp5000", "qrisd.toml:3: item[0].price: must be a whole number in plain digits: write 5000".into()),
+        ("price = 5000.5", format!("{whole}, not 5000.5")),
         ("price = { min = 1, max = 2 }", whole.into()),
         ("price = { from_request = { min = 1, max = 2 }, other = 1 }", whole.into()),
         ("price = { from_request = { min = 1 } }", format!("qrisd.toml:3: {bound}.max: is missing")),
-        ("price = { from_request = { min = 1, max = 2.5 } }", format!("qrisd.toml:3: {bound}.max: must be whole rupiah, not float")),
+        ("price = { from_request = { min = 1, max = 2.5 } }", format!("qrisd.toml:3: {bound}.max: must be whole rupiah, not 2.5")),
         ("price = { from_request = { min = 1, max = 2, mqtt = 1 } }", format!("qrisd.toml:3: {bound}.mqtt: must be true or false")),
-        ("price = { from_request = { min = 1, max = 2, mqt = true } }", format!("qrisd.toml:3: {bound}.mqt: is not a known key")),
+        (
+            "price = { from_request = { min = 1, max = 2, mqt = true } }",
+            format!("qrisd.toml:3: {bound}.mqt: unknown key: did you mean mqtt?"),
+        ),
         ("price = { from_request = { min = 3, max = 2 } }", format!("qrisd.toml:3: {bound}.min: is Rp3, more than max")),
         ("price = 0", "qrisd.toml:3: item[0].price: an amount must be".into()),
         ("name = 5\nprice = 1", name.into()),
@@ -63,7 +68,7 @@ fn looks_that_cannot_be_read_are_told() {
         ("[device]\nlanguage = \"de\"", "device.language: must be \"id\", \"en\" or \"both\", not \"de\"".to_owned()),
         ("[screen]\ncontact = \"☎ 0812-3456-7890\"", "screen.contact: the screen has no '☎'".into()),
         ("[screen.colours]\nheader = \"blue\"", "screen.colours.header: must be #rrggbb, not \"blue\"".into()),
-        ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is not a known colour: expected one of header, ".into()),
+        ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is not a known colour: did you mean header?".into()),
         ("[screen.colours]\nheader_text = \"#0b2546\"", "screen.colours.header_text: cannot be read on header: the contrast is 1.0".into()),
         (&format!("[screen]\nlogo = {logo:?}"), "screen.logo: is no PNG that can be read".into()),
         ("[screen]\nlogo = \"/nowhere/logo.png\"", "screen.logo: ".into()),

@@ -113,3 +113,37 @@ fn files_may_be_elsewhere_than_a_configuration_says() {
     places.put("/etc/a", "/run/a");
     assert_eq!(["/etc/a", "/etc/b", "token"].map(|path| of(&places, path)), ["/run/a", "/image/etc/b", "token"]);
 }
+
+#[test]
+fn what_is_wrong_is_said_in_words_for_people() {
+    let table = [
+        ("[orders]\ntimeout_s = 1.200", "a.toml:2: orders.timeout_s: must be a whole number in plain digits: write 1200"),
+        ("[orders]\ntimeout_s = 1,200", "a.toml:2: orders.timeout_s: must be a whole number in plain digits: write 1200"),
+        ("[orders]\ntimeout_s = 2m", "a.toml:2: orders.timeout_s: must be a whole number: only digits; text stands in quotes"),
+        ("[orders]\ntimeout_s =", "a.toml:2: orders.timeout_s: has no value: write one behind the =, or take the line out"),
+        ("[orders]\ntimeout = 2", "a.toml:2: orders.timeout: unknown key: did you mean timeout_s?"),
+        ("[orders]\nnames = \"A\"", "a.toml:2: orders.names: must be a list: write [\"A\"]"),
+        ("[device]\nid = vm-1 # ours", "a.toml:2: device.id: text must stand in quotes: write id = \"…\""),
+        ("[device]\nid = 0800", "a.toml:2: device.id: a number does not begin with 0, and text stands in quotes: write \"0800\""),
+        ("[device]\nid = \"vm-1", "a.toml:2: device.id: its text does not end where it should: it stands between two quotes on one line"),
+        ("[device]\nid = 1", "a.toml:2: device.id: must be text in quotes: write \"1\""),
+        ("[device]\nid", "a.toml:2: this line has no =: write KEY = VALUE, [section], or # before a remark"),
+        ("[device\nid = 1", "a.toml:1: a section is written [device], and each section of a list [[device]]"),
+        (
+            "[[item]]\nprice = Rp5\n[[item]]\nprice = 5rb",
+            "a.toml:2: item[0].price: must be a whole number in plain digits: write 5\na.toml:4: item[1].price: must be a whole number in plain digits: write 5000",
+        ),
+        ("item = 5", "a.toml:1: item: is a list of sections: write [[item]] above each of them"),
+        ("device = 5", "a.toml:1: device: is a section: write [device] on a line of its own, and its keys below"),
+        ("[devise]", "a.toml:1: devise: unknown key: did you mean device?"),
+        // What cannot be read hides nothing else that is wrong.
+        (
+            "[device]\nid = vm-1\n[orders]\nx = 1",
+            "a.toml:2: device.id: text must stand in quotes: write id = \"…\"\na.toml:4: orders.x: unknown key: expected timeout_s or names",
+        ),
+    ];
+    for (text, told) in table {
+        let faults = Source::from_text("a.toml", text).parse::<Written>().expect_err("faults");
+        assert_eq!(faults.to_string(), told, "{text}");
+    }
+}

@@ -14,28 +14,35 @@ use tokio::net::TcpListener;
 
 /// A simulated Midtrans to pay on, without an account and without money.
 #[derive(clap::Parser)]
-#[command(name = "qris-demo midtrans", bin_name = "qris-demo midtrans")]
+#[command(name = "midtrans", bin_name = "qris-demo midtrans")]
 struct Arguments {
     /// Where it listens; port 0 takes a free one. The first line on standard output tells which.
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// The Server Key that it accepts. It protects nothing here, so an argument is good enough.
-    #[arg(long, required_unless_present = "server_key_file")]
+    #[arg(long, value_name = "KEY", required_unless_present = "server_key_file")]
     server_key: Option<String>,
     /// A file with the Server Key.
-    #[arg(long, conflicts_with = "server_key")]
+    #[arg(long, value_name = "FILE", conflicts_with = "server_key")]
     server_key_file: Option<PathBuf>,
     /// Where notifications go when the charge names no other address: the dashboard's setting. May be given several times.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     notification_url: Vec<String>,
     /// Seconds between the runs of the batch that expires transactions whose time is over.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     batch_s: u32,
 }
 
-/// Runs only the simulated Midtrans, until SIGTERM or SIGINT. The first argument is the name of the program.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match qris_host::parse::<Arguments>(arguments) {
+/// Its arguments.
+#[must_use]
+pub fn definition() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
+/// Runs only the simulated Midtrans, until SIGTERM or SIGINT. `definition` has its examples, too. The first argument is the name
+/// of the program.
+pub fn main(definition: clap::Command, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match qris_host::parse::<Arguments>(definition, arguments) {
         Ok(arguments) => qris_host::exit("qris-demo midtrans", run(&arguments)),
         Err(status) => status,
     }

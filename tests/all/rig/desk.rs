@@ -1,7 +1,7 @@
 //! The desk of an operator, whose key the machine believes.
 
 use super::shop::{Options, Shop};
-use super::succeed;
+use super::{command, succeed};
 
 /// A shop, and the desk of its operator, whose key the machine believes.
 pub struct Desk {
@@ -20,7 +20,7 @@ impl Desk {
         let desk = Self { shop: Shop::open(options) };
         let public = desk.new_key("desk.jwk", level);
         let keys_file = desk.file("keys.json");
-        succeed(desk.shop.qrisctl_command("fleet").args(["keys", "add", public.trim(), "--keys-file", &keys_file]));
+        succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "add", public.trim(), "--keys-file", &keys_file]));
         desk.reload();
         desk
     }
@@ -45,7 +45,7 @@ impl Desk {
     /// Makes a key, and answers with its public half.
     pub fn new_key(&self, name: &str, level: &str) -> String {
         let file = self.file(name);
-        succeed(self.shop.qrisctl_command("fleet").args(["keys", "new", "--level", level, "--operator-key", &file]))
+        succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", level, "--operator-key", &file]))
     }
 
     /// `qrisd` is killed and started again.

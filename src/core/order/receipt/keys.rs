@@ -53,6 +53,11 @@ pub enum KeyError {
     Private(&'static str),
 }
 
+/// Where a text leaves the form. The parser's own words are for programmers.
+fn form(error: &serde_json::Error) -> KeyError {
+    KeyError::Form(format!("line {}, column {} has something else", error.line(), error.column()))
+}
+
 /// One key of a JWK Set as it is written.
 #[derive(Serialize, Deserialize)]
 struct Jwk {
@@ -81,7 +86,7 @@ impl KeySet {
     /// # Errors
     /// Anything else, private parts, two keys of one name, and points of small order: anyone can make signatures for these.
     pub fn from_jwks(json: &str) -> Result<Self, KeyError> {
-        let set: JwkSet = serde_json::from_str(json).map_err(|e| KeyError::Form(e.to_string()))?;
+        let set: JwkSet = serde_json::from_str(json).map_err(|e| form(&e))?;
         if set.keys.len() > KEYS_MAX {
             return Err(KeyError::Form(format!("more than {KEYS_MAX} keys")));
         }
@@ -270,7 +275,7 @@ impl KeyFile {
     /// As for [`KeySet::from_jwks`].
     pub fn read(json: &str) -> Result<Self, KeyError> {
         KeySet::from_jwks(json)?;
-        serde_json::from_str(json).map(Self).map_err(|e| KeyError::Form(e.to_string()))
+        serde_json::from_str(json).map(Self).map_err(|e| form(&e))
     }
 
     /// Adds an operator's public key, a JWK. A key of this name is replaced, so its level can be changed.
@@ -278,7 +283,7 @@ impl KeyFile {
     /// # Errors
     /// The text is no such key, or the file could not be read with it any more.
     pub fn put_operator(&mut self, jwk: &str) -> Result<KeyId, KeyError> {
-        let jwk: Jwk = serde_json::from_str(jwk).map_err(|e| KeyError::Form(e.to_string()))?;
+        let jwk: Jwk = serde_json::from_str(jwk).map_err(|e| form(&e))?;
         let kid = jwk.kid.clone();
         if jwk.role != Some(Role::Operator) || jwk.level.is_none() {
             return Err(KeyError::Key(kid, "it is not an operator's key with a level, as `qrisctl keys new` tells it"));
