@@ -55,7 +55,9 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 pub fn definition() -> clap::Command {
     let command = commands::without(commands::definition::<Arguments>(examples::EXAMPLES), USELESS);
     let config = command.get_arguments().find(|option| option.get_id() == "config").cloned();
-    let config = config.map(|config| config.help("The qrisd.toml to check, with the relay.toml beside it").help_heading("Options"));
+    let config = config.map(|config| {
+        config.help("The qrisd.toml to check, with the relay.toml beside it").help_heading(None::<&'static str>).display_order(900)
+    });
     command.mut_subcommand("doctor", |doctor| doctor.args(config))
 }
 

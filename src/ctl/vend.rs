@@ -39,7 +39,7 @@ pub(super) struct Vend {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// How it is paid: gopay (any QRIS app), alfamart or indomaret (with a code at the store)
-    #[arg(long, value_name = "WAY", value_parser = ["gopay", "alfamart", "indomaret"])]
+    #[arg(long, value_name = "WAY", value_parser = ["gopay", "alfamart", "indomaret"], hide_possible_values = true)]
     payment: Option<String>,
     /// How long the QR or payment code is shown, 10 to 840 seconds
     #[arg(long, value_name = "SECONDS", value_parser = timeout())]

@@ -376,7 +376,7 @@ fn name(text: &str) -> Result<String, String> {
 
 /// The end of a message about a machine that is not known: the name that was probably meant.
 async fn alike(config: &Config, wrong: &DeviceId) -> Result<String, Failure> {
-    let known = machines(config, false)?.read(|tx| devices::list(tx)).await.map_err(Failure::failed)?.machines;
+    let known = machines(config, false)?.read(|tx| devices::list(tx).map(|listed| listed.machines)).await.map_err(Failure::failed)?;
     Ok(match meant(wrong.as_str(), known.iter().map(|device| device.id.as_str())) {
         Some(meant) => format!(": did you mean {meant}?"),
         None => ": qris-backend device list shows all".into(),
