@@ -47,7 +47,7 @@ impl Relay {
             }
             Command::Clear { bus, item } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
-                service.call("Clear", &item.as_str()).await.map_err(Failure::failed)?;
+                service.call("Clear", item.as_str()).await.map_err(Failure::failed)?;
                 if json { print::line(&json!({ "item": item, "outcome": "cleared" }).to_string()) } else { Ok(()) }
             }
         }
