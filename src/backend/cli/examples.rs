@@ -6,10 +6,19 @@ pub const EXAMPLES: ExamplesOf = &[
     (
         "",
         &[
+            ("Set this server up", "qris-backend init"),
             ("Is the configuration good?", "qris-backend --check"),
             ("Let a machine in", "qris-backend device invite vm-001"),
             ("Who is owed money?", "qris-backend orders --refund-due"),
             ("What was sold today?", "qris-backend report"),
+        ],
+    ),
+    (
+        "init",
+        &[
+            ("Ask for everything", "qris-backend init"),
+            ("What would be written?", "qris-backend init --dry-run"),
+            ("One computer alone, in the sandbox", "qris-backend init --sandbox --public-url none --broker none --device vm-001"),
         ],
     ),
     ("serve", &[("With another configuration", "qris-backend serve --config backend.toml")]),
@@ -23,6 +32,7 @@ pub const EXAMPLES: ExamplesOf = &[
         &[
             ("With a text for `qrisctl setup --from`", "qris-backend device add vm-001 --bundle"),
             ("The token is known to somebody else", "qris-backend device add vm-001 --replace"),
+            ("A list of machines", "qris-backend device add --from machines.csv --into texts"),
         ],
     ),
     (
@@ -30,6 +40,7 @@ pub const EXAMPLES: ExamplesOf = &[
         &[
             ("With a code for `qrisctl setup --code`", "qris-backend device invite vm-001"),
             ("For one day, as a QR", "qris-backend device invite vm-001 --days 1 --qr"),
+            ("A list of machines, with labels to print", "qris-backend device invite --from machines.csv --into labels"),
         ],
     ),
     ("device list", &[("For people", "qris-backend device list"), ("For another program", "qris-backend device list --json")]),
@@ -41,6 +52,7 @@ pub const EXAMPLES: ExamplesOf = &[
             ("Who is owed money?", "qris-backend orders --refund-due"),
             ("What happened to one order?", "qris-backend orders vm-001-20261120-ABCD"),
             ("One machine on one day", "qris-backend orders --device vm-001 --date 2026-11-20"),
+            ("The payments of a month, for a spreadsheet", "qris-backend orders --date 2026-11 --csv"),
         ],
     ),
     (
@@ -54,10 +66,7 @@ pub const EXAMPLES: ExamplesOf = &[
     ("seen", &[("Somebody has looked at it", "qris-backend seen vm-001-20261120-ABCD --by Sari")]),
     (
         "report",
-        &[
-            ("Today", "qris-backend report"),
-            ("A month, for a spreadsheet", "qris-backend report --date 2026-11-01 --until 2026-11-30 --csv"),
-        ],
+        &[("Today", "qris-backend report"), ("A month by item, for a spreadsheet", "qris-backend report --date 2026-11 --by item --csv")],
     ),
     (
         "reconcile",

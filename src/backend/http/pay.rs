@@ -103,6 +103,7 @@ fn draw(stored: &Stored, shop: &Shop, headers: &HeaderMap, words: &'static Words
     };
     let mut sheet = Sheet {
         order: &resource,
+        zone: shop.place.zone,
         merchant: shop.place.merchant.as_deref().or_else(named),
         machine: order.sale.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
         name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),

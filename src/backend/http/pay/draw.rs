@@ -7,7 +7,7 @@ use super::words::Words;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::orders::{OrderResource, Refund, Status};
 use std::fmt::Write as _;
 
@@ -43,6 +43,8 @@ pub(super) struct Sheet<'a> {
     pub(super) left: Option<Span>,
     /// The QR's picture: at the gateway, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
+    /// The merchant's zone.
+    pub(super) zone: Zone,
     /// The contact of the merchant.
     pub(super) contact: Option<&'a str>,
     /// The page to which GoPay sends the customer back, with its word on the payment.
@@ -223,7 +225,9 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
                 add(format_args!("<p>{} <b>{}</b></p>", words.counter, escape(&titled(store))));
             }
             match sheet.until {
-                Some(until) if stage == Stage::Collect => add(format_args!("<p>{} {}</p>", words.collect_before, moment(until))),
+                Some(until) if stage == Stage::Collect => {
+                    add(format_args!("<p>{} {}</p>", words.collect_before, moment(until, sheet.zone)))
+                }
                 Some(_) | None => countdown(&mut add, sheet, words),
             }
             if let Some(code) = order.payment_code.as_deref() {
@@ -267,7 +271,7 @@ fn countdown(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, w
     let clock = if hours > 0 { format!("{hours}:{minutes:02}") } else { minutes.to_string() };
     add(format_args!("<p class=l>{} <b role=timer data-left={seconds}>{clock}:{:02}</b></p>", words.left, seconds % 60));
     // Today's date is no news.
-    let until = moment(until);
+    let until = moment(until, sheet.zone);
     let until = if hours > 0 { &until } else { until.get(11..).unwrap_or_default() };
     add(format_args!("<p class=n>{} {until}</p>", words.pay_before));
 }
@@ -278,7 +282,7 @@ fn facts(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look:
     let Some((at, amount)) = sheet.paid else {
         add(format_args!("<p class=n>{}</p><p><code>{}</code></p>", words.order_number, order.order_id));
         if let Some(at) = sheet.charged_at {
-            add(format_args!("<p class=n>{}</p>", moment(at)));
+            add(format_args!("<p class=n>{}</p>", moment(at, sheet.zone)));
         }
         return;
     };
@@ -290,7 +294,7 @@ fn facts(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look:
     row(words.machine, &escape(sheet.machine));
     row(words.item, &escape(sheet.name));
     row(words.total, &amount.or(order.gross_amount).unwrap_or(order.amount).to_string());
-    row(words.paid_at, &moment(at));
+    row(words.paid_at, &moment(at, sheet.zone));
     row(words.status, &look.head);
     row(words.order_number, &format!("<code>{}</code>", order.order_id));
     add(format_args!("</dl></section><button class=\"a o\" id=print>{}</button>", words.keep));
@@ -319,9 +323,9 @@ fn reach(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look:
     }
 }
 
-/// `2026-11-20 16:24 WIB`
-fn moment(at: Wall) -> String {
-    format!("{} WIB", at.to_wib().get(..16).unwrap_or_default())
+/// `2026-11-20 16:24 WIB`, in the merchant's zone
+fn moment(at: Wall, zone: Zone) -> String {
+    format!("{} {}", at.to_local(zone).get(..16).unwrap_or_default(), zone.as_str())
 }
 
 /// A page without an order. It may come again by itself.

@@ -23,6 +23,7 @@ fn sheet(order: &OrderResource) -> Sheet<'_> {
     Sheet {
         order,
         merchant: Some("Warung <Jaya>"),
+        zone: Zone::Wib,
         machine: "Lobby & Co",
         name: "Teh <b>botol</b>",
         standing: match order.status {
@@ -193,6 +194,8 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     let chat = "href=\"https://wa.me/6281234567890?text=Hello%2C%20I%20have%20a%20question%20about%20order%204x7c1m8k2p9q%3A%20Teh%20";
     assert!(html.contains(chat) && html.contains("Rp5.000%2C%20Machine%20Lobby%20%26%20Co\""), "{html}");
     assert!(html.contains("data-tag='\"the-tag\"'") && html.len() < 8 * 1024, "{html}");
+    let there = page(&Sheet { paid, zone: Zone::Wit, ..sheet(&due) }, &ENGLISH);
+    assert!(there.contains("<dd>2026-11-20 18:21 WIT</dd>"), "{there}");
     // Nobody who has not paid gets one, and a page without a merchant's name leaves it out.
     let html = page(&Sheet { merchant: None, ..sheet(&order()) }, &INDONESIAN);
     assert!(!html.contains("<dl>") && !html.contains("class=m>") && html.contains("Tanya lewat WhatsApp"), "{html}");
