@@ -1,12 +1,14 @@
 //! `backend.toml`: as it is written, and as it is used.
 
 use super::accounts::Door;
+use super::databases::Place;
 use super::fees::{self, Fees};
 use super::gateway::Configured;
 use super::http::Limits;
 use super::keys::Ring;
 use super::midtrans;
 use super::store::MACHINES_FILE;
+use super::store::postgres::Server;
 use qris_core::order::time::{Span, Zone};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
@@ -107,6 +109,8 @@ struct CustomerPage {
 #[serde(deny_unknown_fields, default)]
 struct Store {
     url: Option<String>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,8 +147,8 @@ pub struct Config {
     pub collect_within: Span,
     /// The most refunds of one machine in a day that the backend begins by itself; 0: none.
     pub auto_refund_per_day: u32,
-    /// The SQLite database.
-    pub store: PathBuf,
+    /// Where the books and the machines are.
+    pub store: Place,
     /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
     /// The broker's address for machines, if that is not its address for this backend.
@@ -282,26 +286,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     };
     // Each gateway has its own section, and one of them is there.
     let gateway = midtrans.check(public_url.as_deref(), checker).map(|account| Arc::new(account) as Arc<dyn Configured>);
-    let store = checker.required(store.url, "store.url").and_then(|url| match url.strip_prefix("sqlite://") {
-        Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
-            checker.fault(
-                &(),
-                "store.url",
-                format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another name"),
-            );
-            None
-        }
-        Some(path) if path.starts_with('/') && path.len() > 1 => Some(PathBuf::from(path)),
-        Some(_) | None => {
-            let why = if url.starts_with("postgres") {
-                "this build keeps its books in SQLite only: write sqlite:///PATH".into()
-            } else {
-                format!("must be sqlite:///PATH with an absolute path, not {url:?}")
-            };
-            checker.fault(&(), "store.url", why);
-            None
-        }
-    });
+    let store = place(store, checker);
     // A wrong section is a fault. Without a section nothing is pushed.
     let mqtt_password_file = mqtt.as_ref().and_then(|section| section.password_file.clone());
     let mqtt = mqtt.map(|section| section.check("mqtt", checker));
@@ -394,6 +379,39 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
 pub fn contact(text: &str) -> Option<&str> {
     let fits = text.chars().count() <= CONTACT_MAX && !text.chars().any(char::is_control);
     Some(text.trim()).filter(|text| fits && !text.is_empty())
+}
+
+/// Where the books and the machines are.
+fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
+    let Store { url, password_file, ca_file } = section;
+    let url = checker.required(url, "store.url")?;
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let password = password_file.map(|file| checker.take(Secret::read(&checker.locate(&file)), "store.password_file"));
+        let password = match password {
+            Some(read) => Some(read?),
+            None => None,
+        };
+        let server = Server::new(&url, password.as_ref().map(Secret::expose), ca_file.as_deref());
+        return checker.take(server, "store.url").map(|server| Place::Server(Box::new(server)));
+    }
+    for (key, given) in [("store.password_file", password_file.is_some()), ("store.ca_file", ca_file.is_some())] {
+        if given {
+            checker.fault(&(), key, "is for PostgreSQL only: a file of SQLite has no password");
+        }
+    }
+    match url.strip_prefix("sqlite://") {
+        Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
+            let why = format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another name");
+            checker.fault(&(), "store.url", why);
+            None
+        }
+        Some(path) if path.starts_with('/') && path.len() > 1 => Some(Place::File(PathBuf::from(path))),
+        Some(_) | None => {
+            let why = format_args!("must be sqlite:///PATH with an absolute path, or postgres://USER@HOST/DATABASE, not {url:?}");
+            checker.fault(&(), "store.url", why);
+            None
+        }
+    }
 }
 
 /// Mosquitto's plugin is at the broker of `[mqtt]`, under another name; or there is a file.
@@ -510,7 +528,8 @@ signing_key_file = "/etc/signing"
             ),
             ("server_key_file", "customer = { }\nserver_key_file", "midtrans.customer: needs at least one of"),
             ("[store]", "[orders]\nauto_refund_per_day = 0\n[store]", "orders.auto_refund_per_day: must be 1 to"),
-            ("sqlite:///var", "postgres://var", "store.url: this build"),
+            ("sqlite:///var", "postgres://var", "store.url: must be postgres://USER@HOST"),
+            ("sqlite:///var", "postgres://qris:secret@db.example/qris#", "store.url: must not have the password in it"),
             ("orders.db", "devices.db", "store.url: devices.db is the name of the machines' database"),
             ("sqlite:///var", "sqlite://var", "store.url: must be sqlite:///PATH"),
             ("server_key_file", "ca_file = \"/nowhere\"\nserver_key_file", "backend.toml:7: midtrans.ca_file:"),

@@ -45,7 +45,6 @@ use qris_host::config::{Source, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
-use qris_host::sqlite::{self, Share};
 use qris_host::surroundings::Computer;
 use qris_host::tls;
 use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
@@ -124,15 +123,15 @@ fn fault(source: &Source, error: &keys::RingError) -> Failure {
 async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     tls::install_provider();
-    let (shares, store, machines) = open_stores(&config)?;
-    let shop = Arc::new(open_shop(&config, source, ring, store, machines)?);
+    let open = open_stores(&config)?;
+    let shop = Arc::new(open_shop(&config, source, ring, open.books.clone(), open.machines.clone())?);
     emit(&Journal::KeyInUse { kid: shop.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
-    if shares[0].is_alone() {
+    if open.is_alone {
         shop.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
     }
-    shares.iter().try_for_each(Share::let_others_in).map_err(Failure::failed)?;
+    open.let_others_in().map_err(Failure::failed)?;
     tell_of_lost_machines(&shop).await.map_err(Failure::failed)?;
 
     let (stop, stopping) = watch::channel(false);
@@ -171,19 +170,14 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     Ok(leave)
 }
 
-/// Opens the books and the machines for `serve`. A process that is alone at a database may set it aside when it is damaged.
-/// Beside another `serve` it stays.
-fn open_stores(config: &Config) -> Result<([Share; 2], Store, Store), Failure> {
-    let path = store::machines_beside(&config.store);
-    let share = |path: &Path| sqlite::share(path).map_err(Failure::failed);
-    let shares = [share(&config.store)?, share(&path)?];
-    let both = databases::open_both(&config.store, shares[0].is_alone(), shares[1].is_alone()).map_err(Failure::failed)?;
-    for (path, aside) in &both.set_aside {
+/// Opens the books and the machines, and tells of files that were damaged.
+fn open_stores(config: &Config) -> Result<databases::Open, Failure> {
+    let open = config.store.open().map_err(Failure::failed)?;
+    for (path, aside) in &open.set_aside {
         let path = path.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
     }
-    let books = Store::over(&config.store, &store::BOOKS, both.books).map_err(Failure::failed)?;
-    Ok((shares, books, Store::over(&path, &store::MACHINES, both.machines).map_err(Failure::failed)?))
+    Ok(open)
 }
 
 /// There are orders, and no machine: the machines that sold them are locked out.

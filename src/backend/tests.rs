@@ -7,7 +7,7 @@ use crate::gateway::Gateway;
 use crate::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::presence::Presence;
 use crate::shop::Shop;
-use crate::store::{BOOKS, MACHINES, Store};
+use crate::store::{BOOKS, MACHINES, testing};
 use crate::{devices, http, view, work};
 use qris_core::order::ids::{DeviceId, KeyId, Ticket};
 use qris_core::order::merchant::Rules;
@@ -116,7 +116,7 @@ impl<G> Rig<G> {
             collect_within: Span::secs(72 * 3600),
             zone: Zone::Wib,
         };
-        let open = |name: &str, schema| Store::open_beside(&directory.path().join(name), schema, true).expect("opens");
+        let open = |name: &str, schema| testing::open(directory.path(), name, schema);
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
         let shop = Arc::new(Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(Span::secs(600))));
         let (id, hash) = (DeviceId::new("vm-001").expect("an id"), devices::hash("vm-001"));

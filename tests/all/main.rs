@@ -46,6 +46,7 @@ mod notifications;
 mod official_clients;
 mod over_the_counter;
 mod ports;
+mod postgres;
 mod power_cut;
 mod qrisctl;
 mod quiet;

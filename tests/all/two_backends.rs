@@ -3,8 +3,9 @@
 use crate::rig::free_port;
 use crate::rig::http::{Answer, Http};
 use crate::rig::midtrans::{Via, notification};
+use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
-use crate::rig::shop::{Program, Shop, new_request_id};
+use crate::rig::shop::{Options, Program, Shop, new_request_id};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::sync::Barrier;
@@ -12,8 +13,25 @@ use std::sync::Barrier;
 /// Orders that are told to both.
 const ORDERS: usize = 8;
 
+/// The merchant's side, with its books in a file or in this database.
+fn shop(server: Option<&Postgres>) -> Shop {
+    let store = server.map(|server| format!("url = \"{}\"", server.url()));
+    Shop::open(Options { machine: false, store, ..Options::default() })
+}
+
+/// The receipts that the books have for an order.
+fn receipts(shop: &Shop, server: Option<&Postgres>, order_id: &str) -> Vec<String> {
+    if let Some(server) = server {
+        let told = server.ask(&format!("SELECT jws FROM receipts WHERE order_id = '{order_id}'"));
+        return told.lines().map(str::to_owned).collect();
+    }
+    let books = Connection::open(shop.path().join("orders.db")).expect("the books");
+    let mut kept = books.prepare("SELECT jws FROM receipts WHERE order_id = $1").expect("SQL");
+    kept.query_map([order_id], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text")
+}
+
 /// The second process, and its address.
-fn second(shop: &Shop) -> (Process, String) {
+pub fn second(shop: &Shop) -> (Process, String) {
     let port = free_port();
     let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
     let first = shop.backend_url.rsplit(':').next().expect("a port");
@@ -44,11 +62,20 @@ fn both(urls: [&str; 2], ask: impl Fn(&Http, &str) -> Answer + Sync) -> [Answer;
 
 #[test]
 fn one_notification_at_two_backends_makes_one_receipt() {
-    let shop = Shop::merchants_side();
+    one_notification(None);
+}
+
+#[test]
+fn one_notification_at_two_backends_on_postgresql_makes_one_receipt() {
+    one_notification(Some(&Postgres::start(&[])));
+}
+
+fn one_notification(server: Option<&Postgres>) {
+    let shop = shop(server);
     let (_second, other) = second(&shop);
     let urls = [shop.backend_url.as_str(), &other];
     shop.midtrans.fault(&json!({"fault": "drop_notification"}));
-    let mut receipts = Vec::new();
+    let mut signed = Vec::new();
     for _ in 0..ORDERS {
         let order = shop.charge();
         let order_id = order["order_id"].as_str().expect("an id");
@@ -69,13 +96,10 @@ fn one_notification_at_two_backends_makes_one_receipt() {
         });
         let [a, b] = seen.map(|answer| answer.json());
         assert_eq!((&a["receipt"], &a["rev"]), (&b["receipt"], &b["rev"]));
-        receipts.push((order_id.to_owned(), a["receipt"].as_str().expect("a receipt").to_owned()));
+        signed.push((order_id.to_owned(), a["receipt"].as_str().expect("a receipt").to_owned()));
     }
-    let books = Connection::open(shop.path().join("orders.db")).expect("the books");
-    for (order_id, receipt) in &receipts {
-        let mut kept = books.prepare("SELECT jws FROM receipts WHERE order_id = $1").expect("SQL");
-        let kept: Vec<String> = kept.query_map([order_id], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text");
-        assert_eq!(kept, [receipt.as_str()], "exactly one receipt");
+    for (order_id, receipt) in &signed {
+        assert_eq!(receipts(&shop, server, order_id), [receipt.as_str()], "exactly one receipt");
         // News may come twice, and say the same.
         shop.tap.wait_from(0, "payment/update", |message| {
             (message.topic.ends_with("/payment/update") && message.json()["order_id"] == order_id.as_str()).then_some(())
@@ -89,7 +113,16 @@ fn one_notification_at_two_backends_makes_one_receipt() {
 
 #[test]
 fn one_request_at_two_backends_is_charged_once_and_cancelled_once() {
-    let shop = Shop::merchants_side();
+    one_request(None);
+}
+
+#[test]
+fn one_request_at_two_backends_on_postgresql_is_charged_once_and_cancelled_once() {
+    one_request(Some(&Postgres::start(&[])));
+}
+
+fn one_request(server: Option<&Postgres>) {
+    let shop = shop(server);
     let (_second, other) = second(&shop);
     let urls = [shop.backend_url.as_str(), &other];
     for _ in 0..ORDERS {

@@ -130,7 +130,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
 /// The database's.
 pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result<bool, BooksError> {
     let turn = "INSERT INTO alert_turn (one, who, until_ms) VALUES (1, $1, $2)
-        ON CONFLICT (one) DO UPDATE SET who = excluded.who, until_ms = excluded.until_ms WHERE who = excluded.who OR until_ms <= $3
+        ON CONFLICT (one) DO UPDATE SET who = excluded.who, until_ms = excluded.until_ms WHERE alert_turn.who = excluded.who OR alert_turn.until_ms <= $3
         RETURNING 1";
     if tx.rows(turn, &[who.into(), (now + TURN).0.into(), now.0.into()])?.is_empty() {
         return Ok(false);
@@ -246,7 +246,7 @@ pub(super) fn catch_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
 fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,
-            next_ms = excluded.next_ms, told_ms = NULL WHERE ended_ms IS NOT NULL";
+            next_ms = excluded.next_ms, told_ms = NULL WHERE alerts.ended_ms IS NOT NULL";
     tx.rows(sql, &[subject.into(), kind.into(), device.as_str().into(), now.0.into()])?;
     Ok(())
 }

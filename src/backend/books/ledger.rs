@@ -220,7 +220,7 @@ pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Op
     if old.order == order {
         // The claim is not a part of the order. If the caller took it out, it is not known here whether it changed.
         let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
-            WHERE order_id = $3 AND (claimed_until_ms IS NOT $1 OR due_ms IS NOT $2)";
+            WHERE order_id = $3 AND (claimed_until_ms IS DISTINCT FROM $1 OR due_ms IS DISTINCT FROM $2)";
         let due = merchant::next_deadline(&order).map(|at| at.0);
         tx.rows(sql, &[claimed_until.map(|at| at.0).into(), due.into(), order.id.as_str().into()])?;
         return Ok(Stored { claimed_until, ..old });

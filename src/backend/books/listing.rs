@@ -85,14 +85,14 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
         Wanted { refund_due: true, .. } => {
             "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
             WHERE (+created_ms, order_id) < ($1, $2)
-                AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3) AND ($4 IS NULL OR device = $4)
+                AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3) AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
         Wanted { attention: true, .. } => {
             "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
             WHERE (+created_ms, order_id) < ($1, $2)
                 AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3
-                    UNION ALL SELECT order_id FROM orders WHERE attention = 1 AND created_ms >= $3) AND ($4 IS NULL OR device = $4)
+                    UNION ALL SELECT order_id FROM orders WHERE attention = 1 AND created_ms >= $3) AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
         Wanted { device: Some(_), .. } => {
@@ -168,13 +168,13 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
     let sql = match wanted {
         Wanted { refund_due: true, .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders
-                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3) LIMIT $4) AS o"
+                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3) LIMIT $4) AS o"
         }
         Wanted { attention: true, .. } => {
             "SELECT count(*) FROM (SELECT 1 FROM orders
-                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3)
+                WHERE refund_due = 1 AND created_ms >= $1 AND created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)
                 UNION ALL SELECT 1 FROM orders
-                WHERE attention = 1 AND refund_due = 0 AND created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3)
+                WHERE attention = 1 AND refund_due = 0 AND created_ms >= $1 AND created_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)
                 LIMIT $4) AS o"
         }
         Wanted { device: Some(_), .. } => {
@@ -198,7 +198,7 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
 /// The database's.
 pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: &Cursor) -> Result<Page, BooksError> {
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, settled_ms FROM orders
-        WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms < $3 AND ($4 IS NULL OR device = $4)
+        WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms < $3 AND (CAST($4 AS TEXT) IS NULL OR device = $4)
         ORDER BY settled_ms, order_id LIMIT $5";
     let device = text(device.map(DeviceId::as_str));
     Page::of(&tx.rows(sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
@@ -209,8 +209,8 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: 
 /// # Errors
 /// The database's.
 pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall)) -> Result<(u64, u64), BooksError> {
-    let sql = "SELECT count(*), coalesce(sum(amount), 0) FROM orders
-        WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND ($3 IS NULL OR device = $3)";
+    let sql = "SELECT count(*), CAST(coalesce(sum(amount), 0) AS BIGINT) FROM orders
+        WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)";
     let rows = tx.rows(sql, &[from.into(), until.into(), text(device.map(DeviceId::as_str))])?;
     let number = |column| rows.first().map_or(Ok(0), |row| row.int(column));
     Ok((u64::try_from(number(0)?).unwrap_or(0), u64::try_from(number(1)?).unwrap_or(0)))

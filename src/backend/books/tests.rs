@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{BOOKS, Store, StoreError};
+use crate::store::{BOOKS, Store, StoreError, testing};
 use crate::view;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Report, Rules, State};
@@ -35,13 +35,13 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open_beside(&directory.path().join("orders.db"), &BOOKS, true).expect("opens");
+        let store = testing::open(directory.path(), "orders.db", &BOOKS);
         Self { directory, store, policy: policy() }
     }
 
     /// A second program on the same database.
     fn beside(&self) -> Store {
-        Store::open_beside(&self.directory.path().join("orders.db"), &BOOKS, true).expect("opens")
+        testing::open(self.directory.path(), "orders.db", &BOOKS)
     }
 
     async fn run<T: Send + 'static>(

@@ -31,7 +31,7 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
         return Err(Failure::usage("--before must be at least a week ago: machines and the gateway may still report on younger orders"));
     }
     let archive::Archive { orders, stayed, damaged, shrunk } =
-        archive::archive(&config.store, before, &file, now).map_err(Failure::failed)?;
+        archive::archive(super::file(config, "orders are not taken out of those yet")?, before, &file, now).map_err(Failure::failed)?;
     let mut out = Out::default();
     if json {
         let object = json!({ "file": file, "orders": orders, "stayed": stayed, "damaged": damaged, "shrunk": shrunk });

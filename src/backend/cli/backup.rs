@@ -22,7 +22,8 @@ pub struct Backup {
 /// Runs the command.
 pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
     let Backup { file, json } = wanted;
-    let copies::Backup { orders, machines, damaged } = copies::back_up(&config.store, &file).map_err(Failure::failed)?;
+    let copies::Backup { orders, machines, damaged } =
+        copies::back_up(super::file(config, "copy them with pg_dump")?, &file).map_err(Failure::failed)?;
     let beside = copies::machines_of(&file);
     let mut out = Out::default();
     if json {

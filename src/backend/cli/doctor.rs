@@ -5,9 +5,10 @@ pub mod network;
 use super::print::Out;
 use crate::books::{self as ledger, BooksError};
 use crate::config::Config;
+use crate::databases::Place;
 use crate::devices;
 use crate::keys::Ring;
-use crate::store::{self, BOOKS, MACHINES, Store};
+use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
@@ -79,28 +80,40 @@ fn secret(check: &'static str, path: &Path) -> Finding {
 
 /// The books: whole, writable, with room.
 async fn books(config: &Config) -> Vec<Finding> {
-    let path = &config.store;
-    let mut findings = vec![room(path)];
-    findings.extend(set_aside(path));
-    match Store::open_beside(path, &BOOKS, false) {
+    let file = file_of(config);
+    let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
+    match config.store.books() {
         Ok(store) => {
-            findings.push(whole(&store).await);
+            if file.is_some() {
+                findings.push(whole(&store).await);
+            }
             findings.extend(readable(&store).await);
-            findings.push(writable(&store, path, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
+            findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
         }
         Err(error) => findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service")),
     }
     findings
 }
 
+/// The file of the books, if they are in one. What is wrong with a server's disks is for its own doctor.
+fn file_of(config: &Config) -> Option<&Path> {
+    match &config.store {
+        Place::File(path) => Some(path),
+        Place::Server(_) => None,
+    }
+}
+
 /// The machines: the same checks, and which machines are let in.
 async fn machines(config: &Config) -> Vec<Finding> {
-    let path = store::machines_beside(&config.store);
-    let mut findings: Vec<_> = set_aside(&path).into_iter().collect();
-    match Store::open_beside(&path, &MACHINES, false) {
+    let path = file_of(config).map(store::machines_beside);
+    let mut findings: Vec<_> = path.as_deref().and_then(set_aside).into_iter().collect();
+    match config.store.machines(false) {
         Ok(store) => {
             let tried = "INSERT INTO devices (id, token_hash, added_ms, sum) VALUES ('doctor', 'doctor', 0, '')";
-            let looked = [whole(&store).await, writable(&store, &path, tried).await];
+            let mut looked = vec![writable(&store, path.as_deref(), tried).await];
+            if path.is_some() {
+                looked.push(whole(&store).await);
+            }
             findings.extend(looked.into_iter().filter(|finding| finding.level == Level::Bad));
             findings.push(let_in(&store).await);
         }
@@ -159,7 +172,7 @@ async fn readable(store: &Store) -> Option<Finding> {
 }
 
 /// Writes, and takes the write back.
-async fn writable(store: &Store, path: &Path, sql: &'static str) -> Finding {
+async fn writable(store: &Store, path: Option<&Path>, sql: &'static str) -> Finding {
     let tried = store.run(|tx| {
         tx.rows(sql, &[])?;
         Err::<(), _>(BooksError::Unknown)
@@ -175,7 +188,7 @@ async fn writable(store: &Store, path: &Path, sql: &'static str) -> Finding {
     }
     let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
     // The directory of a process in /proc belongs to the user that it runs as.
-    if owner(path) == owner(Path::new("/proc/self")) {
+    if path.is_none_or(|path| owner(path) == owner(Path::new("/proc/self"))) {
         return Finding::ok("database", "can be written");
     }
     let said = "can be written, but belongs to another user than the one who runs this command";

@@ -18,12 +18,12 @@ mod time;
 pub use examples::EXAMPLES;
 
 use super::config::Config;
-use super::store::{self, BOOKS, MACHINES, Store};
+use super::databases::Place;
+use super::store::Store;
 use clap::{Parser, Subcommand};
 use qris_host::config::Source;
-use qris_host::sqlite::{self, OpenError};
 use qris_host::{Failure, clock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The merchant's backend: asks the gateway for charges, and signs receipts for what was paid.
 #[derive(Debug, Parser)]
@@ -96,13 +96,18 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
 
 /// The books, which must be there.
 fn books(config: &Config) -> Result<Store, Failure> {
-    Store::open_beside(&config.store, &BOOKS, false).map_err(Failure::failed)
+    config.store.books().map_err(Failure::failed)
 }
 
-/// The machines. With `make` a missing database is made, but not while books of an earlier release still have the machines.
+/// The machines. With `make` a missing database is made.
 fn machines(config: &Config, make: bool) -> Result<Store, Failure> {
-    if let Err(error @ OpenError::Older { .. }) = sqlite::open_beside(&config.store, &BOOKS, false) {
-        return Err(Failure::failed(error));
+    config.store.machines(make).map_err(Failure::failed)
+}
+
+/// The file of the books, for what only works with one.
+fn file<'a>(config: &'a Config, instead: &str) -> Result<&'a Path, Failure> {
+    match &config.store {
+        Place::File(path) => Ok(path),
+        Place::Server(server) => Err(Failure::failed(format!("the books are in PostgreSQL ({}): {instead}", server.name()))),
     }
-    Store::open_beside(&store::machines_beside(&config.store), &MACHINES, make).map_err(Failure::failed)
 }

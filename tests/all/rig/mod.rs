@@ -21,6 +21,7 @@ pub mod midtrans;
 pub mod mosquitto;
 pub mod namespace;
 mod ports;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod rauc;

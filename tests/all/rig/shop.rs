@@ -48,6 +48,8 @@ pub struct Options {
     pub midtrans: String,
     /// More rules of the bus (`<policy …>…</policy>`).
     pub bus: &'static str,
+    /// The body of `[store]` in backend.toml; `None`: a file of SQLite.
+    pub store: Option<String>,
     /// Whether the machine is started with the rest.
     pub machine: bool,
 }
@@ -64,6 +66,7 @@ impl Default for Options {
             items: String::new(),
             midtrans: "charge_as = \"gopay\"\n".into(),
             bus: "",
+            store: None,
             machine: true,
         }
     }
@@ -601,7 +604,7 @@ allow_other_host = true
 server_key_file = "{root}/server-key"
 {extra}
 [store]
-url = "sqlite://{root}/orders.db"
+{store}
 [mqtt]
 {mqtt}username = "backend"
 password_file = "{root}/backend-password"
@@ -611,6 +614,7 @@ signing_key_file = "{root}/signing-key.json"
 "#,
             midtrans = self.midtrans.url,
             extra = self.options.midtrans,
+            store = self.options.store.clone().unwrap_or_else(|| format!("url = \"sqlite://{root}/orders.db\"")),
         )
     }
 }

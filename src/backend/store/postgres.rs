@@ -1,0 +1,404 @@
+//! The books and the machines in one database of PostgreSQL, for any number of processes.
+//!
+//! A writer takes one lock of the database for its transaction ([`LOCK`]). So a job sees what all jobs before it wrote, and nobody
+//! writes meanwhile, as in SQLite: what is proven there holds here. Who hangs in a transaction is thrown out by the server
+//! ([`PATIENCE`]), and the lock is free again. A connection that is lost is made anew at the next job, at whichever of the servers
+//! can be written to: after a fail-over that is another one.
+
+use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
+use qris_host::tls::{LastTrusted, TlsError, client_config};
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// The lock of the database that its writer holds: `qris`.
+const LOCK: i64 = 0x7172_6973;
+/// A server that is silent for longer is given up. Itself it gives up a statement, a wait for the lock or a silent owner of the lock
+/// ([`SETTINGS`]) a little sooner.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Each connection begins with these. A commit that was answered is on the disk of the server, and of its synchronous standby if it
+/// has one, whatever the server's own settings say.
+const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '5s'; \
+    SET client_min_messages = 'warning'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// Connections that read.
+const READERS: usize = 2;
+/// The steps to the tables of today. A step that was released does not change.
+const STEPS: [&str; 1] = [include_str!("../schema/postgres/1.sql")];
+
+/// A database of a server, and how to get in.
+#[derive(Debug, Clone)]
+pub struct Server {
+    config: Config,
+    tls: Option<MakeTls>,
+}
+
+/// How TLS is done.
+#[derive(Clone)]
+struct MakeTls(MakeRustlsConnect);
+
+impl std::fmt::Debug for MakeTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MakeTls")
+    }
+}
+
+/// Why an address of a database is not good.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address.
+    #[error("must be postgres://USER@HOST[,HOST…]/DATABASE: {0}")]
+    Url(String),
+    /// A password in the address.
+    #[error("must not have the password in it, where many can read it: put it into a file, and name that in store.password_file")]
+    Password,
+    /// The certificate authority.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Server {
+    /// Reads an address. Over a network the server must show a certificate that `ca_file`, or the system's authorities, sign for the
+    /// name of its host. On this computer (a directory of sockets, or a loopback address) TLS is used only with a `ca_file`.
+    ///
+    /// # Errors
+    /// [`ServerError`]
+    pub fn new(url: &str, password: Option<&str>, ca_file: Option<&Path>) -> Result<Self, ServerError> {
+        let mut config: Config = url.parse().map_err(|error| ServerError::Url(why(&error)))?;
+        if config.get_password().is_some() {
+            return Err(ServerError::Password);
+        }
+        let missing = [("the user", config.get_user().is_none()), ("the database", config.get_dbname().is_none())];
+        if let Some((what, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
+            return Err(ServerError::Url(format!("{what} is missing")));
+        }
+        if config.get_hosts().is_empty() {
+            return Err(ServerError::Url("the host is missing".into()));
+        }
+        if let Some(password) = password {
+            config.password(password);
+        }
+        let is_far = config.get_hosts().iter().any(|host| match host {
+            Host::Unix(_) => false,
+            Host::Tcp(name) => name != "localhost" && !name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()),
+        });
+        let tls = if is_far || ca_file.is_some() {
+            config.ssl_mode(SslMode::Require);
+            let client = client_config(ca_file, None, &LastTrusted::default())?;
+            Some(MakeTls(MakeRustlsConnect::new(Arc::unwrap_or_clone(client))))
+        } else {
+            config.ssl_mode(SslMode::Disable);
+            None
+        };
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite).connect_timeout(Duration::from_secs(3));
+        config.tcp_user_timeout(PATIENCE).keepalives_idle(PATIENCE).application_name("qris-backend");
+        Ok(Self { config, tls })
+    }
+
+    /// The same, but for tables in a schema of their own, which is made.
+    #[cfg(test)]
+    pub(super) fn within(mut self, schema: &str) -> Self {
+        self.config.options(format!("-c search_path={schema}"));
+        let mut session = Session::new(self.clone()).expect("a runtime");
+        let made = move || session.connect().and_then(|()| session.say(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
+        thread::scope(|scope| scope.spawn(made).join()).expect("no panic").expect("a server");
+        self
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        format!("{} at {}", self.config.get_dbname().unwrap_or("-"), hosts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The threads of a database.
+#[derive(Debug)]
+struct Threads {
+    writer: Queue,
+    readers: Vec<Queue>,
+    turn: AtomicUsize,
+}
+
+impl Runner for Threads {
+    fn take(&self, job: Box<dyn Job>, writes: bool) -> Result<(), StoreError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+        if writes { self.writer.take(job) } else { self.readers[turn].take(job) }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+}
+
+impl Store {
+    /// Connects, and brings the tables up to date. Without `make` missing tables are an error.
+    ///
+    /// # Errors
+    /// [`StoreError::Postgres`], [`StoreError::Thread`].
+    pub fn at(server: &Server, make: bool) -> Result<Self, StoreError> {
+        let session = || Session::new(server.clone());
+        // In a thread of its own, since this one may be that of a runtime.
+        let ready = thread::scope(|scope| {
+            let first = scope.spawn(move || {
+                let mut first = session()?;
+                first.bring_up_to_date(make)?;
+                Ok::<_, StoreError>(first)
+            });
+            first.join().unwrap_or(Err(StoreError::Gone))
+        });
+        let mut writing = ready?;
+        let writer = Queue::start("store-writer", GROUP_MAX, move |batch| writing.together(batch, true))?;
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            let mut reading = Session::new(server.clone())?;
+            readers.push(Queue::start("store-reader", 1, move |batch| reading.together(batch, false))?);
+        }
+        Ok(Self::with(Arc::new(Threads { writer, readers, turn: AtomicUsize::new(0) })))
+    }
+}
+
+/// A connection, which is made when it is needed.
+struct Session {
+    server: Server,
+    runtime: Runtime,
+    live: Option<Live>,
+}
+
+struct Live {
+    client: Client,
+    statements: HashMap<&'static str, Statement>,
+}
+
+impl Session {
+    fn new(server: Server) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::Thread)?;
+        Ok(Self { server, runtime, live: None })
+    }
+
+    /// Does something with the connection, which must be there. One that does not answer is given up.
+    fn ask<T>(&mut self, question: impl AsyncFnOnce(&mut Live) -> Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
+        let lost = || StoreError::Postgres("the connection is lost".into());
+        let live = self.live.as_mut().ok_or_else(lost)?;
+        let answer = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, question(live)).await });
+        let error = match answer {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => {
+                // The server ends the session with some errors: when it stops, or after a time that it gave.
+                if live.client.is_closed() || error.as_db_error().is_none() || is_over(&error) {
+                    self.live = None;
+                }
+                StoreError::Postgres(why(&error))
+            }
+            Err(_) => {
+                self.live = None;
+                StoreError::Postgres(format!("no answer for {} s", PATIENCE.as_secs()))
+            }
+        };
+        Err(error)
+    }
+
+    /// Some statements without parameters, in one message.
+    fn say(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.ask(async |live| live.client.batch_execute(sql).await)
+    }
+
+    fn connect(&mut self) -> Result<(), StoreError> {
+        let Server { config, tls } = &self.server;
+        let connected = self.runtime.block_on(async {
+            let opening = async {
+                let client = match tls {
+                    None => {
+                        let (client, connection) = config.connect(NoTls).await?;
+                        tokio::spawn(connection);
+                        client
+                    }
+                    Some(MakeTls(tls)) => {
+                        let (client, connection) = config.connect(tls.clone()).await?;
+                        tokio::spawn(connection);
+                        client
+                    }
+                };
+                client.batch_execute(SETTINGS).await?;
+                Ok::<_, tokio_postgres::Error>(client)
+            };
+            tokio::time::timeout(PATIENCE, opening).await
+        });
+        let client = match connected {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return Err(StoreError::Postgres(format!("{}: {}", self.server.name(), why(&error)))),
+            Err(_) => return Err(StoreError::Postgres(format!("{}: no answer for {} s", self.server.name(), PATIENCE.as_secs()))),
+        };
+        self.live = Some(Live { client, statements: HashMap::new() });
+        Ok(())
+    }
+
+    /// Begins a transaction, at a new connection if the last one is lost: nothing was done on it yet.
+    fn begin(&mut self, writes: bool) -> Result<(), StoreError> {
+        let begin = if writes {
+            format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK}); SAVEPOINT job")
+        } else {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT job".into()
+        };
+        if self.live.is_some() {
+            match self.say(&begin) {
+                Err(_) if self.live.is_none() => {}
+                done => return done.inspect_err(|_| self.give_up()),
+            }
+        }
+        self.connect()?;
+        self.say(&begin).inspect_err(|_| self.give_up())
+    }
+
+    /// Ends a transaction that went wrong. A connection that cannot do this is no good.
+    fn give_up(&mut self) {
+        if self.live.is_some() && self.say("ROLLBACK").is_err() {
+            self.live = None;
+        }
+    }
+
+    /// Does jobs in one transaction. A job that fails has changed nothing.
+    fn together(&mut self, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), StoreError> {
+        self.begin(writes)?;
+        self.jobs(batch).inspect_err(|_| self.give_up())
+    }
+
+    /// The savepoint is released before a commit, too: PostgreSQL answers a COMMIT without an error where there is nothing to commit
+    /// any more.
+    fn jobs(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let last = batch.len() - 1;
+        for (number, job) in batch.iter_mut().enumerate() {
+            let end = match (job.run(self), number == last) {
+                (true, true) => "RELEASE job; COMMIT",
+                (true, false) => "RELEASE job; SAVEPOINT job",
+                (false, true) => "ROLLBACK TO job; RELEASE job; COMMIT",
+                (false, false) => "ROLLBACK TO job; RELEASE job; SAVEPOINT job",
+            };
+            self.say(end)?;
+        }
+        Ok(())
+    }
+
+    fn bring_up_to_date(&mut self, make: bool) -> Result<(), StoreError> {
+        self.begin(true)?;
+        let done = self.take_steps(make).and_then(|()| self.say("RELEASE job; COMMIT"));
+        done.inspect_err(|_| self.give_up())
+    }
+
+    fn take_steps(&mut self, make: bool) -> Result<(), StoreError> {
+        let name = self.server.name();
+        let missing = self.rows("SELECT 1 WHERE to_regclass('qris_steps') IS NULL", &[])?.len() == 1;
+        if missing && !make {
+            return Err(StoreError::Postgres(format!("{name} has no books: `serve` makes them")));
+        }
+        if missing {
+            self.say("CREATE TABLE qris_steps (step BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())")?;
+        }
+        let taken = self.rows("SELECT coalesce(max(step), 0) FROM qris_steps", &[])?;
+        let taken = usize::try_from(taken.first().map_or(Ok(0), |row| row.int(0))?).unwrap_or(usize::MAX);
+        if taken > STEPS.len() {
+            let why = format!("{name} is of a newer release (step {taken}; this one knows {}): run that one", STEPS.len());
+            return Err(StoreError::Postgres(why));
+        }
+        for (number, step) in (1_i64..).zip(STEPS).skip(taken) {
+            self.say(step)?;
+            self.rows("INSERT INTO qris_steps (step) VALUES ($1)", &[number.into()])?;
+        }
+        Ok(())
+    }
+}
+
+impl Tx for Session {
+    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let rows = self.ask(async |live| {
+            let statement = match live.statements.get(sql) {
+                Some(known) => known.clone(),
+                None => {
+                    let made = live.client.prepare(sql).await?;
+                    live.statements.insert(sql, made.clone());
+                    made
+                }
+            };
+            let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+            live.client.query(&statement, &values).await
+        })?;
+        rows.iter().map(|row| (0..row.len()).map(|column| value(row, column, sql)).collect::<Result<_, _>>().map(Row)).collect()
+    }
+}
+
+/// What stands in a column.
+fn value(row: &tokio_postgres::Row, column: usize, sql: &str) -> Result<Value, StoreError> {
+    let strange = || StoreError::Damaged { what: sql.into(), why: "a strange value".into() };
+    row.try_get::<_, Cell>(column).map(|cell| cell.0).map_err(|_| strange())
+}
+
+struct Cell(Value);
+
+impl<'a> FromSql<'a> for Cell {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(match *kind {
+            Type::INT8 => Value::Int(i64::from_sql(kind, raw)?),
+            Type::INT4 => Value::Int(i32::from_sql(kind, raw)?.into()),
+            _ => Value::Text(String::from_sql(kind, raw)?),
+        }))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(Value::Null))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::INT8 | Type::INT4 | Type::TEXT | Type::VARCHAR)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut tokio_postgres::types::private::BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match (self, kind) {
+            (Self::Null, _) => Ok(IsNull::Yes),
+            (Self::Int(number), &Type::INT4) => i32::try_from(*number)?.to_sql(kind, out),
+            (Self::Int(number), _) => number.to_sql(kind, out),
+            (Self::Text(text), _) => text.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::INT8 | Type::INT4 | Type::TEXT | Type::VARCHAR)
+    }
+
+    to_sql_checked!();
+}
+
+/// Whether the server has ended the session with this: classes 57P (an operator's intervention) and 25P03 (a silent transaction).
+fn is_over(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("57P") || code.code() == "25P03")
+}
+
+/// An error with its causes. The library's own text names only the first.
+fn why(error: &tokio_postgres::Error) -> String {
+    if let Some(told) = error.as_db_error() {
+        return format!("{} ({})", told.message(), told.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        // Writing to a String does not fail.
+        let _ = write!(text, ": {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,159 @@
+//! The merchant's books in a real PostgreSQL: a sale and every command; a server that stops, and one that dies for good; processes that
+//! are killed or hang. Nothing that a machine or Midtrans was told is lost or doubled.
+
+use crate::rig::certificates::Certificates;
+use crate::rig::midtrans::{Via, notification};
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{command, output, wait_for};
+use crate::two_backends::second;
+use qris::wire::vend::EventState;
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn on(server: &Postgres) -> Options {
+    Options { store: Some(format!("url = \"{}\"", server.url())), ..Options::default() }
+}
+
+/// What a command of the merchant says.
+fn said(shop: &Shop, arguments: &[&str]) -> String {
+    let told = shop.merchant(arguments);
+    let [out, err] = [&told.stdout, &told.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    assert!(told.status.success(), "{arguments:?}: {out}{err}");
+    out
+}
+
+#[test]
+fn a_sale_and_the_merchants_commands() {
+    let server = Postgres::start(&[]);
+    let shop = Shop::open(on(&server));
+    let sold = shop.sell("A1", Via::Gopay);
+    let order_id = sold.order_id.expect("an id").to_string();
+    shop.check_books();
+    let listed = said(&shop, &["orders", "--json"]);
+    let orders: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(orders.iter().map(|order| &order["order_id"]).collect::<Vec<_>>(), [order_id.as_str()]);
+    for filter in [&["--device", "vm-001"][..], &["--refund-due"], &["--attention"], &["--status", "settlement"], &["--date", "2026-11-20"]]
+    {
+        said(&shop, &[&["orders"], filter].concat());
+    }
+    assert!(said(&shop, &["orders", &order_id]).contains("settlement"));
+    assert!(said(&shop, &["report"]).contains("balanced: Rp5.000"), "{}", said(&shop, &["report"]));
+    assert!(said(&shop, &["device", "list"]).contains("vm-001"));
+    said(&shop, &["device", "add", "vm-002"]);
+    said(&shop, &["device", "invite", "vm-003"]);
+    said(&shop, &["device", "revoke", "vm-002"]);
+    said(&shop, &["reconcile"]);
+    assert!(said(&shop, &["doctor"]).contains("can be written"), "{}", said(&shop, &["doctor"]));
+    let backup = shop.merchant(&["backup", "copy.db"]);
+    assert!(!backup.status.success() && String::from_utf8_lossy(&backup.stderr).contains("pg_dump"), "{backup:?}");
+}
+
+#[test]
+fn a_database_that_is_behind_or_missing_or_shut_is_told() {
+    let server = Postgres::start(&[]);
+    let shop = Shop::open(Options { machine: false, ..on(&server) });
+    server.ask("INSERT INTO qris_steps (step) VALUES (99)");
+    let newer = shop.merchant(&["orders"]);
+    assert!(!newer.status.success() && String::from_utf8_lossy(&newer.stderr).contains("newer release"), "{newer:?}");
+    server.ask("DROP TABLE qris_steps");
+    let missing = shop.merchant(&["orders"]);
+    assert!(!missing.status.success() && String::from_utf8_lossy(&missing.stderr).contains("has no books"), "{missing:?}");
+}
+
+/// While the server is away orders are refused, and notifications are answered so that Midtrans repeats them. What was paid meanwhile
+/// is delivered once, as soon as the server is back.
+#[test]
+fn a_server_that_is_away_for_a_while_loses_nothing() {
+    let mut server = Postgres::start(&[]);
+    let shop = Shop::open(on(&server));
+    let request = shop.offer("A1");
+    server.stop();
+    shop.pay(Via::Gopay);
+    let told = notification("nobody", "200", "5000.00", "settlement");
+    assert!(shop.notify(&told).status >= 500);
+    assert_eq!(shop.post_order(&shop.order_body("while-it-is-away")).status, 503);
+    assert_eq!(shop.pulses(), 0);
+    server.resume();
+    shop.wait_state(&request, EventState::Dispensed);
+    shop.sell("A1", Via::Gopay);
+    shop.check_books();
+    assert_eq!(server.ask("SELECT count(*) FROM receipts"), "2");
+}
+
+/// A streaming standby that has every commit is promoted when its primary dies. The backend finds it by itself.
+#[test]
+fn a_promoted_standby_has_everything_that_was_told() {
+    let mut primary = Postgres::start(&["synchronous_standby_names=*"]);
+    // Nothing is committed before a standby has it.
+    let standby = primary.standby();
+    let store = Some(format!("url = \"{}\"", primary.url_with(&standby)));
+    let shop = Shop::open(Options { store, ..Options::default() });
+    shop.sell("A1", Via::Gopay);
+    let paid = shop.offer("A1");
+    primary.stop();
+    shop.pay(Via::Gopay);
+    standby.promote();
+    shop.wait_state(&paid, EventState::Dispensed);
+    shop.sell("A1", Via::Gopay);
+    shop.check_books();
+    assert_eq!(standby.ask("SELECT count(*) || ' of ' || count(DISTINCT transaction_id) FROM receipts"), "3 of 3");
+}
+
+/// One process hangs, and one is killed, while it asks Midtrans about a payment. The other one asks when the lease is over.
+#[test]
+fn what_one_process_began_another_one_ends() {
+    let server = Postgres::start(&[]);
+    let shop = Shop::open(Options { machine: false, ..on(&server) });
+    let (_second, other) = second(&shop);
+    for end in ["STOP", "KILL"] {
+        let order = shop.charge();
+        let order_id = order["order_id"].as_str().expect("an id").to_owned();
+        shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
+        shop.midtrans.fault(&json!({"fault": "hang", "on": "status", "count": 1}));
+        shop.midtrans.pay(&order_id, Via::Gopay);
+        assert_eq!(shop.notify(&notification(&order_id, "200", "5000.00", "settlement")).status, 200);
+        shop.midtrans.wait_held(1);
+        let first = shop.backend.as_ref().expect("it runs");
+        first.signal(end);
+        wait_for("the settlement at the other process", || {
+            let answer = shop.http.get(&format!("{other}/v1/orders/{order_id}"), Some(&shop.token));
+            (answer.json()["status"] == "settlement").then_some(())
+        });
+        shop.midtrans.release();
+        if end == "STOP" {
+            first.signal("CONT");
+            shop.wait_status(&order_id, "settlement");
+        }
+        assert_eq!(server.ask(&format!("SELECT count(*) FROM receipts WHERE order_id = '{order_id}'")), "1");
+    }
+}
+
+/// The server must show a certificate for its name by the authority that is named, and the password is the one in the file.
+#[test]
+fn tls_and_a_password_are_never_left_out() {
+    let tls = Certificates::make();
+    let server = Postgres::with_tls(&tls, "open sesame");
+    let shop = Shop::merchants_side();
+    let [good, wrong] = ["open sesame", "something else"].map(|password| {
+        let file = shop.path().join(password);
+        std::fs::write(&file, format!("{password}\n")).expect("written");
+        file
+    });
+    let add = |ca: &str, password: &Path, id: &str| {
+        let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
+        let (before, rest) = text.split_once("[store]\n").expect("a section");
+        let (_, after) = rest.split_once('\n').expect("a line");
+        let (url, ca, password) = (server.url(), tls.certificate(ca), password.display());
+        let store = format!("url = \"{url}\"\nca_file = \"{}\"\npassword_file = \"{password}\"", ca.display());
+        let config = shop.path().join("backend-elsewhere.toml");
+        std::fs::write(&config, format!("{before}[store]\n{store}\n{after}")).expect("written");
+        let told = output(command(Program::Backend.binary()).arg("--config").arg(&config).args(["device", "add", id]));
+        (told.status.success(), String::from_utf8_lossy(&told.stderr).into_owned())
+    };
+    assert_eq!(add("ca", &good, "vm-009"), (true, String::new()));
+    let (is_in, why) = add("other-ca", &good, "vm-010");
+    assert!(!is_in && why.contains("certificate"), "{why}");
+    let (is_in, why) = add("ca", &wrong, "vm-011");
+    assert!(!is_in && why.contains("password authentication failed"), "{why}");
+}
