@@ -186,6 +186,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("Bahasa pelanggan: id, en atau both (keduanya) [id]: ", "\n"),
         ("(Enter: tidak ada): ", "0812-1\n"),
         ("  Barang: ", "A1:5.000\n"),
+        ("  \"5.000\" harus rupiah bulat dengan angka saja: tulis 5000", "A1\n"),
         ("  harus berbentuk ID:HARGA[:NAMA]", "A1:5000:Teh botol\n\n"),
         ("  Jalur: ", "\n"),
         ("  Belum ada jalur yang mengeluarkan A1.", &sim),

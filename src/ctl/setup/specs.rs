@@ -59,7 +59,7 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
     let (price, name) = rest.split_once(':').map_or((rest, None), |(price, name)| (price, Some(name.trim().to_owned())));
     let rupiah = |digits: &str| {
         let amount: u64 = digits.parse().map_err(|_| match plain_number(digits) {
-            Some(number) => format!("{digits:?} must be whole rupiah in plain digits: write {number}"),
+            Some(number) => fill(texts().item_plain, &[&format!("{digits:?}"), &number]),
             None => wrong(),
         })?;
         Rupiah::new(amount).map_err(|why| why.to_string())
