@@ -214,7 +214,11 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let server = Server::new();
     let mut init = server.init();
     init.args(["--midtrans", &server.midtrans.url]);
-    let mut terminal = Terminal::start(&init);
+    // Standard output is a file: it is for the enrolment text alone.
+    let out = server.directory.path().join("out");
+    let mut shell = command(tool("sh"));
+    shell.args(["-c", &format!("exec \"$0\" \"$@\" > {}", out.display())]).arg(init.get_program()).args(init.get_args());
+    let mut terminal = Terminal::start(&shell);
     terminal.answer("Server Key (is not shown): ", "SB-Mid-client-1234\n");
     asked_for_the_key(&terminal, 2);
     assert!(terminal.shown().contains("which is for web pages"), "{}", terminal.shown());
@@ -232,6 +236,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
     terminal.answer("Write these files? [yes]: ", "\n");
     assert!(terminal.end().success(), "{}", terminal.shown());
+    assert_eq!(std::fs::read_to_string(&out).expect("made"), "");
     let shown = terminal.shown();
     assert!(shown.contains("the key is not valid") && shown.contains("the key is valid"), "{shown}");
     for secret in [SERVER_KEY, "SB-Mid-server-wrong", "SB-Mid-client-1234"] {

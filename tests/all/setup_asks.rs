@@ -29,9 +29,9 @@ fn converse(site: &Site, lines: &[&str], more: &[&str]) -> Output {
 }
 
 fn told(output: &Output, words: &[&str]) {
-    let shown = stdout(output);
+    let shown = crate::rig::told(output);
     for words in words {
-        assert!(shown.contains(words), "{words}:\n{shown}{}", stderr(output));
+        assert!(shown.contains(words), "{words}:\n{shown}");
     }
 }
 

@@ -218,7 +218,7 @@ fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Fai
         return Ok(());
     }
     if machines(site)?.iter().any(|known| known == device) {
-        remark(&format!("{device} is let in already; `{} --replace` gives it another text", words.join(" ")));
+        remark(&format!("{device} is let in already; `runuser -u {USER} -- {} --replace` gives it another text", words.join(" ")));
         return Ok(());
     }
     remark(&format!("what {device} must know follows; on it: sudo qrisctl setup"));
@@ -238,7 +238,7 @@ fn tell_steps(steps: &[Vec<&str>], answers: &Answers, starts: bool) {
         steps.iter().for_each(|words| remark(&format!("then: systemctl {}", words.join(" "))));
     }
     if let (Some(device), true) = (answers.device.as_ref().and_then(Said::value), starts) {
-        remark(&format!("then: {}", let_in(device).join(" ")));
+        remark(&format!("then: runuser -u {USER} -- {}", let_in(device).join(" ")));
     }
     remark("nothing was changed");
 }

@@ -1,7 +1,7 @@
 //! Questions to the person in front of the computer. Enter takes the value in brackets.
 
 use crate::secret::Secret;
-use crate::terminal::{Hidden, line, plain};
+use crate::terminal::{Hidden, plain};
 use crate::{Failure, interrupt};
 use std::io::{self, BufRead, Write as _};
 
@@ -122,18 +122,18 @@ impl<R: BufRead> Asker<R> {
         loop {
             let typed = self.read(if whole.is_empty() { question } else { "" })?;
             if typed.is_empty() && whole.is_empty() {
-                line("")?;
+                say("")?;
                 return Ok(None);
             }
             whole.push_str(&typed);
             match check(&whole) {
                 Ok(value) => {
                     drop(hidden);
-                    line("")?;
+                    say("")?;
                     return Ok(Some(value));
                 }
                 Err(why) if typed.is_empty() || whole.len() as u64 > ANSWER_MAX => {
-                    line(&format!("  {}", plain(&why)))?;
+                    say(&format!("  {}", plain(&why)))?;
                     whole.clear();
                 }
                 Err(_) => {}
@@ -149,14 +149,14 @@ impl<R: BufRead> Asker<R> {
             drop(hidden);
             match check(&answer) {
                 Ok(value) => return Ok(value),
-                Err(why) => line(&format!("  {}", plain(&why)))?,
+                Err(why) => say(&format!("  {}", plain(&why)))?,
             }
         }
         Err(Failure::usage(self.words.too_many))
     }
 
     fn read(&mut self, prompt: &str) -> Result<String, Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = io::stderr().lock();
         out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)?;
         drop(out);
         let mut answer = String::new();
@@ -164,11 +164,20 @@ impl<R: BufRead> Asker<R> {
         let read = read.map_err(|why| unread(&why, self.words))?;
         if read == 0 {
             // The next output stands on a line of its own.
-            line("")?;
+            say("")?;
             return Err(Failure::failed(self.words.no_more));
         }
         Ok(answer.trim().to_owned())
     }
+}
+
+/// Writes a line of the conversation. Like the questions it goes to standard error: standard output may be a file, for what the command
+/// gives at its end.
+///
+/// # Errors
+/// When nobody reads any more.
+pub fn say(text: &str) -> Result<(), Failure> {
+    writeln!(io::stderr(), "{text}").map_err(Failure::failed)
 }
 
 fn needed<'a>(answer: &'a str, words: &Words) -> Result<&'a str, String> {

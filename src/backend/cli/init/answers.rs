@@ -7,9 +7,8 @@ use qris_host::Failure;
 use qris_host::config::http_url;
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
-use qris_host::setup::ask::{Asker, ENGLISH};
+use qris_host::setup::ask::{Asker, ENGLISH, say};
 use qris_host::setup::site::Site;
-use qris_host::terminal;
 use std::io::{BufReader, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -89,13 +88,13 @@ impl<'a> Dialogue<'a> {
     /// Asks for what is neither said nor there.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let Present { has_public_url, has_contact, has_broker, has_server_key, .. } = *self.present;
-        terminal::line("Enter takes the value in brackets. Nothing is changed before the end; Ctrl-C ends.")?;
+        say("Enter takes the value in brackets. Nothing is changed before the end; Ctrl-C ends.")?;
         if !has_server_key && answers.server_key.is_none() {
-            terminal::line("The Server Key is in Midtrans' dashboard: Settings, Access Keys. Begin with the sandbox's.")?;
+            say("The Server Key is in Midtrans' dashboard: Settings, Access Keys. Begin with the sandbox's.")?;
             self.server_key(answers)?;
         }
         if !has_public_url && answers.public_url.is_none() {
-            terminal::line("Machines elsewhere, customers' phones and Midtrans reach this server by its public address.")?;
+            say("Machines elsewhere, customers' phones and Midtrans reach this server by its public address.")?;
             let said = self.asker.line("Public address, https://… (or none, if there is none yet)", Some(NONE), public_url)?;
             answers.public_url = Some(said);
         }
@@ -114,7 +113,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        terminal::line("A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.")?;
+        say("A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.")?;
         let usual = broker::is_installed(self.site);
         if !self.asker.yes("Make one on this computer (Mosquitto, with TLS)?", usual)? {
             answers.broker = Some(Said::Nothing);
@@ -141,7 +140,7 @@ impl<'a> Dialogue<'a> {
                     answers.server_key = Some((key, if is_sandbox { Place::Sandbox } else { Place::Production }));
                 }
                 Err(why) => {
-                    terminal::line(&format!("  {why}"))?;
+                    say(&format!("  {why}"))?;
                     continue;
                 }
             }

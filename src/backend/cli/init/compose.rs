@@ -141,7 +141,9 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
         let path = text.value("midtrans", "server_key_file").unwrap_or_else(|| SERVER_KEY.into());
         draft.named(&path, SECRET, &format!("{}\n", key.expose()))?;
     } else {
-        kept.push("as it is  the Server Key".to_owned());
+        kept.push(format!(
+            "as it is  the Server Key and midtrans.base_url, whatever a flag says: to change them, edit the key's file and {BACKEND_TOML}"
+        ));
     }
     for (section, key, said, is_there) in [
         ("http", "public_url", &answers.public_url, present.has_public_url),
