@@ -4,6 +4,7 @@ use super::chronicle::Who;
 use super::controller;
 use super::panel::{HEIGHT, WIDTH};
 use super::process::{self, ProcessError, Program};
+use super::sandbox::Sandbox;
 use super::told::Told;
 use reqwest::Url;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -22,6 +23,10 @@ pub const DEVICE: &str = "vm-001";
 const PULSE_MS: u32 = 1000;
 /// The merchant's key at the simulated Midtrans. It guards nothing.
 pub const SERVER_KEY: &str = "SB-Mid-server-demo";
+/// How long a QR is shown, in seconds.
+const TIMEOUT_S: u32 = 120;
+/// The same in the sandbox: an address is copied from one page to another.
+const SANDBOX_TIMEOUT_S: u32 = 600;
 
 /// A product of the machine: the same for page, script and configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,7 +58,7 @@ pub const PRODUCTS: [Product; 4] = [
 ];
 
 /// The differences between the page and the script.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The temporary directory stays at the end.
     pub keep: bool,
@@ -61,6 +66,8 @@ pub struct Options {
     pub grace_s: u32,
     /// `cancel_wait_s` of the machine.
     pub cancel_wait_s: u32,
+    /// Midtrans' sandbox, if the money is there. Else there is a simulated Midtrans.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// Why the installation cannot be laid out.
@@ -176,7 +183,8 @@ impl Files<'_> {
             let path = self.root.join(name);
             fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
         }
-        write_new(&self.merchant("server-key"), SERVER_KEY.as_bytes())?;
+        let server_key = self.options.sandbox.as_ref().map_or(SERVER_KEY, |sandbox| sandbox.key.expose());
+        write_new(&self.merchant("server-key"), server_key.as_bytes())?;
         let password = random_name()?;
         write_new(&self.broker_password(), password.as_bytes())?;
         let environment = controller::environment(self.ports.broker, &password, &self.controller());
@@ -189,8 +197,7 @@ impl Files<'_> {
     /// The arguments after the backend's name.
     #[must_use]
     pub fn backend_arguments(&self, command: &[&str]) -> Vec<String> {
-        let config = self.merchant("backend.toml").display().to_string();
-        ["--config", config.as_str()].iter().chain(command).map(ToString::to_string).collect()
+        backend_arguments(self.root, command)
     }
 
     /// A command of `qris-backend`, as an operator types it.
@@ -198,12 +205,13 @@ impl Files<'_> {
     /// # Errors
     /// When it fails.
     pub fn backend(&self, command: &[&str]) -> Result<Vec<u8>, LayoutError> {
-        Ok(process::run(&Program { name: "qris-backend", who: Who::Backend, arguments: self.backend_arguments(command) })?)
+        Ok(backend(self.root, command)?)
     }
 
     fn qrisd_toml(&self) -> String {
         let NearPorts { broker, backend, .. } = self.near;
         let Options { grace_s, cancel_wait_s, .. } = self.options;
+        let timeout_s = if self.options.sandbox.is_some() { SANDBOX_TIMEOUT_S } else { TIMEOUT_S };
         let file = |name| quoted(&self.machine(name).display().to_string());
         let mut text = format!(
             r#"[device]
@@ -220,7 +228,7 @@ token_file = {token}
 [receipts]
 keys_file = {keys}
 [orders]
-timeout_s = 120
+timeout_s = {timeout_s}
 orders_per_minute = 60
 cancel_wait_s = {cancel_wait_s}
 late_settlement_grace_s = {grace_s}
@@ -295,17 +303,26 @@ path = {ledger}
         let Ports { broker, backend, .. } = self.ports;
         let NearPorts { midtrans, notices, .. } = self.near;
         let file = |name| quoted(&self.merchant(name).display().to_string());
+        // The sandbox cannot reach this computer: the backend asks it.
+        let (public_url, base_url, notification_url) = match &self.options.sandbox {
+            Some(Sandbox { url, .. }) => (String::new(), url.as_str().trim_end_matches('/').to_owned(), String::new()),
+            None => (
+                format!("public_url = \"http://127.0.0.1:{backend}\""),
+                format!("http://127.0.0.1:{midtrans}"),
+                format!("notification_url = \"http://127.0.0.1:{notices}/midtrans/notifications\""),
+            ),
+        };
         format!(
             r#"[http]
 listen = "127.0.0.1:{backend}"
-public_url = "http://127.0.0.1:{backend}"
+{public_url}
 orders_per_minute = 60
 [customer]
 contact = "0812-3456-7890"
 [midtrans]
-base_url = "http://127.0.0.1:{midtrans}"
+base_url = "{base_url}"
 allow_other_host = true
-notification_url = "http://127.0.0.1:{notices}/midtrans/notifications"
+{notification_url}
 server_key_file = {server_key}
 [store]
 url = {store}
@@ -323,6 +340,19 @@ signing_key_file = {signing_key}
             signing_key = file("signing-key.json"),
         )
     }
+}
+
+fn backend_arguments(root: &Path, command: &[&str]) -> Vec<String> {
+    let config = root.join("merchant/backend.toml").display().to_string();
+    ["--config", config.as_str()].iter().chain(command).map(ToString::to_string).collect()
+}
+
+/// A command of `qris-backend` on the installation in `root`.
+///
+/// # Errors
+/// When it fails.
+pub fn backend(root: &Path, command: &[&str]) -> Result<Vec<u8>, ProcessError> {
+    process::run(&Program { name: "qris-backend", who: Who::Backend, arguments: backend_arguments(root, command) })
 }
 
 /// A TOML string.
@@ -410,7 +440,9 @@ fn sweep(parent: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sandbox;
     use super::*;
+    use qris_host::secret::Secret;
 
     #[test]
     fn ports_differ_and_are_none_that_the_system_gives_away() {
@@ -423,8 +455,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_toml() {
-        let options = Options { keep: false, grace_s: 5, cancel_wait_s: 3 };
-        let files = Files {
+        let options = Options { keep: false, grace_s: 5, cancel_wait_s: 3, sandbox: None };
+        let mut files = Files {
             root: Path::new("/tmp/a \"b\""),
             ports: &Ports { broker: 1, midtrans: 2, backend: 3 },
             near: NearPorts { broker: 4, backend: 5, midtrans: 6, notices: 7 },
@@ -438,6 +470,9 @@ mod tests {
         assert_eq!(relay["line"].as_array().map(Vec::len), Some(PRODUCTS.len()));
         assert_eq!(relay["dbus"]["bus"], qrisd["relay"]["bus"]);
         assert_eq!(read(files.backend_toml())["midtrans"]["base_url"].as_str(), Some("http://127.0.0.1:6"));
+        files.options.sandbox = Some(Sandbox { url: sandbox::URL.parse().expect("an address"), key: Secret::new("SB-Mid-server-x") });
+        assert_eq!(read(files.backend_toml())["midtrans"]["base_url"].as_str(), Some(sandbox::URL));
+        assert_eq!(read(files.qrisd_toml())["orders"]["timeout_s"].as_integer(), Some(600));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub enum MidtransError {
     /// The app says no, and no money moves.
     #[error("the payment was refused: {0}")]
     Refused(String),
+    /// The money is in Midtrans' sandbox.
+    #[error("this QR is of Midtrans' sandbox: pay it in Midtrans' simulator")]
+    NotSimulated,
     /// It cannot be asked.
     #[error("the simulated Midtrans cannot be asked")]
     Unreachable(#[source] reqwest::Error),

@@ -20,6 +20,7 @@ mod panel;
 mod phone;
 mod process;
 mod prove;
+mod sandbox;
 mod script;
 mod site;
 mod tap;
@@ -28,10 +29,14 @@ mod watch;
 
 use layout::Options;
 use qris_host::commands::with_examples;
+use qris_host::secret::Secret;
 use qris_host::{Failure, exit, parse, service};
+use reqwest::Url;
+use sandbox::Sandbox;
 use site::Site;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -53,6 +58,13 @@ struct Arguments {
     /// Say address, user and password of the broker, and the address of the machine's D-Bus socket, for a controller of one's own.
     #[arg(long, conflicts_with = "script")]
     controller: bool,
+    /// Sell with Midtrans' own sandbox, and not with the simulated Midtrans. FILE has the sandbox's Server Key. You pay in
+    /// Midtrans' simulator, and the page shows how.
+    #[arg(long, value_name = "FILE", conflicts_with = "script")]
+    sandbox: Option<PathBuf>,
+    /// What plays the sandbox in tests.
+    #[arg(long, value_name = "URL", hide = true, requires = "sandbox", default_value = sandbox::URL)]
+    sandbox_url: Url,
     /// Keep the temporary directory when all has ended.
     #[arg(long)]
     keep: bool,
@@ -60,7 +72,7 @@ struct Arguments {
 
 /// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
 /// default), but a visitor would not wait so long to see a refund come due.
-const PAGE: Options = Options { keep: false, grace_s: 5, cancel_wait_s: 5 };
+const PAGE: Options = Options { keep: false, grace_s: 5, cancel_wait_s: 5, sandbox: None };
 
 /// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;
@@ -128,11 +140,15 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     // There is one thread: children are killed when the thread that started them ends, and only the program's end may
     // do that.
+    let sandbox = match &arguments.sandbox {
+        Some(file) => Some(Sandbox { url: arguments.sandbox_url.clone(), key: Secret::read(file).map_err(Failure::usage)? }),
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
         let terminated = service::terminated();
         tokio::pin!(terminated);
-        let options = if arguments.script { script::options(arguments.keep) } else { Options { keep: arguments.keep, ..PAGE } };
+        let options = if arguments.script { script::options(arguments.keep) } else { Options { keep: arguments.keep, sandbox, ..PAGE } };
         let site = tokio::select! {
             site = Site::start(options) => site.map_err(Failure::failed)?,
             _ = &mut terminated => return Ok(()),

@@ -11,13 +11,13 @@ use super::site::{Site, SiteError};
 use super::told;
 use super::watch::View;
 use axum::Router;
-use axum::extract::{Json, State};
+use axum::extract::{Json, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream::{Stream, unfold};
-use qris_core::order::ids::RequestId;
+use qris_core::order::ids::{OrderId, RequestId};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -56,6 +56,8 @@ fn router(site: Arc<Site>) -> Router {
         .route("/events", get(events))
         .route("/screen.png", get(screen))
         .route("/books", get(books))
+        .route("/sandbox", get(sandbox))
+        .route("/picture/{order_id}", get(picture))
         .route("/vend", post(vend))
         .route("/cancel", post(cancel))
         .route("/pay", post(pay))
@@ -137,6 +139,18 @@ async fn screen(State(site): State<Arc<Site>>) -> Result<Response, Refused> {
     Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")], png).into_response())
 }
 
+/// Whether the money is in Midtrans' sandbox.
+async fn sandbox(State(site): State<Arc<Site>>) -> Json<bool> {
+    Json(site.sandbox.is_some())
+}
+
+/// The address to give to Midtrans' simulator.
+async fn picture(State(site): State<Arc<Site>>, Path(order_id): Path<String>) -> Result<String, Refused> {
+    let missing = || Refused(StatusCode::NOT_FOUND, "no such order in the sandbox".into());
+    let order_id = OrderId::new(&order_id).map_err(|_| missing())?;
+    site.picture(&order_id)?.ok_or_else(missing)
+}
+
 async fn books(State(site): State<Arc<Site>>) -> Result<Json<Audit>, Refused> {
     Ok(Json(audit(&site, false).await?))
 }
@@ -195,7 +209,7 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
     };
     let chronicle = &site.watched.chronicle;
     chronicle.arrow(Who::Customer, Who::Midtrans, deed, EntryKind::Deed);
-    let result = site.midtrans.pay(&bill, payment.via).await;
+    let result = site.simulated()?.pay(&bill, payment.via).await;
     let text = match &result {
         Ok(()) => told::paid(),
         Err(error) => error.into(),
@@ -207,7 +221,7 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
 async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, Refused> {
     let chronicle = &site.watched.chronicle;
     chronicle.arrow(Who::Customer, Who::Midtrans, told::wrong_pin(), EntryKind::Deed);
-    let result = site.midtrans.fail(&photo.into()).await;
+    let result = site.simulated()?.fail(&photo.into()).await;
     let text = match &result {
         Ok(()) => told::nothing_paid(),
         Err(error) => error.into(),

@@ -73,6 +73,8 @@ pub enum ProcessError {
         status: ExitStatus,
         /// What it wrote on its standard error.
         words: String,
+        /// What it wrote on its standard output.
+        found: String,
     },
 }
 
@@ -186,8 +188,8 @@ pub fn run(program: &Program) -> Result<Vec<u8>, ProcessError> {
     if status.success() {
         return Ok(stdout);
     }
-    let words = String::from_utf8_lossy(&stderr).trim().into();
-    Err(ProcessError::Command { program: name, arguments: program.arguments.join(" "), status, words })
+    let [words, found] = [stderr, stdout].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    Err(ProcessError::Command { program: name, arguments: program.arguments.join(" "), status, words, found })
 }
 
 /// This executable under another name, with an empty environment: settings of this computer must not reach into the demo. A

@@ -35,7 +35,7 @@ const LATER: Duration = Duration::from_secs(1);
 /// The installation in which the script sells.
 #[must_use]
 pub const fn options(keep: bool) -> Options {
-    Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S }
+    Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S, sandbox: None }
 }
 
 /// Why the script did not end well.
@@ -124,7 +124,7 @@ impl Script<'_> {
 
     async fn plain(&self, number: u32, product: &Product, via: Via) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, None).await?;
-        self.site.midtrans.pay(&offer.bill, via).await?;
+        self.site.simulated()?.pay(&offer.bill, via).await?;
         let app = match via {
             Via::Gopay => "GoPay",
             Via::Qris => "another QRIS app",
@@ -139,7 +139,7 @@ impl Script<'_> {
     async fn across_a_power_cut(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, None).await?;
         self.site.freeze_relay().await?;
-        self.site.midtrans.pay(&offer.bill, Via::Gopay).await?;
+        self.site.simulated()?.pay(&offer.bill, Via::Gopay).await?;
         self.say(&format!("{number}/5 paid with GoPay"));
         self.event(&offer, "the machine asks the relay", |event| event.state == EventState::Dispensing).await?;
         self.site.cut_power().await?;
@@ -156,7 +156,7 @@ impl Script<'_> {
         self.site.cancel(&offer.request_id).await?;
         self.say(&format!("{number}/5 the customer walks away and cancels"));
         self.ends(number, &offer, EventState::Cancelled, Some(Reason::Customer)).await?;
-        match self.site.midtrans.pay(&offer.bill, Via::Gopay).await {
+        match self.site.simulated()?.pay(&offer.bill, Via::Gopay).await {
             Err(MidtransError::Refused(reason)) => self.say(&format!("{number}/5 a photo of its QR can no longer be paid: {reason}")),
             Err(other) => return Err(other.into()),
             Ok(()) => return Err(ScriptError::PaidCancelled),
@@ -168,16 +168,16 @@ impl Script<'_> {
     /// time the machine has long given up, and the customer may have gone.
     async fn too_late(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, Some(IMPATIENT_S)).await?;
-        self.site.midtrans.refuse_cancels().await?;
+        self.site.simulated()?.refuse_cancels().await?;
         self.say(&format!("{number}/5 the customer takes a photo and hesitates; Midtrans takes no cancel"));
         self.event(&offer, "the machine gives up", |event| event.state == EventState::Cancelling).await?;
         self.sees("the QR leaves the screen", |view| view.bill.is_none()).await?;
         self.say(&format!("{number}/5 the machine gives up after {IMPATIENT_S} s"));
         tokio::time::sleep(Duration::from_secs(GRACE_S.into()) + LATER).await;
-        self.site.midtrans.pay(&offer.bill, Via::Gopay).await?;
+        self.site.simulated()?.pay(&offer.bill, Via::Gopay).await?;
         self.say(&format!("{number}/5 paid from the photo"));
         self.ends(number, &offer, EventState::RefundDue, Some(Reason::Late)).await?;
-        self.site.midtrans.heal().await?;
+        self.site.simulated()?.heal().await?;
         self.fired(3).await
     }
 

@@ -9,6 +9,7 @@ use super::midtrans::{Midtrans, MidtransError};
 use super::networks::{Networks, Sockets};
 use super::panel::Panel;
 use super::process::{Process, ProcessError, Program};
+use super::sandbox::{self, SandboxError};
 use super::told;
 use super::watch::{self, Watched};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
@@ -23,6 +24,7 @@ use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt, Outbound, PublishId, Retained, Subscription};
 use qris_host::secret::{Secret, SecretError};
 use qris_host::tls::{LastTrusted, TlsError};
+use reqwest::Url;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -57,6 +59,9 @@ pub enum SiteError {
     /// Our own connection to the broker.
     #[error("no connection to the embedded broker within {} s", BROKER_WAIT.as_secs())]
     Broker,
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// Its password.
     #[error(transparent)]
     Password(#[from] SecretError),
@@ -100,8 +105,10 @@ pub struct Site {
     pub watched: Arc<Watched>,
     /// The machine's panel.
     pub panel: Panel,
-    /// The simulated Midtrans' controls.
-    pub midtrans: Midtrans,
+    /// The simulated Midtrans' controls, unless the money is in the sandbox.
+    pub midtrans: Option<Midtrans>,
+    /// Where the sandbox is, if the money is there.
+    pub sandbox: Option<Url>,
     watchers: Vec<JoinHandle<()>>,
     networks: Networks,
     controller: Controller,
@@ -146,22 +153,32 @@ impl Site {
 
         let password_file = vec!["--password-file".into(), files.broker_password().display().to_string()];
         let broker = start("broker", Who::Broker, [listen(ports.broker), password_file].concat()).await?;
-        let simulator = [listen(ports.midtrans), vec!["--server-key".into(), SERVER_KEY.into()]].concat();
-        let simulator = start("midtrans", Who::Midtrans, simulator).await?;
+        let mut servers = vec![broker];
+        let mut midtrans = None;
+        if files.options.sandbox.is_none() {
+            let arguments = [listen(ports.midtrans), vec!["--server-key".into(), SERVER_KEY.into()]].concat();
+            servers.push(start("midtrans", Who::Midtrans, arguments).await?);
+            midtrans = Some(Midtrans::new(ports.url(ports.midtrans))?);
+        }
 
         files.backend(&["keys", "new"])?;
         let desk = Desk::new()?;
         let mut keys = KeyFile::read(&String::from_utf8_lossy(&files.backend(&["keys", "public"])?))?;
         keys.put_operator(&desk.key().to_operator_jwk(Level::Desk))?;
         write_new(&files.machine("keys.json"), keys.to_text().as_bytes())?;
-        let backend = start("qris-backend", Who::Backend, files.backend_arguments(&["serve"])).await?;
+        servers.push(start("qris-backend", Who::Backend, files.backend_arguments(&["serve"])).await?);
+        let sandbox = files.options.sandbox.as_ref().map(|sandbox| sandbox.url.clone());
+        if sandbox.is_some() {
+            sandbox::examine(&directory.path)?;
+        }
+        // The last that was started ends first.
+        servers.reverse();
         let token = files.backend(&["device", "add", DEVICE])?;
         write_new(&files.machine("backend-token"), &token)?;
         let token = String::from_utf8_lossy(&token).trim().to_owned();
 
         let device = DeviceId::new(DEVICE).expect("a well-formed name");
         let panel = Panel::new(files.machine("screen.raw"));
-        let midtrans = Midtrans::new(ports.url(ports.midtrans))?;
         let (mqtt, events) = Mqtt::start(link(&device, ports.broker, &files.broker_password())?, EVENTS_WAITING_MAX);
         let up = tokio::sync::watch::Sender::new(false);
         let controller = Controller::default();
@@ -178,6 +195,7 @@ impl Site {
             watched,
             panel,
             midtrans,
+            sandbox,
             watchers,
             networks,
             controller,
@@ -189,7 +207,7 @@ impl Site {
             http: client(None, limits)?,
             ports,
             machine: Mutex::new(None),
-            servers: Mutex::new(vec![backend, simulator, broker]),
+            servers: Mutex::new(servers),
             directory,
         };
         let connected = tokio::time::timeout(BROKER_WAIT, is_up.wait_for(|up| *up)).await;
@@ -204,6 +222,23 @@ impl Site {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory.path
+    }
+
+    /// The simulated Midtrans.
+    ///
+    /// # Errors
+    /// When the money is in the sandbox.
+    pub fn simulated(&self) -> Result<&Midtrans, MidtransError> {
+        self.midtrans.as_ref().ok_or(MidtransError::NotSimulated)
+    }
+
+    /// The address that Midtrans' simulator asks for. `None`: the money is not in the sandbox, or there is no charge.
+    ///
+    /// # Errors
+    /// When the backend's books cannot be read.
+    pub fn picture(&self, order_id: &OrderId) -> Result<Option<String>, SiteError> {
+        let Some(url) = &self.sandbox else { return Ok(None) };
+        Ok(sandbox::picture(&self.directory.path, url, order_id)?)
     }
 
     /// The relay line's log.

@@ -2,6 +2,7 @@
 
 use crate::rig::browser::Browser;
 use crate::rig::http::Http;
+use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
 use crate::rig::{PATIENCE, Running, wait_for_within};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -91,6 +92,46 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     assert_eq!(browser.run(&seen("#b-uncertain")), "1");
     assert!(browser.text("#just").contains("The books say uncertain"), "{}", browser.text("#just"));
     browser.wait("the phone's word", "return document.querySelector('#glass .said')?.textContent.startsWith('Uncertain')");
+    page.clean();
+}
+
+/// The simulator plays the sandbox: it has no notification address, like a sandbox that cannot reach this computer.
+#[test]
+fn a_visitor_with_a_server_key_sells_with_the_sandbox() {
+    let midtrans = Midtrans::start();
+    let temporary = tempfile::tempdir().expect("a directory");
+    let keys = temporary.path().join("keys");
+    std::fs::create_dir(&keys).expect("written");
+    for (name, key) in [("good", SERVER_KEY), ("wrong", "SB-Mid-server-wrong")] {
+        std::fs::write(keys.join(name), format!("{key}\n")).expect("written");
+    }
+    let key = |name: &str| keys.join(name).display().to_string();
+    let wrong = Command::new(env!("CARGO_BIN_EXE_qris-demo"))
+        .env("TMPDIR", temporary.path())
+        .args(["--sandbox", &key("wrong"), "--sandbox-url", &midtrans.url])
+        .output()
+        .expect("the demo runs");
+    let told = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(wrong.status.code(), Some(1), "{told}");
+    assert!(told.contains("the sandbox: the key is not valid at ") && !told.contains("SB-Mid-server-wrong"), "{told}");
+
+    let page = Page::open_with(temporary, &["--sandbox", &key("good"), "--sandbox-url", &midtrans.url]);
+    let browser = &page.browser;
+    browser.be_window(1280, 800);
+    browser.wait("the machine's screen", LIT);
+    browser.click("#keys [data-item=A1]");
+    browser.wait("an address to pay", "return /qr-code$/.test(document.querySelector('#glass code.whole')?.textContent)");
+    let address = browser.text("#glass code.whole");
+    browser.keep("demo-page-sandbox.png");
+    // Midtrans' simulator takes the picture's address. Ours takes the transaction that stands in it.
+    let transaction = address.strip_prefix(&format!("{}/v2/gopay/", midtrans.url)).and_then(|rest| rest.strip_suffix("/qr-code"));
+    assert_eq!(Http::new().get(&address, None).status, 200, "{address}");
+    midtrans.pay(transaction.expect("an address of the sandbox"), Via::Gopay);
+    page.dropped(1);
+    browser.wait("the phone's word", "return document.querySelector('#glass .said.good')?.textContent === 'Take your Bottled tea.'");
+    page.balanced((1, 1, 0, 1));
+    // Nobody pays from the page.
+    assert_eq!(browser.count("[data-act=pay_gopay]"), 0);
     page.clean();
 }
 
@@ -482,8 +523,11 @@ struct Page {
 
 impl Page {
     fn open() -> Self {
-        let temporary = tempfile::tempdir().expect("a directory");
-        let (demo, address) = start_demo(temporary.path());
+        Self::open_with(tempfile::tempdir().expect("a directory"), &[])
+    }
+
+    fn open_with(temporary: tempfile::TempDir, arguments: &[&str]) -> Self {
+        let (demo, address) = start_demo(temporary.path(), arguments);
         let browser = Browser::start(temporary.path());
         browser.open(&address);
         browser.wait("the product buttons", "return document.querySelectorAll('#keys [data-item]:enabled').length === 4");
@@ -607,8 +651,9 @@ impl Page {
 }
 
 /// The demo's page with a temporary directory of its own; the address that it tells.
-fn start_demo(temporary: &Path) -> (Running, String) {
+fn start_demo(temporary: &Path, arguments: &[&str]) -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qris-demo"));
+    command.args(arguments);
     let mut demo = Running(command.env("TMPDIR", temporary).stdout(Stdio::piped()).spawn().expect("the demo starts"));
     let stdout = demo.0.stdout.take().expect("it is a pipe");
     let line = BufReader::new(stdout).lines().next().and_then(Result::ok).unwrap_or_default();

@@ -11,6 +11,8 @@ export const make = (tag, props = {}, ...children) => {
 /** How the programs say that things are; filled from the event stream. */
 export const state = {
   products: [],
+  /** Whether the money is in Midtrans' sandbox. Then the phone shows how to pay there. */
+  sandbox: false,
   view: { frame: 0, power: true, driven: false, pulses: 0, bill: null, online: false, connected: false, faults: [], networks: { broker: true, backend: true, midtrans: true } },
   /** The last order that was not refused: {request_id, item, amount, state, reason, order_id}. */
   order: null,

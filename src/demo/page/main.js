@@ -119,6 +119,9 @@ function follow() {
 }
 
 state.products = await (await fetch("/products")).json();
+state.sandbox = await (await fetch("/sandbox")).json();
+document.body.classList.toggle("sandbox", state.sandbox);
+if (state.sandbox) $("l-midtrans").dataset.t = "l_sandbox";
 for (const part of [story, machine, phone, links, timeline, tour]) part.setUp();
 /** The machine's screen follows, when no customer is there. */
 function speakAll(language) {

@@ -27,13 +27,33 @@ export function look() {
 
 /** What becomes of what was paid, also when the machine serves somebody else by then. */
 export function hear(order) {
+  // In the sandbox nobody pays here: the machine says that it was paid.
+  if (state.sandbox && photo?.request_id === order.request_id && order.order_id) {
+    if (PAID.includes(order.state)) [left, receipt, photo] = [photo.payload, { amount: photo.amount, merchant: photo.merchant, via: "sandbox", request_id: order.request_id }, null];
+    else if (ended(order)) [left, photo] = [photo.payload, null];
+    else askPicture(order.order_id);
+  }
   if (receipt?.request_id === order.request_id) receipt.order = order;
+}
+const PAID = ["paid", "dispensing", "dispensed", "refund_due", "refunded"];
+
+/** The address that Midtrans' simulator asks for, of one order. */
+let picture = null;
+async function askPicture(order_id) {
+  if (picture?.order_id === order_id) return;
+  picture = { order_id, url: "" };
+  const answer = await fetch(`/picture/${order_id}`);
+  picture = answer.ok ? { order_id, url: await answer.text() } : null;
+  show();
 }
 
 export function show() {
   // The QR may be seen before the order is heard of.
   const mine = photo ?? receipt;
-  if (mine && !mine.request_id && !ended(state.order)) mine.request_id = state.order.request_id;
+  if (mine && !mine.request_id && !ended(state.order)) {
+    mine.request_id = state.order.request_id;
+    hear(state.order);
+  }
   const here = $("glass").contains(document.activeElement);
   const kept = document.activeElement?.dataset?.act;
   const screen = photo ? billScreen() : receipt ? receiptScreen() : cameraScreen();
@@ -59,7 +79,26 @@ function cameraScreen() {
   ];
 }
 
+/** Midtrans' page that plays the app. */
+const SIMULATOR = "https://simulator.sandbox.midtrans.com/v2/qris/index";
+
+function sandboxScreen() {
+  const url = picture?.url ?? "";
+  return [
+    make("p", { className: "brand", textContent: "SANDBOX" }),
+    make("p", { className: "amount", textContent: rupiah(photo.amount) }),
+    make("p", { className: "note", textContent: t("x_steps") }),
+    make("code", { className: "whole", textContent: url }),
+    make("p", { className: "note gone", textContent: t("x_never") }),
+    make("div", { className: "spring" }),
+    button("x_copy", () => navigator.clipboard.writeText(url)),
+    make("a", { className: "button", href: SIMULATOR, target: "_blank", rel: "noopener", textContent: t("x_open") }),
+    button("leave", leave),
+  ];
+}
+
 function billScreen() {
+  if (state.sandbox) return sandboxScreen();
   const here = state.view.bill?.payload === photo.payload;
   return [
     make("p", { className: "brand", textContent: "QRIS" }),

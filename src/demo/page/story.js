@@ -9,7 +9,12 @@ let during = fresh();
 /** Whether the last sentence told how an order ended. */
 let resulted = false;
 /** Says the sentence again, in whatever language is spoken then. */
-let again = () => t("ready");
+let again = ready;
+
+/** Nothing has happened yet. */
+function ready() {
+  return t(state.sandbox ? "x_ready" : "ready");
+}
 
 function fresh() {
   return { power: false, powerAfterPay: false, paid: false, networks: new Set() };
@@ -51,7 +56,7 @@ function sentenceOf(entry) {
     case "payment": return entry.paid ? ofPayment() : ended(state.order) ? () => t("s_void") : () => t("s_wrong_pin");
     case "leave": return ofLeaving();
     case "power":
-      if (entry.on) return during.power ? () => t("s_power_on") : () => t("ready");
+      if (entry.on) return during.power ? () => t("s_power_on") : ready;
       during.power = true;
       during.powerAfterPay ||= during.paid;
       return () => t("s_power_off");
