@@ -91,18 +91,13 @@ fn one_computer_alone_sells_by_its_page() {
         }
     }
     computer.run(&format!(
-        "qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > /root/midtrans 2>&1 &\n\
-         cd /etc/qris-backend\n\
-         sed -e '/^public_url/d' -e '/^\\[mqtt]/,/^$/d' /root/qrisd/config/backend.toml |\n\
-         sed 's|^base_url.*|base_url = \"http://{MIDTRANS}\"\\nallow_other_host = true|' > backend.toml\n\
-         install -m640 -g qris-backend /stand-in/server-key midtrans-server-key\n\
-         runuser -u qris-backend -- qris-backend keys new\n\
-         systemctl enable --now qris-backend\n\
-         (umask 077; runuser -u qris-backend -- qris-backend device add vm-001 --bundle > /run/vm-001)\n\
-         mkdir -p /run/systemd/system"
+        "qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > /root/midtrans 2>&1 &\nmkdir -p /run/systemd/system"
     ));
     let page = blocks(ALONE);
     let block = |label: &str| page.iter().find(|block| block.label == label).unwrap_or_else(|| panic!("{ALONE}: no block {label}"));
+    // What a person types, and a Midtrans that is simulated.
+    let answers = format!("--yes --midtrans http://{MIDTRANS} --server-key-file /stand-in/server-key --contact 0812-0000-0000");
+    computer.run(&replaced(&block("init").text, &[("--sandbox", &answers)]));
     let setup = replaced(
         &block("setup").text,
         &[
