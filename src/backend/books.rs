@@ -18,6 +18,7 @@ mod repaying;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod words;
 mod write;
 
@@ -34,6 +35,7 @@ pub use listing::{
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 pub use strangers::{ask_later, forget, remember, strangers};
+pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::state_word;
 pub use write::LEASE;
 

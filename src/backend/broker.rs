@@ -10,7 +10,6 @@ use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
 use qris_host::random;
 use qris_host::tls::{LastTrusted, TlsError};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -105,7 +104,7 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
         let mut done = Vec::new();
         for (seq, id) in ids {
             if link.wait(events, id).await.is_some() {
-                shop.counts.published.fetch_add(1, Ordering::Relaxed);
+                shop.metrics.published.inc();
                 done.push(seq);
             }
         }

@@ -19,6 +19,7 @@ pub mod gateway;
 pub mod http;
 pub mod invitations;
 pub mod keys;
+pub mod metrics;
 pub mod midtrans;
 pub mod presence;
 pub mod reconcile;

@@ -4,6 +4,7 @@ use super::accounts::Door;
 use super::books::{self, BooksError, Policy};
 use super::devices::{self, Shown};
 use super::gateway::{Gateway, Problem};
+use super::metrics::Metrics;
 use super::presence::Presence;
 use super::store::{Store, Tx};
 use super::twins::Twins;
@@ -17,7 +18,7 @@ use qris_host::events::Event as Journal;
 use qris_host::service;
 use qris_host::surroundings::Surroundings;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
@@ -62,7 +63,7 @@ pub struct Shop {
     /// Whoever has it changes who is let in by a code, and what accounts there are.
     pub enrolling: tokio::sync::Mutex<()>,
     /// For operators.
-    pub counts: Counts,
+    pub metrics: Metrics,
     /// The program ends.
     pub stopping: AtomicBool,
     /// Limits the calls to the gateway.
@@ -85,23 +86,6 @@ struct Health {
     failing: AtomicBool,
     /// The last time that a damaged row was told, in milliseconds since 1970.
     damage_told: AtomicI64,
-}
-
-/// The counts since the start.
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "the names are those of the metrics")]
-pub struct Counts {
-    pub orders: AtomicU64,
-    pub charges: AtomicU64,
-    pub receipts: AtomicU64,
-    pub withheld: AtomicU64,
-    pub refunds_due: AtomicU64,
-    pub notifications: AtomicU64,
-    pub notifications_refused: AtomicU64,
-    pub gateway_calls: AtomicU64,
-    pub gateway_errors: AtomicU64,
-    pub published: AtomicU64,
-    pub connections_closed: AtomicU64,
 }
 
 impl Shop {
@@ -131,7 +115,7 @@ impl Shop {
             alerts: Notify::new(),
             accounts: None,
             enrolling: tokio::sync::Mutex::default(),
-            counts: Counts::default(),
+            metrics: Metrics::default(),
             stopping: AtomicBool::new(false),
             calls: Semaphore::new(CALLS_MAX),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
@@ -346,10 +330,6 @@ impl Shop {
 
     /// Notes whether the gateway answered. The journal is told when that changes.
     pub fn note_gateway(&self, trouble: Option<Problem>) {
-        self.counts.gateway_calls.fetch_add(1, Ordering::Relaxed);
-        if trouble.is_some() {
-            self.counts.gateway_errors.fetch_add(1, Ordering::Relaxed);
-        }
         match (self.gateway_gone.swap(trouble.is_some(), Ordering::Relaxed), trouble) {
             (false, Some(why)) => {
                 service::status("the gateway cannot be asked");

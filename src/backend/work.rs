@@ -3,7 +3,7 @@
 //! caller that dies in between.
 
 use super::books::{self, BooksError, Done, Forgotten, Stored};
-use super::gateway::{Answered, Charged, Looked};
+use super::gateway::{Answered, Asking, Charged, Looked};
 use super::shop::Shop;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
@@ -15,7 +15,6 @@ use qris_core::order::time::Span;
 use qris_host::events::Event as Journal;
 use qris_host::service;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -66,6 +65,7 @@ pub async fn advance(shop: Arc<Shop>, id: OrderId) {
 
 /// Goes on with the step that a transaction claimed for the caller.
 pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
+    let began = shop.now();
     loop {
         announce(&shop, &done);
         let id = done.now.order.id.clone();
@@ -77,6 +77,10 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
         };
         let Ok(answered) = answered else { return };
         done = answered;
+        let is_settled = |order: &Order| matches!(order.state, State::Settled { .. });
+        if is_settled(&done.now.order) && !is_settled(&done.was) {
+            shop.metrics.receipt(shop.now() - began);
+        }
         if done.call.is_none()
             && let Some(due) = merchant::next_deadline(&done.now.order)
             && due - shop.now() < SOON
@@ -243,15 +247,15 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
     let event = match call {
         Call::Charge => charge(shop, order).await,
         Call::GetStatus => get_status(shop, &order.id).await.into(),
-        Call::Cancel => heard(shop, shop.gateway.cancel(&order.id).await).into(),
-        Call::Refund => Event::RefundAnswered(heard(shop, shop.gateway.refund(order).await)),
+        Call::Cancel => heard(shop, call, shop.gateway.cancel(&order.id)).await.into(),
+        Call::Refund => Event::RefundAnswered(heard(shop, call, shop.gateway.refund(order)).await),
     };
     drop(permit);
     event
 }
 
 async fn charge(shop: &Shop, order: &Order) -> Event {
-    let charged = heard(shop, shop.gateway.charge(order, shop.now()).await);
+    let charged = heard(shop, Call::Charge, shop.gateway.charge(order, shop.now())).await;
     match (charged, order.sale.payment) {
         (Charged::Made(charge), Payment::Gopay) => checked(shop, order, charge).await,
         (charged, Payment::Gopay | Payment::Alfamart | Payment::Indomaret) => charged.into(),
@@ -270,11 +274,14 @@ async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
 
 /// The gateway's present word on an order.
 pub async fn get_status(shop: &Shop, id: &OrderId) -> Looked {
-    heard(shop, shop.gateway.status(id).await)
+    heard(shop, Call::GetStatus, shop.gateway.status(id)).await
 }
 
-/// Notes whether the gateway could be asked.
-fn heard<T>(shop: &Shop, answered: Answered<T>) -> T {
+/// Waits for an answer. Notes whether the gateway could be asked, and how long it took.
+async fn heard<T>(shop: &Shop, call: Call, asking: Asking<'_, Answered<T>>) -> T {
+    let asked = shop.now();
+    let answered = asking.await;
+    shop.metrics.called(call, answered.problem.as_ref(), shop.now() - asked);
     shop.note_gateway(answered.problem.filter(|problem| problem.kind.is_trouble()));
     answered.says
 }
@@ -288,13 +295,12 @@ fn journal(shop: &Shop, done: &Done) {
     }
     let Sale { device, request_id, item, amount, .. } = order.sale.clone();
     let (id, request) = (order.id.clone(), request_id.clone());
-    let count = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
     match &order.state {
         State::Charging { .. } => {}
         // It has one word with an order that can be paid. Only its receipt is told.
         State::Held { .. } => {}
         State::Pending { .. } => {
-            count(&shop.counts.charges);
+            shop.metrics.charges.inc();
             shop.emit(&Journal::ChargeMade { request, order: id, device, item, amount });
         }
         State::Cancelling { why: Ending::GrossAmount, charge, .. } => {
@@ -314,11 +320,11 @@ fn journal(shop: &Shop, done: &Done) {
             shop.emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
         }
         State::Settled { .. } => {
-            count(&shop.counts.receipts);
+            shop.metrics.receipts.inc();
             shop.emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
         }
         State::Withheld { by, why, .. } => {
-            count(&shop.counts.withheld);
+            shop.metrics.withheld.inc();
             let device = Some(device);
             match why {
                 Withheld::Mismatch => shop.emit(&Journal::SettlementMismatch {

@@ -267,7 +267,7 @@ fn the_document_is_whole_and_the_backend_serves_it() {
         assert_eq!((answer.status, answer.content_type.as_str(), answer.text().as_str()), (200, content_type, text));
     }
     let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None);
-    assert_eq!((metrics.status, metrics.content_type.as_str()), (200, "text/plain; version=0.0.4"));
+    assert_eq!((metrics.status, metrics.content_type.as_str()), (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"));
     shop.charge();
     // Counted after it was answered.
     crate::rig::wait_for("the counters", || {

@@ -38,6 +38,7 @@ mod machine_doctor;
 mod manuals;
 mod merchant_commands;
 mod merchant_setup;
+mod metrics;
 mod middlebox;
 mod midtrans_table;
 mod mqtt_link;

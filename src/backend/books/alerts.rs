@@ -15,7 +15,7 @@ pub const ALERT_TRIES: u32 = 50;
 /// How long one process has the turn to tell people. A command has 30 s.
 const TURN: Span = Span::secs(60);
 /// The kind for a machine that is missing.
-const OFFLINE: &str = "offline";
+pub(super) const OFFLINE: &str = "offline";
 /// The kind for a merchant whom a QR pays, by the national number. The first one is not told.
 const MERCHANT: &str = "merchant";
 /// The kind for two computers that are one machine, by the machine and both addresses.

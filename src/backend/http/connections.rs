@@ -20,7 +20,6 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -169,7 +168,7 @@ impl Doors {
     }
 
     fn count_closed(&self) {
-        self.shop.counts.connections_closed.fetch_add(1, Ordering::Relaxed);
+        self.shop.metrics.connections_closed.inc();
     }
 }
 

@@ -14,13 +14,12 @@ use qris_core::order::reason::Reason;
 use qris_core::order::time::Wall;
 use qris_host::events::Event as Journal;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// `POST /NAME/notifications`, with the gateway's name.
 pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<StatusCode, Refusal> {
     let answer = read_and_note(&shop, request).await;
-    let counter = if answer.is_ok() { &shop.counts.notifications } else { &shop.counts.notifications_refused };
-    counter.fetch_add(1, Ordering::Relaxed);
+    let counter = if answer.is_ok() { &shop.metrics.notifications } else { &shop.metrics.notifications_refused };
+    counter.inc();
     answer
 }
 

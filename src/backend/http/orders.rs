@@ -78,7 +78,7 @@ pub async fn create(
             let fresh = shop.draw_order_id();
             let created = shop.write(move |tx, policy, now| books::create(tx, policy, sale, &digest, &fresh, now)).await?;
             if created.is_new {
-                shop.counts.orders.fetch_add(1, Ordering::Relaxed);
+                shop.metrics.orders.inc();
             }
             let is_new = created.is_new;
             tokio::spawn(work::carry_on(shop, created.done));
@@ -435,11 +435,12 @@ fn conflict(shop: &Shop, order: &qris_core::order::merchant::Order, told: Delive
 /// Tells the journal of an outcome at which a person must look.
 fn tell(shop: &Shop, stored: &Stored, told: &DeliveryReport) {
     let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
+    shop.metrics.outcome(told, amount);
     let (request, order, device) = (Some(request_id), stored.order.id.clone(), Some(device));
     match told.outcome {
         Delivery::Dispensed => {}
         Delivery::Failed | Delivery::Undelivered => {
-            shop.counts.refunds_due.fetch_add(1, Ordering::Relaxed);
+            shop.metrics.refunds_due.inc();
             let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str).to_owned().into();
             shop.emit(&Journal::RefundDue { request, order, device, item, amount, why });
         }

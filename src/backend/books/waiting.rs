@@ -1,0 +1,82 @@
+//! What waits for something, counted for those who watch.
+
+use super::alerts::OFFLINE;
+use super::entry::BooksError;
+use crate::store::{Row, StoreError, Tx};
+use qris_core::order::merchant::Attention;
+use qris_core::order::time::Wall;
+
+/// How much waits, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// For a person, by each kind there is.
+    pub attention: Vec<Kind>,
+    /// Orders that have not ended, and when the oldest began.
+    pub open: (u64, Option<Wall>),
+    /// News that the broker does not have yet, and the age of the oldest.
+    pub outbox: (u64, Option<Wall>),
+    /// Alerts that nobody was told yet.
+    pub untold: u64,
+    /// Machines that are missing.
+    pub machines_missing: u64,
+}
+
+/// Orders at which a person must look for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    /// The reason.
+    pub kind: Attention,
+    /// How many.
+    pub orders: u64,
+    /// The sum of their prices, whole rupiah.
+    pub rupiah: u64,
+    /// Since when the oldest is listed.
+    pub since: Option<Wall>,
+}
+
+/// Counts what waits.
+///
+/// # Errors
+/// The database's.
+pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
+    let sql = "SELECT kind, count(*), CAST(coalesce(sum(amount), 0) AS BIGINT), min(since_ms)
+        FROM alerts JOIN orders ON order_id = subject WHERE ended_ms IS NULL GROUP BY kind";
+    let rows = tx.rows(sql, &[])?;
+    let of = |kind: Attention| -> Result<Kind, BooksError> {
+        let row = rows.iter().find(|row| row.text(0).is_ok_and(|word| word == kind.as_str()));
+        let Some(row) = row else { return Ok(Kind { kind, orders: 0, rupiah: 0, since: None }) };
+        Ok(Kind { kind, orders: count_of(row, 1)?, rupiah: count_of(row, 2)?, since: time(row, 3)? })
+    };
+    let attention = Attention::ALL.into_iter().map(of).collect::<Result<_, _>>()?;
+    let mut counted = |sql| -> Result<(u64, Option<Wall>), BooksError> {
+        let rows = tx.rows(sql, &[])?;
+        rows.first().map_or(Ok((0, None)), |row| Ok((count_of(row, 0)?, time(row, 1)?)))
+    };
+    Ok(Waiting {
+        attention,
+        open: counted("SELECT count(*), min(created_ms) FROM orders WHERE is_open = 1")?,
+        outbox: counted("SELECT count(*), min(created_ms) FROM outbox")?,
+        untold: counted("SELECT count(*), min(next_ms) FROM alerts WHERE next_ms IS NOT NULL")?.0,
+        machines_missing: {
+            let rows = tx.rows("SELECT count(*) FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[OFFLINE.into()])?;
+            rows.first().map_or(Ok(0), |row| count_of(row, 0))?
+        },
+    })
+}
+
+/// The machines that are let in, and those that were revoked.
+///
+/// # Errors
+/// The database's.
+pub fn machines_let_in(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
+    let rows = tx.rows("SELECT count(*), count(revoked_ms) FROM devices", &[])?;
+    rows.first().map_or(Ok((0, 0)), |row| Ok((count_of(row, 0)? - count_of(row, 1)?, count_of(row, 1)?)))
+}
+
+fn count_of(row: &Row, column: usize) -> Result<u64, StoreError> {
+    Ok(u64::try_from(row.int(column)?).unwrap_or(0))
+}
+
+fn time(row: &Row, column: usize) -> Result<Option<Wall>, StoreError> {
+    Ok(row.maybe_int(column)?.map(Wall))
+}
