@@ -8,12 +8,12 @@ use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
 use qris_core::wire::topics::heard_by;
 use qris_device::config::{Backend, Config};
 use qris_host::Failure;
-use qris_host::clock;
+use qris_host::clock::{self, RELEASED};
 use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
-use qris_host::tls::{LastTrusted, RELEASED, client_config, install_provider, is_date_refusal};
+use qris_host::tls::{LastTrusted, client_config, install_provider, is_date_refusal};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
 

@@ -314,7 +314,7 @@ impl Written {
             looks: panel.settings(languages, name, shown)?,
             store,
             boot_id,
-            released: tls::RELEASED,
+            released: clock::RELEASED,
         };
         Some(Config { machine, mqtt, backend: backend?, relay: relay?, controller })
     }

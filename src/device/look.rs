@@ -160,8 +160,8 @@ fn qrisctl() -> PathBuf {
     beside.filter(|path| path.exists()).unwrap_or_else(|| QRISCTL.into())
 }
 
-/// Everything that a colleague would ask for, beside what the machine knows and the relay service tells. The configuration has no
-/// secrets: it names the files that have them. It waits for the disk.
+/// Everything that a colleague would ask for, beside what the machine knows and the relay service tells. The configurations have no
+/// secrets: they name the files that have them. It waits for the disk.
 #[must_use]
 pub fn diag(mut known: Value, relay: Value, files: &Files) -> Value {
     let lines = |unit, priority, lines| {
@@ -176,6 +176,7 @@ pub fn diag(mut known: Value, relay: Value, files: &Files) -> Value {
         "doctor": doctor(&qrisctl(), &files.config).unwrap_or_else(|why| format!("{QRISCTL} doctor: {why}").into()),
         "vitals": vitals(files, &known["vitals"]),
         "configuration": read_to_string(&files.config).unwrap_or_else(|why| why.to_string()),
+        "relay_configuration": read_to_string(files.config.with_file_name("relay.toml")).unwrap_or_else(|why| why.to_string()),
         "journal": lines(LogUnit::Both, None, 500),
         "kernel": lines(LogUnit::Kernel, Some(4), 100),
     });

@@ -4,6 +4,15 @@ use qris_core::order::time::{Boot, BootId, Now, Wall};
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The day of this version's release, 2026-11-20. A clock that says an earlier time is wrong.
+pub const RELEASED: Wall = Wall(1_795_132_800_000);
+
+/// The time of day, if it may be right.
+#[must_use]
+pub fn trusted(wall: Wall) -> Option<Wall> {
+    (wall >= RELEASED).then_some(wall)
+}
+
 /// Both clocks, read one right after the other. A wall clock before 1970 reads as a negative [`Wall`].
 #[must_use]
 pub fn now() -> Now {

@@ -1,6 +1,7 @@
 //! One TLS stack for broker and backend: rustls with ring. Its check of certificate dates survives a clock that is
 //! reset to 1970.
 
+use crate::clock::RELEASED;
 use crate::interrupt::Input;
 use crate::{certificate, clock};
 use qris_core::order::time::Wall;
@@ -18,9 +19,6 @@ use std::time::Duration;
 
 /// Where the system's certificate authorities are, unless `SSL_CERT_FILE` names another bundle.
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// The day of this version's release, 2026-11-20. No certificate is judged by an earlier time.
-pub const RELEASED: Wall = Wall(1_795_132_800_000);
 
 /// Why the settings give no TLS configuration.
 #[derive(Debug, thiserror::Error)]

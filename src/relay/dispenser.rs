@@ -9,7 +9,7 @@ use super::config::{Config, Items, LineSettings, line_of};
 pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
-use super::store::{Begun, Pulse};
+use super::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
@@ -280,22 +280,25 @@ impl Dispenser {
     pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
         let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
         let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
-        self.clear_line(index, Some(item), "Clear".into())
+        self.clear_line(index, Some(item), "Clear".into(), None)
     }
 
     /// The button inside the door was pressed.
     pub fn clear_pressed(&mut self, line: usize) {
         // Nobody waits for an answer. A ledger that cannot be written is told as a fault.
-        drop(self.clear_line(line, None, "its button".into()));
+        drop(self.clear_line(line, None, "its button".into(), None));
     }
 
     /// The journal says what blocked the line, whoever clears it. A button names no item, and a caller may name any
     /// item of the line.
-    fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: String) -> Result<(), Refusal> {
-        let Some(blocked) = &self.lines[index].blocked else { return Ok(()) };
-        let item = blocked.item.clone().or(named);
-        let name = self.lines[index].settings.name.clone();
-        self.ledger.clear(&name)?;
+    fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: String, once: Option<Once<'_>>) -> Result<(), Refusal> {
+        let line = &self.lines[index];
+        let (name, blocked) = (line.settings.name.clone(), line.blocked.as_ref().map(|blocked| blocked.item.clone().or(named)));
+        // A command is used up even if there is nothing to do. Else somebody could keep it for the next block.
+        if blocked.is_some() || once.is_some() {
+            self.ledger.clear(&name, once)?;
+        }
+        let Some(item) = blocked else { return Ok(()) };
         self.lines[index].blocked = None;
         self.effects.push(Effect::Cleared);
         self.journal(Event::LineCleared { item, line: name.into(), by: by.into() });

@@ -2,8 +2,8 @@
 //! soon as no line is driven. The program stays up whatever the disk does.
 
 use super::store::database::{Database, Found};
-use super::store::{Begun, Block, Pulse, StoreError};
-use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use super::store::{Begun, Block, Once, Pulse, StoreError};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -13,6 +13,9 @@ use qris_host::events::{Event, Text};
 use qris_host::sqlite;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// At most this many commands of operators are remembered. The machine remembers fewer, and may have lost its database meanwhile.
+const COMMANDS_MAX: i64 = 256;
 
 /// A D-Bus error: nothing was recorded and nothing driven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,9 +216,28 @@ impl Ledger {
         self.note(result)
     }
 
-    /// Unblocks a line.
-    pub fn clear(&mut self, line: &str) -> Result<(), Refusal> {
-        self.write(|store| store.clear(line))
+    /// Unblocks a line, perhaps for a command of an operator.
+    pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), Refusal> {
+        self.write(|store| store.clear(line, once))
+    }
+
+    /// See [`Database::command`].
+    pub fn command(&mut self, jti: &CommandId) -> Result<Option<String>, Refusal> {
+        self.read(|store| store.command(jti))
+    }
+
+    /// See [`Database::over`].
+    pub fn over(&mut self) -> Result<i64, Refusal> {
+        self.read(Database::over)
+    }
+
+    /// Is there room for one more command, when those that end by then are forgotten?
+    pub fn has_room_for_command(&mut self, over: i64) -> Result<(), Refusal> {
+        if self.read(|store| store.commands_after(over))? < COMMANDS_MAX {
+            return Ok(());
+        }
+        let detail = format!("{COMMANDS_MAX} commands are remembered until their time is over (exp): try later");
+        Err(Refusal { error: RelayError::Ledger, detail })
     }
 
     fn read<T>(&mut self, ask: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, Refusal> {

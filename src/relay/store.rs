@@ -4,7 +4,7 @@
 
 pub mod database;
 
-use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket, TransactionId};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::ledger::Entry;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -50,6 +50,21 @@ pub struct Begun<'a> {
     pub item: &'a ItemId,
     /// Its price.
     pub amount: Rupiah,
+    /// The command of an operator that it is for. An order has none.
+    pub once: Option<Once<'a>>,
+}
+
+/// A command of an operator, which is carried out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Once<'a> {
+    /// Its name.
+    pub jti: &'a CommandId,
+    /// What it asks for.
+    pub what: &'a str,
+    /// Its end, in seconds since 1970.
+    pub exp: i64,
+    /// What had ended by then is over for good, in seconds since 1970.
+    pub over: i64,
 }
 
 impl<'a> Begun<'a> {
@@ -58,7 +73,7 @@ impl<'a> Begun<'a> {
     pub fn of(receipt: &'a Receipt) -> Self {
         let claims = receipt.claims();
         let (order, request, transaction) = (&claims.sub, &claims.jti, &claims.transaction_id);
-        Self { order, request, transaction, ticket: &claims.ticket, item: &claims.item, amount: claims.amount }
+        Self { order, request, transaction, ticket: &claims.ticket, item: &claims.item, amount: claims.amount, once: None }
     }
 }
 

@@ -82,7 +82,10 @@ impl Layout {
                     Scene::Offline { reason } if page.shelf(Some(reason)) => {}
                     Scene::TestCard => page.test_card(),
                     other => {
-                        let message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));
+                        let mut message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));
+                        if matches!(other, Scene::Idle { trouble: None }) && !settings.greeting.is_empty() {
+                            message.lines.insert(0, settings.greeting.clone());
+                        }
                         self.message(&mut page, &message);
                     }
                 }

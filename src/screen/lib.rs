@@ -59,6 +59,8 @@ pub struct Settings {
     pub name: String,
     /// The contact for questions about money; empty if there is none.
     pub contact: String,
+    /// It stands in the place of "Choose a product" while nobody buys; empty: our own words.
+    pub greeting: String,
     /// The items that are sold.
     pub items: Vec<Item>,
     /// The colours.
@@ -423,9 +425,20 @@ impl<C: Fn() -> Boot> Hand<C> {
 
     /// What an earlier page was made from does not count any more.
     fn dress(&mut self, settings: Settings) {
-        let Settings { surface: _, rotate: _, languages, name, contact, items, theme, logo, page_beside } = settings;
+        let Settings { surface: _, rotate: _, languages, name, contact, greeting, items, theme, logo, page_beside } = settings;
         let own = &mut self.settings;
-        *own = Settings { languages, name, contact, items, theme, logo, page_beside, surface: own.surface.clone(), rotate: own.rotate };
+        *own = Settings {
+            languages,
+            name,
+            contact,
+            greeting,
+            items,
+            theme,
+            logo,
+            page_beside,
+            surface: own.surface.clone(),
+            rotate: own.rotate,
+        };
         self.layout = Layout::default();
     }
 

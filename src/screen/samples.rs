@@ -148,6 +148,7 @@ pub fn settings(surface: super::SurfaceSettings, languages: super::Languages) ->
         languages,
         name: "Lobby".into(),
         contact: "0812-3456-7890 (WhatsApp)".into(),
+        greeting: String::new(),
         items: items(),
         theme: super::theme::Theme::default(),
         logo: None,

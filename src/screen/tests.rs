@@ -135,6 +135,7 @@ fn settings(path: &Path, (width, height): (u32, u32), format: PixelFormat, rotat
         languages: Languages::Only(Language::Id),
         name: "Mesin Lantai 2".into(),
         contact: "0812-3456-7890 (WhatsApp)".into(),
+        greeting: String::new(),
         items: [
             ("A1", "Teh botol 350 ml", "Bottled tea 350 ml", Some(5_000)),
             ("A2", "Air mineral 600 ml", "Mineral water 600 ml", Some(4_000)),

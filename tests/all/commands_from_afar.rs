@@ -161,6 +161,7 @@ fn an_operator_reads_a_machine_from_afar() {
     assert_eq!(document.validate(&diag, rule), [] as [String; 0], "{diag}");
     assert_eq!(unnamed(document.document(), rule, &diag, ""), [] as [String; 0], "{diag}");
     assert!(diag["configuration"].as_str().is_some_and(|text| text.contains("[backend]")), "{diag}");
+    assert!(diag["relay_configuration"].as_str().is_some_and(|text| text.contains("[[line]]")), "{diag}");
     assert!(!diag.to_string().contains(&desk.shop.token), "no secret leaves the machine");
     for what in [&["restart"][..], &["reboot"], &["cancel", "r-1"], &["clear", "A1"]] {
         desk.does_not(what, "rejected (level)");

@@ -26,6 +26,8 @@ const RIGHTS: [(&str, bool); 4] =
 const WAIT: Duration = Duration::from_secs(10);
 /// The most events of the connection that may wait.
 const EVENTS: usize = 16;
+/// So much of what it says is told, in characters.
+const ERROR_MAX: usize = 200;
 /// The answer to a client that is there already.
 const THERE: &str = "Client already exists";
 
@@ -139,15 +141,27 @@ async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, ste
             Some(MqttEvent::Down { reason, .. }) => return Err(AccountError::Broker(reason)),
             Some(MqttEvent::Message(message)) => {
                 mqtt.ack(message.ack);
-                let Ok(Answers { responses }) = serde_json::from_slice(&message.payload) else { continue };
-                if responses.first().and_then(|answer| answer.correlation.as_deref()) == Some(&*mark(0)) {
-                    return judge(&steps, &responses);
+                if let Some(answered) = heard(&message.payload, &mark(0), &steps) {
+                    return answered;
                 }
             }
             Some(MqttEvent::Delivered { .. } | MqttEvent::Undelivered(_)) => {}
             None => return Err(AccountError::Broker("the connection has ended".into())),
         }
     }
+}
+
+/// What the plugin says to these commands, whose first one has this mark. `None`: it is no answer to them.
+fn heard(payload: &[u8], mark: &str, steps: &[Step]) -> Option<Result<(), AccountError>> {
+    let Answers { responses } = serde_json::from_slice(payload).ok()?;
+    let is_ours = responses.first().and_then(|answer| answer.correlation.as_deref()) == Some(mark);
+    is_ours.then(|| judge(steps, &responses))
+}
+
+/// What the plugin says to the commands that open an account. For the tests that give it any bytes.
+#[must_use]
+pub fn heard_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Result<(), AccountError>> {
+    heard(payload, mark, &opening(device, "a password"))
 }
 
 /// Every command has an answer, and each answer is good.
@@ -157,7 +171,7 @@ fn judge(steps: &[Step], answers: &[Answer]) -> Result<(), AccountError> {
     }
     for (step, answer) in steps.iter().zip(answers) {
         if let Some(error) = answer.error.as_deref().filter(|error| step.forgives != Some(*error)) {
-            return Err(AccountError::Refused(error.to_owned()));
+            return Err(AccountError::Refused(error.chars().take(ERROR_MAX).collect()));
         }
     }
     Ok(())

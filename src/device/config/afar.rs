@@ -4,7 +4,7 @@
 use super::check_report;
 use super::items::{WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
-use super::screen::{check_colours, check_languages, check_letters};
+use super::screen::{check_colours, check_greeting, check_languages, check_letters};
 use crate::machine::Settings;
 use crate::screen::logo::Logo;
 use base64::Engine as _;
@@ -45,6 +45,7 @@ struct WrittenDevice {
 #[serde(deny_unknown_fields)]
 struct WrittenLooks {
     contact: Option<String>,
+    greeting: Option<String>,
     colours: Option<BTreeMap<String, String>>,
     /// A PNG in base64; empty: none.
     logo: Option<String>,
@@ -89,6 +90,9 @@ impl WrittenSettings {
         if let Some(contact) = self.screen.contact {
             check_letters(&contact, "screen.contact", checker);
             looks.contact = contact.trim().into();
+        }
+        if let Some(greeting) = self.screen.greeting {
+            looks.greeting = check_greeting(&greeting, checker);
         }
         if let Some(colours) = self.screen.colours {
             looks.theme = check_colours(colours, checker);

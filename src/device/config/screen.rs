@@ -11,6 +11,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The longest greeting, in characters. A small panel shows its beginning.
+const GREETING_MAX: usize = 60;
+
 /// `[screen]` as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +23,7 @@ pub struct WrittenScreen {
     file: Option<WrittenVirtual>,
     rotate: Option<i64>,
     contact: Option<String>,
+    greeting: Option<String>,
     required: Option<bool>,
     deeplink: Option<bool>,
     logo: Option<PathBuf>,
@@ -42,6 +46,7 @@ pub struct Panel {
     surface: Option<SurfaceSettings>,
     rotate: Rotation,
     contact: String,
+    greeting: String,
     /// Whether the machine sells nothing without a working screen.
     pub required: bool,
     deeplink: bool,
@@ -53,8 +58,8 @@ impl Panel {
     /// The settings of the screen; `None` if there is no surface.
     #[must_use]
     pub fn settings(self, languages: Languages, name: String, items: Vec<Item>) -> Option<Settings> {
-        let Self { surface, rotate, contact, deeplink, theme, logo, required: _ } = self;
-        Some(Settings { surface: surface?, rotate, languages, name, contact, items, theme, logo, page_beside: deeplink })
+        let Self { surface, rotate, contact, greeting, deeplink, theme, logo, required: _ } = self;
+        Some(Settings { surface: surface?, rotate, languages, name, contact, greeting, items, theme, logo, page_beside: deeplink })
     }
 }
 
@@ -63,6 +68,16 @@ pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
     if let Some(letter) = unknown_letter(text).filter(|letter| !letter.is_control()) {
         checker.fault(&(), key, format_args!("the screen has no {letter:?}, and would show a question mark: write it in Latin letters"));
     }
+}
+
+/// Reads `screen.greeting`. All other words are ours: they say what became of money.
+pub fn check_greeting(text: &str, checker: &mut Checker<'_>) -> String {
+    let (text, key) = (text.trim(), "screen.greeting");
+    check_letters(text, key, checker);
+    if text.chars().count() > GREETING_MAX || text.contains(char::is_control) {
+        checker.fault(&(), key, format_args!("must be one line of at most {GREETING_MAX} characters"));
+    }
+    text.into()
 }
 
 /// Reads `device.language`.
@@ -98,6 +113,7 @@ impl WrittenScreen {
             surface,
             rotate,
             contact: self.contact.inspect(|contact| check_letters(contact, "screen.contact", checker)).unwrap_or_default().trim().into(),
+            greeting: self.greeting.map(|greeting| check_greeting(&greeting, checker)).unwrap_or_default(),
             required: self.required.unwrap_or(true),
             deeplink: self.deeplink.unwrap_or(false),
             theme: check_colours(self.colours, checker),

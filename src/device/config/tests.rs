@@ -67,6 +67,9 @@ fn looks_that_cannot_be_read_are_told() {
     let table = [
         ("[device]\nlanguage = \"de\"", "device.language: must be \"id\", \"en\" or \"both\", not \"de\"".to_owned()),
         ("[screen]\ncontact = \"☎ 0812-3456-7890\"", "screen.contact: the screen has no '☎'".into()),
+        ("[screen]\ngreeting = \"Halo 你\"", "screen.greeting: the screen has no '你'".into()),
+        ("[screen]\ngreeting = \"Halo\\nLobi\"", "screen.greeting: must be one line of at most 60 characters".into()),
+        (&format!("[screen]\ngreeting = \"{}\"", "x".repeat(61)), "screen.greeting: must be one line of at most 60".into()),
         ("[screen.colours]\nheader = \"blue\"", "screen.colours.header: must be #rrggbb, not \"blue\"".into()),
         ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is not a known colour: did you mean header?".into()),
         ("[screen.colours]\nheader_text = \"#0b2546\"", "screen.colours.header_text: cannot be read on header: the contrast is 1.0".into()),

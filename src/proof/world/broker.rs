@@ -155,6 +155,9 @@ impl World {
         if topic == Topic::ConfigReported && self.broker.connection_of(m).is_some() {
             self.told_settings(m, payload);
         }
+        if topic == Topic::Status && self.broker.connection_of(m).is_some() {
+            self.told_status(m, payload);
+        }
         let event = matches!(topic, Topic::VendEvent | Topic::Telemetry).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
             Some(connection) if !self.is_to(Kind::BrokerLost) => {

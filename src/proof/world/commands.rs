@@ -8,6 +8,7 @@ use qris_core::order::operator::Level;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
+use qris_core::wire::status::Status;
 use qris_device::machine::{Address, Input, Operation};
 use qris_host::mqtt::Ack;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,15 +22,21 @@ const UPDATE_REBOOTS_MAX: u32 = 4;
 /// The desks, by the topic on which each is answered. The last one is a stranger's, who need not hear anything.
 const DESKS: [&str; 3] = ["desk", "colleague", "stranger"];
 const STRANGER: usize = 2;
+/// No machine's database has this name.
+const ELSEWHERE: &str = "another-life";
 
 /// Everything that was sent, by the number of each.
 #[derive(Default)]
 pub(super) struct Commands {
     sent: Vec<Sent>,
+    /// The life of the machine's database, as its status told it last.
+    stream: Option<Box<str>>,
     /// Tests that were driven, by the relay's name for each.
     tests: BTreeSet<OrderId>,
     /// How often the line was driven for a command, in one life of a ledger.
     pulses: BTreeMap<(usize, u32), u32>,
+    /// How often the relay has taken a block off for a command, or found none, in one life of a ledger.
+    clears: BTreeMap<(usize, u32), u32>,
 }
 
 struct Sent {
@@ -153,9 +160,17 @@ impl World {
         let is_forbidden = self.one_in(10);
         let jti = CommandId::new(&format!("c-{number}")).expect("an id");
         let exp = (super::BEGIN + self.now) / 1000 + VALID_S;
-        let asked = Asked { aud: device(), jti, exp, stream: None, command };
+        let stream = match self.below(8) {
+            0 => Some(ELSEWHERE.into()),
+            1..=4 => self.commands.stream.clone(),
+            _ => None,
+        };
+        self.counts.more(Kind::OtherStream, (stream.as_deref() == Some(ELSEWHERE)).into());
+        let asked = Asked { aud: device(), jti, exp, stream, command };
         self.note(|| {
-            format!("the operator wants {} (c-{number}){}", asked.command.name(), if is_forbidden { ", and may not" } else { "" })
+            let may_not = if is_forbidden { ", and may not" } else { "" };
+            let stream = asked.stream.as_deref().unwrap_or("any");
+            format!("the operator wants {} (c-{number}) of the stream {stream}{may_not}", asked.command.name())
         });
         let key = if is_forbidden { looking_key() } else { super::desk::key() };
         let jws = asked.jws(&key);
@@ -248,6 +263,10 @@ impl World {
         if self.commands.sent[number].is_forbidden {
             return self.fail(format!("{id} is carried out, and who has signed it may only look"));
         }
+        let (wanted, present) = (&self.commands.sent[number].asked.stream, &self.machines[m].stream);
+        if wanted.is_some() && present.is_some() && wanted != present {
+            return self.fail(format!("{id} is carried out, and it is for another life of the database"));
+        }
         let disturbs = match &operation {
             Operation::Restart | Operation::Reboot | Operation::Install { .. } | Operation::Test(_) => true,
             Operation::TellSlot { .. } | Operation::Clear(_) => false,
@@ -314,6 +333,7 @@ impl World {
     /// The rules when a line is driven for a test.
     pub(super) fn judge_test(&mut self, m: usize, number: usize, by_stranger: bool) {
         self.count(Kind::TestPulses, "the line is driven for a test");
+        self.judge_time(m, number);
         if self.commands.sent[number].is_forbidden || !self.commands.is_test(number) {
             return self.fail(format!("the line is driven for c-{number}, which nobody may do"));
         }
@@ -324,6 +344,37 @@ impl World {
         }
         if self.machines[m].is_held_by_order && !by_stranger {
             self.fail(format!("c-{number} is driven while an order holds the machine"));
+        }
+    }
+
+    /// The rule of the clock, when the relay takes a command.
+    pub(super) fn judge_time(&mut self, m: usize, number: usize) {
+        let (asked, now) = (&self.commands.sent[number].asked, self.trusted(m));
+        let why = match now {
+            Some(now) if asked.is_over(now) => "its time is over",
+            None if asked.stream.is_none() => "no clock is trusted, and it names no stream",
+            None => return self.count(Kind::Clockless, "the relay takes a command while no clock is trusted"),
+            Some(_) => return,
+        };
+        self.fail(format!("the relay carries c-{number} out, and {why}"));
+    }
+
+    /// The rules when the relay has taken a block off, or has found none.
+    pub(super) fn judge_clear(&mut self, m: usize, number: usize) {
+        self.judge_time(m, number);
+        let times = self.commands.clears.entry((number, self.relays[m].life())).or_default();
+        *times += 1;
+        if *times > 1 {
+            self.fail(format!("c-{number} has cleared a line twice"));
+        }
+    }
+
+    /// The machine says what it is.
+    pub(super) fn told_status(&mut self, m: usize, payload: &[u8]) {
+        let Ok(status) = serde_json::from_slice::<Status>(payload) else { return self.fail("a status cannot be read".into()) };
+        if status.stream.is_some() {
+            self.commands.stream.clone_from(&status.stream);
+            self.machines[m].stream = status.stream;
         }
     }
 
@@ -344,6 +395,9 @@ impl Sent {
     fn is_untrue(&self, end: &Response) -> Option<&'static str> {
         if self.is_forbidden && end.state != Stage::Rejected {
             return Some("is told as taken, and who has signed it may only look");
+        }
+        if self.asked.stream.as_deref() == Some(ELSEWHERE) && end.state != Stage::Rejected {
+            return Some("is told as taken, and it is for another life of the database");
         }
         let is_done = end.state == Stage::Done;
         match &self.asked.command {

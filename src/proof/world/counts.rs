@@ -21,6 +21,8 @@ kinds! {
     OverCounter = "requests to pay over the counter",
     Settings = "changes of a price from afar",
     Commands = "commands of an operator",
+    OtherStream = "commands for another life of the database",
+    Clockless = "tests and clears while no clock was trusted",
     Held = "upgrades while nobody was there",
     CarriedOut = "restarts and reboots from afar",
     Updates = "systems installed from afar",

@@ -39,6 +39,9 @@ const POLL: i64 = 35_000;
 /// How long a QR is shown.
 pub(super) const TIMEOUT: Span = Span::secs(120);
 
+/// A clock that says an earlier time is not believed.
+const RELEASED: Wall = Wall(super::BEGIN - 86_400_000);
+
 /// The caller on the board; nobody looks at the answers.
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 /// Who looks after a machine, by the same bus.
@@ -167,6 +170,8 @@ pub(super) struct SimulatedMachine {
     /// When it booted.
     booted_at: i64,
     pub(super) off_until: i64,
+    /// The life of its database, as this run of the program has told it.
+    pub(super) stream: Option<Box<str>>,
     /// The error of its wall clock.
     pub(super) wall_off: i64,
     woken_at: Option<i64>,
@@ -225,8 +230,13 @@ impl World {
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
-            released: Wall(super::BEGIN - 86_400_000),
+            released: RELEASED,
         }
+    }
+
+    /// The time of day, if the machine's programs may believe it.
+    pub(super) fn trusted(&self, m: usize) -> Option<Wall> {
+        Some(self.clocks(m).wall).filter(|wall| *wall >= RELEASED)
     }
 
     pub(super) fn clocks(&self, m: usize) -> Now {
@@ -249,6 +259,7 @@ impl World {
         machine.screen_gone = None;
         machine.fails = false;
         machine.is_held_by_order = false;
+        machine.stream = None;
         machine.has_relay = false;
         machine.has_heard_backend = false;
         self.disks[m].revive(STORE);

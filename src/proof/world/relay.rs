@@ -403,9 +403,9 @@ impl World {
 
     /// An operator's test, as the service itself judges it. `None`: the program does not run.
     fn tests(&mut self, m: usize, jws: &str, by_stranger: bool) -> Result<Option<Dispensed>, Refusal> {
-        let (number, bits, wall) = (self.commands.number_of(jws), self.bits(), self.clocks(m).wall);
+        let (number, bits, now) = (self.commands.number_of(jws), self.bits(), self.trusted(m));
         let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
-        let tested = dispenser.test(jws, bits, wall)?;
+        let tested = dispenser.test(jws, bits, now)?;
         if let Dispensed::Begun(order) = &tested {
             self.commands.begins_test(order.clone());
             self.relays[m].begun = Some(Begun::Test { number, by_stranger });
@@ -415,13 +415,21 @@ impl World {
 
     /// An operator's word that a line is well again, as the service itself judges it.
     fn clears(&mut self, m: usize, jws: &str) -> Result<Option<Dispensed>, Refusal> {
-        let (number, wall, was_blocked) = (self.commands.number_of(jws), self.clocks(m).wall, self.is_blocked(m));
+        let (number, now, was_blocked) = (self.commands.number_of(jws), self.trusted(m), self.is_blocked(m));
         let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
-        dispenser.clear_by(jws, wall)?;
-        if self.is_blocked(m) {
+        let is_news = dispenser.clear_by(jws, now)?;
+        let is_blocked = self.is_blocked(m);
+        self.commands.cleared(number);
+        if !is_news {
+            if is_blocked != was_blocked {
+                self.fail(format!("c-{number} has cleared the line once more"));
+            }
+            return Ok(None);
+        }
+        self.judge_clear(m, number);
+        if is_blocked {
             self.fail(format!("c-{number} has cleared the line, and it is blocked"));
         }
-        self.commands.cleared(number);
         self.counts.more(Kind::Clears, was_blocked.into());
         self.tell_facts(m);
         Ok(None)

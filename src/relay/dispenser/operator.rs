@@ -3,7 +3,7 @@
 
 use super::{Dispensed, Dispenser, Effect, Refusal, Work};
 use crate::outlet::Job;
-use crate::store::{Begun, Pulse};
+use crate::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{CommandId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::ledger::{Entry, Refused, prepare};
 use qris_core::order::time::Wall;
@@ -18,12 +18,16 @@ const TEST: &str = "test~";
 
 impl Dispenser {
     /// `Test`: drives the line of an item once, if nothing else drives it. The same command again is answered with its end. `bits`
-    /// are random and new.
-    pub fn test(&mut self, jws: &str, bits: [u8; 16], now: Wall) -> Result<Dispensed, Refusal> {
+    /// are random and new. `now`: the clock, if it is trusted.
+    pub fn test(&mut self, jws: &str, bits: [u8; 16], now: Option<Wall>) -> Result<Dispensed, Refusal> {
         let (asked, by) = self.signed(jws)?;
         let Command::TestPulse { item } = &asked.command else { return Err(self.refused_command(&asked, "Test", &by)) };
         let order = order_of(&asked.jti);
+        let what = what(&asked.command, item);
         if let Some(pulse) = self.found(&order)? {
+            if pulse.item != *item {
+                return Err(reused());
+            }
             return Ok(Dispensed::Known(
                 match pulse.entry {
                     Entry::Driving => DispenseAnswer::Dispensing,
@@ -32,7 +36,10 @@ impl Dispenser {
                 pulse.detail,
             ));
         }
-        self.in_time(&asked, now)?;
+        if self.is_carried_out(&asked.jti, &what)? {
+            return Err(Refusal::new(RelayError::InvalidReceipt, "it was carried out, and its pulse is forgotten".into()));
+        }
+        let once = self.in_time(&asked, &what, now)?;
         self.refuse_while_stopping()?;
         self.ledger.usable()?;
         let index = self.line_of(item).ok_or(Refused::UnknownItem)?;
@@ -48,7 +55,9 @@ impl Dispenser {
         let unique: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
         let request = RequestId::new(&format!("test-{unique}")).expect("37 characters of a request_id");
         let transaction = TransactionId::new(&format!("test-{unique}")).expect("37 characters of a transaction_id");
-        self.ledger.begin(&Begun { order: &order, request: &request, transaction: &transaction, ticket: &ticket, item, amount }, &line)?;
+        let (order_id, ticket_id, once) = (&order, &ticket, Some(once));
+        let begun = Begun { order: order_id, request: &request, transaction: &transaction, ticket: ticket_id, item, amount, once };
+        self.ledger.begin(&begun, &line)?;
         self.effects.push(Effect::Deliver(index, Job { item: item.clone(), amount }));
         self.journal(Event::TestBegins { item: item.clone(), line: line.clone().into(), by: by.as_str().to_owned().into() });
         let pulse = Pulse { order: order.clone(), request, item: item.clone(), amount, line, entry: Entry::Driving, detail: String::new() };
@@ -56,13 +65,27 @@ impl Dispenser {
         Ok(Dispensed::Begun(order))
     }
 
-    /// `ClearBy`: an operator says that the line of an item is well again.
-    pub fn clear_by(&mut self, jws: &str, now: Wall) -> Result<(), Refusal> {
+    /// `ClearBy`: an operator says that the line of an item is well again. The answer is whether this was news: the same command
+    /// again does nothing. `now`: the clock, if it is trusted.
+    pub fn clear_by(&mut self, jws: &str, now: Option<Wall>) -> Result<bool, Refusal> {
         let (asked, by) = self.signed(jws)?;
         let Command::Clear { item } = asked.command.clone() else { return Err(self.refused_command(&asked, "ClearBy", &by)) };
-        self.in_time(&asked, now)?;
+        let what = what(&asked.command, &item);
+        if self.is_carried_out(&asked.jti, &what)? {
+            return Ok(false);
+        }
+        let once = self.in_time(&asked, &what, now)?;
         let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
-        self.clear_line(index, Some(item), format!("the key {by}"))
+        self.clear_line(index, Some(item), format!("the key {by}"), Some(once))?;
+        Ok(true)
+    }
+
+    fn is_carried_out(&mut self, jti: &CommandId, what: &str) -> Result<bool, Refusal> {
+        match self.ledger.command(jti)? {
+            None => Ok(false),
+            Some(known) if known == what => Ok(true),
+            Some(_) => Err(reused()),
+        }
     }
 
     fn signed(&mut self, jws: &str) -> Result<(Asked, KeyId), Refusal> {
@@ -88,11 +111,32 @@ impl Dispenser {
         Refusal::new(RelayError::InvalidReceipt, why)
     }
 
-    /// `qrisd` has judged the stream: the ledger has none.
-    fn in_time(&self, asked: &Asked, now: Wall) -> Result<(), Refusal> {
+    /// Whether a command may be carried out now. The answer is what the ledger remembers of it.
+    ///
+    /// The ledger has no stream, and who calls could name any. An honest `qrisd` has compared it before it stored the command. So
+    /// here it must only be named while no clock is trusted. Then the ledger's memory is the guard: a command is carried out once,
+    /// and never after a time that the ledger has known as past.
+    fn in_time<'a>(&mut self, asked: &'a Asked, what: &'a str, now: Option<Wall>) -> Result<Once<'a>, Refusal> {
+        let refused = |why: String| Refusal::new(RelayError::InvalidReceipt, why);
         let stream = asked.stream.as_deref().unwrap_or_default();
-        asked.check_time(Some(now), stream).map_err(|why| Refusal::new(RelayError::InvalidReceipt, why.message.into()))
+        asked.check_time(now, stream).map_err(|why| refused(why.message.into()))?;
+        let known = self.ledger.over()?;
+        if asked.exp <= known {
+            return Err(refused(format!("it ended at {} (exp), and that is past", asked.exp)));
+        }
+        let over = now.map_or(known, |now| known.max(now.0.div_euclid(1000)));
+        self.ledger.has_room_for_command(over)?;
+        Ok(Once { jti: &asked.jti, what, exp: asked.exp, over })
     }
+}
+
+/// A command with its argument, as the ledger remembers it.
+fn what(command: &Command, item: &ItemId) -> String {
+    format!("{} {item}", command.name())
+}
+
+fn reused() -> Refusal {
+    Refusal::new(RelayError::InvalidReceipt, "this jti was used for another command".into())
 }
 
 impl Pulse {

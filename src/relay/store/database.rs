@@ -1,8 +1,8 @@
 //! The store: a SQLite database. Each row that was read is checked.
 
-use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, StoreError};
+use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError};
 use crate::mark::Mark;
-use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -19,7 +19,10 @@ const TICKETS_KEPT: i64 = 20_000;
 /// Old rows are dropped once for this many tickets.
 const PRUNE_EVERY: i64 = 64;
 
-const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
+const SCHEMA: Schema = Schema {
+    application_id: 0x7172_6c79,
+    steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")],
+};
 
 /// The open ledger. A write is kept once its call has returned. It is kept whole or not at all.
 #[derive(Debug)]
@@ -213,6 +216,7 @@ impl Database {
             row.detail,
             row.sum()
         ])?;
+        begun.once.map_or(Ok(()), |once| keep(&transaction, &once))?;
         transaction.commit()?;
         (self.pulses, self.left) = (row.seq, number);
         Ok(())
@@ -232,13 +236,41 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
-    /// Unblocks a line.
+    /// Unblocks a line, perhaps for a command of an operator.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn clear(&mut self, line: &str) -> Result<(), StoreError> {
-        self.connection.execute("DELETE FROM blocked WHERE line = ?1", [line])?;
-        Ok(())
+    pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        transaction.prepare_cached("DELETE FROM blocked WHERE line = ?1")?.execute([line])?;
+        once.map_or(Ok(()), |once| keep(&transaction, &once))?;
+        Ok(transaction.commit()?)
+    }
+
+    /// What the command with this name asked for, if it was carried out.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn command(&self, jti: &CommandId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {COMMAND_COLUMNS} FROM commands WHERE jti = ?1"))?;
+        let mut rows = statement.query([jti.as_str()])?;
+        rows.next()?.map(what).transpose()
+    }
+
+    /// How many commands are remembered that end after this, in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn commands_after(&self, over: i64) -> Result<i64, StoreError> {
+        Ok(self.connection.prepare_cached("SELECT count(*) FROM commands WHERE exp > ?1")?.query_row([over], |row| row.get(0))?)
+    }
+
+    /// A command that had ended by then is over for good, in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn over(&self) -> Result<i64, StoreError> {
+        over(&self.connection)
     }
 
     /// Writes beside the ledger how many of its tickets were used or closed. So the ledger cannot forget a ticket unnoticed.
@@ -316,6 +348,12 @@ impl Database {
             same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
             whole.blocked.push(Block { line, why, order: id(&order)? });
         }
+        let mut statement = connection.prepare(&format!("SELECT {COMMAND_COLUMNS} FROM commands"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            what(row)?;
+        }
+        over(connection)?;
         Ok((whole, key(connection, draw)?))
     }
 
@@ -503,6 +541,34 @@ fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<Signi
     let seed = key.seed_text();
     connection.execute("INSERT INTO signer VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;
     Ok(key)
+}
+
+const COMMAND_COLUMNS: &str = "jti, what, exp, sum";
+
+/// What a remembered command asked for.
+fn what(row: &Row<'_>) -> Result<String, StoreError> {
+    let (jti, what, exp, sum): (String, String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+    same(&sum, &["command", &jti, &what, &exp.to_string()], "command", &jti)?;
+    Ok(what)
+}
+
+fn over(connection: &Connection) -> Result<i64, StoreError> {
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+    let found = connection.prepare_cached("SELECT at, sum FROM commands_over")?.query_row([], read).optional()?;
+    let Some((at, written)) = found else { return Ok(i64::MIN) };
+    same(&written, &["over", &at.to_string()], "commands_over", "1")?;
+    Ok(at)
+}
+
+/// Remembers that a command is carried out, and forgets those that are over.
+fn keep(connection: &Connection, once: &Once<'_>) -> Result<(), StoreError> {
+    let Once { jti, what, exp, over } = once;
+    let set = "INSERT INTO commands_over VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at, sum = excluded.sum";
+    connection.prepare_cached(set)?.execute(params![over, sum(&["over", &over.to_string()])])?;
+    connection.prepare_cached("DELETE FROM commands WHERE exp <= ?1")?.execute([over])?;
+    let sum = sum(&["command", jti.as_str(), what, &exp.to_string()]);
+    connection.prepare_cached("INSERT INTO commands VALUES (?1, ?2, ?3, ?4)")?.execute(params![jti.as_str(), what, exp, sum])?;
+    Ok(())
 }
 
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {

@@ -40,7 +40,8 @@ impl Page<'_> {
         self.text(beside, &state, ready, colour, Align::Left);
         y += ready.line() + self.px(2);
         if let Some(title) = title {
-            let (words, room) = (self.texts.choose, Rect::new(margin, y, column, title.line()));
+            let greeting = Some(&*self.settings.greeting).filter(|greeting| offline.is_none() && !greeting.is_empty());
+            let (words, room) = (greeting.unwrap_or(self.texts.choose), Rect::new(margin, y, column, title.line()));
             self.text(room, words, self.fitted(title, words, column), self.theme.text, Align::Left);
         }
         let words = if offline.is_some() { self.texts.offline_more } else { self.texts.pay_with_more };

@@ -16,6 +16,24 @@ fn no_text_leaves_the_page_or_lies_over_another() {
     }
 }
 
+/// What an operator may say, and what not: everything else is said in our words.
+#[test]
+fn a_greeting_stands_on_a_machine_that_is_ready_and_nowhere_else() {
+    let mut settings = samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id));
+    settings.greeting = "Halo Lobi".into();
+    for with_items in [true, false] {
+        settings.items.truncate(if with_items { 9 } else { 0 });
+        for scene in scenes() {
+            let is_ready = scene == Scene::Idle { trouble: None };
+            let picture = Picture { scene, sandbox: false };
+            let marks = Layout::default().page(&picture, &settings, &Fonts::new(), (480, 800), Boot(0));
+            let said = |words: &str| marks.iter().any(|mark| matches!(&mark.kind, Kind::Text { text, .. } if **text == *words));
+            assert_eq!(said("Halo Lobi"), is_ready, "{picture:?}");
+            assert!(!is_ready || said("Siap melayani"), "it is told that it is ready, too");
+        }
+    }
+}
+
 /// A customer stands a step away. 800×480 pixels on five inches: 187 on an inch.
 #[test]
 fn letters_are_large_enough_on_the_usual_panel() {
@@ -143,6 +161,7 @@ fn whatever_is_said_on_whatever_panel_nothing_lies_over_anything() {
         settings.languages = [Languages::Only(Language::Id), Languages::Only(Language::En)][random.below(2) as usize];
         settings.name = random.text(60);
         settings.contact = random.text(60);
+        settings.greeting = if random.below(2) == 0 { random.text(60) } else { String::new() };
         settings.page_beside = random.below(2) == 0;
         for item in &mut settings.items {
             item.id_name = random.text(50).into();

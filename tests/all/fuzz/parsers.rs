@@ -6,6 +6,7 @@ use crate::rig::fuzz::Target;
 use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use qris::backend::accounts::plugin;
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::device::config::afar;
 use qris::device::screen::{Languages, SurfaceSettings, samples};
@@ -17,13 +18,15 @@ use qris::order::operator::{self, Level};
 use qris::order::receipt::{self, KeySet, Receipt, SigningKey};
 use qris::order::request::Refusal;
 use qris::order::time::Wall;
-use qris::wire::command::{Asked, Joined, Response};
+use qris::wire::command::{ANSWER_MAX, Asked, Joined, Response};
 use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris::wire::enrolment::Enrolment;
 use qris::wire::invitation::{Claim, Invitation};
 use qris::wire::orders::{OpenOrders, OrderResource, Problem};
 use qris::wire::payment::PaymentUpdate;
-use qris::wire::settings::{Desired, SETTINGS_MAX};
+use qris::wire::settings::{Desired, Reported, SETTINGS_MAX};
+use qris::wire::status::Status;
+use qris::wire::telemetry::Telemetry;
 use qris::wire::topics::Topic;
 use qris::wire::vend;
 use serde_json::{Value, json};
@@ -232,6 +235,66 @@ fn commands() {
             whole.into_iter().map(|piece| joined.take(piece).is_ok_and(|end| end.is_some())).last()
         });
         format!("{payload}|{claims:?}|{answer:?}")
+    });
+}
+
+/// What a machine tells of itself, and its answers in pieces, one a line: `qrisctl` hears them from whoever has the broker.
+#[test]
+fn told() {
+    let words = r#""state":  "online"  "offline"  "version":  "boot_id":  "stream":  "at":  "busy":  "faults":  "code":  "commands":  "v":1
+        "number":  "ended":  "sums":  "vitals":  "labels":  "waiting":  "refused":  "left_out":  "state":"running"  "piece":""  "ok":true
+        "pieces":1  "sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  4294967295  18446744073709551615"#;
+    macro_rules! again {
+        ($kind:ty, $bytes:expr, $change:expr) => {
+            match serde_json::from_slice::<$kind>($bytes).map($change) {
+                Ok(told) => {
+                    let again = serde_json::to_vec(&told).expect("it can be written");
+                    assert_eq!(serde_json::from_slice::<$kind>(&again).expect("what was read can be read again"), told);
+                    "told".to_owned()
+                }
+                Err(error) => error.to_string(),
+            }
+        };
+    }
+    Target { name: "told", words, longest: 70_000 }.run(|bytes| {
+        // Numbers with a point lose a bit now and then, and nobody compares them.
+        let without_vitals = |told| Telemetry { vitals: None, ..told };
+        let (status, settings) = (again!(Status, bytes, |told| told), again!(Reported, bytes, |told| told));
+        let read = [status, settings, again!(Telemetry, bytes, without_vitals)].join("|");
+        let mut joined = Joined::default();
+        let answers = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Response>(line).ok());
+        let ends = answers.map(|answer| match joined.take(answer) {
+            Ok(Some(end)) => {
+                assert!(end.result.is_none_or(|result| result.to_string().len() <= 2 * ANSWER_MAX));
+                "an end"
+            }
+            Ok(None) => "more",
+            Err(_) => "torn",
+        });
+        format!("{read}|{}", ends.last().unwrap_or("no answer"))
+    });
+}
+
+/// The broker's plugin for accounts: a "yes" to all commands is a yes, and what it says is told in few words.
+#[test]
+fn plugin_answer() {
+    let words = r#""responses":  "command":  "setDefaultACLAccess"  "createClient"  "setClientPassword"  "enableClient"  "correlationData":  "m-0"
+        "error":  "Client already exists"  "data":"#;
+    let device = DeviceId::new("vm-001").expect("an id");
+    Target { name: "plugin_answer", words, longest: 70_000 }.run(|bytes| match plugin::heard_opening(bytes, "m-0", &device) {
+        None => "not ours".into(),
+        Some(Ok(())) => {
+            // What is not looked at may be no text.
+            let Ok(answers) = serde_json::from_slice::<Value>(bytes) else { return "yes, and more".into() };
+            let answers = answers["responses"].as_array().expect("a list");
+            let is_good = |answer: &Value| answer["error"].is_null() || answer["error"] == "Client already exists";
+            assert!(answers.len() == 4 && answers.iter().all(is_good));
+            "yes".into()
+        }
+        Some(Err(why)) => {
+            assert!(why.to_string().len() <= REFUSAL_MAX, "{} bytes", why.to_string().len());
+            why.to_string()
+        }
     });
 }
 

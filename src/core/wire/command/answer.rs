@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// A result that is longer than this, in bytes of its JSON, comes in pieces.
 pub const ANSWER_PIECE: usize = 32 * 1024;
+/// The longest result, in bytes of its JSON. Ours are much shorter; whoever has the broker may send pieces without end.
+pub const ANSWER_MAX: usize = 8 * 1024 * 1024;
 
 words! {
     /// How far a command is. The last four are ends.
@@ -203,7 +205,8 @@ impl Joined {
     /// When the end does not fit the pieces.
     pub fn take(&mut self, mut answer: Response) -> Result<Option<Response>, Torn> {
         if let (Stage::Running, Some(piece), Some(number)) = (answer.state, &answer.piece, answer.number) {
-            if number == self.next + 1 {
+            // What is left out is missed at the end.
+            if Some(number) == self.next.checked_add(1) && self.text.len() + piece.len() <= ANSWER_MAX {
                 self.text += piece;
                 self.next = number;
             }
@@ -245,6 +248,10 @@ mod tests {
         let mut changed = pieces.clone();
         changed[0].piece = Some(changed[0].piece.as_deref().expect("a piece").replacen('a', "b", 1).into());
         assert_eq!(join(&mut changed.iter()), Err(Torn));
+        let endless = (1..).map(|number| Response { number: Some(number), ..pieces[0].clone() }).take(1000);
+        let mut joined = Joined::default();
+        assert!(endless.map(|piece| joined.take(piece)).all(|told| told == Ok(None)));
+        assert!(joined.text.len() <= ANSWER_MAX, "{}", joined.text.len());
         assert_eq!(Response::done(Some(id), Value::Null).in_pieces().len(), 1);
     }
 }

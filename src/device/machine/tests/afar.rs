@@ -187,6 +187,7 @@ late_settlement_grace_s = 60
 deliver_within_s = 100
 [screen]
 contact = " 0811 "
+greeting = " Selamat datang "
 colours = {{ header = "#204060" }}
 logo = "{logo}"
 [[item]]
@@ -200,6 +201,7 @@ price = 12000
     let looks = &settings.looks;
     assert_eq!(settings.labels, ["jakarta".into(), "drinks".into()]);
     assert_eq!((looks.name.as_str(), looks.contact.as_str(), looks.logo.is_some()), ("Lobi", "0811", true));
+    assert_eq!(looks.greeting, "Selamat datang");
     assert_ne!(format!("{:?}", looks.theme), format!("{:?}", rig.settings.looks.theme));
     assert_eq!((settings.orders.timeout, settings.orders.per_minute), (Span::secs(300), 0));
     assert_eq!((settings.orders.rules.cancel_wait, settings.orders.rules.late_grace), (Span::secs(10), Span::secs(60)));
@@ -208,7 +210,7 @@ price = 12000
     // What the next text does not say is as in the machine's own file.
     assert_eq!(rig.wants(&desired(2, 1, "")).refused, None);
     assert_eq!((rig.price(), rig.machine.settings.looks.name.as_str()), (5000, "Lobby"));
-    assert!(rig.machine.settings.looks.logo.is_none());
+    assert!(rig.machine.settings.looks.logo.is_none() && rig.machine.settings.looks.greeting.is_empty());
     for own in ["[device]\nid = \"vm-002\"", "[mqtt]\nurl = \"mqtt://h\"", "[receipts]\nkeys_file = \"/k\"", "[relay]\nbus = \"system\""] {
         assert_eq!(rig.wants(&desired(3, 2, own)).refused.expect("refused").code, Objection::Invalid, "{own}");
     }

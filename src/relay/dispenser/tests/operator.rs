@@ -22,10 +22,34 @@ fn test_of(jti: &str) -> String {
     asked(jti, Command::TestPulse { item: item() }).jws(&operator(Level::Door))
 }
 
+fn clear_of(jti: &str) -> Asked {
+    asked(jti, Command::Clear { item: item() })
+}
+
 impl Rig {
     fn test(&mut self, jws: &str) -> Result<Dispensed, RelayError> {
+        self.test_at(jws, Some(NOW))
+    }
+
+    fn test_at(&mut self, jws: &str, now: Option<Wall>) -> Result<Dispensed, RelayError> {
         self.drawn += 1;
-        self.dispenser.test(jws, [self.drawn; 16], NOW).map_err(|refusal| refusal.error)
+        self.dispenser.test(jws, [self.drawn; 16], now).map_err(|refusal| refusal.error)
+    }
+
+    fn clear_at(&mut self, asked: &Asked, now: Option<Wall>) -> Result<bool, RelayError> {
+        self.dispenser.clear_by(&asked.jws(&operator(Level::Door)), now).map_err(|refusal| refusal.error)
+    }
+
+    /// A test fails, and its line is blocked.
+    fn jams(&mut self, jti: &str) {
+        self.jams_at(jti, NOW);
+    }
+
+    fn jams_at(&mut self, jti: &str, now: Wall) {
+        let test = Asked { exp: now.0 / 1000 + 60, ..asked(jti, Command::TestPulse { item: item() }) };
+        assert!(matches!(self.test_at(&test.jws(&operator(Level::Door)), Some(now)), Ok(Dispensed::Begun(_))));
+        self.end(0, Outcome::Failed);
+        assert_eq!(self.state(0), "blocked");
     }
 
     fn tests(&mut self, jti: &str) {
@@ -64,8 +88,7 @@ fn a_test_that_a_crash_ends_is_uncertain_and_is_no_order() {
     rig.end(0, Outcome::Failed);
     assert_eq!(rig.journal(), ["TestBegins", "TestEnded", "LineBlocked"]);
     assert_eq!(rig.test(&test_of("c-3")), Err(RelayError::Blocked));
-    let clear = asked("c-4", Command::Clear { item: item() }).jws(&operator(Level::Door));
-    rig.dispenser.clear_by(&clear, NOW).expect("cleared");
+    assert_eq!(rig.clear_at(&clear_of("c-4"), Some(NOW)), Ok(true));
     let by = format!("the key {}", operator(Level::Door).kid());
     assert_eq!(rig.cleared(), [(Some("A1".into()), by)]);
     rig.tests("c-5");
@@ -87,8 +110,91 @@ fn only_an_operator_of_the_door_has_a_line_driven() {
     assert_eq!(rig.test(&early.jws(&operator(Level::Door))), Err(refused), "a clock of 1970");
     let clear = asked("c-2", Command::Clear { item: item() }).jws(&operator(Level::Door));
     assert_eq!(rig.test(&clear), Err(refused), "another command");
-    assert_eq!(rig.dispenser.clear_by(&good.jws(&operator(Level::Door)), NOW).map_err(|refusal| refusal.error), Err(refused));
+    assert_eq!(rig.clear_at(&good, Some(NOW)), Err(refused));
     let receipt = receipt(1, &Ticket::from_random([7; 16]));
     assert_eq!(rig.test(&receipt), Err(refused));
     assert_eq!(rig.drives(), [0_usize; 0]);
+}
+
+#[test]
+fn a_clear_takes_one_block_off_and_no_later_one() {
+    let mut rig = Rig::new();
+    let clear = clear_of("c-2");
+    rig.jams("c-1");
+    assert_eq!(rig.clear_at(&clear, Some(NOW)), Ok(true));
+    rig.jams("c-3");
+    for round in 0..2 {
+        assert_eq!(rig.clear_at(&clear, Some(NOW)), Ok(false), "round {round}");
+        assert_eq!(rig.state(0), "blocked", "round {round}");
+        rig.restart();
+    }
+    // Who keeps a command for later has nothing of it, if it came to nothing when it was new.
+    assert_eq!(rig.clear_at(&clear_of("c-4"), Some(NOW)), Ok(true));
+    assert_eq!(rig.clear_at(&clear_of("c-5"), Some(NOW)), Ok(true), "nothing is blocked");
+    rig.jams("c-6");
+    assert_eq!(rig.clear_at(&clear_of("c-5"), Some(NOW)), Ok(false));
+    // A ledger that takes nothing leaves the block, and the command is good later.
+    rig.fail_commits(true);
+    assert_eq!(rig.clear_at(&clear_of("c-7"), Some(NOW)), Err(RelayError::Ledger));
+    assert_eq!(rig.state(0), "blocked");
+    rig.fail_commits(false);
+    rig.dispenser.tick();
+    assert_eq!(rig.clear_at(&clear_of("c-7"), Some(NOW)), Ok(true));
+    assert_eq!(rig.state(0), "ready");
+}
+
+#[test]
+fn the_name_of_a_command_is_used_once() {
+    let mut rig = Rig::new();
+    rig.jams("c-1");
+    assert_eq!(rig.clear_at(&clear_of("c-1"), Some(NOW)), Err(RelayError::InvalidReceipt), "a test's");
+    assert_eq!(rig.clear_at(&clear_of("c-2"), Some(NOW)), Ok(true));
+    let other = ItemId::new("A2").expect("an item");
+    assert_eq!(rig.clear_at(&asked("c-2", Command::Clear { item: other.clone() }), Some(NOW)), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.test(&test_of("c-2")), Err(RelayError::InvalidReceipt));
+    let test = asked("c-1", Command::TestPulse { item: other }).jws(&operator(Level::Door));
+    assert_eq!(rig.test(&test), Err(RelayError::InvalidReceipt));
+}
+
+#[test]
+fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once() {
+    let mut rig = Rig::new();
+    let jws = |asked: &Asked| asked.jws(&operator(Level::Door));
+    let named = asked("c-1", Command::TestPulse { item: item() });
+    let plain = Asked { stream: None, ..named.clone() };
+    assert_eq!(rig.test_at(&jws(&plain), None), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.clear_at(&Asked { stream: None, ..clear_of("c-2") }, None), Err(RelayError::InvalidReceipt));
+    assert!(matches!(rig.test_at(&jws(&named), None), Ok(Dispensed::Begun(_))));
+    rig.end(0, Outcome::Failed);
+    assert_eq!(rig.clear_at(&clear_of("c-2"), None), Ok(true));
+    rig.jams("c-3");
+    rig.restart();
+    assert_eq!(rig.clear_at(&clear_of("c-2"), None), Ok(false));
+    assert!(matches!(rig.test_at(&jws(&named), None), Ok(Dispensed::Known(..))));
+    assert_eq!(rig.drives(), [0_usize; 0]);
+    // By a right clock both are over, and forgotten.
+    let later = Wall(NOW.0 + 60_000);
+    let fresh = |jti: &str| Asked { exp: later.0 / 1000 + 60, ..clear_of(jti) };
+    assert_eq!(rig.clear_at(&fresh("c-4"), Some(later)), Ok(true));
+    rig.jams_at("c-5", later);
+    for now in [Some(later), Some(NOW), None] {
+        assert_eq!(rig.clear_at(&clear_of("c-2"), now), Err(RelayError::InvalidReceipt), "{now:?}: whatever the clock says");
+        assert_eq!(rig.clear_at(&fresh("c-4"), now), Ok(false), "{now:?}");
+    }
+}
+
+#[test]
+fn so_many_commands_are_remembered_and_then_no_more_until_their_time_is_over() {
+    let mut rig = Rig::new();
+    for n in 0..256 {
+        assert_eq!(rig.clear_at(&clear_of(&format!("c-{n}")), None), Ok(true));
+    }
+    for now in [None, Some(NOW)] {
+        assert_eq!(rig.clear_at(&clear_of("one-more"), now), Err(RelayError::Ledger));
+        assert_eq!(rig.clear_at(&clear_of("c-7"), now), Ok(false));
+    }
+    let later = Wall(NOW.0 + 60_000);
+    let fresh = Asked { exp: later.0 / 1000 + 60, ..clear_of("one-more") };
+    assert_eq!(rig.clear_at(&fresh, Some(later)), Ok(true));
+    assert_eq!(rig.dispenser.ledger.store().commands_after(i64::MIN).expect("readable"), 1);
 }

@@ -33,6 +33,11 @@ fn promise(store: &mut Database, n: u8) {
     store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
 }
 
+fn once() -> Once<'static> {
+    static JTI: std::sync::LazyLock<CommandId> = std::sync::LazyLock::new(|| CommandId::new("c-1").expect("an id"));
+    Once { jti: &JTI, what: "clear A1", exp: 500, over: 400 }
+}
+
 #[test]
 fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() {
     for (line, blocked) in [("careful", 1), ("other", 0)] {
@@ -102,6 +107,8 @@ fn the_schema_refuses_what_must_never_happen() {
     store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
     store.begin(&Begun::of(&receipt(2)), "a").expect("begun");
     store.close(&ticket(3)).expect("closed");
+    store.clear("a", Some(once())).expect("cleared");
+    assert!(store.clear("a", Some(once())).is_err(), "the same command");
     // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
     assert!(store.begin(&Begun::of(&receipt(1)), "b").is_err());
     assert!(store.begin(&Begun::of(&receipt(4)), "a").is_err());
@@ -120,6 +127,12 @@ fn the_schema_refuses_what_must_never_happen() {
         "DELETE FROM pulses WHERE outcome IS NULL",
         "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
         "INSERT INTO tickets SELECT 9, 'x', item, amount, 'used', 'o-9', sum FROM tickets LIMIT 1",
+        "UPDATE commands SET exp = 0",
+        "DELETE FROM commands",
+        "INSERT OR REPLACE INTO commands SELECT jti, what, 0, sum FROM commands",
+        "UPDATE commands_over SET at = at - 1",
+        "DELETE FROM commands_over",
+        "INSERT OR REPLACE INTO commands_over SELECT id, 0, sum FROM commands_over",
     ] {
         assert!(store.connection.execute(sql, []).is_err(), "{sql}");
     }
@@ -132,6 +145,8 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         "UPDATE tickets SET amount = amount + 1",
         "UPDATE pulses SET detail = 'y'",
         "UPDATE blocked SET why = 'z'",
+        "UPDATE commands SET exp = exp + 1",
+        "UPDATE commands_over SET at = at - 1",
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("ledger.db");
@@ -139,6 +154,7 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         promise(&mut store, 1);
         promise(&mut store, 2);
         store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
+        store.clear("b", Some(once())).expect("cleared");
         store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
         drop(store);
         let Found { store, set_aside, .. } = open(&path);
