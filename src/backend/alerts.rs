@@ -5,9 +5,8 @@
 //! 0; otherwise it is tried again for two days. So each is told at least once: `alert_id` marks repetitions. One command
 //! runs at a time, also if several backends share one database.
 
-mod command;
-
 use super::books::{self, Alert, Subject};
+use super::command;
 use super::shop::Shop;
 use super::wording;
 use qris_core::order::merchant::Attention;
