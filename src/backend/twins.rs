@@ -12,6 +12,7 @@ use super::books::BooksError;
 use super::devices::hash;
 use super::store::{Row, Tx};
 use qris_core::order::ids::DeviceId;
+use qris_core::order::merchant::{NoProof, Order, Proof};
 use qris_core::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,12 @@ pub struct Sight {
     pub is_ledger_old: bool,
     /// Where the call came from.
     pub address: Box<str>,
+}
+
+/// Whether the relay has given the number of its proof to another ticket before.
+#[must_use]
+pub fn is_ledger_old(order: &Order) -> bool {
+    order.delivery.as_ref().is_some_and(|told| told.proof == Proof::Missing(NoProof::NumberUsed))
 }
 
 /// Whether this is worth a [`note`].
@@ -102,7 +109,8 @@ struct Newest {
 
 impl Known {
     fn see(&mut self, sight: &Sight, now: Wall) -> Option<[Box<str>; 2]> {
-        if self.told.is_some_and(|told| (told..told + TOLD_EVERY).contains(&now)) {
+        // The clock of the server that told it may be ahead of this one's.
+        if self.told.is_some_and(|told| (told - LATE..told + TOLD_EVERY).contains(&now)) {
             return None;
         }
         let of_relay = sight.is_ledger_old.then(|| self.other(sight));
@@ -144,7 +152,7 @@ impl Known {
         let is_newest = at.is_some_and(|at| at + 1 == self.newest.len());
         let before = self.newest.last();
         let is_earlier = at.is_some() && (!is_newest || before.is_some_and(|before| seq < before.seq));
-        let is_late = is_earlier && before.is_some_and(|before| (before.at..before.at + LATE).contains(&now));
+        let is_late = is_earlier && before.is_some_and(|before| now < before.at + LATE);
         let is_known = is_newest && before.is_some_and(|before| seq == before.seq);
         if is_late || is_known {
             return None;
@@ -255,6 +263,7 @@ mod tests {
         let told = |(stream, seq), address, s| rig.told(stream, seq, address, s);
         assert_eq!((told(("a", 7), "10.0.0.1", 0), told(("a", 7), "10.0.0.1", 1), told(("a", 9), "10.0.0.2", 2)), (None, None, None));
         assert_eq!(told(("a", 7), "10.0.0.1", 61), None, "it was asked before, and comes late");
+        assert_eq!(told(("a", 7), "10.0.0.1", 1), None, "so it does at a server whose clock is behind");
         // A copy from last week.
         assert_eq!(told(("a", 8), "10.9.9.9", 62), both("10.0.0.2", "10.9.9.9"));
         assert_eq!((told(("a", 9), "10.0.0.2", 163), told(("a", 8), "10.9.9.9", 263)), (None, None), "somebody was told today");
@@ -273,6 +282,7 @@ mod tests {
         assert_eq!((rig.seen("a", "10.0.0.1", 0), rig.seen("b", "10.9.9.9", DAY)), (None, None));
         assert_eq!(rig.see(&old("b", "10.9.9.9"), DAY + 1), both("10.0.0.1", "10.9.9.9"));
         assert_eq!(rig.see(&old("b", "10.9.9.9"), DAY + 2), None, "somebody was told today");
+        assert_eq!(rig.see(&old("b", "10.9.9.9"), DAY), None, "and a server whose clock is behind does not tell it again");
     }
 
     #[test]

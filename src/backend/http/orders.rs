@@ -4,7 +4,7 @@ use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
 use crate::books::{self, BooksError, Noted, Stored};
 use crate::devices;
 use crate::shop::Shop;
-use crate::twins::Sight;
+use crate::twins::{Sight, is_ledger_old};
 use crate::view;
 use crate::waiters::Place;
 use crate::work::{self, Found};
@@ -14,7 +14,7 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, NoProof, Order, Proof, Refused, Said, Sale, State};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Order, Proof, Refused, Said, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
@@ -401,6 +401,9 @@ pub async fn outcome(
             let result = shop.write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, told, now)).await?;
             if let Ok(done) = &result {
                 work::announce(&shop, done);
+                if is_ledger_old(&done.now.order) && !is_ledger_old(&done.was) {
+                    shop.seen(&done.was.sale.device, Sight { is_ledger_old: true, ..sight }).await;
+                }
             }
             Ok::<_, BooksError>(result)
         })
@@ -415,11 +418,6 @@ pub async fn outcome(
     };
     match result {
         Ok(done) => {
-            let is_old = |told: &DeliveryReport| told.proof == Proof::Missing(NoProof::NumberUsed);
-            let Order { sale, delivery, .. } = &done.now.order;
-            if delivery.as_ref().is_some_and(is_old) && !was.as_ref().is_some_and(is_old) {
-                shop.seen(&sale.device, Sight { is_ledger_old: true, ..sight }).await;
-            }
             match was {
                 None => tell(&shop, &done.now, &told),
                 Some(was) if was.outcome != told.outcome => conflict(&shop, &done.now.order, was.outcome, told.outcome),
