@@ -220,6 +220,11 @@ fn a_program_that_takes_the_file_to_the_broker_ends_a_revoked_machines_connectio
     let mut shop = Shop::merchants_side();
     let (file, script) = (shop.path().join("machines.passwd"), reload_script(&shop));
     accounts(&mut shop, &format!("file = \"{}\"\nreload = [\"{}\"]\n", file.display(), script.display()));
+    let doctor = || stdout(&shop.merchant(&["doctor"]));
+    assert!(doctor().contains("OK    accounts      are written to"), "{}", doctor());
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    assert!(doctor().contains("BAD   accounts ") && doctor().contains("cannot be executed"), "{}", doctor());
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("changed");
     // It gets its password when the broker has it.
     let [first, second] = ["vm-007", "vm-008"].map(|device| claimed(&shop.http, &invite(&shop, device)));
     let _first = Tap::connect_with(&shop.broker, "vm-007", &password_of(&first), &[]);
