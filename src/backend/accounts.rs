@@ -6,6 +6,7 @@ pub mod passwords;
 pub mod plugin;
 
 use super::books::BooksError;
+use super::command::{self, CallError};
 use super::shop::Shop;
 use super::store::Tx;
 use qris_core::order::ids::DeviceId;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 /// How often revoked machines are looked for: another program revokes them.
 const LOOK: Duration = Duration::from_secs(5);
+/// The longest time for the program that takes the file to the broker. Once tried again, it is still done within a minute.
+const RELOAD_LIMIT: Duration = Duration::from_secs(15);
 /// After a failure the broker is told again after this time.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -27,8 +30,15 @@ const AGAIN: Duration = Duration::from_secs(15);
 pub enum Door {
     /// Mosquitto's dynamic security plugin, reached as its administrator.
     Plugin(MqttSettings),
-    /// A file in the form of Mosquitto's `password_file`, which somebody takes to the broker, and that broker if it is known.
-    Passwords(PathBuf, Option<MqttSettings>),
+    /// A file in the form of Mosquitto's `password_file`.
+    Passwords {
+        /// The file.
+        file: PathBuf,
+        /// What takes it to the broker. Without it somebody else does.
+        reload: Option<Vec<String>>,
+        /// The broker, if it is known.
+        broker: Option<MqttSettings>,
+    },
 }
 
 /// Why the broker did not take a change of an account.
@@ -57,6 +67,9 @@ pub enum AccountError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The file was written, and the program that takes it to the broker failed.
+    #[error("accounts.reload: {0}")]
+    Reload(#[from] CallError),
 }
 
 impl Door {
@@ -67,8 +80,9 @@ impl Door {
     pub async fn open(&self, device: &DeviceId, password: &str) -> Result<(), AccountError> {
         match self {
             Self::Plugin(broker) => plugin::tell(broker, plugin::opening(device, password)).await,
-            Self::Passwords(path, broker) => {
-                passwords::put(path, device, Some(password))?;
+            Self::Passwords { file, reload, broker } => {
+                passwords::put(file, device, Some(password))?;
+                take(reload.as_deref()).await?;
                 if let Some(broker) = broker {
                     passwords::taken(broker, device, password).await?;
                 }
@@ -84,19 +98,30 @@ impl Door {
     pub async fn look(&self) -> Result<(), AccountError> {
         match self {
             Self::Plugin(broker) => plugin::tell(broker, vec![plugin::looking()]).await,
-            Self::Passwords(path, _) => passwords::look(path),
+            Self::Passwords { file, .. } => passwords::look(file),
         }
     }
 
-    /// Lets a machine in no more. A plugin also ends its connection.
+    /// Lets a machine in no more. The broker also ends its connection: a plugin at once, and Mosquitto as it reads the file.
     ///
     /// # Errors
     /// [`AccountError`]
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
         match self {
             Self::Plugin(broker) => plugin::tell(broker, plugin::ending(device)).await,
-            Self::Passwords(path, _) => passwords::put(path, device, None),
+            Self::Passwords { file, reload, .. } => {
+                passwords::put(file, device, None)?;
+                take(reload.as_deref()).await
+            }
         }
+    }
+}
+
+/// Has the file taken to the broker.
+async fn take(reload: Option<&[String]>) -> Result<(), AccountError> {
+    match reload {
+        Some(command) => Ok(command::call(command, b"", RELOAD_LIMIT).await?),
+        None => Ok(()),
     }
 }
 

@@ -5,9 +5,8 @@
 //! 0; otherwise it is tried again for two days. So each is told at least once: `alert_id` marks repetitions. One command
 //! runs at a time, also if several backends share one database.
 
-mod command;
-
 use super::books::{self, Alert, Subject};
+use super::command;
 use super::shop::Shop;
 use super::wording;
 use qris_core::order::merchant::Attention;
@@ -104,7 +103,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
             (&**merchant, told, to_do, Value::Null)
         }
         Subject::Twice(both) => {
-            let told = format!("two computers are one machine: {both}. Its card was copied");
+            let told = format!("two computers are one machine: {both}. Its card was copied, or set back to an older image");
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (&**both, told, to_do, Value::Null)
         }

@@ -62,6 +62,7 @@ struct Accounts {
     username: Option<String>,
     password_file: Option<PathBuf>,
     file: Option<PathBuf>,
+    reload: Option<Vec<String>>,
 }
 
 /// What machines are told otherwise than the backend itself.
@@ -328,13 +329,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
     let offline_after_s = alerts.as_ref().and_then(|alerts| alerts.offline_after_s);
     let offline_after = Span::secs(checker.integer(offline_after_s, 600, 10..=86_400, "alerts.offline_after_s"));
-    let alerts_command = alerts.and_then(|alerts| {
-        let command = alerts.command.filter(|command| command.first().is_some_and(|program| program.starts_with('/')));
-        if command.is_none() {
-            checker.fault(&(), "alerts.command", "must be a list that begins with the absolute path of a program");
-        }
-        command
-    });
+    let alerts_command = alerts.and_then(|alerts| program(alerts.command.unwrap_or_default(), "alerts.command", checker));
     let fees = fees.check(checker);
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
@@ -417,27 +412,36 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
 /// Mosquitto's plugin is at the broker of `[mqtt]`, under another name; or there is a file.
 fn door(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Checker<'_>) -> Option<Door> {
     match (section, mqtt) {
-        (Accounts { username: None, password_file: None, file: Some(path) }, _) if path.is_absolute() => {
-            Some(Door::Passwords(path, mqtt.cloned().flatten()))
+        (Accounts { username: None, password_file: None, file: Some(file), reload }, _) => {
+            if !file.is_absolute() {
+                checker.fault(&(), "accounts.file", "must be an absolute path");
+            }
+            let reload = reload.map(|command| program(command, "accounts.reload", checker));
+            Some(Door::Passwords { file, reload: reload.flatten(), broker: mqtt.cloned().flatten() })
         }
-        (Accounts { username: None, password_file: None, file: Some(_) }, _) => {
-            checker.fault(&(), "accounts.file", "must be an absolute path");
-            None
-        }
-        (Accounts { username: Some(username), password_file: Some(file), file: None }, Some(broker)) => {
+        (Accounts { username: Some(username), password_file: Some(file), file: None, reload: None }, Some(broker)) => {
             let password = checker.take(Secret::read(&checker.locate(&file)), "accounts.password_file");
             Some(Door::Plugin(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))
         }
-        (Accounts { username: Some(_), password_file: Some(_), file: None }, None) => {
+        (Accounts { username: Some(_), password_file: Some(_), file: None, reload: None }, None) => {
             checker.fault(&(), "accounts", "needs a section [mqtt]: the accounts are made at that broker");
             None
         }
         (_, _) => {
-            let why = "must have username and password_file (an administrator of Mosquitto's dynamic security plugin), or file";
+            let why = "must have username and password_file (an administrator of Mosquitto's dynamic security plugin), or file, with reload if you like";
             checker.fault(&(), "accounts", why);
             None
         }
     }
+}
+
+/// A program with its arguments.
+fn program(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
+    let is_good = command.first().is_some_and(|program| program.starts_with('/'));
+    if !is_good {
+        checker.fault(&(), key, "must be a list that begins with the absolute path of a program");
+    }
+    is_good.then_some(command)
 }
 
 #[cfg(test)]
@@ -541,6 +545,9 @@ signing_key_file = "/etc/signing"
             ("[store]", "[customer]\nmerchant = \"\"\n[store]", "customer.merchant: must be 1 to 64"),
             ("[store]", "[machines]\nbroker_url = \"mqtts://b\"\n[store]", "machines.broker_url: needs a section [mqtt]"),
             ("[store]", "[machines]\nbroker_url = \"b\"\n[store]", "machines.broker_url: must"),
+            ("[store]", "[accounts]\nfile = \"passwd\"\n[store]", "accounts.file: must be an absolute path"),
+            ("[store]", "[accounts]\nfile = \"/passwd\"\nreload = [\"sh\"]\n[store]", "accounts.reload: must be a list that begins"),
+            ("[store]", "[accounts]\nreload = [\"/bin/true\"]\n[store]", "accounts: must have username and password_file"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),
         ];
         for (good, bad, wanted) in table {

@@ -14,6 +14,7 @@ pub use operators::OPENAPI;
 use super::books::BooksError;
 use super::devices;
 use super::shop::Shop;
+use super::twins::{self, Sight};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request};
@@ -185,29 +186,22 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The machine that asks. From now on its connection counts as a machine's.
-struct Machine(DeviceId);
+/// The machine that asks, and what its call shows of its computer. From now on its connection counts as a machine's.
+struct Machine(DeviceId, Sight);
 
 impl FromRequestParts<Arc<Shop>> for Machine {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Refusal> {
-        let (device, token_hash) = device(shop, &parts.headers).await?;
         // Only what came over a connection has one.
         let caller = parts.extensions.get::<Caller>();
+        let sight = sight(&parts.headers, caller);
+        let Known { device, token_hash, is_news } = device(shop, &parts.headers, &sight).await?;
         if let Some(caller) = caller {
             caller.is(&device);
         }
-        let address = || caller.map_or_else(|| "an unknown address".into(), |caller| caller.address(&parts.headers).to_string());
-        let shown = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| value.len() <= SHOWN_MAX);
-        if let Some(boot) = shown(BOOT) {
-            shop.started(&device, boot, &address()).await;
-        }
-        if let Some((stream, seq)) = shown(NEWEST_EVENT).and_then(|event| event.rsplit_once('.')) {
-            // Another form is of a later release.
-            if let Ok(seq) = seq.parse() {
-                shop.told(&device, (stream, seq), &address()).await;
-            }
+        if is_news {
+            shop.seen(&device, sight.clone()).await;
         }
         shop.heard(&device).await;
         if let Some(key) = parts.headers.get(RELAY_KEY) {
@@ -217,12 +211,32 @@ impl FromRequestParts<Arc<Shop>> for Machine {
                 drop(shop.relay_key_shown(&device, token_hash, key).await);
             }
         }
-        Ok(Self(device))
+        Ok(Self(device, sight))
     }
 }
 
-/// The machine of the token, and the token's hash.
-async fn device(shop: &Shop, headers: &HeaderMap) -> Result<(DeviceId, String), Refusal> {
+/// What a call shows of its computer. A header of another form is of a later release.
+fn sight(headers: &HeaderMap, caller: Option<&Caller>) -> Sight {
+    let shown = |name| headers.get(name).and_then(|value| value.to_str().ok()).filter(|value: &&str| value.len() <= SHOWN_MAX);
+    let event = shown(NEWEST_EVENT).and_then(|event| event.rsplit_once('.'));
+    Sight {
+        boot: shown(BOOT).map(Box::from),
+        event: event.and_then(|(stream, seq)| Some((stream.into(), seq.parse().ok()?))),
+        is_ledger_old: false,
+        address: caller.map_or_else(|| "an unknown address".into(), |caller| caller.address(headers).to_string().into()),
+    }
+}
+
+/// A machine that is let in.
+struct Known {
+    device: DeviceId,
+    token_hash: String,
+    /// The call shows something new of its computer.
+    is_news: bool,
+}
+
+/// The machine of the token.
+async fn device(shop: &Shop, headers: &HeaderMap, sight: &Sight) -> Result<Known, Refusal> {
     let refused = |why: &'static str| {
         shop.emit(&Journal::TokenRefused { device: None, why: why.into() });
         Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
@@ -230,11 +244,16 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<(DeviceId, String), 
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
-    let hash = devices::hash(token.trim());
-    let wanted = hash.clone();
-    let device =
-        shop.machines(move |tx| devices::by_token(tx, &wanted)).await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
-    Ok((device, hash))
+    let token_hash = devices::hash(token.trim());
+    let (wanted, sight, now) = (token_hash.clone(), sight.clone(), shop.now());
+    let found = shop.machines(move |tx| {
+        let Some(device) = devices::by_token(tx, &wanted)? else { return Ok(None) };
+        // A machine is let in also if this cannot be read.
+        let is_news = twins::is_news(tx, &device, &sight, now).unwrap_or(false);
+        Ok(Some((device, is_news)))
+    });
+    let (device, is_news) = found.await?.ok_or_else(|| refused("the token is unknown or revoked"))?;
+    Ok(Known { device, token_hash, is_news })
 }
 
 /// The name in a path. A name that is not even text means nothing.

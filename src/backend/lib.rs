@@ -10,6 +10,7 @@ pub mod archive;
 pub mod books;
 pub mod broker;
 mod cli;
+mod command;
 pub mod config;
 pub mod copies;
 pub mod databases;

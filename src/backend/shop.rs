@@ -7,7 +7,7 @@ use super::gateway::{Gateway, Problem};
 use super::metrics::Metrics;
 use super::presence::Presence;
 use super::store::{Store, Tx};
-use super::twins::Twins;
+use super::twins::{self, Sight};
 use super::view::Place;
 use super::waiters::Waiters;
 use qris_core::order::ids::{DeviceId, OrderId};
@@ -50,8 +50,6 @@ pub struct Shop {
     pub waiters: Waiters,
     /// Which machines are there.
     pub presence: Presence,
-    /// Whether one machine is two computers.
-    twins: Twins,
     /// Something is due now.
     pub due: Notify,
     /// The outbox has something.
@@ -109,7 +107,6 @@ impl Shop {
             place,
             waiters: Waiters::default(),
             presence,
-            twins: Twins::default(),
             due: Notify::new(),
             outbox: Notify::new(),
             alerts: Notify::new(),
@@ -281,18 +278,11 @@ impl Shop {
         }
     }
 
-    /// A machine shows by which start of a computer it runs, and asks from this address.
-    pub async fn started(&self, device: &DeviceId, boot: &str, address: &str) {
-        self.twice(device, self.twins.seen(device, boot, address, self.now())).await;
-    }
-
-    /// A machine shows the id of its newest event, and asks from this address.
-    pub async fn told(&self, device: &DeviceId, event: (&str, u64), address: &str) {
-        self.twice(device, self.twins.told(device, event, address, self.now())).await;
-    }
-
-    async fn twice(&self, device: &DeviceId, news: Option<[Box<str>; 2]>) {
-        let Some(both) = news else { return };
+    /// A call shows something new of a machine's computer. If that is another computer, people are told.
+    pub async fn seen(&self, device: &DeviceId, sight: Sight) {
+        let (of, now) = (device.clone(), self.now());
+        // What cannot be written now is new at the next call, too. The books tell of a full disk.
+        let Ok(Some(both)) = self.machines.run(move |tx| twins::note(tx, &of, &sight, now)).await else { return };
         let addresses: Box<str> = both.join(" and ").into();
         self.emit(&Journal::MachineTwice { device: device.clone(), addresses: String::from(&*addresses).into() });
         let wanted = device.clone();

@@ -337,7 +337,7 @@ impl Ports {
                 SystemCall::MarkGood => async { rauc().await?.mark_good().await }.await.map(|()| SystemAnswer::Good),
                 SystemCall::AwaitIdle => {
                     if let Ok(rauc) = rauc().await {
-                        rauc.becomes_idle().await;
+                        rauc.becomes_idle(|| inbox.send(Input::System(SystemAnswer::GoesOn))).await;
                     }
                     Ok(SystemAnswer::Idle)
                 }

@@ -67,7 +67,7 @@ impl Rauc {
                         return Err("it ended without a word".into());
                     }
                     was_idle = is_idle;
-                    let (percent, _, _): (i32, String, i32) = self.property("Progress").await?;
+                    let percent = self.percent().await?;
                     if last.replace(percent) != Some(percent) {
                         progress(percent);
                     }
@@ -91,14 +91,26 @@ impl Rauc {
         Ok(SystemAnswer::Runs { system, is_installing: self.is_installing().await? })
     }
 
-    /// Waits until RAUC installs nothing, or is gone.
-    pub async fn becomes_idle(&self) {
+    /// Waits until RAUC installs nothing, or is gone. `goes_on` is told whenever an installation has come further.
+    pub async fn becomes_idle(&self, goes_on: impl Fn()) {
         // It may look idle between two steps.
-        let mut idle = 0;
+        let (mut last, mut idle) = (None, 0);
         while idle < 2 {
             sleep(LOOK_EVERY).await;
-            idle = if self.is_installing().await.unwrap_or(false) { 0 } else { idle + 1 };
+            if !self.is_installing().await.unwrap_or(false) {
+                idle += 1;
+                continue;
+            }
+            idle = 0;
+            let percent = self.percent().await.ok();
+            if percent.is_some() && last.replace(percent) != Some(percent) {
+                goes_on();
+            }
         }
+    }
+
+    async fn percent(&self) -> Result<i32, String> {
+        self.property::<(i32, String, i32)>("Progress").await.map(|(percent, _, _)| percent)
     }
 
     async fn is_installing(&self) -> Result<bool, String> {

@@ -12,20 +12,24 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A shop whose alerts run a script, which finds a directory in its `$1`.
-struct Alerted {
-    shop: Shop,
+pub struct Alerted {
+    pub shop: Shop,
     directory: tempfile::TempDir,
 }
 
 impl Alerted {
-    fn open(script: &str, more: &str) -> Self {
+    pub fn open(script: &str, more: &str) -> Self {
+        Self::with(script, more, Options { machine: false, ..Options::default() })
+    }
+
+    pub fn with(script: &str, more: &str, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("alert");
         std::fs::write(&path, format!("#!/bin/bash\ncd \"$1\" || exit 9\n{script}\n")).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("changed");
         let section = format!("[alerts]\ncommand = [\"{}\", \"{}\"]\n{more}", path.display(), directory.path().display());
-        let options = Options { machine: false, midtrans: format!("charge_as = \"gopay\"\n{section}"), ..Options::default() };
-        Self { shop: Shop::open(options), directory }
+        let midtrans = options.midtrans.clone() + &section;
+        Self { shop: Shop::open(Options { midtrans, ..options }), directory }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -37,16 +41,17 @@ impl Alerted {
     }
 
     /// The alerts that were written to `told`, a line each.
-    fn told(&self) -> Vec<Value> {
+    pub fn told(&self) -> Vec<Value> {
         self.text("told").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    fn wait_told(&self, count: usize) -> Vec<Value> {
+    pub fn wait_told(&self, count: usize) -> Vec<Value> {
         wait_for(&format!("{count} alerts"), || Some(self.told()).filter(|told| told.len() >= count))
     }
 }
 
-const TELL: &str = "{ cat; echo; } >> told; env >> environment";
+/// Keeps what it is told.
+pub const TELL: &str = "{ cat; echo; } >> told; env >> environment";
 
 #[test]
 fn whatever_a_person_must_look_at_is_told_once() {

@@ -11,6 +11,8 @@ use crate::setup::{Site, succeeded};
 use qris::wire::enrolment::Enrolment;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 const ADMINISTRATOR: &str = "qris-accounts";
 
@@ -195,6 +197,53 @@ fn claimed_by_file(shop: &Shop, device: &str, file: &std::path::Path) -> Enrolme
         shop.broker.signal("HUP");
         claiming.join().expect("claimed")
     })
+}
+
+/// The program of `accounts.reload`, which fails while there is a file `broken`. The broker's own users stay.
+fn reload_script(shop: &Shop) -> PathBuf {
+    let (own, script) = (shop.path().join("own.passwd"), shop.path().join("reload"));
+    std::fs::copy(shop.broker.passwords(), &own).expect("copied");
+    let text = format!(
+        "#!/bin/sh\ncd {} || exit 9\ntest ! -e broken || {{ echo no way to the broker; exit 3; }}\ncat {} machines.passwd > {}\nkill -HUP {}\n",
+        shop.path().display(),
+        own.display(),
+        shop.broker.passwords().display(),
+        shop.broker.id(),
+    );
+    std::fs::write(&script, text).expect("written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("changed");
+    script
+}
+
+#[test]
+fn a_program_that_takes_the_file_to_the_broker_ends_a_revoked_machines_connection() {
+    let mut shop = Shop::merchants_side();
+    let (file, script) = (shop.path().join("machines.passwd"), reload_script(&shop));
+    accounts(&mut shop, &format!("file = \"{}\"\nreload = [\"{}\"]\n", file.display(), script.display()));
+    let doctor = || stdout(&shop.merchant(&["doctor"]));
+    assert!(doctor().contains("OK    accounts      are written to"), "{}", doctor());
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    assert!(doctor().contains("BAD   accounts ") && doctor().contains("cannot be executed"), "{}", doctor());
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("changed");
+    // It gets its password when the broker has it.
+    let [first, second] = ["vm-007", "vm-008"].map(|device| claimed(&shop.http, &invite(&shop, device)));
+    let _first = Tap::connect_with(&shop.broker, "vm-007", &password_of(&first), &[]);
+    let _second = Tap::connect_with(&shop.broker, "vm-008", &password_of(&second), &[]);
+    // It is told when that fails, and done again.
+    let (broken, from) = (shop.path().join("broken"), shop.broker.log().count());
+    std::fs::write(&broken, "").expect("written");
+    shop.merchant(&["device", "revoke", "vm-007"]);
+    let backend = shop.backend.as_ref().expect("it runs");
+    let line = backend.wait_line("the account of device vm-007 at the broker is not ended");
+    assert!(line.contains("accounts.reload: ") && line.contains("no way to the broker"), "{line}");
+    std::fs::remove_file(&broken).expect("it was there");
+    backend.wait_line("the account of device vm-007 at the broker is ended");
+    let ended = |device: &str| {
+        let its = format!("Client test-{device}-");
+        move |line: &String| (line.contains(&its) && line.contains("disconnected")).then_some(())
+    };
+    shop.broker.log().find_from(from, PATIENCE, ended("vm-007")).expect("its connection ends");
+    assert!(!shop.broker.log().since(from).iter().any(|line| ended("vm-008")(line).is_some()), "the other one's does not");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod broker_acl;
 mod bus_link;
 mod bus_policy;
 mod cancel;
+mod cloned_card;
 mod commands_from_afar;
 mod config_check;
 mod conform;

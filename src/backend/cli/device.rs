@@ -387,7 +387,7 @@ async fn alike(config: &Config, wrong: &DeviceId) -> Result<String, Failure> {
 fn refuse_taken_names(config: &Config, device: &DeviceId) -> Result<(), Failure> {
     let administrator = match &config.accounts {
         Some(Door::Plugin(broker)) => broker.username.as_deref(),
-        Some(Door::Passwords(..)) | None => None,
+        Some(Door::Passwords { .. }) | None => None,
     };
     let own = config.mqtt.as_ref().and_then(|mqtt| mqtt.username.as_deref());
     match [own, administrator].into_iter().flatten().any(|name| name == device.as_str()) {

@@ -220,11 +220,16 @@ fn alerts(config: &Config) -> Finding {
         let to_do = "set alerts.command, or look at `orders --attention` every day";
         return Finding::warn(CHECK, "nobody is alerted: there is no [alerts]", to_do);
     };
+    cannot_run(CHECK, program, "alerts.command").unwrap_or_else(|| Finding::ok(CHECK, format!("{program} is run for each alert")))
+}
+
+/// Why the program that this key names cannot be run.
+fn cannot_run(check: &'static str, program: &str, key: &str) -> Option<Finding> {
     match std::fs::metadata(program) {
-        Err(error) => Finding::bad(CHECK, format!("{program}: {error}"), "correct alerts.command"),
+        Err(error) => Some(Finding::bad(check, format!("{program}: {error}"), format!("correct {key}"))),
         Ok(metadata) if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 => {
-            Finding::bad(CHECK, format!("{program} cannot be executed"), format!("chmod +x {program}"))
+            Some(Finding::bad(check, format!("{program} cannot be executed"), format!("chmod +x {program}")))
         }
-        Ok(_) => Finding::ok(CHECK, format!("{program} is run for each alert")),
+        Ok(_) => None,
     }
 }

@@ -4,6 +4,7 @@ use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
 use crate::books::{self, BooksError, Noted, Stored};
 use crate::devices;
 use crate::shop::Shop;
+use crate::twins::{Sight, is_ledger_old};
 use crate::view;
 use crate::waiters::Place;
 use crate::work::{self, Found};
@@ -13,7 +14,7 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Proof, Refused, Said, Sale, State};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Order, Proof, Refused, Said, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
@@ -45,7 +46,7 @@ const QR_QUIET: u32 = 4;
 /// `POST /v1/orders`
 pub async fn create(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device): Machine,
+    Machine(device, _): Machine,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
@@ -243,7 +244,7 @@ fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusa
 /// `GET /v1/orders?state=open`
 pub async fn open(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device): Machine,
+    Machine(device, _): Machine,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
     let wanted = query(wanted)?;
@@ -260,7 +261,7 @@ pub async fn open(
 /// `GET /v1/orders/{order_id}`
 pub async fn show(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device): Machine,
+    Machine(device, _): Machine,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Resource, Refusal> {
@@ -290,7 +291,7 @@ pub async fn show(
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
-pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, id: Named) -> Result<Response, Refusal> {
+pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, Machine(device, _): Machine, id: Named) -> Result<Response, Refusal> {
     let stored = find(&shop, &device, id.as_str()).await?;
     let payload = view::offered(&stored.order).and_then(|charge| charge.qr_payload.clone());
     let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
@@ -321,7 +322,7 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, id: Named) -> Result<Resource, Refusal> {
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device, _): Machine, id: Named) -> Result<Resource, Refusal> {
     let _place = waiting(&shop, &device)?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
@@ -360,7 +361,12 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
 }
 
 /// `POST /v1/orders/{order_id}/outcome`
-pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, id: Named, request: Request) -> Result<Resource, Refusal> {
+pub async fn outcome(
+    Shared(shop): Shared<Arc<Shop>>,
+    Machine(device, sight): Machine,
+    id: Named,
+    request: Request,
+) -> Result<Resource, Refusal> {
     let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
     let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
@@ -395,6 +401,9 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
             let result = shop.write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, told, now)).await?;
             if let Ok(done) = &result {
                 work::announce(&shop, done);
+                if is_ledger_old(&done.now.order) && !is_ledger_old(&done.was) {
+                    shop.seen(&done.was.sale.device, Sight { is_ledger_old: true, ..sight }).await;
+                }
             }
             Ok::<_, BooksError>(result)
         })
@@ -427,7 +436,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
 }
 
 /// Tells the journal that two outcomes were told, and which of them stands.
-fn conflict(shop: &Shop, order: &qris_core::order::merchant::Order, told: Delivery, kept: Delivery) {
+fn conflict(shop: &Shop, order: &Order, told: Delivery, kept: Delivery) {
     let (device, told, kept) = (Some(order.sale.device.clone()), told.to_string().into(), kept.to_string().into());
     shop.emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept });
 }

@@ -30,8 +30,10 @@ pub const BOOKS: Schema = Schema {
 /// The last version of the books that still had the machines.
 pub(crate) const WITH_MACHINES: usize = 3;
 /// The machines.
-pub const MACHINES: Schema =
-    Schema { application_id: 0x7172_6402, steps: &[include_str!("../schema/devices/1.sql"), include_str!("../schema/devices/2.sql")] };
+pub const MACHINES: Schema = Schema {
+    application_id: 0x7172_6402,
+    steps: &[include_str!("../schema/devices/1.sql"), include_str!("../schema/devices/2.sql"), include_str!("../schema/devices/3.sql")],
+};
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";
 

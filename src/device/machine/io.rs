@@ -180,6 +180,8 @@ pub enum SystemAnswer {
     },
     /// It is called good.
     Good,
+    /// The installation has come further. Then [`SystemAnswer::Idle`] still follows.
+    GoesOn,
     /// RAUC installs nothing.
     Idle,
     /// Nobody knows. The same call again does no harm.

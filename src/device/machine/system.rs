@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who holds the machine while RAUC installs. `rauc-pre-install` takes this name.
 pub(super) const INSTALLS: &str = "rauc";
-/// An installation has this time.
+/// An installation that comes no further has this time.
 const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// Who holds the machine while the computer is restarted.
 const RESTARTS: &str = "update";
@@ -150,6 +150,11 @@ impl Machine {
                 // Most computers have no RAUC.
                 let is_over = is_late && self.systems.runs.is_none();
                 self.systems.turn = if is_over { Turn::Over } else { Turn::At(now.boot + ASK_AGAIN) };
+            }
+            SystemAnswer::GoesOn => {
+                if self.hold.holder() == Some(INSTALLS) {
+                    self.hold.take(INSTALLS, INSTALLED_WITHIN, now.boot);
+                }
             }
             SystemAnswer::Idle => {
                 if self.hold.release(INSTALLS) {

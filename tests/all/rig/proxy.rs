@@ -2,6 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use axum::response::Response;
 use serde_json::Value;
@@ -26,6 +27,9 @@ impl Reply {
         }
     }
 }
+
+/// The address that it tells of whoever asks through it, as web servers do.
+pub const FORWARDED_FOR: &str = "192.0.2.7";
 
 type Alter = fn(&str, &str, &mut Reply);
 
@@ -52,6 +56,7 @@ async fn pass(request: Request, backend: String, alter: Alter) -> Response {
     let body = to_bytes(body, usize::MAX).await.expect("a body");
     let mut headers = head.headers.clone();
     headers.remove(HOST);
+    headers.insert("x-forwarded-for", HeaderValue::from_static(FORWARDED_FOR));
     let url = format!("{backend}{}", head.uri);
     let limits = qris::host::http::Limits { total: super::PATIENCE, read: super::PATIENCE, idle_connections: 0 };
     let client = qris::host::http::client(None, limits).expect("a client");

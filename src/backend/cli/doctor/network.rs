@@ -151,7 +151,10 @@ async fn accounts(config: &Config) -> Option<Finding> {
     Some(match (door.look().await, door) {
         (Err(why), _) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
         (Ok(()), Door::Plugin(_)) => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
-        (Ok(()), Door::Passwords(path, _)) => Finding::ok(CHECK, format!("are written to {}", path.display())),
+        (Ok(()), Door::Passwords { file, reload, .. }) => {
+            let cannot = reload.as_ref().and_then(|command| super::cannot_run(CHECK, &command[0], "accounts.reload"));
+            cannot.unwrap_or_else(|| Finding::ok(CHECK, format!("are written to {}", file.display())))
+        }
     })
 }
 

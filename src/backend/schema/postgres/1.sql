@@ -214,3 +214,9 @@ CREATE TABLE accounts (
     device TEXT COLLATE "C" PRIMARY KEY,
     ended_ms BIGINT                           -- when the broker was told that it is over
 );
+-- What is known of each machine's computer, to see when two computers are one machine.
+CREATE TABLE twins (
+    device TEXT COLLATE "C" PRIMARY KEY,
+    known TEXT NOT NULL,                      -- its last starts and newest events, with addresses and times, as JSON
+    sum TEXT NOT NULL                         -- of `known`
+);

@@ -15,7 +15,7 @@ pub const HOLDER: &str = "operator";
 const WAIT: Span = Span::secs(900);
 /// A restart, reboot or pulse that was ordered has happened by then.
 const HAPPENS_WITHIN: Span = Span::secs(300);
-/// An image is installed by then.
+/// An image that comes no further is given up then.
 const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// Who does not answer is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
@@ -223,6 +223,12 @@ impl Machine {
     pub(in crate::machine) fn operated(&mut self, id: &CommandId, answer: Operated, now: Now) {
         let Some(Kept { step, .. }) = self.commands.known.get(id).cloned() else { return };
         if let Operated::Percent(percent) = answer {
+            if matches!(step, Step::Installing { .. }) {
+                self.try_command(id, |tried| tried.until = now.boot + INSTALLED_WITHIN);
+                if self.hold.holder() == Some(HOLDER) {
+                    self.hold.take(HOLDER, Span(INSTALLED_WITHIN.0 + 1000), now.boot);
+                }
+            }
             return self.tell_progress(id, &format!("{percent} % are installed"));
         }
         // If what comes of it cannot be stored, it is tried again.

@@ -413,6 +413,19 @@ fn a_system_whose_rauc_does_not_answer_is_not_kept_for_ever() {
 }
 
 #[test]
+fn an_update_has_its_time_for_as_long_as_it_comes_further() {
+    let mut rig = Rig::new();
+    rig.updates();
+    for percent in [20, 40, 60] {
+        assert_eq!(Came::of(rig.after(3_000_000)).stages(), []);
+        rig.operated("c-1", Operated::Percent(percent));
+    }
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(Came::of(rig.after(3_600_000)).stages(), [Stage::TimedOut]);
+}
+
+#[test]
 fn an_update_that_fails_or_is_cut_off_leaves_the_machine_selling() {
     let mut rig = Rig::new();
     rig.updates();

@@ -123,13 +123,28 @@ fn rauc_holds_the_machine_as_long_as_it_installs() {
     rig.vend(1);
     assert_eq!(rig.told(), ["refused(updating)"]);
     assert!(says(&rig.on(Input::System(SystemAnswer::Idle)), |event| matches!(event, Journal::MachineReleased { .. })));
+    // Word that comes late holds nobody.
+    rig.on(Input::System(SystemAnswer::GoesOn));
     rig.requested(2);
     // Somebody else's hold is not RAUC's.
     let mut rig = Rig::new();
     rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    rig.on(Input::System(SystemAnswer::GoesOn));
     rig.on(Input::System(SystemAnswer::Idle));
     rig.vend(1);
     assert_eq!(rig.told(), ["refused(updating)"]);
+}
+
+#[test]
+fn an_image_that_takes_hours_holds_the_machine_until_it_comes_no_further() {
+    let ended = |effects: &[Effect]| says(effects, |event| matches!(event, Journal::MachineReleased { .. }));
+    let mut rig = Rig::new();
+    rig.on(Input::Asked(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD));
+    for _ in 0..3 {
+        assert!(!ended(&rig.after(3_000_000)));
+        rig.on(Input::System(SystemAnswer::GoesOn));
+    }
+    assert!(!ended(&rig.after(3_599_000)) && ended(&rig.after(1_000)));
 }
 
 #[test]
