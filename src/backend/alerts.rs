@@ -12,7 +12,6 @@ use super::wording;
 use qris_core::order::merchant::Attention;
 use qris_core::order::time::Zone;
 use qris_host::events::Event as Journal;
-use qris_host::random;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,24 +24,21 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Tells every alert, for ever.
 pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
-    let mut bits = [0; 8];
-    random::fill(&mut bits);
-    let me = super::hex(&bits);
     loop {
         // Both ends of the wait lead to a look.
         let _ = timeout(LOOK, shop.alerts.notified()).await;
-        tell_all(&shop, &command, &me).await;
+        tell_all(&shop, &command).await;
     }
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(shop: &Shop, command: &[String], me: &str) {
+async fn tell_all(shop: &Shop, command: &[String]) {
     let now = shop.now();
     let due = shop.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
     let Ok(due) = due else { return };
     for alert in due {
-        let (who, wanted) = (me.to_owned(), alert.clone());
+        let (who, wanted) = (shop.name.clone(), alert.clone());
         // One of two backends has the turn. An alert that the other one has just told, or that has ended, is not told again.
         let mine = shop.write(move |tx, _, now| books::take_turn(tx, &who, &wanted, now)).await;
         match mine {

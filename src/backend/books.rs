@@ -13,6 +13,7 @@ mod automatic;
 mod entry;
 mod ledger;
 mod listing;
+mod publishing;
 mod rebuild;
 mod repaying;
 mod strangers;
@@ -24,7 +25,7 @@ mod write;
 
 pub use alerts::{
     ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, machine_twice, merchant_paid,
-    take_turn,
+    take_turn, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
 pub use entry::{BooksError, Done, Policy, Stored};
@@ -32,6 +33,7 @@ pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_o
 pub use listing::{
     Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
 };
+pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 pub use strangers::{ask_later, forget, remember, strangers};
@@ -229,6 +231,17 @@ pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
     tx.rows(due, &[now.0.into(), DUE_MAX.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
 }
 
+/// This process does not go on with an order that it has claimed: it ends. If it has `asked`, the answer may be lost, as with a lease
+/// that is over.
+///
+/// # Errors
+/// The database's.
+pub fn let_go(tx: &mut dyn Tx, id: &OrderId, asked: Option<Wall>) -> Result<(), BooksError> {
+    let sql = "UPDATE orders SET claimed_until_ms = $1 WHERE order_id = $2 AND claimed_until_ms IS NOT NULL";
+    tx.rows(sql, &[asked.map(|at| at.0).into(), id.as_str().into()])?;
+    Ok(())
+}
+
 /// The program was started. The calls of earlier claims are gone, and nobody waits for a charge. Gives the
 /// number of orders whose charge is given up.
 ///
@@ -260,8 +273,9 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
     // An earlier release did not wait for a report. So its orders without one are looked at once.
     tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;
     alerts::catch_up(tx, now)?;
-    // The process that told people is gone with the rest.
+    // The processes that told people, and that published, are gone with the rest.
     tx.rows("DELETE FROM alert_turn", &[])?;
+    tx.rows("DELETE FROM outbox_turn", &[])?;
     Ok(ids.len())
 }
 

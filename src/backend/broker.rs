@@ -1,13 +1,15 @@
-//! The outbox's way to the broker. It only publishes. Each message is deleted when the broker has acknowledged it.
+//! The outbox's way to the broker. It only publishes. Each message is deleted when the broker has acknowledged it. Of several
+//! backends on the same books one has the turn to publish at a time.
 
+use super::books::Message;
 use super::shop::Shop;
 use super::{books, devices, view};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
+use qris_host::clock;
 use qris_host::config::MqttSettings;
 use qris_host::events::Event as Journal;
-use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
-use qris_host::random;
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId};
 use qris_host::tls::{LastTrusted, TlsError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,15 +33,13 @@ const LOOK: Duration = Duration::from_secs(5);
 /// # Errors
 /// The certificates cannot be used.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
-    let mut bits = [0; 6];
-    random::fill(&mut bits);
-    LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::hex(&bits)), &LastTrusted::default())
+    LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::drawn_name()), &LastTrusted::default())
 }
 
-/// Publishes the messages of the outbox, for ever. With `watches` it also finds out which machines are there.
+/// Publishes the messages of the outbox, to the end of the program. With `watches` it also finds out which machines are there.
 pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, watches: bool) {
-    let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let mut link = Link { shop: Arc::clone(&shop), broker, up: false, told_down: false };
+    let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let mut looked = Instant::now();
     loop {
         tokio::select! {
@@ -52,6 +52,9 @@ pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, wa
         }
         if link.up {
             empty(&shop, &mqtt, &mut events, &mut link).await;
+        }
+        if shop.waiters.is_over() {
+            return;
         }
         if link.up && watches && looked.elapsed() >= LOOK {
             looked = Instant::now();
@@ -85,34 +88,46 @@ async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEven
     }
 }
 
-/// Publishes until the outbox is empty or the link is lost.
+/// Publishes until the outbox is empty, the link is lost, or another process has the turn.
 async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link) {
+    let mut done = Vec::new();
     let mut after = 0;
     loop {
-        let Ok(messages) = shop.read(move |tx| books::take_outbox(tx, after)).await else { return };
+        let began = clock::now().boot;
+        let (who, taken) = (shop.name.clone(), std::mem::take(&mut done));
+        let goes_on = link.up;
+        let next = shop.write(move |tx, _, now| {
+            books::published(tx, &taken)?;
+            // Nobody waits for a turn that is not needed.
+            let messages = if goes_on { books::take_outbox(tx, after)? } else { Vec::new() };
+            if messages.is_empty() {
+                return books::publishing_ends(tx, &who).map(|()| messages);
+            }
+            Ok(if books::may_publish(tx, &who, now)? { messages } else { Vec::new() })
+        });
+        // If the turn cannot be given back, it ends.
+        let Ok(messages) = next.await else { return };
         if messages.is_empty() {
             return;
         }
-        // All of them are handed over, then awaited. Each goes out as soon as the one before is acknowledged. Each gets
-        // its answer, also when the connection is lost.
-        let ids: Vec<_> = messages.iter().map(|message| (message.seq, PublishId(u64::try_from(message.seq).unwrap_or(0)))).collect();
-        for (message, (seq, id)) in messages.into_iter().zip(&ids) {
-            after = *seq;
-            let (topic, payload) = (message.topic, message.payload.into_bytes());
-            mqtt.publish(*id, Outbound { topic, payload, expiry_s: Some(NEWS_EXPIRY_S), ..Outbound::default() });
-        }
-        let mut done = Vec::new();
-        for (seq, id) in ids {
-            if link.wait(events, id).await.is_some() {
-                shop.metrics.published.inc();
-                done.push(seq);
+        for some in messages.chunks(PUBLISHES_AT_ONCE) {
+            // A process that hung meanwhile publishes nothing over another one's news.
+            if !link.up || clock::now().boot >= began + books::PUBLISHING {
+                break;
             }
-        }
-        if !done.is_empty() && shop.write(move |tx, _, _| books::published(tx, &done)).await.is_err() {
-            return;
-        }
-        if !link.up {
-            return;
+            // All of them are handed over, then awaited. Each gets its answer, also when the connection is lost.
+            let id = |message: &Message| PublishId(u64::try_from(message.seq).unwrap_or(0));
+            for message in some {
+                let (topic, payload) = (message.topic.clone(), message.payload.clone().into_bytes());
+                mqtt.publish(id(message), Outbound { topic, payload, expiry_s: Some(NEWS_EXPIRY_S), ..Outbound::default() });
+            }
+            for message in some {
+                after = message.seq;
+                if link.wait(events, id(message)).await.is_some() {
+                    shop.metrics.published.inc();
+                    done.push(message.seq);
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod archive;
 pub mod books;
 pub mod broker;
+pub mod claims;
 mod cli;
 mod command;
 pub mod config;
@@ -54,14 +55,20 @@ use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::Store;
+use store::postgres::Server;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 const NAME: &str = "qris-backend";
 /// Threads of the server: it waits more than it works.
 const THREADS: usize = 2;
+
+/// The time in which the end of the program hands over what it has begun. A service manager may wait for it, and a machine too.
+const LEAVE: Duration = Duration::from_secs(4);
+/// The time for the last news to the broker.
+const LAST_NEWS: Duration = Duration::from_secs(1);
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
@@ -140,9 +147,13 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
     let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
     let others = tokio::spawn(work::follow(Arc::clone(&shop)));
+    let hearer = match &config.store {
+        databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&shop), Server::clone(server)))),
+        databases::Place::File(_) => None,
+    };
     let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
     let ender = config.accounts.clone().map(|door| tokio::spawn(accounts::follow(Arc::clone(&shop), door)));
-    let publisher = match &config.mqtt {
+    let mut publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
             let name = format!("{}:{}", wanted.host, wanted.port);
@@ -161,14 +172,17 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         _ = &mut server => return Err(Failure::ended("the server ended by itself")),
     };
     let leave = told.announce(NAME);
-    shop.stopping.store(true, Ordering::Relaxed);
-    // Both kinds of errors say that the server has ended already.
+    shop.stop();
+    // An error says that the server has ended already.
     let _ = stop.send(true);
-    shop.waiters.wake_all();
-    let _ = server.await;
-    sweep.abort();
-    keys.abort();
-    publisher.into_iter().chain(teller).chain(ender).chain([others]).for_each(|task| task.abort());
+    teller.into_iter().chain([sweep, keys]).for_each(|task| task.abort());
+    let published = async {
+        if let Some(publisher) = &mut publisher {
+            let _ = timeout(LAST_NEWS, publisher).await;
+        }
+    };
+    let _ = timeout(LEAVE, async { tokio::join!(&mut server, published, work::hand_over(&shop)) }).await;
+    publisher.into_iter().chain(ender).chain(hearer).chain([others]).for_each(|task| task.abort());
     Ok(leave)
 }
 
@@ -221,6 +235,13 @@ fn policy(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> 
         orders_per_minute: config.orders_per_minute,
         auto_refund_per_day: config.auto_refund_per_day,
     }
+}
+
+/// A name that nothing else has.
+fn drawn_name() -> String {
+    let mut bits = [0; 8];
+    qris_host::random::fill(&mut bits);
+    hex(&bits)
 }
 
 /// Lower-case hexadecimal digits.

@@ -2,6 +2,7 @@
 
 use super::accounts::Door;
 use super::books::{self, BooksError, Policy};
+use super::claims::Claims;
 use super::devices::{self, Shown};
 use super::gateway::{Gateway, Problem};
 use super::metrics::Metrics;
@@ -62,8 +63,10 @@ pub struct Shop {
     pub enrolling: tokio::sync::Mutex<()>,
     /// For operators.
     pub metrics: Metrics,
-    /// The program ends.
-    pub stopping: AtomicBool,
+    /// The questions to the gateway that are open.
+    pub claims: Claims,
+    /// The name of this process, which no other one has.
+    pub name: String,
     /// Limits the calls to the gateway.
     pub calls: Semaphore,
     /// Limits the tasks for which nobody waits.
@@ -113,7 +116,8 @@ impl Shop {
             accounts: None,
             enrolling: tokio::sync::Mutex::default(),
             metrics: Metrics::default(),
-            stopping: AtomicBool::new(false),
+            claims: Claims::default(),
+            name: super::drawn_name(),
             calls: Semaphore::new(CALLS_MAX),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             lookups: Mutex::default(),
@@ -125,10 +129,16 @@ impl Shop {
         }
     }
 
-    /// The time of day.
+    /// The time of day, by the clock of the books.
     #[must_use]
     pub fn now(&self) -> Wall {
-        self.surroundings.now()
+        self.store.now(self.surroundings.now())
+    }
+
+    /// The program ends: nobody waits any longer, and nothing new is begun.
+    pub fn stop(&self) {
+        self.waiters.end();
+        self.outbox.notify_one();
     }
 
     /// Fills `bytes` with values that nobody can guess.
@@ -163,8 +173,8 @@ impl Shop {
         &self,
         job: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let (policy, surroundings) = (self.policy(), Arc::clone(&self.surroundings));
-        let result = self.store.run(move |tx| job(tx, &policy, surroundings.now())).await;
+        let (policy, surroundings, store) = (self.policy(), Arc::clone(&self.surroundings), self.store.clone());
+        let result = self.store.run(move |tx| job(tx, &policy, store.now(surroundings.now()))).await;
         self.books_health.note(&*self.surroundings, "of orders", &result);
         if result.is_ok() && self.store_fails() {
             self.look_for_room().await;

@@ -12,6 +12,7 @@ pub(crate) mod testing;
 pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, look, machines_beside, together};
 pub(crate) use sqlite::{SqliteTx, WITH_MACHINES, say};
 
+use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite::{OpenError, find_room};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,6 +112,11 @@ pub trait Runner: std::fmt::Debug + Send + Sync {
 
     /// The file of the database, if its disk may be full.
     fn file(&self) -> Option<&Path>;
+
+    /// How far the clock of the database is ahead of this computer's. A file has no other one.
+    fn ahead(&self) -> Span {
+        Span(0)
+    }
 }
 
 impl Store {
@@ -118,6 +124,12 @@ impl Store {
     #[must_use]
     pub fn with(runner: Arc<dyn Runner>) -> Self {
         Self(runner)
+    }
+
+    /// The time of day by the clock of the database, which all processes share. `own` is that of this computer.
+    #[must_use]
+    pub fn now(&self, own: Wall) -> Wall {
+        own + self.0.ahead()
     }
 
     /// Runs a job in a transaction and answers when it is committed. If the job answers with an error, its changes are

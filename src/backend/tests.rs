@@ -26,6 +26,7 @@ use qris_sim::midtrans::{Change, Options, Via};
 use qris_sim::midtrans_http::{Simulator, SimulatorHandle};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -386,5 +387,37 @@ async fn a_backend_that_lost_its_books_knows_a_code_again() {
         assert_eq!(order.store.as_deref(), Some(store));
         assert!(found.payment_code.is_some() && found.payment_code == order.payment_code, "{found:?}");
         assert!(found.expires_in_s.is_some_and(|left| left > 86_000), "it has its day: {:?}", found.expires_in_s);
+    }
+}
+
+/// A server of PostgreSQL tells what any process has changed, and a lost connection to it is made anew. A file tells nothing.
+#[tokio::test]
+async fn what_another_process_changes_is_heard() {
+    let rig = Rig::new().await;
+    let order = rig.order("heard").await;
+    let hears = || rig.shop.waiters.hears();
+    let Some(server) = testing::server(rig._directory.path()) else { return assert!(!hears(), "there is nobody who could tell") };
+    tokio::spawn(work::listen(Arc::clone(&rig.shop), server));
+    let until = async |wanted: bool| {
+        while hears() != wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waiter = rig.shop.waiters.register(&order.device, &order.request_id);
+    for is_lost in [false, true] {
+        until(true).await;
+        if is_lost {
+            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'LISTEN qris'";
+            rig.shop.store.run(move |tx| tx.rows(end, &[])).await.expect("ended");
+            until(false).await;
+            until(true).await;
+        }
+        let mut news = pin!(waiter.news());
+        news.as_mut().enable();
+        // Another process does not announce it here.
+        let change = "UPDATE orders SET rev = rev + 1 WHERE order_id = $1";
+        let id = order.order_id.clone();
+        rig.shop.store.run(move |tx| tx.rows(change, &[id.as_str().into()])).await.expect("changed");
+        tokio::time::timeout(Duration::from_secs(60), news).await.expect("news");
     }
 }

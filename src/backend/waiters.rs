@@ -2,6 +2,7 @@
 
 use qris_core::order::ids::{DeviceId, RequestId};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -14,6 +15,8 @@ pub const WAITING_POSTS_MAX: u32 = 32;
 
 /// A waiting caller reads again after this time without news: another process on the same database wakes nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The same, while the database tells what other processes write.
+pub const LOOK_WHILE_HEARD: Duration = Duration::from_secs(10);
 
 type Key = (DeviceId, RequestId);
 
@@ -22,6 +25,8 @@ type Key = (DeviceId, RequestId);
 pub struct Waiters {
     requests: Mutex<HashMap<Key, (Arc<Notify>, usize)>>,
     places: Mutex<HashMap<(DeviceId, What), u32>>,
+    hears: AtomicBool,
+    over: AtomicBool,
 }
 
 /// A caller that waits for news of a request, under any order_id of it.
@@ -70,7 +75,31 @@ impl Waiters {
         }
     }
 
+    /// Whether the database tells what other processes write. What it told before is not known: so all read again.
+    pub fn hear(&self, hears: bool) {
+        self.hears.store(hears, Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    /// Whether the database tells what other processes write.
+    #[must_use]
+    pub fn hears(&self) -> bool {
+        self.hears.load(Ordering::Relaxed)
+    }
+
     /// The program ends. Nobody waits any longer.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    /// Whether the program ends.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// All read again.
     pub fn wake_all(&self) {
         for (notify, _) in lock(&self.requests).values() {
             notify.notify_waiters();
@@ -102,7 +131,13 @@ impl Waiters {
 }
 
 impl Waiter<'_> {
-    /// Runs `read` until it gives something or the time is over. Then the result is what `last` makes of the last
+    /// News, without a look.
+    #[cfg(test)]
+    pub fn news(&self) -> tokio::sync::futures::Notified<'_> {
+        self.notify.notified()
+    }
+
+    /// Runs `read` until it gives something, or the time is over, or the program ends. Then the result is what `last` makes of the last
     /// reading. Between two readings it waits for news.
     ///
     /// # Errors
@@ -121,11 +156,12 @@ impl Waiter<'_> {
                 return Ok(Some(found));
             }
             let now = tokio::time::Instant::now();
-            if now >= end {
+            if now >= end || self.waiters.is_over() {
                 return Ok(None);
             }
+            let look = if self.waiters.hears() { LOOK_WHILE_HEARD } else { LOOK_AGAIN };
             // News and the end of the wait mean the same: read again.
-            let _ = tokio::time::timeout_at(end.min(now + LOOK_AGAIN), news).await;
+            let _ = tokio::time::timeout_at(end.min(now + look), news).await;
         }
     }
 }

@@ -2,21 +2,24 @@
 //! and goes on while another step follows at once. HTTP handlers call it, and so does the [`sweep`], which replaces a
 //! caller that dies in between.
 
-use super::books::{self, BooksError, Done, Forgotten, Stored};
+use super::books::{self, BooksError, Done, Forgotten, Policy, Stored};
 use super::gateway::{Answered, Asking, Charged, Looked};
 use super::shop::Shop;
-use qris_core::order::ids::{DeviceId, OrderId};
+use super::store::Tx;
+use super::store::postgres::{Heard, Server};
+use super::waiters::LOOK_WHILE_HEARD;
+use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{
     self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Sale, State, Withheld,
 };
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
-use qris_core::order::time::Span;
+use qris_core::order::time::{Span, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::service;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// A step that is due within this time is awaited, and not left to the sweep.
 const SOON: Span = Span::secs(4);
@@ -24,6 +27,9 @@ const SOON: Span = Span::secs(4);
 const SWEEP: Duration = Duration::from_secs(1);
 /// After this many sweeps old news is dropped.
 const PRUNE_EVERY: u32 = 600;
+
+/// The time for answers of the gateway when the program ends.
+const LAST_ANSWERS: Duration = Duration::from_millis(2500);
 
 /// How often writes of another process are looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -33,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub async fn follow(shop: Arc<Shop>) {
     let mut seen = None;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(if shop.waiters.hears() { LOOK_WHILE_HEARD } else { LOOK }).await;
         let from = if shop.waiters.is_idle() { None } else { seen };
         let read = shop.read(move |tx| match from {
             Some(line) => match books::changed_since(tx, line)? {
@@ -54,6 +60,22 @@ pub async fn follow(shop: Arc<Shop>) {
     }
 }
 
+/// Hears at once what another process has changed, where the database tells it. [`follow`] is the net below.
+pub async fn listen(shop: Arc<Shop>, server: Server) {
+    let heard = move |heard: Heard<'_>| match heard {
+        Heard::Begin => shop.waiters.hear(true),
+        Heard::End => shop.waiters.hear(false),
+        Heard::Told(whose) => {
+            let names = whose.split_once(' ').map(|(device, request)| (DeviceId::new(device), RequestId::new(request)));
+            // Anybody with the database's password may tell something else. It means nothing.
+            if let Some((Ok(device), Ok(request))) = names {
+                shop.waiters.wake(&device, &request);
+            }
+        }
+    };
+    server.listen(heard).await;
+}
+
 /// Does the next step of an order, if nobody else does.
 pub async fn advance(shop: Arc<Shop>, id: OrderId) {
     let wanted = id.clone();
@@ -70,11 +92,18 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
         announce(&shop, &done);
         let id = done.now.order.id.clone();
         let Some(call) = done.call else { return };
+        if shop.waiters.is_over() {
+            // If this fails, the lease ends.
+            let _ = shop.write(move |tx, _, _| books::let_go(tx, &id, None)).await;
+            return;
+        }
+        let claimed = shop.claims.begin(&id);
         let event = ask(&shop, &done.now.order, call).await;
         let answered = {
             let id = id.clone();
             shop.write(move |tx, policy, now| books::answered(tx, policy, &id, event, now)).await
         };
+        drop(claimed);
         let Ok(answered) = answered else { return };
         done = answered;
         let is_settled = |order: &Order| matches!(order.state, State::Settled { .. });
@@ -91,6 +120,19 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
             done = claimed;
         }
     }
+}
+
+/// The program ends. Questions that are open have a moment. What is not answered then is given up: another process goes on at once, and
+/// not when the lease is over.
+pub async fn hand_over(shop: &Shop) {
+    let _ = timeout(LAST_ANSWERS, shop.claims.all_ended()).await;
+    let (open, who) = (shop.claims.open(), shop.name.clone());
+    let write = move |tx: &mut dyn Tx, _: &Policy, now: Wall| {
+        open.iter().try_for_each(|id| books::let_go(tx, id, Some(now)))?;
+        books::turn_ends(tx, &who)
+    };
+    // If this fails, leases and turns end by themselves.
+    let _ = shop.write(write).await;
 }
 
 /// Takes up all due orders, for ever. It feeds the watchdog: a backend that cannot read its books is not well.

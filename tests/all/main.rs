@@ -68,6 +68,7 @@ mod secrets;
 mod settings_from_afar;
 mod setup;
 mod setup_asks;
+mod several;
 mod shape;
 mod simulator_page;
 mod slow_clients;

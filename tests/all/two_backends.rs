@@ -8,6 +8,7 @@ use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop, new_request_id};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::process::Command;
 use std::sync::Barrier;
 
 /// Orders that are told to both.
@@ -32,6 +33,11 @@ fn receipts(shop: &Shop, server: Option<&Postgres>, order_id: &str) -> Vec<Strin
 
 /// The second process, and its address.
 pub fn second(shop: &Shop) -> (Process, String) {
+    second_started_by(shop, |start| start)
+}
+
+/// The same, started by a command that is made of the usual one.
+pub fn second_started_by(shop: &Shop, change: impl FnOnce(Command) -> Command) -> (Process, String) {
     let port = free_port();
     let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
     let first = shop.backend_url.rsplit(':').next().expect("a port");
@@ -41,7 +47,7 @@ pub fn second(shop: &Shop) -> (Process, String) {
     std::fs::write(&path, text).expect("written");
     let mut start = crate::rig::command(Program::Backend.binary());
     start.arg("--config").arg(&path).arg("serve").current_dir(shop.path());
-    (Process::start_service("second-backend", &mut start, shop.path()), format!("http://127.0.0.1:{port}"))
+    (Process::start_service("second-backend", &mut change(start), shop.path()), format!("http://127.0.0.1:{port}"))
 }
 
 /// Asks both at the same time; both answers.

@@ -139,6 +139,15 @@ pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result
     Ok(!tx.rows(due, &[alert.subject().into(), alert.kind().into(), alert.since.0.into(), now.0.into()])?.is_empty())
 }
 
+/// Gives the turn back, if `who` has it.
+///
+/// # Errors
+/// The database's.
+pub fn turn_ends(tx: &mut dyn Tx, who: &str) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM alert_turn WHERE who = $1", &[who.into()])?;
+    Ok(())
+}
+
 /// Somebody was told.
 ///
 /// # Errors

@@ -193,6 +193,22 @@ async fn two_programs_and_one_notification_make_one_receipt() {
     assert!(rig.outbox().await.is_empty());
 }
 
+/// Two take turns at publishing: the second one when the first has ended, or hangs. A clock that was set back locks nobody out.
+#[tokio::test]
+async fn one_publishes_at_a_time() {
+    let rig = Rig::new();
+    let may = |who: &'static str, at: i64| rig.run(move |tx, _| may_publish(tx, who, T0 + Span(at)));
+    let steps =
+        [("a", 0, true), ("b", 4999, false), ("a", 4000, true), ("b", 8999, false), ("b", 9000, true), ("a", 9001, false), ("a", 0, true)];
+    for (who, at, wanted) in steps {
+        assert_eq!(may(who, at).await.expect("asked"), wanted, "{who} at {at}");
+    }
+    rig.run(|tx, _| publishing_ends(tx, "b")).await.expect("it has no turn");
+    assert!(!may("b", 1).await.expect("asked"));
+    rig.run(|tx, _| publishing_ends(tx, "a")).await.expect("ended");
+    assert!(may("b", 1).await.expect("asked"));
+}
+
 #[tokio::test]
 async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     let rig = Rig::new();

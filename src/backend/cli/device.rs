@@ -241,8 +241,9 @@ async fn add(
     let store = machines(config, true)?;
     written.as_ref().map_or(Ok(()), |written| keep(&written.text))?;
     let (hash, wanted, has_account) = (devices::hash(&token), device.clone(), account.is_some());
+    let now = store.now(clock::now().wall);
     let added = store.run(move |tx| {
-        let added = devices::add(tx, &wanted, &hash, replace, clock::now().wall)?;
+        let added = devices::add(tx, &wanted, &hash, replace, now)?;
         // A code would bring in whoever has it, in place of this machine.
         if added {
             invitations::withdraw(tx, &wanted)?;

@@ -12,7 +12,7 @@ use crate::{open_shop, policy, view, wording, work};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
-use qris_core::order::time::Zone;
+use qris_core::order::time::{Wall, Zone};
 use qris_host::config::Source;
 use qris_host::{Failure, clock, tls};
 use serde_json::json;
@@ -87,14 +87,14 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
     let (wanted, by) = (id.clone(), by.map(Into::into));
     if let Some(note) = settled_by_hand {
         let decide =
-            move |tx: &mut dyn Tx, policy: &Policy| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, clock::now().wall);
+            move |tx: &mut dyn Tx, policy: &Policy, now: Wall| ledger::refund_by_hand(tx, policy, &wanted, &note, by, no_report, now);
         let order = decided(config, &id, decide).await?;
         return say(&order, config.zone, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
     let shop = shop(config, source)?;
-    let written = shop.write(move |tx, policy, _| {
+    let written = shop.write(move |tx, policy, now| {
         let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
-        ledger::request_refund(tx, policy, &wanted, wish, clock::now().wall)
+        ledger::request_refund(tx, policy, &wanted, wish, now)
     });
     let written = written.await;
     taken(&shop.store, &id, written).await?;
@@ -130,7 +130,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
 pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let Given { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
-    let order = decided(config, &id, move |tx, policy| ledger::given(tx, policy, &wanted, &name, clock::now().wall)).await?;
+    let order = decided(config, &id, move |tx, policy, now| ledger::given(tx, policy, &wanted, &name, now)).await?;
     say(&order, config.zone, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
 }
 
@@ -138,7 +138,7 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
 pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
-    let order = decided(config, &id, move |tx, policy| ledger::seen(tx, policy, &wanted, &name, clock::now().wall)).await?;
+    let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
     say(&order, config.zone, json, &format!("{} is noted as seen by {by}", about(&order)))
 }
 
@@ -152,10 +152,11 @@ fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
 async fn decided(
     config: &Config,
     id: &OrderId,
-    decide: impl FnOnce(&mut dyn Tx, &Policy) -> Result<Done, BooksError> + Send + 'static,
+    decide: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<Done, BooksError> + Send + 'static,
 ) -> Result<Order, Failure> {
     let (store, policy) = (books(config)?, policy(config, Vec::new()));
-    let written = store.run(move |tx| decide(tx, &policy)).await;
+    let theirs = store.clone();
+    let written = store.run(move |tx| decide(tx, &policy, theirs.now(clock::now().wall))).await;
     taken(&store, id, written).await
 }
 
@@ -202,7 +203,7 @@ async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
         if !matches!(order.repayment, Some(Repayment::Asked { .. })) || Instant::now() > end {
             return Ok(order);
         }
-        if next_deadline(&order).is_some_and(|due| due <= clock::now().wall) {
+        if next_deadline(&order).is_some_and(|due| due <= shop.now()) {
             work::advance(Arc::clone(shop), id.clone()).await;
         }
         sleep(LOOK).await;

@@ -28,7 +28,6 @@ use qris_host::events::Event as Journal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The time to look a forgotten order up at the gateway.
@@ -282,9 +281,7 @@ pub async fn show(
         let shop = &shop;
         async move {
             let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
-            // The program ends. The machine asks again.
-            let stop = shop.stopping.load(Ordering::Relaxed);
-            Ok::<_, Refusal>((stored.rev > since || stop).then_some(stored))
+            Ok::<_, Refusal>((stored.rev > since).then_some(stored))
         }
     });
     Ok(Resource::of(&changed.await?.unwrap_or(stored), &shop))

@@ -4,21 +4,30 @@
 //! writes meanwhile, as in SQLite: what is proven there holds here. Who hangs in a transaction is thrown out by the server
 //! ([`PATIENCE`]), and the lock is free again. A connection that is lost is made anew at the next job, at whichever of the servers
 //! can be written to: after a fail-over that is another one.
+//!
+//! A process whose clock is wrong must not take what another one has just begun for given up. So all go by the clock of the server,
+//! which each transaction asks for at its begin ([`CLOCK`]).
+
+mod listening;
+
+pub use listening::Heard;
 
 use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
+use qris_core::order::time::Span;
+use qris_host::clock;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The lock of the database that its writer holds: `qris`.
@@ -31,10 +40,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '5s'; \
     SET client_min_messages = 'warning'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// The server's time of day, in milliseconds since 1970.
+const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 /// Connections that read.
 const READERS: usize = 2;
 /// The steps to the tables of today. A step that was released does not change.
-const STEPS: [&str; 1] = [include_str!("../schema/postgres/1.sql")];
+const STEPS: [&str; 2] = [include_str!("../schema/postgres/1.sql"), include_str!("../schema/postgres/2.sql")];
 
 /// A database of a server, and how to get in.
 #[derive(Debug, Clone)]
@@ -109,7 +120,7 @@ impl Server {
     #[cfg(test)]
     pub(super) fn within(mut self, schema: &str) -> Self {
         self.config.options(format!("-c search_path={schema}"));
-        let mut session = Session::new(self.clone()).expect("a runtime");
+        let mut session = Session::new(self.clone(), Arc::default()).expect("a runtime");
         let made = move || session.connect().and_then(|()| session.say(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
         thread::scope(|scope| scope.spawn(made).join()).expect("no panic").expect("a server");
         self
@@ -132,6 +143,7 @@ struct Threads {
     writer: Queue,
     readers: Vec<Queue>,
     turn: AtomicUsize,
+    ahead: Arc<AtomicI64>,
 }
 
 impl Runner for Threads {
@@ -143,6 +155,10 @@ impl Runner for Threads {
     fn file(&self) -> Option<&Path> {
         None
     }
+
+    fn ahead(&self) -> Span {
+        Span(self.ahead.load(Ordering::Relaxed))
+    }
 }
 
 impl Store {
@@ -151,7 +167,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Postgres`], [`StoreError::Thread`].
     pub fn at(server: &Server, make: bool) -> Result<Self, StoreError> {
-        let session = || Session::new(server.clone());
+        let ahead = Arc::new(AtomicI64::new(0));
+        let session = || Session::new(server.clone(), Arc::clone(&ahead));
         // In a thread of its own, since this one may be that of a runtime.
         let ready = thread::scope(|scope| {
             let first = scope.spawn(move || {
@@ -165,10 +182,10 @@ impl Store {
         let writer = Queue::start("store-writer", GROUP_MAX, move |batch| writing.together(batch, true))?;
         let mut readers = Vec::new();
         for _ in 0..READERS {
-            let mut reading = Session::new(server.clone())?;
+            let mut reading = session()?;
             readers.push(Queue::start("store-reader", 1, move |batch| reading.together(batch, false))?);
         }
-        Ok(Self::with(Arc::new(Threads { writer, readers, turn: AtomicUsize::new(0) })))
+        Ok(Self::with(Arc::new(Threads { writer, readers, turn: AtomicUsize::new(0), ahead })))
     }
 }
 
@@ -177,6 +194,8 @@ struct Session {
     server: Server,
     runtime: Runtime,
     live: Option<Live>,
+    /// How far the server's clock is ahead of ours, in milliseconds.
+    ahead: Arc<AtomicI64>,
 }
 
 struct Live {
@@ -185,9 +204,9 @@ struct Live {
 }
 
 impl Session {
-    fn new(server: Server) -> Result<Self, StoreError> {
+    fn new(server: Server, ahead: Arc<AtomicI64>) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::Thread)?;
-        Ok(Self { server, runtime, live: None })
+        Ok(Self { server, runtime, live: None, ahead })
     }
 
     /// Does something with the connection, which must be there. One that does not answer is given up.
@@ -250,18 +269,31 @@ impl Session {
     /// Begins a transaction, at a new connection if the last one is lost: nothing was done on it yet.
     fn begin(&mut self, writes: bool) -> Result<(), StoreError> {
         let begin = if writes {
-            format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK}); SAVEPOINT job")
+            format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK}); {CLOCK}; SAVEPOINT job")
         } else {
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT job".into()
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {CLOCK}; SAVEPOINT job")
         };
         if self.live.is_some() {
-            match self.say(&begin) {
+            match self.say_and_look_at_the_clock(&begin) {
                 Err(_) if self.live.is_none() => {}
                 done => return done.inspect_err(|_| self.give_up()),
             }
         }
         self.connect()?;
-        self.say(&begin).inspect_err(|_| self.give_up())
+        self.say_and_look_at_the_clock(&begin).inspect_err(|_| self.give_up())
+    }
+
+    /// Statements of which [`CLOCK`] is the last one with an answer.
+    fn say_and_look_at_the_clock(&mut self, sql: &str) -> Result<(), StoreError> {
+        let told = self.ask(async |live| live.client.simple_query(sql).await)?;
+        let rows = told.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let theirs = rows.last().and_then(|text| text.parse().ok());
+        let theirs: i64 = theirs.ok_or_else(|| StoreError::Postgres("the server does not tell its time".into()))?;
+        self.ahead.store(theirs.saturating_sub(clock::now().wall.0), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Ends a transaction that went wrong. A connection that cannot do this is no good.

@@ -30,6 +30,7 @@ pub struct Link {
 }
 
 struct State {
+    target: u16,
     cable: Cable,
     open: Vec<TcpStream>,
     closed: bool,
@@ -38,7 +39,7 @@ struct State {
 impl Link {
     pub fn to(target: u16) -> Self {
         let (port, listener) = free_listener();
-        let state = Arc::new(Mutex::new(State { cable: Cable::Whole, open: Vec::new(), closed: false }));
+        let state = Arc::new(Mutex::new(State { target, cable: Cable::Whole, open: Vec::new(), closed: false }));
         let shared = Arc::clone(&state);
         let attempts = Heard::default();
         let sink = attempts.clone();
@@ -48,7 +49,10 @@ impl Link {
                     return;
                 }
                 sink.push(());
-                let cable = lock(&shared).cable;
+                let (cable, target) = {
+                    let state = lock(&shared);
+                    (state.cable, state.target)
+                };
                 match cable {
                     Cable::Cut => {}
                     Cable::Answers(foreign) => drop(std::thread::spawn(move || answer(stream, foreign))),
@@ -57,6 +61,12 @@ impl Link {
             }
         });
         Self { port, attempts, state }
+    }
+
+    /// Leads to another port from now on. What was connected is lost.
+    pub fn turn_to(&self, target: u16) {
+        lock(&self.state).target = target;
+        self.set(Cable::Whole);
     }
 
     /// Changes the cable. What was connected before a change to another than `Silent` is lost, and to that hangs; the way back

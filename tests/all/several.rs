@@ -1,0 +1,198 @@
+//! Several processes of the backend on one PostgreSQL, behind one address: news goes out once and in order, clocks may be wrong, and a
+//! process that is told to end hands over what it has begun.
+
+use crate::rig::http::Http;
+use crate::rig::link::Link;
+use crate::rig::midtrans::{Via, notification};
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::wait_for;
+use crate::two_backends::{second, second_started_by};
+use qris::wire::vend::EventState;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Orders whose news is published by two at once, if nobody sees to it that it is not.
+const ORDERS: usize = 24;
+
+fn on(server: &Postgres) -> Options {
+    Options { machine: false, store: Some(format!("url = \"{}\"", server.url())), ..Options::default() }
+}
+
+/// Each process is told of another half of the payments, in the same moments.
+#[test]
+fn news_goes_out_once_and_in_order() {
+    let server = Postgres::start(&[]);
+    let shop = Shop::open(on(&server));
+    let (_second, other) = second(&shop);
+    shop.midtrans.fault(&json!({"fault": "drop_notification", "count": ORDERS}));
+    let orders: Vec<String> = (0..ORDERS).map(|_| shop.charged()).collect();
+    for order_id in &orders {
+        shop.midtrans.pay(order_id, Via::Gopay);
+    }
+    std::thread::scope(|scope| {
+        for (number, order_id) in orders.iter().enumerate() {
+            let url = if number % 2 == 0 { &shop.backend_url } else { &other };
+            scope.spawn(move || {
+                let told = notification(order_id, "200", "5000.00", "settlement");
+                let answer = Http::new().post(&format!("{url}/midtrans/notifications"), None, &[], &told);
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            });
+        }
+    });
+    wait_for("all of the news at the broker", || {
+        let left = server.ask("SELECT count(*) FROM receipts") == ORDERS.to_string() && server.ask("SELECT count(*) FROM outbox") == "0";
+        left.then_some(())
+    });
+    // Nothing is under way now: the last one comes behind all others.
+    let last = shop.paid();
+    let is_news = |topic: &str| topic.ends_with("/payment/update");
+    let named = |message: &crate::rig::tap::Message| message.json()["order_id"].as_str().expect("an id").to_owned();
+    shop.tap.wait_from(0, "the last news", |message| (is_news(&message.topic) && named(message) == last).then_some(()));
+    let told: Vec<String> = shop.tap.messages().iter().filter(|message| is_news(&message.topic)).map(named).collect();
+    let written = server.ask("SELECT order_id FROM history WHERE event LIKE '%: settled' ORDER BY seq");
+    assert_eq!(told, written.lines().collect::<Vec<_>>());
+    // Whoever had the turn to publish may hang. Its turn ends.
+    server.ask("INSERT INTO outbox_turn VALUES (1, 'hangs', 1000 * extract(epoch FROM now()) + 5000)");
+    let after = shop.paid();
+    shop.tap.wait_from(0, "news after the turn", |message| (is_news(&message.topic) && named(message) == after).then_some(()));
+}
+
+/// A command with another time of day.
+fn at_another_time(mut start: Command, ahead: &str) -> Command {
+    let found = std::fs::read_dir("/usr/lib").expect("a folder").flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+    let library: Option<PathBuf> = found.into_iter().find(|path| path.exists());
+    start.env("LD_PRELOAD", library.expect("install Debian's package faketime"));
+    start.env("FAKETIME", ahead).env("DONT_FAKE_MONOTONIC", "1");
+    start
+}
+
+/// One process is five minutes ahead, and one five minutes behind. Neither takes what the other one has just begun, and each takes what the
+/// other one has given up.
+#[test]
+fn a_clock_that_is_wrong_costs_nothing() {
+    let server = Postgres::start(&[]);
+    let mut shop = Shop::open(on(&server));
+    shop.backend.take().expect("it runs").terminate();
+    shop.start_as(Program::Backend, &mut at_another_time(shop.service(Program::Backend), "+300s"));
+    let (behind, other) = second_started_by(&shop, |start| at_another_time(start, "-300s"));
+    let urls = [shop.backend_url.clone(), other];
+    for (asks, looks) in [(0, 1), (1, 0)] {
+        let order_id = shop.charged();
+        shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
+        shop.midtrans.fault(&json!({"fault": "hang", "on": "status", "order_id": order_id, "count": 1}));
+        shop.midtrans.pay(&order_id, Via::Gopay);
+        let told = notification(&order_id, "200", "5000.00", "settlement");
+        let notify = |at: usize| shop.http.post(&format!("{}/midtrans/notifications", urls[at]), None, &[], &told).status;
+        assert_eq!(notify(asks), 200);
+        shop.midtrans.wait_held(1);
+        // The other one is told too, and works on: it asks about a second order, and the first one is not its business.
+        assert_eq!(notify(looks), 200);
+        let second = shop.paid();
+        let calls = shop.midtrans.calls("status", &order_id).len();
+        assert_eq!((calls, second == order_id), (1, false), "{asks} asks, and {looks} does, too");
+        shop.midtrans.release();
+        shop.wait_status(&order_id, "settlement");
+    }
+    // Both wrote the time of the server.
+    let wrong = "SELECT count(*) FROM orders WHERE abs(created_ms - 1000 * extract(epoch FROM now())) > 120000";
+    assert_eq!(server.ask(wrong), "0");
+    let late = "SELECT count(*) FROM history WHERE abs(at_ms - 1000 * extract(epoch FROM now())) > 120000";
+    assert_eq!(server.ask(late), "0");
+    // The one that is ahead dies. The one behind does not wait for minutes.
+    let order_id = shop.charged();
+    shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
+    shop.midtrans.fault(&json!({"fault": "hang", "on": "status", "order_id": order_id, "count": 1}));
+    shop.midtrans.pay(&order_id, Via::Gopay);
+    assert_eq!(shop.notify(&notification(&order_id, "200", "5000.00", "settlement")).status, 200);
+    shop.midtrans.wait_held(1);
+    shop.backend.take().expect("it runs").kill();
+    wait_for("the settlement at the other process", || {
+        let answer = shop.http.get(&format!("{}/v1/orders/{order_id}", urls[1]), Some(&shop.token));
+        (answer.json()["status"] == "settlement").then_some(())
+    });
+    assert_eq!(server.ask("SELECT count(*) || ' of ' || count(DISTINCT transaction_id) FROM receipts"), "5 of 5");
+    drop(behind);
+}
+
+/// It is told to end while Midtrans does not answer, and while a machine waits: it lets both go.
+#[test]
+fn a_process_that_ends_gives_up_what_it_has_begun() {
+    let server = Postgres::start(&[]);
+    let mut shop = Shop::open(on(&server));
+    let order_id = shop.charged();
+    shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
+    shop.midtrans.fault(&json!({"fault": "hang", "on": "status", "count": 1}));
+    shop.midtrans.pay(&order_id, Via::Gopay);
+    assert_eq!(shop.notify(&notification(&order_id, "200", "5000.00", "settlement")).status, 200);
+    shop.midtrans.wait_held(1);
+    let claims = "SELECT count(*) FROM orders WHERE claimed_until_ms > 1000 * extract(epoch FROM now())";
+    assert_eq!(server.ask(claims), "1");
+    let url = format!("{}/v1/orders/{order_id}", shop.backend_url);
+    let polls: Vec<_> = (0..2)
+        .map(|_| {
+            let (url, token) = (format!("{url}?wait=60"), shop.token.clone());
+            // The one that looks may have its place.
+            std::thread::spawn(move || {
+                wait_for("a poll", || Some(Http::new().get(&url, Some(&token)).status).filter(|status| *status != 429))
+            })
+        })
+        .collect();
+    // A third one finds that two are open.
+    wait_for("the polls at the backend", || {
+        let third = shop.http.get(&format!("{url}?wait=1"), Some(&shop.token));
+        (third.status == 429).then_some(())
+    });
+    let (status, _) = shop.backend.take().expect("it runs").terminate();
+    assert!(status.success());
+    for poll in polls {
+        assert_eq!(poll.join().expect("no panic"), 200);
+    }
+    // The claim is over, and nobody waits for its lease of 15 s.
+    assert_eq!(server.ask(claims), "0");
+    shop.midtrans.release();
+    shop.start_backend();
+    shop.wait_status(&order_id, "settlement");
+    assert_eq!(server.ask("SELECT count(*) FROM receipts"), "1");
+}
+
+/// Two processes behind one address are brought up to date, one after the other, with a QR on the screen each time.
+#[test]
+fn one_after_the_other_is_started_anew_while_a_machine_sells() {
+    let server = Postgres::start(&[]);
+    let mut shop = Shop::open(on(&server));
+    let port = |url: &str| url.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    let first = port(&shop.backend_url);
+    let front = Link::to(first);
+    shop.edit(Program::Backend, |text| {
+        text.replace(&format!("public_url = \"http://127.0.0.1:{first}\""), &format!("public_url = \"http://127.0.0.1:{}\"", front.port))
+    });
+    shop.backend.take().expect("it runs").terminate();
+    shop.start_backend();
+    let (mut other, url) = second(&shop);
+    let second_port = port(&url);
+    shop.start_machine();
+    for (stays, is_first) in [(second_port, true), (first, false)] {
+        let request = shop.offer("A1");
+        // The web server in front sees that one is gone.
+        for link in [&front, &shop.backend_link] {
+            link.turn_to(stays);
+        }
+        if is_first {
+            assert!(shop.backend.take().expect("it runs").terminate().0.success());
+        } else {
+            assert!(other.terminate().0.success());
+        }
+        shop.pay(Via::Gopay);
+        shop.wait_state(&request, EventState::Dispensed);
+        if is_first {
+            shop.start_backend();
+        }
+    }
+    other = second(&shop).0;
+    shop.sell("A1", Via::Gopay);
+    drop(other);
+    shop.check_books();
+    assert_eq!((shop.pulses(), server.ask("SELECT count(*) FROM receipts").as_str()), (3, "3"));
+}
