@@ -198,7 +198,7 @@ fn fresh(site: &Site, public_url: Option<&str>, has_broker: bool) -> Result<Text
         let is_key = open.starts_with('[') || open.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         let wanted = match (section, open.split(' ').next().unwrap_or_default()) {
             ("[http", "public_url") => Some(public_url.is_some()),
-            ("[accounts", "file") => Some(false),
+            ("[accounts", "file" | "reload") => Some(false),
             ("[mqtt" | "[accounts" | "[machines", _) if is_key => Some(has_broker),
             _ => None,
         };
