@@ -561,15 +561,16 @@ impl World {
         let _ = writeln!(self.trace, "{:>9}.{:03} {}", at / 1000, at % 1000, text());
     }
 
-    /// The program with this database writes to the journal. The path of its files differs in each run.
+    /// The program with this database writes to the journal. The path of its files differs in each run, and so does
+    /// the name of a stream.
     fn note_journal(&mut self, who: &str, database: &'static str, event: &Journal) {
         // The schema refuses what must never be. Only a fault of the program's own rules comes that far, or one of the disk.
         if matches!(event, Journal::StoreFailing { .. }) && self.strike().is_none() && !self.losses.is_harmed(database) {
             self.fail(format!("{database} refuses what {who} writes: {event}"));
         }
         let line = event.to_string();
-        let is_of_files = line.contains(&*self.directory.to_string_lossy());
-        self.note(|| format!("journal of {who}: {}", if is_of_files { event.kind().subject } else { &line }));
+        let differs = line.contains(&*self.directory.to_string_lossy()) || line.contains("it is for the stream");
+        self.note(|| format!("journal of {who}: {}", if differs { event.kind().subject } else { &line }));
     }
 
     fn fail(&mut self, why: String) {

@@ -169,8 +169,13 @@ impl World {
         let asked = Asked { aud: device(), jti, exp, stream, command };
         self.note(|| {
             let may_not = if is_forbidden { ", and may not" } else { "" };
-            let stream = asked.stream.as_deref().unwrap_or("any");
-            format!("the operator wants {} (c-{number}) of the stream {stream}{may_not}", asked.command.name())
+            // The name of a stream is drawn anew in each run.
+            let stream = match asked.stream.as_deref() {
+                None => "",
+                Some(ELSEWHERE) => ", for another life of the database",
+                Some(_) => ", for this life of the database",
+            };
+            format!("the operator wants {} (c-{number}){stream}{may_not}", asked.command.name())
         });
         let key = if is_forbidden { looking_key() } else { super::desk::key() };
         let jws = asked.jws(&key);
