@@ -21,6 +21,7 @@ pub mod http;
 pub mod invitations;
 pub mod keys;
 pub mod midtrans;
+pub mod moving;
 pub mod presence;
 pub mod reconcile;
 pub mod report;

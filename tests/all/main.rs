@@ -40,6 +40,7 @@ mod merchant_commands;
 mod merchant_setup;
 mod middlebox;
 mod midtrans_table;
+mod moving;
 mod mqtt_link;
 mod no_broker;
 mod notifications;

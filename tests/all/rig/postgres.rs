@@ -111,6 +111,19 @@ impl Postgres {
         succeed(self.program("pg_ctl").args(["promote", "--wait", "--pgdata"]).arg(self.data()));
     }
 
+    /// Restores a dump of this server's database in another one.
+    pub fn dump_into(&self, other: &Self) {
+        let file = self.directory.path().join("dump.sql");
+        let at = |server: &Self, program: &str| {
+            let mut start = server.program(program);
+            start.args(["--host=127.0.0.1", "--username", MASTER]).arg(format!("--port={}", server.port));
+            start
+        };
+        std::fs::write(&file, succeed(at(self, "pg_dump").arg(MASTER))).expect("written");
+        std::fs::set_permissions(self.directory.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
+        succeed(at(other, "psql").args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(&file));
+    }
+
     /// The address of its database for a program.
     pub fn url(&self) -> String {
         format!("postgres://{MASTER}@127.0.0.1:{}/{MASTER}", self.port)
