@@ -53,10 +53,11 @@ fn news_goes_out_once_and_in_order() {
     let told: Vec<String> = shop.tap.messages().iter().filter(|message| is_news(&message.topic)).map(named).collect();
     let written = server.ask("SELECT order_id FROM history WHERE event LIKE '%: settled' ORDER BY seq");
     assert_eq!(told, written.lines().collect::<Vec<_>>());
-    // Whoever had the turn to publish may hang. Its turn ends.
+    // Whoever had the turn to publish may hang. Its turn ends, and nobody publishes before another one has it.
     server.ask("INSERT INTO outbox_turn VALUES (1, 'hangs', 1000 * extract(epoch FROM now()) + 5000)");
     let after = shop.paid();
     shop.tap.wait_from(0, "news after the turn", |message| (is_news(&message.topic) && named(message) == after).then_some(()));
+    assert_eq!(server.ask("SELECT count(*) FROM outbox_turn WHERE who = 'hangs'"), "0");
 }
 
 /// A command with another time of day.
