@@ -121,15 +121,15 @@ pub struct Ordeal {
     edges: usize,
     began: Instant,
     journal: String,
-    /// The books are in it, with `QRIS_STORE=postgres`. It ends after the shop.
+    /// The books are in it, if it is there. It ends after the shop.
     _server: Option<Postgres>,
 }
 
 impl Ordeal {
     /// A shop with short times, small pictures and many lines.
-    pub fn open(seed: u64, broker_persistence: bool) -> Self {
+    pub fn open(seed: u64, broker_persistence: bool, is_on_postgresql: bool) -> Self {
         let orders = "orders_per_minute = 0\ncancel_wait_s = 3\nlate_settlement_grace_s = 3\ndeliver_within_s = 20\n";
-        let server = (std::env::var("QRIS_STORE").as_deref() == Ok("postgres")).then(|| Postgres::start(&[]));
+        let server = is_on_postgresql.then(|| Postgres::start(&[]));
         let store = server.as_ref().map(|server| format!("url = \"{}\"", server.url()));
         let mut shop = Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), store, ..Options::default() });
         let midtrans_link = Link::to(shop.midtrans.port);
