@@ -111,6 +111,23 @@ impl Postgres {
         succeed(self.program("pg_ctl").args(["promote", "--wait", "--pgdata"]).arg(self.data()));
     }
 
+    /// Takes every place that is free, until the answer is dropped.
+    pub fn fill(&self) -> Vec<Process> {
+        let mut taken = Vec::new();
+        wait_for("a server that is full", || {
+            let mut psql = self.program("psql");
+            psql.args(["--no-psqlrc", "--tuples-only", "--host=127.0.0.1", "--username", MASTER]).arg(format!("--port={}", self.port));
+            let psql = Process::start("psql", psql.args(["--command", "SELECT 'is in'", "--command", "SELECT pg_sleep(600)"]));
+            let told = wait_for("an answer", || psql.lines.all().into_iter().find(|line| line.contains("is in") || line.contains("FATAL")));
+            if told.contains("too many clients") {
+                return Some(());
+            }
+            taken.push(psql);
+            None
+        });
+        taken
+    }
+
     /// Restores a dump of this server's database in another one.
     pub fn dump_into(&self, other: &Self) {
         let file = self.directory.path().join("dump.sql");
