@@ -4,6 +4,7 @@
 use super::books::Message;
 use super::shop::Shop;
 use super::{books, devices, view};
+use qris_core::order::time::Span;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
 use qris_host::clock;
@@ -111,8 +112,8 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
             return;
         }
         for some in messages.chunks(PUBLISHES_AT_ONCE) {
-            // A process that hung meanwhile publishes nothing over another one's news.
-            if !link.up || clock::now().boot >= began + books::PUBLISHING {
+            // Half of the turn is for the answers. A process that hung meanwhile publishes nothing over another one's news.
+            if !link.up || clock::now().boot >= began + Span(books::PUBLISHING.0 / 2) {
                 break;
             }
             // All of them are handed over, then awaited. Each gets its answer, also when the connection is lost.

@@ -23,6 +23,7 @@ pub mod invitations;
 pub mod keys;
 pub mod metrics;
 pub mod midtrans;
+pub mod moving;
 pub mod presence;
 pub mod reconcile;
 pub mod report;

@@ -265,6 +265,12 @@ impl Queue {
 }
 
 impl Row {
+    /// All values, in the order of the columns.
+    #[must_use]
+    pub fn values(&self) -> &[Value] {
+        &self.0
+    }
+
     /// A number.
     ///
     /// # Errors

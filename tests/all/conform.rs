@@ -1,8 +1,9 @@
 //! `qris-demo conform`: our own backend keeps the contract, and one that does not is found out, each difference by name.
 
+use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::proxy::{Proxy, Reply};
-use crate::rig::shop::{Program, Shop};
+use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::{command, output, succeed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -11,7 +12,11 @@ use std::process::Output;
 use std::time::Duration;
 
 fn open(orders_per_minute: u32) -> (Shop, String) {
-    let mut shop = Shop::merchants_side();
+    open_with(orders_per_minute, None)
+}
+
+fn open_with(orders_per_minute: u32, store: Option<String>) -> (Shop, String) {
+    let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
     if orders_per_minute > 0 {
         shop.kill_backend();
         shop.edit(Program::Backend, |text| text.replace("orders_per_minute = 0", &format!("orders_per_minute = {orders_per_minute}")));
@@ -44,8 +49,17 @@ fn run(mut command: std::process::Command) -> Output {
 
 #[test]
 fn our_own_backend_keeps_the_contract() {
-    let (shop, other) = open(0);
-    let ended = run(conform(&shop, &shop.backend_url, &["--other-token", &other, "--simulator", &shop.midtrans.url, "--device", "vm-001"]));
+    keeps_the_contract(&open(0));
+}
+
+#[test]
+fn our_own_backend_on_postgresql_keeps_the_contract() {
+    let server = Postgres::start(&[]);
+    keeps_the_contract(&open_with(0, Some(format!("url = \"{}\"", server.url()))));
+}
+
+fn keeps_the_contract((shop, other): &(Shop, String)) {
+    let ended = run(conform(shop, &shop.backend_url, &["--other-token", other, "--simulator", &shop.midtrans.url, "--device", "vm-001"]));
     let text = String::from_utf8_lossy(&ended.stdout);
     assert_eq!(differences(&ended), [""; 0], "{text}");
     assert_eq!(ended.status.code(), Some(0), "{text}");
@@ -54,7 +68,7 @@ fn our_own_backend_keeps_the_contract() {
     assert!(skipped.iter().all(|line| expected.iter().any(|known| line.contains(known))), "{skipped:#?}");
     // It leaves nothing behind that can be paid.
     shop.wait_nothing_payable();
-    assert!(!text.contains(&shop.token) && !text.contains(&other), "a token stands in what it told");
+    assert!(!text.contains(&shop.token) && !text.contains(other), "a token stands in what it told");
 }
 
 #[test]

@@ -96,10 +96,20 @@ fn missing(figures: &BTreeMap<String, u64>, sales: u64) -> Vec<String> {
     missing
 }
 
+/// Half of the merchants have their books in PostgreSQL, with brokers of both kinds; `QRIS_STORE=postgres` or `sqlite`: all or none.
+fn is_on_postgresql(number: u64) -> bool {
+    match std::env::var("QRIS_STORE").ok().as_deref() {
+        None => number.div_ceil(2) % 2 == 1,
+        Some("postgres") => true,
+        Some("sqlite") => false,
+        Some(other) => panic!("QRIS_STORE={other:?} is neither postgres nor sqlite"),
+    }
+}
+
 /// One machine until it has made its sales and everything is in order again; its figures, or what went wrong.
 fn one_machine(seed: u64, number: u64, sales: u64) -> Result<BTreeMap<String, u64>, String> {
     // Every other broker forgets everything when it ends.
-    let mut ordeal = Ordeal::open(seed, number.is_multiple_of(2));
+    let mut ordeal = Ordeal::open(seed, number.is_multiple_of(2), is_on_postgresql(number));
     let done = suffer(&mut ordeal, sales);
     done.map_err(|why| format!("{why}\n    {}", ordeal.keep_files()))
 }

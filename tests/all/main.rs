@@ -42,6 +42,7 @@ mod merchant_setup;
 mod metrics;
 mod middlebox;
 mod midtrans_table;
+mod moving;
 mod mqtt_link;
 mod no_broker;
 mod notifications;

@@ -1,7 +1,7 @@
 //! Several processes of the backend on one PostgreSQL, behind one address: news goes out once and in order, clocks may be wrong, and a
 //! process that is told to end hands over what it has begun.
 
-use crate::rig::http::Http;
+use crate::rig::http::{Answer, Http};
 use crate::rig::link::Link;
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
@@ -12,6 +12,7 @@ use qris::wire::vend::EventState;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread::JoinHandle;
 
 /// Orders whose news is published by two at once, if nobody sees to it that it is not.
 const ORDERS: usize = 24;
@@ -53,10 +54,11 @@ fn news_goes_out_once_and_in_order() {
     let told: Vec<String> = shop.tap.messages().iter().filter(|message| is_news(&message.topic)).map(named).collect();
     let written = server.ask("SELECT order_id FROM history WHERE event LIKE '%: settled' ORDER BY seq");
     assert_eq!(told, written.lines().collect::<Vec<_>>());
-    // Whoever had the turn to publish may hang. Its turn ends.
+    // Whoever had the turn to publish may hang. Its turn ends, and nobody publishes before another one has it.
     server.ask("INSERT INTO outbox_turn VALUES (1, 'hangs', 1000 * extract(epoch FROM now()) + 5000)");
     let after = shop.paid();
     shop.tap.wait_from(0, "news after the turn", |message| (is_news(&message.topic) && named(message) == after).then_some(()));
+    assert_eq!(server.ask("SELECT count(*) FROM outbox_turn WHERE who = 'hangs'"), "0");
 }
 
 /// A command with another time of day.
@@ -116,6 +118,58 @@ fn a_clock_that_is_wrong_costs_nothing() {
     drop(behind);
 }
 
+/// Two long polls of the machine, which are open.
+fn two_polls(shop: &Shop, url: &str) -> Vec<JoinHandle<Answer>> {
+    let open = || {
+        let (url, token) = (format!("{url}?wait=60"), shop.token.clone());
+        // The one that looks may have its place.
+        let poll = move || Some(Http::new().get(&url, Some(&token))).filter(|answer| answer.status != 429);
+        std::thread::spawn(move || wait_for("a poll", &poll))
+    };
+    let polls = vec![open(), open()];
+    // A third one finds that two are open.
+    wait_for("the polls at the backend", || {
+        let third = shop.http.get(&format!("{url}?wait=1"), Some(&shop.token));
+        (third.status == 429).then_some(())
+    });
+    polls
+}
+
+/// The database tells nothing any more. Who waits looks again, long before its time is over.
+#[test]
+fn a_long_poll_ends_although_nobody_tells_it() {
+    let server = Postgres::start(&[]);
+    let shop = Shop::open(on(&server));
+    let (_second, other) = second(&shop);
+    server.ask("DROP TRIGGER orders_tell ON orders");
+    let order_id = shop.charged();
+    let polls = two_polls(&shop, &format!("{other}/v1/orders/{order_id}"));
+    shop.midtrans.pay(&order_id, Via::Gopay);
+    for poll in polls {
+        assert_eq!(poll.join().expect("no panic").json()["status"], "settlement");
+    }
+}
+
+/// A server without a free place turns away who comes. Who is there goes on.
+#[test]
+fn a_database_that_is_full_turns_away_only_who_comes() {
+    let server = Postgres::start(&["max_connections=12", "client_connection_check_interval=100ms"]);
+    let mut shop = Shop::open(Options { machine: true, ..on(&server) });
+    shop.sell("A1", Via::Gopay);
+    let full = server.fill();
+    let turned_away = shop.merchant(&["orders"]);
+    let why = String::from_utf8_lossy(&turned_away.stderr).into_owned();
+    assert!(!turned_away.status.success() && why.contains("too many clients already"), "{why}");
+    shop.sell("A1", Via::Gopay);
+    drop(full);
+    wait_for("a free place", || shop.merchant(&["orders"]).status.success().then_some(()));
+    // One that is started anew finds its places.
+    shop.backend.take().expect("it runs").terminate();
+    shop.start_backend();
+    shop.sell("A1", Via::Gopay);
+    shop.check_books();
+}
+
 /// It is told to end while Midtrans does not answer, and while a machine waits: it lets both go.
 #[test]
 fn a_process_that_ends_gives_up_what_it_has_begun() {
@@ -129,25 +183,11 @@ fn a_process_that_ends_gives_up_what_it_has_begun() {
     shop.midtrans.wait_held(1);
     let claims = "SELECT count(*) FROM orders WHERE claimed_until_ms > 1000 * extract(epoch FROM now())";
     assert_eq!(server.ask(claims), "1");
-    let url = format!("{}/v1/orders/{order_id}", shop.backend_url);
-    let polls: Vec<_> = (0..2)
-        .map(|_| {
-            let (url, token) = (format!("{url}?wait=60"), shop.token.clone());
-            // The one that looks may have its place.
-            std::thread::spawn(move || {
-                wait_for("a poll", || Some(Http::new().get(&url, Some(&token)).status).filter(|status| *status != 429))
-            })
-        })
-        .collect();
-    // A third one finds that two are open.
-    wait_for("the polls at the backend", || {
-        let third = shop.http.get(&format!("{url}?wait=1"), Some(&shop.token));
-        (third.status == 429).then_some(())
-    });
+    let polls = two_polls(&shop, &format!("{}/v1/orders/{order_id}", shop.backend_url));
     let (status, _) = shop.backend.take().expect("it runs").terminate();
     assert!(status.success());
     for poll in polls {
-        assert_eq!(poll.join().expect("no panic"), 200);
+        assert_eq!(poll.join().expect("no panic").status, 200);
     }
     // The claim is over, and nobody waits for its lease of 15 s.
     assert_eq!(server.ask(claims), "0");

@@ -73,6 +73,13 @@ pub const EXAMPLES: ExamplesOf = &[
         &[("A day", "qris-backend reconcile --date 2026-11-20"), ("One order", "qris-backend reconcile --order vm-001-20261120-ABCD")],
     ),
     ("backup", &[("To a file", "qris-backend backup /var/backups/orders.db")]),
+    (
+        "copy",
+        &[
+            ("To PostgreSQL", "qris-backend copy --from sqlite:///var/lib/qris-backend/orders.db --to postgres://qris@db.example/qris"),
+            ("And back", "qris-backend copy --from postgres://qris@db.example/qris --to sqlite:///var/lib/qris-backend/orders.db"),
+        ],
+    ),
     ("archive", &[("What is over since summer", "qris-backend archive --before 2026-07-01 /var/backups/orders-2026-1.db")]),
     ("doctor", &[("For people", "qris-backend doctor"), ("For another program", "qris-backend doctor --json")]),
 ];

@@ -3,6 +3,7 @@
 
 mod archive;
 mod backup;
+mod copy;
 mod device;
 mod doctor;
 mod examples;
@@ -67,6 +68,8 @@ pub enum Command {
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs
     Backup(backup::Backup),
+    /// Copy the books and the machines from SQLite to PostgreSQL, or back, and compare each row
+    Copy(copy::Copy),
     /// Take orders that are over out of the books, into a file; also while `serve` runs
     Archive(archive::Archive),
     /// Check everything that selling needs
@@ -89,6 +92,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
         Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
         Command::Archive(wanted) => archive::run(config, wanted),
+        Command::Copy(wanted) => copy::run(&wanted),
         Command::Backup(wanted) => backup::run(config, wanted),
         Command::Doctor(wanted) => doctor::run(config, source, wanted).await,
     }

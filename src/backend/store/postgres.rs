@@ -189,6 +189,21 @@ impl Store {
     }
 }
 
+/// One transaction on a connection of its own. One that `writes` makes the tables, if they are missing. Not for the thread of a runtime.
+///
+/// # Errors
+/// The job's, or the database's. Then nothing was written.
+pub fn alone<T, E: From<StoreError>>(server: &Server, writes: bool, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+    let mut session = Session::new(server.clone(), Arc::default())?;
+    session.bring_up_to_date(writes)?;
+    session.begin(writes)?;
+    let done = job(&mut session).and_then(|value| Ok(session.say("RELEASE job; COMMIT").map(|()| value)?));
+    if done.is_err() {
+        session.give_up();
+    }
+    done
+}
+
 /// A connection, which is made when it is needed.
 struct Session {
     server: Server,
@@ -385,6 +400,7 @@ impl<'a> FromSql<'a> for Cell {
         Ok(Self(match *kind {
             Type::INT8 => Value::Int(i64::from_sql(kind, raw)?),
             Type::INT4 => Value::Int(i32::from_sql(kind, raw)?.into()),
+            Type::BOOL => Value::Int(bool::from_sql(kind, raw)?.into()),
             _ => Value::Text(String::from_sql(kind, raw)?),
         }))
     }
@@ -394,7 +410,7 @@ impl<'a> FromSql<'a> for Cell {
     }
 
     fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::INT8 | Type::INT4 | Type::TEXT | Type::VARCHAR)
+        matches!(*kind, Type::INT8 | Type::INT4 | Type::BOOL | Type::TEXT | Type::VARCHAR)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is done to a machine and to everything around it, and how it is mended.
 
 use crate::rig::link::{Cable, Link};
+use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::screen::Screen;
 use crate::rig::shop::{Options, Program, Shop};
@@ -120,13 +121,17 @@ pub struct Ordeal {
     edges: usize,
     began: Instant,
     journal: String,
+    /// The books are in it, if it is there. It ends after the shop.
+    _server: Option<Postgres>,
 }
 
 impl Ordeal {
     /// A shop with short times, small pictures and many lines.
-    pub fn open(seed: u64, broker_persistence: bool) -> Self {
+    pub fn open(seed: u64, broker_persistence: bool, is_on_postgresql: bool) -> Self {
         let orders = "orders_per_minute = 0\ncancel_wait_s = 3\nlate_settlement_grace_s = 3\ndeliver_within_s = 20\n";
-        let mut shop = Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), ..Options::default() });
+        let server = is_on_postgresql.then(|| Postgres::start(&[]));
+        let store = server.as_ref().map(|server| format!("url = \"{}\"", server.url()));
+        let mut shop = Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), store, ..Options::default() });
         let midtrans_link = Link::to(shop.midtrans.port);
         let midtrans = (shop.midtrans.url.clone(), format!("http://127.0.0.1:{}", midtrans_link.port));
         shop.edit(Program::Backend, |text| text.replace(&midtrans.0, &midtrans.1));
@@ -175,6 +180,7 @@ impl Ordeal {
             edges: 0,
             began: now,
             journal: format!("seed {seed}, persistence {broker_persistence}\n"),
+            _server: server,
         }
     }
 

@@ -111,6 +111,36 @@ impl Postgres {
         succeed(self.program("pg_ctl").args(["promote", "--wait", "--pgdata"]).arg(self.data()));
     }
 
+    /// Takes every place that is free, until the answer is dropped.
+    pub fn fill(&self) -> Vec<Process> {
+        let mut taken = Vec::new();
+        wait_for("a server that is full", || {
+            let mut psql = self.program("psql");
+            psql.args(["--no-psqlrc", "--tuples-only", "--host=127.0.0.1", "--username", MASTER]).arg(format!("--port={}", self.port));
+            let psql = Process::start("psql", psql.args(["--command", "SELECT 'is in'", "--command", "SELECT pg_sleep(600)"]));
+            let told = wait_for("an answer", || psql.lines.all().into_iter().find(|line| line.contains("is in") || line.contains("FATAL")));
+            if told.contains("too many clients") {
+                return Some(());
+            }
+            taken.push(psql);
+            None
+        });
+        taken
+    }
+
+    /// Restores a dump of this server's database in another one.
+    pub fn dump_into(&self, other: &Self) {
+        let file = self.directory.path().join("dump.sql");
+        let at = |server: &Self, program: &str| {
+            let mut start = server.program(program);
+            start.args(["--host=127.0.0.1", "--username", MASTER]).arg(format!("--port={}", server.port));
+            start
+        };
+        std::fs::write(&file, succeed(at(self, "pg_dump").arg(MASTER))).expect("written");
+        std::fs::set_permissions(self.directory.path(), std::fs::Permissions::from_mode(0o755)).expect("set");
+        succeed(at(other, "psql").args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(&file));
+    }
+
     /// The address of its database for a program.
     pub fn url(&self) -> String {
         format!("postgres://{MASTER}@127.0.0.1:{}/{MASTER}", self.port)
