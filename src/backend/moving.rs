@@ -33,7 +33,7 @@ enum Part {
 }
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     books(
         "orders",
         1,
@@ -51,6 +51,7 @@ const TABLES: [Table; 12] = [
     machines("devices", 1, "id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum"),
     machines("invitations", 1, "device, code_hash, until_ms, terms, token_hash, used_ms"),
     machines("accounts", 1, "device, ended_ms"),
+    machines("twins", 1, "device, known, sum"),
 ];
 
 const fn books(name: &'static str, key: usize, columns: &'static str) -> Table {
