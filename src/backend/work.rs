@@ -28,8 +28,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// After this many sweeps old news is dropped.
 const PRUNE_EVERY: u32 = 600;
 
-/// The time for answers of the gateway when the program ends.
-const LAST_ANSWERS: Duration = Duration::from_millis(2500);
+/// The time for answers of the gateway when the program ends: that of a running request.
+const LAST_ANSWERS: Duration = Duration::from_millis(1200);
 
 /// How often writes of another process are looked for.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Several processes of the backend on one PostgreSQL, behind one address: news goes out once and in order, clocks may be wrong, and a
+//! Several processes of the backend on one PostgreSQL, behind one address. News goes out once and in order. Clocks may be wrong. A
 //! process that is told to end hands over what it has begun.
 
 use crate::rig::http::{Answer, Http};
