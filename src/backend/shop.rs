@@ -173,8 +173,8 @@ impl Shop {
         &self,
         job: impl FnOnce(&mut dyn Tx, &Policy, Wall) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let (policy, surroundings, store) = (self.policy(), Arc::clone(&self.surroundings), self.store.clone());
-        let result = self.store.run(move |tx| job(tx, &policy, store.now(surroundings.now()))).await;
+        let (policy, surroundings) = (self.policy(), Arc::clone(&self.surroundings));
+        let result = self.store.run_at(move || surroundings.now(), move |tx, now| job(tx, &policy, now)).await;
         self.books_health.note(&*self.surroundings, "of orders", &result);
         if result.is_ok() && self.store_fails() {
             self.look_for_room().await;

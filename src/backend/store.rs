@@ -132,6 +132,25 @@ impl Store {
         own + self.0.ahead()
     }
 
+    /// Runs a job like [`run`](Self::run), and tells it the time at which it runs. `own` is the clock of this computer.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub async fn run_at<T, E>(
+        &self,
+        own: impl FnOnce() -> Wall + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, Wall) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        // A job that is never run must not keep its own database open.
+        let database = Arc::downgrade(&self.0);
+        let ahead = move || database.upgrade().map_or(Span(0), |database| database.ahead());
+        self.run(move |tx| job(tx, own() + ahead())).await
+    }
+
     /// Runs a job in a transaction and answers when it is committed. If the job answers with an error, its changes are
     /// not written.
     ///

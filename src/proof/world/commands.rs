@@ -347,7 +347,8 @@ impl World {
         if *times > 1 {
             return self.fail(format!("c-{number} was driven twice"));
         }
-        if self.machines[m].is_held_by_order && !by_stranger {
+        // A card of before may have the test under way, while the backend knows of an order that was paid since.
+        if self.machines[m].is_held_by_order && !by_stranger && !self.is_machine_forgetful() {
             self.fail(format!("c-{number} is driven while an order holds the machine"));
         }
     }
