@@ -1,6 +1,7 @@
 //! `backend.toml`: as it is written, and as it is used.
 
 use super::accounts::Door;
+use super::alerts::Tellers;
 use super::databases::Place;
 use super::fees::{self, Fees};
 use super::gateway::Configured;
@@ -85,6 +86,7 @@ struct Orders {
 #[serde(deny_unknown_fields, default)]
 struct Alerts {
     command: Option<Vec<String>>,
+    over: Option<bool>,
     offline_after_s: Option<i64>,
 }
 
@@ -164,8 +166,8 @@ pub struct Config {
     pub issuer: Box<str>,
     /// The path of the signing keys.
     pub signing_key_file: PathBuf,
-    /// The command that is run for everything at which a person must look. It begins with an absolute path.
-    pub alerts_command: Option<Vec<String>>,
+    /// How people are told of everything at which they must look.
+    pub tellers: Option<Tellers>,
     /// A machine that is missing for this long leads to an alert.
     pub offline_after: Span,
     /// The zone of lists, reports and days.
@@ -329,7 +331,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
     let offline_after_s = alerts.as_ref().and_then(|alerts| alerts.offline_after_s);
     let offline_after = Span::secs(checker.integer(offline_after_s, 600, 10..=86_400, "alerts.offline_after_s"));
-    let alerts_command = alerts.and_then(|alerts| program(alerts.command.unwrap_or_default(), "alerts.command", checker));
+    let tellers = alerts.map(|section| tellers(section, checker));
     let fees = fees.check(checker);
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
@@ -361,7 +363,10 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
-        alerts_command,
+        tellers: match tellers {
+            Some(tellers) => Some(tellers?),
+            None => None,
+        },
         offline_after,
         zone: zone?,
         fees,
@@ -435,6 +440,12 @@ fn door(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Ch
     }
 }
 
+/// How people are told.
+fn tellers(section: Alerts, checker: &mut Checker<'_>) -> Option<Tellers> {
+    let command = program(section.command.unwrap_or_default(), "alerts.command", checker);
+    Some(Tellers { command: Some(command?), over: section.over.unwrap_or(true) })
+}
+
 /// A program with its arguments.
 fn program(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
     let is_good = command.first().is_some_and(|program| program.starts_with('/'));
@@ -499,7 +510,8 @@ signing_key_file = "/etc/signing"
     fn the_alerts_command_is_a_program_with_its_arguments() {
         let with = |list: &str| format!("{GOOD}[alerts]\ncommand = {list}\n");
         let config = Config::from_source(&Source::from_text("b", with("[\"/bin/alert\", \"now\"]"))).expect("good");
-        assert_eq!(config.alerts_command, Some(vec!["/bin/alert".into(), "now".into()]));
+        let tellers = config.tellers.expect("they are there");
+        assert_eq!((tellers.command, tellers.over), (Some(vec!["/bin/alert".into(), "now".into()]), true));
         assert_eq!(config.offline_after, Span::secs(600));
         for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
             assert!(faults(&with(bad)).contains("alerts.command: must be a list"), "{bad}");

@@ -128,6 +128,16 @@ fn telegram_is_told_in_either_language() {
     let mut offline = alert("offline");
     (offline["order"], offline["sandbox"]) = (Value::Null, json!(false));
     assert_eq!(told("", &offline), "vm-001\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00");
+    // What is over is not taken for news, and no words ask for a refund that is done.
+    let mut over = alert("over");
+    (over["over"], over["until"], over["told"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
+    over["to_do"] = json!("nothing is to be done");
+    let said = told("", &over);
+    assert!(
+        said.contains("\nA2, Rp7.000. SELESAI, tidak perlu dilihat lagi. Tadinya: ") && said.contains("\nTidak perlu melakukan"),
+        "{said}"
+    );
+    assert!(told("language = en", &over).contains("\nover: …\nnothing is to be done\n"));
     let mut damaged = alert("refund_due");
     damaged["order"] = json!({ "order_id": "pw8q" });
     assert!(told("", &damaged).contains("\nData sebuah pesanan rusak"));

@@ -129,4 +129,8 @@ fn a_machine_that_is_not_there_is_told_of() {
     // It asks: it is back, and that is known.
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200);
     backend.wait_line("device vm-001 is there again");
+    let over = &alerted.wait_told(2)[1];
+    assert_eq!((&over["kind"], &over["over"], &over["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
+    assert!(over["told"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");
+    assert_eq!((&told[0]["over"], &told[0]["until"]), (&Value::Null, &Value::Null));
 }

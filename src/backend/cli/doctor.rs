@@ -216,7 +216,7 @@ async fn let_in(store: &Store) -> Finding {
 /// Who gets the alerts.
 fn alerts(config: &Config) -> Finding {
     const CHECK: &str = "alerts";
-    let Some(program) = config.alerts_command.as_ref().map(|command| &command[0]) else {
+    let Some(program) = config.tellers.as_ref().and_then(|tellers| tellers.command.as_ref()).map(|command| &command[0]) else {
         let to_do = "set alerts.command, or look at `orders --attention` every day";
         return Finding::warn(CHECK, "nobody is alerted: there is no [alerts]", to_do);
     };
