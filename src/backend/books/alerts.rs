@@ -12,7 +12,7 @@ use qris_core::order::time::{Span, Wall};
 const DUE_MAX: i64 = 64;
 /// How often an alert is tried, over two days. After that only the list has it.
 pub const ALERT_TRIES: u32 = 50;
-/// How long one process has the turn to tell people. A command has 30 s.
+/// How long one process has the turn to tell people. A command has 30 s, a webhook 10 s.
 const TURN: Span = Span::secs(60);
 /// The kind for a machine that is missing.
 pub(super) const OFFLINE: &str = "offline";
@@ -216,7 +216,7 @@ pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: 
         tx.rows(sql, &[&[took.0.into(), told.into(), next.into(), now.0.into()][..], &of].concat())?;
         return Ok(());
     };
-    let sql = "UPDATE alerts SET taken = taken & ~$1, tries = tries + 1, next_ms = $2
+    let sql = "UPDATE alerts SET taken = taken & ~CAST($1 AS BIGINT), tries = tries + 1, next_ms = $2
         WHERE subject = $3 AND kind = $4 AND since_ms = $5 AND ended_ms = $6";
     tx.rows(sql, &[took.0.into(), next.into(), alert.subject().into(), alert.kind().into(), alert.since.0.into(), until.0.into()])?;
     Ok(())
