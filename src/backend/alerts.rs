@@ -1,16 +1,17 @@
 //! Tells people about everything that they must look at: for each, it runs `[alerts] command` with one JSON object on
-//! its standard input. When the matter is over, they are told that as well.
+//! its standard input, and posts the same object to `[alerts] webhook_url`. When the matter is over, both are told that as well.
 //!
-//! The alerts are in the database, so they survive a restart. An alert counts as told when the command ends with status
-//! 0; otherwise it is tried again for two days. So each is told at least once: `alert_id` marks repetitions. One command
-//! runs at a time, also if several backends share one database.
+//! The alerts are in the database, so they survive a restart. The command has taken an alert when it ends with status 0,
+//! the webhook when it answers 2xx. Who has not is tried again for two days, alone. So each is told at least once: `alert_id`
+//! marks repetitions. One alert is told at a time, also if several backends share one database.
 
 use super::books::{self, Alert, Subject, Ways};
 use super::command;
 use super::shop::Shop;
+use super::webhook::Webhook;
 use super::wording;
 use qris_core::order::merchant::Attention;
-use qris_core::order::time::Zone;
+use qris_core::order::time::{Wall, Zone};
 use qris_host::events::Event as Journal;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const NOTHING_TO_DO: &str = "nothing is to be done";
 pub struct Tellers {
     /// The command that is run. It begins with an absolute path.
     pub command: Option<Vec<String>>,
+    /// Where it is posted to.
+    pub webhook: Option<Webhook>,
     /// Whether they are told of the end, too.
     pub over: bool,
 }
@@ -38,7 +41,8 @@ pub struct Tellers {
 impl Tellers {
     /// The ways that must still take it.
     fn wanted(&self, alert: &Alert) -> Ways {
-        let ways = self.command.as_ref().map_or(Ways::default(), |_| Ways::COMMAND);
+        let command = self.command.as_ref().map_or(Ways::default(), |_| Ways::COMMAND);
+        let ways = self.webhook.as_ref().map_or(command, |_| command.and(Ways::WEBHOOK));
         match alert.until {
             None => ways.without(alert.taken),
             Some(_) if self.over => ways.among(alert.taken),
@@ -47,7 +51,7 @@ impl Tellers {
     }
 
     /// Tells one alert. Gives the ways that took it, and why others did not.
-    async fn tell(&self, alert: &Alert, body: &str) -> (Ways, Vec<String>) {
+    async fn tell(&self, alert: &Alert, body: &str, now: Wall) -> (Ways, Vec<String>) {
         let wanted = self.wanted(alert);
         let (mut took, mut failed) = (Ways::default(), Vec::new());
         if let Some(command) = self.command.as_ref().filter(|_| wanted.has(Ways::COMMAND)) {
@@ -55,6 +59,15 @@ impl Tellers {
                 Ok(()) => took = took.and(Ways::COMMAND),
                 Err(error) => failed.push(error.to_string()),
             }
+        }
+        if let Some(webhook) = self.webhook.as_ref().filter(|_| wanted.has(Ways::WEBHOOK)) {
+            match webhook.post(body, now).await {
+                Ok(()) => took = took.and(Ways::WEBHOOK),
+                Err(error) => failed.push(error.to_string()),
+            }
+        }
+        if failed.len() == 1 && (!took.is_none() || !alert.taken.without(wanted).is_none()) {
+            failed[0] += " (the other way took it)";
         }
         (took, failed)
     }
@@ -85,7 +98,7 @@ async fn tell_all(shop: &Shop, tellers: &Tellers) {
             Err(_) => return,
         }
         let body = object(&alert, shop.place.sandbox, shop.place.zone).to_string();
-        let (took, failed) = tellers.tell(&alert, &body).await;
+        let (took, failed) = tellers.tell(&alert, &body, shop.now()).await;
         if !(took.is_none() && failed.is_empty()) {
             note(shop, &alert, &failed);
         }

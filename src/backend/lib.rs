@@ -36,6 +36,7 @@ mod tests;
 pub mod twins;
 pub mod view;
 pub mod waiters;
+pub mod webhook;
 pub mod wording;
 pub mod work;
 
