@@ -128,12 +128,14 @@ def read_alert():
 def words(alert, language):
     """Says in few words which machine, what happened, what to do, and where to look it up."""
     order = alert.get("order") or {}
-    kind, number = alert.get("kind"), order.get("order_id") or ""
+    kind, number = alert.get("over") or alert.get("kind"), order.get("order_id") or ""
     what, to_do = alert.get("told"), alert.get("to_do")
     if order and "amount" not in order:
         kind = "damaged"
     if language == "id" and kind in INDONESIAN:
         what, to_do = INDONESIAN[kind]
+        if alert.get("over"):
+            what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
     about = [str(order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
     if language == "id" or not about:
         what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))

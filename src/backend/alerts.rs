@@ -1,16 +1,17 @@
 //! Tells people about everything that they must look at: for each, it runs `[alerts] command` with one JSON object on
-//! its standard input.
+//! its standard input, and posts the same object to `[alerts] webhook_url`. When the matter is over, both are told that as well.
 //!
-//! The alerts are in the database, so they survive a restart. An alert counts as told when the command ends with status
-//! 0; otherwise it is tried again for two days. So each is told at least once: `alert_id` marks repetitions. One command
-//! runs at a time, also if several backends share one database.
+//! The alerts are in the database, so they survive a restart. The command has taken an alert when it ends with status 0,
+//! the webhook when it answers 2xx. Who has not is tried again for two days, alone. So each is told at least once: `alert_id`
+//! marks repetitions. One alert is told at a time, also if several backends share one database.
 
-use super::books::{self, Alert, Subject};
+use super::books::{self, Alert, Subject, Ways};
 use super::command;
 use super::shop::Shop;
+use super::webhook::Webhook;
 use super::wording;
 use qris_core::order::merchant::Attention;
-use qris_core::order::time::Zone;
+use qris_core::order::time::{Wall, Zone};
 use qris_host::events::Event as Journal;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,17 +23,67 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Alerts that commands beside `serve` wrote are noticed after this time.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// The kind of what is told about the end of an alert.
+const OVER: &str = "over";
+const NOTHING_TO_DO: &str = "nothing is to be done";
+
+/// How people are told.
+#[derive(Debug, Clone)]
+pub struct Tellers {
+    /// The command that is run. It begins with an absolute path.
+    pub command: Option<Vec<String>>,
+    /// Where it is posted to.
+    pub webhook: Option<Webhook>,
+    /// Whether they are told of the end, too.
+    pub over: bool,
+}
+
+impl Tellers {
+    /// The ways that must still take it.
+    fn wanted(&self, alert: &Alert) -> Ways {
+        let command = self.command.as_ref().map_or(Ways::default(), |_| Ways::COMMAND);
+        let ways = self.webhook.as_ref().map_or(command, |_| command.and(Ways::WEBHOOK));
+        match alert.until {
+            None => ways.without(alert.taken),
+            Some(_) if self.over => ways.among(alert.taken),
+            Some(_) => Ways::default(),
+        }
+    }
+
+    /// Tells one alert. Gives the ways that took it, and why others did not.
+    async fn tell(&self, alert: &Alert, body: &str, now: Wall) -> (Ways, Vec<String>) {
+        let wanted = self.wanted(alert);
+        let (mut took, mut failed) = (Ways::default(), Vec::new());
+        if let Some(command) = self.command.as_ref().filter(|_| wanted.has(Ways::COMMAND)) {
+            match command::call(command, body.as_bytes(), LIMIT).await {
+                Ok(()) => took = took.and(Ways::COMMAND),
+                Err(error) => failed.push(error.to_string()),
+            }
+        }
+        if let Some(webhook) = self.webhook.as_ref().filter(|_| wanted.has(Ways::WEBHOOK)) {
+            match webhook.post(body, now).await {
+                Ok(()) => took = took.and(Ways::WEBHOOK),
+                Err(error) => failed.push(error.to_string()),
+            }
+        }
+        if failed.len() == 1 && (!took.is_none() || !alert.taken.without(wanted).is_none()) {
+            failed[0] += " (the other way took it)";
+        }
+        (took, failed)
+    }
+}
+
 /// Tells every alert, for ever.
-pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
+pub async fn run(shop: Arc<Shop>, tellers: Tellers) {
     loop {
         // Both ends of the wait lead to a look.
         let _ = timeout(LOOK, shop.alerts.notified()).await;
-        tell_all(&shop, &command).await;
+        tell_all(&shop, &tellers).await;
     }
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(shop: &Shop, command: &[String]) {
+async fn tell_all(shop: &Shop, tellers: &Tellers) {
     let now = shop.now();
     let due = shop.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
@@ -47,31 +98,34 @@ async fn tell_all(shop: &Shop, command: &[String]) {
             Err(_) => return,
         }
         let body = object(&alert, shop.place.sandbox, shop.place.zone).to_string();
-        let result = command::call(command, body.as_bytes(), LIMIT).await;
-        note(shop, &alert, &result);
-        let good = result.is_ok();
-        let written =
-            shop.write(move |tx, _, now| if good { books::alert_done(tx, &alert, now) } else { books::alert_failed(tx, &alert, now) });
-        if written.await.is_err() {
+        let (took, failed) = tellers.tell(&alert, &body, shop.now()).await;
+        if !(took.is_none() && failed.is_empty()) {
+            note(shop, &alert, &failed);
+        }
+        let left = !failed.is_empty();
+        if shop.write(move |tx, _, now| books::alert_tried(tx, &alert, took, left, now)).await.is_err() {
             return;
         }
     }
 }
 
-fn note(shop: &Shop, alert: &Alert, result: &Result<(), command::CallError>) {
+fn note(shop: &Shop, alert: &Alert, failed: &[String]) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
         Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) => None,
     };
-    let (device, kind) = (alert.device.clone(), alert.kind().into());
-    match result {
-        Ok(()) => shop.emit(&Journal::AlertTold { order, device, kind }),
-        Err(error) => shop.emit(&Journal::AlertFailed { order, device, kind, why: error.to_string().into() }),
+    let over = if alert.until.is_some() { " is over" } else { "" };
+    let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
+    if failed.is_empty() {
+        shop.emit(&Journal::AlertTold { order, device, kind });
+    } else {
+        shop.emit(&Journal::AlertFailed { order, device, kind, why: failed.join("; ").into() });
     }
 }
 
-/// The object that the command reads.
+/// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
+/// says `told`, and not the words of an alert that begins.
 fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
     let device = &alert.device;
     let (subject, told, to_do, order) = match &alert.about {
@@ -104,10 +158,19 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
             (&**both, told, to_do, Value::Null)
         }
     };
+    let (kind, told, to_do) = match (&alert.until, &alert.about) {
+        (None, _) => (alert.kind(), told, to_do),
+        (Some(_), Subject::Offline) => (OVER, "over: the machine is there again".into(), NOTHING_TO_DO),
+        (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_)) => {
+            (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO)
+        }
+    };
     json!({
         "alert_id": format!("{subject}/{}/{}", alert.kind(), alert.since.0),
-        "kind": alert.kind(),
+        "kind": kind,
+        "over": alert.until.map(|_| alert.kind()),
         "since": alert.since.to_rfc3339_in(zone),
+        "until": alert.until.map(|until| until.to_rfc3339_in(zone)),
         "device": device,
         "told": told,
         "to_do": to_do,

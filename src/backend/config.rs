@@ -1,6 +1,7 @@
 //! `backend.toml`: as it is written, and as it is used.
 
 use super::accounts::Door;
+use super::alerts::Tellers;
 use super::databases::Place;
 use super::fees::{self, Fees};
 use super::gateway::Configured;
@@ -9,12 +10,14 @@ use super::keys::Ring;
 use super::midtrans;
 use super::store::MACHINES_FILE;
 use super::store::postgres::Server;
+use super::webhook::Webhook;
 use qris_core::order::time::{Span, Zone};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
+use reqwest::Url;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -37,6 +40,10 @@ const CONNECTIONS: i64 = 1024;
 const CONNECTIONS_MIN: i64 = 64;
 /// The key of the file with the signing keys.
 const SIGNING_KEY: &str = "receipts.signing_key_file";
+/// The key of the file with what alerts are signed with.
+const WEBHOOK_SECRET: &str = "alerts.webhook_secret_file";
+/// A shorter one can be guessed.
+const WEBHOOK_SECRET_MIN: usize = 16;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -85,6 +92,9 @@ struct Orders {
 #[serde(deny_unknown_fields, default)]
 struct Alerts {
     command: Option<Vec<String>>,
+    webhook_url: Option<String>,
+    webhook_secret_file: Option<PathBuf>,
+    over: Option<bool>,
     offline_after_s: Option<i64>,
 }
 
@@ -164,8 +174,10 @@ pub struct Config {
     pub issuer: Box<str>,
     /// The path of the signing keys.
     pub signing_key_file: PathBuf,
-    /// The command that is run for everything at which a person must look. It begins with an absolute path.
-    pub alerts_command: Option<Vec<String>>,
+    /// How people are told of everything at which they must look.
+    pub tellers: Option<Tellers>,
+    /// The path of what the webhook is signed with, for the check of the rights of such files.
+    pub webhook_secret_file: Option<PathBuf>,
     /// A machine that is missing for this long leads to an alert.
     pub offline_after: Span,
     /// The zone of lists, reports and days.
@@ -205,6 +217,7 @@ impl Config {
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
             let accounts = written.accounts.as_ref().and_then(|accounts| accounts.password_file.as_deref());
             checker.guard(accounts, "accounts.password_file");
+            checker.guard(written.alerts.as_ref().and_then(|alerts| alerts.webhook_secret_file.as_deref()), WEBHOOK_SECRET);
             written.midtrans.examine(checker);
             checker.guard(signing_key.as_deref(), SIGNING_KEY);
             let config = check(written, checker);
@@ -329,7 +342,8 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
     let offline_after_s = alerts.as_ref().and_then(|alerts| alerts.offline_after_s);
     let offline_after = Span::secs(checker.integer(offline_after_s, 600, 10..=86_400, "alerts.offline_after_s"));
-    let alerts_command = alerts.and_then(|alerts| program(alerts.command.unwrap_or_default(), "alerts.command", checker));
+    let webhook_secret_file = alerts.as_ref().and_then(|alerts| alerts.webhook_secret_file.clone());
+    let tellers = alerts.map(|section| tellers(section, checker));
     let fees = fees.check(checker);
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
@@ -361,7 +375,11 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
-        alerts_command,
+        tellers: match tellers {
+            Some(tellers) => Some(tellers?),
+            None => None,
+        },
+        webhook_secret_file,
         offline_after,
         zone: zone?,
         fees,
@@ -435,6 +453,54 @@ fn door(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Ch
     }
 }
 
+/// How people are told.
+fn tellers(section: Alerts, checker: &mut Checker<'_>) -> Option<Tellers> {
+    let Alerts { command, webhook_url, webhook_secret_file, over, offline_after_s: _ } = section;
+    if command.is_none() && webhook_url.is_none() {
+        checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
+    }
+    let command = command.map(|command| program(command, "alerts.command", checker));
+    let webhook = match (webhook_url, webhook_secret_file) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            checker.fault(&(), WEBHOOK_SECRET, "needs alerts.webhook_url");
+            None
+        }
+        (Some(url), file) => Some(webhook(&url, file, checker)),
+    };
+    Some(Tellers {
+        command: match command {
+            Some(command) => Some(command?),
+            None => None,
+        },
+        webhook: match webhook {
+            Some(webhook) => Some(webhook?),
+            None => None,
+        },
+        over: over.unwrap_or(true),
+    })
+}
+
+/// Where alerts are posted to, with what they are signed with.
+fn webhook(url: &str, secret_file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<Webhook> {
+    let address = match (http_url(url), Url::parse(url)) {
+        // A slash at its end belongs to it.
+        (Ok(_), Ok(url)) => Some(url),
+        // It is not repeated: with a query, it is likely to be a secret.
+        (Err(_), _) | (_, Err(_)) => {
+            let why = "must be https://HOST[:PORT][/PATH] without user, query and fragment; http:// is for loopback only";
+            checker.fault(&(), "alerts.webhook_url", why);
+            None
+        }
+    };
+    let file = checker.required(secret_file, WEBHOOK_SECRET)?;
+    let secret = checker.take(Secret::read(&checker.locate(&file)), WEBHOOK_SECRET)?;
+    if secret.expose().len() < WEBHOOK_SECRET_MIN {
+        checker.fault(&(), WEBHOOK_SECRET, format_args!("must hold {WEBHOOK_SECRET_MIN} characters or more"));
+    }
+    Some(Webhook { url: address?, secret })
+}
+
 /// A program with its arguments.
 fn program(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
     let is_good = command.first().is_some_and(|program| program.starts_with('/'));
@@ -499,10 +565,23 @@ signing_key_file = "/etc/signing"
     fn the_alerts_command_is_a_program_with_its_arguments() {
         let with = |list: &str| format!("{GOOD}[alerts]\ncommand = {list}\n");
         let config = Config::from_source(&Source::from_text("b", with("[\"/bin/alert\", \"now\"]"))).expect("good");
-        assert_eq!(config.alerts_command, Some(vec!["/bin/alert".into(), "now".into()]));
+        let tellers = config.tellers.expect("they are there");
+        assert_eq!((tellers.command, tellers.over), (Some(vec!["/bin/alert".into(), "now".into()]), true));
         assert_eq!(config.offline_after, Span::secs(600));
         for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
             assert!(faults(&with(bad)).contains("alerts.command: must be a list"), "{bad}");
+        }
+        for (section, wanted) in [
+            ("over = false", "alerts: needs command or webhook_url"),
+            ("command = [\"/bin/alert\"]\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_secret_file: needs alerts.webhook_url"),
+            ("webhook_url = \"https://shop.example/alerts\"", "alerts.webhook_secret_file: is missing"),
+            ("webhook_url = \"http://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_url: must be https://HOST"),
+            ("webhook_url = \"https://shop.example/?token=hush\"", "alerts.webhook_url: must be https://HOST"),
+            ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "cannot read the secret in /nowhere"),
+            ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/proc/self/comm\"", "must hold 16 characters"),
+        ] {
+            let told = faults(&format!("{GOOD}[alerts]\n{section}\n"));
+            assert!(told.contains(wanted) && !told.contains("hush"), "{told:?} lacks {wanted:?}");
         }
         assert!(faults(&format!("{GOOD}[orders]\nreversal_window_s = -1\n")).contains("orders.reversal_window_s: must be 0 to"));
     }

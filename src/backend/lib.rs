@@ -37,6 +37,7 @@ mod tests;
 pub mod twins;
 pub mod view;
 pub mod waiters;
+pub mod webhook;
 pub mod wording;
 pub mod work;
 
@@ -152,13 +153,13 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&shop), Server::clone(server)))),
         databases::Place::File(_) => None,
     };
-    let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
+    let teller = config.tellers.clone().map(|tellers| tokio::spawn(alerts::run(Arc::clone(&shop), tellers)));
     let ender = config.accounts.clone().map(|door| tokio::spawn(accounts::follow(Arc::clone(&shop), door)));
     let mut publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
             let name = format!("{}:{}", wanted.host, wanted.port);
-            let watches = config.alerts_command.is_some();
+            let watches = config.tellers.is_some();
             Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings, watches)))
         }
         None => None,

@@ -43,7 +43,7 @@ const TABLES: [Table; 13] = [
     books("receipts", 1, "order_id, device, request_id, transaction_id, jws"),
     books("history", 1, "seq, order_id, at_ms, event"),
     books("outbox", 1, "seq, topic, payload, created_ms"),
-    books("alerts", 2, "subject, kind, device, since_ms, ended_ms, tries, next_ms, told_ms"),
+    books("alerts", 2, "subject, kind, device, since_ms, ended_ms, tries, next_ms, told_ms, taken"),
     books("automatic_refunds", 1, "order_id, device, asked_ms"),
     books("strangers", 1, "order_id, since_ms, due_ms, tries"),
     books("archives", 1, "archive, file, at_ms"),

@@ -284,6 +284,7 @@ impl Shop {
             let was_missing = self.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await;
             if matches!(was_missing, Ok(true)) {
                 self.emit(&Journal::MachineBack { device: device.clone() });
+                self.alerts.notify_one();
             }
         }
     }

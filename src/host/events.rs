@@ -422,13 +422,13 @@ events! {
     KeysUnusable { why: Text } = "bb075c0b425d41c0bb76642f4d0a90ee", Err, "the file of signing keys cannot be used, so the keys in use stay: {why}";
 
     /// Somebody was told about something that a person must look at.
-    /// The command of [alerts] was run for it.
+    /// The command or the webhook of [alerts] took it.
     /// Nothing is to be done here.
     AlertTold { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
 
-    /// The command of [alerts] failed.
-    /// It is run again for two days: first after a minute, in the end every hour.
-    /// Look at the command. Meanwhile look at the list yourself: qris-backend orders --attention.
+    /// The command or the webhook of [alerts] failed.
+    /// It is tried again for two days: first after a minute, in the end every hour.
+    /// Look at what failed. Meanwhile look at the list yourself: qris-backend orders --attention.
     AlertFailed { order: Option<OrderId>, device: DeviceId, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
 
     /// A machine is not there.

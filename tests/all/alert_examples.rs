@@ -16,20 +16,22 @@ const TOKEN: &str = "123456:a-secret-of-the-test";
 
 /// A request as it came.
 #[derive(Debug)]
-struct Asked {
+pub struct Asked {
     line: String,
-    headers: String,
-    body: Value,
+    pub headers: String,
+    pub body: Value,
+    /// The bytes of the body.
+    pub raw: Vec<u8>,
 }
 
 /// A server that gives each request the next answer, and the last one for ever.
-struct Service {
-    base: String,
-    asked: Receiver<Asked>,
+pub struct Service {
+    pub base: String,
+    pub asked: Receiver<Asked>,
 }
 
 impl Service {
-    fn start(answers: &[(&str, &str)]) -> Self {
+    pub fn start(answers: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let answers: Vec<(String, String)> = answers.iter().map(|(status, body)| ((*status).into(), (*body).into())).collect();
@@ -46,7 +48,7 @@ impl Service {
         Self { base, asked }
     }
 
-    fn next(&self) -> Asked {
+    pub fn next(&self) -> Asked {
         self.asked.recv_timeout(std::time::Duration::from_secs(60)).expect("a request")
     }
 }
@@ -64,7 +66,7 @@ fn answer(stream: TcpStream, status: &str, body: &str) -> Asked {
     let answer =
         format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     reader.get_mut().write_all(answer.as_bytes()).expect("written");
-    Asked { line, headers, body: serde_json::from_slice(&text).expect("JSON") }
+    Asked { line, headers, body: serde_json::from_slice(&text).expect("JSON"), raw: text }
 }
 
 fn settings(directory: &Path, text: &str) -> PathBuf {
@@ -128,6 +130,16 @@ fn telegram_is_told_in_either_language() {
     let mut offline = alert("offline");
     (offline["order"], offline["sandbox"]) = (Value::Null, json!(false));
     assert_eq!(told("", &offline), "vm-001\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00");
+    // What is over is not taken for news, and no words ask for a refund that is done.
+    let mut over = alert("over");
+    (over["over"], over["until"], over["told"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
+    over["to_do"] = json!("nothing is to be done");
+    let said = told("", &over);
+    assert!(
+        said.contains("\nA2, Rp7.000. SELESAI, tidak perlu dilihat lagi. Tadinya: ") && said.contains("\nTidak perlu melakukan"),
+        "{said}"
+    );
+    assert!(told("language = en", &over).contains("\nover: …\nnothing is to be done\n"));
     let mut damaged = alert("refund_due");
     damaged["order"] = json!({ "order_id": "pw8q" });
     assert!(told("", &damaged).contains("\nData sebuah pesanan rusak"));

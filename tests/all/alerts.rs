@@ -2,10 +2,12 @@
 //! not told again after the backend was killed. Sales do not wait for the program. It is never run twice at the same time.
 //! If it fails, the journal says so.
 
+use crate::alert_examples::{Asked, Service};
 use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Shop};
 use crate::rig::tap::Tap;
-use crate::rig::wait_for;
+use crate::rig::{command, source_text, succeed, tool, wait_for};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -114,6 +116,78 @@ fn a_command_that_fails_is_told_to_the_journal_and_settled_alerts_are_not_told()
     assert_eq!(alerted.text("log"), "begin\n", "it is not tried again at once");
 }
 
+const SECRET: &str = "a-secret-of-the-test";
+
+/// The receiver verifies as `docs/using/merchant.md` says.
+fn verify(asked: &Asked) {
+    let document = source_text("docs/using/merchant.md");
+    let (_, code) = document.split_once("```python\n").expect("an example");
+    let (code, _) = code.split_once("```").expect("its end");
+    let header = asked.headers.lines().find_map(|line| line.strip_prefix("qris-signature: ")).expect("signed");
+    let body = String::from_utf8(asked.raw.clone()).expect("text");
+    let script = "
+import sys
+secret, header, body = (text.encode() for text in sys.argv[1:])
+header = header.decode()
+assert is_ours(secret, header, body)
+assert not is_ours(secret, header, body + b' ')
+assert not is_ours(secret + b'x', header, body)
+assert not is_ours(secret, header.replace('t=1', 't=2'), body)
+assert not is_ours(secret, '', body)
+old = 't=1000,v1=' + hmac.new(secret, b'1000.' + body, hashlib.sha256).hexdigest()
+assert not is_ours(secret, old, body)
+";
+    succeed(command(tool("python3")).args(["-c", &format!("{code}{script}"), SECRET, header, &body]));
+}
+
+#[test]
+fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_command_does_so_by_itself() {
+    let elsewhere = Service::start(&[("200 OK", "")]);
+    let moved = format!("307 Temporary Redirect\r\nLocation: {}", elsewhere.base);
+    let service =
+        Service::start(&[("503 Service Unavailable", SECRET), (&moved, ""), ("204 No Content", ""), ("500 Oops", ""), ("200 OK", "")]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, format!("{SECRET}\n")).expect("written");
+    let section = format!("webhook_url = \"{}/hidden-path\"\nwebhook_secret_file = \"{}\"\n", service.base, secret.display());
+    let mut alerted = Alerted::open(TELL, &section);
+    let order_id = alerted.shop.told("failed");
+    // What waits for a minute or two is due now. Nothing is, while no backend runs.
+    let again = |alerted: &mut Alerted| {
+        alerted.shop.kill_backend();
+        let books = Connection::open(alerted.shop.path().join("orders.db")).expect("the books");
+        let changed = books.execute("UPDATE alerts SET next_ms = 0 WHERE next_ms IS NOT NULL", []).expect("written");
+        assert_eq!(changed, 1, "it waits");
+        alerted.shop.start_backend();
+    };
+    let wait_line = |alerted: &Alerted, wanted: &str| alerted.shop.backend.as_ref().expect("it runs").wait_line(wanted);
+    let mut alert_id = Value::Null;
+    for (tries, answers) in ["answers 503", "answers 307"].iter().enumerate() {
+        let asked = service.next();
+        verify(&asked);
+        assert_eq!((&asked.body["order"]["order_id"], &asked.body["tries"]), (&json!(order_id), &json!(tries)));
+        alert_id = asked.body["alert_id"].clone();
+        let line = wait_line(&alerted, "nobody could be told");
+        assert!(line.contains(answers) && !line.contains(SECRET) && !line.contains("hidden-path"), "{line}");
+        again(&mut alerted);
+    }
+    assert_eq!(service.next().body["alert_id"], alert_id, "the third time it is taken");
+    wait_line(&alerted, "refund_due: somebody was told");
+    // Both have taken it once, so both are told of the end.
+    let given = alerted.shop.merchant(&["given", &order_id, "--by", "Budi"]);
+    assert!(given.status.success(), "{given:?}");
+    let over = service.next();
+    verify(&over);
+    assert_eq!((&over.body["kind"], &over.body["over"], &over.body["alert_id"]), (&json!("over"), &json!("refund_due"), &alert_id));
+    wait_line(&alerted, "refund_due is over: nobody could be told");
+    again(&mut alerted);
+    assert_eq!(service.next().body["until"], over.body["until"]);
+    wait_line(&alerted, "refund_due is over: somebody was told");
+    let told: Vec<_> = alerted.told().iter().map(|alert| (alert["kind"].clone(), alert["alert_id"].clone())).collect();
+    assert_eq!(told, [(json!("refund_due"), alert_id.clone()), (json!("over"), alert_id)], "the command is told of each once");
+    assert!(service.asked.try_recv().is_err() && elsewhere.asked.try_recv().is_err(), "nor is anybody else");
+}
+
 #[test]
 fn a_machine_that_is_not_there_is_told_of() {
     let mut alerted = Alerted::open(TELL, "offline_after_s = 10\n");
@@ -129,4 +203,8 @@ fn a_machine_that_is_not_there_is_told_of() {
     // It asks: it is back, and that is known.
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200);
     backend.wait_line("device vm-001 is there again");
+    let over = &alerted.wait_told(2)[1];
+    assert_eq!((&over["kind"], &over["over"], &over["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
+    assert!(over["told"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");
+    assert_eq!((&told[0]["over"], &told[0]["until"]), (&Value::Null, &Value::Null));
 }

@@ -60,7 +60,7 @@ fn a_healthy_backend_has_nothing_bad() {
 #[test]
 fn each_ill_is_named_with_what_to_do() {
     type Harm = fn(&mut Shop);
-    let table: [(&str, &str, &str, Harm); 9] = [
+    let table: [(&str, &str, &str, Harm); 10] = [
         ("midtrans", "the key is not valid at", "sandbox and production have different keys", |shop| {
             std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");
         }),
@@ -82,6 +82,14 @@ fn each_ill_is_named_with_what_to_do() {
             let script = shop.path().join("alert");
             std::fs::write(&script, "#!/bin/sh\n").expect("written");
             let section = format!("[alerts]\ncommand = [\"{}\"]\n[store]", script.display());
+            shop.edit(Program::Backend, |text| text.replace("[store]", &section));
+        }),
+        ("webhook", "cannot be reached", "alerts.webhook_url", |shop| {
+            let secret = shop.path().join("webhook-secret");
+            std::fs::write(&secret, "a-secret-of-the-test\n").expect("written");
+            mode(&secret, 0o600);
+            let url = format!("http://127.0.0.1:{}/alerts", free_port());
+            let section = format!("[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret_file = \"{}\"\n[store]", secret.display());
             shop.edit(Program::Backend, |text| text.replace("[store]", &section));
         }),
         ("database", "damaged", "backup", |shop| {

@@ -1,5 +1,5 @@
 //! Alerts for people. They are kept until they are told. Each is written in the same commit as its cause. There is one
-//! row for each order and kind.
+//! row for each order and kind. Who was told of an alert is told of its end as well.
 
 use super::entry::{BooksError, Stored};
 use super::ledger;
@@ -12,7 +12,7 @@ use qris_core::order::time::{Span, Wall};
 const DUE_MAX: i64 = 64;
 /// How often an alert is tried, over two days. After that only the list has it.
 pub const ALERT_TRIES: u32 = 50;
-/// How long one process has the turn to tell people. A command has 30 s.
+/// How long one process has the turn to tell people. A command has 30 s, a webhook 10 s.
 const TURN: Span = Span::secs(60);
 /// The kind for a machine that is missing.
 pub(super) const OFFLINE: &str = "offline";
@@ -43,6 +43,47 @@ pub enum Subject {
     Twice(Box<str>),
 }
 
+/// Ways to tell people, a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ways(i64);
+
+impl Ways {
+    /// The command.
+    pub const COMMAND: Self = Self(1);
+    /// The webhook.
+    pub const WEBHOOK: Self = Self(2);
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub const fn has(self, way: Self) -> bool {
+        self.0 & way.0 != 0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// These that are among those.
+    #[must_use]
+    pub const fn among(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// These without those.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// A thing that a person must hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
@@ -52,8 +93,12 @@ pub struct Alert {
     pub device: DeviceId,
     /// The time since which it is so.
     pub since: Wall,
+    /// The time at which it ended. `Some`: people are told of that.
+    pub until: Option<Wall>,
     /// The number of tries.
     pub tries: u32,
+    /// The ways that took it. Of its end: those that must still take the end.
+    pub taken: Ways,
 }
 
 impl Alert {
@@ -86,7 +131,7 @@ impl Alert {
 /// # Errors
 /// The database's.
 pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> {
-    let sql = "SELECT subject, kind, device, since_ms, tries FROM alerts WHERE next_ms <= $1 ORDER BY next_ms LIMIT $2";
+    let sql = "SELECT subject, kind, device, since_ms, tries, ended_ms, taken FROM alerts WHERE next_ms <= $1 ORDER BY next_ms LIMIT $2";
     let rows = tx.rows(sql, &[now.0.into(), DUE_MAX.into()])?;
     let mut alerts = Vec::new();
     for row in &rows {
@@ -120,11 +165,12 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None => return Ok(None),
     };
     let tries = u32::try_from(row.int(4)?).map_err(|error| damaged(error.to_string()))?;
-    Ok(Some(Alert { about, device, since: Wall(row.int(3)?), tries }))
+    let (since, until, taken) = (Wall(row.int(3)?), row.maybe_int(5)?.map(Wall), Ways(row.int(6)?));
+    Ok(Some(Alert { about, device, since, until, tries, taken }))
 }
 
 /// Whether `who` may tell this alert now. If several processes share the database, one of them has the turn,
-/// for [`TURN`] from its last call. An alert that was told, put off or ended meanwhile is not told again.
+/// for [`TURN`] from its last call. An alert that was told, put off or ended meanwhile is not told as it was.
 ///
 /// # Errors
 /// The database's.
@@ -135,8 +181,10 @@ pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result
     if tx.rows(turn, &[who.into(), (now + TURN).0.into(), now.0.into()])?.is_empty() {
         return Ok(false);
     }
-    let due = "SELECT 1 FROM alerts WHERE subject = $1 AND kind = $2 AND since_ms = $3 AND next_ms <= $4";
-    Ok(!tx.rows(due, &[alert.subject().into(), alert.kind().into(), alert.since.0.into(), now.0.into()])?.is_empty())
+    let due = "SELECT 1 FROM alerts
+        WHERE subject = $1 AND kind = $2 AND since_ms = $3 AND next_ms <= $4 AND coalesce(ended_ms, -1) = $5";
+    let until = alert.until.map_or(-1, |until| until.0);
+    Ok(!tx.rows(due, &[alert.subject().into(), alert.kind().into(), alert.since.0.into(), now.0.into(), until.into()])?.is_empty())
 }
 
 /// Gives the turn back, if `who` has it.
@@ -148,26 +196,29 @@ pub fn turn_ends(tx: &mut dyn Tx, who: &str) -> Result<(), BooksError> {
     Ok(())
 }
 
-/// Somebody was told.
+/// It was tried to tell people: these ways took it. With `left` another did not, and is tried again [`ALERT_TRIES`] times, at
+/// first a minute later and at last an hour later.
 ///
 /// # Errors
 /// The database's.
-pub fn alert_done(tx: &mut dyn Tx, alert: &Alert, now: Wall) -> Result<(), BooksError> {
-    // It does not count for an alert that ended and began anew meanwhile.
-    let sql = "UPDATE alerts SET next_ms = NULL, told_ms = $1, tries = tries + 1 WHERE subject = $2 AND kind = $3 AND since_ms = $4";
-    tx.rows(sql, &[now.0.into(), alert.subject().into(), alert.kind().into(), alert.since.0.into()])?;
-    Ok(())
-}
-
-/// Nobody could be told. It is tried again [`ALERT_TRIES`] times, at first a minute later and at last an hour later.
-///
-/// # Errors
-/// The database's.
-pub fn alert_failed(tx: &mut dyn Tx, alert: &Alert, now: Wall) -> Result<(), BooksError> {
+pub fn alert_tried(tx: &mut dyn Tx, alert: &Alert, took: Ways, left: bool, now: Wall) -> Result<(), BooksError> {
     let tries = alert.tries + 1;
-    let next = (tries < ALERT_TRIES).then(|| alert_again(tries, now).0);
-    let sql = "UPDATE alerts SET next_ms = $1, tries = $2 WHERE subject = $3 AND kind = $4 AND since_ms = $5";
-    tx.rows(sql, &[next.into(), i64::from(tries).into(), alert.subject().into(), alert.kind().into(), alert.since.0.into()])?;
+    let next = (left && tries < ALERT_TRIES).then(|| alert_again(tries, now).0);
+    // Neither counts for an alert that ended and began anew meanwhile.
+    let Some(until) = alert.until else {
+        // Who has taken it while it ended must hear of the end.
+        let sql = "UPDATE alerts SET taken = taken | $1, told_ms = coalesce(CAST($2 AS BIGINT), told_ms),
+            tries = CASE WHEN ended_ms IS NULL THEN tries + 1 ELSE 0 END,
+            next_ms = CASE WHEN ended_ms IS NULL THEN CAST($3 AS BIGINT) WHEN (taken | $1) <> 0 THEN CAST($4 AS BIGINT) END
+            WHERE subject = $5 AND kind = $6 AND since_ms = $7";
+        let told = (!left).then_some(now.0);
+        let of = [alert.subject().into(), alert.kind().into(), alert.since.0.into()];
+        tx.rows(sql, &[&[took.0.into(), told.into(), next.into(), now.0.into()][..], &of].concat())?;
+        return Ok(());
+    };
+    let sql = "UPDATE alerts SET taken = taken & ~CAST($1 AS BIGINT), tries = tries + 1, next_ms = $2
+        WHERE subject = $3 AND kind = $4 AND since_ms = $5 AND ended_ms = $6";
+    tx.rows(sql, &[took.0.into(), next.into(), alert.subject().into(), alert.kind().into(), alert.since.0.into(), until.0.into()])?;
     Ok(())
 }
 
@@ -255,14 +306,15 @@ pub(super) fn catch_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
 fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,
-            next_ms = excluded.next_ms, told_ms = NULL WHERE alerts.ended_ms IS NOT NULL";
+            next_ms = excluded.next_ms, told_ms = NULL, taken = 0 WHERE alerts.ended_ms IS NOT NULL";
     tx.rows(sql, &[subject.into(), kind.into(), device.as_str().into(), now.0.into()])?;
     Ok(())
 }
 
-/// Ends an alert. If nobody was told yet, nobody needs to be. True: there was one.
+/// Ends an alert. Who was told of it is told of this. If nobody was told yet, nobody needs to be. True: there was one.
 fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Wall) -> Result<bool, BooksError> {
-    let sql = "UPDATE alerts SET ended_ms = $1, next_ms = NULL WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL RETURNING 1";
+    let sql = "UPDATE alerts SET ended_ms = $1, next_ms = CASE WHEN taken <> 0 THEN CAST($1 AS BIGINT) END, tries = 0
+        WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL RETURNING 1";
     Ok(!tx.rows(sql, &[now.0.into(), subject.into(), kind.into()])?.is_empty())
 }
 

@@ -475,11 +475,11 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     assert!(!turn("b", 100).await, "it was taken once more meanwhile");
     assert!(turn("b", 110).await && !turn("a", 111).await, "who does not come back loses it");
     let failed = alert.clone();
-    rig.run(move |tx, _| alert_failed(tx, &failed, at(112))).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &failed, Ways::default(), true, at(112))).await.expect("written");
     assert!(!turn("b", 113).await, "not before it is tried again");
     assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(171))).await.expect("read").len(), 0);
     assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(172))).await.expect("read").len(), 1, "a minute later");
     let done = alert.clone();
-    rig.run(move |tx, _| alert_done(tx, &done, at(173))).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &done, Ways::COMMAND, false, at(173))).await.expect("written");
     assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, at(100_000))).await.expect("read").is_empty());
 }

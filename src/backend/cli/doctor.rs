@@ -47,6 +47,7 @@ fn keys(config: &Config) -> Vec<Finding> {
     let mut findings =
         vec![secret(config.gateway.secret().title, config.gateway.secret().path), secret("signing key", &config.signing_key_file)];
     findings.extend(config.mqtt_password_file.iter().map(|path| secret("broker's", path)));
+    findings.extend(config.webhook_secret_file.iter().map(|path| secret("webhook's", path)));
     findings.push(match Ring::read(&config.signing_key_file) {
         Ok(ring) => {
             let keys = ring.into_keys();
@@ -216,9 +217,12 @@ async fn let_in(store: &Store) -> Finding {
 /// Who gets the alerts.
 fn alerts(config: &Config) -> Finding {
     const CHECK: &str = "alerts";
-    let Some(program) = config.alerts_command.as_ref().map(|command| &command[0]) else {
-        let to_do = "set alerts.command, or look at `orders --attention` every day";
+    let Some(tellers) = &config.tellers else {
+        let to_do = "set alerts.command or alerts.webhook_url, or look at `orders --attention` every day";
         return Finding::warn(CHECK, "nobody is alerted: there is no [alerts]", to_do);
+    };
+    let Some(program) = tellers.command.as_ref().map(|command| &command[0]) else {
+        return Finding::ok(CHECK, "each is posted to the webhook");
     };
     cannot_run(CHECK, program, "alerts.command").unwrap_or_else(|| Finding::ok(CHECK, format!("{program} is run for each alert")))
 }

@@ -26,6 +26,7 @@ pub const BOOKS: Schema = Schema {
         include_str!("../schema/6.sql"),
         include_str!("../schema/7.sql"),
         include_str!("../schema/8.sql"),
+        include_str!("../schema/9.sql"),
     ],
 };
 /// The last version of the books that still had the machines.

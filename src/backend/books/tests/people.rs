@@ -74,7 +74,7 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     let mut at = T0;
     let mut tries = 0;
     while let Some(alert) = rig.due(at).await.pop() {
-        rig.run(move |tx, _| alert_failed(tx, &alert, at)).await.expect("written");
+        rig.run(move |tx, _| alert_tried(tx, &alert, Ways::default(), true, at)).await.expect("written");
         tries += 1;
         assert_eq!(rig.due(at + Span::secs(59)).await, [], "after {tries}");
         at = at + Span::secs(3600);
@@ -85,7 +85,7 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     rig.tell("o-r1", Delivery::Dispensed, at).await;
     let alert = rig.due(at).await.pop().expect("a conflict");
     assert_eq!(alert.kind(), "conflict");
-    rig.run(move |tx, _| alert_done(tx, &alert, at)).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, at)).await.expect("written");
     assert_eq!(rig.due(at + Span::secs(86_400)).await, []);
     // The order is decided, so neither alert holds any more.
     rig.run(move |tx, policy| given(tx, policy, &id("o-r1"), "Budi", at)).await.expect("granted");
@@ -305,12 +305,65 @@ async fn machines_that_are_gone_are_told_of_once_until_they_are_back() {
     }
     let alert = rig.due(T0).await.pop().expect("one");
     assert_eq!((alert.kind(), &alert.about, alert.since), ("offline", &Subject::Offline, T0));
-    rig.run(move |tx, _| alert_done(tx, &alert, T0)).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, T0)).await.expect("written");
     rig.run(move |tx, _| machine_offline(tx, &vm(), T0)).await.expect("written");
     assert_eq!(rig.due(T0 + Span::secs(999)).await, []);
     rig.run(move |tx, _| machine_back(tx, &vm(), T0)).await.expect("written");
     rig.run(move |tx, _| machine_offline(tx, &vm(), T0 + Span::secs(5))).await.expect("written");
-    assert_eq!(rig.due(T0 + Span::secs(5)).await.len(), 1);
+    let due = rig.due(T0 + Span::secs(5)).await;
+    assert!(due.len() == 1 && due[0].until.is_none(), "what began anew needs no end of the earlier one: {due:?}");
+}
+
+/// Each way that took an alert takes its end, also if the alert ended while it was told; the others hear of neither.
+#[tokio::test]
+async fn who_was_told_is_told_of_the_end_once() {
+    let both = Ways::COMMAND.and(Ways::WEBHOOK);
+    // Who took it before it ended, who took it while it ended, and who must hear of the end.
+    let table = [
+        (None, None, None),
+        (Some(Ways::default()), None, None),
+        (Some(Ways::COMMAND), None, Some(Ways::COMMAND)),
+        (Some(both), None, Some(both)),
+        (None, Some(Ways::WEBHOOK), Some(Ways::WEBHOOK)),
+        (None, Some(Ways::default()), None),
+        (Some(Ways::COMMAND), Some(Ways::WEBHOOK), Some(both)),
+        (Some(Ways::COMMAND), Some(Ways::default()), Some(Ways::COMMAND)),
+    ];
+    let vm = || DeviceId::new("vm-001").expect("an id");
+    let at = |seconds| T0 + Span::secs(seconds);
+    for (before, while_ended, expected) in table {
+        let rig = Rig::new();
+        rig.run(move |tx, _| machine_offline(tx, &vm(), T0)).await.expect("written");
+        let alert = rig.due(T0).await.pop().expect("one");
+        let tried = async |took: Option<Ways>, seconds: i64| {
+            let (Some(took), alert) = (took, alert.clone()) else { return };
+            rig.run(move |tx, _| alert_tried(tx, &alert, took, took != both, at(seconds))).await.expect("written");
+        };
+        tried(before, 1).await;
+        assert!(rig.run(move |tx, _| machine_back(tx, &vm(), at(2))).await.expect("written"));
+        tried(while_ended, 3).await;
+        assert!(!rig.run(move |tx, _| take_turn(tx, "a", &alert, at(999))).await.expect("written"), "it is told as ended only");
+        let over = rig.due(at(999)).await.pop();
+        assert_eq!(over.as_ref().map(|over| (over.taken, over.until, over.tries)), expected.map(|ways| (ways, Some(at(2)), 0)));
+        let Some(over) = over else { continue };
+        let wanted = over.clone();
+        assert!(rig.run(move |tx, _| take_turn(tx, "a", &wanted, at(999))).await.expect("written"));
+        // One takes the end, and the other one later.
+        let (first, again) = (over.clone(), over.taken != Ways::COMMAND);
+        rig.run(move |tx, _| alert_tried(tx, &first, Ways::COMMAND, again, at(999))).await.expect("written");
+        let left = rig.due(at(9999)).await;
+        assert_eq!(
+            left.iter().map(|over| (over.taken, over.tries)).collect::<Vec<_>>(),
+            if again { vec![(Ways::WEBHOOK, 1)] } else { vec![] }
+        );
+        for over in left {
+            rig.run(move |tx, _| alert_tried(tx, &over, Ways::WEBHOOK, false, at(9999))).await.expect("written");
+        }
+        assert_eq!(rig.due(at(1_000_000)).await, []);
+        // It is missing once more: that is another alert, which nobody has taken.
+        rig.run(move |tx, _| machine_offline(tx, &vm(), at(1_000_000))).await.expect("written");
+        assert_eq!(rig.due(at(1_000_000)).await.pop().map(|alert| (alert.taken, alert.until)), Some((Ways::default(), None)));
+    }
 }
 
 #[tokio::test]
@@ -327,7 +380,7 @@ async fn whom_qrs_pay_is_told_when_it_is_another_and_once() {
     assert_eq!(paid("ID2", T0 + Span::secs(2)).await.expect("written").as_deref(), Some("ID1"));
     let alert = rig.due(T0 + Span::secs(9)).await.pop().expect("one");
     assert_eq!((alert.kind(), alert.subject(), &alert.about), ("merchant", "ID2", &Subject::Merchant("ID2".into())));
-    rig.run(move |tx, _| alert_done(tx, &alert, T0)).await.expect("written");
+    rig.run(move |tx, _| alert_tried(tx, &alert, Ways::COMMAND, false, T0)).await.expect("written");
     for merchant in ["ID1", "ID2", "ID1"] {
         assert_eq!(paid(merchant, T0 + Span::secs(3)).await.expect("written"), None);
     }

@@ -22,10 +22,10 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
 pub async fn look(config: &Config, source: &Source) -> Vec<Finding> {
-    let (mut findings, notifications, broker, accounts, serve) =
-        tokio::join!(gateway(config, source), notifications(config), broker(config), accounts(config), serve(config));
+    let (mut findings, notifications, broker, accounts, webhook, serve) =
+        tokio::join!(gateway(config, source), notifications(config), broker(config), accounts(config), webhook(config), serve(config));
     let (Ok(notifications) | Err(notifications)) = notifications;
-    findings.extend([notifications, broker].into_iter().chain(accounts).chain([serve]));
+    findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain([serve]));
     findings
 }
 
@@ -155,6 +155,16 @@ async fn accounts(config: &Config) -> Option<Finding> {
             let cannot = reload.as_ref().and_then(|command| super::cannot_run(CHECK, &command[0], "accounts.reload"));
             cannot.unwrap_or_else(|| Finding::ok(CHECK, format!("are written to {}", file.display())))
         }
+    })
+}
+
+/// Whether the alerts' receiver can be reached, with TLS. It is not told anything.
+async fn webhook(config: &Config) -> Option<Finding> {
+    const CHECK: &str = "webhook";
+    let webhook = config.tellers.as_ref()?.webhook.as_ref()?;
+    Some(match webhook.look().await {
+        Ok(()) => Finding::ok(CHECK, format!("{} can be reached", webhook.host())),
+        Err(error) => Finding::bad(CHECK, error.to_string(), "look at alerts.webhook_url, and at the receiver's network and certificate"),
     })
 }
 

@@ -86,6 +86,7 @@ CREATE TABLE alerts (
     tries BIGINT NOT NULL,
     next_ms BIGINT,
     told_ms BIGINT,
+    taken BIGINT NOT NULL DEFAULT 0,          -- the ways that took it: 1 the command, 2 the webhook; of its end, those that have not yet
     PRIMARY KEY (subject, kind)
 );
 CREATE INDEX alerts_due ON alerts (next_ms) WHERE next_ms IS NOT NULL;

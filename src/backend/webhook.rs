@@ -1,0 +1,127 @@
+//! Posts an alert to `[alerts] webhook_url`. Whoever has the secret can see by the signature that it is ours, whole and new.
+
+use qris_core::order::time::Wall;
+use qris_host::http::{HttpError, Limits, client};
+use qris_host::secret::Secret;
+use qris_host::tls::{LastTrusted, TlsError, client_config};
+use reqwest::{Client, Url};
+use std::time::Duration;
+
+/// The time for one call.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const LIMITS: Limits = Limits { total: TIMEOUT, read: TIMEOUT, idle_connections: 0 };
+/// The header with the time and the signature.
+const SIGNATURE: &str = "Qris-Signature";
+
+/// Where alerts are posted to.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The address. It may be a secret itself: no message has more of it than its host.
+    pub url: Url,
+    /// What both sides sign with.
+    pub secret: Secret,
+}
+
+/// Why the receiver did not take it.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// There are no certificates to judge it by.
+    #[error("the webhook: {0}")]
+    Tls(#[from] TlsError),
+    /// The client.
+    #[error("the webhook: {0}")]
+    Client(#[from] HttpError),
+    /// There is no answer.
+    #[error("the webhook at {host} cannot be reached: {why}")]
+    Unreachable {
+        /// The receiver's host.
+        host: String,
+        /// The reasons.
+        why: String,
+    },
+    /// It did not say that it has it.
+    #[error("the webhook at {host} answers {status}, and not 200 to 299")]
+    Refused {
+        /// The receiver's host.
+        host: String,
+        /// Its answer.
+        status: u16,
+    },
+}
+
+impl Webhook {
+    /// The receiver, for people.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.into(), |port| format!("{host}:{port}"))
+    }
+
+    /// Posts this. The receiver has taken it if the answer is 2xx; what else it says is of no interest.
+    ///
+    /// # Errors
+    /// [`WebhookError`]
+    pub async fn post(&self, body: &str, now: Wall) -> Result<(), WebhookError> {
+        let call = self.client()?.post(self.url.clone()).header("Content-Type", "application/json");
+        let sent = call.header(SIGNATURE, self.sign(body, now)).body(body.to_owned()).send().await;
+        let status = sent.map_err(|error| self.unreachable(error))?.status();
+        if status.is_success() { Ok(()) } else { Err(WebhookError::Refused { host: self.host(), status: status.as_u16() }) }
+    }
+
+    /// Looks whether it can be reached. Any answer will do: only a message with a signature means something to it.
+    ///
+    /// # Errors
+    /// [`WebhookError`]
+    pub async fn look(&self) -> Result<(), WebhookError> {
+        self.client()?.head(self.url.clone()).send().await.map(drop).map_err(|error| self.unreachable(error))
+    }
+
+    /// Alerts are rare: each call has a client of its own, which knows the certificates of the day.
+    fn client(&self) -> Result<Client, WebhookError> {
+        let tls = if self.url.scheme() == "https" { Some(client_config(None, None, &LastTrusted::default())?) } else { None };
+        Ok(client(tls.as_deref(), LIMITS)?)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> WebhookError {
+        let error = error.without_url();
+        let mut why = error.to_string();
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            why = format!("{why}: {cause}");
+            next = cause.source();
+        }
+        WebhookError::Unreachable { host: self.host(), why }
+    }
+
+    fn sign(&self, body: &str, now: Wall) -> String {
+        let seconds = now.0 / 1000;
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.secret.expose().as_bytes());
+        let tag = ring::hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
+        format!("t={seconds},v1={}", super::hex(tag.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_told_without_the_secret_and_the_path() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let url = Url::parse(&format!("http://{closed}/path-of-a-secret")).expect("an address");
+        let webhook = Webhook { url, secret: Secret::new("a-secret-of-the-test") };
+        let told = webhook.post("{}", Wall(1_000)).await.expect_err("nobody is there").to_string();
+        assert!(told.starts_with(&format!("the webhook at {closed} cannot be reached: ")), "{told}");
+        assert!(!format!("{told}{webhook:?}").contains("of-the-test") && !told.contains("path-of"), "{told}");
+    }
+
+    #[test]
+    fn it_is_signed_as_others_sign() {
+        // Computed with `printf '1795178255.{}' | openssl dgst -sha256 -hmac 0123456789abcdef`.
+        let webhook = Webhook { url: Url::parse("https://shop.example/x").expect("an address"), secret: Secret::new("0123456789abcdef") };
+        assert_eq!(
+            webhook.sign("{}", Wall(1_795_178_255_661)),
+            "t=1795178255,v1=063dd1cddbef9c4eb434efa656544ef983f9f6930adc488d9fd846e38fcda86c"
+        );
+    }
+}
