@@ -15,8 +15,8 @@ use qris::order::money::Rupiah;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
-use serde_json::Value;
-use std::process::{Command, Output};
+use serde_json::{Value, json};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 impl Desk {
@@ -80,6 +80,25 @@ fn a_restart_waits_for_the_customer_and_happens_once() {
     desk.shop.sell("A1", Via::Gopay);
     assert!(!qrisd.lines.all()[lines..].iter().any(|line| line.contains("is ready")), "it did not restart again");
     desk.shop.check_books();
+}
+
+/// Answers are not signed. Whoever has the broker can let a command pass, and say that it was one too many.
+#[test]
+fn a_forged_answer_gets_nobody_a_second_pulse() {
+    let desk = Desk::open("door");
+    let (edges, from) = (desk.shop.relay.edges().len(), desk.shop.tap.count());
+    let asks = desk.command(&["test-pulse", "A1"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let asked = desk.shop.tap.wait_from(from, "the command", |message| {
+        (message.topic.contains("test-pulse") && message.properties.response_topic.is_some()).then(|| message.properties.clone())
+    });
+    let forged = json!({ "ok": false, "state": "rejected", "error": { "code": "rate_limited", "message": "too many commands" } });
+    let properties = PublishProperties { correlation_data: asked.correlation_data, ..PublishProperties::default() };
+    desk.shop.tap.publish_with(&asked.response_topic.expect("it waits"), forged.to_string().as_bytes(), false, properties);
+    let output = asks.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    let sent = desk.shop.tap.since(from).into_iter().filter(|message| message.properties.response_topic.is_some());
+    assert!(sent.filter(|message| message.topic.contains("test-pulse")).count() > 1, "it asked once more");
+    assert_eq!(desk.shop.relay.edges().len(), edges + 2, "one pulse");
 }
 
 #[test]

@@ -139,7 +139,6 @@ enum Shows {
 /// A machine that has no end yet.
 struct Open {
     id: CommandId,
-    status: Option<Status>,
     /// How many times it was asked.
     tries: u8,
     /// As it went out. It goes out again then, if no answer came: a machine that hears too much answers nobody.
@@ -213,7 +212,7 @@ impl Round {
             while self.open.len() < at_once
                 && let Some((device, status)) = machines.pop_front()
             {
-                self.ask(broker, device, status, 1).await?;
+                self.ask(broker, device, status).await?;
             }
             let next = |open: &Open| open.again_at.map_or(open.until, |at| at.min(open.until));
             let Some(until) = self.open.values().map(next).min() else { return Ok(()) };
@@ -229,7 +228,7 @@ impl Round {
         }
     }
 
-    async fn ask(&mut self, broker: &mut Broker, device: DeviceId, status: Option<Status>, tries: u8) -> Result<(), Failure> {
+    async fn ask(&mut self, broker: &mut Broker, device: DeviceId, status: Option<Status>) -> Result<(), Failure> {
         let name = self.name();
         if let Some(status) = &status {
             let knows = status.commands.as_ref().is_some_and(|commands| commands.iter().any(|known| **known == *name));
@@ -254,15 +253,24 @@ impl Round {
         };
         if broker.publish(request.clone()).await.map_err(Failure::failed)? {
             let until = Instant::now() + ANSWER_WAIT;
-            self.open.insert(
-                device,
-                Open { id, status, tries, request, again_at: Some(Instant::now() + SILENT), joined: Joined::default(), until },
-            );
+            self.open
+                .insert(device, Open { id, tries: 1, request, again_at: Some(Instant::now() + SILENT), joined: Joined::default(), until });
             Ok(())
         } else {
             self.ends.not_asked += 1;
             self.fail(&device, "it is not connected to the broker")
         }
+    }
+
+    async fn ask_once_more(&mut self, broker: &mut Broker, device: DeviceId, open: Open) -> Result<(), Failure> {
+        if !broker.publish(open.request.clone()).await.map_err(Failure::failed)? {
+            self.ends.not_asked += 1;
+            return self.fail(&device, "it is not connected to the broker");
+        }
+        let now = Instant::now();
+        let (tries, joined) = (open.tries + 1, Joined::default());
+        self.open.insert(device, Open { tries, joined, again_at: Some(now + SILENT), until: now + ANSWER_WAIT, ..open });
+        Ok(())
     }
 
     fn payload(&self, device: &DeviceId, id: &CommandId, stream: Option<Box<str>>) -> Vec<u8> {
@@ -297,13 +305,14 @@ impl Round {
             Ok(None) => Ok(()),
             Ok(Some(end)) => {
                 let is_too_fast = end.error.as_ref().is_some_and(|why| why.code == Code::RateLimited);
-                if let Some(Open { status, tries, .. }) = self.open.remove(&device)
+                if let Some(open) = self.open.remove(&device)
                     && is_too_fast
-                    && tries < TRIES_MAX
+                    && open.tries < TRIES_MAX
                 {
-                    // Others ask, too. Nothing was done.
+                    // Others ask, too. Answers are not signed, so the same command goes once more, and not another one: whoever has
+                    // the broker and forges this answer does not get a second pulse.
                     tokio::time::sleep(TOO_FAST).await;
-                    return self.ask(broker, device, status, tries + 1).await;
+                    return self.ask_once_more(broker, device, open).await;
                 }
                 let end = match &self.shows {
                     Shows::Pictures(directory) => screen::keep(directory, &device, end)?,
