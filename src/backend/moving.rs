@@ -296,3 +296,27 @@ impl Pages {
 fn text(sql: String) -> &'static str {
     sql.leak()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::databases::open_both;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_column_of_every_table_is_copied_but_whose_turn_it_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = open_both(&directory.path().join("orders.db"), true, true).expect("opens");
+        for (connection, of) in [(&open.books, Part::Books), (&open.machines, Part::Machines)] {
+            let sql = "SELECT tables.name || '.' || columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+                WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT LIKE '%_turn'";
+            let mut statement = connection.prepare(sql).expect("SQL");
+            let there: BTreeSet<String> =
+                statement.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("text")).collect();
+            let of_it = TABLES.iter().filter(|table| table.of == of);
+            let copied: BTreeSet<String> =
+                of_it.flat_map(|table| table.columns.split(", ").map(move |column| format!("{}.{column}", table.name))).collect();
+            assert_eq!(there, copied);
+        }
+    }
+}
