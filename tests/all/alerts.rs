@@ -204,7 +204,8 @@ fn in_quiet_hours_only_what_cannot_wait_is_told_and_the_rest_afterwards() {
     let mut alerted = Alerted::open(TELL, &now);
     let failed = alerted.shop.told("failed");
     let books = Connection::open(alerted.shop.path().join("orders.db")).expect("the books");
-    let theft = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ('ID9', 'merchant', 'vm-001', 1, 0, 1000000000000000)";
+    let theft =
+        "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ('ID9', 'merchant', 'vm-001', 1, 0, 1000000000000000)";
     // It becomes due behind the order, which would be told before it.
     let due = "UPDATE alerts SET next_ms = 1 + (SELECT max(next_ms) FROM alerts WHERE kind = 'refund_due') WHERE subject = 'ID9'";
     for sql in [theft, due] {
