@@ -28,6 +28,8 @@ pub(super) struct Afar {
     /// Whether the database was asked. Before that, nobody knows what is in force.
     is_known: bool,
     kept: Kept,
+    /// This release refuses what was in force.
+    has_lost: bool,
     /// The keys in the text in force that this release does not know.
     left_out: Vec<WrongValue>,
     /// What was wanted last, if it was refused.
@@ -103,6 +105,11 @@ impl Afar {
                 Reported { version, kid, since, left_out, waiting, refused, ..Reported::default() }
             }
         }
+    }
+
+    /// Whether this release refuses the settings that another one had in force.
+    pub(super) fn has_lost(&self) -> bool {
+        self.has_lost
     }
 
     pub(super) fn deadline(&self) -> Option<Boot> {
@@ -206,6 +213,7 @@ impl Machine {
                 Ok((settings, left_out)) => self.put_in_force(settings, left_out),
                 Err(faults) => {
                     self.afar.kept.in_force = None;
+                    self.afar.has_lost = true;
                     self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
                 }
             }
@@ -216,7 +224,7 @@ impl Machine {
     fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>) {
         self.outbox.push(Effect::Dress(Box::new(settings.looks.clone())));
         self.settings = settings;
-        self.afar.left_out = left_out;
+        (self.afar.left_out, self.afar.has_lost) = (left_out, false);
     }
 
     /// Stores what came from afar. `false`: it could not be stored, and nothing has changed.
