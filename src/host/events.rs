@@ -71,7 +71,7 @@ events! {
     /// Nothing is to be done.
     StoreBack { path: Text } = "f20ccec802334e92970d091223119f63", Notice, "the database {path} can be written again";
 
-    /// The database was written by a newer release.
+    /// The database was written by a newer release, and this one cannot go on with it.
     /// The database is not changed, and nothing is sold.
     /// Install the newer release again.
     StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, "the database {path} has version {found}, but this program knows only {known}: nothing is sold";

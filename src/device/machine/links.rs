@@ -112,7 +112,7 @@ impl Links {
         !self.relay.faults.is_empty() || !self.relay.blocked.is_empty()
     }
 
-    /// What it has told that a person has to mend, each by its name. `None`: it is not there.
+    /// The relay service's faults that need a person, by their names. `None`: it is not there.
     pub(super) fn relay_stands(&self, settings: &Settings) -> Option<BTreeSet<String>> {
         self.relay_up.then(|| {
             let own = self.relay.faults.iter().map(|fault| format!("{} {fault}", FaultCode::Relay));

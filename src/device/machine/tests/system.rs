@@ -78,6 +78,35 @@ fn a_system_that_nobody_ordered_is_started_again_until_the_bootloader_goes_back(
 }
 
 #[test]
+fn a_machine_that_goes_back_over_a_step_that_only_adds_sells_on() {
+    use crate::store::database::SCHEMA;
+    use qris_host::sqlite::testing::{grow, take_later_step};
+    let mut rig = Rig::with_a_good_system();
+    rig.dispensing(1);
+    rig.delivered(1);
+    // The later system brings the database up to date, and does not prove itself.
+    rig.starts_with("rootfs.1", "friday");
+    grow(&rig.settings.store, &SCHEMA);
+    rig.told();
+    assert!(says(&rig.starts_with("rootfs.0", "monday"), |event| matches!(event, Journal::SystemWentBack { .. })));
+    rig.bring_up();
+    rig.settle_open();
+    rig.vend(1);
+    assert_eq!(rig.told(), ["dispensed"], "it knows what it has sold");
+    rig.dispensing(2);
+    rig.delivered(2);
+    assert_eq!(rig.told().last().map(String::as_str), Some("dispensed"));
+    // A step that does more keeps it out.
+    let mut rig = Rig::with_a_good_system();
+    rig.starts_with("rootfs.1", "friday");
+    take_later_step(&rig.settings.store, &SCHEMA, "CREATE TABLE later (n INTEGER) STRICT".into(), false);
+    rig.starts_with("rootfs.0", "monday");
+    rig.bring_up();
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(newer_database)"]);
+}
+
+#[test]
 fn a_bootloader_that_does_not_go_back_ends_the_restarts() {
     let mut rig = Rig::with_a_good_system();
     for _ in 0..3 {
