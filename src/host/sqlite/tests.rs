@@ -239,7 +239,8 @@ const RULE: &str = "DROP TRIGGER t_stays; CREATE TRIGGER t_stays BEFORE DELETE O
 #[test]
 fn a_program_of_before_goes_on_with_steps_that_only_add_and_with_no_others() {
     // The later releases' steps, each with its word whether it only adds, and the versions that go on with the last.
-    let table: [(&[(&str, bool)], &[usize]); 8] = [
+    type Steps = &'static [(&'static str, bool)];
+    let table: [(Steps, &[usize]); 8] = [
         (&[(WORD, true)], &[1]),
         (&[(WORD, true), (MORE, true)], &[1, 2]),
         (&[(WORD, false)], &[]),
