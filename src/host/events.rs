@@ -129,7 +129,7 @@ events! {
     /// The system that was installed did not prove itself in time.
     /// Broker, backend, screen, relay service and database must all work within ten minutes, and no fault that needs a person may be new. The computer is restarted, and the bootloader counts.
     /// Nothing is to be done at once: it goes back by itself. Then look at the image.
-    UpdateUnproven { starts: i64 } = "5fad8269d7de45c2b7f1d0fad92a2115", Err, "the new system did not prove itself ({starts} restarts before): the computer is restarted";
+    UpdateUnproven { starts: i64, why: Text } = "5fad8269d7de45c2b7f1d0fad92a2115", Err, "the new system did not prove itself ({starts} restarts before): {why}: the computer is restarted";
 
     /// The system that runs has proven itself.
     /// Broker, backend, screen, relay service and database work. RAUC was told, and the bootloader keeps this system.

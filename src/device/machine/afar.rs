@@ -139,9 +139,6 @@ impl Machine {
 
     /// Keeps settings that an operator has signed. `false`: they could not be stored.
     fn wanted(&mut self, desired: Desired, kid: KeyId, now: Now) -> bool {
-        if !self.afar.is_known {
-            return false;
-        }
         if self.afar.kept.newest().is_some_and(|newest| newest.desired == desired) {
             self.settings_are_good(now);
             return true;

@@ -115,10 +115,10 @@ impl Machine {
         }
         let call = if self.systems.runs.is_none() {
             SystemCall::Look
-        } else if self.has_proven_itself() {
+        } else if self.lacks().is_none() {
             SystemCall::MarkGood
         } else if let Some(starts) = self.has_to_start_again(now) {
-            self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
+            self.journal_unproven(starts);
             SystemCall::Reboot
         } else {
             return;
@@ -239,9 +239,9 @@ impl Machine {
         Some(all.into_iter().map(|name| name.chars().take(NAME_MAX).collect::<String>().into()).take(STOOD_MAX).collect())
     }
 
-    /// Backend, screen and relay service are there, and the broker if the machine has one; and the database takes a write. What a
-    /// person must mend was broken under the good system, too, if there was one.
-    fn has_proven_itself(&mut self) -> bool {
+    /// Why the system that runs has not proven itself, if so. Backend, screen and relay service must be there, and the broker if the
+    /// machine has one; and the database takes a write. What a person must mend was broken under the good system, too, if there was one.
+    fn lacks(&mut self) -> Option<String> {
         let screen_required = self.settings.screen_required;
         let is_well = |code: FaultCode| match code {
             FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock | FaultCode::Config => false,
@@ -251,12 +251,28 @@ impl Machine {
             // These are compared with those of before, below.
             FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
         };
-        let has_broker = self.settings.broker.is_none() || self.outbox.is_connected();
-        let is_there = has_broker && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
+        let is_there = [
+            (self.settings.broker.is_none() || self.outbox.is_connected(), "the broker is not there"),
+            (self.reconciliation.has_answered(), "the backend has not answered"),
+            (self.links.relay_owner().is_some(), "the relay service is not there"),
+        ];
+        if let Some((_, why)) = is_there.iter().find(|(is, _)| !is) {
+            return Some((*why).into());
+        }
+        if let Some(fault) = self.faults.all().find(|fault| !is_well(fault.code)) {
+            return Some(format!("{}: {}", fault.code, fault.detail));
+        }
         let Kept { good, stood, .. } = &self.systems.kept;
-        is_there
-            && self.faults.all().all(|fault| is_well(fault.code))
-            && (good.is_none() || self.stands().is_some_and(|stands| stands.is_subset(stood)))
-            && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
+        let stands = self.stands().filter(|_| good.is_some()).unwrap_or_default();
+        if let Some(new) = stands.difference(stood).next() {
+            return Some(format!("{new}, which the system before did not have"));
+        }
+        self.storage.store_mut().map_or(Err(StoreError::Shut), |store| store.probe()).err().map(|error| error.to_string())
+    }
+
+    /// The system is started again, since it has not proven itself.
+    pub(super) fn journal_unproven(&mut self, starts: u8) {
+        let why = self.lacks().unwrap_or_else(|| "RAUC does not answer".into());
+        self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts), why: why.into() });
     }
 }

@@ -6,7 +6,6 @@ use crate::machine::{Effect, Machine, Operated, Operation};
 use qris_core::order::ids::CommandId;
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
-use qris_host::events::Event as Journal;
 use serde_json::json;
 
 /// Who holds the machine for commands. Nobody else may take this name.
@@ -168,7 +167,7 @@ impl Machine {
         }
         let step = Step::Installed { boot: self.settings.boot_id.clone(), slot, starts: starts + 1 };
         if self.step_command(id, step, HAPPENS_WITHIN, now) {
-            self.outbox.journal(Journal::UpdateUnproven { starts: i64::from(starts) });
+            self.journal_unproven(starts);
             self.carry(id, now);
         }
     }

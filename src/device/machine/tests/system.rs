@@ -181,7 +181,10 @@ fn a_fault_that_needs_a_person_counts_against_a_new_system_if_the_good_one_did_n
         let wanted = if is_called_good { vec![SystemCall::MarkGood] } else { vec![] };
         assert_eq!(told, wanted, "{before:?}, then {after:?}");
         if !is_called_good {
-            assert_eq!(calls(&rig.after(601_000)), [SystemCall::Reboot]);
+            let effects = rig.after(601_000);
+            assert_eq!(calls(&effects), [SystemCall::Reboot]);
+            let why = |event: &Journal| matches!(event, Journal::UpdateUnproven { why, .. } if why.ends_with(", which the system before did not have"));
+            assert!(says(&effects, why), "{effects:?}");
             rig.comes_up_with("rootfs.1", after.0, after.1);
             assert_eq!(calls(&rig.hears(before.0, &[])), [SystemCall::MarkGood], "{after:?}: somebody has mended it");
         }
