@@ -37,6 +37,8 @@ impl Show {
 
 fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     let mut lines = vec![format!("{device}: {}, release {}", words.state(), words.release())];
+    let relay = words.status.iter().find_map(|status| status.relay_version.as_deref()).filter(|relay| *relay != words.release());
+    lines.extend(relay.map(|relay| format!("  the relay service is of another release, {relay}: restart it")));
     for fault in words.status.iter().flat_map(|status| status.faults.iter().flatten()) {
         let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {since}"));
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));

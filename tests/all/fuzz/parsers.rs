@@ -9,10 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::backend::accounts::plugin;
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::device::config::afar;
+use qris::device::machine::RelayLine;
 use qris::device::screen::{Languages, SurfaceSettings, samples};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
+use qris::order::ledger::Limits;
 use qris::order::money::Rupiah;
 use qris::order::operator::{self, Level};
 use qris::order::receipt::{self, KeySet, Receipt, SigningKey};
@@ -320,13 +322,15 @@ fn settings() {
     };
     let words = r#"[[item]]  id =  name =  price =  [device]  language = "both"  labels = [  [orders]  timeout_s =  deliver_within_s =  [screen]
         contact =  colours = {  logo =  { from_request = { min = 1, max = 2 } }  "signed":"#;
+    let limits = Limits { min: Rupiah::new(2).expect("an amount"), step: Rupiah::new(2).ok(), max: None };
+    let lines = [RelayLine { name: "tray 1".into(), items: ["A1".into()].into(), limits }];
     Target { name: "settings", words, longest: 270_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let refused = match Desired::read(bytes, &keys, &own.device) {
             Ok((desired, _)) => desired.version.to_string(),
             Err(refused) => refused.code.to_string(),
         };
-        let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own) {
+        let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own, &lines) {
             Ok((settings, left_out)) => {
                 assert_eq!((&settings.device, &settings.store, left_out.is_empty()), (&own.device, &own.store, left_out.is_empty()));
                 assert!(left_out.is_empty() || skip_unknown);
