@@ -50,6 +50,9 @@ fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     if sums.refund_due > 0 {
         lines.push(format!("  refund due of {}, {}", sums.refund_due, rupiah(sums.refund_due_amount)));
     }
+    if sums.refunded > 0 {
+        lines.push(format!("  known to be refunded: {}, {}", sums.refunded, rupiah(sums.refunded_amount)));
+    }
     if *waiting > 0 {
         lines.push(format!("  {waiting} events are still on their way"));
     }
