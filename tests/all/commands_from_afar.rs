@@ -273,6 +273,8 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     let (status, text) = update("https://images.example/bad.raucb", false).finish();
     assert!(!status.success() && text.contains("RAUC: signature verification failed"), "{text}");
     assert_eq!(*logind.reboots.lock().expect("no panic"), 0);
+    // It has failed for the operator. Nothing is sold before RAUC is seen to do nothing.
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line("no longer held by rauc");
     desk.shop.sell("A1", Via::Gopay);
     desk.shop.wait_idle();
     // The first reboot is refused: that is told, too.

@@ -5,6 +5,7 @@ mod carrying;
 
 pub use carrying::HOLDER;
 
+use super::system::INSTALLED_WITHIN;
 use super::{Address, Effect, Machine, text};
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
@@ -269,11 +270,16 @@ impl Machine {
             Some(problem) => format!("{}: {}", answer.state, problem.message),
         };
         let (command, by) = (text(kept.asked.command.name()), text(kept.kid.as_str()));
+        let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
         if !self.keep_command(Kept { step: Step::Ended { answer, told: false }, ..kept }, now) {
             return;
         }
         self.commands.tries.remove(id);
         self.outbox.journal(Journal::CommandEnded { command, id: text(id.as_str()), by, result: result.into() });
+        if may_install {
+            // It was given up, and RAUC may go on.
+            self.rauc_holds(INSTALLED_WITHIN, now);
+        }
         if self.commands.tries.is_empty() {
             self.hold.release(HOLDER);
         }

@@ -255,7 +255,7 @@ impl Machine {
             self.open_store(now);
         }
         self.give_up(now);
-        if let Some(by) = self.hold.end(now.boot) {
+        while let Some(by) = self.hold.end(now.boot) {
             self.outbox.journal(Journal::MachineReleased { by: text(&by), why: "its time is over".into() });
         }
         // Time passes for every order. Then its duty may ask for calls.
