@@ -7,6 +7,7 @@ use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::backend::accounts::plugin;
+use qris::backend::listed::{self, Listed};
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::device::config::afar;
 use qris::device::machine::RelayLine;
@@ -32,6 +33,7 @@ use qris::wire::telemetry::Telemetry;
 use qris::wire::topics::Topic;
 use qris::wire::vend;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -296,6 +298,35 @@ fn plugin_answer() {
         Some(Err(why)) => {
             assert!(why.to_string().len() <= REFUSAL_MAX, "{} bytes", why.to_string().len());
             why.to_string()
+        }
+    });
+}
+
+/// The list of many machines: a machine is one machine, and the list can be written and read again.
+#[test]
+fn machines() {
+    let words = "id,name  id;name  \"  \"\"  ,  ;  vm-001  backend  Lobi  \u{feff}  \r\n  \n";
+    let reserved = |name: &str| name == "backend";
+    Target { name: "machines", words, longest: 70_000 }.run(|bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return "no text".into() };
+        match listed::parse(text, reserved) {
+            Ok(machines) => {
+                let ids: BTreeSet<_> = machines.iter().map(|one| one.id.as_str()).collect();
+                assert!(!ids.is_empty() && ids.len() == machines.len() && !ids.contains("backend"), "{ids:?}");
+                assert!(machines.iter().all(|one| (1..=listed::NAME_MAX).contains(&one.name.chars().count())));
+                let line = |one: &Listed| format!("{},\"{}\"\n", one.id, one.name.replace('"', "\"\""));
+                let again: String = std::iter::once("id,name\n".to_owned()).chain(machines.iter().map(line)).collect();
+                assert_eq!(listed::parse(&again, reserved).as_ref(), Ok(&machines));
+                format!("{} machines", machines.len())
+            }
+            Err((faults, more)) => {
+                assert!((1..=listed::TOLD_MAX).contains(&faults.len()) && (more == 0 || faults.len() == listed::TOLD_MAX));
+                assert!(faults.iter().all(|(line, _)| (1..=text.lines().count().max(1)).contains(line)));
+                assert!(faults.iter().map(|(_, why)| why.len()).sum::<usize>() <= DETAIL_MAX);
+                // The other words are the list's own.
+                let ends: BTreeSet<&str> = faults.iter().filter_map(|(_, why)| why.rsplit(' ').next()).collect();
+                format!("{ends:?}")
+            }
         }
     });
 }
