@@ -11,7 +11,6 @@ use crate::rig::wait_for;
 use crate::two_backends::{second, second_started_by};
 use qris::wire::vend::EventState;
 use serde_json::json;
-use std::process::Command;
 use std::thread::JoinHandle;
 
 /// Orders whose news is published by two at once, if nobody sees to it that it is not.
