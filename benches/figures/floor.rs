@@ -22,7 +22,7 @@ pub fn sync(directory: &Path, count: usize) -> Times {
 
 /// A row of 500 bytes into SQLite, with the settings of the programs' databases.
 pub fn commit(directory: &Path, count: usize) -> Times {
-    let schema = qris::host::sqlite::Schema { application_id: 1, steps: &["CREATE TABLE t (a TEXT) STRICT;"] };
+    let schema = qris::host::sqlite::Schema { application_id: 1, steps: &["CREATE TABLE t (a TEXT) STRICT;"], adding: &[] };
     let path = directory.join("floor.db");
     let database = qris::host::sqlite::open(&path, &schema).expect("a new database").connection;
     let row = "x".repeat(500);

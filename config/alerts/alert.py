@@ -71,7 +71,7 @@ INDONESIAN = {
         "Periksa listrik dan jaringannya.",
     ),
     "merchant": (
-        "QR di mesin ini membayar ke merchant yang lain dari sebelumnya.",
+        "Uang dari QR di mesin ini masuk ke penjual lain daripada sebelumnya.",
         "Bandingkan dengan NMID Anda. Kalau bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
     ),
     "twice": (

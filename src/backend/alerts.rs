@@ -5,18 +5,26 @@
 //! the webhook when it answers 2xx. Who has not is tried again for two days, alone. So each is told at least once: `alert_id`
 //! marks repetitions. One alert is told at a time, also if several backends share one database.
 
+mod quiet;
+mod section;
+pub mod webhook;
+
+pub use quiet::Quiet;
+pub use section::Section;
+
 use super::books::{self, Alert, Subject, Ways};
 use super::command;
 use super::shop::Shop;
-use super::webhook::Webhook;
 use super::wording;
 use qris_core::order::merchant::Attention;
-use qris_core::order::time::{Wall, Zone};
+use qris_core::order::time::{Span, Wall, Zone};
 use qris_host::events::Event as Journal;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use webhook::Webhook;
 
 /// The longest time for the command.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -27,6 +35,9 @@ const LOOK: Duration = Duration::from_secs(5);
 const OVER: &str = "over";
 const NOTHING_TO_DO: &str = "nothing is to be done";
 
+/// A machine that is missing for this long leads to an alert, unless the merchant sets another time.
+pub const OFFLINE_AFTER_S: i64 = 600;
+
 /// How people are told.
 #[derive(Debug, Clone)]
 pub struct Tellers {
@@ -34,8 +45,14 @@ pub struct Tellers {
     pub command: Option<Vec<String>>,
     /// Where it is posted to.
     pub webhook: Option<Webhook>,
+    /// The path of what the webhook is signed with, for the check of the rights of such files.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// The hours in which they are left alone, unless somebody is stealing.
+    pub quiet: Option<Quiet>,
     /// Whether they are told of the end, too.
     pub over: bool,
+    /// A machine that is missing for this long leads to an alert.
+    pub offline_after: Span,
 }
 
 impl Tellers {
@@ -85,7 +102,8 @@ pub async fn run(shop: Arc<Shop>, tellers: Tellers) {
 /// Tells the alerts that are due now, one after the other.
 async fn tell_all(shop: &Shop, tellers: &Tellers) {
     let now = shop.now();
-    let due = shop.read(move |tx| books::due_alerts(tx, now)).await;
+    let hushed = tellers.quiet.is_some_and(|quiet| quiet.is_now(now));
+    let due = shop.read(move |tx| books::due_alerts(tx, now, hushed)).await;
     // The journal was told of an error. The next look comes.
     let Ok(due) = due else { return };
     for alert in due {

@@ -4,22 +4,47 @@
 
 use super::books::{self, BooksError};
 use super::copies::{self, CopyError};
-use super::store::{BOOKS, StoreError, Tx, look};
+use super::databases::Place;
+use super::moving;
+use super::store::{BOOKS, Row, SqliteTx, StoreError, Tx, look, postgres, say};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::ErrorCode;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// Younger orders stay: machines tell an outcome for a day, and the gateway repeats a notification for hours.
 pub const KEPT: Span = Span::secs(7 * 24 * 3600);
-/// The requests that are taken out in one transaction. A sale waits for this.
-const AT_ONCE: usize = 50;
-/// How often it waits for another writer.
+/// The requests that are read, or taken out, in one transaction. A sale waits for this.
+const AT_ONCE: i64 = 50;
+/// How often it waits for another writer. Where much is sold, `serve` has a file most of the time.
 const TRIES: usize = 60;
-/// The tables with rows of an order. A table that refers to others comes first.
-const TABLES: [(&str, &str); 5] =
-    [("automatic_refunds", "order_id"), ("alerts", "subject"), ("history", "order_id"), ("receipts", "order_id"), ("orders", "order_id")];
+/// The tables with rows of an order. A table comes behind those to which its rows refer.
+static TABLES: LazyLock<[Table; 5]> = LazyLock::new(|| {
+    [("orders", "order_id"), ("receipts", "order_id"), ("history", "order_id"), ("alerts", "subject"), ("automatic_refunds", "order_id")]
+        .map(|(name, column)| Table::new(name, column))
+});
+
+/// How the rows of an order are written, read and deleted.
+struct Table {
+    insert: &'static str,
+    select: &'static str,
+    delete: &'static str,
+}
+
+impl Table {
+    /// `column` has the name of the order.
+    fn new(name: &str, column: &str) -> Self {
+        let columns = moving::columns(name);
+        let places: Vec<String> = (1..=columns.split(", ").count()).map(|number| format!("${number}")).collect();
+        Self {
+            insert: format!("INSERT INTO {name} ({columns}) VALUES ({})", places.join(", ")).leak(),
+            select: format!("SELECT {columns} FROM {name} WHERE {column} = $1 ORDER BY 1, 2").leak(),
+            delete: format!("DELETE FROM {name} WHERE {column} = $1").leak(),
+        }
+    }
+}
 
 /// The fate of the orders before a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,176 +55,209 @@ pub struct Archive {
     pub stayed: u64,
     /// They are damaged, and still in the books.
     pub damaged: Vec<String>,
-    /// The free room went back to the disk; else new orders use it.
-    pub shrunk: bool,
+}
+
+/// A request: its machine and its name.
+type Key = (String, String);
+
+/// A request with the names and the rows of all its orders, for each table. All attempts go, or none, since the newest one says
+/// whether it may be charged once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Request {
+    key: Key,
+    orders: Vec<String>,
+    rows: Vec<Vec<Row>>,
 }
 
 /// Takes orders out of the books that are over, and were settled before that moment, or begun before it and never paid. If
-/// there are none, no file is made.
+/// there are none, no file is made. Not for the thread of a runtime.
 ///
 /// # Errors
 /// [`CopyError`]
-pub fn archive(books: &Path, before: Wall, to: &Path, now: Wall) -> Result<Archive, CopyError> {
-    let of_books = |source| CopyError::Sqlite { path: books.into(), source };
-    let mut connection = sqlite::open_beside(books, &BOOKS, false)?.connection;
-    let damaged = choose(&connection, before)?;
-    let wanted = count(&connection, "temp.wanted").map_err(of_books)?;
-    if wanted == 0 {
-        return Ok(Archive { damaged, ..Archive::default() });
+pub fn archive(books: &Place, before: Wall, to: &Path, now: Wall) -> Result<Archive, CopyError> {
+    let (wanted, damaged) = match books {
+        Place::File(path) => {
+            let connection = sqlite::open_beside(path, &BOOKS, false)?.connection;
+            say(&connection, "BEGIN").map_err(StoreError::Sqlite)?;
+            make(&mut SqliteTx { connection: &connection }, before, to)?
+        }
+        Place::Server(server) => postgres::alone(server, false, |tx| make(tx, before, to))?,
+    };
+    let stayed = if wanted > 0 { take_out(books, to, now)? } else { 0 };
+    Ok(Archive { orders: wanted - stayed, stayed, damaged })
+}
+
+/// Makes the file of what is over, if there is any. Gives the number of orders in it, and the names of unreadable ones, which stay.
+fn make(tx: &mut dyn Tx, before: Wall, to: &Path) -> Result<(u64, Vec<String>), CopyError> {
+    if over(tx, before, &Key::default())?.last.is_none() {
+        return Ok((0, Vec::new()));
     }
     let part = copies::begin(to)?;
-    let written = write(&connection, &part, wanted).and_then(|()| copies::publish(&part, to));
-    if let Err(error) = written {
-        copies::abandon(&part);
-        return Err(error);
+    let written = write(tx, before, &part);
+    match written {
+        Ok((wanted, _)) if wanted > 0 => copies::publish(&part, to)?,
+        _ => copies::abandon(&part),
     }
-    attach(&connection, to)?;
-    let orders = take_out(&mut connection, to, now).map_err(of_books)?;
-    connection.execute_batch("DETACH archive").map_err(of_books)?;
-    // Beside `serve` this would hold `serve` up for as long as it takes.
-    let shrunk = sqlite::claim(books).is_ok_and(|_alone| connection.execute_batch("VACUUM").is_ok());
-    Ok(Archive { orders, stayed: wanted - orders, damaged, shrunk })
+    written
 }
 
-/// Notes in `temp.wanted` which orders go. All attempts at a request go, or none, since the newest one says whether it may be
-/// charged once more. Gives the names of unreadable orders, which stay.
-fn choose(connection: &Connection, before: Wall) -> Result<Vec<String>, CopyError> {
-    let over = |o: &str| {
-        format!(
-            "{o}.is_open = 0 AND {o}.refund_due = 0 AND {o}.attention = 0 AND {o}.due_ms IS NULL
-            AND {o}.state IN ('closed', 'settled', 'withheld', 'refunded') AND coalesce({o}.settled_ms, {o}.created_ms) < ?1
-            AND NOT EXISTS (SELECT 1 FROM main.alerts WHERE subject = {o}.order_id AND ended_ms IS NULL)"
-        )
-    };
-    let make = "CREATE TEMP TABLE wanted (order_id TEXT PRIMARY KEY, device TEXT NOT NULL, request_id TEXT NOT NULL) STRICT;
-        CREATE INDEX temp.wanted_request ON wanted (device, request_id);";
-    let fill = format!(
-        "INSERT INTO temp.wanted SELECT order_id, device, request_id FROM main.orders AS o WHERE {} AND NOT EXISTS (
-            SELECT 1 FROM main.orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND NOT ({}))",
-        over("o"),
-        over("n")
-    );
-    let sqlite = |error| CopyError::from(StoreError::Sqlite(error));
-    connection.execute_batch(make).map_err(sqlite)?;
-    connection.execute(&fill, [before.0]).map_err(sqlite)?;
-    let mut damaged = Vec::new();
-    for name in copies::damaged_orders(connection)? {
-        let stays =
-            "DELETE FROM temp.wanted WHERE (device, request_id) IN (SELECT device, request_id FROM temp.wanted WHERE order_id = ?1)";
-        if connection.execute(stays, [&name]).map_err(sqlite)? > 0 {
-            damaged.push(name);
-        }
-    }
-    Ok(damaged)
-}
-
-/// Copies them into a file, and checks it.
-fn write(connection: &Connection, part: &Path, wanted: u64) -> Result<(), CopyError> {
+/// Copies what is over into a file, and checks it.
+fn write(tx: &mut dyn Tx, before: Wall, part: &Path) -> Result<(u64, Vec<String>), CopyError> {
     let of_part = |source| CopyError::Sqlite { path: part.into(), source };
     // It is one file, without a log beside it.
-    let fresh = sqlite::open(part, &BOOKS)?.connection;
-    fresh.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(of_part)?;
-    drop(fresh);
-    attach(connection, part)?;
-    let copied = || {
-        let moment = connection.unchecked_transaction()?;
-        for (table, id) in TABLES.iter().rev() {
-            let sql = format!("INSERT INTO archive.{table} SELECT * FROM main.{table} WHERE {id} IN (SELECT order_id FROM temp.wanted)");
-            moment.execute(&sql, [])?;
+    let connection = sqlite::open(part, &BOOKS)?.connection;
+    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(of_part)?;
+    say(&connection, "BEGIN").map_err(of_part)?;
+    let (mut wanted, mut bad, mut behind) = (0, Vec::new(), Key::default());
+    loop {
+        let page = over(tx, before, &behind)?;
+        for request in &page.requests {
+            for (table, rows) in TABLES.iter().zip(&request.rows) {
+                for row in rows {
+                    SqliteTx { connection: &connection }.rows(table.insert, row.values())?;
+                }
+            }
+            wanted += request.orders.len() as u64;
         }
-        moment.commit()
-    };
-    copied().map_err(of_part)?;
-    connection.execute_batch("DETACH archive").map_err(of_part)?;
+        bad.extend(page.damaged);
+        let Some(last) = page.last else { break };
+        behind = last;
+    }
+    say(&connection, "COMMIT").map_err(of_part)?;
+    drop(connection);
     let archive = copies::look_at(part)?;
-    let bad = |why: String| CopyError::Bad { path: part.into(), why };
-    let damaged = copies::damaged_orders(&archive)?;
-    let has = count(&archive, "main.orders").map_err(of_part)?;
-    match (has == wanted, damaged.as_slice()) {
-        (true, []) => Ok(()),
-        (false, _) => Err(bad(format!("it should hold {wanted} orders, and it holds {has}"))),
-        (true, damaged) => Err(bad(format!("damaged orders in it: {}", damaged.join(", ")))),
+    let has = look(&archive, |tx| tx.rows("SELECT count(*) FROM orders", &[]))?.first().map_or(Ok(0), |row| row.int(0))?;
+    let why = match copies::damaged_orders(&archive)?.as_slice() {
+        [] if u64::try_from(has) == Ok(wanted) => return Ok((wanted, bad)),
+        [] => format!("it should hold {wanted} orders, and it holds {has}"),
+        damaged => format!("damaged orders in it: {}", damaged.join(", ")),
+    };
+    Err(CopyError::Bad { path: part.into(), why })
+}
+
+/// Some requests of which every order is over.
+#[derive(Default)]
+struct Page {
+    requests: Vec<Request>,
+    /// Their unreadable orders. Such a request is not among these.
+    damaged: Vec<String>,
+    /// `None`: there is no other one.
+    last: Option<Key>,
+}
+
+/// The next ones behind that request.
+fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<Page, BooksError> {
+    const OVER: &str = "SELECT DISTINCT o.device, o.request_id FROM orders AS o
+        WHERE (o.device, o.request_id) > ($1, $2) AND coalesce(o.settled_ms, o.created_ms) < $3 AND NOT EXISTS (
+            SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND NOT (
+                n.is_open = 0 AND n.refund_due = 0 AND n.attention = 0 AND n.due_ms IS NULL
+                AND n.state IN ('closed', 'settled', 'withheld', 'refunded') AND coalesce(n.settled_ms, n.created_ms) < $3
+                AND NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.subject = n.order_id AND a.ended_ms IS NULL)))
+        ORDER BY o.device, o.request_id LIMIT $4";
+    let values = [behind.0.as_str().into(), behind.1.as_str().into(), before.0.into(), AT_ONCE.into()];
+    let mut page = Page::default();
+    for row in tx.rows(OVER, &values)? {
+        let key = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        let request = read(tx, &key)?;
+        let damaged = page.damaged.len();
+        for order in &request.orders {
+            let id = OrderId::new(order.as_str());
+            match id.map(|id| books::load(tx, &id)) {
+                Ok(Err(error)) if !error.is_damage() => return Err(error),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => page.damaged.push(order.clone()),
+            }
+        }
+        if page.damaged.len() == damaged {
+            page.requests.push(request);
+        }
+        page.last = Some(key);
     }
+    Ok(page)
 }
 
-fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
-    let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
-    Ok(u64::try_from(count).unwrap_or(0))
+/// A request as it stands there. Without an order it has no rows.
+fn read(tx: &mut dyn Tx, key: &Key) -> Result<Request, StoreError> {
+    let sql = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY order_id";
+    let orders = tx.rows(sql, &[key.0.as_str().into(), key.1.as_str().into()])?;
+    let orders = orders.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = Vec::with_capacity(TABLES.len());
+    for table in TABLES.iter() {
+        let mut of_table = Vec::new();
+        for order in &orders {
+            of_table.extend(tx.rows(table.select, &[order.as_str().into()])?);
+        }
+        rows.push(of_table);
+    }
+    Ok(Request { key: key.clone(), orders, rows })
 }
 
-fn attach(connection: &Connection, file: &Path) -> Result<(), CopyError> {
-    let name = copies::name(file)?;
-    let attached = connection.execute("ATTACH DATABASE ?1 AS archive", [name]);
-    attached.map(drop).map_err(|source| CopyError::Sqlite { path: file.into(), source })
-}
-
-/// Takes the orders of the file out of the books, and leaves a guard for each.
-fn take_out(connection: &mut Connection, to: &Path, now: Wall) -> rusqlite::Result<u64> {
+/// Takes the orders of the file out of the books, and leaves a guard for each. Gives the number of those that stayed.
+fn take_out(books: &Place, to: &Path, now: Wall) -> Result<u64, CopyError> {
     let file = std::path::absolute(to).unwrap_or_else(|_| to.into()).display().to_string();
-    let mut requests: Vec<(String, String)> = {
-        let mut select = connection.prepare("SELECT DISTINCT device, request_id FROM temp.wanted ORDER BY device, request_id")?;
-        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
-    };
-    let (mut archive, mut orders) = (None, 0);
-    while !requests.is_empty() {
-        let some = requests.split_off(requests.len().saturating_sub(AT_ONCE));
-        let transaction = begin(connection)?;
-        let archive = match archive {
-            Some(archive) => archive,
-            None => {
-                let insert = "INSERT INTO main.archives (file, at_ms) VALUES (?1, ?2) RETURNING archive";
-                *archive.insert(transaction.query_row(insert, params![file, now.0], |row| row.get::<_, i64>(0))?)
-            }
+    let archive = copies::look_at(to)?;
+    let all = "SELECT DISTINCT device, request_id FROM orders WHERE (device, request_id) > ($1, $2) ORDER BY device, request_id LIMIT $3";
+    let (mut number, mut stayed, mut behind) = (None, 0, Key::default());
+    loop {
+        let some = look(&archive, |tx| {
+            let keys = tx.rows(all, &[behind.0.as_str().into(), behind.1.as_str().into(), AT_ONCE.into()])?;
+            keys.iter().map(|row| read(tx, &(row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect::<Result<Vec<_>, _>>()
+        })?;
+        let Some(last) = some.last() else { return Ok(stayed) };
+        behind = last.key.clone();
+        let mut take = |tx: &mut dyn Tx| take_out_some(tx, &file, number, &some, now);
+        let (is, left) = match books {
+            Place::File(path) => beside(path, &mut take)?,
+            Place::Server(server) => postgres::alone(server, true, take)?,
         };
-        for (device, request) in &some {
-            orders += take_out_request(&transaction, device, request, archive)?;
-        }
-        transaction.commit()?;
+        number = Some(is);
+        stayed += left;
     }
-    Ok(orders)
 }
 
-/// Where much is sold, `serve` has the database most of the time.
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    for _ in 1..TRIES {
-        match connection.execute_batch("BEGIN IMMEDIATE") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
-            Err(error) => return Err(error),
-            Ok(()) => {
-                connection.execute_batch("ROLLBACK")?;
-                break;
-            }
+/// One transaction on a file, beside `serve`.
+fn beside<T>(path: &Path, job: &mut dyn FnMut(&mut dyn Tx) -> Result<T, StoreError>) -> Result<T, CopyError> {
+    let connection = sqlite::open_beside(path, &BOOKS, false)?.connection;
+    let of_books = |source| CopyError::Sqlite { path: path.into(), source };
+    let mut tries = 1;
+    loop {
+        match say(&connection, "BEGIN IMMEDIATE") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries < TRIES => tries += 1,
+            begun => break begun.map_err(of_books)?,
         }
     }
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+    let done = job(&mut SqliteTx { connection: &connection })?;
+    say(&connection, "COMMIT").map_err(of_books)?;
+    Ok(done)
 }
 
-/// Takes out all attempts at a request, if the file has every row of each as it stands. Gives their number.
-fn take_out_request(transaction: &Transaction<'_>, device: &str, request: &str, archive: i64) -> rusqlite::Result<u64> {
-    let ids: Vec<String> = {
-        let mut select = transaction.prepare_cached("SELECT order_id FROM main.orders WHERE device = ?1 AND request_id = ?2")?;
-        select.query_map([device, request], |row| row.get(0))?.collect::<Result<_, _>>()?
+/// Gives the number of the archive in the books, and how many orders stayed.
+fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Request], now: Wall) -> Result<(i64, u64), StoreError> {
+    let archive = match archive {
+        Some(archive) => archive,
+        None => {
+            let insert = "INSERT INTO archives (file, at_ms) VALUES ($1, $2) RETURNING archive";
+            tx.rows(insert, &[file.into(), now.0.into()])?.first().map_or(Ok(0), |row| row.int(0))?
+        }
     };
-    for id in &ids {
-        for (table, column) in TABLES {
-            let differs = format!(
-                "SELECT 1 FROM (SELECT * FROM main.{table} WHERE {column} = ?1 EXCEPT SELECT * FROM archive.{table} WHERE {column} = ?1)"
-            );
-            if transaction.prepare_cached(&differs)?.exists([id])? {
-                return Ok(0);
+    let mut stayed = 0;
+    for request in some {
+        let here = read(tx, &request.key)?;
+        if here != *request {
+            stayed += here.orders.len() as u64;
+            continue;
+        }
+        for order in &request.orders {
+            let guard = "INSERT INTO archived (order_id, device, request_id, ticket, transaction_id, settled_ms, proof, archive)
+                SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, o.proof, CAST($1 AS BIGINT)
+                FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id WHERE o.order_id = $2";
+            tx.rows(guard, &[archive.into(), order.as_str().into()])?;
+            for table in TABLES.iter().rev() {
+                tx.rows(table.delete, &[order.as_str().into()])?;
             }
         }
     }
-    for id in &ids {
-        let guard = "INSERT INTO main.archived (order_id, device, request_id, ticket, transaction_id, settled_ms, proof, archive)
-            SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, o.proof, ?2
-            FROM main.orders AS o LEFT JOIN main.receipts AS r ON r.order_id = o.order_id WHERE o.order_id = ?1";
-        transaction.prepare_cached(guard)?.execute(params![id, archive])?;
-        for (table, column) in TABLES {
-            transaction.prepare_cached(&format!("DELETE FROM main.{table} WHERE {column} = ?1"))?.execute([id])?;
-        }
-    }
-    Ok(u64::try_from(ids.len()).unwrap_or(0))
+    Ok((archive, stayed))
 }
 
 /// An order, with the names of its attempts and its history.
@@ -236,23 +294,22 @@ mod tests {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/1/orders.db");
         std::fs::copy(sample, &books).expect("copied");
         drop(open_both(&books, true, true).expect("brought up to date"));
-        let mut connection = sqlite::open_beside(&books, &BOOKS, false).expect("opens").connection;
+        let connection = sqlite::open_beside(&books, &BOOKS, false).expect("opens").connection;
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("read") as u64;
         connection.execute("UPDATE main.orders SET proof = 'key:' || order_id", []).expect("written");
-        assert_eq!(choose(&connection, Wall(i64::MAX)).expect("read"), [""; 0]);
-        let wanted = count(&connection, "temp.wanted").expect("read");
-        assert!(wanted >= 2, "{wanted}");
-        write(&connection, &part, wanted).expect("written");
+        let (wanted, damaged) = write(&mut SqliteTx { connection: &connection }, Wall(i64::MAX), &part).expect("written");
+        assert!(wanted >= 2 && damaged.is_empty(), "{wanted} {damaged:?}");
         // News of one of them comes, and a line of history for another.
-        let sql = "UPDATE main.orders SET rev = rev + 1 WHERE order_id = (SELECT min(order_id) FROM temp.wanted)";
+        connection.execute("ATTACH DATABASE ?1 AS archive", [part.to_str().expect("text")]).expect("attached");
+        let sql = "UPDATE main.orders SET rev = rev + 1 WHERE order_id = (SELECT min(order_id) FROM archive.orders)";
         assert_eq!(connection.execute(sql, []).expect("written"), 1);
-        let sql = "INSERT INTO main.history (order_id, at_ms, event) SELECT max(order_id), 0, 'something' FROM temp.wanted";
+        let sql = "INSERT INTO main.history (order_id, at_ms, event) SELECT max(order_id), 0, 'something' FROM archive.orders";
         assert_eq!(connection.execute(sql, []).expect("written"), 1);
-        attach(&connection, &part).expect("attached");
-        assert_eq!(take_out(&mut connection, &part, Wall(0)).expect("written"), wanted - 2);
+        connection.execute("DETACH archive", []).expect("detached");
+        assert_eq!(take_out(&Place::File(books), &part, Wall(0)).expect("written"), 2);
         // The number of its ticket stays used for good.
-        let kept = "SELECT count(*) FROM main.archived WHERE proof = 'key:' || order_id";
-        assert_eq!(u64::try_from(connection.query_row(kept, [], |row| row.get::<_, i64>(0)).expect("read")), Ok(wanted - 2));
-        let left = "SELECT count(*) FROM main.orders WHERE order_id IN (SELECT order_id FROM temp.wanted)";
-        assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).expect("read"), 2);
+        assert_eq!(count("SELECT count(*) FROM archived WHERE proof = 'key:' || order_id"), wanted - 2);
+        connection.execute("ATTACH DATABASE ?1 AS archive", [part.to_str().expect("text")]).expect("attached");
+        assert_eq!(count("SELECT count(*) FROM main.orders WHERE order_id IN (SELECT order_id FROM archive.orders)"), 2);
     }
 }

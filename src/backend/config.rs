@@ -1,7 +1,7 @@
 //! `backend.toml`: as it is written, and as it is used.
 
 use super::accounts::Door;
-use super::alerts::Tellers;
+use super::alerts::{self, OFFLINE_AFTER_S, Tellers};
 use super::databases::Place;
 use super::fees::{self, Fees};
 use super::gateway::Configured;
@@ -10,14 +10,12 @@ use super::keys::Ring;
 use super::midtrans;
 use super::store::MACHINES_FILE;
 use super::store::postgres::Server;
-use super::webhook::Webhook;
 use qris_core::order::time::{Span, Zone};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
-use reqwest::Url;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,10 +38,6 @@ const CONNECTIONS: i64 = 1024;
 const CONNECTIONS_MIN: i64 = 64;
 /// The key of the file with the signing keys.
 const SIGNING_KEY: &str = "receipts.signing_key_file";
-/// The key of the file with what alerts are signed with.
-const WEBHOOK_SECRET: &str = "alerts.webhook_secret_file";
-/// A shorter one can be guessed.
-const WEBHOOK_SECRET_MIN: usize = 16;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,7 +46,7 @@ struct Written {
     customer: CustomerPage,
     midtrans: midtrans::Section,
     orders: Orders,
-    alerts: Option<Alerts>,
+    alerts: Option<alerts::Section>,
     store: Store,
     mqtt: Option<MqttSection>,
     accounts: Option<Accounts>,
@@ -86,16 +80,6 @@ struct Orders {
     collect_within_h: Option<i64>,
     auto_refund: Option<bool>,
     auto_refund_per_day: Option<i64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Alerts {
-    command: Option<Vec<String>>,
-    webhook_url: Option<String>,
-    webhook_secret_file: Option<PathBuf>,
-    over: Option<bool>,
-    offline_after_s: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -176,10 +160,6 @@ pub struct Config {
     pub signing_key_file: PathBuf,
     /// How people are told of everything at which they must look.
     pub tellers: Option<Tellers>,
-    /// The path of what the webhook is signed with, for the check of the rights of such files.
-    pub webhook_secret_file: Option<PathBuf>,
-    /// A machine that is missing for this long leads to an alert.
-    pub offline_after: Span,
     /// The zone of lists, reports and days.
     pub zone: Zone,
     /// What the gateway keeps of a payment, as far as the merchant has said it.
@@ -217,7 +197,7 @@ impl Config {
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
             let accounts = written.accounts.as_ref().and_then(|accounts| accounts.password_file.as_deref());
             checker.guard(accounts, "accounts.password_file");
-            checker.guard(written.alerts.as_ref().and_then(|alerts| alerts.webhook_secret_file.as_deref()), WEBHOOK_SECRET);
+            written.alerts.iter().for_each(|alerts| alerts.guard(checker));
             written.midtrans.examine(checker);
             checker.guard(signing_key.as_deref(), SIGNING_KEY);
             let config = check(written, checker);
@@ -243,6 +223,12 @@ impl Config {
             format!("http://{}", SocketAddr::new(ip, self.listen.port())).into()
         };
         self.public_url.as_deref().map_or_else(here, Into::into)
+    }
+
+    /// A machine that is missing for this long is told as missing.
+    #[must_use]
+    pub fn offline_after(&self) -> Span {
+        self.tellers.as_ref().map_or(Span::secs(OFFLINE_AFTER_S), |tellers| tellers.offline_after)
     }
 
     /// Remarks that keep no program from running, but that somebody should see to.
@@ -340,10 +326,6 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let collect_within = Span::secs(checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h") * 3600);
     let per_day = checker.integer(orders.auto_refund_per_day, 10, 1..=1000, "orders.auto_refund_per_day");
     let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
-    let offline_after_s = alerts.as_ref().and_then(|alerts| alerts.offline_after_s);
-    let offline_after = Span::secs(checker.integer(offline_after_s, 600, 10..=86_400, "alerts.offline_after_s"));
-    let webhook_secret_file = alerts.as_ref().and_then(|alerts| alerts.webhook_secret_file.clone());
-    let tellers = alerts.map(|section| tellers(section, checker));
     let fees = fees.check(checker);
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);
@@ -352,6 +334,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
         zone
     });
+    let tellers = alerts.map(|section| section.check(zone.unwrap_or_default(), checker));
     Some(Config {
         listen: listen?,
         public_url,
@@ -379,8 +362,6 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             Some(tellers) => Some(tellers?),
             None => None,
         },
-        webhook_secret_file,
-        offline_after,
         zone: zone?,
         fees,
         mqtt_password_file,
@@ -453,56 +434,8 @@ fn door(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Ch
     }
 }
 
-/// How people are told.
-fn tellers(section: Alerts, checker: &mut Checker<'_>) -> Option<Tellers> {
-    let Alerts { command, webhook_url, webhook_secret_file, over, offline_after_s: _ } = section;
-    if command.is_none() && webhook_url.is_none() {
-        checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
-    }
-    let command = command.map(|command| program(command, "alerts.command", checker));
-    let webhook = match (webhook_url, webhook_secret_file) {
-        (None, None) => None,
-        (None, Some(_)) => {
-            checker.fault(&(), WEBHOOK_SECRET, "needs alerts.webhook_url");
-            None
-        }
-        (Some(url), file) => Some(webhook(&url, file, checker)),
-    };
-    Some(Tellers {
-        command: match command {
-            Some(command) => Some(command?),
-            None => None,
-        },
-        webhook: match webhook {
-            Some(webhook) => Some(webhook?),
-            None => None,
-        },
-        over: over.unwrap_or(true),
-    })
-}
-
-/// Where alerts are posted to, with what they are signed with.
-fn webhook(url: &str, secret_file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<Webhook> {
-    let address = match (http_url(url), Url::parse(url)) {
-        // A slash at its end belongs to it.
-        (Ok(_), Ok(url)) => Some(url),
-        // It is not repeated: with a query, it is likely to be a secret.
-        (Err(_), _) | (_, Err(_)) => {
-            let why = "must be https://HOST[:PORT][/PATH] without user, query and fragment; http:// is for loopback only";
-            checker.fault(&(), "alerts.webhook_url", why);
-            None
-        }
-    };
-    let file = checker.required(secret_file, WEBHOOK_SECRET)?;
-    let secret = checker.take(Secret::read(&checker.locate(&file)), WEBHOOK_SECRET)?;
-    if secret.expose().len() < WEBHOOK_SECRET_MIN {
-        checker.fault(&(), WEBHOOK_SECRET, format_args!("must hold {WEBHOOK_SECRET_MIN} characters or more"));
-    }
-    Some(Webhook { url: address?, secret })
-}
-
 /// A program with its arguments.
-fn program(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
+pub(super) fn program(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
     let is_good = command.first().is_some_and(|program| program.starts_with('/'));
     if !is_good {
         checker.fault(&(), key, "must be a list that begins with the absolute path of a program");
@@ -559,31 +492,6 @@ signing_key_file = "/etc/signing"
             assert_eq!(config(listen).address(), address);
         }
         assert_eq!(Config::from_source(&Source::from_text("b", GOOD)).expect("good").address(), "https://pay.example");
-    }
-
-    #[test]
-    fn the_alerts_command_is_a_program_with_its_arguments() {
-        let with = |list: &str| format!("{GOOD}[alerts]\ncommand = {list}\n");
-        let config = Config::from_source(&Source::from_text("b", with("[\"/bin/alert\", \"now\"]"))).expect("good");
-        let tellers = config.tellers.expect("they are there");
-        assert_eq!((tellers.command, tellers.over), (Some(vec!["/bin/alert".into(), "now".into()]), true));
-        assert_eq!(config.offline_after, Span::secs(600));
-        for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
-            assert!(faults(&with(bad)).contains("alerts.command: must be a list"), "{bad}");
-        }
-        for (section, wanted) in [
-            ("over = false", "alerts: needs command or webhook_url"),
-            ("command = [\"/bin/alert\"]\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_secret_file: needs alerts.webhook_url"),
-            ("webhook_url = \"https://shop.example/alerts\"", "alerts.webhook_secret_file: is missing"),
-            ("webhook_url = \"http://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_url: must be https://HOST"),
-            ("webhook_url = \"https://shop.example/?token=hush\"", "alerts.webhook_url: must be https://HOST"),
-            ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "cannot read the secret in /nowhere"),
-            ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/proc/self/comm\"", "must hold 16 characters"),
-        ] {
-            let told = faults(&format!("{GOOD}[alerts]\n{section}\n"));
-            assert!(told.contains(wanted) && !told.contains("hush"), "{told:?} lacks {wanted:?}");
-        }
-        assert!(faults(&format!("{GOOD}[orders]\nreversal_window_s = -1\n")).contains("orders.reversal_window_s: must be 0 to"));
     }
 
     #[test]

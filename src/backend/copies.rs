@@ -163,7 +163,7 @@ pub fn open(path: &Path) -> Result<Connection, CopyError> {
     if application != BOOKS.application_id {
         return Err(OpenError::Foreign { path: path.into(), found: application }.into());
     }
-    if found > known {
+    if found > known && !BOOKS.goes_on_with(&connection).map_err(failed)? {
         return Err(OpenError::Newer { path: path.into(), found, known }.into());
     }
     Ok(connection)

@@ -38,7 +38,6 @@ mod tests;
 pub mod twins;
 pub mod view;
 pub mod waiters;
-pub mod webhook;
 pub mod wording;
 pub mod work;
 
@@ -219,7 +218,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
         collect_within: config.collect_within,
         zone: config.zone,
     };
-    let mut shop = Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after));
+    let mut shop = Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after()));
     shop.accounts.clone_from(&config.accounts);
     Ok(shop)
 }

@@ -62,6 +62,11 @@ const fn machines(name: &'static str, key: usize, columns: &'static str) -> Tabl
     Table { name, key, columns, of: Part::Machines }
 }
 
+/// The columns of a table of the books or the machines.
+pub(super) fn columns(table: &str) -> &'static str {
+    TABLES.iter().find(|known| known.name == table).expect("a table of these").columns
+}
+
 /// Why nothing was copied. The target is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {

@@ -8,6 +8,7 @@ use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
 use qris_core::wire::topics::heard_by;
 use qris_device::config::{Backend, Config};
 use qris_host::Failure;
+use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
 use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
@@ -206,7 +207,7 @@ async fn ask(wanted: &Backend) -> Result<Answer, Unasked> {
     token.set_sensitive(true);
     let sent = client.get(format!("{}/v1/orders?state=open", wanted.url)).header(AUTHORIZATION, token).send().await;
     let silent = |error: &(dyn std::error::Error + 'static)| {
-        let why = last_cause(error);
+        let why = causes::last(error);
         if is_date_refusal(error) { Unasked::Dates(why) } else { Unasked::Silent(why) }
     };
     let response = sent.map_err(|error| silent(&error))?;
@@ -235,15 +236,6 @@ fn own_clock(ours: Wall) -> Finding {
     } else {
         Finding::warn("clock", "neither broker nor backend told the time", "compare `timedatectl` by hand")
     }
-}
-
-/// The last cause is mostly enough.
-fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.to_string()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use qris_core::order::time::{BootId, Span};
 use qris_core::wire::orders::{
     ANSWER_MAX, BOOT, COLLECT_WITHIN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY,
 };
+use qris_host::causes;
 use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -169,17 +170,10 @@ fn is_asked_for(call: &HttpCall, order: &OrderResource) -> bool {
     }
 }
 
-/// The error with its causes, without the address. The journal shows it, and an address may hold private parts.
+/// The last cause, without the address. The journal shows it, and an address may hold private parts.
 fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
     let date_refusal = is_date_refusal(error);
-    let mut causes = Vec::new();
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    let why = causes.last().cloned().unwrap_or_default();
-    BackendAnswer::NoAnswer { why: why.into(), code: None, date_refusal }
+    BackendAnswer::NoAnswer { why: causes::last(error).into(), code: None, date_refusal }
 }
 
 fn unusable(why: String) -> BackendAnswer {

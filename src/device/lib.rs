@@ -44,7 +44,6 @@ use screen::Screen;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -167,7 +166,6 @@ async fn serve(
         bus: config.controller.clone(),
         restarts,
         files: Arc::new(Files { store: config.machine.store.clone(), config: path.to_owned(), certificates: config.certificates() }),
-        looks: Arc::new(Semaphore::new(1)),
         inbox: inbox.clone(),
         calls: Default::default(),
     };

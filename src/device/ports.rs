@@ -25,7 +25,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -52,8 +52,6 @@ pub struct Ports {
     pub restarts: UnboundedSender<CommandId>,
     /// The files that tell of the computer.
     pub files: Arc<Files>,
-    /// One question about the computer is answered at a time.
-    pub looks: Arc<Semaphore>,
     /// The queue for answers.
     pub inbox: Inbox,
     /// The calls to the backend that may still be abandoned.
@@ -227,12 +225,7 @@ impl Ports {
     fn look(&self, to: Address, id: CommandId, command: Command, known: Value) {
         // A command comes from the broker, and its answer goes there.
         let Some(mqtt) = self.mqtt.clone() else { return };
-        let files = Arc::clone(&self.files);
-        // Each may start programs. Who is at the broker can repeat a question until its time is over.
-        let Ok(place) = Arc::clone(&self.looks).try_acquire_owned() else {
-            let problem = Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment");
-            return commands::answer(&mqtt, &to, Response::ended(Some(id), Stage::Rejected, problem));
-        };
+        let (files, inbox) = (Arc::clone(&self.files), self.inbox.clone());
         let relay = self.relay.get();
         let asks_relay = matches!(command, Command::Diag {});
         let read = async move {
@@ -248,7 +241,6 @@ impl Ports {
             read.await.unwrap_or_else(|why| Err(Problem::new(Code::Refused, why.to_string())))
         };
         tokio::spawn(async move {
-            let _place = place;
             let mut read = pin!(read);
             let read = match timeout(LOOK_SOON, &mut read).await {
                 Ok(read) => read,
@@ -259,10 +251,10 @@ impl Ports {
                 }
             };
             let end = match read {
-                Ok(result) => Response::done(Some(id), result),
-                Err(problem) => Response::ended(Some(id), Stage::Failed, problem),
+                Ok(result) => Response::done(Some(id.clone()), result),
+                Err(problem) => Response::ended(Some(id.clone()), Stage::Failed, problem),
             };
-            commands::answer(&mqtt, &to, end);
+            inbox.send(Input::Looked(id, Box::new(end)));
         });
     }
 

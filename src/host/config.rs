@@ -11,6 +11,7 @@ mod words;
 pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
 pub use places::Places;
 
+use crate::causes;
 use crate::interrupt::Input;
 use crate::secret::located;
 use serde::de::DeserializeOwned;
@@ -318,17 +319,7 @@ impl<'a> Checker<'a> {
 
     /// Gives the value of a check, or notes its error with all its causes.
     pub fn take<T, E: std::error::Error>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
-        result
-            .map_err(|error| {
-                let mut why = error.to_string();
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    why = format!("{why}: {error}");
-                    cause = error.source();
-                }
-                self.fault(&(), key, why);
-            })
-            .ok()
+        result.map_err(|error| self.fault(&(), key, causes::in_one_line(&error))).ok()
     }
 
     /// Gives an integer within its range, or notes the range. A missing value is `default`.

@@ -71,7 +71,7 @@ events! {
     /// Nothing is to be done.
     StoreBack { path: Text } = "f20ccec802334e92970d091223119f63", Notice, "the database {path} can be written again";
 
-    /// The database was written by a newer release.
+    /// The database was written by a newer release, and this one cannot go on with it.
     /// The database is not changed, and nothing is sold.
     /// Install the newer release again.
     StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, "the database {path} has version {found}, but this program knows only {known}: nothing is sold";
@@ -127,7 +127,7 @@ events! {
     CommandRefused { command: Text, by: Text, why: Text } = "b33def14313f41c6a50534e630a402d5", Warning, "command {command} refused, signed by {by}: {why}";
 
     /// The system that was installed did not prove itself in time.
-    /// Broker, backend, screen, relay service and database must all work within ten minutes. The computer is restarted, and the bootloader counts.
+    /// Broker, backend, screen, relay service and database must all work within ten minutes, and no fault that needs a person may be new. The computer is restarted, and the bootloader counts.
     /// Nothing is to be done at once: it goes back by itself. Then look at the image.
     UpdateUnproven { starts: i64 } = "5fad8269d7de45c2b7f1d0fad92a2115", Err, "the new system did not prove itself ({starts} restarts before): the computer is restarted";
 

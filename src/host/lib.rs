@@ -6,6 +6,7 @@ pub mod backoff;
 #[cfg(feature = "bus")]
 pub mod bus;
 pub mod catalog;
+pub mod causes;
 #[cfg(feature = "tls")]
 pub mod certificate;
 pub mod clock;

@@ -30,7 +30,7 @@ pub struct Opened {
 /// Why a database cannot be used. In each case the file is untouched and still in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It was written by a later release.
+    /// It was written by a later release, and does not say that this one can go on with it.
     #[error("the database {} has version {found}, this program knows {known}: install the newer release", path.display())]
     Newer {
         /// The database.
@@ -409,7 +409,7 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     if !created && application_id != schema.application_id {
         return Ok(Err(OpenError::Foreign { path: path.into(), found: application_id }));
     }
-    if !created && found > known {
+    if !created && found > known && !schema.goes_on_with(connection)? {
         return Ok(Err(OpenError::Newer { path: path.into(), found, known }));
     }
     if !created && found < known && owner == Owner::Beside {
@@ -497,7 +497,66 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// For tests of the databases.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
+    use super::Schema;
     use rusqlite::Connection;
+    use std::path::Path;
+
+    /// A later release takes this step with the database at `path`, if it `adds` only or not.
+    ///
+    /// # Panics
+    /// If the database cannot be brought up to date.
+    pub fn take_later_step(path: &Path, schema: &Schema, step: String, adds: bool) {
+        let step: &'static str = Box::leak(step.into_boxed_str());
+        let steps: &'static [&'static str] = Box::leak([schema.steps, &[step]].concat().into_boxed_slice());
+        let version = schema.version() + 1;
+        let adding: &'static [i32] = if adds { Box::leak([schema.adding, &[version]].concat().into_boxed_slice()) } else { schema.adding };
+        let opened = super::open(path, &Schema { steps, adding, ..*schema }).expect("a later release opens it");
+        assert!(opened.set_aside.is_none());
+        assert_eq!(version_of(&opened.connection), version);
+    }
+
+    /// A later release adds a column to each table, and a table. A program that names its columns goes on with that.
+    ///
+    /// # Panics
+    /// If the database cannot be brought up to date.
+    pub fn grow(path: &Path, schema: &Schema) {
+        let connection = Connection::open(path).expect("a database");
+        let mut select =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").expect("a schema");
+        let tables = select.query_map([], |row| row.get::<_, String>(0)).expect("tables").map(|name| name.expect("a name"));
+        let tables: Vec<String> = tables.collect();
+        drop(select);
+        drop(connection);
+        let columns = tables.iter().enumerate().map(|(n, table)| {
+            let column = if n % 2 == 0 { "TEXT" } else { "INTEGER NOT NULL DEFAULT 7" };
+            format!("ALTER TABLE {table} ADD COLUMN of_later {column};")
+        });
+        take_later_step(path, schema, columns.chain(["CREATE TABLE of_later (n INTEGER PRIMARY KEY) STRICT;".into()]).collect(), true);
+    }
+
+    /// Checks that a program of before goes on with each step that says so, in a database that is made in this directory.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn programs_of_before_go_on(directory: &Path, schema: &Schema) {
+        for version in schema.adding {
+            let before = usize::try_from(*version - 1).expect("not the first step");
+            let (path, steps) = (directory.join(format!("{version}.db")), &schema.steps[..=before]);
+            drop(super::open(&path, &Schema { steps, ..*schema }).expect("made"));
+            let opened = super::open(&path, &Schema { steps: &schema.steps[..before], ..*schema });
+            let opened = opened.unwrap_or_else(|why| panic!("step {version} does not only add: {why}"));
+            assert!(opened.set_aside.is_none());
+        }
+    }
+
+    /// The database's version.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    #[must_use]
+    pub fn version_of(connection: &Connection) -> i32 {
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version")
+    }
 
     /// Changes rows as no program of ours would: without the triggers, which are there again afterwards. A changed schema would
     /// be damage by itself.

@@ -4,7 +4,7 @@
 
 use crate::alert_examples::{Asked, Service};
 use crate::rig::mosquitto::TAP;
-use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{command, source_text, succeed, tool, wait_for};
 use rusqlite::Connection;
@@ -186,6 +186,38 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
     let told: Vec<_> = alerted.told().iter().map(|alert| (alert["kind"].clone(), alert["alert_id"].clone())).collect();
     assert_eq!(told, [(json!("refund_due"), alert_id.clone()), (json!("over"), alert_id)], "the command is told of each once");
     assert!(service.asked.try_recv().is_err() && elsewhere.asked.try_recv().is_err(), "nor is anybody else");
+}
+
+/// Hours in Jakarta that begin and end so many minutes from now.
+fn hours(from: i64, to: i64) -> String {
+    let of_day = |minutes: i64| {
+        let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs() as i64 / 60 + 7 * 60;
+        let at = (now + minutes).rem_euclid(24 * 60);
+        format!("{:02}:{:02}", at / 60, at % 60)
+    };
+    format!("quiet = \"{}-{}\"\n", of_day(from), of_day(to))
+}
+
+#[test]
+fn in_quiet_hours_only_what_cannot_wait_is_told_and_the_rest_afterwards() {
+    let now = hours(-60, 60);
+    let mut alerted = Alerted::open(TELL, &now);
+    let failed = alerted.shop.told("failed");
+    let books = Connection::open(alerted.shop.path().join("orders.db")).expect("the books");
+    let theft =
+        "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ('ID9', 'merchant', 'vm-001', 1, 0, 1000000000000000)";
+    // It becomes due behind the order, which would be told before it.
+    let due = "UPDATE alerts SET next_ms = 1 + (SELECT max(next_ms) FROM alerts WHERE kind = 'refund_due') WHERE subject = 'ID9'";
+    for sql in [theft, due] {
+        assert_eq!(books.execute(sql, []).expect("written"), 1);
+    }
+    let told = alerted.wait_told(1);
+    assert_eq!(told[0]["kind"], json!("merchant"), "{told:?}");
+    alerted.shop.kill_backend();
+    alerted.shop.edit(Program::Backend, |text| text.replace(&now, &hours(60, 120)));
+    alerted.shop.start_backend();
+    let told = alerted.wait_told(2);
+    assert_eq!((&told[1]["kind"], &told[1]["order"]["order_id"]), (&json!("refund_due"), &json!(failed)));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! used once more.
 
 use crate::rig::midtrans::notification;
-use crate::rig::shop::{Shop, new_request_id};
+use crate::rig::postgres::Postgres;
+use crate::rig::shop::{Options, Shop, new_request_id};
 use crate::rig::{command, output, told, wait_for};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -153,5 +154,32 @@ fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
     assert!(told(&done).contains("20 orders taken out of the books") && told(&done).contains("is given back"), "{}", told(&done));
     assert!(size(&shop) + 20 * 3000 < before, "{before}, then {}", size(&shop));
     shop.start_backend();
+    shop.told("dispensed");
+}
+
+#[test]
+fn what_is_over_leaves_postgresql_for_a_file_too() {
+    let server = Postgres::start(&[]);
+    let store = Some(format!("url = \"{}\"", server.url()));
+    let shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let sold: Vec<String> = (0..60).map(|_| shop.told("dispensed")).collect();
+    let due = shop.told("undelivered");
+    server.ask(&format!("UPDATE orders SET created_ms = created_ms - {0}, settled_ms = settled_ms - {0}", 30 * DAY_MS));
+    let young = shop.told("dispensed");
+    let file = shop.path().join("archive.db");
+    let name = file.to_str().expect("text");
+    let done = shop.merchant(&["archive", "--before", &fortnight(), name]);
+    assert!(told(&done).contains("60 orders taken out of the books"), "{}", told(&done));
+    for id in &sold {
+        let whole = shop.merchant(&["orders", id, "--archive", name]);
+        assert!(told(&whole).contains("outcome      dispensed"), "{}", told(&whole));
+    }
+    let gone = told(&shop.merchant(&["orders", &sold[0]]));
+    assert!(gone.contains(&format!("in {name}")), "{gone}");
+    let left = server.ask("SELECT string_agg(order_id, ' ' ORDER BY created_ms) FROM orders");
+    assert_eq!(left, format!("{due} {young}"));
+    assert_eq!(server.ask("SELECT count(*) FROM archived JOIN archives USING (archive)"), "60");
+    assert_eq!(server.ask("SELECT count(*) FROM history WHERE order_id NOT IN (SELECT order_id FROM orders)"), "0");
+    assert_eq!(shop.backend_get(&format!("/v1/orders/{}", sold[0])).status, 404);
     shop.told("dispensed");
 }

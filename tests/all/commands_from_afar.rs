@@ -280,6 +280,50 @@ fn an_operator_reads_a_machine_from_afar() {
 }
 
 #[test]
+fn a_machine_whose_database_is_not_open_is_read_and_takes_its_settings_later() {
+    let mut desk = Desk::open("desk");
+    desk.shop.kill_qrisd();
+    let file = desk.shop.path().join("qrisd.db");
+    let version = |to: Option<i32>| {
+        let connection = rusqlite::Connection::open(&file).expect("there");
+        let found: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
+        connection.pragma_update(None, "user_version", to.unwrap_or(found)).expect("written");
+        found
+    };
+    let known = version(Some(1000));
+    // The broker keeps them for the machine.
+    let settings = desk.file("prices.toml");
+    std::fs::write(&settings, "[[item]]\nid = \"A1\"\nname = \"Tea\"\nprice = 7000\n").expect("written");
+    let mut set = desk.shop.qrisctl_command("fleet");
+    set.args(["fleet", "config", "set", &settings, "--device", DEVICE, "--operator-key", &desk.file("desk.jwk")]);
+    let set = Process::start("qrisctl", &mut set);
+    let topic = format!("qrisd/v1/{DEVICE}/config/desired");
+    desk.shop.tap.wait_from(0, "the settings", |message| (message.topic == topic).then_some(()));
+    desk.shop.start_qrisd();
+    desk.shop.wait_fault("newer_database", true);
+    assert_eq!(desk.does(&["status"])["faults"][0]["code"], "newer_database");
+    assert!(desk.does(&["vitals"])["memory_kib"].as_u64().is_some());
+    assert_eq!(desk.does(&["config-get"])["settings"], Value::Null);
+    let diag = desk.does(&["diag"]);
+    assert_eq!((&diag["database"], &diag["orders"]), (&"the database is not open".into(), &"the database is not open".into()));
+    let document = Schema::read(&source_text("docs/using/asyncapi.json")).expect("JSON");
+    assert_eq!(document.validate(&diag, &document.document()["components"]["schemas"]["Diag"]), [] as [String; 0], "{diag}");
+    assert!(desk.runs(&["screenshot", "--out", &desk.file("shots")]).status.success());
+    desk.does_not(&["restart"], "rejected (store)");
+    let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
+    qrisd.wait_line("command diag (");
+    let connected = qrisd.lines.all().iter().filter(|line| line.contains("connected to the broker")).count();
+    assert_eq!(connected, 1, "settings that wait end no connection");
+    version(Some(known));
+    desk.shop.wait_fault("newer_database", false);
+    let topic = format!("qrisd/v1/{DEVICE}/config/reported");
+    desk.shop.tap.wait_from(0, "version 1", |message| (message.topic == topic && message.json()["version"] == 1).then_some(()));
+    drop(set);
+    assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(7000));
+    desk.shop.check_books();
+}
+
+#[test]
 fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     let directory = tempfile::tempdir().expect("a directory");
     let lines = directory.path().join("lines");

@@ -5,6 +5,7 @@ use crate::rig::certificates::Certificates;
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::tap::Message;
 use crate::rig::{command, output, wait_for};
 use crate::two_backends::second;
 use qris::wire::vend::EventState;
@@ -98,6 +99,27 @@ fn a_promoted_standby_has_everything_that_was_told() {
     shop.sell("A1", Via::Gopay);
     shop.check_books();
     assert_eq!(standby.ask("SELECT count(*) || ' of ' || count(DISTINCT transaction_id) FROM receipts"), "3 of 3");
+}
+
+/// What only the primary has would be lost with it. So nobody is told of it before the standby has it, also where the server's own settings
+/// would not wait.
+#[test]
+fn nothing_is_told_before_the_standby_has_it() {
+    let primary = Postgres::start(&["synchronous_standby_names=*", "synchronous_commit=local"]);
+    let mut standby = primary.standby();
+    let shop = Shop::open(Options { machine: false, store: Some(format!("url = \"{}\"", primary.url())), ..Options::default() });
+    let order = shop.charged();
+    standby.stop();
+    shop.midtrans.pay(&order, Via::Gopay);
+    wait_for("the commit that waits for the standby", || {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'qris-backend' AND wait_event = 'SyncRep'";
+        (primary.ask(waits) != "0").then_some(())
+    });
+    let is_told = |message: &Message| message.topic.ends_with("/payment/update") && message.json()["order_id"] == order.as_str();
+    assert!(!shop.tap.messages().iter().any(is_told), "it is published, and would be lost with the primary");
+    standby.resume();
+    shop.tap.wait_from(0, "the news", |message| is_told(message).then_some(()));
+    assert_eq!(standby.ask(&format!("SELECT count(*) FROM receipts WHERE order_id = '{order}'")), "1");
 }
 
 /// One process hangs, and one is killed, while it asks Midtrans about a payment. The other one asks when the lease is over.

@@ -38,6 +38,12 @@ pub fn second(shop: &Shop) -> (Process, String) {
 
 /// The same, started by a command that is made of the usual one.
 pub fn second_started_by(shop: &Shop, change: impl FnOnce(Command) -> Command) -> (Process, String) {
+    let (start, port) = second_command(shop);
+    (Process::start_service("second-backend", &mut change(start), shop.path()), format!("http://127.0.0.1:{port}"))
+}
+
+/// How it is started, and its port.
+pub fn second_command(shop: &Shop) -> (Command, u16) {
     let port = free_port();
     let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
     let first = shop.backend_url.rsplit(':').next().expect("a port");
@@ -47,7 +53,7 @@ pub fn second_started_by(shop: &Shop, change: impl FnOnce(Command) -> Command) -
     std::fs::write(&path, text).expect("written");
     let mut start = crate::rig::command(Program::Backend.binary());
     start.arg("--config").arg(&path).arg("serve").current_dir(shop.path());
-    (Process::start_service("second-backend", &mut change(start), shop.path()), format!("http://127.0.0.1:{port}"))
+    (start, port)
 }
 
 /// Asks both at the same time; both answers.

@@ -15,7 +15,7 @@ pub struct Waiting {
     pub open: (u64, Option<Wall>),
     /// News that the broker does not have yet, and the age of the oldest.
     pub outbox: (u64, Option<Wall>),
-    /// Alerts that nobody was told yet.
+    /// Alerts that could not be told yet. Those that wait for the end of the quiet hours are not among them.
     pub untold: u64,
     /// Machines that are missing.
     pub machines_missing: u64,
@@ -56,7 +56,7 @@ pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
         attention,
         open: counted("SELECT count(*), min(created_ms) FROM orders WHERE is_open = 1")?,
         outbox: counted("SELECT count(*), min(created_ms) FROM outbox")?,
-        untold: counted("SELECT count(*), min(next_ms) FROM alerts WHERE next_ms IS NOT NULL")?.0,
+        untold: counted("SELECT count(*), min(next_ms) FROM alerts WHERE next_ms IS NOT NULL AND tries > 0")?.0,
         machines_missing: {
             let rows = tx.rows("SELECT count(*) FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[OFFLINE.into()])?;
             rows.first().map_or(Ok(0), |row| count_of(row, 0))?

@@ -4,8 +4,10 @@ use super::print::{Out, counted};
 use super::time::{Day, day};
 use crate::archive::{self, KEPT};
 use crate::config::Config;
+use crate::databases::Place;
+use crate::store::BOOKS;
 use clap::Args;
-use qris_host::{Failure, clock};
+use qris_host::{Failure, clock, sqlite};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -30,11 +32,12 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     if before > now - KEPT {
         return Err(Failure::usage("--before must be at least a week ago: machines and the gateway may still report on younger orders"));
     }
-    let archive::Archive { orders, stayed, damaged, shrunk } =
-        archive::archive(super::file(config, "orders are not taken out of those yet")?, before, &file, now).map_err(Failure::failed)?;
+    let archived = super::apart(|| archive::archive(&config.store, before, &file, now)).map_err(Failure::failed)?;
+    let archive::Archive { orders, stayed, damaged } = archived;
+    let room = if orders > 0 { room(&config.store)? } else { None };
     let mut out = Out::default();
     if json {
-        let object = json!({ "file": file, "orders": orders, "stayed": stayed, "damaged": damaged, "shrunk": shrunk });
+        let object = json!({ "file": file, "orders": orders, "stayed": stayed, "damaged": damaged, "shrunk": room == Some(true) });
         out.line(&object.to_string())?;
     } else if orders + stayed == 0 {
         out.line("nothing to archive: no order before that day is over; no file was written")?;
@@ -43,10 +46,10 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
         if stayed > 0 {
             out.line(&format!("{} changed meanwhile: in the file, and still in the books, too", counted(stayed, "order")))?;
         }
-        let room = if shrunk {
-            "is given back to the disk"
-        } else {
-            "is used by new orders; to give it back to the disk, run this while `serve` does not run"
+        let room = match room {
+            Some(true) => "is given back to the disk",
+            Some(false) => "is used by new orders; to give it back to the disk, run this while `serve` does not run",
+            None => "is used by new orders",
         };
         out.line(&format!("their room {room}"))?;
     }
@@ -54,4 +57,12 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::failed(format!("damaged orders, left in the books: {}; `doctor` says what to do", damaged.join(", "))))
+}
+
+/// Gives the room back to the disk, if that holds nobody up. `None`: PostgreSQL sees to it by itself.
+fn room(store: &Place) -> Result<Option<bool>, Failure> {
+    let Place::File(path) = store else { return Ok(None) };
+    let Ok(_alone) = sqlite::claim(path) else { return Ok(Some(false)) };
+    let connection = sqlite::open_beside(path, &BOOKS, false).map_err(Failure::failed)?.connection;
+    Ok(Some(connection.execute_batch("VACUUM").is_ok()))
 }

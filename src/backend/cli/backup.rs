@@ -3,6 +3,7 @@
 use super::print::{Out, counted};
 use crate::config::Config;
 use crate::copies;
+use crate::databases::Place;
 use clap::Args;
 use qris_host::Failure;
 use serde_json::json;
@@ -22,8 +23,13 @@ pub struct Backup {
 /// Runs the command.
 pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
     let Backup { file, json } = wanted;
-    let copies::Backup { orders, machines, damaged } =
-        copies::back_up(super::file(config, "copy them with pg_dump")?, &file).map_err(Failure::failed)?;
+    let books = match &config.store {
+        Place::File(path) => path,
+        Place::Server(server) => {
+            return Err(Failure::failed(format!("the books are in PostgreSQL ({}): copy them with pg_dump", server.name())));
+        }
+    };
+    let copies::Backup { orders, machines, damaged } = copies::back_up(books, &file).map_err(Failure::failed)?;
     let beside = copies::machines_of(&file);
     let mut out = Out::default();
     if json {

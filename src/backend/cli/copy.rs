@@ -10,7 +10,6 @@ use qris_host::secret::Secret;
 use qris_host::{Failure, tls};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 /// From where, and where to.
 #[derive(Debug, Args)]
@@ -43,11 +42,7 @@ pub fn run(wanted: &Copy) -> Result<(), Failure> {
     if [&from, &to].iter().all(|place| matches!(place, Place::File(_))) {
         return Err(Failure::usage("--from and --to are both files of SQLite: use `qris-backend backup` for those"));
     }
-    // The connections have runtimes of their own.
-    let copied = thread::scope(|scope| {
-        let copying = scope.spawn(|| moving::copy(&from, &to, |table| eprintln!("{table} …")));
-        copying.join().expect("no panic while rows are copied")
-    });
+    let copied = super::apart(|| moving::copy(&from, &to, |table| eprintln!("{table} …")));
     let counts = copied.map_err(Failure::failed)?;
     let mut out = Out::default();
     if wanted.json {

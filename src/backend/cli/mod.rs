@@ -19,12 +19,12 @@ mod time;
 pub use examples::EXAMPLES;
 
 use super::config::Config;
-use super::databases::Place;
 use super::store::Store;
 use clap::{Parser, Subcommand};
 use qris_host::config::Source;
 use qris_host::{Failure, clock};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::thread;
 
 /// The merchant's backend: asks the gateway for charges, and signs receipts for what was paid.
 #[derive(Debug, Parser)]
@@ -108,10 +108,7 @@ fn machines(config: &Config, make: bool) -> Result<Store, Failure> {
     config.store.machines(make).map_err(Failure::failed)
 }
 
-/// The file of the books, for what only works with one.
-fn file<'a>(config: &'a Config, instead: &str) -> Result<&'a Path, Failure> {
-    match &config.store {
-        Place::File(path) => Ok(path),
-        Place::Server(server) => Err(Failure::failed(format!("the books are in PostgreSQL ({}): {instead}", server.name()))),
-    }
+/// Does something for which PostgreSQL's connections have runtimes of their own.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(work).join().expect("no panic"))
 }

@@ -24,6 +24,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
 use qris_core::order::time::Wall;
+use qris_host::causes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use std::fmt;
@@ -304,7 +305,7 @@ fn about(transaction: Transaction, id: &str) -> Result<Transaction, MidtransErro
 /// The body; `None` if it has more than `max` bytes.
 async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, MidtransError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| MidtransError::NoAnswer(causes(&error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| MidtransError::NoAnswer(causes::in_one_line(&error)))? {
         if body.len() + chunk.len() > max {
             return Ok(None);
         }
@@ -314,19 +315,9 @@ async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, Mid
 }
 
 fn not_sent(error: reqwest::Error) -> MidtransError {
-    let why = causes(&error);
+    // reqwest tells the reason only in the last cause.
+    let why = causes::in_one_line(&error);
     if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
-}
-
-/// An error with its causes in one line. reqwest tells the reason only in the last cause.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -14,11 +14,11 @@ pub use listening::Heard;
 
 use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
 use qris_core::order::time::Span;
+use qris_host::causes;
 use qris_host::clock;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
 use std::collections::HashMap;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -442,12 +442,5 @@ fn why(error: &tokio_postgres::Error) -> String {
     if let Some(told) = error.as_db_error() {
         return format!("{} ({})", told.message(), told.code().code());
     }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        // Writing to a String does not fail.
-        let _ = write!(text, ": {next}");
-        cause = next.source();
-    }
-    text
+    causes::in_one_line(error)
 }

@@ -28,6 +28,7 @@ pub const BOOKS: Schema = Schema {
         include_str!("../schema/8.sql"),
         include_str!("../schema/9.sql"),
     ],
+    adding: &[],
 };
 /// The last version of the books that still had the machines.
 pub(crate) const WITH_MACHINES: usize = 3;
@@ -35,6 +36,7 @@ pub(crate) const WITH_MACHINES: usize = 3;
 pub const MACHINES: Schema = Schema {
     application_id: 0x7172_6402,
     steps: &[include_str!("../schema/devices/1.sql"), include_str!("../schema/devices/2.sql"), include_str!("../schema/devices/3.sql")],
+    adding: &[],
 };
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";

@@ -11,7 +11,7 @@ words! {
         Store = "store",
         /// The database was lost or damaged; it was set aside and a new one begun.
         StoreReset = "store_reset",
-        /// The database is of a newer release: nothing is sold.
+        /// The database is of a newer release, with which this one cannot go on: nothing is sold.
         NewerDatabase = "newer_database",
         /// The relay service is gone, refuses, or has a fault of its own.
         Relay = "relay",

@@ -8,6 +8,7 @@ use qris_core::wire::enrolment::{Enrolment, TEXT_MAX};
 use qris_core::wire::invitation::{Claim, Code, Invitation, PATH};
 use qris_core::wire::orders::Problem;
 use qris_host::Failure;
+use qris_host::causes;
 use qris_host::config::http_url;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::interrupt::Input;
@@ -64,13 +65,7 @@ pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Re
         false => None,
     };
     let client = client(tls.as_deref(), LIMITS).map_err(Failure::failed)?;
-    let unreached = |why: &dyn std::error::Error| {
-        let mut last = why;
-        while let Some(cause) = last.source() {
-            last = cause;
-        }
-        Failure::failed(fill(texts().unreached, &[&url, &last]))
-    };
+    let unreached = |why: &dyn std::error::Error| Failure::failed(fill(texts().unreached, &[&url, &causes::last(why)]));
     let response = client.post(format!("{url}{PATH}")).json(&invitation.claim).send().await.map_err(|why| unreached(&why))?;
     let status = response.status();
     let body = read_limited(response, TEXT_MAX).await.map_err(|why| unreached(&why))?;

@@ -29,9 +29,9 @@ macro_rules! texts {
 }
 
 texts! {
-    welcome: "Komputer ini akan menjadi mesin penjual. Sebelum selesai, tidak ada yang ditulis. Enter mengambil teks di dalam [kurung].", "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in [brackets].";
+    welcome: "Komputer ini akan menjadi mesin penjual. Sebelum selesai, tidak ada yang ditulis. Tekan Enter untuk memakai teks di dalam [kurung].", "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in [brackets].";
     welcome_end: "Ctrl-C mengakhiri penyiapan, dan tidak ada yang berubah.", "Ctrl-C ends the set-up, and then nothing was changed.";
-    enrolment: "Di server penjual, `qris-backend device invite ID` membuat kode untuk mesin ini, dan `qris-backend device add ID --bundle` menulis satu teks. Masing-masing membawa semua yang perlu diketahui mesin ini.", "On the merchant's server, `qris-backend device invite ID` makes a code for this machine, and `qris-backend device add ID --bundle` writes one text. Each of them brings all that this machine must know.";
+    enrolment: "Di server penjual, `qris-backend device invite ID` membuat kode untuk mesin ini, dan `qris-backend device add ID --bundle` menulis satu teks. Keduanya memuat semua yang perlu diketahui mesin ini.", "On the merchant's server, `qris-backend device invite ID` makes a code for this machine, and `qris-backend device add ID --bundle` writes one text. Each of them brings all that this machine must know.";
     paste: "Tempel salah satunya di sini (tidak terlihat; baris kosong mengakhiri; Enter: tidak ada): ", "Paste one of them here (is not shown; an empty line ends it; Enter: there is none): ";
     enrolment_again: "Jika server penjual menulis teks baru untuk mesin ini, teks itu berisi semua jawaban ini.", "If the merchant's server wrote a new text for this machine, that text has all these answers.";
     is_device: "Nama mesin: {0}", "The machine's name: {0}";
@@ -39,7 +39,7 @@ texts! {
     is_backend: "Backend: {0}", "The backend: {0}";
     device: "Nama mesin", "The machine's name";
     broker: "Broker (mqtts://HOST:8883, atau none jika tidak ada)", "The broker (mqtts://HOST:8883, or none)";
-    broker_is_there: "qrisd.toml sudah punya satu: keluarkan sendiri bagian [mqtt] dari sana", "qrisd.toml has one: take its section [mqtt] out by hand";
+    broker_is_there: "di qrisd.toml sudah ada broker: hapus sendiri bagian [mqtt] di sana", "qrisd.toml has one: take its section [mqtt] out by hand";
     broker_name: "Nama mesin di sana", "The name there";
     broker_password: "Kata sandinya", "Its password";
     broker_password_kept: "Kata sandinya (Enter: tetap)", "Its password (Enter: as it is)";
@@ -82,9 +82,9 @@ texts! {
     at_rest: "Perhatian: {0}. -{1} menghapusnya: {2}.", "Note: {0}. -{1} takes it away: {2}.";
     moved: "Apakah yang bergerak sudah benar?", "Did the right thing move?";
     is_on: "Apakah relainya sekarang aktif, padahal seharusnya diam?", "Is its relay on now, when nothing should move?";
-    in_between: "Apakah diam sebelum dan sesudahnya, dan aktif hanya di antaranya?", "Was it at rest before and after, and on only in between?";
+    in_between: "Apakah relainya diam sebelum dan sesudahnya, dan hanya aktif di antaranya?", "Was it at rest before and after, and on only in between?";
     turn_over: "Berarti jalur aktif pada level sebaliknya. Balik active_low?", "Then the other level drives it. Turn active_low over?";
-    test_card: "Tampilkan gambar uji di panel?", "Put a test card on the panel?";
+    test_card: "Tampilkan gambar tes di panel?", "Put a test card on the panel?";
     card_seen: "Enter menutupnya", "Enter takes it away";
     pulse: "Jalur {0}: aktifkan sekarang? Ada yang akan bergerak, jauhkan tangan Anda", "Line {0}: pulse it now? Something will move: keep your hands away";
     once_more: "Jalur {0}: sekali lagi?", "Line {0}: once more?";
@@ -94,8 +94,8 @@ texts! {
     write: "Tulis berkas ini?", "Write these files?";
     write_and_start: "Tulis berkas ini, dan mulai layanannya?", "Write these files, and start the services?";
     unchanged: "tidak ada yang berubah", "nothing was changed";
-    cannot_be: "Ini tidak bisa", "This cannot be";
-    in_the_file: "Ini tidak bisa, dan ada di dalam berkas: {0}", "This cannot be, and stands in the file: {0}";
+    cannot_be: "Ini tidak bisa dipakai", "This cannot be";
+    in_the_file: "Ini tidak bisa dipakai, dan tertulis di berkas: {0}", "This cannot be, and stands in the file: {0}";
     part_device: "nama mesin", "the machine's name";
     part_broker: "broker", "the broker";
     part_backend: "backend", "the backend";
@@ -143,15 +143,15 @@ texts! {
     before: "berkas yang sebelumnya ada sekarang bernama {0}", "the file that was there before is now {0}";
     to_begin: "selesai disiapkan. Untuk mulai menjual: systemctl enable --now {0}", "set up. To begin selling: systemctl enable --now {0}";
     at_boot: "selesai disiapkan, dan layanannya diaktifkan: sistem itu menjual begitu dinyalakan", "set up, and the services are enabled: that system sells when it boots";
-    no_systemd: "selesai disiapkan. Di sini tidak ada systemd: mulai qris-relayd, lalu qrisd, sebagai penggunanya masing-masing", "set up. There is no systemd here: start qris-relayd, then qrisd, as their users";
+    no_systemd: "selesai disiapkan. Di sini tidak ada systemd: jalankan qris-relayd, lalu qrisd, sebagai penggunanya masing-masing", "set up. There is no systemd here: start qris-relayd, then qrisd, as their users";
     relay_key: "relai menandatangani dengan kunci {0}: qris-backend device list harus menunjukkan yang sama", "the relay signs with the key {0}: qris-backend device list must show the same";
     relay_key_unknown: "tidak diketahui dengan kunci apa relai menandatangani ({0}): jalankan `qrisctl relay lines`", "it is not known which key the relay signs with ({0}): run `qrisctl relay lines`";
     file_empty: "{0}: kosong", "{0}: is empty";
     file_large: "{0}: lebih besar dari 64 KiB", "{0}: is larger than 64 KiB";
     no_receipt_key: "{0}: tidak berisi kunci tanda terima", "{0}: holds no receipt key";
     unsold: "sebuah jalur mengeluarkan {0}, yang tidak dijual: tambahkan --item {0}:HARGA, atau keluarkan dari --line", "a line hands out {0}, which is not sold: add --item {0}:PRICE, or leave it out of --line";
-    card_not_here: "panel sebuah image tidak ada di sini: tidak ada gambar uji dengan --root", "the panel of an image is not here: no test card with --root";
-    card_taken: "qrisd berjalan dan memegang panel: systemctl stop qrisd, lalu siapkan lagi, untuk gambar uji", "qrisd runs and has the panel: systemctl stop qrisd, then set up again, for a test card";
+    card_not_here: "panel sebuah image tidak ada di sini: tidak ada gambar tes dengan --root", "the panel of an image is not here: no test card with --root";
+    card_taken: "qrisd berjalan dan memegang panel: systemctl stop qrisd, lalu siapkan lagi, untuk gambar tes", "qrisd runs and has the panel: systemctl stop qrisd, then set up again, for a test card";
     pulse_not_here: "jalur sebuah image tidak ada di sini: dengan --root, relai tidak bisa diaktifkan", "the lines of an image are not here: no pulse with --root";
     pulse_taken: "{0}: {1}. Hentikan program yang memegangnya: systemctl stop qrisd qris-relayd", "{0}: {1}. End the program that holds it: systemctl stop qrisd qris-relayd";
     pulsed: "jalur {0}: {1}", "line {0}: {1}";

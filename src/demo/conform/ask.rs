@@ -2,6 +2,7 @@
 
 use super::report::{Checked, Stop, different};
 use super::schema::{Schema, Seen, short};
+use qris_host::causes;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::tls::{self, LastTrusted};
 use reqwest::{Client, Method};
@@ -136,7 +137,7 @@ impl Ask {
     async fn read(&self, request: reqwest::RequestBuilder, what: String) -> Result<Answer, Stop> {
         let start = Instant::now();
         let no_answer = |why: String| different(format_args!("an answer to {what}"), why);
-        let response = request.send().await.map_err(|error| no_answer(told(&error)))?;
+        let response = request.send().await.map_err(|error| no_answer(causes::in_one_line(&error)))?;
         let status = response.status().as_u16();
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let content_type = text("content-type").unwrap_or_default();
@@ -284,15 +285,4 @@ impl Answer {
             Err(_) => String::from_utf8_lossy(&self.body).chars().take(120).collect(),
         }
     }
-}
-
-/// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

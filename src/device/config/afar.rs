@@ -53,7 +53,8 @@ struct WrittenLooks {
 }
 
 /// The machine's own settings, with those of this text in their places. Keys that this release does not know are told, and are
-/// faults unless they may be left out. The first [`TOLD_MAX`] of them are told. `lines` are those that the relay service has told.
+/// faults unless they may be left out. At most [`TOLD_MAX`] are told. If there are more, the last one says how many. `lines` are those that the
+/// relay service has told.
 ///
 /// # Errors
 /// Everything that is wrong with the text.
@@ -62,15 +63,21 @@ pub fn apply(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]
     let check = |written: WrittenSettings, checker: &mut Checker<'_>| Some(written.check(own, lines, checker));
     let read =
         if skip_unknown { source.read_checked_in_part(check) } else { source.read_checked(check).map(|settings| (settings, Vec::new())) };
-    let told = |fault: &Fault| WrongValue {
-        path: fault.key.as_deref().unwrap_or_default().into(),
-        line: fault.line,
-        why: fault.why.as_str().into(),
-    };
     match read {
-        Ok((settings, left_out)) => Ok((settings, left_out.iter().take(TOLD_MAX).map(told).collect())),
-        Err(faults) => Err(Faults::iter(&faults).take(TOLD_MAX).map(told).collect()),
+        Ok((settings, left_out)) => Ok((settings, told(left_out.iter()))),
+        Err(faults) => Err(told(Faults::iter(&faults))),
     }
+}
+
+fn told<'a>(faults: impl Iterator<Item = &'a Fault>) -> Vec<WrongValue> {
+    let mut all: Vec<WrongValue> = faults
+        .map(|fault| WrongValue { path: fault.key.as_deref().unwrap_or_default().into(), line: fault.line, why: fault.why.as_str().into() })
+        .collect();
+    if all.len() > TOLD_MAX {
+        let more = all.split_off(TOLD_MAX - 1).len();
+        all.push(WrongValue { path: "…".into(), line: None, why: format!("{more} more").into() });
+    }
+    all
 }
 
 impl WrittenSettings {

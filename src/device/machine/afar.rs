@@ -28,6 +28,10 @@ pub(super) struct Afar {
     /// Whether the database was asked. Before that, nobody knows what is in force.
     is_known: bool,
     kept: Kept,
+    /// What was wanted last, and could not be stored yet. It is read again when the database works.
+    unstored: Option<Box<[u8]>>,
+    /// This release refuses what was in force.
+    has_lost: bool,
     /// The keys in the text in force that this release does not know.
     left_out: Vec<WrongValue>,
     /// What was wanted last, if it was refused.
@@ -105,27 +109,39 @@ impl Afar {
         }
     }
 
+    /// Whether this release refuses the settings that another one had in force.
+    pub(super) fn has_lost(&self) -> bool {
+        self.has_lost
+    }
+
     pub(super) fn deadline(&self) -> Option<Boot> {
         self.look_at
     }
 }
 
 impl Machine {
-    /// Settings came from the broker. It has the last ones for every new connection, so the same come again and again.
+    /// Settings came from the broker. It has the last ones for every new connection, so the same come again and again. Nothing is lost
+    /// if they cannot be stored now, and the program ends.
     pub(super) fn desired(&mut self, payload: &[u8], ack: Ack, now: Now) {
-        let is_taken = match Desired::read(payload, &self.own.keys, &self.own.device) {
-            Ok((desired, kid)) => self.wanted(desired, kid, now),
-            Err(refused) => {
-                self.refuse_settings(refused, None, now);
-                true
+        self.read_desired(payload, now);
+        self.outbox.push(Effect::Ack(ack));
+    }
+
+    fn read_desired(&mut self, payload: &[u8], now: Now) {
+        match Desired::read(payload, &self.own.keys, &self.own.device) {
+            Ok((desired, kid)) => {
+                let is_taken = self.wanted(desired, kid, now);
+                self.afar.unstored = (!is_taken).then(|| payload.into());
             }
-        };
-        // What is not stored is not taken: the broker keeps it and sends it again.
-        self.outbox.push(if is_taken { Effect::Ack(ack) } else { Effect::DropBroker });
+            Err(refused) => self.refuse_settings(refused, None, now),
+        }
     }
 
     /// Keeps settings that an operator has signed. `false`: they could not be stored.
     fn wanted(&mut self, desired: Desired, kid: KeyId, now: Now) -> bool {
+        if !self.afar.is_known {
+            return false;
+        }
         if self.afar.kept.newest().is_some_and(|newest| newest.desired == desired) {
             self.settings_are_good(now);
             return true;
@@ -148,6 +164,11 @@ impl Machine {
 
     /// Takes settings that wait, if it is their time and no customer is there.
     pub(super) fn take_settings(&mut self, now: Now) {
+        if !self.storage.is_failing()
+            && let Some(payload) = self.afar.unstored.take()
+        {
+            self.read_desired(&payload, now);
+        }
         self.afar.look_at = None;
         let Some(next) = &self.afar.kept.next else { return };
         if let Some(due) = next.desired.due() {
@@ -208,6 +229,7 @@ impl Machine {
                 Ok((settings, left_out)) => self.put_in_force(settings, left_out),
                 Err(faults) => {
                     self.afar.kept.in_force = None;
+                    self.afar.has_lost = true;
                     self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
                 }
             }
@@ -218,7 +240,7 @@ impl Machine {
     fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>) {
         self.outbox.push(Effect::Dress(Box::new(settings.looks.clone())));
         self.settings = settings;
-        self.afar.left_out = left_out;
+        (self.afar.left_out, self.afar.has_lost) = (left_out, false);
     }
 
     /// Stores what came from afar. `false`: it could not be stored, and nothing has changed.

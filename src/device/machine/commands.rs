@@ -1,22 +1,25 @@
 //! Commands that operators have signed. One that changes anything is stored before it is begun: it is carried out once, and has
-//! one end, whatever crashes in between. The same id again gets the same end again. `carrying.rs` has the steps of each.
+//! one end, whatever crashes in between. The same id again gets the same end again. `carrying.rs` has the steps of each. `reading.rs`
+//! has those that only read, and `damaged.rs` those whose record is damaged.
 
 mod carrying;
+mod damaged;
+mod reading;
 
 pub use carrying::HOLDER;
 
+use self::damaged::Damaged;
+use self::reading::Reading;
 use super::system::INSTALLED_WITHIN;
 use super::{Address, Effect, Machine, text};
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage};
-use qris_core::wire::status::Status;
-use qris_host::events::Event as Journal;
+use qris_host::events::{Event as Journal, Text};
 use qris_host::mqtt::Ack;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Each one's name in the database is this and its `jti`.
 const KEY: &str = "command ";
@@ -31,15 +34,15 @@ const SECOND: Span = Span::secs(1);
 const NAME_MAX: usize = 32;
 /// The name in the database of the latest end (`exp`) of those that were forgotten.
 const FORGOTTEN: &str = "commands_forgotten";
-/// The most orders of a `diag`.
-const DIAG_ORDERS: u16 = 50;
 
 /// The commands that are known.
 #[derive(Debug)]
 pub(super) struct Commands {
     known: BTreeMap<CommandId, Kept>,
-    /// Their rows are damaged. Nobody knows whether they were carried out, so they are not.
-    damaged: BTreeSet<CommandId>,
+    /// Nobody knows whether they were carried out, so they are not.
+    damaged: BTreeMap<CommandId, Damaged>,
+    /// The question about the computer that is being answered.
+    reading: Option<Reading>,
     /// What this process did about those that have no end yet.
     tries: BTreeMap<CommandId, Try>,
     /// All that ended (`exp`) until then may be forgotten.
@@ -109,8 +112,8 @@ impl Kept {
 
 impl Default for Commands {
     fn default() -> Self {
-        let (known, damaged, tries, came) = Default::default();
-        Self { known, damaged, tries, forgotten: i64::MIN, came }
+        let (known, damaged, reading, tries, came) = Default::default();
+        Self { known, damaged, reading, tries, forgotten: i64::MIN, came }
     }
 }
 
@@ -197,85 +200,51 @@ impl Machine {
             self.answer(to, answer);
             return Ok(());
         }
-        if self.storage.store().is_none() {
-            return Err(refused(Problem::new(Code::Store, "the database is not open")));
-        }
-        asked.check_time(self.own.trusted(now.wall), self.storage.stream()).map_err(refused)?;
-        // A clock that went back makes nothing good again.
-        if asked.command.changes() && asked.exp <= self.commands.forgotten {
-            return Err(refused(Problem::new(Code::Expired, "its time was over before (exp)")));
+        if self.commands.damaged.contains_key(&id) {
+            let is_ended = self.end_damaged(asked, kid.clone(), jws, to, now);
+            return if is_ended { Ok(()) } else { Err(refused(cannot_store())) };
         }
         if !asked.command.changes() {
-            self.outbox.journal(Journal::CommandTaken { command: text(name), id: text(id.as_str()), by: text(kid.as_str()) });
-            self.look(id, asked.command, to, now);
-            return Ok(());
+            return self.read_for(asked, kid.clone(), to, now).map_err(refused);
+        }
+        let Some(store) = self.storage.store() else {
+            return Err(refused(Problem::new(Code::Store, "the database is not open")));
+        };
+        asked.check_time(self.own.trusted(now.wall), Some(store.stream())).map_err(refused)?;
+        // A clock that went back makes nothing good again.
+        if asked.exp <= self.commands.forgotten {
+            return Err(refused(Problem::new(Code::Expired, "its time was over before (exp)")));
         }
         self.forget_commands(now);
         if self.commands.known.len() >= KNOWN_MAX {
             let why = format!("{KNOWN_MAX} commands are remembered until their time is over (exp): try later");
             return Err(refused(Problem::new(Code::RateLimited, why)));
         }
-        let kept = Kept { asked, kid: kid.clone(), jws, to: to.clone(), step: Step::Accepted };
-        if self.commands.damaged.contains(&id) || !self.keep_command(kept, now) {
-            return Err(refused(Problem::new(Code::Store, "the machine cannot store it now")));
+        let kept = Kept { asked: asked.clone(), kid: kid.clone(), jws, to: to.clone(), step: Step::Accepted };
+        if !self.keep_command(kept, now) {
+            return Err(refused(cannot_store()));
         }
-        self.outbox.journal(Journal::CommandTaken { command: text(name), id: text(id.as_str()), by: text(kid.as_str()) });
+        self.journal_taken(&asked, &kid);
         self.answer(to, Response::accepted(id));
         Ok(())
     }
 
-    /// Answers a command that only reads.
-    fn look(&mut self, id: CommandId, command: Command, to: &Address, now: Now) {
-        let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
-        let read = match command {
-            Command::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
-            Command::ConfigGet {} => Ok(self.afar.whole(&self.settings.labels)),
-            Command::Orders { newest } => self.newest_orders(newest),
-            Command::Vitals {} | Command::Logs(_) => {
-                return self.outbox.push(Effect::Look(to.clone(), id, command, json!({ "vitals": self.known_vitals() })));
-            }
-            Command::Diag {} => {
-                let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
-                let settings = self.afar.whole(&self.settings.labels);
-                let database = self.storage.store().map_or_else(|| StoreError::Shut.to_string().into(), |store| store.told());
-                let known = json!({
-                    "status": status(), "settings": settings, "orders": orders, "database": database, "vitals": self.known_vitals()
-                });
-                return self.outbox.push(Effect::Look(to.clone(), id, command, known));
-            }
-            Command::Cancel { .. }
-            | Command::Restart {}
-            | Command::Reboot {}
-            | Command::Update { .. }
-            | Command::Clear { .. }
-            | Command::TestPulse { .. } => return,
-        };
-        let end = match read {
-            Ok(result) => Response::done(Some(id), result),
-            Err(why) => Response::ended(Some(id), Stage::Failed, Problem::new(Code::Store, why)),
-        };
-        self.answer(to, end);
-    }
-
-    fn newest_orders(&self, newest: u16) -> Result<Value, String> {
-        let store = self.storage.store().ok_or("the database is not open")?;
-        store.newest(newest).map(|events| json!({ "orders": events })).map_err(|why| why.to_string())
+    fn journal_taken(&mut self, asked: &Asked, kid: &KeyId) {
+        let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
+        self.outbox.journal(Journal::CommandTaken { command, id, by });
     }
 
     /// The one end of a command. If it cannot be stored, the command is carried on later, as after a crash.
     fn end_command(&mut self, id: &CommandId, answer: Response, now: Now) {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
-        let result = match &answer.error {
-            None => answer.state.to_string(),
-            Some(problem) => format!("{}: {}", answer.state, problem.message),
-        };
+        let result = result_of(&answer);
         let (command, by) = (text(kept.asked.command.name()), text(kept.kid.as_str()));
         let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
         if !self.keep_command(Kept { step: Step::Ended { answer, told: false }, ..kept }, now) {
             return;
         }
         self.commands.tries.remove(id);
-        self.outbox.journal(Journal::CommandEnded { command, id: text(id.as_str()), by, result: result.into() });
+        self.outbox.journal(Journal::CommandEnded { command, id: text(id.as_str()), by, result });
         if may_install {
             // It was given up, and RAUC may go on.
             self.rauc_holds(INSTALLED_WITHIN, now);
@@ -287,6 +256,7 @@ impl Machine {
 
     /// Tells the ends that nobody was told.
     fn tell_ends(&mut self, now: Now) {
+        self.tell_damaged(now);
         let untold = self.commands.known.values().filter(|kept| matches!(kept.step, Step::Ended { told: false, .. }));
         for kept in untold.cloned().collect::<Vec<_>>() {
             let Step::Ended { answer, .. } = kept.step.clone() else { continue };
@@ -301,8 +271,9 @@ impl Machine {
     fn forget_commands(&mut self, now: Now) {
         let Some(wall) = self.own.trusted(now.wall) else { return };
         let over = |kept: &&Kept| kept.is_ended() && kept.asked.is_over(wall);
-        let over: Vec<(CommandId, i64)> =
-            self.commands.known.values().filter(over).map(|kept| (kept.asked.jti.clone(), kept.asked.exp)).collect();
+        let known = self.commands.known.values().filter(over).map(|kept| (kept.asked.jti.clone(), kept.asked.exp));
+        let damaged = self.commands.damaged.iter().filter_map(|(id, damaged)| Some((id.clone(), damaged.over_at()?)));
+        let over: Vec<(CommandId, i64)> = known.chain(damaged.filter(|(_, exp)| exp.saturating_mul(1000) <= wall.0)).collect();
         let Some(latest) = over.iter().map(|(_, exp)| *exp).max() else { return };
         let forgotten = latest.max(self.commands.forgotten);
         match self.storage.store_mut().map(|store| store.remember(FORGOTTEN, &forgotten.to_string())) {
@@ -312,7 +283,7 @@ impl Machine {
         }
         for (id, _) in over {
             match self.storage.store_mut().map(|store| store.forget_fact(&format!("{KEY}{id}"))) {
-                Some(Ok(())) => drop(self.commands.known.remove(&id)),
+                Some(Ok(())) => drop((self.commands.known.remove(&id), self.commands.damaged.remove(&id))),
                 Some(Err(error)) => return self.store_failed(&error, now),
                 None => return,
             }
@@ -320,29 +291,30 @@ impl Machine {
     }
 
     /// Takes up what the database has.
-    pub(super) fn take_up_commands(&mut self) -> Result<(), StoreError> {
+    pub(super) fn take_up_commands(&mut self, now: Now) -> Result<(), StoreError> {
         let Some(store) = self.storage.store_mut() else { return Ok(()) };
         let Commands { known, damaged, tries, forgotten, .. } = &mut self.commands;
         let before = std::mem::take(known);
         damaged.clear();
+        let mut strange = Vec::new();
         let stored = store.remembered(FORGOTTEN)?.and_then(|text| text.parse().ok());
         *forgotten = stored.unwrap_or(i64::MIN).max(*forgotten);
         for (key, value) in store.remembered_under(KEY)? {
             let Ok(id) = CommandId::new(key.trim_start_matches(KEY)) else { continue };
             match sealed::open(&value) {
                 Some(kept) => drop(known.insert(id, kept)),
-                None => drop(damaged.insert(id)),
+                None => strange.push((id, value)),
             }
         }
         // The database is another one than a moment ago.
         for (id, kept) in before {
-            if !known.contains_key(&id) && !damaged.contains(&id) {
+            if !known.contains_key(&id) && strange.iter().all(|(other, _)| *other != id) {
                 store.remember(&format!("{KEY}{id}"), &sealed::seal(&kept))?;
                 known.insert(id, kept);
             }
         }
         tries.retain(|id, _| known.contains_key(id));
-        Ok(())
+        strange.into_iter().try_for_each(|(id, row)| self.take_up_damaged(id, &row, now))
     }
 
     /// Stores a command. `false`: it could not be stored, and nothing has changed.
@@ -364,4 +336,13 @@ impl Machine {
     fn answer(&mut self, to: &Address, answer: Response) {
         self.outbox.push(Effect::Answer(to.clone(), Box::new(answer)));
     }
+}
+
+/// The end of a command, for the journal.
+fn result_of(end: &Response) -> Text {
+    end.error.as_ref().map_or_else(|| end.state.to_string(), |problem| format!("{}: {}", end.state, problem.message)).into()
+}
+
+fn cannot_store() -> Problem {
+    Problem::new(Code::Store, "the machine cannot store it now")
 }

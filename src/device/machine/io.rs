@@ -58,6 +58,8 @@ pub enum Input {
     System(SystemAnswer),
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
+    /// The computer has answered a command that reads what it knows.
+    Looked(CommandId, Box<Response>),
     /// The relay's answer to another call.
     Relay(CallId, RequestId, RelayAnswer),
     /// A ticket had to be closed, and the relay did not answer.
@@ -286,7 +288,8 @@ pub enum Effect {
     Dress(Box<crate::screen::Settings>),
     /// Answer a command.
     Answer(Address, Box<Response>),
-    /// Answer a command that reads what the computer knows. The value is what the machine knows of it.
+    /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Looked`] has the end. Before that,
+    /// the asker may be told that it takes some time.
     Look(Address, CommandId, Command, serde_json::Value),
     /// Have something done for a command.
     Operate(CommandId, Operation),

@@ -16,6 +16,7 @@ use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
+use std::collections::BTreeSet;
 
 /// The present state of these things.
 #[derive(Debug)]
@@ -120,6 +121,17 @@ impl Links {
     /// Whether the relay has told a fault of its own or of a line.
     pub(super) fn relay_troubled(&self) -> bool {
         !self.relay.faults.is_empty() || !self.relay.blocked.is_empty()
+    }
+
+    /// The relay service's faults that need a person, by their names. `None`: it is not there.
+    pub(super) fn relay_stands(&self, settings: &Settings) -> Option<BTreeSet<String>> {
+        self.relay_up.then(|| {
+            let own = self.relay.faults.iter().map(|fault| format!("{} {fault}", FaultCode::Relay));
+            let lines = self.relay.blocked.iter().map(|line| format!("{} {line}", FaultCode::LineBlocked));
+            let foreign = self.relay_foreign(settings).map(|_| "relay of another machine".into());
+            let refused = self.relay_refused.then(|| "relay refuses receipts".into());
+            own.chain(lines).chain(foreign).chain(refused).collect()
+        })
     }
 
     /// The body of a request, now and at every repetition.

@@ -146,6 +146,7 @@ impl Machine {
             Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),
             Input::System(answer) => self.system_told(answer, now),
             Input::Operated(id, answer) => self.operated(&id, answer, now),
+            Input::Looked(id, end) => self.looked(&id, &end),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
             Input::TicketLeft => self.reconciliation.look_for_tickets(out),
@@ -372,7 +373,7 @@ impl Machine {
     /// Takes what is stored into memory, as after a restart.
     fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
         self.take_up_settings(now)?;
-        self.take_up_commands()?;
+        self.take_up_commands(now)?;
         self.take_up_boot()?;
         self.take_up_system()?;
         let Some(store) = self.storage.store() else { return Ok(()) };

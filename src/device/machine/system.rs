@@ -9,6 +9,7 @@ use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// An installation that comes no further has this time.
 pub(super) const INSTALLED_WITHIN: Span = Span::secs(3600);
@@ -22,6 +23,9 @@ pub(super) const PROVEN_WITHIN: Span = Span::secs(600);
 pub(super) const STARTS_MAX: u8 = 3;
 /// RAUC is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(10);
+/// The most faults that are kept of the good system, and the most letters of each. A relay service has 256 lines at the most.
+const STOOD_MAX: usize = 300;
+const NAME_MAX: usize = 100;
 /// The fact that holds what is known of the systems.
 const KEY: &str = "system";
 
@@ -41,6 +45,9 @@ pub(super) struct Systems {
 struct Kept {
     /// The last one that was called good.
     good: Option<System>,
+    /// What a person had to mend when it ran last.
+    #[serde(default)]
+    stood: BTreeSet<Box<str>>,
     /// Another one has run since.
     trial: Option<Trial>,
 }
@@ -101,6 +108,7 @@ impl Machine {
 
     /// Asks RAUC what runs, has it called good, or starts it again.
     pub(super) fn look_after_system(&mut self, now: Now) {
+        self.keep_what_stands(now);
         if self.storage.is_failing() || !matches!(self.systems.turn, Turn::At(at) if now.boot >= at) {
             return;
         }
@@ -139,7 +147,8 @@ impl Machine {
             SystemAnswer::Good => {
                 let Some(system) = self.systems.runs.clone() else { return };
                 let slot = text(&system.slot);
-                if self.keep_system(Kept { good: Some(system), trial: None }, now) {
+                let stood = self.stands().unwrap_or_else(|| self.systems.kept.stood.clone());
+                if self.keep_system(Kept { good: Some(system), stood, trial: None }, now) {
                     self.systems.turn = Turn::Over;
                     self.outbox.journal(Journal::SystemGood { slot });
                 }
@@ -180,7 +189,7 @@ impl Machine {
 
     /// This system runs.
     fn system_runs(&mut self, system: System, now: Now) {
-        let Kept { good, trial } = self.systems.kept.clone();
+        let Kept { good, stood, trial } = self.systems.kept.clone();
         let is_good = good.as_ref() == Some(&system);
         let here = &self.settings.boot_id;
         let (next, went_back) = match trial {
@@ -191,7 +200,7 @@ impl Machine {
             }
             Some(_) | None => (Some(Trial { system: system.clone(), boot: here.clone(), starts: 1 }), None),
         };
-        if self.keep_system(Kept { good, trial: next }, now) {
+        if self.keep_system(Kept { good, stood, trial: next }, now) {
             self.systems.runs = Some(system);
             self.systems.turn = if is_good { Turn::Over } else { Turn::At(now.boot) };
             if let Some(trial) = went_back {
@@ -200,9 +209,13 @@ impl Machine {
         }
     }
 
-    /// Stores it. If that fails, it is asked for once more later.
+    /// Stores it. If that fails, RAUC is asked once more later.
     fn keep_system(&mut self, kept: Kept, now: Now) -> bool {
         self.systems.turn = Turn::At(now.boot + ASK_AGAIN);
+        self.store_system(kept, now)
+    }
+
+    fn store_system(&mut self, kept: Kept, now: Now) -> bool {
         if kept != self.systems.kept
             && let Some(Err(error)) = self.storage.store_mut().map(|store| store.remember(KEY, &sealed::seal(&kept)))
         {
@@ -213,19 +226,45 @@ impl Machine {
         true
     }
 
+    /// Keeps what a person has to mend under the good system: the next one is not blamed for it.
+    fn keep_what_stands(&mut self, now: Now) {
+        if !self.storage.is_failing()
+            && self.systems.good_slot().is_some()
+            && let Some(stood) = self.stands()
+            && stood != self.systems.kept.stood
+        {
+            self.store_system(Kept { stood, ..self.systems.kept.clone() }, now);
+        }
+    }
+
+    /// The faults that a person has to mend, each with its line or the relay service's word for it. `None`: the relay service is not
+    /// there to tell.
+    fn stands(&self) -> Option<BTreeSet<Box<str>>> {
+        let mut all = self.links.relay_stands(&self.settings)?;
+        all.extend(self.afar.has_lost().then(|| FaultCode::Settings.as_str().into()));
+        let others = self.faults.all().filter(|fault| matches!(fault.code, FaultCode::Other(_)));
+        all.extend(others.map(|fault| fault.code.to_string()));
+        Some(all.into_iter().map(|name| name.chars().take(NAME_MAX).collect::<String>().into()).take(STOOD_MAX).collect())
+    }
+
     /// Backend, screen and relay service are there, and the broker if the machine has one; and the database takes a write. What a
-    /// person must mend was broken before, too.
+    /// person must mend was broken under the good system, too, if there was one.
     fn has_proven_itself(&mut self) -> bool {
         let screen_required = self.settings.screen_required;
         let is_well = |code: FaultCode| match code {
             FaultCode::Store | FaultCode::NewerDatabase | FaultCode::Backend | FaultCode::Clock | FaultCode::Config => false,
             FaultCode::Screen => !screen_required,
-            FaultCode::StoreReset | FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
+            // What was known of a good system was lost with the database.
+            FaultCode::StoreReset => true,
+            // These are compared with those of before, below.
+            FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
         };
         let has_broker = self.settings.broker.is_none() || self.outbox.is_connected();
         let is_there = has_broker && self.reconciliation.has_answered() && self.links.relay_owner().is_some();
+        let Kept { good, stood, .. } = &self.systems.kept;
         is_there
             && self.faults.all().all(|fault| is_well(fault.code))
+            && (good.is_none() || self.stands().is_some_and(|stands| stands.is_subset(stood)))
             && self.storage.store_mut().is_some_and(|store| store.probe().is_ok())
     }
 }

@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
+/// Its tables.
+pub const SCHEMA: Schema =
+    Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")], adding: &[] };
 /// The fact that holds the last trusted time, in milliseconds since 1970.
 const TRUSTED: &str = "trusted_ms";
 /// The name of the counts of orders that ended.

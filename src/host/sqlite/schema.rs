@@ -15,13 +15,32 @@ pub struct Schema {
     /// databases have been made with it; a change is a new step. Foreign keys are not checked during a step, so that a
     /// table can be made anew.
     pub steps: &'static [&'static str],
+    /// The versions whose step only adds: a table, or a column with a default or NULL. A program of the version before can go on with
+    /// such a database. So a machine whose new system goes back still sells. The database keeps the oldest version that can, in a table
+    /// that only such steps make.
+    pub adding: &'static [i32],
 }
+
+/// The table with the oldest version whose program can go on with the database. Where it is missing, that is the database's own.
+const OLDEST: &str = "oldest_version";
 
 impl Schema {
     /// The version of this release.
     #[must_use]
     pub fn version(&self) -> i32 {
         i32::try_from(self.steps.len()).expect("not that many steps")
+    }
+
+    /// Whether this program can work with a database of a later version: the database says so, and has all that this program knows.
+    ///
+    /// # Errors
+    /// SQLite's reason, if it cannot be read.
+    pub fn goes_on_with(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let oldest = match connection.query_row(&format!("SELECT version FROM {OLDEST}"), [], |row| row.get::<_, i32>(0)) {
+            Err(error) if error == rusqlite::Error::QueryReturnedNoRows || is_strange(&error) => return Ok(false),
+            oldest => oldest?,
+        };
+        Ok((1..=self.version()).contains(&oldest) && strange(connection, self)?.is_none())
     }
 }
 
@@ -48,6 +67,15 @@ pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> r
     }
     transaction.pragma_update(None, "application_id", schema.application_id)?;
     transaction.pragma_update(None, "user_version", from + 1)?;
+    transaction.execute_batch(&if schema.adding.contains(&(from + 1)) {
+        // Of several such steps in a row the first one counts.
+        format!(
+            "CREATE TABLE IF NOT EXISTS {OLDEST} (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL) STRICT;
+             INSERT INTO {OLDEST} VALUES (1, {from}) ON CONFLICT DO NOTHING;"
+        )
+    } else {
+        format!("DROP TABLE IF EXISTS {OLDEST}")
+    })?;
     transaction.commit()?;
     Ok(Step::Gone)
 }
@@ -59,14 +87,16 @@ fn is_strange(error: &rusqlite::Error) -> bool {
 }
 
 /// The part of the schema that is not as this program makes it. A flipped bit in the schema gives a table another
-/// column, or a rule another name to look for. `quick_check` does not find that, and every later write is refused.
+/// column, or a rule another name to look for. `quick_check` does not find that, and every later write is refused. A later release
+/// may have added columns.
 pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Result<Option<String>> {
     let (known, found) = (expected(schema)?, objects(connection)?);
+    let is_later = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0))? > schema.version();
     for object in known.iter() {
         let mut same_name = found.iter().filter(|other| other.name == object.name);
         let (one, other) = (same_name.next(), same_name.next());
         let Some(one) = one else { return Ok(Some(format!("the {} {} is missing", object.kind, object.name))) };
-        if !one.is_made_as(object) || other.is_some() {
+        if !(one.is_made_as(object) || is_later && one.has_grown_from(object)) || other.is_some() {
             return Ok(Some(format!("the {} {} is not as it was made", object.kind, object.name)));
         }
     }
@@ -106,8 +136,20 @@ struct Object {
 impl Object {
     /// Another release of SQLite may have written other blanks and quotes when it altered a table.
     fn is_made_as(&self, other: &Self) -> bool {
-        let words = |sql: &Option<String>| sql.as_deref().map(|sql| sql.replace([' ', '\n', '\t', '"', '`', '[', ']'], ""));
-        (&self.kind, &self.table, words(&self.sql)) == (&other.kind, &other.table, words(&other.sql))
+        (&self.kind, &self.table, self.words()) == (&other.kind, &other.table, other.words())
+    }
+
+    /// Whether this is the other table with more columns. SQLite puts all of them in one place of its text.
+    fn has_grown_from(&self, other: &Self) -> bool {
+        let (Some(grown), Some(before)) = (self.words(), other.words()) else { return false };
+        let same = |pair: &(u8, u8)| pair.0 == pair.1;
+        let begin = grown.bytes().zip(before.bytes()).take_while(same).count();
+        let end = grown.bytes().rev().zip(before.bytes().rev()).take_while(same).count();
+        (&*self.kind, &self.table) == ("table", &other.table) && other.kind == "table" && begin + end >= before.len()
+    }
+
+    fn words(&self) -> Option<String> {
+        self.sql.as_deref().map(|sql| sql.replace([' ', '\n', '\t', '"', '`', '[', ']'], ""))
     }
 }
 

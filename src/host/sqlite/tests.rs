@@ -1,6 +1,6 @@
 use super::*;
 
-const SCHEMA: Schema = Schema { application_id: 0x7172_6973, steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;"] };
+const SCHEMA: Schema = Schema { application_id: 0x7172_6973, steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;"], adding: &[] };
 
 struct Rig(tempfile::TempDir);
 
@@ -228,6 +228,90 @@ fn a_release_goes_on_from_where_each_before_it_left_off() {
         drop(opened);
         if from < 3 {
             assert!(matches!(open(&rig.path(), &before), Err(OpenError::Newer { .. })), "{from}: there is no way back");
+        }
+    }
+}
+
+const WORD: &str = "ALTER TABLE t ADD COLUMN later TEXT";
+const MORE: &str = "ALTER TABLE t ADD COLUMN count INTEGER NOT NULL DEFAULT 3; CREATE TABLE later (n INTEGER PRIMARY KEY) STRICT;";
+const RULE: &str = "DROP TRIGGER t_stays; CREATE TRIGGER t_stays BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'not now'); END;";
+
+#[test]
+fn a_program_of_before_goes_on_with_steps_that_only_add_and_with_no_others() {
+    // The later releases' steps, each with its word whether it only adds, and the versions that go on with the last.
+    type Steps = &'static [(&'static str, bool)];
+    let table: [(Steps, &[usize]); 8] = [
+        (&[(WORD, true)], &[1]),
+        (&[(WORD, true), (MORE, true)], &[1, 2]),
+        (&[(WORD, false)], &[]),
+        (&[(WORD, true), (MORE, false)], &[]),
+        (&[(WORD, false), (MORE, true)], &[2]),
+        (&[(WORD, true), (RULE, false), (MORE, true)], &[3]),
+        // These say so, and it is not true.
+        (&[(RULE, true)], &[]),
+        (&[("DROP INDEX words", true)], &[]),
+    ];
+    let first = OF_SEVERAL.steps[0];
+    for (steps, who) in table {
+        let rig = Rig::new();
+        let of = |count: usize| {
+            let all: Vec<&str> = [first].into_iter().chain(steps.iter().map(|(step, _)| *step)).take(count).collect();
+            let adding = (2..).zip(steps).filter(|(version, (_, adds))| *adds && *version <= count).map(|(version, _)| version);
+            let adding: Vec<i32> = adding.map(|version| i32::try_from(version).expect("small")).collect();
+            Schema { steps: Box::leak(all.into_boxed_slice()), adding: Box::leak(adding.into_boxed_slice()), ..OF_SEVERAL }
+        };
+        let last = steps.len() + 1;
+        open(&rig.path(), &of(1)).expect("new").connection.execute("INSERT INTO t VALUES (1, 'one')", []).expect("written");
+        drop(open(&rig.path(), &of(last)).expect("brought up to date"));
+        let before = std::fs::read(rig.path()).expect("read");
+        for version in 1..last {
+            let what = format!("{steps:?}, by version {version}");
+            for opened in [open_beside(&rig.path(), &of(version), false), open(&rig.path(), &of(version))] {
+                if !who.contains(&version) {
+                    assert!(matches!(opened, Err(OpenError::Newer { .. })), "{what}: {opened:?}");
+                    assert!(std::fs::read(rig.path()).expect("read") == before, "{what}: it is left untouched");
+                    continue;
+                }
+                let opened = opened.unwrap_or_else(|why| panic!("{what}: {why}"));
+                assert!(!opened.created && opened.set_aside.is_none());
+                opened.connection.execute("INSERT INTO t (word) VALUES ('more')", []).expect(&what);
+                assert_eq!(pragma(&opened.connection, "user_version"), last.to_string(), "{what}: it is not set back");
+            }
+        }
+        let opened = open(&rig.path(), &of(last)).expect("the later release is back");
+        let rows: i64 = opened.connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a count");
+        assert_eq!(usize::try_from(rows), Ok(1 + 2 * who.len()), "{steps:?}: nothing is lost");
+    }
+}
+
+#[test]
+fn a_step_that_says_wrongly_that_it_only_adds_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (step, is_found) in [(WORD, false), (MORE, false), (RULE, true)] {
+        let steps: &'static [&'static str] = Box::leak(Box::new([OF_SEVERAL.steps[0], step]));
+        let schema = Schema { steps, adding: &[2], ..OF_SEVERAL };
+        let of_its_own = tempfile::tempdir_in(&directory).expect("a directory");
+        let told = std::panic::catch_unwind(|| testing::programs_of_before_go_on(of_its_own.path(), &schema));
+        assert_eq!(told.is_err(), is_found, "{step}");
+    }
+}
+
+#[test]
+fn a_bit_of_what_was_there_before_is_missed_in_a_later_database_too() {
+    let rig = Rig::new();
+    let schema = Schema { steps: &OF_SEVERAL.steps[..1], ..OF_SEVERAL };
+    drop(open(&rig.path(), &schema).expect("new"));
+    testing::take_later_step(&rig.path(), &schema, WORD.into(), true);
+    let good = std::fs::read(rig.path()).expect("read");
+    for text in ["n INTEGER PRIMARY KEY, word TEXT NOT NULL", "CREATE INDEX words ON t (word) WHERE n > 1"] {
+        let from = place(&good, text);
+        for at in from..from + text.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 8;
+            std::fs::write(rig.path(), &bytes).expect("written");
+            let told = open(&rig.path(), &schema).expect_err("it is missed");
+            assert!(matches!(told, OpenError::Newer { .. } | OpenError::Damaged { .. }), "{}: {told:?}", at - from);
+            drop(std::fs::remove_file(with_suffix(&rig.path(), "-wal")));
         }
     }
 }

@@ -3,7 +3,8 @@ use qris_host::sqlite::{self, Opened, Schema};
 use rusqlite::Connection;
 use std::path::Path;
 
-const SCHEMA: Schema = Schema { application_id: 0x7172_7330, steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT) STRICT;"] };
+const SCHEMA: Schema =
+    Schema { application_id: 0x7172_7330, steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT) STRICT;"], adding: &[] };
 const NAME: &str = "a.db";
 
 struct Rig {

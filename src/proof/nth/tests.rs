@@ -1,6 +1,9 @@
 use super::{Bits, Found, MID_PULSE, Row, Scenario, Template, Who, ends, plan};
 use crate::disk::Op;
 use crate::world::Play;
+use qris_backend::store::{BOOKS, MACHINES, MACHINES_FILE};
+use qris_host::sqlite::Schema;
+use qris_host::sqlite::testing::{grow, programs_of_before_go_on};
 
 fn template() -> (tempfile::TempDir, Template) {
     let place = tempfile::tempdir().expect("a directory");
@@ -32,6 +35,42 @@ fn a_play_that_nothing_disturbs_ends_as_it_should() {
             Scenario::Of(Play::TooLate | Play::Refund) => [0, 1, 0, 0],
         };
         assert_eq!(ends(&report), expected, "{}\n{}", scenario.name(), report.trace);
+    }
+}
+
+/// Where each database stands, and its tables.
+fn programs() -> [(&'static str, &'static str, Schema); 4] {
+    [
+        ("machine", Who::Machine.database(), qris_device::store::database::SCHEMA),
+        ("machine", Who::Relay.database(), qris_relay::store::database::SCHEMA),
+        ("backend", Who::Backend.database(), BOOKS),
+        ("backend", MACHINES_FILE, MACHINES),
+    ]
+}
+
+#[test]
+fn programs_of_before_go_on_where_a_step_says_so() {
+    for (_, _, schema) in programs() {
+        programs_of_before_go_on(tempfile::tempdir().expect("a directory").path(), &schema);
+    }
+}
+
+#[test]
+fn a_sale_goes_well_on_databases_to_which_a_later_release_has_added_columns() {
+    let (_place, template) = template();
+    for (part, name, schema) in programs() {
+        grow(&template.directory.path().join("used").join(part).join(name), &schema);
+    }
+    for (play, expected) in [
+        (Play::Two, [2, 0, 0, 0]),
+        (Play::Counter, [1, 0, 0, 0]),
+        (Play::Reboot, [1, 0, 0, 0]),
+        (Play::Refund, [0, 1, 0, 0]),
+        (Play::Cancel, [0, 0, 0, 1]),
+    ] {
+        let (report, _) = template.play(Scenario::Of(play), None).expect("played");
+        assert_eq!(report.failure, None, "{}\n{}", play.name(), report.trace);
+        assert_eq!(ends(&report), expected, "{}\n{}", play.name(), report.trace);
     }
 }
 

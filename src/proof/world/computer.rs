@@ -2,10 +2,12 @@
 //! system that nobody has called good, and RAUC.
 
 use super::counts::Kind;
+use super::machine::SimulatedMachine;
 use super::{Event, World, machine};
 use qris_core::order::ids::CommandId;
 use qris_core::wire::command::{Code, Problem};
 use qris_device::machine::{Operated, System, SystemAnswer, SystemCall};
+use std::collections::BTreeSet;
 
 /// RAUC answers within this time, or not at all: the bus's own limit.
 const NO_ANSWER: i64 = 25_000;
@@ -49,6 +51,11 @@ pub(super) struct Computer {
     installations: u64,
     /// The program did not hear that the system that runs was called good.
     is_mark_unheard: bool,
+    /// The installation of the last system of which the program knows that it is good. `None`: of none.
+    good: Option<u64>,
+    /// The faults that the relay service told under that system. Where the world cannot know which of them the program has stored, it is
+    /// all of them.
+    stood: BTreeSet<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +77,8 @@ enum Fate {
     NoScreen,
     /// It has no RAUC.
     NoRauc,
+    /// Its relay service cannot open the line.
+    NoLine,
 }
 
 /// What the bootloader knows of a slot.
@@ -103,6 +112,8 @@ impl Default for Computer {
             installing: None,
             installations: 0,
             is_mark_unheard: false,
+            good: None,
+            stood: BTreeSet::new(),
         }
     }
 }
@@ -126,6 +137,11 @@ impl Computer {
     /// Does the system that runs show nothing?
     pub(super) fn is_without_screen(&self) -> bool {
         self.slots[self.runs].fate == Fate::NoScreen
+    }
+
+    /// Can the relay service of the system that runs not open its line?
+    pub(super) fn is_without_line(&self) -> bool {
+        self.slots[self.runs].fate == Fate::NoLine
     }
 
     fn is_without_rauc(&self) -> bool {
@@ -204,6 +220,7 @@ impl World {
             0 => Fate::DoesNotStart,
             1 => Fate::NoScreen,
             2 => Fate::NoRauc,
+            3 => Fate::NoLine,
             _ => Fate::Works,
         }
     }
@@ -341,6 +358,7 @@ impl World {
     fn marks_good(&mut self, m: usize, delay: i64) {
         let of = self.machines[m].computer.runs_system_of();
         self.judge_proof(m);
+        self.judge_faults(m);
         let computer = &mut self.machines[m].computer;
         computer.slots[computer.runs].state = State::Good;
         let name = computer.slot();
@@ -357,10 +375,50 @@ impl World {
         }
     }
 
+    /// The rule for faults that a person has to mend: a system is not called good if it has one that the last good system did not have.
+    fn judge_faults(&mut self, m: usize) {
+        let SimulatedMachine { computer, told, .. } = &self.machines[m];
+        if computer.good.is_none() || self.is_machine_forgetful() {
+            return;
+        }
+        if let Some(fault) = told.difference(&computer.stood).next() {
+            self.fail(format!("a system is called good with {fault}, which the last good one did not have"));
+        }
+    }
+
+    /// Notes what stands under a good system. The program has stored it, if nothing stood in its way.
+    pub(super) fn note_what_stands(&mut self, m: usize) {
+        let SimulatedMachine { computer, told, program, has_relay, fails, knows_system, .. } = &mut self.machines[m];
+        let runs = computer.slots[computer.runs];
+        if runs.state != State::Good || program.is_none() {
+            return;
+        }
+        if *has_relay && !*fails && *knows_system && computer.good == Some(runs.installation) {
+            computer.stood.clone_from(told);
+        } else {
+            computer.stood.extend(told.iter().cloned());
+        }
+    }
+
+    /// RAUC has answered the program.
+    pub(super) fn system_told(&mut self, m: usize, answer: &SystemAnswer) {
+        let SimulatedMachine { computer, program, fails, knows_system, .. } = &mut self.machines[m];
+        if program.is_none() || *fails {
+            return;
+        }
+        match answer {
+            SystemAnswer::Runs { .. } => *knows_system = true,
+            SystemAnswer::Good => computer.good = Some(computer.slots[computer.runs].installation),
+            SystemAnswer::NoAnswer | SystemAnswer::GoesOn | SystemAnswer::Idle => {}
+        }
+        self.note_what_stands(m);
+    }
+
     /// All systems work from now on: somebody has seen to them.
     pub(super) fn mend_systems(&mut self) {
-        for slot in self.machines.iter_mut().flat_map(|machine| &mut machine.computer.slots) {
-            slot.fate = Fate::Works;
+        for m in 0..self.machines.len() {
+            self.machines[m].computer.slots.iter_mut().for_each(|slot| slot.fate = Fate::Works);
+            self.look_at_line(m);
         }
     }
 

@@ -29,6 +29,7 @@ kinds! {
     Proved = "systems that proved themselves",
     ByItself = "systems that RAUC installed by itself",
     StartedAgain = "restarts for a system that had not proven itself",
+    NoLine = "lines that a new system could not open, or could again",
     WentBack = "systems that the bootloader gave up",
     TestPulses = "test pulses from afar",
     Clears = "blocks taken off from afar",

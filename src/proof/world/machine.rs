@@ -29,7 +29,7 @@ use qris_device::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_device::store::database::Database;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The programs' own time limits, in milliseconds.
 pub(super) const QUICK: i64 = 2_000;
@@ -201,6 +201,10 @@ pub(super) struct SimulatedMachine {
     pub(super) has_relay: bool,
     /// This run has heard from the backend which orders are open.
     pub(super) has_heard_backend: bool,
+    /// The faults and the blocked lines of which its relay has told this run last.
+    pub(super) told: BTreeSet<Box<str>>,
+    /// RAUC has told this run which system runs.
+    pub(super) knows_system: bool,
     pub(super) computer: Computer,
 }
 
@@ -262,6 +266,8 @@ impl World {
         machine.stream = None;
         machine.has_relay = false;
         machine.has_heard_backend = false;
+        machine.told.clear();
+        machine.knows_system = false;
         self.disks[m].revive(STORE);
         self.broker_misses(m);
     }
@@ -327,9 +333,9 @@ impl World {
             }
             Arrival::RelayUp(facts) => {
                 self.machines[m].has_relay = self.machine_runs(m);
-                self.input(m, Input::RelayUp(facts));
+                self.relay_told(m, facts, Input::RelayUp);
             }
-            Arrival::RelayTold(facts) => self.input(m, Input::RelayTold(facts)),
+            Arrival::RelayTold(facts) => self.relay_told(m, facts, Input::RelayTold),
             Arrival::RelayGone => {
                 self.machines[m].has_relay = false;
                 self.input(m, Input::RelayDown("it is gone".into()));
@@ -353,7 +359,12 @@ impl World {
             Arrival::Unpublished { run, id } if run == current => self.input(m, Input::Undelivered(id, None)),
             Arrival::Commanded { run, number, desk } if run == current => self.command_arrives(m, number, desk),
             Arrival::Operated { run, id, answer } if run == current => self.input(m, Input::Operated(id, answer)),
-            Arrival::System { run, answer } if run == current => self.input(m, Input::System(answer)),
+            Arrival::System { run, answer } if run == current => {
+                self.input(m, Input::System(answer.clone()));
+                if self.machines[m].run == current {
+                    self.system_told(m, &answer);
+                }
+            }
             Arrival::ScreenBack => self.screen_back(m),
             Arrival::Starts { .. }
             | Arrival::Woken { .. }
@@ -393,8 +404,20 @@ impl World {
             }
             (Asked::Operate(id), answer) => self.input(m, Input::Operated(id, for_operator(answer))),
             (Asked::Close, Answer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
-            (Asked::Facts, Answer::Facts(facts)) => self.input(m, Input::RelayTold(facts)),
+            (Asked::Facts, Answer::Facts(facts)) => self.relay_told(m, facts, Input::RelayTold),
             (_, _) => {}
+        }
+    }
+
+    /// The relay tells this run what is wrong with it.
+    fn relay_told(&mut self, m: usize, facts: RelayFacts, input: fn(RelayFacts) -> Input) {
+        let run = self.machines[m].run;
+        if self.machine_runs(m) {
+            self.machines[m].told = facts.faults.iter().chain(&facts.blocked).cloned().collect();
+        }
+        self.input(m, input(facts));
+        if self.machines[m].run == run {
+            self.note_what_stands(m);
         }
     }
 

@@ -179,6 +179,18 @@ impl World {
         self.start_relay(m);
     }
 
+    /// The line can be opened, or not: it depends on the system that runs.
+    pub(super) fn look_at_line(&mut self, m: usize) {
+        let is_without = self.machines[m].computer.is_without_line();
+        let Some(dispenser) = &mut self.relays[m].dispenser else { return };
+        let before = dispenser.faults();
+        dispenser.hardware(0, if is_without { Err("no such line".into()) } else { Ok(()) });
+        if dispenser.faults() != before {
+            self.count(Kind::NoLine, "the line cannot be opened, or can again");
+            self.tell_facts(m);
+        }
+    }
+
     /// A person has looked at the line.
     pub(super) fn clear_line(&mut self, m: usize) {
         if let Some(dispenser) = &mut self.relays[m].dispenser {
@@ -218,6 +230,7 @@ impl World {
                     self.begin_another_ledger(m);
                 }
                 self.relays[m].dispenser = Some(dispenser);
+                self.look_at_line(m);
                 self.relay_effects(m);
                 let after = 50 + self.below(3_000);
                 self.after(after, Event::Relay(m, Arrival::Appears { run }));
@@ -434,7 +447,8 @@ impl World {
             return Ok(None);
         }
         self.judge_clear(m, number);
-        if is_blocked {
+        // A line that cannot be opened stays blocked, whoever clears it.
+        if is_blocked && !self.machines[m].computer.is_without_line() {
             self.fail(format!("c-{number} has cleared the line, and it is blocked"));
         }
         self.counts.more(Kind::Clears, was_blocked.into());

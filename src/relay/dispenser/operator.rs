@@ -119,7 +119,7 @@ impl Dispenser {
     fn in_time<'a>(&mut self, asked: &'a Asked, what: &'a str, now: Option<Wall>) -> Result<Once<'a>, Refusal> {
         let refused = |why: String| Refusal::new(RelayError::InvalidReceipt, why);
         let stream = asked.stream.as_deref().unwrap_or_default();
-        asked.check_time(now, stream).map_err(|why| refused(why.message.into()))?;
+        asked.check_time(now, Some(stream)).map_err(|why| refused(why.message.into()))?;
         let known = self.ledger.over()?;
         if asked.exp <= known {
             return Err(refused(format!("it ended at {} (exp), and that is past", asked.exp)));

@@ -19,9 +19,11 @@ const TICKETS_KEPT: i64 = 20_000;
 /// Old rows are dropped once for this many tickets.
 const PRUNE_EVERY: i64 = 64;
 
-const SCHEMA: Schema = Schema {
+/// Its tables.
+pub const SCHEMA: Schema = Schema {
     application_id: 0x7172_6c79,
     steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")],
+    adding: &[],
 };
 
 /// The open ledger. A write is kept once its call has returned. It is kept whole or not at all.
@@ -132,14 +134,9 @@ impl Database {
             number: None,
         };
         let transaction = self.connection.transaction()?;
-        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, NULL)")?.execute(params![
-            seq,
-            row.ticket,
-            row.item,
-            row.amount,
-            row.state,
-            row.sum()
-        ])?;
+        transaction
+            .prepare_cached("INSERT INTO tickets (seq, ticket, item, amount, state, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![seq, row.ticket, row.item, row.amount, row.state, row.sum()])?;
         if seq % PRUNE_EVERY == 0 {
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
             // The row with the last number stays, so that the next number follows it.
@@ -204,18 +201,23 @@ impl Database {
         let number = self.left + 1;
         let transaction = self.connection.transaction()?;
         ticket.leave_open(&transaction, "used", Some(&row.order_id), number)?;
-        transaction.prepare_cached("INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)")?.execute(params![
-            row.seq,
-            row.order_id,
-            row.ticket,
-            row.request_id,
-            row.transaction_id,
-            row.line,
-            row.item,
-            row.amount,
-            row.detail,
-            row.sum()
-        ])?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO pulses (seq, order_id, ticket, request_id, transaction_id, line, item, amount, detail, sum)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                row.seq,
+                row.order_id,
+                row.ticket,
+                row.request_id,
+                row.transaction_id,
+                row.line,
+                row.item,
+                row.amount,
+                row.detail,
+                row.sum()
+            ])?;
         begun.once.map_or(Ok(()), |once| keep(&transaction, &once))?;
         transaction.commit()?;
         (self.pulses, self.left) = (row.seq, number);
@@ -539,7 +541,7 @@ fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<Signi
     draw(&mut seed);
     let key = SigningKey::from_seed(seed);
     let seed = key.seed_text();
-    connection.execute("INSERT INTO signer VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;
+    connection.execute("INSERT INTO signer (id, seed, sum) VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;
     Ok(key)
 }
 
@@ -563,16 +565,21 @@ fn over(connection: &Connection) -> Result<i64, StoreError> {
 /// Remembers that a command is carried out, and forgets those that are over.
 fn keep(connection: &Connection, once: &Once<'_>) -> Result<(), StoreError> {
     let Once { jti, what, exp, over } = once;
-    let set = "INSERT INTO commands_over VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at, sum = excluded.sum";
+    let set = "INSERT INTO commands_over (id, at, sum) VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at, sum = excluded.sum";
     connection.prepare_cached(set)?.execute(params![over, sum(&["over", &over.to_string()])])?;
     connection.prepare_cached("DELETE FROM commands WHERE exp <= ?1")?.execute([over])?;
     let sum = sum(&["command", jti.as_str(), what, &exp.to_string()]);
-    connection.prepare_cached("INSERT INTO commands VALUES (?1, ?2, ?3, ?4)")?.execute(params![jti.as_str(), what, exp, sum])?;
+    connection.prepare_cached("INSERT INTO commands (jti, what, exp, sum) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        jti.as_str(),
+        what,
+        exp,
+        sum
+    ])?;
     Ok(())
 }
 
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
-    connection.prepare_cached("INSERT OR REPLACE INTO blocked VALUES (?1, ?2, ?3, ?4)")?.execute([
+    connection.prepare_cached("INSERT OR REPLACE INTO blocked (line, why, order_id, sum) VALUES (?1, ?2, ?3, ?4)")?.execute([
         line,
         why,
         order,

@@ -1,12 +1,13 @@
 //! What is done to a machine and to everything around it, and how it is mended.
 
+use super::database::Database;
 use crate::rig::link::{Cable, Link};
-use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::screen::Screen;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::tap::{Tap, event};
 use crate::rig::{Running, mosquitto::TAP, output};
+use crate::two_backends::second_command;
 use qris::sim::middlebox::Foreign;
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Lines of the machine, each with an item of its own: sale n sells item n of them, so a pulse tells whose it is.
@@ -25,17 +27,29 @@ enum Victim {
     Program(Program),
     Broker,
     Bus,
+    /// The second process of the backend, where the books are in PostgreSQL.
+    SecondBackend,
+    /// The server that is written to.
+    Database,
+    Standby,
+}
+
+impl Victim {
+    /// What is started again if it ends by itself.
+    const WATCHED: [Self; 4] =
+        [Self::Program(Program::Qrisd), Self::Program(Program::Relayd), Self::Program(Program::Backend), Self::SecondBackend];
 }
 
 /// What a power cut ends.
 const MACHINE: [Victim; 2] = [Victim::Program(Program::Qrisd), Victim::Program(Program::Relayd)];
 
-/// Between whom: the machine and the broker, the machine and the backend, the backend and Midtrans.
+/// Between whom: the machine and the broker, the machine and the backend, the backend and Midtrans, the backend and its database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Wire {
     Broker,
     Backend,
     Midtrans,
+    Database,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,22 +135,36 @@ pub struct Ordeal {
     edges: usize,
     began: Instant,
     journal: String,
+    /// A second process of the backend, behind the same address, and how it is started.
+    second: Option<Process>,
+    start_second: Option<Command>,
     /// The books are in it, if it is there. It ends after the shop.
-    _server: Option<Postgres>,
+    database: Option<Database>,
 }
 
 impl Ordeal {
     /// A shop with short times, small pictures and many lines.
     pub fn open(seed: u64, broker_persistence: bool, is_on_postgresql: bool) -> Self {
         let orders = "orders_per_minute = 0\ncancel_wait_s = 3\nlate_settlement_grace_s = 3\ndeliver_within_s = 20\n";
-        let server = is_on_postgresql.then(|| Postgres::start(&[]));
-        let store = server.as_ref().map(|server| format!("url = \"{}\"", server.url()));
+        let database = is_on_postgresql.then(Database::start);
+        let store = database.as_ref().map(|database| format!("url = \"{}\"", database.url()));
         let mut shop = Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), store, ..Options::default() });
         let midtrans_link = Link::to(shop.midtrans.port);
         let midtrans = (shop.midtrans.url.clone(), format!("http://127.0.0.1:{}", midtrans_link.port));
-        shop.edit(Program::Backend, |text| text.replace(&midtrans.0, &midtrans.1));
+        shop.edit(Program::Backend, |text| {
+            // Midtrans tells either process, as machines ask either.
+            let public = |port: &str| format!("public_url = \"http://127.0.0.1:{port}\"");
+            let own = shop.backend_url.rsplit(':').next().expect("a port");
+            let text = text.replace(&midtrans.0, &midtrans.1);
+            if is_on_postgresql { text.replace(&public(own), &public(&shop.backend_link.port.to_string())) } else { text }
+        });
         shop.kill_backend();
         shop.start_backend();
+        let start_second = is_on_postgresql.then(|| {
+            let (start, port) = second_command(&shop);
+            shop.backend_link.also_to(port);
+            start
+        });
         let root = shop.path().display().to_string();
         let screen = shop.path().join("screen.raw");
         shop.edit(Program::Qrisd, |text| {
@@ -158,7 +186,7 @@ impl Ordeal {
         shop.screen = Screen::new(screen, 300, 400);
         shop.start_machine();
         let now = Instant::now();
-        Self {
+        let mut ordeal = Self {
             shop,
             rng: Rng::new(seed),
             figures: BTreeMap::new(),
@@ -180,8 +208,12 @@ impl Ordeal {
             edges: 0,
             began: now,
             journal: format!("seed {seed}, persistence {broker_persistence}\n"),
-            _server: server,
-        }
+            second: None,
+            start_second,
+            database,
+        };
+        ordeal.start(Victim::SecondBackend);
+        ordeal
     }
 
     pub fn add(&mut self, figure: &str) {
@@ -322,24 +354,37 @@ impl Ordeal {
 
     /// A service manager's part: what ends by itself is started again. A panic is the end of the test.
     fn look_after_programs(&mut self) -> Result<(), String> {
-        for program in Program::ALL {
-            let Some(process) = self.shop.process(program).as_ref() else { continue };
+        for victim in Victim::WATCHED {
+            let Some(process) = self.process(victim).as_ref() else { continue };
             let Some(status) = process.try_status() else { continue };
             let text = process.text();
             if status.code().is_none() || text.contains("panicked at") {
-                return Err(format!("{program:?} ended by itself ({status}):\n{}", tail(&text)));
+                return Err(format!("{victim:?} ended by itself ({status}):\n{}", tail(&text)));
             }
-            self.note(&format!("{program:?} ended by itself: {status}"));
+            self.note(&format!("{victim:?} ended by itself: {status}"));
             self.add("ended by themselves");
-            self.bury(program);
-            self.repairs.push((Instant::now() + Duration::from_millis(100), Repair::Start(Victim::Program(program))));
+            self.bury(victim);
+            self.repairs.push((Instant::now() + Duration::from_millis(100), Repair::Start(victim)));
         }
         Ok(())
     }
 
+    /// The process of a program, if it runs.
+    fn process(&mut self, victim: Victim) -> &mut Option<Process> {
+        match victim {
+            Victim::Program(program) => self.shop.process(program),
+            Victim::SecondBackend => &mut self.second,
+            Victim::Broker | Victim::Bus | Victim::Database | Victim::Standby => panic!("{victim:?} is no program of ours"),
+        }
+    }
+
     fn draw_program_harm(&mut self) -> Harm {
         let [qrisd, relayd, backend] = [Program::Qrisd, Program::Relayd, Program::Backend].map(Victim::Program);
-        let victim = self.pick(&[qrisd, qrisd, qrisd, relayd, relayd, relayd, backend, backend, Victim::Broker, Victim::Bus]);
+        let mut victims = vec![qrisd, qrisd, qrisd, relayd, relayd, relayd, backend, backend, Victim::Broker, Victim::Bus];
+        if self.database.is_some() {
+            victims.extend([Victim::SecondBackend, Victim::SecondBackend, Victim::Database, Victim::Database, Victim::Standby]);
+        }
+        let victim = self.pick(&victims);
         match self.rng.below(10) {
             0..=4 => Harm::Kill(victim),
             5 | 6 => Harm::PowerCut,
@@ -349,7 +394,9 @@ impl Ordeal {
     }
 
     fn draw_harm(&mut self) -> Harm {
-        let wire = self.pick(&[Wire::Broker, Wire::Backend, Wire::Midtrans]);
+        let mut wires = vec![Wire::Broker, Wire::Backend, Wire::Midtrans];
+        wires.extend(self.database.is_some().then_some(Wire::Database));
+        let wire = self.pick(&wires);
         match self.rng.below(10) {
             0 => Harm::Disturb(wire, Cable::Cut),
             1 => Harm::Disturb(wire, Cable::Silent),
@@ -378,8 +425,16 @@ impl Ordeal {
         let down = if short { self.millis(0, 1_500) } else { self.millis(1_500, 7_000) };
         let stopped = self.millis(30, 3_000);
         let now = Instant::now();
+        let has_standby = self.database.as_mut().is_some_and(Database::has_standby);
         let busy = |victim: Victim, ordeal: &Self| {
-            ordeal.repairs.iter().any(|(_, repair)| matches!(repair, Repair::Start(it) | Repair::Continue(it) if *it == victim))
+            let of = |all: &[Victim]| {
+                ordeal.repairs.iter().any(|(_, repair)| matches!(repair, Repair::Start(it) | Repair::Continue(it) if all.contains(it)))
+            };
+            match victim {
+                // One of the two servers is there.
+                Victim::Database | Victim::Standby => !has_standby || of(&[Victim::Database, Victim::Standby]),
+                Victim::Program(_) | Victim::Broker | Victim::Bus | Victim::SecondBackend => of(&[victim]),
+            }
         };
         let cut = |wire: Wire, ordeal: &Self| ordeal.repairs.iter().any(|(_, repair)| matches!(repair, Repair::Mend(it) if *it == wire));
         match harm {
@@ -399,6 +454,8 @@ impl Ordeal {
                     self.repairs.push((now + down + apart, Repair::Start(victim)));
                 }
             }
+            // Its sessions would go on.
+            Harm::Stop(Victim::Database | Victim::Standby) => {}
             Harm::Stop(victim) if !busy(victim, self) => {
                 self.note(&format!("{harm:?} for {stopped:?}"));
                 self.add("SIGSTOP");
@@ -409,7 +466,7 @@ impl Ordeal {
                 self.note(&format!("{harm:?} for {down:?}"));
                 let how = if let Cable::Answers(_) = cable { "answered by another".into() } else { format!("{cable:?}") };
                 self.add(&format!("{wire:?} {how}"));
-                self.wire(wire).set(cable);
+                self.set(wire, cable);
                 self.repairs.push((now + down, Repair::Mend(wire)));
             }
             Harm::Midtrans(fault) => {
@@ -426,7 +483,7 @@ impl Ordeal {
         match repair {
             Repair::Start(victim) => self.start(victim),
             Repair::Continue(victim) => self.signal(victim, "CONT"),
-            Repair::Mend(wire) => self.wire(wire).set(Cable::Whole),
+            Repair::Mend(wire) => self.set(wire, Cable::Whole),
         }
     }
 
@@ -443,14 +500,20 @@ impl Ordeal {
         self.shop.midtrans.release();
         // No further harm: later than any test lasts.
         self.next_harm = Instant::now() + Duration::from_secs(1_000_000);
-        for program in Program::ALL {
+        if let Some(database) = &mut self.database {
+            database.take_standby();
+        }
+        for victim in Victim::WATCHED {
+            if victim == Victim::SecondBackend && self.start_second.is_none() {
+                continue;
+            }
             let ready = self.until(Duration::from_secs(30), |ordeal| {
-                let process = ordeal.shop.process(program).as_ref()?;
+                let process = ordeal.process(victim).as_ref()?;
                 process.notices.all().iter().any(|notice| notice == "READY=1").then_some(())
             })?;
             if ready.is_none() {
-                let text = self.shop.process(program).as_ref().map_or_else(String::new, Process::text);
-                return Err(format!("{program:?} is not ready 30 s after everything was mended:\n{}", tail(&text)));
+                let text = self.process(victim).as_ref().map_or_else(String::new, Process::text);
+                return Err(format!("{victim:?} is not ready 30 s after everything was mended:\n{}", tail(&text)));
             }
         }
         Ok(())
@@ -475,31 +538,37 @@ impl Ordeal {
             Victim::Broker => self.shop.broker.kill(),
             Victim::Bus if gently => self.shop.bus.stop(),
             Victim::Bus => self.shop.bus.kill(),
-            Victim::Program(program) => {
-                if gently && let Some(process) = self.shop.process(program) {
+            Victim::Program(_) | Victim::SecondBackend => {
+                if gently && let Some(process) = self.process(victim) {
                     process.terminate();
                 }
-                self.bury(program);
+                self.bury(victim);
             }
+            Victim::Database => self.database.iter_mut().for_each(Database::kill),
+            Victim::Standby => self.database.iter_mut().for_each(Database::kill_standby),
         }
     }
 
     /// Ends a program and keeps what it wrote. The relay's line is made safe, as its unit's `ExecStopPost` does.
-    fn bury(&mut self, program: Program) {
-        if let Some(process) = self.shop.process(program).take() {
+    fn bury(&mut self, victim: Victim) {
+        if let Some(process) = self.process(victim).take() {
             process.kill();
             let (_, text) = process.finish();
             drop(process);
-            self.keep_log(program, &text);
+            self.keep_log(victim, &text);
         }
-        if program == Program::Relayd {
+        if victim == Victim::Program(Program::Relayd) {
             let safe = output(self.shop.program_command(Program::Relayd).arg("--safe"));
             assert!(safe.status.success(), "{}", String::from_utf8_lossy(&safe.stderr));
         }
     }
 
-    fn keep_log(&mut self, program: Program, text: &str) {
-        let path = self.shop.path().join(format!("{program:?}.log"));
+    fn keep_log(&mut self, victim: Victim, text: &str) {
+        let name = match victim {
+            Victim::Program(program) => format!("{program:?}.log"),
+            other => format!("{other:?}.log"),
+        };
+        let path = self.shop.path().join(name);
         let at = self.began.elapsed().as_secs_f64();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         file.and_then(|mut file| writeln!(file, "--- until {at:.3}\n{text}")).expect("written");
@@ -523,6 +592,20 @@ impl Ordeal {
                 let process = Process::start_notifying(program.name(), &mut self.shop.service(program), self.shop.path());
                 *self.shop.process(program) = Some(process);
             }
+            Victim::SecondBackend => {
+                let start = self.start_second.as_mut();
+                self.second = start.map(|start| Process::start_notifying("second-backend", start, self.shop.path()));
+            }
+            Victim::Database => {
+                let Some(database) = &mut self.database else { return };
+                if self.rng.below(2) == 0 {
+                    database.resume();
+                } else {
+                    database.fail_over();
+                    self.add("fail-overs");
+                }
+            }
+            Victim::Standby => self.database.iter_mut().for_each(Database::resume_standby),
         }
     }
 
@@ -530,29 +613,31 @@ impl Ordeal {
         match victim {
             Victim::Broker => self.shop.broker.signal(name),
             Victim::Bus => self.shop.bus.signal(name),
-            Victim::Program(program) => {
-                if let Some(process) = self.shop.process(program) {
+            Victim::Program(_) | Victim::SecondBackend => {
+                if let Some(process) = self.process(victim) {
                     process.signal(name);
                 }
             }
+            Victim::Database | Victim::Standby => panic!("{victim:?} is not stopped"),
         }
     }
 
-    fn wire(&self, wire: Wire) -> &Link {
+    fn set(&self, wire: Wire, cable: Cable) {
         match wire {
-            Wire::Broker => &self.shop.broker_link,
-            Wire::Backend => &self.shop.backend_link,
-            Wire::Midtrans => &self.midtrans_link,
+            Wire::Broker => self.shop.broker_link.set(cable),
+            Wire::Backend => self.shop.backend_link.set(cable),
+            Wire::Midtrans => self.midtrans_link.set(cable),
+            Wire::Database => self.database.iter().for_each(|database| database.set(cable)),
         }
     }
 
     /// After a failure: everything is left in the directory; where that is.
     pub fn keep_files(&mut self) -> String {
-        for program in Program::ALL {
-            if let Some(process) = self.shop.process(program).take() {
+        for victim in Victim::WATCHED {
+            if let Some(process) = self.process(victim).take() {
                 process.kill();
                 let (_, text) = process.finish();
-                self.keep_log(program, &text);
+                self.keep_log(victim, &text);
             }
         }
         let transactions = json!(self.shop.midtrans.transactions()).to_string();

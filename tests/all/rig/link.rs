@@ -30,7 +30,8 @@ pub struct Link {
 }
 
 struct State {
-    target: u16,
+    /// Each connection goes to the next one that takes it.
+    targets: Vec<u16>,
     cable: Cable,
     open: Vec<TcpStream>,
     closed: bool,
@@ -39,7 +40,7 @@ struct State {
 impl Link {
     pub fn to(target: u16) -> Self {
         let (port, listener) = free_listener();
-        let state = Arc::new(Mutex::new(State { target, cable: Cable::Whole, open: Vec::new(), closed: false }));
+        let state = Arc::new(Mutex::new(State { targets: vec![target], cable: Cable::Whole, open: Vec::new(), closed: false }));
         let shared = Arc::clone(&state);
         let attempts = Heard::default();
         let sink = attempts.clone();
@@ -49,14 +50,11 @@ impl Link {
                     return;
                 }
                 sink.push(());
-                let (cable, target) = {
-                    let state = lock(&shared);
-                    (state.cable, state.target)
-                };
+                let cable = lock(&shared).cable;
                 match cable {
                     Cable::Cut => {}
                     Cable::Answers(foreign) => drop(std::thread::spawn(move || answer(stream, foreign))),
-                    Cable::Whole | Cable::Silent => carry(stream, target, &shared),
+                    Cable::Whole | Cable::Silent => carry(stream, &shared),
                 }
             }
         });
@@ -65,8 +63,13 @@ impl Link {
 
     /// Leads to another port from now on. What was connected is lost.
     pub fn turn_to(&self, target: u16) {
-        lock(&self.state).target = target;
+        lock(&self.state).targets = vec![target];
         self.set(Cable::Whole);
+    }
+
+    /// Leads there as well from now on.
+    pub fn also_to(&self, target: u16) {
+        lock(&self.state).targets.push(target);
     }
 
     /// Changes the cable. What was connected before a change to another than `Silent` is lost, and to that hangs; the way back
@@ -91,8 +94,13 @@ impl Drop for Link {
     }
 }
 
-fn carry(near: TcpStream, target: u16, state: &Arc<Mutex<State>>) {
-    let Ok(far) = TcpStream::connect(("127.0.0.1", target)) else { return };
+fn carry(near: TcpStream, state: &Arc<Mutex<State>>) {
+    let targets = {
+        let mut state = lock(state);
+        state.targets.rotate_left(1);
+        state.targets.clone()
+    };
+    let Some(far) = targets.iter().find_map(|target| TcpStream::connect(("127.0.0.1", *target)).ok()) else { return };
     for stream in [&near, &far] {
         drop(stream.set_nodelay(true));
         // A thread that reads looks up now and then whether the cable still carries.

@@ -50,10 +50,15 @@ impl Postgres {
 
     /// A standby that follows this server, and takes its place when it is promoted.
     pub fn standby(&self) -> Self {
-        let mut standby = Self::prepare(&[]);
+        Self::behind(self.port, &[])
+    }
+
+    /// The same for the server at this port.
+    pub fn behind(port: u16, settings: &[&str]) -> Self {
+        let mut standby = Self::prepare(settings);
         let mut copy = standby.program("pg_basebackup");
         copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--host=127.0.0.1", "--username", MASTER]);
-        succeed(copy.arg(format!("--port={}", self.port)).arg("--pgdata").arg(standby.data()));
+        succeed(copy.arg(format!("--port={port}")).arg("--pgdata").arg(standby.data()));
         standby.resume();
         standby
     }

@@ -4,6 +4,7 @@ use crate::accounts::Door;
 use crate::broker;
 use crate::config::Config;
 use qris_core::wire::orders::Problem;
+use qris_host::causes;
 use qris_host::config::Source;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
@@ -51,7 +52,7 @@ async fn notifications(config: &Config) -> Result<Finding, Finding> {
     let client = client(Some(tls.as_ref()), LIMITS).map_err(|error| bad(error.to_string(), "this build cannot use HTTP"))?;
     let sent = client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await;
     let response = sent.map_err(|error| {
-        let said = format!("{url} cannot be reached from here: {}", causes(&error));
+        let said = format!("{url} cannot be reached from here: {}", causes::in_one_line(&error));
         bad(said, "look at DNS, firewall, web server and certificate; is `serve` running?")
     })?;
     let status = response.status().as_u16();
@@ -178,7 +179,7 @@ async fn serve(config: &Config) -> Finding {
     let url = format!("http://{}/healthz", SocketAddr::new(ip, config.listen.port()));
     let asked = async {
         let client = client(None, LIMITS).map_err(|error| error.to_string())?;
-        let response = client.get(&url).send().await.map_err(|error| causes(&error))?;
+        let response = client.get(&url).send().await.map_err(|error| causes::in_one_line(&error))?;
         Ok::<_, String>(response.status().as_u16())
     };
     match asked.await {
@@ -188,20 +189,6 @@ async fn serve(config: &Config) -> Finding {
             Finding::bad("serve", format!("does not answer at {}: {why}", config.listen), "start it: `systemctl start qris-backend`")
         }
     }
-}
-
-/// An error with its causes in one line. The last cause mostly says the most.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

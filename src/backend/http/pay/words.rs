@@ -67,7 +67,7 @@ words! {
     not_found: "Pesanan tidak ditemukan", "We do not know this order";
     not_found_hint: "Periksa alamatnya, atau pindai lagi kode di mesin.", "Check the address, or scan the machine's code again.";
     not_now: "Sebentar…", "One moment…";
-    not_now_hint: "Halaman ini belum dapat ditampilkan. Halaman dicoba lagi sendiri.", "This page cannot be shown now. It tries again by itself.";
+    not_now_hint: "Halaman ini belum dapat ditampilkan, dan akan dimuat ulang sendiri.", "This page cannot be shown now. It tries again by itself.";
     other_language: "English", "Bahasa Indonesia";
 }
 

@@ -147,12 +147,12 @@ impl Asked {
         self.exp.saturating_mul(1000) <= now.0
     }
 
-    /// Objections of time. `now`: the clock, if it is trusted. `stream`: the present one.
+    /// Objections of time. `now`: the clock, if it is trusted. `stream`: the present one, if it is known.
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn check_time(&self, now: Option<Wall>, stream: &str) -> Result<(), Problem> {
-        if let Some(wanted) = self.stream.as_deref().filter(|wanted| *wanted != stream) {
+    pub fn check_time(&self, now: Option<Wall>, stream: Option<&str>) -> Result<(), Problem> {
+        if let Some(wanted) = self.stream.as_deref().filter(|wanted| stream.is_some_and(|stream| *wanted != stream)) {
             return Err(Problem::new(Code::WrongStream, format!("it is for the stream {wanted}, and this machine has another one now")));
         }
         match now {
@@ -160,6 +160,7 @@ impl Asked {
             Some(now) if self.exp.saturating_sub(VALID_MAX_S).saturating_mul(1000) > now.0 => {
                 Err(Problem::new(Code::Expired, format!("exp is more than {} hours ahead", VALID_MAX_S / 3600)))
             }
+            None if stream.is_none() => Err(Problem::new(Code::Clock, "the machine's clock is not trusted, and its database is not open")),
             None if self.stream.is_none() => {
                 Err(Problem::new(Code::Clock, "the machine's clock is not trusted: say for which stream the command is"))
             }
@@ -314,7 +315,9 @@ mod tests {
     #[test]
     fn its_end_is_judged_by_a_trusted_clock_and_its_stream_always() {
         let good = asked(Command::Restart {});
-        let code = |asked: &Asked, now, stream| asked.check_time(now, stream).map_err(|why| why.code);
+        let code = |asked: &Asked, now, stream: &str| {
+            asked.check_time(now, Some(stream).filter(|stream| !stream.is_empty())).map_err(|why| why.code)
+        };
         assert_eq!(code(&good, Some(NOW), "s"), Ok(()));
         assert_eq!(code(&good, Some(Wall(NOW.0 + 300_000)), "s"), Err(Code::Expired));
         assert_eq!(code(&Asked { exp: good.exp + VALID_MAX_S, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
@@ -324,5 +327,8 @@ mod tests {
         let named = Asked { stream: Some("s".into()), ..good };
         assert_eq!(code(&named, None, "s"), Ok(()));
         assert_eq!(code(&named, Some(NOW), "another"), Err(Code::WrongStream));
+        // Nobody knows the machine's stream while its database is not open.
+        assert_eq!(code(&named, Some(NOW), ""), Ok(()));
+        assert_eq!(code(&named, None, ""), Err(Code::Clock));
     }
 }

@@ -268,16 +268,168 @@ fn commands_are_remembered_for_as_long_as_they_are_valid_and_not_longer() {
     assert_eq!(stored.len(), 1, "the others are forgotten");
 }
 
+/// What the journal has about the ends of commands.
+fn ends(journal: &[Journal]) -> Vec<(String, String, String)> {
+    let end = |event: &Journal| match event {
+        Journal::CommandEnded { command, id, by: _, result } => Some((command.to_string(), id.to_string(), result.to_string())),
+        _ => None,
+    };
+    journal.iter().filter_map(end).collect()
+}
+
 #[test]
-fn a_command_whose_record_is_damaged_is_not_carried_out_again() {
+fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again() {
+    let topic = "qrisd/v1/vm-001/cmd/restart/response/desk";
+    for (answer_to, damage, is_told) in
+        [(topic, ("restart", "restarT"), true), (topic, ("{", "["), false), ("qrisd/v1/vm-002/cmd/restart/response", ("c-1", "c-2"), false)]
+    {
+        let mut rig = Rig::new();
+        let asked = rig.asked("c-1", Command::Restart {});
+        let to = Address { topic: answer_to.into(), correlation: Some((*b"me").into()) };
+        let payload = Asked::payload(&asked.jws(&door()));
+        rig.on(Input::Command { name: "restart".into(), payload, retained: false, to: to.clone(), ack: Ack::numbered(9) });
+        let store = rig.machine.storage.store_mut().expect("open");
+        let (key, text) = store.remembered_under("command ").expect("read").remove(0);
+        let damaged = text.replacen(damage.0, damage.1, 1);
+        assert_ne!(damaged, text);
+        store.remember(&key, &damaged).expect("written");
+        let loaded = {
+            rig.power_cut(true);
+            rig.on(Input::BrokerUp { refused: vec![] })
+        };
+        let answers: Vec<_> =
+            loaded.iter().filter_map(|effect| if let Effect::Answer(to, end) = effect { Some((to, end)) } else { None }).collect();
+        assert_eq!(answers.len(), usize::from(is_told), "{damage:?}: {answers:?}");
+        assert!(answers.iter().all(|(told, end)| **told == to && end.state == Stage::Failed));
+        rig.power_cut(true);
+        assert!(Came::of(rig.on(Input::BrokerUp { refused: vec![] })).answers.is_empty(), "it is told once");
+        // It is known again when it comes again.
+        let again = rig.sends(&asked);
+        assert_eq!((again.stages(), again.operations.len()), (vec![Stage::Failed], 0));
+        assert_eq!(again.answers[0].error.as_ref().expect("why").code, Code::Store);
+        rig.cut_and_up(false);
+        assert_eq!(rig.sends(&asked).stages(), [Stage::Failed], "for ever");
+        assert_eq!(rig.sends(&Asked { command: Command::Reboot {}, ..asked }).rejected(), Code::ReusedId);
+    }
+}
+
+#[test]
+fn a_damaged_record_is_journalled_once_and_forgotten_when_its_time_must_be_over() {
     let mut rig = Rig::new();
     let asked = rig.asked("c-1", Command::Restart {});
     rig.sends(&asked);
-    let store = rig.machine.storage.store_mut().expect("open");
-    let (key, text) = store.remembered_under("command ").expect("read").remove(0);
-    store.remember(&key, &text.replace("restart", "restarT")).expect("written");
-    rig.cut_and_up(true);
-    assert_eq!(rig.sends(&asked).rejected(), Code::Store);
+    rig.machine.storage.store_mut().expect("open").remember("command c-1", "nonsense").expect("written");
+    for told in [1, 0] {
+        let elsewhere = Settings { store: rig.directory.path().join("none.db"), ..rig.settings.clone() };
+        drop(std::mem::replace(&mut rig.machine, Machine::load(elsewhere, rig.now).0));
+        let (machine, effects) = Machine::load(rig.settings.clone(), rig.now);
+        rig.machine = machine;
+        let ended = ends(&Came::of(effects).journal);
+        assert_eq!(ended.len(), told, "{ended:?}");
+        assert!(ended.iter().all(|(_, id, why)| id == "c-1" && why.starts_with("failed: its record")));
+    }
+    rig.bring_up();
+    let rows = |rig: &Rig| rig.machine.storage.store().expect("open").remembered_under("command c-1").expect("read").len();
+    rig.after((VALID_MAX_S - 10) * 1000);
+    rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
+    assert_eq!(rows(&rig), 1);
+    rig.after(20_000);
+    rig.commands("c-3", Command::Cancel { request_id: request_id("r-9") });
+    assert_eq!(rows(&rig), 0);
+    assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
+}
+
+#[test]
+fn what_only_reads_is_answered_while_the_database_is_not_open() {
+    let mut rig = Rig::new();
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    connection.pragma_update(None, "user_version", 99).expect("written");
+    drop(connection);
+    rig.cut_and_up(false);
+    let came = rig.commands("c-1", Command::Status {});
+    let status = came.answers[0].result.as_ref().expect("a result");
+    assert_eq!((came.stages(), &status["faults"][0]["code"]), (vec![Stage::Done], &"newer_database".into()));
+    // Who asks may know the stream of before.
+    let named = Asked { stream: Some("before".into()), ..rig.asked("c-2", Command::ConfigGet {}) };
+    assert_eq!(rig.sends(&named).stages(), [Stage::Done]);
+    let orders = rig.commands("c-3", Command::Orders { newest: 5 });
+    assert_eq!(orders.stages(), [Stage::Failed], "the orders are in the database");
+    rig.after(2_000);
+    for (n, command) in [(4, Command::Diag {}), (5, Command::Vitals {})] {
+        let known = rig.looks(&format!("c-{n}"), &command).expect("asked of the computer");
+        if command == (Command::Diag {}) {
+            assert_eq!((&known["database"], &known["orders"]), (&"the database is not open".into(), &"the database is not open".into()));
+            assert_eq!(known["status"]["faults"][0]["code"], "newer_database");
+        }
+        rig.looked(&format!("c-{n}"));
+    }
+    assert_eq!(rig.commands("c-6", Command::Restart {}).rejected(), Code::Store, "this one could not be remembered");
+    rig.after(2_000);
+    // Somebody may have kept an old one: neither a clock nor a stream tells.
+    rig.now.wall = qris_core::order::time::Wall(5);
+    assert_eq!(rig.sends(&named).rejected(), Code::Clock);
+    assert_eq!(rig.sends(&Asked { stream: None, ..named }).rejected(), Code::Clock);
+}
+
+impl Rig {
+    /// Sends a command that asks the computer. Answers with what the machine knows, if the computer is asked.
+    fn looks(&mut self, jti: &str, command: &Command) -> Option<serde_json::Value> {
+        let asked = self.asked(jti, command.clone());
+        self.looks_from("here", &asked)
+    }
+
+    fn looks_from(&mut self, topic: &str, asked: &Asked) -> Option<serde_json::Value> {
+        let (to, payload) = (Address { topic: topic.into(), correlation: None }, Asked::payload(&asked.jws(&door())));
+        let ack = Ack::numbered(95_000);
+        let effects = self.on(Input::Command { name: asked.command.name().into(), payload, retained: false, to, ack });
+        self.after(250);
+        effects.into_iter().find_map(|effect| if let Effect::Look(.., known) = effect { Some(known) } else { None })
+    }
+
+    /// The computer answers. Tells where the end went, and what the journal has of it.
+    fn looked(&mut self, jti: &str) -> (Vec<String>, Vec<(String, String, String)>) {
+        let id = CommandId::new(jti).expect("an id");
+        let end = Box::new(Response::done(Some(id.clone()), serde_json::json!({})));
+        let effects = self.on(Input::Looked(id, end));
+        let told = effects.iter().filter_map(|effect| if let Effect::Answer(to, _) = effect { Some(to.topic.to_string()) } else { None });
+        let told = told.collect();
+        let journal: Vec<_> =
+            effects.into_iter().filter_map(|effect| if let Effect::Journal(event) = effect { Some(event) } else { None }).collect();
+        (told, ends(&journal))
+    }
+}
+
+#[test]
+fn the_end_of_what_only_reads_is_journalled() {
+    let mut rig = Rig::new();
+    let came = rig.commands("c-1", Command::Status {});
+    assert_eq!(ends(&came.journal), [("status".into(), "c-1".into(), "done".into())]);
+    let taken = came.journal.iter().filter(|event| matches!(event, Journal::CommandTaken { by, .. } if **by == *door().kid().as_str()));
+    assert_eq!(taken.count(), 1);
+    rig.looks("c-2", &Command::Vitals {}).expect("asked");
+    assert_eq!(rig.looked("c-2"), (vec!["here".into()], vec![("vitals".into(), "c-2".into(), "done".into())]));
+    assert_eq!(rig.looked("c-2"), (vec![], vec![]), "an answer that nobody waits for");
+}
+
+#[test]
+fn a_question_that_comes_again_while_it_is_answered_is_not_asked_twice() {
+    let mut rig = Rig::new();
+    let asked = rig.asked("c-1", Command::Diag {});
+    assert!(rig.looks_from("here", &asked).is_some());
+    for topic in ["here", "b", "c", "d", "b", "one too many"] {
+        assert_eq!(rig.looks_from(topic, &asked), None, "{topic}");
+    }
+    assert_eq!(rig.looks("c-2", &Command::Vitals {}), None, "one at a time");
+    rig.after(1_000);
+    assert_eq!(rig.commands("c-2", Command::Vitals {}).rejected(), Code::RateLimited);
+    assert_eq!(rig.sends(&Asked { command: Command::Vitals {}, ..asked.clone() }).rejected(), Code::ReusedId);
+    assert_eq!(rig.looked("c-1").0, ["here", "b", "c", "d"], "one end for each who has asked");
+    assert!(rig.looks_from("here", &asked).is_some(), "then it is read anew");
+    // An answer that never comes blocks nobody for ever.
+    assert_eq!(rig.looks("c-3", &Command::Vitals {}), None);
+    rig.after(180_000);
+    assert!(rig.looks("c-4", &Command::Vitals {}).is_some());
+    assert_eq!(rig.looked("c-1"), (vec![], vec![]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::rig::*;
 use crate::machine::*;
 use qris_core::order::outcome::Outcome;
+use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 
 fn calls(effects: &[Effect]) -> Vec<SystemCall> {
@@ -77,6 +78,35 @@ fn a_system_that_nobody_ordered_is_started_again_until_the_bootloader_goes_back(
 }
 
 #[test]
+fn a_machine_that_goes_back_over_a_step_that_only_adds_sells_on() {
+    use crate::store::database::SCHEMA;
+    use qris_host::sqlite::testing::{grow, take_later_step};
+    let mut rig = Rig::with_a_good_system();
+    rig.dispensing(1);
+    rig.delivered(1);
+    // The later system brings the database up to date, and does not prove itself.
+    rig.starts_with("rootfs.1", "friday");
+    grow(&rig.settings.store, &SCHEMA);
+    rig.told();
+    assert!(says(&rig.starts_with("rootfs.0", "monday"), |event| matches!(event, Journal::SystemWentBack { .. })));
+    rig.bring_up();
+    rig.settle_open();
+    rig.vend(1);
+    assert_eq!(rig.told(), ["dispensed"], "it knows what it has sold");
+    rig.dispensing(2);
+    rig.delivered(2);
+    assert_eq!(rig.told().last().map(String::as_str), Some("dispensed"));
+    // A step that does more keeps it out.
+    let mut rig = Rig::with_a_good_system();
+    rig.starts_with("rootfs.1", "friday");
+    take_later_step(&rig.settings.store, &SCHEMA, "CREATE TABLE later (n INTEGER) STRICT".into(), false);
+    rig.starts_with("rootfs.0", "monday");
+    rig.bring_up();
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(newer_database)"]);
+}
+
+#[test]
 fn a_bootloader_that_does_not_go_back_ends_the_restarts() {
     let mut rig = Rig::with_a_good_system();
     for _ in 0..3 {
@@ -99,6 +129,145 @@ fn a_machine_whose_first_system_waits_for_its_broker_is_not_restarted() {
     assert_eq!(calls(&rig.after(601_000)), [], "there is nothing to go back to");
     rig.bring_up();
     assert_eq!(calls(&rig.answer_open(vec![])), [SystemCall::MarkGood]);
+}
+
+impl Rig {
+    /// The computer starts with this system, and all is there. The relay tells these faults and blocked lines.
+    fn comes_up_with(&mut self, slot: &str, faults: &[&str], blocked: &[&str]) -> Vec<Effect> {
+        self.power_cut(false);
+        self.facts = RelayFacts { faults: words(faults), blocked: words(blocked), ..self.facts.clone() };
+        self.bring_up();
+        self.settle_open();
+        self.on(runs(slot, "some day"))
+    }
+
+    /// The relay tells these faults and blocked lines.
+    fn hears(&mut self, faults: &[&str], blocked: &[&str]) -> Vec<Effect> {
+        self.facts = RelayFacts { faults: words(faults), blocked: words(blocked), ..self.facts.clone() };
+        self.on(Input::RelayTold(self.facts.clone()))
+    }
+
+    /// The computer starts with this system, which is good, and then these come.
+    fn is_good_with(&mut self, slot: &str, faults: &[&str], blocked: &[&str]) {
+        if calls(&self.comes_up_with(slot, &[], &[])) == [SystemCall::MarkGood] {
+            self.on(Input::System(SystemAnswer::Good));
+        }
+        assert!(self.machine.systems.good_slot().is_some());
+        self.hears(faults, blocked);
+    }
+}
+
+fn words(words: &[&str]) -> Vec<Box<str>> {
+    words.iter().map(|word| (*word).into()).collect()
+}
+
+#[test]
+fn a_fault_that_needs_a_person_counts_against_a_new_system_if_the_good_one_did_not_have_it() {
+    for (before, after, is_called_good) in [
+        ((&[][..], &[][..]), (&["gpio"][..], &[][..]), false),
+        ((&[], &[]), (&["ledger"], &[]), false),
+        ((&[], &[]), (&["a_later_word"], &[]), false),
+        ((&[], &[]), (&[], &["tray 1"]), false),
+        ((&[], &["tray 1"]), (&[], &["tray 1"]), true),
+        ((&[], &["tray 1", "tray 2"]), (&[], &["tray 2"]), true),
+        ((&[], &["tray 1"]), (&[], &["tray 2"]), false),
+        ((&[], &["tray 1"]), (&["gpio"], &["tray 1"]), false),
+        ((&["ledger_reset"], &[]), (&["ledger_reset"], &[]), true),
+        ((&["ledger_reset"], &[]), (&["gpio"], &[]), false),
+    ] {
+        let mut rig = Rig::with_a_good_system();
+        rig.is_good_with("rootfs.0", before.0, before.1);
+        let told = calls(&rig.comes_up_with("rootfs.1", after.0, after.1));
+        let wanted = if is_called_good { vec![SystemCall::MarkGood] } else { vec![] };
+        assert_eq!(told, wanted, "{before:?}, then {after:?}");
+        if !is_called_good {
+            assert_eq!(calls(&rig.after(601_000)), [SystemCall::Reboot]);
+            rig.comes_up_with("rootfs.1", after.0, after.1);
+            assert_eq!(calls(&rig.hears(before.0, &[])), [SystemCall::MarkGood], "{after:?}: somebody has mended it");
+        }
+    }
+}
+
+#[test]
+fn a_first_system_is_not_blamed_for_what_a_person_has_to_mend() {
+    let mut rig = Rig::dark(10);
+    rig.facts.faults = vec!["gpio".into()];
+    rig.bring_up();
+    rig.settle_open();
+    assert_eq!(calls(&rig.on(runs("rootfs.0", "monday"))), [SystemCall::MarkGood], "there is nothing to go back to");
+    rig.on(Input::System(SystemAnswer::Good));
+    assert_eq!(calls(&rig.comes_up_with("rootfs.1", &["gpio"], &[])), [SystemCall::MarkGood], "the first one had it, too");
+}
+
+#[test]
+fn what_stood_under_the_good_system_is_what_it_had_when_it_ran_last() {
+    let mut rig = Rig::with_a_good_system();
+    // It comes while the system runs, and is mended.
+    rig.is_good_with("rootfs.0", &["gpio"], &[]);
+    rig.hears(&[], &[]);
+    assert_eq!(calls(&rig.comes_up_with("rootfs.1", &["gpio"], &[])), []);
+    // A system that is not good yet does not excuse itself, nor does another one.
+    assert_eq!(calls(&rig.comes_up_with("rootfs.1", &["gpio"], &[])), []);
+    assert_eq!(calls(&rig.comes_up_with("rootfs.2", &["gpio"], &[])), []);
+    // Before the relay service has told anything, nobody knows that a fault is gone.
+    rig.is_good_with("rootfs.0", &["gpio"], &[]);
+    rig.starts_with("rootfs.0", "some day");
+    rig.after(60_000);
+    assert_eq!(calls(&rig.comes_up_with("rootfs.1", &["gpio"], &[])), [SystemCall::MarkGood]);
+    rig.on(Input::System(SystemAnswer::Good));
+    // What stood is the new one's from now on.
+    rig.hears(&[], &[]);
+    assert_eq!(calls(&rig.comes_up_with("rootfs.0", &["gpio"], &[])), []);
+}
+
+#[test]
+fn a_new_system_that_refuses_the_settings_in_force_is_not_called_good() {
+    use crate::store::sealed;
+    for (has_good, is_called_good) in [(true, false), (false, true)] {
+        let mut rig = Rig::with_a_good_system();
+        let connection = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
+        let desired = serde_json::json!({ "aud": "vm-001", "version": 1, "from": 0, "settings": "[nonsense]\n" });
+        let kept = serde_json::json!({ "in_force": { "desired": desired, "kid": "a-key", "since": null }, "next": null });
+        connection.execute("INSERT INTO facts (key, value) VALUES ('settings', ?1)", [sealed::seal(&kept)]).expect("stored");
+        if !has_good {
+            connection.execute("DELETE FROM facts WHERE key = 'system'", []).expect("forgotten");
+        }
+        drop(connection);
+        let told = calls(&rig.comes_up_with("rootfs.1", &[], &[]));
+        assert!(rig.machine.faults.has(FaultCode::Settings));
+        assert_eq!(told == [SystemCall::MarkGood], is_called_good, "{told:?}");
+    }
+    // Anybody at the broker can have settings refused, so a refusal alone says nothing of the system.
+    let mut rig = Rig::with_a_good_system();
+    rig.cut_and_up(false);
+    rig.settle_open();
+    rig.on(Input::Desired { payload: b"nonsense".to_vec(), ack: Ack::numbered(5) });
+    assert!(rig.machine.faults.has(FaultCode::Settings));
+    assert_eq!(calls(&rig.on(runs("rootfs.1", "friday"))), [SystemCall::MarkGood]);
+}
+
+#[test]
+fn what_stands_is_stored_when_it_changes_and_not_again() {
+    let mut rig = Rig::with_a_good_system();
+    rig.is_good_with("rootfs.0", &[], &["tray 1"]);
+    let writes = |rig: &Rig| {
+        let connection = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
+        connection.query_row("SELECT value FROM facts WHERE key = 'system'", [], |row| row.get::<_, String>(0)).expect("a fact")
+    };
+    let many: Vec<String> = (0..400).map(|n| format!("tray {n} {}", "x".repeat(200))).collect();
+    rig.hears(&[], &many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(writes(&rig).len() < 300 * 130, "it has a limit: {}", writes(&rig).len());
+    rig.hears(&[], &["tray 1"]);
+    let before = writes(&rig);
+    assert!(before.contains("line_blocked tray 1"), "{before}");
+    let changed = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
+    let sql = "CREATE TRIGGER none BEFORE UPDATE ON facts WHEN new.key = 'system' BEGIN SELECT RAISE(ABORT, 'written again'); END";
+    changed.execute_batch(sql).expect("a trigger");
+    rig.hears(&[], &["tray 1"]);
+    rig.after(60_000);
+    rig.on(Input::RelayDown("it is gone".into()));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    assert!(!rig.machine.storage.is_failing(), "it is written only when it changes");
 }
 
 #[test]

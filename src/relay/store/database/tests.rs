@@ -39,6 +39,38 @@ fn once() -> Once<'static> {
 }
 
 #[test]
+fn a_ledger_to_which_a_later_release_has_added_columns_is_gone_on_with() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ledger.db");
+    let mut store = open(&path).store;
+    let kid = store.key().kid().clone();
+    promise(&mut store, 1);
+    promise(&mut store, 2);
+    store.begin(&Begun::of(&receipt(1)), "careful").expect("begun");
+    drop(store);
+    sqlite::testing::grow(&path, &SCHEMA);
+    let found = open(&path);
+    assert!(found.set_aside.is_none());
+    assert_eq!((found.interrupted.len(), found.blocked.len(), found.open), (1, 1, vec![ticket(2)]), "nothing is forgotten");
+    let mut store = found.store;
+    assert_eq!(*store.key().kid(), kid);
+    store.clear("careful", Some(once())).expect("cleared");
+    store.begin(&Begun::of(&receipt(2)), "careful").expect("begun");
+    store.end(&receipt(2).claims().sub, Outcome::Failed, "jammed", Some("jammed")).expect("ended");
+    promise(&mut store, 3);
+    store.close(&ticket(3)).expect("closed");
+    assert_eq!(sqlite::testing::version_of(&store.connection), SCHEMA.version() + 1);
+    drop(store);
+    assert_eq!(open(&path).blocked.len(), 1);
+    // A step that does more than that keeps older programs out.
+    let path = directory.path().join("other.db");
+    drop(open(&path));
+    sqlite::testing::take_later_step(&path, &SCHEMA, "CREATE TABLE later (n INTEGER) STRICT".into(), false);
+    let told = Database::open(&path, &|_| false, &mut random::fill).expect_err("refused");
+    assert!(matches!(told, StoreError::Open(OpenError::Newer { .. })), "{told}");
+}
+
+#[test]
 fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() {
     for (line, blocked) in [("careful", 1), ("other", 0)] {
         let directory = tempfile::tempdir().expect("a directory");

@@ -1,6 +1,7 @@
 //! Posts an alert to `[alerts] webhook_url`. Whoever has the secret can see by the signature that it is ours, whole and new.
 
 use qris_core::order::time::Wall;
+use qris_host::causes;
 use qris_host::http::{HttpError, Limits, client};
 use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
@@ -83,21 +84,14 @@ impl Webhook {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> WebhookError {
-        let error = error.without_url();
-        let mut why = error.to_string();
-        let mut next = std::error::Error::source(&error);
-        while let Some(cause) = next {
-            why = format!("{why}: {cause}");
-            next = cause.source();
-        }
-        WebhookError::Unreachable { host: self.host(), why }
+        WebhookError::Unreachable { host: self.host(), why: causes::in_one_line(&error.without_url()) }
     }
 
     fn sign(&self, body: &str, now: Wall) -> String {
         let seconds = now.0 / 1000;
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.secret.expose().as_bytes());
         let tag = ring::hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
-        format!("t={seconds},v1={}", super::hex(tag.as_ref()))
+        format!("t={seconds},v1={}", crate::hex(tag.as_ref()))
     }
 }
 

@@ -1,0 +1,141 @@
+//! `[alerts]`, as it is written, and as it is used.
+
+use super::quiet::Quiet;
+use super::webhook::Webhook;
+use super::{OFFLINE_AFTER_S, Tellers};
+use crate::config::program;
+use qris_core::order::time::{Span, Zone};
+use qris_host::config::{Checker, http_url};
+use qris_host::secret::Secret;
+use reqwest::Url;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// The key of the file with what alerts are signed with.
+const SECRET: &str = "alerts.webhook_secret_file";
+/// A shorter one can be guessed.
+const SECRET_MIN: usize = 16;
+
+/// The section, as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Section {
+    command: Option<Vec<String>>,
+    webhook_url: Option<String>,
+    webhook_secret_file: Option<PathBuf>,
+    quiet: Option<String>,
+    over: Option<bool>,
+    offline_after_s: Option<i64>,
+}
+
+impl Section {
+    /// Notes who may read the secret that it names.
+    pub fn guard(&self, checker: &mut Checker<'_>) {
+        checker.guard(self.webhook_secret_file.as_deref(), SECRET);
+    }
+
+    /// Checks the section. Its hours are those of `zone`.
+    pub fn check(self, zone: Zone, checker: &mut Checker<'_>) -> Option<Tellers> {
+        let Self { command, webhook_url, webhook_secret_file, quiet, over, offline_after_s } = self;
+        if command.is_none() && webhook_url.is_none() {
+            checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
+        }
+        let command = command.map(|command| program(command, "alerts.command", checker));
+        let webhook = match (webhook_url, webhook_secret_file.clone()) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                checker.fault(&(), SECRET, "needs alerts.webhook_url");
+                None
+            }
+            (Some(url), file) => Some(webhook(&url, file, checker)),
+        };
+        let quiet = quiet.map(|hours| {
+            let quiet = Quiet::read(&hours, zone);
+            if quiet.is_none() {
+                checker.fault(
+                    &(),
+                    "alerts.quiet",
+                    format_args!("must be two different times of day, as in \"22:00-07:00\", not {hours:?}"),
+                );
+            }
+            quiet
+        });
+        let offline_after = Span::secs(checker.integer(offline_after_s, OFFLINE_AFTER_S, 10..=86_400, "alerts.offline_after_s"));
+        Some(Tellers {
+            command: match command {
+                Some(command) => Some(command?),
+                None => None,
+            },
+            webhook: match webhook {
+                Some(webhook) => Some(webhook?),
+                None => None,
+            },
+            webhook_secret_file,
+            quiet: match quiet {
+                Some(quiet) => Some(quiet?),
+                None => None,
+            },
+            over: over.unwrap_or(true),
+            offline_after,
+        })
+    }
+}
+
+/// Where alerts are posted to, with what they are signed with.
+fn webhook(url: &str, secret_file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<Webhook> {
+    let address = match (http_url(url), Url::parse(url)) {
+        // A slash at its end belongs to it.
+        (Ok(_), Ok(url)) => Some(url),
+        // It is not repeated: with a query, it is likely to be a secret.
+        (Err(_), _) | (_, Err(_)) => {
+            let why = "must be https://HOST[:PORT][/PATH] without user, query and fragment; http:// is for loopback only";
+            checker.fault(&(), "alerts.webhook_url", why);
+            None
+        }
+    };
+    let file = checker.required(secret_file, SECRET)?;
+    let secret = checker.take(Secret::read(&checker.locate(&file)), SECRET)?;
+    if secret.expose().len() < SECRET_MIN {
+        checker.fault(&(), SECRET, format_args!("must hold {SECRET_MIN} characters or more"));
+    }
+    Some(Webhook { url: address?, secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qris_host::config::Source;
+
+    fn check(text: &str) -> Result<Tellers, String> {
+        let read = Source::from_text("b", text).read_checked(|section: Section, checker| section.check(Zone::Wib, checker));
+        read.map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn people_are_told_by_a_program_with_its_arguments() {
+        let tellers = check("command = [\"/bin/alert\", \"now\"]").expect("good");
+        assert_eq!((tellers.command, tellers.over), (Some(vec!["/bin/alert".into(), "now".into()]), true));
+        assert_eq!((tellers.quiet, tellers.offline_after), (None, Span::secs(600)));
+        for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
+            let told = check(&format!("command = {bad}")).expect_err("a fault");
+            assert!(told.contains("alerts.command: must be a list"), "{told}");
+        }
+    }
+
+    #[test]
+    fn each_wrong_key_is_named_without_the_secret() {
+        for (section, wanted) in [
+            ("over = false", "alerts: needs command or webhook_url"),
+            ("command = [\"/bin/alert\"]\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_secret_file: needs alerts.webhook_url"),
+            ("command = [\"/bin/alert\"]\nquiet = \"22-7\"", "alerts.quiet: must be two different times of day, as in"),
+            ("webhook_url = \"https://shop.example/alerts\"", "alerts.webhook_secret_file: is missing"),
+            ("webhook_url = \"http://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_url: must be https://HOST"),
+            ("webhook_url = \"https://shop.example/?token=hush\"", "alerts.webhook_url: must be https://HOST"),
+            ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "cannot read the secret in /nowhere"),
+            ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/proc/self/comm\"", "must hold 16 characters"),
+        ] {
+            let told = check(section).expect_err("a fault");
+            assert!(told.contains(wanted) && !told.contains("hush"), "{told:?} lacks {wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Commands that only read. They are answered while the database is not open, too: an operator needs them most then. Nothing of them
+//! is stored. One question about the computer is answered at a time, and once, however often it comes meanwhile.
+
+use super::{Address, result_of};
+use crate::machine::{Effect, Machine, text};
+use crate::store::StoreError;
+use crate::store::database::Database;
+use qris_core::order::ids::{CommandId, KeyId};
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage};
+use qris_core::wire::status::Status;
+use qris_host::events::Event as Journal;
+use serde_json::{Value, json};
+
+/// The most orders of a `diag`.
+const DIAG_ORDERS: u16 = 50;
+/// The most addresses that hear one answer.
+const ASKERS_MAX: usize = 4;
+/// All that the computer is asked for has come by then, or never comes.
+const READ_WITHIN: Span = Span::secs(180);
+
+/// A question about the computer, until it is answered.
+#[derive(Debug)]
+pub(super) struct Reading {
+    asked: Asked,
+    kid: KeyId,
+    to: Vec<Address>,
+    until: Boot,
+}
+
+impl Machine {
+    /// Answers a command that only reads.
+    pub(super) fn read_for(&mut self, asked: Asked, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
+        asked.check_time(self.own.trusted(now.wall), self.storage.store().map(Database::stream))?;
+        let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
+        let settings = || self.afar.whole(&self.settings.labels);
+        let end = match &asked.command {
+            Command::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
+            Command::ConfigGet {} => Ok(settings()),
+            Command::Orders { newest } => self.newest_orders(*newest),
+            Command::Vitals {} | Command::Logs(_) => {
+                return self.ask_computer(asked, kid, to, json!({ "vitals": self.known_vitals() }), now);
+            }
+            Command::Diag {} => {
+                let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
+                let database = self.storage.store().map_or_else(|| StoreError::Shut.to_string().into(), |store| store.told());
+                let known = json!({
+                    "status": status(), "settings": settings(), "orders": orders, "database": database, "vitals": self.known_vitals()
+                });
+                return self.ask_computer(asked, kid, to, known, now);
+            }
+            Command::Cancel { .. }
+            | Command::Restart {}
+            | Command::Reboot {}
+            | Command::Update { .. }
+            | Command::Clear { .. }
+            | Command::TestPulse { .. } => return Ok(()),
+        };
+        let id = Some(asked.jti.clone());
+        let end = match end {
+            Ok(result) => Response::done(id, result),
+            Err(why) => Response::ended(id, Stage::Failed, Problem::new(Code::Store, why)),
+        };
+        self.journal_taken(&asked, &kid);
+        self.journal_read(&asked, &kid, &end);
+        self.answer(to, end);
+        Ok(())
+    }
+
+    fn ask_computer(&mut self, asked: Asked, kid: KeyId, to: &Address, known: Value, now: Now) -> Result<(), Problem> {
+        if let Some(reading) = self.commands.reading.as_mut().filter(|reading| now.boot < reading.until) {
+            if reading.asked.jti == asked.jti && reading.asked != asked {
+                return Err(Problem::new(Code::ReusedId, "this jti was used for another command"));
+            }
+            let is_known = reading.to.contains(to);
+            if reading.asked != asked || !is_known && reading.to.len() >= ASKERS_MAX {
+                return Err(Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment"));
+            }
+            if !is_known {
+                reading.to.push(to.clone());
+            }
+            self.answer(to, Response::accepted(asked.jti));
+            return Ok(());
+        }
+        self.journal_taken(&asked, &kid);
+        self.outbox.push(Effect::Look(to.clone(), asked.jti.clone(), asked.command.clone(), known));
+        self.commands.reading = Some(Reading { asked, kid, to: vec![to.clone()], until: now.boot + READ_WITHIN });
+        Ok(())
+    }
+
+    /// The computer has answered.
+    pub(in crate::machine) fn looked(&mut self, id: &CommandId, end: &Response) {
+        let Some(Reading { asked, kid, to, .. }) = self.commands.reading.take_if(|reading| reading.asked.jti == *id) else { return };
+        self.journal_read(&asked, &kid, end);
+        to.iter().for_each(|to| self.answer(to, end.clone()));
+    }
+
+    fn journal_read(&mut self, asked: &Asked, kid: &KeyId, end: &Response) {
+        let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
+        self.outbox.journal(Journal::CommandEnded { command, id, by, result: result_of(end) });
+    }
+
+    fn newest_orders(&self, newest: u16) -> Result<Value, String> {
+        let store = self.storage.store().ok_or_else(|| StoreError::Shut.to_string())?;
+        store.newest(newest).map(|events| json!({ "orders": events })).map_err(|why| why.to_string())
+    }
+}
