@@ -21,6 +21,7 @@ pub mod gateway;
 pub mod http;
 pub mod invitations;
 pub mod keys;
+pub mod listed;
 pub mod metrics;
 pub mod midtrans;
 pub mod moving;

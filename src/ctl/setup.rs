@@ -7,6 +7,7 @@ mod compose;
 mod dialogue;
 mod goods;
 mod invited;
+mod operators;
 mod output;
 mod part;
 mod present;
@@ -49,6 +50,10 @@ pub(super) struct Setup {
     /// itself, a file, or - for standard input
     #[arg(long, value_name = "CODE|FILE|-", conflicts_with_all = ["from", "dry_run", "offline"])]
     code: Option<String>,
+    /// An operator's key that comes with --code or --from, and that this machine shall believe: look, desk or door, and the name
+    /// that `qrisctl keys new` gave it; once for each. Keys that nobody names are left out
+    #[arg(long, value_name = "LEVEL:KEY", value_parser = operators::expected)]
+    operator: Vec<operators::Expected>,
     /// The machine's name, the same at the backend and at the broker
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,

@@ -1,7 +1,8 @@
 //! The client of the relay service, `io.qrisd.Relay1`.
 
-use super::machine::{Operated, PrepareError, RelayAnswer, RelayFacts};
+use super::machine::{Operated, PrepareError, RelayAnswer, RelayFacts, RelayLine};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
+use qris_core::order::ledger::Limits;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -111,10 +112,14 @@ impl Relay {
         let keys: Vec<String> = property(&mut all, "Keys")?;
         let tickets: Vec<String> = property(&mut all, "Tickets")?;
         let faults: Vec<String> = property(&mut all, "Faults")?;
-        // A relay service of an earlier release does not have this property.
+        // A relay service of an earlier release does not have these three properties.
         let proof_key: String = property(&mut all, "ProofKey").unwrap_or_default();
+        let limits = property(&mut all, "Limits").unwrap_or_default();
+        let version: Option<String> = property(&mut all, "Version").ok();
         let lines: Vec<(String, Vec<String>, String)> = property(&mut all, "Lines")?;
         Ok(RelayFacts {
+            lines: limited(limits, &lines),
+            version: version.map(Into::into),
             device: Some(device.into()),
             kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
             // There is no key while the relay's ledger cannot be read.
@@ -194,12 +199,25 @@ pub fn told(properties: &mut HashMap<String, OwnedVariant>) -> Result<Value, Box
     let key: Option<RelayKey> = property::<String>(properties, "ProofKey").ok().and_then(|key| key.parse().ok());
     Ok(json!({
         "device": property::<String>(properties, "Device")?,
+        "version": property::<String>(properties, "Version").ok(),
         "lines": lines,
         "keys": property::<Vec<String>>(properties, "Keys")?,
         "proof_key": key.map(|key| json!({ "x": key, "fingerprint": key.fingerprint() })),
         "tickets": property::<Vec<String>>(properties, "Tickets")?.len(),
         "faults": property::<Vec<String>>(properties, "Faults")?,
     }))
+}
+
+/// The lines whose limits are told.
+fn limited(limits: Vec<(String, i64, i64, i64)>, lines: &[(String, Vec<String>, String)]) -> Vec<RelayLine> {
+    let amount = |amount: i64| u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+    let line = |(name, min, step, max): (String, i64, i64, i64)| {
+        let (_, items, _) = lines.iter().find(|(known, ..)| *known == name)?;
+        let limits = Limits { min: amount(min)?, step: amount(step), max: amount(max) };
+        Some(RelayLine { name: name.into(), items: items.iter().map(|item| item.as_str().into()).collect(), limits })
+    };
+    // With a part of them, an item would seem to have no line.
+    limits.into_iter().map(line).collect::<Option<Vec<_>>>().filter(|told| told.len() == lines.len()).unwrap_or_default()
 }
 
 fn property<T: TryFrom<OwnedVariant>>(all: &mut HashMap<String, OwnedVariant>, name: &str) -> Result<T, Box<str>> {
@@ -241,6 +259,27 @@ mod tests {
     impl Older {
         fn query(&self, _order: &str) -> (String, String) {
             ("unknown".into(), String::new())
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_all_lines_or_of_none() {
+        let lines = [("tray 1", "A1"), ("rest", "*")].map(|(name, item)| (name.to_owned(), vec![item.to_owned()], "ready".to_owned()));
+        let told = |limits: &[(&str, i64, i64, i64)]| {
+            let limits = limits.iter().map(|(name, min, step, max)| ((*name).to_owned(), *min, *step, *max)).collect();
+            limited(limits, &lines).into_iter().map(|line| (line.items[0].clone(), line.limits.to_string())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&[("tray 1", 5000, 0, 0), ("rest", 1000, 500, 9000)]),
+            [
+                ("A1".into(), "at least Rp5.000".into()),
+                ("*".into(), "at least Rp1.000, at most Rp9.000, and only multiples of Rp500".into())
+            ]
+        );
+        for bad in
+            [&[][..], &[("tray 1", 5000, 0, 0)], &[("tray 1", 5000, 0, 0), ("tray 2", 1, 0, 0)], &[("tray 1", 0, 0, 0), ("rest", 1, 0, 0)]]
+        {
+            assert_eq!(told(bad), [], "{bad:?}");
         }
     }
 

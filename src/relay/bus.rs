@@ -5,6 +5,8 @@ use super::outlet::Command;
 use super::outlet::Ending;
 use super::threads::Report;
 use qris_core::order::ids::{ItemId, OrderId};
+use qris_core::order::ledger::Limits;
+use qris_core::order::money::Rupiah;
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
@@ -262,6 +264,20 @@ impl Relay1 {
     #[zbus(property(emits_changed_signal = "false"))]
     async fn lines(&self) -> Vec<(String, Vec<String>, String)> {
         self.0.with(|dispenser| dispenser.lines())
+    }
+
+    /// The prices that each line takes: its name, the least, the amount that divides each, the most. 0: no such limit.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn limits(&self) -> Vec<(String, i64, i64, i64)> {
+        let amount = |amount: Option<Rupiah>| amount.and_then(|amount| i64::try_from(amount.get()).ok()).unwrap_or(0);
+        let told = |(name, Limits { min, step, max })| (name, amount(Some(min)), amount(step), amount(max));
+        self.0.with(|dispenser| dispenser.limits().into_iter().map(told).collect())
+    }
+
+    /// The release of this program.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

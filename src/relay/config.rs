@@ -5,7 +5,7 @@ mod written;
 use super::outlet::Settings;
 use super::pin::{Chip, HardwareError, Pin, look_at};
 use qris_core::order::ids::{DeviceId, ItemId};
-use qris_core::order::ledger::{Condition, LineState, prepare};
+use qris_core::order::ledger::{Condition, Limits, LineState, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::KeySet;
 use qris_host::config::{BusAddress, Faults, Source};
@@ -247,6 +247,12 @@ impl LineSettings {
     #[must_use]
     pub fn state(&self, amount: Rupiah, condition: Condition) -> LineState {
         LineState { min_amount: self.min_amount, takes: self.outlet.takes(amount), condition }
+    }
+
+    /// The prices that it takes.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.outlet.limits(self.min_amount)
     }
 
     /// The input that sees the item fall, if there is one.

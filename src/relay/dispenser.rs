@@ -11,7 +11,7 @@ use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
+use qris_core::order::ledger::{Admission, Condition, Entry, Limits, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
@@ -432,6 +432,12 @@ impl Dispenser {
             (line.settings.name.clone(), items, state.to_owned())
         };
         self.lines.iter().map(of).collect()
+    }
+
+    /// `Limits`: the prices that each line takes.
+    #[must_use]
+    pub fn limits(&self) -> Vec<(String, Limits)> {
+        self.lines.iter().map(|line| (line.settings.name.clone(), line.settings.limits())).collect()
     }
 
     /// `Device`.

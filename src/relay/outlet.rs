@@ -8,7 +8,7 @@ mod tried;
 use crate::pin::HardwareError;
 use line::PulsedLine;
 use qris_core::order::ids::ItemId;
-use qris_core::order::ledger::Refused;
+use qris_core::order::ledger::{Limits, Refused};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::time::Span;
@@ -75,6 +75,11 @@ pub trait Settings: fmt::Debug + Send + Sync {
     /// # Errors
     /// It has no job for this amount.
     fn takes(&self, amount: Rupiah) -> Result<Span, Refused>;
+
+    /// The prices that it takes, by the same rules as [`Settings::takes`]; `min` is the least that its line takes.
+    fn limits(&self, min: Rupiah) -> Limits {
+        Limits { min, step: None, max: None }
+    }
 
     /// The amount for a trial; `min_amount` is the least that its line takes.
     fn least(&self, min_amount: Rupiah) -> Rupiah {

@@ -2,22 +2,27 @@
 
 use crate::interfaces::unnamed;
 use crate::rig::bad::{Bad, Operators};
+use crate::rig::caller::Caller;
+use crate::rig::clock::at_another_time;
 use crate::rig::desk::Desk;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::rauc::Rauc;
-use crate::rig::shop::{DEVICE, Options};
+use crate::rig::shop::{DEVICE, Options, Program};
 use crate::rig::tap::{Message, Tap};
 use crate::rig::{source_text, succeed, wait_for};
 use qris::demo::conform::schema::Schema;
+use qris::order::ids::{CommandId, DeviceId, ItemId};
 use qris::order::money::Rupiah;
 use qris::order::reason::Reason;
+use qris::order::receipt::SigningKey;
+use qris::wire::command::{self as wire, Asked};
 use qris::wire::vend::EventState;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 impl Desk {
     fn command(&self, what: &[&str]) -> Command {
@@ -41,6 +46,24 @@ impl Desk {
         assert_eq!((&ends["machines"], &ends["ends"]["done"]), (&1.into(), &1.into()));
         assert_eq!((&end["device"], &end["state"]), (&DEVICE.into(), &"done".into()));
         end["result"].clone()
+    }
+
+    /// The end of a command that somebody sends by hand. Who hears that it came too soon asks again.
+    fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
+        let answers = format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response"));
+        wait_for("an answer that is an end", || {
+            let from = self.shop.tap.count();
+            send(&self.shop.tap, topic, payload, retain);
+            let end = self.shop.tap.wait_from(from, topic, |message| {
+                Some(message).filter(|message| message.topic == answers).map(Message::json).filter(|answer| answer["ok"].is_boolean())
+            });
+            if end["error"]["code"] == "rate_limited" {
+                // The machine counts for a second, and nothing tells that it is over.
+                std::thread::sleep(Duration::from_millis(300));
+                return None;
+            }
+            Some(end)
+        })
     }
 
     /// It is not done, and says so with these words.
@@ -119,6 +142,59 @@ fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
     desk.does_not(&["test-pulse", "A1"], "rejected (level)");
     assert_eq!(desk.shop.relay.edges().len(), edges);
     desk.shop.qrisd.as_ref().expect("it runs").wait_line("command test-pulse refused, signed by ");
+}
+
+/// A computer without a battery for its clock, and without a network that tells the time. Its clock is eight years behind.
+#[test]
+fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
+    let mut desk = Desk::open("door");
+    let from = desk.shop.tap.count();
+    desk.shop.kill_qrisd();
+    desk.shop.kill_relayd();
+    for program in [Program::Relayd, Program::Qrisd] {
+        let mut start = at_another_time(desk.shop.service(program), "-3000d");
+        desk.shop.start_as(program, &mut start);
+    }
+    desk.shop.tap.wait_from(from, "a status without a time", |message| {
+        let status = message.topic.ends_with("/status").then(|| message.json())?;
+        (status["state"] == "online" && status["relay_version"].is_string() && status["at"].is_null()).then_some(())
+    });
+    let edges = || desk.shop.relay.edges().len();
+    let before = edges();
+    // qrisctl has the stream from the status.
+    assert_eq!(desk.does(&["test-pulse", "A1"])["outcome"], "dispensed");
+    assert_eq!(desk.does(&["clear", "A1"])["outcome"], "cleared");
+    assert_eq!(edges(), before + 2, "one pulse");
+    // Who has the broker, or the bus of the machine, sends both again.
+    let caller = Caller::connect(&desk.shop.bus.address);
+    for (name, method, outcome) in [("test-pulse", "Test", "dispensed"), ("clear", "ClearBy", "cleared")] {
+        let topic = format!("qrisd/v1/{DEVICE}/cmd/{name}/request");
+        let sent = desk.shop.tap.messages().into_iter().find(|message| message.topic == topic).expect("it went over the broker");
+        let end = desk.asks(&format!("cmd/{name}/request"), &sent.payload, false);
+        assert_eq!((&end["state"], &end["result"]["outcome"]), (&"done".into(), &outcome.into()), "the same end: {end}");
+        let jws = Asked::jws_in(&sent.payload).expect("signed");
+        let answer: (String, String) = caller.relay(method, &(&*jws,)).expect("the same end");
+        assert_eq!(answer.0, outcome);
+    }
+    assert_eq!(edges(), before + 2, "and no other pulse");
+    // Without a stream, nobody knows when it was signed. Another stream is that of a database that is gone.
+    let key = SigningKey::from_jwk(&std::fs::read_to_string(desk.file("desk.jwk")).expect("there")).expect("a key");
+    let exp = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time") + 600;
+    for (jti, stream, code) in [("none", None, "clock"), ("other", Some("0123456789abcdef".into()), "wrong_stream")] {
+        for (name, method) in [("test-pulse", "Test"), ("clear", "ClearBy")] {
+            let item = ItemId::new("A1").expect("an item");
+            let command = if name == "clear" { wire::Command::Clear { item } } else { wire::Command::TestPulse { item } };
+            let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new(&format!("{jti}-{name}")).expect("an id"));
+            let jws = Asked { aud, jti, exp, stream: stream.clone(), command }.jws(&key);
+            let end = desk.asks(&format!("cmd/{name}/request"), &Asked::payload(&jws), false);
+            assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &code.into()), "{end}");
+            // The relay service judges by itself. It has no stream of its own to compare.
+            if stream.is_none() {
+                caller.relay::<_, (String, String)>(method, &(&*jws,)).expect_err("nobody knows when it was signed");
+            }
+        }
+    }
+    assert_eq!(edges(), before + 2);
 }
 
 #[test]
@@ -317,6 +393,8 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     let (status, text) = update("https://images.example/bad.raucb", false).finish();
     assert!(!status.success() && text.contains("RAUC: signature verification failed"), "{text}");
     assert_eq!(*logind.reboots.lock().expect("no panic"), 0);
+    // It has failed for the operator. Nothing is sold before RAUC is seen to do nothing.
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line("no longer held by rauc");
     desk.shop.sell("A1", Via::Gopay);
     desk.shop.wait_idle();
     // The first reboot is refused: that is told, too.
@@ -349,7 +427,7 @@ impl Besieged {
         desk.reload();
         let besieged = Self { desk, operators };
         let (topic, payload) = besieged.operators.once();
-        assert_eq!(besieged.asks(topic, &payload, false)["state"], "done");
+        assert_eq!(besieged.desk.asks(topic, &payload, false)["state"], "done");
         for version in [1, 2] {
             let from = besieged.desk.shop.tap.count();
             let (topic, payload) = besieged.operators.good(version);
@@ -359,24 +437,6 @@ impl Besieged {
             });
         }
         besieged
-    }
-
-    /// The end of a command. Who hears that it came too soon asks again.
-    fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
-        let answers = format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response"));
-        wait_for("an answer that is an end", || {
-            let from = self.desk.shop.tap.count();
-            send(&self.desk.shop.tap, topic, payload, retain);
-            let end = self.desk.shop.tap.wait_from(from, topic, |message| {
-                Some(message).filter(|message| message.topic == answers).map(Message::json).filter(|answer| answer["ok"].is_boolean())
-            });
-            if end["error"]["code"] == "rate_limited" {
-                // The machine counts for a second, and nothing tells that it is over.
-                std::thread::sleep(Duration::from_millis(300));
-                return None;
-            }
-            Some(end)
-        })
     }
 
     /// What nobody may change: the settings with their text, the keys, and how often the line was driven.
@@ -396,7 +456,7 @@ fn each_kind_of_bad_command_and_settings_is_refused_with_its_reason() {
     let before = besieged.state();
     assert_eq!(before.2, 2, "one pulse");
     for Bad { kind, topic, payload, retain, code } in besieged.operators.commands(0) {
-        let end = besieged.asks(topic, &payload, retain);
+        let end = besieged.desk.asks(topic, &payload, retain);
         match code {
             Some(code) => assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &code.into()), "{kind}: {end}"),
             None => assert_eq!((&end["state"], &end["result"]["outcome"]), (&"done".into(), &"dispensed".into()), "{kind}: {end}"),

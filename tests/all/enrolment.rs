@@ -8,6 +8,8 @@ use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{PATIENCE, output, stderr, stdout, told};
 use crate::setup::{Site, succeeded};
+use qris::order::operator::Level;
+use qris::order::receipt::SigningKey;
 use qris::wire::enrolment::Enrolment;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use serde_json::json;
@@ -92,6 +94,57 @@ fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
     let token = std::fs::read_to_string(site.file("etc/qrisd/backend-token")).expect("written");
     let answer = site.shop.http.get(&format!("{}/v1/orders?state=open", site.shop.backend_url), Some(token.trim()));
     assert_eq!(answer.status, 401);
+}
+
+#[test]
+fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
+    let mut site = Site::new();
+    with_plugin(&mut site.shop);
+    // The backend offers a key of a thief, too.
+    let (sari, thief) = (SigningKey::from_seed([9; 32]), SigningKey::from_seed([10; 32]));
+    let (lines, code) = (site.shop.path().join("operators"), site.shop.path().join("code"));
+    std::fs::write(&lines, format!("{}\n{}\n", sari.to_operator_jwk(Level::Desk), thief.to_operator_jwk(Level::Door))).expect("written");
+    let invited = site.shop.merchant(&["device", "invite", DEVICE, "--replace", "--operator-keys", &lines.display().to_string()]);
+    std::fs::write(&code, stdout(&invited)).expect("written");
+    let setup = |more: &[&str]| {
+        let mut setup = site.setup();
+        setup.arg("--code").arg(&code).args(site.goods()).args(more);
+        setup
+    };
+    let (desk, door) = (format!("desk:{}", sari.kid()), format!("door:{}", thief.kid()));
+    let believed = || {
+        let keys = std::fs::read_to_string(site.file("etc/qrisd/keys.json")).expect("written");
+        let keys = qris::order::receipt::KeySet::from_jwks(&keys).expect("keys");
+        assert_eq!(keys.receipt_kids().len(), 1);
+        keys.operators().map(|(kid, level)| format!("{level}:{kid}")).collect::<Vec<_>>()
+    };
+    // A key of which root was told does not come: nothing is written.
+    let empty = site.tree();
+    let other = output(&mut setup(&["--operator", &format!("door:{}", sari.kid())]));
+    assert!(other.status.code() == Some(2) && stderr(&other).contains("did not bring this key"), "{}", told(&other));
+    assert_eq!(site.tree(), empty);
+    // Nobody names one.
+    let done = succeeded(&mut setup(&["--yes"]));
+    assert_eq!(believed(), [] as [&str; 0]);
+    for left in [&desk, &door] {
+        assert!(stdout(&done).contains(&format!("--operator {left}")), "{}", stdout(&done));
+    }
+    // A flag names one.
+    let done = succeeded(&mut setup(&["--operator", &desk]));
+    assert_eq!(believed(), [desk.as_str()]);
+    assert!(stdout(&done).contains(&format!("the key {door} ")), "{}", stdout(&done));
+    // That one stays. A person is asked for the other one only, and Enter says no.
+    let answers = site.shop.path().join("answers");
+    for (answer, wanted) in [("", &[desk.as_str()][..]), ("yes", &[desk.as_str(), &door])] {
+        // Name, language and contact; the key; no test card, no pulse; then the files are written.
+        std::fs::write(&answers, format!("\n\n\n{answer}\nno\nno\nyes\n")).expect("written");
+        let mut asks = setup(&["--ask"]);
+        let done = succeeded(asks.stdin(std::fs::File::open(&answers).expect("there")));
+        assert_eq!(believed(), wanted);
+        let shown = told(&done);
+        assert!(shown.contains(&format!("the key {}. From afar, its owner may (door)", thief.kid())), "{shown}");
+        assert!(!shown.contains(sari.kid().as_str()), "{shown}");
+    }
 }
 
 #[test]

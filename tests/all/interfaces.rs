@@ -50,7 +50,7 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
     assert_keys("its outcome", &sold["outcome"], OUTCOME, &[]);
     shop.kill_relayd();
     shop.wait_fault("relay", true);
-    let (mut events, mut updates, mut statuses, mut faults) = (0, 0, 0, 0);
+    let (mut events, mut updates, mut statuses, mut releases, mut faults) = (0, 0, 0, 0, 0);
     for message in shop.tap.messages() {
         let tail = message.topic.strip_prefix("qrisd/v1/vm-001/").expect("no other machine is there");
         if tail == "vend/request" {
@@ -73,7 +73,8 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
             }
             "status" => {
                 statuses += 1;
-                assert_keys("status", &payload, STATUS, &["at"]);
+                assert_keys("status", &payload, STATUS, &["at", "relay_version"]);
+                releases += usize::from(payload["relay_version"] == payload["version"]);
                 for fault in payload["faults"].as_array().expect("a list") {
                     faults += 1;
                     assert_keys("a fault", fault, FAULT, &[]);
@@ -86,6 +87,7 @@ fn messages_and_orders_have_the_fields_of_the_contract() {
         }
     }
     assert_eq!(events, 6, "requested, awaiting_payment, refused, paid, dispensing, dispensed");
+    assert!(0 < releases && releases < statuses, "the relay service came and went: {releases} of {statuses}");
     assert!(updates > 0 && statuses > 0 && faults > 0, "{updates} updates, {statuses} statuses, {faults} faults");
 }
 
@@ -198,9 +200,11 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "property Device s read",
             "property Faults as read",
             "property Keys as read",
+            "property Limits a(sxxx) read",
             "property Lines a(sass) read",
             "property ProofKey s read",
             "property Tickets as read",
+            "property Version s read",
             "signal Cleared()",
             "signal Finished(s order_id, s outcome, s detail)",
             "signal Pressed(s item)",

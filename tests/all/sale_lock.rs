@@ -168,7 +168,7 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
         crate::rig::succeed(command.args(["hold", "--json", "--bus", &shop.bus.address, "--who", who]).args(more))
     };
     assert_eq!(told("apt", &["--for", "90"]), "{\"seconds\":90,\"state\":\"held\",\"who\":\"apt\"}\n");
-    assert_eq!(told("rauc", &["--any-holder"]), "{\"state\":\"held_by_another\"}\n");
+    assert_eq!(told("package", &["--any-holder"]), "{\"state\":\"held_by_another\"}\n");
     assert_eq!(told("apt", &["--release"]), "{\"state\":\"released\",\"who\":\"apt\"}\n");
     assert_eq!(caller.device_property::<String>("Holder"), "");
     shop.check_books();
@@ -197,10 +197,21 @@ fn rauc_writes_no_image_while_a_customer_is_there() {
     qrisd.wait_line("no longer held by rauc");
     shop.sell("A1", Via::Gopay);
     shop.wait_idle();
-    // Somebody else holds the machine already: that is as good.
-    let mut hold = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
-    assert!(crate::rig::output(hold.args(["hold", "--bus", &shop.bus.address, "--who", "apt"])).status.success());
+    // Somebody else holds the machine already, and lets it go while RAUC writes.
+    let hold = |more: &[&str]| {
+        let mut hold = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
+        crate::rig::succeed(hold.args(["hold", "--bus", &shop.bus.address]).args(more));
+    };
+    rauc.facts.lock().expect("no panic").is_installing = true;
+    hold(&["--who", "apt"]);
     assert!(crate::rig::output(&mut handler()).status.success());
+    hold(&["--who", "apt", "--release"]);
+    hold(&["--who", "rauc", "--release"]);
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    let from = qrisd.lines.count();
+    rauc.completes(true);
+    qrisd.wait_line_from(from, "no longer held by rauc");
+    shop.sell("A1", Via::Gopay);
     shop.check_books();
 }
 

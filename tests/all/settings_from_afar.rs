@@ -84,6 +84,9 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     for part in ["line 4, item[0].colour: unknown key", "line 6, orders.timeout_s: must be 10 to 840", "line 7, mqtt: unknown key"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    // The relay service has told what its line takes. `orders` is sound, and is not taken either.
+    let told = desk.refused(&format!("[orders]\ntimeout_s = 300\n{}", priced(1999)), "desk.jwk");
+    assert!(told.contains("line 6, item[0].price: ") && told.contains("does not take Rp1.999: it takes at least Rp2.000"), "{told}");
     desk.shop.wait_fault("settings", true);
     desk.new_key("stranger.jwk", "door");
     let told = desk.refused(&priced(1), "stranger.jwk");

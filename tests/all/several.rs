@@ -1,6 +1,7 @@
 //! Several processes of the backend on one PostgreSQL, behind one address. News goes out once and in order. Clocks may be wrong. A
 //! process that is told to end hands over what it has begun.
 
+use crate::rig::clock::at_another_time;
 use crate::rig::http::{Answer, Http};
 use crate::rig::link::Link;
 use crate::rig::midtrans::{Via, notification};
@@ -10,8 +11,6 @@ use crate::rig::wait_for;
 use crate::two_backends::{second, second_started_by};
 use qris::wire::vend::EventState;
 use serde_json::json;
-use std::path::PathBuf;
-use std::process::Command;
 use std::thread::JoinHandle;
 
 /// Orders whose news is published by two at once, if nobody sees to it that it is not.
@@ -59,15 +58,6 @@ fn news_goes_out_once_and_in_order() {
     let after = shop.paid();
     shop.tap.wait_from(0, "news after the turn", |message| (is_news(&message.topic) && named(message) == after).then_some(()));
     assert_eq!(server.ask("SELECT count(*) FROM outbox_turn WHERE who = 'hangs'"), "0");
-}
-
-/// A command with another time of day.
-fn at_another_time(mut start: Command, ahead: &str) -> Command {
-    let found = std::fs::read_dir("/usr/lib").expect("a folder").flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
-    let library: Option<PathBuf> = found.into_iter().find(|path| path.exists());
-    start.env("LD_PRELOAD", library.expect("install Debian's package faketime"));
-    start.env("FAKETIME", ahead).env("DONT_FAKE_MONOTONIC", "1");
-    start
 }
 
 /// One process is five minutes ahead, and one five minutes behind. Neither takes what the other one has just begun, and each takes what the

@@ -11,6 +11,7 @@ use crate::books::BooksError;
 use crate::config::Config;
 use crate::devices::{self, Device, Listed};
 use crate::invitations::{self, Terms};
+use crate::listed;
 use base64::Engine as _;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
@@ -347,11 +348,11 @@ async fn invite_all(config: &Config, from: &Path, into: &Path, terms: &Terms, un
 /// Writes the sheet, and says what was made. `lines`: what stands on a label, by its machine and its secret.
 fn end_of_list(
     folder: &list::Folder,
-    listed: &[list::Listed],
+    listed: &[listed::Listed],
     made: usize,
-    lines: &dyn Fn(&list::Listed, &str) -> Vec<String>,
+    lines: &dyn Fn(&listed::Listed, &str) -> Vec<String>,
 ) -> Result<(), Failure> {
-    let label = |one: &list::Listed| {
+    let label = |one: &listed::Listed| {
         // A text comes folded.
         let code: String = folder.text(&one.id)?.split_whitespace().collect();
         Some(labels::Label { title: one.name.clone(), lines: lines(one, &code), code })

@@ -8,6 +8,7 @@ use super::money::Rupiah;
 use super::outcome::Outcome;
 use super::receipt::Receipt;
 use super::time::Span;
+use std::fmt;
 
 /// The longest time that an outlet takes for an order: it drives a line and waits for the sensor.
 pub const DRIVE_MAX: Span = Span::secs(120);
@@ -48,6 +49,41 @@ pub struct LineState {
     pub takes: Result<Span, Refused>,
     /// What it is doing.
     pub condition: Condition,
+}
+
+/// The prices that a line takes, whatever it is doing now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// It takes no less.
+    pub min: Rupiah,
+    /// It takes multiples of this only.
+    pub step: Option<Rupiah>,
+    /// It takes no more.
+    pub max: Option<Rupiah>,
+}
+
+impl Limits {
+    /// Whether it takes this price.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, price: Rupiah) -> Result<(), Refused> {
+        if price < self.min {
+            return Err(Refused::TooLittle(self.min));
+        }
+        if let Some(step) = self.step.filter(|step| !price.get().is_multiple_of(step.get())) {
+            return Err(Refused::NotMultiple(step));
+        }
+        if self.max.is_some_and(|max| price > max) { Err(Refused::TooLong) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at least {}", self.min)?;
+        self.max.map_or(Ok(()), |max| write!(f, ", at most {max}"))?;
+        self.step.map_or(Ok(()), |step| write!(f, ", and only multiples of {step}"))
+    }
 }
 
 /// The condition of a line. Where several are true, the worst one counts.
@@ -206,6 +242,24 @@ mod tests {
             let line = condition.map(line);
             assert_eq!(admit(ticket.as_ref(), found, &receipt, line.as_ref()), want, "row {i}");
         }
+    }
+
+    #[test]
+    fn prices_are_within_the_limits_of_a_line() {
+        let all = Limits { min: rp(5000), step: Some(rp(1000)), max: Some(rp(20_000)) };
+        let table = [
+            (4000, Err(Refused::TooLittle(rp(5000)))),
+            (5000, Ok(())),
+            (5500, Err(Refused::NotMultiple(rp(1000)))),
+            (20_000, Ok(())),
+            (21_000, Err(Refused::TooLong)),
+        ];
+        for (price, want) in table {
+            assert_eq!(all.judge(rp(price)), want, "{price}");
+            let least = Limits { step: None, max: None, ..all };
+            assert_eq!(least.judge(rp(price)).is_ok(), price >= 5000, "{price}");
+        }
+        assert_eq!(all.to_string(), format!("at least {}, at most {}, and only multiples of {}", rp(5000), rp(20_000), rp(1000)));
     }
 
     #[test]

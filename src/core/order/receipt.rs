@@ -6,7 +6,7 @@
 
 mod keys;
 
-pub use keys::{KEYS_MAX, KeyError, KeyFile, KeySet, Role, SigningKey, jwk_set};
+pub use keys::{KEYS_MAX, KeyError, KeyFile, KeySet, OfferedKey, Role, SigningKey, jwk_set};
 pub(super) use keys::{bytes32, has_small_order, thumbprint};
 
 use super::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};

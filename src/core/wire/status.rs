@@ -79,6 +79,9 @@ pub struct Status {
     /// The program's release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Box<str>>,
+    /// The relay service's release, while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_version: Option<Box<str>>,
     /// The kernel's name of this boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<Box<str>>,
@@ -103,7 +106,17 @@ impl Status {
     /// The last will, and what a clean stop publishes.
     #[must_use]
     pub fn offline() -> Self {
-        Self { state: Presence::Offline, version: None, boot_id: None, stream: None, at: None, busy: None, faults: None, commands: None }
+        Self {
+            state: Presence::Offline,
+            version: None,
+            relay_version: None,
+            boot_id: None,
+            stream: None,
+            at: None,
+            busy: None,
+            faults: None,
+            commands: None,
+        }
     }
 }
 

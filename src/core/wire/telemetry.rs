@@ -42,10 +42,16 @@ pub struct Sums {
     pub dispensed: i64,
     /// Their prices together, in rupiah.
     pub dispensed_amount: i64,
-    /// Paid, and not handed out, or nobody knows.
+    /// Paid, and not handed out, or nobody knows. Here are also those whose money went back after the machine has reported them.
     pub refund_due: i64,
     /// Their prices together, in rupiah.
     pub refund_due_amount: i64,
+    /// The machine has heard, with the answer to its report, that Midtrans gave the money back.
+    #[serde(default)]
+    pub refunded: i64,
+    /// Their prices together, in rupiah.
+    #[serde(default)]
+    pub refunded_amount: i64,
     /// Ended unpaid.
     pub unpaid: i64,
 }
@@ -160,6 +166,10 @@ impl Sums {
                 self.refund_due += row.count;
                 self.refund_due_amount += row.amount;
             }
+            EventState::Refunded => {
+                self.refunded += row.count;
+                self.refunded_amount += row.amount;
+            }
             EventState::Cancelled | EventState::Expired | EventState::Denied | EventState::Failed => self.unpaid += row.count,
             EventState::Requested
             | EventState::AwaitingPayment
@@ -168,7 +178,6 @@ impl Sums {
             | EventState::Paid
             | EventState::Dispensing
             | EventState::Refused
-            | EventState::Refunded
             | EventState::Other(_) => {}
         }
     }
@@ -286,6 +295,13 @@ mod tests {
             [(EventState::RefundDue, -1), (EventState::Dispensed, 1)]
         );
         assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.dispensed), (0, 0, 501));
+        // The machine hears with the answer to its report that the money went back.
+        tally.count(None, &event("I0", EventState::RefundDue, 3000));
+        tally.begin_report();
+        tally.count(Some(&event("I0", EventState::RefundDue, 3000)), &event("I0", EventState::Refunded, 3000));
+        tally.begin_report();
+        assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount), (0, 0));
+        assert_eq!((tally.sums.refunded, tally.sums.refunded_amount), (1, 3000));
         // One more of this price, and one less of that.
         tally.count(None, &event("I0", EventState::Dispensed, 7000));
         tally.count(Some(&event("I0", EventState::Dispensed, 1000)), &event("I0", EventState::Paid, 1000));
@@ -337,6 +353,13 @@ mod tests {
     }
 
     #[test]
+    fn sums_of_an_earlier_release_are_read() {
+        let stored = r#"{"dispensed":1,"dispensed_amount":5000,"refund_due":2,"refund_due_amount":9000,"unpaid":3}"#;
+        let sums: Sums = serde_json::from_str(stored).expect("readable");
+        assert_eq!((sums.refund_due_amount, sums.refunded, sums.refunded_amount, sums.unpaid), (9000, 0, 0, 3));
+    }
+
+    #[test]
     fn measures_are_told_once() {
         let mut tally = Tally::default();
         let slow = Measured { qr_ms: [0, 1, 0, 0, 0, 0, 0, 2], delivery_ms: [1, 0, 0, 0, 0, 0, 0, 0], connections: 3 };
@@ -360,7 +383,15 @@ mod tests {
             amount: 999_999_999_999,
         };
         let most = i64::from(u32::MAX);
-        let sums = Sums { dispensed: most, dispensed_amount: most * 1000, refund_due: most, refund_due_amount: most * 1000, unpaid: most };
+        let sums = Sums {
+            dispensed: most,
+            dispensed_amount: most * 1000,
+            refund_due: most,
+            refund_due_amount: most * 1000,
+            refunded: most,
+            refunded_amount: most * 1000,
+            unpaid: most,
+        };
         let telemetry = Telemetry {
             v: VERSION,
             number: u64::from(u32::MAX),

@@ -37,6 +37,8 @@ impl Show {
 
 fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     let mut lines = vec![format!("{device}: {}, release {}", words.state(), words.release())];
+    let relay = words.status.iter().find_map(|status| status.relay_version.as_deref()).filter(|relay| *relay != words.release());
+    lines.extend(relay.map(|relay| format!("  the relay service is of another release, {relay}: restart it")));
     for fault in words.status.iter().flat_map(|status| status.faults.iter().flatten()) {
         let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {since}"));
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));
@@ -47,6 +49,9 @@ fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     lines.push(format!("  report {number}{when}: dispensed {}, {}", sums.dispensed, rupiah(sums.dispensed_amount)));
     if sums.refund_due > 0 {
         lines.push(format!("  refund due of {}, {}", sums.refund_due, rupiah(sums.refund_due_amount)));
+    }
+    if sums.refunded > 0 {
+        lines.push(format!("  known to be refunded: {}, {}", sums.refunded, rupiah(sums.refunded_amount)));
     }
     if *waiting > 0 {
         lines.push(format!("  {waiting} events are still on their way"));

@@ -7,7 +7,7 @@ use super::specs::{Item, LineSpec, Screen};
 use super::text::{fill, texts};
 use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::receipt::KeySet;
+use qris_core::order::receipt::{KeyFile, KeySet, OfferedKey};
 use qris_core::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
 use qris_host::Failure;
 use qris_host::interrupt::Input;
@@ -39,6 +39,8 @@ pub(super) struct Answers {
     pub(super) token: Option<Secret>,
     pub(super) backend_ca: Option<String>,
     pub(super) keys: Option<String>,
+    /// Operators' keys that came with the merchant's, and that root has not decided on.
+    pub(super) offered: Vec<OfferedKey>,
     pub(super) items: Vec<Item>,
     pub(super) lines: Vec<LineSpec>,
     pub(super) screen: Option<Screen>,
@@ -83,13 +85,26 @@ impl Answers {
         take(&mut self.backend_url, own(&backend.url), anew);
         take(&mut self.backend_ca, backend.ca.as_deref().and_then(own), anew);
         take(&mut self.token, Some(Secret::new(&*backend.token)), anew);
-        take(&mut self.keys, Some(format!("{keys}\n")), anew);
+        if anew || self.keys.is_none() {
+            self.take_keys(&format!("{keys}\n"))?;
+        }
         if let Some(broker) = broker {
             take(&mut self.broker_url, own(&broker.url), anew);
             take(&mut self.username, own(broker.username.as_deref().unwrap_or(device.as_str())), anew);
             take(&mut self.password, broker.password.as_deref().map(Secret::new), anew && broker.password.is_some());
             take(&mut self.broker_ca, broker.ca.as_deref().and_then(own), anew);
         }
+        Ok(())
+    }
+
+    /// Takes the merchant's keys out of a set that somebody else chose. Those of operators wait for root.
+    ///
+    /// # Errors
+    /// It is no such set.
+    pub(super) fn take_keys(&mut self, set: &str) -> Result<(), String> {
+        let mut file = KeyFile::read(set).map_err(|why| why.to_string())?;
+        self.offered = file.take_operators();
+        self.keys = Some(if self.offered.is_empty() { set.to_owned() } else { file.to_text() });
         Ok(())
     }
 

@@ -26,14 +26,19 @@ impl Present {
         for Text { file, text } in qrisd.iter().chain(&relay) {
             edit::parse(text).map_err(|why| Failure::usage(format!("{file}: {why}")))?;
         }
-        let keys = qrisd.as_ref().and_then(|qrisd| qrisd.value("receipts", "keys_file")).unwrap_or_else(|| KEYS_JSON.into());
-        let keys = site.at(keys).exists();
-        Ok(Self { qrisd, relay, keys })
+        let mut present = Self { qrisd, relay, keys: false };
+        present.keys = site.at(present.keys_file()).exists();
+        Ok(present)
     }
 
     /// A text value of the present configuration.
     pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
         self.qrisd.as_ref()?.value(section, key)
+    }
+
+    /// Where its keys are.
+    pub(super) fn keys_file(&self) -> String {
+        self.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into())
     }
 
     /// Does it have that value?

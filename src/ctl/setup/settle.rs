@@ -1,7 +1,6 @@
 //! Makes files from the answers: composes them, checks them as the services do, and tries them by connecting. If a person
 //! is there, wrong answers are asked for again.
 
-use super::Setup;
 use super::answers::Answers;
 use super::compose::{ComposeError, Composed, compose};
 use super::dialogue::Dialogue;
@@ -9,6 +8,7 @@ use super::output::Output;
 use super::part::Part;
 use super::present::Present;
 use super::text::{fill, texts};
+use super::{Setup, operators};
 use crate::doctor::contact;
 use crate::site::Site;
 use crate::staging::Staging;
@@ -45,6 +45,10 @@ impl Settling<'_> {
     ) -> Result<(Composed, Checked), Failure> {
         let Setup { secrets, force, offline, .. } = *self.setup;
         loop {
+            let ask = |question: &str| dialogue.as_mut().map_or(Ok(false), |dialogue| dialogue.yes(question, false));
+            for remark in operators::settle(self.site, self.present, &self.setup.operator, answers, ask)? {
+                self.output.remark(&remark)?;
+            }
             let composed = compose(self.site, self.staging, self.present, answers, secrets, force);
             let (composed, checked) = match composed.and_then(|composed| check(&composed).map(|checked| (composed, checked))) {
                 Ok(both) => both,

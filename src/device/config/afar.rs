@@ -5,12 +5,13 @@ use super::check_report;
 use super::items::{WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
 use super::screen::{check_colours, check_greeting, check_languages, check_letters};
-use crate::machine::Settings;
+use crate::machine::{RelayLine, Settings};
 use crate::screen::logo::Logo;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use qris_core::wire::settings::WrongValue;
 use qris_host::config::{Checker, Fault, Faults, Source};
+use qris_screen::Item;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,13 +53,14 @@ struct WrittenLooks {
 }
 
 /// The machine's own settings, with those of this text in their places. Keys that this release does not know are told, and are
-/// faults unless they may be left out. At most [`TOLD_MAX`] are told. If there are more, the last one says how many.
+/// faults unless they may be left out. At most [`TOLD_MAX`] are told. If there are more, the last one says how many. `lines` are those that the
+/// relay service has told.
 ///
 /// # Errors
 /// Everything that is wrong with the text.
-pub fn apply(text: &str, skip_unknown: bool, own: &Settings) -> Result<(Settings, Vec<WrongValue>), Vec<WrongValue>> {
+pub fn apply(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]) -> Result<(Settings, Vec<WrongValue>), Vec<WrongValue>> {
     let source = Source::from_text("settings", text);
-    let check = |written: WrittenSettings, checker: &mut Checker<'_>| Some(written.check(own, checker));
+    let check = |written: WrittenSettings, checker: &mut Checker<'_>| Some(written.check(own, lines, checker));
     let read =
         if skip_unknown { source.read_checked_in_part(check) } else { source.read_checked(check).map(|settings| (settings, Vec::new())) };
     match read {
@@ -79,7 +81,7 @@ fn told<'a>(faults: impl Iterator<Item = &'a Fault>) -> Vec<WrongValue> {
 }
 
 impl WrittenSettings {
-    fn check(self, own: &Settings, checker: &mut Checker<'_>) -> Settings {
+    fn check(self, own: &Settings, lines: &[RelayLine], checker: &mut Checker<'_>) -> Settings {
         let mut settings = own.clone();
         if let Some(labels) = self.device.labels {
             settings.labels = check_labels(&labels, checker);
@@ -108,12 +110,35 @@ impl WrittenSettings {
         }
         let language = looks.languages.first();
         if let Some(items) = self.item {
+            let count = items.len();
             (settings.prices, settings.names, looks.items) = check_items(items, language, checker);
+            // Else they have other places than in the text, and it is refused in any case.
+            if looks.items.len() == count {
+                check_lines(&looks.items, lines, checker);
+            }
         } else {
             settings.names = charged_names(&looks.items, language);
         }
         settings.orders = self.orders.check(&own.orders, checker);
         settings
+    }
+}
+
+/// Each item has a line that takes its price. If a controller says the price, the line judges each request.
+fn check_lines(items: &[Item], lines: &[RelayLine], checker: &mut Checker<'_>) {
+    if lines.is_empty() {
+        return;
+    }
+    let of = |name: &str| lines.iter().find(|line| line.items.iter().any(|item| **item == *name));
+    for (i, item) in items.iter().enumerate() {
+        let Some(line) = of(item.id.as_str()).or_else(|| of("*")) else {
+            checker.fault(&(), &format!("item[{i}].id"), format_args!("no line of this machine hands out {}", item.id));
+            continue;
+        };
+        if let Some(price) = item.price.filter(|price| line.limits.judge(*price).is_err()) {
+            let why = format_args!("the line {:?} does not take {price}: it takes {}", line.name, line.limits);
+            checker.fault(&(), &format!("item[{i}].price"), why);
+        }
     }
 }
 

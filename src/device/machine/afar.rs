@@ -147,7 +147,7 @@ impl Machine {
             self.refuse_settings(refused, Some(&kid), now);
             return true;
         }
-        if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, &self.own) {
+        if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, &self.own, self.links.lines(&self.own)) {
             self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
             return true;
         }
@@ -182,14 +182,15 @@ impl Machine {
         taken.since = self.own.time_of_day(now.wall);
         let told =
             Journal::SettingsTaken { version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX), by: text(taken.kid.as_str()) };
-        match afar::apply(&taken.desired.settings, taken.desired.skip_unknown, &self.own) {
+        match afar::apply(&taken.desired.settings, taken.desired.skip_unknown, &self.own, self.links.lines(&self.own)) {
             Ok((settings, left_out)) => {
                 if self.keep(Kept { in_force: Some(taken), next: None }, now) {
                     self.outbox.journal(told);
                     self.put_in_force(settings, left_out);
                 }
             }
-            // They were good when they came: a newer release or another file of the machine judges otherwise.
+            // They were good when they came: a newer release or another file of the machine judges otherwise, or the
+            // relay service was away.
             Err(faults) => {
                 if self.keep(Kept { next: None, ..self.afar.kept.clone() }, now) {
                     self.refuse_settings(invalid(&taken.desired, faults), Some(&taken.kid), now);
@@ -220,7 +221,8 @@ impl Machine {
         };
         self.afar.kept = kept;
         if let Some(Accepted { desired, kid, .. }) = self.afar.kept.in_force.clone() {
-            match afar::apply(&desired.settings, desired.skip_unknown, &self.own) {
+            // They were judged when they were taken, and the relay service judges each sale.
+            match afar::apply(&desired.settings, desired.skip_unknown, &self.own, &[]) {
                 Ok((settings, left_out)) => self.put_in_force(settings, left_out),
                 Err(faults) => {
                     self.afar.kept.in_force = None;

@@ -10,6 +10,7 @@ pub use carrying::HOLDER;
 
 use self::damaged::Damaged;
 use self::reading::Reading;
+use super::system::INSTALLED_WITHIN;
 use super::{Address, Effect, Machine, text};
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
@@ -238,11 +239,16 @@ impl Machine {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
         let result = result_of(&answer);
         let (command, by) = (text(kept.asked.command.name()), text(kept.kid.as_str()));
+        let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
         if !self.keep_command(Kept { step: Step::Ended { answer, told: false }, ..kept }, now) {
             return;
         }
         self.commands.tries.remove(id);
         self.outbox.journal(Journal::CommandEnded { command, id: text(id.as_str()), by, result });
+        if may_install {
+            // It was given up, and RAUC may go on.
+            self.rauc_holds(INSTALLED_WITHIN, now);
+        }
         if self.commands.tries.is_empty() {
             self.hold.release(HOLDER);
         }

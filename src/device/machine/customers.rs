@@ -4,8 +4,8 @@
 use super::answers::seen_of;
 use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};
 use super::front::{Candidate, Customer};
+use super::hold::RAUC;
 use super::outbox::Refused;
-use super::system::INSTALLS;
 use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request, text};
 use crate::store::{StoreError, Stored};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
@@ -45,16 +45,19 @@ impl Machine {
     /// From now on nothing is sold. A customer who is there is served to the end first.
     fn hold(&mut self, who: &str, time: Span, asker: Asker, now: Now) {
         let busy = self.is_busy().then_some(Reason::Busy);
-        let reason = match self.hold.take(who, time, now.boot) {
-            // Somebody else waits for the customer, too: only then is nobody there.
-            None => busy.or(Some(Reason::Updating)),
-            Some(is_new) => {
-                if is_new && who == INSTALLS {
-                    self.rauc_holds(time);
-                } else if is_new {
-                    self.outbox.journal(Journal::MachineHeld { by: text(who), seconds: time.0 / 1000 });
+        let reason = if who == RAUC {
+            self.rauc_holds(time, now);
+            busy
+        } else {
+            match self.hold.take(who, time, now.boot) {
+                // Somebody else waits for the customer, too: only then is nobody there.
+                None => busy.or(Some(Reason::Updating)),
+                Some(is_new) => {
+                    if is_new {
+                        self.outbox.journal(Journal::MachineHeld { by: text(who), seconds: time.0 / 1000 });
+                    }
+                    busy
                 }
-                busy
             }
         };
         self.outbox.reply([asker], Reply { reason, ..Reply::NOTHING });

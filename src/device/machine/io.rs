@@ -4,6 +4,7 @@ use super::View;
 use crate::screen::ScreenState;
 use crate::screen::picture::Picture;
 use qris_core::order::ids::{CommandId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::ledger::Limits;
 use qris_core::order::machine::{Order, RelayCall};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
@@ -223,6 +224,21 @@ pub struct RelayFacts {
     pub faults: Vec<Box<str>>,
     /// The lines that are blocked.
     pub blocked: Vec<Box<str>>,
+    /// Its lines, with the prices that they take. A relay service of an earlier release does not tell them: then there are none.
+    pub lines: Vec<RelayLine>,
+    /// Its release, unless it is one that does not tell it.
+    pub version: Option<Box<str>>,
+}
+
+/// A line of the relay service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RelayLine {
+    /// Its name.
+    pub name: Box<str>,
+    /// The items that it hands out; `*`: all that no other line has.
+    pub items: Vec<Box<str>>,
+    /// The prices that it takes.
+    pub limits: Limits,
 }
 
 /// The machine's messages to everybody over the broker.

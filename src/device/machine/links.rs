@@ -4,7 +4,7 @@
 use super::calls::RETRY_MAX;
 use super::faults::Faults;
 use super::outbox::Outbox;
-use super::{BackendAnswer, PREPARE_WAIT, RelayFacts, Settings, text};
+use super::{BackendAnswer, PREPARE_WAIT, RelayFacts, RelayLine, Settings, text};
 use crate::screen::ScreenState;
 use qris_core::order::ids::Ticket;
 use qris_core::order::machine::{Context, Posted};
@@ -105,6 +105,17 @@ impl Links {
     /// The relay's open tickets. Another machine's are not ours to close.
     pub(super) fn tickets(&self, settings: &Settings) -> Option<Vec<Ticket>> {
         self.relay_foreign(settings).is_none().then(|| self.relay.tickets.clone())
+    }
+
+    /// The relay's lines while it is there, as far as it tells them.
+    pub(super) fn lines(&self, settings: &Settings) -> &[RelayLine] {
+        let is_known = self.relay_up && self.relay_foreign(settings).is_none();
+        if is_known { &self.relay.lines } else { &[] }
+    }
+
+    /// The relay's release while it is there.
+    pub(super) fn relay_version(&self) -> Option<&str> {
+        self.relay.version.as_deref().filter(|_| self.relay_up)
     }
 
     /// Whether the relay has told a fault of its own or of a line.

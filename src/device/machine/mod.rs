@@ -52,7 +52,7 @@ mod tests;
 pub use commands::HOLDER as OPERATOR;
 pub use io::{
     Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Identity, Input, Notice, Operated, Operation, PrepareError,
-    RelayAnswer, RelayFacts, Reply, Request, System, SystemAnswer, SystemCall,
+    RelayAnswer, RelayFacts, RelayLine, Reply, Request, System, SystemAnswer, SystemCall,
 };
 pub use outbox::NEWS;
 pub use settings::Settings;
@@ -256,7 +256,7 @@ impl Machine {
             self.open_store(now);
         }
         self.give_up(now);
-        if let Some(by) = self.hold.end(now.boot) {
+        while let Some(by) = self.hold.end(now.boot) {
             self.outbox.journal(Journal::MachineReleased { by: text(&by), why: "its time is over".into() });
         }
         // Time passes for every order. Then its duty may ask for calls.
@@ -322,6 +322,7 @@ impl Machine {
         Status {
             state: Presence::Online,
             version: Some(env!("CARGO_PKG_VERSION").into()),
+            relay_version: self.links.relay_version().map(Into::into),
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.storage.store().map(|store| store.stream().into()),
             at: None,

@@ -1,6 +1,7 @@
 //! The system that runs, if RAUC has installed it: for a command, for a person, or by itself. It is called good when it has proven
 //! itself. The bootloader counts the starts of one that nobody has called good, and goes back.
 
+use super::hold::RAUC;
 use super::io::{Effect, System, SystemAnswer, SystemCall};
 use super::{Machine, text};
 use crate::store::{StoreError, sealed};
@@ -10,10 +11,8 @@ use qris_host::events::Event as Journal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Who holds the machine while RAUC installs. `rauc-pre-install` takes this name.
-pub(super) const INSTALLS: &str = "rauc";
 /// An installation that comes no further has this time.
-const INSTALLED_WITHIN: Span = Span::secs(3600);
+pub(super) const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// Who holds the machine while the computer is restarted.
 const RESTARTS: &str = "update";
 /// The restart has happened by then, or is asked for again.
@@ -140,8 +139,8 @@ impl Machine {
     pub(super) fn system_told(&mut self, answer: SystemAnswer, now: Now) {
         match answer {
             SystemAnswer::Runs { system, is_installing } => {
-                if is_installing && self.hold.take(INSTALLS, INSTALLED_WITHIN, now.boot) == Some(true) {
-                    self.rauc_holds(INSTALLED_WITHIN);
+                if is_installing {
+                    self.rauc_holds(INSTALLED_WITHIN, now);
                 }
                 self.system_runs(system, now);
             }
@@ -161,22 +160,31 @@ impl Machine {
                 self.systems.turn = if is_over { Turn::Over } else { Turn::At(now.boot + ASK_AGAIN) };
             }
             SystemAnswer::GoesOn => {
-                if self.hold.holder() == Some(INSTALLS) {
-                    self.hold.take(INSTALLS, INSTALLED_WITHIN, now.boot);
+                // Word that comes late holds nobody.
+                if self.hold.is_rauc_watched() {
+                    self.rauc_takes(INSTALLED_WITHIN, now);
                 }
             }
-            SystemAnswer::Idle => {
-                if self.hold.release(INSTALLS) {
-                    self.outbox.journal(Journal::MachineReleased { by: text(INSTALLS), why: text("RAUC installs nothing any more") });
-                }
-            }
+            SystemAnswer::Idle => match self.hold.rauc_is_idle() {
+                None => self.outbox.push(Effect::System(SystemCall::AwaitIdle)),
+                Some(true) => self.outbox.journal(Journal::MachineReleased { by: text(RAUC), why: text("RAUC installs nothing any more") }),
+                Some(false) => {}
+            },
         }
     }
 
-    /// RAUC holds the machine from now on. It says nothing when it has failed, so it is watched.
-    pub(super) fn rauc_holds(&mut self, time: Span) {
-        self.outbox.journal(Journal::MachineHeld { by: text(INSTALLS), seconds: time.0 / 1000 });
-        self.outbox.push(Effect::System(SystemCall::AwaitIdle));
+    /// RAUC holds the machine from now on, whoever else does. It says nothing when it has failed, so it is watched.
+    pub(super) fn rauc_holds(&mut self, time: Span, now: Now) {
+        self.rauc_takes(time, now);
+        if self.hold.watch_rauc() {
+            self.outbox.push(Effect::System(SystemCall::AwaitIdle));
+        }
+    }
+
+    fn rauc_takes(&mut self, time: Span, now: Now) {
+        if self.hold.take_for_rauc(time, now.boot) {
+            self.outbox.journal(Journal::MachineHeld { by: text(RAUC), seconds: time.0 / 1000 });
+        }
     }
 
     /// This system runs.

@@ -12,7 +12,7 @@ use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
 use qris_core::order::word::Word;
-use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts};
+use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts, RelayLine};
 use qris_host::config::BusAddress;
 use qris_relay::config::{Config, Items, LineSettings};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
@@ -304,7 +304,14 @@ impl World {
 
     fn facts(&self, m: usize) -> Option<RelayFacts> {
         let dispenser = self.relays[m].dispenser.as_ref()?;
+        let lines = dispenser.lines().into_iter().zip(dispenser.limits()).map(|((name, items, _), (_, limits))| RelayLine {
+            name: name.into(),
+            items: items.into_iter().map(Into::into).collect(),
+            limits,
+        });
         Some(RelayFacts {
+            lines: lines.collect(),
+            version: Some(env!("CARGO_PKG_VERSION").into()),
             device: Some(dispenser.device().as_str().into()),
             kids: dispenser.keys(),
             proof_key: dispenser.key(),

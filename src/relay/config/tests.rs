@@ -4,6 +4,7 @@ use super::*;
 use crate::outlet::line::PulsedLine;
 use crate::outlet::line::pulses::Drive;
 use crate::pin::Bias;
+use qris_core::order::ledger::{Condition, prepare};
 use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, key};
 use qris_core::order::time::Span;
@@ -152,6 +153,23 @@ fn faults_name_line_and_key() {
     assert_eq!(rig.faults(&rig.head()), ["relay.toml: line: is missing: write at least one [[line]]"]);
     let twice = rig.faults(&format!("{}{LINE}{}", rig.head(), LINE.replace("offset = ", "offset = 1")));
     assert_eq!(twice.len(), 3, "{twice:#?}");
+}
+
+#[test]
+fn the_limits_that_are_told_are_those_by_which_it_sells() {
+    let rig = Rig::new();
+    let pulses = LINE.replace("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 7000\noff_ms = 3000");
+    for (text, most) in [(LINE, 1_000_000), (&pulses, 11_000), (&pulses.replace("within_ms = 5000", "within_ms = 20000"), 10_000)] {
+        let config = rig.load(&format!("{}{text}", rig.head())).expect("good");
+        let line = &config.lines[0];
+        let takes = |price: u64| {
+            prepare(Some(&line.state(Rupiah::new(price).expect("an amount"), Condition::Ready)), Rupiah::new(price).expect("an amount"))
+        };
+        for price in (1..200).map(|n| n * 500).chain([1, 4999, 5001, 1_000_000, 999_999_999]) {
+            assert_eq!(line.limits().judge(Rupiah::new(price).expect("an amount")), takes(price), "{price}: {text}");
+        }
+        assert!(takes(most).is_ok(), "{most}: {text}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
 use file::SimLine;
 use gpio::GpioLine;
 use pulses::{Drive, Pulses};
-use qris_core::order::ledger::{DRIVE_MAX, Refused};
+use qris_core::order::ledger::{DRIVE_MAX, Limits, Refused};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
 use qris_host::clock;
@@ -57,6 +57,11 @@ impl PulsedLine {
         Self { pin, drive: Drive::Single { on }, sensor: None }
     }
 
+    /// How long it waits for its sensor, in milliseconds.
+    fn sensor_within(&self) -> i64 {
+        self.sensor.as_ref().map_or(0, |sensor| sensor.within.0)
+    }
+
     /// The same line, driven by the other level.
     #[must_use]
     pub fn turned_over(&self) -> Self {
@@ -81,8 +86,17 @@ impl Settings for PulsedLine {
     }
 
     fn takes(&self, amount: Rupiah) -> Result<Span, Refused> {
-        let sensor = self.sensor.as_ref().map_or(0, |sensor| sensor.within.0);
-        Ok(Span(self.drive.pulses(amount)?.length().0.saturating_add(sensor)))
+        Ok(Span(self.drive.pulses(amount)?.length().0.saturating_add(self.sensor_within())))
+    }
+
+    fn limits(&self, min: Rupiah) -> Limits {
+        match self.drive {
+            Drive::Single { .. } => Limits { min, step: None, max: None },
+            Drive::PerPulse { rupiah, .. } => {
+                let most = u64::try_from((DRIVE_MAX.0 - self.sensor_within()) / self.drive.least().0).unwrap_or(0);
+                Limits { min, step: Some(rupiah), max: Rupiah::new(most.saturating_mul(rupiah.get())).ok() }
+            }
+        }
     }
 
     fn least(&self, min_amount: Rupiah) -> Rupiah {

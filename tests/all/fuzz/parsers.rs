@@ -7,12 +7,15 @@ use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::backend::accounts::plugin;
+use qris::backend::listed::{self, Listed};
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::device::config::afar;
+use qris::device::machine::RelayLine;
 use qris::device::screen::{Languages, SurfaceSettings, samples};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
+use qris::order::ledger::Limits;
 use qris::order::money::Rupiah;
 use qris::order::operator::{self, Level};
 use qris::order::receipt::{self, KeySet, Receipt, SigningKey};
@@ -30,6 +33,7 @@ use qris::wire::telemetry::Telemetry;
 use qris::wire::topics::Topic;
 use qris::wire::vend;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -298,6 +302,35 @@ fn plugin_answer() {
     });
 }
 
+/// The list of many machines: a machine is one machine, and the list can be written and read again.
+#[test]
+fn machines() {
+    let words = "id,name  id;name  \"  \"\"  ,  ;  vm-001  backend  Lobi  \u{feff}  \r\n  \n";
+    let reserved = |name: &str| name == "backend";
+    Target { name: "machines", words, longest: 70_000 }.run(|bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return "no text".into() };
+        match listed::parse(text, reserved) {
+            Ok(machines) => {
+                let ids: BTreeSet<_> = machines.iter().map(|one| one.id.as_str()).collect();
+                assert!(!ids.is_empty() && ids.len() == machines.len() && !ids.contains("backend"), "{ids:?}");
+                assert!(machines.iter().all(|one| (1..=listed::NAME_MAX).contains(&one.name.chars().count())));
+                let line = |one: &Listed| format!("{},\"{}\"\n", one.id, one.name.replace('"', "\"\""));
+                let again: String = std::iter::once("id,name\n".to_owned()).chain(machines.iter().map(line)).collect();
+                assert_eq!(listed::parse(&again, reserved).as_ref(), Ok(&machines));
+                format!("{} machines", machines.len())
+            }
+            Err((faults, more)) => {
+                assert!((1..=listed::TOLD_MAX).contains(&faults.len()) && (more == 0 || faults.len() == listed::TOLD_MAX));
+                assert!(faults.iter().all(|(line, _)| (1..=text.lines().count().max(1)).contains(line)));
+                assert!(faults.iter().map(|(_, why)| why.len()).sum::<usize>() <= DETAIL_MAX);
+                // The other words are the list's own.
+                let ends: BTreeSet<&str> = faults.iter().filter_map(|(_, why)| why.rsplit(' ').next()).collect();
+                format!("{ends:?}")
+            }
+        }
+    });
+}
+
 /// What comes from afar changes prices and looks, and never whose machine it is.
 #[test]
 fn settings() {
@@ -320,13 +353,15 @@ fn settings() {
     };
     let words = r#"[[item]]  id =  name =  price =  [device]  language = "both"  labels = [  [orders]  timeout_s =  deliver_within_s =  [screen]
         contact =  colours = {  logo =  { from_request = { min = 1, max = 2 } }  "signed":"#;
+    let limits = Limits { min: Rupiah::new(2).expect("an amount"), step: Rupiah::new(2).ok(), max: None };
+    let lines = [RelayLine { name: "tray 1".into(), items: ["A1".into()].into(), limits }];
     Target { name: "settings", words, longest: 270_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let refused = match Desired::read(bytes, &keys, &own.device) {
             Ok((desired, _)) => desired.version.to_string(),
             Err(refused) => refused.code.to_string(),
         };
-        let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own) {
+        let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own, &lines) {
             Ok((settings, left_out)) => {
                 assert_eq!((&settings.device, &settings.store, left_out.is_empty()), (&own.device, &own.store, left_out.is_empty()));
                 assert!(left_out.is_empty() || skip_unknown);

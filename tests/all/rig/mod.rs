@@ -8,6 +8,7 @@ pub mod bus;
 pub mod caller;
 pub mod certificates;
 pub mod claims;
+pub mod clock;
 pub mod desk;
 pub mod ends;
 pub mod files;

@@ -59,7 +59,7 @@ fn form(error: &serde_json::Error) -> KeyError {
 }
 
 /// One key of a JWK Set as it is written.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Jwk {
     kty: String,
     crv: String,
@@ -265,6 +265,30 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// An operator's public key that somebody offers to a machine.
+#[derive(Debug)]
+pub struct OfferedKey(Jwk);
+
+impl OfferedKey {
+    /// Its name.
+    #[must_use]
+    pub const fn kid(&self) -> &KeyId {
+        &self.0.kid
+    }
+
+    /// What its owner may do.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.0.level.unwrap_or_default()
+    }
+
+    /// Whether its name is its thumbprint, as `qrisctl keys new` makes it. Then nobody can give another key this name.
+    #[must_use]
+    pub fn has_own_name(&self) -> bool {
+        bytes32(&self.0.x).is_some_and(|x| thumbprint(&x) == self.0.kid)
+    }
+}
+
 /// A `keys.json` that a person changes.
 pub struct KeyFile(JwkSet);
 
@@ -301,6 +325,28 @@ impl KeyFile {
         let before = self.0.keys.len();
         self.0.keys.retain(|key| key.kid != *kid || key.role != Some(Role::Operator));
         self.0.keys.len() < before
+    }
+
+    /// Takes all operators' keys out.
+    pub fn take_operators(&mut self) -> Vec<OfferedKey> {
+        let (operators, others) = std::mem::take(&mut self.0.keys).into_iter().partition(|key| key.role == Some(Role::Operator));
+        self.0.keys = others;
+        operators.into_iter().map(OfferedKey).collect()
+    }
+
+    /// Whether it has this very key, with this level.
+    #[must_use]
+    pub fn believes(&self, key: &OfferedKey) -> bool {
+        let is_same = |known: &Jwk| {
+            (&known.kid, &known.x, known.role, known.level.unwrap_or_default()) == (&key.0.kid, &key.0.x, key.0.role, key.level())
+        };
+        self.0.keys.iter().any(is_same)
+    }
+
+    /// Adds the key of an operator, in place of one of the same name.
+    pub fn believe(&mut self, key: OfferedKey) {
+        self.retire(&key.0.kid);
+        self.0.keys.push(key.0);
     }
 
     /// Whether an operator's key is in it.
@@ -454,8 +500,39 @@ mod tests {
         let mut enrolled = KeyFile::read(&jwk_set(&[SigningKey::from_seed([8; 32]).to_public_jwk("i")])).expect("a file");
         enrolled.keep_operators(KeyFile::read(&file.to_text()).expect("readable"));
         assert!(enrolled.has_operators() && !enrolled.to_text().contains("pay.example"));
+        let offered = enrolled.take_operators();
+        assert_eq!(
+            offered.iter().map(|key| (key.kid(), key.level(), key.has_own_name())).collect::<Vec<_>>(),
+            [(door.kid(), Level::Look, true)]
+        );
+        assert!(!enrolled.has_operators() && file.believes(&offered[0]) && !enrolled.believes(&offered[0]));
+        for key in offered {
+            enrolled.believe(key);
+        }
+        assert_eq!(
+            operators(&file),
+            KeySet::from_jwks(&enrolled.to_text())
+                .expect("readable")
+                .operators()
+                .map(|(kid, level)| (kid.clone(), level))
+                .collect::<Vec<_>>()
+        );
         assert_eq!((file.retire(key().kid()), file.retire(door.kid()), file.retire(door.kid())), (false, true, false));
         assert_eq!(file.to_text(), jwk_set(&[merchant]));
+    }
+
+    #[test]
+    fn a_key_in_the_name_of_another_one_is_seen() {
+        let (own, other) = (SigningKey::from_seed([9; 32]), SigningKey::from_seed([10; 32]));
+        let read = |jwk: String| KeyFile::read(&jwk_set(&[jwk])).expect("a file");
+        let believing = read(own.to_operator_jwk(Level::Desk));
+        let of_other = other.to_operator_jwk(Level::Desk).replace(other.kid().as_str(), own.kid().as_str());
+        for (jwk, has_own_name, is_believed) in
+            [(own.to_operator_jwk(Level::Desk), true, true), (own.to_operator_jwk(Level::Door), true, false), (of_other, false, false)]
+        {
+            let [offered] = &read(jwk.clone()).take_operators()[..] else { panic!("{jwk}") };
+            assert_eq!((offered.has_own_name(), believing.believes(offered)), (has_own_name, is_believed), "{jwk}");
+        }
     }
 
     /// The encodings that libsodium refuses, with either sign.

@@ -1,7 +1,7 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
 use super::{Kept, Step, Try};
-use crate::machine::system::{PROVEN_WITHIN, STARTS_MAX};
+use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX};
 use crate::machine::{Effect, Machine, Operated, Operation};
 use qris_core::order::ids::CommandId;
 use qris_core::order::time::{Now, Span};
@@ -14,8 +14,6 @@ pub const HOLDER: &str = "operator";
 const WAIT: Span = Span::secs(900);
 /// A restart, reboot or pulse that was ordered has happened by then.
 const HAPPENS_WITHIN: Span = Span::secs(300);
-/// An image that comes no further is given up then.
-const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// Who does not answer is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
 

@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use crate::machine::*;
+use qris_core::order::ledger::Limits;
 use qris_core::order::operator::Level;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::receipt::testing::{key, operator};
@@ -143,6 +144,67 @@ fn a_refusal_says_why_and_changes_nothing() {
     let faults: Vec<_> = refused.faults.iter().map(|fault| (&*fault.path, fault.line)).collect();
     assert_eq!(faults, [("item[0].colour", Some(4)), ("orders.timeout_s", Some(6)), ("store", Some(7))]);
     assert_eq!(rig.wants(&priced(8, 7, 6500)).version, 8);
+}
+
+#[test]
+fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
+    let line = |name: &str, items: &[&str], min, step: Option<u64>, max: Option<u64>| RelayLine {
+        name: name.into(),
+        items: items.iter().map(|item| (*item).into()).collect(),
+        limits: Limits { min: rp(min), step: step.map(rp), max: max.map(rp) },
+    };
+    let text = "[[item]]\nid = \"A1\"\nprice = 5000\n[[item]]\nid = \"B1\"\nprice = 9000\n\
+        [[item]]\nid = \"C1\"\nprice = { from_request = { min = 1, max = 9 } }\n";
+    let fits = || vec![line("tray 1", &["A1"], 5000, None, None), line("rest", &["*"], 1, None, None)];
+    let with = |lines: Vec<RelayLine>| RelayFacts { lines, ..RelayFacts::default() };
+    let no_line = "no line of this machine hands out";
+    for (facts, wanted) in [
+        (with(fits()), vec![]),
+        (
+            with(vec![line("tray 1", &["A1"], 5001, None, None), fits().remove(1)]),
+            vec![("item[0].price", 3, "\"tray 1\" does not take Rp5.000: it takes at least Rp5.001")],
+        ),
+        (
+            with(vec![fits().remove(0), line("rest", &["*"], 1, Some(2000), Some(8000))]),
+            vec![("item[1].price", 6, "at most Rp8.000, and only multiples of Rp2.000")],
+        ),
+        (with(vec![fits().remove(0)]), vec![("item[1].id", 5, no_line), ("item[2].id", 8, no_line)]),
+        // An earlier release, and the relay service of another machine.
+        (with(vec![]), vec![]),
+        (RelayFacts { device: Some("vm-002".into()), ..with(vec![line("x", &["X"], 1, None, None)]) }, vec![]),
+    ] {
+        let mut rig = Rig::new();
+        rig.on(Input::RelayTold(facts.clone()));
+        let refused = rig.wants(&desired(1, 0, text)).refused;
+        let told = refused.iter().flat_map(|refused| &refused.faults);
+        let told: Vec<_> = told.map(|fault| (&*fault.path, fault.line, &*fault.why)).collect();
+        assert_eq!(told.len(), wanted.len(), "{told:?}");
+        for ((path, line, why), (path_wanted, line_wanted, part)) in told.into_iter().zip(wanted) {
+            assert!((path, line) == (path_wanted, Some(line_wanted)) && why.contains(part), "{path} {line:?}: {why}");
+        }
+        // While the relay service is gone, nobody knows.
+        let mut rig = Rig::new();
+        rig.on(Input::RelayTold(facts));
+        rig.on(Input::RelayDown("it stopped".into()));
+        assert_eq!(rig.wants(&desired(1, 0, text)).refused, None);
+    }
+}
+
+#[test]
+fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
+    let mut rig = Rig::new();
+    rig.on(Input::RelayDown("it stopped".into()));
+    let later = Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
+    assert_eq!(rig.wants(&Desired { effective_at: Some(later), ..priced(1, 0, 4000) }).refused, None);
+    let limits = Limits { min: rp(5000), step: None, max: None };
+    let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), limits };
+    rig.on(Input::RelayUp(RelayFacts { lines: vec![line], ..rig.facts.clone() }));
+    for _ in 0..70 {
+        rig.after(60_000);
+    }
+    let told = rig.reported();
+    assert_eq!((told.version, told.waiting, rig.price()), (0, None, 5000));
+    assert!(told.refused.is_some_and(|refused| refused.code == Objection::Invalid && refused.message.contains("at least Rp5.000")));
 }
 
 #[test]

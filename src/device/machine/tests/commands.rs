@@ -574,7 +574,12 @@ fn an_update_has_its_time_for_as_long_as_it_comes_further() {
     }
     rig.vend(1);
     assert_eq!(rig.told(), ["refused(updating)"]);
-    assert_eq!(Came::of(rig.after(3_600_000)).stages(), [Stage::TimedOut]);
+    let came = Came::of(rig.after(3_600_000));
+    assert_eq!((came.stages(), came.systems), (vec![Stage::TimedOut], vec![SystemCall::AwaitIdle]));
+    rig.vend(2);
+    assert_eq!(rig.told(), ["refused(updating)"], "it is given up, and RAUC may go on");
+    rig.on(Input::System(SystemAnswer::Idle));
+    rig.requested(3);
 }
 
 #[test]
@@ -582,7 +587,8 @@ fn an_update_that_fails_or_is_cut_off_leaves_the_machine_selling() {
     let mut rig = Rig::new();
     rig.updates();
     let came = rig.operated("c-1", Operated::Refused(Problem::new(Code::Refused, "RAUC: signature verification failed")));
-    assert_eq!(came.stages(), [Stage::Failed]);
+    assert_eq!((came.stages(), came.systems), (vec![Stage::Failed], vec![SystemCall::AwaitIdle]));
+    rig.on(Input::System(SystemAnswer::Idle));
     rig.requested(1);
     let mut rig = Rig::new();
     rig.updates();

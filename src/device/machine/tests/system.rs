@@ -308,6 +308,52 @@ fn rauc_holds_the_machine_as_long_as_it_installs() {
 }
 
 #[test]
+fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
+    let hold = |who: &str| Input::Asked(Request::Hold(who.into(), Span::secs(600)), ON_BOARD);
+    let release = |who: &str| Input::Asked(Request::Release(who.into()), ON_BOARD);
+    let found = || {
+        let system = System { slot: "rootfs.0".into(), installed: "".into() };
+        Input::System(SystemAnswer::Runs { system, is_installing: true })
+    };
+    // Who holds it first, and how RAUC comes in.
+    let orders = [[hold("apt"), hold("rauc")], [hold("apt"), found()], [hold("rauc"), hold("apt")], [found(), hold("apt")]];
+    for (number, order) in orders.into_iter().enumerate() {
+        let mut rig = Rig::new();
+        let watched: usize =
+            order.into_iter().map(|input| calls(&rig.on(input)).iter().filter(|call| **call == SystemCall::AwaitIdle).count()).sum();
+        assert_eq!(watched, 1, "{number}");
+        for (n, given_back) in (1..).zip(["apt", "rauc"]) {
+            rig.on(release(given_back));
+            rig.vend(n);
+            assert_eq!(rig.told(), ["refused(updating)"], "{number}: {given_back} lets go");
+        }
+        rig.on(Input::System(SystemAnswer::Idle));
+        rig.requested(3);
+    }
+    // RAUC is seen to be idle while its handler asks for the next image.
+    let mut rig = Rig::new();
+    rig.on(found());
+    assert_eq!(calls(&rig.on(hold("rauc"))), []);
+    assert_eq!(calls(&rig.on(Input::System(SystemAnswer::Idle))), [SystemCall::AwaitIdle]);
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"]);
+    rig.on(Input::System(SystemAnswer::Idle));
+    rig.after(1_000);
+    rig.requested(2);
+    // It came no further for an hour, and goes on then.
+    let mut rig = Rig::new();
+    rig.on(found());
+    rig.after(3_600_000);
+    assert_eq!(rig.scene, "Idle { trouble: None }");
+    rig.on(Input::System(SystemAnswer::GoesOn));
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(updating)"]);
+    rig.on(Input::System(SystemAnswer::Idle));
+    rig.after(1_000);
+    rig.requested(2);
+}
+
+#[test]
 fn an_image_that_takes_hours_holds_the_machine_until_it_comes_no_further() {
     let ended = |effects: &[Effect]| says(effects, |event| matches!(event, Journal::MachineReleased { .. }));
     let mut rig = Rig::new();

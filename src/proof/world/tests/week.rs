@@ -30,6 +30,9 @@ const ROWS: usize = 200;
 /// An order that nobody paid. The books do not name the ways as the machine does.
 const UNPAID: End = (EventState::Cancelled, None);
 
+/// An order whose money went back, as the machine has heard.
+const REFUNDED: End = (EventState::Refunded, None);
+
 /// What became of an order, and why.
 type End = (EventState, Option<Reason>);
 /// Orders, and their prices together, by what became of them.
@@ -44,6 +47,8 @@ struct Week {
     heard: Vec<Telemetry>,
     /// How often the machine began anew.
     starts: u32,
+    /// The orders whose money went back before the machine had heard the answer to its report.
+    paid_back: BTreeSet<OrderId>,
 }
 
 impl Week {
@@ -54,7 +59,7 @@ impl Week {
         // What goes wrong is said here, and nothing else does.
         world.storm = false;
         world.heals_at = i64::MAX / 2;
-        Self { world, rng: Rng::new(SEED), at: 0, heard: Vec::new(), starts: 0 }
+        Self { world, rng: Rng::new(SEED), at: 0, heard: Vec::new(), starts: 0, paid_back: BTreeSet::new() }
     }
 
     fn below(&mut self, n: u64) -> i64 {
@@ -94,11 +99,14 @@ impl Week {
         self.world.ask_on_board(0, Request::Vend(request));
         match self.below(10) {
             // The item does not come, and a person sees to it.
-            0 | 1 if self.is_driven() => {
+            kind @ (0 | 1) if self.is_driven() => {
                 let dispenser = self.world.relays[0].dispenser().expect("it runs");
                 dispenser.ended(0, Ending { outcome: Outcome::Failed, detail: "it jams".into() });
                 self.world.relay_effects(0);
                 self.world.clear_line(0);
+                if kind == 0 {
+                    self.is_refunded_at_once(number);
+                }
             }
             // The power goes in the middle of a pulse.
             2 | 3 if self.is_driven() => {
@@ -129,6 +137,27 @@ impl Week {
             self.world.merchant_looks();
         }
         self.pass(until - self.at);
+    }
+
+    /// Midtrans gives the money back before the machine has heard the answer to its report. It reports once more, and hears of
+    /// that.
+    fn is_refunded_at_once(&mut self, number: u64) {
+        let request = RequestId::new(&format!("r-{number}")).expect("an id");
+        let id = self.orders().into_iter().find(|order| order.sale.request_id == request).expect("it is paid").id;
+        let load =
+            |week: &mut Self| week.world.books(|tx, _| books::load(tx, &id)).expect("the books can be read").expect("it is there").order;
+        let is_told = (0..90_000).any(|_| {
+            self.pass(1);
+            load(self).delivery.is_some()
+        });
+        assert!(is_told, "{number} is never reported");
+        self.world.cut[Outage::Http as usize] = true;
+        self.start();
+        self.world.merchant_decides(id.clone(), 0, false, true);
+        self.pass(60_000);
+        self.world.cut[Outage::Http as usize] = false;
+        assert!(matches!(load(self).state, State::Refunded { .. }), "{number}");
+        self.paid_back.insert(id);
     }
 
     /// For this time reports come through, while connections and programs die just when one is on its way. It may have come all the
@@ -164,9 +193,10 @@ impl Week {
     }
 }
 
-/// What the books say of an order. A machine does not hear of refunds: for it they stay due.
-fn told(order: &Order) -> End {
+/// What the books say of an order. A machine does not hear of most refunds: for it they stay due.
+fn told(order: &Order, paid_back: &BTreeSet<OrderId>) -> End {
     match (&order.delivery, &order.state) {
+        (Some(_), State::Refunded { .. }) if paid_back.contains(&order.id) => REFUNDED,
         (Some(told), _) => match told.outcome {
             Delivery::Dispensed => (EventState::Dispensed, None),
             Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered => (EventState::RefundDue, told.reason),
@@ -224,20 +254,21 @@ fn after_seven_days_without_the_broker_the_reports_agree_with_the_books() {
 
     let (mut wanted, mut kinds) = (Sums::new(), BTreeSet::new());
     for order in &orders {
-        let end = told(order);
+        let end = told(order, &week.paid_back);
         add(&mut wanted, end, 1, i64::try_from(order.sale.amount.get()).expect("small"));
         kinds.insert((order.sale.item.clone(), end));
     }
     assert_eq!(reported, wanted, "to the rupiah");
     assert_eq!(wanted.values().map(|(count, _)| *count).sum::<i64>(), 1 + i64::try_from(ORDERS).expect("small"));
     let due = [Reason::Failed, Reason::Uncertain, Reason::Late].map(|reason| (EventState::RefundDue, Some(reason)));
-    for end in [(EventState::Dispensed, None), UNPAID].into_iter().chain(due) {
+    for end in [(EventState::Dispensed, None), UNPAID, REFUNDED].into_iter().chain(due) {
         assert!(joined.contains_key(&end) && wanted[&end].0 > joined[&end].0, "{end:?}: some are joined, and some are not");
     }
     assert!(kinds.len() > ROWS && orders.iter().any(|order| matches!(order.state, State::Refunded { .. })));
     let last = counted.last_key_value().expect("a report").1.sums;
     let all_due = due.into_iter().fold((0, 0), |(count, amount), end| (count + wanted[&end].0, amount + wanted[&end].1));
     assert_eq!((last.dispensed, last.dispensed_amount), wanted[&(EventState::Dispensed, None)]);
+    assert_eq!((last.refunded, last.refunded_amount), wanted[&REFUNDED]);
     assert_eq!((last.refund_due, last.refund_due_amount, last.unpaid), (all_due.0, all_due.1, wanted[&UNPAID].0));
 
     // A wait whose beginning an earlier run of the program saw is not measured. No other is missing.
