@@ -24,10 +24,8 @@ use std::sync::Arc;
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
-/// The rule for both of these texts.
-pub const CONTACT_RULE: &str = "1 to 64 characters of plain text";
 /// The longest name of the merchant and the longest contact, in characters: they stand on a phone's page.
-const CONTACT_MAX: usize = 64;
+pub const CONTACT_MAX: usize = 64;
 /// `LimitNOFILE` of the unit: the number of descriptors that the service has.
 pub const DESCRIPTORS: u64 = 8192;
 /// The descriptors for everything except connections: the books, the broker, calls to the gateway.
@@ -307,7 +305,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let mut plain = |text: Option<String>, key| {
         text.map(|text| {
             if self::contact(&text).is_none() {
-                checker.fault(&(), key, format_args!("must be {CONTACT_RULE}"));
+                checker.fault(&(), key, format_args!("must be 1 to {CONTACT_MAX} characters of plain text"));
             }
             Box::from(text.trim())
         })

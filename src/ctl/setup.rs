@@ -29,12 +29,13 @@ use part::Part;
 use present::Present;
 use qris_core::order::ids::DeviceId;
 use qris_host::config::BusAddress;
+use qris_host::setup::speech::{self, Language};
 use qris_host::setup::{services, write};
 use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
 use specs::{parse_degrees, parse_http, parse_letters};
 use std::path::PathBuf;
-use text::{Language, fill, texts};
+use text::{fill, texts};
 use trial::{Next, Trial};
 
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
@@ -140,7 +141,7 @@ impl Setup {
         let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
         // Scripts read messages in one language.
         if asks {
-            text::speak(self.speak.unwrap_or_else(|| Language::of_locale(|name| std::env::var(name).ok())));
+            speech::speak(self.speak);
         }
         if self.find {
             return match json {

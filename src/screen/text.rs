@@ -44,7 +44,7 @@ texts! {
     hours: "jam", "hours";
     minutes: "menit", "minutes";
     photograph: "Foto kode ini. Setelah membayar, ketik kode di mesin ini.", "Photograph this code. After paying, type it in here.";
-    take_along: "Foto kode ini, atau pindai untuk membawanya. Setelah membayar, ketik di mesin ini.", "Photograph this code, or scan to take it along. After paying, type it in here.";
+    take_along: "Foto kode ini, atau pindai untuk menyimpannya. Setelah membayar, ketik di mesin ini.", "Photograph this code, or scan to take it along. After paying, type it in here.";
     code_gone: "Bayar di kasir, lalu kembali ke sini", "Pay at the store, then come back";
     checking: "Memeriksa pembayaran…", "Checking your payment…";
     collect_more: "Ketik kode pembayaran untuk mengambil.", "Type in the payment code to collect.";

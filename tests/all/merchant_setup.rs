@@ -204,8 +204,8 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
 }
 
 /// A terminal forgets what is typed before it hides: the question must stand there so often.
-fn asked_for_the_key(terminal: &Terminal, times: usize) {
-    let count = || terminal.shown().matches("Server Key (is not shown)").count();
+fn asked_for_the_key(terminal: &Terminal, question: &str, times: usize) {
+    let count = || terminal.shown().matches(question).count();
     crate::rig::wait_for("the question for the key", || (count() >= times).then_some(()));
 }
 
@@ -220,7 +220,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     shell.args(["-c", &format!("exec \"$0\" \"$@\" > {}", out.display())]).arg(init.get_program()).args(init.get_args());
     let mut terminal = Terminal::start(&shell);
     terminal.answer("Server Key (is not shown): ", "SB-Mid-client-1234\n");
-    asked_for_the_key(&terminal, 2);
+    asked_for_the_key(&terminal, "Server Key (is not shown)", 2);
     assert!(terminal.shown().contains("which is for web pages"), "{}", terminal.shown());
     terminal.answer("Server Key (is not shown): ", "SB-Mid-server-wrong\n");
     terminal.answer("there is none yet) [none]: ", "pay.example\n");
@@ -232,7 +232,7 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     terminal.answer("Go on all the same? [no]: ", "\n");
     let empty = server.tree();
     assert!(!empty.keys().any(|path| path.ends_with("backend.toml")), "it wrote before the end");
-    asked_for_the_key(&terminal, 3);
+    asked_for_the_key(&terminal, "Server Key (is not shown)", 3);
     terminal.answer("Server Key (is not shown): ", &format!("{SERVER_KEY}\n"));
     terminal.answer("Write these files? [yes]: ", "\n");
     assert!(terminal.end().success(), "{}", terminal.shown());
@@ -269,6 +269,64 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
     let text = std::fs::read_to_string(&config).expect("written");
     assert!(text.contains("broker_url = \"mqtts://192.0.2.7:8883\"") && text.contains("public_url = \"https://pay.example\""), "{text}");
     well(command(env!("CARGO_BIN_EXE_qris-backend")).arg("--config").arg(&config).arg("--check"));
+}
+
+#[test]
+fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
+    let server = Server::new();
+    let init = server.init();
+    let mut here = command(tool("env"));
+    here.arg("LC_ALL=id_ID.UTF-8").arg(init.get_program()).args(init.get_args()).args(["--midtrans", &server.midtrans.url]);
+    let mut terminal = Terminal::start(&here);
+    let question = "Server Key (tidak terlihat): ";
+    for (times, (told, key)) in
+        [("Mulailah dengan kunci sandbox.", "SB-Mid-client-1234\n"), ("ini Client Key", "SB-Mid-server-wrong\n")].into_iter().enumerate()
+    {
+        asked_for_the_key(&terminal, question, times + 1);
+        terminal.answer(told, key);
+    }
+    for (question, typed) in [
+        ("Alamat publik, https://… (atau none jika belum ada) [none]: ", "pay.example\n"),
+        ("  harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan \"pay.example\"", "http://pay.example\n"),
+        ("  http:// hanya untuk loopback: pakai https://", "https://pay.example\n"),
+        ("tentang uang mereka (atau none) [none]: ", &format!("{}\n", "1".repeat(65))),
+        ("  harus teks biasa, 1 sampai 64 karakter", "0812-1\n"),
+        ("Buat broker di komputer ini (Mosquitto, dengan TLS)? [ya]: ", "mungkin\n"),
+        ("  ya atau tidak", "y\n"),
+        ("menghubungi komputer ini [pay.example]: ", "mqtts://pay.example\n"),
+        ("  harus nama komputer ini, misalnya broker.example", "\n"),
+        ("Nama mesin pertama (atau none) [vm-001]: ", "fleet\n"),
+        ("  fleet adalah pengguna lain di broker", "a b\n"),
+        ("  harus 1–64 karakter dari A-Za-z0-9_-", "\n"),
+        ("Tetap lanjutkan? [tidak]: ", "t\n"),
+    ] {
+        terminal.answer(question, typed);
+    }
+    asked_for_the_key(&terminal, question, 3);
+    terminal.answer(question, &format!("{SERVER_KEY}\n"));
+    terminal.answer("Tulis berkas ini? [ya]: ", "y\n");
+    assert!(terminal.end().success(), "{}", terminal.shown());
+    let shown = terminal.shown();
+    for words in [
+        "baru      root:qris-backend 0640  /etc/qris-backend/backend.toml",
+        "stik USB yang disimpan terkunci",
+        "https://pay.example harus mengarah ke sini",
+        "daftarkan mesin pertama: runuser -u qris-backend -- qris-backend device add vm-001 --bundle",
+    ] {
+        assert!(shown.contains(words), "{words:?}: {shown}");
+    }
+    for english in ["[yes]", "[no]", "is not shown", "must ", "Write ", "new   ", "the password", "when it runs"] {
+        assert!(!shown.contains(english), "{english:?}: {shown}");
+    }
+    assert!(server.file("etc/qris-backend/backend.toml").exists());
+
+    // A flag says it, too, and a script hears English whatever the locale is.
+    let asked = well(server.init().args(["--ask", "--speak", "id", "--device", "none", "--dry-run"]));
+    for words in ["tetap     root:qris-backend 0640", "tetap     Server Key", "tetap     kunci tanda tangan", "tidak ada yang berubah"] {
+        assert!(stderr(&asked).contains(words), "{words:?}: {}", stderr(&asked));
+    }
+    let script = well(server.init().env("LC_ALL", "id_ID.UTF-8").args(["--yes", "--dry-run"]));
+    assert!(stderr(&script).contains("as it is  the Server Key") && !stderr(&script).contains("tetap"), "{}", stderr(&script));
 }
 
 #[test]

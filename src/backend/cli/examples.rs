@@ -17,6 +17,7 @@ pub const EXAMPLES: ExamplesOf = &[
         "init",
         &[
             ("Ask for everything", "qris-backend init"),
+            ("Ask in Indonesian", "qris-backend init --speak id"),
             ("What would be written?", "qris-backend init --dry-run"),
             ("One computer alone, in the sandbox", "qris-backend init --sandbox --public-url none --broker none --device vm-001"),
         ],

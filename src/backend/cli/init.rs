@@ -4,6 +4,7 @@
 mod answers;
 mod broker;
 mod compose;
+mod text;
 
 use super::doctor::network;
 use crate::config::Config;
@@ -13,6 +14,7 @@ use compose::{Composed, Present};
 use qris_host::finding;
 use qris_host::setup::services::{self, systemctl};
 use qris_host::setup::site::{Site, is_root};
+use qris_host::setup::speech::{self, Language};
 use qris_host::setup::staging::Staging;
 use qris_host::setup::write::{self, Change, Rights};
 use qris_host::{Failure, interrupt, terminal, tls};
@@ -22,6 +24,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use text::{fill, texts};
 
 /// The user of the service, and its group.
 const USER: &str = "qris-backend";
@@ -90,6 +93,9 @@ pub struct Init {
     /// Ask, although standard input is not a terminal
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
+    /// The language of the questions; by default that of your locale (LANG=id_ID.UTF-8), else English
+    #[arg(long, value_name = "LANGUAGE")]
+    speak: Option<Language>,
 }
 
 /// An answer, which may be that there is none.
@@ -113,20 +119,23 @@ impl<T> Said<T> {
 impl Init {
     /// Runs the command. `config`: the path that a flag of all commands names.
     pub async fn run(self, config: &Path) -> Result<(), Failure> {
+        let reads_input = self.server_key_file.as_deref() == Some(Path::new("-"));
+        let asks = self.ask || (!self.yes && !reads_input && terminal::is_there());
+        // Scripts read messages in one language.
+        if asks {
+            speech::speak(self.speak);
+        }
         if config != Path::new(BACKEND_TOML) {
-            return Err(Failure::usage(format!("init writes {BACKEND_TOML} (below --root): --config is for other commands")));
+            return Err(Failure::usage(fill(texts().no_config_flag, &[&BACKEND_TOML])));
         }
         tls::install_provider();
         let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
         if site.runs() && !is_root() && !self.dry_run {
-            let why = "this writes /etc/qris-backend and starts services: run it as root (sudo qris-backend init), or add --dry-run";
-            return Err(Failure::usage(why));
+            return Err(Failure::usage(texts().as_root));
         }
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
         let mut answers = Answers::of_flags(&self, &present)?;
-        let reads_input = self.server_key_file.as_deref() == Some(Path::new("-"));
-        let asks = self.ask || (!self.yes && !reads_input && terminal::is_there());
         let mut dialogue = asks.then(|| Dialogue::new(&site, &present)).transpose()?;
         if let Some(dialogue) = &mut dialogue {
             dialogue.gather(&mut answers)?;
@@ -138,12 +147,12 @@ impl Init {
             tell_steps(&steps(&composed, composed.changes(&site)), &answers, starts);
             return Ok(());
         }
-        let question = if starts { "Write these files, and start the services?" } else { "Write these files?" };
+        let question = if starts { texts().write_and_start } else { texts().write };
         if let Some(dialogue) = &mut dialogue
             && composed.changes(&site)
             && !dialogue.yes(question, true)?
         {
-            return Err(Failure::failed("nothing was changed"));
+            return Err(Failure::failed(texts().unchanged));
         }
         let changes = composed.changes(&site);
         // From here on the work is finished whatever signal comes.
@@ -153,7 +162,7 @@ impl Init {
         if starts && services::are_there(&site) {
             start(&composed, changes)?;
         } else if starts {
-            remark("there is no systemd here: start mosquitto, if there is a broker, then `qris-backend serve` as the user qris-backend");
+            remark(texts().no_systemd);
         }
         first_machine(&site, &answers, starts)
     }
@@ -181,10 +190,9 @@ impl Init {
             })?;
             let Some(bad) = finding::verdict(&findings) else { return Ok(composed) };
             let Some(dialogue) = &mut dialogue else {
-                let advice = "with --offline it is not asked";
-                return Err(Failure::failed(format!("{bad}; nothing was changed. Correct the key or the network ({advice})")));
+                return Err(Failure::failed(fill(texts().not_taken, &[&bad])));
             };
-            if dialogue.yes("Go on all the same?", false)? {
+            if dialogue.yes(texts().all_the_same, false)? {
                 return Ok(composed);
             }
             dialogue.server_key(answers)?;
@@ -195,9 +203,9 @@ impl Init {
     fn tell(&self, site: &Site, composed: &Composed) {
         for file in &composed.files {
             let change = match file.change(site) {
-                Change::New => "new",
-                Change::Changed | Change::Access => "changed",
-                Change::Same => "as it is",
+                Change::New => texts().file_new,
+                Change::Changed | Change::Access => texts().file_changed,
+                Change::Same => texts().as_it_is,
             };
             remark(&file.words(change));
             // What was made by chance says nothing.
@@ -205,29 +213,25 @@ impl Init {
                 file.difference(site).iter().for_each(|line| remark(&format!("          {line}")));
             }
         }
-        composed.kept.iter().for_each(|kept| remark(kept));
+        composed.kept.iter().for_each(|kept| remark(&format!("{:<8}  {kept}", texts().as_it_is)));
     }
 }
 
 /// Lets the first machine in, as the user of the service: it cannot read files that root made.
 fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Failure> {
     let Some(device) = answers.device.as_ref().and_then(Said::value) else { return Ok(()) };
-    let words = let_in(device);
     if !starts {
-        remark(&format!("when it runs, let the first machine in: runuser -u {USER} -- {}", words.join(" ")));
+        remark(&fill(texts().let_in_then, &[&by_hand(device)]));
         return Ok(());
     }
     if machines(site)?.iter().any(|known| known == device) {
-        remark(&format!("{device} is let in already; `runuser -u {USER} -- {} --replace` gives it another text", words.join(" ")));
+        remark(&fill(texts().let_in_already, &[device, &by_hand(device)]));
         return Ok(());
     }
-    remark(&format!("what {device} must know follows; on it: sudo qrisctl setup"));
-    let told = as_service(site, &words[1..])?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
+    remark(&fill(texts().let_in_now, &[device]));
+    let told = as_service(site, &let_in(device)[1..])?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
     if !told.status.success() {
-        let again = words.join(" ");
-        return Err(Failure::failed(format!(
-            "{device} was not let in. All else is done; when that is mended: runuser -u {USER} -- {again}"
-        )));
+        return Err(Failure::failed(fill(texts().not_let_in, &[device, &by_hand(device)])));
     }
     std::io::stdout().write_all(&told.stdout).map_err(Failure::failed)
 }
@@ -235,17 +239,22 @@ fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Fai
 /// What would be done after the files.
 fn tell_steps(steps: &[Vec<&str>], answers: &Answers, starts: bool) {
     if starts {
-        steps.iter().for_each(|words| remark(&format!("then: systemctl {}", words.join(" "))));
+        steps.iter().for_each(|words| remark(&fill(texts().then, &[&format!("systemctl {}", words.join(" "))])));
     }
     if let (Some(device), true) = (answers.device.as_ref().and_then(Said::value), starts) {
-        remark(&format!("then: runuser -u {USER} -- {}", let_in(device).join(" ")));
+        remark(&fill(texts().then, &[&by_hand(device)]));
     }
-    remark("nothing was changed");
+    remark(texts().unchanged);
 }
 
 /// The command that lets the first machine in.
 fn let_in(device: &str) -> [&str; 5] {
     ["qris-backend", "device", "add", device, "--bundle"]
+}
+
+/// The same, as a person types it.
+fn by_hand(device: &str) -> String {
+    format!("runuser -u {USER} -- {}", let_in(device).join(" "))
 }
 
 /// Is this the name of another user of the broker that `init` makes?
@@ -298,11 +307,9 @@ fn start(composed: &Composed, changes: bool) -> Result<(), Failure> {
     for words in steps(composed, changes) {
         systemctl(&words).map_err(|why| {
             let unit = words.last().copied().unwrap_or_default();
-            Failure::failed(format!(
-                "{why}; its messages: journalctl -x -n 20 -u {unit}. All files are written: when that is mended, run init again"
-            ))
+            Failure::failed(fill(texts().not_started, &[&why, &unit]))
         })?;
     }
-    remark("the services run. Is all well? sudo -u qris-backend qris-backend doctor");
+    remark(texts().done);
     Ok(())
 }

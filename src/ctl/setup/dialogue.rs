@@ -10,7 +10,7 @@ use super::invited;
 use super::part::Part;
 use super::present::Present;
 use super::specs::{self, parse_http, parse_letters, parse_words};
-use super::text::{fill, texts, words};
+use super::text::{fill, texts};
 use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;
@@ -56,7 +56,7 @@ impl<'a> Dialogue<'a> {
         ca_file: Option<&'a Path>,
     ) -> Result<Self, Failure> {
         let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
-        Ok(Self { asker: Asker::new(BufReader::new(input), words()), site, present, is_here, may_rename, ca_file })
+        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename, ca_file })
     }
 
     /// Asks for the values that were not said.

@@ -1,8 +1,9 @@
 //! Questions to the person in front of the computer. Enter takes the value in brackets.
 
+use super::speech::fill;
 use crate::secret::Secret;
 use crate::terminal::{Hidden, plain};
-use crate::{Failure, interrupt};
+use crate::{Failure, interrupt, texts};
 use std::io::{self, BufRead, Write as _};
 
 /// The longest answer, in bytes.
@@ -10,53 +11,27 @@ const ANSWER_MAX: u64 = 64 * 1024;
 /// A question is asked this often. After that no person seems to answer.
 const TRIES_MAX: usize = 20;
 
-/// The words of a conversation that do not depend on what is asked.
-#[derive(Debug)]
-pub struct Words {
-    yes: &'static str,
-    no: &'static str,
-    yes_or_no: &'static str,
-    hidden: &'static str,
-    needed: &'static str,
-    too_many: &'static str,
-    no_more: &'static str,
-    unread: &'static str,
+// The words of a conversation that do not depend on what is asked.
+texts! {
+    yes: "ya", "yes";
+    no: "tidak", "no";
+    yes_or_no: "ya atau tidak", "yes or no";
+    hidden: "tidak terlihat", "is not shown";
+    needed: "Harus dijawab; Ctrl-C mengakhiri.", "An answer is needed; Ctrl-C ends.";
+    too_many: "terlalu banyak jawaban yang tidak bisa dipakai", "too many answers could not be used";
+    no_more: "tidak ada jawaban lagi: tidak ada yang berubah", "there are no more answers: nothing was changed";
+    unread: "jawaban tidak bisa dibaca: {0}; tidak ada yang berubah", "the answer cannot be read: {0}; nothing was changed";
 }
-
-/// They in English.
-pub const ENGLISH: Words = Words {
-    yes: "yes",
-    no: "no",
-    yes_or_no: "yes or no",
-    hidden: "is not shown",
-    needed: "An answer is needed; Ctrl-C ends.",
-    too_many: "too many answers could not be used",
-    no_more: "there are no more answers: nothing was changed",
-    unread: "the answer cannot be read: {0}; nothing was changed",
-};
-
-/// They in Indonesian.
-pub const INDONESIAN: Words = Words {
-    yes: "ya",
-    no: "tidak",
-    yes_or_no: "ya atau tidak",
-    hidden: "tidak terlihat",
-    needed: "Harus dijawab; Ctrl-C mengakhiri.",
-    too_many: "terlalu banyak jawaban yang tidak bisa dipakai",
-    no_more: "tidak ada jawaban lagi: tidak ada yang berubah",
-    unread: "jawaban tidak bisa dibaca: {0}; tidak ada yang berubah",
-};
 
 /// Asks the questions and reads the answers.
 pub struct Asker<R> {
     answers: R,
-    words: &'static Words,
 }
 
 impl<R: BufRead> Asker<R> {
     /// Reads the answers from here.
-    pub const fn new(answers: R, words: &'static Words) -> Self {
-        Self { answers, words }
+    pub const fn new(answers: R) -> Self {
+        Self { answers }
     }
 
     /// A line, checked until it is good. Enter takes `usual`.
@@ -64,9 +39,9 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
-        let (shown, words) = (usual.map(|usual| format!(" [{usual}]")).unwrap_or_default(), self.words);
+        let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
         self.until_good(&format!("{question}{shown}: "), false, |answer| {
-            needed(if answer.is_empty() { usual.unwrap_or_default() } else { answer }, words).and_then(&check)
+            needed(if answer.is_empty() { usual.unwrap_or_default() } else { answer }).and_then(&check)
         })
     }
 
@@ -84,9 +59,7 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
-        self.until_good(&format!("{question} ({}): ", self.words.hidden), true, |answer| {
-            Ok((!answer.is_empty()).then(|| Secret::new(answer)))
-        })
+        self.until_good(&format!("{question} ({}): ", texts().hidden), true, |answer| Ok((!answer.is_empty()).then(|| Secret::new(answer))))
     }
 
     /// A secret that must be given.
@@ -94,8 +67,7 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
-        let words = self.words;
-        self.until_good(&format!("{question} ({}): ", words.hidden), true, |answer| needed(answer, words).map(Secret::new))
+        self.until_good(&format!("{question} ({}): ", texts().hidden), true, |answer| needed(answer).map(Secret::new))
     }
 
     /// Yes or no.
@@ -103,11 +75,10 @@ impl<R: BufRead> Asker<R> {
     /// # Errors
     /// Nobody answers, or a signal came.
     pub fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
-        let words = self.words;
-        self.line(question, Some(if usual { words.yes } else { words.no }), |answer| match answer.to_lowercase().as_str() {
+        self.line(question, Some(if usual { texts().yes } else { texts().no }), |answer| match answer.to_lowercase().as_str() {
             "y" | "yes" | "ya" => Ok(true),
             "n" | "no" | "t" | "tidak" => Ok(false),
-            _ => Err(words.yes_or_no.into()),
+            _ => Err(texts().yes_or_no.into()),
         })
     }
 
@@ -152,7 +123,7 @@ impl<R: BufRead> Asker<R> {
                 Err(why) => say(&format!("  {}", plain(&why)))?,
             }
         }
-        Err(Failure::usage(self.words.too_many))
+        Err(Failure::usage(texts().too_many))
     }
 
     fn read(&mut self, prompt: &str) -> Result<String, Failure> {
@@ -161,11 +132,11 @@ impl<R: BufRead> Asker<R> {
         drop(out);
         let mut answer = String::new();
         let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer);
-        let read = read.map_err(|why| unread(&why, self.words))?;
+        let read = read.map_err(|why| unread(&why))?;
         if read == 0 {
             // The next output stands on a line of its own.
             say("")?;
-            return Err(Failure::failed(self.words.no_more));
+            return Err(Failure::failed(texts().no_more));
         }
         Ok(answer.trim().to_owned())
     }
@@ -180,15 +151,15 @@ pub fn say(text: &str) -> Result<(), Failure> {
     writeln!(io::stderr(), "{text}").map_err(Failure::failed)
 }
 
-fn needed<'a>(answer: &'a str, words: &Words) -> Result<&'a str, String> {
-    if answer.is_empty() { Err(words.needed.into()) } else { Ok(answer) }
+fn needed(answer: &str) -> Result<&str, String> {
+    if answer.is_empty() { Err(texts().needed.into()) } else { Ok(answer) }
 }
 
 /// A signal ends the command with its own words.
-fn unread(why: &io::Error, words: &Words) -> Failure {
+fn unread(why: &io::Error) -> Failure {
     match interrupt::check() {
         Err(interrupted) => Failure::failed(interrupted),
-        Ok(()) => Failure::failed(words.unread.replace("{0}", &why.to_string())),
+        Ok(()) => Failure::failed(fill(texts().unread, &[why])),
     }
 }
 
@@ -202,22 +173,22 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_until_its_answer_is_good() {
-        let mut asker = Asker::new(&b"x\n\n7\n"[..], &ENGLISH);
+        let mut asker = Asker::new(&b"x\n\n7\n"[..]);
         assert_eq!(asker.line("n", None, number).expect("answered"), 7);
         assert!(asker.line("n", None, number).is_err(), "nobody answers any more");
-        assert_eq!(Asker::new(&b"\n"[..], &ENGLISH).line("n", Some("3"), number).expect("the usual"), 3);
-        assert_eq!(Asker::new(&b"\n"[..], &ENGLISH).line_or_none("n", number).expect("none"), None);
-        assert!(Asker::new(&b"YA\n"[..], &ENGLISH).yes("?", false).expect("answered"));
-        assert!(!Asker::new(&b"maybe\n\n"[..], &ENGLISH).yes("?", false).expect("answered"));
-        assert_eq!(Asker::new(&b"hunter2\n"[..], &ENGLISH).secret("s").expect("answered"), Some(Secret::new("hunter2")));
+        assert_eq!(Asker::new(&b"\n"[..]).line("n", Some("3"), number).expect("the usual"), 3);
+        assert_eq!(Asker::new(&b"\n"[..]).line_or_none("n", number).expect("none"), None);
+        assert!(Asker::new(&b"YA\n"[..]).yes("?", false).expect("answered"));
+        assert!(!Asker::new(&b"maybe\n\n"[..]).yes("?", false).expect("answered"));
+        assert_eq!(Asker::new(&b"hunter2\n"[..]).secret("s").expect("answered"), Some(Secret::new("hunter2")));
     }
 
     #[test]
     fn what_was_pasted_may_come_in_lines() {
         let whole = |text: &str| if text == "abcdef" { Ok(()) } else { Err("damaged".to_owned()) };
-        assert_eq!(Asker::new(&b"abc\n def \n"[..], &ENGLISH).pasted("t", whole).expect("pasted"), Some(()));
+        assert_eq!(Asker::new(&b"abc\n def \n"[..]).pasted("t", whole).expect("pasted"), Some(()));
         // An empty line ends a bad text, and the question is asked again.
-        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..], &ENGLISH).pasted("t", whole).expect("pasted"), Some(()));
-        assert_eq!(Asker::new(&b"\n"[..], &ENGLISH).pasted("t", whole).expect("nothing"), None);
+        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..]).pasted("t", whole).expect("pasted"), Some(()));
+        assert_eq!(Asker::new(&b"\n"[..]).pasted("t", whole).expect("nothing"), None);
     }
 }

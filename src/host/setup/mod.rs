@@ -5,5 +5,6 @@ pub mod ask;
 pub mod edit;
 pub mod services;
 pub mod site;
+pub mod speech;
 pub mod staging;
 pub mod write;

@@ -1,13 +1,15 @@
 //! The answers: from flags, and from the person at the terminal.
 
 use super::compose::Present;
+use super::text::{fill, texts};
 use super::{Init, Said, broker};
+use crate::config;
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
-use qris_host::config::http_url;
+use qris_host::config::{AddressError, http_url};
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
-use qris_host::setup::ask::{Asker, ENGLISH, say};
+use qris_host::setup::ask::{Asker, say};
 use qris_host::setup::site::Site;
 use std::io::{BufReader, Read as _};
 use std::net::{IpAddr, SocketAddr};
@@ -56,8 +58,8 @@ impl Answers {
         let server_key = file.map(|file| {
             let key = secret(file)?;
             let place = placed(key.expose(), wanted.as_ref()).map_err(|why| Failure::usage(format!("--server-key-file: {why}")))?;
-            let unknown = "a key that begins with Mid-server- may be of the sandbox or of production: add --sandbox or --production";
-            Ok::<_, Failure>((key, place.ok_or_else(|| Failure::usage(format!("--server-key-file: {unknown}")))?))
+            let unknown = || Failure::usage(format!("--server-key-file: {}", texts().key_of_either));
+            Ok::<_, Failure>((key, place.ok_or_else(unknown)?))
         });
         let Init { public_url, contact, listen, broker, device, .. } = init;
         Ok(Self {
@@ -82,61 +84,57 @@ pub(super) struct Dialogue<'a> {
 impl<'a> Dialogue<'a> {
     pub(super) fn new(site: &'a Site, present: &'a Present) -> Result<Self, Failure> {
         let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
-        Ok(Self { asker: Asker::new(BufReader::new(input), &ENGLISH), site, present })
+        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present })
     }
 
     /// Asks for what is neither said nor there.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let Present { has_public_url, has_contact, has_broker, has_server_key, .. } = *self.present;
-        say("Enter takes the value in brackets. Nothing is changed before the end; Ctrl-C ends.")?;
+        say(texts().welcome)?;
         if !has_server_key && answers.server_key.is_none() {
-            say("The Server Key is in Midtrans' dashboard: Settings, Access Keys. Begin with the sandbox's.")?;
+            say(texts().server_key_place)?;
             self.server_key(answers)?;
         }
         if !has_public_url && answers.public_url.is_none() {
-            say("Machines elsewhere, customers' phones and Midtrans reach this server by its public address.")?;
-            let said = self.asker.line("Public address, https://… (or none, if there is none yet)", Some(NONE), public_url)?;
-            answers.public_url = Some(said);
+            say(texts().public_url_use)?;
+            answers.public_url = Some(self.asker.line(texts().public_url, Some(NONE), public_url)?);
         }
         if !has_contact && answers.contact.is_none() {
-            let said = self.asker.line("Number that customers call about their money (or none)", Some(NONE), contact)?;
-            answers.contact = Some(said);
+            answers.contact = Some(self.asker.line(texts().contact, Some(NONE), contact)?);
         }
         if !has_broker && answers.broker.is_none() {
             self.broker(answers)?;
         }
         if answers.device.is_none() && super::machines(self.site)?.is_empty() {
-            let said = self.asker.line("Name of the first machine (or none)", Some("vm-001"), device)?;
-            answers.device = Some(said);
+            answers.device = Some(self.asker.line(texts().device, Some("vm-001"), device)?);
         }
         Ok(())
     }
 
     fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        say("A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.")?;
+        say(texts().broker_use)?;
         let usual = broker::is_installed(self.site);
-        if !self.asker.yes("Make one on this computer (Mosquitto, with TLS)?", usual)? {
+        if !self.asker.yes(texts().broker, usual)? {
             answers.broker = Some(Said::Nothing);
             return Ok(());
         }
         if !usual {
-            return Err(Failure::usage(format!("{}; nothing was changed", broker::NOT_INSTALLED)));
+            return Err(Failure::usage(texts().no_mosquitto));
         }
         let host = answers.public_url.as_ref().and_then(Said::value).or(self.present.public_url.as_ref()).map(|url| host(url));
         let usual = host.unwrap_or_else(|| super::compose::hostname(self.site));
-        let said = self.asker.line("Name or address by which machines reach this computer", Some(&usual), broker)?;
-        answers.broker = Some(said);
+        answers.broker = Some(self.asker.line(texts().broker_name, Some(&usual), broker)?);
         Ok(())
     }
 
     /// Asks for the Server Key, and for its place where the key does not tell it.
     pub(super) fn server_key(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         loop {
-            let key = self.asker.needed_secret("Server Key")?;
+            let key = self.asker.needed_secret(texts().server_key)?;
             match placed(key.expose(), answers.wanted.as_ref()) {
                 Ok(Some(place)) => answers.server_key = Some((key, place)),
                 Ok(None) => {
-                    let is_sandbox = self.asker.yes("Is it the key of the sandbox, without real money?", true)?;
+                    let is_sandbox = self.asker.yes(texts().is_sandbox, true)?;
                     answers.server_key = Some((key, if is_sandbox { Place::Sandbox } else { Place::Production }));
                 }
                 Err(why) => {
@@ -154,21 +152,17 @@ impl<'a> Dialogue<'a> {
 }
 
 /// Where a key is good; `None` if nobody can tell by its letters. The newer keys of the sandbox look like those of production.
-fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, String> {
+fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, &'static str> {
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("it holds a space, a line break or another character that no key has".into());
+        return Err(texts().key_letters);
     }
     if key.contains("-client-") {
-        return Err("this is the Client Key, which is for web pages: the Server Key stands below it, and has -server- in it".into());
+        return Err(texts().key_client);
     }
     match wanted {
         Some(Place::Other(_)) => return Ok(wanted.cloned()),
-        _ if !key.contains("-server-") => {
-            return Err("this is no Server Key: it begins with SB-Mid-server- (sandbox) or Mid-server-".into());
-        }
-        Some(Place::Production) if key.starts_with("SB-") => {
-            return Err("this is a key of the sandbox, and --production was said: leave that out, or take the key of production".into());
-        }
+        _ if !key.contains("-server-") => return Err(texts().key_other),
+        Some(Place::Production) if key.starts_with("SB-") => return Err(texts().key_of_sandbox),
         Some(Place::Sandbox | Place::Production) | None => {}
     }
     Ok(if key.starts_with("SB-") { Some(Place::Sandbox) } else { wanted.cloned() })
@@ -183,7 +177,7 @@ fn secret(file: &Path) -> Result<Secret, Failure> {
     let read = Input::open().and_then(|input| input.take(KEY_MAX).read_to_string(&mut text));
     read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
     match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(Failure::usage("standard input holds no Server Key")),
+        "" => Err(Failure::usage(texts().key_empty)),
         key => Ok(Secret::new(key)),
     }
 }
@@ -194,7 +188,11 @@ fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Resul
 
 /// An address of HTTP.
 pub(super) fn http(text: &str) -> Result<String, String> {
-    http_url(text).map_err(|why| why.to_string())
+    http_url(text).map_err(|why| match why {
+        AddressError::Http(text) => fill(texts().address_form, &[&format!("{text:?}")]),
+        AddressError::PlainHttp => texts().address_plain.into(),
+        AddressError::Bus(_) | AddressError::Mqtt(_) | AddressError::PlainMqtt => why.to_string(),
+    })
 }
 
 /// The public address, or none.
@@ -204,15 +202,16 @@ pub(super) fn public_url(text: &str) -> Result<Said<String>, String> {
 
 /// The contact, or none.
 pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
-    or_none(text, |text| crate::config::contact(text).map(str::to_owned).ok_or_else(|| format!("must be {}", crate::config::CONTACT_RULE)))
+    let wrong = || fill(texts().contact_form, &[&config::CONTACT_MAX]);
+    or_none(text, |text| config::contact(text).map(str::to_owned).ok_or_else(wrong))
 }
 
 /// The name of a machine, or none.
 pub(super) fn device(text: &str) -> Result<Said<String>, String> {
     or_none(text, |text| match DeviceId::new(text) {
-        Ok(_) if super::reserved(text) => Err(format!("{text} is another user of the broker: give the machine another name")),
+        Ok(_) if super::reserved(text) => Err(fill(texts().device_taken, &[&text])),
         Ok(id) => Ok(id.to_string()),
-        Err(why) => Err(why.to_string()),
+        Err(_) => Err(texts().device_form.into()),
     })
 }
 
@@ -223,7 +222,7 @@ pub(super) fn broker(text: &str) -> Result<Said<String>, String> {
         if text.parse::<IpAddr>().is_ok() || (text.len() <= NAME_MAX && text.split('.').all(plain)) {
             return Ok(text.to_lowercase());
         }
-        Err("must be the name of this computer, as in broker.example, or its IP address; without mqtts:// and port".into())
+        Err(texts().broker_form.into())
     })
 }
 

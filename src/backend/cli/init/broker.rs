@@ -3,6 +3,7 @@
 //! (it needs ca-certificates, which needs it), and a crate for two certificates would bring twenty others.
 
 use super::compose::Draft;
+use super::text::{fill, texts};
 use super::{PUBLIC, ROOTS, SECRET};
 use crate::accounts::{passwords, plugin};
 use base64::Engine as _;
@@ -50,8 +51,6 @@ const DAYS: &str = "3650";
 const BROKERS: Rights = Rights { owner: "root", group: GROUP, mode: 0o640 };
 /// Mosquitto writes it.
 const BROKERS_OWN: Rights = Rights { owner: GROUP, group: GROUP, mode: 0o600 };
-/// What to do without Mosquitto.
-pub(super) const NOT_INSTALLED: &str = "Mosquitto is not installed: apt-get install mosquitto, then run init again";
 /// Mosquitto takes these once, and Debian's own file has them.
 const ONCE: [&str; 2] = ["persistence", "persistence_location"];
 
@@ -71,13 +70,11 @@ fn library(site: &Site) -> Option<PathBuf> {
 
 /// Adds the broker's files, and the sections of the backend's configuration. `name`: how machines reach this computer.
 pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, name: &str, device: Option<&str>) -> Result<(), Failure> {
-    let library = library(site).filter(|_| is_installed(site)).ok_or_else(|| Failure::usage(NOT_INSTALLED))?;
+    let library = library(site).filter(|_| is_installed(site)).ok_or_else(|| Failure::usage(texts().no_mosquitto))?;
     // Whoever made these by hand has users that know their passwords.
     let ours = [OUR_CONF, OUR_ACL, PASSWORDS, CA, CERTIFICATE, KEY, ACCOUNTS, CA_KEY];
     if let Some(there) = ours.into_iter().find(|path| site.at(path).exists()) {
-        let why =
-            "there is a broker of yours, which this does not change. Name it in [mqtt] of backend.toml yourself, or move its files away";
-        return Err(Failure::usage(format!("{there} is there already: {why} (--broker none makes none)")));
+        return Err(Failure::usage(fill(texts().broker_there, &[&there])));
     }
     let main = std::fs::read_to_string(site.at(MAIN_CONF)).unwrap_or_default();
     let Made { ca, ca_key, certificate, key } = certificates(name)?;
@@ -153,11 +150,10 @@ fn certificates(name: &str) -> Result<Made, Failure> {
         let subject = if words.contains("-x509") { "/CN=qrisd CA" } else { "/CN=qrisd broker" };
         let mut openssl = Command::new("openssl");
         openssl.args(words.split(' ')).args(words.ends_with("-subj").then_some(subject)).current_dir(&directory).stdin(Stdio::null());
-        let told =
-            openssl.output().map_err(|why| Failure::failed(format!("openssl: {why} (apt-get install openssl); nothing was changed")))?;
+        let told = openssl.output().map_err(|why| Failure::failed(fill(texts().no_openssl, &[&why])))?;
         if !told.status.success() {
             let why = String::from_utf8_lossy(&told.stderr).trim().replace('\n', "; ");
-            return Err(Failure::failed(format!("openssl {}: {why}; nothing was changed", words.split(' ').next().unwrap_or_default())));
+            return Err(Failure::failed(fill(texts().openssl, &[&words.split(' ').next().unwrap_or_default(), &why])));
         }
     }
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).map_err(|why| Failure::failed(format!("{name}: {why}")));

@@ -2,6 +2,7 @@
 //! key that it has.
 
 use super::answers::{Answers, Place, host};
+use super::text::{fill, texts};
 use super::{BACKEND_TOML, OWN, SECRET, Said, USER, broker};
 use crate::keys;
 use qris_host::Failure;
@@ -84,7 +85,7 @@ impl Present {
 
 /// The package is not installed.
 pub(super) fn no_user() -> String {
-    format!("there is no user {USER} on that system: install the package first, or run systemd-sysusers")
+    fill(texts().no_user, &[&USER])
 }
 
 /// The name of that computer.
@@ -123,8 +124,7 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
     let mut text = match &present.backend {
         Some(text) => text.clone(),
         None if answers.server_key.is_none() => {
-            let why = "the Midtrans Server Key is not known: give --server-key-file FILE, or run it at a terminal, where it asks";
-            return Err(Failure::usage(why));
+            return Err(Failure::usage(texts().key_missing));
         }
         None => fresh(site, public_url.map(String::as_str), makes_broker)?,
     };
@@ -141,16 +141,14 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
         let path = text.value("midtrans", "server_key_file").unwrap_or_else(|| SERVER_KEY.into());
         draft.named(&path, SECRET, &format!("{}\n", key.expose()))?;
     } else {
-        kept.push(format!(
-            "as it is  the Server Key and midtrans.base_url, whatever a flag says: to change them, edit the key's file and {BACKEND_TOML}"
-        ));
+        kept.push(fill(texts().kept_key, &[&BACKEND_TOML]));
     }
     for (section, key, said, is_there) in [
         ("http", "public_url", &answers.public_url, present.has_public_url),
         ("customer", "contact", &answers.contact, present.has_contact),
     ] {
         match said.as_ref().and_then(Said::value) {
-            Some(_) if is_there => kept.push(format!("as it is  {section}.{key}: to change it, edit {BACKEND_TOML}")),
+            Some(_) if is_there => kept.push(fill(texts().kept_setting, &[&format!("{section}.{key}"), &BACKEND_TOML])),
             Some(value) => text.set_text(section, key, value)?,
             None => {}
         }
@@ -159,28 +157,25 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
         text.set_text("http", "listen", &listen.to_string())?;
     }
     if present.has_broker {
-        kept.push(format!("as it is  the broker of [mqtt] in {BACKEND_TOML}"));
+        kept.push(fill(texts().kept_broker, &[&BACKEND_TOML]));
     } else if let Some(name) = answers.broker.as_ref().and_then(Said::value) {
         let device = answers.device.as_ref().and_then(Said::value);
         broker::compose(site, &mut draft, &mut text, name, device.map(String::as_str))?;
-        remarks.push(format!(
-            "the password of the user fleet, for qrisctl, is in {} until this computer starts again",
-            broker::FLEET_PASSWORD
-        ));
-        remarks.push(format!("{} signs for whoever has it: take it to a drawer, not to the machines", broker::CA_KEY));
+        remarks.push(fill(texts().fleet_password, &[&broker::FLEET_PASSWORD]));
+        remarks.push(fill(texts().ca_key, &[&broker::CA_KEY]));
     }
     let path = text.value("receipts", "signing_key_file").unwrap_or_else(|| SIGNING_KEY.into());
     if site.at(&path).exists() {
-        kept.push(format!("as it is  the signing key, {path}"));
+        kept.push(fill(texts().kept_signing_key, &[&path]));
     } else {
         draft.named(&path, OWN, &keys::new_file())?;
     }
     if let (Some(url), false) = (public_url, present.has_public_url) {
         let listen = text.value("http", "listen").unwrap_or_default();
-        remarks.push(format!("{url} must lead here: a web server with TLS passes /v1/, /midtrans/ and /pay/ on to {listen}"));
+        remarks.push(fill(texts().web_server, &[url, &listen]));
     }
     if public_url.is_none() && !present.has_public_url {
-        remarks.push("without a public address only machines on this computer reach the backend. Run init again when there is one".into());
+        remarks.push(texts().no_public_url.into());
     }
     // This file comes last: the service waits for it.
     draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());

@@ -1,0 +1,62 @@
+//! Every word of `init` to the person who runs it, in one table.
+
+pub(super) use qris_host::setup::speech::fill;
+use qris_host::texts;
+
+texts! {
+    welcome: "Tekan Enter untuk memakai jawaban di dalam [kurung]. Sebelum selesai, tidak ada yang berubah. Ctrl-C mengakhiri.", "Enter takes the answer in [brackets]. Nothing is changed before the end. Ctrl-C ends.";
+    server_key_place: "Server Key ada di dashboard Midtrans: Settings, Access Keys. Mulailah dengan kunci sandbox.", "The Server Key is in Midtrans' dashboard: Settings, Access Keys. Begin with the sandbox's.";
+    server_key: "Server Key", "Server Key";
+    is_sandbox: "Apakah ini kunci sandbox, tanpa uang sungguhan?", "Is it the key of the sandbox, without real money?";
+    public_url_use: "Mesin di tempat lain, ponsel pelanggan dan Midtrans menghubungi server ini lewat alamat publiknya.", "Machines elsewhere, customers' phones and Midtrans reach this server by its public address.";
+    public_url: "Alamat publik, https://… (atau none jika belum ada)", "Public address, https://… (or none, if there is none yet)";
+    contact: "Nomor yang dihubungi pelanggan tentang uang mereka (atau none)", "Number that customers call about their money (or none)";
+    broker_use: "Dengan broker, Anda bisa memantau dan mengatur mesin dari jauh, dan pengendali di tempat lain bisa meminta mesin menjual.", "A broker lets you watch and command machines from afar, and lets controllers elsewhere ask them to sell.";
+    broker: "Buat broker di komputer ini (Mosquitto, dengan TLS)?", "Make one on this computer (Mosquitto, with TLS)?";
+    broker_name: "Nama atau alamat yang dipakai mesin untuk menghubungi komputer ini", "Name or address by which machines reach this computer";
+    device: "Nama mesin pertama (atau none)", "Name of the first machine (or none)";
+    all_the_same: "Tetap lanjutkan?", "Go on all the same?";
+    write: "Tulis berkas ini?", "Write these files?";
+    write_and_start: "Tulis berkas ini, dan mulai layanannya?", "Write these files, and start the services?";
+    unchanged: "tidak ada yang berubah", "nothing was changed";
+    key_letters: "di dalamnya ada spasi, pergantian baris, atau karakter lain yang tidak mungkin ada di sebuah kunci", "it holds a space, a line break or another character that no key has";
+    key_client: "ini Client Key, yang dipakai di halaman web: Server Key ada di bawahnya, dan memuat -server-", "this is the Client Key, which is for web pages: the Server Key stands below it, and has -server- in it";
+    key_other: "ini bukan Server Key: Server Key diawali SB-Mid-server- (sandbox) atau Mid-server-", "this is no Server Key: it begins with SB-Mid-server- (sandbox) or Mid-server-";
+    key_of_sandbox: "ini kunci sandbox, tetapi Anda menulis --production: hilangkan opsi itu, atau pakai kunci production", "this is a key of the sandbox, and --production was said: leave that out, or take the key of production";
+    key_of_either: "kunci yang diawali Mid-server- bisa milik sandbox atau production: tambahkan --sandbox atau --production", "a key that begins with Mid-server- may be of the sandbox or of production: add --sandbox or --production";
+    key_empty: "standard input tidak berisi Server Key", "standard input holds no Server Key";
+    key_missing: "Server Key Midtrans belum diketahui: berikan --server-key-file FILE, atau jalankan init di terminal, supaya Anda ditanya", "the Midtrans Server Key is not known: give --server-key-file FILE, or run it at a terminal, where it asks";
+    not_taken: "{0}; tidak ada yang berubah. Perbaiki kuncinya atau jaringannya (dengan --offline, Midtrans tidak ditanya)", "{0}; nothing was changed. Correct the key or the network (with --offline it is not asked)";
+    address_form: "harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan {0}", "must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0}";
+    address_plain: "http:// hanya untuk loopback: pakai https://", "http:// is for loopback only: use https://";
+    contact_form: "harus teks biasa, 1 sampai {0} karakter", "must be 1 to {0} characters of plain text";
+    device_form: "harus 1–64 karakter dari A-Za-z0-9_-", "must be 1–64 of A-Za-z0-9_-";
+    device_taken: "{0} adalah pengguna lain di broker: beri mesin nama yang lain", "{0} is another user of the broker: give the machine another name";
+    broker_form: "harus nama komputer ini, misalnya broker.example, atau alamat IP-nya; tanpa mqtts:// dan port", "must be the name of this computer, as in broker.example, or its IP address; without mqtts:// and port";
+    no_mosquitto: "Mosquitto belum terpasang, dan tidak ada yang berubah: apt-get install mosquitto, lalu jalankan init lagi", "Mosquitto is not installed, and nothing was changed: apt-get install mosquitto, then run init again";
+    broker_there: "{0} sudah ada: Anda sudah punya broker, dan init tidak mengubahnya. Tulis sendiri broker itu di bagian [mqtt] di backend.toml, atau pindahkan berkasnya (dengan --broker none, tidak ada broker yang dibuat)", "{0} is there already: there is a broker of yours, which this does not change. Name it in [mqtt] of backend.toml yourself, or move its files away (--broker none makes none)";
+    openssl: "openssl {0}: {1}; tidak ada yang berubah", "openssl {0}: {1}; nothing was changed";
+    no_openssl: "openssl: {0} (apt-get install openssl); tidak ada yang berubah", "openssl: {0} (apt-get install openssl); nothing was changed";
+    no_config_flag: "init menulis {0} (di dalam --root): --config untuk perintah lain", "init writes {0} (below --root): --config is for other commands";
+    as_root: "perintah ini menulis /etc/qris-backend dan memulai layanan: jalankan sebagai root (sudo qris-backend init), atau tambahkan --dry-run", "this writes /etc/qris-backend and starts services: run it as root (sudo qris-backend init), or add --dry-run";
+    no_user: "di sistem itu tidak ada pengguna {0}: pasang paketnya dulu, atau jalankan systemd-sysusers", "there is no user {0} on that system: install the package first, or run systemd-sysusers";
+    file_new: "baru", "new";
+    file_changed: "berubah", "changed";
+    as_it_is: "tetap", "as it is";
+    kept_key: "Server Key dan midtrans.base_url, apa pun opsinya: untuk mengubahnya, sunting berkas kunci itu dan {0}", "the Server Key and midtrans.base_url, whatever a flag says: to change them, edit the key's file and {0}";
+    kept_setting: "{0}: untuk mengubahnya, sunting {1}", "{0}: to change it, edit {1}";
+    kept_broker: "broker di bagian [mqtt] di {0}", "the broker of [mqtt] in {0}";
+    kept_signing_key: "kunci tanda tangan, {0}", "the signing key, {0}";
+    fleet_password: "kata sandi pengguna fleet, untuk qrisctl, ada di {0} sampai komputer ini dinyalakan ulang", "the password of the user fleet, for qrisctl, is in {0} until this computer starts again";
+    ca_key: "siapa pun yang memegang {0} bisa membuat sertifikat yang dipercaya mesin-mesin Anda: salin ke stik USB yang disimpan terkunci, lalu hapus dari sini", "{0} signs certificates, and your machines believe them: copy it to a stick that stays locked away, and remove it here";
+    web_server: "{0} harus mengarah ke sini: server web dengan TLS meneruskan /v1/, /midtrans/ dan /pay/ ke {1}", "{0} must lead here: a web server with TLS passes /v1/, /midtrans/ and /pay/ on to {1}";
+    no_public_url: "tanpa alamat publik, hanya mesin di komputer ini yang bisa menghubungi backend. Jika alamatnya sudah ada, jalankan init lagi", "without a public address only machines on this computer reach the backend. Run init again when there is one";
+    then: "lalu: {0}", "then: {0}";
+    let_in_then: "jika sudah berjalan, daftarkan mesin pertama: {0}", "when it runs, let the first machine in: {0}";
+    let_in_already: "{0} sudah terdaftar; `{1} --replace` memberinya teks baru", "{0} is let in already; `{1} --replace` gives it another text";
+    let_in_now: "berikut ini semua yang harus diketahui {0}; di mesin itu: sudo qrisctl setup", "what {0} must know follows; on it: sudo qrisctl setup";
+    not_let_in: "{0} gagal didaftarkan. Yang lain sudah selesai; setelah penyebabnya diperbaiki: {1}", "{0} was not let in. All else is done; when that is mended: {1}";
+    no_systemd: "di sini tidak ada systemd: jalankan mosquitto, jika ada broker, lalu `qris-backend serve` sebagai pengguna qris-backend", "there is no systemd here: start mosquitto, if there is a broker, then `qris-backend serve` as the user qris-backend";
+    not_started: "{0}; pesannya: journalctl -x -n 20 -u {1}. Semua berkas sudah ditulis: setelah penyebabnya diperbaiki, jalankan init lagi", "{0}; its messages: journalctl -x -n 20 -u {1}. All files are written: when that is mended, run init again";
+    done: "layanannya berjalan. Semua baik? sudo -u qris-backend qris-backend doctor", "the services run. Is all well? sudo -u qris-backend qris-backend doctor";
+}
