@@ -19,13 +19,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// `calls`: time and order of every call ever, the oldest first. `from`: when the counted time begins, in milliseconds.
-    /// `is_unpaid`: no notification about this order was ever sent.
-    pub fn since<'a>(from: i64, calls: impl IntoIterator<Item = (i64, &'a str)>, is_unpaid: impl Fn(&str) -> bool) -> Self {
+    /// `calls`: time, name and order of every charge and get-status ever, the oldest first. `from`: when the counted time begins, in
+    /// milliseconds. `is_unpaid`: no notification about this order was ever sent.
+    pub fn since<'a>(from: i64, calls: impl IntoIterator<Item = (i64, &'a str, &'a str)>, is_unpaid: impl Fn(&str) -> bool) -> Self {
         let (mut seconds, mut last, mut asked) = (BTreeMap::new(), HashMap::new(), Self::default());
-        for (at, order) in calls {
+        for (at, call, order) in calls {
             let before = last.insert(order, at);
-            if at < from {
+            if at < from || call == "charge" {
                 continue;
             }
             asked.all += 1;
@@ -43,9 +43,13 @@ mod tests {
 
     #[test]
     fn an_order_that_is_asked_about_twice_at_once_is_told() {
-        let calls = [(1_000, "a"), (9_000, "b"), (11_000, "a"), (12_000, "b"), (12_500, "paid"), (12_900, "paid")];
-        let asked = Asked::since(10_000, calls, |order| order != "paid");
-        assert_eq!(asked, Asked { all: 4, busiest_second: 3, hasty: 1 });
-        assert_eq!(Asked::since(20_000, calls, |_| true), Asked::default());
+        let status = |at, order| (at, "status", order);
+        let charge = |at, order| (at, "charge", order);
+        let calls = [charge(500, "a"), status(1_000, "a"), charge(2_500, "b"), status(11_000, "a"), status(12_000, "b"), status(12_500, "c")];
+        let asked = Asked::since(10_000, calls, |order| order != "c");
+        assert_eq!(asked, Asked { all: 3, busiest_second: 2, hasty: 0 });
+        let again = [status(12_600, "c"), status(12_900, "b"), charge(13_000, "d"), status(15_000, "d")];
+        let asked = Asked::since(10_000, calls.into_iter().chain(again), |order| order != "c");
+        assert_eq!(asked, Asked { all: 6, busiest_second: 4, hasty: 2 });
     }
 }

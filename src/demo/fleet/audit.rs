@@ -21,6 +21,8 @@ pub struct Presence {
 pub struct Audit {
     /// Orders that were shown to a customer.
     pub orders: usize,
+    /// Requests for which there was no QR.
+    pub refused: usize,
     /// Paid at Midtrans.
     pub paid: usize,
     /// Receipts that a machine believed.
@@ -52,6 +54,7 @@ fn compare(paid: &[(String, u64)], tally: &Tally, report: &Value) -> Audit {
     let told = |outcome: Delivery| tally.orders.values().filter(|sale| sale.told.as_ref() == Some(&outcome)).count();
     let mut audit = Audit {
         orders: tally.orders.len(),
+        refused: tally.refused,
         paid: paid.len(),
         receipts: tally.orders.values().filter(|sale| sale.receipt.is_some()).count(),
         delivered: told(Delivery::Dispensed),

@@ -35,6 +35,8 @@ pub struct Tally {
     pub asking: usize,
     /// Orders that are paid, and whose outcome the backend does not have yet.
     pub unsettled: usize,
+    /// Requests for which there was no QR. Nobody could pay.
+    pub refused: usize,
     /// Questions to the backend without an answer of it.
     pub unanswered: u64,
     /// What must not be.
@@ -76,6 +78,7 @@ impl Board {
             orders: HashMap::new(),
             asking: 0,
             unsettled: 0,
+            refused: 0,
             unanswered: 0,
             wrong: Vec::new(),
         };

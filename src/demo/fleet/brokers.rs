@@ -48,15 +48,16 @@ pub async fn start(directory: &Path, ports: &[u16], machines: &[String], passwor
         std::fs::create_dir(&place).map_err(|error| ForeignError::Run("mosquitto", error))?;
         let mut text = format!(
             "user root\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type error\nlog_type warning\n\
-             set_tcp_nodelay true\nmax_packet_size 327680\nmax_queued_messages 1000\npersistent_client_expiration 1d\n\
+             set_tcp_nodelay true\nmax_packet_size 327680\npersistent_client_expiration 1d\n\
              persistence true\npersistence_location {}/\nautosave_interval 60\nlistener {port} 127.0.0.1\n",
             passwords.display(),
             access.display(),
             place.display(),
         );
-        if number > 0 {
-            text += &bridge(ports[0], number, &bridge_password);
-        }
+        text += &match number {
+            0 => "max_queued_messages 1000\n".into(),
+            _ => bridge(ports[0], number, &bridge_password),
+        };
         let config = place.join("mosquitto.conf");
         write_new(&config, text.as_bytes())?;
         let mut broker = Broker { port, config, runs: None };
@@ -66,10 +67,11 @@ pub async fn start(directory: &Path, ports: &[u16], machines: &[String], passwor
     Ok(brokers)
 }
 
-/// What a broker that is not the backend's has to have beside the usual.
+/// What a broker that is not the backend's has to have beside the usual. All that its machines say waits in one queue while the bridge
+/// is down.
 fn bridge(main: u16, number: usize, password: &str) -> String {
     format!(
-        "connection to-main\naddress 127.0.0.1:{main}\nbridge_protocol_version mqttv50\nremote_clientid bridge-{number}\n\
+        "max_queued_messages 100000\nconnection to-main\naddress 127.0.0.1:{main}\nbridge_protocol_version mqttv50\nremote_clientid bridge-{number}\n\
          remote_username {BRIDGE}\nremote_password {password}\ncleansession false\nnotifications false\ntry_private false\n\
          restart_timeout 1 5\n\
          topic qrisd/v1/+/payment/update in 1\ntopic qrisd/v1/+/vend/request in 1\ntopic qrisd/v1/+/vend/cancel in 1\n\

@@ -135,9 +135,10 @@ impl Figures {
         row("… open orders then", restart.open.to_string(), "");
         row("… resident memory of the backends together (anonymous)", memory(restart.backends), &format!("≤ {MEMORY_MB} MB"));
         row("machines that the backend knows to be there, and to be missing", format!("{}, {}", presence.there, presence.missing), "");
-        let what = "orders: paid, receipts, delivered, refunds due";
-        let Audit { orders, paid, receipts, delivered, refund_due, .. } = audit;
-        row(&format!("{orders} {what}"), format!("{paid}, {receipts}, {delivered}, {refund_due}"), "the books agree");
+        let Audit { orders, refused, paid, receipts, delivered, refund_due, wrong } = audit;
+        let agree = if wrong.is_empty() { "the books agree" } else { "the books do not agree" };
+        let what = format!("{orders} orders ({refused} requests without a QR): paid, receipts, delivered, refunds due");
+        row(&what, format!("{paid}, {receipts}, {delivered}, {refund_due}"), agree);
         text
     }
 

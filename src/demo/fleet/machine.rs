@@ -31,6 +31,11 @@ pub const PRICE: u64 = 5_000;
 const TIMEOUT_S: u16 = 840;
 /// With a broker, a machine asks the backend about a payment from this time on.
 const ASK_AFTER: Duration = Duration::from_secs(10);
+/// What a machine reports of itself, as long as it mostly is. Nobody here reads it.
+const TELEMETRY: &str = r#"{"v": 1, "number": 41, "stream": "fleet", "at": "2026-11-24T04:46:31Z", "ended": [], "waiting": 0,
+ "sums": {"dispensed": 9120, "dispensed_amount": 45600000, "refund_due": 7, "refund_due_amount": 35000, "unpaid": 812},
+ "qr_ms": [0, 3, 9, 1, 0, 0, 0, 0], "delivery_ms": [0, 0, 13, 0, 0, 0, 0, 0], "connections": 1, "running_s": 86400,
+ "vitals": {"uptime_s": 86420, "memory_free_kib": 312000, "disk_free_bytes": 9000000000, "clock_synchronized": true}}"#;
 /// The most events of the connection that may wait.
 const EVENTS: usize = 16;
 
@@ -176,6 +181,7 @@ impl Running {
                 };
                 self.publish(Notice::Status, serde_json::to_vec(&status).expect("plain data"));
                 self.publish(Notice::Settings, serde_json::to_vec(&Reported::default()).expect("plain data"));
+                self.publish(Notice::Telemetry, TELEMETRY.into());
                 self.ask_about(Question::Open(wave), Duration::ZERO);
             }
             MqttEvent::Message(message) => {
@@ -260,6 +266,13 @@ impl Running {
                 self.of.town.board.note(|tally| tally.machine_answered(number, wave));
             }
             (Question::About(HttpCall::Create(_)), BackendAnswer::Order(order)) => self.shown(*order),
+            (Question::About(HttpCall::Create(new)), BackendAnswer::Refused(_)) => {
+                self.requests.remove(&new.request_id);
+                self.of.town.board.note(|tally| {
+                    tally.asking -= 1;
+                    tally.refused += 1;
+                });
+            }
             (Question::About(HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_)), BackendAnswer::Order(order)) => self.seen(&order),
             (Question::About(HttpCall::Tell(id, report)), BackendAnswer::Order(_)) => self.of.town.board.note(|tally| {
                 let Some(sale) = tally.orders.get_mut(&id) else { return };

@@ -163,7 +163,8 @@ impl Return {
         until(yard, "all receipts", is_settled).await?;
         let settled_s = self.began.elapsed().as_secs_f64();
         let calls = yard.town.midtrans.with(|midtrans, _| midtrans.requests());
-        let calls = calls.iter().filter(|call| call.call == "status").map(|call| (call.at_ms, call.order_id.as_str()));
+        let calls = calls.iter().filter(|call| ["charge", "status"].contains(&call.call));
+        let calls = calls.map(|call| (call.at_ms, call.call, call.order_id.as_str()));
         let tally = board.look();
         let is_unpaid = |id: &str| tally.orders.iter().any(|(known, sale)| known.as_str() == id && sale.paid.is_none());
         let get_status = Asked::since(self.at.0, calls, is_unpaid);
