@@ -4,6 +4,7 @@
 use super::books::Message;
 use super::shop::Shop;
 use super::{books, devices, view};
+use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Span;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
@@ -12,6 +13,7 @@ use qris_host::config::MqttSettings;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId};
 use qris_host::tls::{LastTrusted, TlsError};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -41,51 +43,62 @@ pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
 pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, watches: bool) {
     let mut link = Link { shop: Arc::clone(&shop), broker, up: false, told_down: false };
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
-    let mut looked = Instant::now();
+    let (mut emptied, mut looked) = (Instant::now(), Instant::now());
+    // The machines to look for now. Of many machines hundreds may be due at once, and a receipt must not wait for them.
+    let mut silent = VecDeque::new();
     loop {
-        tokio::select! {
+        let is_called = tokio::select! {
+            biased;
             event = events.recv() => match event {
-                Some(event) => { link.take(&event); }
+                Some(event) => {
+                    link.take(&event);
+                    true
+                }
                 None => return,
             },
-            () = shop.outbox.notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        if link.up {
+            () = shop.outbox.notified() => true,
+            () = tokio::time::sleep(LOOK), if silent.is_empty() => true,
+            () = std::future::ready(()), if !silent.is_empty() => false,
+        };
+        if link.up && (is_called || emptied.elapsed() >= LOOK) {
             empty(&shop, &mqtt, &mut events, &mut link).await;
+            emptied = Instant::now();
         }
         if shop.waiters.is_over() {
             return;
         }
-        if link.up && watches && looked.elapsed() >= LOOK {
+        if !link.up {
+            silent.clear();
+        } else if watches && looked.elapsed() >= LOOK {
             looked = Instant::now();
-            look_for(&shop, &mqtt, &mut events, &mut link).await;
+            silent.extend(silent_machines(&shop).await);
+        }
+        if let Some(device) = silent.pop_front() {
+            look_for(&shop, &mqtt, &mut events, &mut link, device).await;
         }
     }
 }
 
-/// Some machines were silent for a while. Sends each of them the news of its newest order once more, without the receipt.
-/// If somebody takes it, the machine is there.
-async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link) {
-    let Ok(devices) = shop.machines(devices::list).await else { return };
-    let let_in: Vec<_> = devices.machines.into_iter().filter(|device| device.revoked.is_none()).map(|device| device.id).collect();
+/// The machines that were silent for a while.
+async fn silent_machines(shop: &Shop) -> Vec<DeviceId> {
+    let Ok(let_in) = shop.machines(devices::let_in).await else { return Vec::new() };
     let now = shop.now();
     shop.presence.know(&let_in, now);
-    for device in shop.presence.look_for(now) {
-        let wanted = device.clone();
-        let Ok(Some(newest)) = shop.read(move |tx| books::newest_of(tx, &wanted)).await else { continue };
-        let update =
-            PaymentUpdate { order_id: newest.order.id.clone(), rev: newest.rev, status: view::status(&newest.order), receipt: None };
-        let payload = serde_json::to_vec(&update).expect("plain data");
-        let message =
-            Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
-        mqtt.publish(LOOKING, message);
-        match link.wait(events, LOOKING).await {
-            Some(Sent::Taken) => shop.heard(&device).await,
-            Some(Sent::NotTaken) => shop.not_taken(&device).await,
-            Some(Sent::Refused) => {}
-            None => return,
-        }
+    shop.presence.look_for(now)
+}
+
+/// Sends a machine the news of its newest order once more, without the receipt. If somebody takes it, the machine is there.
+async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link, device: DeviceId) {
+    let wanted = device.clone();
+    let Ok(Some(newest)) = shop.read(move |tx| books::newest_of(tx, &wanted)).await else { return };
+    let update = PaymentUpdate { order_id: newest.order.id.clone(), rev: newest.rev, status: view::status(&newest.order), receipt: None };
+    let payload = serde_json::to_vec(&update).expect("plain data");
+    let message = Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
+    mqtt.publish(LOOKING, message);
+    match link.wait(events, LOOKING).await {
+        Some(Sent::Taken) => shop.heard(&device).await,
+        Some(Sent::NotTaken) => shop.not_taken(&device).await,
+        Some(Sent::Refused) | None => {}
     }
 }
 

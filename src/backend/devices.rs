@@ -7,6 +7,7 @@ use super::store::{Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
+use std::collections::HashSet;
 use subtle::ConstantTimeEq as _;
 
 /// A machine.
@@ -142,6 +143,16 @@ pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
         }
     }
     Ok(listed)
+}
+
+/// The names of all machines that were not revoked. Sums are not looked at: this lets nobody in.
+///
+/// # Errors
+/// The database's.
+pub fn let_in(tx: &mut dyn Tx) -> Result<HashSet<DeviceId>, BooksError> {
+    let rows = tx.rows("SELECT id FROM devices WHERE revoked_ms IS NULL", &[])?;
+    // A name that is damaged is no machine's.
+    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text(0).ok()?).ok()).collect())
 }
 
 /// The machine of a token, if the token is good.

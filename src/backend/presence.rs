@@ -9,7 +9,7 @@
 
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The known facts about every machine.
@@ -55,7 +55,7 @@ impl Presence {
     }
 
     /// The machines that are let in. New ones count as there until something else is known. The others are forgotten.
-    pub fn know(&self, devices: &[DeviceId], now: Wall) {
+    pub fn know(&self, devices: &HashSet<DeviceId>, now: Wall) {
         let mut known = self.lock();
         known.retain(|device, _| devices.contains(device));
         for device in devices {
@@ -120,7 +120,7 @@ mod tests {
 
     fn presence() -> Presence {
         let presence = Presence::new(Span::secs(600));
-        presence.know(&[device("a"), device("b")], START);
+        presence.know(&HashSet::from([device("a"), device("b")]), START);
         presence
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let presence = presence();
         let stranger = device("c");
         assert!(!presence.heard(&stranger, at(1)) && !presence.not_taken(&stranger, at(30)));
-        presence.know(&[device("b"), stranger.clone()], at(6));
+        presence.know(&HashSet::from([device("b"), stranger.clone()]), at(6));
         assert_eq!(presence.look_for(at(6)), [device("b")], "the new one is there for now, the old one forgotten");
         assert_eq!(presence.look_for(at(3)).len(), 2, "the clock was set back");
     }

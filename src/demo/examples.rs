@@ -21,6 +21,13 @@ pub(super) const EXAMPLES: ExamplesOf = &[
         )],
     ),
     (
+        "fleet",
+        &[
+            ("A thousand machines, and one backend", "qris-demo fleet"),
+            ("Ten thousand, and two backends on PostgreSQL", "qris-demo fleet --machines 10000 --backends 2"),
+        ],
+    ),
+    (
         "search",
         &[("One thing goes wrong in every play", "qris-demo search --depth 1"), ("One performance", "qris-demo search --at sale:17,42")],
     ),

@@ -105,24 +105,12 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// All are held at once during the search, so that they differ. Until a server starts, somebody else could take its
-    /// port. The system itself takes ports from 32768 on for anybody's connections, so this looks below them. Two demos
-    /// look in different places.
+    /// The ports of the demo.
     ///
     /// # Errors
     /// When there are none.
     pub fn find() -> Result<Self, LayoutError> {
-        let set_up = |source| LayoutError::SetUp { what: "loopback ports".into(), source };
-        let mut random = [0; 2];
-        SystemRandom::new().fill(&mut random).map_err(|_| set_up(io::Error::other("the system has no randomness")))?;
-        let mut free = (0..CANDIDATES).filter_map(|next| {
-            let port = FIRST_PORT + (u16::from_le_bytes(random) % CANDIDATES + next) % CANDIDATES;
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|held| (port, held))
-        });
-        let (Some((broker, _a)), Some((midtrans, _b)), Some((backend, _c))) = (free.next(), free.next(), free.next()) else {
-            return Err(set_up(io::ErrorKind::AddrInUse.into()));
-        };
-        Ok(Self { broker, midtrans, backend })
+        free_ports().map(|[broker, midtrans, backend]| Self { broker, midtrans, backend })
     }
 
     /// The root of the HTTP server on this port.
@@ -130,6 +118,25 @@ impl Ports {
     pub fn url(self, port: u16) -> Url {
         Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a well-formed address")
     }
+}
+
+/// Free loopback ports. All are held at once during the search, so that they differ. Until a server starts, somebody else could take
+/// its port. The system itself takes ports from 32768 on for anybody's connections, so this looks below them. Two demos look in
+/// different places.
+///
+/// # Errors
+/// When there are not so many.
+pub fn free_ports<const N: usize>() -> Result<[u16; N], LayoutError> {
+    let set_up = |source| LayoutError::SetUp { what: "loopback ports".into(), source };
+    let mut random = [0; 2];
+    SystemRandom::new().fill(&mut random).map_err(|_| set_up(io::Error::other("the system has no randomness")))?;
+    let free = (0..CANDIDATES).filter_map(|next| {
+        let port = FIRST_PORT + (u16::from_le_bytes(random) % CANDIDATES + next) % CANDIDATES;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|held| (port, held))
+    });
+    let held: Vec<(u16, TcpListener)> = free.take(N).collect();
+    let ports = held.iter().map(|(port, _)| *port).collect::<Vec<_>>();
+    ports.try_into().map_err(|_| set_up(io::ErrorKind::AddrInUse.into()))
 }
 
 /// The ports in the configuration of the programs that connect.

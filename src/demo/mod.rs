@@ -10,6 +10,7 @@ mod chronicle;
 pub mod conform;
 mod controller;
 mod examples;
+pub mod fleet;
 mod language;
 mod layout;
 mod manuals;
@@ -96,7 +97,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 #[must_use]
 pub fn definition() -> clap::Command {
     let [search, nth, simulate] = prove::definitions();
-    let commands = [qris_sim::midtrans_http::command::definition(), conform::definition(), search, nth, simulate, manuals::definition()];
+    let midtrans = qris_sim::midtrans_http::command::definition();
+    let commands = [midtrans, conform::definition(), fleet::definition(), search, nth, simulate, manuals::definition()];
     let own = <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION")).subcommands(commands);
     with_examples(own, examples::EXAMPLES)
 }
@@ -114,6 +116,7 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
         "qrisctl" => Some(|arguments| qris_ctl::main(arguments.into_iter())),
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
+        "fleet" => Some(|arguments| fleet::main(arguments.into_iter())),
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(definition_of("midtrans"), arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "search" => Some(|arguments| prove::search(arguments.into_iter())),

@@ -130,6 +130,12 @@ impl Process {
         Ok(process)
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resolves when the program has ended.
     pub async fn ended(&mut self) {
         // An error says that the follower is gone. That happens only at the end.
@@ -163,12 +169,8 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    #[allow(unsafe_code, reason = "the standard library sends SIGKILL only")]
-    fn signal(&self, signal: libc::c_int) -> Result<(), ProcessError> {
-        let pid = libc::pid_t::try_from(self.child.id()).expect("the kernel's process ids are pid_t");
-        // SAFETY: no memory is handed over. The child is ours and not reaped before `end`, so that its id is still its own.
-        let status = unsafe { libc::kill(pid, signal) };
-        if status == 0 { Ok(()) } else { Err(ProcessError::Signal { program: self.program, source: io::Error::last_os_error() }) }
+    fn signal(&self, with: libc::c_int) -> Result<(), ProcessError> {
+        signal(&self.child, with).map_err(|source| ProcessError::Signal { program: self.program, source })
     }
 }
 
@@ -176,6 +178,17 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Sends a signal to a child of ours, which its owner has not waited for yet.
+///
+/// # Errors
+/// The system's reason.
+#[allow(unsafe_code, reason = "the standard library sends SIGKILL only")]
+pub fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(child.id()).expect("the kernel's process ids are pid_t");
+    // SAFETY: no memory is handed over. The child is ours and not reaped, so that its id is still its own.
+    if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Runs a command of one of our programs to its end and gives its standard output.
@@ -206,7 +219,7 @@ fn command(program: &Program) -> Command {
 /// The child is killed when the thread that started it ends, however that ends: SIGKILL leaves nothing behind either. So
 /// only the main thread starts children.
 #[allow(unsafe_code, reason = "what runs between fork and exec, and prctl, have no safe face")]
-fn die_with_us(command: &mut Command) {
+pub fn die_with_us(command: &mut Command) {
     let parent = std::process::id();
     let prepare = move || {
         // SAFETY: both calls take numbers only and are async-signal-safe, as is needed between fork and exec.

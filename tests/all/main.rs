@@ -36,6 +36,7 @@ mod killed;
 mod later_words;
 mod lost_books;
 mod machine_doctor;
+mod many_machines;
 mod manuals;
 mod merchant_commands;
 mod merchant_setup;
