@@ -79,7 +79,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let needed = arguments.machines as u64 + DESCRIPTORS_BESIDE;
     let allowed = descriptors::allow(needed).map_err(Failure::failed)?;
     if allowed < needed {
-        return Err(Failure::usage(format!("--machines {}: needs {needed} file descriptors, and {allowed} are allowed (ulimit -Hn)", arguments.machines)));
+        return Err(Failure::usage(format!(
+            "--machines {}: needs {needed} file descriptors, and {allowed} are allowed (ulimit -Hn)",
+            arguments.machines
+        )));
     }
     qris_host::tls::install_provider();
     // The programs are started by this thread, which lives until the end: they die with it.

@@ -118,7 +118,7 @@ impl Relay {
         let version: Option<String> = property(&mut all, "Version").ok();
         let lines: Vec<(String, Vec<String>, String)> = property(&mut all, "Lines")?;
         Ok(RelayFacts {
-            lines: limited(limits, &lines),
+            lines: limited(limits, &lines).into(),
             version: version.map(Into::into),
             device: Some(device.into()),
             kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),

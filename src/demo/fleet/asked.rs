@@ -45,7 +45,8 @@ mod tests {
     fn an_order_that_is_asked_about_twice_at_once_is_told() {
         let status = |at, order| (at, "status", order);
         let charge = |at, order| (at, "charge", order);
-        let calls = [charge(500, "a"), status(1_000, "a"), charge(2_500, "b"), status(11_000, "a"), status(12_000, "b"), status(12_500, "c")];
+        let calls =
+            [charge(500, "a"), status(1_000, "a"), charge(2_500, "b"), status(11_000, "a"), status(12_000, "b"), status(12_500, "c")];
         let asked = Asked::since(10_000, calls, |order| order != "c");
         assert_eq!(asked, Asked { all: 3, busiest_second: 2, hasty: 0 });
         let again = [status(12_600, "c"), status(12_900, "b"), charge(13_000, "d"), status(15_000, "d")];

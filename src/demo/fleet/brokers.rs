@@ -67,8 +67,7 @@ pub async fn start(directory: &Path, ports: &[u16], machines: &[String], passwor
     Ok(brokers)
 }
 
-/// What a broker that is not the backend's has to have beside the usual. All that its machines say waits in one queue while the bridge
-/// is down.
+/// The other settings of a broker with a bridge. While the bridge is down, all that its machines say waits in one queue.
 fn bridge(main: u16, number: usize, password: &str) -> String {
     format!(
         "max_queued_messages 100000\nconnection to-main\naddress 127.0.0.1:{main}\nbridge_protocol_version mqttv50\nremote_clientid bridge-{number}\n\

@@ -172,6 +172,7 @@ impl Running {
                 let status = Status {
                     state: Presence::Online,
                     version: Some(env!("CARGO_PKG_VERSION").into()),
+                    relay_version: None,
                     boot_id: Some(wave.to_string().into()),
                     stream: Some("fleet".into()),
                     at,
@@ -273,7 +274,9 @@ impl Running {
                     tally.refused += 1;
                 });
             }
-            (Question::About(HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_)), BackendAnswer::Order(order)) => self.seen(&order),
+            (Question::About(HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_)), BackendAnswer::Order(order)) => {
+                self.seen(&order)
+            }
             (Question::About(HttpCall::Tell(id, report)), BackendAnswer::Order(_)) => self.of.town.board.note(|tally| {
                 let Some(sale) = tally.orders.get_mut(&id) else { return };
                 if sale.told.replace(report.outcome).is_none() {

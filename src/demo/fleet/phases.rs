@@ -1,4 +1,4 @@
-//! What happens to the machines, one phase after the other, and what each phase tells.
+//! The phases: each does something to the machines, and tells its figures.
 
 use super::asked::Asked;
 use super::board::Tally;
@@ -42,7 +42,7 @@ pub async fn connect(yard: &mut Yard, machines: Vec<Machine>) -> Result<Back, Ph
     yard.town.board.note(Tally::begin_wave);
     let return_of = Return::begins(yard);
     yard.turn_on(machines);
-    return_of.is_complete(yard, count).await
+    return_of.completed(yard, count).await
 }
 
 /// Nothing happens. What the programs take then.
@@ -106,7 +106,7 @@ pub async fn silence(yard: &Yard) -> Result<Silence, PhaseError> {
     yard.town.pay_later();
     let return_of = Return::begins(yard);
     (0..silent).for_each(|machine| yard.tell(machine, Input::Return));
-    let back = return_of.is_complete(yard, silent).await?;
+    let back = return_of.completed(yard, silent).await?;
     Ok(Silence { machines: silent, busy, seen_s, back })
 }
 
@@ -128,16 +128,14 @@ pub async fn restart(yard: &mut Yard, down: Duration) -> Result<Back, PhaseError
     for broker in &mut yard.brokers {
         broker.resume().await.map_err(YardError::from)?;
     }
-    return_of.is_complete(yard, all).await
+    return_of.completed(yard, all).await
 }
 
 /// Nobody waits for anything any more: what is not paid is cancelled.
 pub async fn clear_up(yard: &Yard) -> Result<(), PhaseError> {
     (0..yard.machines.len()).for_each(|machine| yard.tell(machine, Input::CancelUnpaid));
-    until(yard, "the end of all orders", |tally| {
-        is_settled(tally) && tally.orders.values().all(|sale| sale.ended || sale.told.is_some())
-    })
-    .await
+    until(yard, "the end of all orders", |tally| is_settled(tally) && tally.orders.values().all(|sale| sale.ended || sale.told.is_some()))
+        .await
 }
 
 /// The time in which machines come back.
@@ -154,7 +152,7 @@ impl Return {
     }
 
     /// They are back: each has asked for its open orders and was answered, its status was seen, and each paid order has its end.
-    async fn is_complete(self, yard: &Yard, machines: usize) -> Result<Back, PhaseError> {
+    async fn completed(self, yard: &Yard, machines: usize) -> Result<Back, PhaseError> {
         let board = &yard.town.board;
         until(yard, "all machines", |tally| tally.answered == machines).await?;
         let answered_s = self.began.elapsed().as_secs_f64();

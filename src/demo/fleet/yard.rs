@@ -178,8 +178,7 @@ impl Yard {
             Ok(Machine { number, device, token, link, town: Arc::clone(&town) })
         });
         let machines = machines.collect::<Result<_, TlsError>>()?;
-        let yard =
-            Self { town, machines: Vec::new(), brokers, backends, urls, _observer: observer, _postgres: postgres, directory };
+        let yard = Self { town, machines: Vec::new(), brokers, backends, urls, _observer: observer, _postgres: postgres, directory };
         Ok((yard, machines))
     }
 
@@ -194,7 +193,7 @@ impl Yard {
 
     /// A customer comes to a machine.
     pub fn sell(&self, machine: usize, customer: Customer) {
-        // It counts from here on, so that nobody takes a request that is not read yet for one that is answered.
+        // It counts from here on: the machine has not read it yet.
         self.town.board.note(|tally| tally.asking += 1);
         self.tell(machine, Input::Sell(customer));
     }

@@ -221,11 +221,11 @@ pub struct RelayFacts {
     /// Its open tickets.
     pub tickets: Vec<Ticket>,
     /// Its faults: `ledger_reset`, `ledger`, `gpio`.
-    pub faults: Vec<Box<str>>,
+    pub faults: Box<[Box<str>]>,
     /// The lines that are blocked.
-    pub blocked: Vec<Box<str>>,
+    pub blocked: Box<[Box<str>]>,
     /// Its lines, with the prices that they take. A relay service of an earlier release does not tell them: then there are none.
-    pub lines: Vec<RelayLine>,
+    pub lines: Box<[RelayLine]>,
     /// Its release, unless it is one that does not tell it.
     pub version: Option<Box<str>>,
 }

@@ -156,7 +156,7 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
     let text = "[[item]]\nid = \"A1\"\nprice = 5000\n[[item]]\nid = \"B1\"\nprice = 9000\n\
         [[item]]\nid = \"C1\"\nprice = { from_request = { min = 1, max = 9 } }\n";
     let fits = || vec![line("tray 1", &["A1"], 5000, None, None), line("rest", &["*"], 1, None, None)];
-    let with = |lines: Vec<RelayLine>| RelayFacts { lines, ..RelayFacts::default() };
+    let with = |lines: Vec<RelayLine>| RelayFacts { lines: lines.into(), ..RelayFacts::default() };
     let no_line = "no line of this machine hands out";
     for (facts, wanted) in [
         (with(fits()), vec![]),
@@ -198,7 +198,7 @@ fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
     assert_eq!(rig.wants(&Desired { effective_at: Some(later), ..priced(1, 0, 4000) }).refused, None);
     let limits = Limits { min: rp(5000), step: None, max: None };
     let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), limits };
-    rig.on(Input::RelayUp(RelayFacts { lines: vec![line], ..rig.facts.clone() }));
+    rig.on(Input::RelayUp(RelayFacts { lines: [line].into(), ..rig.facts.clone() }));
     for _ in 0..70 {
         rig.after(60_000);
     }

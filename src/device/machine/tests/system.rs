@@ -157,7 +157,7 @@ impl Rig {
     }
 }
 
-fn words(words: &[&str]) -> Vec<Box<str>> {
+fn words(words: &[&str]) -> Box<[Box<str>]> {
     words.iter().map(|word| (*word).into()).collect()
 }
 
@@ -194,7 +194,7 @@ fn a_fault_that_needs_a_person_counts_against_a_new_system_if_the_good_one_did_n
 #[test]
 fn a_first_system_is_not_blamed_for_what_a_person_has_to_mend() {
     let mut rig = Rig::dark(10);
-    rig.facts.faults = vec!["gpio".into()];
+    rig.facts.faults = ["gpio".into()].into();
     rig.bring_up();
     rig.settle_open();
     assert_eq!(calls(&rig.on(runs("rootfs.0", "monday"))), [SystemCall::MarkGood], "there is nothing to go back to");
