@@ -5,7 +5,7 @@ use qris_host::texts;
 
 texts! {
     welcome: "Tekan Enter untuk memakai jawaban di dalam [kurung]. Sebelum selesai, tidak ada yang berubah. Ctrl-C mengakhiri.", "Enter takes the answer in [brackets]. Nothing is changed before the end. Ctrl-C ends.";
-    server_key_place: "Server Key ada di dashboard Midtrans: Settings, Access Keys. Mulailah dengan kunci sandbox.", "The Server Key is in Midtrans' dashboard: Settings, Access Keys. Begin with the sandbox's.";
+    server_key_place: "Server Key ada di dashboard Midtrans: `Settings`, `Access Keys`. Mulailah dengan kunci sandbox.", "The Server Key is in Midtrans' dashboard: `Settings`, `Access Keys`. Begin with the sandbox's.";
     server_key: "Server Key", "Server Key";
     is_sandbox: "Apakah ini kunci sandbox, tanpa uang sungguhan?", "Is it the key of the sandbox, without real money?";
     public_url_use: "Mesin di tempat lain, ponsel pelanggan dan Midtrans menghubungi server ini lewat alamat publiknya.", "Machines elsewhere, customers' phones and Midtrans reach this server by its public address.";
