@@ -127,6 +127,14 @@ impl Ports {
 /// # Errors
 /// When there are not so many.
 pub fn free_ports<const N: usize>() -> Result<[u16; N], LayoutError> {
+    hold_ports().map(|held| held.map(|(port, _)| port))
+}
+
+/// The same, each held until its program is started: nobody else takes it meanwhile.
+///
+/// # Errors
+/// [`LayoutError`]
+pub fn hold_ports<const N: usize>() -> Result<[(u16, TcpListener); N], LayoutError> {
     let set_up = |source| LayoutError::SetUp { what: "loopback ports".into(), source };
     let mut random = [0; 2];
     SystemRandom::new().fill(&mut random).map_err(|_| set_up(io::Error::other("the system has no randomness")))?;
@@ -135,8 +143,7 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N], LayoutError> {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|held| (port, held))
     });
     let held: Vec<(u16, TcpListener)> = free.take(N).collect();
-    let ports = held.iter().map(|(port, _)| *port).collect::<Vec<_>>();
-    ports.try_into().map_err(|_| set_up(io::ErrorKind::AddrInUse.into()))
+    held.try_into().map_err(|_| set_up(io::ErrorKind::AddrInUse.into()))
 }
 
 /// The ports in the configuration of the programs that connect.

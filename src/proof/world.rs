@@ -479,7 +479,7 @@ impl World {
             Event::Sets => self.wants_another_price(),
             Event::Holds => {
                 let m = self.below_usize(2);
-                if self.one_in(3) { self.installs_by_itself(m) } else { self.hold(m) }
+                if self.one_in(2) { self.installs_by_itself(m) } else { self.hold(m) }
             }
             Event::Clears => self.wants_it_cleared(),
             Event::Commands(None) => self.wants_something_done(),

@@ -10,7 +10,7 @@ use super::postgres::Postgres;
 use super::town::Town;
 use super::{Arguments, audit};
 use crate::demo::chronicle::{Chronicle, Who};
-use crate::demo::layout::{Directory, LayoutError, SERVER_KEY, free_ports, random_name, write_new};
+use crate::demo::layout::{Directory, LayoutError, SERVER_KEY, hold_ports, random_name, write_new};
 use crate::demo::process::{self, Process, ProcessError, Program};
 use qris_backend::books::BooksError;
 use qris_backend::config::Config;
@@ -108,9 +108,11 @@ impl Yard {
         // PostgreSQL runs as a user of its own, whose directory is in this one. All files are closed to it.
         let open = std::fs::set_permissions(&root, PermissionsExt::from_mode(0o711));
         open.map_err(|source| LayoutError::SetUp { what: root.display().to_string(), source })?;
-        let [first, second, database, one, other] = free_ports()?;
+        let [(first, held), (second, also_held), (database, of_database), one, other] = hold_ports()?;
         let broker_ports = &[first, second][..arguments.brokers];
-        let backend_ports = &[one, other][..arguments.backends];
+        let mut of_backends = vec![one, other];
+        of_backends.truncate(arguments.backends);
+        let backend_ports: Vec<u16> = of_backends.iter().map(|(port, _)| *port).collect();
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(YardError::Midtrans)?;
         let midtrans = Simulator::start(listener, Options::new(SERVER_KEY, "")).map_err(YardError::Midtrans)?;
@@ -118,6 +120,7 @@ impl Yard {
             Some(url) => (url.clone(), None),
             None if arguments.backends == 1 => (format!("sqlite://{}", root.join("orders.db").display()), None),
             None => {
+                drop(of_database);
                 let postgres = Postgres::start(&root, database).await?;
                 (postgres.url.clone(), Some(postgres))
             }
@@ -135,9 +138,11 @@ impl Yard {
         let names: Vec<String> = (0..arguments.machines).map(|number| format!("vm-{number:05}")).collect();
         let tokens = names.iter().map(|_| random_name()).collect::<Result<Vec<_>, _>>()?;
         let mut backends = Vec::new();
+        drop((held, also_held));
         let brokers = brokers::start(&root, broker_ports, &names, &password).await?;
         let chronicle = Arc::new(Chronicle::new());
-        for number in 0..arguments.backends {
+        for (number, (_, held)) in of_backends.into_iter().enumerate() {
+            drop(held);
             let arguments = vec!["--config".into(), config(&root, number).display().to_string(), "serve".into()];
             let program = Program { name: "qris-backend", who: Who::Backend, arguments };
             backends.push(Process::start(&program, &root, &chronicle).await?);
