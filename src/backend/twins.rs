@@ -157,7 +157,9 @@ impl Known {
         if is_late || is_known {
             return None;
         }
-        let other = before.filter(|_| is_earlier).map(|before| before.address.clone());
+        // The last call of one database came behind the first one of the next: which of them is the older one is not known.
+        let is_mixed = !is_newest && at.zip(before).is_some_and(|(at, before)| before.at < self.newest[at].at + LATE);
+        let other = before.filter(|_| is_earlier && !is_mixed).map(|before| before.address.clone());
         match at {
             Some(at) => drop(self.newest.remove(at)),
             None if self.newest.len() == STREAMS_MAX => drop(self.newest.remove(0)),
@@ -271,6 +273,17 @@ mod tests {
         assert_eq!((told(("b", 1), "10.0.0.2", 2 * DAY), told(("c", 1), "10.0.0.2", 3 * DAY)), (None, None));
         assert_eq!(told(("b", 4), "10.0.0.2", 3 * DAY + 59), None, "it was asked before, and comes late");
         assert_eq!(told(("a", 9), "10.0.0.4", 4 * DAY), both("10.0.0.2", "10.0.0.4"));
+    }
+
+    #[test]
+    fn a_call_of_the_database_before_may_come_behind_the_first_one_of_the_next() {
+        let rig = Rig::new();
+        // The machine has lost its database. A question from before that is under way for some seconds yet.
+        assert_eq!(rig.told("new", 0, "one", 1), None);
+        assert_eq!(rig.told("old", 0, "one", 6), None);
+        assert_eq!(rig.told("new", 9, "one", 176), None, "it is the one computer that there is");
+        // From here on the older one is no news of before.
+        assert_eq!(rig.told("old", 0, "other", 300), both("one", "other"));
     }
 
     #[test]
