@@ -216,7 +216,7 @@ impl World {
         if !self.storm && self.now < self.heals_at + LATE {
             return Fate::Works;
         }
-        match self.below(8) {
+        match self.below(6) {
             0 => Fate::DoesNotStart,
             1 => Fate::NoScreen,
             2 => Fate::NoRauc,
