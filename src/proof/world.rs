@@ -427,9 +427,10 @@ impl World {
         self.at(STORM + 600_000, Event::Sets);
         self.plan(45_000, STORM, 60_000, 250_000, |_| Event::Commands(None));
         self.at(STORM + 700_000, Event::Commands(None));
-        // The customers who come when all is well have bought by then.
+        // The customers who come when all is well have bought by then. Two updates in a row, of which the last one hangs, have their
+        // ends in the time that is left.
         let late = STORM + computer::LATE;
-        self.plan(late, late + 5_400_000, 600_000, 1_800_000, |_| Event::Commands(None));
+        self.plan(late, late + 3_600_000, 600_000, 1_800_000, |_| Event::Commands(None));
         self.plan(90_000, STORM, 100_000, 600_000, |_| Event::Holds);
         self.at(STORM, Event::Heals);
     }
