@@ -59,6 +59,9 @@ use std::path::{Path, PathBuf};
 const STORM: i64 = 1_200_000;
 /// Everything must be final this long after that: Midtrans repeats a notification for up to six hours.
 pub const HEALED: Span = Span::secs(8 * 3600);
+/// A computer rests when it has run a good system for this time. The world waits for that so many times.
+const REST: i64 = 600_000;
+const RESTS: u32 = 24;
 /// Here a payment code can be paid, and its goods be collected, for this time. It is less than the product's own days, so that the
 /// results come within [`HEALED`].
 const COUNTER_EXPIRY: Span = Span::secs(2 * 3600);
@@ -152,6 +155,7 @@ fn happens(seed: u64, fate: Fate, from: Option<&Path>, place: &Path) -> Result<(
         Fate::Plan(plan) => world.begin_play(plan.play),
     }
     world.live(world.heals_at + HEALED.0);
+    world.lives_until_systems_rest();
     let failure = world.failure.take().or_else(|| world.audit_struck());
     world.count_ends();
     let report = Report { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
@@ -432,6 +436,7 @@ impl World {
         let late = STORM + computer::LATE;
         self.plan(late, late + 3_600_000, 600_000, 1_800_000, |_| Event::Commands(None));
         self.plan(90_000, STORM, 100_000, 600_000, |_| Event::Holds);
+        self.plan(late, late + 3_600_000, 900_000, 1_800_000, |_| Event::Holds);
         self.at(STORM, Event::Heals);
     }
 
@@ -447,6 +452,19 @@ impl World {
             let ((at, _), event) = first.remove_entry();
             self.now = self.now.max(at);
             self.happen(event);
+        }
+    }
+
+    /// A system that was installed late may not have proven itself by now. Then its computer still restarts, and its programs have told
+    /// nobody the last news.
+    fn lives_until_systems_rest(&mut self) {
+        let mut over = self.heals_at + HEALED.0;
+        for _ in 0..RESTS {
+            if self.machines.iter().all(|machine| machine.computer.runs_good_system() && machine.off_until + REST < over) {
+                return;
+            }
+            over += REST;
+            self.live(over);
         }
     }
 

@@ -134,6 +134,11 @@ impl Computer {
         format!("rootfs.{}", self.runs)
     }
 
+    /// Was the system that runs called good?
+    pub(super) fn runs_good_system(&self) -> bool {
+        self.slots[self.runs].state == State::Good
+    }
+
     /// Does the system that runs show nothing?
     pub(super) fn is_without_screen(&self) -> bool {
         self.slots[self.runs].fate == Fate::NoScreen
