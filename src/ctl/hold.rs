@@ -50,6 +50,9 @@ enum HoldError {
     /// Somebody else looks after it.
     #[error("somebody else looks after the machine: see the property Holder of io.qrisd.Device1")]
     Held,
+    /// RAUC would overwrite the system that the machine may have to go back to.
+    #[error("a new system runs and has not proven itself yet: the other slot has the last good one, so nothing is installed there now")]
+    Unproven,
     /// The command could not be started, or did not end well.
     #[error("{0}: {1}")]
     Command(String, String),
@@ -97,6 +100,7 @@ impl Hold {
                     drop(service.call("Release", &self.who).await);
                     return Err(Failure::failed(HoldError::Busy(self.wait)));
                 }
+                "unproven" => return Err(Failure::failed(HoldError::Unproven)),
                 _ if self.any_holder => return Ok(false),
                 _ => return Err(Failure::failed(HoldError::Held)),
             }

@@ -80,6 +80,7 @@ fn a_script_sees_whether_a_customer_is_there() {
     let line = format!("{request} since 2026-11-20T08:00:00Z\n");
     std::fs::write(&file, &line).expect("written");
     start_qrisd(&mut shop, &directory);
+    shop.qrisd.as_ref().expect("it runs").wait_line("the relay service answers again");
     // Paid, and not delivered.
     shop.relayd.as_ref().expect("it runs").signal("STOP");
     shop.pay(Via::Gopay);
@@ -235,6 +236,32 @@ fn a_system_that_rauc_has_installed_by_itself_is_called_good_once() {
     shop.start_qrisd();
     shop.qrisd.as_ref().expect("it runs").wait_line("the system in rootfs.0 has proven itself");
     assert_eq!(rauc.marked(), 2, "the same system once, and another one once");
+}
+
+/// The other slot has the last good system, and it may be needed in ten minutes.
+#[test]
+fn rauc_overwrites_no_good_system_while_a_new_one_is_tried() {
+    let rules = [RULES, crate::rig::rauc::RULES].concat();
+    let mut shop = Shop::open(Options { bus: rules.leak(), machine: false, ..Options::default() });
+    let rauc = Rauc::start(&shop.bus.address);
+    stand_in(&shop, "systemctl", "exit 0");
+    rauc.facts.lock().expect("no panic").installed = "2026-11-20T08:00:00Z";
+    shop.start_relayd();
+    shop.start_qrisd();
+    shop.qrisd.as_ref().expect("it runs").wait_line("has proven itself");
+    assert!(shop.qrisd.take().expect("it runs").terminate().0.success());
+    // The new system has no relay service yet.
+    assert!(shop.relayd.take().expect("it runs").terminate().0.success());
+    rauc.facts.lock().expect("no panic").installed = "2026-11-24T08:00:00Z";
+    shop.start_qrisd();
+    shop.wait_online();
+    let refused = crate::rig::output(&mut script(&shop, "systemd/rauc-pre-install"));
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && why.contains("has not proven itself"), "{refused:?}");
+    shop.start_relayd();
+    shop.qrisd.as_ref().expect("it runs").wait_line("has proven itself");
+    let handler = crate::rig::output(&mut script(&shop, "systemd/rauc-pre-install"));
+    assert!(handler.status.success(), "{handler:?}");
 }
 
 /// Only the service manager is a stand-in. It says that all services run, and writes down what it is told.

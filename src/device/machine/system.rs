@@ -60,6 +60,15 @@ struct Trial {
     starts: u8,
 }
 
+/// Why nothing is installed now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Trying {
+    /// Nobody knows yet which system runs.
+    Unknown,
+    /// A new system runs, and has not proven itself. The other slot has the last good one.
+    New,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Turn {
     /// It is looked after from then on.
@@ -88,6 +97,16 @@ impl Systems {
     /// How often the system that runs was started, if there is another one to go back to.
     fn starts(&self) -> Option<u8> {
         self.kept.good.as_ref().and(self.kept.trial.as_ref()).map(|trial| trial.starts)
+    }
+
+    /// Whether an installation now could overwrite the last good system while another one is still tried.
+    pub(super) fn protects_good(&self) -> Option<Trying> {
+        let good = self.kept.good.as_ref()?;
+        match &self.runs {
+            // RAUC has not told yet which one runs.
+            None => (self.turn != Turn::Over).then_some(Trying::Unknown),
+            Some(runs) => (runs != good && self.starts()? <= STARTS_MAX).then_some(Trying::New),
+        }
     }
 
     pub(super) fn deadline(&self, now: Boot) -> Option<Boot> {

@@ -50,6 +50,10 @@ impl World {
         }
         if number > 0 {
             if !self.has_bought(number - 1) {
+                // Another controller may have asked in the same moment, for what the machine refuses. The customer presses once more.
+                if self.charge_for(number - 1).is_none() && self.now < self.heals_at + FROM + COMMANDS {
+                    return self.after(1_000, Event::BuysAgain(number - 1));
+                }
                 return self.fail(format!("all is well, and {NAME}{} got nothing", number - 1));
             }
             self.counts.note(Kind::Again);
@@ -73,11 +77,14 @@ impl World {
     }
 
     fn has_bought(&mut self, number: u32) -> bool {
-        let name = format!("{NAME}{number}");
-        let of = |book: &Book| book.custom_fields[1].as_ref() == Some(&name);
-        let Some(book) = self.midtrans.transactions().into_iter().find(of) else { return false };
+        let Some(book) = self.charge_for(number) else { return false };
         let Ok(id) = OrderId::new(&book.order_id) else { return false };
         let told = self.books(|tx, _| books::load(tx, &id)).ok().flatten().and_then(|stored| stored.order.delivery);
         self.driven(&id) == 1 && told.is_some_and(|told| told.outcome == Delivery::Dispensed)
+    }
+
+    fn charge_for(&self, number: u32) -> Option<Book> {
+        let name = format!("{NAME}{number}");
+        self.midtrans.transactions().into_iter().find(|book| book.custom_fields[1].as_ref() == Some(&name))
     }
 }

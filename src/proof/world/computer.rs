@@ -15,6 +15,8 @@ const NO_ANSWER: i64 = 25_000;
 const LOST_START: i64 = 30_000;
 /// By then something has started.
 const LOST_MAX: i64 = 20 * LOST_START;
+/// A new system is started so often until it is given up.
+const STARTS_MAX: u32 = 3;
 /// From here on RAUC may hang, in milliseconds after all is well. The customers who come then have bought.
 pub(super) const LATE: i64 = 5 * 3_600_000;
 
@@ -66,6 +68,8 @@ struct Slot {
     of: Option<usize>,
     fate: Fate,
     state: State,
+    /// How often it was started.
+    started: u32,
 }
 
 /// What a system is like.
@@ -104,7 +108,7 @@ struct Installation {
 
 impl Default for Computer {
     fn default() -> Self {
-        let first = Slot { installation: 0, of: None, fate: Fate::Works, state: State::Good };
+        let first = Slot { installation: 0, of: None, fate: Fate::Works, state: State::Good, started: 0 };
         Self {
             slots: [first, Slot { state: State::Bad, ..first }],
             runs: 0,
@@ -195,6 +199,7 @@ impl World {
     }
 
     fn begins_installation(&mut self, m: usize, of: Option<usize>, waits: Option<(u64, CommandId)>) {
+        self.judge_overwriting(m);
         let fate = self.draws_fate();
         let hangs = self.now > self.heals_at + LATE && self.one_in(6);
         let computer = &mut self.machines[m].computer;
@@ -202,7 +207,7 @@ impl World {
         let installation = computer.installations;
         computer.installing = Some(Installation { number: installation, waits, hangs });
         computer.first = computer.runs;
-        computer.slots[1 - computer.runs] = Slot { installation, of, fate, state: State::Bad };
+        computer.slots[1 - computer.runs] = Slot { installation, of, fate, state: State::Bad, started: 0 };
         self.note(|| format!("RAUC installs a system for {of:?}: {fate:?}{}", if hangs { ", and hangs" } else { "" }));
         let takes = 4_000 + self.below(120_000);
         for (part, percent) in [(1, 25), (2, 50), (3, 75)] {
@@ -214,6 +219,17 @@ impl World {
         let is_cut = self.goes_wrong(12, Kind::CutOff);
         let (after, end) = if is_cut { (takes / 3, End::CutOff) } else { (takes, End::Whole) };
         self.after(after, Event::Computer(m, Arrival::Ends { installation, end }));
+    }
+
+    /// The rule for a new system that is still tried: the last good one is in the other slot, and is not overwritten.
+    fn judge_overwriting(&mut self, m: usize) {
+        let computer = &self.machines[m].computer;
+        let (runs, other) = (computer.slots[computer.runs], computer.slots[1 - computer.runs]);
+        // The program does not wait for ever for a bootloader that never goes back.
+        let is_tried = runs.state != State::Good && runs.started <= STARTS_MAX;
+        if is_tried && other.state == State::Good && computer.good.is_some() && !self.is_machine_forgetful() {
+            self.fail("the last good system is overwritten while a new one is tried".into());
+        }
     }
 
     /// What a new system is like. Between the moment when all is well and the last customer all of them work.
@@ -337,6 +353,7 @@ impl World {
                 State::Untried { starts } if *starts > 0 => {
                     *starts -= 1;
                     computer.runs = first;
+                    computer.slots[first].started += 1;
                     if computer.slots[first].fate != Fate::DoesNotStart {
                         return lost;
                     }

@@ -156,10 +156,15 @@ impl Order {
         } else {
             self.conflict = true;
         }
-        match &self.repayment {
-            Some(Repayment::Asked { unsure, .. }) if !on_its_way => {
-                let why = "the machine told another outcome meanwhile".into();
-                self.repayment = Some(Repayment::Refused { why, at: now, unsure: *unsure });
+        let why = || "the machine told another outcome meanwhile".into();
+        match &mut self.repayment {
+            // One of the calls may have made it. Get-status has the last word.
+            Some(Repayment::Asked { unsure: true, look, refused, retry_at, .. }) if !on_its_way => {
+                refused.get_or_insert_with(why);
+                (*look, *retry_at) = (true, now);
+            }
+            Some(Repayment::Asked { .. }) if !on_its_way => {
+                self.repayment = Some(Repayment::Refused { why: why(), at: now, unsure: false });
             }
             Some(
                 Repayment::Asked { .. }

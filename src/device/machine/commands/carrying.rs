@@ -1,7 +1,7 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
 use super::{Kept, Step, Try};
-use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX};
+use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
 use crate::machine::{Effect, Machine, Operated, Operation};
 use qris_core::order::ids::CommandId;
 use qris_core::order::time::{Now, Span};
@@ -14,6 +14,8 @@ pub const HOLDER: &str = "operator";
 const WAIT: Span = Span::secs(900);
 /// A restart, reboot or pulse that was ordered has happened by then.
 const HAPPENS_WITHIN: Span = Span::secs(300);
+/// Another installation would overwrite the last good system.
+const UNPROVEN: &str = "a new system runs and has not proven itself yet; the other slot has the last good one, and is not overwritten now";
 /// Who does not answer is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
 
@@ -68,8 +70,12 @@ impl Machine {
             (Command::Reboot {}, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Reboot, now),
             (Command::TestPulse { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
             (Command::Clear { .. }, Step::Begun(_)) => self.operate(id, Operation::Clear(jws)),
-            // First of all it must be known what runs now.
-            (Command::Update { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
+            // First of all it must be known what runs now. It may be another system than when this was begun.
+            (Command::Update { .. }, Step::Begun(_)) => match self.systems.protects_good() {
+                None => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
+                Some(Trying::Unknown) => {}
+                Some(Trying::New) => self.fail_command(id, UNPROVEN, now),
+            },
             (Command::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here }, now);
             }
@@ -112,12 +118,12 @@ impl Machine {
                 Err(error) => self.store_failed(&error, now),
             },
             Command::Clear { .. } => self.begin_command(id, now),
+            Command::Update { .. } if self.systems.protects_good().is_some() => self.not_yet(id, tried, (Code::Updating, UNPROVEN), now),
             Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. } => {
                 if self.is_free_for(id, tried, now) {
                     self.begin_command(id, now);
-                } else if now.boot >= tried.until {
-                    let (code, why) = self.why_not_free();
-                    self.time_out_command(id, code, why, now);
+                } else {
+                    self.not_yet(id, tried, self.why_not_free(), now);
                 }
             }
             Command::Status {}
@@ -192,11 +198,24 @@ impl Machine {
         if is_held && !self.is_busy() {
             return true;
         }
-        if tried.told == 0 {
-            let (_, why) = self.why_not_free();
+        let (_, why) = self.why_not_free();
+        self.tell_wait(id, why);
+        false
+    }
+
+    fn not_yet(&mut self, id: &CommandId, tried: Try, (code, why): (Code, &'static str), now: Now) {
+        if now.boot >= tried.until {
+            self.time_out_command(id, code, why, now);
+        } else {
+            self.tell_wait(id, why);
+        }
+    }
+
+    /// Says once why it has not begun.
+    fn tell_wait(&mut self, id: &CommandId, why: &str) {
+        if self.commands.tries.get(id).is_some_and(|tried| tried.told == 0) {
             self.tell_progress(id, why);
         }
-        false
     }
 
     fn why_not_free(&self) -> (Code, &'static str) {

@@ -4,6 +4,7 @@ use super::rig::*;
 use crate::machine::*;
 use qris_core::order::ids::CommandId;
 use qris_core::order::operator::Level;
+use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::receipt::testing::operator;
 use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage, VALID_MAX_S};
@@ -624,6 +625,35 @@ fn a_customer_who_is_there_when_an_image_is_installed_keeps_the_computer_up_and_
     let again = Came::of(rig.after(2_000));
     assert_eq!((again.operations, again.answers.len()), (vec![Operation::Reboot], 0));
     assert_eq!(Came::of(rig.after(301_000)).stages(), [], "whoever reboots it next starts the new system");
+}
+
+/// Another image would overwrite the last good system.
+#[test]
+fn an_update_waits_for_a_new_system_to_prove_itself() {
+    let mut rig = Rig::new();
+    rig.runs("rootfs.0");
+    rig.on(Input::System(SystemAnswer::Good));
+    // RAUC has installed a system by itself.
+    rig.power_cut(false);
+    rig.runs("rootfs.1");
+    rig.on(Input::BrokerUp { refused: vec![] });
+    let update = || Command::Update { bundle: "/image.raucb".into() };
+    let came = rig.commands("c-1", update());
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Accepted, Stage::Running], 0));
+    rig.bring_up();
+    rig.settle_open();
+    rig.dispensing(1);
+    assert_eq!(Came::of(rig.on(Input::System(SystemAnswer::Good))).operations, [], "a customer is there");
+    let dispensed = RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Dispensed));
+    assert_eq!(Came::of(rig.answer_relay(1, dispensed)).operations, [Operation::TellSlot { may_be_late: false }]);
+    // It was begun under another system.
+    rig.power_cut(false);
+    rig.runs("rootfs.0");
+    assert_eq!(Came::of(rig.on(Input::BrokerUp { refused: vec![] })).stages(), [Stage::Failed]);
+    // It does not prove itself, and is started again all the same.
+    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false });
+    let came = Came::of(rig.after(601_000));
+    assert_eq!(came.systems, [SystemCall::Reboot]);
 }
 
 #[test]

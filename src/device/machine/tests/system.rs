@@ -273,6 +273,45 @@ fn what_stands_is_stored_when_it_changes_and_not_again() {
     assert!(!rig.machine.storage.is_failing(), "it is written only when it changes");
 }
 
+/// The other slot has the last good system. If it were overwritten, the bootloader could go back to nothing.
+#[test]
+fn rauc_installs_nothing_while_a_new_system_is_tried() {
+    let hold = || Input::Asked(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD);
+    let is_held = |rig: &mut Rig| {
+        let effects = rig.on(hold());
+        let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, reply) if *reply == Reply::refused(Reason::Updating)));
+        let held = says(&effects, |event| matches!(event, Journal::MachineHeld { .. }));
+        assert_ne!(refused, held, "{effects:?}");
+        held
+    };
+    let mut rig = Rig::with_a_good_system();
+    rig.power_cut(false);
+    assert!(!is_held(&mut rig), "nobody knows yet which system runs");
+    for _ in 0..3 {
+        rig.starts_with("rootfs.1", "friday");
+        assert!(!is_held(&mut rig));
+        rig.after(601_000);
+    }
+    // The bootloader has not gone back, so only another image can help.
+    rig.starts_with("rootfs.1", "friday");
+    assert!(is_held(&mut rig));
+    // It has.
+    let mut rig = Rig::with_a_good_system();
+    rig.starts_with("rootfs.1", "friday");
+    rig.starts_with("rootfs.0", "monday");
+    assert!(is_held(&mut rig));
+    // It proves itself.
+    let mut rig = Rig::with_a_good_system();
+    assert_eq!(calls(&rig.comes_up_with("rootfs.1", &[], &[])), [SystemCall::MarkGood]);
+    assert!(!is_held(&mut rig), "RAUC has not called it good yet");
+    rig.on(Input::System(SystemAnswer::Good));
+    assert!(is_held(&mut rig));
+    // There is none to go back to.
+    let mut rig = Rig::dark(10);
+    rig.on(runs("rootfs.0", "monday"));
+    assert!(is_held(&mut rig));
+}
+
 #[test]
 fn a_customer_is_served_before_the_computer_is_restarted() {
     let mut rig = Rig::with_a_good_system();

@@ -306,9 +306,15 @@ fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
     assert_eq!(money(&then(behind.clone(), vec![status(Said::Refunded)], 65_000).expect("a fact")), "done");
     assert_eq!(money(&then(behind, vec![status(Said::Settled)], 65_000).expect("a fact")), "refused");
     assert_eq!(money(&then(asked.clone(), refused(), 4000).expect("facts")), "refused", "nobody asked before");
-    // It is not settled by hand either if another outcome stops it meanwhile.
-    let stopped = then(asked, vec![Event::Abandoned, contradicted(Delivery::Dispensed)], 4000).expect("facts");
-    assert_eq!(then(stopped, vec![by_hand(false)], 5000), Err(Refused::RefundUnsure));
+    // Another outcome stops it meanwhile. It is looked at all the same, at once, and nothing is settled by hand before.
+    let stopped = then(asked.clone(), vec![Event::Abandoned, contradicted(Delivery::Dispensed)], 4000).expect("facts");
+    assert_eq!(duty(&stopped, T0 + Span::millis(4000)), Duty::Call(Call::GetStatus));
+    assert_eq!(then(stopped.clone(), vec![by_hand(false)], 5000), Err(Refused::RefundUnderWay));
+    assert_eq!(money(&then(stopped.clone(), vec![status(Said::Refunded)], 5000).expect("a fact")), "done");
+    let not_made = then(stopped, vec![status(Said::Settled), status(Said::Settled)], 5000).expect("facts");
+    assert_eq!((money(&not_made), not_made.attention().contains(&Attention::Conflict)), ("refused", true));
+    assert_eq!(duty(&not_made, T0 + Span::millis(10_000_000)), Duty::Rest, "a person decides first");
+    assert_eq!(money(&then(asked, vec![contradicted(Delivery::Dispensed)], 4000).expect("a fact")), "refused", "nobody asked before");
 }
 
 #[test]
