@@ -62,7 +62,9 @@ impl World {
         if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
-        if !is_kept(book.status) && !strange && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
+        // A thief told an outcome, and a person believed it without the relay's word.
+        let is_misled = self.betrayed.contains(order) && self.unproven.contains(order);
+        if !is_kept(book.status) && !strange && !is_misled && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
             let known = self.known_back.get(order).map(|at| self.now - at);
             self.fail(format!("{order} was driven and is {}; the backend has known it for {known:?} ms", book.status));
         }
