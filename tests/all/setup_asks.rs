@@ -13,6 +13,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// Answers line by line, to their end; the set-up must succeed.
 fn converse_well(site: &Site, lines: &[&str], more: &[&str]) -> Output {
@@ -88,6 +89,7 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
 pub struct Terminal {
     child: Child,
     shown: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -99,13 +101,13 @@ impl Terminal {
         let mut child = script.spawn().expect("script runs");
         let shown = Arc::new(Mutex::new(String::new()));
         let (mut out, sink) = (child.stdout.take().expect("piped"), Arc::clone(&shown));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = out.read(&mut buffer) {
                 sink.lock().expect("nobody fails with it").push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
-        Self { child, shown }
+        Self { child, shown, reader: Some(reader) }
     }
 
     pub fn shown(&self) -> String {
@@ -120,7 +122,10 @@ impl Terminal {
     }
 
     pub fn end(&mut self) -> ExitStatus {
-        wait_for("the end", || self.child.try_wait().expect("ours"))
+        let status = wait_for("the end", || self.child.try_wait().expect("ours"));
+        // Its last words may still be on their way.
+        self.reader.take().into_iter().for_each(|reader| reader.join().expect("it reads"));
+        status
     }
 }
 
