@@ -7,12 +7,13 @@ use crate::books::{self as ledger, BooksError};
 use crate::config::Config;
 use crate::databases::Place;
 use crate::devices;
-use crate::keys::Ring;
+use crate::keys::{Ring, RingError};
 use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
 use qris_host::{Failure, disk, tls};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -27,6 +28,9 @@ pub struct Doctor {
 /// With less free room than the first there is a warning: it is enough for some hundred thousand orders. Less than the second
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
+
+/// What to do about a file that this user may not read.
+const AS_THE_SERVICE: &str = "run this as the user of the service; if the file is not that user's, give it to the user: chown";
 
 /// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
@@ -55,7 +59,11 @@ fn keys(config: &Config) -> Vec<Finding> {
             Finding::ok("receipts", format!("signed with {}, one of {} keys", keys[0].kid(), keys.len()))
         }
         Err(error) => {
-            Finding::bad("receipts", error.to_string(), "make a key with `qris-backend keys new`, or correct receipts.signing_key_file")
+            let to_do = match &error {
+                RingError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => AS_THE_SERVICE,
+                _ => "make a key with `qris-backend keys new`, or correct receipts.signing_key_file",
+            };
+            Finding::bad("receipts", error.to_string(), to_do)
         }
     });
     findings
@@ -119,9 +127,11 @@ async fn machines(config: &Config) -> Vec<Finding> {
             findings.extend(looked.into_iter().filter(|finding| finding.level == Level::Bad));
             findings.push(let_in(&store).await);
         }
-        Err(error) => {
-            findings.push(Finding::bad("machines", error.to_string(), "`serve` makes one, and `device add ID` lets a machine in"))
-        }
+        Err(error) => findings.push(Finding::bad(
+            "machines",
+            error.to_string(),
+            "`device add ID` makes one, and lets a machine in; run this as the user of the service",
+        )),
     }
     findings
 }
