@@ -29,7 +29,7 @@ pub struct Doctor {
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
-/// What to do about a file that this user may not read.
+/// The hint for a file that this user may not read.
 const AS_THE_SERVICE: &str = "run this as the user of the service; if the file is not that user's, give it to the user: chown";
 
 /// Runs the command.
