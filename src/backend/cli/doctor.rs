@@ -12,6 +12,7 @@ use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
+use qris_host::setup::site::is_root;
 use qris_host::{Failure, disk, tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -36,6 +37,7 @@ const AS_THE_SERVICE: &str = "run this as the user of the service; if the file i
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
     tls::install_provider();
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is well formed", source.path().display()))];
+    findings.extend(root(config));
     findings.extend(keys(config));
     findings.extend(books(config).await);
     findings.extend(machines(config).await);
@@ -44,6 +46,13 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     findings.extend(network::look(config, source).await);
     let mut out = Out::default();
     finding::end(&findings, wanted.json, |line| out.line(line))
+}
+
+/// Root may read every file, also one that the service may not.
+fn root(config: &Config) -> Option<Finding> {
+    let owner = config.signing_key_file.parent()?.metadata().ok()?.uid();
+    let said = "root runs this, so it does not see whether the service may read its files";
+    (is_root() && owner != 0).then(|| Finding::warn("user", said, "runuser -u qris-backend -- qris-backend doctor"))
 }
 
 /// The files that hold secrets, and the content of the signing key's file.
