@@ -13,12 +13,12 @@ use qris_core::order::ids::KeyId;
 use qris_core::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
 use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
-use qris_host::random;
+use qris_host::{owner, random};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -231,7 +231,7 @@ impl Ring {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            let mut file = owner::create(&temporary, 0o600, path)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;

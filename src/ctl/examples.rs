@@ -126,7 +126,7 @@ pub(super) const EXAMPLES: ExamplesOf = &[
             ("Look at panels and pins", "qrisctl setup --find"),
             (
                 "Without a question, in a script",
-                "sudo qrisctl setup --yes --from enrolment.txt --item \"A1:5000:Teh botol\" --line A1=/dev/gpiochip0:17:low --screen auto",
+                "sudo qrisctl setup --yes --from enrolment.txt --item \"A1:5000:Teh botol\" --line A1=/dev/gpiochip0:6:low --screen auto",
             ),
             ("Change one value", "sudo qrisctl setup --yes --contact 0800-1-000-000"),
         ],

@@ -1,11 +1,13 @@
 //! The panels and GPIO chips of this computer, as the kernel lists them.
 
+use super::found::texts;
 use super::site::Site;
 use super::{print, rest};
 use qris_device::config::Config as DeviceConfig;
 use qris_device::screen::SurfaceSettings;
 use qris_host::finding::Finding;
 use qris_host::interrupt;
+use qris_host::setup::speech::fill;
 use qris_relay::config::{Config as RelayConfig, LineSettings};
 use qris_relay::outlet::Ending;
 use qris_relay::pin::{Chip, HardwareError, Pin, let_go};
@@ -14,9 +16,6 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
-
-/// The hint for a person who looks for hardware.
-const LIST: &str = "qrisctl setup --find lists those that are there";
 /// At most this many lines of a chip are listed.
 const LINES_MAX: u32 = 512;
 
@@ -58,7 +57,7 @@ pub(super) fn panels(site: &Site) -> Vec<Panel> {
         .map(|(name, path)| {
             let read = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default().trim().to_owned();
             let size = read("virtual_size").replace(',', "x");
-            let said = format!("{}, {size}, {} bits a pixel", read("name"), read("bits_per_pixel"));
+            let said = fill(texts().panel_said, &[&read("name"), &size, &read("bits_per_pixel")]);
             Panel { device: Path::new("/dev").join(name), said, is_connected: true }
         })
         .collect();
@@ -68,7 +67,7 @@ pub(super) fn panels(site: &Site) -> Vec<Panel> {
         let read = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
         let is_connected = read("status").trim() == "connected";
         let mode = read("modes").lines().next().map(|mode| format!(", {mode}")).unwrap_or_default();
-        let said = format!("{connector}{}", if is_connected { mode } else { ", no panel connected".into() });
+        let said = format!("{connector}{}", if is_connected { mode } else { texts().panel_away.into() });
         found.push(Panel { device: Path::new("/dev/dri").join(card), said, is_connected });
     }
     found
@@ -93,7 +92,7 @@ pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
     let info = chip.info().map_err(|why| failed(&why))?;
     let line = |offset| {
         let line = chip.line_info(offset).map_err(|why| failed(&why))?;
-        let holder = line.used.then(|| if line.consumer.is_empty() { "the kernel".to_owned() } else { line.consumer });
+        let holder = line.used.then(|| if line.consumer.is_empty() { texts().the_kernel.to_owned() } else { line.consumer });
         Ok(GpioLine { offset, name: line.name, holder })
     };
     let lines = (0..info.num_lines.min(LINES_MAX)).map(line).collect::<Result<_, String>>()?;
@@ -113,21 +112,21 @@ pub(super) fn told(site: &Site) -> Vec<Value> {
 
 /// All hardware, in lines of text.
 pub(super) fn words(site: &Site) -> Vec<String> {
-    let mut told = vec!["Panels:".to_owned()];
+    let mut told = vec![texts().panels.to_owned()];
     let panels = panels(site);
     told.extend(panels.iter().map(|panel| format!("  {:<16} {}", panel.device.display(), panel.said)));
     if panels.is_empty() {
-        told.push("  none: neither a framebuffer nor a display".into());
+        told.push(texts().panels_none.into());
     }
-    told.push("GPIO chips:".into());
+    told.push(texts().chips.into());
     let chips = chips(site);
     if chips.is_empty() {
-        told.push("  none: is its driver there, as a character device (/dev/gpiochip0)?".into());
+        told.push(texts().chips_none.into());
     }
     for chip in chips {
         match chip {
             Ok(chip) => {
-                told.push(format!("  {:<16} {}, {} lines", chip.device.display(), chip.label, chip.lines.len()));
+                told.push(format!("  {:<16} {}", chip.device.display(), fill(texts().chip_said, &[&chip.label, &chip.lines.len()])));
                 told.extend(wrapped(&chip.lines));
                 told.extend(rest::advice(&chip.label).map(|advice| format!("      {advice}")));
             }
@@ -155,7 +154,7 @@ fn wrapped(lines: &[GpioLine]) -> Vec<String> {
 
 fn line_words(line: &GpioLine) -> String {
     let name = if line.name.is_empty() { String::new() } else { format!(" {}", line.name) };
-    let holder = line.holder.as_ref().map(|holder| format!(" (held by {holder})")).unwrap_or_default();
+    let holder = line.holder.as_ref().map(|holder| fill(texts().held, &[holder])).unwrap_or_default();
     format!("{}{name}{holder}", line.offset)
 }
 
@@ -163,22 +162,24 @@ fn line_words(line: &GpioLine) -> String {
 /// remarked.
 pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, elsewhere: bool) -> Vec<Finding> {
     let found = |check, there: bool, what: &str, to_do: &str| match (there, elsewhere) {
-        (true, _) => Finding::ok(check, format!("{what} is there")),
-        (false, true) => Finding::warn(check, format!("{what} is not here"), "make sure that the machine has it"),
-        (false, false) => Finding::bad(check, format!("{what} is not there"), to_do),
+        (true, _) => Finding::ok(check, fill(texts().is_there, &[&what])),
+        (false, true) => Finding::warn(check, fill(texts().not_here, &[&what]), texts().not_here_do),
+        (false, false) => Finding::bad(check, fill(texts().not_there, &[&what]), to_do),
     };
     let mut findings = Vec::new();
     match &device.machine.looks.surface {
         SurfaceSettings::Device(path) => {
-            findings.push(found("screen", site.at(path).exists(), &path.display().to_string(), LIST));
+            findings.push(found("screen", site.at(path).exists(), &path.display().to_string(), texts().not_there_do));
         }
         SurfaceSettings::Any if device.machine.screen_required => {
             let there = panels(site).iter().any(|panel| panel.is_connected);
-            findings.push(found("screen", there, "a panel", "connect one, or set up with --screen none: a machine without a panel"));
+            findings.push(found("screen", there, texts().a_panel, texts().a_panel_do));
         }
         SurfaceSettings::Any | SurfaceSettings::Virtual { .. } | SurfaceSettings::Memory { .. } => {}
     }
-    findings.extend(relay.devices().into_iter().map(|path| found("gpio", site.at(path).exists(), &path.display().to_string(), LIST)));
+    findings.extend(
+        relay.devices().into_iter().map(|path| found("gpio", site.at(path).exists(), &path.display().to_string(), texts().not_there_do)),
+    );
     // The chips of another computer cannot be asked.
     if site.runs() {
         findings.extend(rest::findings(&relay.lines, |path| label(site, path)));

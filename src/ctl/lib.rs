@@ -12,6 +12,7 @@ pub mod complete;
 mod doctor;
 mod examples;
 mod fleet;
+mod found;
 mod guard;
 mod hardware;
 mod hold;

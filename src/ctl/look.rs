@@ -1,6 +1,7 @@
 //! Looks at the outside services that a machine needs, by really connecting: the broker, the backend, the clock.
 
 use super::broker::{Broker, BrokerError};
+use super::found::texts;
 use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::time::Wall;
 use qris_core::wire::command;
@@ -14,6 +15,7 @@ use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
+use qris_host::setup::speech::fill;
 use qris_host::tls::{LastTrusted, client_config, install_provider, is_date_refusal};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
@@ -38,9 +40,10 @@ pub(super) async fn outside(device: &Config) -> (Vec<Finding>, Option<OpenOrders
 async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId) -> Finding {
     const CHECK: &str = "broker";
     let Some(wanted) = wanted else {
-        return Finding::ok(CHECK, "none is configured: requests come over D-Bus and from buttons");
+        return Finding::ok(CHECK, texts().broker_none);
     };
-    let place = format!("{}:{}{}", wanted.host, wanted.port, if wanted.tls { " with TLS" } else { "" });
+    let place = format!("{}:{}", wanted.host, wanted.port);
+    let place = if wanted.tls { fill(texts().broker_with_tls, &[&place]) } else { place };
     let name = wanted.username.as_deref();
     let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0).await {
         Ok(broker) => broker,
@@ -51,19 +54,17 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId) -> Finding {
     let said = broker.publish(message).await;
     broker.leave().await;
     match said {
-        Ok(_) => Finding::ok(CHECK, format!("{place} lets {} in, to subscribe and publish as {device}", whom(name))),
-        Err(BrokerError::Dumb { topic, reason }) => Finding::bad(
-            CHECK,
-            format!("{place} lets {} in, but not publish as {device} ({topic}: {reason})", whom(name)),
-            "the user name must be the device id, or the broker's access list must allow this topic: see config/mosquitto.acl",
-        ),
-        Err(error) => Finding::bad(CHECK, format!("{place}: {error}"), "try again; look at the broker's log"),
+        Ok(_) => Finding::ok(CHECK, fill(texts().broker_good, &[&place, &whom(name), device])),
+        Err(BrokerError::Dumb { topic, reason }) => {
+            Finding::bad(CHECK, fill(texts().broker_dumb, &[&place, &whom(name), device, &topic, &reason]), texts().broker_dumb_do)
+        }
+        Err(error) => Finding::bad(CHECK, format!("{place}: {error}"), texts().broker_again),
     }
 }
 
 /// The words for the client that the broker let in: with this name, or without one.
 fn whom(name: Option<&str>) -> &str {
-    name.unwrap_or("everybody")
+    name.unwrap_or(texts().everybody)
 }
 
 fn no_broker(place: &str, name: Option<&str>, failure: &Failure) -> Finding {
@@ -71,16 +72,13 @@ fn no_broker(place: &str, name: Option<&str>, failure: &Failure) -> Finding {
     let why = failure.reason();
     let to_do = match failure.error().downcast_ref() {
         Some(BrokerError::Refused(_)) => {
-            let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
-            let whom = name.map_or("clients without a name".into(), |name| format!("{name} or the password"));
-            return Finding::bad(CHECK, format!("{place} refuses {whom} ({why})"), to_do);
+            let whom = name.map_or(texts().nameless.into(), |name| fill(texts().name_or_password, &[&name]));
+            return Finding::bad(CHECK, fill(texts().broker_refuses, &[&place, &whom, &why]), texts().broker_refuses_do);
         }
-        Some(BrokerError::Deaf { .. }) => "let this user read its topics in the broker's access list: see config/mosquitto.acl",
+        Some(BrokerError::Deaf { .. }) => texts().broker_deaf_do,
         // What is wrong with a certificate is known by rustls alone.
-        _ if why.to_lowercase().contains("certificate") => {
-            "is this CA the one of the broker, and is this name in the broker's certificate? A private CA belongs in mqtt.ca_file"
-        }
-        _ => "check the address, the network and the firewall, and whether the broker runs",
+        _ if why.to_lowercase().contains("certificate") => texts().broker_certificate_do,
+        _ => texts().broker_away_do,
     };
     Finding::bad(CHECK, format!("{place}: {why}"), to_do)
 }
@@ -105,76 +103,55 @@ async fn backend(wanted: &Backend) -> Asked {
         |said: String, to_do: &str| Asked { findings: vec![Finding::bad(CHECK, said, to_do), own_clock(before)], open: None, kids: None };
     let Answer { status, date, kids, body } = match ask(wanted).await {
         Ok(answer) => answer,
-        Err(Unasked::Ours(why)) => return bad(why, "correct [backend]"),
-        Err(Unasked::Dates(why)) => {
-            return bad(format!("{url}: {why}"), "the clock of this machine is wrong, or the certificate has run out: `timedatectl`");
-        }
+        Err(Unasked::Ours(why)) => return bad(why, texts().backend_ours_do),
+        Err(Unasked::Dates(why)) => return bad(format!("{url}: {why}"), texts().backend_dates_do),
         Err(Unasked::Silent(why)) => {
-            let to_do = if why.to_lowercase().contains("certificate") {
-                "a private CA belongs in backend.ca_file; is this name in the certificate?"
-            } else {
-                "check the address, the network, DNS and the firewall, and whether the backend runs"
-            };
-            return bad(format!("{url} cannot be reached: {why}"), to_do);
+            let to_do = if why.to_lowercase().contains("certificate") { texts().backend_certificate_do } else { texts().backend_away_do };
+            return bad(fill(texts().backend_away, &[url, &why]), to_do);
         }
     };
     let clock = clock_finding(date, before, clock::now().wall);
     let answer = |finding: Finding, open| Asked { findings: vec![finding, clock.clone()], open, kids: kids.clone() };
     match (status, serde_json::from_slice::<OpenOrders>(&body)) {
-        (200, Ok(open)) => answer(Finding::ok(CHECK, format!("{url} takes the token")), Some(open)),
-        (200, Err(why)) => {
-            let said = format!("{url} does not answer with a list of orders ({why})");
-            answer(Finding::bad(CHECK, said, "is it the backend's address, and not a web page?"), None)
-        }
-        (401, _) => {
-            let to_do = "make a new token: `qris-backend device add ID --replace`; it goes into the file of backend.token_file";
-            answer(Finding::bad(CHECK, format!("{url} does not take the token"), to_do), None)
-        }
+        (200, Ok(open)) => answer(Finding::ok(CHECK, fill(texts().backend_good, &[url])), Some(open)),
+        (200, Err(why)) => answer(Finding::bad(CHECK, fill(texts().backend_strange, &[url, &why]), texts().backend_strange_do), None),
+        (401, _) => answer(Finding::bad(CHECK, fill(texts().backend_token, &[url]), texts().backend_token_do), None),
         (status @ (301..=308), _) => {
-            let said = format!("{url} redirects ({status}), and machines follow no redirect");
-            answer(Finding::bad(CHECK, said, "set backend.url to the final address"), None)
+            answer(Finding::bad(CHECK, fill(texts().backend_redirects, &[url, &status]), texts().backend_redirects_do), None)
         }
-        (404, _) => {
-            answer(Finding::bad(CHECK, format!("{url} knows no /v1/orders (404)"), "is it the backend's address, with its path?"), None)
-        }
-        (429 | 503, _) => answer(Finding::warn(CHECK, format!("{url} is there, and busy ({status})"), "look again in a minute"), None),
-        (status, _) => {
-            let to_do = "look at the web server in front of the backend, and at its journal";
-            answer(Finding::bad(CHECK, format!("{url} answers {status}"), to_do), None)
-        }
+        (404, _) => answer(Finding::bad(CHECK, fill(texts().backend_unknown, &[url]), texts().backend_unknown_do), None),
+        (429 | 503, _) => answer(Finding::warn(CHECK, fill(texts().backend_busy, &[url, &status]), texts().backend_busy_do), None),
+        (status, _) => answer(Finding::bad(CHECK, fill(texts().backend_answers, &[url, &status]), texts().backend_answers_do), None),
     }
 }
 
 /// Nobody knows whether this machine would believe a receipt.
 pub(super) fn no_keys() -> Finding {
-    Finding::warn("keys", "the backend could not be asked for its keys", "solve the problem of the backend first")
+    Finding::warn("keys", texts().keys_unasked, texts().keys_unasked_do)
 }
 
 /// Would this machine believe a receipt of the backend? The key in use must be one of our keys, or another of its keys
 /// must be one. The backend need not tell its keys.
 fn keys(ours: &[KeyId], theirs: Option<&[KeyId]>) -> Finding {
     const CHECK: &str = "keys";
-    let to_do = "put `qris-backend keys public` into keys.json, as root, and reload qris-relayd and qrisd";
+    let to_do = texts().keys_do;
     let Some(theirs) = theirs else {
-        return Finding::ok(CHECK, format!("{} here; the backend does not tell which key it signs with", counted(ours.len())));
+        return Finding::ok(CHECK, fill(texts().keys_untold, &[&counted(ours.len())]));
     };
     let Some(in_use) = theirs.first() else {
-        return Finding::bad(CHECK, "the backend has no key", "make one: `qris-backend keys new`");
+        return Finding::bad(CHECK, texts().keys_none, texts().keys_none_do);
     };
     if ours.contains(in_use) {
-        return Finding::ok(CHECK, format!("{} here; the backend signs with one of them, {in_use}", counted(ours.len())));
+        return Finding::ok(CHECK, fill(texts().keys_good, &[&counted(ours.len()), in_use]));
     }
     match theirs.iter().find(|kid| ours.contains(kid)) {
-        Some(kid) => {
-            let said = format!("the backend signs with {in_use}, which is not here; for this machine it uses {kid}");
-            Finding::warn(CHECK, said, to_do)
-        }
-        None => Finding::bad(CHECK, format!("no key of the backend is here: it signs with {in_use}, and nothing can be sold"), to_do),
+        Some(kid) => Finding::warn(CHECK, fill(texts().keys_other, &[in_use, kid]), to_do),
+        None => Finding::bad(CHECK, fill(texts().keys_bad, &[in_use]), to_do),
     }
 }
 
 fn counted(keys: usize) -> String {
-    format!("{keys} receipt key{}", if keys == 1 { "" } else { "s" })
+    if keys == 1 { texts().keys_one.into() } else { fill(texts().keys_many, &[&keys]) }
 }
 
 /// Why there is no answer.
@@ -222,19 +199,15 @@ async fn ask(wanted: &Backend) -> Result<Answer, Unasked> {
 /// Compares our clock, read before and after, with the backend's.
 fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
     let Some(theirs) = theirs else { return own_clock(after) };
-    Finding::of_clock(theirs, "the backend's", before, after)
+    Finding::of_clock(theirs, texts().backend_clock, before, after)
 }
 
 /// This is all that can be said of our clock alone: a time before this release was made cannot be right.
 fn own_clock(ours: Wall) -> Finding {
     if ours < RELEASED {
-        Finding::bad(
-            "clock",
-            "is before the day of this release",
-            "set it: `timedatectl set-ntp true`, and see that a time server can be reached",
-        )
+        Finding::bad("clock", texts().clock_early, texts().clock_early_do)
     } else {
-        Finding::warn("clock", "neither broker nor backend told the time", "compare `timedatectl` by hand")
+        Finding::warn("clock", texts().clock_untold, texts().clock_untold_do)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Pins at rest: the effect of a resistor inside the chip on a line before `qris-relayd` has the line. Only this file knows it.
 
+use super::found::texts;
 use qris_host::finding::Finding;
+use qris_host::setup::speech::fill;
 use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
 use std::path::Path;
@@ -36,29 +38,18 @@ fn pull(label: &str, offset: u32) -> Option<Pull> {
 /// The reason why a line would be driven from power-on until the service starts, and the remedy.
 pub(super) fn objection(label: &str, offset: u32, active_low: bool) -> Option<(String, String)> {
     let (pulled, drives, supply, firmware) = match (pull(label, offset)?, active_low) {
-        (Pull::Down, true) => ("down", "low", "3.3 V", "pu"),
-        (Pull::Up, false) => ("up", "high", "GND", "pd"),
+        (Pull::Down, true) => (texts().down, texts().low, "3.3 V", "pu"),
+        (Pull::Up, false) => (texts().up, texts().high, "GND", "pd"),
         (Pull::Up, true) | (Pull::Down, false) => return None,
     };
-    let said = format!(
-        "GPIO {offset} is pulled {pulled} from power-on, and this line is driven by the {drives} level: its relay may be on until the service starts"
-    );
-    let to_do = format!(
-        "take GPIO {} for it; or put 10 kΩ from the pin to {supply}, or gpio={offset}=ip,{firmware} into config.txt",
-        listed(if active_low { &SAFE_LOW } else { &SAFE_HIGH }),
-    );
-    Some((said, to_do))
+    let safe = listed(if active_low { &SAFE_LOW } else { &SAFE_HIGH });
+    let said = fill(texts().pulled, &[&offset, &pulled, &drives]);
+    Some((said, fill(texts().pulled_do, &[&safe, &supply, &offset, &firmware])))
 }
 
 /// The pins that are at rest by themselves, for a person who chooses one; none where this is not known.
 pub(super) fn advice(label: &str) -> Option<String> {
-    RASPBERRY_PI.contains(&label).then(|| {
-        format!(
-            "At rest from power-on: GPIO {} where the low level drives (:low), {} where the high level does.",
-            listed(&SAFE_LOW),
-            listed(&SAFE_HIGH)
-        )
-    })
+    RASPBERRY_PI.contains(&label).then(|| fill(texts().at_rest, &[&listed(&SAFE_LOW), &listed(&SAFE_HIGH)]))
 }
 
 /// A warning for each line that a resistor drives. `label`: the kernel's name for a chip, where the kernel can be asked.
@@ -67,7 +58,7 @@ pub(super) fn findings(lines: &[LineSettings], label: impl Fn(&Path) -> Option<S
         let pin = &line.outlet.line()?.pin;
         let Chip::Gpio { path, offset } = &pin.chip else { return None };
         let (said, to_do) = objection(&label(path)?, *offset, pin.active_low)?;
-        Some(Finding::warn("gpio", format!("line {:?}: {said}", line.name), to_do))
+        Some(Finding::warn("gpio", fill(texts().line, &[&format!("{:?}", line.name), &said]), to_do))
     };
     lines.iter().filter_map(warning).collect()
 }
@@ -172,7 +163,9 @@ pub(super) mod tests {
             include_str!("../../README.md"),
             include_str!("../../docs/using/hardware.md"),
             include_str!("../../docs/using/install.md"),
+            include_str!("../../docs/using/one-pi.md"),
             include_str!("../../config/relay.toml"),
+            include_str!("examples.rs"),
         ];
         let mut seen = 0;
         for text in texts {

@@ -144,7 +144,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     // There is one thread: children are killed when the thread that started them ends, and only the program's end may
     // do that.
     let sandbox = match &arguments.sandbox {
-        Some(file) => Some(Sandbox { url: arguments.sandbox_url.clone(), key: Secret::read(file).map_err(Failure::usage)? }),
+        Some(file) => Some(Sandbox {
+            url: arguments.sandbox_url.clone(),
+            key: Secret::read(file).map_err(|why| Failure::usage(format!("--sandbox: {why}")))?,
+        }),
         None => None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;

@@ -52,7 +52,7 @@ pub fn parse<A: clap::FromArgMatches>(mut command: Command, arguments: impl Iter
     });
     read.map_err(|error| {
         let error = error.format(&mut command);
-        let text = in_words(&error);
+        let text = in_words(command.get_name(), &error);
         // When standard output or error is closed, nobody is left to read this.
         let _ = if error.use_stderr() { write(&mut std::io::stderr(), &text) } else { write(&mut std::io::stdout(), &text) };
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -93,9 +93,33 @@ fn refuse_useless(command: &mut Command, matches: &ArgMatches) -> Result<(), cla
     }
 }
 
+/// Commands of the one program that people look for in the other one. `keys` and `doctor` are in both.
+const COMMANDS: [(&str, &str, &[&str]); 2] = [
+    (
+        "qrisctl",
+        "on the machine or at a desk",
+        &["cancel", "collect", "fleet", "hold", "order", "relay", "screen", "setup", "status", "vend", "watch"],
+    ),
+    (
+        "qris-backend",
+        "on the merchant's server",
+        &["archive", "backup", "copy", "device", "given", "init", "orders", "reconcile", "refund", "report", "seen", "serve"],
+    ),
+];
+
+/// The text about a command that another program has. It names that one, and none of ours that is written alike.
+fn elsewhere(program: &str, word: &str, text: &str) -> Option<String> {
+    let (other, place, _) = COMMANDS.iter().find(|(_, _, words)| words.contains(&word)).filter(|(other, ..)| *other != program)?;
+    let (said, usage) = (text.split("\n\n").next()?, text.find("\n\nUsage:")?);
+    Some(format!("{said}\n\n  tip: that is '{other} {word}', {place}{}", &text[usage..]))
+}
+
 /// The text of an error. Where a library says why a value is wrong, our words take the place of its words.
-fn in_words(error: &clap::Error) -> String {
+fn in_words(program: &str, error: &clap::Error) -> String {
     let text = error.render().to_string();
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) {
+        return elsewhere(program, word, &text).unwrap_or(text);
+    }
     let (Some(source), Some(ContextValue::String(value))) = (error.source(), error.get(ContextKind::InvalidValue)) else { return text };
     let said = source.to_string();
     let ours = if source.is::<std::num::ParseIntError>() {
@@ -151,7 +175,7 @@ mod tests {
     fn said(words: &[&str]) -> String {
         let mut command = definition();
         let read = command.try_get_matches_from_mut(words).and_then(|matches| refuse_useless(&mut command, &matches));
-        in_words(&read.expect_err("wrong use").format(&mut command))
+        in_words("t", &read.expect_err("wrong use").format(&mut command))
     }
 
     #[test]

@@ -54,6 +54,15 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
+/// How a configuration that is not there comes to be.
+fn made_by(path: &Path) -> &'static str {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("backend.toml") => "`sudo qris-backend init` makes it",
+        Some("qrisd.toml" | "relay.toml") => "`sudo qrisctl setup` makes it",
+        Some(_) | None => "write it",
+    }
+}
+
 impl Source {
     /// Reads a file of at most 1 MiB.
     ///
@@ -70,7 +79,8 @@ impl Source {
         read.map_err(|error| {
             whole(match error.kind() {
                 std::io::ErrorKind::InvalidData => "is no text: it must be UTF-8, as any editor writes it".into(),
-                _ => format!("cannot be read: {error}; write it, or name another file"),
+                std::io::ErrorKind::NotFound => format!("cannot be read: {error}; {}, or name another file", made_by(path)),
+                _ => format!("cannot be read: {error}; mend that, or name another file"),
             })
         })?;
         Ok(Self { path: path.into(), text, places: Places::default() })

@@ -2,7 +2,9 @@
 //! and [`end`] does the rest.
 
 use super::Failure;
+use super::setup::speech::fill;
 use super::terminal::{Colour, is_coloured};
+use crate::texts;
 use qris_core::order::time::{Span, Wall};
 use serde_json::json;
 
@@ -11,6 +13,15 @@ const CLOCK_WARN: Span = Span::secs(5);
 /// A clock that is more wrong than this is bad: receipts, expiries and the times in events are wrong too, and
 /// certificates are refused.
 const CLOCK_BAD: Span = Span::secs(60);
+
+// What a set-up tells as well, in the language of its conversation.
+texts! {
+    behind: "{0},{1} detik lebih lambat daripada {2}", "{0}.{1} s behind {2}";
+    ahead: "{0},{1} detik lebih cepat daripada {2}", "{0}.{1} s ahead of {2}";
+    set_the_clock: "atur jamnya: `timedatectl set-ntp true`, dan pastikan server waktu bisa dihubungi", "set the clock: `timedatectl set-ntp true`, and see that a time server can be reached";
+    one_bad: "satu hal tidak beres", "one thing is bad";
+    many_bad: "{0} hal tidak beres", "{0} things are bad";
+}
 
 /// The check of the configuration.
 pub const CONFIG: &str = "config";
@@ -110,8 +121,9 @@ impl Finding {
         // The header counts whole seconds, rounded down.
         let theirs = theirs + Span::millis(500);
         let off = Span((ours - theirs).0.abs());
-        let said = format!("{}.{} s {} {whose}", off.0 / 1000, off.0 % 1000 / 100, if ours < theirs { "behind" } else { "ahead of" });
-        let to_do = "set the clock: `timedatectl set-ntp true`, and see that a time server can be reached";
+        let form = if ours < theirs { texts().behind } else { texts().ahead };
+        let said = fill(form, &[&(off.0 / 1000), &(off.0 % 1000 / 100), &whose]);
+        let to_do = texts().set_the_clock;
         if off > CLOCK_BAD {
             Self::bad(CHECK, said, to_do)
         } else if off > CLOCK_WARN {
@@ -152,8 +164,8 @@ impl Finding {
 pub fn verdict(findings: &[Finding]) -> Option<String> {
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
         0 => None,
-        1 => Some("one thing is bad".into()),
-        bad => Some(format!("{bad} things are bad")),
+        1 => Some(texts().one_bad.into()),
+        bad => Some(fill(texts().many_bad, &[&bad])),
     }
 }
 

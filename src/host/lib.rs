@@ -26,6 +26,7 @@ pub mod journal;
 pub mod memory;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+pub mod owner;
 pub mod random;
 pub mod rooted;
 pub mod secret;

@@ -1,6 +1,6 @@
 //! Opens a database: its settings, its owner, its version, and the treatment of a damaged one.
 
-use super::clock;
+use super::{clock, owner};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
@@ -196,6 +196,8 @@ pub fn claim(path: &Path) -> Result<Lock, OpenError> {
 fn lock_file(path: &Path) -> Result<Lock, OpenError> {
     there(path)?;
     let lock = with_suffix(path, ".lock");
+    // If this fails, the next line says why.
+    drop(owner::create(&lock, MODE, path));
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&lock);
     file.map(Lock).map_err(|source| beside(path, lock, source))
 }
@@ -367,7 +369,7 @@ fn attempt(path: &Path, schema: &Schema, owner: Owner) -> Result<(Connection, bo
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // SQLite would let everybody read it whom the umask allows, and gives its log the mode of the file. If this fails,
     // SQLite fails too, and says why.
-    drop(OpenOptions::new().create_new(true).write(true).mode(MODE).open(path));
+    drop(owner::create(path, MODE, path));
     let until = Instant::now() + BUSY;
     loop {
         let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;

@@ -60,7 +60,12 @@ fn a_healthy_backend_has_nothing_bad() {
 #[test]
 fn each_ill_is_named_with_what_to_do() {
     type Harm = fn(&mut Shop);
-    let table: [(&str, &str, &str, Harm); 10] = [
+    let table: [(&str, &str, &str, Harm); 11] = [
+        ("midtrans", " cannot be reached: Connection refused", "look at the network", |shop| {
+            let closed = format!("http://127.0.0.1:{}", free_port());
+            let url = shop.midtrans.url.clone();
+            shop.edit(Program::Backend, |text| text.replace(&url, &closed));
+        }),
         ("midtrans", "the key is not valid at", "sandbox and production have different keys", |shop| {
             std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");
         }),
@@ -103,6 +108,10 @@ fn each_ill_is_named_with_what_to_do() {
         let (status, lines) = examine(&shop);
         let line = about(&lines, check);
         assert_eq!((status, &line["level"]), (1, &Value::from("bad")), "{said}: {lines:#?}");
+        for library in ["error sending request", "client error", "tcp connect"] {
+            let strange = lines.iter().find(|line| line["said"].as_str().is_some_and(|said| said.contains(library)));
+            assert_eq!(strange, None, "{library}");
+        }
         let text = |key: &str| line[key].as_str().expect("text").to_owned();
         assert!(
             text("said").contains(said) && text("to_do").contains(to_do) || text("said").contains(said) && check == "database",

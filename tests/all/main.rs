@@ -12,6 +12,7 @@ mod backend_refuses;
 mod broker_acl;
 mod bus_link;
 mod bus_policy;
+mod by_root;
 mod cancel;
 mod cloned_card;
 mod commands_from_afar;

@@ -310,12 +310,16 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     for words in [
         "baru      root:qris-backend 0640  /etc/qris-backend/backend.toml",
         "stik USB yang disimpan terkunci",
+        "kuncinya tidak berlaku di ",
+        "sandbox dan production punya kunci yang berbeda",
+        "(bukan uang sungguhan)",
+        "daripada jam Midtrans",
         "https://pay.example harus mengarah ke sini",
         "daftarkan mesin pertama: runuser -u qris-backend -- qris-backend device add vm-001 --bundle",
     ] {
         assert!(shown.contains(words), "{words:?}: {shown}");
     }
-    for english in ["[yes]", "[no]", "is not shown", "must ", "Write ", "new   ", "the password", "when it runs"] {
+    for english in ["[yes]", "[no]", "is not shown", "must ", "Write ", "new   ", "the password", "when it runs", "the key is"] {
         assert!(!shown.contains(english), "{english:?}: {shown}");
     }
     assert!(server.file("etc/qris-backend/backend.toml").exists());

@@ -3,7 +3,7 @@
 use crate::rig::caller::Caller;
 use crate::rig::inputs::Inputs;
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Options, Program, Shop, without_broker};
+use crate::rig::shop::{DEVICE, Options, Program, Shop, without_broker};
 use crate::rig::{command, output, stderr, stdout, wait_for};
 use std::collections::HashMap;
 use zbus::Variant;
@@ -78,4 +78,19 @@ fn the_checks_call_no_broker_good() {
     for good in ["OK    notifications", "OK    broker"] {
         assert!(doctor.lines().any(|line| line.starts_with(good)), "{good}: {doctor}");
     }
+}
+
+#[test]
+fn who_lets_a_machine_in_hears_nothing_of_an_account_at_a_broker() {
+    let shop = Shop::merchants_side();
+    let invite = |shop: &Shop, device: &str| shop.merchant(&["device", "invite", device]);
+    let without = "the machine sells without one";
+    let with_broker = stderr(&invite(&shop, "vm-002"));
+    assert!(with_broker.contains("[accounts]") && !with_broker.contains(without), "{with_broker}");
+    shop.edit(Program::Backend, without_broker);
+    let alone = stderr(&invite(&shop, "vm-003"));
+    assert!(alone.contains(without) && !alone.contains("[accounts]") && !alone.contains("password"), "{alone}");
+    // Who is refused is told only why.
+    let refused = stderr(&invite(&shop, DEVICE));
+    assert!(refused.starts_with("qris-backend: vm-001 is let in already"), "{refused}");
 }

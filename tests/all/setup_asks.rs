@@ -13,6 +13,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// Answers line by line, to their end; the set-up must succeed.
 fn converse_well(site: &Site, lines: &[&str], more: &[&str]) -> Output {
@@ -88,6 +89,7 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
 pub struct Terminal {
     child: Child,
     shown: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -99,13 +101,13 @@ impl Terminal {
         let mut child = script.spawn().expect("script runs");
         let shown = Arc::new(Mutex::new(String::new()));
         let (mut out, sink) = (child.stdout.take().expect("piped"), Arc::clone(&shown));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = out.read(&mut buffer) {
                 sink.lock().expect("nobody fails with it").push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
-        Self { child, shown }
+        Self { child, shown, reader: Some(reader) }
     }
 
     pub fn shown(&self) -> String {
@@ -120,7 +122,10 @@ impl Terminal {
     }
 
     pub fn end(&mut self) -> ExitStatus {
-        wait_for("the end", || self.child.try_wait().expect("ours"))
+        let status = wait_for("the end", || self.child.try_wait().expect("ours"));
+        // Its last words may still be on their way.
+        self.reader.take().into_iter().for_each(|reader| reader.join().expect("it reads"));
+        status
     }
 }
 
@@ -176,18 +181,21 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     let site = Site::new();
     let (setup, text) = (site.setup(), site.enrolment());
     let mut here = command(tool("env"));
-    here.arg("LC_ALL=id_ID.UTF-8").arg(setup.get_program()).args(setup.get_args()).args(["--offline", "--no-start", "--screen", "none"]);
+    here.arg("LC_ALL=id_ID.UTF-8").arg(setup.get_program()).args(setup.get_args()).args(["--no-start", "--screen", "none"]);
     let sim = format!("A1=sim:{}/relay.log:50ms\n", site.shop.path().display());
     let mut terminal = Terminal::start(&here);
     for (question, typed) in [
-        ("Enter: tidak ada): ", format!("{text}\n").as_str()),
+        ("Enter: tidak ada): ", "/run/vm-001\n\n"),
+        ("  ini bukan teks pendaftaran dan bukan kode", format!("{text}\n").as_str()),
         ("Nama di layar mesin [vm-001]: ", "茶\n"),
         ("  layar tidak punya '茶': tulis dengan huruf Latin", "Lobi\n"),
         ("Bahasa pelanggan: id, en atau both (keduanya) [id]: ", "\n"),
         ("(Enter: tidak ada): ", "0812-1\n"),
         ("  Barang: ", "A1:5.000\n"),
         ("  \"5.000\" harus rupiah bulat dengan angka saja: tulis 5000", "A1\n"),
-        ("  harus berbentuk ID:HARGA[:NAMA]", "A1:5000:Teh botol\n\n"),
+        ("  harus berbentuk ID:HARGA[:NAMA]", "A 1:5000\n"),
+        ("  nama barang harus 1–32 karakter", "A1:0\n"),
+        ("  harga harus 1 sampai 1000000000 rupiah", "A1:5000:Teh botol\n\n"),
         ("  Jalur: ", "\n"),
         ("  Belum ada jalur yang mengeluarkan A1.", &sim),
         ("Jalur \"A1\": aktifkan sekarang?", "mungkin\n"),
@@ -201,7 +209,13 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     assert!(terminal.end().success(), "{}", terminal.shown());
     let shown = terminal.shown();
     assert!(shown.contains("selesai disiapkan. Untuk mulai menjual: systemctl enable --now"), "{shown}");
-    for english in ["[yes]", "[no]", "is not shown", "The machine", "Write ", "nothing was changed"] {
+    // What it found outside is told in the same language.
+    for words in [" menerima tokennya", "1 kunci tanda terima", "daripada jam backend", "untuk berlangganan dan mengirim sebagai vm-001"] {
+        assert!(shown.contains(words), "{words:?}: {shown}");
+    }
+    for english in
+        ["[yes]", "[no]", "is not shown", "The machine", "Write ", "nothing was changed", "takes the", "must be", "GPIO chips", " here"]
+    {
         assert!(!shown.contains(english), "{english:?}: {shown}");
     }
     assert!(site.file("etc/qrisd/qrisd.toml").exists());

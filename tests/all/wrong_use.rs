@@ -112,6 +112,29 @@ fn wrong_use_is_told_in_words_for_people() {
     assert!(wrong.is_empty(), "{} of {} rows:\n\n{}", wrong.len(), rows.len(), wrong.join("\n\n"));
 }
 
+/// People look for `refund` in qrisctl, and for `setup` in qris-backend.
+#[test]
+fn a_command_of_the_other_program_is_named() {
+    let programs = [("qrisctl", env!("CARGO_BIN_EXE_qrisctl")), ("qris-backend", env!("CARGO_BIN_EXE_qris-backend"))];
+    let commands = programs.map(|(_, path)| {
+        let help = succeed(command(path).arg("--help"));
+        let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list");
+        list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect::<Vec<_>>()
+    });
+    for (here, there) in [(0, 1), (1, 0)] {
+        let only_there: Vec<_> = commands[there].iter().filter(|word| !commands[here].contains(word)).collect();
+        assert!(only_there.len() > 8, "{only_there:?}");
+        for word in only_there {
+            let told = output(command(programs[here].1).arg(word));
+            assert_eq!(told.status.code(), Some(2), "{word}");
+            let (told, named) = (stderr(&told), format!("tip: that is '{} {word}', on ", programs[there].0));
+            assert!(told.contains(&named) && !told.contains("similar"), "{told}");
+        }
+    }
+    // A word of nobody's has the tip that it always had.
+    assert!(stderr(&output(command(programs[0].1).arg("vned"))).contains("a similar subcommand exists: 'vend'"));
+}
+
 /// A directory with the shipped examples, all files that they name, and some that are no good.
 struct Place(tempfile::TempDir);
 

@@ -7,14 +7,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use qris_core::order::ids::DeviceId;
 use qris_host::config::MqttSettings;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent};
-use qris_host::random;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
+use qris_host::{owner, random};
 use ring::pbkdf2;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::num::NonZeroU32;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -53,7 +53,7 @@ pub(super) async fn taken(broker: &MqttSettings, device: &DeviceId, password: &s
 pub(super) fn look(path: &Path) -> Result<(), AccountError> {
     let new = path.with_extension("new");
     let tried = fs::read_to_string(path).map(drop).or_else(|why| if why.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(why) });
-    let tried = tried.and_then(|()| OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new));
+    let tried = tried.and_then(|()| begun(&new, MODE, path));
     tried.and_then(|_| fs::remove_file(&new)).map_err(|source| AccountError::File { path: path.to_path_buf(), source })
 }
 
@@ -88,12 +88,20 @@ fn change(path: &Path, device: &DeviceId, line: Option<&str>) -> io::Result<()> 
     let after: String = others.chain(line.map(str::to_owned)).collect();
     let directory = path.parent().unwrap_or(Path::new("/"));
     let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
+    let mut file = begun(&new, mode, path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(after.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
     File::open(directory)?.sync_all()
+}
+
+/// A new file that will take the place of `path`. One that a crash left behind goes.
+fn begun(new: &Path, mode: u32, path: &Path) -> io::Result<File> {
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => owner::create(new, mode, path),
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Webhook {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> WebhookError {
-        WebhookError::Unreachable { host: self.host(), why: causes::in_one_line(&error.without_url()) }
+        WebhookError::Unreachable { host: self.host(), why: causes::last(&error) }
     }
 
     fn sign(&self, body: &str, now: Wall) -> String {

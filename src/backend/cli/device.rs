@@ -135,16 +135,17 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 let why = "--broker-username: [accounts] of backend.toml makes the account, under the machine's own name";
                 return Err(Failure::usage(why));
             }
-            for remark in bundle::remarks(&terms) {
-                eprintln!("{remark}");
-            }
-            if config.accounts.is_none() {
-                eprintln!(
-                    "backend.toml has no [accounts]: make the machine's account at the broker yourself, and give its password to setup"
-                );
-            }
+            let remark = || {
+                bundle::remarks(&terms).iter().for_each(|remark| eprintln!("{remark}"));
+                if config.accounts.is_none() && terms.broker.is_some() {
+                    eprintln!(
+                        "backend.toml has no [accounts]: make the machine's account at the broker yourself, and give its password to setup"
+                    );
+                }
+            };
             let until = now + Span::secs(i64::from(days) * DAY_S);
             if let (Some(from), Some(into)) = (from, into) {
+                remark();
                 return invite_all(config, &from, &into, &terms, until).await;
             }
             let device = DeviceId::new(&id.unwrap_or_default()).map_err(Failure::usage)?;
@@ -154,6 +155,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 Ok(())
             };
             let invitation = invite(config, device, &terms, until, replace, draws).await?;
+            remark();
             eprintln!("good until {} (+07:00), for one machine. On it: sudo qrisctl setup --code", until.to_wib());
             if let Some(code) = code {
                 out.text(&code)?;

@@ -7,12 +7,14 @@ use crate::books::{self as ledger, BooksError};
 use crate::config::Config;
 use crate::databases::Place;
 use crate::devices;
-use crate::keys::Ring;
+use crate::keys::{Ring, RingError};
 use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
+use qris_host::setup::site::is_root;
 use qris_host::{Failure, disk, tls};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -28,10 +30,14 @@ pub struct Doctor {
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
+/// The hint for a file that this user may not read.
+const AS_THE_SERVICE: &str = "run this as the user of the service; if the file is not that user's, give it to the user: chown";
+
 /// Runs the command.
 pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
     tls::install_provider();
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is well formed", source.path().display()))];
+    findings.extend(root(config));
     findings.extend(keys(config));
     findings.extend(books(config).await);
     findings.extend(machines(config).await);
@@ -40,6 +46,13 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     findings.extend(network::look(config, source).await);
     let mut out = Out::default();
     finding::end(&findings, wanted.json, |line| out.line(line))
+}
+
+/// Root may read every file, also one that the service may not.
+fn root(config: &Config) -> Option<Finding> {
+    let owner = config.signing_key_file.parent()?.metadata().ok()?.uid();
+    let said = "root runs this, so it does not see whether the service may read its files";
+    (is_root() && owner != 0).then(|| Finding::warn("user", said, "runuser -u qris-backend -- qris-backend doctor"))
 }
 
 /// The files that hold secrets, and the content of the signing key's file.
@@ -55,7 +68,11 @@ fn keys(config: &Config) -> Vec<Finding> {
             Finding::ok("receipts", format!("signed with {}, one of {} keys", keys[0].kid(), keys.len()))
         }
         Err(error) => {
-            Finding::bad("receipts", error.to_string(), "make a key with `qris-backend keys new`, or correct receipts.signing_key_file")
+            let to_do = match &error {
+                RingError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => AS_THE_SERVICE,
+                _ => "make a key with `qris-backend keys new`, or correct receipts.signing_key_file",
+            };
+            Finding::bad("receipts", error.to_string(), to_do)
         }
     });
     findings
@@ -119,9 +136,11 @@ async fn machines(config: &Config) -> Vec<Finding> {
             findings.extend(looked.into_iter().filter(|finding| finding.level == Level::Bad));
             findings.push(let_in(&store).await);
         }
-        Err(error) => {
-            findings.push(Finding::bad("machines", error.to_string(), "`serve` makes one, and `device add ID` lets a machine in"))
-        }
+        Err(error) => findings.push(Finding::bad(
+            "machines",
+            error.to_string(),
+            "`device add ID` makes one, and lets a machine in; run this as the user of the service",
+        )),
     }
     findings
 }

@@ -305,7 +305,7 @@ fn about(transaction: Transaction, id: &str) -> Result<Transaction, MidtransErro
 /// The body; `None` if it has more than `max` bytes.
 async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, MidtransError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| MidtransError::NoAnswer(causes::in_one_line(&error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| MidtransError::NoAnswer(causes::last(&error)))? {
         if body.len() + chunk.len() > max {
             return Ok(None);
         }
@@ -315,8 +315,8 @@ async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, Mid
 }
 
 fn not_sent(error: reqwest::Error) -> MidtransError {
-    // reqwest tells the reason only in the last cause.
-    let why = causes::in_one_line(&error);
+    // The causes before the last one are words of the library, and an address.
+    let why = causes::last(&error);
     if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
 }
 

@@ -14,7 +14,7 @@ use super::text::{fill, texts};
 use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::enrolment::Enrolment;
+use qris_core::wire::enrolment::{Enrolment, EnrolmentError};
 use qris_core::wire::invitation::{Invitation, InvitationError};
 use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
@@ -152,8 +152,8 @@ impl<'a> Dialogue<'a> {
     async fn enrolment(&mut self, answers: &mut Answers, anew: bool) -> Result<bool, Failure> {
         let read = |text: &str| match text.parse() {
             Ok(invitation) => Ok(Told::Invitation(invitation)),
-            Err(why @ InvitationError::Code(_)) => Err(why.to_string()),
-            Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| why.to_string()),
+            Err(InvitationError::Code(_)) => Err(texts().code_form.into()),
+            Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| no_enrolment(&why)),
         };
         while let Some(told) = self.asker.pasted(texts().paste, read)? {
             let named = match &told {
@@ -182,7 +182,7 @@ impl<'a> Dialogue<'a> {
         let usual = self.present.value("device", "id").filter(|_| !self.may_rename || usual.is_none()).or(usual);
         let (present, may_rename) = (self.present, self.may_rename);
         let good = |id: &str| {
-            let id = DeviceId::new(id).map_err(|why| why.to_string())?;
+            let id = DeviceId::new(id).map_err(|_| texts().device_form)?;
             renamed(present, may_rename, &id).map_or(Ok(id), Err)
         };
         answers.device = Some(self.asker.line(texts().device, usual.as_deref(), good)?);
@@ -302,6 +302,16 @@ impl<'a> Dialogue<'a> {
         };
         answers.screen = self.asker.line(texts().panel, Some(usual), chosen)?;
         Ok(())
+    }
+}
+
+/// Why a pasted text is no enrolment, for the person who pasted it.
+fn no_enrolment(why: &EnrolmentError) -> String {
+    match why {
+        EnrolmentError::Other => texts().no_enrolment.into(),
+        EnrolmentError::Newer(version) => fill(texts().enrolment_newer, &[version]),
+        EnrolmentError::Damaged => texts().enrolment_damaged.into(),
+        EnrolmentError::Form(_) | EnrolmentError::Keys(_) => why.to_string(),
     }
 }
 

@@ -55,14 +55,14 @@ pub(super) enum Screen {
 pub(super) fn item(text: &str) -> Result<Item, String> {
     let wrong = || texts().item_form.to_owned();
     let (id, rest) = text.split_once(':').ok_or_else(wrong)?;
-    let id = ItemId::new(id).map_err(|why| why.to_string())?;
+    let id = ItemId::new(id).map_err(|_| texts().item_name)?;
     let (price, name) = rest.split_once(':').map_or((rest, None), |(price, name)| (price, Some(name.trim().to_owned())));
     let rupiah = |digits: &str| {
         let amount: u64 = digits.parse().map_err(|_| match plain_number(digits) {
             Some(number) => fill(texts().item_plain, &[&format!("{digits:?}"), &number]),
             None => wrong(),
         })?;
-        Rupiah::new(amount).map_err(|why| why.to_string())
+        Rupiah::new(amount).map_err(|_| fill(texts().amount, &[&Rupiah::MAX]))
     };
     let price = match price.split_once('-') {
         None => Price::Fixed(rupiah(price)?),
@@ -86,7 +86,7 @@ pub(super) fn line(text: &str) -> Result<LineSpec, String> {
         return Err(texts().line_star.into());
     }
     for item in items.iter().filter(|item| *item != "*") {
-        ItemId::new(item).map_err(|why| why.to_string())?;
+        ItemId::new(item).map_err(|_| texts().item_name)?;
     }
     let (sim, pin) = pin.strip_prefix("sim:").map_or(("", pin), |path| ("sim:", path));
     let mut fields = pin.split(':');

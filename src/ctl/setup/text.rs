@@ -79,6 +79,13 @@ texts! {
     part_panel: "panel", "the panel";
     part_items: "barang yang dijual", "the items that it sells";
     part_lines: "jalur yang mengeluarkannya", "the lines that hand them out";
+    device_form: "harus 1–64 karakter dari A-Za-z0-9_-: huruf, angka, _ dan -, tanpa spasi", "must be 1–64 of A-Za-z0-9_-: letters, digits, _ and -, without a blank";
+    item_name: "nama barang harus 1–32 karakter dari A-Za-z0-9._-: huruf, angka, titik, _ dan -, tanpa spasi", "an item must be 1–32 of A-Za-z0-9._-: letters, digits, dots, _ and -, without a blank";
+    amount: "harga harus 1 sampai {0} rupiah", "a price must be 1 to {0} rupiah";
+    no_enrolment: "ini bukan teks pendaftaran dan bukan kode: teks diawali qris-enrol1, kode berbentuk ALAMAT#MESIN.KODE. Berkas disebut dengan --from BERKAS", "this is no enrolment text and no code: a text begins with qris-enrol1, a code is ADDRESS#MACHINE.CODE. A file is named by --from FILE";
+    enrolment_newer: "teks pendaftaran ini dari rilis yang lebih baru (versi {0}): pasang dulu rilis yang lebih baru", "the enrolment text is of a later release (version {0}): install a newer one first";
+    enrolment_damaged: "teks pendaftaran ini rusak: sebagiannya hilang atau berubah. Tempel lagi, dari karakter pertama sampai terakhir", "the enrolment text is damaged: a part of it is missing or changed. Paste it again, from the first to the last character";
+    code_form: "kode terdiri dari 20 huruf dan angka tanpa U, misalnya 7QX2-9MKP-V4TD-0RHE-6ZNA", "a code has 20 letters and digits, as in 7QX2-9MKP-V4TD-0RHE-6ZNA, and no U";
     item_form: "harus berbentuk ID:HARGA[:NAMA], misalnya \u{22}A1:5000:Teh botol\u{22}, atau ID:MIN-MAKS[:NAMA]", "must be ID:PRICE[:NAME], such as \u{22}A1:5000:Teh botol\u{22}, or ID:MIN-MAX[:NAME]";
     item_plain: "{0} harus rupiah bulat dengan angka saja: tulis {1}", "{0} must be whole rupiah in plain digits: write {1}";
     item_least: "harga terendah, {0}, lebih besar daripada yang tertinggi, {1}", "the least price, {0}, is more than the largest, {1}";

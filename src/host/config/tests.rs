@@ -96,6 +96,15 @@ fn the_checker_finds_lines_by_keys_and_spans() {
 fn a_missing_file_is_one_fault() {
     let faults = Source::read(Path::new("/nowhere/qrisd.toml")).expect_err("no file");
     assert!(faults.to_string().starts_with("/nowhere/qrisd.toml: cannot be read: "), "{faults}");
+    for (file, told) in [
+        ("qrisd.toml", "`sudo qrisctl setup` makes it, or name another file"),
+        ("relay.toml", "`sudo qrisctl setup` makes it"),
+        ("backend.toml", "`sudo qris-backend init` makes it"),
+        ("mine.toml", "; write it, or name another file"),
+    ] {
+        let faults = Source::read(&Path::new("/nowhere").join(file)).expect_err("no file").to_string();
+        assert!(faults.contains(told), "{faults}");
+    }
     let both = faults.and(Source::read(Path::new("/nowhere/too.toml")).expect_err("no file"));
     assert_eq!(both.iter().count(), 2);
     assert!(both.to_string().contains("\n/nowhere/too.toml: cannot be read: "), "{both}");

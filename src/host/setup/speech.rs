@@ -1,5 +1,6 @@
 //! The language of a set-up's conversation, and its table of texts: one text a line, Indonesian and English. `{0}`, `{1}` and so on
-//! are the values that `fill` puts in. What the services, their checks and the operating system say is not translated.
+//! are the values that `fill` puts in. What the set-up's checks say has such tables, too. What services, other programs and the
+//! operating system say is not translated.
 
 use std::fmt::Display;
 use std::sync::OnceLock;

@@ -197,7 +197,7 @@ pub fn remarks(terms: &Terms) -> Vec<String> {
     let broker = terms.broker.as_ref().map(|broker| &*broker.url);
     let mut told = Vec::new();
     if broker.is_none() {
-        told.push("it has no broker, because backend.toml has none: `qrisctl setup` will ask for it (--broker-url adds one)".into());
+        told.push("it has no broker, because backend.toml has none: the machine sells without one (--broker-url adds one)".into());
     }
     for (what, url) in [("backend", Some(&*terms.backend_url)), ("broker", broker)] {
         if let Some(url) = url.filter(|url| is_loopback(url)) {

@@ -52,7 +52,7 @@ async fn notifications(config: &Config) -> Result<Finding, Finding> {
     let client = client(Some(tls.as_ref()), LIMITS).map_err(|error| bad(error.to_string(), "this build cannot use HTTP"))?;
     let sent = client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await;
     let response = sent.map_err(|error| {
-        let said = format!("{url} cannot be reached from here: {}", causes::in_one_line(&error));
+        let said = format!("{url} cannot be reached from here: {}", causes::last(&error));
         bad(said, "look at DNS, firewall, web server and certificate; is `serve` running?")
     })?;
     let status = response.status().as_u16();
@@ -179,7 +179,7 @@ async fn serve(config: &Config) -> Finding {
     let url = format!("http://{}/healthz", SocketAddr::new(ip, config.listen.port()));
     let asked = async {
         let client = client(None, LIMITS).map_err(|error| error.to_string())?;
-        let response = client.get(&url).send().await.map_err(|error| causes::in_one_line(&error))?;
+        let response = client.get(&url).send().await.map_err(|error| causes::last(&error))?;
         Ok::<_, String>(response.status().as_u16())
     };
     match asked.await {
