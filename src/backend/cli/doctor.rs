@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::databases::Place;
 use crate::devices;
 use crate::keys::Ring;
+use crate::store::postgres::Server;
 use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
@@ -84,6 +85,9 @@ fn secret(check: &'static str, path: &Path) -> Finding {
 async fn books(config: &Config) -> Vec<Finding> {
     let file = file_of(config);
     let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
+    if let Place::Server(server) = &config.store {
+        findings.push(sessions(server).await);
+    }
     match config.store.books() {
         Ok(store) => {
             if file.is_some() {
@@ -102,6 +106,14 @@ fn file_of(config: &Config) -> Option<&Path> {
     match &config.store {
         Place::File(path) => Some(path),
         Place::Server(_) => None,
+    }
+}
+
+/// Whether each connection to a server has a session of its own.
+async fn sessions(server: &Server) -> Finding {
+    match server.prove_sessions().await {
+        Ok(()) => Finding::ok("database", "what one connection tells is heard by another one"),
+        Err(error) => Finding::bad("database", error.to_string(), "look at the server, at store.url and at what is between them"),
     }
 }
 
