@@ -11,6 +11,7 @@ use crate::two_backends::second;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn on(server: &Postgres) -> Options {
     Options { store: Some(format!("url = \"{}\"", server.url())), ..Options::default() }
@@ -138,10 +139,13 @@ fn what_one_process_began_another_one_ends() {
         shop.midtrans.wait_held(1);
         let first = shop.backend.as_ref().expect("it runs");
         first.signal(end);
+        let began = Instant::now();
         wait_for("the settlement at the other process", || {
             let answer = shop.http.get(&format!("{other}/v1/orders/{order_id}"), Some(&shop.token));
             (answer.json()["status"] == "settlement").then_some(())
         });
+        // 15 s, and the moments until the other one looks and has its answer.
+        assert!(began.elapsed() < Duration::from_secs(20), "{end}: the other one went on after {:?}", began.elapsed());
         shop.midtrans.release();
         if end == "STOP" {
             first.signal("CONT");
