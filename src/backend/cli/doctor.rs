@@ -90,8 +90,9 @@ async fn books(config: &Config) -> Vec<Finding> {
     }
     match config.store.books() {
         Ok(store) => {
-            if file.is_some() {
-                findings.push(whole(&store).await);
+            match &config.store {
+                Place::File(_) => findings.push(whole(&store).await),
+                Place::Server(server) => findings.extend(standby(&store, server).await),
             }
             findings.extend(readable(&store).await);
             findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
@@ -115,6 +116,18 @@ async fn sessions(server: &Server) -> Finding {
         Ok(()) => Finding::ok("database", "what one connection tells is heard by another one"),
         Err(error) => Finding::bad("database", error.to_string(), "look at the server, at store.url and at what is between them"),
     }
+}
+
+/// What is answered may not be at a standby yet.
+async fn standby(store: &Store, server: &Server) -> Option<Finding> {
+    if !server.has_standby() {
+        return None;
+    }
+    let asked = store.read(|tx| tx.rows("SELECT 1 WHERE current_setting('synchronous_standby_names') = ''", &[]));
+    // If it cannot be read, the other checks tell.
+    let rows = asked.await.ok()?;
+    let said = "the server waits for no standby: a fail-over may lose the last moments";
+    (!rows.is_empty()).then(|| Finding::warn("database", said, "set synchronous_standby_names of the server"))
 }
 
 /// The machines: the same checks, and which machines are let in.

@@ -129,6 +129,12 @@ impl Server {
         self
     }
 
+    /// Whether there is more than one server: a standby that may take over.
+    #[must_use]
+    pub fn has_standby(&self) -> bool {
+        self.config.get_hosts().len() > 1
+    }
+
     /// Where it is, for people.
     #[must_use]
     pub fn name(&self) -> String {
