@@ -60,7 +60,12 @@ fn a_healthy_backend_has_nothing_bad() {
 #[test]
 fn each_ill_is_named_with_what_to_do() {
     type Harm = fn(&mut Shop);
-    let table: [(&str, &str, &str, Harm); 10] = [
+    let table: [(&str, &str, &str, Harm); 11] = [
+        ("keys", "the newest order is for the key", "copy it from the other one", |shop| {
+            shop.charged();
+            std::fs::remove_file(shop.path().join("signing-key.json")).expect("removed");
+            assert!(shop.merchant(&["keys", "new"]).status.success());
+        }),
         ("midtrans", "the key is not valid at", "sandbox and production have different keys", |shop| {
             std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");
         }),

@@ -8,7 +8,7 @@ use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::wait_for;
+use crate::rig::{output, stdout, wait_for};
 use crate::two_backends::{second, second_command, second_started_by};
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
@@ -103,6 +103,8 @@ fn a_clock_that_is_wrong_costs_nothing() {
     assert_eq!(server.ask(wrong), "0");
     let late = "SELECT count(*) FROM history WHERE abs(at_ms - 1000 * extract(epoch FROM now())) > 120000";
     assert_eq!(server.ask(late), "0");
+    let doctor = stdout(&output(at_another_time(shop.program_command(Program::Backend), "+300s").arg("doctor")));
+    assert!(doctor.lines().any(|line| line.starts_with("BAD   clock") && line.contains("ahead of the database's clock")), "{doctor}");
     // The one that is ahead dies. The one behind does not wait for minutes.
     let order_id = shop.charged();
     shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));

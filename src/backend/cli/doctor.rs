@@ -13,7 +13,7 @@ use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
-use qris_host::{Failure, disk, tls};
+use qris_host::{Failure, clock, disk, tls};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -95,6 +95,8 @@ async fn books(config: &Config) -> Vec<Finding> {
                 Place::Server(server) => findings.extend(standby(&store, server).await),
             }
             findings.extend(readable(&store).await);
+            findings.extend(file.is_none().then(|| clock(&store)));
+            findings.extend(right_keys(&store, config).await);
             findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
         }
         Err(error) => findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service")),
@@ -116,6 +118,26 @@ async fn sessions(server: &Server) -> Finding {
         Ok(()) => Finding::ok("database", "what one connection tells is heard by another one"),
         Err(error) => Finding::bad("database", error.to_string(), "look at the server, at store.url and at what is between them"),
     }
+}
+
+/// The machine of the newest order knows a key that we do not have: another server has it, or had it.
+async fn right_keys(store: &Store, config: &Config) -> Option<Finding> {
+    // That the file or the books cannot be read, others tell.
+    let ours = Ring::read(&config.signing_key_file).ok()?.into_keys();
+    let wanted = store.read(|tx| ledger::newest_key(tx)).await.ok()??;
+    if ours.iter().any(|key| *key.kid() == wanted) {
+        return None;
+    }
+    let said = format!("the newest order is for the key {wanted}, which is not in {}", config.signing_key_file.display());
+    let to_do =
+        "all servers of one database need the same file of keys: copy it from the other one. Machines take no receipt of another key";
+    Some(Finding::bad("keys", said, to_do))
+}
+
+/// Each transaction asks for the time of the server, and `serve` goes by it.
+fn clock(store: &Store) -> Finding {
+    let own = clock::now().wall;
+    Finding::of_clock(store.now(own), "the database's clock", own, own)
 }
 
 /// What is answered may not be at a standby yet.
