@@ -177,8 +177,8 @@ fn what_one_process_began_another_one_ends() {
             let answer = shop.http.get(&format!("{other}/v1/orders/{order_id}"), Some(&shop.token));
             (answer.json()["status"] == "settlement").then_some(())
         });
-        // 15 s, and the moments until the other one looks and has its answer.
-        assert!(began.elapsed() < Duration::from_secs(20), "{end}: the other one went on after {:?}", began.elapsed());
+        // 15 s on a quiet computer.
+        assert!(began.elapsed() < Duration::from_secs(17), "{end}: the other one went on after {:?}", began.elapsed());
         shop.midtrans.release();
         if end == "STOP" {
             first.signal("CONT");

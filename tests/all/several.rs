@@ -272,7 +272,7 @@ fn a_process_that_ends_gives_up_what_it_has_begun() {
     for poll in polls {
         assert_eq!(poll.join().expect("no panic").status, 200);
     }
-    // The claim is over, and nobody waits for its lease of 15 s.
+    // The claim is over, and nobody waits for its lease of 13 s.
     wait_for("the settlement at the other process", || {
         let answer = shop.http.get(&format!("{other}/v1/orders/{order_id}"), Some(&shop.token));
         (answer.json()["status"] == "settlement").then_some(())

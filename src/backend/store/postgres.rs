@@ -43,12 +43,12 @@ const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '8s'; S
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// The server's time of day, in milliseconds since 1970.
 const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
-/// What to do where connections share sessions.
-const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 /// Connections that read.
 const READERS: usize = 2;
 /// The steps to the tables of today. A step that was released does not change.
 const STEPS: [&str; 2] = [include_str!("../schema/postgres/1.sql"), include_str!("../schema/postgres/2.sql")];
+/// What to do where connections share sessions.
+const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 
 /// A database of a server, and how to get in.
 #[derive(Debug, Clone)]
