@@ -31,7 +31,7 @@ pub use archived::{Archived, archived, archived_between};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
-    Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
+    Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, page, settled, settled_totals,
 };
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};

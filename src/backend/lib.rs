@@ -134,6 +134,9 @@ fn fault(source: &Source, error: &keys::RingError) -> Failure {
 async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     tls::install_provider();
+    if let databases::Place::Server(server) = &config.store {
+        server.prove_sessions().await.map_err(Failure::failed)?;
+    }
     let open = open_stores(&config)?;
     let shop = Arc::new(open_shop(&config, source, ring, open.books.clone(), open.machines.clone())?);
     emit(&Journal::KeyInUse { kid: shop.policy().rules.keys[0].kid().to_string().into() });

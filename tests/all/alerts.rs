@@ -3,10 +3,11 @@
 //! If it fails, the journal says so.
 
 use crate::alert_examples::{Asked, Service};
+use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::TAP;
-use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
 use crate::rig::tap::Tap;
-use crate::rig::{command, source_text, succeed, tool, wait_for};
+use crate::rig::{command, free_port, source_text, stdout, succeed, tool, wait_for};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -140,6 +141,15 @@ assert not is_ours(secret, old, body)
     succeed(command(tool("python3")).args(["-c", &format!("{code}{script}"), SECRET, header, &body]));
 }
 
+/// What waits for a minute or two is due now. Nothing is, while no backend runs.
+fn due_now(alerted: &mut Alerted) {
+    alerted.shop.kill_backend();
+    let books = Connection::open(alerted.shop.path().join("orders.db")).expect("the books");
+    let changed = books.execute("UPDATE alerts SET next_ms = 0 WHERE next_ms IS NOT NULL", []).expect("written");
+    assert_eq!(changed, 1, "it waits");
+    alerted.shop.start_backend();
+}
+
 #[test]
 fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_command_does_so_by_itself() {
     let elsewhere = Service::start(&[("200 OK", "")]);
@@ -152,14 +162,6 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
     let section = format!("webhook_url = \"{}/hidden-path\"\nwebhook_secret_file = \"{}\"\n", service.base, secret.display());
     let mut alerted = Alerted::open(TELL, &section);
     let order_id = alerted.shop.told("failed");
-    // What waits for a minute or two is due now. Nothing is, while no backend runs.
-    let again = |alerted: &mut Alerted| {
-        alerted.shop.kill_backend();
-        let books = Connection::open(alerted.shop.path().join("orders.db")).expect("the books");
-        let changed = books.execute("UPDATE alerts SET next_ms = 0 WHERE next_ms IS NOT NULL", []).expect("written");
-        assert_eq!(changed, 1, "it waits");
-        alerted.shop.start_backend();
-    };
     let wait_line = |alerted: &Alerted, wanted: &str| alerted.shop.backend.as_ref().expect("it runs").wait_line(wanted);
     let mut alert_id = Value::Null;
     for (tries, answers) in ["answers 503", "answers 307"].iter().enumerate() {
@@ -169,7 +171,7 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
         alert_id = asked.body["alert_id"].clone();
         let line = wait_line(&alerted, "nobody could be told");
         assert!(line.contains(answers) && !line.contains(SECRET) && !line.contains("hidden-path"), "{line}");
-        again(&mut alerted);
+        due_now(&mut alerted);
     }
     assert_eq!(service.next().body["alert_id"], alert_id, "the third time it is taken");
     wait_line(&alerted, "refund_due: somebody was told");
@@ -180,12 +182,37 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
     verify(&over);
     assert_eq!((&over.body["kind"], &over.body["over"], &over.body["alert_id"]), (&json!("over"), &json!("refund_due"), &alert_id));
     wait_line(&alerted, "refund_due is over: nobody could be told");
-    again(&mut alerted);
+    due_now(&mut alerted);
     assert_eq!(service.next().body["until"], over.body["until"]);
     wait_line(&alerted, "refund_due is over: somebody was told");
     let told: Vec<_> = alerted.told().iter().map(|alert| (alert["kind"].clone(), alert["alert_id"].clone())).collect();
     assert_eq!(told, [(json!("refund_due"), alert_id.clone()), (json!("over"), alert_id)], "the command is told of each once");
     assert!(service.asked.try_recv().is_err() && elsewhere.asked.try_recv().is_err(), "nor is anybody else");
+}
+
+/// The receiver's certificate is of the merchant's own authority.
+#[test]
+fn a_webhook_of_a_private_authority_is_trusted_by_its_file() {
+    let (tls, port) = (Certificates::make(), free_port());
+    let service = Service::start(&[("200 OK", "")]);
+    let behind = service.base.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let _front = https_front(port, behind, &tls);
+    let directory = tempfile::tempdir().expect("a directory");
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, format!("{SECRET}\n")).expect("written");
+    let authority = |name: &str| format!("webhook_ca_file = \"{}\"\n", tls.certificate(name).display());
+    let section = format!("webhook_url = \"https://127.0.0.1:{port}/\"\nwebhook_secret_file = \"{}\"\n", secret.display());
+    let mut alerted = Alerted::open(TELL, &(section + &authority("other-ca")));
+    let order_id = alerted.shop.told("failed");
+    let line = alerted.shop.backend.as_ref().expect("it runs").wait_line("nobody could be told");
+    assert!(line.contains("certificate"), "{line}");
+    let doctor = stdout(&alerted.shop.merchant(&["doctor"]));
+    assert!(doctor.lines().any(|line| line.starts_with("BAD   webhook") && line.contains("certificate")), "{doctor}");
+    alerted.shop.edit(Program::Backend, |text| text.replace(&authority("other-ca"), &authority("ca")));
+    due_now(&mut alerted);
+    let asked = service.next();
+    verify(&asked);
+    assert_eq!(asked.body["order"]["order_id"], json!(order_id));
 }
 
 /// Hours in Jakarta that begin and end so many minutes from now.

@@ -60,11 +60,16 @@ fn a_healthy_backend_has_nothing_bad() {
 #[test]
 fn each_ill_is_named_with_what_to_do() {
     type Harm = fn(&mut Shop);
-    let table: [(&str, &str, &str, Harm); 11] = [
+    let table: [(&str, &str, &str, Harm); 12] = [
         ("midtrans", " cannot be reached: Connection refused", "look at the network", |shop| {
             let closed = format!("http://127.0.0.1:{}", free_port());
             let url = shop.midtrans.url.clone();
             shop.edit(Program::Backend, |text| text.replace(&url, &closed));
+        }),
+        ("keys", "the newest order is for the key", "copy it from the other one", |shop| {
+            shop.charged();
+            std::fs::remove_file(shop.path().join("signing-key.json")).expect("removed");
+            assert!(shop.merchant(&["keys", "new"]).status.success());
         }),
         ("midtrans", "the key is not valid at", "sandbox and production have different keys", |shop| {
             std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");

@@ -50,6 +50,7 @@ mod no_broker;
 mod notifications;
 mod official_clients;
 mod over_the_counter;
+mod pooler;
 mod ports;
 mod postgres;
 mod power_cut;

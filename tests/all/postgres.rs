@@ -6,11 +6,12 @@ use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::tap::Message;
-use crate::rig::{command, output, wait_for};
+use crate::rig::{command, output, stdout, wait_for};
 use crate::two_backends::second;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn on(server: &Postgres) -> Options {
     Options { store: Some(format!("url = \"{}\"", server.url())), ..Options::default() }
@@ -90,6 +91,7 @@ fn a_promoted_standby_has_everything_that_was_told() {
     let standby = primary.standby();
     let store = Some(format!("url = \"{}\"", primary.url_with(&standby)));
     let shop = Shop::open(Options { store, ..Options::default() });
+    assert!(!said(&shop, &["doctor"]).contains("waits for no standby"), "{}", said(&shop, &["doctor"]));
     shop.sell("A1", Via::Gopay);
     let paid = shop.offer("A1");
     primary.stop();
@@ -98,6 +100,38 @@ fn a_promoted_standby_has_everything_that_was_told() {
     shop.wait_state(&paid, EventState::Dispensed);
     shop.sell("A1", Via::Gopay);
     shop.check_books();
+    assert_eq!(standby.ask("SELECT count(*) || ' of ' || count(DISTINCT transaction_id) FROM receipts"), "3 of 3");
+}
+
+/// A standby takes over that does not have the last moments. An order whose end is lost is asked about again. One that is lost as a whole
+/// comes back when its machine asks, or when a person names it. `doctor` had warned.
+#[test]
+fn what_a_late_standby_does_not_have_is_found_again() {
+    let mut primary = Postgres::start(&[]);
+    let mut standby = primary.standby();
+    let store = Some(format!("url = \"{}\"", primary.url_with(&standby)));
+    let shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let warning = "waits for no standby";
+    assert!(said(&shop, &["doctor"]).contains(warning), "{}", said(&shop, &["doctor"]));
+    let order = shop.charged();
+    let written = primary.ask("SELECT pg_current_wal_lsn()");
+    wait_for("the order at the standby", || (standby.ask(&format!("SELECT pg_last_wal_replay_lsn() >= '{written}'")) == "t").then_some(()));
+    standby.stop();
+    shop.midtrans.pay(&order, Via::Gopay);
+    shop.wait_status(&order, "settlement");
+    let [asked, named] = [shop.paid(), shop.paid()];
+    primary.stop();
+    standby.resume();
+    standby.promote();
+    wait_for("the lost end", || {
+        let answer = shop.backend_get(&format!("/v1/orders/{order}"));
+        (answer.status == 200 && answer.json()["receipt"].is_string()).then_some(())
+    });
+    assert_eq!(standby.ask("SELECT count(*) FROM orders"), "1", "the others are lost");
+    shop.wait_status(&asked, "settlement");
+    let compared = shop.merchant(&["reconcile", "--order", &named]);
+    assert!(stdout(&compared).contains(&named), "{compared:?}");
+    shop.wait_status(&named, "settlement");
     assert_eq!(standby.ask("SELECT count(*) || ' of ' || count(DISTINCT transaction_id) FROM receipts"), "3 of 3");
 }
 
@@ -138,10 +172,13 @@ fn what_one_process_began_another_one_ends() {
         shop.midtrans.wait_held(1);
         let first = shop.backend.as_ref().expect("it runs");
         first.signal(end);
+        let began = Instant::now();
         wait_for("the settlement at the other process", || {
             let answer = shop.http.get(&format!("{other}/v1/orders/{order_id}"), Some(&shop.token));
             (answer.json()["status"] == "settlement").then_some(())
         });
+        // 15 s on a quiet computer.
+        assert!(began.elapsed() < Duration::from_secs(17), "{end}: the other one went on after {:?}", began.elapsed());
         shop.midtrans.release();
         if end == "STOP" {
             first.signal("CONT");

@@ -3,21 +3,32 @@
 
 use crate::rig::clock::at_another_time;
 use crate::rig::http::{Answer, Http};
-use crate::rig::link::Link;
+use crate::rig::link::{Cable, Link};
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
+use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::wait_for;
-use crate::two_backends::{second, second_started_by};
+use crate::rig::{output, stdout, wait_for};
+use crate::two_backends::{second, second_command, second_started_by};
 use qris::wire::vend::EventState;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Orders whose news is published by two at once, if nobody sees to it that it is not.
 const ORDERS: usize = 24;
 
+/// Nobody waits for longer, whatever one process does.
+const AT_MOST: Duration = Duration::from_secs(15);
+
 fn on(server: &Postgres) -> Options {
     Options { machine: false, store: Some(format!("url = \"{}\"", server.url())), ..Options::default() }
+}
+
+/// Over a cable to the server.
+fn over(link: &Link) -> Options {
+    let store = Some(format!("url = \"postgres://postgres@127.0.0.1:{}/postgres\"", link.port));
+    Options { machine: false, store, ..Options::default() }
 }
 
 /// Each process is told of another half of the payments, in the same moments.
@@ -92,6 +103,8 @@ fn a_clock_that_is_wrong_costs_nothing() {
     assert_eq!(server.ask(wrong), "0");
     let late = "SELECT count(*) FROM history WHERE abs(at_ms - 1000 * extract(epoch FROM now())) > 120000";
     assert_eq!(server.ask(late), "0");
+    let doctor = stdout(&output(at_another_time(shop.program_command(Program::Backend), "+300s").arg("doctor")));
+    assert!(doctor.lines().any(|line| line.starts_with("BAD   clock") && line.contains("ahead of the database's clock")), "{doctor}");
     // The one that is ahead dies. The one behind does not wait for minutes.
     let order_id = shop.charged();
     shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
@@ -140,18 +153,31 @@ fn a_long_poll_ends_although_nobody_tells_it() {
     }
 }
 
-/// A server without a free place turns away who comes. Who is there goes on.
+/// A server without a free place turns away who comes. Who is there goes on. Who loses its places tells machines so, and goes on when there
+/// are some.
 #[test]
 fn a_database_that_is_full_turns_away_only_who_comes() {
     let server = Postgres::start(&["max_connections=12", "client_connection_check_interval=100ms"]);
-    let mut shop = Shop::open(Options { machine: true, ..on(&server) });
+    let link = Link::to(server.port);
+    let mut shop = Shop::open(Options { machine: true, ..over(&link) });
     shop.sell("A1", Via::Gopay);
     let full = server.fill();
     let turned_away = shop.merchant(&["orders"]);
     let why = String::from_utf8_lossy(&turned_away.stderr).into_owned();
     assert!(!turned_away.status.success() && why.contains("too many clients already"), "{why}");
     shop.sell("A1", Via::Gopay);
-    drop(full);
+    let offered = shop.offer("A1");
+    link.set(Cable::Cut);
+    let its_own = server.fill();
+    link.set(Cable::Whole);
+    let began = Instant::now();
+    let refused = shop.post_order(&shop.order_body("no-place"));
+    assert_eq!((refused.status, refused.json()["code"].clone()), (503, json!("store")), "{}", refused.text());
+    assert!(began.elapsed() < AT_MOST, "a machine waited for {:?}", began.elapsed());
+    shop.backend.as_ref().expect("it runs").wait_line("too many clients already");
+    shop.pay(Via::Gopay);
+    drop((full, its_own));
+    shop.wait_state(&offered, EventState::Dispensed);
     wait_for("a free place", || shop.merchant(&["orders"]).status.success().then_some(()));
     // One that is started anew finds its places.
     shop.backend.take().expect("it runs").terminate();
@@ -160,11 +186,77 @@ fn a_database_that_is_full_turns_away_only_who_comes() {
     shop.check_books();
 }
 
-/// It is told to end while Midtrans does not answer, and while a machine waits: it lets both go.
+/// It writes, and has the lock of all writers. Then it loses its database, or it hangs. The server throws it out, and the other one goes on.
+#[test]
+fn who_is_lost_while_it_writes_holds_up_nobody_for_long() {
+    let server = Postgres::start(&[]);
+    let link = Link::to(server.port);
+    let shop = Shop::open(over(&link));
+    let (mut start, port) = second_command(&shop);
+    let config = shop.path().join("backend-2.toml");
+    let text = std::fs::read_to_string(&config).expect("there");
+    std::fs::write(&config, text.replace(&format!(":{}/postgres", link.port), &format!(":{}/postgres", server.port))).expect("written");
+    let _second = Process::start_service("second-backend", &mut start, shop.path());
+    let other = format!("http://127.0.0.1:{port}");
+    let order = |url: &str, body: &Value| {
+        let key = body["request_id"].as_str().expect("an id");
+        Http::new().post(&format!("{url}/v1/orders"), Some(&shop.token), &[("Idempotency-Key", key)], body)
+    };
+    server.ask(
+        "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.request_id LIKE 'slow-%' THEN PERFORM pg_sleep(1); END IF; RETURN NEW;
+         END $$; CREATE TRIGGER linger BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION linger()",
+    );
+    let sessions =
+        |of: &str| server.ask(&format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'qris-backend' AND {of}"));
+    let first = shop.backend.as_ref().expect("it runs");
+    for hangs in [false, true] {
+        let paid = shop.charged();
+        shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
+        shop.midtrans.pay(&paid, Via::Gopay);
+        let slow = shop.order_body(&format!("slow-{hangs}"));
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| order(&shop.backend_url, &slow).status);
+            wait_for("the middle of a transaction", || (sessions("wait_event = 'PgSleep'") == "1").then_some(()));
+            if hangs {
+                first.signal("STOP")
+            } else {
+                link.set(Cable::Silent)
+            }
+            wait_for("a lock that nobody uses", || (sessions("state = 'idle in transaction'") == "1").then_some(()));
+            let began = Instant::now();
+            let told = notification(&paid, "200", "5000.00", "settlement");
+            assert_eq!(shop.http.post(&format!("{other}/midtrans/notifications"), None, &[], &told).status, 200);
+            assert_eq!(order(&other, &shop.order_body(&format!("beside-{hangs}"))).status, 201);
+            wait_for("the settlement at the other process", || {
+                let answer = shop.http.get(&format!("{other}/v1/orders/{paid}"), Some(&shop.token));
+                (answer.json()["status"] == "settlement").then_some(())
+            });
+            assert!(began.elapsed() < AT_MOST, "hangs: {hangs}; all waited for {:?}", began.elapsed());
+            // What it had begun is not written.
+            assert_eq!(server.ask("SELECT count(*) FROM orders WHERE request_id LIKE 'slow-%'"), if hangs { "1" } else { "0" });
+            if hangs {
+                first.signal("CONT")
+            } else {
+                link.set(Cable::Whole)
+            }
+            assert_eq!(asked.join().expect("no panic"), 503);
+        });
+        // Its machine asks once more.
+        assert_eq!(order(&shop.backend_url, &slow).status, 201);
+        shop.wait_status(&paid, "settlement");
+    }
+    let requests: Vec<_> = shop.midtrans.transactions().iter().map(|charge| charge["custom_fields"][1].to_string()).collect();
+    assert_eq!(requests.len(), 6, "two each: paid, slow and beside it: {requests:?}");
+    assert_eq!(server.ask("SELECT count(*) || ' of ' || count(DISTINCT transaction_id) FROM receipts"), "2 of 2");
+}
+
+/// It is told to end while Midtrans does not answer, and while a machine waits: it lets both go, and the other process goes on at once.
 #[test]
 fn a_process_that_ends_gives_up_what_it_has_begun() {
     let server = Postgres::start(&[]);
     let mut shop = Shop::open(on(&server));
+    let (_second, other) = second(&shop);
     let order_id = shop.charged();
     shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 1}));
     shop.midtrans.fault(&json!({"fault": "hang", "on": "status", "count": 1}));
@@ -174,16 +266,19 @@ fn a_process_that_ends_gives_up_what_it_has_begun() {
     let claims = "SELECT count(*) FROM orders WHERE claimed_until_ms > 1000 * extract(epoch FROM now())";
     assert_eq!(server.ask(claims), "1");
     let polls = two_polls(&shop, &format!("{}/v1/orders/{order_id}", shop.backend_url));
-    let (status, _) = shop.backend.take().expect("it runs").terminate();
-    assert!(status.success());
+    let (status, took) = shop.backend.take().expect("it runs").terminate();
+    assert!(status.success() && took < Duration::from_secs(5), "{status}, after {took:?}");
+    let ended = Instant::now();
     for poll in polls {
         assert_eq!(poll.join().expect("no panic").status, 200);
     }
-    // The claim is over, and nobody waits for its lease of 15 s.
-    assert_eq!(server.ask(claims), "0");
+    // The claim is over, and nobody waits for its lease of 13 s.
+    wait_for("the settlement at the other process", || {
+        let answer = shop.http.get(&format!("{other}/v1/orders/{order_id}"), Some(&shop.token));
+        (answer.json()["status"] == "settlement").then_some(())
+    });
+    assert!(ended.elapsed() < Duration::from_secs(8), "the other one went on after {:?}", ended.elapsed());
     shop.midtrans.release();
-    shop.start_backend();
-    shop.wait_status(&order_id, "settlement");
     assert_eq!(server.ask("SELECT count(*) FROM receipts"), "1");
 }
 

@@ -1,11 +1,11 @@
 //! Two processes of the backend on one database: whatever both hear at the same time happens once.
 
-use crate::rig::free_port;
 use crate::rig::http::{Answer, Http};
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop, new_request_id};
+use crate::rig::{free_port, output};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -131,6 +131,41 @@ fn one_request_at_two_backends_is_charged_once_and_cancelled_once() {
 #[test]
 fn one_request_at_two_backends_on_postgresql_is_charged_once_and_cancelled_once() {
     one_request(Some(&Postgres::start(&[])));
+}
+
+#[test]
+fn one_refund_from_two_desks_is_asked_for_once() {
+    one_refund(None);
+}
+
+#[test]
+fn one_refund_from_two_desks_on_postgresql_is_asked_for_once() {
+    one_refund(Some(&Postgres::start(&[])));
+}
+
+fn one_refund(server: Option<&Postgres>) {
+    let shop = shop(server);
+    let (_second, _) = second(&shop);
+    for _ in 0..ORDERS {
+        let order_id = shop.told("failed");
+        let together = Barrier::new(2);
+        let done = std::thread::scope(|scope| {
+            let desks = ["Sari", "Budi"].map(|name| {
+                let together = &together;
+                let mut refund = shop.program_command(Program::Backend);
+                refund.args(["refund", &order_id, "--by", name]);
+                scope.spawn(move || {
+                    together.wait();
+                    output(&mut refund)
+                })
+            });
+            desks.map(|desk| desk.join().expect("no panic"))
+        });
+        shop.wait_order(&order_id, "its refund", |order| (order["refund"] == "done").then_some(()));
+        assert_eq!(shop.midtrans.calls("refund", &order_id).len(), 1, "{done:?}");
+        // The other one is told that somebody does it, or has done it.
+        assert!(done.iter().any(|desk| desk.status.success()), "{done:?}");
+    }
 }
 
 fn one_request(server: Option<&Postgres>) {

@@ -7,12 +7,15 @@ use crate::config::program;
 use qris_core::order::time::{Span, Zone};
 use qris_host::config::{Checker, http_url};
 use qris_host::secret::Secret;
+use qris_host::tls::{LastTrusted, client_config};
 use reqwest::Url;
 use serde::Deserialize;
 use std::path::PathBuf;
 
 /// The key of the file with what alerts are signed with.
 const SECRET: &str = "alerts.webhook_secret_file";
+/// The key of the file with the receiver's authority.
+const CA: &str = "alerts.webhook_ca_file";
 /// A shorter one can be guessed.
 const SECRET_MIN: usize = 16;
 
@@ -23,6 +26,7 @@ pub struct Section {
     command: Option<Vec<String>>,
     webhook_url: Option<String>,
     webhook_secret_file: Option<PathBuf>,
+    webhook_ca_file: Option<PathBuf>,
     quiet: Option<String>,
     over: Option<bool>,
     offline_after_s: Option<i64>,
@@ -36,18 +40,19 @@ impl Section {
 
     /// Checks the section. Its hours are those of `zone`.
     pub fn check(self, zone: Zone, checker: &mut Checker<'_>) -> Option<Tellers> {
-        let Self { command, webhook_url, webhook_secret_file, quiet, over, offline_after_s } = self;
+        let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, quiet, over, offline_after_s } = self;
         if command.is_none() && webhook_url.is_none() {
             checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
         }
         let command = command.map(|command| program(command, "alerts.command", checker));
-        let webhook = match (webhook_url, webhook_secret_file.clone()) {
-            (None, None) => None,
-            (None, Some(_)) => {
-                checker.fault(&(), SECRET, "needs alerts.webhook_url");
+        let webhook = match webhook_url {
+            Some(url) => Some(webhook(&url, webhook_secret_file.clone(), webhook_ca_file, checker)),
+            None => {
+                for (key, _) in [(SECRET, &webhook_secret_file), (CA, &webhook_ca_file)].iter().filter(|(_, given)| given.is_some()) {
+                    checker.fault(&(), key, "needs alerts.webhook_url");
+                }
                 None
             }
-            (Some(url), file) => Some(webhook(&url, file, checker)),
         };
         let quiet = quiet.map(|hours| {
             let quiet = Quiet::read(&hours, zone);
@@ -82,7 +87,7 @@ impl Section {
 }
 
 /// Where alerts are posted to, with what they are signed with.
-fn webhook(url: &str, secret_file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<Webhook> {
+fn webhook(url: &str, secret_file: Option<PathBuf>, ca_file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<Webhook> {
     let address = match (http_url(url), Url::parse(url)) {
         // A slash at its end belongs to it.
         (Ok(_), Ok(url)) => Some(url),
@@ -93,12 +98,18 @@ fn webhook(url: &str, secret_file: Option<PathBuf>, checker: &mut Checker<'_>) -
             None
         }
     };
+    if ca_file.is_some() {
+        if address.as_ref().is_some_and(|url| url.scheme() != "https") {
+            checker.fault(&(), CA, "needs an https:// address in alerts.webhook_url");
+        }
+        checker.take(client_config(ca_file.as_deref(), None, &LastTrusted::default()), CA);
+    }
     let file = checker.required(secret_file, SECRET)?;
     let secret = checker.take(Secret::read(&checker.locate(&file)), SECRET)?;
     if secret.expose().len() < SECRET_MIN {
         checker.fault(&(), SECRET, format_args!("must hold {SECRET_MIN} characters or more"));
     }
-    Some(Webhook { url: address?, secret })
+    Some(Webhook { url: address?, secret, ca_file })
 }
 
 #[cfg(test)]
@@ -133,6 +144,9 @@ mod tests {
             ("webhook_url = \"https://shop.example/?token=hush\"", "alerts.webhook_url: must be https://HOST"),
             ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "cannot read the secret in /nowhere"),
             ("webhook_url = \"https://shop.example/\"\nwebhook_secret_file = \"/proc/self/comm\"", "must hold 16 characters"),
+            ("command = [\"/bin/alert\"]\nwebhook_ca_file = \"/nowhere\"", "alerts.webhook_ca_file: needs alerts.webhook_url"),
+            ("webhook_url = \"https://shop.example/\"\nwebhook_ca_file = \"/nowhere\"", "alerts.webhook_ca_file: /nowhere: "),
+            ("webhook_url = \"http://localhost/\"\nwebhook_ca_file = \"/nowhere\"", "alerts.webhook_ca_file: needs an https:// address"),
         ] {
             let told = check(section).expect_err("a fault");
             assert!(told.contains(wanted) && !told.contains("hush"), "{told:?} lacks {wanted:?}");

@@ -6,6 +6,7 @@ use qris_host::http::{HttpError, Limits, client};
 use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
 use reqwest::{Client, Url};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The time for one call.
@@ -21,6 +22,8 @@ pub struct Webhook {
     pub url: Url,
     /// What both sides sign with.
     pub secret: Secret,
+    /// The authority of its certificate; the system's if there is none.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Why the receiver did not take it.
@@ -79,7 +82,8 @@ impl Webhook {
 
     /// Alerts are rare: each call has a client of its own, which knows the certificates of the day.
     fn client(&self) -> Result<Client, WebhookError> {
-        let tls = if self.url.scheme() == "https" { Some(client_config(None, None, &LastTrusted::default())?) } else { None };
+        let is_tls = self.url.scheme() == "https";
+        let tls = if is_tls { Some(client_config(self.ca_file.as_deref(), None, &LastTrusted::default())?) } else { None };
         Ok(client(tls.as_deref(), LIMITS)?)
     }
 
@@ -103,7 +107,7 @@ mod tests {
     async fn what_goes_wrong_is_told_without_the_secret_and_the_path() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let url = Url::parse(&format!("http://{closed}/path-of-a-secret")).expect("an address");
-        let webhook = Webhook { url, secret: Secret::new("a-secret-of-the-test") };
+        let webhook = Webhook { url, secret: Secret::new("a-secret-of-the-test"), ca_file: None };
         let told = webhook.post("{}", Wall(1_000)).await.expect_err("nobody is there").to_string();
         assert!(told.starts_with(&format!("the webhook at {closed} cannot be reached: ")), "{told}");
         assert!(!format!("{told}{webhook:?}").contains("of-the-test") && !told.contains("path-of"), "{told}");
@@ -112,7 +116,8 @@ mod tests {
     #[test]
     fn it_is_signed_as_others_sign() {
         // Computed with `printf '1795178255.{}' | openssl dgst -sha256 -hmac 0123456789abcdef`.
-        let webhook = Webhook { url: Url::parse("https://shop.example/x").expect("an address"), secret: Secret::new("0123456789abcdef") };
+        let url = Url::parse("https://shop.example/x").expect("an address");
+        let webhook = Webhook { url, secret: Secret::new("0123456789abcdef"), ca_file: None };
         assert_eq!(
             webhook.sign("{}", Wall(1_795_178_255_661)),
             "t=1795178255,v1=063dd1cddbef9c4eb434efa656544ef983f9f6930adc488d9fd846e38fcda86c"

@@ -3,7 +3,7 @@
 use super::entry::{BooksError, Stored, first_int, text};
 use super::ledger;
 use crate::store::{Row, StoreError, Tx, Value};
-use qris_core::order::ids::{DeviceId, OrderId, RequestId};
+use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId};
 use qris_core::order::time::Wall;
 
 /// The orders on a page.
@@ -158,6 +158,17 @@ pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, Reque
 /// The database's.
 pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
     Ok(first_int(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
+}
+
+/// The signing key whose receipt the machine of the newest order takes.
+///
+/// # Errors
+/// The database's.
+pub fn newest_key(tx: &mut dyn Tx) -> Result<Option<KeyId>, BooksError> {
+    let rows = tx.rows("SELECT order_id FROM orders ORDER BY created_ms DESC, order_id DESC LIMIT 1", &[])?;
+    let Some(newest) = rows.first() else { return Ok(None) };
+    let id = OrderId::new(newest.text(0)?).map_err(|_| BooksError::Unknown)?;
+    Ok(ledger::load(tx, &id)?.map(|stored| stored.order.sale.kid))
 }
 
 /// The number of wanted orders. It counts up to `most` of them.

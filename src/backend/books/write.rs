@@ -12,8 +12,9 @@ use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
 
-/// After this time without an answer, another caller may claim an order and ask the gateway.
-pub const LEASE: Span = Span::secs(15);
+/// After this time without an answer, another caller may claim an order and ask the gateway. A call to a gateway takes 10 s at most. The
+/// next look comes a second later. So nobody waits for more than 15 s for a process that is gone.
+pub const LEASE: Span = Span::secs(13);
 /// The fate of the claim on an order that is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {

@@ -8,12 +8,13 @@ use crate::config::Config;
 use crate::databases::Place;
 use crate::devices;
 use crate::keys::{Ring, RingError};
+use crate::store::postgres::Server;
 use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
 use qris_host::setup::site::is_root;
-use qris_host::{Failure, disk, tls};
+use qris_host::{Failure, clock, disk, tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -101,12 +102,18 @@ fn secret(check: &'static str, path: &Path) -> Finding {
 async fn books(config: &Config) -> Vec<Finding> {
     let file = file_of(config);
     let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
+    if let Place::Server(server) = &config.store {
+        findings.push(sessions(server).await);
+    }
     match config.store.books() {
         Ok(store) => {
-            if file.is_some() {
-                findings.push(whole(&store).await);
+            match &config.store {
+                Place::File(_) => findings.push(whole(&store).await),
+                Place::Server(server) => findings.extend(standby(&store, server).await),
             }
             findings.extend(readable(&store).await);
+            findings.extend(file.is_none().then(|| clock(&store)));
+            findings.extend(right_keys(&store, config).await);
             findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
         }
         Err(error) => findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service")),
@@ -120,6 +127,46 @@ fn file_of(config: &Config) -> Option<&Path> {
         Place::File(path) => Some(path),
         Place::Server(_) => None,
     }
+}
+
+/// Whether each connection to a server has a session of its own.
+async fn sessions(server: &Server) -> Finding {
+    match server.prove_sessions().await {
+        Ok(()) => Finding::ok("database", "what one connection tells is heard by another one"),
+        Err(error) => Finding::bad("database", error.to_string(), "look at the server, at store.url and at what is between them"),
+    }
+}
+
+/// The machine of the newest order knows a key that we do not have: another server has it, or had it.
+async fn right_keys(store: &Store, config: &Config) -> Option<Finding> {
+    // That the file or the books cannot be read, others tell.
+    let ours = Ring::read(&config.signing_key_file).ok()?.into_keys();
+    let wanted = store.read(|tx| ledger::newest_key(tx)).await.ok()??;
+    if ours.iter().any(|key| *key.kid() == wanted) {
+        return None;
+    }
+    let said = format!("the newest order is for the key {wanted}, which is not in {}", config.signing_key_file.display());
+    let to_do =
+        "all servers of one database need the same file of keys: copy it from the other one. Machines take no receipt of another key";
+    Some(Finding::bad("keys", said, to_do))
+}
+
+/// Each transaction asks for the time of the server, and `serve` goes by it.
+fn clock(store: &Store) -> Finding {
+    let own = clock::now().wall;
+    Finding::of_clock(store.now(own), "the database's clock", own, own)
+}
+
+/// What is answered may not be at a standby yet.
+async fn standby(store: &Store, server: &Server) -> Option<Finding> {
+    if !server.has_standby() {
+        return None;
+    }
+    let asked = store.read(|tx| tx.rows("SELECT 1 WHERE current_setting('synchronous_standby_names') = ''", &[]));
+    // If it cannot be read, the other checks tell.
+    let rows = asked.await.ok()?;
+    let said = "the server waits for no standby: a fail-over may lose the last moments";
+    (!rows.is_empty()).then(|| Finding::warn("database", said, "set synchronous_standby_names of the server"))
 }
 
 /// The machines: the same checks, and which machines are let in.

@@ -26,6 +26,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -46,6 +47,8 @@ const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS
 const READERS: usize = 2;
 /// The steps to the tables of today. A step that was released does not change.
 const STEPS: [&str; 2] = [include_str!("../schema/postgres/1.sql"), include_str!("../schema/postgres/2.sql")];
+/// What to do where connections share sessions.
+const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 
 /// A database of a server, and how to get in.
 #[derive(Debug, Clone)]
@@ -124,6 +127,12 @@ impl Server {
         let made = move || session.connect().and_then(|()| session.say(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
         thread::scope(|scope| scope.spawn(made).join()).expect("no panic").expect("a server");
         self
+    }
+
+    /// Whether there is more than one server: a standby that may take over.
+    #[must_use]
+    pub fn has_standby(&self) -> bool {
+        self.config.get_hosts().len() > 1
     }
 
     /// Where it is, for people.
@@ -432,15 +441,22 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-/// Whether the server has ended the session with this: classes 57P (an operator's intervention) and 25P03 (a silent transaction).
+/// Whether the session has ended with this error: by an operator, after a silent transaction, or at a pooler that lost its server.
 fn is_over(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("57P") || code.code() == "25P03")
+    error.as_db_error().is_some_and(|told| match told.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        // A pooler tells it in one way only, and in English.
+        None => matches!(told.severity(), "FATAL" | "PANIC"),
+    })
 }
 
 /// An error with its causes. The library's own text names only the first.
 fn why(error: &tokio_postgres::Error) -> String {
     if let Some(told) = error.as_db_error() {
-        return format!("{} ({})", told.message(), told.code().code());
+        let code = told.code();
+        // A statement that this session prepared is unknown, or one that it did not prepare is there.
+        let is_shared = [SqlState::DUPLICATE_PSTATEMENT, SqlState::INVALID_SQL_STATEMENT_NAME].contains(code);
+        return format!("{} ({}){}", told.message(), code.code(), if is_shared { format!(". {POOLER}") } else { String::new() });
     }
     causes::in_one_line(error)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The user that is master of the database, and that the server runs as where the test is root.
-const MASTER: &str = "postgres";
+pub const MASTER: &str = "postgres";
 
 /// A server with one database.
 pub struct Postgres {
@@ -79,13 +79,7 @@ impl Postgres {
     fn program(&self, name: &str) -> Command {
         let own = newest(Path::new("/usr/lib/postgresql")).join("bin").join(name);
         let path = if own.exists() { own } else { tool(name) };
-        let mut start = if user() == "root" {
-            let mut start = command(tool("setpriv"));
-            start.args(["--reuid", MASTER, "--regid", MASTER, "--clear-groups", "--"]).arg(path);
-            start
-        } else {
-            command(path)
-        };
+        let mut start = as_master(path);
         start.current_dir(self.directory.path());
         start
     }
@@ -168,6 +162,16 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A program that must not run as root.
+pub fn as_master(program: PathBuf) -> Command {
+    if user() != "root" {
+        return command(program);
+    }
+    let mut start = command(tool("setpriv"));
+    start.args(["--reuid", MASTER, "--regid", MASTER, "--clear-groups", "--"]).arg(program);
+    start
 }
 
 /// Debian has a directory for each release.

@@ -677,7 +677,7 @@ pub fn new_request_id() -> String {
 }
 
 /// A web server's part: HTTPS in front of the backend.
-fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process {
+pub fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process {
     let listen = format!(
         "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={},key={}",
         tls.certificate("server").display(),

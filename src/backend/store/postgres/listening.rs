@@ -1,9 +1,11 @@
 //! A connection that hears what the transactions of all processes tell (`NOTIFY qris`, by a trigger of the tables).
 
-use super::{MakeTls, PATIENCE, Server};
+use super::{MakeTls, PATIENCE, POOLER, Server, why};
+use crate::store::StoreError;
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
@@ -12,6 +14,8 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 const AGAIN: Duration = Duration::from_secs(1);
 /// A connection without news is tested this often.
 const TEST: Duration = Duration::from_secs(10);
+/// News takes milliseconds. What did not come within this time does not come.
+const NEWS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl Server {
     pub async fn listen(&self, heard: impl Fn(Heard<'_>) + Clone + Send + 'static) {
         loop {
             // Who reads and writes tells why there is no connection.
-            if let Ok(Ok((client, mut driver))) = timeout(PATIENCE, self.begin_to_listen(heard.clone())).await {
+            if let Ok(Ok((client, mut driver))) = timeout(PATIENCE, self.begin_to_listen("qris", heard.clone())).await {
                 heard(Heard::Begin);
                 // Its end is seen at once, and that it hangs by the test.
                 while timeout(TEST, &mut driver).await.is_err() {
@@ -44,7 +48,42 @@ impl Server {
         }
     }
 
-    async fn begin_to_listen(&self, heard: impl Fn(Heard<'_>) + Send + 'static) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    /// Looks whether one connection hears what another one tells. It does not where a pooler gives one session to several connections.
+    /// There a connection would not have its settings either, such as the limits of its waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Postgres`]
+    pub async fn prove_sessions(&self) -> Result<(), StoreError> {
+        let failed = |reason: String| StoreError::Postgres(format!("{}: {reason}", self.name()));
+        let (channel, word) = ("qris_test", crate::drawn_name());
+        let wanted = word.clone();
+        let (tell, mut told) = unbounded_channel();
+        let looked = async {
+            let heard = move |heard: Heard<'_>| {
+                if heard == Heard::Told(&wanted) {
+                    // Nobody may wait for it any more.
+                    let _ = tell.send(());
+                }
+            };
+            let _hears = self.begin_to_listen(channel, heard).await?;
+            let (tells, _) = self.begin_to_listen(channel, |_| {}).await?;
+            tells.batch_execute(&format!("NOTIFY {channel}, '{word}'")).await?;
+            let is_heard = timeout(NEWS_WITHIN, told.recv()).await.is_ok_and(|news| news.is_some());
+            Ok::<_, tokio_postgres::Error>(is_heard)
+        };
+        match timeout(PATIENCE, looked).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(failed(format!("what one connection tells (NOTIFY) is not heard by another one (LISTEN). {POOLER}"))),
+            Ok(Err(error)) => Err(failed(why(&error))),
+            Err(_) => Err(failed(format!("no answer for {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    async fn begin_to_listen(
+        &self,
+        channel: &str,
+        heard: impl Fn(Heard<'_>) + Send + 'static,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
         let (client, driver) = match &self.tls {
             None => {
                 let (client, connection) = self.config.connect(NoTls).await?;
@@ -55,7 +94,7 @@ impl Server {
                 (client, tokio::spawn(hear(connection, heard)))
             }
         };
-        client.batch_execute("LISTEN qris").await?;
+        client.batch_execute(&format!("LISTEN {channel}")).await?;
         Ok((client, driver))
     }
 }
