@@ -2,7 +2,7 @@
 
 use super::strict::Object;
 use crate::order::ids::{DeviceId, KeyId};
-use crate::order::operator::{self, Level, SignedError};
+use crate::order::operator::{self, Level, Signed, SignedError};
 use crate::order::reason::Reason;
 use crate::order::receipt::{KeySet, SigningKey};
 use crate::order::request::Refusal;
@@ -135,10 +135,18 @@ impl Desired {
     /// key, too.
     ///
     /// # Errors
-    /// Why it is refused.
-    pub fn read(payload: &[u8], keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), Refused> {
-        let jws: Box<str> = Object::read(payload, SETTINGS_MAX).and_then(|mut object| object.required("signed"))?;
-        let signed = operator::verify(&jws, TYP, keys)?;
+    /// Why it is refused, and the key that has signed it, if that could be checked.
+    pub fn read(payload: &[u8], keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), (Refused, Option<KeyId>)> {
+        let jws: Result<Box<str>, Refusal> = Object::read(payload, SETTINGS_MAX).and_then(|mut object| object.required("signed"));
+        let jws = jws.map_err(|refusal| (refusal.into(), None))?;
+        let signed = operator::verify(&jws, TYP, keys).map_err(|error| (Refused::from(error), None))?;
+        match Self::believe(&signed, me) {
+            Ok(desired) => Ok((desired, signed.kid)),
+            Err(refused) => Err((refused, Some(signed.kid))),
+        }
+    }
+
+    fn believe(signed: &Signed, me: &DeviceId) -> Result<Self, Refused> {
         signed.may(Level::Desk)?;
         let mut object = Object::read(&signed.payload, SETTINGS_MAX)?;
         let desired = Self {
@@ -160,7 +168,7 @@ impl Desired {
         if let Some(at) = desired.effective_at.as_deref().filter(|at| Wall::from_rfc3339(at).is_err()) {
             return refused(Objection::Malformed, format!("effective_at must be RFC 3339, not {at:?}"));
         }
-        Ok((desired, signed.kid))
+        Ok(desired)
     }
 
     /// The time from which they are in force.

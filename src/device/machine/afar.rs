@@ -133,7 +133,7 @@ impl Machine {
                 let is_taken = self.wanted(desired, kid, now);
                 self.afar.unstored = (!is_taken).then(|| payload.into());
             }
-            Err(refused) => self.refuse_settings(refused, None, now),
+            Err((refused, kid)) => self.refuse_settings(refused, kid.as_ref(), now),
         }
     }
 

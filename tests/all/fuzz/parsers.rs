@@ -359,7 +359,7 @@ fn settings() {
         let text = String::from_utf8_lossy(bytes);
         let refused = match Desired::read(bytes, &keys, &own.device) {
             Ok((desired, _)) => desired.version.to_string(),
-            Err(refused) => refused.code.to_string(),
+            Err((refused, _)) => refused.code.to_string(),
         };
         let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own, &lines) {
             Ok((settings, left_out)) => {

@@ -148,6 +148,21 @@ fn a_refusal_says_why_and_changes_nothing() {
 
 #[test]
 fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
+#[test]
+fn a_refusal_names_the_key_that_has_signed() {
+    let other = Desired { aud: qris_core::order::ids::DeviceId::new("vm-002").expect("an id"), ..priced(1, 0, 6000) };
+    let look = operator(Level::Look);
+    for (desired, by) in [(priced(1, 0, 6000), look), (other, desk()), (priced(7, 7, 6000), desk()), (priced(1, 0, 0), desk())] {
+        let payload = desired.signed(&by);
+        let effects = Rig::new().on(Input::Desired { payload, ack: Ack::numbered(9) });
+        let told = effects.iter().find_map(|effect| match effect {
+            Effect::Journal(Journal::SettingsRefused { by, .. }) => Some(by.to_string()),
+            _ => None,
+        });
+        assert_eq!(told.as_deref(), Some(by.kid().as_str()), "{desired:?}");
+    }
+}
+
     let line = |name: &str, items: &[&str], min, step: Option<u64>, max: Option<u64>| RelayLine {
         name: name.into(),
         items: items.iter().map(|item| (*item).into()).collect(),
