@@ -9,6 +9,7 @@ use crate::order::request::Refusal;
 use crate::order::time::Wall;
 use crate::order::word::words;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The largest payload of `config/desired`, in bytes. A price list of 1,000 items fits.
 pub const SETTINGS_MAX: usize = 256 * 1024;
@@ -81,6 +82,16 @@ pub struct WrongValue {
     pub line: Option<usize>,
     /// What is wrong with it.
     pub why: Box<str>,
+}
+
+impl fmt::Display for WrongValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A text that is no TOML has no path.
+        match &*self.path {
+            "" => f.write_str(&self.why),
+            path => write!(f, "{path}: {}", self.why),
+        }
+    }
 }
 
 /// Settings that wait: for their time, or for an order that holds the machine.

@@ -202,7 +202,7 @@ fn print_report(device: &DeviceId, reported: &Reported, json: bool) -> Result<()
     let wrong = reported.refused.iter().flat_map(|refused| &refused.faults).map(|fault| ("wrong", fault));
     for (what, fault) in wrong.chain(reported.left_out.iter().map(|fault| ("left out", fault))) {
         let at = fault.line.map_or_else(String::new, |line| format!("line {line}, "));
-        print::line(&print::plain(&format!("  {what}: {at}{}: {}", fault.path, fault.why)))?;
+        print::line(&print::plain(&format!("  {what}: {at}{fault}")))?;
     }
     Ok(())
 }

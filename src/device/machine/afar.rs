@@ -282,7 +282,7 @@ impl Machine {
 
 /// The refusal of a text with these faults; its message names the first.
 fn invalid(desired: &Desired, faults: Vec<WrongValue>) -> Refused {
-    let first = faults.first().map_or_else(String::new, |fault| format!("{}: {}", fault.path, fault.why));
+    let first = faults.first().map_or_else(String::new, WrongValue::to_string);
     let message = if faults.len() > 1 { format!("{first}; and more") } else { first };
     Refused { version: Some(desired.version), code: Objection::Invalid, message: message.into(), faults }
 }

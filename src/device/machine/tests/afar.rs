@@ -143,11 +143,11 @@ fn a_refusal_says_why_and_changes_nothing() {
     let refused = rig.wants(&desired(8, 7, text)).refused.expect("refused");
     let faults: Vec<_> = refused.faults.iter().map(|fault| (&*fault.path, fault.line)).collect();
     assert_eq!(faults, [("item[0].colour", Some(4)), ("orders.timeout_s", Some(6)), ("store", Some(7))]);
+    let refused = rig.wants(&desired(8, 7, "[[[")).refused.expect("refused");
+    assert!(refused.message.starts_with("a section is written"), "a text that is no TOML has no key: {refused:?}");
     assert_eq!(rig.wants(&priced(8, 7, 6500)).version, 8);
 }
 
-#[test]
-fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
 #[test]
 fn a_refusal_names_the_key_that_has_signed() {
     let other = Desired { aud: qris_core::order::ids::DeviceId::new("vm-002").expect("an id"), ..priced(1, 0, 6000) };
@@ -163,6 +163,8 @@ fn a_refusal_names_the_key_that_has_signed() {
     }
 }
 
+#[test]
+fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
     let line = |name: &str, items: &[&str], min, step: Option<u64>, max: Option<u64>| RelayLine {
         name: name.into(),
         items: items.iter().map(|item| (*item).into()).collect(),
