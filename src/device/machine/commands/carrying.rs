@@ -184,7 +184,13 @@ impl Machine {
     /// The program may have been started anew in the middle, and a customer come since.
     fn operate_when_free(&mut self, id: &CommandId, tried: Try, operation: Operation, now: Now) {
         if self.is_free_for(id, tried, now) {
-            self.operate(id, operation);
+            return self.operate(id, operation);
+        }
+        // The next restart starts what is installed, whoever orders it.
+        let is_installed = self.commands.known.get(id).is_some_and(|kept| matches!(kept.step, Step::Installed { .. }));
+        if now.boot >= tried.until && !is_installed {
+            let (code, why) = self.why_not_free();
+            self.time_out_command(id, code, why, now);
         }
     }
 

@@ -168,6 +168,28 @@ fn the_wait_for_somebody_else_who_holds_the_machine_has_an_end() {
 }
 
 #[test]
+fn the_wait_has_an_end_after_a_start_in_the_middle_too() {
+    let mut rig = Rig::new();
+    let version = |rig: &Rig, version: i32| {
+        let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+        connection.pragma_update(None, "user_version", version).expect("written");
+    };
+    assert_eq!(rig.commands("c-1", Command::Reboot {}).operations, [Operation::Reboot]);
+    rig.operated("c-1", Operated::NoAnswer);
+    // Its database opens late, and somebody else is faster.
+    version(&rig, 99);
+    rig.power_cut(true);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    version(&rig, crate::store::database::SCHEMA.version());
+    let came = Came::of(rig.after(5_000));
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Running], 0), "{came:?}");
+    let came = Came::of(rig.after(901_000));
+    assert_eq!((came.stages(), came.operations.len()), (vec![Stage::TimedOut], 0), "{came:?}");
+    assert_eq!(came.answers[0].error.as_ref().map(|why| why.code), Some(Code::Updating));
+}
+
+#[test]
 fn a_request_is_cancelled_and_an_unknown_one_is_not() {
     let mut rig = Rig::new();
     rig.offered(1);
