@@ -334,9 +334,9 @@ impl Ports {
                     Ok(SystemAnswer::Idle)
                 }
                 SystemCall::Reboot => match restart_computer(logind).await {
-                    Some(Ok(())) => return,
+                    // A computer that goes down hears no more.
+                    Some(Ok(())) | None => Ok(SystemAnswer::NoAnswer),
                     Some(Err(why)) => Err(why),
-                    None => Ok(SystemAnswer::NoAnswer),
                 },
             };
             inbox.send(Input::System(answer.unwrap_or(SystemAnswer::NoAnswer)));

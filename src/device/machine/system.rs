@@ -15,8 +15,10 @@ use std::collections::BTreeSet;
 pub(super) const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// Who holds the machine while the computer is restarted.
 const RESTARTS: &str = "update";
-/// The restart has happened by then, or is asked for again.
+/// The restart has happened by then.
 const RESTARTED_WITHIN: Span = Span::secs(300);
+/// If it has not, the machine sells, and it is asked for again after this time.
+const RESTARTED_AGAIN: Span = Span::secs(600);
 /// A system has proven itself by then.
 pub(super) const PROVEN_WITHIN: Span = Span::secs(600);
 /// It is started so often.
@@ -176,7 +178,8 @@ impl Machine {
                 let is_late = now.boot >= self.systems.began + PROVEN_WITHIN;
                 // Most computers have no RAUC.
                 let is_over = is_late && self.systems.runs.is_none();
-                self.systems.turn = if is_over { Turn::Over } else { Turn::At(now.boot + ASK_AGAIN) };
+                let again = if self.hold.holder() == Some(RESTARTS) { RESTARTED_AGAIN } else { ASK_AGAIN };
+                self.systems.turn = if is_over { Turn::Over } else { Turn::At(now.boot + again) };
             }
             SystemAnswer::GoesOn => {
                 // Word that comes late holds nobody.

@@ -112,9 +112,13 @@ fn a_bootloader_that_does_not_go_back_ends_the_restarts() {
     for _ in 0..3 {
         rig.starts_with("rootfs.1", "friday");
         assert_eq!(calls(&rig.after(601_000)), [SystemCall::Reboot]);
-        // Nobody knows whether it goes down. It is ordered again.
+        // Nobody knows whether it goes down. If it does not, it sells for a while, and then it is ordered again.
         rig.on(Input::System(SystemAnswer::NoAnswer));
-        assert_eq!(calls(&rig.after(10_000)), [SystemCall::Reboot]);
+        assert_eq!(calls(&rig.after(299_000)), []);
+        assert_eq!(rig.machine.hold.holder(), Some("update"));
+        assert_eq!(calls(&rig.after(2_000)), []);
+        assert_eq!(rig.machine.hold.holder(), None, "a machine that cannot be restarted sells");
+        assert_eq!(calls(&rig.after(299_000)), [SystemCall::Reboot]);
     }
     rig.starts_with("rootfs.1", "friday");
     assert_eq!(calls(&rig.after(601_000)), []);
