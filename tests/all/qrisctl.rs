@@ -194,6 +194,43 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
 
 #[test]
 fn a_machine_that_is_not_there_is_said_at_once() {
+/// A machine tells an end once for each time it is asked, and its connection may take that along.
+#[test]
+fn an_end_that_was_lost_is_asked_for_again() {
+    let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-101/#"]);
+    let key = fleet.directory.path().join("desk.jwk").display().to_string();
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "desk", "--operator-key", &key]));
+    assert_eq!(new.status.code(), Some(0));
+    let status = json!({ "state": "online", "commands": ["restart"] });
+    fleet.tap.publish_bytes("qrisd/v1/vm-101/status", status.to_string().as_bytes(), true);
+    let asking = || Process::start("qrisctl", &mut fleet.command(&["fleet", "run", "restart", "--operator-key", &key, "--device", "vm-101"]));
+    let answers = |from: usize, answers: &[Value]| {
+        let topic = "qrisd/v1/vm-101/cmd/restart/request";
+        let asked = fleet.tap.wait_from(from, topic, |message| (message.topic == topic).then(|| message.clone()));
+        let (count, asked, payload) = (fleet.tap.count(), asked.properties, asked.payload);
+        let to = asked.response_topic.expect("an answer is wanted");
+        let properties = PublishProperties { correlation_data: asked.correlation_data, ..PublishProperties::default() };
+        for answer in answers {
+            fleet.tap.publish_with(&to, answer.to_string().as_bytes(), false, properties.clone());
+        }
+        (count, payload)
+    };
+    let (accepted, done) = (json!({ "state": "accepted" }), json!({ "state": "done", "ok": true, "result": {} }));
+    let rejected = |code: &str| json!({ "state": "rejected", "ok": false, "error": { "code": code, "message": "no" } });
+    let (from, restart) = (fleet.tap.count(), asking());
+    let (from, first) = answers(from, &[accepted.clone()]);
+    let (from, second) = answers(from, &[rejected("rate_limited")]);
+    assert_eq!(first, second, "the same command: it is carried out once");
+    answers(from, &[done]);
+    let (status, text) = restart.finish();
+    assert!(status.success() && text.contains("vm-101: done"), "{text}");
+    // One whose time is over was forgotten. It may have been carried out.
+    let (from, restart) = (fleet.tap.count(), asking());
+    answers(from, &[accepted, rejected("expired")]);
+    let (status, text) = restart.finish();
+    assert!(!status.success() && text.contains("qrisctl: 1 gave no answer"), "{text}");
+}
+
     let fleet = Fleet::where_the_test_hears(&["qrisd/v1/+/vend/event"]);
     let vend = ["vend", "--device", "vm-001", "--item", "A1"];
     let cancel = ["cancel", "--device", "vm-001", "r-1"];

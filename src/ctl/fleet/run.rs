@@ -33,6 +33,8 @@ const VALID: Duration = Duration::from_secs(60);
 const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
 /// A machine that says nothing is asked once more after this time.
 const SILENT: Duration = Duration::from_secs(4);
+/// One that has it under way is asked again after this time: its end may have been lost with a connection.
+const UNDER_WAY: Duration = Duration::from_secs(10);
 /// A machine that had too many commands is asked again after this time.
 const TOO_FAST: Duration = Duration::from_secs(2);
 /// And so many times at the most.
@@ -143,7 +145,9 @@ struct Open {
     tries: u8,
     /// As it went out. It goes out again then, if no answer came: a machine that hears too much answers nobody.
     request: Outbound,
-    again_at: Option<Instant>,
+    again_at: Instant,
+    /// It has said that it does it. If it rejects it after that, it has forgotten it.
+    is_accepted: bool,
     joined: Joined,
     until: Instant,
 }
@@ -214,8 +218,7 @@ impl Round {
             {
                 self.ask(broker, device, status).await?;
             }
-            let next = |open: &Open| open.again_at.map_or(open.until, |at| at.min(open.until));
-            let Some(until) = self.open.values().map(next).min() else { return Ok(()) };
+            let Some(until) = self.open.values().map(|open| open.again_at.min(open.until)).min() else { return Ok(()) };
             match timeout_at(until, broker.next()).await {
                 Ok(News::Message(message)) => self.heard(broker, &message).await?,
                 Ok(News::Lost(reason)) => print::remark(&format!("connection lost: {reason}")),
@@ -252,9 +255,8 @@ impl Round {
             ..Outbound::default()
         };
         if broker.publish(request.clone()).await.map_err(Failure::failed)? {
-            let until = Instant::now() + ANSWER_WAIT;
-            self.open
-                .insert(device, Open { id, tries: 1, request, again_at: Some(Instant::now() + SILENT), joined: Joined::default(), until });
+            let (again_at, until) = (Instant::now() + SILENT, Instant::now() + ANSWER_WAIT);
+            self.open.insert(device, Open { id, tries: 1, request, again_at, is_accepted: false, joined: Joined::default(), until });
             Ok(())
         } else {
             self.ends.not_asked += 1;
@@ -269,7 +271,7 @@ impl Round {
         }
         let now = Instant::now();
         let (tries, joined) = (open.tries + 1, Joined::default());
-        self.open.insert(device, Open { tries, joined, again_at: Some(now + SILENT), until: now + ANSWER_WAIT, ..open });
+        self.open.insert(device, Open { tries, joined, again_at: now + SILENT, until: now + ANSWER_WAIT, ..open });
         Ok(())
     }
 
@@ -294,17 +296,27 @@ impl Round {
         if message.correlation_data.as_deref() != Some(open.id.as_str().as_bytes()) {
             return Ok(());
         }
-        open.again_at = None;
-        if matches!(answer.state, Stage::Accepted | Stage::Running) {
+        open.again_at = Instant::now() + UNDER_WAY;
+        let is_too_fast = answer.error.as_ref().is_some_and(|why| why.code == Code::RateLimited);
+        if open.is_accepted && answer.state == Stage::Rejected {
+            if is_too_fast {
+                return Ok(());
+            }
+            self.open.remove(&device);
+            self.ends.no_answer += 1;
+            return self.fail(&device, "it was accepted, and the machine has forgotten its end: its journal says so");
+        }
+        // The same word again is no news.
+        if answer.state == Stage::Running || answer.state == Stage::Accepted && !open.is_accepted {
             open.until = Instant::now() + self.wait;
         }
+        open.is_accepted |= answer.ok.is_none() && answer.piece.is_none();
         if let Some(waits) = &answer.message {
             print::remark(&print::plain(&format!("{device}: {waits}")));
         }
         match open.joined.take(answer) {
             Ok(None) => Ok(()),
             Ok(Some(end)) => {
-                let is_too_fast = end.error.as_ref().is_some_and(|why| why.code == Code::RateLimited);
                 if let Some(open) = self.open.remove(&device)
                     && is_too_fast
                     && open.tries < TRIES_MAX
@@ -331,8 +343,9 @@ impl Round {
     /// The same command again does no harm: it is carried out once.
     async fn send_again(&mut self, broker: &mut Broker) -> Result<(), Failure> {
         let now = Instant::now();
-        for open in self.open.values_mut().filter(|open| open.again_at.is_some_and(|at| at <= now)) {
-            open.again_at = Some(now + SILENT);
+        for open in self.open.values_mut().filter(|open| open.again_at <= now) {
+            open.again_at = now + if open.is_accepted { UNDER_WAY } else { SILENT };
+            open.joined = Joined::default();
             broker.publish(open.request.clone()).await.map_err(Failure::failed)?;
         }
         Ok(())
