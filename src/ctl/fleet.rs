@@ -77,6 +77,11 @@ impl Which {
 
     /// Those who are meant, of all that have told their settings. Without a word all are meant.
     fn pick(&self, mut told: BTreeMap<DeviceId, Reported>) -> Result<BTreeMap<DeviceId, Reported>, Failure> {
+        if self.all && told.is_empty() {
+            return Err(Failure::failed(
+                "no machine ever spoke to this broker: see in the broker's access list whether this user may read the machines' topics",
+            ));
+        }
         if let Some(silent) = self.device.iter().find(|device| !told.contains_key(device)) {
             return Err(Failure::failed(format!(
                 "{silent} never told its settings to this broker. See with `qrisctl status` whether it is online and of a release that can \
@@ -90,5 +95,17 @@ impl Which {
             }
         }
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_none_is_no_success() {
+        let which = |all| Which { device: Vec::new(), label: None, all };
+        assert!(which(true).pick(BTreeMap::new()).is_err(), "nothing was changed, and a script is told so");
+        assert!(which(false).pick(BTreeMap::new()).is_ok_and(|told| told.is_empty()), "an empty list");
     }
 }
