@@ -182,6 +182,8 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     let objects: Vec<Value> = text.lines().filter(|line| line.starts_with('{')).map(json_line).collect();
     let ends = json!({ "done": 1, "failed": 1, "rejected": 0, "timed_out": 1, "not_asked": 2, "gave_no_answer": 1 });
     assert_eq!((code, objects.len(), objects.last()), (Some(1), 7, Some(&json!({ "machines": 6, "ends": ends }))), "{text}");
+    let has_all = |end: &Value| ["device", "state", "result", "error"].iter().all(|field| end.get(field).is_some());
+    assert!(objects[..6].iter().all(has_all), "each has the same fields: {text}");
     // One that did it has said so. Where nothing went wrong, nothing else is counted.
     assert_eq!(run(&[], &["vm-101"]), (Some(0), "vm-101: done".into()));
     let status = json!({ "state": "offline" });
@@ -192,8 +194,6 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     assert!(text.contains("qrisctl: 1 done, 1 not asked"), "{text}");
 }
 
-#[test]
-fn a_machine_that_is_not_there_is_said_at_once() {
 /// A machine tells an end once for each time it is asked, and its connection may take that along.
 #[test]
 fn an_end_that_was_lost_is_asked_for_again() {
@@ -231,6 +231,8 @@ fn an_end_that_was_lost_is_asked_for_again() {
     assert!(!status.success() && text.contains("qrisctl: 1 gave no answer"), "{text}");
 }
 
+#[test]
+fn a_machine_that_is_not_there_is_said_at_once() {
     let fleet = Fleet::where_the_test_hears(&["qrisd/v1/+/vend/event"]);
     let vend = ["vend", "--device", "vm-001", "--item", "A1"];
     let cancel = ["cancel", "--device", "vm-001", "r-1"];

@@ -362,7 +362,7 @@ impl Round {
 
     fn fail(&mut self, device: &DeviceId, why: &str) -> Result<(), Failure> {
         let told = if self.json {
-            json!({ "device": device, "state": null, "error": { "message": why } }).to_string()
+            json!({ "device": device, "state": null, "result": null, "error": { "message": why } }).to_string()
         } else {
             print::plain(&format!("{device}: {why}"))
         };
