@@ -418,6 +418,7 @@ fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
     }
     let result = end.result.as_ref().unwrap_or(&Value::Null);
     match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
+        Some(lines) if lines.is_empty() => vec![print::plain(&format!("{device}: {}; there are none", end.state))],
         Some(lines) => {
             let told = |line: &Value| line.as_str().map_or_else(|| line.to_string(), str::to_owned);
             lines.iter().map(|line| print::plain(&format!("{device}: {}", told(line)))).collect()
@@ -445,6 +446,15 @@ fn words(result: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_that_has_nothing_to_tell_has_a_line_too() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        for result in [json!({ "lines": [] }), json!({ "orders": [] })] {
+            assert_eq!(in_words(&device, &Response::done(None, result)), ["vm-001: done; there are none"]);
+        }
+        assert_eq!(in_words(&device, &Response::done(None, json!({ "lines": ["a", "b"] }))), ["vm-001: a", "vm-001: b"]);
+    }
 
     #[test]
     fn a_line_of_the_journal_begins_with_its_second() {
