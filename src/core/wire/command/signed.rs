@@ -156,7 +156,7 @@ impl Asked {
             return Err(Problem::new(Code::WrongStream, format!("it is for the stream {wanted}, and this machine has another one now")));
         }
         match now {
-            Some(now) if self.is_over(now) => Err(Problem::new(Code::Expired, format!("it ended at {} (exp)", self.exp))),
+            Some(now) if self.is_over(now) => Err(Problem::new(Code::Expired, format!("it ended at {} (exp), and it is {} now", Wall(self.exp.saturating_mul(1000)).to_rfc3339(), now.to_rfc3339()))),
             Some(now) if self.exp.saturating_sub(VALID_MAX_S).saturating_mul(1000) > now.0 => {
                 Err(Problem::new(Code::Expired, format!("exp is more than {} hours ahead", VALID_MAX_S / 3600)))
             }
@@ -320,6 +320,8 @@ mod tests {
         };
         assert_eq!(code(&good, Some(NOW), "s"), Ok(()));
         assert_eq!(code(&good, Some(Wall(NOW.0 + 300_000)), "s"), Err(Code::Expired));
+        let why = good.check_time(Some(Wall(NOW.0 + 7_200_000)), None).expect_err("over").message;
+        assert_eq!(&*why, "it ended at 2026-11-18T11:11:40Z (exp), and it is 2026-11-18T13:06:40Z now", "a wrong clock is seen");
         assert_eq!(code(&Asked { exp: good.exp + VALID_MAX_S, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
         assert_eq!(code(&Asked { exp: i64::MAX, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
         assert_eq!(code(&Asked { exp: i64::MIN, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
