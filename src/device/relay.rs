@@ -178,8 +178,8 @@ pub fn tested(outcome: &str, detail: &str) -> Operated {
 
 /// What came of `ClearBy`, by the relay service's word.
 #[must_use]
-pub fn cleared(outcome: &str, detail: &str) -> Operated {
-    Operated::Done(json!({ "outcome": outcome, "detail": detail }))
+pub fn cleared(outcome: &str, _: &str) -> Operated {
+    Operated::Done(json!({ "outcome": outcome }))
 }
 
 /// The relay service has refused what an operator ordered.
@@ -246,6 +246,7 @@ mod tests {
     #[test]
     fn a_test_is_done_only_if_the_relay_says_that_it_came_out() {
         assert!(matches!(tested("dispensed", ""), Operated::Done(_)));
+        assert_eq!(cleared("cleared", ""), Operated::Done(json!({ "outcome": "cleared" })), "as the contract has it");
         assert_eq!(tested("dispensing", ""), Operated::NoAnswer);
         // The last two are those of a later release.
         for word in ["failed", "uncertain", "unknown", "jammed", "Not a word!"] {
