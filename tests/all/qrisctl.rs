@@ -203,7 +203,8 @@ fn an_end_that_was_lost_is_asked_for_again() {
     assert_eq!(new.status.code(), Some(0));
     let status = json!({ "state": "online", "commands": ["restart"] });
     fleet.tap.publish_bytes("qrisd/v1/vm-101/status", status.to_string().as_bytes(), true);
-    let asking = || Process::start("qrisctl", &mut fleet.command(&["fleet", "run", "restart", "--operator-key", &key, "--device", "vm-101"]));
+    let asking =
+        || Process::start("qrisctl", &mut fleet.command(&["fleet", "run", "restart", "--operator-key", &key, "--device", "vm-101"]));
     let answers = |from: usize, answers: &[Value]| {
         let topic = "qrisd/v1/vm-101/cmd/restart/request";
         let asked = fleet.tap.wait_from(from, topic, |message| (message.topic == topic).then(|| message.clone()));

@@ -156,7 +156,10 @@ impl Asked {
             return Err(Problem::new(Code::WrongStream, format!("it is for the stream {wanted}, and this machine has another one now")));
         }
         match now {
-            Some(now) if self.is_over(now) => Err(Problem::new(Code::Expired, format!("it ended at {} (exp), and it is {} now", Wall(self.exp.saturating_mul(1000)).to_rfc3339(), now.to_rfc3339()))),
+            Some(now) if self.is_over(now) => Err(Problem::new(
+                Code::Expired,
+                format!("it ended at {} (exp), and it is {} now", Wall(self.exp.saturating_mul(1000)).to_rfc3339(), now.to_rfc3339()),
+            )),
             Some(now) if self.exp.saturating_sub(VALID_MAX_S).saturating_mul(1000) > now.0 => {
                 Err(Problem::new(Code::Expired, format!("exp is more than {} hours ahead", VALID_MAX_S / 3600)))
             }
