@@ -219,7 +219,7 @@ fn an_end_that_was_lost_is_asked_for_again() {
     let (accepted, done) = (json!({ "state": "accepted" }), json!({ "state": "done", "ok": true, "result": {} }));
     let rejected = |code: &str| json!({ "state": "rejected", "ok": false, "error": { "code": code, "message": "no" } });
     let (from, restart) = (fleet.tap.count(), asking());
-    let (from, first) = answers(from, &[accepted.clone()]);
+    let (from, first) = answers(from, std::slice::from_ref(&accepted));
     let (from, second) = answers(from, &[rejected("rate_limited")]);
     assert_eq!(first, second, "the same command: it is carried out once");
     answers(from, &[done]);
