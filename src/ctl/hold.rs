@@ -51,7 +51,9 @@ enum HoldError {
     #[error("somebody else looks after the machine: see the property Holder of io.qrisd.Device1")]
     Held,
     /// RAUC would overwrite the system that the machine may have to go back to.
-    #[error("a new system runs and has not proven itself yet: the other slot has the last good one, so nothing is installed there now")]
+    #[error(
+        "nobody knows yet that the system that runs is good. It has not proven itself, so the last good one in the other slot is not overwritten"
+    )]
     Unproven,
     /// The command could not be started, or did not end well.
     #[error("{0}: {1}")]

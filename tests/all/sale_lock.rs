@@ -262,8 +262,8 @@ fn rauc_overwrites_no_good_system_while_a_new_one_is_tried() {
     assert!(refused.status.code() == Some(1) && why.contains("has not proven itself"), "{refused:?}");
     shop.start_relayd();
     shop.qrisd.as_ref().expect("it runs").wait_line("has proven itself");
-    let handler = crate::rig::output(&mut script(&shop, "systemd/rauc-pre-install"));
-    assert!(handler.status.success(), "{handler:?}");
+    let taken = crate::rig::output(&mut script(&shop, "systemd/rauc-pre-install"));
+    assert!(taken.status.success(), "{taken:?}");
 }
 
 /// Only the service manager is a stand-in. It says that all services run, and writes down what it is told.

@@ -143,7 +143,7 @@ impl Device1 {
             return Err(zbus::fdo::Error::InvalidArgs(why));
         }
         let reply = self.ask(Request::Hold(holder(who)?, Span::secs(seconds.into()))).await?;
-        let held = if reply.state.is_some() { "unproven" } else { reply.reason.as_ref().map_or("held", Reason::as_str) };
+        let held = if reply == Reply::UNPROVEN { "unproven" } else { reply.reason.as_ref().map_or("held", Reason::as_str) };
         Ok(held.into())
     }
 

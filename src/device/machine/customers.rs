@@ -44,11 +44,11 @@ impl Machine {
 
     /// From now on nothing is sold. A customer who is there is served to the end first.
     fn hold(&mut self, who: &str, time: Span, asker: Asker, now: Now) {
+        if who == RAUC && self.systems.protects_good().is_some() {
+            return self.outbox.reply([asker], Reply::UNPROVEN);
+        }
         let busy = self.is_busy().then_some(Reason::Busy);
-        let reason = if who == RAUC && self.systems.protects_good().is_some() {
-            self.outbox.reply([asker], Reply::refused(Reason::Updating));
-            return;
-        } else if who == RAUC {
+        let reason = if who == RAUC {
             self.rauc_holds(time, now);
             busy
         } else {

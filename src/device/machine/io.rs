@@ -355,6 +355,8 @@ pub struct Reply {
 
 impl Reply {
     pub(super) const NOTHING: Self = Self { state: None, reason: None };
+    /// RAUC does not get the machine: it could overwrite the last good system while a new one is tried.
+    pub const UNPROVEN: Self = Self::refused(Reason::Updating);
 
     pub(super) fn of(order: &Order) -> Self {
         let (state, reason) = order.name();

@@ -71,6 +71,18 @@ pub(super) enum Trying {
     New,
 }
 
+impl Trying {
+    /// The same, for people.
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Unknown => "RAUC has not told yet which system runs",
+            Self::New => {
+                "a new system runs and has not proven itself yet; the other slot has the last good one, and is not overwritten now"
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Turn {
     /// It is looked after from then on.

@@ -14,8 +14,6 @@ pub const HOLDER: &str = "operator";
 const WAIT: Span = Span::secs(900);
 /// A restart, reboot or pulse that was ordered has happened by then.
 const HAPPENS_WITHIN: Span = Span::secs(300);
-/// Another installation would overwrite the last good system.
-const UNPROVEN: &str = "a new system runs and has not proven itself yet; the other slot has the last good one, and is not overwritten now";
 /// Who does not answer is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
 
@@ -74,7 +72,7 @@ impl Machine {
             (Command::Update { .. }, Step::Begun(_)) => match self.systems.protects_good() {
                 None => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
                 Some(Trying::Unknown) => {}
-                Some(Trying::New) => self.fail_command(id, UNPROVEN, now),
+                Some(Trying::New) => self.fail_command(id, Trying::New.why(), now),
             },
             (Command::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here }, now);
@@ -118,9 +116,11 @@ impl Machine {
                 Err(error) => self.store_failed(&error, now),
             },
             Command::Clear { .. } => self.begin_command(id, now),
-            Command::Update { .. } if self.systems.protects_good().is_some() => self.not_yet(id, tried, (Code::Updating, UNPROVEN), now),
             Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. } => {
-                if self.is_free_for(id, tried, now) {
+                let is_update = matches!(command, Command::Update { .. });
+                if let Some(trying) = self.systems.protects_good().filter(|_| is_update) {
+                    self.not_yet(id, tried, (Code::Updating, trying.why()), now);
+                } else if self.is_free_for(id, tried, now) {
                     self.begin_command(id, now);
                 } else {
                     self.not_yet(id, tried, self.why_not_free(), now);
@@ -186,11 +186,12 @@ impl Machine {
         if self.is_free_for(id, tried, now) {
             return self.operate(id, operation);
         }
-        // The next restart starts what is installed, whoever orders it.
-        let is_installed = self.commands.known.get(id).is_some_and(|kept| matches!(kept.step, Step::Installed { .. }));
-        if now.boot >= tried.until && !is_installed {
-            let (code, why) = self.why_not_free();
-            self.time_out_command(id, code, why, now);
+        let why = self.why_not_free();
+        if self.commands.known.get(id).is_some_and(|kept| matches!(kept.step, Step::Installed { .. })) {
+            // The next restart starts what is installed, whoever orders it.
+            self.tell_wait(id, why.1);
+        } else {
+            self.not_yet(id, tried, why, now);
         }
     }
 
@@ -201,14 +202,10 @@ impl Machine {
         let left = tried.until + Span::secs(1) - now.boot;
         let is_alone = !self.commands.is_another_under_way(id);
         let is_held = is_alone && self.hold.take(HOLDER, left.max(WAIT), now.boot).is_some();
-        if is_held && !self.is_busy() {
-            return true;
-        }
-        let (_, why) = self.why_not_free();
-        self.tell_wait(id, why);
-        false
+        is_held && !self.is_busy()
     }
 
+    /// It has not begun, and is given up when its time is over.
     fn not_yet(&mut self, id: &CommandId, tried: Try, (code, why): (Code, &'static str), now: Now) {
         if now.boot >= tried.until {
             self.time_out_command(id, code, why, now);

@@ -283,7 +283,7 @@ fn rauc_installs_nothing_while_a_new_system_is_tried() {
     let hold = || Input::Asked(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD);
     let is_held = |rig: &mut Rig| {
         let effects = rig.on(hold());
-        let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, reply) if *reply == Reply::refused(Reason::Updating)));
+        let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, reply) if *reply == Reply::UNPROVEN));
         let held = says(&effects, |event| matches!(event, Journal::MachineHeld { .. }));
         assert_ne!(refused, held, "{effects:?}");
         held
