@@ -6,7 +6,8 @@ use clap_complete::{ArgValueCandidates, CompletionCandidate};
 use qris_core::wire::topics::Topic;
 use qris_host::mqtt::Retained;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,11 +28,20 @@ pub(super) fn machines() -> ArgValueCandidates {
     ArgValueCandidates::new(|| names().into_iter().map(CompletionCandidate::new).collect())
 }
 
+/// What stands behind a flag, as the next word or after `=`. The words are not whole yet, so the usual reader refuses them.
+fn value_of(flag: &str, words: &[OsString]) -> Option<OsString> {
+    words.iter().enumerate().find_map(|(at, word)| match word.as_encoded_bytes().strip_prefix(flag.as_bytes()) {
+        Some([]) => words.get(at + 1).cloned(),
+        Some([b'=', value @ ..]) => Some(OsStr::from_bytes(value).to_owned()),
+        Some(_) | None => None,
+    })
+}
+
 fn names() -> BTreeSet<String> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let after = |flag: &str| words.windows(2).find(|pair| pair[0] == flag).map(|pair| pair[1].clone());
-    let config = after("--config").map(PathBuf::from);
-    let connection = Connection { config, context: after("--context").and_then(|name| name.into_string().ok()), ..Connection::default() };
+    let config = value_of("--config", &words).map(PathBuf::from);
+    let context = value_of("--context", &words).and_then(|name| name.into_string().ok());
+    let connection = Connection { config, context, ..Connection::default() };
     let asked = async {
         let mut broker = Broker::connect(connection, vec![Topic::Status.of_all()], Retained::Always).await.ok()?;
         let told = broker.drain().await.ok()?;

@@ -106,6 +106,11 @@ events! {
     /// Nothing is to be done.
     SettingsTaken { version: i64, by: Text } = "3705e335f7d7434c88455dd7349ffbc5", Notice, "settings version {version} are in force; signed by the key {by}";
 
+    /// Settings came from afar, and wait.
+    /// An operator has signed them. They are kept, also through a power cut, until it is their time and no customer is there.
+    /// Nothing is to be done.
+    SettingsWait { version: i64, until: Text, by: Text } = "4c1f0f5b8ad24c6f9c0e3a7d52b86e19", Notice, "settings version {version} wait until {until}; signed by the key {by}";
+
     /// Settings that came from afar were refused.
     /// Nothing changed: the machine goes on with the settings that it had.
     /// Mend what the line names, and send them again with a new version. config/reported names every wrong value.

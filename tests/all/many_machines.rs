@@ -12,8 +12,8 @@ fn play(more: &[&str]) -> Value {
     let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
     start.args(["fleet", "--machines", "200", "--rate", "10", "--seconds", "10", "--idle", "0", "--down", "2", "--json"]).args(more);
     let process = Process::start("fleet", &mut start);
-    // The brokers' word that a machine is away takes 30 s. The rest is quick.
-    let line = process.wait_line_within(Duration::from_secs(300), "{\"machines\":");
+    // The brokers' word that a machine is away takes 30 s. The rest is quick. It gives up by itself after 300 s, and says what did not come.
+    let line = process.wait_line_within(Duration::from_secs(400), "{\"machines\":");
     let (status, text) = process.finish();
     assert!(status.success(), "{text}");
     serde_json::from_str(&line).expect("JSON")

@@ -192,6 +192,9 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     assert!(code == Some(1) && text.contains("vm-107: it is not connected to the broker"), "{text}");
     // It goes to standard error, and the ends to standard output: nobody knows which is read first.
     assert!(text.contains("qrisctl: 1 done, 1 not asked"), "{text}");
+    let (code, text) = run(&[], &["vm-101", "vm-108"]);
+    assert!(code == Some(1) && text.contains("vm-108: this broker never heard of it"), "{text}");
+    assert!(text.contains("qrisctl: 1 done, 1 not asked"), "a name that was mistyped stops no other machine: {text}");
 }
 
 /// A machine tells an end once for each time it is asked, and its connection may take that along.
@@ -225,11 +228,45 @@ fn an_end_that_was_lost_is_asked_for_again() {
     answers(from, &[done]);
     let (status, text) = restart.finish();
     assert!(status.success() && text.contains("vm-101: done"), "{text}");
+    // One that had too many is asked again.
+    let (from, restart) = (fleet.tap.count(), asking());
+    let (from, first) = answers(from, &[rejected("rate_limited")]);
+    let (_, second) = answers(from, &[json!({ "state": "done", "ok": true, "result": {} })]);
+    let (status, text) = restart.finish();
+    assert!(first == second && status.success() && text.contains("vm-101: done"), "{text}");
     // One whose time is over was forgotten. It may have been carried out.
     let (from, restart) = (fleet.tap.count(), asking());
     answers(from, &[accepted, rejected("expired")]);
     let (status, text) = restart.finish();
     assert!(!status.success() && text.contains("qrisctl: 1 gave no answer"), "{text}");
+}
+
+/// Whoever publishes at the broker can make a machine refuse something, too.
+#[test]
+fn a_refusal_of_a_strangers_settings_is_not_taken_for_that_of_ones_own() {
+    let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-001/#"]);
+    let key = fleet.directory.path().join("desk.jwk").display().to_string();
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "desk", "--operator-key", &key]));
+    assert_eq!(new.status.code(), Some(0));
+    let file = fleet.directory.path().join("settings.toml");
+    std::fs::write(&file, "[device]\nname = \"Lobi\"\n").expect("written");
+    let reports = |told: &Value| fleet.tap.publish_bytes("qrisd/v1/vm-001/config/reported", told.to_string().as_bytes(), true);
+    let refused = json!({ "version": 7, "refused": { "code": "malformed", "message": "a stranger's" } });
+    for taken in [true, false] {
+        reports(&json!({ "version": 7 }));
+        let from = fleet.tap.count();
+        let arguments = ["fleet", "config", "set", &file.display().to_string(), "--device", "vm-001", "--operator-key", &key];
+        let setting = Process::start("qrisctl", &mut fleet.command(&arguments));
+        let topic = "qrisd/v1/vm-001/config/desired";
+        fleet.tap.wait_from(from, topic, |message| (message.topic == topic).then_some(()));
+        reports(&refused);
+        if taken {
+            reports(&json!({ "version": 8 }));
+        }
+        let (status, text) = setting.finish();
+        assert_eq!(status.success(), taken, "{text}");
+        assert!(text.contains(if taken { "version 8 is in force" } else { "refused (malformed): a stranger's" }), "{text}");
+    }
 }
 
 #[test]
@@ -422,6 +459,11 @@ fn a_context_is_a_file_at_home_and_names_broker_and_key() {
     told(&mut at_home(&["status"]), 2, "no broker");
     told(&mut at_home(&["status", "--context", "jakarta"]), 0, "vm-001");
     told(at_home(&["status"]).env("QRISCTL_CONTEXT", "jakarta"), 0, "vm-001");
+    for words in [&["--context", "jakarta"][..], &["--context=jakarta"]] {
+        let words = [&["--", "qrisctl"], words, &["fleet", "show", "--device", ""]].concat();
+        let asks = &mut at_home(&words);
+        told(asks.env("QRISCTL_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (words.len() - 2).to_string()), 0, "vm-001");
+    }
     told(&mut at_home(&["status", "--context", "bali"]), 2, "bali.toml");
     told(&mut at_home(&["status", "--context", "../jakarta"]), 2, "letters, digits");
     told(at_home(&["status"]).env("QRISCTL_CONTEXT", "a/b"), 2, "QRISCTL_CONTEXT");

@@ -42,10 +42,17 @@ fn every_sale_is_reported_once_through_kills_and_a_lost_broker() {
         shop.start_qrisd();
         shop.wait_online();
     }
+    // This one is told when the broker is back.
+    shop.offer("A1");
+    shop.broker.stop();
+    shop.pay(Via::Gopay);
+    crate::rig::wait_for("the delivery without a broker", || (shop.pulses() == 4).then_some(()));
+    shop.broker.resume();
+    wait_added_up(&shop, (4, 20_000));
     shop.check_books();
     let shown = shop.qrisctl(&["fleet", "show", "--device", DEVICE]);
     let shown = String::from_utf8(shown.stdout).expect("text");
-    for part in [": online, release ", "settings: the machine's own file", "dispensed 3, Rp15.000", "MiB of disk free"] {
+    for part in [": online, release ", "settings: the machine's own file", "dispensed 4, Rp20.000", "MiB of disk free"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }

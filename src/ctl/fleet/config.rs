@@ -20,6 +20,9 @@ use tokio::time::{Instant, timeout_at};
 /// A machine that is online has judged its settings by then.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
+/// A refusal without a version may be that of a stranger's settings. A machine has judged these ones, too, by then.
+const DOUBT: Duration = Duration::from_secs(3);
+
 /// The settings of machines.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Config {
@@ -151,9 +154,20 @@ fn signed(desired: &Desired, key: &SigningKey) -> Result<(u64, Vec<u8>), Failure
 /// Shows what becomes of the settings. Answers with how many machines took them.
 async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bool) -> Result<usize, Failure> {
     let deadline = Instant::now() + ANSWER_WAIT;
-    let mut done = 0;
+    let (mut done, mut doubtful) = (0, BTreeMap::<DeviceId, (Instant, Reported)>::new());
     while !open.is_empty() {
-        let Ok(news) = timeout_at(deadline, broker.next()).await else { break };
+        let until = doubtful.values().map(|(until, _)| *until).min().unwrap_or(deadline);
+        let Ok(news) = timeout_at(until, broker.next()).await else {
+            let over: Vec<_> = doubtful.iter().filter(|(_, (at, _))| *at <= until).map(|(device, _)| device.clone()).collect();
+            if over.is_empty() {
+                break;
+            }
+            for device in over {
+                open.remove(&device);
+                doubtful.remove(&device).map_or(Ok(()), |(_, reported)| print_report(&device, &reported, json))?;
+            }
+            continue;
+        };
         let message = match news {
             News::Message(message) => message,
             News::Lost(reason) => {
@@ -165,12 +179,14 @@ async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bo
         let Some((device, reported)) = read(&message) else { continue };
         let Some(version) = open.get(&device) else { continue };
         let is_taken = reported.version == *version || reported.waiting.as_ref().is_some_and(|waiting| waiting.version == *version);
-        // A refusal without a version may be that of a stranger's settings; it is shown, and does not end the wait.
-        let is_refused = reported.refused.as_ref().is_some_and(|refused| refused.version.is_none_or(|refused| refused == *version));
-        if is_taken || is_refused {
+        let refused = reported.refused.as_ref().map(|refused| refused.version);
+        if is_taken || refused == Some(Some(*version)) {
             print_report(&device, &reported, json)?;
             done += usize::from(is_taken);
-            open.remove(&device);
+            (_, _) = (open.remove(&device), doubtful.remove(&device));
+        } else if refused == Some(None) {
+            let until = doubtful.get(&device).map_or((Instant::now() + DOUBT).min(deadline), |(until, _)| *until);
+            doubtful.insert(device, (until, reported));
         }
     }
     for device in open.keys() {

@@ -35,6 +35,9 @@ const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
 const SILENT: Duration = Duration::from_secs(4);
 /// One that has it under way is asked again after this time: its end may have been lost with a connection.
 const UNDER_WAY: Duration = Duration::from_secs(10);
+/// A name that was mistyped, or a machine that was never here.
+const NEVER_HEARD: &str =
+    "this broker never heard of it: `qrisctl fleet list` has the names, and the broker's access list whom you may see";
 /// A machine that had too many commands is asked again after this time.
 const TOO_FAST: Duration = Duration::from_secs(2);
 /// And so many times at the most.
@@ -171,6 +174,7 @@ impl Round {
     async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: Option<&str>) -> Result<(), Failure> {
         let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.name(), self.own);
         let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
+        let told = told.with_named(&who);
         let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let all = machines.len();
         loop {
@@ -220,7 +224,7 @@ impl Round {
             }
             let Some(until) = self.open.values().map(|open| open.again_at.min(open.until)).min() else { return Ok(()) };
             match timeout_at(until, broker.next()).await {
-                Ok(News::Message(message)) => self.heard(broker, &message).await?,
+                Ok(News::Message(message)) => self.heard(&message)?,
                 Ok(News::Lost(reason)) => print::remark(&format!("connection lost: {reason}")),
                 Ok(News::Back) => {}
                 Err(_) => {
@@ -245,7 +249,7 @@ impl Round {
             id.replace_range(..mark.len(), mark);
         }
         let id = CommandId::new(&id).expect("32 hexadecimal digits");
-        let stream = status.as_ref().and_then(|status| status.stream.clone());
+        let (is_known, stream) = (status.is_some(), status.and_then(|status| status.stream));
         let request = Outbound {
             topic: command::request_topic(&device, name),
             payload: self.payload(&device, &id, stream),
@@ -260,19 +264,8 @@ impl Round {
             Ok(())
         } else {
             self.ends.not_asked += 1;
-            self.fail(&device, "it is not connected to the broker")
+            self.fail(&device, if is_known { "it is not connected to the broker" } else { NEVER_HEARD })
         }
-    }
-
-    async fn ask_once_more(&mut self, broker: &mut Broker, device: DeviceId, open: Open) -> Result<(), Failure> {
-        if !broker.publish(open.request.clone()).await.map_err(Failure::failed)? {
-            self.ends.not_asked += 1;
-            return self.fail(&device, "it is not connected to the broker");
-        }
-        let now = Instant::now();
-        let (tries, joined) = (open.tries + 1, Joined::default());
-        self.open.insert(device, Open { tries, joined, again_at: now + SILENT, until: now + ANSWER_WAIT, ..open });
-        Ok(())
     }
 
     fn payload(&self, device: &DeviceId, id: &CommandId, stream: Option<Box<str>>) -> Vec<u8> {
@@ -288,7 +281,7 @@ impl Round {
         Asked::payload(&Asked { aud: device.clone(), jti: id.clone(), exp, stream, command }.jws(key))
     }
 
-    async fn heard(&mut self, broker: &mut Broker, message: &Inbound) -> Result<(), Failure> {
+    fn heard(&mut self, message: &Inbound) -> Result<(), Failure> {
         let mut levels = message.topic.split('/').skip(2);
         let device = levels.next().and_then(|device| DeviceId::new(device).ok());
         let Some((device, open)) = device.and_then(|device| self.open.get_mut(&device).map(|open| (device, open))) else { return Ok(()) };
@@ -317,15 +310,14 @@ impl Round {
         match open.joined.take(answer) {
             Ok(None) => Ok(()),
             Ok(Some(end)) => {
-                if let Some(open) = self.open.remove(&device)
-                    && is_too_fast
-                    && open.tries < TRIES_MAX
-                {
+                if is_too_fast && open.tries < TRIES_MAX {
                     // Others ask, too. Answers are not signed, so the same command goes once more, and not another one: whoever has
                     // the broker and forges this answer does not get a second pulse.
-                    tokio::time::sleep(TOO_FAST).await;
-                    return self.ask_once_more(broker, device, open).await;
+                    let again_at = Instant::now() + TOO_FAST;
+                    (open.tries, open.again_at, open.until) = (open.tries + 1, again_at, again_at + ANSWER_WAIT);
+                    return Ok(());
                 }
+                self.open.remove(&device);
                 let end = match &self.shows {
                     Shows::Pictures(directory) => screen::keep(directory, &device, end)?,
                     Shows::Ends | Shows::Differences(_) | Shows::News { .. } => end,

@@ -57,6 +57,12 @@ impl Told {
         Some(device)
     }
 
+    /// Adds those who are named, and never told anything.
+    pub(super) fn with_named(mut self, who: &Which) -> Self {
+        who.device.iter().for_each(|device| _ = self.0.entry(device.clone()).or_default());
+        self
+    }
+
     /// Those who are meant. One that tells no settings is among them unless a label is asked for.
     pub(super) fn meant(&self, who: &Which) -> Result<Vec<(&DeviceId, &Words)>, Failure> {
         let all = self.0.iter().map(|(device, words)| (device.clone(), words.settings.clone().unwrap_or_default())).collect();

@@ -22,13 +22,13 @@ pub struct Board {
 pub struct Tally {
     /// Counts the times that machines had to come back.
     wave: u32,
+    /// So many machines are to come back in this wave: the first ones. Others may lose their connection, too.
+    coming: usize,
     machines: Vec<Machine>,
     /// Machines that came back in this wave, asked for their open orders, and were answered.
     pub answered: usize,
     /// Machines whose status of this wave came through the broker.
     pub online: usize,
-    /// Machines of which the broker says that they are away.
-    pub offline: usize,
     /// Every order that was shown to a customer.
     pub orders: HashMap<OrderId, Sale>,
     /// Requests that have neither an order nor a refusal yet.
@@ -71,10 +71,10 @@ impl Board {
     pub fn new(machines: usize) -> Self {
         let tally = Tally {
             wave: 0,
+            coming: 0,
             machines: vec![Machine::default(); machines],
             answered: 0,
             online: 0,
-            offline: 0,
             orders: HashMap::new(),
             asking: 0,
             unsettled: 0,
@@ -111,11 +111,17 @@ impl Board {
 }
 
 impl Tally {
-    /// From now on machines come back once more. The number of this wave.
-    pub fn begin_wave(&mut self) -> u32 {
+    /// From now on the first so many machines come back once more. The number of this wave.
+    pub fn begin_wave(&mut self, coming: usize) -> u32 {
         self.wave += 1;
-        (self.answered, self.online) = (0, 0);
+        (self.coming, self.answered, self.online) = (coming, 0, 0);
         self.wave
+    }
+
+    /// How many of the first so many machines are away, as the broker says.
+    #[must_use]
+    pub fn offline(&self, first: usize) -> usize {
+        self.machines[..first].iter().filter(|machine| machine.is_offline).count()
     }
 
     /// The present wave.
@@ -127,7 +133,7 @@ impl Tally {
     /// The backend has told a machine its open orders, which connected in this wave.
     pub fn machine_answered(&mut self, machine: usize, wave: u32) {
         let known = &mut self.machines[machine];
-        if wave == self.wave && known.answered != wave {
+        if wave == self.wave && known.answered != wave && machine < self.coming {
             known.answered = wave;
             self.answered += 1;
         }
@@ -136,13 +142,8 @@ impl Tally {
     /// The broker has told the status of a machine. `wave`: that in which it connected; none: it is offline.
     pub fn status_seen(&mut self, machine: usize, wave: Option<u32>) {
         let Some(known) = self.machines.get_mut(machine) else { return };
-        let was_offline = std::mem::replace(&mut known.is_offline, wave.is_none());
-        match (was_offline, wave.is_none()) {
-            (false, true) => self.offline += 1,
-            (true, false) => self.offline -= 1,
-            (true, true) | (false, false) => {}
-        }
-        if wave == Some(self.wave) && known.seen != self.wave {
+        known.is_offline = wave.is_none();
+        if wave == Some(self.wave) && known.seen != self.wave && machine < self.coming {
             known.seen = self.wave;
             self.online += 1;
         }
@@ -162,13 +163,13 @@ mod tests {
 
     #[test]
     fn a_machine_counts_once_in_each_wave() {
-        let board = Board::new(2);
+        let board = Board::new(3);
         let counts = || {
             let tally = board.look();
-            (tally.answered, tally.online, tally.offline)
+            (tally.answered, tally.online, tally.offline(2))
         };
         board.note(|tally| {
-            let wave = tally.begin_wave();
+            let wave = tally.begin_wave(2);
             tally.machine_answered(0, wave);
             tally.machine_answered(0, wave);
             tally.status_seen(1, Some(wave));
@@ -177,11 +178,15 @@ mod tests {
         });
         assert_eq!(counts(), (1, 1, 1));
         board.note(|tally| {
-            let wave = tally.begin_wave();
+            let wave = tally.begin_wave(2);
             // What is left of the wave before counts nothing.
             tally.machine_answered(1, wave - 1);
             tally.status_seen(1, Some(wave - 1));
             tally.status_seen(0, Some(wave));
+            // Nobody waits for this one, which lost its connection beside.
+            tally.status_seen(2, None);
+            tally.machine_answered(2, wave);
+            tally.status_seen(2, Some(wave));
         });
         assert_eq!(counts(), (0, 1, 0));
     }

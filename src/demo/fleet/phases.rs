@@ -39,7 +39,7 @@ pub enum PhaseError {
 /// All machines get their power in one moment.
 pub async fn connect(yard: &mut Yard, machines: Vec<Machine>) -> Result<Back, PhaseError> {
     let count = machines.len();
-    yard.town.board.note(Tally::begin_wave);
+    yard.town.board.note(|tally| tally.begin_wave(count));
     let return_of = Return::begins(yard);
     yard.turn_on(machines);
     return_of.completed(yard, count).await
@@ -98,11 +98,11 @@ pub async fn silence(yard: &Yard) -> Result<Silence, PhaseError> {
         yard.sell(machine, if machine % 2 == 0 { Customer::PaysLater } else { Customer::PaysAndLeaves });
     }
     until(yard, "the QRs", |tally| tally.asking == 0).await?;
-    let (began, offline) = (Instant::now(), yard.town.board.look().offline);
+    let began = Instant::now();
     (0..silent).for_each(|machine| yard.tell(machine, Input::Leave));
-    until(yard, "the news that machines are offline", |tally| tally.offline == offline + silent).await?;
+    until(yard, "the news that machines are offline", |tally| tally.offline(silent) == silent).await?;
     let seen_s = began.elapsed().as_secs_f64();
-    yard.town.board.note(Tally::begin_wave);
+    yard.town.board.note(|tally| tally.begin_wave(silent));
     yard.town.pay_later();
     let return_of = Return::begins(yard);
     (0..silent).for_each(|machine| yard.tell(machine, Input::Return));
@@ -121,7 +121,7 @@ pub async fn restart(yard: &mut Yard, down: Duration) -> Result<Back, PhaseError
     for broker in &mut yard.brokers {
         broker.stop().await.map_err(YardError::from)?;
     }
-    yard.town.board.note(Tally::begin_wave);
+    yard.town.board.note(|tally| tally.begin_wave(all));
     yard.town.pay_later();
     tokio::time::sleep(down).await;
     let return_of = Return::begins(yard);
@@ -194,7 +194,8 @@ async fn until(yard: &Yard, what: &'static str, is_so: impl Fn(&Tally) -> bool) 
         return Ok(());
     }
     let tally = board.look();
-    let Tally { answered, online, offline, asking, unsettled, unanswered, .. } = &*tally;
+    let Tally { answered, online, asking, unsettled, unanswered, .. } = &*tally;
+    let offline = tally.offline(yard.machines.len());
     Err(PhaseError::InVain {
         what,
         tally: format!(

@@ -155,8 +155,26 @@ impl Machine {
         let is_taken = self.keep(kept, now);
         if is_taken {
             self.settings_are_good(now);
+            self.tell_why_settings_wait(now);
         }
         is_taken
+    }
+
+    /// Who sent them finds them in the journal before they are in force, too.
+    fn tell_why_settings_wait(&mut self, now: Now) {
+        let Some(Accepted { desired, kid, .. }) = &self.afar.kept.next else { return };
+        let until = match &desired.effective_at {
+            Some(at) if self.is_early(desired, now) => text(at),
+            _ if self.is_busy() => text("no customer is there"),
+            _ => return,
+        };
+        let (version, by) = (i64::try_from(desired.version).unwrap_or(i64::MAX), text(kid.as_str()));
+        self.outbox.journal(Journal::SettingsWait { version, until, by });
+    }
+
+    /// Whether it is not yet the time of these settings, as far as anybody knows.
+    fn is_early(&self, desired: &Desired, now: Now) -> bool {
+        desired.due().is_some_and(|due| self.own.trusted(now.wall).is_none_or(|wall| wall < due))
     }
 
     /// Takes settings that wait, if it is their time and no customer is there.

@@ -86,6 +86,8 @@ struct Try {
     again_at: Option<Boot>,
     /// How many times the asker heard that it is under way.
     told: u32,
+    /// How many times what was ordered did not happen.
+    in_vain: u8,
     /// This process has begun it.
     is_begun_here: bool,
     /// Another slot runs than before, and is to prove itself.
@@ -94,7 +96,7 @@ struct Try {
 
 impl Try {
     const fn new(until: Boot) -> Self {
-        Self { until, is_under_way: false, again_at: None, told: 0, is_begun_here: false, is_other_slot: false }
+        Self { until, is_under_way: false, again_at: None, told: 0, in_vain: 0, is_begun_here: false, is_other_slot: false }
     }
 }
 

@@ -14,6 +14,8 @@ pub const HOLDER: &str = "operator";
 const WAIT: Span = Span::secs(900);
 /// A restart, reboot or pulse that was ordered has happened by then.
 const HAPPENS_WITHIN: Span = Span::secs(300);
+/// A restart into what is installed is waited for so many times. A machine that cannot be restarted sells on.
+const RESTARTS_WAITED: u8 = 3;
 /// Who does not answer is asked again after this time.
 const ASK_AGAIN: Span = Span::secs(2);
 
@@ -296,11 +298,14 @@ impl Machine {
             // The new system has not proven itself. Or RAUC does not answer there, so nobody will ever call it good.
             Step::Installed { boot, slot, starts } if boot != *here => self.start_again(id, slot, starts, now),
             Step::Installing { boot, slot } if boot != *here && tried.is_other_slot => self.start_again(id, slot, 0, now),
-            // What is installed runs after the next reboot, whoever orders it. It is ordered again.
-            Step::Installed { .. } => {
-                let until = now.boot + HAPPENS_WITHIN;
-                self.try_command(id, |tried| *tried = Try { until, is_under_way: false, again_at: None, ..*tried });
+            Step::Installed { .. } if tried.in_vain < RESTARTS_WAITED => {
+                let (until, in_vain) = (now.boot + HAPPENS_WITHIN, tried.in_vain + 1);
+                self.try_command(id, |tried| *tried = Try { until, in_vain, is_under_way: false, again_at: None, ..*tried });
                 self.carry(id, now);
+            }
+            Step::Installed { .. } => {
+                let why = "it is installed, and the computer was not restarted: the next restart starts it, whoever orders it";
+                self.time_out_command(id, Code::Relay, why, now);
             }
             Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Ended { .. } => {
                 self.time_out_command(id, Code::Relay, "it did not happen in time", now);

@@ -38,6 +38,18 @@ impl Rig {
         self.reported()
     }
 
+    /// What the journal says that these settings wait for.
+    fn wait_until(&mut self, desired: &Desired) -> Option<String> {
+        let effects = self.on(Input::Desired { payload: desired.signed(&desk()), ack: Ack::numbered(9) });
+        let desk = desk();
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Journal(Journal::SettingsWait { version: 1, until, by: told }) if *told == *desk.kid().as_str() => {
+                Some(until.to_string())
+            }
+            _ => None,
+        })
+    }
+
     fn reported(&self) -> Reported {
         self.machine.afar.reported()
     }
@@ -83,6 +95,7 @@ fn they_wait_while_a_customer_is_there() {
     for same_boot in [true, false] {
         let mut rig = Rig::new();
         rig.offered(1);
+        assert_eq!(rig.wait_until(&priced(1, 0, 6000)).as_deref(), Some("no customer is there"));
         let told = rig.wants(&priced(1, 0, 6000));
         assert_eq!((told.version, told.waiting.map(|next| next.version), rig.price()), (0, Some(1), 5000));
         rig.power_cut(same_boot);

@@ -646,7 +646,15 @@ fn a_customer_who_is_there_when_an_image_is_installed_keeps_the_computer_up_and_
     assert_eq!(rig.operated("c-1", Operated::NoAnswer).operations, []);
     let again = Came::of(rig.after(2_000));
     assert_eq!((again.operations, again.answers.len()), (vec![Operation::Reboot], 0));
-    assert_eq!(Came::of(rig.after(301_000)).stages(), [], "whoever reboots it next starts the new system");
+    for _ in 0..3 {
+        let again = Came::of(rig.after(301_000));
+        assert_eq!((again.stages(), again.operations), (vec![], vec![Operation::Reboot]));
+        rig.vend(2);
+        assert_eq!(rig.told(), ["refused(updating)"]);
+    }
+    // A machine that cannot be restarted sells on. Whoever reboots it next starts the new system.
+    assert_eq!(Came::of(rig.after(301_000)).stages(), [Stage::TimedOut]);
+    rig.requested(3);
 }
 
 /// Another image would overwrite the last good system.
