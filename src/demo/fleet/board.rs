@@ -39,6 +39,8 @@ pub struct Tally {
     pub refused: usize,
     /// Questions to the backend without an answer of it.
     pub unanswered: u64,
+    /// Why the last one had none.
+    pub why_unanswered: Box<str>,
     /// What must not be.
     pub wrong: Vec<String>,
 }
@@ -80,6 +82,7 @@ impl Board {
             unsettled: 0,
             refused: 0,
             unanswered: 0,
+            why_unanswered: "".into(),
             wrong: Vec::new(),
         };
         Self { tally: Mutex::new(tally), changed: watch::Sender::new(()) }

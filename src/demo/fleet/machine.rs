@@ -245,8 +245,11 @@ impl Running {
 
     fn answered(&mut self, question: Question, answer: BackendAnswer) {
         let again = match &answer {
-            BackendAnswer::NoAnswer { .. } => {
-                self.of.town.board.note(|tally| tally.unanswered += 1);
+            BackendAnswer::NoAnswer { why, .. } => {
+                self.of.town.board.note(|tally| {
+                    tally.unanswered += 1;
+                    tally.why_unanswered.clone_from(why);
+                });
                 Some(self.asks.next_wait())
             }
             BackendAnswer::Later(_, after) => Some(after.to_duration()),

@@ -194,13 +194,13 @@ async fn until(yard: &Yard, what: &'static str, is_so: impl Fn(&Tally) -> bool) 
         return Ok(());
     }
     let tally = board.look();
-    let Tally { answered, online, asking, unsettled, unanswered, .. } = &*tally;
+    let Tally { answered, online, asking, unsettled, unanswered, why_unanswered, .. } = &*tally;
     let offline = tally.offline(yard.machines.len());
     Err(PhaseError::InVain {
         what,
         tally: format!(
             "{answered} machines answered, {online} seen, {offline} offline, {asking} requests without an order, {unsettled} paid orders \
-             without an end, {unanswered} questions without an answer"
+             without an end, {unanswered} questions without an answer (the last: {why_unanswered})"
         ),
         wrong: tally.wrong.iter().map(|what| format!("\n{what}")).collect(),
     })
