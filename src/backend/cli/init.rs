@@ -230,7 +230,9 @@ fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Fai
         return Ok(());
     }
     remark(&fill(texts().let_in_now, &[device]));
-    let told = as_service(site, &let_in(device)[1..])?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
+    // Its remarks are a part of this conversation.
+    let speak = if speech::spoken() == Language::Id { &["--speak", "id"][..] } else { &[] };
+    let told = as_service(site, &[&let_in(device)[1..], speak].concat())?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
     if !told.status.success() {
         return Err(Failure::failed(fill(texts().not_let_in, &[device, &by_hand(device)])));
     }
