@@ -6,6 +6,7 @@ mod hangs;
 mod here;
 
 use super::broker::Connection;
+use super::found::texts;
 use super::site::{QRISD_TOML, Site, is_root};
 use super::staging::{Staging, credentials};
 use super::{chips, hardware, look, print};
@@ -94,7 +95,7 @@ fn needs_root(check: &'static str, said: impl std::fmt::Display) -> Finding {
 
 /// A finding if customers have nobody to call.
 pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
-    device.remark().map(|why| Finding::warn("contact", why, "sudo qrisctl setup --contact TEXT"))
+    device.remark().map(|_| Finding::warn("contact", texts().contact, texts().contact_do))
 }
 
 /// Both configurations, as far as they are good, checked by the services' own code.

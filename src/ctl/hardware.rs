@@ -202,7 +202,7 @@ pub(super) fn pulse(line: &LineSettings) -> Result<Ending, HardwareError> {
 /// kernel would leave it an output.
 pub(super) fn give_back(pin: &Pin) {
     if let Err(why) = let_go(&pin.chip) {
-        print::remark(&format!("{why}: the pin stays an output, at rest"));
+        print::remark(&fill(texts().stays_output, &[&why]));
     }
 }
 

@@ -30,10 +30,10 @@ use present::Present;
 use qris_core::order::ids::DeviceId;
 use qris_host::config::BusAddress;
 use qris_host::setup::speech::{self, Language};
-use qris_host::setup::{services, write};
+use qris_host::setup::{ask, services, write};
 use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
-use specs::{parse_degrees, parse_http, parse_letters};
+use specs::{parse_degrees, parse_letters};
 use std::path::PathBuf;
 use text::{fill, texts};
 use trial::{Next, Trial};
@@ -58,7 +58,7 @@ pub(super) struct Setup {
     /// The machine's name, the same at the backend and at the broker
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
-    /// The name on its screen
+    /// The name that customers see on its screen and on their phones
     #[arg(long, value_name = "TEXT", value_parser = parse_letters)]
     name: Option<String>,
     /// The customer's language
@@ -71,7 +71,7 @@ pub(super) struct Setup {
     #[arg(long)]
     allow_plaintext: bool,
     /// The merchant's backend
-    #[arg(long, value_name = "URL", value_parser = parse_http)]
+    #[arg(long, value_name = "URL", value_parser = ask::http)]
     backend: Option<String>,
     /// The backend's private CA
     #[arg(long, value_name = "FILE")]
@@ -135,8 +135,7 @@ pub(super) struct Setup {
 
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let site = Site::below(&self.root)
-            .map_err(|why| Failure::usage(format!("--root: {}: {why}; name a directory that is there", self.root.display())))?;
+        let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
         let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
         // Scripts read messages in one language.
@@ -244,12 +243,8 @@ impl Setup {
         }
         let served = answers.served(present);
         if let (unserved @ [_, ..], false) = (&*unserved(&sold, &served), served.is_empty()) {
-            return Err(Failure::usage(format!(
-                "{}: no line hands out {}: give one with --line {}=CHIP:OFFSET, too",
-                if self.item.is_empty() { "--line" } else { "--item" },
-                unserved.join(", "),
-                unserved.join(","),
-            )));
+            let flag = if self.item.is_empty() { "--line" } else { "--item" };
+            return Err(Failure::usage(fill(texts().unserved_by_flags, &[&flag, &unserved.join(", "), &unserved.join(",")])));
         }
         answers.screen = self.screen.clone();
         answers.rotate = self.rotate;
@@ -290,7 +285,7 @@ impl Setup {
             let enabled = services::systemctl(&[&[root.as_str(), "enable"][..], &SERVICES[..]].concat());
             return match enabled {
                 Ok(_) => output.remark(texts().at_boot),
-                Err(why) => output.remark(&format!("set up; enable {names} in that system yourself ({why})")),
+                Err(why) => output.remark(&fill(texts().enable_there, &[&names, &why])),
             };
         }
         if !services::are_there(site) {
@@ -307,8 +302,7 @@ impl Setup {
             // Credentials are handed over only at the start: a reload would not bring new ones. The relay service has no
             // credentials.
             let verb = if hands_over_anew && name == QRISD_SERVICE { "restart" } else { "reload-or-restart" };
-            services::systemctl(&[verb, name])
-                .map_err(|why| Failure::failed(format!("{why}; its messages: journalctl -x -n 20 -u {name}")))?;
+            services::systemctl(&[verb, name]).map_err(|why| Failure::failed(fill(texts().not_started, &[&why, &name])))?;
         }
         output.remark(&match relay::proof_key(bus).await {
             Ok(key) => fill(texts().relay_key, &[&key.fingerprint()]),

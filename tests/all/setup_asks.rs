@@ -187,7 +187,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     for (question, typed) in [
         ("Enter: tidak ada): ", "/run/vm-001\n\n"),
         ("  ini bukan teks pendaftaran dan bukan kode", format!("{text}\n").as_str()),
-        ("Nama di layar mesin [vm-001]: ", "茶\n"),
+        ("Nama mesin bagi pelanggan [vm-001]: ", "茶\n"),
         ("  layar tidak punya '茶': tulis dengan huruf Latin", "Lobi\n"),
         ("Bahasa pelanggan: id, en atau both (keduanya) [id]: ", "\n"),
         ("(Enter: tidak ada): ", "0812-1\n"),
@@ -226,6 +226,47 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     assert!(stderr(&asked).contains("tidak ada jawaban lagi: tidak ada yang berubah"), "{}", stderr(&asked));
     let script = output(site.setup().env("LC_ALL", "id_ID.UTF-8").args(["--yes", "--offline", "--dry-run"]));
     told(&script, &["nothing was changed"]);
+}
+
+#[test]
+fn what_is_refused_is_told_in_indonesian() {
+    let site = Site::new();
+    let run = |lines: &[&str], more: &[&str]| converse(&site, lines, &[&["--speak", "id"][..], more].concat());
+    let backend = &site.shop.backend_url;
+    let code = format!("{backend}#{DEVICE}.7QX2-9MKP-V4TD-0RHE-6ZNA");
+    let empty = site.shop.path().join("empty.pem");
+    std::fs::write(&empty, "no certificate\n").expect("written");
+    let ca = empty.display().to_string();
+    // A code that was never made, and then by hand: addresses without TLS, a CA without a certificate.
+    let by_hand = ["", DEVICE, "mqtt://broker.example", "broker", "none", "http://pay.example", "https://pay.example", "token", &ca];
+    let refused = run(&[&[code.as_str()][..], &by_hand].concat(), &[]);
+    told(
+        &refused,
+        &[
+            "kode ini tidak berlaku: minta kode baru kepada penjual (kata backend: ",
+            "mqtt:// hanya untuk loopback: pakai mqtts://",
+            "harus mqtts://HOST[:PORT] atau mqtt://HOST[:PORT], bukan \"broker\"",
+            "http:// hanya untuk loopback: pakai https://",
+            "empty.pem: tidak berisi sertifikat yang bisa dipakai",
+        ],
+    );
+    // By flags, while a person sits there.
+    for (flags, words) in [
+        (&["--code", &code, "--device", "vm-002"][..], "kode itu untuk vm-001, tetapi --device menyebut vm-002"),
+        (&["--code", "7QX2-9MKP-V4TD-0RHE-6ZNA"], "kode saja perlu --device ID dan --backend URL"),
+        (&["--code", "https://pay.example#"], "ini bukan undangan"),
+        (&["--code", "http://pay.example#vm-001.7QX2-9MKP-V4TD-0RHE-6ZNA"], "alamat backend: http:// hanya untuk loopback"),
+    ] {
+        told(&run(&[], flags), &[words]);
+    }
+    // A machine with a panel, and nobody whom its customers can call.
+    let (text, goods) = (site.enrolment(), site.goods());
+    let goods = goods.iter().map(String::as_str).filter(|word| *word != "--no-start");
+    let flags: Vec<_> = ["--offline", "--name", "Lobi", "--language", "id"].into_iter().chain(goods).collect();
+    let silent = run(&[&text, "", "", "ya"], &flags);
+    told(&silent, &["`screen.contact` belum diisi", "jalur \"A1\": sudah diaktifkan"]);
+    let shown = crate::rig::told(&silent);
+    assert!(!shown.contains("is missing") && !shown.contains("driven"), "{shown}");
 }
 
 #[test]

@@ -163,8 +163,7 @@ comes_back() {
 # A merchant with one machine may have all three programs on its computer.
 one_journal() {
   local moved="An order went into another state"
-  # Midtrans names itself as it is reached on this computer; so it is reached there, too.
-  guest "systemd-run --quiet --unit=midtrans --socket-property=ListenStream=${midtrans#http://} /lib/systemd/systemd-socket-proxyd $address:${midtrans##*:}"
+  midtrans_is_there
   holds "the machine is let in there" guest "runuser -u qris-backend -- qris-backend device add $device --bundle --backend-url http://127.0.0.1:8080 \
     --broker-password-file - </root/stick/mqtt-$device >/root/enrolment"
   holds "qrisctl setup --from what it says" guest "qrisctl setup --yes --from /root/enrolment"
@@ -180,6 +179,11 @@ one_journal() {
   holds "and back to the merchant of before" guest "qrisctl setup --yes --from /root/stick/enrolment"
   holds "apt-get purge" guest "apt-get purge -y qris-backend"
   is "what is left of it" "" "$(guest "find / -xdev -path /root/stick -prune -o -name '*qris-backend*' -print")"
+}
+
+# Midtrans names itself as it is reached on this computer; so it is reached in the machine, too, until that restarts.
+midtrans_is_there() {
+  guest "systemd-run --quiet --unit=midtrans --socket-property=ListenStream=${midtrans#http://} /lib/systemd/systemd-socket-proxyd $address:${midtrans##*:}"
 }
 
 sale() {
@@ -569,4 +573,68 @@ purged() {
   awaits "offline" offline
   is "what is left" "" "$(guest "find / -xdev -path /root/stick -prune -o \( -iname '*qris*' -o -iname 'io.qrisd*' \) -print")"
   is "units that failed" "" "$(guest systemctl --failed --no-legend)"
+}
+
+# docs/using/one-pi.md, on the machine that was purged: its blocks as they stand, but for what this machine has not.
+one_pi() {
+  local chip_has="low" pulses_before transaction
+  pulses_before=$(pulses $tray_2 0)
+  # The page's line is that of tray 2. The chip of the arm64 has eight lines, so the button is at another; the PC's has no inputs.
+  if [ "$short" = no ]; then
+    chip_has="low:button=$wash_button"
+    put $wash_button 1
+  fi
+  install_package qrisd.deb
+  install_package qris-backend.deb
+  midtrans_is_there
+  # What a person types: the Server Key, the number for customers, and yes. This Midtrans is simulated.
+  by_page init "s|--sandbox|--ask --midtrans $midtrans|" "printf '%s\n' $server_key 0812-0000-0000 yes"
+  by_page setup "s|low:button=16|$chip_has|"
+  is "the secret that was carried is gone" "" "$(guest "ls /run/vm-001 2>/dev/null || true")"
+  awaits "qrisctl doctor finds nothing bad" guest "qrisctl doctor"
+  if [ "$short" = no ]; then
+    effect_of $wash_button "whoever presses the button is offered it" qr
+  else
+    by_page sell
+    holds "it is asked for" grep -F requested "$work/page.log"
+    awaits "its QR is on the panel" qr
+  fi
+  payload=$(cat "$work/said")
+  by_page pay
+  transaction=$(sed -n 's|^https://api.sandbox.midtrans.com||p' "$work/page.log")
+  holds "the address that the page wants in Midtrans' simulator" curl -sS --fail -o "$work/picture.png" "$midtrans$transaction"
+  is "what is in its picture" "$payload" "$(zbarimg --quiet --raw --nodbus -Sdisable -Sqrcode.enable "$work/picture.png")"
+  is "pulses before it is paid" 0 "$(($(pulses $tray_2 0) - pulses_before))"
+  pays
+  awaits "the backend asks Midtrans, and the order is dispensed" sold 1
+  is "pulses for it" 1 "$(($(pulses $tray_2 0) - pulses_before))"
+  awaits "the QR is gone" no_qr
+  # A boot takes long, and the power has gone often enough in the short story.
+  [ "$short" = no ] || return 0
+  by_page sell
+  awaits "its QR is on the panel" qr
+  payload=$(cat "$work/said")
+  pull_the_plug
+  on
+  awaits "the same QR is on the panel again" shows "$payload"
+  midtrans_is_there
+  pays
+  awaits "dispensed" sold 2
+  is "pulses for it, in both boots" 2 "$(($(pulses $tray_2 0) - pulses_before))"
+}
+
+# Runs a block of the page for one Pi: by_page NAME [SED-SCRIPT [WHO-ANSWERS]]. The script must change something.
+by_page() {
+  local block text
+  block=$(sed -n "/^\`\`\`sh $1\$/,/^\`\`\`\$/{//!p}" docs/using/one-pi.md)
+  text=$(sed "${2:-}" <<<"$block")
+  [ -n "$block" ] && { [ -z "${2:-}" ] || [ "$text" != "$block" ]; } || wrong "docs/using/one-pi.md: no block $1 with what this test changes in it: $block"
+  # One line of shell.
+  guest "echo $(base64 -w0 <<<"$text") | base64 -d >/run/page && ${3:+$3 | }bash -eu /run/page" >"$work/page.log" || wrong "the page's block $1: $(cat "$work/page.log")"
+}
+
+# Whether so many orders are dispensed, by the page's own command.
+sold() {
+  by_page sold
+  [ "$(grep -c dispensed "$work/page.log")" = "$1" ]
 }

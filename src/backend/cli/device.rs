@@ -21,6 +21,7 @@ use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_host::events::Event as Journal;
 use qris_host::hint::meant;
 use qris_host::journal::emit;
+use qris_host::setup::speech::{self, Language};
 use qris_host::{Failure, clock, random, tls};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,9 @@ pub enum Devices {
         /// Where these files go, and labels.pdf, a sheet with a label for each
         #[arg(long, value_name = "DIR", requires = "from")]
         into: Option<PathBuf>,
+        /// The language of the remarks: that of the conversation in which `init` lets the first machine in
+        #[arg(long, value_name = "LANGUAGE", hide = true)]
+        speak: Option<Language>,
         #[command(flatten)]
         bundle: Box<bundle::Bundle>,
     },
@@ -112,7 +116,10 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     let now = clock::now().wall;
     let mut out = Out::default();
     match command {
-        Devices::Add { id, replace, from, into, bundle } => {
+        Devices::Add { id, replace, from, into, speak, bundle } => {
+            if speak.is_some() {
+                speech::speak(speak);
+            }
             if let (Some(from), Some(into)) = (from, into) {
                 return add_all(config, &from, &into, &bundle).await;
             }

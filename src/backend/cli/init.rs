@@ -12,6 +12,7 @@ use answers::{Answers, Dialogue};
 use clap::Args;
 use compose::{Composed, Present};
 use qris_host::finding;
+use qris_host::setup::ask;
 use qris_host::setup::services::{self, systemctl};
 use qris_host::setup::site::{Site, is_root};
 use qris_host::setup::speech::{self, Language};
@@ -58,7 +59,7 @@ pub struct Init {
     #[arg(long)]
     production: bool,
     /// A simulator or a proxy in the place of Midtrans
-    #[arg(long, value_name = "URL", value_parser = answers::http, conflicts_with_all = ["sandbox", "production"])]
+    #[arg(long, value_name = "URL", value_parser = ask::http, conflicts_with_all = ["sandbox", "production"])]
     midtrans: Option<String>,
     /// Where machines, customers and Midtrans reach this server, or `none`: then only machines on this computer do
     #[arg(long, value_name = "URL|none", value_parser = answers::public_url)]
@@ -229,7 +230,9 @@ fn first_machine(site: &Site, answers: &Answers, starts: bool) -> Result<(), Fai
         return Ok(());
     }
     remark(&fill(texts().let_in_now, &[device]));
-    let told = as_service(site, &let_in(device)[1..])?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
+    // Its remarks are a part of this conversation.
+    let speak = if speech::spoken() == Language::Id { &["--speak", "id"][..] } else { &[] };
+    let told = as_service(site, &[&let_in(device)[1..], speak].concat())?.stderr(Stdio::inherit()).output().map_err(Failure::failed)?;
     if !told.status.success() {
         return Err(Failure::failed(fill(texts().not_let_in, &[device, &by_hand(device)])));
     }

@@ -256,7 +256,7 @@ impl<'a> Draft<'a> {
         }
         let (rules, unmatched) = chips::rules(&chips);
         self.files.push(Planned::new(chips::RULES, Kind::Trusted, rules));
-        let remark = |chip: &&Path| format!("{}: no rule of udev can name it; check yourself who can open it", chip.display());
+        let remark = |chip: &&Path| fill(texts().no_rule, &[&chip.display()]);
         self.remarks.extend(unmatched.iter().map(remark));
     }
 

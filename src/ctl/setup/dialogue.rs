@@ -9,7 +9,7 @@ use super::compose::ComposeError;
 use super::invited;
 use super::part::Part;
 use super::present::Present;
-use super::specs::{self, parse_http, parse_letters, parse_words};
+use super::specs::{self, parse_letters, parse_words};
 use super::text::{fill, texts};
 use crate::site::Site;
 use crate::{hardware, print};
@@ -17,9 +17,9 @@ use qris_core::order::ids::DeviceId;
 use qris_core::wire::enrolment::{Enrolment, EnrolmentError};
 use qris_core::wire::invitation::{Invitation, InvitationError};
 use qris_host::Failure;
-use qris_host::config::{MqttSection, http_url};
+use qris_host::config::{MqttError, MqttSection, http_url};
 use qris_host::interrupt::Input;
-use qris_host::setup::ask::Asker;
+use qris_host::setup::ask::{self, Asker};
 use qris_host::tls::{self, LastTrusted};
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -204,7 +204,7 @@ impl<'a> Dialogue<'a> {
             }
             match section.settle() {
                 Ok(_) => Ok(Some(url.to_owned())),
-                Err(faults) => Err(faults.into_iter().map(|(_, why)| why.to_string()).collect()),
+                Err(faults) => Err(faults.iter().map(|(_, why)| of_broker(why)).collect()),
             }
         };
         let usual = usual.as_deref().unwrap_or(NO_BROKER);
@@ -226,7 +226,7 @@ impl<'a> Dialogue<'a> {
 
     fn backend(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = self.usual(answers.backend_url.as_ref(), "backend", "url");
-        answers.backend_url = Some(self.asker.line(texts().backend, usual.as_deref(), parse_http)?);
+        answers.backend_url = Some(self.asker.line(texts().backend, usual.as_deref(), ask::http)?);
         let kept = answers.token.is_some() || self.present.has("backend", "token_file");
         answers.token = if kept {
             self.asker.secret(texts().token_kept)?.or(answers.token.take())
@@ -253,7 +253,7 @@ impl<'a> Dialogue<'a> {
         self.asker.line_or_none(question, |path| {
             let text = answers::file(Path::new(path)).map_err(|failure| failure.reason())?;
             let read = tls::client_config(Some(Path::new(path)), None, &LastTrusted::default());
-            read.map(|_| text).map_err(|why| why.to_string())
+            read.map(|_| text).map_err(|why| invited::no_authority(&why))
         })
     }
 
@@ -311,8 +311,14 @@ fn no_enrolment(why: &EnrolmentError) -> String {
         EnrolmentError::Other => texts().no_enrolment.into(),
         EnrolmentError::Newer(version) => fill(texts().enrolment_newer, &[version]),
         EnrolmentError::Damaged => texts().enrolment_damaged.into(),
-        EnrolmentError::Form(_) | EnrolmentError::Keys(_) => why.to_string(),
+        EnrolmentError::Form(why) => fill(texts().enrolment_form, &[why]),
+        EnrolmentError::Keys(why) => fill(texts().enrolment_keys, &[why]),
     }
+}
+
+/// Why the address of a broker is refused.
+fn of_broker(why: &MqttError) -> String {
+    if let MqttError::Address(why) = why { ask::address(why) } else { why.to_string() }
 }
 
 /// The reason why the machine may not become another one.

@@ -5,14 +5,14 @@ use super::text::{fill, texts};
 use crate::print;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::enrolment::{Enrolment, TEXT_MAX};
-use qris_core::wire::invitation::{Claim, Code, Invitation, PATH};
+use qris_core::wire::invitation::{Claim, Code, Invitation, InvitationError, PATH};
 use qris_core::wire::orders::Problem;
 use qris_host::Failure;
 use qris_host::causes;
-use qris_host::config::http_url;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::interrupt::Input;
-use qris_host::tls::{LastTrusted, client_config, install_provider};
+use qris_host::setup::ask;
+use qris_host::tls::{LastTrusted, TlsError, client_config, install_provider};
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
@@ -38,18 +38,34 @@ pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>)
     };
     let told = |why: String| Failure::usage(format!("--code: {why}"));
     if text.contains('#') {
-        let invitation: Invitation = text.parse().map_err(|why| told(format!("{why}")))?;
+        let invitation: Invitation = text.parse().map_err(|why| told(no_invitation(&why)))?;
         return match device {
-            Some(said) if *said != invitation.claim.device => {
-                Err(told(format!("it is for {}, but --device names {said}", invitation.claim.device)))
-            }
+            Some(said) if *said != invitation.claim.device => Err(told(fill(texts().code_other, &[&invitation.claim.device, said]))),
             _ => Ok(Invitation { url: backend.map_or(invitation.url, Into::into), ..invitation }),
         };
     }
-    let code: Code = text.parse().map_err(|why| told(format!("{why}")))?;
+    let code: Code = text.parse().map_err(|_| told(texts().code_form.into()))?;
     match (device, backend) {
         (Some(device), Some(url)) => Ok(Invitation { url: url.into(), claim: Claim { device: device.clone(), code } }),
-        (_, _) => Err(told("a code alone needs --device ID and --backend URL, too; the whole invitation has them".into())),
+        (_, _) => Err(told(texts().code_alone.into())),
+    }
+}
+
+/// Why a text is no invitation.
+fn no_invitation(why: &InvitationError) -> String {
+    match why {
+        InvitationError::Code(_) => texts().code_form.into(),
+        InvitationError::Other => texts().no_invitation.into(),
+    }
+}
+
+/// Why a private CA cannot be used.
+pub(super) fn no_authority(why: &TlsError) -> String {
+    match why {
+        TlsError::NoCertificate { path } => fill(texts().no_certificate, &[&path.display()]),
+        TlsError::Roots { path, why } => fill(texts().no_roots, &[&path.display(), why]),
+        // What the reader of the file says.
+        TlsError::File { .. } | TlsError::Client { .. } | TlsError::Provider(_) => why.to_string(),
     }
 }
 
@@ -59,9 +75,9 @@ pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>)
 /// The backend cannot be reached, or refuses.
 pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Result<Enrolment, Failure> {
     install_provider();
-    let url = http_url(&invitation.url).map_err(|why| Failure::usage(format!("the backend's address: {why}")))?;
+    let url = ask::http(&invitation.url).map_err(|why| Failure::usage(fill(texts().backend_address, &[&why])))?;
     let tls = match url.starts_with("https://") {
-        true => Some(client_config(ca_file, None, &LastTrusted::default()).map_err(Failure::usage)?),
+        true => Some(client_config(ca_file, None, &LastTrusted::default()).map_err(|why| Failure::usage(no_authority(&why)))?),
         false => None,
     };
     let client = client(tls.as_deref(), LIMITS).map_err(Failure::failed)?;
@@ -70,18 +86,19 @@ pub(super) async fn claim(invitation: &Invitation, ca_file: Option<&Path>) -> Re
     let status = response.status();
     let body = read_limited(response, TEXT_MAX).await.map_err(|why| unreached(&why))?;
     if status.is_success() {
-        let enrolment: Enrolment = serde_json::from_slice(&body)
-            .map_err(|_| Failure::failed(format!("{url} answers something that is no enrolment: is it a backend of this release?")))?;
+        let enrolment: Enrolment = serde_json::from_slice(&body).map_err(|_| Failure::failed(fill(texts().answers_strangely, &[&url])))?;
         if enrolment.device != invitation.claim.device {
-            return Err(Failure::failed(format!("{url} answers for another machine, {}", enrolment.device)));
+            return Err(Failure::failed(fill(texts().answers_for_other, &[&url, &enrolment.device])));
         }
-        enrolment.key_set().map_err(|why| Failure::failed(format!("{url} answers with keys that cannot be used: {why}")))?;
+        enrolment.key_set().map_err(|why| Failure::failed(fill(texts().answers_bad_keys, &[&url, &why])))?;
         print::remark(&fill(texts().new_token, &[&enrolment.device]));
         return Ok(enrolment);
     }
     let detail = serde_json::from_slice::<Problem>(&body).ok().and_then(|problem| problem.detail);
     let why = match (status.as_u16(), detail) {
         (404, _) => texts().no_codes.into(),
+        (403, Some(detail)) => fill(texts().code_refused, &[&print::plain(&detail)]),
+        (503, Some(detail)) => fill(texts().backend_busy, &[&print::plain(&detail)]),
         (_, Some(detail)) => print::plain(&detail),
         (status, None) => fill(texts().answers_status, &[&status]),
     };

@@ -6,7 +6,6 @@ use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
 use qris_device::screen::unknown_letter;
-use qris_host::config::http_url;
 use qris_host::hint::plain_number;
 use qris_host::setup::edit::quoted;
 use std::fmt;
@@ -246,11 +245,6 @@ pub(super) fn parse_letters(text: &str) -> Result<String, String> {
         Some(letter) => Err(fill(texts().letter, &[&format!("{letter:?}")])),
         None => Ok(text),
     }
-}
-
-/// An HTTP address in the form that the services take.
-pub(super) fn parse_http(text: &str) -> Result<String, String> {
-    http_url(text).map_err(|why| why.to_string())
 }
 
 /// How far the picture is turned.

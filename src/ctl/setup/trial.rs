@@ -80,7 +80,7 @@ impl<'a> Trial<'a> {
         let named = names.iter().map(|name| {
             lines.iter().find(|line| line.name == *name).ok_or_else(|| {
                 let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
-                Failure::usage(format!("--pulse: there is no line {name:?}: {}", names.join(", ")))
+                Failure::usage(fill(texts().pulse_unknown, &[&format!("{name:?}"), &names.join(", ")]))
             })
         });
         for line in named.collect::<Result<Vec<_>, _>>()? {
@@ -151,10 +151,11 @@ impl<'a> Trial<'a> {
             self.driven.pins.push(outlet.pin.clone());
         }
         let ended = pulsed.map_err(|why| Failure::failed(fill(texts().pulse_taken, &[&line.name, &why])))?;
-        let told = fill(texts().pulsed, &[&format!("{:?}", line.name), &ended.detail]);
+        let name = format!("{:?}", line.name);
+        let is_seen = line.outlet.line().is_some_and(|outlet| outlet.sensor.is_some());
         match ended.outcome {
-            Outcome::Dispensed => print::line(&told),
-            Outcome::Failed | Outcome::Uncertain => Err(Failure::failed(told)),
+            Outcome::Dispensed => print::line(&fill(if is_seen { texts().driven_and_seen } else { texts().driven }, &[&name])),
+            Outcome::Failed | Outcome::Uncertain => Err(Failure::failed(fill(texts().pulsed, &[&name, &ended.detail]))),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Questions to the person in front of the computer. Enter takes the value in brackets.
 
 use super::speech::fill;
+use crate::config::{AddressError, http_url};
 use crate::secret::Secret;
 use crate::terminal::{Hidden, plain};
 use crate::{Failure, interrupt, texts};
@@ -11,7 +12,7 @@ const ANSWER_MAX: u64 = 64 * 1024;
 /// A question is asked this often. After that no person seems to answer.
 const TRIES_MAX: usize = 20;
 
-// The words of a conversation that do not depend on what is asked.
+// The words of a conversation that do not depend on what is asked, and why an address is refused.
 texts! {
     yes: "ya", "yes";
     no: "tidak", "no";
@@ -21,6 +22,30 @@ texts! {
     too_many: "terlalu banyak jawaban yang tidak bisa dipakai", "too many answers could not be used";
     no_more: "tidak ada jawaban lagi: tidak ada yang berubah", "there are no more answers: nothing was changed";
     unread: "jawaban tidak bisa dibaca: {0}; tidak ada yang berubah", "the answer cannot be read: {0}; nothing was changed";
+    http: "harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan {0}", "must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0}";
+    http_plain: "http:// hanya untuk loopback: pakai https://", "http:// is for loopback only: use https://";
+    mqtt: "harus mqtts://HOST[:PORT] atau mqtt://HOST[:PORT], bukan {0}", "must be mqtts://HOST[:PORT] or mqtt://HOST[:PORT], not {0}";
+    mqtt_plain: "mqtt:// hanya untuk loopback: pakai mqtts://, atau tambahkan --allow-plaintext (lalu siapa pun di jaringan itu bisa membaca dan mengubah pesannya)", "mqtt:// is for loopback only: use mqtts://, or add --allow-plaintext (then everybody on the way can read and change the messages)";
+}
+
+/// An HTTP address in the form that the services take.
+///
+/// # Errors
+/// Why not, in the language that is spoken.
+pub fn http(text: &str) -> Result<String, String> {
+    http_url(text).map_err(|why| address(&why))
+}
+
+/// Why an address is refused, in the language that is spoken.
+#[must_use]
+pub fn address(why: &AddressError) -> String {
+    match why {
+        AddressError::Http(text) => fill(texts().http, &[&format!("{text:?}")]),
+        AddressError::PlainHttp => texts().http_plain.into(),
+        AddressError::Mqtt(text) => fill(texts().mqtt, &[&format!("{text:?}")]),
+        AddressError::PlainMqtt => texts().mqtt_plain.into(),
+        AddressError::Bus(_) => why.to_string(),
+    }
 }
 
 /// Asks the questions and reads the answers.

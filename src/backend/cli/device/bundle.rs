@@ -11,6 +11,8 @@ use qris_core::order::receipt::{KeySet, jwk_set};
 use qris_core::wire::enrolment::Enrolment;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
+use qris_host::setup::speech::fill;
+use qris_host::texts;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,14 @@ const FILE_MAX: u64 = 16 * 1024;
 const NO_BROKER: &str = "no broker: backend.toml has none, so give --broker-url";
 /// Modules of the quiet zone around a code.
 const QUIET: usize = 4;
+
+// `init` lets the first machine in, and says this in the language of its conversation.
+texts! {
+    secret: "teks ini memuat token mesin: siapa pun yang memilikinya bisa bertindak sebagai mesin itu di backend. Kirim seperti kata sandi, lalu hapus", "this text holds the machine's token: anybody who has it can act as that machine at the backend. Send it like a password, then delete it";
+    no_broker: "di dalamnya tidak ada broker, karena `backend.toml` tidak menyebutnya: mesin berjualan tanpa broker (--broker-url menambahkannya)", "it has no broker, because `backend.toml` has none: the machine sells without one (--broker-url adds one)";
+    no_password: "di dalamnya tidak ada kata sandi untuk broker: `qrisctl setup` akan menanyakannya (`--broker-password-file` menambahkannya)", "it has no password for the broker: `qrisctl setup` will ask for it (`--broker-password-file` adds one)";
+    loopback: "alamat {0} di dalamnya {1}: hanya mesin di komputer ini juga yang bisa menghubunginya (--{0}-url)", "its {0} is {1}: only a machine on this very computer reaches it (--{0}-url)";
+}
 
 /// What else a machine is told than its token.
 #[derive(Debug, Args)]
@@ -179,14 +189,10 @@ impl Draft {
     /// Remarks for a person, beside the output.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        let mut told = vec![
-            "this text holds the machine's token: anybody who has it can act as that machine at the backend. Send it like a \
-            password, then delete it"
-                .to_owned(),
-        ];
+        let mut told = vec![texts().secret.to_owned()];
         told.extend(remarks(&self.terms));
         if self.terms.broker.is_some() && self.password.is_none() {
-            told.push("it has no password for the broker: `qrisctl setup` will ask for it (--broker-password-file adds one)".into());
+            told.push(texts().no_password.into());
         }
         told
     }
@@ -197,11 +203,11 @@ pub fn remarks(terms: &Terms) -> Vec<String> {
     let broker = terms.broker.as_ref().map(|broker| &*broker.url);
     let mut told = Vec::new();
     if broker.is_none() {
-        told.push("it has no broker, because backend.toml has none: the machine sells without one (--broker-url adds one)".into());
+        told.push(texts().no_broker.into());
     }
     for (what, url) in [("backend", Some(&*terms.backend_url)), ("broker", broker)] {
         if let Some(url) = url.filter(|url| is_loopback(url)) {
-            told.push(format!("its {what} is {url}: only a machine on this very computer reaches it (--{what}-url)"));
+            told.push(fill(texts().loopback, &[&what, &url]));
         }
     }
     told

@@ -6,10 +6,9 @@ use super::{Init, Said, broker};
 use crate::config;
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
-use qris_host::config::{AddressError, http_url};
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
-use qris_host::setup::ask::{Asker, say};
+use qris_host::setup::ask::{Asker, http, say};
 use qris_host::setup::site::Site;
 use std::io::{BufReader, Read as _};
 use std::net::{IpAddr, SocketAddr};
@@ -184,15 +183,6 @@ fn secret(file: &Path) -> Result<Secret, Failure> {
 
 fn or_none<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Said<T>, String> {
     if text.eq_ignore_ascii_case(NONE) { Ok(Said::Nothing) } else { read(text).map(Said::Is) }
-}
-
-/// An address of HTTP.
-pub(super) fn http(text: &str) -> Result<String, String> {
-    http_url(text).map_err(|why| match why {
-        AddressError::Http(text) => fill(texts().address_form, &[&format!("{text:?}")]),
-        AddressError::PlainHttp => texts().address_plain.into(),
-        AddressError::Bus(_) | AddressError::Mqtt(_) | AddressError::PlainMqtt => why.to_string(),
-    })
 }
 
 /// The public address, or none.

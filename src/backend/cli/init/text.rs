@@ -27,8 +27,6 @@ texts! {
     key_empty: "standard input tidak berisi Server Key", "standard input holds no Server Key";
     key_missing: "Server Key Midtrans belum diketahui: berikan --server-key-file FILE, atau jalankan init di terminal, supaya Anda ditanya", "the Midtrans Server Key is not known: give --server-key-file FILE, or run it at a terminal, where it asks";
     not_taken: "{0}; tidak ada yang berubah. Perbaiki kuncinya atau jaringannya (dengan --offline, Midtrans tidak ditanya)", "{0}; nothing was changed. Correct the key or the network (with --offline it is not asked)";
-    address_form: "harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan {0}", "must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0}";
-    address_plain: "http:// hanya untuk loopback: pakai https://", "http:// is for loopback only: use https://";
     contact_form: "harus teks biasa, 1 sampai {0} karakter", "must be 1 to {0} characters of plain text";
     device_form: "harus 1–64 karakter dari A-Za-z0-9_-", "must be 1–64 of A-Za-z0-9_-";
     device_taken: "{0} adalah pengguna lain di broker: beri mesin nama yang lain", "{0} is another user of the broker: give the machine another name";

@@ -3,6 +3,7 @@
 
 use super::{Draft, Keep};
 use crate::guard::{self, Guarded, Kind};
+use crate::setup::text::{fill, texts};
 use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN, is_decrypted};
 use crate::staging::{self, credential_files};
 use qris_host::Failure;
@@ -25,9 +26,8 @@ impl Draft<'_> {
             } else if let (Some(before), Some(keep)) = (&before, keep)
                 && kept != Some(keep)
             {
-                let secret = Secret::read(&self.places.of(before)).map_err(|why| {
-                    Failure::usage(format!("--secrets: {section}.{key} shall be moved, but cannot be read ({why}): give it once more"))
-                })?;
+                let secret = Secret::read(&self.places.of(before))
+                    .map_err(|why| Failure::usage(fill(texts().secret_unread, &[&section, &key, &why])))?;
                 self.secret(text, (section, key), name, &secret, keep)?;
             }
             if keep.is_some() {
@@ -68,9 +68,7 @@ impl Draft<'_> {
                 self.files.push(Planned::new(encrypted, Kind::Credential, content));
             }
             Keep::Encrypted => {
-                return Err(Failure::usage(
-                    "--secrets encrypted does not work with --root: a secret can be encrypted only on the computer that will read it",
-                ));
+                return Err(Failure::usage(texts().secret_elsewhere));
             }
         }
         self.places.put_for_now(name, self.staging.put(&format!("secret-{name}"), line.as_bytes())?);
@@ -92,7 +90,7 @@ impl Draft<'_> {
             }
         }
         if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here) {
-            self.remarks.push(format!("{} still holds a secret that is now kept in another place: remove it", before.display()));
+            self.remarks.push(fill(texts().secret_left, &[&before.display()]));
         }
     }
 
@@ -110,7 +108,7 @@ impl Draft<'_> {
             // If it cannot be looked at or read, and is needed, the check of the whole tells that.
             let Ok(Some(why)) = std::fs::metadata(&place).map(objection) else { continue };
             if std::fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
-                self.remarks.push(format!("{} is a symbolic link, and was not changed: {why}", path.display()));
+                self.remarks.push(fill(texts().secret_linked, &[&path.display(), &why]));
                 continue;
             }
             let Ok(content) = std::fs::read(&place) else { continue };
@@ -121,17 +119,9 @@ impl Draft<'_> {
             }
         }
         let links = self.files.iter().filter(|file| file.replaces_a_link(self.site));
-        self.remarks.extend(links.map(|file| {
-            format!("{} was a symbolic link: the file that it led to still holds a secret, remove that file", file.path().display())
-        }));
+        self.remarks.extend(links.map(|file| fill(texts().secret_was_linked, &[&file.path().display()])));
         let open = self.files.iter().filter(|file| file.change(self.site) == Change::Access && file.is_open(self.site));
-        self.remarks.extend(open.map(|file| {
-            let path = file.path().display();
-            format!(
-                "{path} could be read by everybody on this computer until now. Do others use this computer? Then replace the \
-                 secrets that they may have read: `qris-backend device add ID --replace`, and a new password at the broker"
-            )
-        }));
+        self.remarks.extend(open.map(|file| fill(texts().secret_was_open, &[&file.path().display()])));
     }
 
     /// systemd must be told which credentials are encrypted, and only those: it would not hand over a plain credential that is
