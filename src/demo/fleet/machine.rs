@@ -31,6 +31,8 @@ pub const PRICE: u64 = 5_000;
 const TIMEOUT_S: u16 = 840;
 /// With a broker, a machine asks the backend about a payment from this time on.
 const ASK_AFTER: Duration = Duration::from_secs(10);
+/// A customer without a QR leaves after this time. `qrisd` gives up after 15 s; here, one computer plays all of them and may be slow.
+const LEAVES_AFTER: Duration = Duration::from_secs(60);
 /// What a machine reports of itself, as long as it mostly is. Nobody here reads it.
 const TELEMETRY: &str = r#"{"v": 1, "number": 41, "stream": "fleet", "at": "2026-11-24T04:46:31Z", "ended": [], "waiting": 0,
  "sums": {"dispensed": 9120, "dispensed_amount": 45600000, "refund_due": 7, "refund_due_amount": 35000, "unpaid": 812},
@@ -78,6 +80,14 @@ pub enum Question {
     About(HttpCall),
 }
 
+/// A customer who waits for a QR.
+#[derive(Debug)]
+struct Request {
+    ticket: Ticket,
+    customer: Customer,
+    leaves_at: Instant,
+}
+
 /// An order on the machine.
 #[derive(Debug)]
 struct Waiting {
@@ -110,7 +120,7 @@ struct Running {
     events: mpsc::Receiver<MqttEvent>,
     published: u64,
     asks: Backoff,
-    requests: HashMap<RequestId, (Ticket, Customer)>,
+    requests: HashMap<RequestId, Request>,
     orders: HashMap<OrderId, Waiting>,
 }
 
@@ -212,7 +222,8 @@ impl Running {
 
     fn sell(&mut self, customer: Customer) {
         let (request, ticket) = self.of.town.draw();
-        self.requests.insert(request.clone(), (ticket.clone(), customer));
+        let leaves_at = Instant::now() + LEAVES_AFTER;
+        self.requests.insert(request.clone(), Request { ticket: ticket.clone(), customer, leaves_at });
         let new = NewOrder {
             request_id: request,
             ticket,
@@ -258,8 +269,12 @@ impl Running {
                 None
             }
         };
-        if let Some(after) = again {
-            return self.ask_about(question, after);
+        let has_left = |new: &NewOrder| self.requests.get(&new.request_id).is_some_and(|request| request.leaves_at <= Instant::now());
+        match (again, &question) {
+            // Such a charge is not tried for ever: the backend makes no further attempt at it.
+            (Some(_), Question::About(HttpCall::Create(new))) if has_left(new) => return self.refused(&new.request_id),
+            (Some(after), _) => return self.ask_about(question, after),
+            (None, _) => {}
         }
         match (question, answer) {
             (Question::Open(wave), BackendAnswer::Open(orders)) => {
@@ -270,13 +285,7 @@ impl Running {
                 self.of.town.board.note(|tally| tally.machine_answered(number, wave));
             }
             (Question::About(HttpCall::Create(_)), BackendAnswer::Order(order)) => self.shown(*order),
-            (Question::About(HttpCall::Create(new)), BackendAnswer::Refused(_)) => {
-                self.requests.remove(&new.request_id);
-                self.of.town.board.note(|tally| {
-                    tally.asking -= 1;
-                    tally.refused += 1;
-                });
-            }
+            (Question::About(HttpCall::Create(new)), BackendAnswer::Refused(_)) => self.refused(&new.request_id),
             (Question::About(HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_)), BackendAnswer::Order(order)) => {
                 self.seen(&order)
             }
@@ -290,9 +299,18 @@ impl Running {
         }
     }
 
+    /// The customer sees no QR.
+    fn refused(&mut self, request: &RequestId) {
+        self.requests.remove(request);
+        self.of.town.board.note(|tally| {
+            tally.asking -= 1;
+            tally.refused += 1;
+        });
+    }
+
     /// The customer sees the QR.
     fn shown(&mut self, order: OrderResource) {
-        let Some((ticket, customer)) = self.requests.remove(&order.request_id) else {
+        let Some(Request { ticket, customer, .. }) = self.requests.remove(&order.request_id) else {
             return self.wrong(format!("{} is answered twice", order.request_id));
         };
         if order.qr_payload.is_none() {
