@@ -2,10 +2,11 @@
 
 use super::http::Http;
 use super::process::Process;
-use super::{command, free_port, tool, wait_for};
+use super::{PATIENCE, command, free_port, tool, wait_for};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The browser; it ends with the test.
 pub struct Browser {
@@ -54,9 +55,14 @@ impl Browser {
         self.post("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until a script returns true.
+    /// Waits until a script returns true. If it never does, what the page says instead is told.
     pub fn wait(&self, what: &str, script: &str) {
-        wait_for(what, || (self.run(script) == true).then_some(()));
+        let end = Instant::now() + PATIENCE;
+        let shown = || self.run("return document.body.innerText.slice(0, 4000)");
+        while self.run(script) != true {
+            assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for: {what}; the page says {}", shown());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test. One
