@@ -16,7 +16,7 @@ use std::process::Command;
 
 const GUIDE: &str = "docs/using/install.md";
 const ALONE: &str = "docs/using/one-pi.md";
-/// Who answers the question of `init`, and what it says beside its output.
+/// Answers the question of `init`, and keeps its remarks.
 const ASKED: &str = "echo ya | 2> /root/init qris-backend";
 /// The simulated Midtrans of the computer.
 const MIDTRANS: &str = "127.0.0.1:9000";
@@ -97,7 +97,7 @@ fn one_computer_alone_sells_by_its_page() {
     ));
     let page = blocks(ALONE);
     let block = |label: &str| page.iter().find(|block| block.label == label).unwrap_or_else(|| panic!("{ALONE}: no block {label}"));
-    // What a person types, and a Midtrans that is simulated.
+    // A person types this. Midtrans is simulated.
     let answers = format!("--ask --speak id --midtrans http://{MIDTRANS} --server-key-file /stand-in/server-key --contact 0812-0000-0000");
     computer.run(&replaced(&block("init").text, &[("--sandbox", &answers), ("qris-backend", ASKED)]));
     // It lets the machine in by another process, which speaks as it does.

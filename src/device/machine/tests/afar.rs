@@ -38,7 +38,7 @@ impl Rig {
         self.reported()
     }
 
-    /// What the journal says that these settings wait for.
+    /// What these settings wait for. The journal says it.
     fn wait_until(&mut self, desired: &Desired) -> Option<String> {
         let effects = self.on(Input::Desired { payload: desired.signed(&desk()), ack: Ack::numbered(9) });
         let desk = desk();
