@@ -164,7 +164,7 @@ impl Machine {
     fn tell_why_settings_wait(&mut self, now: Now) {
         let Some(Accepted { desired, kid, .. }) = &self.afar.kept.next else { return };
         let until = match &desired.effective_at {
-            Some(at) if self.is_early(desired, now) => text(at),
+            Some(at) if self.look_again(desired, now).is_some() => text(at),
             _ if self.is_busy() => text("no customer is there"),
             _ => return,
         };
@@ -172,9 +172,12 @@ impl Machine {
         self.outbox.journal(Journal::SettingsWait { version, until, by });
     }
 
-    /// Whether it is not yet the time of these settings, as far as anybody knows.
-    fn is_early(&self, desired: &Desired, now: Now) -> bool {
-        desired.due().is_some_and(|due| self.own.trusted(now.wall).is_none_or(|wall| wall < due))
+    /// When to look again at settings whose time has not come, as far as anybody knows. `None`: it has come.
+    fn look_again(&self, desired: &Desired, now: Now) -> Option<Boot> {
+        let due = desired.due()?;
+        let left = self.own.trusted(now.wall).map(|wall| due - wall);
+        let is_early = left.is_none_or(|left| left > Span::default());
+        is_early.then(|| now.boot + left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)))
     }
 
     /// Takes settings that wait, if it is their time and no customer is there.
@@ -186,14 +189,9 @@ impl Machine {
         }
         self.afar.look_at = None;
         let Some(next) = &self.afar.kept.next else { return };
-        if let Some(due) = next.desired.due() {
-            let left = self.own.trusted(now.wall).map(|wall| due - wall);
-            if left.is_none_or(|left| left > Span::default()) {
-                self.afar.look_at = Some(now.boot + left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)));
-                return;
-            }
-        }
-        if self.is_busy() || self.storage.is_failing() {
+        let look_at = self.look_again(&next.desired, now);
+        if look_at.is_some() || self.is_busy() || self.storage.is_failing() {
+            self.afar.look_at = look_at;
             return;
         }
         let mut taken = next.clone();
