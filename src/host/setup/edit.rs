@@ -1,10 +1,17 @@
 //! Changes a TOML file where it must be changed, and leaves every other byte alone: comments, order and people's own text
 //! stay.
 
-use crate::Failure;
+use super::speech::fill;
+use crate::{Failure, texts};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+// Why a configuration stays as it is. The parser's words are not translated.
+texts! {
+    syntax: "bukan TOML (baris {0}: {1}): perbaiki, atau pindahkan", "it is not TOML (line {0}: {1}): correct it, or move it away";
+    place: "{0} tidak bisa diubah di tempatnya: tulis sendiri `{0} = {1}` di sana", "{0} cannot be changed where it stands: write `{0} = {1}` there by hand";
+}
 
 /// A configuration as text, and its path.
 #[derive(Debug, Clone)]
@@ -76,7 +83,7 @@ type Item<'a> = Spanned<DeValue<'a>>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// The text is not TOML.
-    #[error("it is not TOML (line {line}: {why}): correct it, or move it away")]
+    #[error("{}", fill(texts().syntax, &[.line, .why]))]
     Syntax {
         /// Counted from 1.
         line: usize,
@@ -84,7 +91,7 @@ pub enum EditError {
         why: String,
     },
     /// It is written in a way that this program does not change.
-    #[error("{key} cannot be changed where it stands: write `{key} = {value}` there by hand")]
+    #[error("{}", fill(texts().place, &[.key, .value]))]
     Place {
         /// The key.
         key: String,

@@ -1,11 +1,20 @@
 //! Puts files in their places: all of them or none, and each one whole. The earlier files are kept beside them.
 
 use super::site::{Site, is_root};
-use crate::clock;
+use super::speech::fill;
+use crate::{clock, texts};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
+
+// What is said if files cannot be written. The operating system's words are not translated.
+texts! {
+    before: "{0}: {1}; tidak ada yang berubah", "{0}: {1}; nothing was changed";
+    between: "{0}: {1}; berkas yang sebelumnya sudah ada di tempatnya lagi", "{0}: {1}; the files from before are in place again";
+    unknown: "tidak ada pengguna atau grup {0} di {1}: pasang paketnya dulu, atau jalankan systemd-sysusers", "there is no user or group {0} in {1}: install the package first, or run systemd-sysusers";
+    left: "{0} tidak bisa dihapus: {1}", "{0} cannot be removed: {1}";
+}
 
 /// To whom a file belongs, and who may read it. If others may not, it is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +65,13 @@ pub enum Change {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// It failed before anything changed.
-    #[error("{path}: {1}; nothing was changed", path = .0.display())]
+    #[error("{}", fill(texts().before, &[&.0.display(), .1]))]
     Before(PathBuf, io::Error),
     /// It failed while files were put in their places. The earlier files are back.
-    #[error("{path}: {1}; the files from before are in place again", path = .0.display())]
+    #[error("{}", fill(texts().between, &[&.0.display(), .1]))]
     Between(PathBuf, io::Error),
     /// The package is not installed.
-    #[error("there is no user or group {0} in {etc}: install the package first, or run systemd-sysusers", etc = .1.display())]
+    #[error("{}", fill(texts().unknown, &[.0, &.1.display()]))]
     Unknown(&'static str, PathBuf),
 }
 
@@ -201,7 +210,7 @@ pub fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
 /// Removes files of that system. The result tells what could not be removed, and why.
 pub fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
     let remove = |path: &PathBuf| match fs::remove_file(site.at(path)) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Some(format!("{} cannot be removed: {why}", path.display())),
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Some(fill(texts().left, &[&path.display(), &why])),
         Ok(()) | Err(_) => None,
     };
     files.iter().filter_map(remove).collect()
