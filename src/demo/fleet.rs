@@ -48,8 +48,8 @@ struct Arguments {
     /// The broker is away for so many seconds.
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     down: u64,
-    /// One backend with SQLite, or two with PostgreSQL.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=2))]
+    /// One backend with SQLite, or several with PostgreSQL.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=4))]
     backends: usize,
     /// Of two brokers the second has a bridge to the first, where the backends are. Each has half of the machines.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=2))]

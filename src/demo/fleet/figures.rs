@@ -67,6 +67,8 @@ pub struct Idle {
     pub backends: Taken,
     /// All brokers together, at the end.
     pub brokers: Taken,
+    /// A PostgreSQL that it has started, at the end.
+    pub postgres: Option<Taken>,
     /// Of one processor.
     pub backends_cpu_percent: f64,
     /// Of one processor.
@@ -90,6 +92,8 @@ pub struct Sold {
     pub most_ms: f64,
     /// All backends together.
     pub backends_cpu_ms_a_sale: f64,
+    /// A PostgreSQL that it has started.
+    pub postgres_cpu_ms_a_sale: Option<f64>,
 }
 
 /// Machines that were away.
@@ -120,6 +124,9 @@ impl Figures {
         row("all get their power at once → all connected, seen and answered", seconds(connect), "");
         row("resident memory of the backends together, idle (anonymous)", memory(idle.backends), &format!("≤ {MEMORY_MB} MB"));
         row("resident memory of the brokers together, idle (anonymous)", memory(idle.brokers), "");
+        if let Some(postgres) = idle.postgres {
+            row("memory of PostgreSQL's processes that is theirs alone, idle", format!("{:.1} MB", mb(postgres.anonymous_kib)), "");
+        }
         row("processor time of the backends, idle, of one core", format!("{:.1} %", idle.backends_cpu_percent), "");
         row("processor time of the brokers, idle, of one core", format!("{:.1} %", idle.brokers_cpu_percent), "");
         row("sales", format!("{} at {:.1} a second", sell.sales, sell.a_second), "");
@@ -127,6 +134,9 @@ impl Figures {
         row("… p99", ms(sell.p99_ms), &format!("≤ {P99_MS} ms"));
         row("… the longest", ms(sell.most_ms), "");
         row("processor time of the backends for a sale", ms(sell.backends_cpu_ms_a_sale), "");
+        if let Some(postgres) = sell.postgres_cpu_ms_a_sale {
+            row("processor time of PostgreSQL for a sale", ms(postgres), "");
+        }
         let what = format!("{} machines lose their network → all seen offline (the will waits 30 s)", silence.machines);
         row(&what, format!("{:.1} s", silence.seen_s), "");
         row("… all of them back at once → seen, answered, and every order settled", seconds(&silence.back), "");

@@ -57,12 +57,14 @@ pub async fn idle(yard: &Yard, time: Duration) -> Idle {
         brokers_cpu_percent: part(brokers, before[1]),
         backends,
         brokers,
+        postgres: yard.postgres(),
     }
 }
 
 /// Sales at an even pace.
 pub async fn sell(yard: &Yard, a_second: u32, time: Duration) -> Result<Sold, PhaseError> {
-    let (sales, before, began) = (u64::from(a_second) * time.as_secs(), yard.backends().cpu_ms, Instant::now());
+    let cpu_ms = || (yard.backends().cpu_ms, yard.postgres().map(|taken| taken.cpu_ms));
+    let (sales, before, began) = (u64::from(a_second) * time.as_secs(), cpu_ms(), Instant::now());
     let mut due = tokio::time::interval(Duration::from_secs(1) / a_second.max(1));
     // A machine that sells twice does so as late as can be. They are taken from everywhere.
     let step = coprime(yard.machines.len());
@@ -74,7 +76,8 @@ pub async fn sell(yard: &Yard, a_second: u32, time: Duration) -> Result<Sold, Ph
     }
     let lasted = began.elapsed();
     until(yard, "the end of all sales", is_settled).await?;
-    let cpu_ms = yard.backends().cpu_ms - before;
+    let after = cpu_ms();
+    let a_sale = |after: u64, before: u64| after.saturating_sub(before) as f64 / sales.max(1) as f64;
     let tally = yard.town.board.look();
     let mut took: Vec<f64> = tally.orders.values().filter_map(|sale| sale.took).map(|took| took.as_secs_f64() * 1_000.0).collect();
     took.sort_unstable_by(f64::total_cmp);
@@ -86,7 +89,8 @@ pub async fn sell(yard: &Yard, a_second: u32, time: Duration) -> Result<Sold, Ph
         p50_ms: at(0.5),
         p99_ms: at(0.99),
         most_ms: at(1.0),
-        backends_cpu_ms_a_sale: cpu_ms as f64 / sales.max(1) as f64,
+        backends_cpu_ms_a_sale: a_sale(after.0, before.0),
+        postgres_cpu_ms_a_sale: after.1.zip(before.1).map(|(after, before)| a_sale(after, before)),
     })
 }
 

@@ -1,5 +1,6 @@
 //! A PostgreSQL of its own, for two backends on one database. It writes to the disk as a real one does.
 
+use super::computer::Taken;
 use super::foreign::{Foreign, ForeignError, find, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +15,7 @@ const OPEN_WAIT: Duration = Duration::from_secs(20);
 /// A running server with one database.
 #[derive(Debug)]
 pub struct Postgres {
-    /// What ends it is its drop.
-    _runs: Foreign,
+    runs: Foreign,
     /// The address of its database for a program.
     pub url: String,
 }
@@ -57,7 +57,15 @@ impl Postgres {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(Self { _runs: runs, url: format!("postgres://{MASTER}@127.0.0.1:{port}/{MASTER}") })
+        Ok(Self { runs, url: format!("postgres://{MASTER}@127.0.0.1:{port}/{MASTER}") })
+    }
+
+    /// What its processes take: each connection has one. Memory that they share counts in each as resident.
+    #[must_use]
+    pub fn taken(&self) -> Taken {
+        let first = self.runs.id();
+        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
+        Taken::by(children.split_whitespace().filter_map(|id| id.parse().ok()).chain([first]))
     }
 }
 

@@ -93,7 +93,8 @@ pub struct Yard {
     backends: Vec<Process>,
     urls: Vec<String>,
     _observer: Mqtt,
-    _postgres: Option<Postgres>,
+    /// Its own, if it has one.
+    postgres: Option<Postgres>,
     directory: Directory,
 }
 
@@ -183,7 +184,7 @@ impl Yard {
             Ok(Machine { number, device, token, link, town: Arc::clone(&town) })
         });
         let machines = machines.collect::<Result<_, TlsError>>()?;
-        let yard = Self { town, machines: Vec::new(), brokers, backends, urls, _observer: observer, _postgres: postgres, directory };
+        let yard = Self { town, machines: Vec::new(), brokers, backends, urls, _observer: observer, postgres, directory };
         Ok((yard, machines))
     }
 
@@ -213,6 +214,12 @@ impl Yard {
     #[must_use]
     pub fn backends(&self) -> Taken {
         Taken::by(self.backends.iter().map(Process::id))
+    }
+
+    /// What a PostgreSQL of its own takes.
+    #[must_use]
+    pub fn postgres(&self) -> Option<Taken> {
+        self.postgres.as_ref().map(Postgres::taken)
     }
 
     /// What the brokers take.
