@@ -151,16 +151,17 @@ pub async fn text(shop: &Shop) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = encode_registry(&mut text, &shop.metrics.registry);
-    let _ = encode_registry(&mut text, &present(waiting, machines, now));
+    let _ = encode_registry(&mut text, &present(waiting, machines, shop.store_fails(), now));
     let _ = encode_eof(&mut text);
     text
 }
 
-/// How things are at this moment. What cannot be read is missing, and `store_up` is 0.
-fn present(waiting: Result<Waiting, BooksError>, machines: Result<(u64, u64), BooksError>, now: Wall) -> Registry {
+/// How things are at this moment. What cannot be read is missing.
+fn present(waiting: Result<Waiting, BooksError>, machines: Result<(u64, u64), BooksError>, store_fails: bool, now: Wall) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
-    let is_up = u64::from(waiting.is_ok() && machines.is_ok());
-    registry.register("store_up", "1 if the books and the machines can be read", ConstGauge::new(is_up));
+    // Where commits wait for a standby, everything can be read, and nothing can be sold.
+    let is_up = u64::from(waiting.is_ok() && machines.is_ok() && !store_fails);
+    registry.register("store_up", "1 if the books can be read and written, and the machines read", ConstGauge::new(is_up));
     let missing = waiting.as_ref().ok().map(|waiting| waiting.machines_missing);
     if let Ok(waiting) = waiting {
         let age = |since: Option<Wall>| since.map_or(0.0, |since| seconds(now - since).max(0.0));

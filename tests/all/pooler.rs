@@ -6,7 +6,7 @@ use crate::rig::pooler::Pooler;
 use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::{stdout, told};
+use crate::rig::stdout;
 use qris::wire::vend::EventState;
 
 #[test]
@@ -33,9 +33,6 @@ fn only_a_pooler_that_keeps_sessions_is_taken() {
         assert!(bad.contains("pool_mode = session"), "{mode}: {doctor}");
         let (status, why) = Process::start("backend", &mut shop.service(Program::Backend)).finish();
         assert!(!status.success() && why.contains("is not heard by another one") && why.contains("pool_mode = session"), "{mode}: {why}");
-        // Statements that one connection prepared are unknown to another one, or known already.
-        let ended: Vec<_> = (0..3).map(|_| shop.merchant(&["orders"])).filter(|ended| !ended.status.success()).collect();
-        assert!(ended.iter().all(|ended| told(ended).contains("pool")), "{mode}: {ended:?}");
         shop.edit(Program::Backend, |text| text.replace(&store(&shares), &store(&pooler)));
     }
     shop.start_backend();

@@ -2,16 +2,26 @@
 //! are killed or hang. Nothing that a machine or Midtrans was told is lost or doubled.
 
 use crate::rig::certificates::Certificates;
+use crate::rig::link::{Cable, Link};
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
+use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::tap::Message;
 use crate::rig::{command, output, stdout, wait_for};
-use crate::two_backends::second;
+use crate::two_backends::{second, second_command};
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// Waits for an order's receipt, also while the books cannot be read.
+fn settled(shop: &Shop, order: &str) {
+    wait_for("its receipt", || {
+        let answer = shop.backend_get(&format!("/v1/orders/{order}"));
+        (answer.status == 200 && answer.json()["receipt"].is_string()).then_some(())
+    });
+}
 
 fn on(server: &Postgres) -> Options {
     Options { store: Some(format!("url = \"{}\"", server.url())), ..Options::default() }
@@ -123,10 +133,7 @@ fn what_a_late_standby_does_not_have_is_found_again() {
     primary.stop();
     standby.resume();
     standby.promote();
-    wait_for("the lost end", || {
-        let answer = shop.backend_get(&format!("/v1/orders/{order}"));
-        (answer.status == 200 && answer.json()["receipt"].is_string()).then_some(())
-    });
+    settled(&shop, &order);
     assert_eq!(standby.ask("SELECT count(*) FROM orders"), "1", "the others are lost");
     shop.wait_status(&asked, "settlement");
     let compared = shop.merchant(&["reconcile", "--order", &named]);
@@ -154,6 +161,115 @@ fn nothing_is_told_before_the_standby_has_it() {
     standby.resume();
     shop.tap.wait_from(0, "the news", |message| is_told(message).then_some(()));
     assert_eq!(standby.ask(&format!("SELECT count(*) FROM receipts WHERE order_id = '{order}'")), "1");
+}
+
+/// A synchronous standby that is away stops everything that is written, though all can be read. The metrics and the doctor say so, and the
+/// way out that the doctor names is one.
+#[test]
+fn a_lost_synchronous_standby_is_told_and_can_be_done_without() {
+    let primary = Postgres::start(&[]);
+    let mut standby = primary.standby();
+    primary.ask("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    primary.ask("SELECT pg_reload_conf()");
+    let shop = Shop::open(Options { machine: false, ..on(&primary) });
+    let order = shop.charged();
+    let is_up = || shop.backend_get("/metrics").text().lines().any(|line| line == "qris_backend_store_up 1");
+    assert!(is_up());
+    standby.stop();
+    assert_eq!(shop.post_order(&shop.order_body("while-it-is-away")).status, 503);
+    wait_for("the metrics to tell it", || (!is_up()).then_some(()));
+    let doctor = stdout(&shop.merchant(&["doctor"]));
+    assert!(doctor.contains("commits wait for a synchronous standby that does not answer"), "{doctor}");
+    primary.ask("ALTER SYSTEM SET synchronous_standby_names = ''");
+    primary.ask("SELECT pg_reload_conf()");
+    wait_for("the metrics to tell the end", || is_up().then_some(()));
+    shop.midtrans.pay(&order, Via::Gopay);
+    shop.wait_status(&order, "settlement");
+}
+
+/// The primary is silent: it closes no connection, and still takes new ones. It is named first. Its standby is promoted. Nobody waits for more
+/// than 15 s.
+#[test]
+fn a_silent_primary_is_left_for_the_promoted_one() {
+    let primary = Postgres::start(&["synchronous_standby_names=*"]);
+    let standby = primary.standby();
+    let cable = Link::to(primary.port);
+    let store = Some(format!("url = \"postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres\"", cable.port, standby.port));
+    let shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let order = shop.charged();
+    cable.set(Cable::Silent);
+    let silent = Instant::now();
+    standby.promote();
+    shop.midtrans.pay(&order, Via::Gopay);
+    settled(&shop, &order);
+    let took = silent.elapsed();
+    assert!(took < Duration::from_secs(17), "settled after {took:?}; 15 s are for a quiet computer");
+    assert_eq!(standby.ask("SELECT count(*) FROM receipts"), "1");
+}
+
+/// After a fail-over the old primary comes back, is named first, and can be written to. Nothing is written there any more: not while the
+/// new one is there, and not while it is away.
+#[test]
+fn an_old_primary_that_comes_back_gets_nothing() {
+    let mut primary = Postgres::start(&[]);
+    let mut standby = primary.standby();
+    let store = Some(format!("url = \"{}\"", primary.url_with(&standby)));
+    let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let first = shop.charged();
+    primary.stop();
+    standby.promote();
+    shop.midtrans.pay(&first, Via::Gopay);
+    settled(&shop, &first);
+    primary.resume();
+    // A process that starts now, and has seen nothing.
+    shop.backend.take().expect("it runs").terminate();
+    shop.start_backend();
+    shop.paid();
+    assert_eq!([&primary, &standby].map(|server| server.ask("SELECT count(*) FROM receipts")), ["0", "2"]);
+    standby.stop();
+    let refused = shop.post_order(&shop.order_body("only-the-old-one-is-there"));
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(primary.ask("SELECT count(*) FROM orders"), "1", "the order of before the fail-over");
+    let journal = shop.backend.as_ref().expect("it runs").lines.all();
+    assert!(journal.iter().any(|line| line.contains("of before a fail-over")), "{journal:?}");
+    standby.resume();
+    wait_for("a charge", || (shop.post_order(&shop.order_body("the-new-one-is-back")).status == 201).then_some(()));
+}
+
+/// A server without the key that a machine believes signs nothing for it while another one has the key. If nobody has it any more, the key in
+/// use must do.
+#[test]
+fn an_order_is_left_to_the_server_that_has_its_key() {
+    let server = Postgres::start(&[]);
+    let mut shop = Shop::open(Options { machine: false, ..on(&server) });
+    // The header names the key.
+    let header = |order: &Value| order["receipt"].as_str().and_then(|receipt| receipt.split('.').next()).map(str::to_owned);
+    let by_first = header(&shop.order_at_backend(&shop.paid())).expect("a receipt");
+    let (mut start, port) = second_command(&shop);
+    let config = shop.path().join("backend-2.toml");
+    let own = shop.path().join("keys-of-the-other");
+    let text = std::fs::read_to_string(&config).expect("there");
+    let named = |line: &str| line.starts_with("signing_key_file = ");
+    let text: Vec<_> = text.lines().map(|line| if named(line) { format!("signing_key_file = {own:?}") } else { line.into() }).collect();
+    std::fs::write(&config, text.join("\n")).expect("written");
+    let keys = output(command(Program::Backend.binary()).arg("--config").arg(&config).args(["keys", "new"]).current_dir(shop.path()));
+    assert!(keys.status.success(), "{keys:?}");
+    let _other = Process::start_service("second-backend", &mut start, shop.path());
+    let other = format!("http://127.0.0.1:{port}");
+    shop.midtrans.fault(&json!({"fault": "drop_notification"}));
+    let orders: Vec<_> = (0..8).map(|_| shop.charged()).collect();
+    let (last, orders) = orders.split_last().expect("some");
+    let tell = |order: &str| {
+        shop.midtrans.pay(order, Via::Gopay);
+        let told = notification(order, "200", "5000.00", "settlement");
+        assert_eq!(shop.http.post(&format!("{other}/midtrans/notifications"), None, &[], &told).status, 200);
+        wait_for("its receipt", || header(&shop.http.get(&format!("{other}/v1/orders/{order}"), Some(&shop.token)).json()))
+    };
+    for order in orders {
+        assert_eq!(tell(order), by_first, "with a key that the machine does not know");
+    }
+    shop.backend.take().expect("it runs").terminate();
+    assert_ne!(tell(last), by_first, "with a key that only the one that is gone had");
 }
 
 /// One process hangs, and one is killed, while it asks Midtrans about a payment. The other one asks when the lease is over.

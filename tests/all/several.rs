@@ -147,10 +147,12 @@ fn a_long_poll_ends_although_nobody_tells_it() {
     server.ask("DROP TRIGGER orders_tell ON orders");
     let order_id = shop.charged();
     let polls = two_polls(&shop, &format!("{other}/v1/orders/{order_id}"));
+    let paid = Instant::now();
     shop.midtrans.pay(&order_id, Via::Gopay);
     for poll in polls {
         assert_eq!(poll.join().expect("no panic").json()["status"], "settlement");
     }
+    assert!(paid.elapsed() < Duration::from_secs(40), "they were answered at the end of their 60 s, after {:?}", paid.elapsed());
 }
 
 /// A server without a free place turns away who comes. Who is there goes on. Who loses its places tells machines so, and goes on when there

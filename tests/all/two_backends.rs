@@ -146,14 +146,33 @@ fn one_refund_from_two_desks_on_postgresql_is_asked_for_once() {
 fn one_refund(server: Option<&Postgres>) {
     let shop = shop(server);
     let (_second, _) = second(&shop);
+    let refund = |order_id: &str, by: &str| {
+        let mut refund = shop.program_command(Program::Backend);
+        refund.args(["refund", order_id, "--by", by]);
+        refund
+    };
+    // The first one has asked, and has no answer yet.
+    let order_id = shop.told("failed");
+    shop.midtrans.fault(&json!({"fault": "hang", "on": "refund", "count": 1}));
+    std::thread::scope(|scope| {
+        let mut asks = refund(&order_id, "Sari");
+        let first = scope.spawn(move || output(&mut asks));
+        shop.midtrans.wait_held(1);
+        let second = output(&mut refund(&order_id, "Budi"));
+        assert_eq!(shop.midtrans.calls("refund", &order_id).len(), 1, "{second:?}");
+        shop.midtrans.release();
+        let first = first.join().expect("no panic");
+        assert!(first.status.success(), "{first:?}");
+    });
+    shop.wait_order(&order_id, "its refund", |order| (order["refund"] == "done").then_some(()));
+    assert_eq!(shop.midtrans.calls("refund", &order_id).len(), 1);
     for _ in 0..ORDERS {
         let order_id = shop.told("failed");
         let together = Barrier::new(2);
         let done = std::thread::scope(|scope| {
             let desks = ["Sari", "Budi"].map(|name| {
                 let together = &together;
-                let mut refund = shop.program_command(Program::Backend);
-                refund.args(["refund", &order_id, "--by", name]);
+                let mut refund = refund(&order_id, name);
                 scope.spawn(move || {
                     together.wait();
                     output(&mut refund)

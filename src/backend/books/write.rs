@@ -73,7 +73,7 @@ fn settle(
     };
     let (claimed_until, call) = match claim {
         Claim::Keep => (stored.claimed_until, None),
-        Claim::Take if !free => (stored.claimed_until, None),
+        Claim::Take if !free || is_for_another(policy, &order, now) => (stored.claimed_until, None),
         Claim::Take | Claim::Renew => (call.map(|_| now + LEASE), call),
     };
     let was = stored.order.clone();
@@ -97,6 +97,13 @@ fn settle(
         announce(tx, &done.now, now)?;
     }
     Ok(done)
+}
+
+/// The machine's relay believes a key that this process does not have, and a receipt is signed once. So another process may take the order
+/// first. If none does, the key is gone, and the one in use is as good as any.
+fn is_for_another(policy: &Policy, order: &Order, now: Wall) -> bool {
+    let is_soon = || merchant::next_deadline(order).is_some_and(|due| now < due + LEASE);
+    order.receipt().is_none() && !policy.rules.has(&order.sale.kid) && is_soon()
 }
 
 fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {

@@ -104,6 +104,7 @@ async fn books(config: &Config) -> Vec<Finding> {
     let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
     if let Place::Server(server) = &config.store {
         findings.push(sessions(server).await);
+        findings.extend(stuck(server).await);
     }
     match config.store.books() {
         Ok(store) => {
@@ -135,6 +136,15 @@ async fn sessions(server: &Server) -> Finding {
         Ok(()) => Finding::ok("database", "what one connection tells is heard by another one"),
         Err(error) => Finding::bad("database", error.to_string(), "look at the server, at store.url and at what is between them"),
     }
+}
+
+/// While commits wait for a standby that is away, nothing is written. The error of a writer names only the lock.
+async fn stuck(server: &Server) -> Option<Finding> {
+    // If it cannot be asked, the other checks tell.
+    let said = "commits wait for a synchronous standby that does not answer: nothing can be sold";
+    let to_do = "start that standby. If it stays away, take it out of synchronous_standby_names of the server that is written to, and \
+        reload that one";
+    server.waits_for_a_standby().await.ok()?.then(|| Finding::bad("database", said, to_do))
 }
 
 /// The machine of the newest order knows a key that we do not have: another server has it, or had it.

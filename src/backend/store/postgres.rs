@@ -3,12 +3,13 @@
 //! A writer takes one lock of the database for its transaction ([`LOCK`]). So a job sees what all jobs before it wrote, and nobody
 //! writes meanwhile, as in SQLite: what is proven there holds here. Who hangs in a transaction is thrown out by the server
 //! ([`PATIENCE`]), and the lock is free again. A connection that is lost is made anew at the next job, at whichever of the servers
-//! can be written to: after a fail-over that is another one.
+//! can be written to ([`reaching`]): after a fail-over that is another one.
 //!
 //! A process whose clock is wrong must not take what another one has just begun for given up. So all go by the clock of the server,
 //! which each transaction asks for at its begin ([`CLOCK`]).
 
 mod listening;
+mod reaching;
 
 pub use listening::Heard;
 
@@ -21,14 +22,14 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Config, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The lock of the database that its writer holds: `qris`.
@@ -50,11 +51,13 @@ const STEPS: [&str; 2] = [include_str!("../schema/postgres/1.sql"), include_str!
 /// What to do where connections share sessions.
 const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 
-/// A database of a server, and how to get in.
+/// A database of one server or of several, of which one is written to, and how to get in.
 #[derive(Debug, Clone)]
 pub struct Server {
     config: Config,
     tls: Option<MakeTls>,
+    /// The newest timeline that this process was connected to; 0: none yet.
+    newest: Arc<AtomicU32>,
 }
 
 /// How TLS is done.
@@ -114,9 +117,7 @@ impl Server {
             config.ssl_mode(SslMode::Disable);
             None
         };
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite).connect_timeout(Duration::from_secs(3));
-        config.tcp_user_timeout(PATIENCE).keepalives_idle(PATIENCE).application_name("qris-backend");
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, newest: Arc::default() })
     }
 
     /// The same, but for tables in a schema of their own, which is made.
@@ -261,31 +262,14 @@ impl Session {
     }
 
     fn connect(&mut self) -> Result<(), StoreError> {
-        let Server { config, tls } = &self.server;
-        let connected = self.runtime.block_on(async {
-            let opening = async {
-                let client = match tls {
-                    None => {
-                        let (client, connection) = config.connect(NoTls).await?;
-                        tokio::spawn(connection);
-                        client
-                    }
-                    Some(MakeTls(tls)) => {
-                        let (client, connection) = config.connect(tls.clone()).await?;
-                        tokio::spawn(connection);
-                        client
-                    }
-                };
-                client.batch_execute(SETTINGS).await?;
-                Ok::<_, tokio_postgres::Error>(client)
-            };
-            tokio::time::timeout(PATIENCE, opening).await
-        });
-        let client = match connected {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(StoreError::Postgres(format!("{}: {}", self.server.name(), why(&error)))),
-            Err(_) => return Err(StoreError::Postgres(format!("{}: no answer for {} s", self.server.name(), PATIENCE.as_secs()))),
+        let server = &self.server;
+        let opening = async {
+            let (client, _) = server.open(|_| {}).await?;
+            client.batch_execute(SETTINGS).await.map_err(|error| server.failed(&why(&error)))?;
+            Ok(client)
         };
+        let opened = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, opening).await });
+        let client = opened.unwrap_or_else(|_| Err(server.silent()))?;
         self.live = Some(Live { client, statements: HashMap::new() });
         Ok(())
     }

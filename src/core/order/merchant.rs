@@ -169,6 +169,12 @@ impl Rules {
         self.keys.iter().map(SigningKey::kid).find(|kid| kids.contains(kid))
     }
 
+    /// Whether a key of that name is here.
+    #[must_use]
+    pub fn has(&self, kid: &KeyId) -> bool {
+        self.keys.iter().any(|key| key.kid() == kid)
+    }
+
     /// Signs with the key of that name; if it is gone, with the one in use.
     fn sign(&self, kid: &KeyId, claims: Claims) -> Receipt {
         let key = self.keys.iter().find(|key| key.kid() == kid).or_else(|| self.keys.first());

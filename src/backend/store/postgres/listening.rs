@@ -1,6 +1,6 @@
 //! A connection that hears what the transactions of all processes tell (`NOTIFY qris`, by a trigger of the tables).
 
-use super::{MakeTls, PATIENCE, POOLER, Server, why};
+use super::{PATIENCE, POOLER, Server, why};
 use crate::store::StoreError;
 use std::future::poll_fn;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Connection};
 
 /// A lost connection is made anew after this time.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -54,7 +54,6 @@ impl Server {
     /// # Errors
     /// [`StoreError::Postgres`]
     pub async fn prove_sessions(&self) -> Result<(), StoreError> {
-        let failed = |reason: String| StoreError::Postgres(format!("{}: {reason}", self.name()));
         let (channel, word) = ("qris_test", crate::drawn_name());
         let wanted = word.clone();
         let (tell, mut told) = unbounded_channel();
@@ -67,40 +66,29 @@ impl Server {
             };
             let _hears = self.begin_to_listen(channel, heard).await?;
             let (tells, _) = self.begin_to_listen(channel, |_| {}).await?;
-            tells.batch_execute(&format!("NOTIFY {channel}, '{word}'")).await?;
+            tells.batch_execute(&format!("NOTIFY {channel}, '{word}'")).await.map_err(|error| self.failed(&why(&error)))?;
             let is_heard = timeout(NEWS_WITHIN, told.recv()).await.is_ok_and(|news| news.is_some());
-            Ok::<_, tokio_postgres::Error>(is_heard)
+            Ok(is_heard)
         };
-        match timeout(PATIENCE, looked).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(failed(format!("what one connection tells (NOTIFY) is not heard by another one (LISTEN). {POOLER}"))),
-            Ok(Err(error)) => Err(failed(why(&error))),
-            Err(_) => Err(failed(format!("no answer for {} s", PATIENCE.as_secs()))),
+        if timeout(PATIENCE, looked).await.unwrap_or_else(|_| Err(self.silent()))? {
+            return Ok(());
         }
+        Err(self.failed(&format!("what one connection tells (NOTIFY) is not heard by another one (LISTEN). {POOLER}")))
     }
 
     async fn begin_to_listen(
         &self,
         channel: &str,
-        heard: impl Fn(Heard<'_>) + Send + 'static,
-    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let (client, driver) = match &self.tls {
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                (client, tokio::spawn(hear(connection, heard)))
-            }
-            Some(MakeTls(tls)) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
-                (client, tokio::spawn(hear(connection, heard)))
-            }
-        };
-        client.batch_execute(&format!("LISTEN {channel}")).await?;
+        heard: impl Fn(Heard<'_>) + Clone + Send + 'static,
+    ) -> Result<(Client, JoinHandle<()>), StoreError> {
+        let (client, driver) = self.open(heard).await?;
+        client.batch_execute(&format!("LISTEN {channel}")).await.map_err(|error| self.failed(&why(&error)))?;
         Ok((client, driver))
     }
 }
 
 /// Drives a connection to its end.
-async fn hear<S, T>(mut connection: Connection<S, T>, heard: impl Fn(Heard<'_>))
+pub(super) async fn hear<S, T>(mut connection: Connection<S, T>, heard: impl Fn(Heard<'_>))
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
