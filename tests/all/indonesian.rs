@@ -164,11 +164,15 @@ fn pairs() -> Vec<(String, String, String)> {
 }
 
 /// Files with a table of texts, one text a line, Indonesian and English, and how the table begins.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 13] = [
     ("src/screen/text.rs", "\ntexts! {\n"),
     ("src/backend/http/pay/words.rs", "\nwords! {\n"),
     ("src/host/setup/ask.rs", "\ntexts! {\n"),
     ("src/host/finding.rs", "\ntexts! {\n"),
+    ("src/host/secret.rs", "\ntexts! {\n"),
+    ("src/host/config/address.rs", "\ntexts! {\n"),
+    ("src/device/config.rs", "\ntexts! {\n"),
+    ("src/relay/config/written.rs", "\ntexts! {\n"),
     ("src/ctl/found.rs", "\ntexts! {\n"),
     ("src/ctl/setup/text.rs", "\ntexts! {\n"),
     ("src/backend/midtrans/doctor.rs", "\ntexts! {\n"),
