@@ -36,7 +36,7 @@ INDONESIAN = {
     ),
     "mismatch": (
         "Dibayar, tetapi tidak sesuai tagihannya. Barang tidak keluar.",
-        "Bandingkan transaksinya di dashboard Midtrans, lalu `refund ORDER`.",
+        "Cocokkan transaksinya di dashboard Midtrans, lalu `refund ORDER`.",
     ),
     "conflict": (
         "Mesin melaporkan dua hasil yang berbeda.",
@@ -52,7 +52,7 @@ INDONESIAN = {
     ),
     "chargeback": (
         "Bank pelanggan menarik kembali uangnya.",
-        "Kalau itu salah, ajukan keberatan ke Midtrans. Lalu `seen ORDER --by NAMA`.",
+        "Jika itu salah, ajukan keberatan ke Midtrans. Lalu `seen ORDER --by NAMA`.",
     ),
     "reversed": (
         "Kasir toko menarik kembali pembayarannya.",
@@ -64,7 +64,7 @@ INDONESIAN = {
     ),
     "damaged": (
         "Data sebuah pesanan rusak dan tidak dapat dibaca.",
-        "Cari pesanan itu di dashboard Midtrans. Periksa disk server, dan kembalikan cadangan (`backup`).",
+        "Cari pesanan itu di dashboard Midtrans. Periksa disk server, dan pulihkan cadangan (`backup`).",
     ),
     "offline": (
         "Mesin tidak terhubung.",
@@ -72,11 +72,11 @@ INDONESIAN = {
     ),
     "merchant": (
         "Uang dari QR di mesin ini masuk ke penjual lain daripada sebelumnya.",
-        "Bandingkan dengan NMID Anda. Kalau bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
+        "Cocokkan dengan NMID Anda. Jika bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
     ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
-        "Cari yang kedua, dan matikan. Kalau mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
+        "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
     ),
 }
 

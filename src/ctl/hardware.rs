@@ -118,7 +118,13 @@ pub(super) fn words(site: &Site) -> Vec<String> {
     if panels.is_empty() {
         told.push(texts().panels_none.into());
     }
-    told.push(texts().chips.into());
+    told.extend(chip_words(site));
+    told
+}
+
+/// The part of it about GPIO chips.
+pub(super) fn chip_words(site: &Site) -> Vec<String> {
+    let mut told = vec![texts().chips.to_owned()];
     let chips = chips(site);
     if chips.is_empty() {
         told.push(texts().chips_none.into());

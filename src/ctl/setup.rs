@@ -135,13 +135,13 @@ pub(super) struct Setup {
 
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
         let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
         // Scripts read messages in one language.
         if asks {
             speech::speak(self.speak);
         }
+        let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         if self.find {
             return match json {
                 true => hardware::told(&site).iter().try_for_each(|found| print::line(&found.to_string())),

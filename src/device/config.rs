@@ -16,8 +16,9 @@ use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, 
 use qris_host::hint::meant;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
+use qris_host::setup::speech::fill;
 use qris_host::tls::LastTrusted;
-use qris_host::{clock, tls};
+use qris_host::{clock, texts, tls};
 use screen::{WrittenScreen, check_languages, check_letters};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,15 @@ const KEYS_BYTES_MAX: u64 = 64 * 1024;
 
 /// A report of what was sold goes out after this time.
 const REPORT_EVERY: Span = Span::secs(900);
+
+// What does not fit between items and lines. An answer in the set-up's dialogue can cause it, so that says it in its language; `qrisd`
+// says it in English.
+texts! {
+    no_line: "tidak ada jalur untuk barang {0}, yang dijual menurut {1}{2}", "no line has the item {0}, which {1} sells{2}";
+    meant: ": apakah maksudnya {0}?", ": did you mean it by {0}?";
+    too_much: "lebih besar daripada {0}, harga {1} di {2}", "is more than {0}, the price of {1} in {2}";
+    uneven: "tidak membagi habis {0}, harga {1} di {2}", "does not divide {0}, the price of {1} in {2}";
+}
 
 /// The settings of `qrisd`.
 #[derive(Debug)]
@@ -150,13 +160,12 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
         match (of(item.as_str()).or_else(|| of("*")), price) {
             (None, _) => {
                 let items = relay.line.iter().flat_map(|line| line.items.iter().map(String::as_str));
-                let tip = meant(item.as_str(), items).map(|meant| format!(": did you mean it by {meant}?")).unwrap_or_default();
-                checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells{tip}", qrisd_toml.display()));
+                let tip = meant(item.as_str(), items).map(|meant| fill(texts().meant, &[&meant])).unwrap_or_default();
+                checker.fault(&(), "line", fill(texts().no_line, &[item, &qrisd_toml.display(), &tip]));
             }
             (Some(line), Price::Fixed(price)) => {
                 if let Some((key, why)) = relay.line[line].objection(price.get()) {
-                    let why = format_args!("{why} {price}, the price of {item} in {}", qrisd_toml.display());
-                    checker.fault(&(), &format!("line[{line}].{key}"), why);
+                    checker.fault(&(), &format!("line[{line}].{key}"), fill(why, &[&price, item, &qrisd_toml.display()]));
                 }
             }
             // The line judges each request.
@@ -253,10 +262,10 @@ impl LooseLine {
         // The relay service's own check tells of a value that is not an amount.
         let amount = |value: &Option<toml::Value>| value.as_ref()?.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
         if amount(&self.min_amount).is_some_and(|least| price < least) {
-            return Some(("min_amount", "is more than"));
+            return Some(("min_amount", texts().too_much));
         }
         let uneven = amount(&self.rupiah_per_pulse).is_some_and(|pulse| !price.is_multiple_of(pulse));
-        uneven.then_some(("rupiah_per_pulse", "does not divide"))
+        uneven.then_some(("rupiah_per_pulse", texts().uneven))
     }
 }
 

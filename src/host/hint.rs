@@ -46,7 +46,7 @@ pub fn not_a_number(written: &str) -> String {
     match plain_number(written) {
         Some(number) if number != written => format!("must be a whole number in plain digits: write {number}"),
         Some(_) | None if !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit()) => {
-            "is too large a number: it has at most 18 digits".into()
+            "is too large a number: write at most 18 digits".into()
         }
         Some(_) | None => "must be a whole number: only digits".into(),
     }

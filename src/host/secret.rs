@@ -1,9 +1,20 @@
 //! Secrets. They are read from a file or a systemd credential, and never printed.
 
 use super::interrupt::Input;
+use super::setup::speech::fill;
+use crate::texts;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+// A set-up says this in the language of its conversation; services say it in English.
+texts! {
+    unread: "rahasia di {0} tidak bisa dibaca: {1}; tulis rahasianya di sana, atau sebutkan berkas lain", "cannot read the secret in {0}: {1}; write it there, or name another file";
+    no_file: "rahasia tidak bisa dibaca: tidak ada kredensial dan tidak ada berkas dengan nama ini; tulis rahasianya ke sebuah berkas, lalu sebutkan berkas itu", "cannot read the secret: there is neither a credential nor a file of this name; write the secret to a file, and name that";
+    empty: "rahasia di {0} kosong: tulis rahasianya di sana", "the secret in {0} is empty: write it there";
+    large: "rahasia di {0} lebih besar dari 64 KiB", "the secret in {0} is larger than 64 KiB";
+    not_text: "rahasia di {0} bukan teks UTF-8", "the secret in {0} is not UTF-8 text";
+}
 
 /// A password, token or key. It has no `Display`, and its `Debug` is `…`. Only [`Secret::expose`] gives it out.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,7 +27,7 @@ const SIZE_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be opened or read.
-    #[error("cannot read the secret in {}: {why}; write it there, or name another file", path.display())]
+    #[error("{}", fill(texts().unread, &[&path.display(), why]))]
     Read {
         /// The file that was tried.
         path: PathBuf,
@@ -24,16 +35,16 @@ pub enum SecretError {
         why: std::io::Error,
     },
     /// No path, and no name of a credential. It may be the secret itself, so it is not repeated.
-    #[error("cannot read the secret: there is neither a credential nor a file of this name; write the secret to a file, and name that")]
+    #[error("{}", texts().no_file)]
     NoFile,
     /// It is empty, or holds only a newline.
-    #[error("the secret in {} is empty: write it there", .0.display())]
+    #[error("{}", fill(texts().empty, &[&.0.display()]))]
     Empty(PathBuf),
     /// More than 64 KiB.
-    #[error("the secret in {} is larger than 64 KiB", .0.display())]
+    #[error("{}", fill(texts().large, &[&.0.display()]))]
     TooLarge(PathBuf),
     /// Not text.
-    #[error("the secret in {} is not UTF-8 text", .0.display())]
+    #[error("{}", fill(texts().not_text, &[&.0.display()]))]
     NotText(PathBuf),
 }
 

@@ -21,6 +21,14 @@ fn open() -> Shop {
     shop
 }
 
+/// All that stands there can be read, by day and by night.
+fn can_be_read(browser: &Browser, what: &str) {
+    for scheme in ["dark", "light"] {
+        browser.prefer("prefers-color-scheme", scheme);
+        assert_eq!(browser.faint_texts(), json!([]), "{what}, {scheme}");
+    }
+}
+
 /// Whether the status on the page has these words.
 fn says(words: &str) -> String {
     format!("return {STATUS}.includes({words:?})")
@@ -48,7 +56,7 @@ fn a_phone_shows_how_to_pay_and_follows_the_order_to_its_end() {
     assert_eq!(browser.run("return document.documentElement.lang"), "id");
     assert_eq!(browser.text("main .b"), "Rp5.000");
     assert_eq!(browser.run(&format!("return {STATUS}")), "Menunggu pembayaran");
-    assert!(browser.text("body").contains("Bottled tea") && browser.text("body").contains("UJI COBA"));
+    assert!(browser.text("body").contains("Bottled tea") && browser.text("body").contains("TEST – BUKAN UANG SUNGGUHAN"));
     assert_eq!(browser.text("a.p"), "Bayar dengan GoPay");
     assert_eq!(browser.run("return document.querySelector('a.p').getAttribute('href')"), text(&order, "deeplink_url"));
     browser.wait("the QR from Midtrans", "const i = document.querySelector('main img'); return i.complete && i.naturalWidth > 100");
@@ -61,10 +69,12 @@ fn a_phone_shows_how_to_pay_and_follows_the_order_to_its_end() {
     assert_eq!((&sizes[0], &sizes[1]), (&json!(PHONE.0), &json!(PHONE.0)), "no horizontal scroll");
     assert!(sizes[2].as_u64() >= Some(48), "the button's height: {sizes}");
     browser.keep("pay-page.png");
+    can_be_read(&browser, "to be paid");
 
     // Paid, and later owed: the page follows without being touched.
     shop.midtrans.pay(order_id, Via::Qris);
     browser.wait("paid", &says("Sudah dibayar"));
+    can_be_read(&browser, "paid");
     assert_eq!(browser.count("main img"), 0, "nobody pays twice");
     assert_eq!(browser.count("a[href*=gopay]"), 0);
     tell(&shop, order_id, "undelivered");
@@ -72,6 +82,7 @@ fn a_phone_shows_how_to_pay_and_follows_the_order_to_its_end() {
     assert!(browser.text("main").contains(CONTACT) && browser.text("main").contains(order_id));
     assert_eq!(browser.run("return document.documentElement.scrollWidth"), PHONE.0);
     browser.keep("pay-page-refund-due.png");
+    can_be_read(&browser, "refund due");
 
     // The other language, by hand and by the phone.
     browser.click("a[hreflang=en]");
@@ -119,6 +130,7 @@ fn what_is_paid_has_a_receipt_to_keep_and_a_chat_that_names_it() {
     assert_eq!(browser.run("return document.querySelector('#print').checkVisibility()"), true);
     let chat = browser.run("return document.querySelector('a[href^=\"https://wa.me/6281234567890?text=\"]').href");
     assert!(chat.as_str().is_some_and(|chat| chat.contains(order_id) && chat.contains("Lobby%2C%20level%202")), "{chat}");
+    can_be_read(&browser, "receipt");
     browser.prefer("prefers-color-scheme", "dark");
     browser.run("document.querySelector('.r').scrollIntoView()");
     assert_eq!(browser.run("return document.documentElement.scrollWidth"), PHONE.0);
@@ -160,6 +172,7 @@ fn the_finish_page_thanks_or_apologises_and_changes_nothing() {
     assert_eq!(browser.run(&format!("return {STATUS}")), "Your payment is being confirmed");
     assert_eq!(shop.post_to(order_id, "cancel", &json!({})).status, 200);
     browser.wait("the cancel", &says("Cancelled. Please do not pay."));
+    can_be_read(&browser, "cancelled");
     assert_eq!(browser.errors(), [""; 0]);
 }
 

@@ -56,6 +56,39 @@ fn both_pages_have_the_same_parts_and_commands_and_lead_to_each_other() {
     }
 }
 
+/// A picture with words is drawn once for each language. Whoever follows either of them connects the same pins.
+#[test]
+fn both_pictures_show_the_same_thing_with_other_words() {
+    let pictures = files(&source("docs"), "svg");
+    let mut pairs = 0;
+    for (path, text) in &pictures {
+        let name = path.display().to_string();
+        let Some(english) = name.strip_suffix(".id.svg").map(|name| format!("{name}.svg")) else { continue };
+        let (_, other) = pictures.iter().find(|(path, _)| path.display().to_string() == english).expect("its English sibling");
+        let ((drawn, numbers), (drawn_there, numbers_there)) = (drawn(text), drawn(other));
+        assert_eq!(drawn, drawn_there, "{name}: another drawing than {english}");
+        assert_eq!(numbers, numbers_there, "{name}: other numbers than in {english}");
+        assert!(numbers.len() > 40, "{name}: {numbers:?}");
+        pairs += 1;
+    }
+    assert_eq!(pairs, 1, "the wiring of one Pi");
+}
+
+/// The lines of a picture without its words, and the numbers in its words.
+fn drawn(picture: &str) -> (String, Vec<String>) {
+    let (mut rest, mut numbers) = (String::new(), Vec::new());
+    let mut parts = picture.split("<text ");
+    rest += parts.next().unwrap_or_default();
+    for part in parts {
+        let (text, behind) = part.split_once("</text>").expect("its end");
+        let (_, words) = text.split_once('>').expect("its words");
+        numbers.extend(words.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).map(str::to_owned));
+        rest += behind;
+    }
+    let (before, title) = rest.split_once("<title>").expect("a title");
+    (before.to_owned() + title.split_once("</title>").expect("its end").1, numbers)
+}
+
 /// The way from the folder of one file to another file.
 fn from(one: &str, other: &str) -> String {
     let folders: Vec<_> = one.split('/').collect();
@@ -144,7 +177,7 @@ fn pairs() -> Vec<(String, String, String)> {
         let (_, table) = text.split_once(begins).expect("its table");
         let (table, _) = table.split_once("\n}\n").expect("its end");
         let texts = quoted(table, &['"']);
-        assert!(texts.len() >= 8 && texts.len().is_multiple_of(2), "{file}: {} texts", texts.len());
+        assert!(texts.len() >= 4 && texts.len().is_multiple_of(2), "{file}: {} texts", texts.len());
         // Names of commands and files stand in backticks.
         let words = |text: &String| text.split('`').step_by(2).collect::<Vec<_>>().join("…");
         found.extend(texts.chunks(2).map(|pair| (format!("{file}: {}", pair[1]), words(&pair[1]), words(&pair[0]))));
@@ -164,11 +197,17 @@ fn pairs() -> Vec<(String, String, String)> {
 }
 
 /// Files with a table of texts, one text a line, Indonesian and English, and how the table begins.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 15] = [
     ("src/screen/text.rs", "\ntexts! {\n"),
     ("src/backend/http/pay/words.rs", "\nwords! {\n"),
     ("src/host/setup/ask.rs", "\ntexts! {\n"),
     ("src/host/finding.rs", "\ntexts! {\n"),
+    ("src/host/setup/edit.rs", "\ntexts! {\n"),
+    ("src/host/setup/write.rs", "\ntexts! {\n"),
+    ("src/host/secret.rs", "\ntexts! {\n"),
+    ("src/host/config/address.rs", "\ntexts! {\n"),
+    ("src/device/config.rs", "\ntexts! {\n"),
+    ("src/relay/config/written.rs", "\ntexts! {\n"),
     ("src/ctl/found.rs", "\ntexts! {\n"),
     ("src/ctl/setup/text.rs", "\ntexts! {\n"),
     ("src/backend/midtrans/doctor.rs", "\ntexts! {\n"),

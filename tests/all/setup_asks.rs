@@ -210,7 +210,13 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
     let shown = terminal.shown();
     assert!(shown.contains("selesai disiapkan. Untuk mulai menjual: systemctl enable --now"), "{shown}");
     // What it found outside is told in the same language.
-    for words in [" menerima tokennya", "1 kunci tanda terima", "daripada jam backend", "untuk berlangganan dan mengirim sebagai vm-001"] {
+    for words in [
+        "Chip GPIO:",
+        " menerima tokennya",
+        "1 kunci tanda terima",
+        "daripada jam backend",
+        "untuk berlangganan dan mengirim sebagai vm-001",
+    ] {
         assert!(shown.contains(words), "{words:?}: {shown}");
     }
     for english in
@@ -250,9 +256,21 @@ fn what_is_refused_is_told_in_indonesian() {
             "empty.pem: tidak berisi sertifikat yang bisa dipakai",
         ],
     );
+    let nowhere = ["setup", "--ask", "--speak", "id", "--root", "/nowhere"];
+    told(&output(command(env!("CARGO_BIN_EXE_qrisctl")).args(nowhere)), &["sebutkan direktori yang ada"]);
     // By flags, while a person sits there.
+    let (cut, nothing) = (&site.enrolment()[..100], site.shop.path().join("nothing"));
+    std::fs::write(&nothing, "").expect("written");
+    let nothing = nothing.display().to_string();
     for (flags, words) in [
-        (&["--code", &code, "--device", "vm-002"][..], "kode itu untuk vm-001, tetapi --device menyebut vm-002"),
+        (&["--token-file", &nothing][..], "nothing kosong: tulis rahasianya di sana"),
+        (&["--token-file", "/nowhere/token"], "rahasia di /nowhere/token tidak bisa dibaca"),
+        (&["--from", &nothing], "nothing: kosong"),
+        (&["--from", ""], "kosong: berikan teks pendaftaran"),
+        (&["--from", &ca], "ini bukan teks pendaftaran: teksnya diawali qris-enrol1"),
+        (&["--from", cut], "teks pendaftaran ini rusak"),
+        (&["--from", &"x".repeat(2000)], "ini bukan teks pendaftaran, dan bukan path sebuah berkas"),
+        (&["--code", &code, "--device", "vm-002"], "kode itu untuk vm-001, tetapi --device menyebut vm-002"),
         (&["--code", "7QX2-9MKP-V4TD-0RHE-6ZNA"], "kode saja perlu --device ID dan --backend URL"),
         (&["--code", "https://pay.example#"], "ini bukan undangan"),
         (&["--code", "http://pay.example#vm-001.7QX2-9MKP-V4TD-0RHE-6ZNA"], "alamat backend: http:// hanya untuk loopback"),
@@ -267,6 +285,27 @@ fn what_is_refused_is_told_in_indonesian() {
     told(&silent, &["`screen.contact` belum diisi", "jalur \"A1\": sudah diaktifkan"]);
     let shown = crate::rig::told(&silent);
     assert!(!shown.contains("is missing") && !shown.contains("driven"), "{shown}");
+}
+
+#[test]
+fn answers_that_do_not_fit_each_other_are_told_in_indonesian() {
+    let site = Site::new();
+    let text = site.enrolment();
+    let (first, second) = ("A1=/dev/gpiochip0:4:button=26", "A2=/dev/gpiochip0:5:button=26");
+    let answers = [&text, "Lobi", "", "", "none", "A1:5000", "A2:9000", "", first, second, ""];
+    let again = ["", "-A2", "A2=/dev/gpiochip0:5:button=27", "", "ya"];
+    let flags = ["--speak", "id", "--offline"];
+    let done = converse_well(&site, &[&answers[..], &again].concat(), &flags);
+    let (cannot, asked) = ("Ini tidak bisa dipakai: jalur yang mengeluarkannya", "Jawab lagi bagian itu? [ya]: ");
+    told(&done, &[&format!("{cannot} (offset): jalur 26 di /dev/gpiochip0 sudah dipakai button[0].offset"), asked]);
+
+    // What lies on the disk does not fit any more.
+    let file = site.file("etc/qrisd/qrisd.toml");
+    let qrisd = std::fs::read_to_string(&file).expect("written");
+    std::fs::write(&file, qrisd.replace("price = 5000", "price = 4000")).expect("written");
+    let lines = ["ya", first, "A2=/dev/gpiochip0:5", "", "ya"];
+    let done = converse_well(&site, &[&[""; 10][..], &lines].concat(), &flags);
+    told(&done, &[&format!("{cannot} (min_amount): lebih besar daripada Rp4.000, harga A1 di "), asked]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Init {
             return Err(Failure::usage(fill(texts().no_config_flag, &[&BACKEND_TOML])));
         }
         tls::install_provider();
-        let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
+        let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         if site.runs() && !is_root() && !self.dry_run {
             return Err(Failure::usage(texts().as_root));
         }

@@ -8,10 +8,11 @@ use super::text::{fill, texts};
 use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::{KeyFile, KeySet, OfferedKey};
-use qris_core::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
+use qris_core::wire::enrolment::{BEGINS, Enrolment, EnrolmentError, TEXT_MAX};
 use qris_host::Failure;
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
+use qris_host::setup::ask;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -126,12 +127,12 @@ impl Answers {
     /// The values that neither the answers nor the disk have, each with the way to tell it.
     pub(super) fn missing(&self, present: &Present) -> Vec<(Part, &'static str)> {
         let table = [
-            (Part::Device, self.device.is_some() || present.has("device", "id"), "the machine's name (--device ID, or --from ENROLMENT)"),
-            (Part::Backend, self.backend_url.is_some() || present.has("backend", "url"), "the backend (--backend URL)"),
-            (Part::Backend, self.token.is_some() || present.has("backend", "token_file"), "the backend's token (--token-file FILE)"),
-            (Part::Keys, self.keys.is_some() || present.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (Part::Items, !self.sold(present).is_empty(), "the items that it sells (--item ID:PRICE:NAME)"),
-            (Part::Lines, !self.served(present).is_empty(), "the line of each item (--line ITEMS=CHIP:OFFSET)"),
+            (Part::Device, self.device.is_some() || present.has("device", "id"), texts().need_device),
+            (Part::Backend, self.backend_url.is_some() || present.has("backend", "url"), texts().need_backend),
+            (Part::Backend, self.token.is_some() || present.has("backend", "token_file"), texts().need_token),
+            (Part::Keys, self.keys.is_some() || present.keys, texts().need_keys),
+            (Part::Items, !self.sold(present).is_empty(), texts().need_items),
+            (Part::Lines, !self.served(present).is_empty(), texts().need_lines),
         ];
         table.into_iter().filter(|(_, is_known, _)| !is_known).map(|(part, _, what)| (part, what)).collect()
     }
@@ -153,17 +154,31 @@ pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
         "-" => {
             let mut text = String::new();
             let read = Input::open().and_then(|input| input.take(TEXT_MAX as u64 + 1).read_to_string(&mut text));
-            read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
+            read.map_err(|why| Failure::usage(ask::no_input(&why)))?;
             text
         }
         // Quotes or a prompt may have come along. A text that holds a secret is never taken for a path: an error would repeat
         // it.
         text if text.contains(BEGINS) && !Path::new(text).exists() => text.to_owned(),
-        text if text.len() > PATH_MAX => return Err(Failure::usage("it is neither an enrolment text nor the path of a file")),
-        "" => return Err(Failure::usage("it is empty: give the enrolment text, a file that holds it, or - for standard input")),
+        text if text.len() > PATH_MAX => return Err(Failure::usage(texts().from_neither)),
+        "" => return Err(Failure::usage(texts().from_empty)),
         path => file(Path::new(path))?,
     };
-    Enrolment::from_text(&text).map_err(Failure::usage)
+    Enrolment::from_text(&text).map_err(|why| match why {
+        EnrolmentError::Other => Failure::usage(texts().from_other),
+        why => Failure::usage(no_enrolment(&why)),
+    })
+}
+
+/// Why a text is no enrolment.
+pub(super) fn no_enrolment(why: &EnrolmentError) -> String {
+    match why {
+        EnrolmentError::Other => texts().no_enrolment.into(),
+        EnrolmentError::Newer(version) => fill(texts().enrolment_newer, &[version]),
+        EnrolmentError::Damaged => texts().enrolment_damaged.into(),
+        EnrolmentError::Form(why) => fill(texts().enrolment_form, &[why]),
+        EnrolmentError::Keys(why) => fill(texts().enrolment_keys, &[why]),
+    }
 }
 
 /// A small text file that is not empty.

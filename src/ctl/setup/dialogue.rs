@@ -14,7 +14,7 @@ use super::text::{fill, texts};
 use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::enrolment::{Enrolment, EnrolmentError};
+use qris_core::wire::enrolment::Enrolment;
 use qris_core::wire::invitation::{Invitation, InvitationError};
 use qris_host::Failure;
 use qris_host::config::{MqttError, MqttSection, http_url};
@@ -55,7 +55,7 @@ impl<'a> Dialogue<'a> {
         may_rename: bool,
         ca_file: Option<&'a Path>,
     ) -> Result<Self, Failure> {
-        let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
+        let input = Input::open().map_err(|why| Failure::failed(ask::no_input(&why)))?;
         Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename, ca_file })
     }
 
@@ -153,7 +153,7 @@ impl<'a> Dialogue<'a> {
         let read = |text: &str| match text.parse() {
             Ok(invitation) => Ok(Told::Invitation(invitation)),
             Err(InvitationError::Code(_)) => Err(texts().code_form.into()),
-            Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| no_enrolment(&why)),
+            Err(InvitationError::Other) => Enrolment::from_text(text).map(Told::Enrolment).map_err(|why| answers::no_enrolment(&why)),
         };
         while let Some(told) = self.asker.pasted(texts().paste, read)? {
             let named = match &told {
@@ -302,17 +302,6 @@ impl<'a> Dialogue<'a> {
         };
         answers.screen = self.asker.line(texts().panel, Some(usual), chosen)?;
         Ok(())
-    }
-}
-
-/// Why a pasted text is no enrolment, for the person who pasted it.
-fn no_enrolment(why: &EnrolmentError) -> String {
-    match why {
-        EnrolmentError::Other => texts().no_enrolment.into(),
-        EnrolmentError::Newer(version) => fill(texts().enrolment_newer, &[version]),
-        EnrolmentError::Damaged => texts().enrolment_damaged.into(),
-        EnrolmentError::Form(why) => fill(texts().enrolment_form, &[why]),
-        EnrolmentError::Keys(why) => fill(texts().enrolment_keys, &[why]),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn read(from: &str, device: Option<&DeviceId>, backend: Option<&str>)
         "-" => {
             let mut text = String::new();
             let read = Input::open().and_then(|input| input.take(TEXT_MAX as u64).read_to_string(&mut text));
-            read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
+            read.map_err(|why| Failure::usage(ask::no_input(&why)))?;
             text
         }
         path if Path::new(path).is_file() => answers::file(Path::new(path))?,

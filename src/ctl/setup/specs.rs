@@ -249,7 +249,7 @@ pub(super) fn parse_letters(text: &str) -> Result<String, String> {
 
 /// How far the picture is turned.
 pub(super) fn parse_degrees(text: &str) -> Result<u32, &'static str> {
-    text.parse().ok().filter(|degrees| [0, 90, 180, 270].contains(degrees)).ok_or("must be 0, 90, 180 or 270")
+    text.parse().ok().filter(|degrees| [0, 90, 180, 270].contains(degrees)).ok_or(texts().degrees)
 }
 
 #[cfg(test)]

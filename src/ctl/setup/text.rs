@@ -83,6 +83,9 @@ texts! {
     item_name: "nama barang harus 1–32 karakter dari A-Za-z0-9._-: huruf, angka, titik, _ dan -, tanpa spasi", "an item must be 1–32 of A-Za-z0-9._-: letters, digits, dots, _ and -, without a blank";
     amount: "harga harus 1 sampai {0} rupiah", "a price must be 1 to {0} rupiah";
     no_enrolment: "ini bukan teks pendaftaran dan bukan kode: teks diawali qris-enrol1, kode berbentuk ALAMAT#MESIN.KODE. Berkas disebut dengan --from BERKAS", "this is no enrolment text and no code: a text begins with qris-enrol1, a code is ADDRESS#MACHINE.CODE. A file is named by --from FILE";
+    from_other: "ini bukan teks pendaftaran: teksnya diawali qris-enrol1, seperti yang ditulis `qris-backend device add ID --bundle`", "this is not an enrolment text: one begins with qris-enrol1, as `qris-backend device add ID --bundle` writes it";
+    from_neither: "ini bukan teks pendaftaran, dan bukan path sebuah berkas", "it is neither an enrolment text nor the path of a file";
+    from_empty: "kosong: berikan teks pendaftaran, berkas yang memuatnya, atau - untuk standard input", "it is empty: give the enrolment text, a file that holds it, or - for standard input";
     enrolment_newer: "teks pendaftaran ini dari rilis yang lebih baru (versi {0}): pasang dulu rilis yang lebih baru", "the enrolment text is of a later release (version {0}): install a newer one first";
     enrolment_damaged: "teks pendaftaran ini rusak: sebagiannya hilang atau berubah. Tempel lagi, dari karakter pertama sampai terakhir", "the enrolment text is damaged: a part of it is missing or changed. Paste it again, from the first to the last character";
     enrolment_form: "teks pendaftaran ini utuh, tetapi tidak bisa dipakai: {0}", "the enrolment text is whole, but cannot be used: {0}";
@@ -112,9 +115,16 @@ texts! {
     pin_missing: "{0} punya {1} jalur, mulai dari 0: tidak ada {2}", "{0} has {1} lines, from 0: there is no {2}";
     pin_held: "jalur {0} di {1} dipegang {2}: pilih jalur lain, atau hentikan program itu", "line {0} of {1} is held by {2}: choose another line, or end that program";
     screen_form: "harus auto, none, sebuah perangkat seperti /dev/fb0, atau virtual:/path[:LxT]", "must be auto, none, a device such as /dev/fb0, or virtual:/path[:WxH]";
+    degrees: "harus 0, 90, 180 atau 270", "must be 0, 90, 180 or 270";
     empty: "tidak boleh kosong", "must not be empty";
     unprintable: "harus berupa teks yang bisa dicetak", "must be printable text";
     letter: "layar tidak punya {0}: tulis dengan huruf Latin", "the screen has no {0}: write it in Latin letters";
+    need_device: "nama mesin (--device ID, atau --from TEKS)", "the machine's name (--device ID, or --from ENROLMENT)";
+    need_backend: "backend (--backend URL)", "the backend (--backend URL)";
+    need_token: "token mesin di backend (--token-file BERKAS)", "the backend's token (--token-file FILE)";
+    need_keys: "kunci tanda terima (--keys BERKAS, dari `qris-backend keys public`)", "the receipt keys (--keys FILE, from `qris-backend keys public`)";
+    need_items: "barang yang dijual (--item ID:HARGA:NAMA)", "the items that it sells (--item ID:PRICE:NAME)";
+    need_lines: "jalur setiap barang (--line BARANG=CHIP:OFFSET)", "the line of each item (--line ITEMS=CHIP:OFFSET)";
     missing: "belum diketahui: {0}", "not known yet: {0}";
     other_device: "mesin ini sudah bernama {0}, dan akan menjadi {1}: pesanannya, buku relainya dan tokennya milik {0}. --force mengganti namanya", "this machine is {0} already, and shall become {1}: its orders, its ledger and its token belong to {0}. --force changes its name";
     begin_anew: "{0}; untuk itu, mulai dari awal dengan --force", "{0}; to do that, begin anew with --force";
@@ -145,7 +155,8 @@ texts! {
     pulse_unknown: "`--pulse`: tidak ada jalur {0}: yang ada {1}", "`--pulse`: there is no line {0}: {1}";
     driven: "jalur {0}: sudah diaktifkan", "line {0}: driven";
     driven_and_seen: "jalur {0}: sudah diaktifkan, dan dilihat sensornya", "line {0}: driven, and seen by the sensor";
-    pulsed: "jalur {0}: {1}", "line {0}: {1}";
+    pulse_failed: "jalur {0}: tidak mengeluarkan barang (kata layanan relai: {1})", "line {0}: {1}";
+    pulse_uncertain: "jalur {0}: belum pasti apakah barangnya keluar (kata layanan relai: {1})", "line {0}: {1}";
     no_codes: "backend itu tidak mengenal kode: backend penjual harus dari rilis ini", "it knows no codes: the merchant's backend must be of this release";
     answers_strangely: "jawaban {0} bukan pendaftaran: apakah itu backend dari rilis ini?", "{0} answers something that is no enrolment: is it a backend of this release?";
     answers_for_other: "{0} menjawab untuk mesin lain, {1}", "{0} answers for another machine, {1}";

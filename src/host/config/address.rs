@@ -2,10 +2,19 @@
 
 use super::Checker;
 use crate::secret::{Secret, SecretError};
+use crate::texts;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+
+// What can be wrong with the answers about a broker. A set-up says it in the language of its conversation; services say it in English.
+texts! {
+    missing: "belum diisi", "is missing";
+    no_username: "perlu username juga", "needs a username beside it";
+    half_pair: "cert_file dan key_file harus diisi keduanya", "cert_file and key_file belong together";
+    no_tls: "tidak berlaku dengan mqtt://", "has no effect with mqtt://";
+}
 
 /// Where a D-Bus interface is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +139,7 @@ pub struct MqttSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
     /// No `url`.
-    #[error("is missing")]
+    #[error("{}", texts().missing)]
     Missing,
     /// The `url`.
     #[error(transparent)]
@@ -139,13 +148,13 @@ pub enum MqttError {
     #[error(transparent)]
     Password(#[from] SecretError),
     /// A password without a user name: MQTT 5 would allow it, brokers do not.
-    #[error("needs a username beside it")]
+    #[error("{}", texts().no_username)]
     NoUsername,
     /// A certificate without its key or the other way round.
-    #[error("cert_file and key_file belong together")]
+    #[error("{}", texts().half_pair)]
     HalfPair,
     /// Files for TLS with `mqtt://`.
-    #[error("has no effect with mqtt://")]
+    #[error("{}", texts().no_tls)]
     NoTls,
 }
 

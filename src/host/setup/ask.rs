@@ -21,6 +21,8 @@ texts! {
     needed: "Harus dijawab; Ctrl-C mengakhiri.", "An answer is needed; Ctrl-C ends.";
     too_many: "terlalu banyak jawaban yang tidak bisa dipakai", "too many answers could not be used";
     no_more: "tidak ada jawaban lagi: tidak ada yang berubah", "there are no more answers: nothing was changed";
+    input: "standard input tidak bisa dibaca: {0}", "standard input cannot be read: {0}";
+    directory: "tidak ada direktori sementara untuk berkas yang akan diperiksa: {0}", "no temporary directory for the files to check: {0}";
     unread: "jawaban tidak bisa dibaca: {0}; tidak ada yang berubah", "the answer cannot be read: {0}; nothing was changed";
     http: "harus https://HOST[:PORT][/PATH] atau http://HOST[:PORT][/PATH], bukan {0}", "must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0}";
     http_plain: "http:// hanya untuk loopback: pakai https://", "http:// is for loopback only: use https://";
@@ -46,6 +48,17 @@ pub fn address(why: &AddressError) -> String {
         AddressError::PlainMqtt => texts().mqtt_plain.into(),
         AddressError::Bus(_) => why.to_string(),
     }
+}
+
+/// Standard input cannot be read, in the language that is spoken.
+#[must_use]
+pub fn no_input(why: &io::Error) -> String {
+    fill(texts().input, &[why])
+}
+
+/// There is no place for the files that are to be checked, in the language that is spoken.
+pub(super) fn no_directory(why: &io::Error) -> String {
+    fill(texts().directory, &[why])
 }
 
 /// Asks the questions and reads the answers.

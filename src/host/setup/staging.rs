@@ -1,6 +1,7 @@
 //! A directory of our own. Files are looked at here before they are put in their places. Secrets that must be a file for a
 //! moment lie here too. The directory goes with the command; if the command was killed, the next one removes it.
 
+use super::ask;
 use super::site::own_uid;
 use crate::{Failure, random};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -38,7 +39,7 @@ impl Staging {
                 Err(error) => why = error,
             }
         }
-        Err(Failure::failed(format!("no temporary directory for the files to check: {why}")))
+        Err(Failure::failed(ask::no_directory(&why)))
     }
 
     fn below(parent: &Path, name: &str) -> io::Result<Self> {

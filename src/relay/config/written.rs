@@ -7,6 +7,8 @@ use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::KeySet;
 use qris_host::config::{BusAddress, Checker};
+use qris_host::setup::speech::fill;
+use qris_host::texts;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,15 @@ const KEYS_BYTES_MAX: u64 = 64 * 1024;
 /// A button is believed after it stood still for this time, unless the configuration says
 /// otherwise.
 const DEBOUNCE_MS: i64 = 50;
+
+// What two lines cannot both have. An answer in the set-up's dialogue can cause it, so that says it in its language; the relay service
+// says it in English.
+texts! {
+    name_taken: "line[{0}] sudah memakai nama ini", "line[{0}] has this name already";
+    item_taken: "{1} sudah ada di line[{0}]", "line[{0}] has {1} already";
+    pin_taken: "jalur {1} di {0} sudah dipakai {2}", "{0} line {1} is used by {2} already";
+    device_taken: "{0} sudah dipakai line[{1}]", "{0} is used by line[{1}] already";
+}
 
 /// The whole file. Keys that are missing or out of range are told together with all other faults.
 #[derive(Deserialize)]
@@ -186,21 +197,21 @@ fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], ch
         if let Chip::Gpio { path, offset } = &pin.chip
             && let Some(other) = pins.insert(pin.chip.clone(), key.clone())
         {
-            checker.fault(&(), &key, format_args!("{} line {offset} is used by {other} already", path.display()));
+            checker.fault(&(), &key, fill(texts().pin_taken, &[&path.display(), offset, &other]));
         }
     };
     for (i, line) in lines.iter().enumerate() {
         let Some(line) = line else { continue };
         if let Some(other) = names.insert(line.name.clone(), i) {
-            checker.fault(&(), &format!("line[{i}].name"), format_args!("line[{other}] has this name already"));
+            checker.fault(&(), &format!("line[{i}].name"), fill(texts().name_taken, &[&other]));
         }
-        let texts = match &line.items {
+        let named = match &line.items {
             Items::Any => vec!["*"],
             Items::These(items) => items.iter().map(ItemId::as_str).collect(),
         };
-        for item in texts {
+        for item in named {
             if let Some(other) = items.insert(item.to_owned(), i) {
-                checker.fault(&(), &format!("line[{i}].items"), format_args!("line[{other}] has {item:?} already"));
+                checker.fault(&(), &format!("line[{i}].items"), fill(texts().item_taken, &[&other, &format!("{item:?}")]));
             }
         }
         match (line.outlet.line(), line.outlet.device()) {
@@ -208,7 +219,7 @@ fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], ch
             (None, Some(path)) => {
                 if let Some(other) = devices.insert(path, i) {
                     let key = format!("line[{i}].{}", line.outlet.key());
-                    checker.fault(&(), &key, format_args!("{} is used by line[{other}] already", path.display()));
+                    checker.fault(&(), &key, fill(texts().device_taken, &[&path.display(), &other]));
                 }
             }
             (None, None) => {}

@@ -91,6 +91,12 @@ impl Browser {
         text.as_str().expect("a text").to_owned()
     }
 
+    /// The texts that are seen and have less contrast to their ground than people need who see badly: 4.5 to 1. What cannot be pressed
+    /// now may be fainter.
+    pub fn faint_texts(&self) -> Value {
+        self.run(FAINT)
+    }
+
     pub fn count(&self, selector: &str) -> u64 {
         self.run(&format!("return document.querySelectorAll({selector:?}).length")).as_u64().expect("a number")
     }
@@ -147,6 +153,10 @@ impl Browser {
         severe.map(|line| line["message"].to_string()).collect()
     }
 }
+
+/// Grounds are laid over each other from the page's to the text's. A picture made of colours counts as each of them, as the text may stand
+/// on any.
+const FAINT: &str = include_str!("faint.js");
 
 impl Drop for Browser {
     fn drop(&mut self) {

@@ -19,12 +19,15 @@ use std::path::{Path, PathBuf};
 
 /// The largest file that goes into the text, in bytes.
 const FILE_MAX: u64 = 16 * 1024;
-const NO_BROKER: &str = "no broker: backend.toml has none, so give --broker-url";
 /// Modules of the quiet zone around a code.
 const QUIET: usize = 4;
 
 // `init` lets the first machine in, and says this in the language of its conversation.
 texts! {
+    broker_missing: "tidak ada broker: `backend.toml` tidak menyebutnya, jadi berikan --broker-url", "no broker: `backend.toml` has none, so give --broker-url";
+    no_certificate: "{0}: bukan sertifikat dalam bentuk PEM", "{0}: is not a certificate in PEM";
+    empty: "{0}: kosong", "{0}: is empty";
+    large: "{0}: lebih besar dari 16 KiB", "{0}: is larger than 16 KiB";
     secret: "teks ini memuat token mesin: siapa pun yang memilikinya bisa bertindak sebagai mesin itu di backend. Kirim seperti kata sandi, lalu hapus", "this text holds the machine's token: anybody who has it can act as that machine at the backend. Send it like a password, then delete it";
     no_broker: "di dalamnya tidak ada broker, karena `backend.toml` tidak menyebutnya: mesin berjualan tanpa broker (--broker-url menambahkannya)", "it has no broker, because `backend.toml` has none: the machine sells without one (--broker-url adds one)";
     no_password: "di dalamnya tidak ada kata sandi untuk broker: `qrisctl setup` akan menanyakannya (`--broker-password-file` menambahkannya)", "it has no password for the broker: `qrisctl setup` will ask for it (`--broker-password-file` adds one)";
@@ -110,7 +113,7 @@ impl Bundle {
         let ring = Ring::read(&config.signing_key_file).map_err(Failure::usage)?;
         let terms = self.places.terms(config)?;
         if terms.broker.is_none() && self.broker_password_file.is_some() {
-            return Err(Failure::usage(NO_BROKER));
+            return Err(Failure::usage(texts().broker_missing));
         }
         let password = self.broker_password_file.as_deref().map(password).transpose()?;
         let rules = crate::policy(config, ring.into_keys()).rules;
@@ -145,7 +148,7 @@ impl Places {
         });
         let Some(url) = self.broker_url.clone().or_else(|| config.broker_url.clone()).or(own) else {
             if self.broker_username.is_some() || self.broker_ca_file.is_some() {
-                return Err(Failure::usage(NO_BROKER));
+                return Err(Failure::usage(texts().broker_missing));
             }
             return Ok(None);
         };
@@ -221,7 +224,7 @@ fn is_loopback(url: &str) -> bool {
 fn certificate(path: &Path) -> Result<Box<str>, Failure> {
     let text = read(std::fs::File::open(path), path)?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
-        return Err(Failure::usage(format!("{}: is not a certificate in PEM", path.display())));
+        return Err(Failure::usage(fill(texts().no_certificate, &[&path.display()])));
     }
     Ok(text.into())
 }
@@ -234,7 +237,7 @@ fn password(path: &Path) -> Result<Box<str>, Failure> {
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(Failure::usage(format!("{}: is empty", path.display())));
+        return Err(Failure::usage(fill(texts().empty, &[&path.display()])));
     }
     Ok(text.into())
 }
@@ -252,10 +255,10 @@ fn operators(path: &Path) -> Result<Vec<serde_json::Value>, Failure> {
 }
 
 fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String, Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
     let mut text = String::new();
-    from.and_then(|from| from.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(|why| failed(&why))?;
-    if text.len() as u64 > FILE_MAX { Err(failed(&"is larger than 16 KiB")) } else { Ok(text) }
+    let read = from.and_then(|from| from.take(FILE_MAX + 1).read_to_string(&mut text));
+    read.map_err(|why| Failure::usage(format!("{}: {why}", path.display())))?;
+    if text.len() as u64 > FILE_MAX { Err(Failure::usage(fill(texts().large, &[&path.display()]))) } else { Ok(text) }
 }
 
 /// A text as a QR code of half blocks, black on white with any colours of the terminal.

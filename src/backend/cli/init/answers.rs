@@ -8,7 +8,7 @@ use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
 use qris_host::interrupt::Input;
 use qris_host::secret::Secret;
-use qris_host::setup::ask::{Asker, http, say};
+use qris_host::setup::ask::{Asker, http, no_input, say};
 use qris_host::setup::site::Site;
 use std::io::{BufReader, Read as _};
 use std::net::{IpAddr, SocketAddr};
@@ -82,7 +82,7 @@ pub(super) struct Dialogue<'a> {
 
 impl<'a> Dialogue<'a> {
     pub(super) fn new(site: &'a Site, present: &'a Present) -> Result<Self, Failure> {
-        let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
+        let input = Input::open().map_err(|why| Failure::failed(no_input(&why)))?;
         Ok(Self { asker: Asker::new(BufReader::new(input)), site, present })
     }
 
@@ -174,7 +174,7 @@ fn secret(file: &Path) -> Result<Secret, Failure> {
     }
     let mut text = String::new();
     let read = Input::open().and_then(|input| input.take(KEY_MAX).read_to_string(&mut text));
-    read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
+    read.map_err(|why| Failure::usage(no_input(&why)))?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(Failure::usage(texts().key_empty)),
         key => Ok(Secret::new(key)),

@@ -35,6 +35,7 @@ texts! {
     broker_there: "{0} sudah ada: Anda sudah punya broker, dan init tidak mengubahnya. Tulis sendiri broker itu di bagian [mqtt] di backend.toml, atau pindahkan berkasnya (dengan --broker none, tidak ada broker yang dibuat)", "{0} is there already: there is a broker of yours, which this does not change. Name it in [mqtt] of backend.toml yourself, or move its files away (--broker none makes none)";
     openssl: "openssl {0}: {1}; tidak ada yang berubah", "openssl {0}: {1}; nothing was changed";
     no_openssl: "openssl: {0} (apt-get install openssl); tidak ada yang berubah", "openssl: {0} (apt-get install openssl); nothing was changed";
+    root_away: "--root: {0}: {1}; sebutkan direktori yang ada", "--root: {0}: {1}; name a directory that is there";
     no_config_flag: "init menulis {0} (di dalam --root): --config untuk perintah lain", "init writes {0} (below --root): --config is for other commands";
     as_root: "perintah ini menulis /etc/qris-backend dan memulai layanan: jalankan sebagai root (sudo qris-backend init), atau tambahkan --dry-run", "this writes /etc/qris-backend and starts services: run it as root (sudo qris-backend init), or add --dry-run";
     no_user: "di sistem itu tidak ada pengguna {0}: pasang paketnya dulu, atau jalankan systemd-sysusers", "there is no user {0} on that system: install the package first, or run systemd-sysusers";

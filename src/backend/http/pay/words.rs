@@ -16,7 +16,7 @@ macro_rules! words {
 }
 
 words! {
-    test: "UJI COBA – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
+    test: "TEST – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
     machine: "Mesin", "Machine";
     left: "Sisa waktu", "Time left";
     pay: "Bayar dengan GoPay", "Pay with GoPay";

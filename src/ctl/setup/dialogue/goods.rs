@@ -50,10 +50,7 @@ impl Dialogue<'_> {
     }
 
     pub(in crate::setup) fn lines(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        hardware::words(self.site)
-            .iter()
-            .skip_while(|line| *line != "GPIO chips:")
-            .try_for_each(|line| print::line(&print::plain(line)))?;
+        hardware::chip_words(self.site).iter().try_for_each(|line| print::line(&print::plain(line)))?;
         print::line(texts().lines)?;
         print::line(texts().lines_more)?;
         show(&answers.lines)?;
