@@ -310,9 +310,6 @@ fn the_story_of_a_late_payment_presses_the_buttons() {
     let page = a_story("t_late", 7, (1, 0, 1, 0), &ENGLISH);
     let just = page.browser.text("#just");
     assert!(just.starts_with("Paid too late"), "{just}");
-    let took = page.browser.run("return (spans[1] - spans[0]) / 1000").as_f64().expect("seconds");
-    // In these words tests/run tries it once more by itself: only a busy computer is slower than a visitor's patience.
-    assert!(took < 30.0, "waited {took:.1}s in vain for: the end of the story within 30 s");
     assert!(!page.browser.text("#claim").contains("Paid once, dropped once"), "its own story says otherwise");
 
     // The merchant gives the money back: it is in the books as what it is.
@@ -356,12 +353,10 @@ struct Language {
 const ENGLISH: Language = Language { id: "en", step: "Step", of: "of", over: "That was it. Try it yourself." };
 const INDONESIAN: Language = Language { id: "id", step: "Langkah", of: "dari", over: "Itu saja. Silakan coba sendiri." };
 
-/// A caption may be there for less time than lies between two looks at it. So may a scrollbar. When a story begins and ends is kept by the
-/// page's clock.
+/// A caption may be there for less time than lies between two looks at it. So may a scrollbar.
 fn keep_captions(browser: &Browser) {
     browser.run(
-        "window.captions = []; window.beyond = [0, 0]; window.spans = [];
-         new MutationObserver(() => spans.push(performance.now())).observe(document.body, { attributes: true, attributeFilter: ['data-story'] });
+        "window.captions = []; window.beyond = [0, 0];
          const look = () => {
              const {scrollWidth, scrollHeight} = document.documentElement;
              window.beyond = [Math.max(beyond[0], scrollWidth - innerWidth), Math.max(beyond[1], scrollHeight - innerHeight)];
