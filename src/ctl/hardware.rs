@@ -7,7 +7,7 @@ use qris_device::config::Config as DeviceConfig;
 use qris_device::screen::SurfaceSettings;
 use qris_host::finding::Finding;
 use qris_host::interrupt;
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_relay::config::{Config as RelayConfig, LineSettings};
 use qris_relay::outlet::Ending;
 use qris_relay::pin::{Chip, HardwareError, Pin, let_go};

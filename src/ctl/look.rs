@@ -15,7 +15,7 @@ use qris_host::config::MqttSettings;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_host::tls::{LastTrusted, client_config, install_provider, is_date_refusal};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::found::texts;
 use qris_host::finding::Finding;
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
 use std::path::Path;

@@ -16,7 +16,7 @@ use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, 
 use qris_host::hint::meant;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_host::tls::LastTrusted;
 use qris_host::{clock, texts, tls};
 use screen::{WrittenScreen, check_languages, check_letters};

@@ -2,7 +2,7 @@
 //! and [`end`] does the rest.
 
 use super::Failure;
-use super::setup::speech::fill;
+use super::speech::fill;
 use super::terminal::{Colour, is_coloured};
 use crate::texts;
 use qris_core::order::time::{Span, Wall};

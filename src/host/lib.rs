@@ -33,6 +33,7 @@ pub mod secret;
 pub mod service;
 #[cfg(feature = "commands")]
 pub mod setup;
+pub mod speech;
 #[cfg(feature = "store")]
 pub mod sqlite;
 pub mod surroundings;

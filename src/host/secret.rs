@@ -1,7 +1,7 @@
 //! Secrets. They are read from a file or a systemd credential, and never printed.
 
 use super::interrupt::Input;
-use super::setup::speech::fill;
+use super::speech::fill;
 use crate::texts;
 use std::fmt;
 use std::io::Read as _;

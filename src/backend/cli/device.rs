@@ -21,7 +21,7 @@ use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
 use qris_host::events::Event as Journal;
 use qris_host::hint::meant;
 use qris_host::journal::emit;
-use qris_host::setup::speech::{self, Language};
+use qris_host::speech::{self, Language};
 use qris_host::{Failure, clock, random, tls};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};

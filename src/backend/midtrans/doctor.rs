@@ -4,7 +4,7 @@ use super::config::is_production;
 use super::{Midtrans, MidtransError};
 use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_host::texts;
 use qris_host::{clock, random};
 

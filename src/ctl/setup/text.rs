@@ -1,6 +1,6 @@
 //! Every word of the set-up's conversation, in one table.
 
-pub(super) use qris_host::setup::speech::fill;
+pub(super) use qris_host::speech::fill;
 use qris_host::texts;
 
 texts! {

@@ -1,8 +1,8 @@
 //! Questions to the person in front of the computer. Enter takes the value in brackets.
 
-use super::speech::fill;
 use crate::config::{AddressError, http_url};
 use crate::secret::Secret;
+use crate::speech::fill;
 use crate::terminal::{Hidden, plain};
 use crate::{Failure, interrupt, texts};
 use std::io::{self, BufRead, Write as _};

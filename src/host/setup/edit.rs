@@ -1,7 +1,7 @@
 //! Changes a TOML file where it must be changed, and leaves every other byte alone: comments, order and people's own text
 //! stay.
 
-use super::speech::fill;
+use crate::speech::fill;
 use crate::{Failure, texts};
 use std::ops::Range;
 use toml::Spanned;

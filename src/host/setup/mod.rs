@@ -5,6 +5,5 @@ pub mod ask;
 pub mod edit;
 pub mod services;
 pub mod site;
-pub mod speech;
 pub mod staging;
 pub mod write;

@@ -1,7 +1,7 @@
 //! Puts files in their places: all of them or none, and each one whole. The earlier files are kept beside them.
 
 use super::site::{Site, is_root};
-use super::speech::fill;
+use crate::speech::fill;
 use crate::{clock, texts};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};

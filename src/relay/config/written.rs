@@ -7,7 +7,7 @@ use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::KeySet;
 use qris_host::config::{BusAddress, Checker};
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_host::texts;
 use serde::Deserialize;
 use std::collections::BTreeMap;

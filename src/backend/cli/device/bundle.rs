@@ -11,7 +11,7 @@ use qris_core::order::receipt::{KeySet, jwk_set};
 use qris_core::wire::enrolment::Enrolment;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
-use qris_host::setup::speech::fill;
+use qris_host::speech::fill;
 use qris_host::texts;
 use std::fmt::Write as _;
 use std::io::Read as _;

@@ -1,6 +1,6 @@
 //! Every word of `init` to the person who runs it, in one table.
 
-pub(super) use qris_host::setup::speech::fill;
+pub(super) use qris_host::speech::fill;
 use qris_host::texts;
 
 texts! {

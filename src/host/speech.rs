@@ -29,9 +29,9 @@ macro_rules! texts {
         pub(super) fn texts() -> &'static Texts {
             const ID: Texts = Texts { $($name: $id,)* };
             const EN: Texts = Texts { $($name: $en,)* };
-            match $crate::setup::speech::spoken() {
-                $crate::setup::speech::Language::Id => &ID,
-                $crate::setup::speech::Language::En => &EN,
+            match $crate::speech::spoken() {
+                $crate::speech::Language::Id => &ID,
+                $crate::speech::Language::En => &EN,
             }
         }
 
@@ -39,7 +39,7 @@ macro_rules! texts {
         #[test]
         fn both_languages_have_the_same_values() {
             for (id, en) in [$(($id, $en),)*] {
-                assert!($crate::setup::speech::is_pair(id, en), "{en}\n{id}");
+                assert!($crate::speech::is_pair(id, en), "{en}\n{id}");
             }
         }
     };
