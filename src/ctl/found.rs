@@ -4,6 +4,7 @@
 use qris_host::texts;
 
 texts! {
+    test_card: "Gambar tes ada di panel. Periksa:|  bingkainya: dua garis putih tipis sepanjang keempat tepi, tidak ada yang terpotong (jika tidak: ukuran atau posisi dari driver)|  panah dan tulisan di atas: tegak, seperti dilihat pelanggan (jika tidak: `screen.rotate`)|  balok warna: merah, hijau dan biru sesuai tulisannya, putih tanpa warna (jika tidak: urutan kanal panel)|  gradasinya: dari hitam naik merata, tanpa lompatan mundur atau garis (jika tidak: jumlah bit per piksel)|  kodenya: terbaca kamera ponsel dari jarak satu lengan (jika tidak: plastik pelindung, kecerahan, ukuran)", "The test card is on the panel. Look for:|  the frame: two thin white lines run along all four edges, none of them cut off (else: size or offset of the driver)|  the arrow and the words at the top: upright as the customer sees them (else: `screen.rotate`)|  the bars: red, green and blue as named, white without a tint (else: the panel's channel order)|  the ramps: from black in even steps, without a jump back or stripes (else: its bits a pixel)|  the code: a phone's camera reads it at arm's length (else: focus film, brightness, size)";
     broker_none: "tidak diatur: permintaan datang lewat D-Bus dan tombol", "none is configured: requests come over D-Bus and from buttons";
     broker_with_tls: "{0} dengan TLS", "{0} with TLS";
     broker_good: "{0} menerima {1}, untuk berlangganan dan mengirim sebagai {2}", "{0} lets {1} in, to subscribe and publish as {2}";

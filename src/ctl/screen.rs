@@ -1,6 +1,7 @@
 //! `screen`: the picture that a panel shows, would show, or should show.
 
 use super::broker::{Broker, Connection, News, random_hex};
+use super::found::texts;
 use super::machine::{Bus, Service};
 use super::print;
 use crate::complete;
@@ -331,22 +332,12 @@ impl Card {
             Some(ScreenState::Gone(why)) => return Err(Failure::failed(ScreenError::Panel(why))),
             None => return Err(Failure::failed(ScreenError::Panel("the screen's thread ended".into()))),
         }
-        for line in LOOK_FOR {
+        for line in texts().test_card.split('|') {
             print::line(line)?;
         }
         Ok(Self { _screen: screen })
     }
 }
-
-/// What a panel shows if it is wired and configured well.
-const LOOK_FOR: [&str; 6] = [
-    "The test card is on the panel. Look for:",
-    "  the frame: two thin white lines run along all four edges, none of them cut off (else: size or offset of the driver)",
-    "  the arrow and the words at the top: upright as the customer sees them (else: screen.rotate)",
-    "  the bars: red, green and blue as named, white without a tint (else: the panel's channel order)",
-    "  the ramps: from black in even steps, without a jump back or stripes (else: its bits a pixel)",
-    "  the code: a phone's camera reads it at arm's length (else: focus film, brightness, size)",
-];
 
 /// A state that no machine would be asked to show is not drawn either.
 fn check_sample(state: &str, payload: Option<&str>, amount: Rupiah, fee: Option<Rupiah>) -> Result<(), String> {

@@ -137,8 +137,8 @@ impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
         let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
-        // Scripts read messages in one language.
-        if asks {
+        // Scripts read messages in one language, and that is English if they do not say another one.
+        if asks || self.speak.is_some() {
             speech::speak(self.speak);
         }
         let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;

@@ -292,7 +292,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("tentang uang mereka (atau none) [none]: ", &format!("{}\n", "1".repeat(65))),
         ("  harus teks biasa, 1 sampai 64 karakter", "0812-1\n"),
         ("Buat broker di komputer ini (Mosquitto, dengan TLS)? [ya]: ", "mungkin\n"),
-        ("  ya atau tidak", "y\n"),
+        ("  Jawab y (ya) atau t (tidak)", "y\n"),
         ("menghubungi komputer ini [pay.example]: ", "mqtts://pay.example\n"),
         ("  harus nama komputer ini, misalnya broker.example", "\n"),
         ("Nama mesin pertama (atau none) [vm-001]: ", "fleet\n"),

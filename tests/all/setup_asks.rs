@@ -194,12 +194,12 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("  Barang: ", "A1:5.000\n"),
         ("  \"5.000\" harus rupiah bulat dengan angka saja: tulis 5000", "A1\n"),
         ("  harus berbentuk ID:HARGA[:NAMA]", "A 1:5000\n"),
-        ("  nama barang harus 1–32 karakter", "A1:0\n"),
+        ("  ID barang harus 1–32 karakter", "A1:0\n"),
         ("  harga harus 1 sampai 1000000000 rupiah", "A1:5000:Teh botol\n\n"),
         ("  Jalur: ", "\n"),
         ("  Belum ada jalur yang mengeluarkan A1.", &sim),
         ("Jalur \"A1\": aktifkan sekarang?", "mungkin\n"),
-        ("  ya atau tidak", "t\n"),
+        ("  Jawab y (ya) atau t (tidak)", "t\n"),
         ("Tulis berkas ini? [ya]: ", "y\n"),
     ] {
         // The question about the line follows an empty answer.
@@ -228,7 +228,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
 
     // A flag says it, too, and a script hears English whatever the locale is.
     let asked = converse(&site, &[], &["--speak", "id"]);
-    told(&asked, &["Komputer ini akan menjadi mesin penjual."]);
+    told(&asked, &["Komputer ini akan menjadi mesin yang berjualan."]);
     assert!(stderr(&asked).contains("tidak ada jawaban lagi: tidak ada yang berubah"), "{}", stderr(&asked));
     let script = output(site.setup().env("LC_ALL", "id_ID.UTF-8").args(["--yes", "--offline", "--dry-run"]));
     told(&script, &["nothing was changed"]);

@@ -122,8 +122,8 @@ impl Init {
     pub async fn run(self, config: &Path) -> Result<(), Failure> {
         let reads_input = self.server_key_file.as_deref() == Some(Path::new("-"));
         let asks = self.ask || (!self.yes && !reads_input && terminal::is_there());
-        // Scripts read messages in one language.
-        if asks {
+        // Scripts read messages in one language, and that is English if they do not say another one.
+        if asks || self.speak.is_some() {
             speech::speak(self.speak);
         }
         if config != Path::new(BACKEND_TOML) {

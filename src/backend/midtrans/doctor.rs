@@ -14,7 +14,7 @@ texts! {
     not_real: "bukan uang sungguhan", "the money is not real";
     valid: "kuncinya berlaku di {0} ({1})", "the key is valid at {0} ({1})";
     not_valid: "kuncinya tidak berlaku di {0}", "the key is not valid at {0}";
-    not_valid_do: "sandbox dan production punya kunci yang berbeda: ambil Server Key untuk midtrans.base_url dari dashboard Midtrans", "sandbox and production have different keys: take the Server Key for midtrans.base_url from Midtrans' dashboard";
+    not_valid_do: "sandbox dan production punya kunci yang berbeda: ambil Server Key dari environment yang sama dengan `midtrans.base_url` di dashboard Midtrans", "sandbox and production have different keys: take the Server Key for midtrans.base_url from Midtrans' dashboard";
     away: "{0} tidak bisa dihubungi: {1}", "{0} cannot be reached: {1}";
     away_do: "periksa jaringan, DNS, firewall dan midtrans.base_url", "look at the network, DNS, the firewall and midtrans.base_url";
     again: "coba lagi satu menit lagi; apakah midtrans.base_url alamat API Midtrans?", "try again in a minute; is midtrans.base_url Midtrans' API?";

@@ -4,10 +4,10 @@ pub(super) use qris_host::speech::fill;
 use qris_host::texts;
 
 texts! {
-    welcome: "Komputer ini akan menjadi mesin penjual. Sebelum selesai, tidak ada yang ditulis. Tekan Enter untuk memakai teks di dalam [kurung].", "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in [brackets].";
+    welcome: "Komputer ini akan menjadi mesin yang berjualan. Sebelum selesai, tidak ada yang ditulis. Tekan Enter untuk memakai jawaban di dalam [kurung].", "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in [brackets].";
     welcome_end: "Ctrl-C mengakhiri penyiapan, dan tidak ada yang berubah.", "Ctrl-C ends the set-up, and then nothing was changed.";
     enrolment: "Di server penjual, `qris-backend device invite ID` membuat kode untuk mesin ini, dan `qris-backend device add ID --bundle` menulis satu teks. Keduanya memuat semua yang perlu diketahui mesin ini.", "On the merchant's server, `qris-backend device invite ID` makes a code for this machine, and `qris-backend device add ID --bundle` writes one text. Each of them brings all that this machine must know.";
-    paste: "Tempel salah satunya di sini (tidak terlihat; baris kosong mengakhiri; Enter: tidak ada): ", "Paste one of them here (is not shown; an empty line ends it; Enter: there is none): ";
+    paste: "Tempel salah satunya di sini (tidak terlihat; akhiri teks dengan baris kosong; Enter: tidak ada): ", "Paste one of them here (is not shown; an empty line ends a text; Enter: there is none): ";
     enrolment_again: "Jika server penjual menulis teks baru untuk mesin ini, teks itu berisi semua jawaban ini.", "If the merchant's server wrote a new text for this machine, that text has all these answers.";
     is_device: "Nama mesin: {0}", "The machine's name: {0}";
     is_broker: "Broker: {0}", "The broker: {0}";
@@ -80,9 +80,9 @@ texts! {
     part_items: "barang yang dijual", "the items that it sells";
     part_lines: "jalur yang mengeluarkannya", "the lines that hand them out";
     device_form: "harus 1–64 karakter dari A-Za-z0-9_-: huruf, angka, _ dan -, tanpa spasi", "must be 1–64 of A-Za-z0-9_-: letters, digits, _ and -, without a blank";
-    item_name: "nama barang harus 1–32 karakter dari A-Za-z0-9._-: huruf, angka, titik, _ dan -, tanpa spasi", "an item must be 1–32 of A-Za-z0-9._-: letters, digits, dots, _ and -, without a blank";
+    item_name: "ID barang harus 1–32 karakter dari A-Za-z0-9._-: huruf, angka, titik, _ dan -, tanpa spasi", "an item must be 1–32 of A-Za-z0-9._-: letters, digits, dots, _ and -, without a blank";
     amount: "harga harus 1 sampai {0} rupiah", "a price must be 1 to {0} rupiah";
-    no_enrolment: "ini bukan teks pendaftaran dan bukan kode: teks diawali qris-enrol1, kode berbentuk ALAMAT#MESIN.KODE. Berkas disebut dengan --from BERKAS", "this is no enrolment text and no code: a text begins with qris-enrol1, a code is ADDRESS#MACHINE.CODE. A file is named by --from FILE";
+    no_enrolment: "ini bukan teks pendaftaran dan bukan kode: teks diawali qris-enrol1, kode berbentuk ALAMAT#MESIN.KODE. Untuk memakai berkas: --from BERKAS", "this is no enrolment text and no code: a text begins with qris-enrol1, a code is ADDRESS#MACHINE.CODE. A file is named by --from FILE";
     from_other: "ini bukan teks pendaftaran: teksnya diawali qris-enrol1, seperti yang ditulis `qris-backend device add ID --bundle`", "this is not an enrolment text: one begins with qris-enrol1, as `qris-backend device add ID --bundle` writes it";
     from_neither: "ini bukan teks pendaftaran, dan bukan path sebuah berkas", "it is neither an enrolment text nor the path of a file";
     from_empty: "kosong: berikan teks pendaftaran, berkas yang memuatnya, atau - untuk standard input", "it is empty: give the enrolment text, a file that holds it, or - for standard input";
@@ -114,7 +114,7 @@ texts! {
     line_many: "paling banyak {0} jalur", "at most {0} lines are possible";
     pin_missing: "{0} punya {1} jalur, mulai dari 0: tidak ada {2}", "{0} has {1} lines, from 0: there is no {2}";
     pin_held: "jalur {0} di {1} dipegang {2}: pilih jalur lain, atau hentikan program itu", "line {0} of {1} is held by {2}: choose another line, or end that program";
-    screen_form: "harus auto, none, sebuah perangkat seperti /dev/fb0, atau virtual:/path[:LxT]", "must be auto, none, a device such as /dev/fb0, or virtual:/path[:WxH]";
+    screen_form: "harus auto, none, sebuah perangkat seperti /dev/fb0, atau virtual:/path[:WxH]", "must be auto, none, a device such as /dev/fb0, or virtual:/path[:WxH]";
     degrees: "harus 0, 90, 180 atau 270", "must be 0, 90, 180 or 270";
     empty: "tidak boleh kosong", "must not be empty";
     unprintable: "harus berupa teks yang bisa dicetak", "must be printable text";

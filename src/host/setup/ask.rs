@@ -16,7 +16,7 @@ const TRIES_MAX: usize = 20;
 texts! {
     yes: "ya", "yes";
     no: "tidak", "no";
-    yes_or_no: "ya atau tidak", "yes or no";
+    yes_or_no: "Jawab y (ya) atau t (tidak)", "Answer y (yes) or n (no)";
     hidden: "tidak terlihat", "is not shown";
     needed: "Harus dijawab; Ctrl-C mengakhiri.", "An answer is needed; Ctrl-C ends.";
     too_many: "terlalu banyak jawaban yang tidak bisa dipakai", "too many answers could not be used";

@@ -51,7 +51,7 @@ texts! {
     web_server: "{0} harus mengarah ke sini: server web dengan TLS meneruskan /v1/, /midtrans/ dan /pay/ ke {1}", "{0} must lead here: a web server with TLS passes /v1/, /midtrans/ and /pay/ on to {1}";
     no_public_url: "tanpa alamat publik, hanya mesin di komputer ini yang bisa menghubungi backend. Jika alamatnya sudah ada, jalankan init lagi", "without a public address only machines on this computer reach the backend. Run init again when there is one";
     then: "lalu: {0}", "then: {0}";
-    let_in_then: "jika sudah berjalan, daftarkan mesin pertama: {0}", "when it runs, let the first machine in: {0}";
+    let_in_then: "setelah layanannya berjalan, daftarkan mesin pertama: {0}", "when it runs, let the first machine in: {0}";
     let_in_already: "{0} sudah terdaftar; `{1} --replace` memberinya teks baru", "{0} is let in already; `{1} --replace` gives it another text";
     let_in_now: "berikut ini semua yang harus diketahui {0}; di mesin itu: sudo qrisctl setup", "what {0} must know follows; on it: sudo qrisctl setup";
     not_let_in: "{0} gagal didaftarkan. Yang lain sudah selesai; setelah penyebabnya diperbaiki: {1}", "{0} was not let in. All else is done; when that is mended: {1}";
