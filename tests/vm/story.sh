@@ -172,7 +172,7 @@ one_journal() {
   awaits "dispensed" event "$asked" dispensed
   awaits "the backend has heard it" guest "runuser -u qris-backend -- qris-backend orders --json | grep -F '\"outcome\":\"dispensed\"'"
   is "who tells of the order" "qris-backend qrisd qris-backend qrisd qrisd qris-relayd qris-relayd qrisd" "$(field SYSLOG_IDENTIFIER "ORDER_ID=$order")"
-  is "what, each explained" "A charge was made at Midtrans $moved A receipt was signed $moved $moved A line is about to be driven A line was driven and is inactive again $moved" \
+  is "what, each explained" "A charge was made at the gateway $moved A receipt was signed $moved $moved A line is about to be driven A line was driven and is inactive again $moved" \
     "$(words "$(guest "journalctl -x --no-pager -q ORDER_ID=$order" | sed -n 's/.*Subject: //p')")"
   is "its machine, in each" "$device" "$(words "$(guest "journalctl --no-pager -q -o cat --output-fields=DEVICE_ID ORDER_ID=$order" | sort -u)")"
   holds "the Server Key is in none of the journal" guest "! journalctl --no-pager -o export | grep -qF $server_key"
