@@ -28,7 +28,7 @@ const DESCRIPTORS_BESIDE: u64 = 2_000;
 
 /// Plays many machines against a real Mosquitto and real backends, with a simulated Midtrans. All get their power at once, sell at
 /// an even pace, lose their network, and lose their broker. It tells what that costs, and compares the money with the backend's
-/// books. Ends with 0 if the books agree and every machine came back, 1 if not, 2 for wrong use. It needs Mosquitto, and for two
+/// books. Ends with 0 if the books agree and every machine came back, 1 if not, 2 for wrong use. It needs Mosquitto, and for several
 /// backends PostgreSQL.
 #[derive(clap::Parser, Debug)]
 #[command(name = "fleet", bin_name = "qris-demo fleet")]
