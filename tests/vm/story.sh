@@ -459,7 +459,7 @@ upgrade_with_qr() {
   runs=$(pid_of qrisd)
   holds "an upgrade begins" guest "systemd-run --quiet --unit=upgrade --remain-after-exit apt-get install -y --no-install-recommends /root/stick/next.deb"
   awaits "nothing new is sold" guest "systemctl show -p StatusText --value qrisd | grep -F 'held by package'"
-  is "scripts see whose order it is" "$asked" "$(guest cut -d' ' -f1 /run/qrisd/customer)"
+  is "scripts see whose order it is" "$asked" "$(guest "cut -d' ' -f1 /run/qrisd/customer")"
   is "what runs meanwhile" "$runs" "$(pid_of qrisd)"
   pays
   awaits "dispensed" event "$asked" dispensed
