@@ -318,15 +318,14 @@ impl Running {
         }
         let OrderResource { order_id: id, rev, request_id: request, .. } = order;
         self.orders.insert(id.clone(), Waiting { request, ticket, customer, rev, receipt: None, is_over: false });
-        self.of.town.board.note(|tally| {
-            tally.asking -= 1;
-            tally.orders.insert(id.clone(), Sale::default());
-        });
+        self.of.town.board.note(|tally| tally.orders.insert(id.clone(), Sale::default()));
         match customer {
             Customer::Pays => self.of.town.pay(&id),
             Customer::PaysLater | Customer::PaysAndLeaves => self.of.town.later(id.clone()),
             Customer::Looks => {}
         }
+        // The last step: in between, a sale would be neither asked for nor unsettled, and its machine could lose its network in mid-sale.
+        self.of.town.board.note(|tally| tally.asking -= 1);
         let Some(inbox) = self.inbox.upgrade() else { return };
         tokio::spawn(async move {
             tokio::time::sleep(ASK_AFTER).await;

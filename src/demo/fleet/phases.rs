@@ -1,11 +1,12 @@
 //! The phases: each does something to the machines, and tells its figures.
 
 use super::asked::Asked;
-use super::board::Tally;
+use super::board::{Sale, Tally};
 use super::computer::Taken;
 use super::figures::{Back, Idle, Silence, Sold};
 use super::machine::{Customer, Input, Machine};
 use super::yard::{Yard, YardError};
+use qris_core::order::ids::OrderId;
 use qris_core::order::time::Wall;
 use std::time::{Duration, Instant};
 
@@ -206,8 +207,19 @@ async fn until(yard: &Yard, what: &'static str, is_so: impl Fn(&Tally) -> bool) 
             "{answered} machines answered, {online} seen, {offline} offline, {asking} requests without an order, {unsettled} paid orders \
              without an end, {unanswered} questions without an answer (the last: {why_unanswered})"
         ),
-        wrong: tally.wrong.iter().map(|what| format!("\n{what}")).collect(),
+        wrong: tally.wrong.iter().cloned().chain(without_end(yard, &tally)).map(|what| format!("\n{what}")).collect(),
     })
+}
+
+/// Each paid order that has no end, and what the books say of it.
+fn without_end(yard: &Yard, tally: &Tally) -> Vec<String> {
+    let open = tally.orders.iter().filter(|(_, sale)| sale.paid.is_some() && sale.told.is_none());
+    let tell = |(id, sale): (&OrderId, &Sale)| {
+        let books = yard.command(&["orders", id.as_str()]);
+        let books = books.map_or_else(|error| error.to_string(), |text| String::from_utf8_lossy(&text).into_owned());
+        format!("{id}: its machine has {} receipt\n{books}", if sale.receipt.is_some() { "a" } else { "no" })
+    };
+    open.map(tell).collect()
 }
 
 /// A step that comes to every number below `all` once.
