@@ -76,7 +76,7 @@ tests_in() {
 }
 
 counted() {
-  local name=$1 start=$SECONDS status counts log each
+  local name=$1 start=$SECONDS status counts log each what
   shift
   log=$logs/${name//[^A-Za-z0-9]/-}
   echo "== $name: $*"
@@ -86,10 +86,10 @@ counted() {
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))
   while read -r each; do
-    if came_late "$log" "$each" && alone "$each" "$@"; then
+    if what=$(came_late "$log" "$each") && alone "$each" "$@"; then
       passed=$((passed + 1))
       failed=$((failed - 1))
-      late+=("$each")
+      late+=("$each: $what")
     else
       broken+=("$each")
     fi
@@ -108,12 +108,12 @@ counted() {
 }
 
 # Whether a test complains of nothing but that something did not come in time. That may be the fault of the tests beside it,
-# on a busy computer. A wrong value never is.
+# on a busy computer. A wrong value never is. Says what.
 came_late() {
   awk -v head="---- $2 stdout ----" '
     $0 == head { inside = 1; next }
     /^---- .* stdout ----$/ { inside = 0 }
-    inside && /^waited [0-9.]+s in vain for: / { late = 1 }
+    inside && /^waited [0-9.]+s in vain for: / { late = 1; print; exit }
     END { exit !late }' "$1"
 }
 
@@ -147,7 +147,7 @@ told() {
     echo "FAILED: $name"
   done
   for name in ${late[@]+"${late[@]}"}; do
-    echo "LATE: $name (waited in vain beside the other tests, good by itself: to be looked into)"
+    echo "LATE: $name (beside the other tests; good by itself: to be looked into)"
   done
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -5,6 +5,7 @@ use super::text::{fill, texts};
 use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
 use qris_device::screen::unknown_letter;
 use qris_host::hint::plain_number;
 use qris_host::setup::edit::quoted;
@@ -61,7 +62,9 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
             Some(number) => fill(texts().item_plain, &[&format!("{digits:?}"), &number]),
             None => wrong(),
         })?;
-        Rupiah::new(amount).map_err(|_| fill(texts().amount, &[&Rupiah::MAX]))
+        // Nobody can pay more, in whatever way.
+        let most = *Payment::Gopay.amounts().end();
+        Rupiah::new(amount).ok().filter(|_| amount <= most).ok_or_else(|| fill(texts().amount, &[&most]))
     };
     let price = match price.split_once('-') {
         None => Price::Fixed(rupiah(price)?),
@@ -269,10 +272,10 @@ mod tests {
             Ok("[[item]]\nid = \"exit\"\nname = \"Parkir\"\nprice = { from_request = { min = 2000, max = 200000, mqtt = false } }\n"
                 .into())
         );
-        for good in ["A1:5000", "A1:5000:Teh: 350 ml", "exit:2000-200000:Parkir"] {
+        for good in ["A1:5000", "A1:20000000", "A1:5000:Teh: 350 ml", "exit:2000-200000:Parkir"] {
             assert_eq!(item(good).map(|item| item.to_string()), Ok(good.into()));
         }
-        let bad = ["", "A1", "A1:", "A1:x", "A1:0", "a b:5000", "A1:5000:", "A1:1.5", "A1:-5", "A1:9000-2000", "A1:5000:茶"];
+        let bad = ["", "A1", "A1:", "A1:x", "A1:0", "a b:5000", "A1:5000:", "A1:1.5", "A1:-5", "A1:9000-2000", "A1:5000:茶", "A1:20000001"];
         for bad in bad {
             assert!(item(bad).is_err(), "{bad}");
         }
