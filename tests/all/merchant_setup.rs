@@ -255,9 +255,14 @@ fn a_person_is_asked_for_what_only_a_person_knows() {
 
     // Asked again: only for what is missing. Now there is an address, and a broker.
     let signing_key = std::fs::read(server.file("var/lib/qris-backend/signing-key.json")).expect("made");
+    let (lib, away) = (server.file("usr/lib"), server.file("usr/away"));
+    std::fs::rename(&lib, &away).expect("there");
     let mut terminal = Terminal::start(&server.init());
     terminal.answer("there is none yet) [none]: ", "https://pay.example\n");
-    terminal.answer("with TLS)? [yes]: ", "\n");
+    terminal.answer("with TLS)? [no]: ", "y\n");
+    crate::rig::wait_for("what is missing", || terminal.shown().contains("Mosquitto is not installed: install it").then_some(()));
+    std::fs::rename(&away, &lib).expect("there");
+    terminal.answer("then answer again", "y\n");
     terminal.answer("reach this computer [pay.example]: ", "192.0.2.7\n");
     terminal.answer("first machine (or none) [vm-001]: ", "none\n");
     terminal.answer("Write these files? [yes]: ", "\n");

@@ -195,7 +195,7 @@ fn a_person_whose_locale_is_indonesian_is_asked_in_indonesian() {
         ("  \"5.000\" harus rupiah bulat dengan angka saja: tulis 5000", "A1\n"),
         ("  harus berbentuk ID:HARGA[:NAMA]", "A 1:5000\n"),
         ("  ID barang harus 1–32 karakter", "A1:0\n"),
-        ("  harga harus 1 sampai 1000000000 rupiah", "A1:5000:Teh botol\n\n"),
+        ("  harga harus 1 sampai 20000000 rupiah", "A1:5000:Teh botol\n\n"),
         ("  Jalur: ", "\n"),
         ("  Belum ada jalur yang mengeluarkan A1.", &sim),
         ("Jalur \"A1\": aktifkan sekarang?", "mungkin\n"),

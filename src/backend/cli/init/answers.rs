@@ -112,13 +112,15 @@ impl<'a> Dialogue<'a> {
 
     fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         say(texts().broker_use)?;
-        let usual = broker::is_installed(self.site);
-        if !self.asker.yes(texts().broker, usual)? {
-            answers.broker = Some(Said::Nothing);
-            return Ok(());
-        }
-        if !usual {
-            return Err(Failure::usage(texts().no_mosquitto));
+        loop {
+            if !self.asker.yes(texts().broker, broker::is_installed(self.site))? {
+                answers.broker = Some(Said::Nothing);
+                return Ok(());
+            }
+            if broker::is_installed(self.site) {
+                break;
+            }
+            say(&format!("  {}", texts().install_mosquitto))?;
         }
         let host = answers.public_url.as_ref().and_then(Said::value).or(self.present.public_url.as_ref()).map(|url| host(url));
         let usual = host.unwrap_or_else(|| super::compose::hostname(self.site));

@@ -31,6 +31,7 @@ texts! {
     device_form: "harus 1–64 karakter dari A-Za-z0-9_-", "must be 1–64 of A-Za-z0-9_-";
     device_taken: "{0} adalah pengguna lain di broker: beri mesin nama yang lain", "{0} is another user of the broker: give the machine another name";
     broker_form: "harus nama komputer ini, misalnya broker.example, atau alamat IP-nya; tanpa mqtts:// dan port", "must be the name of this computer, as in broker.example, or its IP address; without mqtts:// and port";
+    install_mosquitto: "Mosquitto belum terpasang: pasang di terminal lain (apt-get install mosquitto), lalu jawab lagi", "Mosquitto is not installed: install it in another terminal (apt-get install mosquitto), then answer again";
     no_mosquitto: "Mosquitto belum terpasang, dan tidak ada yang berubah: apt-get install mosquitto, lalu jalankan init lagi", "Mosquitto is not installed, and nothing was changed: apt-get install mosquitto, then run init again";
     broker_there: "{0} sudah ada: Anda sudah punya broker, dan init tidak mengubahnya. Tulis sendiri broker itu di bagian [mqtt] di backend.toml, atau pindahkan berkasnya (dengan --broker none, tidak ada broker yang dibuat)", "{0} is there already: there is a broker of yours, which this does not change. Name it in [mqtt] of backend.toml yourself, or move its files away (--broker none makes none)";
     openssl: "openssl {0}: {1}; tidak ada yang berubah", "openssl {0}: {1}; nothing was changed";
