@@ -10,9 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The program does its work from now on (READY=1).
+/// The program does its work from now on (READY=1). The watchdog is fed, too: for systemd its time goes on while a program begins anew,
+/// and one that does so again and again would never come to its first [`watchdog`].
 pub fn ready() {
     notify(NotifyState::Ready);
+    if watchdog_interval().is_some() {
+        watchdog();
+    }
 }
 
 /// One line for `systemctl status` (STATUS=). Line breaks become blanks: the protocol has one assignment on each line.

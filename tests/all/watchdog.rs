@@ -114,6 +114,23 @@ fn a_program_that_stands_still_is_not_fed_for() {
     shop.check_books();
 }
 
+/// The service manager's patience does not begin anew with a program.
+#[test]
+fn a_program_that_is_told_to_begin_anew_is_fed_for_at_once() {
+    let mut shop = Shop::merchants_side();
+    shop.kill_backend();
+    for program in Program::ALL {
+        let (name, mut start) = (program.name(), shop.service(program));
+        shop.start_as(program, start.env("WATCHDOG_USEC", "3600000000"));
+        let process = shop.process(program).as_ref().expect("it runs");
+        let next = |from, wanted: &str| process.notices.find_from(from, PATIENCE, |notice| (notice == wanted).then_some(()));
+        let before = process.notices.count();
+        process.signal("HUP");
+        assert!(next(before, "READY=1").is_some(), "{name} does not begin anew");
+        assert!(next(before, "WATCHDOG=1").is_some(), "{name} is not fed for");
+    }
+}
+
 #[test]
 fn who_drives_a_line_is_watched_more_closely() {
     let mut shop = Shop::merchants_side();
