@@ -56,7 +56,7 @@ impl Terms {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLetIn {
     /// There is no such code for this machine.
-    #[error("this code was not made for this machine, or another one was made after it")]
+    #[error("this code has a typing error, or was not made for this machine, or another one was made after it")]
     Unknown,
     /// Its machine is enrolled.
     #[error("this code was used up at {}", .0.to_wib())]

@@ -17,7 +17,7 @@ mod text;
 mod trial;
 
 use super::broker::Connection;
-use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
+use super::site::{DEVICE_USER, ETC, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
 use super::{chips, hardware, print, relay};
 use answers::{Answers, of_flag};
@@ -28,15 +28,21 @@ use output::Output;
 use part::Part;
 use present::Present;
 use qris_core::order::ids::DeviceId;
+use qris_core::order::proof::RelayKey;
 use qris_host::config::BusAddress;
 use qris_host::setup::{ask, services, write};
 use qris_host::speech::{self, Language};
 use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
 use specs::{parse_degrees, parse_letters};
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use text::{fill, texts};
 use trial::{Next, Trial};
+
+/// A relay service that was told to begin anew answers within this time.
+const RELAY_COMES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
 /// starts the services.
@@ -151,6 +157,11 @@ impl Setup {
         if site.runs() && !is_root() && !self.dry_run {
             return Err(Failure::usage(texts().as_root));
         }
+        // Two at once would mix their files.
+        let directory = File::open(site.at(ETC)).ok().filter(|_| !self.dry_run);
+        if directory.as_ref().is_some_and(|directory| matches!(directory.try_lock(), Err(TryLockError::WouldBlock))) {
+            return Err(Failure::failed(texts().another_runs));
+        }
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
         let mut answers = self.answers(connection, &present)?;
@@ -174,6 +185,7 @@ impl Setup {
         let (mut composed, mut checked) = settling.settle(dialogue.as_mut(), &mut answers, !self.offline).await?;
         if self.dry_run {
             output.files(&composed, &site, true)?;
+            output.goods(&present, &checked)?;
             return output.remark(texts().unchanged);
         }
         // Until all files are written, this gives back the pins that it drives.
@@ -191,6 +203,7 @@ impl Setup {
             }
         }
         output.files(&composed, &site, false)?;
+        output.goods(&present, &checked)?;
         let starts = site.runs() && !self.no_start;
         let question = if starts { texts().write_and_start } else { texts().write };
         if let Some(dialogue) = &mut dialogue
@@ -304,10 +317,21 @@ impl Setup {
             let verb = if hands_over_anew && name == QRISD_SERVICE { "restart" } else { "reload-or-restart" };
             services::systemctl(&[verb, name]).map_err(|why| Failure::failed(fill(texts().not_started, &[&why, &name])))?;
         }
-        output.remark(&match relay::proof_key(bus).await {
+        output.remark(&match proof_key(bus).await {
             Ok(key) => fill(texts().relay_key, &[&key.fingerprint()]),
             Err(why) => fill(texts().relay_key_unknown, &[&why.reason()]),
         })?;
         output.remark(texts().done)
+    }
+}
+
+/// The key of the relay service. After a reload it is away for a moment.
+async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
+    let until = Instant::now() + RELAY_COMES_WITHIN;
+    loop {
+        match relay::proof_key(bus).await {
+            Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(200)).await,
+            told => return told,
+        }
     }
 }

@@ -374,7 +374,7 @@ fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
     // A broker that somebody made, and a computer without Mosquitto.
     std::fs::write(server.file("etc/mosquitto/qrisd.passwd"), "mine\n").expect("written");
     let done = output(&mut server.script());
-    assert!(done.status.code() == Some(2) && stderr(&done).contains("there is a broker of yours"), "{}", told(&done));
+    assert!(done.status.code() == Some(2) && stderr(&done).contains("So there is a broker here"), "{}", told(&done));
     std::fs::remove_file(server.file("etc/mosquitto/qrisd.passwd")).expect("there");
     std::fs::remove_dir_all(server.file("usr/lib")).expect("there");
     let done = output(&mut server.script());

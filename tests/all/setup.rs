@@ -144,6 +144,17 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
     let again = succeeded(site.setup().arg("--no-start"));
     assert_eq!(site.tree(), written, "a second time nothing changes");
     assert!(stdout(&again).contains("as it is"), "{}", stdout(&again));
+    assert!(stdout(&again).contains("\nsells A1 for Rp5.000\n"), "{}", stdout(&again));
+
+    // While one runs, another one does not begin.
+    let directory = std::fs::File::open(site.file("etc/qrisd")).expect("there");
+    directory.lock().expect("nobody has it");
+    let beside = output(site.setup().args(["--no-start", "--item", "A1:50000"]));
+    assert!(!beside.status.success() && told(&beside).contains("another set-up runs on this computer"), "{}", told(&beside));
+    directory.unlock().expect("it was locked");
+    let dropped = stdout(&succeeded(site.setup().args(["--dry-run", "--item", "A2:50000"]).args(["--line", "A2=sim:/tmp/a2"])));
+    assert!(dropped.contains("\nsells A2 for Rp50.000\nno longer sells A1\n"), "{dropped}");
+    assert_eq!(site.tree(), written);
 
     site.take_over();
     site.shop.start_machine();

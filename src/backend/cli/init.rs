@@ -21,7 +21,7 @@ use qris_host::speech::{self, Language};
 use qris_host::{Failure, interrupt, terminal, tls};
 use serde::Deserialize;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -180,6 +180,13 @@ impl Init {
         loop {
             let composed = compose::compose(site, staging, present, answers)?;
             let config = Config::from_source(&composed.source)?;
+            // One that was set up before has its address itself.
+            if site.runs()
+                && present.backend.is_none()
+                && let Err(why) = TcpListener::bind(config.listen)
+            {
+                return Err(Failure::failed(fill(texts().listen_taken, &[&config.listen, &why])));
+            }
             // A key that was there has proved itself, or the doctor tells.
             if self.offline || answers.server_key.is_none() {
                 return Ok(composed);

@@ -212,7 +212,7 @@ impl Relay {
         }
         if findings.is_empty() {
             let busy = self.lines.iter().filter(|(_, _, state)| state == "busy").count();
-            let said = format!("{} lines, {busy} of them driven now; {} open tickets; no fault", self.lines.len(), self.tickets);
+            let said = format!("lines: {}, driven now: {busy}; open tickets: {}; no fault", self.lines.len(), self.tickets);
             findings.push(Finding::ok(CHECK, said));
         }
         findings
@@ -224,7 +224,7 @@ pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     let Some(bus) = &device.controller else { return Vec::new() };
     let read = |mut told: Properties| Ok((told.take("State")?, told.take("OrderId")?, told.take("Faults")?));
     match properties(bus, DEVICE_NAME, DEVICE_PATH).await.and_then(read) {
-        Ok((state, order, faults)) => machine(state, order, faults),
+        Ok((state, order, faults)) => machine(state, order, faults, device.machine.screen_required),
         Err(why) => vec![silent("machine", &why.to_string(), "systemctl status qrisd; journalctl -x -u qrisd")],
     }
 }
@@ -234,7 +234,7 @@ fn silent(check: &'static str, why: &str, to_do: &str) -> Finding {
     if !is_root() && why.contains("AccessDenied") { needs_root(check, "what it tells of itself") } else { Finding::bad(check, why, to_do) }
 }
 
-fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
+fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool) -> Vec<Finding> {
     const CHECK: &str = "machine";
     let doing = if state.is_empty() { "idle".to_owned() } else { format!("{state}, order {order}") };
     let mut findings: Vec<_> = faults
@@ -247,6 +247,7 @@ fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
                 "newer_database" => (Level::Bad, "install the newer release again"),
                 "relay" => (Level::Bad, "systemctl status qris-relayd; qrisctl relay lines"),
                 "line_blocked" => (Level::Bad, "look for an empty or jammed spiral; then, as root: qrisctl relay clear ITEM"),
+                "screen" if !needs_screen => (Level::Warn, "screen.required is false: it sells without a panel"),
                 "screen" => (Level::Bad, "panel, cable, [screen]; qrisctl screen test, with qrisd stopped"),
                 "backend" => (Level::Bad, "network, address, token, certificates"),
                 "clock" => (Level::Bad, "timedatectl, the battery of the clock, the certificate"),
@@ -340,10 +341,13 @@ mod tests {
 
     #[test]
     fn what_the_machine_says_comes_with_what_to_do() {
-        let found = machine(String::new(), String::new(), Vec::new());
+        let found = machine(String::new(), String::new(), Vec::new(), true);
         assert_eq!((found[0].level, found[0].said.as_str()), (Level::Ok, "idle; no fault"));
-        let found = machine("paid".into(), "o-1".into(), vec!["store_reset".into(), "backend".into(), "news".into()]);
+        let found = machine("paid".into(), "o-1".into(), vec!["store_reset".into(), "backend".into(), "news".into()], true);
         assert_eq!(found.iter().map(|finding| finding.level).collect::<Vec<_>>(), [Level::Warn, Level::Bad, Level::Bad]);
         assert!(found.iter().all(|finding| finding.to_do.is_some()));
+        for (needs_screen, level) in [(true, Level::Bad), (false, Level::Warn)] {
+            assert_eq!(machine(String::new(), String::new(), vec!["screen".into()], needs_screen)[0].level, level);
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! The messages of a set-up: in words, or as one JSON object a line.
 
 use super::compose::Composed;
-use super::text::texts;
+use super::present::Present;
+use super::settle::Checked;
+use super::text::{fill, texts};
 use crate::print;
 use crate::site::Site;
+use qris_core::order::ids::ItemId;
+use qris_core::order::request::Price;
 use qris_host::Failure;
 use qris_host::setup::write::Change;
 
@@ -37,6 +41,21 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// What is sold from now on, and what is not any more: a price that lacks a zero is seen here.
+    pub(super) fn goods(&self, present: &Present, checked: &Checked) -> Result<(), Failure> {
+        let sold = &checked.device.machine.prices;
+        for (item, price) in sold.items() {
+            let price = match price {
+                Price::Fixed(price) => price.to_string(),
+                Price::FromRequest { min, max, .. } => format!("{min}–{max}"),
+            };
+            self.remark(&fill(texts().sells, &[item, &price]))?;
+        }
+        let before = present.item_tables();
+        let before = before.iter().filter_map(|item| ItemId::new(item.get("id")?.as_str()?).ok());
+        before.filter(|item| sold.of(item).is_none()).try_for_each(|item| self.remark(&fill(texts().sells_no_more, &[&item])))
     }
 
     pub(super) fn remark(&self, text: &str) -> Result<(), Failure> {

@@ -4,20 +4,23 @@
 use super::answers::Answers;
 use super::compose::{ComposeError, Composed, compose};
 use super::dialogue::Dialogue;
+use super::goods::pin_objection;
 use super::output::Output;
 use super::part::Part;
 use super::present::Present;
 use super::text::{fill, texts};
 use super::{Setup, operators};
 use crate::doctor::contact;
+use crate::found::texts as found_texts;
 use crate::site::Site;
 use crate::staging::Staging;
 use crate::{hardware, look, print};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::{Fault, Faults};
-use qris_host::finding;
+use qris_host::finding::{self, Finding};
 use qris_relay::config::Config as RelayConfig;
+use qris_relay::pin::Chip;
 use std::collections::BTreeSet;
 
 /// Both configurations, as the services would read them.
@@ -66,6 +69,9 @@ impl Settling<'_> {
                 }
             };
             let mut findings = hardware::findings(self.site, &checked.device, &checked.relay, offline || !self.site.runs());
+            if self.site.runs() {
+                findings.extend(unusable(self.site, &checked.relay));
+            }
             findings.extend(contact(&checked.device));
             findings.extend(if looks { look::outside(&checked.device).await.0 } else { Vec::new() });
             for finding in &mut findings {
@@ -97,6 +103,18 @@ impl Settling<'_> {
             print::remark(&format!("{words} ({flags}):"));
         }
     }
+}
+
+/// The pins that the relay service will not get.
+fn unusable(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
+    let pins = relay.pins().into_iter().filter_map(|(_, pin)| match &pin.chip {
+        Chip::Gpio { path, offset } => Some((site.at(path), *offset)),
+        Chip::Sim(_) => None,
+    });
+    // Another check tells of a chip that is not there.
+    let there = pins.filter(|(path, _)| path.exists());
+    let why = there.filter_map(|(path, offset)| hardware::chip(&path).map_or_else(Some, |chip| pin_objection(&chip, offset)));
+    why.map(|why| Finding::bad("gpio", why, found_texts().not_there_do)).collect()
 }
 
 /// The parts that were refused.

@@ -166,6 +166,9 @@ texts! {
     no_certificate: "{0}: tidak berisi sertifikat yang bisa dipakai", "{0}: no usable certificate in it";
     no_roots: "sertifikat CA di {0} tidak bisa dipakai: {1}", "certificate authorities of {0}: {1}";
     answers_status: "jawabannya {0}", "it answers {0}";
+    sells: "dijual: {0}, {1}", "sells {0} for {1}";
+    sells_no_more: "tidak dijual lagi: {0}", "no longer sells {0}";
+    another_runs: "penyiapan lain sedang berjalan di komputer ini: tunggu sampai selesai", "another set-up runs on this computer: wait until it has ended";
     restart: "{0}: mulai ulang komputer ini, supaya hanya layanan relai yang bisa membuka chip", "{0}: restart this computer, so that nobody but the relay service can open the chips";
     no_rule: "{0}: tidak ada aturan udev yang bisa menyebutnya; periksa sendiri siapa yang bisa membukanya", "{0}: no rule of udev can name it; check yourself who can open it";
     secret_unread: "--secrets: {0}.{1} akan dipindahkan, tetapi tidak bisa dibaca ({2}): berikan sekali lagi", "--secrets: {0}.{1} shall be moved, but cannot be read ({2}): give it once more";

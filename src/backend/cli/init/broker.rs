@@ -73,8 +73,9 @@ pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, na
     let library = library(site).filter(|_| is_installed(site)).ok_or_else(|| Failure::usage(texts().no_mosquitto))?;
     // Whoever made these by hand has users that know their passwords.
     let ours = [OUR_CONF, OUR_ACL, PASSWORDS, CA, CERTIFICATE, KEY, ACCOUNTS, CA_KEY];
-    if let Some(there) = ours.into_iter().find(|path| site.at(path).exists()) {
-        return Err(Failure::usage(fill(texts().broker_there, &[&there])));
+    let there: Vec<_> = ours.into_iter().filter(|path| site.at(path).exists()).collect();
+    if !there.is_empty() {
+        return Err(Failure::usage(fill(texts().broker_there, &[&there.join(", ")])));
     }
     let main = std::fs::read_to_string(site.at(MAIN_CONF)).unwrap_or_default();
     let Made { ca, ca_key, certificate, key } = certificates(name)?;

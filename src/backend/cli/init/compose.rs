@@ -23,7 +23,7 @@ const SIGNING_KEY: &str = "/var/lib/qris-backend/signing-key.json";
 /// What is on the disk.
 #[derive(Debug, Default)]
 pub(super) struct Present {
-    backend: Option<Text>,
+    pub(super) backend: Option<Text>,
     pub(super) public_url: Option<String>,
     pub(super) has_server_key: bool,
     pub(super) has_public_url: bool,
