@@ -95,6 +95,33 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
     page.clean();
 }
 
+/// On a busy computer the backend may write down what the machine told it after everything that the page hears of.
+#[test]
+fn books_that_balance_late_are_asked_again() {
+    let page = Page::open();
+    let browser = &page.browser;
+    browser.wait("the machine's screen", LIT);
+    browser.run(
+        "const ask = window.fetch; window.late = 0; window.fetch = async (url, ...rest) => { const answer = await ask(url, ...rest); \
+         if (url !== '/books' || window.isOnTime) return answer; \
+         window.late += 1; return new Response(JSON.stringify({ ...await answer.json(), wrong: ['the backend is late'] })); }",
+    );
+    page.asks("A1");
+    browser.click("[data-act=pay_gopay]");
+    page.dropped(1);
+    browser.wait(
+        "the outcome",
+        "return [...document.querySelectorAll('#list li .text')].some(text => text.textContent === 'outcome: dispensed')",
+    );
+    // What comes after the outcome makes the page ask a few times more.
+    browser.run("window.late = 0");
+    browser.wait("the question that is asked again", "return window.late >= 5");
+    assert_eq!(browser.text("#verdict"), "the backend is late");
+    browser.run("window.isOnTime = true");
+    page.balanced((1, 1, 0, 1));
+    page.clean();
+}
+
 /// The simulator plays the sandbox: it has no notification address, like a sandbox that cannot reach this computer.
 #[test]
 fn a_visitor_with_a_server_key_sells_with_the_sandbox() {

@@ -141,7 +141,7 @@ fn a_machine_is_set_up_started_and_sound() {
         assert!(checks.contains(&check), "nothing about {check}: {checks:?}");
     }
     let words = String::from_utf8_lossy(&machine.doctor(&[]).stdout).into_owned();
-    assert!(words.lines().any(|line| line.starts_with("OK    relay         1 lines")), "{words}");
+    assert!(words.lines().any(|line| line.starts_with("OK    relay         lines: 1, ")), "{words}");
     assert_eq!(machine.site.shop.pulses(), 0, "looking moves nothing");
 
     // Secrets go where they are told to, whatever was there before, and systemd is told of what it hands over.

@@ -71,12 +71,16 @@ async function askBooks() {
   stale = true;
   if (asking) return;
   asking = true;
+  let wait = BOOKS_MS;
   while (stale) {
     stale = false;
-    await new Promise(done => setTimeout(done, BOOKS_MS));
+    await new Promise(done => setTimeout(done, wait));
     try {
       books = await (await fetch("/books")).json();
       showBooks();
+      // A side may hear of an order's end after all that happened here.
+      stale ||= books.wrong.length > 0;
+      wait = BOOKS_MS * (books.wrong.length ? 4 : 1);
     } catch { /* asked again with the next event */ }
   }
   asking = false;
