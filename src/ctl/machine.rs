@@ -38,6 +38,14 @@ pub(super) enum ServiceError {
         /// The service.
         service: &'static str,
     },
+    /// The policy of the bus.
+    #[error("this user may not ask {service}: use sudo{group}")]
+    NotAllowed {
+        /// The service.
+        service: &'static str,
+        /// Who else may.
+        group: &'static str,
+    },
     /// No answer.
     #[error("{service} cannot be asked: {why}")]
     Unreachable {
@@ -131,9 +139,13 @@ impl Service {
     }
 
     fn error(&self, why: zbus::Error) -> ServiceError {
+        let service = if self.name == RELAY_NAME { "qris-relayd" } else { "qrisd" };
+        let group = if self.name == RELAY_NAME { "" } else { ", or be of the group qrisd-control" };
         match why {
-            zbus::Error::FDO(fault) if matches!(*fault, zbus::fdo::Error::ServiceUnknown(_)) => {
-                ServiceError::NotRunning { service: if self.name == RELAY_NAME { "qris-relayd" } else { "qrisd" } }
+            zbus::Error::FDO(fault) if matches!(*fault, zbus::fdo::Error::ServiceUnknown(_)) => ServiceError::NotRunning { service },
+            zbus::Error::FDO(fault) if matches!(*fault, zbus::fdo::Error::AccessDenied(_)) => ServiceError::NotAllowed { service, group },
+            zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.DBus.Error.AccessDenied" => {
+                ServiceError::NotAllowed { service, group }
             }
             zbus::Error::MethodError(name, detail, _) => {
                 ServiceError::Refused { name: name.to_string(), detail: detail.unwrap_or_else(|| "no detail".into()) }

@@ -4,7 +4,7 @@
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::Program;
-use crate::rig::{command, output, source_text, succeed};
+use crate::rig::{command, output, source_text, stderr, succeed};
 use crate::setup::Site;
 use qris::order::receipt::{SigningKey, jwk_set};
 use serde_json::Value;
@@ -370,6 +370,13 @@ fn a_user_without_rights_gets_no_false_alarm() {
     for words in ["config ", "users ", "state ", "services ", "versions "] {
         assert!(good.iter().any(|said| said.starts_with(words)), "{words}: {good:#?}");
     }
+    // A command that asks the machine says who may.
+    let mut order = inside(&machine.site.root, "setpriv");
+    order.args(["--reuid", "5", "--regid", "5", "--clear-groups", "/run/built/qrisctl", "order", "--bus", &machine.site.shop.bus.address]);
+    let told = output(machine.system.command(&order).current_dir("/"));
+    let text = stderr(&told);
+    assert_eq!(told.status.code(), Some(1), "{text}");
+    assert!(text.contains("this user may not ask qrisd: use sudo, or be of the group qrisd-control"), "{text}");
     // What everybody sees is bad all the same.
     machine.sh("printf '#!/bin/sh\\necho qrisd 0.0.9\\n' > bin/qrisd; chmod 755 bin/qrisd");
     let (status, lines) = examine(&doctor);

@@ -231,7 +231,11 @@ pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
 
 /// The finding about a service that cannot be asked. The policy of the bus lets few users ask.
 fn silent(check: &'static str, why: &str, to_do: &str) -> Finding {
-    if !is_root() && why.contains("AccessDenied") { needs_root(check, "what it tells of itself") } else { Finding::bad(check, why, to_do) }
+    if !is_root() && why.contains("this user may not ask") {
+        needs_root(check, "what it tells of itself")
+    } else {
+        Finding::bad(check, why, to_do)
+    }
 }
 
 fn machine(state: String, order: String, faults: Vec<String>, needs_screen: bool) -> Vec<Finding> {
