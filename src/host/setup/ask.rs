@@ -5,10 +5,13 @@ use crate::secret::Secret;
 use crate::speech::fill;
 use crate::terminal::{Hidden, plain};
 use crate::{Failure, interrupt, texts};
+use qris_core::wire::enrolment::BEGINS;
 use std::io::{self, BufRead, Write as _};
 
 /// The longest answer, in bytes.
 const ANSWER_MAX: u64 = 64 * 1024;
+/// A line of an enrolment text, but for its last one, has more characters.
+const PASTED_MIN: usize = 32;
 /// A question is asked this often. After that no person seems to answer.
 const TRIES_MAX: usize = 20;
 
@@ -18,6 +21,7 @@ texts! {
     no: "tidak", "no";
     yes_or_no: "Jawab y (ya) atau t (tidak)", "Answer y (yes) or n (no)";
     hidden: "tidak terlihat", "is not shown";
+    elsewhere: "Ini teks pendaftaran, dan tempatnya di pertanyaan pertama: Ctrl-C, lalu mulai lagi. Isinya rahasia: bersihkan layar ini.", "This is an enrolment text, and belongs to the first question: Ctrl-C, and begin anew. It holds secrets: clear this screen.";
     needed: "Harus dijawab; Ctrl-C mengakhiri.", "An answer is needed; Ctrl-C ends.";
     too_many: "terlalu banyak jawaban yang tidak bisa dipakai", "too many answers could not be used";
     no_more: "tidak ada jawaban lagi: tidak ada yang berubah", "there are no more answers: nothing was changed";
@@ -64,12 +68,14 @@ pub(super) fn no_directory(why: &io::Error) -> String {
 /// Asks the questions and reads the answers.
 pub struct Asker<R> {
     answers: R,
+    /// The lines of an enrolment text come, where nobody asked for one.
+    pastes: bool,
 }
 
 impl<R: BufRead> Asker<R> {
     /// Reads the answers from here.
     pub const fn new(answers: R) -> Self {
-        Self { answers }
+        Self { answers, pastes: false }
     }
 
     /// A line, checked until it is good. Enter takes `usual`.
@@ -152,16 +158,32 @@ impl<R: BufRead> Asker<R> {
 
     /// Asks until the answer is good.
     fn until_good<T>(&mut self, prompt: &str, hides: bool, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
-        for _ in 0..TRIES_MAX {
+        let mut tries = 0;
+        while tries < TRIES_MAX {
             let hidden = hides.then(Hidden::begin);
             let answer = self.read(prompt)?;
             drop(hidden);
+            if !hides && self.is_pasted(&answer)? {
+                continue;
+            }
+            tries += 1;
             match check(&answer) {
                 Ok(value) => return Ok(value),
                 Err(why) => say(&format!("  {}", plain(&why)))?,
             }
         }
         Err(Failure::usage(texts().too_many))
+    }
+
+    /// Whether it is a line of an enrolment text. It holds secrets, which no refusal may repeat.
+    fn is_pasted(&mut self, answer: &str) -> Result<bool, Failure> {
+        let begins = answer.starts_with(BEGINS);
+        let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        self.pastes = begins || (self.pastes && answer.len() >= PASTED_MIN && answer.bytes().all(is_of_it));
+        if begins {
+            say(&format!("  {}", texts().elsewhere))?;
+        }
+        Ok(self.pastes)
     }
 
     fn read(&mut self, prompt: &str) -> Result<String, Failure> {
@@ -207,6 +229,20 @@ mod tests {
 
     fn number(text: &str) -> Result<u8, String> {
         text.parse().map_err(|_| "a number".to_owned())
+    }
+
+    #[test]
+    fn an_enrolment_text_at_another_question_is_never_repeated() {
+        let mut lines = vec![format!("{BEGINS}1.{}", "a".repeat(60))];
+        lines.extend(vec!["Zm9v-_".repeat(10); 2 * TRIES_MAX]);
+        let text = lines.join("\n") + "\n7\n";
+        let mut asker = Asker::new(text.as_bytes());
+        let seen = std::cell::RefCell::new(Vec::new());
+        let answer = asker.line("n", None, |text| {
+            seen.borrow_mut().push(text.to_owned());
+            number(text)
+        });
+        assert_eq!((answer.expect("answered"), seen.into_inner()), (7, vec!["7".to_owned()]));
     }
 
     #[test]
