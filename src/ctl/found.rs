@@ -58,14 +58,14 @@ texts! {
     not_here_do: "pastikan mesinnya punya", "make sure that the machine has it";
     not_there: "{0} tidak ada", "{0} is not there";
     not_there_do: "qrisctl setup --find menunjukkan yang ada", "qrisctl setup --find lists those that are there";
-    a_panel: "panel", "a panel";
+    a_panel: "panel", "the panel";
     a_panel_do: "sambungkan panelnya, atau siapkan dengan `--screen none`: mesin tanpa panel", "connect one, or set up with `--screen none`: a machine without a panel";
     panel_said: "{0}, {1}, {2} bit per piksel", "{0}, {1}, {2} bits a pixel";
     panel_away: ", tidak ada panel yang tersambung", ", no panel connected";
     panels: "Panel:", "Panels:";
     panels_none: "  tidak ada: baik framebuffer maupun layar", "  none: neither a framebuffer nor a display";
     chips: "Chip GPIO:", "GPIO chips:";
-    chips_none: "  tidak ada: apakah driver-nya ada, sebagai perangkat karakter (/dev/gpiochip0)?", "  none: is its driver there, as a character device (/dev/gpiochip0)?";
+    chips_none: "  tidak ada: apakah driver-nya ada, sebagai perangkat karakter (/dev/gpiochip0)?", "  none. Is the driver loaded? It makes a device such as /dev/gpiochip0";
     chip_said: "{0}, {1} jalur", "{0}, {1} lines";
     held: " (dipegang {0})", " (held by {0})";
     the_kernel: "kernel", "the kernel";

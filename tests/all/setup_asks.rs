@@ -329,7 +329,7 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
             "A1 is there already: A1:5000:Teh",
             "the least price, Rp9.000, is more than",
             "there is no A9 to take away",
-            "it hands out Z, which is not sold: A1, A2 is",
+            "it hands out Z, which is not sold. Sold: A1, A2",
             "No line hands out A1 yet.",
             "that pin is in use already: A2=/dev/gpiochip0:4",
             "A2 has a line already",

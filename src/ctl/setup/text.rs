@@ -104,7 +104,7 @@ texts! {
     line_offset: "sebuah chip paling banyak punya jalur 0 sampai {0}", "a chip has lines 0 to {0} at most";
     line_twice: "{0} disebut dua kali", "it has {0} twice";
     line_pulse: "relai aktif selama 1 sampai {0} ms", "a pulse takes 1 to {0} ms";
-    line_unsold: "jalur ini mengeluarkan {0}, yang tidak dijual: yang dijual {1}", "it hands out {0}, which is not sold: {1} is";
+    line_unsold: "jalur ini mengeluarkan {0}, yang tidak dijual: yang dijual {1}", "it hands out {0}, which is not sold. Sold: {1}";
     line_served: "{0} sudah punya jalur: {1}", "{0} has a line already: {1}";
     line_button_items: "tombol itu untuk satu barang: beri jalur barang itu tombol, dan barang lain jalur lain", "a button is for one item: give the line of that item a button, and the other items another line";
     line_button_pin: "tombolnya ada di pin yang sama", "its button is at the same pin";
