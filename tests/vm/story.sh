@@ -42,6 +42,8 @@ given_up() {
   is "qrisctl setup, and no at its end: $(tail -n 1 "$work/given-up.log")" 1 "$status"
   is "pulses" "1 0" "$(pulses $tray_1) $(pulses $tray_2)"
   awaits "nobody drives its pin any more" grep -E "gpio_direction: $(number $tray_1) +in" "$work/boot$boots.trace"
+  holds "a chip that is none is refused, with --yes, too" guest "! qrisctl setup --yes --from /root/stick/enrolment --name Lobby --screen none \
+    --item A1:$price --line A1=/dev/null:6 >/run/refused && grep 'BAD *gpio .*/dev/null: ' /run/refused"
   is "what was written" "" "$(guest "ls /etc/qrisd; ls -d /run/qrisctl-* 2>/dev/null || true")"
 }
 
