@@ -84,7 +84,7 @@ mod tests {
         let mut lines = Vec::new();
         for (text, told) in [
             ("A1=/dev/gpiochip0:17", None),
-            ("Z9=/dev/gpiochip0:18", Some("Z9, which is not sold: A1, A2 is")),
+            ("Z9=/dev/gpiochip0:18", Some("Z9, which is not sold. Sold: A1, A2")),
             ("A2=/dev/gpiochip0:17", Some("that pin is in use already: A1=/dev/gpiochip0:17")),
             ("A1=/dev/gpiochip0:18", Some("A1 has a line already: A1=/dev/gpiochip0:17")),
             ("A2=/dev/gpiochip1:17:low", None),
