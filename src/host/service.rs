@@ -218,7 +218,6 @@ mod tests {
         runtime.block_on(async {
             let terminated = terminated();
             status(&format!("two\nlines {:?}", watchdog_interval()));
-            watchdog();
             ready();
             status(terminated.await);
             stopping();
@@ -241,7 +240,7 @@ mod tests {
             command.args(["--exact", "service::tests::program", "--ignored"]).env("NOTIFY_SOCKET", &path);
             command.env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID").stdout(Stdio::null());
             let mut program = Program(command.spawn().expect("started"));
-            assert_eq!([notice(), notice(), notice()], ["STATUS=two lines Some(30s)", "WATCHDOG=1", "READY=1"]);
+            assert_eq!([notice(), notice(), notice()], ["STATUS=two lines Some(30s)", "READY=1", "WATCHDOG=1"]);
             let kill = Command::new("kill").args([signal, &program.0.id().to_string()]).status().expect("kill");
             assert!(kill.success());
             assert_eq!([notice(), notice()], [format!("STATUS={name}"), "STOPPING=1".into()]);
