@@ -2,7 +2,7 @@
 
 use super::needs_root;
 use crate::hardware;
-use crate::machine::{Properties, Service};
+use crate::machine::{Properties, Service, ServiceError};
 use crate::site::{SERVICES, Site, is_root};
 use qris_core::order::ids::KeyId;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
@@ -151,7 +151,7 @@ pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
     };
     match properties(&device.relay, RELAY_NAME, RELAY_PATH).await.and_then(read) {
         Ok(relay) => relay.findings(device.machine.device.as_str(), &device.machine.keys.receipt_kids()),
-        Err(why) => vec![silent("relay", &why.to_string(), "systemctl status qris-relayd; journalctl -x -u qris-relayd")],
+        Err(why) => vec![silent("relay", &*why, "systemctl status qris-relayd; journalctl -x -u qris-relayd")],
     }
 }
 
@@ -225,16 +225,15 @@ pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     let read = |mut told: Properties| Ok((told.take("State")?, told.take("OrderId")?, told.take("Faults")?));
     match properties(bus, DEVICE_NAME, DEVICE_PATH).await.and_then(read) {
         Ok((state, order, faults)) => machine(state, order, faults, device.machine.screen_required),
-        Err(why) => vec![silent("machine", &why.to_string(), "systemctl status qrisd; journalctl -x -u qrisd")],
+        Err(why) => vec![silent("machine", &*why, "systemctl status qrisd; journalctl -x -u qrisd")],
     }
 }
 
 /// The finding about a service that cannot be asked. The policy of the bus lets few users ask.
-fn silent(check: &'static str, why: &str, to_do: &str) -> Finding {
-    if !is_root() && why.contains("this user may not ask") {
-        needs_root(check, "what it tells of itself")
-    } else {
-        Finding::bad(check, why, to_do)
+fn silent(check: &'static str, why: &(dyn Error + 'static), to_do: &str) -> Finding {
+    match why.downcast_ref() {
+        Some(ServiceError::NotAllowed { .. }) if !is_root() => needs_root(check, "what it tells of itself"),
+        _ => Finding::bad(check, why.to_string(), to_do),
     }
 }
 
