@@ -3,34 +3,65 @@
 # directory) before.
 #
 #   boot "KERNEL ARGUMENTS" QEMU-ARGUMENT…   starts a PC, and waits until it listens
-#   power_on QEMU QEMU-ARGUMENT…             starts any other
+#   started COMMAND…                         the same of any other, which COMMAND switches on by `power_on`
+#   power_on QEMU QEMU-ARGUMENT…             runs QEMU, whose machine listens at pipe:$work/serial
 #   guest COMMAND                            runs a line of shell in it: its output, and its status
 #   shot FILE.ppm                            what its panel shows
 #   off                                      the plug
 
 # `console` names the file with what the machine says by itself, if that is not console.log in the directory.
-#
+console=$work/console.log
 # A machine that is emulated on a busy computer is slow.
 patience=${VM_PATIENCE:-120}
 
 boot() {
+  started plug_in "$@"
+}
+
+plug_in() {
   local append=$1
   shift
   # Emulated: that is the same on every computer, and seconds are enough. Its timers are late when the computer is busy.
   power_on qemu-system-x86_64 -accel tcg,thread=multi -m 512 -smp 2 -nodefaults -no-reboot -display none -nic none \
     -kernel "$kernel/vmlinuz" -initrd "$initramfs" -append "console=ttyS0 no_timer_check panic=-1 $append" \
-    -serial "file:$work/console.log" -serial "pipe:$work/serial" -monitor "unix:$work/monitor,server,nowait" "$@"
+    -serial "file:$console" -serial "pipe:$work/serial" -monitor "unix:$work/monitor,server,nowait" "$@"
 }
 
-# Starts this QEMU, whose machine listens at pipe:$work/serial, and waits until it does.
+# Waits until the machine listens. QEMU may stand still, or end, in the first second of a kernel. Nothing that is tested has run
+# then, so it is tried again.
+started() {
+  local tries status
+  for tries in 1 2 3; do
+    "$@"
+    if first_program; then
+      answer >/dev/null
+      return
+    fi
+    status=0
+    kill -0 "$machine" 2>/dev/null || wait "$machine" || status=$?
+    echo "tests/vm: the kernel began no program within $patience s, or QEMU ended (status $status), at try $tries of 3; its console:" >&2
+    tail -n 5 "$console" "$work/qemu.log" >&2
+    off
+  done
+  exit 1
+}
+
 power_on() {
-  rm -f "$work"/{serial.in,serial.out,monitor}
+  rm -f "$work"/{monitor,serial.in,serial.out} "$console"
   mkfifo "$work/serial.in" "$work/serial.out"
   "$@" >"$work/qemu.log" 2>&1 &
   machine=$!
   # Both directions are opened for both, so that neither end waits for the other.
   exec 7<>"$work/serial.in" 8<>"$work/serial.out"
-  answer >/dev/null
+}
+
+# Whether the kernel comes to its first program.
+first_program() {
+  local end=$((SECONDS + patience))
+  until grep -qs "Run /.* as init process" "$console"; do
+    kill -0 "$machine" 2>/dev/null && [ $SECONDS -lt $end ] || return 1
+    sleep 0.1
+  done
 }
 
 # Everything up to the next <<…>>, whose content is the status.
@@ -53,7 +84,7 @@ answer() {
     line=
   done
   echo "tests/vm: the machine says nothing for $patience s, or has ended; its console:" >&2
-  tail -n 20 "${console:-$work/console.log}" "$work/qemu.log" >&2
+  tail -n 20 "$console" "$work/qemu.log" >&2
   exit 1
 }
 
@@ -92,7 +123,7 @@ is_whole() {
 off() {
   [ -n "${machine:-}" ] || return 0
   exec 7>&- 8>&-
-  kill "$machine" 2>/dev/null
-  wait "$machine" 2>/dev/null
+  kill "$machine" 2>/dev/null || true
+  wait "$machine" 2>/dev/null || true
   machine=
 }
