@@ -2,11 +2,13 @@
 //! again it changes nothing; a wrong answer changes nothing, too.
 
 use crate::rig::midtrans::{Midtrans, SERVER_KEY};
+use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::{command, free_port, output, stderr, stdout, told, tool, user};
 use crate::setup_asks::Terminal;
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -142,7 +144,13 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
     }
     let again = well(&mut server.script());
     assert!(server.tree() == made, "a second run changed something");
-    for words in ["as it is  the Server Key", "as it is  http.public_url", "as it is  the broker", "as it is  the signing key"] {
+    for words in [
+        "as it is  the Server Key",
+        "as it is  http.public_url",
+        "as it is  http.listen",
+        "as it is  the broker",
+        "as it is  the signing key",
+    ] {
         assert!(stderr(&again).contains(words), "{words}:\n{}", stderr(&again));
     }
 
@@ -380,6 +388,17 @@ fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
     let done = output(&mut server.script());
     assert!(done.status.code() == Some(2) && stderr(&done).contains("apt-get install mosquitto"), "{}", told(&done));
     assert!(!server.file("etc/qris-backend").exists());
+    // Where it would run, another program has its address.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let before = server.tree();
+    let system = Namespace::new(&format!("mount --bind {} /etc", server.file("etc").display()));
+    let mut init = command(env!("CARGO_BIN_EXE_qris-backend"));
+    init.args(["init", "--yes", "--no-start", "--offline", "--server-key-file", &sandbox]);
+    init.args(["--public-url", "none", "--contact", "none", "--broker", "none", "--device", "none"]);
+    init.args(["--listen", &other.local_addr().expect("bound").to_string()]);
+    let done = output(&mut system.command(&init));
+    assert!(done.status.code() == Some(1) && stderr(&done).contains("Another program has that address"), "{}", told(&done));
+    assert_eq!(server.tree(), before);
 }
 
 #[test]

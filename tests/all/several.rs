@@ -163,6 +163,9 @@ fn a_database_that_is_full_turns_away_only_who_comes() {
     let link = Link::to(server.port);
     let mut shop = Shop::open(Options { machine: true, ..over(&link) });
     shop.sell("A1", Via::Gopay);
+    let doctor = shop.merchant(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.lines().any(|line| line.starts_with("WARN") && line.contains("free places for connections")), "{said}");
     let full = server.fill();
     let turned_away = shop.merchant(&["orders"]);
     let why = String::from_utf8_lossy(&turned_away.stderr).into_owned();

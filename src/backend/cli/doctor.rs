@@ -31,6 +31,9 @@ pub struct Doctor {
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
 
+/// The connections of one `serve` to PostgreSQL.
+const PLACES: i64 = 4;
+
 /// The hint for a file that this user may not read.
 const AS_THE_SERVICE: &str = "run this as the user of the service; if the file is not that user's, give it to the user: chown";
 
@@ -110,7 +113,10 @@ async fn books(config: &Config) -> Vec<Finding> {
         Ok(store) => {
             match &config.store {
                 Place::File(_) => findings.push(whole(&store).await),
-                Place::Server(server) => findings.extend(standby(&store, server).await),
+                Place::Server(server) => {
+                    findings.extend(standby(&store, server).await);
+                    findings.extend(places(&store).await);
+                }
             }
             findings.extend(readable(&store).await);
             findings.extend(file.is_none().then(|| clock(&store)));
@@ -177,6 +183,25 @@ async fn standby(store: &Store, server: &Server) -> Option<Finding> {
     let rows = asked.await.ok()?;
     let said = "the server waits for no standby: a fail-over may lose the last moments";
     (!rows.is_empty()).then(|| Finding::warn("database", said, "set synchronous_standby_names of the server"))
+}
+
+/// How many more connections the server takes. Without a free place no command works, and a `serve` that has lost its connections
+/// refuses orders.
+async fn places(store: &Store) -> Option<Finding> {
+    // PostgreSQL 16 can keep places for more users than its superusers.
+    const FREE: &str = "SELECT CAST(current_setting('max_connections') AS BIGINT)
+        - CAST(current_setting('superuser_reserved_connections') AS BIGINT)
+        - CAST(coalesce(current_setting('reserved_connections', true), '0') AS BIGINT)
+        - (SELECT count(datid) FROM pg_stat_activity)";
+    let asked = store.read(|tx| tx.rows(FREE, &[])?.first().map(|row| row.int(0)).transpose());
+    // If it cannot be read, the other checks tell.
+    let free = asked.await.ok()??;
+    let said = format!("the server has {} free places for connections", free.max(0));
+    if free >= PLACES {
+        return Some(Finding::ok("database", said));
+    }
+    let to_do = format!("a `serve` takes {PLACES}: set max_connections of the server higher, or end what holds the others");
+    Some(Finding::warn("database", said, to_do))
 }
 
 /// The machines: the same checks, and which machines are let in.

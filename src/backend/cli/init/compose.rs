@@ -153,8 +153,10 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
             None => {}
         }
     }
-    if let (Some(listen), None) = (answers.listen, &present.backend) {
-        text.set_text("http", "listen", &listen.to_string())?;
+    match (answers.listen, &present.backend) {
+        (Some(listen), None) => text.set_text("http", "listen", &listen.to_string())?,
+        (Some(_), Some(_)) => kept.push(fill(texts().kept_setting, &[&"http.listen", &BACKEND_TOML])),
+        (None, _) => {}
     }
     if present.has_broker {
         kept.push(fill(texts().kept_broker, &[&BACKEND_TOML]));
