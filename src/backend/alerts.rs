@@ -117,11 +117,13 @@ async fn tell_all(shop: &Shop, tellers: &Tellers) {
         }
         let body = object(&alert, shop.place.sandbox, shop.place.zone).to_string();
         let (took, failed) = tellers.tell(&alert, &body, shop.now()).await;
+        let (tried, left) = (alert.clone(), !failed.is_empty());
+        let kept = shop.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
+        // The journal comes after the books: who reads there that somebody was told may stop us.
         if !(took.is_none() && failed.is_empty()) {
             note(shop, &alert, &failed);
         }
-        let left = !failed.is_empty();
-        if shop.write(move |tx, _, now| books::alert_tried(tx, &alert, took, left, now)).await.is_err() {
+        if kept.is_err() {
             return;
         }
     }

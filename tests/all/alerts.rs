@@ -71,6 +71,8 @@ fn whatever_a_person_must_look_at_is_told_once() {
         }
     }
     assert_ne!(told[0]["alert_id"], told[1]["alert_id"]);
+    let backend = shop.backend.as_ref().expect("it runs");
+    ["refund_due: somebody was told", "uncertain: somebody was told"].iter().for_each(|line| drop(backend.wait_line(line)));
     // Another backend process finds nothing left to tell; a third thing is told, and that alone.
     let mut alerted = alerted;
     alerted.shop.kill_backend();
@@ -240,6 +242,7 @@ fn in_quiet_hours_only_what_cannot_wait_is_told_and_the_rest_afterwards() {
     }
     let told = alerted.wait_told(1);
     assert_eq!(told[0]["kind"], json!("merchant"), "{told:?}");
+    alerted.shop.backend.as_ref().expect("it runs").wait_line("merchant: somebody was told");
     alerted.shop.kill_backend();
     alerted.shop.edit(Program::Backend, |text| text.replace(&now, &hours(60, 120)));
     alerted.shop.start_backend();

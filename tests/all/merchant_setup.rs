@@ -391,7 +391,8 @@ fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
     // Where it would run, another program has its address.
     let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let before = server.tree();
-    let system = Namespace::new(&format!("mount --bind {} /etc", server.file("etc").display()));
+    let nothing = "mount -t tmpfs none /var/lib; mount -t tmpfs none /run";
+    let system = Namespace::new(&format!("mount --bind {} /etc; {nothing}", server.file("etc").display()));
     let mut init = command(env!("CARGO_BIN_EXE_qris-backend"));
     init.args(["init", "--yes", "--no-start", "--offline", "--server-key-file", &sandbox]);
     init.args(["--public-url", "none", "--contact", "none", "--broker", "none", "--device", "none"]);
