@@ -13,7 +13,7 @@ use crate::two_backends::second;
 use qris::backend::devices::hash;
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, Statement};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Value, json};
 
 /// What is known of the machine's computers, which a test may age.
@@ -27,22 +27,23 @@ impl<'a> Twins<'a> {
         server.map_or_else(|| Self::File(Connection::open(shop.path().join("devices.db")).expect("the machines")), Self::Server)
     }
 
-    fn known(&self) -> Value {
+    /// Nothing, before the machine has asked.
+    fn known(&self) -> Option<Value> {
         const KNOWN: &str = "SELECT known FROM twins";
         let text = match self {
-            Self::File(machines) => machines.query_row(KNOWN, [], |row| row.get::<_, String>(0)).expect("a row"),
-            Self::Server(server) => server.ask(KNOWN),
+            Self::File(machines) => machines.query_row(KNOWN, [], |row| row.get::<_, String>(0)).optional().expect("SQL"),
+            Self::Server(server) => Some(server.ask(KNOWN)).filter(|text| !text.is_empty()),
         };
-        serde_json::from_str(&text).expect("JSON")
+        text.map(|text| serde_json::from_str(&text).expect("JSON"))
     }
 
     fn wait_for_starts(&self, count: usize) {
-        wait_for(&format!("{count} starts of the machine"), || (self.known()["starts"].as_array()?.len() == count).then_some(()));
+        wait_for(&format!("{count} starts of the machine"), || (self.known()?["starts"].as_array()?.len() == count).then_some(()));
     }
 
     /// It is a while later. No computer asks meanwhile.
     fn age(&self) {
-        let mut known = self.known();
+        let mut known = wait_for("a machine that has asked", || self.known());
         for list in ["starts", "newest"] {
             for times in known[list].as_array_mut().expect("a list") {
                 for name in ["first", "last", "at"] {

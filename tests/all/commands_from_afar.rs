@@ -227,7 +227,8 @@ fn an_operator_reads_a_machine_from_afar() {
     assert_eq!(desk.does(&["config-get"])["reported"]["version"], 0);
     let orders = desk.does(&["orders"]);
     assert_eq!((&orders["orders"][0]["state"], &orders["orders"][0]["amount"]), (&"dispensed".into(), &5000.into()));
-    let diag = desk.does(&["diag"]);
+    // The customer has the item a moment before the backend knows it.
+    let diag = wait_for("a sale that is over", || Some(desk.does(&["diag"])).filter(|diag| diag["database"]["unfinished"] == json!({})));
     for part in ["status", "settings", "orders", "vitals", "journal", "kernel"] {
         assert!(!diag[part].is_null(), "{part}: {diag}");
     }
@@ -246,7 +247,7 @@ fn an_operator_reads_a_machine_from_afar() {
         (&database["stream"], &database["orders"], &database["sums"]["dispensed"]),
         (&diag["status"]["stream"], &1.into(), &1.into())
     );
-    assert!(database["unfinished"] == serde_json::json!({}) && database["bytes"].as_u64() > Some(0), "{database}");
+    assert!(database["bytes"].as_u64() > Some(0), "{database}");
     let finds = |diag: &Value, check: &str, words: &str| {
         let found = diag["doctor"].as_array().into_iter().flatten();
         let said = |finding: &Value| finding["said"].as_str().is_some_and(|said| said.contains(words));

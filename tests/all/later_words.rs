@@ -5,7 +5,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::output;
 use crate::rig::process::Process;
 use crate::rig::proxy::{Proxy, Reply};
-use crate::rig::shop::{DEVICE, Program, Shop};
+use crate::rig::shop::{DEVICE, Program, Shop, without_broker};
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,6 +33,10 @@ fn what_a_later_machine_tells_is_kept_and_answered() {
 /// A shop whose machine reaches the backend through a proxy that speaks a release later.
 fn with_later_backend(alter: fn(&str, &str, &mut Reply)) -> Shop {
     let mut shop = Shop::merchants_side();
+    // Its news would reach the machine as they are.
+    shop.kill_backend();
+    shop.edit(Program::Backend, without_broker);
+    shop.start_backend();
     let proxy = Proxy::start(&shop.backend_url, alter);
     let before = format!("http://127.0.0.1:{}", shop.backend_link.port);
     shop.edit(Program::Qrisd, |text| {
