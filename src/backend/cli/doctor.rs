@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::databases::Place;
 use crate::devices;
 use crate::keys::{Ring, RingError};
-use crate::store::postgres::Server;
+use crate::store::postgres::{CONNECTIONS, Server};
 use crate::store::{self, Store};
 use clap::Args;
 use qris_host::config::Source;
@@ -30,9 +30,6 @@ pub struct Doctor {
 /// With less free room than the first there is a warning: it is enough for some hundred thousand orders. Less than the second
 /// counts as no room.
 const ROOM: [u64; 2] = [1 << 30, 64 << 20];
-
-/// The connections of one `serve` to PostgreSQL.
-const PLACES: i64 = 4;
 
 /// The hint for a file that this user may not read.
 const AS_THE_SERVICE: &str = "run this as the user of the service; if the file is not that user's, give it to the user: chown";
@@ -195,12 +192,12 @@ async fn places(store: &Store) -> Option<Finding> {
         - (SELECT count(datid) FROM pg_stat_activity)";
     let asked = store.read(|tx| tx.rows(FREE, &[])?.first().map(|row| row.int(0)).transpose());
     // If it cannot be read, the other checks tell.
-    let free = asked.await.ok()??;
-    let said = format!("the server has {} free places for connections", free.max(0));
-    if free >= PLACES {
+    let free = usize::try_from(asked.await.ok()??).unwrap_or(0);
+    let said = format!("the server has {free} free places for connections");
+    if free >= CONNECTIONS {
         return Some(Finding::ok("database", said));
     }
-    let to_do = format!("a `serve` takes {PLACES}: set max_connections of the server higher, or end what holds the others");
+    let to_do = format!("a `serve` takes {CONNECTIONS}: set max_connections of the server higher, or end what holds the others");
     Some(Finding::warn("database", said, to_do))
 }
 

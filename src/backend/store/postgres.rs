@@ -46,6 +46,8 @@ const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '8s'; S
 const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 /// Connections that read.
 const READERS: usize = 2;
+/// The connections of one `serve`: its writer, its readers, and the one that listens.
+pub const CONNECTIONS: usize = 1 + READERS + 1;
 /// The steps to the tables of today. A step that was released does not change.
 const STEPS: [&str; 2] = [include_str!("../schema/postgres/1.sql"), include_str!("../schema/postgres/2.sql")];
 /// What to do where connections share sessions.
