@@ -3,13 +3,13 @@
 # directory) before.
 #
 #   boot "KERNEL ARGUMENTS" QEMU-ARGUMENT…   starts a PC, and waits until it listens
-#   started COMMAND…                         the same of any other, which COMMAND switches on by `power_on`
-#   power_on QEMU QEMU-ARGUMENT…             runs QEMU, whose machine listens at pipe:$work/serial
+#   started COMMAND…                         starts another machine: COMMAND calls power_on
+#   power_on QEMU QEMU-ARGUMENT…             runs QEMU. Its machine listens at pipe:$work/serial
 #   guest COMMAND                            runs a line of shell in it: its output, and its status
 #   shot FILE.ppm                            what its panel shows
 #   off                                      the plug
 
-# `console` names the file with what the machine says by itself, if that is not console.log in the directory.
+# What the machine says by itself goes into this file. A script may name another one.
 console=$work/console.log
 # A machine that is emulated on a busy computer is slow.
 patience=${VM_PATIENCE:-120}
@@ -40,7 +40,7 @@ started() {
     status=0
     kill -0 "$machine" 2>/dev/null || wait "$machine" || status=$?
     echo "tests/vm: the kernel began no program within $patience s, or QEMU ended (status $status), at try $tries of 3; its console:" >&2
-    tail -n 5 "$console" "$work/qemu.log" >&2
+    tail -n 5 "$console" "$work/qemu.log" >&2 || true
     off
   done
   exit 1

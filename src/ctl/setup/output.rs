@@ -43,7 +43,7 @@ impl Output {
         Ok(())
     }
 
-    /// What is sold from now on, and what is not any more. A person sees here that a price lacks a zero.
+    /// Shows what is sold from now on, and what is no longer sold. A person sees here that a price lacks a zero.
     pub(super) fn goods(&self, present: &Present, checked: &Checked) -> Result<(), Failure> {
         let sold = &checked.device.machine.prices;
         for (item, price) in sold.items() {
