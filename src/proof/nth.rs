@@ -29,6 +29,8 @@ const LOG_FIELDS: [usize; 6] = [0, 5, 9, 13, 17, 25];
 /// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale. Its request is repeated later still.
 const MOMENTS: [i64; 3] = [5_000, MID_PULSE, 30_000];
 const MID_PULSE: i64 = 7_300;
+/// A sample has one in so many of the sale's operations that are no commits.
+const SALE_ONE_IN: u64 = 4;
 
 /// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,14 +160,16 @@ impl Case {
         Strike::Operation { who: self.who, op: self.op, how: self.how, nth }
     }
 
-    /// One run for each operation that there is; with `sample`, for only one of them. The sale always has all of them. In one
-    /// more run nothing is left to fail, which shows that there were no more operations.
+    /// One run for each operation that there is. In one more run nothing is left to fail, which shows that there were no more
+    /// operations. A `sample` has one operation, and of the sale all commits and a quarter of the others.
     fn runs(self, counts: &BTreeMap<(Who, Op), u64>, sample: bool, rng: &mut Rng) -> Vec<Run> {
         let run = |nth, exists| Run { row: Row::Case(self), strike: self.strike(nth), exists };
         let count = counts.get(&(self.who, self.op)).copied().unwrap_or(0);
         let drawn = 1 + rng.below(count);
-        let all = (1..=count).filter(|nth| !sample || self.scenario == Scenario::Of(Play::Sale) || *nth == drawn);
-        all.map(|nth| run(nth, true)).chain([run(count + 1, false)]).collect()
+        let is_sale = self.scenario == Scenario::Of(Play::Sale);
+        let is_drawn = |nth: u64| nth == drawn || is_sale && (self.op == Op::Commit || nth % SALE_ONE_IN == drawn % SALE_ONE_IN);
+        let last = (!sample || is_sale).then(|| run(count + 1, false));
+        (1..=count).filter(|nth| !sample || is_drawn(*nth)).map(|nth| run(nth, true)).chain(last).collect()
     }
 }
 

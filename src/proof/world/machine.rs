@@ -3,6 +3,7 @@
 
 use super::computer::Computer;
 use super::counts::Kind;
+use super::merchant::IN_VAIN;
 use super::strike::Who;
 use super::{Event, Outage, Play, STORE, World, device, large, small};
 use crate::backend::Ask;
@@ -230,7 +231,8 @@ impl World {
             keys: self.keys.clone(),
             screen_required: true,
             labels: Vec::new(),
-            report_every: Span::secs(30),
+            // A play lasts for hours after its customers have gone.
+            report_every: if matches!(self.fate, super::fate::Fate::Plan(_)) { Span::secs(300) } else { Span::secs(30) },
             looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
@@ -315,7 +317,8 @@ impl World {
                 let after = 50 + self.below(2_000);
                 self.connect_broker(m, after);
             }
-            Arrival::Woken { run } if run == current => {
+            // One that was planned before it was to be woken earlier wakes nobody: else each would plan another one, for ever.
+            Arrival::Woken { run } if run == current && self.machines[m].woken_at.is_some_and(|at| at <= self.now) => {
                 self.machines[m].woken_at = None;
                 self.input(m, Input::Woken);
             }
@@ -469,7 +472,8 @@ impl World {
         let now = self.clocks(m);
         let machine = &mut self.machines[m];
         let next = machine.program.as_ref().and_then(|program| program.next_deadline(now.boot));
-        if let Some(at) = next.map(|at| (self.now + (at - now.boot).0).max(self.now + 1))
+        let soonest = self.now + if machine.fails && !self.storm { IN_VAIN } else { 1 };
+        if let Some(at) = next.map(|at| (self.now + (at - now.boot).0).max(soonest))
             && machine.woken_at.is_none_or(|known| at < known)
         {
             machine.woken_at = Some(at);

@@ -22,8 +22,9 @@ use std::collections::BTreeMap;
 const RESTART: i64 = 2_000;
 /// The program looks this often for due work, and also a moment after it did something.
 const SWEEP: i64 = 1_000;
-/// The same of books that still fail when all is well: a person must look, and eight hours of attempts would tell no more.
-const IN_VAIN: i64 = 600_000;
+/// The same of books, or of a machine's database, that still fail when all is well: a person must look, and eight hours of attempts
+/// would tell no more.
+pub(super) const IN_VAIN: i64 = 600_000;
 pub(super) const AT_ONCE: i64 = 50;
 /// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
