@@ -1,14 +1,11 @@
 //! `qrisd`: a vending machine, a car-park barrier or a coin laundry that takes GoPay and every QRIS app, with nobody
 //! standing next to it.
 //!
-//! The crates, and which way imports go: `demo → proof, ctl → device, relay, backend, sim → host, screen → core`.
+//! The crates, and which way imports go: `tools → demo, proof, ctl → device, relay, backend, sim → host, screen → core`.
 //! `device`, `relay` and `backend` never import each other: they meet in `core::wire`. `core` is pure: no socket, file, clock,
 //! thread or environment. What decides does no I/O; what does I/O decides nothing.
 //!
-//! This package has the programs' `main`, the demo and the tests of processes, which name the crates as they stand here.
-
-#[cfg(feature = "demo")]
-pub mod demo;
+//! This package has the programs' `main` and the tests of processes, which name the crates as they stand here.
 
 #[cfg(feature = "backend")]
 pub use qris_backend as backend;
@@ -21,4 +18,6 @@ pub use qris_host as host;
 #[cfg(feature = "relay")]
 pub use qris_relay as relay;
 #[cfg(feature = "demo")]
-pub use {qris_proof as proof, qris_sim as sim};
+pub use {qris_demo as demo, qris_sim as sim};
+#[cfg(feature = "tools")]
+pub use {qris_proof as proof, qris_tools as tools};

@@ -23,6 +23,8 @@ use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
 
 /// The file for a visitor's own controller, in the demo's directory.
 pub const ENVIRONMENT: &str = "controller.env";
+/// Its user at the broker.
+pub const USER: &str = "vm-001-controller";
 
 /// What a controller must know, as lines for a shell or for systemd's `EnvironmentFile=`. `samples/` reads these names.
 #[must_use]
@@ -36,7 +38,7 @@ pub fn environment(broker: u16, password: &str, socket: &Path) -> String {
         };
     }
     format!(
-        "QRISD_DEVICE={DEVICE}\nQRISD_HOST=127.0.0.1\nQRISD_PORT={broker}\nQRISD_USER={DEVICE}-controller\nQRISD_PASSWORD={password}\n\
+        "QRISD_DEVICE={DEVICE}\nQRISD_HOST=127.0.0.1\nQRISD_PORT={broker}\nQRISD_USER={USER}\nQRISD_PASSWORD={password}\n\
          QRISD_BUS={address}\n"
     )
 }

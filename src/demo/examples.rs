@@ -20,18 +20,4 @@ pub(super) const EXAMPLES: ExamplesOf = &[
             "qris-demo conform --backend http://127.0.0.1:8080 --token-file token --keys keys.json --simulator http://127.0.0.1:8181",
         )],
     ),
-    (
-        "fleet",
-        &[
-            ("A thousand machines, and one backend", "qris-demo fleet"),
-            ("Ten thousand, and two backends on PostgreSQL", "qris-demo fleet --machines 10000 --backends 2"),
-        ],
-    ),
-    (
-        "search",
-        &[("One thing goes wrong in every play", "qris-demo search --depth 1"), ("One performance", "qris-demo search --at sale:17,42")],
-    ),
-    ("nth", &[("A sample", "qris-demo nth --sample")]),
-    ("simulate", &[("A hundred seeds", "qris-demo simulate --seeds 100"), ("One, with all that happens", "qris-demo simulate --seed 42")]),
-    ("manuals", &[("Into ./target/manuals", "qris-demo manuals target/manuals")]),
 ];

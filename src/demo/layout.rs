@@ -178,6 +178,12 @@ impl Files<'_> {
         self.root.join("machine").join(name)
     }
 
+    /// The broker's directory.
+    #[must_use]
+    pub fn broker(&self) -> PathBuf {
+        self.root.join("broker")
+    }
+
     /// The broker's password: one for all.
     #[must_use]
     pub fn broker_password(&self) -> PathBuf {
@@ -193,7 +199,7 @@ impl Files<'_> {
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self) -> Result<(), LayoutError> {
-        for name in ["machine", "merchant", "run"] {
+        for name in ["broker", "machine", "merchant", "run"] {
             let path = self.root.join(name);
             fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
         }

@@ -1,6 +1,7 @@
 //! The whole installation in a temporary directory: a machine, a merchant's backend, a broker and a Midtrans. The
 //! configuration files and commands are those of a real one.
 
+use super::broker::{Accounts, Broker, BrokerError};
 use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
 use super::language::{self, Desk, Language};
@@ -34,8 +35,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-/// The first connection to the embedded broker.
+/// The first connection to the broker.
 const BROKER_WAIT: Duration = Duration::from_secs(10);
+/// Our own user at the broker.
+const OURSELVES: &str = "qris-demo";
 /// The machine must hear of a press within this time, in seconds. After that the press is forgotten.
 const PRESS_EXPIRY_S: u32 = 5;
 /// One long poll of the backend; its answer comes when the order changes.
@@ -56,9 +59,12 @@ pub enum SiteError {
     /// The simulated Midtrans.
     #[error(transparent)]
     Midtrans(#[from] MidtransError),
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     /// Our own connection to the broker.
-    #[error("no connection to the embedded broker within {} s", BROKER_WAIT.as_secs())]
-    Broker,
+    #[error("no connection to the broker within {} s", BROKER_WAIT.as_secs())]
+    NoBroker,
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -66,7 +72,7 @@ pub enum SiteError {
     #[error(transparent)]
     Password(#[from] SecretError),
     /// Its settings cannot be used either.
-    #[error("the connection to the embedded broker cannot be made")]
+    #[error("the connection to the broker cannot be made")]
     Link(#[source] TlsError),
     /// The backend could not be asked.
     #[error("the backend cannot be asked for order {order_id}")]
@@ -121,6 +127,7 @@ pub struct Site {
     ports: Ports,
     machine: Mutex<Option<Machine>>,
     servers: Mutex<Vec<Process>>,
+    broker: Mutex<Broker>,
     directory: Directory,
 }
 
@@ -151,9 +158,12 @@ impl Site {
         };
         let listen = |port: u16| vec!["--listen".into(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()];
 
-        let password_file = vec!["--password-file".into(), files.broker_password().display().to_string()];
-        let broker = start("broker", Who::Broker, [listen(ports.broker), password_file].concat()).await?;
-        let mut servers = vec![broker];
+        let password = Secret::read(&files.broker_password())?;
+        let users = [DEVICE, controller::USER, "backend", OURSELVES].map(|user| (user, password.expose()));
+        let accounts = Accounts::write(&files.broker(), users, OURSELVES)?;
+        let broker = Broker::start(&files.broker(), ports.broker, &accounts, "").await?;
+        watched.chronicle.note(Who::Broker, told::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
+        let mut servers = Vec::new();
         let mut midtrans = None;
         if files.options.sandbox.is_none() {
             let arguments = [listen(ports.midtrans), vec!["--server-key".into(), SERVER_KEY.into()]].concat();
@@ -208,11 +218,12 @@ impl Site {
             ports,
             machine: Mutex::new(None),
             servers: Mutex::new(servers),
+            broker: Mutex::new(broker),
             directory,
         };
         let connected = tokio::time::timeout(BROKER_WAIT, is_up.wait_for(|up| *up)).await;
         if !matches!(connected, Ok(Ok(_))) {
-            return Err(SiteError::Broker);
+            return Err(SiteError::NoBroker);
         }
         site.restore_power().await?;
         Ok(site)
@@ -394,6 +405,8 @@ impl Site {
         for server in self.servers.lock().await.drain(..) {
             server.stop().await;
         }
+        // If it does not end by itself, it is killed with this value.
+        let _ = self.broker.lock().await.stop().await;
     }
 }
 
@@ -417,13 +430,13 @@ fn link(device: &DeviceId, port: u16, password_file: &Path) -> Result<LinkSettin
         host: Ipv4Addr::LOCALHOST.to_string(),
         port,
         tls: false,
-        username: Some("qris-demo".into()),
+        username: Some(OURSELVES.into()),
         password: Some(Secret::read(password_file)?),
         ca_file: None,
         cert_file: None,
         key_file: None,
     };
-    let mut settings = LinkSettings::new(broker, "qris-demo", &LastTrusted::default()).map_err(SiteError::Link)?;
+    let mut settings = LinkSettings::new(broker, OURSELVES, &LastTrusted::default()).map_err(SiteError::Link)?;
     settings.subscriptions = topics.map(subscription).into();
     Ok(settings)
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// The machine's catalog, made from the table of events. The format is that of systemd's message catalogs.
 #[must_use]
 pub fn text() -> String {
-    let mut text = String::from("# Made from the table of events: cargo run -- catalog > systemd/qrisd.catalog\n");
+    let mut text = String::from("# Made from the table of events: cargo tools catalog > systemd/qrisd.catalog\n");
     for kind in TABLE {
         let (id, subject, what) = (kind.message_id, kind.subject.trim_end_matches('.'), kind.text());
         write!(text, "\n-- {id}\nSubject: {subject}\nDefined-By: qrisd\n\n{what}\n").expect("a String takes everything");
@@ -20,7 +20,7 @@ pub fn text() -> String {
 /// together, and takes its text from the file whose name comes last, the machine's. So each event is explained once.
 #[must_use]
 pub fn merchants_text() -> String {
-    let mut text = String::from("# Made from the table of events: cargo run -- catalog --merchant > systemd/qris-backend.catalog\n");
+    let mut text = String::from("# Made from the table of events: cargo tools catalog --merchant > systemd/qris-backend.catalog\n");
     for kind in TABLE {
         let (id, subject, what) = (kind.message_id, kind.subject.trim_end_matches('.'), kind.text());
         write!(text, "\n-- {id}\n\n{subject}.\n\n{what}\n").expect("a String takes everything");
@@ -54,7 +54,7 @@ pub fn page() -> String {
 #[cfg(feature = "manuals")]
 const PAGE_HEAD: &str = "# Every event in the journal
 
-<!-- Made from the table of events: cargo run -- catalog --page > docs/using/journal.md -->
+<!-- Made from the table of events: cargo tools catalog --page > docs/using/journal.md -->
 
 `qrisd`, `qris-relayd` and `qris-backend` write each of these as one entry with a fixed `MESSAGE_ID`. `journalctl -x` shows
 the text with it. This shows an order's whole story, across the programs of a computer:

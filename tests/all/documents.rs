@@ -9,13 +9,10 @@ use std::path::{Path, PathBuf};
 #[test]
 fn the_catalog_is_that_of_the_table_of_events() {
     let shipped = std::fs::read_to_string(source("systemd/qrisd.catalog")).expect("there");
-    assert!(shipped == qris::host::catalog::text(), "run: cargo run -- catalog > systemd/qrisd.catalog");
+    assert!(shipped == qris::host::catalog::text(), "run: cargo tools catalog > systemd/qrisd.catalog");
     let merchants = std::fs::read_to_string(source("systemd/qris-backend.catalog")).expect("there");
-    assert!(merchants == qris::host::catalog::merchants_text(), "run: cargo run -- catalog --merchant > systemd/qris-backend.catalog");
-    assert!(
-        source_text("docs/using/journal.md") == qris::host::catalog::page(),
-        "run: cargo run -- catalog --page > docs/using/journal.md"
-    );
+    assert!(merchants == qris::host::catalog::merchants_text(), "run: cargo tools catalog --merchant > systemd/qris-backend.catalog");
+    assert!(source_text("docs/using/journal.md") == qris::host::catalog::page(), "run: cargo tools catalog --page > docs/using/journal.md");
 }
 
 /// An event that a page names must be one that a program writes: somebody searches for it.

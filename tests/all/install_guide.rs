@@ -209,8 +209,8 @@ impl Computer {
         let holder = Process::start("computer", &mut start);
         holder.wait_line("made");
         let computer = Self { holder, directory };
-        let demo = Path::new(env!("CARGO_BIN_EXE_qris-demo"));
-        computer.take(demo, "/stand-in/qris-demo");
+        computer.take(Path::new(env!("CARGO_BIN_EXE_qris-demo")), "/stand-in/qris-demo");
+        computer.take(Path::new(env!("CARGO_BIN_EXE_qris-tools")), "/stand-in/qris-tools");
         for (name, script) in STAND_INS {
             computer.write(&format!("/stand-in/{name}"), script);
         }
@@ -336,7 +336,7 @@ impl Computer {
         let merchant =
             ["qris-backend.service", "qris-backend-again@qris-backend.service.service", "qris-backend-again@qris-backend.service.target"];
         self.run(
-            "qris-demo manuals /root/made; cd /root/made; mkdir -p m/man1 m/man8 b/man8; cp man/qris-backend*.8 b/man8; \
+            "qris-tools manuals /root/made; cd /root/made; mkdir -p m/man1 m/man8 b/man8; cp man/qris-backend*.8 b/man8; \
              cp man/qrisd*.8 man/qris-relayd*.8 m/man8; cp man/qrisctl*.1 m/man1",
         );
         for (pages, units) in [("m", &machine[..]), ("b", &merchant)] {

@@ -13,9 +13,8 @@ fn every_option_of_every_program_has_its_place() {
         ("qris-relayd", "8", env!("CARGO_BIN_EXE_qris-relayd")),
         ("qris-backend", "8", env!("CARGO_BIN_EXE_qris-backend")),
         ("qrisctl", "1", env!("CARGO_BIN_EXE_qrisctl")),
-        ("qris-demo", "1", env!("CARGO_BIN_EXE_qris-demo")),
     ];
-    succeed(command(env!("CARGO_BIN_EXE_qris-demo")).arg("manuals").arg(directory.path()));
+    succeed(command(env!("CARGO_BIN_EXE_qris-tools")).arg("manuals").arg(directory.path()));
     let read = |path: String| std::fs::read_to_string(directory.path().join(&path)).unwrap_or_else(|why| panic!("{path}: {why}"));
     for (name, section, binary) in programs {
         let page = read(format!("man/{name}.{section}"));
@@ -63,7 +62,6 @@ fn every_option_of_every_program_has_its_place() {
         ("qrisd.8", "qrisd \\-\\-check"),
         ("qrisctl-vend.1", "qrisctl vend \\-\\-device vm\\-001 \\-\\-item A1 \\-\\-wait"),
         ("qris-backend-device-invite.8", "qris\\-backend device invite vm\\-001"),
-        ("qris-demo-midtrans.1", "qris\\-demo midtrans"),
     ] {
         let text = read(format!("man/{page}"));
         let shown = text.split_once("EXAMPLES").map(|(_, rest)| rest).unwrap_or_default();
@@ -84,7 +82,7 @@ fn every_option_of_every_program_has_its_place() {
 /// Each example is a call of its command that the program would take.
 #[test]
 fn every_command_has_examples_that_can_be_called() {
-    for program in [qris::ctl::definition(), qris::backend::definition(), qris::demo::definition()] {
+    for program in [qris::ctl::definition(), qris::backend::definition(), qris::demo::definition(), qris::tools::definition()] {
         let name = program.get_name().to_owned();
         let mut whole = program.clone();
         whole.build();
@@ -119,7 +117,7 @@ fn examples_of(program: &clap::Command, command: &clap::Command, words: &str) {
 fn the_shell_knows_commands_and_the_machines_of_a_fleet() {
     let shop = Shop::open(Options::default());
     let directory = tempfile::tempdir().expect("a directory");
-    succeed(command(env!("CARGO_BIN_EXE_qris-demo")).arg("manuals").arg(directory.path()));
+    succeed(command(env!("CARGO_BIN_EXE_qris-tools")).arg("manuals").arg(directory.path()));
     let secret = directory.path().join("password");
     std::fs::write(&secret, password("fleet")).expect("written");
     let config = directory.path().join("fleet.toml");

@@ -1,4 +1,4 @@
-//! `qris-demo fleet`: two hundred machines at real brokers and real backends come and go, and no receipt is lost or doubled. The figures
+//! `qris-tools fleet`: two hundred machines at real brokers and real backends come and go, and no receipt is lost or doubled. The figures
 //! depend on the computer, so only what does not is looked at here.
 
 use crate::rig::command;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const MACHINES: u64 = 200;
 
 fn play(more: &[&str]) -> Value {
-    let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
+    let mut start = command(env!("CARGO_BIN_EXE_qris-tools"));
     start.args(["fleet", "--machines", "200", "--rate", "10", "--seconds", "10", "--idle", "0", "--down", "2", "--json"]).args(more);
     let process = Process::start("fleet", &mut start);
     // The brokers' word that a machine is away takes 30 s. The rest is quick. It gives up by itself after 300 s, and says what did not come.

@@ -247,6 +247,7 @@ fn binary(program: &str) -> &'static Path {
         "qris-relayd" => env!("CARGO_BIN_EXE_qris-relayd"),
         "qris-backend" => env!("CARGO_BIN_EXE_qris-backend"),
         "qris-demo" => env!("CARGO_BIN_EXE_qris-demo"),
+        "qris-tools" => env!("CARGO_BIN_EXE_qris-tools"),
         other => panic!("{other} is none of the programs"),
     })
 }

@@ -1,6 +1,6 @@
 # Everything of a sale but the machine, on this computer: Mosquitto with the shipped configuration and access list, a
 # simulated Midtrans, the merchant's backend with HTTPS in front of it, a controller and a customer. To be read by scripts
-# with `.`; they set `demo` (qris-demo, as built by cargo), `work` (a directory) and `address` (where the machine sees
+# with `.`; they set `programs` (where cargo has built ours), `work` (a directory) and `address` (where the machine sees
 # this computer) before.
 #
 #   open_shop                    starts it; `broker_port`, `https_port` and `midtrans` (its URL) are then known
@@ -95,7 +95,7 @@ start_broker() {
 }
 
 start_midtrans() {
-  start midtrans "$demo" midtrans --listen 127.0.0.1:0 --server-key "$server_key"
+  start midtrans "$programs/qris-demo" midtrans --listen 127.0.0.1:0 --server-key "$server_key"
   local end=$((SECONDS + 30))
   until midtrans=$(grep -os 'http://[0-9.:]*' "$work/shop/midtrans.log" | head -n 1) && [ -n "$midtrans" ]; do
     [ $SECONDS -lt $end ] || { echo "tests/vm: the simulated Midtrans does not listen" >&2; exit 1; }
@@ -126,7 +126,7 @@ issuer = "pay.example"
 signing_key_file = "$at/signing-key.json"
 CONF
   backend keys new >/dev/null
-  start backend "$demo" qris-backend --config "$at/backend.toml" serve
+  start backend "$programs/qris-backend" --config "$at/backend.toml" serve
   listens "$backend_port" backend
   # A web server's part.
   local certs=$at/certs
@@ -135,7 +135,7 @@ CONF
 }
 
 backend() {
-  "$demo" qris-backend --config "$work/shop/backend.toml" "$@" 2>>"$work/shop/commands.log"
+  "$programs/qris-backend" --config "$work/shop/backend.toml" "$@" 2>>"$work/shop/commands.log"
 }
 
 enrolment() {
@@ -181,6 +181,6 @@ pay() {
 }
 
 desk() {
-  "$demo" qrisctl --broker "mqtts://127.0.0.1:$broker_port" --ca-file "$work/shop/certs/ca.pem" --username fleet \
+  "$programs/qrisctl" --broker "mqtts://127.0.0.1:$broker_port" --ca-file "$work/shop/certs/ca.pem" --username fleet \
     --password-file "$work/shop/mqtt-fleet" "$@" --device "$device" --operator-key "$work/shop/operator.jwk"
 }

@@ -74,7 +74,7 @@ fn a_sale_goes_well_on_databases_to_which_a_later_release_has_added_columns() {
     }
 }
 
-/// A part of the work of `qris-demo nth`. `QRIS_NTH` selects rows by a part of their name instead.
+/// A part of the work of `qris-tools nth`. `QRIS_NTH` selects rows by a part of their name instead.
 #[test]
 fn every_call_of_a_sale_to_a_disk_fails_once() {
     let (_place, template) = template();

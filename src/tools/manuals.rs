@@ -1,4 +1,4 @@
-//! `qris-demo manuals DIRECTORY`: manual pages and completions of all programs, made from the definitions of
+//! `qris-tools manuals DIRECTORY`: manual pages and completions of all programs, made from the definitions of
 //! their commands. Packages take them from there.
 
 use clap::Command;
@@ -15,7 +15,7 @@ use std::{fs, io};
 
 /// Writes manual pages and completions.
 #[derive(clap::Parser, Debug)]
-#[command(name = "manuals", bin_name = "qris-demo manuals")]
+#[command(name = "manuals", bin_name = "qris-tools manuals")]
 struct Arguments {
     /// Where `man` and `completions` are made
     directory: PathBuf,
@@ -99,7 +99,7 @@ fn asking(shell: Shell, name: &str, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(shell.file_name(name)), script)
 }
 
-fn pages() -> [Page; 5] {
+fn pages() -> [Page; 4] {
     [
         Page {
             definition: qris_device::USAGE.definition(),
@@ -149,13 +149,6 @@ fn pages() -> [Page; 5] {
             )],
             service: Service::None,
             see: "qrisd(8), qris-relayd(8), qris-backend(8)",
-        },
-        Page {
-            definition: super::definition(),
-            section: "1",
-            files: &[],
-            service: Service::None,
-            see: "qrisd(8), qris-relayd(8), qris-backend(8), qrisctl(1)",
         },
     ]
 }

@@ -1,7 +1,7 @@
 //! A PostgreSQL of its own, for two backends on one database. It writes to the disk as a real one does.
 
 use super::computer::Taken;
-use super::foreign::{Foreign, ForeignError, find, run};
+use qris_demo::foreign::{Foreign, ForeignError, find, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -1,23 +1,24 @@
 //! What is started for the machines: Midtrans, a database, brokers, backends, and the machines themselves.
 
 use super::board::Board;
-use super::brokers::{self, BACKEND, Broker, FLEET};
+use super::brokers::{self, BACKEND, FLEET};
 use super::computer::Taken;
-use super::foreign::ForeignError;
 use super::machine::{Customer, Input, Machine};
 use super::observer;
 use super::postgres::Postgres;
 use super::town::Town;
 use super::{Arguments, audit};
-use crate::demo::chronicle::{Chronicle, Who};
-use crate::demo::layout::{Directory, LayoutError, SERVER_KEY, hold_ports, random_name, write_new};
-use crate::demo::process::{self, Process, ProcessError, Program};
 use qris_backend::books::BooksError;
 use qris_backend::config::Config;
 use qris_backend::devices;
 use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::receipt::{KeyError, KeySet};
 use qris_core::order::time::BootId;
+use qris_demo::broker::{Broker, BrokerError};
+use qris_demo::chronicle::{Chronicle, Who};
+use qris_demo::foreign::ForeignError;
+use qris_demo::layout::{Directory, LayoutError, SERVER_KEY, hold_ports, random_name, write_new};
+use qris_demo::process::{self, Process, ProcessError, Program};
 use qris_device::backend::{Backend, BackendError};
 use qris_host::clock;
 use qris_host::config::{Faults, MqttSettings};
@@ -56,6 +57,9 @@ pub enum YardError {
     /// Another program.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// A broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     /// The simulated Midtrans.
     #[error("the simulated Midtrans cannot listen")]
     Midtrans(#[source] io::Error),

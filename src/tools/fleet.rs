@@ -1,4 +1,4 @@
-//! `qris-demo fleet`: thousands of machines at a real Mosquitto and real backends: what they cost, and how they come back. The money
+//! `qris-tools fleet`: thousands of machines at a real Mosquitto and real backends: what they cost, and how they come back. The money
 //! of all of them is compared with the backend's books at the end.
 
 mod asked;
@@ -7,7 +7,6 @@ mod board;
 mod brokers;
 mod computer;
 mod figures;
-mod foreign;
 mod machine;
 mod observer;
 mod phases;
@@ -31,7 +30,7 @@ const DESCRIPTORS_BESIDE: u64 = 2_000;
 /// books. Ends with 0 if the books agree and every machine came back, 1 if not, 2 for wrong use. It needs Mosquitto, and for several
 /// backends PostgreSQL.
 #[derive(clap::Parser, Debug)]
-#[command(name = "fleet", bin_name = "qris-demo fleet")]
+#[command(name = "fleet", bin_name = "qris-tools fleet")]
 struct Arguments {
     /// So many machines.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = RangedU64ValueParser::<usize>::new().range(4..=20_000))]
@@ -70,7 +69,7 @@ pub(super) fn definition() -> clap::Command {
 /// Runs the command: arguments, phases, figures, exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Arguments>(super::definition_of("fleet"), arguments) {
-        Ok(arguments) => exit("qris-demo fleet", run(&arguments)),
+        Ok(arguments) => exit("qris-tools fleet", run(&arguments)),
         Err(status) => status,
     }
 }

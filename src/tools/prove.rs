@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Performs small plays in which something goes wrong: at each place where it may, and in a sale at each two places.
 #[derive(clap::Parser, Debug)]
-#[command(name = "search", bin_name = "qris-demo search")]
+#[command(name = "search", bin_name = "qris-tools search")]
 struct Search {
     /// Only this play: sale, cancel, too-late, race, counter, reboot, refund or two.
     #[arg(long, value_name = "PLAY")]
@@ -42,7 +42,7 @@ pub(super) fn definitions() -> [clap::Command; 3] {
     [Search::command(), Nth::command(), Simulate::command()]
 }
 
-/// `qris-demo search`
+/// `qris-tools search`
 pub(super) fn search(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Search>(definition_of("search"), arguments) {
         Ok(arguments) => exit("search", look_everywhere(&arguments)),
@@ -104,7 +104,7 @@ fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
 
 /// Runs the whole product in virtual time, out of one seed after the other.
 #[derive(clap::Parser, Debug)]
-#[command(name = "simulate", bin_name = "qris-demo simulate")]
+#[command(name = "simulate", bin_name = "qris-tools simulate")]
 struct Simulate {
     /// So many seeds, from `--first` on.
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "seed")]
@@ -120,7 +120,7 @@ struct Simulate {
     seed: Option<u64>,
 }
 
-/// `qris-demo simulate`
+/// `qris-tools simulate`
 pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Simulate>(definition_of("simulate"), arguments) {
         Ok(arguments) => exit("simulate", run(&arguments)),
@@ -206,7 +206,7 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
 
 /// Lets every operation of a disk fail once, and bits flip in every page of the databases.
 #[derive(clap::Parser, Debug)]
-#[command(name = "nth", bin_name = "qris-demo nth")]
+#[command(name = "nth", bin_name = "qris-tools nth")]
 struct Nth {
     /// Only rows whose name contains this, such as `sale`, `qris-relayd commit` or `bits`.
     #[arg(long, value_name = "TEXT")]
@@ -214,8 +214,8 @@ struct Nth {
     /// In one row, only this operation, and tell everything that happens.
     #[arg(long, value_name = "N", requires = "only")]
     at: Option<u64>,
-    /// Be quick: all operations of the sale, in the other plays one of each kind for each way to fail, and in each page
-    /// one bit.
+    /// Be quick: of the sale all commits and a quarter of the other operations, in the other plays one of each kind for each way to
+    /// fail, and in each page one bit.
     #[arg(long, conflicts_with = "at")]
     sample: bool,
     /// Which operations a sample has, and where in a page bits flip.
@@ -227,7 +227,7 @@ struct Nth {
     flip: Option<String>,
 }
 
-/// `qris-demo nth`
+/// `qris-tools nth`
 pub(super) fn nth(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Nth>(definition_of("nth"), arguments) {
         Ok(arguments) => exit("nth", fail_each(&arguments)),

@@ -1,6 +1,6 @@
 //! A program that is not ours, as a process that certainly ends with us: Mosquitto, PostgreSQL.
 
-use crate::demo::process::{READY_WAIT, die_with_us, signal};
+use super::process::{READY_WAIT, die_with_us, signal};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -4,23 +4,21 @@
 //! The demo starts itself under other names. So it runs the same code as the installed programs.
 
 mod books;
-mod broker;
+pub mod broker;
 mod cable;
-mod chronicle;
+pub mod chronicle;
 pub mod conform;
 mod controller;
 mod examples;
-pub mod fleet;
+pub mod foreign;
 mod language;
-mod layout;
-mod manuals;
+pub mod layout;
 mod midtrans;
 mod networks;
 mod page;
 mod panel;
 mod phone;
-mod process;
-mod prove;
+pub mod process;
 mod sandbox;
 mod script;
 mod site;
@@ -47,7 +45,7 @@ use std::sync::Arc;
 #[command(
     name = "qris-demo",
     args_conflicts_with_subcommands = true,
-    after_help = "The first argument may also be qrisd, qris-relayd, qris-backend or qrisctl: the demo runs the same code as these programs."
+    after_help = "The first argument may also be qrisd, qris-relayd or qris-backend: the demo runs the same code as these programs."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
@@ -96,9 +94,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// Its arguments and commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
-    let [search, nth, simulate] = prove::definitions();
-    let midtrans = qris_sim::midtrans_http::command::definition();
-    let commands = [midtrans, conform::definition(), fleet::definition(), search, nth, simulate, manuals::definition()];
+    let commands = [qris_sim::midtrans_http::command::definition(), conform::definition()];
     let own = <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION")).subcommands(commands);
     with_examples(own, examples::EXAMPLES)
 }
@@ -108,34 +104,16 @@ fn definition_of(name: &str) -> clap::Command {
     definition().find_subcommand(name).expect("a command of the demo").clone().version(env!("CARGO_PKG_VERSION"))
 }
 
-/// The programs that the demo starts, by the names of their binaries, and its commands.
-fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
+/// The programs that the demo starts, by the names of their binaries, and its commands. [`process::Process`] starts them under these
+/// names, so every program that has a `Process` runs them, too.
+#[must_use]
+pub fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
     match name {
         "qrisd" => Some(|arguments| qris_device::main(arguments.into_iter())),
         "qris-relayd" => Some(|arguments| qris_relay::main(arguments.into_iter())),
         "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
-        "qrisctl" => Some(|arguments| qris_ctl::main(arguments.into_iter())),
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
-        "fleet" => Some(|arguments| fleet::main(arguments.into_iter())),
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(definition_of("midtrans"), arguments.into_iter())),
-        "broker" => Some(|arguments| broker::main(arguments.into_iter())),
-        "search" => Some(|arguments| prove::search(arguments.into_iter())),
-        "nth" => Some(|arguments| prove::nth(arguments.into_iter())),
-        "simulate" => Some(|arguments| prove::simulate(arguments.into_iter())),
-        "manuals" => Some(|arguments| manuals::main(arguments.into_iter())),
-        "catalog" => Some(|arguments| {
-            let is = |flag: &str| arguments.iter().any(|argument| argument == flag);
-            let (page, merchant) = (is("--page"), is("--merchant"));
-            print!(
-                "{}",
-                match (page, merchant) {
-                    (true, _) => qris_host::catalog::page(),
-                    (false, true) => qris_host::catalog::merchants_text(),
-                    (false, false) => qris_host::catalog::text(),
-                }
-            );
-            ExitCode::SUCCESS
-        }),
         _ => None,
     }
 }

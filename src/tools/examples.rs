@@ -1,0 +1,25 @@
+//! The examples of all commands: their help shows them. A test reads each as the program would.
+
+use qris_host::commands::ExamplesOf;
+
+pub(super) const EXAMPLES: ExamplesOf = &[
+    ("", &[("One thing goes wrong in every play", "qris-tools search --depth 1")]),
+    (
+        "fleet",
+        &[
+            ("A thousand machines, and one backend", "qris-tools fleet"),
+            ("Ten thousand, and two backends on PostgreSQL", "qris-tools fleet --machines 10000 --backends 2"),
+        ],
+    ),
+    (
+        "search",
+        &[("One thing goes wrong in every play", "qris-tools search --depth 1"), ("One performance", "qris-tools search --at sale:17,42")],
+    ),
+    ("nth", &[("A sample", "qris-tools nth --sample")]),
+    (
+        "simulate",
+        &[("A hundred seeds", "qris-tools simulate --seeds 100"), ("One, with all that happens", "qris-tools simulate --seed 42")],
+    ),
+    ("manuals", &[("Into ./target/manuals", "qris-tools manuals target/manuals")]),
+    ("catalog", &[("The document of all events", "qris-tools catalog --page")]),
+];
