@@ -7,7 +7,7 @@ use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
 use crate::rig::tap::Tap;
-use crate::rig::{command, free_port, source_text, stdout, succeed, tool, wait_for};
+use crate::rig::{command, free_port, source_text, stdout, succeed, tool, watched};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -49,7 +49,7 @@ impl Alerted {
     }
 
     pub fn wait_told(&self, count: usize) -> Vec<Value> {
-        wait_for(&format!("{count} alerts"), || Some(self.told()).filter(|told| told.len() >= count))
+        watched::until(&self.file("told"), &format!("{count} alerts"), || Some(self.told()).filter(|told| told.len() >= count))
     }
 }
 
@@ -96,7 +96,7 @@ fn selling_does_not_wait_and_never_two_are_told_at_once() {
     let alerted = Alerted::open(script, "");
     let shop = &alerted.shop;
     shop.told("failed");
-    wait_for("the command to begin", || alerted.text("log").starts_with("begin").then_some(()));
+    watched::until(&alerted.file("log"), "the command to begin", || alerted.text("log").starts_with("begin").then_some(()));
     let start = Instant::now();
     for _ in 0..3 {
         shop.told("failed");

@@ -37,19 +37,10 @@ const EVERYTHING_IN_POSTGRESQL: &str =
     "kill -9 SecondBackend, kill -9 Database, kill -9 Standby, fail-overs, Database Cut, Database Silent";
 
 #[test]
-fn a_few_sales_while_everything_is_killed() {
-    run(2, 6, seed());
-}
-
-#[test]
 #[ignore = "minutes, and everything is busy: `tests/run` gives it a step of its own"]
 fn many_sales_while_everything_is_killed() {
     let sales = number("QRIS_SALES").unwrap_or(300);
-    run(number("QRIS_MACHINES").unwrap_or(MACHINES), sales, seed());
-}
-
-fn seed() -> u64 {
-    number("QRIS_SEED").unwrap_or(1)
+    run(number("QRIS_MACHINES").unwrap_or(MACHINES), sales, number("QRIS_SEED").unwrap_or(1));
 }
 
 fn number(name: &str) -> Option<u64> {

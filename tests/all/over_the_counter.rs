@@ -5,7 +5,7 @@ use crate::reboot::reboot;
 use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Program, Shop, new_request_id};
-use crate::rig::wait_for;
+use crate::rig::{wait_for, watched};
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
 use rusqlite::Connection;
@@ -271,13 +271,13 @@ fn the_screen_shows_the_customers_page_beside_the_qr_where_it_is_wanted() {
     let order = shop.order_at_backend(&order_id);
     let mut wanted = [order["qr_payload"].as_str().expect("a QR").to_owned(), order["pay_url"].as_str().expect("a page").to_owned()];
     wanted.sort();
-    wait_for("both codes on the screen", || {
+    watched::until(&shop.screen.path, "both codes on the screen", || {
         let mut codes = shop.screen.codes();
         codes.sort();
         (codes == wanted).then_some(())
     });
     shop.midtrans.pay(&order_id, Via::Gopay);
     shop.wait_state(&request_id, EventState::Dispensed);
-    wait_for("a screen without codes", || shop.screen.codes().is_empty().then_some(()));
+    watched::until(&shop.screen.path, "a screen without codes", || shop.screen.codes().is_empty().then_some(()));
     shop.check_books();
 }

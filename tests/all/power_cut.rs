@@ -14,7 +14,7 @@ use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::Program::{self, Backend, Qrisd, Relayd};
 use crate::rig::shop::{Options, Shop};
-use crate::rig::{command, succeed, tool, wait_for};
+use crate::rig::{command, succeed, tool};
 use End::{Cut, Kill, Stop};
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
@@ -285,7 +285,7 @@ fn after_the_pulse_and_before_the_outcome_is_stored() {
         let request_id = shop.offer("A1");
         shop.pay(Via::Gopay);
         // Driven, and now it waits for the item to fall.
-        wait_for("a whole pulse", || (shop.pulses() == 1 && !shop.relay.is_active()).then_some(()));
+        shop.relay.until("a whole pulse", |relay| (relay.pulses() == 1 && !relay.is_active()).then_some(()));
         // A ledger that has the end keeps it, also over a reboot.
         let falls = harm.0 == Cut || harm.1 == [Qrisd];
         if falls {

@@ -6,7 +6,6 @@ use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::Namespace;
 use crate::rig::shop::{Options, Shop};
-use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 
@@ -14,8 +13,7 @@ use qris::wire::vend::EventState;
 pub fn reboot(shop: &mut Shop) -> Namespace {
     let (boot, id) = Namespace::boot(shop.path());
     shop.start_machine_in(&boot);
-    wait_for("the machine to be online in its new boot", || {
-        let status = shop.last_status()?;
+    shop.wait_status_of_machine("the machine to be online in its new boot", |status| {
         (status["state"] == "online" && status["boot_id"] == id.as_str()).then_some(())
     });
     boot

@@ -1,10 +1,10 @@
 //! SIGHUP, as `systemctl reload` sends it: the new configuration is taken, by the same process, and nothing is lost; one
 //! that is not good changes nothing.
 
+use crate::rig::PATIENCE;
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::{PATIENCE, wait_for};
 use qris::order::money::Rupiah;
 use qris::wire::vend::EventState;
 
@@ -60,14 +60,14 @@ fn the_relay_service_drives_to_the_end_first() {
     let request = shop.offer("A1");
     shop.edit(Program::Relayd, |text| text.replace("pulse_ms = 3000", "pulse_ms = 60"));
     shop.pay(Via::Gopay);
-    wait_for("an active line", || shop.relay.edges().last().is_some_and(|edge| edge.active).then_some(()));
+    shop.relay.until("an active line", |relay| relay.is_active().then_some(()));
     reload(shop.relayd.as_ref().expect("it runs"));
     // Cut short it would be uncertain.
     shop.wait_state(&request, EventState::Dispensed);
     shop.wait_idle();
     shop.offer("A1");
     shop.pay(Via::Gopay);
-    wait_for("two pulses", || (shop.relay.edges().len() == 4).then_some(()));
+    shop.relay.until("two pulses", |relay| (relay.edges().len() == 4).then_some(()));
     let edges = shop.relay.edges();
     let length = |pulse: usize| edges[2 * pulse + 1].at_ms - edges[2 * pulse].at_ms;
     assert!(length(0) >= 3000 && length(1) < 2000, "{edges:?}");

@@ -6,7 +6,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::rauc::Rauc;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::wait_for;
+use crate::rig::{wait_for, watched};
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use std::os::unix::fs::PermissionsExt as _;
@@ -62,7 +62,7 @@ fn open_with_file() -> (Shop, PathBuf) {
 }
 
 fn wait_gone(file: &Path) {
-    wait_for("no file", || (!file.exists()).then_some(()));
+    watched::until(file, "no file", || (!file.exists()).then_some(()));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_script_sees_whether_a_customer_is_there() {
     let (mut shop, file) = open_with_file();
     let directory = file.parent().expect("a directory").to_owned();
     let request = shop.offer("A1");
-    let line = wait_for("the file", || std::fs::read_to_string(&file).ok());
+    let line = watched::until(&file, "the file", || std::fs::read_to_string(&file).ok());
     let since = line.strip_prefix(&format!("{request} since ")).unwrap_or_else(|| panic!("{line}"));
     assert!(since.ends_with("Z\n") && since.lines().count() == 1, "{line}");
     // Anybody's script may look.
@@ -150,7 +150,7 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
     shop.qrisd.as_ref().expect("it runs").wait_line("held by apt");
     shop.pay(Via::Gopay);
     shop.wait_state(&request, EventState::Dispensed);
-    wait_for("the command", || mark.exists().then_some(()));
+    watched::until(&mark, "the command", || mark.exists().then_some(()));
     let edges = shop.relay.edges();
     assert_eq!(edges.len(), 2, "it ran after the goods were handed out: {edges:?}");
     shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);

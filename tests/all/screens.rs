@@ -2,7 +2,7 @@
 
 use crate::rig::shop::{DEVICE, Options, Shop};
 use crate::rig::source;
-use crate::rig::{output, wait_for};
+use crate::rig::{output, watched};
 use qris::device::screen::samples;
 use std::path::Path;
 use std::process::Command;
@@ -133,7 +133,7 @@ fn the_test_card_is_on_the_panel_and_goes() {
     assert!(has(0xf800) && has(0x07e0) && has(0x001f), "red, green and blue");
     child.signal("INT");
     assert!(child.finish().0.success());
-    wait_for("a black panel", || std::fs::read(&panel).expect("the panel").iter().all(|byte| *byte == 0).then_some(()));
+    watched::until(&panel, "a black panel", || std::fs::read(&panel).expect("the panel").iter().all(|byte| *byte == 0).then_some(()));
     // A panel that is not there is an error.
     let gone = output(run("1").args(["--panel", "/nowhere/fb0"]));
     assert!(gone.status.code() == Some(1) && String::from_utf8_lossy(&gone.stderr).contains("/nowhere/fb0"), "{gone:?}");

@@ -141,7 +141,7 @@ fn failures_tell_no_secret() {
         });
         shop.midtrans.heal();
         shop.cancel(&request_id);
-        wait_for("an idle machine", || (shop.last_status()?["busy"] == false).then_some(()));
+        shop.wait_idle();
         shop.wait_nothing_payable();
     }
     let wrong = shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some(&format!("{}x", shop.token)));

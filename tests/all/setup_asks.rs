@@ -4,7 +4,7 @@
 use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::password;
 use crate::rig::namespace::Namespace;
-use crate::rig::process::Process;
+use crate::rig::process::{Process, told_end};
 use crate::rig::shop::{DEVICE, Program, without_broker};
 use crate::rig::{command, free_port, output, stderr, stdout, succeed, tool, wait_for};
 use crate::setup::Site;
@@ -122,7 +122,8 @@ impl Terminal {
     }
 
     pub fn end(&mut self) -> ExitStatus {
-        let status = wait_for("the end", || self.child.try_wait().expect("ours"));
+        told_end(self.child.id(), "the program at the terminal");
+        let status = self.child.wait().expect("ours");
         // Its last words may still be on their way.
         self.reader.take().into_iter().for_each(|reader| reader.join().expect("it reads"));
         status

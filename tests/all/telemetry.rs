@@ -46,7 +46,7 @@ fn every_sale_is_reported_once_through_kills_and_a_lost_broker() {
     shop.offer("A1");
     shop.broker.stop();
     shop.pay(Via::Gopay);
-    crate::rig::wait_for("the delivery without a broker", || (shop.pulses() == 4).then_some(()));
+    shop.relay.until("the delivery without a broker", |relay| (relay.pulses() == 4).then_some(()));
     shop.broker.resume();
     wait_added_up(&shop, (4, 20_000));
     shop.check_books();

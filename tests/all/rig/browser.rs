@@ -2,11 +2,11 @@
 
 use super::http::Http;
 use super::process::Process;
-use super::{PATIENCE, command, free_port, tool, wait_for};
+use super::{PATIENCE, command, free_port, pause, tool, wait_for};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The browser; it ends with the test.
 pub struct Browser {
@@ -57,11 +57,11 @@ impl Browser {
 
     /// Waits until a script returns true. If it never does, what the page says instead is told.
     pub fn wait(&self, what: &str, script: &str) {
-        let end = Instant::now() + PATIENCE;
+        let begun = Instant::now();
         let shown = || self.run("return document.body.innerText.slice(0, 4000)");
         while self.run(script) != true {
-            assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for: {what}; the page says {}", shown());
-            std::thread::sleep(Duration::from_millis(5));
+            assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for: {what}; the page says {}", shown());
+            pause(begun);
         }
     }
 

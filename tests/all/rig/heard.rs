@@ -47,6 +47,19 @@ impl<T> Heard<T> {
         }
     }
 
+    /// Looks at all of them, and again whenever there is one more; `None` when patience is over.
+    pub fn until<U>(&self, patience: Duration, mut look: impl FnMut(&[T]) -> Option<U>) -> Option<U> {
+        let end = Instant::now() + patience;
+        let mut list = self.lock();
+        loop {
+            if let Some(found) = look(&list) {
+                return Some(found);
+            }
+            let left = end.checked_duration_since(Instant::now())?;
+            list = self.0.1.wait_timeout(list, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

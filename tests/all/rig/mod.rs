@@ -33,6 +33,7 @@ pub mod screen;
 pub mod shop;
 pub mod systemd;
 pub mod tap;
+pub mod watched;
 
 pub use ports::{free_listener, free_port};
 use std::path::{Path, PathBuf};
@@ -49,14 +50,20 @@ pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 
 /// The same for what may take longer, or gives up by itself.
 pub fn wait_for_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + patience;
+    let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited {patience:?} in vain for: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        assert!(begun.elapsed() < patience, "waited {patience:?} in vain for: {what}");
+        pause(begun);
     }
+}
+
+/// Between two looks at something that is waited for since `begun`. Some looks start a program: what is long in coming is looked
+/// at less often, and known a tenth later.
+pub fn pause(begun: Instant) {
+    std::thread::sleep((begun.elapsed() / 10).clamp(Duration::from_millis(2), Duration::from_millis(100)));
 }
 
 /// A future's outcome, or the test's end.
@@ -106,18 +113,12 @@ pub fn output(command: &mut Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|why| panic!("{name}: {why}"));
     let stdout = child.stdout.take().map(process::read_whole).expect("piped");
     let stderr = child.stderr.take().map(process::read_whole).expect("piped");
-    let end = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            break status;
-        }
-        if Instant::now() > end {
-            drop(child.kill());
-            drop(child.wait());
-            panic!("{name} did not end in {PATIENCE:?}");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
+    if !process::ends_within(child.id(), PATIENCE) {
+        drop(child.kill());
+        drop(child.wait());
+        panic!("waited {PATIENCE:?} in vain for: the end of {name}");
+    }
+    let status = child.wait().expect("a child can be waited for");
     let whole = |reader: std::thread::JoinHandle<Vec<u8>>| reader.join().expect("a reader does not panic");
     Output { status, stdout: whole(stdout), stderr: whole(stderr) }
 }

@@ -1,7 +1,9 @@
 //! A process of the test: its lines, its word that it is ready, its end.
 
 use super::heard::Heard;
-use super::{PATIENCE, command, output, tool, wait_for};
+use super::{PATIENCE, command, output, tool};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -126,7 +128,11 @@ impl Process {
 
     /// Waits for its end.
     pub fn wait(&self) -> ExitStatus {
-        wait_for(&format!("the end of {}", self.name), || self.try_status())
+        let status = self.try_status();
+        status.unwrap_or_else(|| {
+            told_end(self.id(), &self.name);
+            self.child().wait().expect("a child can be waited for")
+        })
     }
 
     /// Waits for its end; how it did, and everything it wrote until then.
@@ -204,6 +210,19 @@ impl Drop for Process {
             eprintln!("--- {} said:\n{}", self.name, self.text());
         }
     }
+}
+
+/// Waits until a child of ours has ended, which nobody has waited for yet.
+pub fn told_end(child: u32, name: &str) {
+    assert!(ends_within(child, PATIENCE), "waited {PATIENCE:?} in vain for: the end of {name}");
+}
+
+/// Whether a child of ours, which nobody has waited for yet, ends in this time. The kernel tells its end.
+pub fn ends_within(child: u32, patience: Duration) -> bool {
+    let pid = Pid::from_raw(child.try_into().expect("the kernel's process ids are pid_t")).expect("no process is 0");
+    let process = pidfd_open(pid, PidfdFlags::empty()).expect("a child that was not waited for can be named");
+    let patience = Timespec::try_from(patience).expect("a time");
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).expect("no signal comes to the tests") > 0
 }
 
 /// Reads an output to its end in a thread, so that the writer never waits for us.

@@ -1,6 +1,6 @@
 //! The edges that a `sim:` line wrote: one line each, `milliseconds name 1|0`.
 
-use super::wait_for;
+use super::watched;
 use std::path::PathBuf;
 
 /// One edge of a line.
@@ -40,7 +40,12 @@ impl RelayLog {
     }
 
     pub fn wait_pulses(&self, count: usize) {
-        wait_for(&format!("{count} pulses of the relay"), || (self.pulses() >= count).then_some(()));
+        self.until(&format!("{count} pulses of the relay"), |log| (log.pulses() >= count).then_some(()));
+    }
+
+    /// Waits until `look` makes something of it.
+    pub fn until<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        watched::until(&self.0, what, || look(self))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a phone's camera sees: the QR in the pixels of the virtual framebuffer.
 
-use super::wait_for;
+use super::watched;
 use std::cell::RefCell;
 use std::path::PathBuf;
 
@@ -36,12 +36,12 @@ impl Screen {
     }
 
     pub fn wait_payload(&self) -> String {
-        wait_for("a QR on the screen", || self.payload())
+        watched::until(&self.path, "a QR on the screen", || self.payload())
     }
 
     /// Waits until there is no QR on the screen.
     pub fn wait_no_payload(&self) {
-        wait_for("a screen without a QR", || self.payload().is_none().then_some(()));
+        watched::until(&self.path, "a screen without a QR", || self.payload().is_none().then_some(()));
     }
 
     fn decode(&self, pixels: &[u8]) -> Vec<String> {

@@ -9,7 +9,7 @@ use super::mosquitto::{Mosquitto, TAP, password};
 use super::process::Process;
 use super::relay_log::RelayLog;
 use super::screen::Screen;
-use super::tap::Tap;
+use super::tap::{Message, Tap};
 use super::{command, free_port, output, succeed, tool, user, wait_for};
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, RelayKey, Statement};
@@ -407,30 +407,30 @@ impl Shop {
 
     /// Waits until the last status that was published says that the machine is online.
     pub fn wait_online(&self) {
-        wait_for("the machine to be online", || {
-            let status = self.last_status()?;
-            (status["state"] == "online").then_some(())
-        });
+        self.wait_status_of_machine("the machine to be online", |status| (status["state"] == "online").then_some(()));
     }
 
     /// Waits until no order holds the machine.
     pub fn wait_idle(&self) {
-        wait_for("an idle machine", || (self.last_status()?["busy"] == false).then_some(()));
+        self.wait_status_of_machine("an idle machine", |status| (status["busy"] == false).then_some(()));
     }
 
     /// Waits until the machine's status lists a fault, or no longer does.
     pub fn wait_fault(&self, code: &str, there: bool) {
         let what = format!("fault {code} to {}", if there { "come" } else { "go" });
-        wait_for(&what, || {
-            let status = self.last_status()?;
+        self.wait_status_of_machine(&what, |status| {
             let faults = status["faults"].as_array()?;
             (faults.iter().any(|fault| fault["code"] == code) == there).then_some(())
         });
     }
 
+    /// Waits until `look` makes something of the last status that was published.
+    pub fn wait_status_of_machine<T>(&self, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
+        self.tap.until(what, |messages| look(&last_status_of(messages)?))
+    }
+
     pub fn last_status(&self) -> Option<Value> {
-        let messages = self.tap.messages();
-        messages.iter().rev().find(|message| message.topic == "qrisd/v1/vm-001/status").map(super::tap::Message::json)
+        last_status_of(&self.tap.messages())
     }
 
     /// The command with which the service manager starts a program.
@@ -686,4 +686,8 @@ pub fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process 
     let process = Process::start("socat", command(tool("socat")).args([listen, format!("TCP:127.0.0.1:{backend_port}")]));
     wait_for("socat to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     process
+}
+
+fn last_status_of(messages: &[Message]) -> Option<Value> {
+    messages.iter().rev().find(|message| message.topic == "qrisd/v1/vm-001/status").map(Message::json)
 }

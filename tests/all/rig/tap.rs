@@ -145,6 +145,11 @@ impl Tap {
         self.messages.all()
     }
 
+    /// Looks at all messages, and again whenever one more has come.
+    pub fn until<T>(&self, what: &str, look: impl FnMut(&[Message]) -> Option<T>) -> T {
+        self.messages.until(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain for: {what}"))
+    }
+
     /// Waits for a message of which `look` makes something, at or behind `from`.
     pub fn wait_from<U>(&self, from: usize, what: &str, look: impl Fn(&Message) -> Option<U>) -> U {
         self.wait_from_within(from, PATIENCE, what, look)
