@@ -45,7 +45,9 @@ impl Harm {
             if self.0 == Stop {
                 let (status, took) = process.terminate();
                 assert!(status.success() && took < Duration::from_secs(2), "{self:?}: {status} after {took:?}:\n{}", process.text());
-                assert!(process.notices.all().iter().any(|notice| notice == "STOPPING=1"), "{self:?}: {:?}", process.notices.all());
+                // It may be read after the end is known.
+                let told = process.notices.find_from(0, PATIENCE, |notice| (notice == "STOPPING=1").then_some(()));
+                assert!(told.is_some(), "{self:?}: {:?}", process.notices.all());
             }
         }
     }
