@@ -46,16 +46,16 @@ declare -A aims=(
   ["demo script"]=20
   ["packages are made"]=40
   [packages]=80
-  [repository]=60
-  ["a machine of its own"]=220
+  [repository]=120
+  ["a machine of its own"]=250
   ["screen on real framebuffers"]=70
-  [simulation]=150
-  ["every kind of operation fails once"]=120
+  [simulation]=250
+  ["every kind of operation fails once"]=180
   ["search, one in every play"]=60
   ["search, some with two"]=30
   [warnings]=120
   ["each program alone"]=90
-  ["all of it"]=1150
+  ["all of it"]=1100
 )
 
 step() {
