@@ -210,9 +210,10 @@ told() {
   echo
   echo "== what took how long, and should, in seconds"
   while IFS=$'\t' read -r seconds name; do
-    aim=${aims[$name]-}
+    aim=
+    [ "$tier" != run ] || aim=${aims[$name]-}
     printf '%6d %6s  %s\n' "$seconds" "$aim" "$name"
-    if [ "$tier" = run ] && [ -n "$aim" ] && [ "$seconds" -gt $((aim * 3 / 2)) ]; then slow+=("$name: $seconds s, and its aim is $aim s"); fi
+    if [ -n "$aim" ] && [ "$seconds" -gt $((aim * 3 / 2)) ]; then slow+=("$name: $seconds s, and its aim is $aim s"); fi
   done < <({ cat "$logs/took"; printf '%s\t%s\n' "$SECONDS" "all of it"; } | sort -rn)
   if [ -s "$logs/each" ]; then
     echo "== the slowest tests, in seconds"
