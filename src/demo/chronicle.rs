@@ -30,7 +30,7 @@ pub enum Who {
     Backend,
     /// The simulated Midtrans.
     Midtrans,
-    /// The embedded broker.
+    /// The broker.
     Broker,
     /// The person who pulls the plug.
     Demo,

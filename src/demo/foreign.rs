@@ -4,6 +4,7 @@ use super::process::{READY_WAIT, die_with_us, signal};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,7 +49,8 @@ impl Foreign {
     pub async fn start(name: &'static str, mut command: Command, port: u16, log: &Path) -> Result<Self, ForeignError> {
         let said = File::options().append(true).create(true).open(log).map_err(|error| ForeignError::Run(name, error))?;
         let also = said.try_clone().map_err(|error| ForeignError::Run(name, error))?;
-        command.stdin(Stdio::null()).stdout(said).stderr(also);
+        // The terminal's Ctrl-C is for us: we choose who ends first.
+        command.stdin(Stdio::null()).stdout(said).stderr(also).process_group(0);
         die_with_us(&mut command);
         let child = command.spawn().map_err(|error| ForeignError::Run(name, error))?;
         let mut foreign = Self { name, child, log: log.to_path_buf() };
