@@ -92,9 +92,8 @@ fn one_computer_alone_sells_by_its_page() {
             _ => {}
         }
     }
-    computer.run(&format!(
-        "qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > /root/midtrans 2>&1 &\nmkdir -p /run/systemd/system"
-    ));
+    computer.start_midtrans();
+    computer.run("mkdir -p /run/systemd/system");
     let page = blocks(ALONE);
     let block = |label: &str| page.iter().find(|block| block.label == label).unwrap_or_else(|| panic!("{ALONE}: no block {label}"));
     // A person types this. Midtrans is simulated.
@@ -325,8 +324,16 @@ impl Computer {
         let public = ca.replace("broker", "pay").replace("qrisd CA", "A public CA");
         self.run(&format!(
             "mkdir -p /root/web; cd /root/web; {public}cat ca.pem >> /etc/ssl/certs/ca-certificates.crt\n\
-             socat OPENSSL-LISTEN:443,reuseaddr,fork,verify=0,cert=pay.pem,key=pay.key TCP:127.0.0.1:8080 > log 2>&1 &\n\
-             qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > midtrans 2>&1 &"
+             socat OPENSSL-LISTEN:443,reuseaddr,fork,verify=0,cert=pay.pem,key=pay.key TCP:127.0.0.1:8080 > log 2>&1 &"
+        ));
+        self.start_midtrans();
+    }
+
+    /// The simulated Midtrans. Set-up asks it at once.
+    fn start_midtrans(&self) {
+        self.run(&format!(
+            "mkfifo /root/says; qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > /root/says 2> /root/midtrans &\n\
+             grep -q listening /root/says"
         ));
     }
 
