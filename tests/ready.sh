@@ -25,14 +25,16 @@ give_up() {
 # the simulation left in memory.
 leftovers() {
   # Sockets are in there, and their paths must be short.
-  local left all=${TMPDIR:-/tmp}
+  local left mounted all=${TMPDIR:-/tmp}
   [ "${#all}" -le 30 ] || all=/tmp
   for left in "$all"/qris-[0-9]* /dev/shm/qris-{simulate,nth}-[0-9]*; do
     [ -e "$left" ] || continue
     # In a container this process may have the number of the one before it.
     [[ ${left##*/} =~ ^qris-(simulate-|nth-)?([0-9]+) ]] && [ "${BASH_REMATCH[2]}" != $$ ] && kill -0 "${BASH_REMATCH[2]}" 2>/dev/null && continue
     echo "-- $left is of a run that has ended: removed"
-    rm -rf "$left" || give_up "cannot remove $left, which an earlier run left there"
+    # A run that was killed may have left mounts in it, of this machine's own /sys too.
+    while read -r mounted; do umount "$mounted"; done < <(awk -v within="$left/" 'index($2, within) == 1 { print $2 }' /proc/mounts | tac)
+    rm -rf --one-file-system "$left" || echo "-- it stays there: remove it by hand"
   done
   # Some tests run as other users.
   mkdir "$all/qris-$$" && chmod 755 "$all/qris-$$" || give_up "cannot write to $all: it is full, or not ours"
