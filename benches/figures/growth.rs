@@ -18,6 +18,7 @@ use qris::order::machine::State;
 use qris::order::merchant::{Charge, DeliveryReport, Event, Proof, QR_EXPIRY, Report as Status, Rules, Said, Sale};
 use qris::order::money::Rupiah;
 use qris::order::outcome::{Delivery, Outcome};
+use qris::order::proof::RelayKey;
 use qris::order::receipt::{Claims, SigningKey};
 use qris::order::request::Payment;
 use qris::order::time::{BootId, Span, Wall};
@@ -330,6 +331,7 @@ fn sell(tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<()
         payment: Payment::Gopay,
         timeout: Span::secs(120),
         kid: key.kid().clone(),
+        relay_key: Some(RelayKey::of(key)),
     };
     let after = |seconds| now + Span::secs(seconds);
     books::create(tx, policy, sale, &format!("{:064x}", scattered(number)), &id, now)?;

@@ -5,6 +5,7 @@
 use super::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, Order, Proof, Refused, Said, Sale};
+use qris_core::order::proof::is_far_ahead;
 use qris_core::order::time::{Span, Wall};
 
 mod alerts;
@@ -198,10 +199,13 @@ pub fn delivered(
     now: Wall,
 ) -> Result<Result<Done, Done>, BooksError> {
     let stored = of_device(tx, device, id)?;
-    if let Proof::Signed { kid, number } = &told.proof
-        && ledger::is_number_used(tx, id, kid, *number)?
-    {
-        told.proof = Proof::Missing(NoProof::NumberUsed);
+    if let Proof::Signed { kid, number } = &told.proof {
+        let is_ahead = |(last, made): (u64, Wall)| is_far_ahead(*number, last, now - made);
+        if ledger::is_number_used(tx, id, kid, *number)? {
+            told.proof = Proof::Missing(NoProof::NumberUsed);
+        } else if ledger::last_number(tx, id, kid)?.is_some_and(is_ahead) {
+            told.proof = Proof::Missing(NoProof::NumberAhead);
+        }
     }
     match write(tx, policy, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
         Ok(done) => Ok(Ok(done)),

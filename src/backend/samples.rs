@@ -24,6 +24,7 @@ pub fn order(id: &str, device: &str, price: u64) -> Order {
         payment: Payment::Gopay,
         timeout: Span::secs(120),
         kid: rules().keys[0].kid().clone(),
+        relay_key: None,
     };
     merchant::begin(OrderId::new(id).expect("an id"), sale, T0)
 }

@@ -407,7 +407,7 @@ events! {
     DeviceRevoked { device: DeviceId } = "d1470941dba646afb710a4b1ea4c2489", Notice, "device {device} was revoked";
 
     /// The key of a machine's relay is known.
-    /// Refunds of its orders rest on what its relay signs with this key. It was the first key that the machine showed, or a person accepted it.
+    /// Refunds of the orders that are made from now on rest on what its relay signs with this key. It was the first key that the machine showed, or a person accepted it.
     /// See that qrisctl relay lines says the same at the machine.
     RelayKeyKnown { device: DeviceId, fingerprint: Text, by: Text } = "8e671e8f9dd09790ab0a6980c24f68b6", Notice, "the relay of device {device} is known by the key {fingerprint} ({by})";
 

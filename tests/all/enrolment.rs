@@ -19,7 +19,7 @@ use std::path::PathBuf;
 const ADMINISTRATOR: &str = "qris-accounts";
 
 /// A merchant whose backend makes the machines' accounts through Mosquitto's plugin.
-fn with_plugin(shop: &mut Shop) {
+pub fn with_plugin(shop: &mut Shop) {
     shop.broker.load_plugin(ADMINISTRATOR);
     let secret = shop.path().join("accounts-password");
     std::fs::write(&secret, password(ADMINISTRATOR)).expect("written");
@@ -33,7 +33,7 @@ fn accounts(shop: &mut Shop, keys: &str) {
 }
 
 /// The invitation of a machine.
-fn invite(shop: &Shop, device: &str) -> String {
+pub fn invite(shop: &Shop, device: &str) -> String {
     let invited = shop.merchant(&["device", "invite", device, "--replace"]);
     assert!(invited.status.success(), "{}", told(&invited));
     stdout(&invited).trim().to_owned()
@@ -47,7 +47,7 @@ fn claim(http: &Http, invitation: &str) -> (u16, String) {
     (answer.status, answer.text())
 }
 
-fn claimed(http: &Http, invitation: &str) -> Enrolment {
+pub fn claimed(http: &Http, invitation: &str) -> Enrolment {
     let (status, text) = claim(http, invitation);
     assert_eq!(status, 200, "{text}");
     serde_json::from_str(&text).expect("an enrolment")

@@ -1,11 +1,13 @@
 //! Somebody has a machine's token, its bus and all its receipts, and wants the goods and the money: nobody gets both.
 
+use crate::enrolment::{claimed, invite, with_plugin};
 use crate::rig::caller::{Caller, Refused};
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, PRICE, Program, Shop, new_request_id, relay_key};
 use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, RelayKey, Statement};
+use qris::order::receipt::SigningKey;
 use qris::wire::orders::RELAY_KEY;
 use serde_json::{Value, json};
 
@@ -86,14 +88,18 @@ impl Thief {
 
 /// That the ticket of this order was closed, signed with a key that no relay has.
 fn of_his_own(loot: &Loot) -> String {
+    closed_by(&relay_key(), loot, 99)
+}
+
+fn closed_by(key: &SigningKey, loot: &Loot, number: u64) -> String {
     let statement = Statement {
         device: DeviceId::new(DEVICE).expect("an id"),
         ticket: Ticket::new(&loot.ticket).expect("a ticket"),
         order_id: None,
         outcome: Last::Closed,
-        number: 99,
+        number,
     };
-    proof::sign(&relay_key(), &statement)
+    proof::sign(key, &statement)
 }
 
 /// A proof that says what another one says, under its own signature.
@@ -173,4 +179,45 @@ fn a_person_may_refund_without_a_proof_and_take_another_key_by_name() {
     assert!(take(&own).status.success());
     let after = thief.shop.told("undelivered");
     thief.shop.wait_order(&after, "the refund", |order| (order["refund"] == "done").then_some(()));
+}
+
+/// Whoever uses a code for a machine that sells, or has a person take a key, signs what is sold from then on. What was sold before is
+/// proven by the key of then.
+#[test]
+fn a_key_that_came_later_gets_no_refund_of_what_was_sold_before() {
+    let mut thief = Thief::new();
+    with_plugin(&mut thief.shop);
+    // The goods come out, and the backend hears nothing, or a word without a proof.
+    let sold = [(); 4].map(|()| {
+        let loot = thief.buys();
+        assert_eq!(thief.dispenses(&loot).map(|(outcome, _)| outcome), Ok("dispensed".into()));
+        loot
+    });
+    let [by_person, told_before, by_code, told_by_code] = &sold;
+    for loot in [told_before, told_by_code] {
+        thief.tells(loot, "undelivered", None);
+    }
+    let own = RelayKey::of(&relay_key());
+    thief.posts(&thief.shop.order_body(&new_request_id()), &own.to_string());
+    let taken = thief.shop.merchant(&["device", "relay-key", DEVICE, &own.fingerprint(), "--by", "Sari"]);
+    assert!(taken.status.success(), "{taken:?}");
+    for (number, loot, why) in [(1, by_person, "other_key"), (2, told_before, "none")] {
+        thief.tells(loot, "undelivered", Some(&closed_by(&relay_key(), loot, number)));
+        thief.is_listed(loot, why);
+    }
+    // The code lets him in without a board, and the key that he shows first is the machine's.
+    let another = SigningKey::from_seed([66; 32]);
+    let enrolment = claimed(&thief.shop.http, &invite(&thief.shop, DEVICE));
+    thief.shop.token = enrolment.backend.token.to_string();
+    thief.key = RelayKey::of(&another).to_string();
+    let later = thief.buys();
+    for (number, loot, why) in [(1, by_code, "other_key"), (2, told_by_code, "none")] {
+        thief.tells(loot, "undelivered", Some(&closed_by(&another, loot, number)));
+        thief.is_listed(loot, why);
+    }
+    for loot in &sold {
+        assert_eq!(thief.shop.midtrans.calls("refund", &loot.order_id), Vec::<Value>::new(), "goods and money");
+    }
+    thief.tells(&later, "undelivered", Some(&closed_by(&another, &later, 3)));
+    wait_for("the refund", || (thief.in_the_books(&later)["refund"] == "done").then_some(()));
 }

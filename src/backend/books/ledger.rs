@@ -170,6 +170,16 @@ pub(super) fn is_number_used(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId, number:
     Ok(!tx.rows(sql, &[signed(kid, number).as_str().into(), id.as_str().into()])?.is_empty())
 }
 
+/// The highest ticket number that this relay has signed of another order, and the time at which that order was made. Archived orders do not
+/// count: a number of the books says more of today.
+pub(super) fn last_number(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId) -> Result<Option<(u64, Wall)>, BooksError> {
+    let sql = "SELECT proof, created_ms FROM orders WHERE proof >= $1 AND proof <= $2 AND order_id <> $3 ORDER BY proof DESC LIMIT 1";
+    let rows = tx.rows(sql, &[signed(kid, 0).as_str().into(), signed(kid, u64::MAX).as_str().into(), id.as_str().into()])?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let number = row.text(0)?.rsplit_once(':').and_then(|(_, number)| number.parse().ok());
+    number.map(|number| Ok((number, Wall(row.int(1)?)))).transpose()
+}
+
 /// The value of the column `proof`.
 fn proof(told: &DeliveryReport) -> Option<String> {
     match &told.proof {
@@ -178,8 +188,9 @@ fn proof(told: &DeliveryReport) -> Option<String> {
     }
 }
 
+/// As many digits as the largest number has: the numbers of a key have the order of their texts.
 fn signed(kid: &KeyId, number: u64) -> String {
-    format!("{kid}:{number}")
+    format!("{kid}:{number:020}")
 }
 
 pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event: &str, now: Wall) -> Result<Stored, BooksError> {

@@ -74,6 +74,8 @@ pub fn rebuild(tx: &mut dyn Tx, policy: &Policy, report: &Report, asked_by: Opti
         payment,
         timeout,
         kid,
+        // The key of today may not have been known then.
+        relay_key: None,
     };
     let cancel_at = (payment == Payment::Gopay).then(|| now + timeout + CANCEL_AFTER_TIMEOUT);
     let order = Order {

@@ -98,6 +98,7 @@ fn sale(device: &str, request: &str, ticket: u8) -> Sale {
         payment: Payment::Gopay,
         timeout: Span::secs(120),
         kid: policy().rules.keys[0].kid().clone(),
+        relay_key: None,
     }
 }
 

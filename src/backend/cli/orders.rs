@@ -12,6 +12,7 @@ use crate::{view, wording};
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
+use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
 use qris_host::Failure;
@@ -318,6 +319,8 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     if order.receipt().is_some() {
         facts.push(("receipt", format!("signed; the machine's key is {}", sale.kid)));
     }
+    let key = sale.relay_key.as_ref().map_or_else(|| "none was known when it was made".into(), RelayKey::fingerprint);
+    facts.push(("relay key", key));
     if let Some(told) = &order.delivery {
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -348,6 +351,7 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
         "issuer": stored.order.settlement().and_then(|by| by.parties.issuer.clone()),
         "outcome_at": stored.order.told_at.map(|at| at.to_rfc3339_in(zone)),
         "kid": stored.order.sale.kid,
+        "relay_key": stored.order.sale.relay_key.as_ref().map(RelayKey::fingerprint),
         "has_receipt": stored.order.receipt().is_some(),
         "history": history.iter().map(|line| json!({ "at": line.at.to_rfc3339_in(zone), "event": line.event })).collect::<Vec<_>>(),
     });

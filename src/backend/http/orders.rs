@@ -59,6 +59,11 @@ pub async fn create(
         .cloned()
         .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
     let digest = crate::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
+    // The key that the request shows counts only if it has just become the known one.
+    let relay_key = {
+        let device = device.clone();
+        shop.machines(move |tx| devices::relay_key(tx, &device)).await?
+    };
     let sale = Sale {
         device,
         request_id: new.request_id,
@@ -70,6 +75,7 @@ pub async fn create(
         payment: new.payment,
         timeout: Span::secs(new.timeout_s.into()),
         kid,
+        relay_key,
     };
     let (device, request_id) = (sale.device.clone(), sale.request_id.clone());
     let taken = {
@@ -386,11 +392,7 @@ pub async fn outcome(
     let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
-    let key = {
-        let device = device.clone();
-        shop.machines(move |tx| devices::relay_key(tx, &device)).await?
-    };
-    let proof = Proof::of(proof.as_deref(), key.as_ref(), &id, &stored.order.sale, outcome);
+    let proof = Proof::of(proof.as_deref(), &id, &stored.order.sale, outcome);
     let told = DeliveryReport { outcome, reason, detail, proof };
     let written = {
         let (shop, told, id) = (Arc::clone(&shop), told.clone(), id.clone());

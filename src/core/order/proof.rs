@@ -6,8 +6,10 @@
 //! each other. This holds also when somebody else has the machine's token and its bus.
 
 use super::ids::{DeviceId, KeyId, OrderId, Ticket};
+use super::ledger::OPEN_TICKETS_MAX;
 use super::outcome::{Delivery, Outcome};
 use super::receipt::{Parts, ReceiptError, SigningKey, bytes32, has_small_order, thumbprint};
+use super::time::Span;
 use super::word::words;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -16,6 +18,8 @@ use std::fmt;
 use std::str::FromStr;
 
 const TYP: &str = "qris-outcome+jwt";
+/// No relay gives tickets faster than this for long: `orders_per_minute` is at most 600, and a card takes several commits for each.
+const TICKETS_PER_SECOND: u64 = 10;
 
 /// The relay's statement about one of its tickets. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -176,6 +180,16 @@ pub fn verify(jws: &str, key: &RelayKey) -> Result<Statement, ProofError> {
     if parts.is_signed_by(&key.0)? { Ok(parts.payload()?) } else { Err(ProofError::Signature) }
 }
 
+/// Whether a number is further ahead of another one of its ledger than the ledger can have come since. `since`: the time since the order
+/// of that other one was made, which is more than the time since its ticket left `open`. Every ticket that left later was open then, or was
+/// given since. Most of them may belong to no order: a machine without network closes the ticket of each request that it refuses.
+#[must_use]
+pub const fn is_far_ahead(number: u64, last: u64, since: Span) -> bool {
+    // A clock that was set back has its time count as well.
+    let given = TICKETS_PER_SECOND.saturating_mul(since.0.unsigned_abs().div_ceil(1000));
+    number > last.saturating_add(OPEN_TICKETS_MAX as u64).saturating_add(given)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::receipt::testing;
@@ -209,6 +223,30 @@ mod tests {
         assert_eq!(verify(receipt.jws(), &public), Err(ProofError::Form));
         let keys = testing::keys();
         assert!(keys.verify(&sign(&testing::key(), &statement()), &statement().device).is_err());
+    }
+
+    #[test]
+    fn a_number_is_far_ahead_if_its_ledger_cannot_have_come_so_far() {
+        let (hour, month) = (Span::secs(3600), Span::secs(30 * 24 * 3600));
+        for (number, last, since, expected) in [
+            (8, 7, Span::ZERO, false),
+            // Another order's ticket may have left earlier.
+            (1, 7, Span::ZERO, false),
+            // All tickets that were open are closed at once.
+            (1_007, 7, Span::ZERO, false),
+            (1_008, 7, Span::ZERO, true),
+            (1_017, 7, Span::millis(1), false),
+            (37_007, 7, hour, false),
+            (37_008, 7, hour, true),
+            // A month without network, with as many refused requests as a machine may have.
+            (600 * 60 * 24 * 30, 7, month, false),
+            (1 << 40, 7, month, true),
+            (u64::MAX, u64::MAX - 1, Span::ZERO, false),
+            // The clock was a year ahead when the last order was made.
+            (37_007, 7, Span(-hour.0), false),
+        ] {
+            assert_eq!(is_far_ahead(number, last, since), expected, "{number} after {last}, {since:?}");
+        }
     }
 
     #[test]

@@ -180,7 +180,8 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
     // The number of an archived order is not accepted either.
     let Proof::Signed { kid, .. } = numbered(Delivery::Failed, 8).proof else { panic!("it is signed") };
-    let archived: &'static str = format!("INSERT INTO archived VALUES ('o-r0', 'vm-001', 'r0', 't0', NULL, NULL, 1, '{kid}:8')").leak();
+    let archived: &'static str =
+        format!("INSERT INTO archived VALUES ('o-r0', 'vm-001', 'r0', 't0', NULL, NULL, 1, '{kid}:{:020}')", 8).leak();
     rig.run(move |tx, _| {
         tx.rows("INSERT INTO archives VALUES (1, 'archive.db', 0)", &[])?;
         tx.rows(archived, &[]).map_err(Into::into)
@@ -190,6 +191,41 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     rig.paid("r3", 3, T0).await;
     let third = rig.tell_as("o-r3", numbered(Delivery::Undelivered, 8), T0).await;
     assert_eq!(third.now.order.delivery.map(|told| told.proof), Some(Proof::Missing(NoProof::NumberUsed)));
+}
+
+#[tokio::test]
+async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_come_so_far() {
+    let rig = Rig::refunding(100);
+    let proof = |done: Done| done.now.order.delivery.map(|told| told.proof);
+    let ahead = Some(Proof::Missing(NoProof::NumberAhead));
+    for ticket in 1..=6 {
+        rig.paid(&format!("r{ticket}"), ticket, T0).await;
+    }
+    // Nothing is known of the first one of a key: the books may be new, and the ledger old.
+    let first = numbered(Delivery::Undelivered, 1 << 40);
+    assert_eq!(proof(rig.tell_as("o-r1", first.clone(), T0).await), Some(first.proof));
+    for (order, above, at, is_ahead) in [
+        ("o-r2", 1_001, T0, true),
+        ("o-r3", 1_000, T0, false),
+        // The last number is not the one that was told last, and orders may be told in any order.
+        ("o-r4", 999, T0, false),
+        ("o-r5", 1_000 + 1_001, T0, true),
+        ("o-r6", 1_000 + 1_001, T0 + Span::secs(1), false),
+    ] {
+        let told = numbered(Delivery::Undelivered, (1 << 40) + above);
+        let expected = if is_ahead { ahead.clone() } else { Some(told.proof.clone()) };
+        assert_eq!(proof(rig.tell_as(order, told, at).await), expected, "{order}");
+    }
+    assert_eq!(rig.listed(Attention::NoProof).await, ["o-r2", "o-r5"]);
+    for order in ["o-r2", "o-r5"] {
+        let refused = rig.run(move |tx, policy| request_refund(tx, policy, &id(order), RefundWish::of_a_person(None), T0)).await;
+        assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
+    }
+    // Another relay's numbers say nothing of this one.
+    rig.paid("r7", 7, T0).await;
+    let kid = qris_core::order::ids::KeyId::new("other").expect("a name");
+    let other = DeliveryReport { proof: Proof::Signed { kid, number: 3 }, ..numbered(Delivery::Failed, 3) };
+    assert_eq!(proof(rig.tell_as("o-r7", other.clone(), T0).await), Some(other.proof));
 }
 
 #[tokio::test]

@@ -239,8 +239,9 @@ impl Order {
     pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
-            // The books were lost with the receipt, and then the store took the money back. The relay knows that it delivered.
-            State::Closed { .. } if told.outcome == Delivery::Dispensed && matches!(told.proof, Proof::Signed { .. }) => {
+            // The books were lost with the receipt, and then the store took the money back. The relay knows that it delivered. A rebuilt
+            // order has no key, and this word pays nothing.
+            State::Closed { .. } if told.outcome == Delivery::Dispensed && (self.rebuilt || matches!(told.proof, Proof::Signed { .. })) => {
                 self.late_fact |= self.delivery.is_none();
             }
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {

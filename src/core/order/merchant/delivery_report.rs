@@ -3,7 +3,7 @@
 use super::Sale;
 use crate::order::ids::{KeyId, OrderId};
 use crate::order::outcome::Delivery;
-use crate::order::proof::{self, ProofError, RelayKey};
+use crate::order::proof::{self, ProofError};
 use crate::order::reason::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct DeliveryReport {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// It has, with the known key of this machine.
+    /// It has, with the key that was known when the order was made.
     Signed {
         /// The key's name.
         kid: KeyId,
@@ -42,9 +42,9 @@ pub enum Proof {
 pub enum NoProof {
     /// The machine sent none: its relay was away, or has lost its ledger, or is of an earlier release.
     None,
-    /// The key of the machine's relay is not known.
+    /// No key of the machine's relay was known when the order was made.
     NoKey,
-    /// Another key than that of the machine's relay has signed it: the board or its ledger has changed.
+    /// Another key than the one that was known then has signed it: the board or its ledger has changed, or somebody else signs.
     OtherKey,
     /// It is not a proof, or its signature is wrong.
     Wrong,
@@ -54,6 +54,8 @@ pub enum NoProof {
     OtherWord,
     /// The relay has given the ticket's number to another one: its ledger was put back to an earlier state.
     NumberUsed,
+    /// The ticket's number is [far ahead](proof::is_far_ahead) of the last one: the relay's card may have been copied.
+    NumberAhead,
 }
 
 impl Default for Proof {
@@ -63,12 +65,12 @@ impl Default for Proof {
 }
 
 impl Proof {
-    /// The worth of the proof in a report, for this sale.
+    /// The worth of the proof in a report, for this sale. It is judged by the sale's own key, whichever key the machine has now.
     #[must_use]
-    pub fn of(jws: Option<&str>, key: Option<&RelayKey>, id: &OrderId, sale: &Sale, outcome: Delivery) -> Self {
+    pub fn of(jws: Option<&str>, id: &OrderId, sale: &Sale, outcome: Delivery) -> Self {
         let missing = Self::Missing;
         let Some(jws) = jws else { return missing(NoProof::None) };
-        let Some(key) = key else { return missing(NoProof::NoKey) };
+        let Some(key) = &sale.relay_key else { return missing(NoProof::NoKey) };
         match proof::verify(jws, key) {
             Err(ProofError::Key) => missing(NoProof::OtherKey),
             Err(ProofError::Form | ProofError::Signature) => missing(NoProof::Wrong),
@@ -98,6 +100,7 @@ impl NoProof {
             Self::OtherSale => "other_sale",
             Self::OtherWord => "other_word",
             Self::NumberUsed => "number_used",
+            Self::NumberAhead => "number_ahead",
         }
     }
 
@@ -106,12 +109,13 @@ impl NoProof {
     pub const fn why(self) -> &'static str {
         match self {
             Self::None => "the machine sent no proof",
-            Self::NoKey => "the key of its relay is not known",
-            Self::OtherKey => "its relay has another key than before",
+            Self::NoKey => "no key of its relay was known when the order was made",
+            Self::OtherKey => "the machine sent a proof by another key than the one that was known when the order was made",
             Self::Wrong => "the machine sent something that is not a proof",
             Self::OtherSale => "the machine sent a proof of another sale",
             Self::OtherWord => "the relay says something else",
             Self::NumberUsed => "the relay's ledger was put back to an earlier state",
+            Self::NumberAhead => "its number is far ahead of the last one: the machine's card may have been copied",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::order::ids::{DeviceId, ItemId, KeyId, RequestId, Ticket};
 use crate::order::money::Rupiah;
+use crate::order::proof::RelayKey;
 use crate::order::request::Payment;
 use crate::order::time::Span;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,9 @@ pub struct Sale {
     pub timeout: Span,
     /// The key that will sign the receipt.
     pub kid: KeyId,
+    /// The key of the machine's relay that was known when the order was made. Only it proves the order's end: a key that came later may
+    /// be that of somebody who wants goods and money. `None`: none was known, or the books had lost the order. Then nothing proves it.
+    pub relay_key: Option<RelayKey>,
 }
 
 /// The note in a charge that the gateway repeats: it says whose sale it is. A backend that lost its books knows the order again by

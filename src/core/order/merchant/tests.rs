@@ -38,6 +38,7 @@ fn order() -> Order {
         payment: Payment::Gopay,
         timeout: Span::secs(120),
         kid: rules().keys[1].kid().clone(),
+        relay_key: None,
     };
     begin(OrderId::new("o1").expect("an id"), sale, T0)
 }
@@ -376,12 +377,16 @@ fn the_first_outcome_stays() {
     assert_eq!(apply(unpaid.clone(), told(Delivery::Dispensed), T0, &with), Err(Refused::NotPaid));
     // The store took the money back, and the books have lost that there was any. Only the relay's own word counts.
     let closed = apply(unpaid, status(Said::Denied), T0, &with).expect("closed");
-    for (report, is_taken) in [
-        (DeliveryReport::proven(Delivery::Dispensed), true),
-        (DeliveryReport::proven(Delivery::Failed), false),
-        (DeliveryReport { proof: Proof::Missing(NoProof::None), ..DeliveryReport::proven(Delivery::Dispensed) }, false),
+    let unproven = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::NoKey), ..DeliveryReport::proven(outcome) };
+    for (rebuilt, report, is_taken) in [
+        (false, DeliveryReport::proven(Delivery::Dispensed), true),
+        (false, DeliveryReport::proven(Delivery::Failed), false),
+        (false, unproven(Delivery::Dispensed), false),
+        // No key proves a rebuilt order. Without an answer its machine would tell for ever.
+        (true, unproven(Delivery::Dispensed), true),
+        (true, unproven(Delivery::Failed), false),
     ] {
-        match apply(closed.clone(), Event::Delivered(report), T0, &with) {
+        match apply(Order { rebuilt, ..closed.clone() }, Event::Delivered(report), T0, &with) {
             Ok(order) => assert!(is_taken && order.attention() == [Attention::LateFact], "{order:?}"),
             Err(refused) => assert_eq!((is_taken, refused), (false, Refused::NotPaid)),
         }

@@ -512,10 +512,11 @@ fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
 #[test]
 fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
     use crate::order::proof::{self, Last, RelayKey, Statement};
-    let (key, sale, id) = (SigningKey::from_seed([3; 32]), order().sale, order().id);
+    let key = SigningKey::from_seed([3; 32]);
     let public = RelayKey::of(&key);
+    let (sale, id) = (Sale { relay_key: Some(public.clone()), ..order().sale }, order().id);
     let word = |outcome| Statement { device: sale.device.clone(), ticket: sale.ticket.clone(), order_id: None, outcome, number: 7 };
-    let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), Some(&public), &id, &sale, outcome);
+    let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), &id, &sale, outcome);
     let signed = Proof::Signed { kid: public.kid(), number: 7 };
     for (last, outcome) in [
         (Last::Closed, Delivery::Undelivered),
@@ -538,10 +539,57 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
         assert_eq!(of(&other, Delivery::Undelivered), Proof::Missing(NoProof::OtherSale), "{other:?}");
     }
     let jws = proof::sign(&key, &closed);
-    let judge = |jws, key: Option<&RelayKey>| Proof::of(jws, key, &id, &sale, Delivery::Undelivered);
+    let judge = |jws, relay_key: Option<RelayKey>| Proof::of(jws, &id, &Sale { relay_key, ..sale.clone() }, Delivery::Undelivered);
     let stranger = RelayKey::of(&SigningKey::from_seed([4; 32]));
-    assert_eq!(judge(None, Some(&public)), Proof::Missing(NoProof::None));
+    assert_eq!(judge(None, Some(public.clone())), Proof::Missing(NoProof::None));
     assert_eq!(judge(Some(&jws), None), Proof::Missing(NoProof::NoKey));
-    assert_eq!(judge(Some(&jws), Some(&stranger)), Proof::Missing(NoProof::OtherKey));
-    assert_eq!(judge(Some("no.such.proof"), Some(&public)), Proof::Missing(NoProof::Wrong));
+    assert_eq!(judge(Some(&jws), Some(stranger)), Proof::Missing(NoProof::OtherKey));
+    assert_eq!(judge(Some("no.such.proof"), Some(public)), Proof::Missing(NoProof::Wrong));
+}
+
+/// Every key, at every moment of an order: only with the word of the order's own does the money go back by a plain refund.
+#[test]
+fn no_key_but_the_orders_own_proves_it_at_any_moment() {
+    use crate::order::proof::{self, Last, RelayKey, Statement};
+    let (own, stranger) = (SigningKey::from_seed([3; 32]), SigningKey::from_seed([4; 32]));
+    // The stranger signs under the name of the right key, too.
+    let renamed = stranger.to_private_jwk().replace(stranger.kid().as_str(), own.kid().as_str());
+    let renamed = SigningKey::from_jwk(&renamed).expect("a key");
+    let known = Some(RelayKey::of(&own));
+    let keys = [
+        ("its own", &own, known.clone(), Proof::Signed { kid: own.kid().clone(), number: 7 }),
+        ("another", &stranger, known.clone(), Proof::Missing(NoProof::OtherKey)),
+        ("another under its name", &renamed, known, Proof::Missing(NoProof::Wrong)),
+        ("one that was not known then", &own, None, Proof::Missing(NoProof::NoKey)),
+    ];
+    let unproven = |outcome| Event::Delivered(DeliveryReport { proof: Proof::default(), ..DeliveryReport::proven(outcome) });
+    let moments = [
+        ("paid", vec![]),
+        ("unreported", vec![Event::Unreported]),
+        ("told the same without a proof", vec![unproven(Delivery::Undelivered)]),
+        ("told as failed without a proof", vec![unproven(Delivery::Failed)]),
+        ("told as dispensed without a proof", vec![unproven(Delivery::Dispensed)]),
+        ("told as uncertain without a proof", vec![unproven(Delivery::Uncertain)]),
+    ];
+    for (whose, signer, relay_key, expected) in keys {
+        for (moment, events) in &moments {
+            let order = then(paid(None), events.clone(), 901_000).expect("a fact");
+            let order = Order { sale: Sale { relay_key: relay_key.clone(), ..order.sale }, ..order };
+            let Sale { device, ticket, .. } = order.sale.clone();
+            let word = Statement { device, ticket, order_id: None, outcome: Last::Closed, number: 7 };
+            let proof = Proof::of(Some(&proof::sign(signer, &word)), &order.id, &order.sale, Delivery::Undelivered);
+            assert_eq!(proof, expected, "{whose}, {moment}");
+            let told = DeliveryReport { proof, ..DeliveryReport::proven(Delivery::Undelivered) };
+            let after = then(order.clone(), vec![Event::Delivered(told.clone())], 902_000).or_else(|refused| {
+                assert_eq!(refused, Refused::OutcomeStands, "{whose}, {moment}");
+                then(order, vec![Event::Contradicted { told, refund_on_its_way: false }], 902_000)
+            });
+            let after = after.expect("a fact");
+            let is_own = whose == "its own";
+            assert!(after.needs_attention() != is_own || after.conflict, "{whose}, {moment}: {:?}", after.attention());
+            assert!(is_own || !after.may_refund_by_itself(), "{whose}, {moment}");
+            let refunded = then(after, vec![refund(false)], 903_000).map(|order| money(&order));
+            assert_eq!(refunded, if is_own { Ok("asked") } else { Err(Refused::NoProof) }, "{whose}, {moment}");
+        }
+    }
 }
