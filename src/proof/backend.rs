@@ -314,7 +314,12 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Lets the only machine in, if this was not done yet.
     pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
-        run(&self.machines.connection(), |tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
+        self.machines(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
+    }
+
+    /// Works with the machines beside the program, as its commands do.
+    pub(super) fn machines<T>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> Result<T, BooksError> {
+        run(&self.machines.connection(), job)
     }
 
     /// Works with the books beside the program, as its commands do.

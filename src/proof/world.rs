@@ -27,6 +27,7 @@ mod mischief;
 mod people;
 mod play;
 mod relay;
+mod relay_keys;
 mod reports;
 mod screen;
 mod strike;
@@ -47,7 +48,7 @@ use fate::{Fate, Plan};
 use losses::Losses;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::money::Rupiah;
-use qris_core::order::proof::Last;
+use qris_core::order::proof::{Last, RelayKey};
 use qris_core::order::receipt::{KeySet, jwk_set};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::topics::Topic;
@@ -317,6 +318,12 @@ struct World {
     words: BTreeMap<Ticket, (Last, Box<str>)>,
     /// A person wanted money back for these, whatever the relay had signed.
     unproven: BTreeSet<OrderId>,
+    /// The keys by which the backend has known the machine's relay, each with the moment since which.
+    relay_keys: Vec<(i64, RelayKey)>,
+    /// When the first attempt at an order was made.
+    made: BTreeMap<OrderId, i64>,
+    /// These may have been made while the backend knew the relay by the thief's key. Their goods and money are his.
+    of_thiefs_time: BTreeSet<OrderId>,
     /// Notifications as they were posted.
     posted: Vec<Vec<u8>>,
     desk: Desk,
@@ -406,6 +413,9 @@ impl World {
             betrayed: BTreeSet::new(),
             words: BTreeMap::new(),
             unproven: BTreeSet::new(),
+            relay_keys: Vec::new(),
+            made: BTreeMap::new(),
+            of_thiefs_time: BTreeSet::new(),
             posted: Vec::new(),
             keys,
             desk: Desk::default(),

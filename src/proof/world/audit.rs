@@ -59,11 +59,12 @@ impl World {
         }
         // A proof gives nobody both goods and money. This holds for any driver of the line, and for any word that it would not be
         // driven.
-        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) {
+        let by_thief = self.of_thiefs_time.contains(order);
+        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) && !by_thief {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
-        // A thief told an outcome, and a person believed it without the relay's word.
-        let is_misled = self.betrayed.contains(order) && self.unproven.contains(order);
+        // A thief told an outcome. A person believed it without the relay's word, or took the thief's key for the relay's.
+        let is_misled = self.betrayed.contains(order) && (self.unproven.contains(order) || by_thief);
         if !is_kept(book.status) && !strange && !is_misled && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
             let known = self.known_back.get(order).map(|at| self.now - at);
             self.fail(format!("{order} was driven and is {}; the backend has known it for {known:?} ms", book.status));
@@ -154,7 +155,7 @@ impl World {
         if !wanted && self.merchant.policy.auto_refund_per_day == 0 {
             return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
         }
-        let forgotten = self.is_forgotten(id);
+        let (forgotten, by_thief) = (self.is_forgotten(id), self.of_thiefs_time.contains(id));
         // Without a person's word money goes back only for an order that the machine will never hand out, by its own word.
         let by_itself = match &order.state {
             State::Withheld { why, .. } => *why == Withheld::PaidTwice,
@@ -163,7 +164,7 @@ impl World {
         if !wanted && (!by_itself || order.conflict) {
             self.fail(format!("the backend gives back {id} by itself, told {told:?}, {:?}", order.state));
         }
-        if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten {
+        if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten && !by_thief {
             self.fail(format!("the backend gives back {id}, which was handed out; told {told:?}"));
         }
         if !self.unproven.contains(id) {
@@ -172,7 +173,7 @@ impl World {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
             let failed = matches!(self.words.get(&order.sale.ticket), Some((Last::Failed, _)));
-            if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) {
+            if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
                 self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
         }
@@ -289,8 +290,9 @@ impl World {
         if self.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
             let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
-            // Books from before the machine's own word have only his.
-            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. }) && !self.losses.books();
+            // Books from before the machine's own word have only his, and his word is the relay's if his key was known.
+            let is_lost = self.losses.books() || self.of_thiefs_time.contains(&id);
+            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. }) && !is_lost;
             let twice = times > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));

@@ -104,6 +104,9 @@ kinds! {
     Strangers = "receipts shown to the relay by a stranger",
     Thief = "acts of a thief with the machine's token and bus",
     Unproven = "refunds that a person wanted without a proof",
+    Codes = "codes that let a machine in once more",
+    KeysTaken = "keys of a relay that a person took",
+    KeysOfLater = "proofs by another key than the order's",
 }
 
 impl Kind {

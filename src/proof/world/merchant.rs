@@ -203,6 +203,8 @@ impl World {
         match added.and(begun) {
             Ok(seen) => {
                 self.merchant.seen = seen;
+                // The journal may not have heard of a key before the program was killed.
+                self.look_at_key();
                 self.publish_soon(3);
                 self.plan_sweep(AT_ONCE);
             }
@@ -301,6 +303,7 @@ impl World {
                         self.merchant.failed |= !self.storm;
                     }
                     Journal::StoreBack { .. } => self.merchant.fails = false,
+                    Journal::RelayKeyKnown { .. } => self.look_at_key(),
                     Journal::MachineTwice { .. } if self.cloned => self.count(Kind::Twins, "two computers were seen to be one machine"),
                     Journal::MachineTwice { .. } if self.losses.card() => self.count(Kind::SetBack, "an older card was seen"),
                     Journal::MachineTwice { .. } => self.fail("one computer was taken for two".into()),
@@ -332,6 +335,7 @@ impl World {
         if is_back && self.outside.contains_key(&order.id) {
             self.known_back.entry(order.id.clone()).or_insert(self.now);
         }
+        self.judge_key(order);
         if order.delivery.is_some() {
             self.losses.told.entry(order.id.clone()).or_insert(self.now);
         }

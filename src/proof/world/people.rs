@@ -213,6 +213,12 @@ impl World {
 
     /// A person looks at an order and asks for something. A forbidden act is refused.
     pub(super) fn merchant_looks(&mut self) {
+        // Whether the machine has another board, or somebody else shows a key, he cannot see.
+        match self.below(12) {
+            0 => return self.takes_the_key(),
+            1 => return self.uses_a_code(),
+            _ => {}
+        }
         let Some(id) = self.some_paid() else { return };
         let (no_report, no_proof, what) = (self.one_in(2), self.one_in(2), self.below(8));
         self.merchant_decides(id, what, no_report, no_proof);

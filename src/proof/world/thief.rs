@@ -27,16 +27,22 @@ impl World {
         }
     }
 
-    /// Has the relay signed that nothing came out for this order, as far as one card knows?
+    /// Has the relay signed that nothing came out for this order, as far as one card knows? A thief whose key was known when the order was
+    /// made is its relay.
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
         let word = self.words.get(&order.sale.ticket).map(|(word, _)| *word);
-        matches!(order.state, State::Withheld { .. }) && !order.rebuilt || matches!(word, Some(Last::Closed | Last::Failed))
+        let by_relay = matches!(word, Some(Last::Closed | Last::Failed)) || self.of_thiefs_time.contains(&order.id);
+        matches!(order.state, State::Withheld { .. }) && !order.rebuilt || by_relay
     }
 
     pub(super) fn steal(&mut self, m: usize) {
-        match self.below(8) {
+        match self.below(9) {
             0 => return self.shows_a_key(m),
             1 => return self.cancels(m),
+            2 => {
+                self.uses_a_code();
+                return self.shows_a_key(m);
+            }
             _ => {}
         }
         let Some(id) = self.some_paid() else { return };
@@ -61,7 +67,7 @@ impl World {
         }
     }
 
-    /// If the relay's key were replaced by his own, his proofs would be as good.
+    /// If the relay's key is replaced by his own, his proofs are as good, for orders that are made from then on.
     fn shows_a_key(&mut self, m: usize) {
         // The first key is believed: that of the machine itself, if somebody set it up.
         if self.some_paid().is_none() {
@@ -85,10 +91,10 @@ impl World {
         let outcomes = [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed];
         let outcome = outcomes[self.below_usize(outcomes.len())];
         let ticket = order.sale.ticket.clone();
-        let proof = match self.below(6) {
+        let proof = match self.below(7) {
             0 => None,
             // One that he made himself.
-            1 => {
+            1 | 6 => {
                 let statement = Statement { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
                 Some(proof::sign(&own_key(), &statement))
             }
@@ -115,6 +121,6 @@ impl World {
 }
 
 /// A key that is no relay's.
-fn own_key() -> SigningKey {
+pub(super) fn own_key() -> SigningKey {
     SigningKey::from_seed([66; 32])
 }

@@ -1,0 +1,98 @@
+//! The keys by which the backend knows the machine's relay. They change in mid-life: a board is let in with a code, or a person takes a
+//! key that the machine shows, also that of a thief. What an order's proof is worth is judged by the key of its time.
+
+use super::counts::Kind;
+use super::{BEGIN, World, device};
+use crate::backend::TOKEN;
+use qris_backend::books::BooksError;
+use qris_backend::devices;
+use qris_backend::invitations::{self, Terms};
+use qris_backend::store::Tx;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{DeliveryReport, NoProof, Order, Proof};
+use qris_core::order::proof::RelayKey;
+use qris_core::order::time::Span;
+use qris_core::wire::invitation::{Claim, Code};
+
+/// The backend reads the key this long before the order is in its books, at most.
+const READ_BEFORE: i64 = 15_000;
+
+impl World {
+    /// A code lets the machine in once more. Whoever shows a key next is its relay.
+    pub(super) fn uses_a_code(&mut self) {
+        let now = self.wall();
+        let claim = Claim { device: device(), code: Code::of([7; 20]) };
+        let terms = Terms { backend_url: "https://backend.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
+        let used = self.machines(|tx| {
+            invitations::invite(tx, &claim, &terms, now + Span::secs(3600))?;
+            invitations::claim(tx, &claim, &devices::hash(TOKEN), now)
+        });
+        if matches!(used, Some(Ok(_))) {
+            self.count(Kind::Codes, "a code lets the machine in once more");
+        }
+    }
+
+    /// A person takes the key that the machine shows, whoever showed it.
+    pub(super) fn takes_the_key(&mut self) {
+        let now = self.wall();
+        let taken = self.machines(|tx| {
+            let shown = devices::list(tx)?.machines.into_iter().find_map(|machine| machine.other_key);
+            let Some(shown) = shown else { return Ok(false) };
+            Ok(devices::take_key(tx, &device(), &shown.fingerprint(), "Sari", now)?.is_ok())
+        });
+        if taken == Some(true) {
+            self.count(Kind::KeysTaken, "a person takes the relay's key that the machine shows");
+            self.look_at_key();
+        }
+    }
+
+    /// The known key may be another one.
+    pub(super) fn look_at_key(&mut self) {
+        let known = self.machines(|tx| Ok(devices::list(tx)?.machines.pop()));
+        if let Some(Some(machine)) = known
+            && let (Some(key), Some(since)) = (machine.relay_key, machine.relay_key_since)
+            && self.relay_keys.last().is_none_or(|(_, last)| *last != key)
+        {
+            self.relay_keys.push((since.0 - BEGIN, key));
+        }
+    }
+
+    /// The rules for the key of a proof, whenever its order is written.
+    pub(super) fn judge_key(&mut self, order: &Order) {
+        if order.attempt == 1 && !order.rebuilt {
+            self.made.insert(order.id.clone(), order.created_at.0 - BEGIN);
+        }
+        if self.was_known_by(order, |key| *key == RelayKey::of(&super::thief::own_key())) {
+            self.of_thiefs_time.insert(order.id.clone());
+        }
+        match order.delivery.as_ref().map(|DeliveryReport { proof, .. }| proof) {
+            Some(Proof::Signed { kid, .. }) if !self.was_known_by(order, |key| key.kid() == *kid) => {
+                self.fail(format!("{} is proven by a key that was not known when it was made", order.id));
+            }
+            Some(Proof::Missing(NoProof::OtherKey | NoProof::NoKey)) if !self.losses.told.contains_key(&order.id) => {
+                self.count(Kind::KeysOfLater, "an outcome comes with a proof by another key than the order's");
+            }
+            Some(Proof::Signed { .. } | Proof::Missing(_)) | None => {}
+        }
+    }
+
+    /// May the backend have known the machine's relay by such a key when it took the order?
+    fn was_known_by(&self, order: &Order, is_such: impl Fn(&RelayKey) -> bool) -> bool {
+        if order.rebuilt {
+            return false;
+        }
+        // Every attempt has the key of the first.
+        let id = order.id.as_str();
+        let first = id.rsplit_once('-').filter(|_| order.attempt > 1).map_or(id, |(first, _)| first);
+        let made = OrderId::new(first).ok().and_then(|first| self.made.get(&first));
+        let Some(made) = made else { return order.attempt > 1 };
+        let ends = self.relay_keys.iter().skip(1).map(|(since, _)| *since).chain([i64::MAX]);
+        let mut known = self.relay_keys.iter().zip(ends);
+        known.any(|((since, key), end)| *since <= *made && *made - READ_BEFORE <= end && is_such(key))
+    }
+
+    /// Works with the machines beside the program. Nothing, if it does not run.
+    fn machines<T>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> Option<T> {
+        self.merchant.program.as_ref().filter(|_| self.merchant.listens())?.machines(job).ok()
+    }
+}
