@@ -145,7 +145,11 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
             // Another attempt follows, or the time runs out.
             Ending::GaveUp | Ending::NotMade { again: true, .. } if shop.now() < order.answer_by => return Ok(None),
             Ending::GaveUp | Ending::Leftover => Some(Refusal::gateway("the charge could not be made")),
-            Ending::NotMade { again, why } => Some(Refusal::gateway(why.to_string()).retry_after(if *again { 2 } else { 10 })),
+            Ending::NotMade { again: true, why } => Some(Refusal::gateway(why.to_string())),
+            // It refuses this sale for good. Who waits for another answer waits in vain.
+            Ending::NotMade { again: false, why } => {
+                Some(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Gateway).detail(why.to_string()))
+            }
             Ending::GrossAmount => {
                 let asked = order.charge().map_or(0, |charge| charge.gross_amount.get());
                 let detail = format!("the gateway asks {asked} for a price of {}", order.sale.amount.get());

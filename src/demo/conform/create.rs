@@ -48,6 +48,7 @@ pub async fn all(t: &Tester, report: &mut Report) {
     report.check("a body that is not a JSON object is refused", CHECK, no_object(t)).await;
     report.check("a refused request made no order", CHECK, nothing_ordered(t)).await;
     report.check("a payment over the counter has a code, or is refused with the name of the field", CHECK, counter(t)).await;
+    report.check("a sale that the gateway refuses for good is over at once, with its words", CHECK, refused_for_good(t)).await;
     report.check("more orders than orders_per_minute are refused", CHECK, too_many(t)).await;
 }
 
@@ -238,6 +239,20 @@ async fn counter(t: &Tester) -> Checked {
         t.cancel(text(&order, "order_id")?).await?.is(200)?;
     }
     if taken == 0 { Err(Stop::NotRun("this backend takes no payments over the counter, and says so".into())) } else { Ok(()) }
+}
+
+/// A sale that the gateway refuses for good is over at once, and the machine has its words. Only a simulator can be told to refuse.
+async fn refused_for_good(t: &Tester) -> Checked {
+    const WORDS: &str = "Payment channel is not activated.";
+    t.hand.refuse(402, WORDS).await?;
+    let body = t.sale()?;
+    for _ in 0..2 {
+        let answer = t.post(&body).await?;
+        answer.problem(422, &["midtrans"])?;
+        let problem = answer.json()?;
+        holds(text(&problem, "detail")?.contains(WORDS), format_args!("{WORDS:?} in the detail"), &problem["detail"])?;
+    }
+    Ok(())
 }
 
 async fn too_many(t: &Tester) -> Checked {

@@ -4,7 +4,7 @@ use super::report::{Stop, different};
 use qris_host::config::http_url;
 use qris_host::http::{Limits, client, read_limited};
 use reqwest::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -41,6 +41,18 @@ impl Hand {
             Self::Simulator(..) | Self::Command(_) => true,
             Self::Person | Self::None => false,
         }
+    }
+
+    /// Lets the gateway refuse the next charge for good, with this code and these words.
+    ///
+    /// # Errors
+    /// Only a simulator does that.
+    pub async fn refuse(&self, code: u16, words: &str) -> Result<(), Stop> {
+        let Self::Simulator(client, url) = self else { return Err(Stop::NotRun("--simulator is missing".into())) };
+        let fault = json!({ "fault": "error", "on": "charge", "code": code, "message": words, "count": 1 });
+        let request = client.post(format!("{url}/sim/faults")).json(&fault);
+        let response = request.send().await.map_err(|error| Stop::NotRun(format!("--simulator: {error}")))?;
+        if response.status().is_success() { Ok(()) } else { Err(Stop::NotRun(format!("--simulator: {}", response.status()))) }
     }
 
     /// Pays an order, and answers whether the payment was taken. A person is only asked to pay;
