@@ -38,6 +38,9 @@ pub trait Gateway: Debug + Send + Sync {
     fn notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice>;
     /// Looks whether it can be reached with this key, and what its clock says: for `doctor`.
     fn examine(&self) -> Asking<'_, Vec<Finding>>;
+    /// Makes a charge that nobody is to pay, looks whether all of its answers can be read, and ends it: for `doctor --charge`.
+    /// `max_fee` is the most that may be put on a price, in rupiah.
+    fn try_charge(&self, max_fee: u64) -> Asking<'_, Finding>;
 }
 
 /// A gateway's part of the configuration.
@@ -160,6 +163,8 @@ pub struct Notice {
     pub order: Option<OrderId>,
     /// What happened.
     pub said: Said,
+    /// As in [`Report`].
+    pub unknown: Option<Box<str>>,
 }
 
 /// Why a message is not a notification.

@@ -183,8 +183,10 @@ pub fn compare(order: &Order, report: Option<&Report>) -> Vec<Difference> {
         if charge.transaction_id != theirs.transaction_id {
             found.push(Difference::Transaction { books: charge.transaction_id.to_string(), theirs: theirs.transaction_id.to_string() });
         }
-        if Some(charge.gross_amount) != theirs.gross_amount {
-            found.push(Difference::Amount { books: charge.gross_amount.get(), theirs: theirs.gross_amount_text.clone() });
+        // A fee may come only with the payment.
+        let books = order.settlement().and_then(|by| by.gross_amount).unwrap_or(charge.gross_amount);
+        if Some(books) != theirs.gross_amount {
+            found.push(Difference::Amount { books: books.get(), theirs: theirs.gross_amount_text.clone() });
         }
     }
     found.extend(theirs.currency.as_deref().filter(|currency| *currency != "IDR").map(|currency| Difference::Currency(currency.into())));

@@ -18,7 +18,7 @@ use qris_core::order::time::{Span, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::service;
 use qris_host::surroundings::Surroundings;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
@@ -29,6 +29,9 @@ const CALLS_MAX: usize = 128;
 /// being asked for. Orders beyond this number stay due in the books. A claim should be asked for well within its lease,
 /// and each costs memory.
 const ASKING_MAX: usize = 1024;
+
+/// So many words that nobody knows are told, and no more.
+const WORDS_MAX: usize = 32;
 
 /// The text for the service manager while all is well.
 pub const SERVING: &str = "serving machines";
@@ -73,6 +76,8 @@ pub struct Shop {
     pub asking: Arc<Semaphore>,
     lookups: Mutex<Lookups>,
     gateway_gone: AtomicBool,
+    /// The words of the gateway that nobody knows and that were told.
+    words: Mutex<BTreeSet<Box<str>>>,
     /// The merchant whom the last QR pays, as the books know.
     merchant: Mutex<Option<Box<str>>>,
     books_health: Health,
@@ -122,6 +127,7 @@ impl Shop {
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             lookups: Mutex::default(),
             gateway_gone: AtomicBool::new(false),
+            words: Mutex::default(),
             merchant: Mutex::default(),
             books_health: Health::default(),
             machines_health: Health::default(),
@@ -341,6 +347,14 @@ impl Shop {
                 self.emit(&Journal::GatewayBack {});
             }
             (true, Some(_)) | (false, None) => {}
+        }
+    }
+
+    /// Tells the journal once of a word of the gateway that nobody knows.
+    pub fn note_word(&self, word: &str) {
+        let mut told = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < WORDS_MAX && told.insert(word.into()) {
+            self.emit(&Journal::GatewayWord { why: String::from(word).into() });
         }
     }
 }

@@ -3,14 +3,14 @@
 //! caller that dies in between.
 
 use super::books::{self, BooksError, Done, Forgotten, Policy, Stored};
-use super::gateway::{Answered, Asking, Charged, Looked};
+use super::gateway::{Answered, Cancelled, Charged, Kind, Looked, Problem};
 use super::shop::Shop;
 use super::store::Tx;
 use super::store::postgres::{Heard, Server};
 use super::waiters::LOOK_WHILE_HEARD;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{
-    self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Sale, State, Withheld,
+    self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Report, Sale, State, Withheld,
 };
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
@@ -233,13 +233,14 @@ pub enum Found {
 /// # Errors
 /// The database's.
 pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId>) -> Result<Found, BooksError> {
-    let report = match get_status(shop, id).await {
-        Looked::Found(report) if report.order_id == *id => report,
+    // No transaction of it is known.
+    let report = match get_status(shop, id, |report| report.is_about(id, [])).await {
+        Looked::Found(report) => report,
         Looked::Unknown => return Ok(Found::Unknown),
-        // It is an answer about another order, or no answer at all.
-        Looked::Found(_) | Looked::Unanswered => return Ok(Found::Unanswered),
+        Looked::Unanswered => return Ok(Found::Unanswered),
     };
-    match shop.write(move |tx, policy, now| books::rebuild(tx, policy, &report, asked_by.as_ref(), now)).await? {
+    let wanted = id.clone();
+    match shop.write(move |tx, policy, now| books::rebuild(tx, policy, &wanted, &report, asked_by.as_ref(), now)).await? {
         Forgotten::NotOurs => Ok(Found::NotOurs),
         Forgotten::Rebuilt(done) => {
             let stored = done.now.clone();
@@ -288,8 +289,8 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
     let permit = shop.calls.acquire().await;
     let event = match call {
         Call::Charge => charge(shop, order).await,
-        Call::GetStatus => get_status(shop, &order.id).await.into(),
-        Call::Cancel => heard(shop, call, shop.gateway.cancel(&order.id)).await.into(),
+        Call::GetStatus => get_status(shop, &order.id, |report| order.is_meant_by(report)).await.into(),
+        Call::Cancel => cancel(shop, order).await.into(),
         Call::Refund => Event::RefundAnswered(heard(shop, call, shop.gateway.refund(order)).await),
     };
     drop(permit);
@@ -306,21 +307,57 @@ async fn charge(shop: &Shop, order: &Order) -> Event {
 
 /// Nobody is shown a QR that does not ask for exactly the charged sum.
 async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
-    let Some(payload) = &charge.qr_payload else { return Event::ChargedUnreadable(charge, "it has no QR".into()) };
-    if let Err(error) = qris::check(payload, charge.gross_amount) {
+    let Some(payload) = charge.qr_payload.as_deref().map(qris::with_capitals) else {
+        return Event::ChargedUnreadable(charge, "it has no QR".into());
+    };
+    if let Err(error) = qris::check(&payload, charge.gross_amount) {
         return Event::ChargedUnreadable(Charge { qr_payload: None, ..charge }, error.to_string().into());
     }
-    shop.paid_by_qr(&order.id, &order.sale.device, qris::merchant(payload).unwrap_or("none")).await;
-    Event::Charged(charge)
+    shop.paid_by_qr(&order.id, &order.sale.device, qris::merchant(&payload).unwrap_or("none")).await;
+    Event::Charged(Charge { qr_payload: Some(payload.into()), ..charge })
 }
 
-/// The gateway's present word on an order.
-pub async fn get_status(shop: &Shop, id: &OrderId) -> Looked {
-    heard(shop, Call::GetStatus, shop.gateway.status(id)).await
+/// The gateway's present word on an order. An answer about another one is none.
+async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&Report) -> bool) -> Looked {
+    let asking = shop.gateway.status(id);
+    let judged = async {
+        match asking.await {
+            Answered { says: Looked::Found(report), .. } if !is_meant(&report) => {
+                Answered { says: Looked::Unanswered, problem: Some(about_another(id, &report)) }
+            }
+            answered => answered,
+        }
+    };
+    let looked = heard(shop, Call::GetStatus, judged).await;
+    if let Looked::Found(Report { unknown: Some(word), .. }) = &looked {
+        shop.note_word(word);
+    }
+    looked
+}
+
+/// Asks to end an order. If the answer is about another one, get-status must tell.
+async fn cancel(shop: &Shop, order: &Order) -> Cancelled {
+    let asking = shop.gateway.cancel(&order.id);
+    let judged = async {
+        match asking.await {
+            Answered { says: Cancelled::Done(report), .. } if !order.is_meant_by(&report) => {
+                Answered { says: Cancelled::Refused, problem: Some(about_another(&order.id, &report)) }
+            }
+            answered => answered,
+        }
+    };
+    heard(shop, Call::Cancel, judged).await
+}
+
+/// The gateway's answer makes no sense.
+fn about_another(id: &OrderId, report: &Report) -> Problem {
+    let other = report.order_id.as_ref().map_or("an order that is none of ours", OrderId::as_str);
+    let why = format!("asked about {id}, answered about {other}, transaction {}", report.transaction_id);
+    Problem { kind: Kind::Gone, why }
 }
 
 /// Waits for an answer. Notes whether the gateway could be asked, and how long it took.
-async fn heard<T>(shop: &Shop, call: Call, asking: Asking<'_, Answered<T>>) -> T {
+async fn heard<T>(shop: &Shop, call: Call, asking: impl Future<Output = Answered<T>>) -> T {
     let asked = shop.now();
     let answered = asking.await;
     shop.metrics.called(call, answered.problem.as_ref(), shop.now() - asked);

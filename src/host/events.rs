@@ -356,6 +356,11 @@ events! {
     /// Nothing is to be done.
     GatewayBack {} = "c63ca7464ec5473abd3002e6f610e892", Notice, "the gateway can be asked again";
 
+    /// The gateway used a word that its documents do not have.
+    /// An order with such a word is not paid as far as the books know, and they go on asking. Each word is told once.
+    /// Look at the order in the gateway's dashboard. If the word means money: give it back by hand, and tell the makers of this program.
+    GatewayWord { why: Text } = "b3b49ff697ff41e5b3bf29a5f68ec6ac", Warning, "the gateway says what nobody knows: {why}";
+
     /// A device was not let in.
     /// Its token is missing, unknown or revoked.
     /// If it is one of yours: give it a new token (qris-backend device add).

@@ -41,7 +41,7 @@ pub use strike::{How, Strike, Struck, Who};
 
 use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
 use super::disk::Disk;
-use super::midtrans::{KeyAgain, Midtrans, Options};
+use super::midtrans::{KeyAgain, Midtrans, Options, Spelling};
 use super::rng::Rng;
 use desk::Desk;
 use fate::{Fate, Plan};
@@ -298,6 +298,8 @@ struct World {
     losses: Losses,
     /// For these Midtrans names another sum than the charge.
     altered: BTreeSet<OrderId>,
+    /// Midtrans answers later calls about a charge with the transaction_id in the place of the order_id.
+    alien: bool,
     /// For these money went back at Midtrans without the merchant. The moment is the first.
     outside: BTreeMap<OrderId, i64>,
     /// For these the backend has heard from Midtrans that all of the money went back. The moment is the first.
@@ -358,7 +360,7 @@ impl World {
         options.seed = seed;
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
         options.counter_expiry = COUNTER_EXPIRY;
-        let (mut by_itself, mut thief) = (0, false);
+        let (mut by_itself, mut thief, mut alien) = (0, false, false);
         if matches!(fate, Fate::Chance) {
             options.refunds = rng.below(4) > 0;
             options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
@@ -366,7 +368,15 @@ impl World {
             thief = rng.below(4) == 0;
             if rng.below(2) == 0 {
                 options.fee = 1 + rng.below(FEE_MAX);
+                options.fee_in_status = rng.below(2) == 0;
             }
+            alien = rng.below(3) == 0;
+            options.spelling = match rng.below(3) {
+                0 => Spelling::Documented,
+                1 => Spelling::Past,
+                _ => Spelling::Capitals,
+            };
+            options.small_check_value = rng.below(4) == 0;
         }
         let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
@@ -403,6 +413,7 @@ impl World {
             backed_up: false,
             losses: Losses::default(),
             altered: BTreeSet::new(),
+            alien,
             outside: BTreeMap::new(),
             known_back: BTreeMap::new(),
             repaid: BTreeSet::new(),

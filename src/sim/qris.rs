@@ -1,6 +1,6 @@
 //! The payload for a customer's app, in the form of Midtrans and GoPay, and its picture.
 
-use qris_core::order::qris::crc;
+use qris_core::order::qris::{crc, merchant, merchant_name};
 
 /// The merchant of a QR.
 #[derive(Debug, Clone)]
@@ -93,7 +93,8 @@ fn luhn(digits: &str) -> u32 {
 pub enum Look {
     /// Modules, and a quiet zone of four modules.
     Plain,
-    /// The same inside a frame, as the `generate-qr-code-v2` image.
+    /// The same in a frame with logos, the merchant's name and number, and small print around it, as the `generate-qr-code-v2`
+    /// image. The marks are not letters, but look like them to a program that looks for a QR.
     Framed,
     /// No modules: a white square.
     Blank,
@@ -101,30 +102,59 @@ pub enum Look {
 
 const PIXELS_A_MODULE: usize = 5;
 const QUIET_MODULES: usize = 4;
+/// The frame's line, and the bands above and below the code.
 const FRAME_PIXELS: usize = 12;
+const BAND_PIXELS: usize = 96;
 
 /// A PNG of a text; `None` if it is too long for any QR.
 #[must_use]
 pub fn png(text: &str, look: Look) -> Option<Vec<u8>> {
     let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M).ok()?;
-    let (width, colors) = (code.width(), code.to_colors());
-    let frame = if look == Look::Framed { FRAME_PIXELS } else { 0 };
-    let side = (width + 2 * QUIET_MODULES) * PIXELS_A_MODULE + 2 * frame;
+    let (modules, colors) = (code.width(), code.to_colors());
+    let side = (modules + 2 * QUIET_MODULES) * PIXELS_A_MODULE;
+    let (frame, band) = if look == Look::Framed { (FRAME_PIXELS, BAND_PIXELS) } else { (0, 0) };
+    let (width, height) = (side + 2 * frame, side + 2 * (frame + band));
+    let print = [merchant_name(text).unwrap_or_default(), merchant(text).unwrap_or_default()];
     let dark = |x: usize, y: usize| {
-        if x.min(y).min(side - 1 - x).min(side - 1 - y) < frame {
+        if x.min(y).min(width - 1 - x).min(height - 1 - y) < frame {
             return true;
         }
-        let module = |at: usize| ((at - frame) / PIXELS_A_MODULE).checked_sub(QUIET_MODULES).filter(|m| *m < width);
-        look != Look::Blank && module(x).zip(module(y)).is_some_and(|(column, row)| colors[row * width + column] == qrcode::Color::Dark)
+        let (x, y) = (x - frame, y - frame);
+        if y < band {
+            return logo(x, y) || side.checked_sub(x + 1).is_some_and(|x| logo(x, y)) || printed("QRIS GPN", x, y, [90, 30], 5);
+        }
+        if y >= band + side {
+            let y = y - band - side;
+            return printed(print[0], x, y, [20, 8], 3) || printed(print[1], x, y, [20, 36], 2) || printed(text, x, y, [8, 64], 1);
+        }
+        let module = |at: usize| (at / PIXELS_A_MODULE).checked_sub(QUIET_MODULES).filter(|module| *module < modules);
+        look != Look::Blank
+            && module(x).zip(module(y - band)).is_some_and(|(column, row)| colors[row * modules + column] == qrcode::Color::Dark)
     };
-    let pixels: Vec<u8> = (0..side * side).map(|i| if dark(i % side, i / side) { 0 } else { 255 }).collect();
+    let pixels: Vec<u8> = (0..width * height).map(|i| if dark(i % width, i / width) { 0 } else { 255 }).collect();
     let mut file = Vec::new();
-    let pixels_a_side = u32::try_from(side).ok()?;
-    let mut encoder = png::Encoder::new(&mut file, pixels_a_side, pixels_a_side);
+    let mut encoder = png::Encoder::new(&mut file, u32::try_from(width).ok()?, u32::try_from(height).ok()?);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header().ok()?.write_image_data(&pixels).ok()?;
     Some(file)
+}
+
+/// The logo of QRIS begins with a mark like the corner of a QR: a ring, and a square in it.
+fn logo(x: usize, y: usize) -> bool {
+    let ring = |from: usize, to: usize| (from..to).contains(&x) && (from..to).contains(&y);
+    ring(20, 76) && (!ring(28, 68) || ring(36, 60))
+}
+
+/// Whether a pixel is dark in a line of marks at this place, so many pixels a dot. A mark has five by seven dots, and follows from
+/// its letter.
+fn printed(line: &str, x: usize, y: usize, [left, top]: [usize; 2], scale: usize) -> bool {
+    let (Some(column), Some(row)) = (x.checked_sub(left), y.checked_sub(top)) else { return false };
+    let (column, row) = (column / scale, row / scale);
+    let Some(letter) = line.as_bytes().get(column / 6).filter(|letter| **letter != b' ' && column % 6 < 5 && row < 7) else {
+        return false;
+    };
+    (u64::from(*letter).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (20 + row * 5 + column % 6)) & 1 == 1
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod documents;
 mod enrolment;
 mod faults;
 mod fuzz;
+mod gateway_answers;
 mod hardware;
 mod indonesian;
 mod install_guide;

@@ -5,7 +5,7 @@ use super::entry::{BooksError, Done, Policy};
 use super::write::{Claim, write};
 use super::{archived, ledger, strangers};
 use crate::store::Tx;
-use qris_core::order::ids::DeviceId;
+use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
     self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Event, Metadata, Order, QR_EXPIRY, Report, Sale, State,
 };
@@ -22,19 +22,26 @@ pub enum Forgotten {
     NotOurs,
 }
 
-/// Takes an order back from its get-status. The get-status also decides its state.
+/// Takes the order of this name back from its get-status. The get-status also decides its state.
 ///
 /// # Errors
 /// The database's.
-pub fn rebuild(tx: &mut dyn Tx, policy: &Policy, report: &Report, asked_by: Option<&DeviceId>, now: Wall) -> Result<Forgotten, BooksError> {
-    if let Some(stored) = ledger::load(tx, &report.order_id)? {
+pub fn rebuild(
+    tx: &mut dyn Tx,
+    policy: &Policy,
+    id: &OrderId,
+    report: &Report,
+    asked_by: Option<&DeviceId>,
+    now: Wall,
+) -> Result<Forgotten, BooksError> {
+    if let Some(stored) = ledger::load(tx, id)? {
         // Another process was quicker.
         let ours = asked_by.is_none_or(|device| *device == stored.order.sale.device);
         let done = if ours { Some(write(tx, policy, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
-        strangers::forget(tx, &report.order_id)?;
+        strangers::forget(tx, id)?;
         return Ok(done.map_or(Forgotten::NotOurs, |done| Forgotten::Rebuilt(Box::new(done))));
     }
-    if archived::archived(tx, &report.order_id)?.is_some() {
+    if archived::archived(tx, id)?.is_some() {
         return Ok(Forgotten::NotOurs);
     }
     let [Some(first), Some(second), Some(third)] = &report.metadata else { return Ok(Forgotten::NotOurs) };
@@ -84,7 +91,7 @@ pub fn rebuild(tx: &mut dyn Tx, policy: &Policy, report: &Report, asked_by: Opti
         state: State::Pending { charge, cancel_at },
         ask: Ask { at: Some(now + merchant::ASK_SPACING), ..Ask::default() },
         rebuilt: true,
-        ..merchant::begin(report.order_id.clone(), sale, now)
+        ..merchant::begin(id.clone(), sale, now)
     };
     let stored = ledger::insert(tx, &order, None, "rebuilt from the gateway", now)?;
     strangers::forget(tx, &order.id)?;

@@ -422,7 +422,7 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     let rig = Rig::new();
     let ask = |report: Report, by: Option<&str>| {
         let by = by.map(|device| DeviceId::new(device).expect("an id"));
-        rig.run(move |tx, policy| rebuild(tx, policy, &report, by.as_ref(), T0))
+        rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &report, by.as_ref(), T0))
     };
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
     let foreign = Report { metadata: [None, None, None], ..report.clone() };
@@ -446,7 +446,7 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
         let report = Report { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
         let rig = Rig::new();
         let first = report.clone();
-        let done = rig.run(move |tx, policy| rebuild(tx, policy, &first, None, T0)).await.expect("written");
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, T0)).await.expect("written");
         assert!(matches!(done, Forgotten::Rebuilt(_)), "{gross_amount}");
         // A settlement that does not match is looked at once more. Then it is for a person.
         let done = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;

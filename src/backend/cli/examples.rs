@@ -82,5 +82,12 @@ pub const EXAMPLES: ExamplesOf = &[
         ],
     ),
     ("archive", &[("What is over since summer", "qris-backend archive --before 2026-07-01 /var/backups/orders-2026-1.db")]),
-    ("doctor", &[("For people", "qris-backend doctor"), ("For another program", "qris-backend doctor --json")]),
+    (
+        "doctor",
+        &[
+            ("For people", "qris-backend doctor"),
+            ("For another program", "qris-backend doctor --json"),
+            ("Before the first customer", "qris-backend doctor --charge"),
+        ],
+    ),
 ];

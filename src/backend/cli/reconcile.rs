@@ -198,9 +198,14 @@ async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally)
         tally.unanswered += 1;
         return Ok((order, Vec::new()));
     };
-    tally.asked += 1;
     // A change during the question is in the books by now.
     let order = load(shop, id).await?;
+    if answer.as_ref().is_some_and(|report| !order.is_meant_by(report)) {
+        eprintln!("{id}: the gateway answers about another order");
+        tally.unanswered += 1;
+        return Ok((order, Vec::new()));
+    }
+    tally.asked += 1;
     let found = if is_live(&order) { Vec::new() } else { compare(&order, answer.as_ref()) };
     Ok((order, found))
 }

@@ -27,7 +27,10 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     let headers = request.headers().clone();
     let bytes = body(request).await?;
     let notice = shop.gateway.notification(&headers, &bytes).map_err(|why| refusal(shop, &why))?;
-    let Notice { order: Some(id), said } = notice else {
+    if let Some(word) = &notice.unknown {
+        shop.note_word(word);
+    }
+    let Notice { order: Some(id), said, .. } = notice else {
         shop.emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
         return Ok(StatusCode::OK);
     };

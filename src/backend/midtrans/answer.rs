@@ -141,8 +141,9 @@ impl MidtransError {
 /// A transaction as an answer of Midtrans tells it. A field that an answer may leave out is an `Option`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// Our name of it.
-    pub order_id: OrderId,
+    /// The order that it names. That may be another one's name, or no name of ours at all (`None`): since April 2025
+    /// integrators see get-status answers that have the transaction_id here. So it is judged with the transaction.
+    pub order_id: Option<OrderId>,
     /// Midtrans' name of it.
     pub transaction_id: TransactionId,
     /// The sum that the customer pays, byte for byte: `"10000.00"`. It is above the charged sum where the merchant
@@ -150,7 +151,7 @@ pub struct Transaction {
     pub gross_amount_text: String,
     /// The same as a number; `None` if it is not whole rupiah in range.
     pub gross_amount: Option<Rupiah>,
-    /// `IDR` in every sample.
+    /// `IDR` in every sample; in capitals.
     pub currency: Option<String>,
     /// `gopay`, `qris`, …: a charge that was sent as `gopay` may come back as `qris`, so no decision depends on it.
     pub payment_type: Option<String>,
@@ -197,7 +198,13 @@ impl Transaction {
     /// The address of an action, found by its name and never by its place: new ones appear between the old.
     #[must_use]
     pub fn action(&self, name: &str) -> Option<&str> {
-        self.actions.iter().find(|action| action.name == name).map(|action| action.url.as_str())
+        self.actions.iter().find(|action| action.name.eq_ignore_ascii_case(name)).map(|action| action.url.as_str())
+    }
+
+    /// The address of the picture of its QR: the plain one, else the one in the national frame.
+    #[must_use]
+    pub fn picture_url(&self) -> Option<&str> {
+        self.action("generate-qr-code").or_else(|| self.action("generate-qr-code-v2"))
     }
 
     /// The GoPay link for a phone, if the charge has one.
@@ -216,14 +223,15 @@ impl Transaction {
     fn read(fields: &Map<String, Value>) -> Result<Self, String> {
         let text = |name: &str| fields.get(name).and_then(as_text);
         let required = |name: &str| text(name).ok_or_else(|| format!("an answer without {name}"));
-        let time = |name: &str| text(name).and_then(|time| Wall::from_wib(&time).ok());
+        // Midtrans' other interface, to which it moves, writes times with a zone.
+        let time = |name: &str| text(name).and_then(|time| Wall::from_wib(&time).or_else(|_| Wall::from_rfc3339(&time)).ok());
         let gross_amount_text = required("gross_amount")?;
         Ok(Self {
-            order_id: OrderId::new(&required("order_id")?).map_err(|error| error.to_string())?,
+            order_id: text("order_id").and_then(|id| OrderId::new(&id).ok()),
             transaction_id: TransactionId::new(&required("transaction_id")?).map_err(|error| error.to_string())?,
-            gross_amount: Rupiah::from_gross_amount(&gross_amount_text).ok(),
+            gross_amount: Rupiah::from_gross_amount(gross_amount_text.trim()).ok(),
             gross_amount_text,
-            currency: text("currency"),
+            currency: text("currency").map(|currency| currency.trim().to_ascii_uppercase()),
             payment_type: text("payment_type"),
             transaction_status: TransactionStatus::read(&required("transaction_status")?),
             fraud_status: text("fraud_status").as_deref().map(FraudStatus::read),
@@ -233,7 +241,7 @@ impl Transaction {
             custom_fields: [text("custom_field1"), text("custom_field2"), text("custom_field3")],
             merchant_id: text("merchant_id"),
             actions: actions(fields.get("actions")),
-            qr_string: text("qr_string").filter(|payload| !payload.is_empty()),
+            qr_string: text("qr_string").map(|payload| payload.trim().to_owned()).filter(|payload| !payload.is_empty()),
             payment_code: text("payment_code").filter(|code| is_plain(code)),
             store: text("store").filter(|store| is_plain(store)),
             acquirer: text("acquirer").filter(|name| is_plain(name)),
@@ -263,7 +271,7 @@ fn as_text(value: &Value) -> Option<String> {
 }
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal $(| $spelling:literal)*,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
@@ -273,16 +281,16 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Takes Midtrans' word for it.
+            /// Takes Midtrans' word for it, in any case and in each known spelling.
             #[must_use]
             pub fn read(word: &str) -> Self {
-                match word {
-                    $($word => Self::$variant,)+
-                    other => Self::Unknown(cut(other)),
+                match word.trim().to_ascii_lowercase().as_str() {
+                    $($word $(| $spelling)* => Self::$variant,)+
+                    _ => Self::Unknown(cut(word)),
                 }
             }
 
-            /// Midtrans' word for it.
+            /// Midtrans' word for it, as its documents have it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -300,17 +308,17 @@ words!(
         /// It can be paid.
         Pending = "pending",
         /// Paid.
-        Settlement = "settlement",
+        Settlement = "settlement" | "settled",
         /// A card's promise of money.
         Capture = "capture",
         /// Nobody paid in time.
-        Expire = "expire",
+        Expire = "expire" | "expired",
         /// The merchant ended it before it was paid.
-        Cancel = "cancel",
+        Cancel = "cancel" | "cancelled" | "canceled",
         /// The provider refused it; over the counter also after a settlement.
-        Deny = "deny",
+        Deny = "deny" | "denied",
         /// It broke on the way.
-        Failure = "failure",
+        Failure = "failure" | "failed",
         /// Given back.
         Refund = "refund",
         /// Given back in part.
@@ -355,7 +363,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
     if http == 202 && status.is_none() {
         return Err(MidtransError::Running);
     }
-    let Some(code) = fields.get("status_code").and_then(as_text).and_then(|code| code.parse::<u16>().ok()) else {
+    let Some(code) = fields.get("status_code").and_then(as_text).and_then(|code| code.trim().parse::<u16>().ok()) else {
         return Err(unreadable("and the body has no status_code"));
     };
     let message = || fields.get("status_message").and_then(as_text).map(|message| cut(&message)).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! Midtrans in the words of [`gateway`](crate::gateway).
 
-use super::{ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, Transaction, TransactionStatus, doctor, idempotency_key};
+use super::{
+    ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, Transaction, TransactionStatus, doctor, idempotency_key, trial,
+};
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Kind, Looked, NoNotice, Notice, Problem};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
@@ -55,8 +57,9 @@ impl Gateway for Midtrans {
         Box::pin(async move {
             let (amount, reason) = to_refund(order);
             let answer = self.refund(&order.id, amount, &reason, &idempotency_key(&order.id, "refund")).await;
-            answered(answer, |answer| match answer {
-                Ok(_) => RefundAnswer::Approved,
+            answered(answer, |answer| match answer.map(report) {
+                Ok(report) if order.is_meant_by(&report) => RefundAnswer::Approved,
+                Ok(_) => RefundAnswer::Unsure("Midtrans answered about another order".into()),
                 Err(error) => refund_answer(&error),
             })
         })
@@ -69,11 +72,16 @@ impl Gateway for Midtrans {
         if !notification.is_signed_with(self.server_key()) {
             return Err(NoNotice::Forged(order));
         }
-        Ok(Notice { order, said: said(&notification.transaction_status, notification.fraud_status.as_ref()) })
+        let (status, fraud) = (&notification.transaction_status, notification.fraud_status.as_ref());
+        Ok(Notice { order, said: said(status, fraud), unknown: unknown(status, fraud) })
     }
 
     fn examine(&self) -> Asking<'_, Vec<Finding>> {
         Box::pin(doctor::examine(self))
+    }
+
+    fn try_charge(&self, max_fee: u64) -> Asking<'_, Finding> {
+        Box::pin(trial::try_charge(self, max_fee))
     }
 }
 
@@ -112,22 +120,19 @@ async fn charge(midtrans: &Midtrans, order: &Order, now: Wall) -> Answered<Charg
         Ok(answer) => answer,
         Err(_) => Err(MidtransError::NoAnswer(format!("nothing in {} s", CHARGE_TIMEOUT.as_secs()))),
     };
-    let problem = answer.as_ref().err().map(problem);
-    let says = match answer {
-        Ok(transaction) => charged(midtrans, &transaction, order.sale.payment, now).await,
-        Err(error) => Charged::No(no_charge(&error)),
-    };
-    Answered { says, problem }
+    match answer {
+        Ok(transaction) => match whole_rupiah(&transaction) {
+            Ok(sum) => Answered { says: charged(midtrans, &transaction, sum, order.sale.payment, now).await, problem: None },
+            // A charge exists, and it is not the one that was asked for. It is ended like a charge whose answer was lost.
+            Err(why) => Answered { says: Charged::No(NoCharge::Exists), problem: Some(Problem { kind: Kind::Gone, why }) },
+        },
+        Err(error) => Answered { says: Charged::No(no_charge(&error)), problem: Some(problem(&error)) },
+    }
 }
 
 /// A charge that Midtrans has made, with its QR or payment code. It was asked for at `now`, so it does not end before the time
 /// that is noted.
-async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Payment, now: Wall) -> Charged {
-    let idr = transaction.currency.as_deref().is_none_or(|currency| currency == "IDR");
-    let (Some(gross_amount), true) = (transaction.gross_amount, idr) else {
-        // A charge exists, and it is not the one that was asked for. It is ended like a charge whose answer was lost.
-        return Charged::No(NoCharge::Exists);
-    };
+async fn charged(midtrans: &Midtrans, transaction: &Transaction, gross_amount: Rupiah, payment: Payment, now: Wall) -> Charged {
     let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
         // The difference counts: Midtrans' clock need not be ours.
         (Some(from), Some(to)) if to > from => to - from,
@@ -158,6 +163,17 @@ async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Paymen
         Ok(Err(error)) => Charged::Unreadable(charge, error.to_string().into()),
         Err(_) => Charged::Unreadable(charge, "its image did not come in time".into()),
     }
+}
+
+/// The sum of a charge.
+///
+/// # Errors
+/// It is not whole rupiah, for people.
+pub(super) fn whole_rupiah(charge: &Transaction) -> Result<Rupiah, String> {
+    if let Some(other) = charge.currency.as_deref().filter(|currency| *currency != "IDR") {
+        return Err(format!("Midtrans charges in {other:?}, not in IDR"));
+    }
+    charge.gross_amount.ok_or_else(|| format!("Midtrans charges {:?}, which is not whole rupiah", charge.gross_amount_text))
 }
 
 async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<String, MidtransError> {
@@ -214,8 +230,9 @@ pub(super) fn no_charge(error: &MidtransError) -> NoCharge {
 }
 
 /// A transaction in the core's words.
-fn report(transaction: Transaction) -> Report {
-    let said = said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+pub(super) fn report(transaction: Transaction) -> Report {
+    let (status, fraud) = (&transaction.transaction_status, transaction.fraud_status.as_ref());
+    let (said, unknown) = (said(status, fraud), unknown(status, fraud));
     let (payment, word) = (payment(&transaction), word(&transaction).into());
     Report {
         order_id: transaction.order_id,
@@ -228,6 +245,7 @@ fn report(transaction: Transaction) -> Report {
         payment,
         said,
         word,
+        unknown,
         settled_at: transaction.settlement_time,
         metadata: transaction.custom_fields.map(|field| field.map(Into::into)),
         store: transaction.store.map(Into::into),
@@ -255,6 +273,15 @@ pub(super) fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> S
     }
 }
 
+/// The words that are not in Midtrans' documents, for people.
+fn unknown(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Option<Box<str>> {
+    match (status, fraud) {
+        (TransactionStatus::Unknown(word), _) => Some(format!("transaction_status {word:?}").into()),
+        (_, Some(FraudStatus::Unknown(word))) => Some(format!("fraud_status {word:?}").into()),
+        (_, _) => None,
+    }
+}
+
 /// Midtrans' own word. The word of its fraud detection stands beside it if it makes the difference.
 fn word(transaction: &Transaction) -> String {
     let status = transaction.transaction_status.as_str();
@@ -270,8 +297,8 @@ fn word(transaction: &Transaction) -> String {
 fn payment(transaction: &Transaction) -> Payment {
     let at = |name: &str| transaction.store.as_deref().is_some_and(|store| store.eq_ignore_ascii_case(name));
     match transaction.payment_type.as_deref() {
-        Some("cstore") if at("indomaret") => Payment::Indomaret,
-        Some("cstore") => Payment::Alfamart,
+        Some(word) if word.eq_ignore_ascii_case("cstore") && at("indomaret") => Payment::Indomaret,
+        Some(word) if word.eq_ignore_ascii_case("cstore") => Payment::Alfamart,
         Some(_) | None => Payment::Gopay,
     }
 }

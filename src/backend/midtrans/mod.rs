@@ -10,6 +10,7 @@ mod gateway;
 mod qr_image;
 mod request;
 mod signature;
+mod trial;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
 pub use config::{Account, Section};
@@ -37,8 +38,6 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How long one call may take, from connecting to the last byte. A device waits 15 s for its QR.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The action of a charge that names the picture of its QR.
-const PICTURE: &str = "generate-qr-code";
 /// The most characters of an address that are told.
 const ADDRESS_CHARS_MAX: usize = 200;
 
@@ -125,17 +124,17 @@ impl Midtrans {
         // Without an address, the one of the dashboard counts, and nothing is lost: Midtrans is asked about each order anyway.
         let call = self.notification_url.iter().fold(call, |call, url| call.header("X-Override-Notification", url.clone()));
         let (http, body) = self.answer(call).await?;
-        read_charge(http, &body, request.order_id.as_str())
+        read_charge(http, &body, &request.order_id)
     }
 
     /// Midtrans' word on a transaction, by its order_id or transaction_id. It must not be asked more often than every
-    /// 10 s for each order.
+    /// 10 s for each order. The answer may name another order: whoever asked must judge it.
     ///
     /// # Errors
     /// [`MidtransError::NotFound`] only on Midtrans' own word.
     pub async fn status(&self, id: &str) -> Result<Transaction, MidtransError> {
         let (http, body) = self.answer(self.call(Method::GET, &format!("{id}/status"))).await?;
-        read_answer(http, &body, id)
+        read_answer(http, &body)
     }
 
     /// Asks about a transaction that cannot exist: [`MidtransError::NotFound`] says that the key is good. Also gives
@@ -155,18 +154,18 @@ impl Midtrans {
         (answer, date)
     }
 
-    /// Ends a transaction that nobody paid, by its order_id or transaction_id.
+    /// Ends a transaction that nobody paid, by its order_id or transaction_id. The answer may name another order.
     ///
     /// # Errors
     /// [`MidtransError::CannotModify`] if it is not pending any more, perhaps because it is paid: ask [`Midtrans::status`].
     pub async fn cancel(&self, id: &str, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
         let (http, body) = self.answer(call).await?;
-        read_answer(http, &body, id)
+        read_answer(http, &body)
     }
 
     /// Gives the whole payment back. However often it is asked for, the refund of one order is never made twice: its
-    /// order_id is the `refund_key`.
+    /// order_id is the `refund_key`. The answer may name another order.
     ///
     /// # Errors
     /// [`MidtransError::RefundRefused`] if there is none. After another error it may have been made. In both cases
@@ -181,7 +180,7 @@ impl Midtrans {
         let body = request::refund_body(id, amount, reason);
         let call = self.call(Method::POST, &format!("{id}/refund")).header("Idempotency-Key", idempotency_key).json(&body);
         let (http, body) = self.answer(call).await?;
-        read_refund(http, &body, id.as_str())
+        answer::classify_refund(http, &body)
     }
 
     /// How long a charge lives if its answer does not say.
@@ -195,7 +194,7 @@ impl Midtrans {
     /// anything.
     #[must_use]
     pub fn picture<'a>(&self, charge: &'a Transaction) -> Option<&'a str> {
-        charge.action(PICTURE).filter(|url| self.hosts_pictures(url))
+        charge.picture_url().filter(|url| self.hosts_pictures(url))
     }
 
     fn hosts_pictures(&self, url: &str) -> bool {
@@ -206,7 +205,7 @@ impl Midtrans {
             || url.scheme() == own.scheme() && Some(host) == own.host_str()
     }
 
-    /// The text in a charge's QR: its `qr_string`, else read from the image of its action `generate-qr-code`.
+    /// The text in a charge's QR: its `qr_string`, else read from its picture.
     ///
     /// # Errors
     /// [`MidtransError::Qr`] if there is no readable code: this will not change. Other errors may pass.
@@ -214,7 +213,7 @@ impl Midtrans {
         if let Some(payload) = &charge.qr_string {
             return Ok(payload.clone());
         }
-        let url = charge.action(PICTURE).ok_or(QrImageError::None)?;
+        let url = charge.picture_url().ok_or(QrImageError::None)?;
         if !self.hosts_pictures(url) {
             return Err(QrImageError::Address(url.chars().take(ADDRESS_CHARS_MAX).collect()).into());
         }
@@ -269,37 +268,27 @@ impl Midtrans {
     }
 }
 
-/// Reads the answer to a charge of this order.
+/// Reads the answer to a charge of this order. Nothing of the charge is known yet, so only our name says that it is ours.
 ///
 /// # Errors
 /// As [`Midtrans::charge`].
-fn read_charge(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
-    about(answer::classify_charge(http, body)?, order_id)
+fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction, MidtransError> {
+    match answer::classify_charge(http, body)? {
+        transaction if transaction.order_id.as_ref() == Some(order_id) => Ok(transaction),
+        Transaction { order_id: Some(other), .. } => {
+            Err(MidtransError::NoAnswer(format!("{order_id} was to be charged, and the answer is about {other}")))
+        }
+        Transaction { order_id: None, .. } => Err(MidtransError::NoAnswer("an answer to a charge without our order_id".into())),
+    }
 }
 
-/// Reads the answer to any other call about this transaction.
+/// Reads the answer to a get-status or a cancel. Whether it is about the order is judged by
+/// [`Report::is_about`](qris_core::order::merchant::Report::is_about).
 ///
 /// # Errors
 /// As [`Midtrans::status`] and [`Midtrans::cancel`].
-pub fn read_answer(http: u16, body: &[u8], id: &str) -> Result<Transaction, MidtransError> {
-    about(answer::classify(http, body)?, id)
-}
-
-/// Reads the answer to a refund of this order.
-///
-/// # Errors
-/// As [`Midtrans::refund`].
-fn read_refund(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
-    about(answer::classify_refund(http, body)?, order_id)
-}
-
-/// An answer about another transaction answers nothing.
-fn about(transaction: Transaction, id: &str) -> Result<Transaction, MidtransError> {
-    if transaction.order_id.as_str() == id || transaction.transaction_id.as_str() == id {
-        Ok(transaction)
-    } else {
-        Err(MidtransError::NoAnswer(format!("asked about {id}, answered about {}", transaction.order_id)))
-    }
+pub fn read_answer(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
+    answer::classify(http, body)
 }
 
 /// The body; `None` if it has more than `max` bytes.
@@ -385,22 +374,30 @@ mod tests {
 
     #[tokio::test]
     async fn half_an_answer_is_none() {
-        let about_another =
-            br#"{"status_code":"200","order_id":"o-2","transaction_id":"t","gross_amount":"1.00","transaction_status":"settlement"}"#;
-        let whole: &'static [u8] = Box::leak(
-            [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", about_another.len()).as_bytes(), about_another].concat().into(),
-        );
         for sent in [
             b"".as_slice(),
             b"HTTP/1.1 200",
             b"SMTP ready\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"status_code\":",
             b"HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
-            whole,
         ] {
             let (midtrans, _asked) = against(sent).await;
             let error = midtrans.status("o-1").await.expect_err("no answer");
             assert!(matches!(error, MidtransError::NoAnswer(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_charge_of_another_order_is_no_answer() {
+        let about = |order_id: &str| {
+            let fields = r#""status_code":"201","transaction_id":"t","gross_amount":"1.00","transaction_status":"pending""#;
+            let body = format!("{{{order_id}{fields}}}");
+            read_charge(200, body.as_bytes(), &OrderId::new("o-1").expect("an id"))
+        };
+        assert!(about(r#""order_id":"o-1","#).is_ok());
+        for (other, why) in [(r#""order_id":"o-2","#, "about o-2"), (r#""order_id":"a b","#, "without our order_id"), ("", "without our")] {
+            let error = about(other).expect_err("another");
+            assert!(matches!(error, MidtransError::NoAnswer(_)) && error.to_string().contains(why), "{error}");
         }
     }
 

@@ -16,8 +16,8 @@ const PAYLOAD_BYTES_MAX: usize = 512;
 /// Why an image gives no payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QrImageError {
-    /// The charge's answer has neither `qr_string` nor an action `generate-qr-code`.
-    #[error("the charge has no qr_string and no generate-qr-code action")]
+    /// The charge's answer has neither `qr_string` nor an action that names a picture.
+    #[error("the charge has no qr_string, and no action generate-qr-code or generate-qr-code-v2")]
     None,
     /// Its address is not Midtrans'.
     #[error("its image is at {0}, which is not https at one of midtrans.picture_hosts")]
@@ -213,6 +213,14 @@ mod tests {
         assert_eq!(drawn(pixels, pixels, &grey), None);
         let width = u32::try_from(pixels).expect("small");
         assert_eq!(payload(&png(width, width, ColorType::Grayscale, BitDepth::Eight, &grey)).as_deref(), Ok(PAYLOAD));
+    }
+
+    #[test]
+    fn a_picture_in_the_national_frame_is_read() {
+        for text in [PAYLOAD.to_owned(), qris_sim::qris::Merchant::default().payload(5_000, "b1855b6c-70ab-4449-9778-61b8ffe43fd2")] {
+            let picture = qris_sim::qris::png(&text, qris_sim::qris::Look::Framed).expect("a picture");
+            assert_eq!(payload(&picture), Ok(text));
+        }
     }
 
     #[test]

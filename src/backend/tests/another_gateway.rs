@@ -53,7 +53,7 @@ fn name_of(id: &OrderId) -> TransactionId {
 
 fn report(id: &OrderId, bill: &Bill) -> Report {
     Report {
-        order_id: id.clone(),
+        order_id: Some(id.clone()),
         transaction_id: name_of(id),
         gross_amount: Some(bill.total),
         gross_amount_text: bill.total.to_string().into(),
@@ -63,6 +63,7 @@ fn report(id: &OrderId, bill: &Bill) -> Report {
         payment: qris_core::order::request::Payment::Gopay,
         said: said(bill.word),
         word: bill.word.into(),
+        unknown: None,
         settled_at: None,
         metadata: bill.memo.clone().map(|text| Some(text.into())),
         store: None,
@@ -145,11 +146,15 @@ impl Gateway for PaperGateway {
         if headers.get("x-callback-token").is_none_or(|token| token != TOKEN) {
             return Err(NoNotice::Forged(order));
         }
-        Ok(Notice { order, said: said(word) })
+        Ok(Notice { order, said: said(word), unknown: None })
     }
 
     fn examine(&self) -> Asking<'_, Vec<Finding>> {
         Box::pin(async { Vec::new() })
+    }
+
+    fn try_charge(&self, _max_fee: u64) -> Asking<'_, Finding> {
+        Box::pin(async { Finding::ok("charge", "a bill was written and torn up") })
     }
 }
 

@@ -37,7 +37,8 @@ impl Rupiah {
     /// `"10000.50"`, signs, blanks and exponents are [`AmountError::NotWhole`]; then the range.
     pub fn from_gross_amount(text: &str) -> Result<Self, AmountError> {
         let whole = match text.split_once('.') {
-            Some((whole, decimals)) if !decimals.is_empty() && decimals.bytes().all(|b| b == b'0') => whole,
+            // Three are thousands, as people write them in Indonesia.
+            Some((whole, "0" | "00")) => whole,
             Some(_) => return Err(AmountError::NotWhole),
             None => text,
         };
@@ -110,7 +111,7 @@ mod tests {
     fn gross_amounts_are_whole_rupiah_or_refused() {
         assert_eq!(Rupiah::from_gross_amount("10000.00"), Rupiah::new(10_000));
         assert_eq!(Rupiah::from_gross_amount("10000"), Rupiah::new(10_000));
-        for bad in ["", "10000.50", "10000.", ".00", "-1.00", "+1.00", " 1", "1e3", "1,000.00"] {
+        for bad in ["", "10000.50", "10000.", "10.000", "1.000.000", ".00", "-1.00", "+1.00", " 1", "1e3", "1,000.00"] {
             assert_eq!(Rupiah::from_gross_amount(bad), Err(AmountError::NotWhole), "{bad:?}");
         }
         for bad in ["0.00", "1000000001.00", "99999999999999999999.00"] {

@@ -97,6 +97,16 @@ pub fn check(payload: &str, gross_amount: Rupiah) -> Result<(), QrisError> {
     if found == gross_amount { Ok(()) } else { Err(QrisError::OtherAmount { found, wanted: gross_amount }) }
 }
 
+/// The payload with the letters of its check value in capitals, as EMVCo wants them. Some issuer may write small ones, and some
+/// app may take only capitals. The value covers only the text before it, so nothing else changes.
+#[must_use]
+pub fn with_capitals(payload: &str) -> String {
+    match payload.len().checked_sub(4).and_then(|at| payload.split_at_checked(at)) {
+        Some((text, crc)) if text.ends_with("6304") => format!("{text}{}", crc.to_ascii_uppercase()),
+        Some(_) | None => payload.into(),
+    }
+}
+
 /// The merchant whom this payload pays: the national number (NMID, tag 51, within it 02). It is the same with every acquirer.
 #[must_use]
 pub fn merchant(payload: &str) -> Option<&str> {
@@ -202,6 +212,18 @@ mod tests {
             [payload.replace("5144", "5044"), payload.replace("0215AID", "0315AID"), payload.replace("5144", "5145"), String::new()]
         {
             assert_eq!(merchant(&unnamed), None, "{unnamed}");
+        }
+    }
+
+    #[test]
+    fn a_check_value_in_small_letters_is_read_and_shown_in_capitals() {
+        for (payload, amount) in REAL {
+            let small = format!("{}{}", &payload[..payload.len() - 4], payload[payload.len() - 4..].to_ascii_lowercase());
+            assert_eq!((with_capitals(&small).as_str(), with_capitals(payload).as_str()), (payload, payload));
+            assert_eq!(check(&with_capitals(&small), rupiah(amount)), Ok(()));
+        }
+        for other in ["", "abc", "abcd", "630", "6304abcde", "0002ab\u{e9}", "\u{1f600}\u{1f600}"] {
+            assert_eq!(with_capitals(other), other);
         }
     }
 

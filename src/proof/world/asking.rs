@@ -93,7 +93,18 @@ impl World {
             self.counts.note(Kind::MidtransAltered);
             return Some((http, altered(body, id)));
         }
+        if call != Call::Charge && self.knows_its_transaction(id) && (self.alien || self.is_to(Kind::MidtransNames)) {
+            self.counts.note(Kind::MidtransNames);
+            return Some((http, renamed(body)));
+        }
         Some((http, body))
+    }
+
+    /// Where the backend does not know the transaction, only our own name says whose an answer is. Under another name the order
+    /// would be for a person.
+    fn knows_its_transaction(&mut self, id: &OrderId) -> bool {
+        let stored = self.books(|tx, _| books::load(tx, id)).ok().flatten();
+        stored.is_some_and(|stored| stored.order.charge().is_some() || stored.order.settlement().is_some())
     }
 
     /// Does somebody between the backend and Midtrans answer, and what? Chance draws one answer; a plan has a place for each,
@@ -113,7 +124,10 @@ impl World {
 
     /// An answer is back.
     pub(super) fn midtrans_answers(&mut self, (of, call): (OrderId, Call), reply: ReplyTo, answer: Result<(u16, Vec<u8>), MidtransError>) {
-        let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body, of.as_str()).ok());
+        let book = self.midtrans.transaction(of.as_str());
+        let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body).ok()).filter(|told| {
+            told.order_id.as_ref() == Some(&of) || book.is_some_and(|book| told.transaction_id.as_str() == book.transaction_id)
+        });
         // An answer after the program gave up is ignored.
         if reply.send(answer)
             && call == Call::GetStatus
@@ -212,6 +226,14 @@ fn altered(body: Vec<u8>, id: &OrderId) -> Vec<u8> {
     if fields.contains_key(name) {
         fields.insert(name.into(), value.into());
     }
+    serde_json::Value::Object(fields).to_string().into_bytes()
+}
+
+/// The transaction's name in the place of the order's.
+fn renamed(body: Vec<u8>) -> Vec<u8> {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return body };
+    let Some(name) = fields.get("transaction_id").cloned() else { return body };
+    fields.insert("order_id".into(), name);
     serde_json::Value::Object(fields).to_string().into_bytes()
 }
 

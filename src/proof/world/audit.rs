@@ -411,6 +411,8 @@ impl World {
                 }
                 // It could not keep its first word and said so. Then it was killed before it had written the second.
                 Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
+                // Lost books forgot what one of two machines with one card had told. The other one's ledger does not know it.
+                Delivery::Uncertain if self.cloned && self.losses.books() => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
                 Delivery::Other(_) => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain))),
                 Delivery::Undelivered => ledger == Some(DispenseAnswer::Unknown),

@@ -88,6 +88,7 @@ kinds! {
     MidtransForeign = "Midtrans calls answered by somebody else",
     ChargeDenied = "charges that Midtrans denies",
     MidtransAltered = "Midtrans answers that do not match",
+    MidtransNames = "Midtrans answers that name another order",
     Notices = "notifications doubled",
     Forged = "notifications forged",
     Partitions = "partitions",

@@ -64,6 +64,14 @@ impl Midtrans {
         Answer::json(self.http_status(code), body)
     }
 
+    /// The answer to a later call about a transaction. It may name another order.
+    pub(super) fn answer_about(&self, mut body: Value) -> Answer {
+        if self.options.alien_order_id {
+            body["order_id"] = body["transaction_id"].clone();
+        }
+        self.answer(&body)
+    }
+
     /// An error in Midtrans' words.
     pub(super) fn error(&mut self, code: u16, message: &str) -> Answer {
         let body = json!({ "status_code": code.to_string(), "status_message": message, "id": self.rng.uuid() });

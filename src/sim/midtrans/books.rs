@@ -3,6 +3,7 @@
 use super::channel::Channel;
 use super::transaction::{Status, Transaction};
 use crate::midtrans::faults::Fault;
+use qris_core::order::qris::with_capitals;
 use qris_core::order::time::Wall;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,10 @@ impl Books {
     pub fn add(&mut self, transaction: Transaction) -> usize {
         let at = self.all.len();
         self.by_order.insert(transaction.charge.order_id.clone(), at);
-        let names = [&transaction.id, &transaction.payload, &transaction.image_token, &transaction.deeplink_id, &transaction.code];
+        // Apps take the check value in small letters and in capitals.
+        let payload = with_capitals(&transaction.payload);
+        let names =
+            [&transaction.id, &transaction.payload, &payload, &transaction.image_token, &transaction.deeplink_id, &transaction.code];
         for name in names.into_iter().filter(|name| !name.is_empty()) {
             self.by_name.insert(name.clone(), at);
         }

@@ -25,7 +25,7 @@ impl Midtrans {
         }
         let mut body = told.signed(told.answer_code(), &self.options);
         body["status_message"] = json!("Success, transaction is found");
-        (self.answer(&body), fault)
+        (self.answer_about(body), fault)
     }
 
     /// This call is for merchants who let their own customers pay later. This merchant has no such customers.
@@ -50,7 +50,7 @@ impl Midtrans {
         let mut body = self.books.at(at).facts(how.answer_code(), &self.options);
         body["status_message"] =
             json!(if how == Status::Expire { "Success, transaction has expired" } else { "Success, transaction is canceled" });
-        self.answer(&body)
+        self.answer_about(body)
     }
 
     /// Approve and deny over the API: only for a card's payment that the fraud detection wants a person to look at.

@@ -52,7 +52,12 @@ impl Midtrans {
             Channel::Gopay | Channel::Qris(_) | Channel::CreditCard => String::new(),
         };
         let (payload, image_token) = if channel.has_qr() {
-            let payload = self.options.merchant.payload(gross, &self.rng.uuid());
+            let asked = if self.options.fee_in_status { charge.amount } else { gross };
+            let mut payload = self.options.merchant.payload(asked, &self.rng.uuid());
+            if self.options.small_check_value {
+                let text = payload.len() - 4;
+                payload[text..].make_ascii_lowercase();
+            }
             (payload, format!("A1{}{:012}ID", now.0, self.rng.below(1_000_000_000_000)))
         } else {
             (String::new(), String::new())

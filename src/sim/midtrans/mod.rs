@@ -29,7 +29,7 @@ pub use books::{Book, Logged, Paid, PayError};
 pub use channel::{Limit, Limits};
 pub use forgery::{Forgery, Signature};
 pub use notices::{Attempt, Notice};
-pub use options::{Change, ExpiryField, KeyAgain, Options};
+pub use options::{Change, ExpiryField, KeyAgain, Options, Spelling};
 pub use transaction::{Fraud, Status, Via};
 
 use super::rng::Rng;

@@ -50,14 +50,26 @@ pub struct Options {
     pub qr_string: bool,
     /// Do answers to `gopay` charges have it?
     pub gopay_qr_string: bool,
-    /// Do answers to charges have `generate-qr-code-v2` as well?
+    /// Do answers to charges have the action `generate-qr-code`, for the plain picture?
+    pub qr_code: bool,
+    /// Do they have `generate-qr-code-v2`, for the picture in the national frame?
     pub qr_code_v2: bool,
+    /// Is the check value in a QR written in small letters?
+    pub small_check_value: bool,
+    /// Do the answers to get-status, cancel, expire and refund have the transaction_id in the place of the order_id? Integrators
+    /// see that since April 2025.
+    pub alien_order_id: bool,
+    /// The spelling of `transaction_status` and `fraud_status`.
+    pub spelling: Spelling,
     /// Is a name in `item_details` refused if it is longer than 50 characters? Nobody knows what Midtrans does.
     pub long_names_refused: bool,
     /// Does a notification, too, tell of a charge that the provider denies? Nobody knows what Midtrans does.
     pub denials_notified: bool,
     /// A fee that customers pay on top of every charge, whole rupiah: the dashboard's "automatic fee imposition".
     pub fee: u64,
+    /// Is the fee first told by get-status? Then the answer to the charge, and the QR, have the charged sum. Nobody knows what
+    /// Midtrans does.
+    pub fee_in_status: bool,
     /// The HTTP status for a body with this code, if it is to differ from the usual one.
     pub http_statuses: BTreeMap<u16, u16>,
     /// The seed: it makes ids and shifts repeat.
@@ -74,6 +86,18 @@ pub enum ExpiryField {
     ExpireTime,
     /// No name: until 2022 the end was not told.
     None,
+}
+
+/// How words are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spelling {
+    /// As in the documents.
+    Documented,
+    /// As `settled`, `expired`, `cancelled`, `denied`, `failed`.
+    Past,
+    /// In capitals.
+    Capitals,
 }
 
 /// What happens to a `refund_key` that was used before.
@@ -111,10 +135,15 @@ impl Options {
             expiry_field: ExpiryField::ExpiryTime,
             qr_string: true,
             gopay_qr_string: false,
+            qr_code: true,
             qr_code_v2: true,
+            small_check_value: false,
+            alien_order_id: false,
+            spelling: Spelling::Documented,
             long_names_refused: true,
             denials_notified: true,
             fee: 0,
+            fee_in_status: false,
             http_statuses: BTreeMap::new(),
             seed: 1,
         }
@@ -138,10 +167,15 @@ impl Options {
             expiry_field,
             qr_string,
             gopay_qr_string,
+            qr_code,
             qr_code_v2,
+            small_check_value,
+            alien_order_id,
+            spelling,
             long_names_refused,
             denials_notified,
             fee,
+            fee_in_status,
             http_statuses
         );
         take_spans!(
@@ -181,11 +215,16 @@ impl Options {
             expiry_field: Some(self.expiry_field),
             qr_string: Some(self.qr_string),
             gopay_qr_string: Some(self.gopay_qr_string),
+            qr_code: Some(self.qr_code),
             qr_code_v2: Some(self.qr_code_v2),
+            small_check_value: Some(self.small_check_value),
+            alien_order_id: Some(self.alien_order_id),
+            spelling: Some(self.spelling),
             long_names_refused: Some(self.long_names_refused),
             nmid: Some(self.merchant.nmid.clone()),
             denials_notified: Some(self.denials_notified),
             fee: Some(self.fee),
+            fee_in_status: Some(self.fee_in_status),
             http_statuses: Some(self.http_statuses.clone()),
         }
     }
@@ -216,11 +255,16 @@ pub struct Change {
     pub expiry_field: Option<ExpiryField>,
     pub qr_string: Option<bool>,
     pub gopay_qr_string: Option<bool>,
+    pub qr_code: Option<bool>,
     pub qr_code_v2: Option<bool>,
+    pub small_check_value: Option<bool>,
+    pub alien_order_id: Option<bool>,
+    pub spelling: Option<Spelling>,
     pub long_names_refused: Option<bool>,
     pub nmid: Option<String>,
     pub denials_notified: Option<bool>,
     pub fee: Option<u64>,
+    pub fee_in_status: Option<bool>,
     pub http_statuses: Option<BTreeMap<u16, u16>>,
 }
 

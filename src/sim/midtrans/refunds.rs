@@ -44,7 +44,7 @@ impl Midtrans {
         if let Some(used) = used {
             let answer = match self.options.refund_key_again {
                 KeyAgain::Conflict => self.error(406, "Duplicate refund ID"),
-                KeyAgain::Replay => self.answer(&transaction.refunded_answer(used, direct, &self.options)),
+                KeyAgain::Replay => self.answer_about(transaction.refunded_answer(used, direct, &self.options)),
             };
             return (answer, None);
         }
@@ -65,10 +65,10 @@ impl Midtrans {
         let order_id = transaction.charge.order_id.clone();
         if let Some(fault) = self.faults.take(Moment::Refund, "refund", &order_id) {
             let body = transaction.refund_denied(wanted.key.as_deref().unwrap_or(""), &self.options);
-            return (self.answer(&body), Some(fault));
+            return (self.answer_about(body), Some(fault));
         }
         let refund = self.pay_back(at, amount, wanted, now);
-        (self.answer(&self.books.at(at).refunded_answer(refund, direct, &self.options)), None)
+        (self.answer_about(self.books.at(at).refunded_answer(refund, direct, &self.options)), None)
     }
 
     /// Enters a refund, tells of it, and lets the bank confirm it later. Returns its place in the list.

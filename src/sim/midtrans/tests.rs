@@ -274,6 +274,43 @@ fn answers_differ_where_the_documents_do() {
 }
 
 #[test]
+fn answers_have_other_names_words_and_forms() {
+    let mut sim = midtrans();
+    let change = Change {
+        alien_order_id: Some(true),
+        spelling: Some(Spelling::Past),
+        small_check_value: Some(true),
+        qr_code: Some(false),
+        fee: Some(100),
+        fee_in_status: Some(true),
+        ..Change::default()
+    };
+    sim.change(change, START);
+    let (_, charge) = answer(sim.handle(&charge_of("o-1", "qris"), START));
+    assert_eq!((&charge["order_id"], &charge["gross_amount"]), (&json!("o-1"), &json!("5000.00")));
+    assert_eq!(
+        charge["actions"].as_array().map(|all| all.iter().map(|one| one["name"].clone()).collect()),
+        Some(vec![json!("generate-qr-code-v2")])
+    );
+    let payload = charge["qr_string"].as_str().expect("a QR").to_owned();
+    assert!(payload.contains("54075000.00") && payload != qris_core::order::qris::with_capitals(&payload), "{payload}");
+    // The app may write the check value in capitals.
+    sim.pay(&qris_core::order::qris::with_capitals(&payload), Via::Qris, false, START).expect("payable");
+    let (_, found) = answer(sim.handle(&request("GET", "/v2/o-1/status", b""), START));
+    assert_eq!((&found["order_id"], &found["transaction_status"]), (&found["transaction_id"], &json!("settled")));
+    assert_eq!(found["gross_amount"], "5100.00");
+    let settled = told(&mut sim, START).pop().expect("told");
+    assert_eq!((&settled["order_id"], &settled["transaction_status"]), (&json!("o-1"), &json!("settled")), "a notification has our name");
+    let (_, refunded) = answer(sim.handle(&request("POST", "/v2/o-1/refund", b"{}"), START));
+    assert_eq!(refunded["order_id"], refunded["transaction_id"]);
+    sim.change(Change { spelling: Some(Spelling::Capitals), ..Change::default() }, START);
+    sim.handle(&charge_of("o-2", "gopay"), START);
+    let (_, cancelled) = answer(sim.handle(&request("POST", "/v2/o-2/cancel", b"{}"), START));
+    assert_eq!((&cancelled["transaction_status"], &cancelled["fraud_status"]), (&json!("CANCEL"), &json!("ACCEPT")));
+    assert_eq!(cancelled["order_id"], cancelled["transaction_id"]);
+}
+
+#[test]
 fn every_option_can_be_told_and_given_back() {
     let mut sim = midtrans();
     let told = serde_json::to_value(sim.options().told()).expect("plain");

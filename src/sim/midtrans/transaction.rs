@@ -3,7 +3,7 @@
 
 use super::channel::{Acquirer, Channel, Store};
 use super::charge::Charge;
-use super::options::{ExpiryField, Options};
+use super::options::{ExpiryField, Options, Spelling};
 use qris_core::order::time::Wall;
 use ring::digest::{Context, SHA512};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,19 @@ impl Status {
             Self::PartialRefund => "partial_refund",
             Self::Chargeback => "chargeback",
             Self::PartialChargeback => "partial_chargeback",
+        }
+    }
+
+    /// As this Midtrans writes it.
+    fn spelled(self, spelling: Spelling) -> String {
+        match (spelling, self) {
+            (Spelling::Past, Self::Settlement) => "settled".into(),
+            (Spelling::Past, Self::Expire) => "expired".into(),
+            (Spelling::Past, Self::Cancel) => "cancelled".into(),
+            (Spelling::Past, Self::Deny) => "denied".into(),
+            (Spelling::Past, Self::Failure) => "failed".into(),
+            (Spelling::Capitals, status) => status.as_str().to_uppercase(),
+            (Spelling::Documented | Spelling::Past, status) => status.as_str().into(),
         }
     }
 
@@ -184,6 +197,11 @@ impl Transaction {
         }
     }
 
+    /// The amount that the answer to the charge names.
+    fn asked(&self, options: &Options) -> u64 {
+        if options.fee_in_status { self.charge.amount } else { self.gross }
+    }
+
     pub fn gross_amount(&self) -> String {
         format!("{}.00", self.gross)
     }
@@ -213,10 +231,13 @@ impl Transaction {
             "currency": "IDR",
             "payment_type": self.payment_type(),
             "transaction_time": self.made_at.to_wib(),
-            "transaction_status": self.status.as_str(),
+            "transaction_status": self.status.spelled(options.spelling),
         });
         if self.charge.channel.has_fraud_status() {
-            facts["fraud_status"] = json!(self.fraud.as_str());
+            facts["fraud_status"] = json!(match options.spelling {
+                Spelling::Documented | Spelling::Past => self.fraud.as_str().to_owned(),
+                Spelling::Capitals => self.fraud.as_str().to_uppercase(),
+            });
         }
         let expiry = json!(self.charge.expires_at.to_wib());
         match (self.charge.channel, options.expiry_field) {
@@ -323,6 +344,7 @@ impl Transaction {
         let public_url = &options.public_url;
         let channel = self.charge.channel;
         let mut answer = self.facts(self.answer_code(), options);
+        answer["gross_amount"] = json!(format!("{}.00", self.asked(options)));
         answer["status_message"] = json!(match channel {
             Channel::Gopay => "GoPay transaction is created",
             Channel::Qris(_) => "QRIS transaction is created",
@@ -333,7 +355,10 @@ impl Transaction {
         let action =
             |name: &str, method: &str, path: String| json!({ "name": name, "method": method, "url": format!("{public_url}{path}") });
         if channel.has_qr() {
-            let mut actions = vec![action("generate-qr-code", "GET", format!("/v2/{}/{id}/qr-code", channel.payment_type()))];
+            let mut actions = Vec::new();
+            if options.qr_code {
+                actions.push(action("generate-qr-code", "GET", format!("/v2/{}/{id}/qr-code", channel.payment_type())));
+            }
             if options.qr_code_v2 {
                 actions.push(action("generate-qr-code-v2", "GET", format!("/v4/qris/gopay/{}/qr-code", self.image_token)));
             }

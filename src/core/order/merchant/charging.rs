@@ -123,12 +123,13 @@ impl Order {
     }
 
     pub(super) fn cancel_done(&mut self, report: &Report, now: Wall) {
+        let is_done = report.said == Said::Cancelled && self.is_meant_by(report);
         match &mut self.state {
-            State::Cancelling { charge, why, .. } if report.said == Said::Cancelled => {
+            State::Cancelling { charge, why, .. } if is_done => {
                 let (charge, why) = (charge.take(), why.clone());
                 self.close(charge, Closing::Cancel, Some(why), now);
             }
-            // Any other word is no answer to a cancel: get-status must tell.
+            // Any other word, or a word about another order, is no answer to a cancel: get-status must tell.
             State::Cancelling { .. } => self.cancel_again(now, true),
             State::Charging { .. }
             | State::Pending { .. }

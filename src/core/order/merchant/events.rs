@@ -108,8 +108,8 @@ pub enum Said {
 /// A transaction, as the gateway tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// Its order.
-    pub order_id: OrderId,
+    /// The order that it names; `None` if no order of ours can have such a name. [`Report::is_about`] judges it.
+    pub order_id: Option<OrderId>,
     /// The gateway's name of it.
     pub transaction_id: TransactionId,
     /// The amount; `None` if it is not whole rupiah.
@@ -128,6 +128,8 @@ pub struct Report {
     pub said: Said,
     /// The gateway's own text of that word, for people.
     pub word: Box<str>,
+    /// The words of the gateway in it that its documents do not have, for people.
+    pub unknown: Option<Box<str>>,
     /// When it was paid.
     pub settled_at: Option<Wall>,
     /// The texts of its [`Metadata`](super::Metadata), as far as the answer has them.
@@ -138,6 +140,16 @@ pub struct Report {
     pub payment_code: Option<Box<str>>,
     /// The sum of the money that went back; `None` if none did.
     pub refund_amount: Option<Rupiah>,
+}
+
+impl Report {
+    /// Whether this is an answer about the order of this name, which is known to have these transactions. It has our name, or
+    /// one of those transactions: a gateway may put a name of its own in the place of ours. This is the one rule for the
+    /// answers to get-status, cancel and refund. Whether a settlement is the charge's is judged besides.
+    #[must_use]
+    pub fn is_about<'a>(&self, id: &OrderId, transactions: impl IntoIterator<Item = &'a TransactionId>) -> bool {
+        self.order_id.as_ref() == Some(id) || transactions.into_iter().any(|known| *known == self.transaction_id)
+    }
 }
 
 /// Why a call for a charge brought no charge.

@@ -67,7 +67,7 @@ impl Order {
     }
 
     pub(super) fn status(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
-        if report.order_id != self.id {
+        if !self.is_meant_by(report) {
             // An answer about something else answers nothing.
             return self.status_unanswered(now);
         }
@@ -131,7 +131,7 @@ impl Order {
         self.ask.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
     }
 
-    /// The gateway says settled. It is believed if it is exactly the charge.
+    /// The gateway says settled. It is believed if it is the charge.
     fn settled(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
@@ -202,15 +202,20 @@ impl Order {
         }
     }
 
-    /// The sum that was paid, if a settlement is exactly the charge's.
+    /// Whether the gateway's answer is about this order.
+    #[must_use]
+    pub fn is_meant_by(&self, report: &Report) -> bool {
+        let transactions = [self.charge().map(|charge| &charge.transaction_id), self.settlement().map(|by| &by.transaction_id)];
+        report.is_about(&self.id, transactions.into_iter().flatten())
+    }
+
+    /// The sum that was paid, if a settlement is the charge's: its transaction, its currency, its metadata as far as it has
+    /// them, and its sum or that and an allowed fee. Where no charge is known, it needs all of the metadata.
     ///
     /// # Errors
     /// The part that differs.
     fn matching(&self, report: &Report, rules: &Rules) -> Result<Rupiah, &'static str> {
         let gross_amount = report.gross_amount.ok_or("gross_amount")?;
-        if report.order_id != self.id {
-            return Err("order_id");
-        }
         if report.currency.as_deref() != Some("IDR") {
             return Err("currency");
         }
@@ -221,8 +226,10 @@ impl Order {
         }
         match self.charge() {
             Some(charge) if charge.transaction_id != report.transaction_id => Err("transaction_id"),
-            // The sum is not the charge's; or the charge was never to be paid, and was.
-            Some(charge) if charge.gross_amount != gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
+            // The gateway may tell the fee only now. The sum is neither the charge's nor that and an allowed fee; or the charge was
+            // never to be paid, and was.
+            Some(charge) if charge.gross_amount > gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
+            Some(charge) if charge.gross_amount < gross_amount && !self.may_be_asked(gross_amount, rules) => Err("gross_amount"),
             Some(_) if self.ended_for_its_sum() => Err("gross_amount"),
             Some(_) => Ok(gross_amount),
             // The charge's answer was lost. The metadata must say that it is ours.

@@ -441,7 +441,7 @@ impl super::Report {
         let gross_amount = charge.map_or(order.sale.amount, |charge| charge.gross_amount);
         let unnamed = || TransactionId::new("t1").expect("a name");
         Self {
-            order_id: order.id.clone(),
+            order_id: Some(order.id.clone()),
             transaction_id: charge.map_or_else(unnamed, |charge| charge.transaction_id.clone()),
             gross_amount: Some(gross_amount),
             gross_amount_text: gross_amount.to_gross_amount().into(),
@@ -451,6 +451,7 @@ impl super::Report {
             payment: order.sale.payment,
             said,
             word: format!("{said:?}").to_lowercase().into(),
+            unknown: None,
             settled_at: (said == Said::Settled).then_some(order.created_at),
             metadata: order.sale.metadata().to_texts().map(|text| Some(text.into())),
             store: None,
