@@ -1,8 +1,8 @@
 //! The whole backend beside a gateway, over real ports: what its handlers and its gateway show only together.
 
 mod another_gateway;
-mod relay_keys;
 mod answers;
+mod relay_keys;
 
 use crate::books::{self, Policy};
 use crate::gateway::Gateway;
