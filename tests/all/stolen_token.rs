@@ -181,7 +181,7 @@ fn a_person_may_refund_without_a_proof_and_take_another_key_by_name() {
     thief.shop.wait_order(&after, "the refund", |order| (order["refund"] == "done").then_some(()));
 }
 
-/// Whoever uses a code for a machine that sells, or has a person take a key, signs what is sold from then on. What was sold before is
+/// A key comes with a code for a machine that sells, or by a person's word. It proves what is sold from then on. What was sold before is
 /// proven by the key of then.
 #[test]
 fn a_key_that_came_later_gets_no_refund_of_what_was_sold_before() {

@@ -242,7 +242,7 @@ mod tests {
             (600 * 60 * 24 * 30, 7, month, false),
             (1 << 40, 7, month, true),
             (u64::MAX, u64::MAX - 1, Span::ZERO, false),
-            // The clock was a year ahead when the last order was made.
+            // The clock was an hour ahead when the last order was made.
             (37_007, 7, Span(-hour.0), false),
         ] {
             assert_eq!(is_far_ahead(number, last, since), expected, "{number} after {last}, {since:?}");

@@ -31,8 +31,8 @@ pub struct Sale {
     pub timeout: Span,
     /// The key that will sign the receipt.
     pub kid: KeyId,
-    /// The key of the machine's relay that was known when the order was made. Only it proves the order's end: a key that came later may
-    /// be that of somebody who wants goods and money. `None`: none was known, or the books had lost the order. Then nothing proves it.
+    /// The key of the machine's relay that was known when the order was made. No other key proves the order's end. A key that came later
+    /// may belong to somebody who wants goods and money. `None`: none was known, or the books had lost the order. Then nothing proves it.
     pub relay_key: Option<RelayKey>,
 }
 
