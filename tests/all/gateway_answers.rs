@@ -86,7 +86,7 @@ fn a_merchant_sees_before_the_first_customer_whether_midtrans_answers_can_be_rea
         }
         shop.midtrans.heal();
     }
-    // Whatever was found, nothing is left that can be paid, and no order is in the books.
+    // Nothing is left that can be paid, and the books have no order.
     shop.wait_nothing_payable();
     let listed = shop.merchant(&["orders", "--json"]);
     assert!(listed.stdout.is_empty(), "{}", String::from_utf8_lossy(&listed.stdout));

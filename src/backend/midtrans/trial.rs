@@ -1,4 +1,4 @@
-//! A charge that nobody is to pay: whether Midtrans answers in a form that this program reads, before a customer stands there.
+//! A charge that nobody is to pay. It shows whether this program can read what Midtrans answers, before a customer comes.
 
 use super::gateway::{no_charge, report, whole_rupiah};
 use super::{ChargeRequest, Midtrans, MidtransError, Transaction, TransactionStatus, idempotency_key};
