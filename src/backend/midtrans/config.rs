@@ -4,6 +4,7 @@ use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, ServerK
 use crate::gateway::{Configured, Gateway, SecretFile};
 use qris_host::Failure;
 use qris_host::config::{Checker, Source, http_url};
+use qris_host::finding::Finding;
 use qris_host::http::{HttpError, Limits, client};
 use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
@@ -152,6 +153,13 @@ impl Configured for Account {
 
     fn notification_url(&self) -> Option<&str> {
         self.notification_url.as_deref()
+    }
+
+    fn without_a_page(&self) -> Option<Finding> {
+        let said = "midtrans.charge_as is \"gopay\", and without http.public_url there is no page whose GoPay button needs that. Each sale \
+            waits for a picture of its QR";
+        let to_do = "set midtrans.charge_as = \"qris\", if QRIS is active on the account: then Midtrans' answer has the QR itself";
+        (self.charge.charge_as == ChargeAs::Gopay).then(|| Finding::warn("charge_as", said, to_do))
     }
 
     fn secret(&self) -> SecretFile<'_> {

@@ -29,6 +29,7 @@ pub async fn look(config: &Config, source: &Source, charge: bool) -> Vec<Finding
     if let (true, Ok(gateway)) = (charge, config.gateway.open(source)) {
         findings.push(gateway.try_charge(config.gateway.max_imposed_fee()).await);
     }
+    findings.extend(config.public_url.is_none().then(|| config.gateway.without_a_page()).flatten());
     findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain([serve]));
     findings
 }
