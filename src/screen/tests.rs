@@ -1,6 +1,7 @@
 //! The screen as a customer's phone sees it: the surface's own bytes, read back.
 
 mod pages;
+mod payee;
 mod small;
 
 use super::fonts::Fonts;

@@ -30,6 +30,7 @@ texts! {
     pay_with: "GoPay / QRIS", "GoPay / QRIS";
     pay_with_more: "GoPay dan semua aplikasi QRIS", "GoPay and every QRIS app";
     preparing: "Menyiapkan QRIS…", "Preparing your QR…";
+    paid_to: "Dibayar ke", "Paid to";
     step_open: "Buka aplikasi", "Open the app";
     step_open_small: "Buka", "Open";
     step_scan: "Pindai", "Scan";
@@ -151,6 +152,11 @@ impl Texts {
             1..180 => Some(format!("{} {minutes} {}", self.within, self.minutes)),
             _ => Some(format!("{} {} {}", self.within, (minutes + 15) / 60, self.hours)),
         }
+    }
+
+    /// `Paid to: NAME · NMID`.
+    pub(super) fn paid_to(&self, payee: &str) -> String {
+        format!("{}: {payee}", self.paid_to)
     }
 
     /// `incl. fee Rp100`.

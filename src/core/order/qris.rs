@@ -8,6 +8,10 @@ use super::money::{AmountError, Rupiah};
 
 /// The longest payload that is looked at, in characters. EMVCo's own limit for a merchant-presented code.
 pub const LENGTH_MAX: usize = 512;
+/// The longest name of a merchant in tag 59, in characters. EMVCo's limit.
+pub const NAME_MAX: usize = 25;
+/// The length of a merchant's national number, in characters.
+pub const NMID_MAX: usize = 15;
 
 /// Why a payload may not be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +123,19 @@ pub fn merchant_name(payload: &str) -> Option<&str> {
     value(payload, 59)
 }
 
+/// Whom this payload pays, for people: `NAME · NMID`, or the one of the two that is there. The customer's app shows the same two, and
+/// so does the merchant's sticker. They are a stranger's texts: printable ASCII only, at most [`NAME_MAX`] and [`NMID_MAX`] characters.
+#[must_use]
+pub fn payee(payload: &str) -> Option<String> {
+    let shown = |text: &str, most: usize| {
+        let text: String = text.chars().filter(|c| (' '..='~').contains(c)).take(most).collect();
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    let name = merchant_name(payload).and_then(|name| shown(name, NAME_MAX));
+    let nmid = merchant(payload).and_then(|nmid| shown(nmid, NMID_MAX));
+    name.into_iter().chain(nmid).reduce(|name, nmid| format!("{name} · {nmid}"))
+}
+
 fn value(fields: &str, tag: u8) -> Option<&str> {
     parse(fields).ok()?.into_iter().find(|field| field.0 == tag).map(|field| field.1)
 }
@@ -225,6 +242,18 @@ mod tests {
         for other in ["", "abc", "abcd", "630", "6304abcde", "0002ab\u{e9}", "\u{1f600}\u{1f600}"] {
             assert_eq!(with_capitals(other), other);
         }
+    }
+
+    #[test]
+    fn whom_a_payload_pays_is_said_in_few_plain_characters() {
+        let (payload, _) = REAL[0];
+        assert_eq!(payee(payload).as_deref(), Some("PAPI LIVE2 · AID772051375229"));
+        let named = |name: &str| payee(&payload.replace("5910PAPI LIVE2", &format!("59{:02}{name}", name.len())));
+        assert_eq!(named(&"W".repeat(99)), Some(format!("{} · AID772051375229", "W".repeat(NAME_MAX))));
+        assert_eq!(named("A\u{202e}\n B").as_deref(), Some("A B · AID772051375229"));
+        assert_eq!(named(" \u{7} ").as_deref(), Some("AID772051375229"), "nothing of the name can be shown");
+        assert_eq!(payee(&payload.replace("0215AID", "0315AID")).as_deref(), Some("PAPI LIVE2"));
+        assert_eq!(payee("no payload"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::geometry::Rect;
 use crate::message::Message;
 use crate::picture::Scene;
 use crate::qr::Code;
+use qris_core::order::qris;
 use qris_core::order::time::Span;
 use std::sync::Arc;
 
@@ -42,11 +43,15 @@ impl Layout {
         }
     }
 
-    /// Words above and below the code. It gives up the header and the steps, then all but one line above and below, until
-    /// the code is large enough.
+    /// Words above and below the code. It gives up the header and the steps, then all but one line above and below, and whom the
+    /// customer pays last, until the code is large enough.
     fn tall(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
         let mut found = None;
-        for words in [Words::Page, Words::All, Words::Few, Words::One, Words::Sum, Words::Least] {
+        let [page_too, all, few, one, sum, least] = [Words::Page, Words::All, Words::Few, Words::One, Words::Sum, Words::Least];
+        let with_payee = [page_too, all, few, one, sum].map(|words| (words, true));
+        let without = [page_too, all, few, one, sum, least].map(|words| (words, false));
+        for (words, payee) in with_payee.into_iter().chain(without) {
+            let payee = page.payee(scene).filter(|_| payee);
             let second = beside.clone().filter(|_| words == Words::Page);
             let told = match words {
                 Words::Page => second.is_some(),
@@ -58,14 +63,14 @@ impl Layout {
             if !told {
                 continue;
             }
-            let plan = page.plan_tall(scene, left, words, second);
+            let plan = page.plan_tall(scene, left, words, second, payee.as_deref());
             if !plan.stacks.iter().all(|(area, _)| area.y >= page.banner && area.y + area.h <= page.h - page.banner_below) {
                 continue;
             }
             let room = plan.qr.w.min(plan.qr.h);
             // If the code could be larger by a third with fewer words, the words go.
             if words == Words::All && room < page.w && !page.by_page {
-                let fewer = page.plan_tall(scene, left, Words::Few, None).qr;
+                let fewer = page.plan_tall(scene, left, Words::Few, None, payee.as_deref()).qr;
                 if room * 4 < fewer.w.min(fewer.h) * 3 {
                     continue;
                 }
@@ -97,7 +102,9 @@ impl Layout {
         // The code of the customer's page is worth more than the steps, which most people know.
         let tried =
             [(Words::Page, true), (Words::Page, false), (Words::All, true), (Words::Few, true), (Words::One, false), (Words::Sum, false)];
-        for (words, steps) in tried {
+        let payee = page.payee(scene);
+        let with_or_without = [payee.as_deref(), None].into_iter().flat_map(|payee| tried.map(|(words, steps)| (words, steps, payee)));
+        for (words, steps, payee) in with_or_without {
             let second = beside.clone().filter(|_| words == Words::Page);
             if words == Words::Page && second.is_none() {
                 continue;
@@ -106,9 +113,10 @@ impl Layout {
             let top = header.map_or(0, |header| header.h);
             let room = Rect { y: column.y + top, h: column.h - top, ..column };
             let margin = page.px(20).min(column.w / 14);
-            let blocks = page.column_blocks(scene, left, (words, steps), second, room.w - 2 * margin)?;
+            let mut blocks = page.column_blocks(scene, left, (words, steps), second, room.w - 2 * margin)?;
+            blocks.extend(payee.into_iter().flat_map(|payee| page.payee_lines(payee, room.w - 2 * margin)));
             let height = page.height(&blocks);
-            if height <= room.h || words == Words::Sum {
+            if height <= room.h || words == Words::Sum && payee.is_none() {
                 let y = room.y + ((room.h - height) / 2).max(0);
                 let stack = Rect::new(room.x + margin, y, room.w - 2 * margin, height.min(room.h));
                 return Some((Plan { qr, header, stacks: vec![(stack, blocks)] }, code));
@@ -119,7 +127,18 @@ impl Layout {
 }
 
 impl Page<'_> {
-    fn plan_tall(&self, scene: &Scene, left: Span, words: Words, second: Option<Arc<Code>>) -> Plan {
+    /// The line that says whom the customer pays, as the QR says it. The code of the customer's page is no QRIS code.
+    fn payee(&self, scene: &Scene) -> Option<String> {
+        let Scene::Pay { payload, .. } = scene else { return None };
+        qris::payee(payload).filter(|_| !self.by_page).map(|payee| self.texts.paid_to(&payee))
+    }
+
+    /// The line in a style in which it has room, or in two lines.
+    fn payee_lines(&self, payee: &str, room: i32) -> impl Iterator<Item = Block> + use<> {
+        self.lines(payee, self.fitted(self.style(Weight::Regular, 20), payee, room), self.theme.muted, room, 2)
+    }
+
+    fn plan_tall(&self, scene: &Scene, left: Span, words: Words, second: Option<Arc<Code>>, payee: Option<&str>) -> Plan {
         let Scene::Pay { amount, fee, .. } = scene else {
             return Plan { qr: self.body(false), header: None, stacks: Vec::new() };
         };
@@ -131,6 +150,7 @@ impl Page<'_> {
         let (amount, fee) = (amount.to_string(), fee.map(|fee| self.texts.with_fee(fee)));
         let small = self.style(Weight::Bold, 20);
         let (mut head, mut foot) = (Vec::new(), Vec::new());
+        foot.extend(payee.into_iter().flat_map(|payee| self.payee_lines(payee, column)));
         match words {
             Words::Page | Words::All => {
                 head.extend(self.lines(&item, self.style(Weight::Regular, 26), self.theme.muted, column, 1));

@@ -6,6 +6,7 @@ mod contact;
 use super::words::Words;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
+use qris_core::order::qris;
 use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_core::wire::orders::{OrderResource, Refund, Status};
@@ -217,6 +218,9 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
                     escape(url),
                     words.qr_hint
                 ));
+                if let Some(payee) = order.qr_payload.as_deref().and_then(qris::payee) {
+                    add(format_args!("<p class=n>{}: {}</p>", words.paid_to, escape(&payee)));
+                }
             }
         }
         Stage::Counter | Stage::Collect => {

@@ -21,6 +21,7 @@ words! {
     left: "Sisa waktu", "Time left";
     pay: "Bayar dengan GoPay", "Pay with GoPay";
     qr_alt: "Kode QRIS untuk pembayaran ini", "QRIS code for this payment";
+    paid_to: "Dibayar ke", "Paid to";
     qr_hint: "Atau pindai dengan aplikasi QRIS apa pun", "Or scan with any QRIS app";
     fee: "termasuk biaya", "incl. fee";
     preparing: "Menyiapkan pembayaran…", "Preparing the payment…";

@@ -12,7 +12,7 @@ const CHARGED: Wall = Wall(1_795_166_400_000);
 fn order() -> OrderResource {
     serde_json::from_value(json!({
         "order_id": "4x7c1m8k2p9q", "rev": 3, "request_id": SECRETS[1], "device": SECRETS[2], "ticket": SECRETS[0], "item": "A1",
-        "amount": 5000, "gross_amount": 5000, "payment": "gopay", "status": "pending", "qr_payload": "00020101",
+        "amount": 5000, "gross_amount": 5000, "payment": "gopay", "status": "pending", "over": false, "qr_payload": "00020101",
         "deeplink_url": "https://gopay.example/pay?id=1&x=2", "pay_url": null, "payment_code": null, "store": null,
         "expires_in_s": 100, "settled_ago_s": null, "kid": SECRETS[4], "receipt": null, "outcome": null, "refund": null, "sandbox": false
     }))
@@ -199,4 +199,18 @@ fn what_was_paid_has_a_receipt_and_a_chat_that_names_it() {
     // Nobody who has not paid gets one, and a page without a merchant's name leaves it out.
     let html = page(&Sheet { merchant: None, ..sheet(&order()) }, &INDONESIAN);
     assert!(!html.contains("<dl>") && !html.contains("class=m>") && html.contains("Tanya lewat WhatsApp"), "{html}");
+}
+
+#[test]
+fn the_page_says_whom_the_qr_pays_and_a_stranger_s_text_is_only_text() {
+    let mut order = order();
+    assert!(!page(&sheet(&order), &ENGLISH).contains("Paid to"), "this payload names nobody");
+    let national = "0014ID.CO.QRIS.WWW0215AID111111111111";
+    let payload = format!("00020151{:02}{national}5910<b>Jaya</b6304AAAA", national.len());
+    order.qr_payload = Some(payload.into());
+    let paid_to = "&lt;b&gt;Jaya&lt;/b · AID111111111111</p>";
+    assert!(page(&sheet(&order), &ENGLISH).contains(&format!("Paid to: {paid_to}")), "{}", page(&sheet(&order), &ENGLISH));
+    assert!(page(&sheet(&order), &INDONESIAN).contains(&format!("Dibayar ke: {paid_to}")));
+    order.status = Status::Settlement;
+    assert!(!page(&sheet(&order), &ENGLISH).contains("Paid to: "), "there is no QR any more");
 }
