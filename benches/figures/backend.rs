@@ -170,6 +170,7 @@ impl Shared {
             gross_amount: Some(new.amount),
             payment: new.payment,
             status: Status::Pending,
+            over: false,
             qr_payload: Some(Merchant::default().payload(new.amount.get(), &reference).into()),
             deeplink_url: None,
             pay_url: None,
@@ -193,7 +194,7 @@ impl Shared {
         let order = orders.get_mut(id).expect("looked up by the caller");
         match what {
             "cancel" if order.status == Status::Pending => {
-                order.status = Status::Cancel;
+                (order.status, order.over) = (Status::Cancel, true);
                 order.rev += 1;
             }
             "outcome" => {

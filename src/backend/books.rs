@@ -169,6 +169,15 @@ pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Resul
     take_up(tx, policy, id, now)
 }
 
+/// The machine asks whether the order is paid, and so the gateway is asked.
+///
+/// # Errors
+/// [`BooksError::Unknown`].
+pub fn asked_about(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    let stored = of_device(tx, device, id)?;
+    write(tx, policy, stored, Event::AskedAbout, now, Claim::Take)
+}
+
 /// The machine wants the order ended, and with it the attempt that replaced it meanwhile (`next`).
 ///
 /// # Errors

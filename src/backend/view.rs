@@ -60,9 +60,9 @@ pub fn refund(order: &Order) -> Option<Refund> {
 
 /// The values that a machine can see. Only a change of one of these raises `rev`.
 #[must_use]
-pub fn visible(order: &Order) -> (Status, Option<Refund>, bool, bool, Option<Delivery>) {
+pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, bool, bool, Option<Delivery>) {
     let delivery = order.delivery.as_ref().map(|told| told.outcome);
-    (status(order), refund(order), offered(order).is_some(), matches!(order.state, State::Pending { .. }), delivery)
+    (status(order), order.is_over(), refund(order), offered(order).is_some(), matches!(order.state, State::Pending { .. }), delivery)
 }
 
 /// The charge as others may know it. Nobody may pay a charge that is being ended any more, and perhaps it was never
@@ -98,6 +98,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         gross_amount: charge.map(|charge| charge.gross_amount),
         payment: sale.payment,
         status: status(order),
+        over: order.is_over(),
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
         deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
         pay_url: place.public_url.as_ref().map(|url| format!("{url}/pay/{}", order.id).into()),

@@ -260,7 +260,8 @@ pub fn announce(shop: &Arc<Shop>, done: &Done) {
     // This comes first: on a computer with all programs, the journal then tells its consequences after it.
     journal(shop, done);
     let sale = &done.now.order.sale;
-    if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
+    let answered = done.now.order.ask.asked_at != done.was.ask.asked_at;
+    if done.news || answered || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
         shop.waiters.wake(&sale.device, &sale.request_id);
     }
     if done.news && shop.policy().push {

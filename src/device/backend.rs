@@ -95,7 +95,7 @@ impl Backend {
                 with_key(request, order.relay_key.as_ref()).json(&**order).timeout(ANSWER_WAIT)
             }
             HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
-            HttpCall::Get(id) => self.client.get(format!("{}?wait=0", self.order_url(id))).timeout(ANSWER_WAIT),
+            HttpCall::Get(id) => self.client.get(format!("{}?ask=true", self.order_url(id))).timeout(ANSWER_WAIT),
             HttpCall::Cancel(id) => self.client.post(format!("{}/cancel", self.order_url(id))).timeout(ANSWER_WAIT),
             HttpCall::Tell(id, report) => self.client.post(format!("{}/outcome", self.order_url(id))).json(report).timeout(ANSWER_WAIT),
         };

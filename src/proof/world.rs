@@ -73,6 +73,8 @@ const FEE_MAX: u64 = 1_000;
 const BEGIN: i64 = 1_795_161_600_000;
 /// The machine whose card may be cloned is 0. The one that gets the copy is this.
 const CLONE: usize = 1;
+/// One seed of so many has a machine and a backend without a broker.
+const WITHOUT_BROKER: u64 = 6;
 /// The databases of machine, relay and backend, by the names of their files.
 const STORE: &str = "qrisd.db";
 const LEDGER: &str = "ledger.db";
@@ -282,6 +284,8 @@ struct World {
     midtrans: Midtrans,
     midtrans_at: Option<i64>,
     broker: broker::Broker,
+    /// Whether there is one. Without it all requests come over the board, and nobody brings news of a payment.
+    has_broker: bool,
     /// The connections that are cut.
     cut: [bool; 4],
     vended: u64,
@@ -378,6 +382,7 @@ impl World {
             };
             options.small_check_value = rng.below(4) == 0;
         }
+        let has_broker = !matches!(fate, Fate::Chance) || seed % WITHOUT_BROKER != 0;
         let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));
@@ -403,6 +408,7 @@ impl World {
             midtrans: Midtrans::new(options),
             midtrans_at: None,
             broker: broker::Broker::default(),
+            has_broker,
             cut: [false; 4],
             vended: 0,
             seen: BTreeSet::new(),
@@ -434,6 +440,9 @@ impl World {
             reports: Default::default(),
             disks,
         };
+        if !has_broker {
+            world.counts.note(Kind::NoBroker);
+        }
         world.start_relay(0);
         world.start_merchant();
         world.start_machine(0, true);
@@ -516,6 +525,8 @@ impl World {
             Event::Reverses(code) => self.reverses(&code),
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
+            // An operator reaches a machine over the broker.
+            Event::Sets | Event::Commands(_) | Event::Clears if !self.has_broker => {}
             Event::Sets => self.wants_another_price(),
             Event::Holds => {
                 let m = self.below_usize(2);

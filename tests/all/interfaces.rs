@@ -22,7 +22,7 @@ const EVENT: &str = "amount detail event_id field gross_amount item order_id pay
 const STATUS: &str = "boot_id busy commands faults state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
-const ORDER: &str = "amount deeplink_url device expires_in_s gross_amount item kid order_id outcome pay_url payment payment_code \
+const ORDER: &str = "amount deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment payment_code \
     qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket";
 const OUTCOME: &str = "detail outcome reason";
 

@@ -5,13 +5,19 @@ use crate::rig::inputs::Inputs;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, without_broker};
 use crate::rig::{command, output, stderr, stdout, wait_for};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use zbus::Variant;
 
 /// The shop, with a button for A1. Its broker runs, and no configuration names it.
 fn alone(inputs: &Inputs) -> Shop {
+    alone_with(inputs, "")
+}
+
+/// The same with these keys in `[orders]` of `qrisd.toml`.
+fn alone_with(inputs: &Inputs, orders: &str) -> Shop {
     let line = format!("pulse_ms = 50\n[[button]]\nitem = \"A1\"\nchip = \"{}\"\n", inputs.chip("button"));
-    let mut shop = Shop::open(Options { machine: false, line, ..Options::default() });
+    let mut shop = Shop::open(Options { machine: false, line, orders: orders.into(), ..Options::default() });
     shop.kill_backend();
     for program in [Program::Qrisd, Program::Backend] {
         shop.edit(program, without_broker);
@@ -61,6 +67,82 @@ fn a_button_and_a_program_on_the_board_sell_without_a_broker_and_without_a_notif
         assert!(!asked.is_empty() && asked.windows(2).all(|pair| pair[1] - pair[0] >= 9_900), "{asked:?}");
     }
     assert!(shop.tap.messages().is_empty(), "nobody said anything at a broker");
+}
+
+/// A program on the board asks for an order. Gives its charge at Midtrans, once the customer sees how to pay.
+fn offered(shop: &Shop, caller: &Caller, request_id: &str, item: &str, options: HashMap<&str, Variant<'_>>) -> Value {
+    let (asked, reason): (String, String) = caller.device("Vend", &(request_id, item, options)).expect("an answer");
+    assert_eq!((asked.as_str(), reason.as_str()), ("requested", ""));
+    wait_for("what is to be paid", || (caller.device_property::<String>("State") == "awaiting_payment").then_some(()));
+    shop.midtrans.transactions().pop().expect("a charge")
+}
+
+/// A QR that nobody has paid while it was there.
+fn cancelled(shop: &Shop, caller: &Caller) -> String {
+    let charge = offered(shop, caller, "board-1", "A2", HashMap::from([("timeout_s", Variant::from(10_u32))]));
+    let order_id = charge["order_id"].as_str().expect("an id").to_owned();
+    shop.screen.wait_no_payload();
+    wait_for("an idle machine", || caller.device_property::<String>("State").is_empty().then_some(()));
+    assert_eq!(shop.midtrans.status(&order_id), "cancel");
+    order_id
+}
+
+#[test]
+fn a_code_that_was_paid_at_a_store_is_good_at_once_without_a_broker() {
+    let mut shop = alone(&Inputs::new());
+    let caller = Caller::connect(&shop.bus.address);
+    let wanted = || HashMap::from([("amount", Variant::from(5_000_i64)), ("payment", "alfamart".into()), ("timeout_s", 10_u32.into())]);
+    let charge = offered(&shop, &caller, "board-1", "exit", wanted());
+    let code = charge["payment_code"].as_str().expect("a code").to_owned();
+    let collect = || -> (String, String) { caller.device("Collect", &code.as_str()).expect("an answer") };
+    assert_eq!(collect(), ("refused".into(), "unknown_request".into()), "its code is up, and it is not paid");
+    wait_for("an idle machine", || caller.device_property::<String>("State").is_empty().then_some(()));
+    shop.midtrans.pay_at_counter(&code);
+    // By itself the machine asks a quarter of an hour after that.
+    wait_for("the goods", || (collect() == ("paid".into(), String::new())).then_some(()));
+    shop.relay.wait_pulses(1);
+    wait_for("an idle machine", || caller.device_property::<String>("State").is_empty().then_some(()));
+    assert_eq!(collect(), ("refused".into(), "unknown_request".into()), "once");
+    // The store is next door: the customer is back while the code is still up.
+    let charge = offered(
+        &shop,
+        &caller,
+        "board-2",
+        "exit",
+        HashMap::from([("timeout_s", Variant::from(600_u32)), ("amount", 5_000_i64.into()), ("payment", "alfamart".into())]),
+    );
+    let code = charge["payment_code"].as_str().expect("a code").to_owned();
+    shop.midtrans.pay_at_counter(&code);
+    wait_for("the goods", || {
+        let (state, _): (String, String) = caller.device("Collect", &code.as_str()).expect("an answer");
+        (state == "paid").then_some(())
+    });
+    shop.relay.wait_pulses(2);
+    shop.check_books();
+    shop.kill_machine();
+}
+
+#[test]
+fn a_payment_that_was_under_way_when_the_qr_went_is_delivered_without_a_broker() {
+    let shop = alone(&Inputs::new());
+    let caller = Caller::connect(&shop.bus.address);
+    let order_id = cancelled(&shop, &caller);
+    // Nobody tells the backend, and nobody tells the machine.
+    shop.midtrans.pay_late(&order_id);
+    shop.relay.wait_pulses(1);
+    shop.wait_order(&order_id, "handed out", |order| (order["outcome"]["outcome"] == "dispensed").then_some(()));
+}
+
+#[test]
+fn money_that_comes_after_the_grace_is_found_without_a_restart() {
+    let shop = alone_with(&Inputs::new(), "late_settlement_grace_s = 0\n");
+    let caller = Caller::connect(&shop.bus.address);
+    let order_id = cancelled(&shop, &caller);
+    shop.midtrans.pay_late(&order_id);
+    shop.wait_order(&order_id, "owed", |order| (order["refund"] == "due").then_some(()));
+    let order = shop.order_at_backend(&order_id);
+    assert_eq!((&order["outcome"]["outcome"], &order["outcome"]["reason"]), (&json!("undelivered"), &json!("late")));
+    assert_eq!(shop.pulses(), 0);
 }
 
 #[test]

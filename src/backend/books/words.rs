@@ -37,6 +37,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::TimedOut => "nobody ended it in time".into(),
         Event::GaveUp => "the machine no longer waits for the charge".into(),
         Event::Awaited => "the machine asked again".into(),
+        Event::AskedAbout => "the machine asks".into(),
         Event::CancelAsked => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();

@@ -32,6 +32,8 @@ use std::time::Duration;
 
 /// The time to look a forgotten order up at the gateway.
 const LOOK_UP: Duration = Duration::from_secs(10);
+/// How long a machine that asks whether an order is paid waits for the gateway. The customer at the machine waits for ten seconds.
+const ASK_WAIT: Duration = Duration::from_secs(5);
 /// The most characters that are kept of an outcome's detail.
 const DETAIL_CHARS_MAX: usize = 200;
 /// How long a POST waits for its charge. Its answer must be there within ten seconds.
@@ -235,12 +237,13 @@ fn field<T: DeserializeOwned>(object: &mut Object, name: &str, required: bool, e
     })
 }
 
-/// `?wait=…&since=…` and `?state=…`
+/// `?wait=…&since=…`, `?ask=true` and `?state=…`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Wanted {
     wait: Option<u64>,
     since: Option<u64>,
+    ask: bool,
     state: Option<String>,
 }
 
@@ -275,7 +278,10 @@ pub async fn show(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Resource, Refusal> {
     let wanted = query(wanted)?;
-    let stored = find(&shop, &device, id.as_str()).await?;
+    let mut stored = find(&shop, &device, id.as_str()).await?;
+    if wanted.ask {
+        stored = asked(&shop, &device, stored).await?;
+    }
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
     if wait == 0 || stored.rev > since {
@@ -365,6 +371,35 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
         tokio::spawn(work::carry_on(Arc::clone(shop), *done));
     }
     Ok(())
+}
+
+/// The order after the gateway was asked about it, or as it is if the gateway need not or cannot be asked now.
+async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<Stored, Refusal> {
+    if !stored.order.may_be_asked_about(shop.now()) {
+        return Ok(stored);
+    }
+    let id = stored.order.id.clone();
+    let waiter = shop.waiters.register(device, &stored.order.sale.request_id);
+    let written = {
+        let (shop, device, id) = (Arc::clone(shop), device.clone(), id.clone());
+        tokio::spawn(async move {
+            let done = shop.write(move |tx, policy, now| books::asked_about(tx, policy, &device, &id, now)).await?;
+            tokio::spawn(work::carry_on(shop, done));
+            Ok::<_, BooksError>(())
+        })
+        .await
+    };
+    written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
+    let answered = waiter.until(ASK_WAIT, || {
+        let id = id.clone();
+        let before = &stored;
+        async move {
+            let now = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
+            let is_news = now.rev > before.rev || now.order.ask.asked_at != before.order.ask.asked_at;
+            Ok::<_, Refusal>(is_news.then_some(now))
+        }
+    });
+    Ok(answered.await?.unwrap_or(stored))
 }
 
 /// `POST /v1/orders/{order_id}/outcome`

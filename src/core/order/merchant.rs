@@ -204,6 +204,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::GaveUp => order.give_up(now, false),
         Event::Awaited => order.awaited(now),
         Event::TimedOut => order.end(Ending::Timeout, now),
+        Event::AskedAbout => order.asked_about(now),
         Event::CancelAsked => order.end(Ending::Asked, now),
         Event::Delivered(told) => order.delivered(told, now)?,
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),

@@ -99,6 +99,8 @@ pub struct OrderResource {
     pub payment: Payment,
     /// Its present status.
     pub status: Status,
+    /// Nobody can pay it any more: it is paid, or the gateway has ended its charge and was asked after that.
+    pub over: bool,
     /// The string in the QR.
     pub qr_payload: Option<Box<str>>,
     /// An address that opens GoPay on a phone.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 fn order(status: &str, payment: &str, settled_ago_s: Option<u64>, outcome: Option<&str>) -> Value {
     json!({
         "order_id": "o-1", "rev": 1, "request_id": "r-1", "device": "vm-001", "ticket": "0123456789012345678901", "item": "A1",
-        "amount": 5000, "gross_amount": 5000, "payment": payment, "status": status, "qr_payload": null, "deeplink_url": null,
+        "amount": 5000, "gross_amount": 5000, "payment": payment, "status": status, "over": status != "pending", "qr_payload": null, "deeplink_url": null,
         "pay_url": null, "payment_code": null, "store": null, "expires_in_s": null, "settled_ago_s": settled_ago_s, "kid": null,
         "receipt": null, "outcome": outcome.map(|outcome| json!({"outcome": outcome, "reason": null, "detail": null})), "refund": null,
         "sandbox": true

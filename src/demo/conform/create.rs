@@ -58,6 +58,7 @@ async fn charged(t: &Tester) -> Checked {
         same(field, &body[field], &order[field])?;
     }
     same("status", &json!("pending"), &order["status"])?;
+    same("over", &json!(false), &order["over"])?;
     for field in ["receipt", "outcome", "refund", "settled_ago_s", "payment_code", "store"] {
         same(field, &Value::Null, &order[field])?;
     }

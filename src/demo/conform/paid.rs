@@ -86,6 +86,7 @@ async fn receipt(t: &Tester) -> Checked {
     let late = at.saturating_duration_since(seen);
     holds(late < SOON, "the long poll to tell of it at once", format_args!("{late:?} later"))?;
     same("receipt", &now["receipt"], &woken["receipt"])?;
+    same("over", &json!(true), &now["over"])?;
     for field in ["outcome", "refund", "expires_in_s"] {
         same(field, &Value::Null, &now[field])?;
     }

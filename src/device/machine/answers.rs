@@ -317,6 +317,7 @@ pub(super) fn seen_of(resource: OrderResource) -> Seen {
     Seen {
         order_id: resource.order_id,
         status: resource.status,
+        over: resource.over,
         gross_amount: resource.gross_amount,
         payload: resource.qr_payload,
         code: resource.payment_code.and_then(|code| PaymentCode::new(&code).ok()),

@@ -27,6 +27,13 @@ const DRIVEN_RETRY: Span = Span::millis(500);
 const WATCH_RETRY: Span = Span::secs(1);
 /// An order that waits for its customer is looked at this often.
 pub(super) const LOOK_EVERY: Span = Span::secs(900);
+/// While a payment of an order that ended is still delivered, it is asked about this often.
+pub(super) const AWAIT_EVERY: Span = Span::secs(10);
+/// After that it is asked about at once, and until the gateway has ended its charge for good: again after so long, and then after twice
+/// as long each time.
+pub(super) const LASTING_FIRST: Span = Span::secs(20);
+/// The longest of these waits.
+const LASTING_MAX: Span = Span::secs(6 * 3600);
 /// A hint that an order changed is followed at most this often for each order.
 const HINT_EVERY: Span = Span::secs(5);
 /// A report waits this long for a relay that is away to come back and prove it. After a power cut the relay starts when
@@ -69,8 +76,10 @@ pub(super) struct Live {
     rev: u64,
     hinted: bool,
     hint_after: Boot,
-    /// For an order that waits for its customer: the time of the next question to the backend.
+    /// For an order that waits for news: the time of the next question to the backend.
     look_at: Option<Boot>,
+    /// The time between the last such question and the next.
+    pace: Span,
     /// The time since which the backend says that its books do not have the order.
     absent_since: Option<Boot>,
     /// The relay's signed word for the report; `Some(None)`: there is none.
@@ -122,6 +131,7 @@ impl Live {
             hinted: false,
             hint_after: Boot(i64::MIN),
             look_at: None,
+            pace: Span::ZERO,
             absent_since: None,
             proof: None,
             unanswered: false,
@@ -139,7 +149,7 @@ impl Live {
         let backend = match duty.backend {
             // The list of open orders answers this.
             Some(BackendCall::Find) => None,
-            Some(BackendCall::Look(_)) => [self.look_at, hint].into_iter().flatten().min(),
+            Some(BackendCall::Await(_) | BackendCall::Look(_)) => [self.look_at, hint].into_iter().flatten().min(),
             Some(_) => Some(self.backend.retry_at),
             None => hint.filter(|_| order.order_id().is_some() && !order.name().0.is_end()),
         };
@@ -163,9 +173,12 @@ impl Live {
     pub(super) fn begin_calls(&mut self, room: Room, now: Boot, with: &Context, out: &mut Outbox) {
         let duty = self.duty(now, with);
         let room = room.for_backend(duty.backend.as_ref());
-        if matches!(duty.backend, Some(BackendCall::Look(_))) {
-            // The open orders were asked for when the program started. From then on news comes by itself, or is asked for.
-            self.look_at.get_or_insert(now + LOOK_EVERY);
+        let pace = self.next_pace(duty.backend.as_ref());
+        if let Some(pace) = pace {
+            // The open orders were asked for when the program started. From then on news comes by itself, or is asked for. An order is
+            // not open any more when it has ended: nobody brings the news of that one.
+            let ended = matches!(duty.backend, Some(BackendCall::Look(_))) && !self.stored.order.waits_for_customer();
+            self.look_at.get_or_insert(if ended { now } else { now + pace });
         }
         let backend = self.http_call(duty.backend, now);
         let request = &self.stored.order.offer.request.request_id;
@@ -191,9 +204,21 @@ impl Live {
             }
             if let Some(call) = backend.filter(|_| room.backend && now >= self.backend.retry_at) {
                 self.hinted = false;
+                self.pace = pace.unwrap_or_default();
                 let id = self.backend.begin(call.clone(), out);
                 out.push(Effect::Backend(id, request.clone(), call));
             }
+        }
+    }
+
+    /// The time from the next question about an order that waits for news to the one after it; `None`: it does not wait for news.
+    fn next_pace(&self, duty: Option<&BackendCall>) -> Option<Span> {
+        match duty? {
+            BackendCall::Await(_) => Some(AWAIT_EVERY),
+            BackendCall::Look(_) if self.stored.order.waits_for_customer() => Some(LOOK_EVERY),
+            BackendCall::Look(_) => Some(Span((self.pace.0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
+            BackendCall::Create | BackendCall::Find | BackendCall::Watch(_) => None,
+            BackendCall::Confirm(_) | BackendCall::Cancel(_) | BackendCall::Tell(..) => None,
         }
     }
 
@@ -208,7 +233,7 @@ impl Live {
             Some(BackendCall::Find) => None,
             Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, self.rev)),
             Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
-            Some(BackendCall::Look(id)) => {
+            Some(BackendCall::Await(id) | BackendCall::Look(id)) => {
                 let due = self.look_at.is_some_and(|at| now >= at);
                 (due || follows_hint).then_some(HttpCall::Get(id))
             }
@@ -223,7 +248,7 @@ impl Live {
 
     /// Somebody says that this order changed at the backend.
     pub(super) fn hint(&mut self) {
-        self.hinted = !self.stored.order.name().0.is_end();
+        self.hinted = !self.stored.order.name().0.is_end() || self.stored.order.waits_for_news();
     }
 
     /// The backend told this version.
@@ -300,7 +325,7 @@ impl Live {
         let call = self.backend.end(id)?;
         if matches!(call, HttpCall::Get(_)) {
             self.hint_after = now + HINT_EVERY;
-            self.look_at = Some(now + LOOK_EVERY);
+            self.look_at = self.stored.order.waits_for_news().then_some(now + self.pace);
         }
         let is_news = self.absent_since.is_none();
         match answer {
@@ -340,7 +365,7 @@ impl Live {
             _ if stored && moved => self.backend.done(),
             HttpCall::Get(_) if known && stored => self.backend.done(),
             // The reason for this question is still there.
-            HttpCall::Get(_) if self.stored.order.waits_for_customer() => {
+            HttpCall::Get(_) if self.stored.order.waits_for_news() => {
                 self.hinted = true;
                 self.backend.again_in_background(Span::ZERO, now);
             }

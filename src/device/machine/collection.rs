@@ -102,6 +102,17 @@ pub(super) fn unconfirmed(answer: BackendAnswer) -> Refusal {
     Refusal::new(Reason::Backend, format!("the backend does not confirm it: {why}"))
 }
 
+/// Whether the backend may know more of an order than this machine, so that it is asked when the code is typed in.
+pub(super) fn may_be_news(order: &Order) -> bool {
+    match &order.state {
+        State::AwaitingPayment { .. } | State::AtCounter | State::AwaitingCollection { .. } => true,
+        State::Cancelling { .. } | State::Ended { .. } | State::TakenBack { .. } | State::RefundDue { .. } => true,
+        // It has no charge yet; or it is paid, and is or was handed out; or its money went back.
+        State::Requested { .. } | State::Paid { .. } | State::Dispensing { .. } => false,
+        State::Dispensed { .. } | State::Refunded { .. } => false,
+    }
+}
+
 /// Why an order with a known code is not collected now, as far as its state says.
 pub(super) fn objection(order: &Order) -> Option<Refusal> {
     let why = match &order.state {
@@ -110,7 +121,8 @@ pub(super) fn objection(order: &Order) -> Option<Refusal> {
             return Some(Refusal::new(Reason::Relay, "the relay service must first say whether it was handed out already"));
         }
         State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter => "it is not paid yet",
-        State::Cancelling { .. } | State::Ended { .. } => "it was never paid, and cannot be any more",
+        State::Cancelling { .. } => "it is being cancelled",
+        State::Ended { .. } => "it was never paid, and cannot be any more",
         State::TakenBack { .. } => "its payment was taken back",
         State::Paid { .. } | State::Dispensing { .. } => "it is being handed out",
         State::Dispensed { .. } => "it was collected already",

@@ -2,7 +2,7 @@
 //! it and says why.
 
 use super::answers::seen_of;
-use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};
+use super::collection::{Collection, GUESSES_KEY, may_be_news, objection, unconfirmed};
 use super::front::{Candidate, Customer};
 use super::hold::RAUC;
 use super::outbox::Refused;
@@ -260,15 +260,18 @@ impl Machine {
                 return Err((None, store_refusal(&error)));
             }
         };
-        let refusal = match objection(&order) {
+        let request = &order.offer.request.request_id;
+        // Its own code may still be on the screen.
+        let is_held = self.orders.held_by().is_some_and(|holder| holder != request);
+        let refusal = match objection(&order).filter(|_| !may_be_news(&order)) {
             Some(objection) => Some(objection),
             None if self.storage.cannot_sell() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
-            None if self.front.is_taken() || self.orders.is_held() => Some(busy()),
+            None if self.front.is_taken() || is_held => Some(busy()),
             None if self.hold.holder().is_some() => self.hold.refusal(),
             None => self.links.relay_unfit(&self.settings),
         };
         match refusal {
-            Some(refusal) => Err((Some(order.offer.request.request_id.clone()), refusal)),
+            Some(refusal) => Err((Some(request.clone()), refusal)),
             None => Ok(order),
         }
     }
@@ -294,12 +297,23 @@ impl Machine {
             return self.refuse_collection(collection, &unconfirmed(answer), now);
         };
         let pending = !seen_of((*resource).clone()).is_collectable();
-        let events = self.seen(&collection.request, *resource);
-        if let Err(error) = self.happen(&collection.request, events, now) {
+        let id = &collection.request;
+        let before = self.find(id).ok().flatten().map(|stored| stored.order.name());
+        let events = self.seen(id, *resource);
+        if let Err(error) = self.happen(id, events, now) {
             return self.refuse_collection(collection, &store_refusal(&error), now);
         }
-        let Some(order) = self.orders.collectable(&collection.request) else { return self.answer_ended(collection) };
-        let refusal = if pending {
+        let Some(order) = self.orders.collectable(id) else {
+            // If the answer ended it, an event has told that. Otherwise it is as it was.
+            let order = self.find(id).ok().flatten().map(|stored| stored.order).filter(|order| before == Some(order.name()));
+            return match order.as_ref().and_then(objection) {
+                Some(objection) => self.refuse_collection(collection, &objection, now),
+                None => self.answer_ended(collection),
+            };
+        };
+        let refusal = if let Some(objection) = objection(order) {
+            Some(objection)
+        } else if pending {
             Some(Refusal::field(Reason::UnknownRequest, "code", "the store's payment is not confirmed"))
         } else {
             self.links.relay_unfit(&self.settings)

@@ -379,7 +379,7 @@ pub enum HttpCall {
     Create(Box<NewOrder>),
     /// `GET /v1/orders/{order_id}?wait=&since=`.
     Watch(OrderId, u64),
-    /// `GET /v1/orders/{order_id}?wait=0`.
+    /// `GET /v1/orders/{order_id}?ask=true`.
     Get(OrderId),
     /// `POST /v1/orders/{order_id}/cancel`.
     Cancel(OrderId),

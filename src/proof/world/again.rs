@@ -65,7 +65,7 @@ impl World {
         let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
         self.note(|| format!("all is well, and a controller asks: {body}"));
         match read_request(body.as_bytes()) {
-            Ok(request) if number == 1 => self.ask_on_board(m, Request::Vend(request)),
+            Ok(request) if number == 1 || !self.has_broker => self.ask_on_board(m, Request::Vend(request)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.into_bytes()),
         }
         self.after(WITHIN, Event::BuysAgain(number + 1));

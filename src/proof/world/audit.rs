@@ -196,11 +196,16 @@ impl World {
     }
 
     /// Midtrans never made this charge, and only lost books knew of it. Nobody can say that it is cancelled, and the machine asks
-    /// for a day, which is longer than a seed runs.
+    /// for a day, which is longer than a seed runs. So is the time for which an order that was rebuilt may last: nobody knows its end.
     fn is_charge_of_lost_books(&self, order: &core::Order) -> bool {
-        let (Machine::Ended { left: LeftCharge::ToCancel(_), .. } | Machine::Cancelling { .. }) = &order.state else { return false };
         let Some(id) = order.order_id() else { return false };
-        self.losses.books() && !self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str())
+        let is_made = || self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str());
+        self.losses.books()
+            && match &order.state {
+                Machine::Ended { left: LeftCharge::Lasting(_), .. } => true,
+                Machine::Ended { left: LeftCharge::ToCancel(_), .. } | Machine::Cancelling { .. } => !is_made(),
+                _ => false,
+            }
     }
 
     /// The disagreement, if there is one.
@@ -254,7 +259,8 @@ impl World {
             | EventState::Dispensing
             | EventState::Other(_) => false,
         };
-        if self.losses.card() || self.losses.store() {
+        // Without a broker nobody keeps the events.
+        if !self.has_broker || self.losses.card() || self.losses.store() {
             return None;
         }
         let asked_for_a_day = |state: &EventState| self.losses.books() && *state == EventState::Cancelling;
@@ -457,8 +463,8 @@ impl World {
         if own != Some(told) {
             return Some("the machine's own word is another one than it told");
         }
-        // A newer stream of events exists, and the last event of the old one is no end.
-        if self.losses.card() || self.losses.store() {
+        // A newer stream of events exists, and the last event of the old one is no end. Without a broker nobody keeps the events.
+        if !self.has_broker || self.losses.card() || self.losses.store() {
             return None;
         }
         let event = self.broker.last.get(order.sale.request_id.as_str());

@@ -84,6 +84,9 @@ impl Broker {
 impl World {
     /// Somebody publishes to the machine.
     pub(super) fn broker_takes(&mut self, topic: Topic, payload: Vec<u8>) {
+        if !self.has_broker {
+            return;
+        }
         self.broker.hear(topic, &payload);
         let copies = if self.goes_wrong(15, Kind::Doubled) { 2 } else { 1 };
         for _ in 0..copies {
@@ -111,7 +114,12 @@ impl World {
 
     /// A machine connects. A machine with the same name loses its connection, and tries again.
     pub(super) fn broker_welcomes(&mut self, m: usize) {
-        if self.broker.is_far || self.cut[Outage::Broker as usize] || !self.machine_runs(m) || self.broker.connection_of(m).is_some() {
+        if !self.has_broker
+            || self.broker.is_far
+            || self.cut[Outage::Broker as usize]
+            || !self.machine_runs(m)
+            || self.broker.connection_of(m).is_some()
+        {
             return;
         }
         if let Some((other, _)) = self.broker.connected {

@@ -18,6 +18,7 @@ kinds! {
     Reused = "requests with the id and not the body of another",
     Cancels = "cancels",
     OverBus = "requests over D-Bus",
+    NoBroker = "seeds without a broker",
     OverCounter = "requests to pay over the counter",
     Settings = "changes of a price from afar",
     Commands = "commands of an operator",

@@ -224,7 +224,7 @@ impl World {
     fn settings(&self, m: usize) -> Settings {
         Settings {
             device: device(),
-            broker: Some("the broker".into()),
+            broker: self.has_broker.then(|| "the broker".into()),
             prices: PriceList::new(self.items.iter().map(|(item, price)| (item.clone(), Price::Fixed(*price)))),
             names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },

@@ -56,7 +56,7 @@ impl World {
     pub(super) fn ask_for(&mut self, body: &str) {
         let m = self.some_machine();
         match read_request(body.as_bytes()) {
-            Ok(request) if self.machine_runs(m) && self.one_in(4) => {
+            Ok(request) if self.machine_runs(m) && (!self.has_broker || self.one_in(4)) => {
                 self.counts.note(Kind::OverBus);
                 self.ask_on_board(m, Request::Vend(request));
             }
@@ -68,7 +68,7 @@ impl World {
         self.counts.note(Kind::Cancels);
         let m = self.some_machine();
         match RequestId::new(&format!("r-{request}")) {
-            Ok(id) if self.machine_runs(m) && self.one_in(4) => self.ask_on_board(m, Request::Cancel(id)),
+            Ok(id) if self.machine_runs(m) && (!self.has_broker || self.one_in(4)) => self.ask_on_board(m, Request::Cancel(id)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCancel, format!(r#"{{"request_id":"r-{request}"}}"#).into_bytes()),
         }
     }
@@ -142,7 +142,7 @@ impl World {
         };
         let m = self.some_machine();
         match PaymentCode::typed(&typed) {
-            Ok(typed) if self.machine_runs(m) && self.one_in(2) => self.ask_on_board(m, Request::Collect(typed)),
+            Ok(typed) if self.machine_runs(m) && (!self.has_broker || self.one_in(2)) => self.ask_on_board(m, Request::Collect(typed)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCollect, format!(r#"{{"code":"{typed}"}}"#).into_bytes()),
         }
         if tries >= TRIES {

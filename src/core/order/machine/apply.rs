@@ -3,7 +3,7 @@
 
 use super::counter::{check_code, collected, see_at_counter, see_paid};
 use super::relay::{IfUnknown, check_passed, relay_answered, relay_refused, relay_unanswered, ticket_closed, ticket_unknown};
-use super::states::{dispensing, ended, ended_at_gateway, refund_due};
+use super::states::{dispensing, ended, ended_at_gateway, lasting, refund_due};
 use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, Report, Seen, State, Undelivered};
 use crate::order::qris;
 use crate::order::reason::Reason;
@@ -196,7 +196,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         return order;
     }
     order.state = match order.state {
-        State::Requested { .. } if seen.status == Status::Cancel => ended(End::Failed, Some(Reason::Backend), None, LeftCharge::Nothing),
+        State::Requested { .. } if seen.status == Status::Cancel => ended(End::Failed, Some(Reason::Backend), None, lasting(&seen)),
         State::Requested { checked, .. } => match ended_at_gateway(&seen, None, None) {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
@@ -218,14 +218,14 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         State::AtCounter => see_at_counter(&seen),
         state @ (State::AwaitingCollection { .. } | State::TakenBack { .. }) => see_paid(state, &seen),
         State::Cancelling { why, free_at, late_until } => match seen.status {
-            Status::Cancel | Status::Failure => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
+            Status::Cancel | Status::Failure => ended(why.end(), Some(why.reason()), late_until, lasting(&seen)),
             Status::Expire | Status::Deny | Status::Refund | Status::Pending | Status::Settlement | Status::Other(_) => {
                 ended_at_gateway(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
             }
         },
         State::Ended { how, why, late_until, left, ticket_closed } => {
             // Nobody knew which charge the request had. Now it is known.
-            let left = if left == LeftCharge::Unknown { LeftCharge::Nothing } else { left };
+            let left = if left == LeftCharge::Unknown { LeftCharge::ToCancel(seen.order_id.clone()) } else { left };
             State::Ended { how, why, late_until, left: left_after(left, &seen), ticket_closed }
         }
         State::Paid { receipt, .. } => match delivery_allowed(&seen, now, with) {
@@ -253,14 +253,18 @@ fn see_another(mut order: Order, seen: &Seen) -> Order {
 
 /// The charge that an ended order leaves at the gateway, after this news of one of its charges.
 fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
+    let is_left = match &left {
+        LeftCharge::Nothing | LeftCharge::Unknown => false,
+        LeftCharge::ToCancel(id) | LeftCharge::Lasting(id) => *id == seen.order_id,
+    };
     match seen.status {
         // A charge that must be cancelled already comes first.
         Status::Pending if matches!(left, LeftCharge::ToCancel(_)) => left,
         Status::Pending => LeftCharge::ToCancel(seen.order_id.clone()),
+        Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund if !is_left => left,
         // The receipt of a settlement comes with it or by itself. Nothing is left to cancel.
-        Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
-            if left == LeftCharge::ToCancel(seen.order_id.clone()) { LeftCharge::Nothing } else { left }
-        }
+        Status::Settlement | Status::Refund => LeftCharge::Nothing,
+        Status::Expire | Status::Cancel | Status::Deny | Status::Failure => lasting(seen),
         Status::Other(_) => left,
     }
 }

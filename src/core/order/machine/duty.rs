@@ -43,6 +43,8 @@ pub enum BackendCall {
     Watch(OrderId),
     /// `GET /v1/orders/{order_id}`: what is it now?
     Confirm(OrderId),
+    /// The same, now and again: a customer who has paid may still be there.
+    Await(OrderId),
     /// The same, rarely: nobody waits for the answer.
     Look(OrderId),
     /// `POST /v1/orders/{order_id}/cancel`.
@@ -102,10 +104,13 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
             (None, Some(_)) => BackendCall::Create,
             (None, None) => BackendCall::Find,
         }),
-        State::Ended { left, .. } => match left {
+        State::Ended { left, late_until, .. } => match left {
             LeftCharge::Nothing => None,
             LeftCharge::Unknown => Some(BackendCall::Find),
             LeftCharge::ToCancel(id) => Some(BackendCall::Cancel(id.clone())),
+            // Whether the broker is there or not: its news may be lost.
+            LeftCharge::Lasting(id) if late_until.is_some_and(|t| now <= t) => Some(BackendCall::Await(id.clone())),
+            LeftCharge::Lasting(id) => Some(BackendCall::Look(id.clone())),
         },
         State::Paid { receipt, .. } | State::Dispensing { receipt, ask: Ask::Confirm, .. } => {
             Some(BackendCall::Confirm(receipt.claims().sub.clone()))

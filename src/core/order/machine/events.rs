@@ -16,6 +16,8 @@ pub struct Seen {
     pub order_id: OrderId,
     /// Its status.
     pub status: Status,
+    /// Nobody can pay it any more: it is paid, or the gateway has ended it for good.
+    pub over: bool,
     /// The sum that the gateway asks the customer for.
     pub gross_amount: Option<Rupiah>,
     /// The string in the QR.

@@ -242,6 +242,8 @@ pub enum LeftCharge {
     Unknown,
     /// This charge must be cancelled.
     ToCancel(OrderId),
+    /// This charge has ended as far as the backend knows. But the gateway has not ended it for good: money may still come.
+    Lasting(OrderId),
 }
 
 /// The next question about a dispensing order.
@@ -407,6 +409,12 @@ impl Order {
     #[must_use]
     pub fn waits_for_customer(&self) -> bool {
         matches!(self.state, State::AtCounter | State::AwaitingCollection { .. })
+    }
+
+    /// Whether the backend is asked about it now and then, since news may come that nobody brings: money, or the end of its charge.
+    #[must_use]
+    pub fn waits_for_news(&self) -> bool {
+        self.waits_for_customer() || matches!(self.state, State::Ended { left: LeftCharge::Lasting(_), .. })
     }
 
     /// The order's name, once it has one.

@@ -42,14 +42,20 @@ pub(super) fn ended_otherwise(receipt: Receipt, word: Word) -> State {
     State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: Report::Tell(Delivery::Other(word)) }
 }
 
+/// The charge of an order that the backend calls ended: it may last longer than that at the gateway.
+pub(super) fn lasting(seen: &Seen) -> LeftCharge {
+    if seen.over { LeftCharge::Nothing } else { LeftCharge::Lasting(seen.order_id.clone()) }
+}
+
 /// The end that the gateway or the backend made of an unpaid order; `None` while it can be paid, and once it is paid.
 pub(super) fn ended_at_gateway(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
     let (how, why, left) = match seen.status {
         Status::Pending | Status::Settlement | Status::Other(_) => return None,
-        Status::Expire => (End::Expired, None, LeftCharge::Nothing),
-        Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), LeftCharge::Nothing),
+        Status::Expire => (End::Expired, None, lasting(seen)),
+        Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), lasting(seen)),
         Status::Deny => (End::Denied, Some(Reason::Gateway), LeftCharge::ToCancel(seen.order_id.clone())),
-        Status::Failure | Status::Refund => (End::Failed, Some(Reason::Gateway), LeftCharge::Nothing),
+        Status::Failure => (End::Failed, Some(Reason::Gateway), lasting(seen)),
+        Status::Refund => (End::Failed, Some(Reason::Gateway), LeftCharge::Nothing),
     };
     Some(ended(how, why, late_until, left))
 }

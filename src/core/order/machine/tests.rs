@@ -3,6 +3,7 @@
 
 mod bounds;
 mod counter;
+mod lasting;
 
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
@@ -58,6 +59,7 @@ fn seen(status: Status) -> Seen {
     Seen {
         order_id: id(),
         status,
+        over: true,
         gross_amount: Some(rp(5000)),
         payload: Some(payload()),
         code: None,
@@ -201,6 +203,7 @@ impl Walk {
             BackendCall::Find => "find".to_owned(),
             BackendCall::Watch(id) => format!("watch {id}"),
             BackendCall::Confirm(id) => format!("confirm {id}"),
+            BackendCall::Await(id) => format!("await {id}"),
             BackendCall::Look(id) => format!("look {id}"),
             BackendCall::Cancel(id) => format!("cancel {id}"),
             BackendCall::Tell(id, delivery, why) => {

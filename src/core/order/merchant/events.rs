@@ -32,6 +32,8 @@ pub enum Event {
     CancelUnanswered,
     /// A notification whose signature verifies says this.
     Notified(Said),
+    /// Its machine asks whether it is paid: a customer may wait there.
+    AskedAbout,
     /// The caller that made a call for it is gone.
     Abandoned,
     /// The backend was started. Nobody waits for a charge any more.

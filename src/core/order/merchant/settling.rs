@@ -61,6 +61,28 @@ impl Order {
         }
     }
 
+    /// Its machine asks. A question that is planned for later comes now.
+    pub(super) fn asked_about(&mut self, now: Wall) {
+        if self.may_be_asked_about(now) {
+            self.ask.at = Some(now);
+        }
+    }
+
+    /// Whether the gateway is asked when the machine asks: the order may be paid, and the last answer is [`ASK_SPACING`] ago.
+    #[must_use]
+    pub fn may_be_asked_about(&self, now: Wall) -> bool {
+        let may_be_paid = match &self.state {
+            State::Pending { .. } | State::Cancelling { .. } => true,
+            State::Closed { .. } => !self.is_over(),
+            // There is no charge yet; or the shop can still take the payment back, and until then there is no final answer.
+            State::Charging { .. } | State::Held { .. } => false,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
+        };
+        // A time in the future is one from before the clock was set back.
+        let last = self.ask.asked_at.or(self.charge().map(|charge| charge.charged_at));
+        may_be_paid && last.is_none_or(|last| !(last..last + ASK_SPACING).contains(&now))
+    }
+
     /// The time of news that may be newer than the question that was just answered.
     fn unanswered_since(&self, now: Wall) -> Option<Wall> {
         self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
@@ -103,6 +125,7 @@ impl Order {
     pub(super) fn asked(&mut self, now: Wall, answered: bool) {
         let tries = self.ask.tries;
         self.ask.tries += 1;
+        self.ask.asked_at = Some(now);
         let hot = self.is_hot(now).then(|| now + doubled(Span::millis(250), tries + 1, Span::secs(2)));
         self.ask.at = match &self.state {
             State::Charging { .. } => self.ask.at,

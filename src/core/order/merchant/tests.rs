@@ -8,6 +8,7 @@ use crate::order::request::Payment;
 mod answers;
 mod bounds;
 mod counter;
+mod over;
 mod repaying;
 mod walk;
 

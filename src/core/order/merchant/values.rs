@@ -333,6 +333,9 @@ pub struct Ask {
     pub hot_from: Option<Wall>,
     /// The number of questions in this round.
     pub tries: u32,
+    /// The last time that a question ended, with an answer or without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Wall>,
     /// The last time that a notification brought news. An answer to an older question does not answer it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted_at: Option<Wall>,
@@ -407,6 +410,16 @@ impl Order {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
             State::Settled { .. } => self.delivery.is_none() && !self.is_void(),
             State::Closed { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
+        }
+    }
+
+    /// Whether nobody can pay it any more: it is paid, or the gateway has ended its charge and was asked once more after that.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match &self.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => false,
+            State::Closed { .. } => self.ask.at.is_none() && !self.suspect,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         }
     }
 

@@ -220,9 +220,77 @@ fn at_every_connect_the_list_tells_what_became_of_those_that_wait() {
     assert_eq!(rig.backend(3), None);
     rig.answer(2, order(at_store(2, Status::Expire)));
     assert_eq!(rig.told(), ["expired"]);
-    rig.collect(&code(2));
+    let effects = rig.collect(&code(2));
+    rig.confirm(&effects, 2, order(at_store(2, Status::Expire)));
     assert_eq!(refusal(&rig).0, Some("unknown_request"));
     assert!(rig.events.last().expect("an event").detail.as_deref().is_some_and(|why| why.contains("never paid")));
+}
+
+/// The customer has paid, is back, and types the code in before the machine has heard of the payment.
+#[test]
+fn who_types_a_code_in_makes_the_machine_ask_in_every_state_in_which_the_backend_may_know_more() {
+    let mut shown = Rig::new();
+    shown.code_shown(1);
+    let mut along = Rig::new();
+    along.taken_along(1);
+    let mut cancelling = Rig::new();
+    cancelling.code_shown(1);
+    cancelling.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    let mut cancelled = Rig::new();
+    cancelled.code_shown(1);
+    cancelled.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    cancelled.answer(1, order(OrderResource { over: false, ..at_store(1, Status::Cancel) }));
+    for (what, mut rig) in [("shown", shown), ("taken along", along), ("cancelling", cancelling), ("cancelled", cancelled)] {
+        rig.told();
+        let effects = rig.collect(&code(1));
+        let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+        rig.check(&effects, 1, checked(true, ""));
+        assert_eq!(rig.told(), ["awaiting_collection", "paid", "dispensing"], "{what}");
+        assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "{what}");
+    }
+}
+
+#[test]
+fn a_code_that_is_not_paid_is_asked_about_once_and_refused_with_its_state() {
+    let mut rig = Rig::new();
+    rig.taken_along(1);
+    let why = |rig: &mut Rig, answer: OrderResource| {
+        rig.told();
+        let effects = rig.collect(&code(1));
+        rig.confirm(&effects, 1, order(answer));
+        (rig.told(), rig.events.last().and_then(|event| event.detail.clone()).unwrap_or_default().to_string())
+    };
+    let refused = || vec!["refused(unknown_request)".to_owned()];
+    assert_eq!(why(&mut rig, at_store(1, Status::Pending)), (refused(), "it is not paid yet".into()));
+    rig.after(2_000);
+    // The answer is news, and tells the rest.
+    assert_eq!(why(&mut rig, at_store(1, Status::Expire)).0, ["expired"]);
+    rig.after(2_000);
+    assert_eq!(why(&mut rig, at_store(1, Status::Expire)), (refused(), "it was never paid, and cannot be any more".into()));
+    rig.after(2_000);
+    // It was paid all the same: nobody needs to start the machine for that.
+    assert_eq!(why(&mut rig, paid_at_store(1)).0, ["refund_due(late)"]);
+    rig.closed(1);
+    rig.answer(1, order(OrderResource { rev: 3, ..paid_at_store(1) }));
+    rig.after(2_000);
+    assert_eq!(why(&mut rig, at_store(1, Status::Refund)).0, ["refunded"], "the customer hears that the money went back");
+}
+
+#[test]
+fn while_the_backend_is_away_a_code_can_be_typed_in_again() {
+    let mut rig = Rig::new();
+    rig.taken_along(1);
+    rig.told();
+    let effects = rig.collect(&code(1));
+    rig.confirm(&effects, 1, gone());
+    assert_eq!(rig.told(), ["refused(backend)"]);
+    // Another customer has the machine.
+    rig.after(2_000);
+    rig.settle_open();
+    rig.offered(2);
+    rig.told();
+    rig.collect(&code(1));
+    assert_eq!(rig.told(), ["refused(busy)"]);
 }
 
 #[test]
@@ -306,13 +374,14 @@ fn what_the_backend_says_at_the_collection_counts() {
         let effects = rig.on(Input::Asked(Request::Collect(asked), ON_BOARD));
         let mut resource = paid_at_store(1);
         change(&mut resource);
-        let effects = rig.confirm(&effects, 1, order(resource));
+        let effects = rig.confirm(&effects, 1, order(resource.clone()));
         let replied = effects.iter().any(|effect| matches!(effect, Effect::Reply(ON_BOARD, reply) if reply.state == Some(state)));
         assert!(replied, "{effects:?}");
         assert_eq!(rig.told(), [told], "its own event, and no refusal beside it");
         assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
         rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
-        rig.collect(&code(1));
+        let effects = rig.collect(&code(1));
+        rig.confirm(&effects, 1, order(resource));
         assert_eq!(refusal(&rig).0, Some("unknown_request"));
     }
 }
@@ -333,7 +402,8 @@ fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
     assert_eq!(rig.told(), ["refused(malformed)"]);
     rig.taken_along(3);
     rig.told();
-    rig.collect(&code(3));
+    let effects = rig.collect(&code(3));
+    rig.confirm(&effects, 3, order(at_store(3, Status::Pending)));
     assert_eq!(rig.told(), ["refused(unknown_request)"], "not paid yet");
     rig.collect("8127740588870599");
     rig.after(1_000);
@@ -417,7 +487,8 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     rig.cut_and_up(true);
     rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending), OrderResource { expires_in_s: Some(0), ..paid_at_store(3) }]);
     assert_eq!(rig.told(), ["awaiting_collection", "awaiting_payment", "awaiting_collection", "refund_due(not_collected)"]);
-    rig.collect(&code(1));
+    let effects = rig.collect(&code(1));
+    rig.confirm(&effects, 1, order(paid_at_store(1)));
     assert_eq!(refusal(&rig).0, Some("relay"), "first the ledger");
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));

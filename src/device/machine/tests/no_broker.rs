@@ -1,10 +1,12 @@
 //! A machine without a broker.
 
 use super::rig::*;
+use crate::machine::calls::{AWAIT_EVERY, LASTING_FIRST};
 use crate::machine::*;
+use qris_core::order::ids::OrderId;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::Outcome;
-use qris_core::wire::orders::Status;
+use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
 use qris_core::wire::vend::read_request;
 
@@ -140,4 +142,93 @@ fn the_backends_answers_keep_the_time_by_which_certificates_are_judged() {
     rig.after(30 * 86_400_000);
     rig.offered_on_board(1);
     assert_eq!(rig.machine.last_trusted(), rig.now.wall);
+}
+
+/// The backend calls it cancelled. A payment may be under way at the gateway.
+fn lasting(n: u8) -> BackendAnswer {
+    order(OrderResource { rev: 2, over: false, ..resource(n, Status::Cancel) })
+}
+
+impl Rig {
+    /// A QR that nobody paid in time.
+    fn ended_unpaid(&mut self) {
+        self.offered_on_board(1);
+        self.after(120_000);
+        assert_eq!(self.backend(1), Some(HttpCall::Cancel(id())));
+        self.answer(1, lasting(1));
+        assert!(self.backend(1).is_none() && self.relay(1).is_none());
+    }
+}
+
+fn id() -> OrderId {
+    order_id("o-1")
+}
+
+#[test]
+fn a_payment_in_the_grace_is_found_and_delivered_with_a_broker_and_without() {
+    for mut rig in [Rig::without_a_broker(), Rig::new()] {
+        rig.ended_unpaid();
+        for _ in 0..10 {
+            rig.after(AWAIT_EVERY.0 - 1);
+            assert_eq!(rig.backend(1), None);
+            rig.after(1);
+            assert_eq!(rig.backend(1), Some(HttpCall::Get(id())), "at its own pace, and with no long poll");
+            rig.answer(1, lasting(1));
+        }
+        rig.after(AWAIT_EVERY.0);
+        rig.paid_and_handed_out(1);
+        assert!(rig.machine.orders.get(&request_id("r-1")).is_none(), "nothing is left to ask");
+    }
+}
+
+#[test]
+fn an_answer_that_fails_in_the_grace_is_asked_for_again_soon() {
+    let mut rig = Rig::without_a_broker();
+    rig.ended_unpaid();
+    rig.after(AWAIT_EVERY.0);
+    rig.answer(1, gone());
+    rig.after(AWAIT_EVERY.0);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(id())));
+}
+
+#[test]
+fn what_ended_unpaid_is_asked_about_less_and_less_until_the_gateway_has_ended_it() {
+    let mut rig = Rig::without_a_broker();
+    rig.ended_unpaid();
+    // The grace is over. It is asked about at its end.
+    rig.after(121_000);
+    rig.closed(1);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(id())));
+    rig.answer(1, lasting(1));
+    let mut pace = LASTING_FIRST.0;
+    for _ in 0..12 {
+        rig.after(pace - 1);
+        assert_eq!(rig.backend(1), None);
+        rig.after(1);
+        assert_eq!(rig.backend(1), Some(HttpCall::Get(id())), "after {pace} ms");
+        rig.answer(1, lasting(1));
+        pace = (pace * 2).min(6 * 3_600_000);
+    }
+    rig.offered_on_board(2);
+    rig.paid_and_handed_out(2);
+    // A restart of the program changes nothing.
+    rig.begins_anew(None);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(id())), "it is asked about at the start");
+    rig.answer(1, order(OrderResource { rev: 3, ..resource(1, Status::Cancel) }));
+    assert!(rig.machine.orders.get(&request_id("r-1")).is_none(), "the gateway has ended it for good");
+    rig.after(7 * 3_600_000);
+}
+
+#[test]
+fn money_that_comes_after_the_grace_is_found_without_a_restart() {
+    let mut rig = Rig::without_a_broker();
+    rig.ended_unpaid();
+    rig.after(121_000);
+    rig.closed(1);
+    rig.answer(1, lasting(1));
+    rig.after(LASTING_FIRST.0);
+    let effects = rig.answer(1, order(settled(1, 5)));
+    assert_eq!(heard(&effects).iter().map(|(state, _)| *state).collect::<Vec<_>>(), [EventState::RefundDue]);
+    rig.closed(1);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(..))));
 }

@@ -81,6 +81,7 @@ pub(super) fn resource(n: u8, status: Status) -> OrderResource {
         gross_amount: Some(rp(5000)),
         payment: Payment::Gopay,
         status,
+        over: true,
         qr_payload: Some(format!("{PAYLOAD_5000}{:04X}", qris_core::order::qris::crc(PAYLOAD_5000)).into()),
         deeplink_url: None,
         pay_url: None,
