@@ -79,6 +79,7 @@ impl Midtrans {
             masked_card: None,
             urls: self.notification_urls(request),
             refunds: Vec::new(),
+            refund_keys: Vec::new(),
             charged_back: 0,
             charge,
         }

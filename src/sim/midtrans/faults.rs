@@ -69,6 +69,8 @@ pub enum Fault {
     },
     /// The bank denies a refund.
     DenyRefund,
+    /// The bank refuses a refund after Midtrans has approved it: it is a settlement again.
+    BounceRefund,
     /// The QR image is broken.
     BrokenImage {
         /// The way in which it is broken.
@@ -132,7 +134,7 @@ impl Fault {
             Self::Deny { .. } | Self::ImposeFee { .. } => Moment::Charge,
             Self::StaleStatus | Self::StatusLags { .. } => Moment::Status,
             Self::BrokenImage { .. } => Moment::Image,
-            Self::DenyRefund => Moment::Refund,
+            Self::DenyRefund | Self::BounceRefund => Moment::Refund,
             Self::Hang { .. }
             | Self::LoseAnswer
             | Self::CutAnswer
@@ -268,6 +270,7 @@ mod tests {
             "stale_status",
             "status_lags",
             "deny_refund",
+            "bounce_refund",
             "broken_image",
             "drop_notification",
             "delay_notification",

@@ -38,6 +38,8 @@ pub struct Options {
     pub refunds: bool,
     /// The answer to a `refund_key` that was used before.
     pub refund_key_again: KeyAgain,
+    /// How long a `refund_key` whose refund failed may be tried again, from its first try. Then it is 406, too.
+    pub refund_key_life: Span,
     /// The greatest sum that can be refunded, whole rupiah: the merchant's balance.
     pub balance: Option<u64>,
     /// The activated `payment_type`s. The others are answered 402.
@@ -129,6 +131,7 @@ impl Options {
             refund_confirmed_after: Span::secs(2),
             refunds: true,
             refund_key_again: KeyAgain::Conflict,
+            refund_key_life: Span::secs(7 * 86_400),
             balance: None,
             payment_types: ["gopay", "qris", "cstore", "bank_transfer", "credit_card"].map(ToOwned::to_owned).to_vec(),
             limits: Limits::default(),
@@ -181,7 +184,7 @@ impl Options {
         take_spans!(
             expiry <- expiry_ms, counter_expiry <- counter_expiry_ms, batch_every <- batch_every_ms,
             notification_delay <- notification_delay_ms, notification_timeout <- notification_timeout_ms,
-            refund_confirmed_after <- refund_confirmed_after_ms
+            refund_confirmed_after <- refund_confirmed_after_ms, refund_key_life <- refund_key_life_ms
         );
         if let Some(spacing) = change.retry_spacing_ms {
             self.retry_spacing = spacing.into_iter().map(|ms| Span::millis(ms.max(0))).collect();
@@ -209,6 +212,7 @@ impl Options {
             refund_confirmed_after_ms: Some(self.refund_confirmed_after.0),
             refunds: Some(self.refunds),
             refund_key_again: Some(self.refund_key_again),
+            refund_key_life_ms: Some(self.refund_key_life.0),
             balance: Some(self.balance),
             payment_types: Some(self.payment_types.clone()),
             limits: Some(self.limits),
@@ -247,6 +251,7 @@ pub struct Change {
     pub refund_confirmed_after_ms: Option<i64>,
     pub refunds: Option<bool>,
     pub refund_key_again: Option<KeyAgain>,
+    pub refund_key_life_ms: Option<i64>,
     /// `null` means no limit.
     #[serde(deserialize_with = "given")]
     pub balance: Option<Option<u64>>,

@@ -17,6 +17,8 @@ const DAY_S: i64 = 86_400;
 pub(super) enum Later {
     /// The bank confirms a refund.
     Confirm { transaction: usize, refund: usize },
+    /// The bank refuses a refund that was approved: the newest one.
+    Bounce { transaction: usize },
 }
 
 /// A merchant's request for a refund.
@@ -48,9 +50,19 @@ impl Midtrans {
             };
             return (answer, None);
         }
+        let life = self.options.refund_key_life;
+        if let Some(key) = &wanted.key {
+            let keys = &mut self.books.at_mut(at).refund_keys;
+            match keys.iter().find(|(tried, _)| tried == key) {
+                Some((_, first)) if now - *first >= life => return (self.error(406, "Duplicate refund ID"), None),
+                Some(_) => {}
+                None => keys.push((key.clone(), now)),
+            }
+        }
         if let Some(refused) = refused {
             return (self.error(412, refused), None);
         }
+        let transaction = self.books.at(at);
         let rest = transaction.gross - transaction.refunded();
         let amount = match wanted.amount {
             None => rest,
@@ -63,15 +75,21 @@ impl Midtrans {
             return (self.error(414, "Refund request is rejected due to merchant insufficient funds"), None);
         }
         let order_id = transaction.charge.order_id.clone();
-        if let Some(fault) = self.faults.take(Moment::Refund, "refund", &order_id) {
-            let body = transaction.refund_denied(wanted.key.as_deref().unwrap_or(""), &self.options);
-            return (self.answer_about(body), Some(fault));
+        let fault = self.faults.take(Moment::Refund, "refund", &order_id);
+        if fault == Some(Fault::DenyRefund) {
+            let body = self.books.at(at).refund_denied(wanted.key.as_deref().unwrap_or(""), &self.options);
+            return (self.answer_about(body), fault);
         }
         let refund = self.pay_back(at, amount, wanted, now);
-        (self.answer_about(self.books.at(at).refunded_answer(refund, direct, &self.options)), None)
+        let after = self.options.refund_confirmed_after;
+        self.later(
+            now + after,
+            if fault.is_some() { Later::Bounce { transaction: at } } else { Later::Confirm { transaction: at, refund } },
+        );
+        (self.answer_about(self.books.at(at).refunded_answer(refund, direct, &self.options)), fault)
     }
 
-    /// Enters a refund, tells of it, and lets the bank confirm it later. Returns its place in the list.
+    /// Enters a refund, and tells of it. Returns its place in the list.
     fn pay_back(&mut self, at: usize, amount: u64, wanted: Wanted, now: Wall) -> usize {
         self.refund_ids += 1;
         let refund = Refund {
@@ -91,7 +109,6 @@ impl Midtrans {
         let (refund, all) = (transaction.refunds.len() - 1, transaction.refunded() == transaction.gross);
         self.books.set(at, if all { Status::Refund } else { Status::PartialRefund });
         self.notify(at, now);
-        self.later(now + self.options.refund_confirmed_after, Later::Confirm { transaction: at, refund });
         refund
     }
 
@@ -100,6 +117,15 @@ impl Midtrans {
         match *what {
             Later::Confirm { transaction, refund } => {
                 self.books.at_mut(transaction).refunds[refund].confirmed_at = Some(now);
+                self.notify(transaction, now);
+            }
+            Later::Bounce { transaction } => {
+                let bounced = self.books.at_mut(transaction).refunds.pop();
+                if let (Some(balance), Some(bounced)) = (&mut self.options.balance, bounced) {
+                    *balance += bounced.amount;
+                }
+                let left = self.books.at(transaction).refunded();
+                self.books.set(transaction, if left == 0 { Status::Settlement } else { Status::PartialRefund });
                 self.notify(transaction, now);
             }
         }

@@ -164,6 +164,8 @@ pub(super) struct Transaction {
     pub masked_card: Option<String>,
     pub urls: Vec<String>,
     pub refunds: Vec<Refund>,
+    /// Every `refund_key` that was tried, and when first. Also a refund that failed uses its key up.
+    pub refund_keys: Vec<(String, Wall)>,
     pub charged_back: u64,
 }
 

@@ -133,6 +133,27 @@ fn refunds_can_be_forbidden_denied_and_unaffordable() {
 }
 
 #[test]
+fn a_refund_key_is_good_for_a_week_and_a_bank_may_refuse_later() {
+    let mut sim = midtrans();
+    sim.handle(&charge_of("o-1", "gopay"), START);
+    sim.pay("o-1", Via::Gopay, false, START).expect("payable");
+    sim.due(START);
+    let with_key = |key: &str| refund_of("/v2/o-1/refund", &json!({ "refund_key": key }));
+    sim.change(Change { balance: Some(Some(0)), ..Change::default() }, START);
+    let week = 7 * 86_400;
+    for (key, seconds, expected) in [("k", 0, "414"), ("k", week - 1, "414"), ("k", week, "406"), ("l", week, "414")] {
+        assert_eq!(code(sim.handle(&with_key(key), at(seconds))), expected, "{key} after {seconds} s");
+    }
+    sim.change(Change { balance: Some(Some(5_000)), ..Change::default() }, START);
+    sim.plan(Plan { count: Some(1), ..Fault::BounceRefund.into() });
+    assert_eq!(code(sim.handle(&with_key("l"), at(week))), "200");
+    assert_eq!(told(&mut sim, at(week))[0]["transaction_status"], "refund");
+    let bounced = told(&mut sim, at(week + 2)).pop().expect("told");
+    assert_eq!((&bounced["transaction_status"], bounced.get("refunds")), (&json!("settlement"), None));
+    assert_eq!(code(sim.handle(&with_key("m"), at(week + 3))), "200", "the money is there again");
+}
+
+#[test]
 fn banks_take_money_back_and_hands_can_do_anything() {
     let mut sim = midtrans();
     for order_id in ["o-1", "o-2", "o-3", "o-4"] {
