@@ -184,6 +184,7 @@ impl Shared {
             refund: None,
             sandbox: false,
             collect_within_s: None,
+            unconfirmed: false,
         };
         orders.insert(order_id, order.clone());
         order

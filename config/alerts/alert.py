@@ -46,6 +46,23 @@ INDONESIAN = {
         "Dari status di Midtrans tidak jelas apakah sudah dibayar.",
         "Periksa di dashboard Midtrans, lalu `seen ORDER --by NAMA`.",
     ),
+    "unconfirmed": (
+        "Tidak ada yang memastikan apakah pesanan ini sudah dibayar.",
+        "Periksa di dashboard Midtrans. Sudah dibayar: kembalikan uangnya, lalu `refund ORDER --settled-by-hand CATATAN --by NAMA`. "
+        "Belum: `seen ORDER --by NAMA`.",
+    ),
+    "refund_soon": (
+        "Uang pelanggan belum kembali, dan Midtrans mengembalikannya paling lama tiga hari lagi.",
+        "Putuskan sekarang: `refund ORDER`, atau `given ORDER --by NAMA`.",
+    ),
+    "refund_last_day": (
+        "Uang pelanggan belum kembali, dan Midtrans mengembalikannya paling lama satu hari lagi.",
+        "Putuskan hari ini: `refund ORDER`, atau `given ORDER --by NAMA`.",
+    ),
+    "only_by_hand": (
+        "Uang pelanggan belum kembali, dan Midtrans tidak mengembalikannya lagi.",
+        "Kembalikan secara langsung, lalu `refund ORDER --settled-by-hand CATATAN`.",
+    ),
     "partial_refund": (
         "Sebagian uang dikembalikan lewat Midtrans.",
         "Periksa apakah itu disengaja, lalu `seen ORDER --by NAMA`.",
@@ -59,7 +76,7 @@ INDONESIAN = {
         "Tanyakan ke Midtrans, lalu `seen ORDER --by NAMA`.",
     ),
     "late_fact": (
-        "Pelanggan mendapat barang dan uang, atau uang dua kali.",
+        "Pelanggan mendapat barang dan uang, atau uang dua kali; atau bank menolak pengembalian dana.",
         "Baca riwayatnya (`orders ORDER`), selesaikan dengan pelanggan, lalu `seen ORDER --by NAMA`.",
     ),
     "damaged": (

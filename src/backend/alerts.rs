@@ -211,10 +211,14 @@ fn in_words(kind: Attention, item: &str, amount: &str) -> String {
         Attention::Mismatch => "was paid, but not as it was charged: nothing was delivered for it",
         Attention::Conflict => "was reported with two different outcomes",
         Attention::Suspect => "has a status at the gateway that does not say whether it was paid",
+        Attention::Unconfirmed => "may be paid: the gateway told so and does not confirm it, or its answers are not understood",
+        Attention::RefundSoon => "is owed to its customer, and the gateway refunds it for three days at most",
+        Attention::RefundLastDay => "is owed to its customer, and the gateway refunds it for one day at most",
+        Attention::OnlyByHand => "is owed to its customer, and the gateway does not refund it any more: only by hand",
         Attention::PartialRefund => "was refunded in part at the gateway",
         Attention::Chargeback => "was charged back by the customer's bank",
         Attention::Reversed => "was taken back by the shop's counter after its receipt",
-        Attention::LateFact => "gave its customer goods and money, or the money twice",
+        Attention::LateFact => "gave its customer goods and money, the money twice, or a refund that the bank refused",
     };
     format!("{item} for {amount} {what}")
 }

@@ -125,7 +125,15 @@ pub enum Noted {
 /// # Errors
 /// The database's.
 pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
-    note_down(tx, policy, id, said, now, Claim::Take)
+    note_down(tx, policy, id, Event::Notified(said), now, Claim::Take)
+}
+
+/// The machine says that an order was paid. That is worth a question to the gateway, as a notification is, and no more.
+///
+/// # Errors
+/// The database's.
+pub fn told_paid(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Noted, BooksError> {
+    note_down(tx, policy, id, Event::ToldPaid, now, Claim::Take)
 }
 
 /// Takes a verified notification when there is no time to ask get-status. The sweep asks later.
@@ -133,16 +141,16 @@ pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now:
 /// # Errors
 /// The database's.
 pub fn notified_in_a_flood(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
-    note_down(tx, policy, id, said, now, Claim::Keep)
+    note_down(tx, policy, id, Event::Notified(said), now, Claim::Keep)
 }
 
-fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
+fn note_down(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
     let Some(stored) = ledger::load(tx, id)? else {
         let archived = archived::archived(tx, id)?;
         return Ok(archived.map_or(Noted::Forgotten, |Archived { was_paid, .. }| Noted::Archived { was_paid }));
     };
     let before = stored.order.clone();
-    let done = write(tx, policy, stored, Event::Notified(said), now, claim)?;
+    let done = write(tx, policy, stored, event, now, claim)?;
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
 }
 

@@ -141,6 +141,8 @@ pub enum Looked {
     Found(Report),
     /// It does not know the order.
     Unknown,
+    /// It answered, and the answer says nothing of the order: why.
+    Unclear(Box<str>),
     /// It could not be asked.
     Unanswered,
 }
@@ -197,6 +199,7 @@ impl From<Looked> for Event {
         match looked {
             Looked::Found(report) => Self::Status(report),
             Looked::Unknown => Self::StatusUnknown,
+            Looked::Unclear(why) => Self::StatusUnclear(why),
             Looked::Unanswered => Self::StatusUnanswered,
         }
     }

@@ -151,6 +151,10 @@ pub async fn text(shop: &Shop) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = encode_registry(&mut text, &shop.metrics.registry);
+    let mut charging = Registry::with_prefix(PREFIX);
+    let help = "Charges that failed one after the other, for one reason; 0 below five";
+    charging.register("charges_failing", help, ConstGauge::new(u64::from(shop.charges.failing())));
+    let _ = encode_registry(&mut text, &charging);
     let _ = encode_registry(&mut text, &present(waiting, machines, shop.store_fails(), now));
     let _ = encode_eof(&mut text);
     text

@@ -145,6 +145,8 @@ pub struct Report {
     pub groups: BTreeMap<String, Sums>,
     /// The same, counted by the database from its columns: the number of orders, and the sum of their prices.
     pub counted: (u64, u64),
+    /// The end of the gateway's time for the first refund of those that are owed, or may be.
+    pub refund_until: Option<Wall>,
 }
 
 impl Sums {
@@ -202,6 +204,7 @@ impl Report {
     /// Takes an order that was settled at that time.
     pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
         let taking = Taking::of(order, &wanted.fees);
+        self.refund_until = self.refund_until.into_iter().chain(order.repay_by()).min();
         self.total.add(&taking);
         self.groups.entry(wanted.by.of(order, settled_at, wanted.zone)).or_default().add(&taking);
     }

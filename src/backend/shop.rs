@@ -12,6 +12,7 @@ use super::twins::{self, Sight};
 use super::view::Place;
 use super::waiters::Waiters;
 use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::ChargeTrouble;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::{Span, Wall};
@@ -74,6 +75,8 @@ pub struct Shop {
     pub calls: Semaphore,
     /// Limits the tasks for which nobody waits.
     pub asking: Arc<Semaphore>,
+    /// How many charges failed one after the other.
+    pub charges: Charges,
     lookups: Mutex<Lookups>,
     gateway_gone: AtomicBool,
     /// The words of the gateway that nobody knows and that were told.
@@ -125,6 +128,7 @@ impl Shop {
             name: super::drawn_name(),
             calls: Semaphore::new(CALLS_MAX),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
+            charges: Charges::default(),
             lookups: Mutex::default(),
             gateway_gone: AtomicBool::new(false),
             words: Mutex::default(),
@@ -388,6 +392,49 @@ impl Health {
     }
 }
 
+/// So many charges that fail one after the other, for one reason, are told.
+pub const CHARGES_FAIL: u32 = 5;
+
+/// The charges that failed one after the other, since the last one that was made.
+#[derive(Debug, Default)]
+pub struct Charges(Mutex<Option<(ChargeTrouble, u32)>>);
+
+/// What is to be told of charges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// So many failed.
+    Fails(u32),
+    /// One was made again, after that was told.
+    Works,
+}
+
+impl Charges {
+    /// Notes the end of a charge.
+    pub fn note(&self, failed: Option<ChargeTrouble>) -> Option<Turn> {
+        let mut streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_told = streak.is_some_and(|(_, count)| count >= CHARGES_FAIL);
+        let Some(kind) = failed else {
+            *streak = None;
+            return was_told.then_some(Turn::Works);
+        };
+        let count = match *streak {
+            Some((known, count)) if known == kind => count.saturating_add(1),
+            // Another reason, while nothing is sold: that was told, and the count goes on.
+            Some((_, count)) if was_told => count.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        *streak = Some((kind, count));
+        (count == CHARGES_FAIL).then_some(Turn::Fails(count))
+    }
+
+    /// How many failed, if these are so many that they are told.
+    #[must_use]
+    pub fn failing(&self) -> u32 {
+        let streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        streak.map(|(_, count)| count).filter(|count| *count >= CHARGES_FAIL).unwrap_or(0)
+    }
+}
+
 /// The look-ups of forgotten orders in the last minute: one for each id, six for each machine, thirty for
 /// notifications, sixty in all.
 #[derive(Debug, Default)]
@@ -409,6 +456,19 @@ impl Lookups {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn charges_that_fail_for_one_reason_are_told_once() {
+        use ChargeTrouble::{Refused, Unreadable};
+        let charges = Charges::default();
+        for failed in [Some(Refused), Some(Refused), Some(Refused), Some(Refused), Some(Unreadable), None] {
+            assert_eq!((charges.note(failed), charges.failing()), (None, 0), "{failed:?}");
+        }
+        let told: Vec<_> = (0..7).map(|_| charges.note(Some(Refused))).collect();
+        assert_eq!(told, [None, None, None, None, Some(Turn::Fails(5)), None, None]);
+        assert_eq!((charges.note(Some(Unreadable)), charges.failing()), (None, 8), "it is still told");
+        assert_eq!((charges.note(None), charges.note(None), charges.failing()), (Some(Turn::Works), None, 0));
+    }
 
     #[test]
     fn look_ups_are_limited_by_id_machine_and_in_all() {

@@ -60,9 +60,16 @@ pub fn refund(order: &Order) -> Option<Refund> {
 
 /// The values that a machine can see. Only a change of one of these raises `rev`.
 #[must_use]
-pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, bool, bool, Option<Delivery>) {
+pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 3], Option<Delivery>) {
     let delivery = order.delivery.as_ref().map(|told| told.outcome);
-    (status(order), order.is_over(), refund(order), offered(order).is_some(), matches!(order.state, State::Pending { .. }), delivery)
+    let facts = [offered(order).is_some(), matches!(order.state, State::Pending { .. }), is_unconfirmed(order)];
+    (status(order), order.is_over(), refund(order), facts, delivery)
+}
+
+/// Whether nobody confirms if it is paid, and a person was told.
+#[must_use]
+pub fn is_unconfirmed(order: &Order) -> bool {
+    order.unconfirmed_at.is_some()
 }
 
 /// The charge as others may know it. Nobody may pay a charge that is being ended any more, and perhaps it was never
@@ -116,6 +123,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         }),
         refund: refund(order),
         sandbox: place.sandbox,
+        unconfirmed: is_unconfirmed(order),
         collect_within_s: sale.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
     }
 }

@@ -1,9 +1,9 @@
 //! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
 use super::view;
-use qris_core::order::merchant::{Asker, Attention, Order, Proof, Repayment, State, TakenBack};
+use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Proof, RefundEnding, Repayment, State, TakenBack};
 use qris_core::order::outcome::Delivery;
-use qris_core::order::time::Zone;
+use qris_core::order::time::{Span, Zone};
 use serde_json::{Value, json};
 
 /// The end of the money of a paid order. Each order has one.
@@ -136,6 +136,16 @@ pub const fn to_do(attention: Attention) -> &'static str {
             "find out which outcome its relay has signed, then decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`"
         }
         Attention::Suspect => "look in the gateway's dashboard whether the transaction was paid; then `seen ORDER --by NAME`",
+        Attention::Unconfirmed => {
+            "look in the gateway's dashboard whether it was paid. If it was: give the money back, and `refund ORDER --settled-by-hand \
+            NOTE --by NAME`. If not: `seen ORDER --by NAME`. Each ends the order, and nothing is handed out for it any more"
+        }
+        Attention::RefundSoon | Attention::RefundLastDay => {
+            "decide now, because the gateway will not refund it any more: `refund ORDER`, or `given ORDER --by NAME`"
+        }
+        Attention::OnlyByHand => {
+            "only by hand: give the money back in another way, and then `refund ORDER --settled-by-hand NOTE`; or `given ORDER --by NAME`"
+        }
         Attention::PartialRefund => {
             "the gateway gave a part of the money back: find out whether that was intended; then `seen ORDER --by NAME`"
         }
@@ -144,8 +154,8 @@ pub const fn to_do(attention: Attention) -> &'static str {
         }
         Attention::Reversed => "the shop's counter took the money back after the receipt: ask the gateway; then `seen ORDER --by NAME`",
         Attention::LateFact => {
-            "the customer has goods and money, or the money twice: read the history and settle it with the customer; then `seen \
-            ORDER --by NAME`"
+            "the customer has goods and money, or the money twice; or the bank refused a refund, and the customer has nothing: read the \
+             history and settle it with the customer; then `seen ORDER --by NAME`"
         }
     }
 }
@@ -167,9 +177,28 @@ pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
         Repayment::Asked { by: Asker::Automatic, .. } => "the gateway is asked for the refund, as auto_refund says".into(),
         Repayment::Asked { by: Asker::Person(who), .. } => format!("the gateway is asked for the refund{}", by(who)),
         Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_local(zone)),
-        Repayment::Done { at } => format!("refunded through the gateway at {}", at.to_local(zone)),
+        Repayment::Done { at, bank } => {
+            let bank = match bank {
+                Some(AtBank::Asked) => "; the bank is asked, and has not confirmed it",
+                Some(AtBank::Confirmed) => "; the bank has confirmed it",
+                None => "",
+            };
+            format!("refunded through the gateway at {}{bank}", at.to_local(zone))
+        }
         Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_local(zone)),
         Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_local(zone)),
+    }
+}
+
+/// The last day on which the gateway gives the money back that is owed, or may be; after it, "only by hand". Empty: nothing is owed, or
+/// the gateway sets no limit.
+#[must_use]
+pub fn refund_by(order: &Order, zone: Zone) -> String {
+    match order.repay_by() {
+        Some(_) if order.refund_ending == Some(RefundEnding::Over) => "by hand".into(),
+        // The moment itself is too late.
+        Some(until) => (until - Span::millis(1)).to_local(zone)[..10].into(),
+        None => String::new(),
     }
 }
 
@@ -203,6 +232,7 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
             Proof::Missing(why) => why.as_str(),
         }),
         "refund": view::refund(order),
+        "refund_until": order.repay_by().map(|until| until.to_rfc3339_in(zone)),
         "attention": order.attention(),
         "transaction_id": transaction(order),
         "began_at": order.created_at.to_rfc3339_in(zone),

@@ -4,7 +4,7 @@
 
 use super::books::{self, BooksError, Done, Forgotten, Policy, Stored};
 use super::gateway::{Answered, Cancelled, Charged, Kind, Looked, Problem};
-use super::shop::Shop;
+use super::shop::{Shop, Turn};
 use super::store::Tx;
 use super::store::postgres::{Heard, Server};
 use super::waiters::LOOK_WHILE_HEARD;
@@ -237,7 +237,8 @@ pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId
     let report = match get_status(shop, id, |report| report.is_about(id, [])).await {
         Looked::Found(report) => report,
         Looked::Unknown => return Ok(Found::Unknown),
-        Looked::Unanswered => return Ok(Found::Unanswered),
+        // It is an answer about another order, or no answer at all.
+        Looked::Unclear(_) | Looked::Unanswered => return Ok(Found::Unanswered),
     };
     let wanted = id.clone();
     match shop.write(move |tx, policy, now| books::rebuild(tx, policy, &wanted, &report, asked_by.as_ref(), now)).await? {
@@ -324,7 +325,8 @@ async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&Report) ->
     let judged = async {
         match asking.await {
             Answered { says: Looked::Found(report), .. } if !is_meant(&report) => {
-                Answered { says: Looked::Unanswered, problem: Some(about_another(id, &report)) }
+                let problem = about_another(id, &report);
+                Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
             }
             answered => answered,
         }
@@ -370,6 +372,9 @@ async fn heard<T>(shop: &Shop, call: Call, asking: impl Future<Output = Answered
 fn journal(shop: &Shop, done: &Done) {
     let order = &done.now.order;
     journal_listed(shop, order, &done.was);
+    if done.next.is_none() {
+        note_charge(shop, order, &done.was);
+    }
     if books::state_word(&order.state) == books::state_word(&done.was.state) {
         return;
     }
@@ -414,8 +419,9 @@ fn journal(shop: &Shop, done: &Done) {
                     amount: by.gross_amount,
                     why: "it differs from the charge".into(),
                 }),
-                Withheld::PaidTwice => {
-                    shop.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: "paid_twice".into() });
+                Withheld::PaidTwice | Withheld::Ended => {
+                    let why = if *why == Withheld::PaidTwice { "paid_twice" } else { "a person had ended it" };
+                    shop.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: why.into() });
                 }
             }
         }
@@ -428,6 +434,19 @@ fn journal(shop: &Shop, done: &Done) {
             };
             shop.emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
         }
+    }
+}
+
+/// Tells the journal once that charges fail one after the other for one reason, and once that one was made again.
+fn note_charge(shop: &Shop, order: &Order, was: &Order) {
+    let Some(end) = order.charge_end().filter(|_| was.charge_end().is_none()) else { return };
+    match shop.charges.note(end.as_ref().err().map(|failure| failure.kind)) {
+        Some(Turn::Fails(count)) => {
+            let why = end.err().map(|failure| failure.why).unwrap_or_default();
+            shop.emit(&Journal::ChargesFailing { count: i64::from(count), why: why.into_string().into() });
+        }
+        Some(Turn::Works) => shop.emit(&Journal::ChargesBack {}),
+        None => {}
     }
 }
 
@@ -451,6 +470,13 @@ fn journal_listed(shop: &Shop, order: &Order, was: &Order) {
             },
             Attention::Unreported => "the machine has told no outcome".into(),
             Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),
+            Attention::Unconfirmed => match order.unclear_since {
+                Some(_) => "the gateway's answers about it are not understood: its history says why".into(),
+                None => "the gateway told that it is paid, and does not confirm that".into(),
+            },
+            Attention::RefundSoon => "its refund through the gateway is possible for three days at most".into(),
+            Attention::RefundLastDay => "its refund through the gateway is possible for one day at most".into(),
+            Attention::OnlyByHand => "its time for a refund through the gateway is over: only by hand".into(),
             Attention::PartialRefund => "a part of the money went back".into(),
             Attention::Chargeback => "the customer's bank took the money back".into(),
             Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),

@@ -8,7 +8,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span};
 use qris_core::wire::orders::{
-    ANSWER_MAX, BOOT, COLLECT_WITHIN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY,
+    ANSWER_MAX, BOOT, COLLECT_WITHIN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, UNCONFIRMED,
 };
 use qris_host::causes;
 use qris_host::http::{HttpError, Limits, client, read_limited};
@@ -139,9 +139,11 @@ pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body
         return refused(status, headers, body, Some(call));
     }
     match serde_json::from_slice::<OrderResource>(body) {
-        Ok(order) if is_asked_for(call, &order) => {
-            BackendAnswer::Order(Box::new(OrderResource { collect_within_s: number(headers, COLLECT_WITHIN), ..order }))
-        }
+        Ok(order) if is_asked_for(call, &order) => BackendAnswer::Order(Box::new(OrderResource {
+            collect_within_s: number(headers, COLLECT_WITHIN),
+            unconfirmed: headers.contains_key(UNCONFIRMED),
+            ..order
+        })),
         Ok(order) => unusable(format!("it answered with the order {}, which was not asked for", order.order_id)),
         Err(error) => unusable(format!("its answer ({}) cannot be read: {error}", status.as_u16())),
     }

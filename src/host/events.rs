@@ -296,6 +296,16 @@ events! {
     /// Correct what the gateway names: mostly the Server Key, the payment type or the account.
     ChargeRefused { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "ae7d2488212c4a3893522dd82473cc52", Warning, "order {order}: no charge of {amount} for {item}: {why}";
 
+    /// Charges fail one after the other, for one reason.
+    /// Nothing can be sold: each request fails before anybody can pay. It is told once until a charge is made again.
+    /// Correct what the line names: mostly the Server Key, the account at the gateway, or what it answers. Then look at qris-backend doctor.
+    ChargesFailing { count: i64, why: Text } = "75e5211c179648729db002424c82f79b", Err, "the last {count} charges failed: {why}";
+
+    /// A charge was made again.
+    /// Machines sell again.
+    /// Nothing is to be done.
+    ChargesBack {} = "ca4fd693688b41b1a91bffff0304fa57", Notice, "a charge was made again";
+
     /// A charge was cancelled at the gateway.
     /// Nobody can pay it any more.
     /// Nothing is to be done.
@@ -317,7 +327,7 @@ events! {
     SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
 
     /// A person must look at a paid order.
-    /// The machine never told an outcome, the gateway refused a refund or took the money back, or news came after the order was settled.
+    /// The machine never told an outcome, nobody confirms whether it is paid, the gateway refused a refund or took the money back, its time for a refund comes to an end, or news came after the order was settled.
     /// Look at it: qris-backend orders --attention, and qris-backend orders ORDER for its history.
     OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, "order {order}: a person must look at it: {why}";
 

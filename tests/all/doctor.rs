@@ -1,8 +1,8 @@
 //! `qris-backend doctor`: each thing that can be wrong, found and told with what to do.
 
-use crate::rig::shop::{Program, Shop};
+use crate::rig::shop::{Program, Shop, new_request_id};
 use crate::rig::{command, free_port, output};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -123,6 +123,33 @@ fn each_ill_is_named_with_what_to_do() {
             "{line:#?}"
         );
     }
+}
+
+#[test]
+fn charges_that_fail_one_after_the_other_are_told_until_one_is_made() {
+    let shop = healthy();
+    let journal = shop.backend.as_ref().expect("it runs");
+    let failing = || {
+        let text = shop.http.get(&format!("{}/metrics", shop.backend_url), None).text();
+        text.lines().find_map(|line| line.strip_prefix("qris_backend_charges_failing ").map(str::to_owned))
+    };
+    let refused = || assert!(shop.post_order(&shop.order_body(&new_request_id())).status >= 400);
+    shop.midtrans.fault(&json!({ "fault": "error", "code": 402, "on": "charge", "message": "Payment channel is not activated." }));
+    (0..4).for_each(|_| refused());
+    let (status, lines) = examine(&shop);
+    assert_eq!((status, failing().as_deref()), (0, Some("0")), "four may be chance: {lines:#?}");
+    refused();
+    let line = journal.wait_line("the last 5 charges failed");
+    assert!(line.contains("Payment channel is not activated."), "{line}");
+    assert_eq!(failing().as_deref(), Some("5"));
+    let (status, lines) = examine(&shop);
+    let line = about(&lines, "charges");
+    assert_eq!((status, &line["level"]), (1, &Value::from("bad")), "{lines:#?}");
+    assert!(line["said"].as_str().is_some_and(|said| said.contains("Payment channel is not activated.")), "{line}");
+    shop.midtrans.heal();
+    shop.charge();
+    journal.wait_line("a charge was made again");
+    assert_eq!((examine(&shop).0, failing().as_deref()), (0, Some("0")));
 }
 
 /// A web server that gives everybody the same answer; its address.

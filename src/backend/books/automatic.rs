@@ -12,7 +12,7 @@ const DAY: Span = Span::secs(24 * 3600);
 /// The refund that the backend begins by itself, within the machine's daily limit, when an order needs one under
 /// `auto_refund`. A refund over the limit is for a person.
 pub(super) fn begin(tx: &mut dyn Tx, policy: &Policy, before: &Order, after: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
-    if policy.auto_refund_per_day == 0 || !after.may_refund_by_itself() || before.may_refund_by_itself() {
+    if policy.auto_refund_per_day == 0 || !after.may_refund_by_itself(now) || before.may_refund_by_itself(now) {
         return Ok(None);
     }
     let recent = "SELECT count(*) FROM automatic_refunds WHERE device = $1 AND asked_ms > $2";

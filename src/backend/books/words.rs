@@ -1,6 +1,6 @@
 //! The words of the history.
 
-use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, Report, State};
+use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, RefundEnding, Report, State};
 
 /// The state's name in the books and in the history.
 #[must_use]
@@ -26,12 +26,14 @@ pub(super) fn describe(event: &Event) -> String {
         Event::NotCharged(why) => format!("not charged ({why:?})"),
         Event::Status(report) => format!("get-status says {}", said(report)),
         Event::StatusUnknown => "get-status knows no such transaction".into(),
+        Event::StatusUnclear(why) => format!("get-status was answered, and that is not understood ({why})"),
         Event::StatusUnanswered => "get-status was not answered".into(),
         Event::CancelDone(report) => format!("cancel answered {}", said(report)),
         Event::CancelRefused => "the gateway cannot cancel it any more".into(),
         Event::CancelUnknown => "the gateway has nothing to cancel".into(),
         Event::CancelUnanswered => "cancel was not answered".into(),
         Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
+        Event::ToldPaid => "the machine says that it was paid".into(),
         Event::Abandoned => "the program that asked the gateway is gone".into(),
         Event::Restarted => "the backend was restarted".into(),
         Event::TimedOut => "nobody ended it in time".into(),
@@ -58,6 +60,7 @@ pub(super) fn describe(event: &Event) -> String {
             RefundAnswer::Approved => "the gateway refunded it".into(),
             RefundAnswer::Unsure(why) => format!("the refund was not answered ({why})"),
             RefundAnswer::Passing(why) => format!("the refund could not be asked for ({why})"),
+            RefundAnswer::KeyUsed(_) => "the gateway has had this key of a refund before".into(),
             RefundAnswer::Refused(why) => format!("the refund was refused ({why})"),
         },
         Event::SettledByHand { note, by, no_report } => {
@@ -65,6 +68,9 @@ pub(super) fn describe(event: &Event) -> String {
             format!("{} settled it by hand{unreported}: {note}", person(by.as_deref()))
         }
         Event::Given { by } => format!("{by} handed the goods over"),
+        Event::RefundEnds(RefundEnding::Soon) => "the gateway refunds it for three days at most".into(),
+        Event::RefundEnds(RefundEnding::LastDay) => "the gateway refunds it for one day at most".into(),
+        Event::RefundEnds(RefundEnding::Over) => "the gateway does not refund it any more: only by hand".into(),
         Event::SeenBy(by) => format!("{by} has seen it"),
     }
 }

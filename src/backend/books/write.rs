@@ -138,4 +138,7 @@ pub(super) fn matters(before: &Order, after: &Order) -> bool {
         || before.taken_back != after.taken_back
         || (before.suspect, before.conflict, before.late_fact) != (after.suspect, after.conflict, after.late_fact)
         || (before.unreported_at, &before.seen) != (after.unreported_at, &after.seen)
+        || (before.unclear_since, before.unconfirmed_at) != (after.unclear_since, after.unconfirmed_at)
+        || (&before.ended_by, before.refund_ending, before.settled_again_at)
+            != (&after.ended_by, after.refund_ending, after.settled_again_at)
 }

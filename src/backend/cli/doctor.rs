@@ -3,14 +3,17 @@
 pub mod network;
 
 use super::print::Out;
-use crate::books::{self as ledger, BooksError};
+use crate::books::{self as ledger, BooksError, Cursor, Wanted};
 use crate::config::Config;
 use crate::databases::Place;
 use crate::devices;
 use crate::keys::{Ring, RingError};
+use crate::shop::CHARGES_FAIL;
 use crate::store::postgres::{CONNECTIONS, Server};
 use crate::store::{self, Store};
 use clap::Args;
+use qris_core::order::merchant::ChargeFailure;
+use qris_core::order::time::Wall;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
 use qris_host::setup::site::is_root;
@@ -119,6 +122,7 @@ async fn books(config: &Config) -> Vec<Finding> {
                 }
             }
             findings.extend(readable(&store).await);
+            findings.extend(charges(&store).await);
             findings.extend(file.is_none().then(|| clock(&store)));
             findings.extend(right_keys(&store, config).await);
             findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
@@ -272,6 +276,23 @@ async fn readable(store: &Store) -> Option<Finding> {
         }
     }
     (!damaged.is_empty()).then(|| Finding::bad("database", format!("damaged orders: {}", damaged.join(", ")), to_do))
+}
+
+/// The newest charges failed for one reason: nothing is sold.
+async fn charges(store: &Store) -> Option<Finding> {
+    let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
+    // That the books cannot be read, others tell.
+    let page = store.read(move |tx| ledger::page(tx, &all, &Cursor::at(all.until))).await.ok()?;
+    let mut failed = Vec::new();
+    for end in page.orders.iter().filter_map(|stored| stored.order.charge_end()) {
+        match end {
+            Err(failure) if failed.first().is_none_or(|newest: &ChargeFailure| newest.kind == failure.kind) => failed.push(failure),
+            Ok(()) | Err(_) => break,
+        }
+    }
+    let newest = failed.first().filter(|_| failed.len() >= CHARGES_FAIL as usize)?;
+    let said = format!("the last {} charges failed: {}", failed.len(), newest.why);
+    Some(Finding::bad("charges", said, "nothing can be sold: correct the Server Key, the account at the gateway, or [midtrans]"))
 }
 
 /// Writes, and takes the write back.

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::{view, wording};
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{Attention, Order};
+use qris_core::order::merchant::{AtBank, Attention, Order, Repayment};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
@@ -87,14 +87,14 @@ fn status(text: &str) -> Result<Status, String> {
 /// Up to so many orders that are left out are counted.
 const LEFT_OUT_MAX: u64 = 10_000;
 
-/// They are 120 wide.
-const fn columns(zone: Zone) -> [Column; 8] {
+/// They are 120 wide, and 12 more in a list of what is owed.
+fn columns(zone: Zone, owed: bool) -> Vec<Column> {
     let began = match zone {
         Zone::Wib => "BEGAN (+07:00)",
         Zone::Wita => "BEGAN (+08:00)",
         Zone::Wit => "BEGAN (+09:00)",
     };
-    [
+    let mut columns = vec![
         left(began, 16),
         left("ORDER", 22),
         left("MACHINE", 10),
@@ -103,8 +103,15 @@ const fn columns(zone: Zone) -> [Column; 8] {
         left("STATUS", 10),
         left("OUTCOME", 11),
         left("NOTE", 19),
-    ]
+    ];
+    if owed {
+        columns.insert(NOTE, left("REFUND BY", 10));
+    }
+    columns
 }
+
+/// The place of the note.
+const NOTE: usize = 7;
 
 /// Runs the command.
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
@@ -131,7 +138,8 @@ impl Orders {
 async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     let store = books(config)?;
     let ((from, until), zone) = (asked.span(config.zone), config.zone);
-    let columns = columns(zone);
+    let owed = asked.refund_due || asked.attention.is_some();
+    let columns = columns(zone, owed);
     let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
     let fits = |order: &Order| {
         let listed = order.attention();
@@ -167,7 +175,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
                 text += &if asked.json {
                     wording::summary(&stored.order, zone).to_string()
                 } else {
-                    row(&columns, &cells(&stored.order, zone))
+                    row(&columns, &cells(&stored.order, zone, owed))
                 };
                 text.push('\n');
             }
@@ -211,10 +219,10 @@ fn readable(damaged: &[String]) -> Result<(), Failure> {
 }
 
 /// An order in one line of the table.
-fn cells(order: &Order, zone: Zone) -> [String; 8] {
+fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
     let sale = &order.sale;
     let outcome = order.delivery.as_ref().map_or("-", |told| told.outcome.as_str());
-    [
+    let mut cells = vec![
         order.created_at.to_local(zone)[..16].into(),
         order.id.to_string(),
         sale.device.to_string(),
@@ -223,7 +231,11 @@ fn cells(order: &Order, zone: Zone) -> [String; 8] {
         view::status(order).as_str().into(),
         outcome.into(),
         note(order),
-    ]
+    ];
+    if owed {
+        cells.insert(NOTE, wording::refund_by(order, zone));
+    }
+    cells
 }
 
 /// The remark about it for a person, in few words.
@@ -233,6 +245,7 @@ pub fn note(order: &Order) -> String {
     let money = match view::refund(order) {
         Some(Refund::Due) if !why.is_empty() => Some("due"),
         Some(Refund::ByHand) if !why.is_empty() => Some("by hand"),
+        Some(Refund::Done) if matches!(order.repayment, Some(Repayment::Done { bank: Some(AtBank::Asked), .. })) => Some("refund asked"),
         refund => refund.map(refund_told),
     };
     money.into_iter().chain(why).collect::<Vec<_>>().join(", ")
@@ -329,6 +342,10 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
     facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", wording::repayment(repayment, zone))));
+    let by = wording::refund_by(order, zone);
+    if !by.is_empty() {
+        facts.push(("refund by", by));
+    }
     facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), wording::to_do(why)))));
     facts
 }

@@ -218,7 +218,7 @@ async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Op
         match (says, problem) {
             (Looked::Found(report), _) => return Ok(Some(Some(report))),
             (Looked::Unknown, _) => return Ok(Some(None)),
-            (Looked::Unanswered, Some(problem)) => match problem.kind {
+            (Looked::Unclear(_) | Looked::Unanswered, Some(problem)) => match problem.kind {
                 Kind::Locked => return Err(Failure::failed(problem)),
                 Kind::Gone | Kind::Busy if attempt < TRIES => sleep(PAUSE).await,
                 Kind::Gone | Kind::Busy | Kind::Refusal => {
@@ -226,7 +226,7 @@ async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Op
                     return Ok(None);
                 }
             },
-            (Looked::Unanswered, None) => return Ok(None),
+            (Looked::Unclear(_) | Looked::Unanswered, None) => return Ok(None),
         }
     }
     Ok(None)

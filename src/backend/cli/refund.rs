@@ -179,7 +179,7 @@ fn advice(why: Refused, id: &OrderId) -> String {
         Refused::NotReported => format!("once it is listed as unreported, an hour after the settlement: refund {id} --no-report --by NAME"),
         Refused::NoProof => format!("look at the machine; if the item did not come out: refund {id} --no-proof --by NAME"),
         Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
-        Refused::NotByApi => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
+        Refused::NotByApi | Refused::OnlyByHand => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
         Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),
         Refused::RefundUnsure => format!("refund {id}"),
         Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks the gateway"),

@@ -99,6 +99,9 @@ fn as_table(report: &report::Report, wanted: &report::Wanted) -> String {
     for end in End::ALL {
         text += &format!("  {:<42} {}", end.told(), total_of(all.of(end)));
     }
+    if let Some(until) = report.refund_until {
+        text += &format!("{:<44} {:>26}\n", "the gateway refunds the first of them until", until.to_local(wanted.zone));
+    }
     text += &format!("{:<44} {:>26}\n", "paid above the prices", rupiah(all.above_prices()));
     text += &match report.difference() {
         None => format!("balanced: {} paid = the sum of what became of it\n", total(all.paid.amount)),
@@ -191,6 +194,7 @@ fn as_json(report: &report::Report, wanted: &report::Wanted) -> Value {
         "until": wanted.span.1.to_rfc3339_in(wanted.zone),
         "total": sums(&report.total),
         wanted.by.plural(): report.groups.iter().map(group).collect::<Vec<_>>(),
+        "refund_until": report.refund_until.map(|until| until.to_rfc3339_in(wanted.zone)),
         "balanced": report.difference().is_none(),
         "difference": report.difference(),
     })

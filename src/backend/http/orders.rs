@@ -11,17 +11,17 @@ use crate::work::{self, Found};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Order, Proof, Refused, Said, Sale, State};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Order, Proof, Refused, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{
-    COLLECT_WITHIN, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, Status, WAIT_MAX_S,
+    COLLECT_WITHIN, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, Status, UNCONFIRMED, WAIT_MAX_S,
 };
 use qris_core::wire::strict::Object;
 use qris_host::events::Event as Journal;
@@ -121,10 +121,13 @@ impl Resource {
 
 impl IntoResponse for Resource {
     fn into_response(self) -> Response {
-        let within = self.0.collect_within_s;
+        let (within, unconfirmed) = (self.0.collect_within_s, self.0.unconfirmed);
         let mut response = Json(self.0).into_response();
         if let Some(seconds) = within {
             response.headers_mut().insert(COLLECT_WITHIN, seconds.into());
+        }
+        if unconfirmed {
+            response.headers_mut().insert(UNCONFIRMED, HeaderValue::from_static("1"));
         }
         response
     }
@@ -355,7 +358,9 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device, _): Machine
         let shop = &shop;
         async move {
             let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
-            Ok::<_, Refusal>((view::status(&stored.order) != Status::Pending).then_some(stored))
+            // Of a payment that nobody confirms the end may never come.
+            let is_known = view::status(&stored.order) != Status::Pending || view::is_unconfirmed(&stored.order);
+            Ok::<_, Refusal>(is_known.then_some(stored))
         }
     });
     match ended.await? {
@@ -366,7 +371,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device, _): Machine
 
 /// A machine says that an order was paid. Asks the gateway about it, as after a notification.
 async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
-    let noted = shop.write(move |tx, policy, now| books::notified(tx, policy, &id, Said::Settled, now)).await?;
+    let noted = shop.write(move |tx, policy, now| books::told_paid(tx, policy, &id, now)).await?;
     if let Noted::News(done) = noted {
         tokio::spawn(work::carry_on(Arc::clone(shop), *done));
     }

@@ -95,8 +95,8 @@ pub enum RefundRefusal {
     /// The merchant's contract has no refunds over the API. This is the default for payments on site.
     #[error("POS refunds not allowed")]
     NotAllowed,
-    /// 406: a refund with this `refund_key` was made or tried before.
-    #[error("Midtrans has a refund with this refund_key already")]
+    /// 406: a refund with this `refund_key` was made or tried before. It is told only once get-status has said that none was made.
+    #[error("the first try with this refund_key failed, and Midtrans does not take the key again")]
     Duplicate,
     /// 412: the payment is not settled any more, or refunded already, or too old.
     #[error("Midtrans cannot change this transaction any more")]
@@ -181,8 +181,12 @@ pub struct Transaction {
     pub acquirer: Option<String>,
     /// Whose app paid; only known once it is paid, and by QRIS.
     pub issuer: Option<String>,
+    /// `on-us`: the app that paid and the acquirer are of one house; `off-us`: they are not. Only known once it is paid, and by QRIS.
+    pub transaction_type: Option<String>,
     /// The sum that was given back; `None` if none was.
     pub refund_amount: Option<Rupiah>,
+    /// Whether the bank has confirmed each of its refunds; `None` if the answer lists none.
+    pub refunds_confirmed: Option<bool>,
 }
 
 /// One entry of `actions`.
@@ -246,9 +250,16 @@ impl Transaction {
             store: text("store").filter(|store| is_plain(store)),
             acquirer: text("acquirer").filter(|name| is_plain(name)),
             issuer: text("issuer").filter(|name| is_plain(name)),
+            transaction_type: text("transaction_type").filter(|name| is_plain(name)),
+            refunds_confirmed: refunds_confirmed(fields.get("refunds")),
             refund_amount: text("refund_amount").and_then(|amount| Rupiah::from_gross_amount(&amount).ok()),
         })
     }
+}
+
+fn refunds_confirmed(value: Option<&Value>) -> Option<bool> {
+    let list = value.and_then(Value::as_array).filter(|list| !list.is_empty())?;
+    Some(list.iter().all(|refund| refund.get("bank_confirmed_at").is_some_and(|at| !at.is_null())))
 }
 
 fn actions(value: Option<&Value>) -> Vec<Action> {

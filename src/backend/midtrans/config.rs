@@ -1,6 +1,6 @@
 //! `[midtrans]` of `backend.toml`: as it is written, and as it is used.
 
-use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, ServerKey, Settings, SettingsError};
+use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, RefundDays, ServerKey, Settings, SettingsError};
 use crate::gateway::{Configured, Gateway, SecretFile};
 use qris_host::Failure;
 use qris_host::config::{Checker, Source, http_url};
@@ -42,8 +42,18 @@ pub struct Section {
     counter_expiry_h: Option<i64>,
     customer: Option<WrittenCustomer>,
     max_imposed_fee: Option<i64>,
+    refund_days: WrittenRefundDays,
     notification_url: Option<String>,
     ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenRefundDays {
+    on_us: Option<i64>,
+    off_us: Option<i64>,
+    shopeepay: Option<i64>,
+    deeplink: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -270,7 +280,18 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
     if !picture_hosts.iter().all(is_host) {
         checker.fault(&(), "midtrans.picture_hosts", "must be a list of host names in small letters, as in [\"midtrans.com\"]");
     }
-    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts }
+    let usual = RefundDays::default();
+    let mut days = |written: Option<i64>, usual: u16, key| {
+        let days = checker.integer(written, usual.into(), 1..=3650, key);
+        u16::try_from(days).expect("checked")
+    };
+    let refund_days = RefundDays {
+        on_us: days(written.refund_days.on_us, usual.on_us, "midtrans.refund_days.on_us"),
+        off_us: days(written.refund_days.off_us, usual.off_us, "midtrans.refund_days.off_us"),
+        shopeepay: days(written.refund_days.shopeepay, usual.shopeepay, "midtrans.refund_days.shopeepay"),
+        deeplink: days(written.refund_days.deeplink, usual.deeplink, "midtrans.refund_days.deeplink"),
+    };
+    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts, refund_days }
 }
 
 #[cfg(test)]
@@ -290,7 +311,7 @@ mod tests {
         assert_eq!((usual.charge_as, usual.finish_base.as_deref()), (ChargeAs::Gopay, Some("https://pay.example/pay/")));
         assert_eq!(usual.picture_hosts, ["midtrans.com", "veritrans.co.id"]);
         let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_h = 48\n\
-            customer = { phone = \"0812\" }\npicture_hosts = [\"pictures.example\"]\n";
+            customer = { phone = \"0812\" }\npicture_hosts = [\"pictures.example\"]\nrefund_days = { off_us = 5 }\n";
         let expected = ChargeOptions {
             charge_as: ChargeAs::Qris,
             acquirer: Acquirer::AirpayShopee,
@@ -299,6 +320,7 @@ mod tests {
             qr_expiry_min: Some(15),
             counter_expiry_h: Some(48),
             picture_hosts: vec!["pictures.example".into()],
+            refund_days: RefundDays { off_us: 5, ..RefundDays::default() },
         };
         assert_eq!(charge_of(&format!("{GOOD}{wanted}")), expected);
     }

@@ -1,15 +1,16 @@
 //! Midtrans in the words of [`gateway`](crate::gateway).
 
 use super::{
-    ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, Transaction, TransactionStatus, doctor, idempotency_key, trial,
+    ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, RefundDays, RefundRefusal, Transaction, TransactionStatus, doctor,
+    idempotency_key, trial,
 };
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Kind, Looked, NoNotice, Notice, Problem};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Charge, NoCharge, Order, Parties, RefundAnswer, Report, Said};
+use qris_core::order::merchant::{AtBank, Charge, NoCharge, Order, Parties, RefundAnswer, Report, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
-use qris_core::order::time::Wall;
+use qris_core::order::time::{Span, Wall};
 use qris_host::finding::Finding;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -35,9 +36,8 @@ impl Gateway for Midtrans {
     fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>> {
         Box::pin(async move {
             answered(self.status(id.as_str()).await, |answer| match answer {
-                Ok(transaction) => Looked::Found(report(transaction)),
-                Err(MidtransError::NotFound) => Looked::Unknown,
-                Err(_) => Looked::Unanswered,
+                Ok(transaction) => Looked::Found(report(transaction, &self.charge.refund_days)),
+                Err(error) => looked(&error),
             })
         })
     }
@@ -45,7 +45,7 @@ impl Gateway for Midtrans {
     fn cancel<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Cancelled>> {
         Box::pin(async move {
             answered(self.cancel(id.as_str(), &idempotency_key(id, "cancel")).await, |answer| match answer {
-                Ok(transaction) => Cancelled::Done(report(transaction)),
+                Ok(transaction) => Cancelled::Done(report(transaction, &self.charge.refund_days)),
                 Err(MidtransError::CannotModify) => Cancelled::Refused,
                 Err(MidtransError::NotFound) => Cancelled::Unknown,
                 Err(_) => Cancelled::Unanswered,
@@ -56,8 +56,11 @@ impl Gateway for Midtrans {
     fn refund<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<RefundAnswer>> {
         Box::pin(async move {
             let (amount, reason) = to_refund(order);
-            let answer = self.refund(&order.id, amount, &reason, &idempotency_key(&order.id, "refund")).await;
-            answered(answer, |answer| match answer.map(report) {
+            // Another refund_key is another call. Under the same Idempotency-Key it would get the answer of the one before.
+            let key = order.refund_key();
+            let idempotency = idempotency_key(&order.id, &format!("refund {key}"));
+            let answer = self.refund(&order.id, &key, amount, &reason, &idempotency).await;
+            answered(answer, |answer| match answer.map(|answer| report(answer, &self.charge.refund_days)) {
                 Ok(report) if order.is_meant_by(&report) => RefundAnswer::Approved,
                 Ok(_) => RefundAnswer::Unsure("Midtrans answered about another order".into()),
                 Err(error) => refund_answer(&error),
@@ -195,12 +198,33 @@ fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     (order.settlement().and_then(|by| by.gross_amount), reason)
 }
 
+/// An answer that says nothing of the order, or another thing at each look, is not the silence of a gateway that is gone.
+fn looked(error: &MidtransError) -> Looked {
+    match error {
+        MidtransError::NotFound => Looked::Unknown,
+        MidtransError::Unauthorized
+        | MidtransError::RateLimited
+        | MidtransError::Running
+        | MidtransError::Unavailable { .. }
+        | MidtransError::Unreachable(_) => Looked::Unanswered,
+        MidtransError::NoAnswer(_)
+        | MidtransError::Conflict
+        | MidtransError::CannotModify
+        | MidtransError::Denied { .. }
+        | MidtransError::Refused { .. }
+        | MidtransError::NotActivated { .. }
+        | MidtransError::RefundRefused { .. }
+        | MidtransError::Qr(_) => Looked::Unclear(error.to_string().into()),
+    }
+}
+
 pub(super) fn refund_answer(error: &MidtransError) -> RefundAnswer {
     let why: Box<str> = error.to_string().into();
     match error {
         // A person corrects a wrong key, and then the refund goes on by itself.
         MidtransError::Unauthorized | MidtransError::RateLimited | MidtransError::Unreachable(_) => RefundAnswer::Passing(why),
         MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => RefundAnswer::Unsure(why),
+        MidtransError::RefundRefused { why: RefundRefusal::Duplicate, .. } => RefundAnswer::KeyUsed(why),
         MidtransError::RefundRefused { .. }
         | MidtransError::NotFound
         | MidtransError::Conflict
@@ -230,9 +254,10 @@ pub(super) fn no_charge(error: &MidtransError) -> NoCharge {
 }
 
 /// A transaction in the core's words.
-pub(super) fn report(transaction: Transaction) -> Report {
+pub(super) fn report(transaction: Transaction, days: &RefundDays) -> Report {
     let (status, fraud) = (&transaction.transaction_status, transaction.fraud_status.as_ref());
     let (said, unknown) = (said(status, fraud), unknown(status, fraud));
+    let refund_within = refund_within(&transaction, days);
     let (payment, word) = (payment(&transaction), word(&transaction).into());
     Report {
         order_id: transaction.order_id,
@@ -251,7 +276,34 @@ pub(super) fn report(transaction: Transaction) -> Report {
         store: transaction.store.map(Into::into),
         payment_code: transaction.payment_code.map(Into::into),
         refund_amount: transaction.refund_amount,
+        refund_at_bank: transaction.refunds_confirmed.map(|all| if all { AtBank::Confirmed } else { AtBank::Asked }),
+        refund_within,
     }
+}
+
+/// How long after the payment Midtrans refunds it. Where it does not say how it was paid, the shortest time counts.
+pub(super) fn refund_within(transaction: &Transaction, days: &RefundDays) -> Option<Span> {
+    let small = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_ascii_lowercase());
+    let house = |name: String| if name.contains("shopee") { "shopeepay".to_owned() } else { name };
+    let (acquirer, issuer) = (small(&transaction.acquirer).map(house), small(&transaction.issuer).map(house));
+    let same = acquirer.as_ref().zip(issuer.as_ref()).map(|(acquirer, issuer)| acquirer == issuer);
+    let on_us = match small(&transaction.transaction_type).as_deref() {
+        Some("on-us") => Some(true),
+        Some("off-us") => Some(false),
+        Some(_) | None => same,
+    };
+    let shopeepay = acquirer.as_deref() == Some("shopeepay");
+    let days = match (small(&transaction.payment_type).as_deref(), on_us) {
+        // Midtrans refunds no payment over the counter.
+        (Some("cstore"), _) => return None,
+        (Some("gopay"), _) => days.deeplink,
+        (Some("shopeepay"), _) => days.shopeepay,
+        (_, Some(true)) if shopeepay => days.shopeepay,
+        (_, Some(true)) => days.on_us,
+        (_, Some(false)) => days.off_us,
+        (_, None) => days.off_us.min(days.on_us).min(days.shopeepay).min(days.deeplink),
+    };
+    Some(Span::secs(i64::from(days) * 86_400))
 }
 
 /// Midtrans' words in the words of the core.

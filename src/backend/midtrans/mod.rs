@@ -16,7 +16,7 @@ pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction,
 pub use config::{Account, Section};
 pub use gateway::NAME;
 pub use qr_image::{QrImageError, payload as read_qr};
-pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, Customer, idempotency_key};
+pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, Customer, RefundDays, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
 
 use base64::Engine as _;
@@ -164,8 +164,9 @@ impl Midtrans {
         read_answer(http, &body)
     }
 
-    /// Gives the whole payment back. However often it is asked for, the refund of one order is never made twice: its
-    /// order_id is the `refund_key`. The answer may name another order.
+    /// Gives the whole payment back. However often it is asked for with this `refund_key`, the refund is never made twice. After a
+    /// refusal that get-status has confirmed, the next one needs another key: Midtrans takes a key for seven days only. The answer may
+    /// name another order.
     ///
     /// # Errors
     /// [`MidtransError::RefundRefused`] if there is none. After another error it may have been made. In both cases
@@ -173,11 +174,12 @@ impl Midtrans {
     pub async fn refund(
         &self,
         id: &OrderId,
+        key: &str,
         amount: Option<Rupiah>,
         reason: &str,
         idempotency_key: &str,
     ) -> Result<Transaction, MidtransError> {
-        let body = request::refund_body(id, amount, reason);
+        let body = request::refund_body(key, amount, reason);
         let call = self.call(Method::POST, &format!("{id}/refund")).header("Idempotency-Key", idempotency_key).json(&body);
         let (http, body) = self.answer(call).await?;
         answer::classify_refund(http, &body)

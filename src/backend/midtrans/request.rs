@@ -76,6 +76,27 @@ pub struct ChargeOptions {
     pub counter_expiry_h: Option<u32>,
     /// The hosts where pictures of QR codes may be, by `https`: these hosts and those below them, beside Midtrans' own address.
     pub picture_hosts: Vec<String>,
+    /// For how many days Midtrans refunds a payment.
+    pub refund_days: RefundDays,
+}
+
+/// For how many days Midtrans refunds a payment over its interface, by how it was paid (its page on refunds, April 2026).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefundDays {
+    /// A QRIS payment from an app of the acquirer's own house: GoPay.
+    pub on_us: u16,
+    /// A QRIS payment from another app.
+    pub off_us: u16,
+    /// ShopeePay.
+    pub shopeepay: u16,
+    /// GoPay, by its link or in its own app.
+    pub deeplink: u16,
+}
+
+impl Default for RefundDays {
+    fn default() -> Self {
+        Self { on_us: 45, off_us: 7, shopeepay: 365, deeplink: 45 }
+    }
 }
 
 impl ChargeOptions {
@@ -180,8 +201,8 @@ fn cut(text: &str, chars: usize) -> String {
 
 /// The body of a refund of the whole. The `refund_key` keeps it from being made twice.
 #[must_use]
-pub fn refund_body(order_id: &OrderId, amount: Option<Rupiah>, reason: &str) -> Value {
-    let mut body = json!({ "refund_key": order_id.as_str(), "reason": cut(reason, REASON_CHARS_MAX) });
+pub fn refund_body(key: &str, amount: Option<Rupiah>, reason: &str) -> Value {
+    let mut body = json!({ "refund_key": key, "reason": cut(reason, REASON_CHARS_MAX) });
     if let Some(amount) = amount {
         body["amount"] = json!(amount.get());
     }
@@ -279,12 +300,11 @@ pub mod tests {
     }
 
     #[test]
-    fn a_refund_is_of_everything_and_named_by_its_order() {
-        let id = OrderId::new("o-1").expect("an id");
-        let body = refund_body(&id, Rupiah::new(5_000).ok(), &"x".repeat(300));
-        assert_eq!((&body["refund_key"], &body["amount"]), (&json!("o-1"), &json!(5000)));
+    fn a_refund_is_of_everything_and_named_by_its_key() {
+        let body = refund_body("o-1-r2", Rupiah::new(5_000).ok(), &"x".repeat(300));
+        assert_eq!((&body["refund_key"], &body["amount"]), (&json!("o-1-r2"), &json!(5000)));
         assert_eq!(body["reason"].as_str().map(str::len), Some(255));
-        assert!(refund_body(&id, None, "r").get("amount").is_none());
+        assert!(refund_body("o-1", None, "r").get("amount").is_none());
     }
 
     #[test]

@@ -62,7 +62,8 @@ async fn see(midtrans: &Midtrans, request: &ChargeRequest, charge: &Transaction,
         }
         error => unread(error.to_string()),
     })?;
-    let told = report(midtrans.status(request.order_id.as_str()).await.map_err(|error| refused(&error))?);
+    let answer = midtrans.status(request.order_id.as_str()).await.map_err(|error| refused(&error))?;
+    let told = report(answer, &midtrans.charge.refund_days);
     judge(&told, request, &charge.transaction_id).map_err(unread)?;
     allowed(told.gross_amount.ok_or_else(|| unread(format!("get-status has the sum {:?}", told.gross_amount_text)))?, max_fee)?;
     let [name, nmid] = [qris::merchant_name(&payload), qris::merchant(&payload)].map(|text| text.unwrap_or("nobody by name"));

@@ -69,6 +69,8 @@ fn report(id: &OrderId, bill: &Bill) -> Report {
         store: None,
         payment_code: None,
         refund_amount: None,
+        refund_at_bank: None,
+        refund_within: None,
     }
 }
 

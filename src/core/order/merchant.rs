@@ -26,7 +26,10 @@ pub use attention::Attention;
 pub use delivery_report::{DeliveryReport, NoProof, Proof};
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
 pub use sale::{Metadata, Sale};
-pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Parties, Repayment, Settlement, State, TakenBack, Withheld};
+pub use values::{
+    Ask, Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, RefundEnding, Repayment, Settlement, State,
+    TakenBack, Withheld,
+};
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +53,9 @@ pub const ASK_SPACING: Span = Span::secs(10);
 const MISMATCH_WAIT: Span = Span::secs(10);
 /// A charge that the gateway did not know is looked for once more after this time: its request may have been on the way.
 const LOOK_AGAIN: Span = Span::secs(60);
+/// A genuine settlement that get-status does not confirm for this time is for a person. So is an order whose get-status is not
+/// understood for so long.
+pub const UNCONFIRMED_AFTER: Span = Span::secs(300);
 /// An order that ended unpaid is asked about once more this long after its charge expired.
 const LAST_LOOK: Span = Span::secs(60);
 /// A cancel without success is given up after this time.
@@ -62,6 +68,10 @@ pub const NO_REPORT_AFTER: Span = Span::secs(3600);
 pub const COUNTER_EXPIRY: Span = Span::secs(24 * 3600);
 /// Order ids behind one request: the first, `-2`, … `-9`.
 pub const ATTEMPTS_MAX: u32 = 9;
+/// Keys of refunds for one order: the first, and a new one after each refund that was certainly not made.
+pub const REFUND_KEYS_MAX: u32 = 20;
+/// People are told so long before the gateway's time for a refund is over, and once more when only this is left.
+pub const REFUND_WARNINGS: [Span; 2] = [Span::secs(72 * 3600), Span::secs(24 * 3600)];
 
 /// The next step.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,6 +143,9 @@ pub enum Refused {
     /// The gateway does not refund a payment at a counter.
     #[error("the gateway does not refund payments over the counter: give the money back by hand")]
     NotByApi,
+    /// The gateway's time for its refund is over, or every key for it is used up.
+    #[error("the gateway does not refund it any more: only by hand")]
+    OnlyByHand,
     /// There is nothing that ends when a person looks at it.
     #[error("this order has nothing that `seen` could end")]
     NothingToSee,
@@ -193,12 +206,14 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::NotCharged(no_charge) => order.not_charged(no_charge, now),
         Event::Status(report) => order.status(&report, now, with),
         Event::StatusUnknown => order.unknown(now, true),
+        Event::StatusUnclear(_) => order.status_unclear(now),
         Event::StatusUnanswered => order.status_unanswered(now),
         Event::CancelDone(report) => order.cancel_done(&report, now),
         Event::CancelRefused => order.cancel_again(now, true),
         Event::CancelUnknown => order.unknown(now, false),
         Event::CancelUnanswered => order.cancel_again(now, false),
         Event::Notified(said) => order.notified(said, now),
+        Event::ToldPaid => order.look_at_news(Said::Settled, now),
         Event::Abandoned => order.abandoned(),
         Event::Restarted => order.give_up(now, true),
         Event::GaveUp => order.give_up(now, false),
@@ -213,7 +228,8 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::RefundAnswered(answer) => order.refund_answered(answer, now),
         Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
         Event::Given { by } => order.given(by, now)?,
-        Event::SeenBy(_) => order.seen_by_a_person()?,
+        Event::RefundEnds(ending) => order.refund_ends(ending, now),
+        Event::SeenBy(by) => order.seen_by_a_person(by, now)?,
     }
     Ok(order)
 }
@@ -222,6 +238,9 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
 #[must_use]
 pub fn duty(order: &Order, now: Wall) -> Duty {
     let asks = order.ask.at.is_some_and(|at| at <= now);
+    if let Some(ending) = order.refund_ending_due(now) {
+        return Duty::Apply(Event::RefundEnds(ending));
+    }
     match &order.state {
         State::Charging { .. } if order.answer_by <= now => Duty::Apply(Event::GaveUp),
         State::Charging { retry_at, .. } if *retry_at <= now => Duty::Call(Call::Charge),
@@ -267,7 +286,7 @@ pub fn next_deadline(order: &Order) -> Option<Wall> {
         State::Cancelling { retry_at, .. } => Some(*retry_at),
         State::Settled { .. } | State::Withheld { .. } => {
             let refund = refund_due_at(order).map(|(at, _)| at);
-            refund.into_iter().chain(order.unreported_after()).min()
+            refund.into_iter().chain(order.unreported_after()).chain(order.next_refund_ending()).min()
         }
         State::Held { .. } | State::Closed { .. } | State::Refunded { .. } => None,
     };
@@ -339,6 +358,13 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         collect_by: None,
         seen: Vec::new(),
         rebuilt: false,
+        settlement_told_at: None,
+        unclear_since: None,
+        unconfirmed_at: None,
+        ended_by: None,
+        refund_keys: None,
+        refund_ending: None,
+        settled_again_at: None,
     }
 }
 

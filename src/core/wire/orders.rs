@@ -16,6 +16,8 @@ pub const RECEIPT_KEYS: &str = "receipt-keys";
 /// A header of an answer with one order, paid over the counter: for how many seconds it can be collected once it is
 /// paid. A backend may leave it out; then the machine's screen cannot show it beside the code.
 pub const COLLECT_WITHIN: &str = "collect-within";
+/// A header of an answer with one order of which nobody confirms whether it is paid. A person was told.
+pub const UNCONFIRMED: &str = "payment-unconfirmed";
 /// A header of a machine's requests: the key with which its relay signs its proofs. A backend keeps the first key that
 /// it gets from a machine.
 pub const RELAY_KEY: &str = "relay-key";
@@ -129,6 +131,9 @@ pub struct OrderResource {
     /// as [`COLLECT_WITHIN`].
     #[serde(skip)]
     pub collect_within_s: Option<u64>,
+    /// Nobody confirms whether it is paid, and a person was told. It is not in the resource: it comes as [`UNCONFIRMED`].
+    #[serde(skip)]
+    pub unconfirmed: bool,
 }
 
 /// The answer to `GET /v1/orders?state=open`.

@@ -25,6 +25,10 @@ words! {
         Clock = "clock",
         /// The broker refuses a topic that the machine needs.
         Config = "config",
+        /// Requests fail one after the other, because no charge can be made or shown: nothing is sold.
+        Charges = "charges",
+        /// Nobody confirms whether an order of this machine is paid: a person must look at it, at the merchant.
+        Unconfirmed = "unconfirmed",
         /// The settings that are wanted from afar are refused.
         Settings = "settings",
     }
@@ -44,6 +48,8 @@ impl FaultCode {
             | Self::Backend
             | Self::Clock
             | Self::Config
+            | Self::Charges
+            | Self::Unconfirmed
             | Self::Settings
             | Self::Other(_) => None,
         }

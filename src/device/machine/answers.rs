@@ -57,6 +57,10 @@ impl Machine {
         }
         let Some(live) = self.orders.get_mut(request) else { return };
         let Some(mut end) = live.backend_ended(id, &answer, now.boot) else { return };
+        if let BackendAnswer::Order(resource) = &answer {
+            // The list of open orders does not tell this.
+            live.unconfirmed = resource.unconfirmed;
+        }
         self.note_backend(&answer, now);
         if let Some(loss) = end.loss.take() {
             self.outbox.journal(loss);

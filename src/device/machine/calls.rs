@@ -74,6 +74,8 @@ pub(super) struct Live {
     asked_owner: u64,
     /// The newest version that the backend told.
     rev: u64,
+    /// The backend says that nobody confirms whether it is paid.
+    pub(super) unconfirmed: bool,
     hinted: bool,
     hint_after: Boot,
     /// For an order that waits for news: the time of the next question to the backend.
@@ -128,6 +130,7 @@ impl Live {
             backend: Slot::default(),
             asked_owner: 0,
             rev: 0,
+            unconfirmed: false,
             hinted: false,
             hint_after: Boot(i64::MIN),
             look_at: None,

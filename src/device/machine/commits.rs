@@ -79,6 +79,7 @@ impl Machine {
         if held || !events.is_empty() {
             self.front.stage.moved(&order, held, now.boot);
         }
+        events.iter().for_each(|event| self.faults.charged(event, now));
         self.outbox.announce(&order, events);
         if !core::unfinished(&order) {
             self.orders.remove(id, &mut self.outbox);

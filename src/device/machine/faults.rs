@@ -2,8 +2,10 @@
 
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
+use qris_core::order::state::EventState;
 use qris_core::order::time::{Now, Wall};
 use qris_core::wire::status::{Fault, FaultCode};
+use qris_core::wire::vend::VendEvent;
 use std::collections::BTreeMap;
 
 /// The present faults.
@@ -12,11 +14,16 @@ pub(super) struct Faults {
     present: BTreeMap<FaultCode, Fault>,
     /// A wall clock before this time is wrong.
     released: Wall,
+    /// How many requests failed one after the other because of their charge, and why.
+    failed: Option<(Reason, u32)>,
 }
+
+/// So many requests that fail one after the other because of their charge, for one reason, are a fault.
+const CHARGES_FAIL: u32 = 3;
 
 impl Faults {
     pub(super) fn new(released: Wall) -> Self {
-        Self { present: BTreeMap::new(), released }
+        Self { present: BTreeMap::new(), released, failed: None }
     }
 
     /// Notes or lifts a fault. `true`: that is news.
@@ -34,6 +41,25 @@ impl Faults {
                 false
             }
             (None, _) => self.present.remove(&code).is_some(),
+        }
+    }
+
+    /// Notes whether a charge could be shown, as an event tells it.
+    pub(super) fn charged(&mut self, event: &VendEvent, now: Now) {
+        match (event.state, event.reason) {
+            (EventState::AwaitingPayment, _) => {
+                self.failed = None;
+                self.set(FaultCode::Charges, None, now);
+            }
+            (EventState::Failed, Some(reason @ (Reason::Gateway | Reason::GrossAmount))) => {
+                let count = self.failed.filter(|(known, _)| *known == reason).map_or(1, |(_, count)| count.saturating_add(1));
+                self.failed = Some((reason, count));
+                if count >= CHARGES_FAIL {
+                    let why = event.detail.as_deref().unwrap_or(reason.as_str());
+                    self.set(FaultCode::Charges, Some(&format!("the last {count} requests failed: {why}")), now);
+                }
+            }
+            (_, _) => {}
         }
     }
 

@@ -275,6 +275,8 @@ impl Machine {
         self.report(now);
         // A system is called good only after everything else has gone well.
         self.look_after_system(now);
+        let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
+        self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
         self.tell(now);
         self.outbox.take()
     }

@@ -103,6 +103,11 @@ impl Orders {
         self.get(id).map(|live| &live.stored.order).filter(|order| matches!(order.state, State::AwaitingCollection { .. }))
     }
 
+    /// The first order of which nobody confirms whether it is paid, by the backend's word.
+    pub(super) fn unconfirmed(&self) -> Option<&OrderId> {
+        self.live.values().find(|live| live.unconfirmed).and_then(|live| live.stored.order.order_id())
+    }
+
     /// How many tickets of the relay may be open for these orders.
     pub(super) fn tickets_held(&self) -> usize {
         self.live.values().filter(|live| live.stored.order.receipt().is_none() || live.stored.order.waits_for_customer()).count()

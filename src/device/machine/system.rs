@@ -292,6 +292,8 @@ impl Machine {
             FaultCode::StoreReset => true,
             // These are compared with those of before, below.
             FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
+            // The merchant's gateway is not a part of the machine.
+            FaultCode::Charges | FaultCode::Unconfirmed => true,
         };
         let is_there = [
             (self.settings.broker.is_none() || self.outbox.is_connected(), "the broker is not there"),

@@ -6,6 +6,7 @@ mod boot;
 mod commands;
 mod controllers;
 mod counter;
+mod gateway;
 mod hold;
 mod lost_books;
 mod no_broker;

@@ -47,6 +47,15 @@ impl World {
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::Deny { code: 900 }) });
         }
+        // By chance only: the search looks at one thing at a time, and has enough places without these.
+        if call == Call::Refund && !self.is_planned() && self.goes_wrong(4, Kind::RefundDenied) {
+            let name = asked.id.to_string();
+            self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::DenyRefund) });
+        }
+        if call == Call::Charge && !self.is_planned() && self.goes_wrong(60, Kind::MidtransBehind) {
+            let name = asked.id.to_string();
+            self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
+        }
         if call == Call::Charge && self.may(30, Kind::MidtransAltered) {
             // From now on Midtrans names another sum for this charge.
             self.altered.insert(asked.id.clone());

@@ -303,6 +303,13 @@ impl World {
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
         }
+        // All is well again, and Midtrans has answered.
+        if order.unconfirmed_at.is_some() {
+            return Some(format!(
+                "{id}: nobody confirms whether it is paid; at Midtrans {}, at the backend {:?}",
+                book.status, order.state
+            ));
+        }
         if let Some(why) = self.audit_goods(m, &order, times).or_else(|| self.audit_machine(machine, &order)) {
             let ledger = self.relays[m].query(&id);
             return Some(format!("{id}: {why}; told {told:?}, the ledger says {ledger:?}, driven {times} times, {:?}", order.state));

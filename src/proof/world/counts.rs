@@ -88,6 +88,8 @@ kinds! {
     MidtransSlow = "Midtrans calls slow",
     MidtransForeign = "Midtrans calls answered by somebody else",
     ChargeDenied = "charges that Midtrans denies",
+    RefundDenied = "refunds that the bank denies",
+    MidtransBehind = "payments that get-status does not tell for seven minutes",
     MidtransAltered = "Midtrans answers that do not match",
     MidtransNames = "Midtrans answers that name another order",
     Notices = "notifications doubled",

@@ -302,6 +302,9 @@ fn why_not(order: &Order, no_report: bool, now: Wall) -> Option<&'static str> {
             }
         },
         State::Closed { .. } if order.suspect => None,
+        State::Closed { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } if order.unconfirmed_at.is_some() => {
+            None
+        }
         State::Closed { .. }
         | State::Charging { .. }
         | State::Pending { .. }

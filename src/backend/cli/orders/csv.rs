@@ -12,7 +12,7 @@ use qris_core::order::merchant::Order;
 use qris_core::order::time::{Wall, Zone};
 use qris_host::Failure;
 
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "order_id",
     "transaction_id",
     "device",
@@ -34,6 +34,7 @@ const FIELDS: [&str; 21] = [
     "returned",
     "gateway_fee",
     "payout",
+    "refund_until",
 ];
 
 /// Writes the payments of a span.
@@ -59,7 +60,7 @@ pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wa
 }
 
 /// A payment. What is not known is empty.
-fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 21] {
+fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 22] {
     let (sale, taking) = (&order.sale, Taking::of(order, fees));
     let parties = order.settlement().map(|by| &by.parties);
     let text = |text: Option<&str>| text.map(csv_text).unwrap_or_default();
@@ -87,5 +88,6 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         number(taking.returned.map(takings::signed)),
         number(taking.fee.map(takings::signed)),
         number(taking.payout()),
+        time(order.repay_by()),
     ]
 }

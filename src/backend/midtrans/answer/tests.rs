@@ -1,6 +1,8 @@
-use super::super::gateway::{no_charge, refund_answer};
+use super::super::RefundDays;
+use super::super::gateway::{no_charge, refund_answer, refund_within};
 use super::*;
 use qris_core::order::merchant::{NoCharge, RefundAnswer, Said};
+use qris_core::order::time::Span;
 use serde_json::json;
 
 fn pending() -> Value {
@@ -153,11 +155,11 @@ fn words_are_read_in_any_case_and_in_their_known_spellings() {
         ("settle ment", Other, false),
     ] {
         let found = read(&with(json!({ "status_code": "200", "transaction_status": word }))).expect(word);
-        let told = crate::midtrans::gateway::report(found);
+        let told = crate::midtrans::gateway::report(found, &RefundDays::default());
         assert_eq!((told.said, told.unknown.is_none()), (said, known), "{word}: {told:?}");
     }
     let odd = read(&with(json!({ "status_code": "200", "transaction_status": "settlement", "fraud_status": "maybe" }))).expect("read");
-    let told = crate::midtrans::gateway::report(odd);
+    let told = crate::midtrans::gateway::report(odd, &RefundDays::default());
     assert_eq!((told.said, told.unknown.as_deref()), (Said::Suspect, Some("fraud_status \"maybe\"")));
     // A charge that is denied in another spelling is none.
     for word in ["Denied", "FAILURE", "failed"] {
@@ -177,7 +179,7 @@ fn the_forms_of_other_fields_are_read() {
         (json!({ "expiry_time": "2024-01-13T18:06:40+07:00" }), |t| t.expiry_time == Wall::from_wib("2024-01-13 18:06:40").ok()),
         (json!({ "qr_string": " 0002\r\n" }), |t| t.qr_string.as_deref() == Some("0002")),
         (json!({ "payment_type": "CStore", "store": "Indomaret" }), |t| {
-            crate::midtrans::gateway::report(t.clone()).payment == qris_core::order::request::Payment::Indomaret
+            crate::midtrans::gateway::report(t.clone(), &RefundDays::default()).payment == qris_core::order::request::Payment::Indomaret
         }),
         (json!({ "actions": [{ "name": "Generate-QR-Code", "url": "u" }] }), |t| t.picture_url() == Some("u")),
         (json!({ "actions": [{ "name": "generate-qr-code-v2", "url": "2" }] }), |t| t.picture_url() == Some("2")),
@@ -322,6 +324,44 @@ fn a_code_for_a_counter_is_read() {
 }
 
 #[test]
+fn whether_the_bank_has_confirmed_a_refund_is_read() {
+    let refund = |at: Value| json!({ "refund_key": "o-1", "refund_amount": "5000.00", "bank_confirmed_at": at });
+    let at = || refund(json!("2026-11-20 19:37:35"));
+    for (refunds, wanted) in [
+        (json!([]), None),
+        (json!("no list"), None),
+        (json!([{ "refund_key": "o-1" }]), Some(false)),
+        (json!([refund(Value::Null)]), Some(false)),
+        (json!([at(), refund(Value::Null)]), Some(false)),
+        (json!([at(), at()]), Some(true)),
+    ] {
+        assert_eq!(read(&with(json!({ "refunds": refunds }))).expect("a transaction").refunds_confirmed, wanted, "{refunds}");
+    }
+}
+
+#[test]
+fn how_it_was_paid_says_how_long_it_is_refunded() {
+    let days = RefundDays { on_us: 45, off_us: 7, shopeepay: 365, deeplink: 30 };
+    for (paid, wanted) in [
+        (json!({ "payment_type": "gopay" }), Some(30)),
+        (json!({ "payment_type": "GoPay" }), Some(30)),
+        (json!({ "payment_type": "shopeepay" }), Some(365)),
+        (json!({ "payment_type": "qris", "transaction_type": "on-us", "acquirer": "gopay" }), Some(45)),
+        (json!({ "payment_type": "qris", "transaction_type": "ON-US", "acquirer": "airpay shopee" }), Some(365)),
+        (json!({ "payment_type": "qris", "transaction_type": "off-us", "acquirer": "airpay shopee", "issuer": "dana" }), Some(7)),
+        (json!({ "payment_type": "qris", "acquirer": "gopay", "issuer": "gopay" }), Some(45)),
+        (json!({ "payment_type": "qris", "acquirer": "airpay shopee", "issuer": "ShopeePay" }), Some(365)),
+        (json!({ "payment_type": "qris", "acquirer": "gopay", "issuer": "dana" }), Some(7)),
+        (json!({ "payment_type": "qris", "acquirer": "gopay" }), Some(7)),
+        (json!({ "payment_type": "a new word" }), Some(7)),
+        (json!({ "payment_type": "cstore", "store": "alfamart" }), None),
+    ] {
+        let transaction = read(&with(paid.clone())).expect("a transaction");
+        assert_eq!(refund_within(&transaction, &days), wanted.map(|days| Span::secs(days * 86_400)), "{paid}");
+    }
+}
+
+#[test]
 fn a_refund_is_made_or_said_why_not() {
     use RefundRefusal::{Amount, CannotModify, Denied, Duplicate, NotAllowed, Other, Partly};
     let refunded = |code: &str, word: &str| with(json!({ "status_code": code, "status_message": "m", "transaction_status": word }));
@@ -340,7 +380,9 @@ fn a_refund_is_made_or_said_why_not() {
     ] {
         let error = classify_refund(200, body.to_string().as_bytes()).expect_err("refused");
         assert!(matches!(&error, MidtransError::RefundRefused { why, code, .. } if (*why, *code) == (wanted, at)), "{body}: {error:?}");
-        assert!(matches!(refund_answer(&error), RefundAnswer::Refused(_)), "{error}");
+        let means = refund_answer(&error);
+        assert!(matches!((&means, wanted), (RefundAnswer::KeyUsed(_), Duplicate) | (RefundAnswer::Refused(_), _)), "{error}");
+        assert_eq!(matches!(means, RefundAnswer::KeyUsed(_)), wanted == Duplicate, "{error}");
     }
     let not_allowed = classify_refund(200, refused("412", "Refund is not allowed").to_string().as_bytes()).expect_err("refused");
     assert!(not_allowed.to_string().starts_with("POS refunds not allowed ("), "{not_allowed}");

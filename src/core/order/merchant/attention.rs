@@ -24,6 +24,14 @@ pub enum Attention {
     Conflict,
     /// The gateway's word for it may mean money, or not.
     Suspect,
+    /// Nobody confirms whether it is paid: get-status does not say what a genuine notification said, or is not understood.
+    Unconfirmed,
+    /// The gateway refunds it for three days at most.
+    RefundSoon,
+    /// The gateway refunds it for one day at most.
+    RefundLastDay,
+    /// The gateway does not refund it any more.
+    OnlyByHand,
     /// A part of the money went back.
     PartialRefund,
     /// The customer's bank took the money.
@@ -36,7 +44,7 @@ pub enum Attention {
 
 impl Attention {
     /// Every kind there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::RefundDue,
         Self::NoProof,
         Self::RefundFailed,
@@ -45,6 +53,10 @@ impl Attention {
         Self::Mismatch,
         Self::Conflict,
         Self::Suspect,
+        Self::Unconfirmed,
+        Self::RefundSoon,
+        Self::RefundLastDay,
+        Self::OnlyByHand,
         Self::PartialRefund,
         Self::Chargeback,
         Self::Reversed,
@@ -63,6 +75,10 @@ impl Attention {
             Self::Mismatch => "mismatch",
             Self::Conflict => "conflict",
             Self::Suspect => "suspect",
+            Self::Unconfirmed => "unconfirmed",
+            Self::RefundSoon => "refund_soon",
+            Self::RefundLastDay => "refund_last_day",
+            Self::OnlyByHand => "only_by_hand",
             Self::PartialRefund => "partial_refund",
             Self::Chargeback => "chargeback",
             Self::Reversed => "reversed",
@@ -80,10 +96,17 @@ impl Attention {
     #[must_use]
     pub const fn ends_when_seen(self) -> bool {
         match self {
-            Self::Suspect | Self::PartialRefund | Self::Chargeback | Self::Reversed | Self::LateFact => true,
-            Self::RefundDue | Self::NoProof | Self::RefundFailed | Self::Uncertain | Self::Unreported | Self::Mismatch | Self::Conflict => {
-                false
-            }
+            Self::Suspect | Self::Unconfirmed | Self::PartialRefund | Self::Chargeback | Self::Reversed | Self::LateFact => true,
+            Self::RefundDue
+            | Self::NoProof
+            | Self::RefundFailed
+            | Self::Uncertain
+            | Self::Unreported
+            | Self::Mismatch
+            | Self::Conflict
+            | Self::RefundSoon
+            | Self::RefundLastDay
+            | Self::OnlyByHand => false,
         }
     }
 }
@@ -142,13 +165,17 @@ impl Order {
         self.attention().iter().any(|kind| *kind != Attention::RefundDue)
     }
 
-    /// Marks as seen the reasons that a person's look ends. A later one is listed again.
-    pub(super) fn seen_by_a_person(&mut self) -> Result<(), Refused> {
-        let now: Vec<Attention> = self.attention().into_iter().filter(|kind| kind.ends_when_seen()).collect();
-        if now.is_empty() {
+    /// Marks as seen the reasons that a person's look ends. A later one is listed again. An order of which nobody knows whether it is
+    /// paid is ended.
+    pub(super) fn seen_by_a_person(&mut self, by: Box<str>, at: Wall) -> Result<(), Refused> {
+        let kinds: Vec<Attention> = self.attention().into_iter().filter(|kind| kind.ends_when_seen()).collect();
+        if kinds.is_empty() {
             return Err(Refused::NothingToSee);
         }
-        self.seen.extend(now);
+        if self.unconfirmed_at.is_some() {
+            self.ended_by_a_person(by, at);
+        }
+        self.seen.extend(kinds.into_iter().filter(|kind| *kind != Attention::Unconfirmed));
         Ok(())
     }
 
@@ -166,11 +193,26 @@ impl Order {
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.conflict,
             Attention::Suspect => open && self.suspect,
+            // A word that may mean money says more, until a person has seen it.
+            Attention::Unconfirmed => open && self.unconfirmed_at.is_some() && (!self.suspect || self.seen.contains(&Attention::Suspect)),
+            Attention::RefundSoon => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::Soon),
+            Attention::RefundLastDay => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::LastDay),
+            Attention::OnlyByHand => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::Over),
             Attention::PartialRefund => open && matches!(self.taken_back, Some(TakenBack::Partly { .. })),
             Attention::Chargeback => self.taken_back == Some(TakenBack::Chargeback),
             Attention::Reversed => self.taken_back == Some(TakenBack::Reversal),
             Attention::LateFact => self.late_fact,
         }
+    }
+
+    /// The time until which the gateway can give the money back, while it is owed or may be: nobody knows yet whether the goods came.
+    #[must_use]
+    pub fn repay_by(&self) -> Option<Wall> {
+        let until = self.settlement()?.refund_until?;
+        let unknown = self.unreported_at.is_some() && self.delivery.is_none() || self.conflict;
+        let uncertain = self.delivery.as_ref().is_some_and(|told| matches!(told.outcome, Delivery::Uncertain | Delivery::Other(_)));
+        let open = !self.is_decided() && !self.money_is_gone() && !self.is_void();
+        (self.is_refund_due() || open && (unknown || uncertain)).then_some(until)
     }
 
     fn is_mismatch(&self) -> bool {

@@ -15,7 +15,9 @@ impl Order {
                     self.begin_cancelling(Some(charge), Ending::GaveUp, now);
                 } else {
                     self.ask.at = Some(self.ask.at.unwrap_or(now + self.spread(ASK_SPACING)));
-                    let cancel_at = charge.charged_at + self.sale.timeout + CANCEL_AFTER_TIMEOUT;
+                    // A QR whose life is over is offered to nobody, whatever get-status says of it.
+                    let over = (charge.charged_at + self.sale.timeout).min(charge.expires_at);
+                    let cancel_at = over + CANCEL_AFTER_TIMEOUT;
                     let cancel_at = (!self.is_over_the_counter()).then_some(cancel_at);
                     self.state = State::Pending { charge, cancel_at };
                 }
@@ -109,11 +111,18 @@ impl Order {
             }
             // The gateway has answered for it before: look once more, or cancel once more.
             State::Cancelling { charge: Some(_), .. } => {
+                if asked {
+                    self.note_unclear(now);
+                }
                 self.cancel_again(now, !asked);
                 self.asked(now, true);
             }
+            State::Pending { .. } => {
+                self.note_unclear(now);
+                self.judge_doubt(now);
+                self.asked(now, true);
+            }
             State::Charging { .. }
-            | State::Pending { .. }
             | State::Closed { .. }
             | State::Held { .. }
             | State::Settled { .. }
@@ -144,10 +153,12 @@ impl Order {
     /// The cancel was not done. Look why (`look`), or ask for it again later.
     pub(super) fn cancel_again(&mut self, now: Wall, then_look: bool) {
         let give_up = self.created_at + CANCEL_GIVE_UP <= now;
+        self.judge_doubt(now);
         match &mut self.state {
             State::Cancelling { charge, why, .. } if give_up => {
-                let (charge, why) = (charge.take(), why.clone());
+                let (charge, why, unclear) = (charge.take(), why.clone(), (self.unclear_since, self.unconfirmed_at));
                 self.close(charge, Closing::Failure, Some(why), now);
+                (self.unclear_since, self.unconfirmed_at) = unclear;
                 // It is given up, but not forgotten. When the gateway can be asked again, it is asked once more what
                 // became of it.
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
@@ -266,6 +277,26 @@ impl Order {
         Ok(())
     }
 
+    /// A person ends it, while nobody can say whether it is paid.
+    pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
+        match &mut self.state {
+            State::Pending { charge, .. } => {
+                let charge = charge.clone();
+                self.close(Some(charge), Closing::Failure, None, now);
+            }
+            State::Cancelling { charge, why, .. } => {
+                let (charge, why) = (charge.take(), why.clone());
+                self.close(charge, Closing::Failure, Some(why), now);
+            }
+            State::Held { charge, by, .. } => {
+                self.state = State::Withheld { charge: charge.take(), by: by.clone(), why: Withheld::Ended };
+            }
+            State::Charging { .. } | State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+        }
+        self.ended_by = Some(by);
+        (self.settlement_told_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
+    }
+
     pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
         self.state = State::Cancelling { charge, why, look: false, tries: 0, retry_at: now };
         // A question after a notification stays. The regular questions about an order that could be paid end.
@@ -274,6 +305,8 @@ impl Order {
 
     pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
         self.state = State::Closed { charge, how, why };
+        self.unclear_since = None;
+        self.judge_doubt(now);
         self.ask.at = self.ask.at.or(self.last_look(now));
     }
 

@@ -1,10 +1,10 @@
 //! The messages to an order: from the gateway, from the machine, and from people.
 
-use super::{Asker, Charge, DeliveryReport, Parties};
+use super::{Asker, AtBank, Charge, DeliveryReport, Parties, RefundEnding};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
-use crate::order::time::Wall;
+use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
 
 /// What may happen to an order.
@@ -20,6 +20,8 @@ pub enum Event {
     Status(Report),
     /// Get-status answered that there is no such transaction.
     StatusUnknown,
+    /// Get-status was answered, and the answer cannot be understood: why.
+    StatusUnclear(Box<str>),
     /// Get-status was not answered.
     StatusUnanswered,
     /// The cancel was answered.
@@ -34,6 +36,8 @@ pub enum Event {
     Notified(Said),
     /// Its machine asks whether it is paid: a customer may wait there.
     AskedAbout,
+    /// The machine says that it was paid. That is worth a question, and no more.
+    ToldPaid,
     /// The caller that made a call for it is gone.
     Abandoned,
     /// The backend was started. Nobody waits for a charge any more.
@@ -75,6 +79,8 @@ pub enum Event {
         /// Who.
         by: Box<str>,
     },
+    /// The gateway's time for its refund comes to an end (from [`super::duty`]).
+    RefundEnds(RefundEnding),
     /// A person has seen the reasons on the list that no refund can settle.
     SeenBy(Box<str>),
 }
@@ -142,6 +148,10 @@ pub struct Report {
     pub payment_code: Option<Box<str>>,
     /// The sum of the money that went back; `None` if none did.
     pub refund_amount: Option<Rupiah>,
+    /// What the bank says of a refund; `None` if the answer does not tell.
+    pub refund_at_bank: Option<AtBank>,
+    /// How long after the payment the gateway refunds it; `None`: it never does, or sets no limit.
+    pub refund_within: Option<Span>,
 }
 
 impl Report {
@@ -200,6 +210,8 @@ pub enum RefundAnswer {
     Unsure(Box<str>),
     /// Nothing was done. The same call may do better later.
     Passing(Box<str>),
+    /// The gateway made no refund, because the key of this call was used before: perhaps by a call that made one. Get-status decides.
+    KeyUsed(Box<str>),
     /// The gateway says that it did not. Get-status decides, because an earlier call may have made the refund.
     Refused(Box<str>),
 }

@@ -10,6 +10,14 @@ const REFUND_TRIES: u32 = 20;
 const REFUND_PAUSE: Span = Span::secs(10);
 /// The longest pause between two of them.
 const REFUND_PAUSE_MAX: Span = Span::secs(3600);
+/// A refund that the bank has not confirmed is looked at this often …
+const BANK_LOOK: Span = Span::secs(6 * 3600);
+/// … for this time.
+const BANK_LOOKS: Span = Span::secs(7 * 24 * 3600);
+/// A settlement that comes after a refund is looked at once more after this time: get-status may be behind.
+const SETTLED_AGAIN: Span = Span::secs(300);
+/// Why a refund is not asked for any more.
+const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
 impl Order {
     pub(super) fn refund_asked(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
@@ -22,20 +30,29 @@ impl Order {
             return Err(Refused::TakenBack);
         }
         self.holds_the_money()?;
+        // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
+        let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
+        let over = self.refund_time_is_over(now) || self.refund_keys.is_some_and(|used| used >= REFUND_KEYS_MAX);
+        if over && !unsure {
+            return Err(Refused::OnlyByHand);
+        }
         // If an order with a receipt has no report, it has no proof either, and a person has said so.
         let unreported = self.delivery.is_none() && matches!(self.state, State::Settled { .. });
         if !(wish.no_proof || unreported || self.is_proven()) {
             return Err(Refused::NoProof);
         }
-        // If an earlier call may have made the refund, a look comes first.
-        let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
-        self.repayment = Some(Repayment::Asked { by: wish.by, tries: 0, retry_at: now, look: unsure, unsure, refused: None });
+        let refused = over.then(|| TIME_IS_OVER.into());
+        let by = wish.by;
+        self.repayment = Some(Repayment::Asked { by, tries: 0, retry_at: now, look: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
     pub(super) fn settled_by_hand(&mut self, note: Box<str>, by: Option<Box<str>>, no_report: bool, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, no_report)?;
         self.nothing_unsure()?;
+        if self.unconfirmed_at.is_some() {
+            self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
+        }
         self.repayment = Some(Repayment::ByHand { note, by, at: now });
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
@@ -58,13 +75,24 @@ impl Order {
     /// Takes the gateway's answer to the refund.
     pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall) {
         let pause = self.pause_after_refund();
-        let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, key_used, .. }) = &mut self.repayment else { return };
         *tries += 1;
         *retry_at = now + pause;
         let why = match answer {
-            RefundAnswer::Approved => return self.refunded(None, now),
+            RefundAnswer::Approved => {
+                self.refunded(None, now);
+                // Get-status may tell whether the bank has confirmed it.
+                let look = now + LOOK_AGAIN;
+                self.ask.at = Some(self.ask.at.map_or(look, |at| at.min(look)));
+                return;
+            }
+            // A call with this key was made before, and that one may have made the refund.
+            RefundAnswer::KeyUsed(why) => {
+                (*look, *unsure, *retry_at, *refused, *key_used) = (true, true, now, Some(why), true);
+                return;
+            }
             RefundAnswer::Refused(why) => {
-                (*look, *retry_at, *refused) = (true, now, Some(why));
+                (*look, *retry_at, *refused, *key_used) = (true, now, Some(why), false);
                 return;
             }
             RefundAnswer::Passing(why) => why,
@@ -85,7 +113,7 @@ impl Order {
         if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
             *unsure = false;
         }
-        let Some(Repayment::Asked { look, unsure, refused, retry_at, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Asked { look, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment else { return };
         if !*look {
             return;
         }
@@ -97,7 +125,16 @@ impl Order {
         }
         *look = false;
         match refused.take() {
-            Some(why) => self.repayment = Some(Repayment::Refused { why, at: now, unsure: false }),
+            // The refund with this key was not made, and never will be. The next call has another one.
+            Some(why) => {
+                let used = self.refund_keys.unwrap_or(0) + 1;
+                self.refund_keys = Some(used);
+                if std::mem::take(key_used) && used < REFUND_KEYS_MAX {
+                    *retry_at = now + pause;
+                } else {
+                    self.repayment = Some(Repayment::Refused { why, at: now, unsure: false });
+                }
+            }
             None => *retry_at = now + pause,
         }
     }
@@ -159,9 +196,9 @@ impl Order {
         let why = || "the machine told another outcome meanwhile".into();
         match &mut self.repayment {
             // One of the calls may have made it. Get-status has the last word.
-            Some(Repayment::Asked { unsure: true, look, refused, retry_at, .. }) if !on_its_way => {
+            Some(Repayment::Asked { unsure: true, look, refused, retry_at, key_used, .. }) if !on_its_way => {
                 refused.get_or_insert_with(why);
-                (*look, *retry_at) = (true, now);
+                (*look, *retry_at, *key_used) = (true, now, false);
             }
             Some(Repayment::Asked { .. }) if !on_its_way => {
                 self.repayment = Some(Repayment::Refused { why: why(), at: now, unsure: false });
@@ -198,11 +235,14 @@ impl Order {
 
     /// The gateway says that the money went back.
     pub(super) fn refunded(&mut self, report: Option<&Report>, now: Wall) {
-        match &self.repayment {
+        self.settled_again_at = None;
+        let told = report.and_then(|report| report.refund_at_bank);
+        match &mut self.repayment {
             // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
-            Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) | None => {
-                self.repayment = Some(Repayment::Done { at: now });
+            Some(Repayment::Done { bank, .. }) => *bank = told.or(*bank),
+            Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => {
+                self.repayment = Some(Repayment::Done { at: now, bank: told })
             }
         }
         if let Some(report) = report
@@ -213,6 +253,80 @@ impl Order {
             return;
         }
         self.give_back();
+    }
+
+    /// Get-status says settled again. It may be behind; and the bank may have refused the refund after the gateway had approved it.
+    pub(super) fn settled_again(&mut self, now: Wall) {
+        if !matches!(self.repayment, Some(Repayment::Done { .. })) || self.late_fact {
+            return;
+        }
+        let first = *self.settled_again_at.get_or_insert(now);
+        if now >= first + SETTLED_AGAIN {
+            self.late_fact = true;
+        }
+    }
+
+    /// The time of the next look at a refund that the gateway has approved.
+    pub(super) fn next_look_at_refund(&self, now: Wall) -> Option<Wall> {
+        match &self.repayment {
+            Some(Repayment::Done { .. }) if self.late_fact => None,
+            Some(Repayment::Done { .. }) if self.settled_again_at.is_some() => Some(now + SETTLED_AGAIN),
+            Some(Repayment::Done { at, bank: Some(AtBank::Asked) }) if now < *at + BANK_LOOKS => Some(now + self.spread(BANK_LOOK)),
+            Some(
+                Repayment::Asked { .. }
+                | Repayment::Refused { .. }
+                | Repayment::Done { .. }
+                | Repayment::ByHand { .. }
+                | Repayment::Given { .. },
+            )
+            | None => None,
+        }
+    }
+
+    /// The `refund_key` of the next call: the order's name, and with a number behind it once keys are used up. No order_id looks like
+    /// that, so it is no other order's first key.
+    #[must_use]
+    pub fn refund_key(&self) -> String {
+        match self.refund_keys {
+            None | Some(0) => self.id.to_string(),
+            Some(used) => format!("{}-r{}", self.id, used + 1),
+        }
+    }
+
+    /// Whether the gateway does not refund it any more.
+    fn refund_time_is_over(&self, now: Wall) -> bool {
+        self.settlement().and_then(|by| by.refund_until).is_some_and(|until| until <= now)
+    }
+
+    /// The steps to the end of the gateway's time for its refund, of which people were not told yet.
+    fn refund_endings(&self) -> impl DoubleEndedIterator<Item = (Wall, RefundEnding)> {
+        let [soon, last_day] = REFUND_WARNINGS;
+        let told = self.refund_ending;
+        let steps = self
+            .repay_by()
+            .map(|until| [(until - soon, RefundEnding::Soon), (until - last_day, RefundEnding::LastDay), (until, RefundEnding::Over)]);
+        steps.into_iter().flatten().filter(move |(_, ending)| told < Some(*ending))
+    }
+
+    /// The time of the next of them.
+    pub(super) fn next_refund_ending(&self) -> Option<Wall> {
+        self.refund_endings().next().map(|(at, _)| at)
+    }
+
+    /// The last of them that is due.
+    pub(super) fn refund_ending_due(&self, now: Wall) -> Option<RefundEnding> {
+        self.refund_endings().rev().find(|(at, _)| *at <= now).map(|(_, ending)| ending)
+    }
+
+    pub(super) fn refund_ends(&mut self, ending: RefundEnding, now: Wall) {
+        self.refund_ending = Some(ending);
+        if ending == RefundEnding::Over
+            && let Some(Repayment::Asked { look, unsure, retry_at, refused, key_used, .. }) = &mut self.repayment
+        {
+            // A call may be on its way. Get-status has the last word, and no other call is made.
+            refused.get_or_insert_with(|| TIME_IS_OVER.into());
+            (*look, *unsure, *retry_at, *key_used) = (true, true, now, false);
+        }
     }
 
     fn give_back(&mut self) {
@@ -242,11 +356,15 @@ impl Order {
                 },
             },
             State::Refunded { .. } => Err(Refused::RefundedAlready),
-            State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } if self.suspect => {
+            State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. }
+                if self.suspect || self.unconfirmed_at.is_some() =>
+            {
                 match (&self.state, self.delivery.as_ref().map(|told| told.outcome)) {
                     (State::Closed { .. }, Some(Delivery::Dispensed)) if !self.conflict => Err(Refused::Delivered),
                     (State::Closed { .. }, _) => Ok(()),
-                    _ => Err(Refused::NotEnded),
+                    _ if self.unconfirmed_at.is_none() => Err(Refused::NotEnded),
+                    (_, Some(Delivery::Dispensed)) if !self.conflict => Err(Refused::Delivered),
+                    _ => Ok(()),
                 }
             }
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } => {
@@ -301,7 +419,7 @@ impl Order {
     /// or if the request was paid twice. A person decides if the outcome is unknown, if words contradict each other, or
     /// if the payment does not match.
     #[must_use]
-    pub fn may_refund_by_itself(&self) -> bool {
+    pub fn may_refund_by_itself(&self, now: Wall) -> bool {
         let known = match &self.state {
             State::Withheld { why, .. } => *why == Withheld::PaidTwice,
             State::Settled { .. } => true,
@@ -314,6 +432,6 @@ impl Order {
         };
         let clear = self.is_proven() && !self.conflict && self.taken_back.is_none() && self.repayment.is_none();
         let came = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
-        known && clear && !came && self.is_refund_due() && !self.is_over_the_counter()
+        known && clear && !came && !self.refund_time_is_over(now) && self.is_refund_due() && !self.is_over_the_counter()
     }
 }

@@ -30,8 +30,17 @@ fn is_news(order: &Order, said: Said) -> bool {
         (State::Refunded { .. }, Said::PartlyRefunded) => {
             matches!(order.repayment, Some(Repayment::ByHand { .. })) && order.taken_back.is_none()
         }
-        (State::Refunded { .. }, Said::Refunded) => !matches!(order.repayment, Some(Repayment::Done { .. }) | None) && !order.late_fact,
-        (State::Refunded { .. }, Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other) => false,
+        (State::Refunded { .. }, Said::Refunded) => match &order.repayment {
+            // The bank may have confirmed it by now.
+            Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Asked),
+            None => false,
+            Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => {
+                !order.late_fact
+            }
+        },
+        // The bank may have refused the refund.
+        (State::Refunded { .. }, Said::Settled) => matches!(order.repayment, Some(Repayment::Done { .. })) && !order.late_fact,
+        (State::Refunded { .. }, Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other) => false,
     }
 }
 
@@ -45,7 +54,21 @@ fn goes_back(order: &Order, said: Said) -> bool {
 }
 
 impl Order {
+    /// A genuine notification.
     pub(super) fn notified(&mut self, said: Said, now: Wall) {
+        match &self.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {
+                if said == Said::Settled && !self.is_decided() {
+                    self.settlement_told_at.get_or_insert(now);
+                }
+            }
+            State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+        }
+        self.look_at_news(said, now);
+    }
+
+    /// Somebody says this. The gateway is asked, if it may be so.
+    pub(super) fn look_at_news(&mut self, said: Said, now: Wall) {
         if !is_news(self, said) {
             return;
         }
@@ -91,8 +114,26 @@ impl Order {
     pub(super) fn status(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         if !self.is_meant_by(report) {
             // An answer about something else answers nothing.
-            return self.status_unanswered(now);
+            return self.status_unclear(now);
         }
+        match report.said {
+            Said::Suspect | Said::Other => self.note_unclear(now),
+            Said::Pending
+            | Said::Settled
+            | Said::Expired
+            | Said::Cancelled
+            | Said::Denied
+            | Said::Failed
+            | Said::Refunded
+            | Said::PartlyRefunded
+            | Said::ChargedBack => self.unclear_since = None,
+        }
+        self.hear(report, now, with);
+        self.judge_doubt(now);
+    }
+
+    /// Takes the gateway's word for it.
+    fn hear(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         match report.said {
             Said::Settled => return self.settled(report, now, with),
             Said::Pending => self.still_pending(now),
@@ -115,7 +156,47 @@ impl Order {
         self.asked(now, true);
     }
 
+    /// The answer is not understood.
+    pub(super) fn status_unclear(&mut self, now: Wall) {
+        self.note_unclear(now);
+        self.status_unanswered(now);
+    }
+
+    /// Of a charge that can be paid, or that nobody could end yet, nobody knows what became of it.
+    pub(super) fn note_unclear(&mut self, now: Wall) {
+        match &self.state {
+            State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => _ = self.unclear_since.get_or_insert(now),
+            State::Charging { .. } | State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+        }
+    }
+
+    /// Lists an order after a question that brought no certainty, if there has been none for [`UNCONFIRMED_AFTER`]. It is taken from the
+    /// list again by the answer that does.
+    pub(super) fn judge_doubt(&mut self, now: Wall) {
+        let paid = match &self.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
+            State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
+        };
+        if paid || self.is_decided() {
+            self.settlement_told_at = None;
+        }
+        if !matches!(self.state, State::Held { .. }) && paid || self.is_decided() {
+            self.unclear_since = None;
+        }
+        match self.doubted_since() {
+            None => self.unconfirmed_at = None,
+            Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.unconfirmed_at.get_or_insert(now),
+            Some(_) => {}
+        }
+    }
+
+    /// The time since which nobody confirms whether it is paid.
+    fn doubted_since(&self) -> Option<Wall> {
+        self.settlement_told_at.into_iter().chain(self.unclear_since).min()
+    }
+
     pub(super) fn status_unanswered(&mut self, now: Wall) {
+        self.judge_doubt(now);
         self.looked_in_vain(now);
         self.refund_not_seen(now);
         self.asked(now, false);
@@ -134,6 +215,14 @@ impl Order {
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
+            // Somebody paid, as the gateway itself has told.
+            State::Closed { .. } if self.settlement_told_at.is_some() => {
+                let since = self.settlement_told_at.unwrap_or(now);
+                let unsure = self.unanswered_since(now).map(|noted| noted + CALL_LIFE);
+                Some(hot.or(unsure).unwrap_or(now + self.spread(polling(now - since))))
+            }
+            // What became of a refund is looked at until the bank has confirmed or refused it.
+            State::Refunded { .. } if answered && self.next_look_at_refund(now).is_some() => self.next_look_at_refund(now),
             // The gateway may say settled in a notification before get-status does. The question that was just answered may
             // also be older than the notification.
             State::Closed { .. } if answered => {
@@ -162,7 +251,10 @@ impl Order {
                 self.not_refunded_yet(now);
                 return self.asked(now, true);
             }
-            State::Refunded { .. } => return self.asked(now, true),
+            State::Refunded { .. } => {
+                self.settled_again(now);
+                return self.asked(now, true);
+            }
         }
         self.suspect = false;
         let by = self.settlement_of(report, now);
@@ -170,6 +262,11 @@ impl Order {
         // A person gave the money back before the gateway was sure. With the goods besides, the customer would have too much.
         if self.is_decided() {
             self.state = State::Refunded { charge, receipt: None, by: Some(by) };
+            return self.asked(now, true);
+        }
+        // A person has ended it. The receipt could come when nobody reckons with it any more.
+        if self.ended_by.is_some() {
+            self.state = State::Withheld { charge, by, why: Withheld::Ended };
             return self.asked(now, true);
         }
         match self.matching(report, with.rules) {
@@ -222,6 +319,7 @@ impl Order {
             payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
             settled_at: report.settled_at.unwrap_or(now),
             parties: report.parties.clone(),
+            refund_until: report.refund_within.map(|within| report.settled_at.unwrap_or(now) + within),
         }
     }
 

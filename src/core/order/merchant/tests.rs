@@ -9,7 +9,9 @@ mod answers;
 mod bounds;
 mod counter;
 mod over;
+mod refunds;
 mod repaying;
+mod unconfirmed;
 mod walk;
 
 const T0: Wall = Wall(1_795_132_800_000);

@@ -61,6 +61,20 @@ pub struct Order {
     /// The books had lost it. It may have had a receipt that they do not know.
     #[serde(default)]
     pub rebuilt: bool,
+    /// The time of the first genuine notification that it is settled, while get-status has not confirmed that.
+    pub settlement_told_at: Option<Wall>,
+    /// The time since which get-status is answered, and its answer is not understood.
+    pub unclear_since: Option<Wall>,
+    /// The time at which it was listed because nobody confirms whether it is paid.
+    pub unconfirmed_at: Option<Wall>,
+    /// The person who ended it while nobody could say whether it is paid. No receipt is ever signed for it.
+    pub ended_by: Option<Box<str>>,
+    /// How many keys of refunds are used up: each was refused, and get-status has confirmed that nothing went back.
+    pub refund_keys: Option<u32>,
+    /// How near the end of the gateway's time for a refund is, as far as people were told.
+    pub refund_ending: Option<RefundEnding>,
+    /// The time at which get-status first said settled after it had said refunded.
+    pub settled_again_at: Option<Wall>,
 }
 
 /// The state of an order.
@@ -183,6 +197,8 @@ pub struct Settlement {
     /// Who moved the money.
     #[serde(default, skip_serializing_if = "Parties::is_unknown")]
     pub parties: Parties,
+    /// The gateway refunds it until then; `None` if it never does, or does not say.
+    pub refund_until: Option<Wall>,
 }
 
 /// The two sides of a payment by QRIS, as the gateway names them, for the merchant's accounts. No decision depends on them.
@@ -248,6 +264,8 @@ pub enum Withheld {
     Mismatch,
     /// The request has a receipt already.
     PaidTwice,
+    /// A person ended the order before anybody confirmed the payment.
+    Ended,
 }
 
 /// How the money of an undelivered order goes back. A refund and a delivery exclude each other, and so do these ways:
@@ -268,6 +286,8 @@ pub enum Repayment {
         unsure: bool,
         /// Why the gateway refused, if it did: get-status has the last word.
         refused: Option<Box<str>>,
+        /// It refused only because the key of the refund was used before.
+        key_used: bool,
     },
     /// The refund was not made. The money is still due.
     Refused {
@@ -282,6 +302,8 @@ pub enum Repayment {
     Done {
         /// The time at which we heard of it.
         at: Wall,
+        /// What the bank says of it; `None` if the gateway does not tell.
+        bank: Option<AtBank>,
     },
     /// A person gave it back in another way.
     ByHand {
@@ -299,6 +321,28 @@ pub enum Repayment {
         /// When.
         at: Wall,
     },
+}
+
+/// A refund at the bank, as the gateway tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtBank {
+    /// The bank is asked.
+    Asked,
+    /// The bank has confirmed it.
+    Confirmed,
+}
+
+/// How near the end of the gateway's time for a refund is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundEnding {
+    /// At most three days are left.
+    Soon,
+    /// At most one day is left.
+    LastDay,
+    /// It is over: the money goes back by hand only.
+    Over,
 }
 
 /// Who wants the money to go back.
@@ -344,7 +388,49 @@ pub struct Ask {
     pub noted_back: Option<Said>,
 }
 
+/// Why a charge failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChargeTrouble {
+    /// The gateway refused it.
+    Refused,
+    /// It was made, and its QR or code cannot be shown.
+    Unreadable,
+    /// It is for another sum.
+    Sum,
+    /// It was not answered in time.
+    Unanswered,
+}
+
+/// The end of a charge that failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChargeFailure {
+    /// The kind of the reason.
+    pub kind: ChargeTrouble,
+    /// For people.
+    pub why: Box<str>,
+}
+
 impl Order {
+    /// Whether its charge was made, or why not. `None`: it is not known yet, or nobody wanted it any more.
+    #[must_use]
+    pub fn charge_end(&self) -> Option<Result<(), ChargeFailure>> {
+        let failed = |kind, why: &str| Some(Err(ChargeFailure { kind, why: why.into() }));
+        match &self.state {
+            State::Charging { .. } => None,
+            State::Pending { .. } | State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
+                Some(Ok(()))
+            }
+            State::Closed { charge, why: None, .. } => charge.as_ref().map(|_| Ok(())),
+            State::Cancelling { charge, why, .. } | State::Closed { charge, why: Some(why), .. } => match why {
+                Ending::NotMade { why, .. } => failed(ChargeTrouble::Refused, why),
+                Ending::Unreadable(why) => failed(ChargeTrouble::Unreadable, why),
+                Ending::GrossAmount => failed(ChargeTrouble::Sum, "the gateway asks for another sum than the price"),
+                Ending::GaveUp => failed(ChargeTrouble::Unanswered, "the gateway did not answer in time"),
+                Ending::Asked | Ending::Timeout | Ending::Leftover => charge.as_ref().map(|_| Ok(())),
+            },
+        }
+    }
+
     /// The gateway's answer to the charge, if there was one.
     #[must_use]
     pub fn charge(&self) -> Option<&Charge> {
@@ -470,6 +556,8 @@ impl super::Report {
             store: None,
             payment_code: None,
             refund_amount: None,
+            refund_at_bank: None,
+            refund_within: None,
         }
     }
 }

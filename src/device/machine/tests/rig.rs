@@ -95,6 +95,7 @@ pub(super) fn resource(n: u8, status: Status) -> OrderResource {
         refund: None,
         sandbox: true,
         collect_within_s: None,
+        unconfirmed: false,
     }
 }
 

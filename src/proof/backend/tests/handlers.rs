@@ -2,14 +2,16 @@
 
 use super::*;
 use crate::disk::{Disk, Trouble};
-use crate::midtrans::{Options, Reply, Via};
+use crate::midtrans::faults::{Fault, Plan};
+use crate::midtrans::{Change, Options, Reply, Via};
 use qris_backend::midtrans::MidtransError;
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
-use qris_core::order::merchant::Call;
+use qris_core::order::merchant::{AtBank, Attention, Call, Order, RefundWish, Refused, Repayment, State};
 use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
 use qris_core::order::state::Status;
-use qris_core::wire::orders::{NewOrder, OrderResource};
+use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_device::machine::{BackendAnswer, HttpCall};
 
 /// The program, and Midtrans behind it.
@@ -132,6 +134,39 @@ impl Town {
         self.program.ask(ask, self.boot, self.asks);
     }
 
+    fn of(&self, order: &OrderResource) -> Order {
+        self.stored(&order.order_id).expect("an order").order
+    }
+
+    /// A customer pays, and the machine tells that nothing came out. Its relay is silent.
+    fn undelivered(&mut self, via: Via) -> OrderResource {
+        let order = self.order(Way::Open);
+        self.midtrans.pay(order.qr_payload.as_deref().expect("a QR"), via, false, self.wall()).expect("paid");
+        self.seconds(30, Way::Open);
+        let report = OutcomeReport { outcome: Delivery::Undelivered, reason: None, detail: None, proof: None };
+        self.ask(Ask::Order(HttpCall::Tell(order.order_id.clone(), report)));
+        assert!(matches!(self.listen(5_000, Way::Open), Heard::Answer(BackendAnswer::Order(_))));
+        order
+    }
+
+    /// A person wants its money to go back, and Midtrans is asked.
+    fn wishes(&mut self, order: &OrderResource) -> Result<(), BooksError> {
+        let wish = RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Sari".into())) };
+        let wall = self.wall();
+        self.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish, wall))?;
+        self.seconds(90, Way::Open);
+        Ok(())
+    }
+
+    /// The days of a span pass. What is due in it is found at its end.
+    fn days(&mut self, days: i64) {
+        let end = self.program.age() + days * 86_400_000;
+        while self.program.age() < end {
+            drop(self.listen(end - self.program.age(), Way::Open));
+        }
+        self.seconds(5, Way::Open);
+    }
+
     /// A machine asks for an order.
     fn order(&mut self, way: Way) -> OrderResource {
         let new = NewOrder {
@@ -243,6 +278,121 @@ fn a_settlement_that_the_books_do_not_know_waits_until_midtrans_can_be_asked() {
     let asked = town.calls.len();
     town.seconds(120, Way::Open);
     assert_eq!(town.calls.len(), asked, "once it is rebuilt nobody asks any more");
+}
+
+#[test]
+fn a_settlement_that_midtrans_never_confirms_is_told_and_a_person_ends_it() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    town.midtrans.plan(Fault::StaleStatus);
+    let notification = town.pays(&order);
+    town.program.notify(1, notification.clone());
+    assert!(matches!(town.listen(5_000, Way::Open), Heard::Taken(200)));
+    town.seconds(280, Way::Open);
+    assert_eq!(town.of(&order).attention(), []);
+    town.seconds(40, Way::Open);
+    assert_eq!(town.of(&order).attention(), [Attention::Unconfirmed]);
+    let is_listed = |event: &Journal| matches!(event, Journal::OrderListed { order: id, .. } if *id == order.order_id);
+    assert!(town.journal.iter().any(is_listed), "{:?}", town.journal);
+    let alerts = town.program.books(|tx, _| books::due_alerts(tx, Wall(i64::MAX), false)).expect("read");
+    assert_eq!(alerts.iter().map(books::Alert::kind).collect::<Vec<_>>(), ["unconfirmed"]);
+    // Its machine hears it with each answer about the order, and with the answer to a cancel, which would not end.
+    for call in [HttpCall::Get(order.order_id.clone()), HttpCall::Cancel(order.order_id.clone())] {
+        town.ask(Ask::Order(call));
+        let heard = town.listen(9_000, Way::Open);
+        let Heard::Answer(BackendAnswer::Order(now)) = heard else { panic!("{heard:?}") };
+        assert!(now.unconfirmed && now.status == Status::Pending);
+    }
+    let wall = town.wall();
+    town.program.books(|tx, policy| books::seen(tx, policy, &order.order_id, "Sari", wall)).expect("ended");
+    assert!(matches!(town.of(&order).state, State::Closed { .. }));
+    // Midtrans confirms it at last. The money is owed, and nothing is handed out.
+    town.midtrans.heal();
+    town.program.notify(2, notification);
+    town.seconds(30, Way::Open);
+    let paid = town.of(&order);
+    assert!(paid.receipt().is_none() && paid.is_refund_due(), "{paid:?}");
+}
+
+#[test]
+fn an_order_whose_get_status_is_about_another_is_told_to_people() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    // Both names are others: nobody can say that this is about our charge.
+    let alien = r#"{"fault":"alter_answer","on":"status","set":{"order_id":"A120251205074834XeVg4mKHIMID","transaction_id":"t-1"}}"#;
+    town.midtrans.plan(serde_json::from_str::<Plan>(alien).expect("a plan"));
+    town.seconds(350, Way::Open);
+    assert_eq!(town.of(&order).attention(), [Attention::Unconfirmed]);
+    town.midtrans.heal();
+    town.seconds(400, Way::Open);
+    assert_eq!(town.of(&order).attention(), []);
+}
+
+#[test]
+fn a_refund_that_was_refused_is_made_a_week_later_under_a_new_key() {
+    let mut town = Town::new();
+    let order = town.undelivered(Via::Gopay);
+    town.midtrans.change(Change { balance: Some(Some(0)), ..Change::default() }, town.wall());
+    town.wishes(&order).expect("granted");
+    let refused = town.of(&order);
+    assert!(matches!(refused.repayment, Some(Repayment::Refused { unsure: false, .. })), "{refused:?}");
+    town.days(8);
+    town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
+    town.wishes(&order).expect("granted");
+    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment);
+    assert_eq!(town.midtrans.transaction(order.order_id.as_str()).expect("a book").refunded, 5_000, "once");
+}
+
+#[test]
+fn a_key_that_another_set_of_books_used_up_is_followed_by_a_new_one() {
+    let mut town = Town::new();
+    let order = town.undelivered(Via::Gopay);
+    // The dashboard, or books that were lost, tried it in vain.
+    town.midtrans.change(Change { balance: Some(Some(0)), refund_key_life_ms: Some(0), ..Change::default() }, town.wall());
+    let first = format!(r#"{{"refund_key":"{}"}}"#, order.order_id);
+    town.midtrans.refund_by_hand(order.order_id.as_str(), first.as_bytes(), town.wall());
+    town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
+    town.wishes(&order).expect("granted");
+    town.seconds(90, Way::Open);
+    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment);
+}
+
+#[test]
+fn after_midtrans_time_for_a_refund_nobody_asks_for_it() {
+    let mut town = Town::new();
+    let order = town.undelivered(Via::Qris);
+    let listed = |town: &Town| town.of(&order).attention().last().copied();
+    for (days, kind) in [(3, Attention::NoProof), (1, Attention::RefundSoon), (2, Attention::RefundLastDay), (1, Attention::OnlyByHand)] {
+        town.days(days);
+        assert_eq!(listed(&town), Some(kind));
+    }
+    let refused = town.wishes(&order);
+    assert!(matches!(refused, Err(BooksError::Refused(Refused::OnlyByHand))), "{refused:?}");
+    assert!(town.calls.iter().all(|(call, _)| *call != Call::Refund), "{:?}", town.calls);
+}
+
+#[test]
+fn what_the_bank_does_after_a_refund_is_heard() {
+    let bank = |order: &Order| match &order.repayment {
+        Some(Repayment::Done { bank, .. }) => *bank,
+        other => panic!("{other:?}"),
+    };
+    let mut town = Town::new();
+    let order = town.undelivered(Via::Gopay);
+    town.midtrans.change(Change { refund_confirmed_after_ms: Some(3_600_000), ..Change::default() }, town.wall());
+    town.wishes(&order).expect("granted");
+    assert_eq!(bank(&town.of(&order)), Some(AtBank::Asked));
+    town.days(1);
+    assert_eq!(bank(&town.of(&order)), Some(AtBank::Confirmed));
+    // Another one bounces.
+    let mut town = Town::new();
+    let order = town.undelivered(Via::Gopay);
+    town.midtrans.change(Change { refund_confirmed_after_ms: Some(3_600_000), ..Change::default() }, town.wall());
+    town.midtrans.plan(Fault::BounceRefund);
+    town.wishes(&order).expect("granted");
+    town.days(1);
+    town.seconds(400, Way::Open);
+    assert_eq!(town.of(&order).attention(), [Attention::LateFact]);
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
         ("refused before", refused.expect("facts"), false),
         ("a part went back", partly.expect("facts"), false),
     ] {
-        assert_eq!(order.may_refund_by_itself(), wanted, "{what}");
+        assert_eq!(order.may_refund_by_itself(T0), wanted, "{what}");
     }
     // A second outcome stops a refund that has not been sent yet. A refund that is on its way cannot be called back.
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
@@ -456,12 +456,12 @@ fn gateway_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
 fn nothing_goes_back_by_itself_without_the_relays_word() {
     let without = DeliveryReport { proof: Proof::Missing(NoProof::OtherKey), ..DeliveryReport::proven(Delivery::Undelivered) };
     let listed = then(paid(None), vec![Event::Delivered(without.clone())], 2000).expect("a fact");
-    assert!(!listed.may_refund_by_itself() && listed.is_refund_due());
+    assert!(!listed.may_refund_by_itself(T0) && listed.is_refund_due());
     assert_eq!(listed.attention(), [Attention::NoProof]);
     // The proof may come later, with the same outcome. A proof that is there is not taken away again.
     let proven = then(listed, vec![Event::Delivered(DeliveryReport::proven(Delivery::Undelivered))], 3000).expect("a fact");
     let still = then(proven, vec![Event::Delivered(without)], 4000).expect("a fact");
-    assert!(still.may_refund_by_itself());
+    assert!(still.may_refund_by_itself(T0));
     assert_eq!(still.attention(), [Attention::RefundDue]);
 }
 
@@ -472,7 +472,7 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let signed = then(lied, vec![contradicted(Delivery::Undelivered)], 3000).expect("a fact");
     assert_eq!(signed.delivery, Some(DeliveryReport::proven(Delivery::Undelivered)));
     // A person looks, since one of the two is a lie. The refund needs no more than that.
-    assert!(!signed.may_refund_by_itself() && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
+    assert!(!signed.may_refund_by_itself(T0) && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
     assert!(then(signed.clone(), vec![refund(false)], 4000).is_ok());
     // Nobody takes the proof away again, with a signature or without.
     for told in [unsigned(Delivery::Dispensed), DeliveryReport::proven(Delivery::Dispensed)] {
@@ -483,7 +483,7 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let told = unsigned(Delivery::Dispensed);
     let proven =
         then(paid(Some(Delivery::Undelivered)), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
-    assert!(proven.may_refund_by_itself() && proven.attention() == [Attention::RefundDue], "{:?}", proven.attention());
+    assert!(proven.may_refund_by_itself(T0) && proven.attention() == [Attention::RefundDue], "{:?}", proven.attention());
     // The other way round: the goods came, and no more money goes back than a person wants.
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Undelivered))], 2000).expect("a fact");
     let came = then(lied, vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
@@ -496,13 +496,13 @@ fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
         let charged = then(order(), vec![Event::Charged(charge(5000))], 1000).expect("a fact");
         apply(charged, status(Said::Settled), T0, &Context { rules: &rules(), paid_already: true }).expect("a fact")
     };
-    assert!(twice().may_refund_by_itself(), "there is no receipt that opens the relay");
+    assert!(twice().may_refund_by_itself(T0), "there is no receipt that opens the relay");
     // Books that were lost may have had such a refund.
     let rebuilt = Order { rebuilt: true, ..twice() };
-    assert!(!rebuilt.may_refund_by_itself() && rebuilt.attention().contains(&Attention::NoProof), "{:?}", rebuilt.attention());
+    assert!(!rebuilt.may_refund_by_itself(T0) && rebuilt.attention().contains(&Attention::NoProof), "{:?}", rebuilt.attention());
     assert_eq!(then(rebuilt.clone(), vec![refund(false)], 3000), Err(Refused::NoProof));
     let closed = then(rebuilt, vec![told(Delivery::Undelivered)], 3000).expect("a fact");
-    assert!(closed.may_refund_by_itself(), "its relay says that nothing came out");
+    assert!(closed.may_refund_by_itself(T0), "its relay says that nothing came out");
     for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
         let came = then(twice(), vec![told(outcome)], 3000).expect("a fact");
         assert_eq!(then(came, vec![refund(false)], 4000), Err(Refused::NoProof), "{outcome}");
@@ -587,7 +587,7 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
             let after = after.expect("a fact");
             let is_own = whose == "its own";
             assert!(after.needs_attention() != is_own || after.conflict, "{whose}, {moment}: {:?}", after.attention());
-            assert!(is_own || !after.may_refund_by_itself(), "{whose}, {moment}");
+            assert!(is_own || !after.may_refund_by_itself(T0 + Span::millis(902_000)), "{whose}, {moment}");
             let refunded = then(after, vec![refund(false)], 903_000).map(|order| money(&order));
             assert_eq!(refunded, if is_own { Ok("asked") } else { Err(Refused::NoProof) }, "{whose}, {moment}");
         }

@@ -48,6 +48,7 @@ impl Bank {
     fn refund(&mut self, dice: &mut Dice) -> RefundAnswer {
         match dice.draw(6) {
             0 => RefundAnswer::Passing("no route".into()),
+            1 if dice.draw(2) == 0 => RefundAnswer::KeyUsed("406".into()),
             1 => RefundAnswer::Refused("POS refunds not allowed".into()),
             2 => RefundAnswer::Unsure("cut before".into()),
             3 if self.refunds == 0 => {
@@ -68,6 +69,7 @@ fn outside(dice: &mut Dice, honest: bool) -> Event {
     let by = || "Ani".into();
     match dice.draw(14) {
         0 => Event::Notified(dice.of(&SAID)),
+        2 if dice.draw(2) == 0 => Event::StatusUnclear("an alien".into()),
         1 if !honest => Event::Status(Report { gross_amount: Some(rp(1)), ..report(Said::Settled) }),
         2 => Event::StatusUnanswered,
         3 => Event::StatusUnknown,
@@ -113,7 +115,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
                     Call::GetStatus => {
                         let said = dice.of(&SAID);
                         settled_seen |= said == Said::Settled;
-                        status(said)
+                        Event::Status(Report { refund_within: Some(Span::secs(7 * 86_400)), ..report(said) })
                     }
                     Call::Refund => Event::RefundAnswered(bank.refund(&mut dice)),
                 },
@@ -152,6 +154,9 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
         if now < *until {
             return Err("an Indomaret's receipt within its window");
         }
+    }
+    if before.ended_by.is_some() && before.receipt().is_none() && after.receipt().is_some() {
+        return Err("a receipt for what a person has ended");
     }
     let settled_by_a_person = |order: &Order| matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
     if settled_by_a_person(before) && before.repayment != after.repayment {

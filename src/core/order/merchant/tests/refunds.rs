@@ -1,0 +1,202 @@
+//! Refunds at the gateway: a new key after a refusal, the end of the gateway's time, and what the bank says later.
+
+use super::*;
+
+const DAY: i64 = 24 * 3_600_000;
+
+fn at(ms: i64) -> Wall {
+    T0 + Span::millis(ms)
+}
+
+fn then(order: &Order, ms: i64, event: Event) -> Result<Order, Refused> {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let mut order = apply(order.clone(), event, at(ms), &with)?;
+    while let Duty::Apply(event) = duty(&order, at(ms)) {
+        order = apply(order, event, at(ms), &with).expect("a fact");
+    }
+    Ok(order)
+}
+
+fn after(order: &Order, ms: i64, event: Event) -> Order {
+    then(order, ms, event).expect("granted")
+}
+
+fn all(order: &Order, ms: i64, events: Vec<Event>) -> Order {
+    events.into_iter().fold(order.clone(), |order, event| after(&order, ms, event))
+}
+
+/// Paid at the beginning, and not delivered. The gateway refunds it for so many days.
+fn due(days: Option<i64>) -> Order {
+    let within = days.map(|days| Span::millis(days * DAY));
+    let settled = Event::Status(Report { refund_within: within, ..report(Said::Settled) });
+    live(&[(0, Event::Charged(charge(5000))), (1000, settled), (2000, told(Delivery::Failed))])
+}
+
+fn wish() -> Event {
+    Event::RefundAsked(RefundWish::of_a_person(Some("Ani".into())))
+}
+
+fn answered(answer: RefundAnswer) -> Event {
+    Event::RefundAnswered(answer)
+}
+
+fn refused() -> Event {
+    answered(RefundAnswer::Refused("414".into()))
+}
+
+fn key_used() -> Event {
+    answered(RefundAnswer::KeyUsed("406".into()))
+}
+
+fn unsure() -> Event {
+    answered(RefundAnswer::Unsure("cut".into()))
+}
+
+fn is_asked(order: &Order) -> bool {
+    matches!(order.repayment, Some(Repayment::Asked { .. }))
+}
+
+#[test]
+fn a_new_key_follows_a_refusal_that_get_status_has_confirmed_and_nothing_else() {
+    let asked = all(&due(None), 3000, vec![wish()]);
+    let table: Vec<(&str, Vec<Event>, &str)> = vec![
+        ("asked", vec![], "o1"),
+        ("refused, and nobody looked yet", vec![refused()], "o1"),
+        ("refused, and the look is not answered", vec![refused(), Event::StatusUnanswered], "o1"),
+        ("refused, and nothing went back", vec![refused(), status(Said::Settled)], "o1-r2"),
+        ("not sent", vec![answered(RefundAnswer::Passing("no way".into()))], "o1"),
+        ("lost, and nothing went back", vec![unsure(), status(Said::Settled)], "o1"),
+        ("lost, refused, and looked at once", vec![unsure(), refused(), status(Said::Settled)], "o1"),
+        ("lost, refused, and looked at twice", vec![unsure(), refused(), status(Said::Settled), status(Said::Settled)], "o1-r2"),
+        ("used before, and looked at once", vec![key_used(), status(Said::Settled)], "o1"),
+        ("used before, and looked at twice", vec![key_used(), status(Said::Settled), status(Said::Settled)], "o1-r2"),
+    ];
+    for (what, events, key) in table {
+        assert_eq!(all(&asked, 3000, events).refund_key(), key, "{what}");
+    }
+    // A person asks again, and the money goes back.
+    let again = all(&asked, 3000, vec![refused(), status(Said::Settled), wish()]);
+    assert_eq!((duty(&again, at(3000)), again.refund_key().as_str()), (Duty::Call(Call::Refund), "o1-r2"));
+    let done = all(&again, 4000, vec![answered(RefundAnswer::Approved)]);
+    assert_eq!((word(&done).as_str(), done.attention()), ("refunded", vec![]));
+    // A key that was used up is followed by another one without a person.
+    let used = all(&asked, 3000, vec![key_used(), status(Said::Settled), status(Said::Settled)]);
+    let next = next_deadline(&used).expect("the next call");
+    assert_eq!((is_asked(&used), duty(&used, next)), (true, Duty::Call(Call::Refund)));
+    let made = all(&asked, 3000, vec![key_used(), status(Said::Refunded)]);
+    assert_eq!((word(&made).as_str(), made.refund_key().as_str()), ("refunded", "o1"), "an earlier call had made it");
+    // It ends. After that the money goes back by hand only.
+    let mut order = asked;
+    for used in 1..=REFUND_KEYS_MAX {
+        assert!(is_asked(&order), "{used}");
+        order = all(&order, 3000, vec![key_used(), status(Said::Settled), status(Said::Settled)]);
+    }
+    assert_eq!((is_asked(&order), order.attention()), (false, vec![Attention::RefundFailed]));
+    assert_eq!(then(&order, 4000, wish()), Err(Refused::OnlyByHand));
+    // Another outcome stops it, whatever the last refusal was.
+    let told = DeliveryReport::proven(Delivery::Dispensed);
+    let stopped = all(&due(None), 3000, vec![wish(), key_used(), Event::Contradicted { told, refund_on_its_way: false }]);
+    assert!(!is_asked(&all(&stopped, 4000, vec![status(Said::Settled), status(Said::Settled)])));
+}
+
+#[test]
+fn people_hear_of_the_end_of_the_time_and_then_nobody_asks_any_more() {
+    use Attention::{OnlyByHand, RefundDue, RefundLastDay, RefundSoon};
+    let mut order = due(Some(7));
+    let until = at(0) + Span::millis(7 * DAY);
+    assert_eq!((order.repay_by(), order.attention()), (Some(until), vec![RefundDue]));
+    for (ms, kinds) in
+        [(4 * DAY, vec![RefundDue, RefundSoon]), (6 * DAY, vec![RefundDue, RefundLastDay]), (7 * DAY, vec![RefundDue, OnlyByHand])]
+    {
+        let next = next_deadline(&order).expect("it comes");
+        assert_eq!(next, at(ms));
+        order = after(&order, ms - 1, Event::Abandoned);
+        assert!(!order.attention().contains(&kinds[1]), "{kinds:?} comes too early");
+        order = after(&order, ms, Event::Abandoned);
+        assert_eq!(order.attention(), kinds);
+    }
+    assert_eq!((next_deadline(&order), order.is_refund_due()), (None, true));
+    assert_eq!(then(&order, 7 * DAY, wish()), Err(Refused::OnlyByHand));
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    assert!(after(&order, 7 * DAY, by_hand).attention().is_empty());
+    assert!(!due(Some(7)).may_refund_by_itself(until) && due(Some(7)).may_refund_by_itself(until - Span::millis(1)));
+    // A payment without such a time can be refunded for ever.
+    assert_eq!((due(None).repay_by(), next_deadline(&due(None))), (None, None));
+    // What was delivered, or settled, is no debt.
+    let settled = Event::Status(Report { refund_within: Some(Span::millis(7 * DAY)), ..report(Said::Settled) });
+    let paid = |outcome| live(&[(0, Event::Charged(charge(5000))), (1000, settled.clone()), (2000, told(outcome))]);
+    assert_eq!(next_deadline(&paid(Delivery::Dispensed)), None);
+    // The money of what nobody knows may have to go back.
+    assert_eq!(paid(Delivery::Uncertain).repay_by(), Some(until));
+}
+
+#[test]
+fn a_refund_that_is_on_its_way_at_the_end_is_looked_at() {
+    let asked = after(&due(Some(7)), 7 * DAY - 1, wish());
+    let over = after(&asked, 7 * DAY, Event::Abandoned);
+    assert_eq!(duty(&over, at(7 * DAY)), Duty::Call(Call::GetStatus), "no other call for a refund");
+    assert_eq!(word(&after(&over, 7 * DAY, answered(RefundAnswer::Approved))), "refunded");
+    assert_eq!(word(&after(&over, 7 * DAY, status(Said::Refunded))), "refunded");
+    let not_made = all(&over, 7 * DAY + 1, vec![status(Said::Settled), status(Said::Settled)]);
+    assert!(matches!(not_made.repayment, Some(Repayment::Refused { unsure: false, .. })), "{not_made:?}");
+    assert_eq!(not_made.attention(), [Attention::RefundFailed, Attention::OnlyByHand]);
+    // An earlier call may have made it: that is looked at, also after the end.
+    let mut lost = after(&due(Some(7)), 7 * DAY - 2, wish());
+    for round in 0..100 {
+        lost = after(&lost, 7 * DAY - 1, unsure());
+        assert!(round < 99 || !is_asked(&lost));
+    }
+    let looked = after(&lost, 8 * DAY, wish());
+    assert_eq!(duty(&looked, at(8 * DAY)), Duty::Call(Call::GetStatus));
+    let not_made = all(&looked, 8 * DAY, vec![status(Said::Settled), status(Said::Settled)]);
+    assert!(!is_asked(&not_made) && then(&not_made, 8 * DAY, wish()) == Err(Refused::OnlyByHand), "{not_made:?}");
+}
+
+#[test]
+fn what_the_bank_says_later_is_heard() {
+    let said = |at_bank| Event::Status(Report { refund_at_bank: at_bank, ..report(Said::Refunded) });
+    let bank = |order: &Order| match &order.repayment {
+        Some(Repayment::Done { bank, .. }) => *bank,
+        other => panic!("{other:?}"),
+    };
+    let approved = all(&due(None), 3000, vec![wish(), answered(RefundAnswer::Approved)]);
+    assert_eq!((bank(&approved), next_deadline(&approved)), (None, Some(at(3000) + LOOK_AGAIN)));
+    let asked = after(&approved, 63_000, said(Some(AtBank::Asked)));
+    assert_eq!(bank(&asked), Some(AtBank::Asked));
+    let next = next_deadline(&asked).expect("it is asked again");
+    assert!(next > at(63_000 + 3_600_000), "a bank takes its time");
+    let noted = after(&asked, 100_000, Event::Notified(Said::Refunded));
+    assert_eq!(duty(&noted, at(100_000)), Duty::Call(Call::GetStatus), "the second notification is news");
+    let confirmed = after(&noted, 116_000, said(Some(AtBank::Confirmed)));
+    assert_eq!((bank(&confirmed), next_deadline(&confirmed)), (Some(AtBank::Confirmed), None));
+    assert_eq!(bank(&after(&confirmed, 117_000, said(None))), Some(AtBank::Confirmed), "it stays so");
+    // It is not looked at for ever.
+    let mut order = asked;
+    let mut looks = 0;
+    while let Some(next) = next_deadline(&order) {
+        order = after(&order, (next - T0).0, said(Some(AtBank::Asked)));
+        looks += 1;
+    }
+    assert!((20..40).contains(&looks), "{looks}");
+}
+
+#[test]
+fn a_settlement_that_comes_back_after_a_refund_is_listed_after_a_second_look() {
+    let refunded = all(&due(None), 3000, vec![wish(), answered(RefundAnswer::Approved)]);
+    let refunded = after(&refunded, 63_000, status(Said::Refunded));
+    assert_eq!(next_deadline(&refunded), None);
+    let noted = after(&refunded, 90_000, Event::Notified(Said::Settled));
+    assert_eq!(duty(&noted, at(90_000)), Duty::Call(Call::GetStatus));
+    let first = after(&noted, 106_000, status(Said::Settled));
+    assert!(first.attention().is_empty(), "get-status may be behind");
+    let next = next_deadline(&first).expect("it asks once more");
+    let second = after(&first, (next - T0).0, status(Said::Settled));
+    assert_eq!((second.attention(), next_deadline(&second)), (vec![Attention::LateFact], None));
+    assert!(second.receipt().is_some_and(|_| !second.is_open()), "it opens nothing any more");
+    let behind = after(&first, (next - T0).0, status(Said::Refunded));
+    assert_eq!((behind.attention(), behind.settled_again_at), (vec![], None));
+    // What a person gave back is no refund of the gateway.
+    let cash = after(&due(None), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
+    assert_eq!(after(&cash, 4000, Event::Notified(Said::Settled)), cash);
+}

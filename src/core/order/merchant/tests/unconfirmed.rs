@@ -1,0 +1,172 @@
+//! A payment that nobody confirms: it is listed after five minutes, and a person's end of it bars every receipt.
+
+use super::*;
+
+fn at(ms: i64) -> Wall {
+    T0 + Span::millis(ms)
+}
+
+fn then(order: &Order, ms: i64, event: Event) -> Result<Order, Refused> {
+    let rules = rules();
+    apply(order.clone(), event, at(ms), &Context { rules: &rules, paid_already: false })
+}
+
+fn after(order: &Order, ms: i64, event: Event) -> Order {
+    then(order, ms, event).expect("granted")
+}
+
+fn charged() -> (i64, Event) {
+    (0, Event::Charged(charge(5000)))
+}
+
+fn unclear() -> Event {
+    Event::StatusUnclear("an answer about another order".into())
+}
+
+fn is_listed(order: &Order) -> bool {
+    order.attention().contains(&Attention::Unconfirmed)
+}
+
+const FIVE: i64 = 300_000;
+
+#[test]
+fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
+    let told = || (1000, Event::Notified(Said::Settled));
+    let cancelled = || [(500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))];
+    let table: Vec<(&str, Vec<(i64, Event)>, Event, bool)> = vec![
+        ("pending for ever", vec![charged(), told()], status(Said::Pending), true),
+        ("expired", vec![charged(), told()], status(Said::Expired), true),
+        ("denied", vec![charged(), told()], status(Said::Denied), true),
+        ("no answer", vec![charged(), told()], Event::StatusUnanswered, true),
+        ("an answer that means nothing", vec![charged(), told()], unclear(), true),
+        ("no such transaction", vec![charged(), told()], Event::StatusUnknown, true),
+        ("an unknown word", vec![charged(), told()], status(Said::Other), false),
+        ("cancelled", [vec![charged()], cancelled().into(), vec![told()]].concat(), status(Said::Cancelled), true),
+        ("confirmed", vec![charged(), told()], status(Said::Settled), false),
+        ("told by the machine only", vec![charged(), (1000, Event::ToldPaid)], status(Said::Pending), false),
+        ("never told", vec![charged()], status(Said::Pending), false),
+    ];
+    for (what, life, answer, wanted) in table {
+        let order = live(&life);
+        let early = after(&order, 1000 + FIVE - 1, answer.clone());
+        assert!(!is_listed(&early), "{what}: too early");
+        let late = after(&early, 1000 + FIVE, answer.clone());
+        assert_eq!(is_listed(&late), wanted, "{what}: {:?}", late.attention());
+        if !wanted {
+            continue;
+        }
+        assert!(late.needs_attention(), "{what}: the list finds it");
+        assert!(next_deadline(&late).is_some(), "{what}: it is asked about all the same");
+        // When the gateway is sure at last, it is taken from the list, and is a sale like any other.
+        let sure = after(&late, 2_000 + FIVE, status(Said::Settled));
+        assert_eq!((is_listed(&sure), word(&sure).as_str()), (false, "settled"), "{what}");
+    }
+}
+
+#[test]
+fn what_is_told_is_asked_about_until_it_is_confirmed() {
+    let cancelled = live(&[
+        charged(),
+        (500, Event::CancelAsked),
+        (600, Event::CancelDone(report(Said::Cancelled))),
+        (1000, Event::Notified(Said::Settled)),
+    ]);
+    let mut order = cancelled;
+    let mut asked = 0;
+    while let Some(due) = next_deadline(&order).filter(|due| *due < at(24 * 3_600_000)) {
+        let event = match duty(&order, due) {
+            Duty::Call(Call::GetStatus) => status(Said::Cancelled),
+            other => panic!("{other:?}"),
+        };
+        order = after(&order, (due - T0).0, event);
+        asked += 1;
+    }
+    assert!((80..200).contains(&asked), "for a day, and ever more seldom: {asked}");
+}
+
+#[test]
+fn an_order_whose_get_status_is_not_understood_is_listed() {
+    let pending = live(&[charged()]);
+    let cancelling = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused)]);
+    let held = {
+        let order = Order { sale: Sale { payment: Payment::Indomaret, ..order().sale }, ..pending.clone() };
+        after(&order, 700, status(Said::Settled))
+    };
+    let alien = || {
+        let transaction_id = TransactionId::new("t2").expect("an id");
+        Event::Status(Report { order_id: OrderId::new("A1KHIMID").ok(), transaction_id, ..report(Said::Other) })
+    };
+    for (what, order) in [("pending", pending.clone()), ("cancelling", cancelling), ("held", held)] {
+        for answer in [unclear(), alien()] {
+            let order = after(&order, 1000, answer.clone());
+            let order = after(&order, 1000 + FIVE - 1, answer.clone());
+            assert!(!is_listed(&order), "{what}: too early");
+            let listed = after(&order, 1000 + FIVE, answer.clone());
+            assert!(is_listed(&listed), "{what}: {answer:?}");
+            let understood = after(&listed, 1001 + FIVE, status(Said::Pending));
+            assert!(!is_listed(&understood), "{what}: the next answer is understood");
+        }
+    }
+    // One answer that is not understood is no five minutes, however long ago it was.
+    let seldom = [(1000, unclear()), (1_801_000, status(Said::Pending)), (3_601_000, unclear())];
+    let seldom = seldom.into_iter().fold(pending.clone(), |order, (ms, event)| after(&order, ms, event));
+    assert!(!is_listed(&seldom));
+    // No answer at all is a trouble of the gateway, which has an alert of its own.
+    let silent = [1000, 1000 + FIVE, 1000 + 2 * FIVE].into_iter().fold(pending, |order, ms| after(&order, ms, Event::StatusUnanswered));
+    assert!(!is_listed(&silent));
+    // A charge that is given up after a day stays on the list.
+    let gone = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused), (1000, unclear()), (90_000_000, unclear())]);
+    assert_eq!((word(&gone).as_str(), is_listed(&gone)), ("failure", true));
+}
+
+#[test]
+fn a_qr_whose_life_is_over_is_ended_whatever_is_answered() {
+    let short = Charge { expires_at: at(30_000), ..charge(5000) };
+    for answer in [status(Said::Other), status(Said::Pending), unclear(), Event::StatusUnanswered, Event::StatusUnknown] {
+        let order = live(&[(0, Event::Charged(short.clone())), (31_000, answer.clone())]);
+        assert_eq!(order.ends_at(), Some(at(30_000)), "the machine takes it off the screen");
+        assert_eq!(duty(&order, at(90_000)), Duty::Apply(Event::TimedOut), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_persons_end_bars_every_receipt() {
+    let told = |life: Vec<(i64, Event)>| {
+        live(&[life, vec![(1000, Event::Notified(Said::Settled)), (1000 + FIVE, status(Said::Pending))]].concat())
+    };
+    let states = [
+        ("pending", told(vec![charged()])),
+        ("cancelling", told(vec![charged(), (500, Event::CancelAsked)])),
+        ("closed", told(vec![charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))])),
+    ];
+    let later = 2_000 + FIVE;
+    for (what, order) in states {
+        let order = after(&order, 1_500 + FIVE, status(Said::Expired));
+        assert!(is_listed(&order), "{what}: {order:?}");
+        let seen = after(&order, later, Event::SeenBy("Sari".into()));
+        assert_eq!((seen.attention(), seen.is_open(), seen.ended_by.as_deref()), (vec![], false, Some("Sari")), "{what}");
+        // Whatever comes then, and in which order: the money is owed, and no receipt opens the relay.
+        for before in
+            [vec![], vec![status(Said::Pending)], vec![status(Said::Pending), Event::CancelRefused], vec![Event::Charged(charge(5000))]]
+        {
+            let order = before.into_iter().fold(seen.clone(), |order, event| after(&order, later, event));
+            let paid = after(&order, later + 1000, status(Said::Settled));
+            assert!(paid.receipt().is_none() && paid.is_refund_due() && paid.is_proven(), "{what}: {paid:?}");
+            assert_eq!((word(&paid).as_str(), paid.attention()), ("ended", vec![Attention::RefundDue]), "{what}");
+        }
+        // A genuine notification after that is worth another look of a person.
+        let again = after(&seen, later, Event::Notified(Said::Settled));
+        assert!(is_listed(&after(&again, later + FIVE, status(Said::Pending))), "{what}");
+        // The money given back by hand ends it, too.
+        let by_hand = Event::SettledByHand { note: "cash".into(), by: Some("Sari".into()), no_report: false };
+        let cash = after(&order, later, by_hand);
+        assert_eq!((cash.attention(), cash.is_open()), (vec![], false), "{what}");
+        let paid = after(&cash, later + 1000, status(Said::Settled));
+        assert!(paid.receipt().is_none() && !paid.is_refund_due(), "{what}: {paid:?}");
+    }
+    // Before the five minutes are over nobody ends it.
+    let early = live(&[charged(), (1000, Event::Notified(Said::Settled))]);
+    assert_eq!(then(&early, 2_000, Event::SeenBy("Sari".into())), Err(Refused::NothingToSee));
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: true };
+    assert_eq!(then(&early, 2_000, by_hand), Err(Refused::NotPaid));
+}
