@@ -231,6 +231,11 @@ impl Ledger {
         self.read(Database::over)
     }
 
+    /// See [`Database::all_are_over_until`]. What is over already is not written again.
+    pub fn all_are_over_until(&mut self, exp: i64) -> Result<(), Refusal> {
+        if exp <= self.over()? { Ok(()) } else { self.write(|store| store.all_are_over_until(exp)) }
+    }
+
     /// Is there room for one more command, when those that end by then are forgotten?
     pub fn has_room_for_command(&mut self, over: i64) -> Result<(), Refusal> {
         if self.read(|store| store.commands_after(over))? < COMMANDS_MAX {

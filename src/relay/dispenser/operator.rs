@@ -119,7 +119,13 @@ impl Dispenser {
     fn in_time<'a>(&mut self, asked: &'a Asked, what: &'a str, now: Option<Wall>) -> Result<Once<'a>, Refusal> {
         let refused = |why: String| Refusal::new(RelayError::InvalidReceipt, why);
         let stream = asked.stream.as_deref().unwrap_or_default();
-        asked.check_time(now, Some(stream)).map_err(|why| refused(why.message.into()))?;
+        if let Err(why) = asked.check_time(now, Some(stream)) {
+            if now.is_some_and(|now| asked.is_over(now)) {
+                // A ledger that does not take it tells of that itself. The command is refused all the same.
+                drop(self.ledger.all_are_over_until(asked.exp));
+            }
+            return Err(refused(why.message.into()));
+        }
         let known = self.ledger.over()?;
         if asked.exp <= known {
             return Err(refused(format!("it ended at {} (exp), and that is past", asked.exp)));

@@ -275,6 +275,14 @@ impl Database {
         over(&self.connection)
     }
 
+    /// A command that was seen as over is over for good, and so is every other one that ended until then, in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn all_are_over_until(&mut self, exp: i64) -> Result<(), StoreError> {
+        keep_over(&self.connection, exp)
+    }
+
     /// Writes beside the ledger how many of its tickets were used or closed. So the ledger cannot forget a ticket unnoticed.
     ///
     /// # Errors
@@ -565,8 +573,7 @@ fn over(connection: &Connection) -> Result<i64, StoreError> {
 /// Remembers that a command is carried out, and forgets those that are over.
 fn keep(connection: &Connection, once: &Once<'_>) -> Result<(), StoreError> {
     let Once { jti, what, exp, over } = once;
-    let set = "INSERT INTO commands_over (id, at, sum) VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at, sum = excluded.sum";
-    connection.prepare_cached(set)?.execute(params![over, sum(&["over", &over.to_string()])])?;
+    keep_over(connection, *over)?;
     connection.prepare_cached("DELETE FROM commands WHERE exp <= ?1")?.execute([over])?;
     let sum = sum(&["command", jti.as_str(), what, &exp.to_string()]);
     connection.prepare_cached("INSERT INTO commands (jti, what, exp, sum) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
@@ -575,6 +582,12 @@ fn keep(connection: &Connection, once: &Once<'_>) -> Result<(), StoreError> {
         exp,
         sum
     ])?;
+    Ok(())
+}
+
+fn keep_over(connection: &Connection, over: i64) -> Result<(), StoreError> {
+    let set = "INSERT INTO commands_over (id, at, sum) VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at, sum = excluded.sum";
+    connection.prepare_cached(set)?.execute(params![over, sum(&["over", &over.to_string()])])?;
     Ok(())
 }
 

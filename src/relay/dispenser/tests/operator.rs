@@ -198,3 +198,28 @@ fn so_many_commands_are_remembered_and_then_no_more_until_their_time_is_over() {
     assert_eq!(rig.clear_at(&fresh, Some(later)), Ok(true));
     assert_eq!(rig.dispenser.ledger.store().commands_after(i64::MIN).expect("readable"), 1);
 }
+
+#[test]
+fn what_was_refused_because_it_was_over_is_never_carried_out_whatever_the_clock_says() {
+    let mut rig = Rig::new();
+    let later = Wall(NOW.0 + 60_000);
+    rig.jams("c-1");
+    assert_eq!(rig.test_at(&test_of("c-2"), Some(later)), Err(RelayError::InvalidReceipt));
+    let none_of_ours = asked("c-3", Command::Clear { item: item() }).jws(&SigningKey::from_seed([99; 32]));
+    assert_eq!(
+        rig.dispenser.clear_by(&none_of_ours, Some(Wall(NOW.0 + 999_000))).map_err(|why| why.error),
+        Err(RelayError::InvalidReceipt)
+    );
+    for now in [Some(NOW), None] {
+        assert_eq!(rig.test_at(&test_of("c-2"), now), Err(RelayError::InvalidReceipt), "{now:?}");
+        assert_eq!(rig.clear_at(&clear_of("c-4"), now), Err(RelayError::InvalidReceipt), "{now:?}: it ended no later");
+        rig.restart();
+    }
+    assert_eq!(rig.state(0), "blocked");
+    // A command that ends later is good.
+    let fresh = Asked { exp: NOW.0 / 1000 + 61, ..clear_of("c-5") };
+    assert_eq!(rig.clear_at(&fresh, Some(NOW)), Ok(true));
+    // A ledger that takes nothing refuses it all the same.
+    rig.fail_commits(true);
+    assert_eq!(rig.test_at(&test_of("c-6"), Some(later)), Err(RelayError::InvalidReceipt));
+}
