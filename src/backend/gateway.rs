@@ -41,6 +41,10 @@ pub trait Gateway: Debug + Send + Sync {
     /// Makes a charge that nobody is to pay, looks whether all of its answers can be read, and ends it: for `doctor --charge`.
     /// `max_fee` is the most that may be put on a price, in rupiah.
     fn try_charge(&self, max_fee: u64) -> Asking<'_, Finding>;
+    /// What its clock said in its last answer, once for each answer. A gateway that tells no time has none.
+    fn told_time(&self) -> Option<Wall> {
+        None
+    }
 }
 
 /// A gateway's part of the configuration.

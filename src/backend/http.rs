@@ -17,9 +17,10 @@ use super::shop::Shop;
 use super::twins::{self, Sight};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use connections::Caller;
@@ -48,6 +49,7 @@ const DRAIN_MAX: usize = 128 << 10;
 
 /// The handler of each address.
 pub fn router(shop: Arc<Shop>) -> Router {
+    let clock = Arc::clone(&shop);
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))
         .route("/v1/orders/{order_id}", get(orders::show))
@@ -66,6 +68,15 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED).code(Reason::Malformed).detail("this address does not support this method")
         })
+        .layer(map_response_with_state(clock, dated))
+}
+
+/// Machines compare their clocks with this. The header of hyper stands still while a clock that was ahead has been set back.
+async fn dated(State(shop): State<Arc<Shop>>, mut response: Response) -> Response {
+    if let Ok(date) = HeaderValue::from_str(&shop.clock().to_http_date()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// A refusal that will become `application/problem+json`.

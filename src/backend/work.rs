@@ -361,8 +361,9 @@ fn about_another(id: &OrderId, report: &Report) -> Problem {
 
 /// Waits for an answer. Notes whether the gateway could be asked, and how long it took.
 async fn heard<T>(shop: &Shop, call: Call, asking: impl Future<Output = Answered<T>>) -> T {
-    let asked = shop.now();
+    let (asked, clock) = (shop.now(), shop.clock());
     let answered = asking.await;
+    shop.note_clock(clock);
     shop.metrics.called(call, answered.problem.as_ref(), shop.now() - asked);
     shop.note_gateway(answered.problem.filter(|problem| problem.kind.is_trouble()));
     answered.says

@@ -170,20 +170,21 @@ pub(super) enum News {
 impl Broker {
     /// Connects and subscribes.
     pub(super) async fn connect(connection: Connection, filters: Vec<String>, retained: Retained) -> Result<Self, Failure> {
-        Self::connect_to(settings(connection)?, filters, retained, SESSION_EXPIRY_S).await
+        Self::connect_to(settings(connection)?, filters, retained, SESSION_EXPIRY_S, &LastTrusted::default()).await
     }
 
-    /// The same with settings from elsewhere. Nobody else has this client id. The session expires at once, so nothing of it
+    /// The same with settings from elsewhere. The dates of the broker's certificate are judged by `trusted`. Nobody else has this client id. The session expires at once, so nothing of it
     /// stays at the broker, and a publisher is not told that somebody listens.
     pub(super) async fn connect_to(
         settings: MqttSettings,
         filters: Vec<String>,
         retained: Retained,
         session_expiry_s: u32,
+        trusted: &LastTrusted,
     ) -> Result<Self, Failure> {
         install_provider();
         let client_id = format!("qrisctl-{}", random_hex()?);
-        let mut settings = LinkSettings::new(settings, client_id, &LastTrusted::default()).map_err(Failure::usage)?;
+        let mut settings = LinkSettings::new(settings, client_id, trusted).map_err(Failure::usage)?;
         settings.session_expiry_s = session_expiry_s;
         let subscription = |filter: String| {
             let at_most_once = retained == Retained::Always && LAST_WORDS.iter().any(|topic| filter.ends_with(topic));

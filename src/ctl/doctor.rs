@@ -15,7 +15,7 @@ use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::config::{Faults, Source};
 use qris_host::finding::{self, CONFIG, Finding};
-use qris_host::tls::LastTrusted;
+use qris_host::trust::certificate_time;
 use qris_host::{Failure, clock};
 use qris_relay::config::Config as RelayConfig;
 use std::path::{Path, PathBuf};
@@ -71,15 +71,16 @@ impl Doctor {
         }
         if let Some(device) = &device {
             findings.extend(contact(device));
+            let (trusted, clock) = (look::stored(&site, device), clock::now().wall);
+            findings.extend(look::stands_in_the_way(trusted.get(), clock));
             // A clock that was reset to 1970 would call every certificate good.
-            let now = LastTrusted::default().certificate_time(clock::now().wall);
-            findings.extend(files::certificates(&device.certificates(), now));
+            findings.extend(files::certificates(&device.certificates(), certificate_time(clock, trusted.get())));
             if site.runs() {
                 findings.extend(here::relay(device).await);
                 findings.extend(here::device(device).await);
             }
             if !self.offline {
-                let (found, open) = look::outside(device).await;
+                let (found, open) = look::outside(device, &trusted).await;
                 findings.extend(found);
                 findings.push(open.as_ref().map_or_else(look::no_keys, orders));
             }

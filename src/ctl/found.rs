@@ -51,6 +51,8 @@ texts! {
     backend_clock: "jam backend", "the backend's";
     clock_early: "lebih awal daripada tanggal rilis ini", "is before the day of this release";
     clock_early_do: "atur jamnya: `timedatectl set-ntp true`, dan pastikan server waktu bisa dihubungi", "set it: `timedatectl set-ntp true`, and see that a time server can be reached";
+    clock_stored: "waktu tepercaya yang tersimpan ({0}) lebih maju daripada jam mesin ini ({1}), dan tanggal sertifikat dinilai menurut waktu itu", "the stored trusted time ({0}) is ahead of this machine's clock ({1}), and the dates of certificates are judged by it";
+    clock_stored_do: "kalau jamnya benar: qrisd memundurkannya sendiri dalam satu menit begitu backend dan broker bisa dihubungi; kalau tidak: `timedatectl set-ntp true`", "if the clock is right, qrisd sets it back by itself within a minute, once it reaches backend and broker; if not: `timedatectl set-ntp true`";
     clock_untold: "broker dan backend tidak memberi tahu waktu", "neither broker nor backend told the time";
     clock_untold_do: "cocokkan `timedatectl` sendiri", "compare `timedatectl` by hand";
     is_there: "{0} ada", "{0} is there";

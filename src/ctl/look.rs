@@ -2,12 +2,14 @@
 
 use super::broker::{Broker, BrokerError};
 use super::found::texts;
+use super::site::Site;
 use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::time::Wall;
 use qris_core::wire::command;
 use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
 use qris_core::wire::topics::heard_by;
 use qris_device::config::{Backend, Config};
+use qris_device::store::database::last_trusted_beside;
 use qris_host::Failure;
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
@@ -17,6 +19,7 @@ use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::speech::fill;
 use qris_host::tls::{LastTrusted, client_config, install_provider, is_date_refusal};
+use qris_host::trust;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
 
@@ -26,9 +29,23 @@ const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 /// The machine's own answer topic is tried under this name. No machine knows a command of this name.
 const TRIAL: &str = "setup";
 
-/// Looks at broker, backend, clock and keys, and answers the orders that are open at the backend, if that could be asked.
-pub(super) async fn outside(device: &Config) -> (Vec<Finding>, Option<OpenOrders>) {
-    let (broker, asked) = tokio::join!(broker(device.mqtt.as_ref(), &device.machine.device), backend(&device.backend));
+/// The time that `qrisd` has stored as trusted, by which it judges the dates of certificates. A machine that was just made has none.
+pub(super) fn stored(site: &Site, device: &Config) -> LastTrusted {
+    let stored = if device.machine.tells_time { last_trusted_beside(&site.at(&device.machine.store)).ok() } else { None };
+    LastTrusted::new(stored.unwrap_or_default())
+}
+
+/// A stored time stands in the way if the clock is right.
+pub(super) fn stands_in_the_way(stored: Wall, clock: Wall) -> Option<Finding> {
+    let said = || fill(texts().clock_stored, &[&stored, &clock]);
+    trust::stands_in_the_way(stored, clock, RELEASED).then(|| Finding::bad("clock", said(), texts().clock_stored_do))
+}
+
+/// Looks at broker, backend, clock and keys, and answers the orders that are open at the backend, if that could be asked. Dates are
+/// judged as `qrisd` judges them, by the time that it has stored.
+pub(super) async fn outside(device: &Config, trusted: &LastTrusted) -> (Vec<Finding>, Option<OpenOrders>) {
+    let broker = broker(device.mqtt.as_ref(), &device.machine.device, trusted);
+    let (broker, asked) = tokio::join!(broker, backend(&device.backend, trusted));
     let Asked { findings, open, kids } = asked;
     let keys = open.as_ref().map(|_| keys(&device.machine.keys.receipt_kids(), kids.as_deref()));
     ([broker].into_iter().chain(findings).chain(keys).collect(), open)
@@ -37,7 +54,7 @@ pub(super) async fn outside(device: &Config) -> (Vec<Finding>, Option<OpenOrders
 /// Connects to the broker as the machine does, with its name and password. The client id is another one, so a machine
 /// that runs keeps its connection. Subscribes to all topics that the machine must hear. Publishes on a topic where the
 /// machine may speak and nobody listens.
-async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId) -> Finding {
+async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &LastTrusted) -> Finding {
     const CHECK: &str = "broker";
     let Some(wanted) = wanted else {
         return Finding::ok(CHECK, texts().broker_none);
@@ -45,7 +62,7 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId) -> Finding {
     let place = format!("{}:{}", wanted.host, wanted.port);
     let place = if wanted.tls { fill(texts().broker_with_tls, &[&place]) } else { place };
     let name = wanted.username.as_deref();
-    let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0).await {
+    let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0, trusted).await {
         Ok(broker) => broker,
         Err(failure) => return no_broker(&place, name, &failure),
     };
@@ -94,14 +111,14 @@ struct Asked {
 }
 
 /// Asks the backend for this machine's open orders, for which it needs the machine's token, and compares the clocks.
-async fn backend(wanted: &Backend) -> Asked {
+async fn backend(wanted: &Backend, trusted: &LastTrusted) -> Asked {
     const CHECK: &str = "backend";
     install_provider();
     let url = &wanted.url;
     let before = clock::now().wall;
     let bad =
         |said: String, to_do: &str| Asked { findings: vec![Finding::bad(CHECK, said, to_do), own_clock(before)], open: None, kids: None };
-    let Answer { status, date, kids, body } = match ask(wanted).await {
+    let Answer { status, date, kids, body } = match ask(wanted, trusted).await {
         Ok(answer) => answer,
         Err(Unasked::Ours(why)) => return bad(why, texts().backend_ours_do),
         Err(Unasked::Dates(why)) => return bad(format!("{url}: {why}"), texts().backend_dates_do),
@@ -172,10 +189,10 @@ struct Answer {
     body: Vec<u8>,
 }
 
-async fn ask(wanted: &Backend) -> Result<Answer, Unasked> {
+async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<Answer, Unasked> {
     let ours = |why: &dyn std::error::Error| Unasked::Ours(why.to_string());
     let tls = match wanted.url.starts_with("https://") {
-        true => Some(client_config(wanted.ca_file.as_deref(), None, &LastTrusted::default()).map_err(|why| ours(&why))?),
+        true => Some(client_config(wanted.ca_file.as_deref(), None, trusted).map_err(|why| ours(&why))?),
         false => None,
     };
     let client = client(tls.as_deref(), LIMITS).map_err(|why| ours(&why))?;
@@ -214,6 +231,7 @@ fn own_clock(ours: Wall) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_core::order::time::Span;
     use qris_host::finding::Level;
 
     #[test]
@@ -221,6 +239,18 @@ mod tests {
         assert_eq!(clock_finding(Some(RELEASED), RELEASED, RELEASED).level, Level::Ok);
         assert_eq!(clock_finding(None, RELEASED, RELEASED).level, Level::Warn);
         assert_eq!(own_clock(Wall(0)).level, Level::Bad);
+    }
+
+    #[test]
+    fn a_stored_time_that_stands_in_the_way_is_named() {
+        let clock = RELEASED + Span::secs(86_400);
+        let ahead = RELEASED + Span::secs(200 * 86_400);
+        let found = stands_in_the_way(ahead, clock).expect("it is ahead");
+        assert_eq!(found.level, Level::Bad);
+        assert!(found.said.contains("2027-06-08T00:00:00Z") && found.said.contains("2026-11-21T00:00:00Z"), "{}", found.said);
+        for (stored, clock) in [(Wall(0), clock), (clock, clock), (ahead, Wall(0))] {
+            assert_eq!(stands_in_the_way(stored, clock), None, "{stored}, {clock}");
+        }
     }
 
     #[test]

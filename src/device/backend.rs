@@ -1,4 +1,5 @@
-//! The client of the merchant backend: one HTTP call in, one [`BackendAnswer`] out.
+//! The client of the merchant backend: one HTTP call in, one [`BackendAnswer`] out. With it comes the time that the backend tells, where
+//! that counts.
 
 use super::config::Backend as Settings;
 use super::machine::{BackendAnswer, HttpCall, Identity};
@@ -6,15 +7,17 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
-use qris_core::order::time::{BootId, Span};
+use qris_core::order::time::{BootId, Span, Wall};
 use qris_core::wire::orders::{
     ANSWER_MAX, BOOT, COLLECT_WITHIN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, UNCONFIRMED,
 };
 use qris_host::causes;
+use qris_host::clock::{self, RELEASED};
 use qris_host::http::{HttpError, Limits, client, read_limited};
-use qris_host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use qris_host::tls::{LastTrusted, TlsError, client_configs, is_date_refusal};
+use qris_host::trust::{Told, matters};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use std::time::Duration;
 
 /// A call without `wait` is answered within this time: the backend itself gives up on the gateway after 10 s.
@@ -37,6 +40,16 @@ pub struct Backend {
     authorization: reqwest::header::HeaderValue,
     /// The `boot_id`, unless no header can carry it.
     boot: Option<reqwest::header::HeaderValue>,
+    /// There if and only if it is asked over TLS.
+    time: Option<Time>,
+}
+
+/// How to hear what time it is.
+#[derive(Clone, Debug)]
+struct Time {
+    /// It judges the certificate by the clock alone.
+    by_clock: Client,
+    trusted: LastTrusted,
 }
 
 /// Why there is no client.
@@ -59,32 +72,63 @@ impl Backend {
     /// # Errors
     /// When a certificate or the token cannot be used.
     pub fn new(settings: &Settings, boot_id: &BootId, trusted: &LastTrusted) -> Result<Self, BackendError> {
-        let tls =
-            if settings.url.starts_with("https://") { Some(client_config(settings.ca_file.as_deref(), None, trusted)?) } else { None };
+        let is_secure = settings.url.starts_with("https://");
+        let tls = if is_secure { Some(client_configs(settings.ca_file.as_deref(), trusted)?) } else { None };
         let limits =
             Limits { total: Duration::from_secs(POLL_S) + POLL_SLACK, read: Duration::from_secs(POLL_S) + POLL_SLACK, idle_connections: 2 };
-        let client = client(tls.as_deref(), limits)?;
+        let (client, time) = match tls {
+            None => (client(None, limits)?, None),
+            Some([tls, by_clock]) => {
+                let by_clock = client(Some(&by_clock), Limits { total: ANSWER_WAIT, read: ANSWER_WAIT, idle_connections: 0 })?;
+                (client(Some(&tls), limits)?, Some(Time { by_clock, trusted: trusted.clone() }))
+            }
+        };
         let text = format!("Bearer {}", settings.token.expose());
         let mut authorization = reqwest::header::HeaderValue::from_str(&text).map_err(|_| BackendError::Token)?;
         authorization.set_sensitive(true);
         let boot = reqwest::header::HeaderValue::from_str(&boot_id.0).ok();
-        Ok(Self { client, url: settings.url.clone(), authorization, boot })
+        Ok(Self { client, url: settings.url.clone(), authorization, boot, time })
     }
 
     /// Makes one call for an order.
-    pub async fn call(&self, call: HttpCall) -> BackendAnswer {
+    pub async fn call(&self, call: HttpCall) -> (BackendAnswer, Option<Told>) {
         match self.send(self.request(&call)).await {
-            Ok((status, headers, body)) => read_order(&call, status, &headers, &body),
-            Err(answer) => answer,
+            Ok((status, headers, body, told)) => (read_order(&call, status, &headers, &body), told),
+            Err(answer) => (answer, None),
         }
     }
 
     /// Asks for all open orders.
-    pub async fn open(&self, identity: &Identity) -> BackendAnswer {
+    pub async fn open(&self, identity: &Identity) -> (BackendAnswer, Option<Told>) {
         match self.send(self.request_for_open(identity)).await {
-            Ok((status, headers, body)) => read_open(status, &headers, &body),
-            Err(answer) => answer,
+            Ok((status, headers, body, told)) => (read_open(status, &headers, &body), told),
+            Err(answer) => (answer, None),
         }
+    }
+
+    /// Asks what time it is, without a word about who asks. Any answer tells it.
+    pub async fn ask_time(&self) -> Option<Told> {
+        let response = self.time.as_ref()?.by_clock.get(format!("{}/healthz", self.url)).send().await.ok()?;
+        self.told(&response)
+    }
+
+    /// Judges certificates by this time at the least, from now on.
+    pub fn trust(&self, trusted: Wall) {
+        if let Some(time) = &self.time {
+            time.trusted.set(trusted);
+        }
+    }
+
+    /// The time that this answer tells, if it would change anything. It does not count from this computer: that has the same clock.
+    fn told(&self, response: &Response) -> Option<Told> {
+        let time = self.time.as_ref()?;
+        let clock = clock::now().wall;
+        let is_far = response.remote_addr().is_some_and(|address| !address.ip().to_canonical().is_loopback());
+        if !is_far || !matters(time.trusted.get(), clock, RELEASED) {
+            return None;
+        }
+        let date = Wall::from_http_date(response.headers().get(DATE)?.to_str().ok()?).ok()?;
+        Some(Told { date, is_good: time.trusted.all_are_good_at(clock) })
     }
 
     /// The HTTP request of a call.
@@ -120,11 +164,11 @@ impl Backend {
         format!("{}/v1/orders/{id}", self.url)
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>), BackendAnswer> {
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>, Option<Told>), BackendAnswer> {
         let response = request.send().await.map_err(|error| no_answer(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, headers, told) = (response.status(), response.headers().clone(), self.told(&response));
         let body = read_limited(response, ANSWER_MAX).await.map_err(|error| no_answer(&error))?;
-        Ok((status, headers, body))
+        Ok((status, headers, body, told))
     }
 }
 

@@ -12,7 +12,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::KeySet;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
-use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url, is_far};
 use qris_host::hint::meant;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
@@ -324,6 +324,7 @@ impl Written {
             store,
             boot_id,
             released: clock::RELEASED,
+            tells_time: is_far(&backend.as_ref()?.url),
         };
         Some(Config { machine, mqtt, backend: backend?, relay: relay?, controller })
     }

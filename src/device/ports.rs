@@ -19,6 +19,7 @@ use qris_host::config::BusAddress;
 use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
+use qris_host::trust::Told;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::pin::pin;
@@ -105,7 +106,9 @@ impl Ports {
     /// Carries effects out. A customer waits for the answers of relay and backend, and for the picture. So these leave
     /// first, then everything else that goes to others, and the journal last.
     pub async fn perform(&mut self, mut effects: Vec<Effect>, screen: &Screen) {
-        let is_call = |effect: &mut Effect| matches!(effect, Effect::Prepare(..) | Effect::Relay(..) | Effect::Backend(..));
+        // A call may need the time that is trusted since now.
+        let is_call =
+            |effect: &mut Effect| matches!(effect, Effect::Prepare(..) | Effect::Relay(..) | Effect::Backend(..) | Effect::Trust(_));
         let calls: Vec<Effect> = effects.extract_if(.., is_call).collect();
         self.send(calls).await;
         let is_here = |effect: &mut Effect| matches!(effect, Effect::Dress(_) | Effect::Show(_) | Effect::Journal(_));
@@ -178,11 +181,22 @@ impl Ports {
             }),
             Effect::Backend(id, request, call) => {
                 let backend = self.backend.clone();
-                self.call(id, async move { Input::Backend(id, request, backend.call(call).await) });
+                self.call(id, async move {
+                    let (answer, told) = backend.call(call).await;
+                    (told, Input::Backend(id, request, answer))
+                });
             }
             Effect::AskOpen(id, identity) => {
                 let backend = self.backend.clone();
-                self.call(id, async move { Input::Open(id, backend.open(&identity).await) });
+                self.call(id, async move {
+                    let (answer, told) = backend.open(&identity).await;
+                    (told, Input::Open(id, answer))
+                });
+            }
+            Effect::Trust(time) => self.backend.trust(time),
+            Effect::AskTime => {
+                let (backend, inbox) = (self.backend.clone(), self.inbox.clone());
+                tokio::spawn(async move { backend.ask_time().await.into_iter().for_each(|told| inbox.send(Input::Time(told))) });
             }
             Effect::Abandon(id) => {
                 if let Some(call) = self.calls.remove(&id) {
@@ -355,9 +369,12 @@ impl Ports {
         });
     }
 
-    fn call(&mut self, id: CallId, work: impl Future<Output = Input> + Send + 'static) {
+    fn call(&mut self, id: CallId, work: impl Future<Output = (Option<Told>, Input)> + Send + 'static) {
         let inbox = self.inbox.clone();
-        let call = tokio::spawn(async move { inbox.send(work.await) });
+        let call = tokio::spawn(async move {
+            let (told, input) = work.await;
+            told.into_iter().map(Input::Time).chain([input]).for_each(|input| inbox.send(input));
+        });
         self.calls.insert(id, call.abort_handle());
     }
 }

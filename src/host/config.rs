@@ -8,7 +8,7 @@ mod address;
 mod places;
 mod words;
 
-pub use address::{AddressError, BusAddress, MqttError, MqttSection, MqttSettings, http_url};
+pub use address::{AddressError, BusAddress, MqttError, MqttSection, MqttSettings, http_url, is_far};
 pub use places::Places;
 
 use crate::causes;

@@ -371,6 +371,16 @@ events! {
     /// Look at the order in the gateway's dashboard. If the word means money: give it back by hand, and tell the makers of this program.
     GatewayWord { why: Text } = "b3b49ff697ff41e5b3bf29a5f68ec6ac", Warning, "the gateway says what nobody knows: {why}";
 
+    /// The clock of the merchant's server differs from the gateway's by more than a minute.
+    /// Orders are charged, paid and refunded all the same. But what waits for a time comes too early or too late, and certificates may be refused.
+    /// Look at the time service (timedatectl). qris-backend doctor says how far the clock is off.
+    ClockDiffers { seconds: i64, word: Text } = "3cfb36c820558d1afc9c789764fc94a5", Warning, "the clock is {seconds} s {word} the gateway's";
+
+    /// The clock of the merchant's server agrees with the gateway's again.
+    /// They differ by no more than a minute.
+    /// Nothing is to be done.
+    ClockAgrees {} = "b058d071166699c372f55f85f773e861", Notice, "the clock agrees with the gateway's again";
+
     /// A device was not let in.
     /// Its token is missing, unknown or revoked.
     /// If it is one of yours: give it a new token (qris-backend device add).

@@ -41,6 +41,7 @@ pub mod surroundings;
 pub mod terminal;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod trust;
 
 #[cfg(feature = "commands")]
 pub use commands::parse;

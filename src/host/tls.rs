@@ -1,21 +1,21 @@
 //! One TLS stack for broker and backend: rustls with ring. Its check of certificate dates survives a clock that is
-//! reset to 1970.
+//! reset to 1970, and one that was ahead.
 
-use crate::clock::RELEASED;
+mod judge;
+
+use crate::certificate;
 use crate::interrupt::Input;
-use crate::{certificate, clock};
+use judge::{By, Judge, Server};
 use qris_core::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::time_provider::TimeProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the system's certificate authorities are, unless `SSL_CERT_FILE` names another bundle.
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -58,26 +58,37 @@ pub enum TlsError {
     Provider(rustls::Error),
 }
 
-/// The last time that was trusted and stored. Clones share it: the owner raises it, and certificate checks read it.
+/// The last time that was trusted and stored, and the servers whose certificates are judged by it. Clones share both: the owner sets the
+/// time, and certificate checks read it. [`trust`](crate::trust) says when it becomes another one.
 #[derive(Debug, Clone, Default)]
-pub struct LastTrusted(Arc<AtomicI64>);
+pub struct LastTrusted {
+    floor: Arc<AtomicI64>,
+    servers: Arc<Mutex<Vec<Arc<Server>>>>,
+}
 
 impl LastTrusted {
     /// Starts from the time in the database; `Wall(0)` if there is none.
     #[must_use]
     pub fn new(stored: Wall) -> Self {
-        Self(Arc::new(AtomicI64::new(stored.0)))
+        Self { floor: Arc::new(AtomicI64::new(stored.0)), servers: Arc::default() }
     }
 
-    /// Notes a later trusted time; an earlier one changes nothing.
-    pub fn raise(&self, trusted: Wall) {
-        self.0.fetch_max(trusted.0, Ordering::Relaxed);
-    }
-
-    /// The time to judge a certificate by when the clock says `clock`. It is never before the release or the last trusted time.
+    /// The time itself.
     #[must_use]
-    pub fn certificate_time(&self, clock: Wall) -> Wall {
-        Wall(clock.0.max(RELEASED.0).max(self.0.load(Ordering::Relaxed)))
+    pub fn get(&self) -> Wall {
+        Wall(self.floor.load(Ordering::Relaxed))
+    }
+
+    /// Takes another time, which may be an earlier one. It was stored before.
+    pub fn set(&self, trusted: Wall) {
+        self.floor.store(trusted.0, Ordering::Relaxed);
+    }
+
+    /// Whether the certificate of each server is good by this clock, among those that a [`client_config`] was made for. A server that
+    /// has not shown one, and that it has the key, is not good.
+    #[must_use]
+    pub fn all_are_good_at(&self, clock: Wall) -> bool {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|server| server.is_good_at(clock))
     }
 }
 
@@ -95,19 +106,40 @@ pub fn install_provider() {
 /// # Errors
 /// When a file cannot be read, or holds nothing usable.
 pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, trusted: &LastTrusted) -> Result<Arc<ClientConfig>, TlsError> {
+    config_by(&server(ca_file, trusted)?, client, By::Trusted(trusted.clone()))
+}
+
+/// The same twice, for one server without a certificate of ours. The second judges dates by the clock alone. It is for the question
+/// what time it is there, and carries no secret.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_configs(ca_file: Option<&Path>, trusted: &LastTrusted) -> Result<[Arc<ClientConfig>; 2], TlsError> {
+    let server = server(ca_file, trusted)?;
+    Ok([config_by(&server, None, By::Trusted(trusted.clone()))?, config_by(&server, None, By::Clock)?])
+}
+
+/// One more server.
+fn server(ca_file: Option<&Path>, trusted: &LastTrusted) -> Result<Arc<Server>, TlsError> {
     let bundle = match ca_file {
         Some(path) => path.to_path_buf(),
         None => system_roots(),
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&bundle)?), Arc::clone(&provider))
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&bundle)?), provider)
         .build()
         .map_err(|why| TlsError::Roots { path: bundle, why })?;
-    let time = Arc::new(CertificateTime { trusted: trusted.clone() });
-    let builder = ClientConfig::builder_with_details(provider, time)
+    let server = Arc::new(Server::new(verifier));
+    trusted.servers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&server));
+    Ok(server)
+}
+
+fn config_by(server: &Arc<Server>, client: Option<(&Path, &Path)>, by: By) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
-        .with_webpki_verifier(verifier);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Judge::new(Arc::clone(server), by)));
     let config = match client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -145,19 +177,6 @@ pub fn is_date_refusal(error: &(dyn Error + 'static)) -> bool {
     error.source().is_some_and(is_date_refusal)
 }
 
-/// Reads the clock for certificate checks; rustls asks it at every handshake.
-#[derive(Debug)]
-struct CertificateTime {
-    trusted: LastTrusted,
-}
-
-impl TimeProvider for CertificateTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        let time = self.trusted.certificate_time(clock::now().wall);
-        Some(UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(time.0).unwrap_or(0))))
-    }
-}
-
 fn system_roots() -> PathBuf {
     std::env::var_os("SSL_CERT_FILE").map_or_else(|| PathBuf::from(SYSTEM_ROOTS), PathBuf::from)
 }
@@ -193,26 +212,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_certificate_time_is_the_latest_of_clock_release_and_stored() {
-        let later = Wall(RELEASED.0 + 1);
-        let latest = Wall(RELEASED.0 + 2);
-        for (clock, stored, expected) in [
-            (Wall(0), Wall(0), RELEASED),
-            (later, Wall(0), later),
-            (Wall(0), later, later),
-            (later, latest, latest),
-            (latest, later, latest),
-        ] {
-            assert_eq!(LastTrusted::new(stored).certificate_time(clock), expected, "clock {clock:?}, stored {stored:?}");
+    fn all_clones_judge_by_what_was_set_last_also_if_it_is_earlier() {
+        let trusted = LastTrusted::new(Wall(5));
+        let other = trusted.clone();
+        for set in [Wall(9), Wall(2)] {
+            trusted.set(set);
+            assert_eq!(other.get(), set);
         }
-    }
-
-    #[test]
-    fn a_trusted_time_never_goes_back() {
-        let trusted = LastTrusted::new(Wall(RELEASED.0 + 5));
-        trusted.clone().raise(Wall(RELEASED.0 + 9));
-        trusted.raise(Wall(3));
-        assert_eq!(trusted.certificate_time(Wall(0)), Wall(RELEASED.0 + 9));
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod strike;
 #[cfg(test)]
 mod tests;
 mod thief;
+mod time;
 
 pub use counts::{Counts, KINDS, Kind};
 pub use play::Play;
@@ -208,6 +209,8 @@ enum Event {
         code: Box<str>,
         tries: u32,
     },
+    /// A time server has told a machine the time.
+    ClockIsSet(usize),
     /// A controller asks.
     Vends,
     /// The operator wants another price.
@@ -288,6 +291,8 @@ struct World {
     has_broker: bool,
     /// The connections that are cut.
     cut: [bool; 4],
+    /// The error of the clock of the web server before the backend.
+    front_off: i64,
     vended: u64,
     /// Payloads and codes that customers have seen.
     seen: BTreeSet<Box<str>>,
@@ -410,6 +415,7 @@ impl World {
             broker: broker::Broker::default(),
             has_broker,
             cut: [false; 4],
+            front_off: 0,
             vended: 0,
             seen: BTreeSet::new(),
             pulses: BTreeMap::new(),
@@ -553,6 +559,7 @@ impl World {
             Event::Scrapped => self.scrap_one(),
             Event::Reconciles => self.reconcile(),
             Event::Reconnects => self.reconnect(),
+            Event::ClockIsSet(m) => self.machines[m].wall_off = 0,
             Event::Ends(outage) => {
                 self.cut[outage as usize] = false;
                 if matches!(outage, Outage::Broker) {

@@ -3,7 +3,7 @@
 use crate::interfaces::unnamed;
 use crate::rig::bad::{Bad, Operators};
 use crate::rig::caller::Caller;
-use crate::rig::clock::at_another_time;
+use crate::rig::clock::{at_another_time, by_the_clock_in};
 use crate::rig::desk::Desk;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
@@ -197,6 +197,46 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
         }
     }
     assert_eq!(edges(), before + 2);
+}
+
+/// The clock goes back by hours after it was refused, as that of a board without a battery does.
+#[test]
+fn a_command_that_was_refused_as_over_stays_refused_whatever_the_clock_does() {
+    let mut desk = Desk::open("door");
+    let clock = desk.shop.path().join("clock");
+    let set = |to: &str| std::fs::write(&clock, to).expect("written");
+    let start = |desk: &mut Desk| {
+        desk.shop.kill_machine();
+        for program in [Program::Relayd, Program::Qrisd] {
+            let mut start = by_the_clock_in(desk.shop.service(program), &clock);
+            desk.shop.start_as(program, &mut start);
+        }
+        let qrisd = desk.shop.qrisd.as_ref().expect("just started");
+        qrisd.wait_line("the relay service answers");
+        qrisd.wait_line("connected to the broker");
+    };
+    let key = SigningKey::from_jwk(&std::fs::read_to_string(desk.file("desk.jwk")).expect("there")).expect("a key");
+    let exp = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time") + 120;
+    let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new("late").expect("an id"));
+    let command = wire::Command::TestPulse { item: ItemId::new("A1").expect("an item") };
+    let jws = Asked { aud, jti, exp, stream: None, command }.jws(&key);
+    let is_refused = |desk: &Desk| {
+        let end = desk.asks("cmd/test-pulse/request", &Asked::payload(&jws), false);
+        assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &"expired".into()), "{end}");
+        // Whoever is on the bus of the machine shows it to the relay service.
+        let caller = Caller::connect(&desk.shop.bus.address);
+        caller.relay::<_, (String, String)>("Test", &(&*jws,)).expect_err("it was over");
+    };
+    let edges = desk.shop.relay.edges().len();
+    set("+3h");
+    start(&mut desk);
+    is_refused(&desk);
+    set("+0h");
+    is_refused(&desk);
+    start(&mut desk);
+    is_refused(&desk);
+    assert_eq!(desk.shop.relay.edges().len(), edges);
+    assert_eq!(desk.does(&["test-pulse", "A1"])["outcome"], "dispensed", "a new one");
 }
 
 #[test]

@@ -83,5 +83,6 @@ mod tls;
 mod two_backends;
 mod units;
 mod watchdog;
+mod wrong_clock;
 mod wrong_use;
 mod yocto;

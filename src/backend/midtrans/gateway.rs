@@ -12,6 +12,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall};
 use qris_host::finding::Finding;
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -85,6 +86,10 @@ impl Gateway for Midtrans {
 
     fn try_charge(&self, max_fee: u64) -> Asking<'_, Finding> {
         Box::pin(trial::try_charge(self, max_fee))
+    }
+
+    fn told_time(&self) -> Option<Wall> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -30,7 +30,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The largest answer that is read; real ones are under 2 KiB.
@@ -79,6 +79,8 @@ pub struct Midtrans {
     notification_url: Option<HeaderValue>,
     charge: ChargeOptions,
     timeout: Duration,
+    /// What Midtrans' clock said in the last answer.
+    told: Arc<Mutex<Option<Wall>>>,
 }
 
 /// A setting that does not fit into any request.
@@ -110,6 +112,7 @@ impl Midtrans {
                 .map_err(|_| SettingsError("notification_url"))?,
             charge: settings.charge,
             timeout: CALL_TIMEOUT,
+            told: Arc::default(),
         })
     }
 
@@ -144,7 +147,7 @@ impl Midtrans {
             Ok(response) => response,
             Err(error) => return (Err(error), None),
         };
-        let date = response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok());
+        let date = date_of(&response);
         let http = response.status().as_u16();
         let answer = match read(response, ANSWER_BYTES_MAX).await {
             Ok(Some(body)) => answer::classify(http, &body),
@@ -260,6 +263,7 @@ impl Midtrans {
     async fn answer(&self, call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
         let response = self.send(call).await?;
         let http = response.status().as_u16();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = date_of(&response);
         let body = read(response, ANSWER_BYTES_MAX).await?;
         let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
         Ok((http, body))
@@ -291,6 +295,11 @@ fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction
 /// As [`Midtrans::status`] and [`Midtrans::cancel`].
 pub fn read_answer(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
     answer::classify(http, body)
+}
+
+/// What the clock there says.
+fn date_of(response: &Response) -> Option<Wall> {
+    response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok())
 }
 
 /// The body; `None` if it has more than `max` bytes.

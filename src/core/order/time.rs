@@ -178,6 +178,9 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + if month <= 2 { 1 } else { 0 }, month, day)
 }
 
+/// The months in the date of an HTTP header.
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// A text is not a time in the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a time: {0:?}")]
@@ -271,11 +274,21 @@ impl Wall {
     /// # Errors
     /// Any other form, and dates that no calendar has. The weekday is not compared.
     pub fn from_http_date(text: &str) -> Result<Self, TimeError> {
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let parts: Vec<&str> = text.split(' ').collect();
         let [_, day, month, year, clock, "GMT"] = parts.as_slice() else { return Err(TimeError(text.into())) };
         let month = MONTHS.iter().position(|name| name == month).map_or(0, |index| index + 1);
         Self::from_rfc3339(&format!("{year}-{month:02}-{day}T{clock}Z")).map_err(|_| TimeError(text.into()))
+    }
+
+    /// The date of an HTTP header, as [`Wall::from_http_date`] reads it.
+    #[must_use]
+    pub fn to_http_date(self) -> String {
+        // 1970-01-01 was a Thursday.
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        let day_of_week = usize::try_from(self.0.div_euclid(86_400_000).rem_euclid(7)).expect("0 to 6");
+        let (y, mo, d, h, mi, s) = self.parts();
+        let month = MONTHS[usize::try_from(mo - 1).expect("0 to 11")];
+        format!("{}, {d:02} {month} {y:04} {h:02}:{mi:02}:{s:02} GMT", DAYS[day_of_week])
     }
 
     fn read(text: &str, separator: u8) -> Option<Self> {
@@ -345,6 +358,11 @@ mod tests {
     fn the_date_of_an_http_header_is_read() {
         let wall = Wall::from_rfc3339("1994-11-06T08:49:37Z");
         assert_eq!(Wall::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), wall);
+        assert_eq!(wall.map(Wall::to_http_date).as_deref(), Ok("Sun, 06 Nov 1994 08:49:37 GMT"));
+        for days in -400..40_000 {
+            let wall = Wall(days * 86_400_000 + 1_000);
+            assert_eq!(Wall::from_http_date(&wall.to_http_date()), Ok(wall));
+        }
         for bad in [
             "",
             "Sunday, 06-Nov-94 08:49:37 GMT",

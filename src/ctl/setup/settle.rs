@@ -73,7 +73,9 @@ impl Settling<'_> {
                 findings.extend(unusable(self.site, &checked.relay));
             }
             findings.extend(contact(&checked.device));
-            findings.extend(if looks { look::outside(&checked.device).await.0 } else { Vec::new() });
+            if looks {
+                findings.extend(look::outside(&checked.device, &look::stored(self.site, &checked.device)).await.0);
+            }
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);
             }

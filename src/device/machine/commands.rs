@@ -12,12 +12,14 @@ use self::damaged::Damaged;
 use self::reading::Reading;
 use super::system::INSTALLED_WITHIN;
 use super::{Address, Effect, Machine, text};
+use crate::store::database::Database;
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
-use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage};
+use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage, VALID_MAX_S};
 use qris_host::events::{Event as Journal, Text};
 use qris_host::mqtt::Ack;
+use qris_host::trust::AGREES;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -32,7 +34,7 @@ const ANSWERED_MAX: usize = 20;
 const SECOND: Span = Span::secs(1);
 /// So many characters of a command's name are kept.
 const NAME_MAX: usize = 32;
-/// The name in the database of the latest end (`exp`) of those that were forgotten.
+/// The name in the database of the latest end (`exp`) of those that were forgotten, or refused because it was over.
 const FORGOTTEN: &str = "commands_forgotten";
 
 /// The commands that are known.
@@ -45,7 +47,7 @@ pub(super) struct Commands {
     reading: Option<Reading>,
     /// What this process did about those that have no end yet.
     tries: BTreeMap<CommandId, Try>,
-    /// All that ended (`exp`) until then may be forgotten.
+    /// All that ended (`exp`) until then may be forgotten: it is over for good, in seconds since 1970.
     forgotten: i64,
     /// When commands came, within the last second.
     came: VecDeque<Boot>,
@@ -209,14 +211,10 @@ impl Machine {
         if !asked.command.changes() {
             return self.read_for(asked, kid.clone(), to, now).map_err(refused);
         }
-        let Some(store) = self.storage.store() else {
+        if self.storage.store().is_none() {
             return Err(refused(Problem::new(Code::Store, "the database is not open")));
-        };
-        asked.check_time(self.own.trusted(now.wall), Some(store.stream())).map_err(refused)?;
-        // A clock that went back makes nothing good again.
-        if asked.exp <= self.commands.forgotten {
-            return Err(refused(Problem::new(Code::Expired, "its time was over before (exp)")));
         }
+        self.check_time_of(&asked, now).map_err(refused)?;
         self.forget_commands(now);
         if self.commands.known.len() >= KNOWN_MAX {
             let why = format!("{KNOWN_MAX} commands are remembered until their time is over (exp): try later");
@@ -229,6 +227,48 @@ impl Machine {
         self.journal_taken(&asked, &kid);
         self.answer(to, Response::accepted(id));
         Ok(())
+    }
+
+    /// Objections of time. A command that a trusted clock saw as over stays over, whatever the clock does then.
+    fn check_time_of(&mut self, asked: &Asked, now: Now) -> Result<(), Problem> {
+        let trusted = self.last_trusted();
+        // A clock behind the last trusted time is wrong.
+        let clock = self.own.trusted(now.wall).filter(|wall| *wall + AGREES >= trusted);
+        let checked = asked.check_time(clock, self.storage.store().map(Database::stream));
+        if let Err(why) = checked {
+            if why.code == Code::Expired && clock.is_some_and(|wall| asked.is_over(wall)) && asked.exp > self.commands.forgotten {
+                self.all_are_over_until(asked.exp, now);
+            }
+            return Err(why);
+        }
+        if asked.exp <= self.commands.forgotten || asked.is_over(trusted) {
+            return Err(Problem::new(Code::Expired, "its time was over before (exp)"));
+        }
+        Ok(())
+    }
+
+    /// This time is trusted. Nobody has signed a command that ends later than a day after it, but by a clock that was ahead. Commands
+    /// that such a clock saw expired stop no others for longer.
+    pub(super) fn are_not_over_after(&mut self, trusted: Wall, now: Now) {
+        let latest = trusted.0.div_euclid(1000) + VALID_MAX_S;
+        if self.commands.forgotten > latest {
+            self.all_are_over_until(latest, now);
+        }
+    }
+
+    /// Stores that everything is over that ended until then, and nothing else. `false`: it could not be stored.
+    fn all_are_over_until(&mut self, exp: i64, now: Now) -> bool {
+        match self.storage.store_mut().map(|store| store.remember(FORGOTTEN, &exp.to_string())) {
+            Some(Ok(())) => {
+                self.commands.forgotten = exp;
+                true
+            }
+            Some(Err(error)) => {
+                self.store_failed(&error, now);
+                false
+            }
+            None => false,
+        }
     }
 
     fn journal_taken(&mut self, asked: &Asked, kid: &KeyId) {
@@ -277,11 +317,8 @@ impl Machine {
         let damaged = self.commands.damaged.iter().filter_map(|(id, damaged)| Some((id.clone(), damaged.over_at()?)));
         let over: Vec<(CommandId, i64)> = known.chain(damaged.filter(|(_, exp)| exp.saturating_mul(1000) <= wall.0)).collect();
         let Some(latest) = over.iter().map(|(_, exp)| *exp).max() else { return };
-        let forgotten = latest.max(self.commands.forgotten);
-        match self.storage.store_mut().map(|store| store.remember(FORGOTTEN, &forgotten.to_string())) {
-            Some(Ok(())) => self.commands.forgotten = forgotten,
-            Some(Err(error)) => return self.store_failed(&error, now),
-            None => return,
+        if !self.all_are_over_until(latest.max(self.commands.forgotten), now) {
+            return;
         }
         for (id, _) in over {
             match self.storage.store_mut().map(|store| store.forget_fact(&format!("{KEY}{id}"))) {

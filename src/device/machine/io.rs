@@ -11,13 +11,14 @@ use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, VendRequest, Way};
-use qris_core::order::time::Span;
+use qris_core::order::time::{Span, Wall};
 use qris_core::wire::command::{Command, Problem, Response};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
+use qris_host::trust::Told;
 use serde::{Deserialize, Serialize};
 
 /// What can happen to a machine.
@@ -92,6 +93,8 @@ pub enum Input {
     Delivered(PublishId),
     /// The broker has not taken a message; `Some`: it refuses it.
     Undelivered(PublishId, Option<Box<str>>),
+    /// The backend told what time it is.
+    Time(Told),
     /// News of the screen.
     Screen(ScreenState),
     /// A deadline passed.
@@ -284,6 +287,10 @@ pub enum Effect {
     AskOpen(CallId, Identity),
     /// Nobody wants the answer of this call any more.
     Abandon(CallId),
+    /// Judge certificates by this time at the least, from now on. It may be earlier than the one before.
+    Trust(Wall),
+    /// Ask the backend what time it is, with its certificate judged by the clock alone. Without an answer nothing has changed.
+    AskTime,
     /// The screen takes other texts, items and colours from now on.
     Dress(Box<crate::screen::Settings>),
     /// Answer a command.

@@ -238,6 +238,11 @@ impl Links {
         may
     }
 
+    /// Whether TLS refuses the dates of a certificate now.
+    pub(super) fn dates_are_refused(&self) -> bool {
+        self.broker_dates || self.backend_dates
+    }
+
     /// The broker came or went.
     pub(super) fn broker(&mut self, date_refusal: bool, why: Option<&str>, faults: &mut Faults, out: &mut Outbox, now: Now) {
         self.broker_dates = date_refusal;
@@ -247,7 +252,7 @@ impl Links {
     /// If TLS refuses the dates of a certificate, the clock is wrong, most likely.
     fn clock(&self, why: Option<&str>, faults: &mut Faults, out: &mut Outbox, now: Now) {
         let why = why.unwrap_or("TLS refuses the dates of a certificate");
-        let why = (self.broker_dates || self.backend_dates).then_some(why);
+        let why = self.dates_are_refused().then_some(why);
         if faults.set(FaultCode::Clock, why, now)
             && let Some(why) = why
         {

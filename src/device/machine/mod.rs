@@ -19,6 +19,7 @@
 //! | why the computer started | `boot.rs` |
 //! | the system that runs, if RAUC has installed it | `system.rs` |
 //! | the commands that operators have signed | `commands.rs` |
+//! | the time by which certificates are judged | `trust.rs` |
 //! | who looks after the machine, while nothing is sold | `hold.rs` |
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
@@ -48,6 +49,7 @@ mod system;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use commands::HOLDER as OPERATOR;
 pub use io::{
@@ -73,7 +75,7 @@ use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Context, Event};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
-use qris_core::order::time::{Boot, Now, Span, Wall};
+use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::command::Command;
 use qris_core::wire::status::{FaultCode, Presence, Status};
 use qris_core::wire::telemetry::Booted;
@@ -82,6 +84,7 @@ use reconcile::Reconciliation;
 use storage::Storage;
 use system::Systems;
 use telemetry::Reports;
+use trust::Trust;
 
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
@@ -108,6 +111,7 @@ pub struct Machine {
     faults: Faults,
     outbox: Outbox,
     reconciliation: Reconciliation,
+    trust: Trust,
 }
 
 impl Machine {
@@ -129,6 +133,7 @@ impl Machine {
             booted: Booted::Unknown,
             systems: Systems::new(now.boot),
             hold: Hold::default(),
+            trust: Trust::default(),
             own: settings.clone(),
             settings,
         };
@@ -197,6 +202,7 @@ impl Machine {
                     faults.set(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
                 }
             }
+            Input::Time(told) => self.time_told(told, now),
             Input::Screen(state) => self.links.screen(&state, faults, out, now),
             Input::Woken => {}
         }
@@ -222,10 +228,8 @@ impl Machine {
             .min()
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
-        [stored, self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let others = [self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()];
+        [stored, self.time_deadline()].into_iter().chain(others).flatten().min()
     }
 
     /// Notes a clean stop. The answer is its last message.
@@ -242,12 +246,6 @@ impl Machine {
     #[must_use]
     pub fn looks(&self) -> &crate::screen::Settings {
         &self.settings.looks
-    }
-
-    /// The database's last trusted time, by which certificates are judged.
-    #[must_use]
-    pub fn last_trusted(&self) -> Wall {
-        self.storage.store().and_then(|store| store.last_trusted().ok()).unwrap_or_default()
     }
 
     /// Time, calls, events, picture and status. After every input, all of these follow from the stored orders.
@@ -269,6 +267,7 @@ impl Machine {
             let newest_event = || self.storage.store().map(|store| store.newest_event());
             self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, &mut self.outbox, now.boot);
         }
+        self.ask_time(now);
         self.carry_commands(now);
         self.take_settings(now);
         self.publish_events(now);
@@ -414,24 +413,12 @@ impl Machine {
         let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
         self.faults.set(FaultCode::Config, detail.as_deref(), now);
         self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
-        self.trust(now);
-    }
-
-    /// Certificates are judged by this time at the least, from now on.
-    fn trust(&mut self, now: Now) {
-        if let Some(Err(error)) = self.settings.trusted(now.wall).map(|wall| self.storage.trust(wall)) {
-            self.store_failed(&error, now);
-        }
     }
 
     /// Notes whether the backend is there, as far as its last answer tells.
     fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
         if self.links.backend(answer, &mut self.faults, &mut self.outbox, now) {
             self.wake_backend(now.boot);
-        }
-        // Where there is a broker, its connections tell that certificates are good at this time.
-        if self.settings.broker.is_none() && !self.faults.has(FaultCode::Backend) {
-            self.trust(now);
         }
     }
 

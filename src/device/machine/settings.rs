@@ -39,6 +39,9 @@ pub struct Settings {
     pub boot_id: BootId,
     /// A wall clock before this time is wrong: the program did not exist yet.
     pub released: Wall,
+    /// The backend is another computer, and is asked over TLS. So it can tell the time. Without that no time is trusted, and none that
+    /// was trusted before counts.
+    pub tells_time: bool,
 }
 
 impl Settings {

@@ -4,7 +4,7 @@ use super::faults::Faults;
 use super::outbox::Outbox;
 use crate::store::StoreError;
 use crate::store::database::Database;
-use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
+use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::sqlite::{self, OpenError};
@@ -12,8 +12,6 @@ use std::path::PathBuf;
 
 /// The time from a failed commit to the next try.
 const RETRY: Span = Span::secs(2);
-/// The stored trusted time is raised at most this often: it is one more write.
-const TRUST_EVERY: Span = Span::secs(24 * 3600);
 
 /// The database.
 #[derive(Debug)]
@@ -114,14 +112,6 @@ impl Storage {
     pub(super) fn leave(&mut self) {
         self.store = None;
         self.behind = false;
-    }
-
-    /// Raises the stored trusted time, if that is worth a write.
-    pub(super) fn trust(&mut self, wall: Wall) -> Result<(), StoreError> {
-        match self.store_mut() {
-            Some(store) if store.last_trusted().is_ok_and(|last| wall >= last + TRUST_EVERY) => store.trust(wall),
-            Some(_) | None => Ok(()),
-        }
     }
 
     /// An operation failed.

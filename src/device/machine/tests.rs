@@ -17,3 +17,4 @@ mod stores;
 mod strangers;
 mod system;
 mod telemetry;
+mod trust;

@@ -53,6 +53,24 @@ pub struct Opened {
     pub set_aside: Option<PathBuf>,
 }
 
+/// The last trusted time in the database at `path`, whose service may run: by it the service judges certificates.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn last_trusted_beside(path: &Path) -> Result<Wall, StoreError> {
+    let opened = sqlite::open_beside(path, &SCHEMA, false)?;
+    Ok(trusted(remembered(&opened.connection, TRUSTED)?))
+}
+
+fn trusted(text: Option<String>) -> Wall {
+    Wall(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+fn remembered(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
+    Ok(select.query_row([key], |row| row.get(0)).optional()?)
+}
+
 impl Database {
     /// Opens the database. A damaged one is set aside and a new one begun. If it is `suspect`, every row and page is
     /// checked, else only the unfinished orders. It belongs to this process alone until the store is dropped.
@@ -248,8 +266,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
-        Ok(select.query_row([key], |row| row.get(0)).optional()?)
+        remembered(&self.connection, key)
     }
 
     /// Stores a fact under a name, in place of the earlier one.
@@ -339,11 +356,10 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn last_trusted(&self) -> Result<Wall, StoreError> {
-        let text = self.remembered(TRUSTED)?;
-        Ok(Wall(text.and_then(|text| text.parse().ok()).unwrap_or(0)))
+        self.remembered(TRUSTED).map(trusted)
     }
 
-    /// Stores a trusted time.
+    /// Stores a trusted time. It may be an earlier one than before.
     ///
     /// # Errors
     /// When the file cannot be written.

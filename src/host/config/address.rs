@@ -248,6 +248,14 @@ pub fn http_url(text: &str) -> Result<String, AddressError> {
     Ok(text.trim_end_matches('/').into())
 }
 
+/// Whether an address that [`http_url`] has taken is that of another computer, asked over TLS. By its name alone: a name that is not
+/// loopback's may still lead here.
+#[must_use]
+pub fn is_far(url: &str) -> bool {
+    let authority = url.strip_prefix("https://").map(|rest| rest.split_once('/').map_or(rest, |(authority, _)| authority));
+    authority.and_then(host_port).is_some_and(|(host, _)| !is_loopback(host))
+}
+
 /// Host, port and TLS of the broker's address.
 fn mqtt_place(url: &str, allow_plaintext: bool) -> Result<(String, u16, bool), AddressError> {
     let wrong = || AddressError::Mqtt(url.into());

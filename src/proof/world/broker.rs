@@ -3,6 +3,7 @@
 
 use super::counts::Kind;
 use super::strike::Who;
+use super::time::Server;
 use super::{Event, Outage, STORE, World, machine};
 use base64::Engine as _;
 use qris_core::order::state::EventState;
@@ -121,6 +122,11 @@ impl World {
             || self.broker.connection_of(m).is_some()
         {
             return;
+        }
+        if !self.shakes_hands(m, Server::Broker, false) {
+            self.input(m, Input::BrokerDown { reason: "certificate expired".into(), date_refusal: true });
+            let after = 5_000 + self.below(25_000);
+            return self.connect_broker(m, after);
         }
         if let Some((other, _)) = self.broker.connected {
             self.drop_broker(false);

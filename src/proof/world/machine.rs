@@ -5,6 +5,7 @@ use super::computer::Computer;
 use super::counts::Kind;
 use super::merchant::IN_VAIN;
 use super::strike::Who;
+use super::time::{Server, Trust};
 use super::{Event, Outage, Play, STORE, World, device, large, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
@@ -41,7 +42,7 @@ const POLL: i64 = 35_000;
 pub(super) const TIMEOUT: Span = Span::secs(120);
 
 /// A clock that says an earlier time is not believed.
-const RELEASED: Wall = Wall(super::BEGIN - 86_400_000);
+pub(super) const RELEASED: Wall = Wall(super::BEGIN - 86_400_000);
 
 /// The caller on the board; nobody looks at the answers.
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
@@ -71,6 +72,10 @@ pub(super) enum Arrival {
     RelayGone,
     Finished(OrderId, DispenseAnswer),
     BrokerUp {
+        run: u64,
+    },
+    /// It asks the backend for the time.
+    Time {
         run: u64,
     },
     /// A message of the broker, by its number, on one connection.
@@ -206,6 +211,8 @@ pub(super) struct SimulatedMachine {
     pub(super) told: BTreeSet<Box<str>>,
     /// RAUC has told this run which system runs.
     pub(super) knows_system: bool,
+    /// What this run knows of the time.
+    pub(super) trust: Trust,
     pub(super) computer: Computer,
 }
 
@@ -237,6 +244,7 @@ impl World {
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
             released: RELEASED,
+            tells_time: true,
         }
     }
 
@@ -270,6 +278,7 @@ impl World {
         machine.has_heard_backend = false;
         machine.told.clear();
         machine.knows_system = false;
+        machine.trust = Trust::default();
         self.disks[m].revive(STORE);
         self.broker_misses(m);
     }
@@ -308,6 +317,7 @@ impl World {
         match arrival {
             Arrival::Starts { run } if run == current && self.alive[m] => {
                 let (program, effects) = Machine::load(self.settings(m), self.clocks(m));
+                self.machines[m].trust.floor = program.last_trusted();
                 self.machines[m].program = Some(program);
                 self.note(|| "the machine runs".into());
                 self.perform(m, effects);
@@ -345,6 +355,7 @@ impl World {
             }
             Arrival::Finished(order, answer) => self.input(m, Input::Finished(order, answer)),
             Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
+            Arrival::Time { run } if run == current => self.time_is_asked(m),
             Arrival::Delivers { connection, message } => {
                 let Some((topic, payload)) = self.broker.message(m, connection, message) else { return };
                 let question = connection << 32 | message;
@@ -372,6 +383,7 @@ impl World {
             Arrival::Starts { .. }
             | Arrival::Woken { .. }
             | Arrival::BrokerUp { .. }
+            | Arrival::Time { .. }
             | Arrival::Commanded { .. }
             | Arrival::Operated { .. }
             | Arrival::System { .. }
@@ -384,6 +396,9 @@ impl World {
         let m = caller.m;
         // It was given up, or belongs to an earlier run.
         let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
+        if matches!(&answer, Answer::Backend(answer) if !matches!(answer, BackendAnswer::NoAnswer { .. })) {
+            self.time_is_told(m);
+        }
         match (asked, answer) {
             (Asked::Prepare(id), Answer::Prepared(answer)) => {
                 if let Ok(ticket) = &answer {
@@ -514,6 +529,8 @@ impl World {
                 let asked = &mut self.machines[m].asked;
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
+            Effect::Trust(time) => self.trusts(m, time),
+            Effect::AskTime => self.asks_time(m),
             Effect::Show(picture) => self.show(m, picture.scene),
             Effect::Journal(event) => {
                 self.machines[m].has_taken |= matches!(event, Journal::SettingsTaken { .. });
@@ -573,6 +590,10 @@ impl World {
         self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
         if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
             return;
+        }
+        if !self.shakes_hands(m, Server::Backend, false) {
+            let refused = BackendAnswer::NoAnswer { why: "certificate expired".into(), code: None, date_refusal: true };
+            return self.machine_hears(m, Arrival::Answer(caller, Answer::Backend(refused)), 30);
         }
         if self.goes_wrong(25, Kind::HttpForeign) {
             self.answer_in_its_place(&ask, caller);

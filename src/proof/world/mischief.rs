@@ -3,7 +3,7 @@
 use super::counts::Kind;
 use super::losses::Loss;
 use super::merchant::BOTH;
-use super::{BEGIN, BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World, machine};
+use super::{BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World, machine};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
 
@@ -49,13 +49,7 @@ impl World {
                 self.begin_outage(Outage::Midtrans);
             }
             13 => self.begin_outage(Outage::Bus),
-            14 => {
-                let offsets = [-BEGIN, 86_400_000, -3_600_000, 0];
-                let offset = offsets[self.below_usize(4)];
-                if std::mem::replace(&mut self.machines[m].wall_off, offset) != offset {
-                    self.count(Kind::Clock, "the machine's wall clock jumps");
-                }
-            }
+            14 => self.clock_jumps(m),
             15 if self.one_in(3) => self.lose_ledger(m),
             15 if self.one_in(3) => self.lose_store(m),
             16 if self.one_in(2) => self.back_up_or_restore(),
@@ -99,6 +93,7 @@ impl World {
         }
         // No program runs meanwhile: messages on their way to the machine are lost with it.
         self.machines[m].off_until = self.now + off;
+        self.boots_at_some_time(m);
         self.start_relay(m);
         self.start_machine(m, false);
     }
@@ -279,7 +274,7 @@ impl World {
         self.counts.more(Kind::SyncFails, struck);
         self.scrap_one();
         let m = self.survivor();
-        self.machines[m].wall_off = 0;
+        (self.machines[m].wall_off, self.front_off) = (0, 0);
         self.mend_systems();
         self.screen_back(m);
         self.connect_broker(m, 100);

@@ -350,6 +350,7 @@ fn settings() {
         store: "/nowhere".into(),
         boot_id: qris::order::time::BootId("".into()),
         released: Wall(0),
+        tells_time: false,
     };
     let words = r#"[[item]]  id =  name =  price =  [device]  language = "both"  labels = [  [orders]  timeout_s =  deliver_within_s =  [screen]
         contact =  colours = {  logo =  { from_request = { min = 1, max = 2 } }  "signed":"#;

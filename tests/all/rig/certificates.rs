@@ -5,6 +5,9 @@ use super::{command, succeed, tool};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
+/// The server's names. The last is an address of no computer (RFC 5737), which a test may give to its own.
+const SERVER: &str = "subjectAltName=IP:127.0.0.1,IP:198.51.100.1,DNS:localhost\nextendedKeyUsage=serverAuth\n";
+
 pub struct Certificates {
     folder: TempDir,
 }
@@ -14,10 +17,15 @@ impl Certificates {
         let made = Self { folder: tempfile::tempdir().expect("a temporary directory") };
         made.authority("ca");
         made.authority("other-ca");
-        made.issue("ca", "server", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n");
-        made.issue("ca", "client", "extendedKeyUsage=clientAuth\n");
-        made.issue("other-ca", "stranger", "extendedKeyUsage=clientAuth\n");
+        made.issue("ca", "server", 3650, SERVER);
+        made.issue("ca", "client", 3650, "extendedKeyUsage=clientAuth\n");
+        made.issue("other-ca", "stranger", 3650, "extendedKeyUsage=clientAuth\n");
         made
+    }
+
+    /// One more certificate for the server, good for so many days from now.
+    pub fn short(&self, name: &str, days: u32) {
+        self.issue("ca", name, days, SERVER);
     }
 
     pub fn certificate(&self, name: &str) -> PathBuf {
@@ -34,14 +42,14 @@ impl Certificates {
         openssl(&format!("req -x509 -days 3650 -subj /CN={name} -key {} -out {}", key.display(), certificate.display()));
     }
 
-    fn issue(&self, authority: &str, name: &str, extensions: &str) {
+    fn issue(&self, authority: &str, name: &str, days: u32, extensions: &str) {
         self.key_pair(name);
         let file = |ending: &str| self.folder.path().join(format!("{name}.{ending}"));
         let (request, extension_file) = (file("csr"), file("ext"));
         std::fs::write(&extension_file, extensions).expect("the directory is writable");
         openssl(&format!("req -new -subj /CN={name} -key {} -out {}", self.key(name).display(), request.display()));
         openssl(&format!(
-            "x509 -req -days 3650 -in {} -CA {} -CAkey {} -CAcreateserial -extfile {} -out {}",
+            "x509 -req -days {days} -in {} -CA {} -CAkey {} -CAcreateserial -extfile {} -out {}",
             request.display(),
             self.certificate(authority).display(),
             self.key(authority).display(),

@@ -10,12 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A namespace, held by a process that only sleeps.
 pub struct Namespace {
     holder: Process,
+    /// What nsenter enters, beside the time.
+    entered: Vec<String>,
 }
 
 impl Namespace {
     /// Makes one and runs a shell script in it, which mounts what is to be seen there.
     pub fn new(script: &str) -> Self {
-        Self::with_boot_clock(script, 0)
+        Self::with_boot_clock(&["--mount"], script, 0)
+    }
+
+    /// The same with a network of its own, in which nothing is up.
+    pub fn of_its_own_network(script: &str) -> Self {
+        Self::with_boot_clock(&["--mount", "--net"], script, 0)
     }
 
     /// A boot of the same computer after its power was gone: another boot_id, and a boot clock that began ten seconds
@@ -28,23 +35,27 @@ impl Namespace {
         let uptime = std::fs::read_to_string("/proc/uptime").expect("proc");
         let uptime: i64 = uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).expect("seconds");
         let script = format!("mount --bind {} /proc/sys/kernel/random/boot_id", file.display());
-        let boot = Self::with_boot_clock(&script, 10 - uptime.max(10));
+        let boot = Self::with_boot_clock(&["--mount"], &script, 10 - uptime.max(10));
         (boot, id)
     }
 
-    fn with_boot_clock(script: &str, seconds: i64) -> Self {
+    fn with_boot_clock(own: &[&str], script: &str, seconds: i64) -> Self {
         let mut start = command(tool("unshare"));
-        start.args(["--mount", "--time", "--boottime", &seconds.to_string(), "sh", "-c"]);
+        start.args(own).args(["--time", "--boottime", &seconds.to_string(), "sh", "-c"]);
         start.arg(format!("set -e\n{script}\necho made\nexec sleep infinity"));
         let holder = Process::start("namespace", &mut start);
         holder.wait_line("made");
-        Self { holder }
+        Self { holder, entered: own.iter().map(|own| (*own).to_owned()).collect() }
     }
 
     /// The same program, arguments and environment, in here. The process is the program itself, not a shell around it.
     pub fn command(&self, of: &Command) -> Command {
         let mut start = command(tool("nsenter"));
-        start.args(["--mount", "--time", "--target", &self.holder.id().to_string(), "--"]).arg(of.get_program()).args(of.get_args());
+        start
+            .args(&self.entered)
+            .args(["--time", "--target", &self.holder.id().to_string(), "--"])
+            .arg(of.get_program())
+            .args(of.get_args());
         for (name, value) in of.get_envs() {
             match value {
                 Some(value) => start.env(name, value),

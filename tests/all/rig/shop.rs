@@ -678,10 +678,15 @@ pub fn new_request_id() -> String {
 
 /// A web server's part: HTTPS in front of the backend.
 pub fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process {
+    https_front_of(port, backend_port, tls, "server")
+}
+
+/// The same with another certificate of the server.
+pub fn https_front_of(port: u16, backend_port: u16, tls: &Certificates, certificate: &str) -> Process {
     let listen = format!(
         "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={},key={}",
-        tls.certificate("server").display(),
-        tls.key("server").display()
+        tls.certificate(certificate).display(),
+        tls.key(certificate).display()
     );
     let process = Process::start("socat", command(tool("socat")).args([listen, format!("TCP:127.0.0.1:{backend_port}")]));
     wait_for("socat to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());

@@ -4,7 +4,6 @@
 use super::{Address, result_of};
 use crate::machine::{Effect, Machine, text};
 use crate::store::StoreError;
-use crate::store::database::Database;
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage};
@@ -31,7 +30,7 @@ pub(super) struct Reading {
 impl Machine {
     /// Answers a command that only reads.
     pub(super) fn read_for(&mut self, asked: Asked, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
-        asked.check_time(self.own.trusted(now.wall), self.storage.store().map(Database::stream))?;
+        self.check_time_of(&asked, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
         let settings = || self.afar.whole(&self.settings.labels);
         let end = match &asked.command {

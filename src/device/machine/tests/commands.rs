@@ -9,6 +9,7 @@ use qris_core::order::receipt::SigningKey;
 use qris_core::order::receipt::testing::operator;
 use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage, VALID_MAX_S};
 use qris_host::events::Event as Journal;
+use qris_host::trust::Told;
 
 /// What came of a message.
 #[derive(Default, Debug)]
@@ -732,4 +733,56 @@ fn a_machine_that_was_off_for_long_does_not_begin_what_nobody_waits_for() {
     rig.power_cut(false);
     let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::TimedOut], 0));
+}
+
+/// It was refused, and nothing was carried out. The clock goes back, the program and the computer start anew.
+#[test]
+fn what_was_refused_because_it_was_over_is_not_carried_out_whatever_the_clock_says() {
+    for command in [Command::Restart {}, Command::Status {}] {
+        let mut rig = Rig::new();
+        let asked = rig.asked("c-1", command);
+        rig.after(61_000);
+        assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
+        let over = rig.now.wall;
+        for (wall, same_boot) in [(Wall(over.0 - 50_000), true), (Wall(over.0 - 50_000), false), (Wall(5), false)] {
+            rig.now.wall = wall;
+            assert_eq!(rig.sends(&asked).rejected(), Code::Expired, "{wall:?}");
+            rig.cut_and_up(same_boot);
+            rig.after(1_000);
+            assert_eq!(rig.sends(&asked).rejected(), Code::Expired, "{wall:?}, and it started anew");
+        }
+    }
+}
+
+#[test]
+fn a_clock_behind_the_last_trusted_time_is_not_trusted() {
+    let mut rig = Rig::new();
+    let right = rig.now.wall;
+    let told = Told { date: Wall(right.0 + 86_400_000), is_good: true };
+    rig.now.wall = told.date;
+    rig.on(Input::Time(told));
+    let held_back = Asked { exp: told.date.0 / 1000, ..rig.asked("c-1", Command::Restart {}) };
+    let fresh = Asked { exp: told.date.0 / 1000 + 60, ..rig.asked("c-2", Command::Restart {}) };
+    rig.now.wall = right;
+    rig.cut_and_up(false);
+    assert_eq!(rig.sends(&held_back).rejected(), Code::Expired);
+    assert_eq!(rig.sends(&Asked { stream: None, ..fresh.clone() }).rejected(), Code::Clock);
+    assert_eq!(rig.sends(&fresh).stages(), [Stage::Accepted], "for the present stream");
+}
+
+/// The clocks of machine and desk were both at 2050.
+#[test]
+fn commands_of_a_clock_that_was_ahead_stop_no_others_for_good() {
+    let mut rig = Rig::new();
+    let right = Wall(10 * 86_400_000);
+    rig.now.wall = Wall(2_524_608_000_000);
+    let asked = rig.asked("c-1", Command::Restart {});
+    rig.after(61_000);
+    assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
+    rig.now.wall = right;
+    rig.after(1_000);
+    assert_eq!(rig.commands("c-2", Command::Restart {}).rejected(), Code::Expired);
+    rig.on(Input::Time(Told { date: rig.now.wall, is_good: true }));
+    rig.after(VALID_MAX_S * 1000);
+    assert_eq!(rig.commands("c-3", Command::Restart {}).stages(), [Stage::Accepted]);
 }

@@ -18,14 +18,14 @@ impl Rig {
         self.settle_open();
     }
 
-    fn without_a_broker() -> Self {
+    pub(super) fn without_a_broker() -> Self {
         let mut rig = Self::new();
         rig.begins_anew(None);
         rig
     }
 
     /// A controller on the board asks, and a QR is shown.
-    fn offered_on_board(&mut self, n: u8) -> Vec<Effect> {
+    pub(super) fn offered_on_board(&mut self, n: u8) -> Vec<Effect> {
         let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
         let request = Request::Vend(read_request(payload.as_bytes()).expect("a request"));
         let mut all = self.on(Input::Asked(request, ON_BOARD));
@@ -134,14 +134,6 @@ fn an_updated_system_proves_itself_without_one() {
     let system = System { slot: "rootfs.1".into(), installed: "friday".into() };
     let effects = rig.on(Input::System(SystemAnswer::Runs { system, is_installing: false }));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::System(SystemCall::MarkGood))), "{effects:?}");
-}
-
-#[test]
-fn the_backends_answers_keep_the_time_by_which_certificates_are_judged() {
-    let mut rig = Rig::without_a_broker();
-    rig.after(30 * 86_400_000);
-    rig.offered_on_board(1);
-    assert_eq!(rig.machine.last_trusted(), rig.now.wall);
 }
 
 /// The backend calls it cancelled. A payment may be under way at the gateway.

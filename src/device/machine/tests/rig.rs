@@ -15,6 +15,7 @@ use qris_core::order::receipt::testing::{claims, key, keys};
 use qris_core::order::receipt::{Claims, Receipt};
 use qris_core::order::request::{Payment, Price, PriceList, Way};
 use qris_core::order::time::BootId;
+pub(super) use qris_core::order::time::Wall;
 pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OrderResource, Status};
 pub(super) use qris_core::wire::topics::Topic;
@@ -176,6 +177,7 @@ impl Rig {
             boot_id: boot("11111111-aaaa"),
             broker: Some("the broker".into()),
             released: Wall(1_000_000),
+            tells_time: true,
         };
         let now = Now { boot: Boot(50_000), wall: Wall(2_000_000) };
         let (machine, effects) = Machine::load(settings.clone(), now);
