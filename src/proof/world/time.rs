@@ -15,8 +15,8 @@ const BEFORE: i64 = 86_400_000;
 const LIVES: [i64; 3] = [10 * 86_400_000, RENEWED + 3_600_000, RENEWED + 3_600_000];
 /// The broker's lives for ten years.
 const TEN_YEARS: i64 = 3_652 * 86_400_000;
-/// What a clock may be off by: at 1970, ahead by a day, 200 days or up to 2050, behind by an hour, or right.
-const OFF: [i64; 6] = [-BEGIN, 86_400_000, 200 * 86_400_000, 2_524_608_000_000 - BEGIN, -3_600_000, 0];
+/// What a clock may be off by: at 1970, mostly; ahead by a day, 200 days or up to 2050, behind by an hour, or right.
+const OFF: [i64; 8] = [-BEGIN, -BEGIN, -BEGIN, 86_400_000, 200 * 86_400_000, 2_524_608_000_000 - BEGIN, -3_600_000, 0];
 
 /// A server that a machine asks over TLS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
