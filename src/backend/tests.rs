@@ -12,7 +12,7 @@ use crate::shop::Shop;
 use crate::store::{BOOKS, MACHINES, testing};
 use crate::{devices, http, view, work};
 use qris_core::order::ids::{DeviceId, KeyId, Ticket};
-use qris_core::order::merchant::Rules;
+use qris_core::order::merchant::{Rules, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::reason::Reason;
@@ -27,6 +27,7 @@ use qris_host::{clock, tls};
 use qris_sim::midtrans::faults::{BrokenImage, Fault, Plan};
 use qris_sim::midtrans::{Change, Options, Via};
 use qris_sim::midtrans_http::{Simulator, SimulatorHandle};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::pin::pin;
@@ -321,6 +322,19 @@ async fn notifications_are_answered_as_the_contract_says() {
     }
     let now = rig.get(&format!("/v1/orders/{id}")).await;
     assert_eq!((now.status, now.receipt), (Status::Pending, None), "a notification alone pays nothing");
+}
+
+/// Whoever saw the notification of a pending charge can change its word, but not its code.
+#[tokio::test]
+async fn a_settlement_counts_only_with_its_own_code() {
+    let rig = Rig::new().await;
+    let said = |code: &str| {
+        let signature = ServerKey::new(&Secret::new(KEY)).sign("o-1", code, "5000.00");
+        let body = json!({ "order_id": "o-1", "status_code": code, "gross_amount": "5000.00", "signature_key": signature,
+            "transaction_status": "settlement", "transaction_id": "t" });
+        rig.shop.gateway.notification(&HeaderMap::new(), body.to_string().as_bytes()).expect("genuine").said
+    };
+    assert_eq!((said("200"), said("201")), (Said::Settled, Said::Other));
 }
 
 #[tokio::test]

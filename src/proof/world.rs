@@ -307,6 +307,8 @@ struct World {
     losses: Losses,
     /// For these Midtrans names another sum than the charge.
     altered: BTreeSet<OrderId>,
+    /// Of these a forged notification says that they are paid, and its signed part is genuine: people are told.
+    misled: BTreeSet<OrderId>,
     /// Midtrans answers later calls about a charge with the transaction_id in the place of the order_id.
     alien: bool,
     /// For these money went back at Midtrans without the merchant. The moment is the first.
@@ -425,6 +427,7 @@ impl World {
             backed_up: false,
             losses: Losses::default(),
             altered: BTreeSet::new(),
+            misled: BTreeSet::new(),
             alien,
             outside: BTreeMap::new(),
             known_back: BTreeMap::new(),

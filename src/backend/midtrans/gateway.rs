@@ -77,7 +77,10 @@ impl Gateway for Midtrans {
             return Err(NoNotice::Forged(order));
         }
         let (status, fraud) = (&notification.transaction_status, notification.fraud_status.as_ref());
-        Ok(Notice { order, said: said(status, fraud), unknown: unknown(status, fraud) })
+        let said = said(status, fraud);
+        // The signature covers the code, and not the word. So whoever saw the notification of a pending charge can change its word.
+        let said = if said == Said::Settled && notification.status_code != "200" { Said::Other } else { said };
+        Ok(Notice { order, said, unknown: unknown(status, fraud) })
     }
 
     fn examine(&self) -> Asking<'_, Vec<Finding>> {

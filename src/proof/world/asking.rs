@@ -211,6 +211,12 @@ impl World {
             _ => ("signature_key", "00"),
         };
         fields.insert(name.into(), value.into());
+        if (name, value) == ("transaction_status", "settlement")
+            && fields.get("status_code").is_some_and(|code| code == "200")
+            && let Some(Ok(id)) = fields.get("order_id").and_then(|id| Some(OrderId::new(id.as_str()?)))
+        {
+            self.misled.insert(id);
+        }
         self.after(5, Event::Merchant(Arrival::Forged(serde_json::Value::Object(fields).to_string().into_bytes())));
     }
 

@@ -197,8 +197,12 @@ impl World {
 
     /// Midtrans never made this charge, and only lost books knew of it. Nobody can say that it is cancelled, and the machine asks
     /// for a day, which is longer than a seed runs. So is the time for which an order that was rebuilt may last: nobody knows its end.
-    fn is_charge_of_lost_books(&self, order: &core::Order) -> bool {
+    /// Of an order that a forged notification calls paid the backend knows no end before a person has looked.
+    fn lasts(&self, order: &core::Order) -> bool {
         let Some(id) = order.order_id() else { return false };
+        if self.misled.contains(id) && matches!(order.state, Machine::Ended { left: LeftCharge::Lasting(_), .. }) {
+            return true;
+        }
         let is_made = || self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str());
         self.losses.books()
             && match &order.state {
@@ -214,7 +218,7 @@ impl World {
         let Some(machine) = self.machine_store(m) else { return Some("the machine's database cannot be opened".into()) };
         match machine.live() {
             Ok(live) => {
-                if let Some(stored) = live.iter().find(|stored| unfinished(&stored.order) && !self.is_charge_of_lost_books(&stored.order)) {
+                if let Some(stored) = live.iter().find(|stored| unfinished(&stored.order) && !self.lasts(&stored.order)) {
                     return Some(format!("the machine never ended {}: {:?}", stored.order.offer.request.request_id, stored.order.state));
                 }
             }
@@ -304,7 +308,7 @@ impl World {
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
         }
         // All is well again, and Midtrans has answered.
-        if order.unconfirmed_at.is_some() {
+        if order.unconfirmed_at.is_some() && !self.misled.contains(&id) {
             return Some(format!(
                 "{id}: nobody confirms whether it is paid; at Midtrans {}, at the backend {:?}",
                 book.status, order.state
