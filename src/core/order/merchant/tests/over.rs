@@ -26,6 +26,7 @@ fn an_order_is_over_once_the_gateway_was_asked_after_its_end() {
         ("was looked at after it", after(vec![(end, status(Said::Cancelled))]), true),
         ("could not be looked at", after(vec![(end, Event::StatusUnanswered)]), false),
         ("may be money", after(vec![(end, status(Said::Suspect))]), false),
+        ("may be money, and a person saw it", after(vec![(end, status(Said::Suspect)), (end + 1, Event::SeenBy("Sari".into()))]), true),
         ("there is news of it", after(vec![(end, status(Said::Cancelled)), (end + 60_000, Event::Notified(Said::Settled))]), false),
         ("is paid", live(&[charged(), (500, status(Said::Settled))]), true),
         ("was never made", live(&[(0, Event::NotCharged(NoCharge::NotMade { again: false, why: "900".into() }))]), true),
