@@ -389,7 +389,7 @@ impl World {
             };
             options.small_check_value = rng.below(4) == 0;
         }
-        let has_broker = !matches!(fate, Fate::Chance) || seed % WITHOUT_BROKER != 0;
+        let has_broker = !matches!(fate, Fate::Chance) || !seed.is_multiple_of(WITHOUT_BROKER);
         let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
         let disk = |at: usize| Disk::at(&places[at]).map_err(|source| NoDirectory::new(directory, source));

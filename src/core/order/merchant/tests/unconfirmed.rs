@@ -31,9 +31,10 @@ const FIVE: i64 = 300_000;
 
 #[test]
 fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
+    type Row = (&'static str, Vec<(i64, Event)>, Event, bool);
     let told = || (1000, Event::Notified(Said::Settled));
     let cancelled = || [(500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))];
-    let table: Vec<(&str, Vec<(i64, Event)>, Event, bool)> = vec![
+    let table: Vec<Row> = vec![
         ("pending for ever", vec![charged(), told()], status(Said::Pending), true),
         ("expired", vec![charged(), told()], status(Said::Expired), true),
         ("denied", vec![charged(), told()], status(Said::Denied), true),
