@@ -146,6 +146,12 @@ pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), Boo
     Ok(())
 }
 
+/// Whether another order has the receipt of this transaction: the gateway has told of one payment under two names.
+pub(super) fn has_receipt_elsewhere(tx: &mut dyn Tx, order: &Order, transaction: &TransactionId) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM receipts WHERE order_id <> $1 AND transaction_id = $2 LIMIT 1";
+    Ok(!tx.rows(sql, &[order.id.as_str().into(), transaction.as_str().into()])?.is_empty())
+}
+
 /// Whether another order of the same request has a receipt, or another order with this transaction.
 pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &TransactionId) -> Result<bool, BooksError> {
     let sql = "SELECT count(*) FROM receipts WHERE order_id <> $1 AND (device = $2 AND request_id = $3 OR transaction_id = $4)";

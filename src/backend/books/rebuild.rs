@@ -3,7 +3,7 @@
 
 use super::entry::{BooksError, Done, Policy};
 use super::write::{Claim, write};
-use super::{archived, ledger, strangers};
+use super::{archived, ledger, listing, strangers};
 use crate::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
@@ -18,7 +18,7 @@ pub enum Forgotten {
     /// It is in the books again.
     Rebuilt(Box<Done>),
     /// It is not ours. It has no metadata of ours, or the metadata of another machine than the one that asks; or it is
-    /// archived.
+    /// archived; or the books have its transaction under our own name.
     NotOurs,
 }
 
@@ -48,6 +48,13 @@ pub fn rebuild(
     let Some(metadata) = Metadata::from_texts(first, second, third) else { return Ok(Forgotten::NotOurs) };
     if asked_by.is_some_and(|device| *device != metadata.device) {
         return Ok(Forgotten::NotOurs);
+    }
+    // The gateway may have put a name of its own in the place of ours. One payment must not become two orders.
+    for known in listing::attempts(tx, &metadata.device, &metadata.request_id)? {
+        if ledger::load(tx, &known)?.is_some_and(|known| known.order.has_transaction(&report.transaction_id)) {
+            strangers::forget(tx, id)?;
+            return Ok(Forgotten::NotOurs);
+        }
     }
     let timeout = Span::secs((*TIMEOUT_S.end()).into());
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);

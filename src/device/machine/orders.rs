@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// The most orders with something to do or to await. With so many, the machine sells nothing new.
 const UNFINISHED_MAX: usize = 1000;
+/// The most of all, with those that ended and whose charge the gateway has not ended: a customer who orders and cancels leaves one.
+const KEPT_MAX: usize = 10_000;
 /// The most orders that wait for their customers, to pay at a store or to come back. The backend lists a hundred open
 /// orders at once, and new sales need some of these places. This limit also keeps anybody from filling the relay's
 /// tickets.
@@ -48,7 +50,9 @@ impl Orders {
 
     /// Whether no other order may begin.
     pub(super) fn is_full(&self) -> bool {
-        self.live.len() >= UNFINISHED_MAX
+        let ended = |live: &&Live| matches!(live.stored.order.state, State::Ended { left: core::LeftCharge::Lasting(_), .. });
+        self.live.len() >= KEPT_MAX
+            || self.live.len() >= UNFINISHED_MAX && self.live.len() - self.live.values().filter(ended).count() >= UNFINISHED_MAX
     }
 
     /// How many wait for their customers, if these are so many that no other may.

@@ -228,6 +228,29 @@ async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_com
     assert_eq!(proof(rig.tell_as("o-r7", other.clone(), T0).await), Some(other.proof));
 }
 
+/// The gateway may put its own name of a transaction in the place of ours, in a notification and in get-status.
+#[tokio::test]
+async fn one_payment_under_two_names_is_one_receipt_and_no_refund() {
+    let alien = |report: &Report| Report { order_id: OrderId::new("A1KHIMID").ok(), ..report.clone() };
+    let heard = async |rig: &Rig, report: Report| rig.run(move |tx, policy| rebuild(tx, policy, &id("A1KHIMID"), &report, None, T0)).await;
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let report = settled(&rig.load("o-r1").await.order, "t-r1");
+    assert_eq!(heard(&rig, alien(&report)).await.expect("read"), Forgotten::NotOurs, "the books have its transaction");
+    assert!(rig.answered("o-r1", Event::Status(report.clone()), T0).await.now.order.receipt().is_some());
+    // The answer to the charge comes late: the payment is known under the other name first.
+    let rig = Rig::refunding(100);
+    rig.create("r1", 1, "a digest", T0).await.expect("new");
+    assert!(matches!(heard(&rig, alien(&report)).await.expect("written"), Forgotten::Rebuilt(_)));
+    rig.answered("o-r1", Event::Charged(charge("t-r1")), T0).await;
+    for seconds in [1, 400] {
+        let order = rig.answered("o-r1", Event::Status(report.clone()), T0 + Span::secs(seconds)).await.now.order;
+        assert!(order.receipt().is_none() && !order.is_refund_due(), "{order:?}");
+    }
+    assert_eq!(rig.listed(Attention::Unconfirmed).await, ["o-r1"]);
+    assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
+}
+
 #[tokio::test]
 async fn the_relays_word_stands_over_one_without_it() {
     let rig = Rig::refunding(10);

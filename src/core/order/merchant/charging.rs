@@ -117,17 +117,17 @@ impl Order {
                 self.cancel_again(now, !asked);
                 self.asked(now, true);
             }
-            State::Pending { .. } => {
+            State::Pending { .. } | State::Held { .. } => {
                 self.note_unclear(now);
                 self.judge_doubt(now);
                 self.asked(now, true);
             }
-            State::Charging { .. }
-            | State::Closed { .. }
-            | State::Held { .. }
-            | State::Settled { .. }
-            | State::Withheld { .. }
-            | State::Refunded { .. } => self.asked(now, true),
+            // The gateway itself may have told that it is paid.
+            State::Closed { .. } => {
+                self.judge_doubt(now);
+                self.asked(now, true);
+            }
+            State::Charging { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => self.asked(now, true),
         }
     }
 

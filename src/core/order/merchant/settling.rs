@@ -1,6 +1,7 @@
 //! The effect of the gateway's answer to a get-status, and the times of these questions.
 
 use super::*;
+use crate::order::ids::TransactionId;
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 
@@ -215,6 +216,8 @@ impl Order {
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
+            // A person has ended it.
+            State::Closed { .. } if self.ended_by.is_some() => hot.or(self.last_look(now)),
             // Somebody paid, as the gateway itself has told.
             State::Closed { .. } if self.settlement_told_at.is_some() => {
                 let since = self.settlement_told_at.unwrap_or(now);
@@ -326,8 +329,18 @@ impl Order {
     /// Whether the gateway's answer is about this order.
     #[must_use]
     pub fn is_meant_by(&self, report: &Report) -> bool {
-        let transactions = [self.charge().map(|charge| &charge.transaction_id), self.settlement().map(|by| &by.transaction_id)];
-        report.is_about(&self.id, transactions.into_iter().flatten())
+        report.is_about(&self.id, self.transactions())
+    }
+
+    /// Whether this transaction is known to be the order's.
+    #[must_use]
+    pub fn has_transaction(&self, id: &TransactionId) -> bool {
+        self.transactions().any(|known| known == id)
+    }
+
+    fn transactions(&self) -> impl Iterator<Item = &TransactionId> {
+        let known = [self.charge().map(|charge| &charge.transaction_id), self.settlement().map(|by| &by.transaction_id)];
+        known.into_iter().flatten()
     }
 
     /// The sum that was paid, if a settlement is the charge's: its transaction, its currency, its metadata as far as it has

@@ -504,6 +504,7 @@ impl Order {
     pub fn is_over(&self) -> bool {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => false,
+            State::Closed { .. } if self.ended_by.is_some() => true,
             State::Closed { .. } => self.ask.at.is_none() && (!self.suspect || self.seen.contains(&Attention::Suspect)),
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         }

@@ -43,6 +43,7 @@ fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
         ("no such transaction", vec![charged(), told()], Event::StatusUnknown, true),
         ("an unknown word", vec![charged(), told()], status(Said::Other), false),
         ("cancelled", [vec![charged()], cancelled().into(), vec![told()]].concat(), status(Said::Cancelled), true),
+        ("cancelled, and unknown", [vec![charged()], cancelled().into(), vec![told()]].concat(), Event::StatusUnknown, true),
         ("confirmed", vec![charged(), told()], status(Said::Settled), false),
         ("told by the machine only", vec![charged(), (1000, Event::ToldPaid)], status(Said::Pending), false),
         ("never told", vec![charged()], status(Said::Pending), false),
