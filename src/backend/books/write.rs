@@ -107,12 +107,13 @@ fn is_for_another(policy: &Policy, order: &Order, now: Wall) -> bool {
 }
 
 fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
-    let event = match event {
+    let event = if let Event::Status(report) = &event
+        && ledger::has_receipt_elsewhere(tx, &order, &report.transaction_id)?
+    {
         // It was delivered, or will be, under another name. A refund of this one would give that money back.
-        Event::Status(report) if ledger::has_receipt_elsewhere(tx, &order, &report.transaction_id)? => {
-            Event::StatusUnclear("another order has the receipt of this payment".into())
-        }
-        event => event,
+        Event::StatusUnclear("another order has the receipt of this payment".into())
+    } else {
+        event
     };
     let paid_already = match &event {
         Event::Status(report) => ledger::is_paid_otherwise(tx, &order, &report.transaction_id)?,

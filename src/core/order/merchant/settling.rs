@@ -216,14 +216,14 @@ impl Order {
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
-            // A person has ended it.
-            State::Closed { .. } if self.ended_by.is_some() => hot.or(self.last_look(now)),
             // Somebody paid, as the gateway itself has told.
             State::Closed { .. } if self.settlement_told_at.is_some() => {
                 let since = self.settlement_told_at.unwrap_or(now);
                 let unsure = self.unanswered_since(now).map(|noted| noted + CALL_LIFE);
                 Some(hot.or(unsure).unwrap_or(now + self.spread(polling(now - since))))
             }
+            // A person has ended it.
+            State::Closed { .. } if self.ended_by.is_some() => hot.or(self.last_look(now)),
             // What became of a refund is looked at until the bank has confirmed or refused it.
             State::Refunded { .. } if answered && self.next_look_at_refund(now).is_some() => self.next_look_at_refund(now),
             // The gateway may say settled in a notification before get-status does. The question that was just answered may

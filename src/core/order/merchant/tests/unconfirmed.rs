@@ -172,3 +172,15 @@ fn a_persons_end_bars_every_receipt() {
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: true };
     assert_eq!(then(&early, 2_000, by_hand), Err(Refused::NotPaid));
 }
+
+#[test]
+fn what_a_person_ended_is_asked_about_again_only_when_the_gateway_tells_that_it_is_paid() {
+    let listed = after(&live(&[charged(), (1000, Event::Notified(Said::Settled))]), 1000 + FIVE, status(Said::Pending));
+    let ended = after(&listed, 1000 + FIVE + 1, Event::SeenBy("Sari".into()));
+    let late = QR_EXPIRY.0 + 2 * LAST_LOOK.0;
+    let quiet = after(&ended, late, Event::StatusUnanswered);
+    assert!(quiet.is_over() && quiet.ask.at.is_none(), "{:?}", quiet.ask);
+    let told = after(&quiet, late + 1000, Event::Notified(Said::Settled));
+    // Get-status is behind for longer than the first quick questions.
+    assert!(after(&told, late + 60_000, status(Said::Expired)).ask.at.is_some());
+}
