@@ -2,7 +2,7 @@
 
 use super::entry::{BooksError, first_int};
 use crate::store::{StoreError, Tx};
-use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket, TransactionId};
+use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
 use qris_core::order::time::Wall;
 
 /// The place of an archived order.
@@ -47,11 +47,4 @@ pub(super) fn has_request(tx: &mut dyn Tx, device: &DeviceId, request: &RequestI
 pub(super) fn has_ticket(tx: &mut dyn Tx, device: &DeviceId, ticket: &Ticket) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM archived WHERE device = $1 AND ticket = $2 LIMIT 1";
     Ok(!tx.rows(sql, &[device.as_str().into(), ticket.as_str().into()])?.is_empty())
-}
-
-/// Whether an archive has a receipt of this transaction, or of this request.
-pub(super) fn is_paid(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId, transaction: &TransactionId) -> Result<bool, BooksError> {
-    let sql = "SELECT 1 FROM archived WHERE transaction_id = $1
-        UNION ALL SELECT 1 FROM archived WHERE device = $2 AND request_id = $3 AND transaction_id IS NOT NULL LIMIT 1";
-    Ok(!tx.rows(sql, &[transaction.as_str().into(), device.as_str().into(), request.as_str().into()])?.is_empty())
 }

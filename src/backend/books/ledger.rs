@@ -1,6 +1,5 @@
 //! The rows: reading, checking, writing them.
 
-use super::archived;
 use super::entry::{BooksError, Stored, first_int, text};
 use super::words::state_word;
 use crate::store::{Row, StoreError, Tx, Value};
@@ -148,17 +147,17 @@ pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), Boo
 
 /// Whether another order has the receipt of this transaction: the gateway has told of one payment under two names.
 pub(super) fn has_receipt_elsewhere(tx: &mut dyn Tx, order: &Order, transaction: &TransactionId) -> Result<bool, BooksError> {
-    let sql = "SELECT 1 FROM receipts WHERE order_id <> $1 AND transaction_id = $2 LIMIT 1";
+    let sql = "SELECT 1 FROM receipts WHERE order_id <> $1 AND transaction_id = $2
+        UNION ALL SELECT 1 FROM archived WHERE transaction_id = $2 LIMIT 1";
     Ok(!tx.rows(sql, &[order.id.as_str().into(), transaction.as_str().into()])?.is_empty())
 }
 
-/// Whether another order of the same request has a receipt, or another order with this transaction.
-pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &TransactionId) -> Result<bool, BooksError> {
-    let sql = "SELECT count(*) FROM receipts WHERE order_id <> $1 AND (device = $2 AND request_id = $3 OR transaction_id = $4)";
-    let values =
-        [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.request_id.as_str().into(), transaction.as_str().into()];
-    let here = first_int(&tx.rows(sql, &values)?)? > 0;
-    Ok(here || archived::is_paid(tx, &order.sale.device, &order.sale.request_id, transaction)?)
+/// Whether another order of the same request has a receipt.
+pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM receipts WHERE order_id <> $1 AND device = $2 AND request_id = $3
+        UNION ALL SELECT 1 FROM archived WHERE device = $2 AND request_id = $3 AND transaction_id IS NOT NULL LIMIT 1";
+    let values = [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.request_id.as_str().into()];
+    Ok(!tx.rows(sql, &values)?.is_empty())
 }
 
 /// Whether a machine has ordered anything, archived orders included.

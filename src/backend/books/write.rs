@@ -116,7 +116,7 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
         event
     };
     let paid_already = match &event {
-        Event::Status(report) => ledger::is_paid_otherwise(tx, &order, &report.transaction_id)?,
+        Event::Status(_) => ledger::is_paid_otherwise(tx, &order)?,
         _ => false,
     };
     Ok(merchant::apply(order, event, now, &Context { rules: &policy.rules, paid_already })?)

@@ -50,9 +50,8 @@ impl Orders {
 
     /// Whether no other order may begin.
     pub(super) fn is_full(&self) -> bool {
-        let ended = |live: &&Live| matches!(live.stored.order.state, State::Ended { left: core::LeftCharge::Lasting(_), .. });
-        self.live.len() >= KEPT_MAX
-            || self.live.len() >= UNFINISHED_MAX && self.live.len() - self.live.values().filter(ended).count() >= UNFINISHED_MAX
+        let sales = self.live.values().filter(|live| !live.stored.order.has_lasting_charge()).count();
+        sales >= UNFINISHED_MAX || self.live.len() >= KEPT_MAX
     }
 
     /// How many wait for their customers, if these are so many that no other may.

@@ -414,7 +414,13 @@ impl Order {
     /// Whether the backend is asked about it now and then, since news may come that nobody brings: money, or the end of its charge.
     #[must_use]
     pub fn waits_for_news(&self) -> bool {
-        self.waits_for_customer() || matches!(self.state, State::Ended { left: LeftCharge::Lasting(_), .. })
+        self.waits_for_customer() || self.has_lasting_charge()
+    }
+
+    /// Whether it ended, and the gateway has not ended its charge for good.
+    #[must_use]
+    pub fn has_lasting_charge(&self) -> bool {
+        matches!(self.state, State::Ended { left: LeftCharge::Lasting(_), .. })
     }
 
     /// The order's name, once it has one.
