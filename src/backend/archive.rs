@@ -285,20 +285,17 @@ pub fn whole(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Whole>, BooksError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::databases::open_both;
+    use crate::books::testing::sell;
 
     #[test]
     fn what_changed_since_it_was_copied_stays_in_the_books() {
         let directory = tempfile::tempdir().expect("a directory");
         let (books, part) = (directory.path().join("orders.db"), directory.path().join("archive.db"));
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/1/orders.db");
-        std::fs::copy(sample, &books).expect("copied");
-        drop(open_both(&books, true, true).expect("brought up to date"));
-        let connection = sqlite::open_beside(&books, &BOOKS, false).expect("opens").connection;
+        let connection = sqlite::open(&books, &BOOKS).expect("new").connection;
+        sell(&mut SqliteTx { connection: &connection }, Wall(0));
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("read") as u64;
-        connection.execute("UPDATE main.orders SET proof = 'key:' || order_id", []).expect("written");
         let (wanted, damaged) = write(&mut SqliteTx { connection: &connection }, Wall(i64::MAX), &part).expect("written");
-        assert!(wanted >= 2 && damaged.is_empty(), "{wanted} {damaged:?}");
+        assert!(wanted == 3 && damaged.is_empty(), "{wanted} {damaged:?}");
         // News of one of them comes, and a line of history for another.
         connection.execute("ATTACH DATABASE ?1 AS archive", [part.to_str().expect("text")]).expect("attached");
         let sql = "UPDATE main.orders SET rev = rev + 1 WHERE order_id = (SELECT min(order_id) FROM archive.orders)";
@@ -308,7 +305,7 @@ mod tests {
         connection.execute("DETACH archive", []).expect("detached");
         assert_eq!(take_out(&Place::File(books), &part, Wall(0)).expect("written"), 2);
         // The number of its ticket stays used for good.
-        assert_eq!(count("SELECT count(*) FROM archived WHERE proof = 'key:' || order_id"), wanted - 2);
+        assert_eq!(count("SELECT count(*) FROM archived WHERE proof IS NOT NULL"), wanted - 2);
         connection.execute("ATTACH DATABASE ?1 AS archive", [part.to_str().expect("text")]).expect("attached");
         assert_eq!(count("SELECT count(*) FROM main.orders WHERE order_id IN (SELECT order_id FROM archive.orders)"), 2);
     }

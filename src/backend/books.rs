@@ -18,6 +18,8 @@ mod publishing;
 mod rebuild;
 mod repaying;
 mod strangers;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod waiting;

@@ -1,10 +1,9 @@
-//! Where the merchant's books and machines are. In SQLite these are two files, opened together: the machines were in the books of an
-//! earlier release. In PostgreSQL they are one database.
+//! Where the merchant's books and machines are. In SQLite these are two files, so that who loses one does not lose the other. In PostgreSQL
+//! they are one database.
 
-use super::devices;
 use super::store::postgres::Server;
-use super::store::{BOOKS, MACHINES, SqliteTx, Store, StoreError, Tx as _, WITH_MACHINES, machines_beside, say};
-use qris_host::sqlite::{self, OpenError, Schema, Share};
+use super::store::{BOOKS, MACHINES, Store, StoreError, machines_beside};
+use qris_host::sqlite::{self, Schema, Share};
 use rusqlite::Connection;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,18 +68,13 @@ impl Place {
         }
     }
 
-    /// The machines. With `make` a missing database is made, but not while books of an earlier release still have the machines.
+    /// The machines. With `make` a missing database is made.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn machines(&self, make: bool) -> Result<Store, StoreError> {
         match self {
-            Self::File(path) => {
-                if let Err(error @ OpenError::Older { .. }) = sqlite::open_beside(path, &BOOKS, false) {
-                    return Err(error.into());
-                }
-                Store::open_beside(&machines_beside(path), &MACHINES, make)
-            }
+            Self::File(path) => Store::open_beside(&machines_beside(path), &MACHINES, make),
             Self::Server(server) => Store::at(server, make),
         }
     }
@@ -117,32 +111,9 @@ pub fn open_both(books: &Path, alone_at_books: bool, alone_at_machines: bool) ->
     let mut open = |path: &Path, schema: &Schema, alone: bool| {
         let opened = if alone { sqlite::open(path, schema)? } else { sqlite::open_beside(path, schema, true)? };
         set_aside.extend(opened.set_aside.map(|aside| (path.to_path_buf(), aside)));
-        Ok::<_, StoreError>((opened.connection, opened.created))
+        Ok::<_, StoreError>(opened.connection)
     };
-    let (mut machines, _) = open(&machines_beside(books), &MACHINES, alone_at_machines)?;
-    if alone_at_books && books.exists() {
-        let before = Schema { steps: &BOOKS.steps[..WITH_MACHINES], ..BOOKS };
-        match open(books, &before, true) {
-            Ok((mut earlier, false)) => hand_over(&mut earlier, &mut machines)?,
-            // The books are new, or the machines were handed over long ago.
-            Ok((_, true)) | Err(StoreError::Open(sqlite::OpenError::Newer { .. })) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let (books, _) = open(books, &BOOKS, alone_at_books)?;
+    let machines = open(&machines_beside(books), &MACHINES, alone_at_machines)?;
+    let books = open(books, &BOOKS, alone_at_books)?;
     Ok(Both { books, machines, set_aside })
-}
-
-/// Copies the machines out of the books of an earlier release. The next step of the books drops them. If the power goes in
-/// between, both databases have them, and this is done once more. Machines that are copied already stay as they are, revoked
-/// ones too.
-fn hand_over(books: &mut Connection, machines: &mut Connection) -> Result<(), StoreError> {
-    let rows = SqliteTx { connection: books }.rows("SELECT id, token_hash, added_ms, revoked_ms FROM devices", &[])?;
-    say(machines, "BEGIN IMMEDIATE")?;
-    let done = rows.iter().try_for_each(|row| devices::take_over(&mut SqliteTx { connection: machines }, row));
-    let done = done.and_then(|()| Ok(say(machines, "COMMIT")?));
-    if !machines.is_autocommit() {
-        machines.execute_batch("ROLLBACK")?;
-    }
-    done
 }

@@ -231,17 +231,6 @@ pub fn take_key(tx: &mut dyn Tx, device: &DeviceId, fingerprint: &str, by: &str,
     Ok(Ok(()))
 }
 
-/// Takes a machine over from the books of an earlier release. A machine that is here already stays as it is.
-pub(super) fn take_over(tx: &mut dyn Tx, row: &Row) -> Result<(), StoreError> {
-    // With a row that cannot be read, the machine was not let in there either.
-    let (Ok(id), Ok(token_hash), Ok(added), Ok(revoked)) = (row.text(0), row.text(1), row.int(2), row.maybe_int(3)) else { return Ok(()) };
-    let Ok(id) = DeviceId::new(id) else { return Ok(()) };
-    if tx.rows("SELECT 1 FROM devices WHERE id = $1 OR token_hash = $2", &[id.as_str().into(), token_hash.into()])?.is_empty() {
-        save(tx, &Device { revoked: revoked.map(Wall), ..new(id, Wall(added)) }, token_hash)?;
-    }
-    Ok(())
-}
-
 const fn new(id: DeviceId, added: Wall) -> Device {
     Device { id, added, revoked: None, relay_key: None, relay_key_since: None, relay_key_by: None, other_key: None, other_key_since: None }
 }

@@ -10,7 +10,7 @@ pub mod sqlite;
 pub(crate) mod testing;
 
 pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, look, machines_beside, together};
-pub(crate) use sqlite::{SqliteTx, WITH_MACHINES, say};
+pub(crate) use sqlite::{SqliteTx, say};
 
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite::{OpenError, find_room};

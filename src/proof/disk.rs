@@ -11,8 +11,6 @@
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
-mod releases;
-#[cfg(test)]
 mod tests;
 mod vfs;
 

@@ -1,4 +1,4 @@
-//! Every operation of a disk fails once. For each [`Scenario`], each program, each kind of operation and each way to fail, the
+//! Every operation of a disk fails once. For each [`Play`], each program, each kind of operation and each way to fail, the
 //! first operation fails, then the second, then the third, until a run has no such operation left. Also, bits flip in each page
 //! of the three databases and their logs, while a customer is at the machine. The whole product runs, as in the simulation.
 
@@ -9,7 +9,6 @@ use super::disk::Op;
 use super::rng::Rng;
 use super::world::{self, Kind, NoDirectory, Play, Report};
 pub use super::world::{How, Strike, Struck, Who};
-use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
@@ -32,31 +31,6 @@ const MID_PULSE: i64 = 7_300;
 /// A sample has one in so many of the sale's operations that are no commits.
 const SALE_ONE_IN: u64 = 4;
 
-/// A scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scenario {
-    /// A play. In a sale the databases are new.
-    Of(Play),
-    /// A sale on databases as the first release made them.
-    OldDatabase,
-}
-
-impl Scenario {
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Play::ALL.into_iter().map(Self::Of).chain([Self::OldDatabase])
-    }
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Of(play) => play.name(),
-            Self::OldDatabase => "old-database",
-        }
-    }
-}
-
 /// Databases that were used before.
 #[derive(Debug)]
 pub struct Template {
@@ -72,40 +46,18 @@ impl Template {
         let prefix = format!("qris-nth-{}-", std::process::id());
         let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
         world::begin_databases(&own.path().join("used"))?;
-        for (part, name, id, sql) in [
-            ("machine", Who::Machine.database(), 0x5152_6431, include_str!("../device/schema/1.sql")),
-            ("machine", Who::Relay.database(), 0x7172_6c79, include_str!("../relay/schema/1.sql")),
-            ("backend", Who::Backend.database(), 0x7172_6201, include_str!("../backend/schema/1.sql")),
-        ] {
-            let directory = own.path().join("old").join(part);
-            std::fs::create_dir_all(&directory).map_err(|source| NoDirectory::new(&directory, source))?;
-            first_release(&directory.join(name), id, sql).map_err(|source| NoDirectory::new(&directory, source))?;
-        }
         Ok(Self { directory: own })
     }
 
-    /// Plays one scenario, while this happens to a disk.
+    /// Plays a play, while this happens to a disk. In a sale the databases are new.
     ///
     /// # Errors
     /// When there is no disk for it.
-    pub fn play(&self, scenario: Scenario, strike: Option<Strike>) -> Result<(Report, Struck), NoDirectory> {
+    pub fn play(&self, play: Play, strike: Option<Strike>) -> Result<(Report, Struck), NoDirectory> {
         let own = self.directory.path();
-        let (play, from) = match scenario {
-            Scenario::Of(Play::Sale) => (Play::Sale, None),
-            Scenario::Of(play) => (play, Some(own.join("used"))),
-            Scenario::OldDatabase => (Play::Sale, Some(own.join("old"))),
-        };
+        let from = (play != Play::Sale).then(|| own.join("used"));
         world::strike(play, strike, from.as_deref(), own)
     }
-}
-
-fn first_release(path: &Path, application_id: i32, sql: &str) -> rusqlite::Result<()> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "page_size", 1024)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    connection.execute_batch(sql)?;
-    connection.pragma_update(None, "application_id", application_id)?;
-    connection.pragma_update(None, "user_version", 1)
 }
 
 /// How an operation can fail. What makes no difference is left out.
@@ -125,8 +77,8 @@ const fn ways(op: Op) -> &'static [How] {
 /// One row: an operation of this kind fails in this way, at each place where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
-    /// The scenario.
-    pub scenario: Scenario,
+    /// The play.
+    pub play: Play,
     /// The program.
     pub who: Who,
     /// The kind of operation.
@@ -140,9 +92,9 @@ impl Case {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
-        for scenario in Scenario::all() {
+        for play in Play::ALL {
             for (who, op) in Who::ALL.into_iter().flat_map(|who| Op::ALL.map(|op| (who, op))) {
-                all.extend(ways(op).iter().map(|how| Self { scenario, who, op, how: *how }));
+                all.extend(ways(op).iter().map(|how| Self { play, who, op, how: *how }));
             }
         }
         all
@@ -151,7 +103,7 @@ impl Case {
     /// In words.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{} {} {} {}", self.scenario.name(), self.who.name(), self.op.word(), self.how.name())
+        format!("{} {} {} {}", self.play.name(), self.who.name(), self.op.word(), self.how.name())
     }
 
     /// The failure of the N-th.
@@ -166,7 +118,7 @@ impl Case {
         let run = |nth, exists| Run { row: Row::Case(self), strike: self.strike(nth), exists };
         let count = counts.get(&(self.who, self.op)).copied().unwrap_or(0);
         let drawn = 1 + rng.below(count);
-        let is_sale = self.scenario == Scenario::Of(Play::Sale);
+        let is_sale = self.play == Play::Sale;
         let is_drawn = |nth: u64| nth == drawn || is_sale && (self.op == Op::Commit || nth % SALE_ONE_IN == drawn % SALE_ONE_IN);
         let last = (!sample || is_sale).then(|| run(count + 1, false));
         (1..=count).filter(|nth| !sample || is_drawn(*nth)).map(|nth| run(nth, true)).chain(last).collect()
@@ -320,11 +272,11 @@ impl Run {
     /// # Errors
     /// When there is no disk for it.
     pub fn play(&self, template: &Template) -> Result<(Report, Struck), NoDirectory> {
-        let scenario = match self.row {
-            Row::Case(case) => case.scenario,
-            Row::Bits(_) => Scenario::Of(Play::Sale),
+        let play = match self.row {
+            Row::Case(case) => case.play,
+            Row::Bits(_) => Play::Sale,
         };
-        template.play(scenario, Some(self.strike))
+        template.play(play, Some(self.strike))
     }
 }
 
@@ -340,9 +292,9 @@ pub fn plan(template: &Template, rows: &[Row], sample: bool, seed: u64) -> Resul
     for row in rows {
         match row {
             Row::Case(case) => {
-                let counts = match counts.entry(case.scenario) {
+                let counts = match counts.entry(case.play) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(place) => place.insert(template.play(case.scenario, None)?.1.counts),
+                    Entry::Vacant(place) => place.insert(template.play(case.play, None)?.1.counts),
                 };
                 runs.extend(case.runs(counts, sample, &mut rng));
             }

@@ -243,13 +243,13 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
         return Err(Failure::failed("no row has this in its name"));
     }
     if let Some(flip) = &arguments.flip {
-        return tell_one(&template, nth::Scenario::Of(world::Play::Sale), read_flip(flip)?);
+        return tell_one(&template, world::Play::Sale, read_flip(flip)?);
     }
     if let Some(at) = arguments.at {
         let [nth::Row::Case(case)] = rows[..] else {
             return Err(Failure::failed(format!("--at needs one row, and {} have this name", rows.len())));
         };
-        return tell_one(&template, case.scenario, case.strike(at));
+        return tell_one(&template, case.play, case.strike(at));
     }
     let begun = Instant::now();
     let runs = nth::plan(&template, &rows, arguments.sample, arguments.seed).map_err(Failure::failed)?;
@@ -295,8 +295,8 @@ impl Display for Named<'_> {
     }
 }
 
-fn tell_one(template: &nth::Template, scenario: nth::Scenario, strike: nth::Strike) -> Result<(), Failure> {
-    let (report, struck) = template.play(scenario, Some(strike)).map_err(Failure::failed)?;
+fn tell_one(template: &nth::Template, play: world::Play, strike: nth::Strike) -> Result<(), Failure> {
+    let (report, struck) = template.play(play, Some(strike)).map_err(Failure::failed)?;
     print!("{}", report.trace);
     if !struck.happened {
         println!("nothing was there to fail");

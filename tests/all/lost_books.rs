@@ -205,22 +205,3 @@ fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
     backend.wait_line("devices.db was lost");
     assert!(told(&shop.merchant(&["orders"])).contains(&paid));
 }
-
-#[test]
-fn books_of_an_earlier_release_hand_their_machines_over() {
-    let mut shop = Shop::merchants_side();
-    lose(&mut shop, "orders.db");
-    lose(&mut shop, "devices.db");
-    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/databases/1/orders.db");
-    std::fs::copy(sample, shop.path().join("orders.db")).expect("copied");
-    for arguments in [&["device", "list"][..], &["device", "add", "vm-009"]] {
-        let refused = shop.merchant(arguments);
-        assert!(!refused.status.success() && told(&refused).contains("start its service again"), "{}", told(&refused));
-    }
-    assert!(!shop.path().join("devices.db").exists());
-    shop.start_backend();
-    let list = told(&shop.merchant(&["device", "list"]));
-    assert!(list.lines().count() > 1 && !list.contains("vm-009"), "{list}");
-    let mode = output(command("stat").args(["-c", "%a"]).arg(shop.path().join("devices.db")));
-    assert_eq!(String::from_utf8_lossy(&mode.stdout).trim(), "600");
-}

@@ -49,7 +49,7 @@ const READERS: usize = 2;
 /// The connections of one `serve`: its writer, its readers, and the one that listens.
 pub const CONNECTIONS: usize = 1 + READERS + 1;
 /// The steps to the tables of today. A step that was released does not change.
-const STEPS: [&str; 2] = [include_str!("../schema/postgres/1.sql"), include_str!("../schema/postgres/2.sql")];
+const STEPS: [&str; 1] = [include_str!("../schema/postgres/1.sql")];
 /// What to do where connections share sessions.
 const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 

@@ -15,29 +15,9 @@ use std::sync::Arc;
 /// fsyncs, and everybody waits for it. Afterwards the file of the log keeps its size (in bytes).
 const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_limit", 32 << 20)];
 /// The books.
-pub const BOOKS: Schema = Schema {
-    application_id: 0x7172_6201,
-    steps: &[
-        include_str!("../schema/1.sql"),
-        include_str!("../schema/2.sql"),
-        include_str!("../schema/3.sql"),
-        include_str!("../schema/4.sql"),
-        include_str!("../schema/5.sql"),
-        include_str!("../schema/6.sql"),
-        include_str!("../schema/7.sql"),
-        include_str!("../schema/8.sql"),
-        include_str!("../schema/9.sql"),
-    ],
-    adding: &[],
-};
-/// The last version of the books that still had the machines.
-pub(crate) const WITH_MACHINES: usize = 3;
+pub const BOOKS: Schema = Schema { application_id: 0x7172_6201, steps: &[include_str!("../schema/books/1.sql")], adding: &[] };
 /// The machines.
-pub const MACHINES: Schema = Schema {
-    application_id: 0x7172_6402,
-    steps: &[include_str!("../schema/devices/1.sql"), include_str!("../schema/devices/2.sql"), include_str!("../schema/devices/3.sql")],
-    adding: &[],
-};
+pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("../schema/devices/1.sql")], adding: &[] };
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";
 

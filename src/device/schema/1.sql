@@ -40,9 +40,14 @@ CREATE TRIGGER dispensed_is_final BEFORE UPDATE ON orders
 WHEN old.state = 'dispensed' AND new.state <> 'dispensed'
 BEGIN SELECT raise(ABORT, 'a dispensed order has no other state'); END;
 
-CREATE TRIGGER dispensing_ends_one_way_or_the_other BEFORE UPDATE ON orders
-WHEN old.state = 'dispensing' AND new.state NOT IN ('dispensing', 'dispensed', 'refund_due')
-BEGIN SELECT raise(ABORT, 'a dispensing order ends dispensed or refund_due'); END;
+-- What was collected when the power went, and never driven, waits for its customer again.
+CREATE TRIGGER dispensing_ends_or_waits_again BEFORE UPDATE ON orders
+WHEN old.state = 'dispensing' AND new.state NOT IN ('dispensing', 'dispensed', 'refund_due', 'awaiting_collection')
+BEGIN SELECT raise(ABORT, 'a dispensing order ends dispensed or refund_due, or is collected once more'); END;
+
+CREATE TRIGGER collection_needs_a_receipt BEFORE UPDATE ON orders
+WHEN new.receipt IS NULL AND new.state = 'awaiting_collection'
+BEGIN SELECT raise(ABORT, 'what can be collected has a receipt'); END;
 
 CREATE TRIGGER revisions_count_by_one BEFORE UPDATE ON orders
 WHEN new.rev <> old.rev + 1
@@ -51,6 +56,18 @@ BEGIN SELECT raise(ABORT, 'the revision must count by one'); END;
 CREATE TRIGGER live_orders_stay BEFORE DELETE ON orders
 WHEN old.live = 1
 BEGIN SELECT raise(ABORT, 'an unfinished order is never deleted'); END;
+
+-- Payment codes of orders that are paid over the counter, also of those that are over: one that is typed in again is told
+-- from one that was never given.
+CREATE TABLE codes (
+    request_id TEXT PRIMARY KEY,
+    code       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX codes_by_code ON codes (code);
+
+CREATE TRIGGER a_forgotten_order_has_no_code AFTER DELETE ON orders
+BEGIN DELETE FROM codes WHERE request_id = old.request_id; END;
 
 -- Its seq is the seq of the event, so it must never be used twice: the last row stays, emptied once the broker has it.
 CREATE TABLE outbox (

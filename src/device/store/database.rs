@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Its tables.
-pub const SCHEMA: Schema =
-    Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")], adding: &[] };
+pub const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql")], adding: &[] };
 /// The fact that holds the last trusted time, in milliseconds since 1970.
 const TRUSTED: &str = "trusted_ms";
 /// The name of the counts of orders that ended.
@@ -407,7 +406,7 @@ impl Database {
             connection.query_row(sql, [key], |row| row.get::<_, String>(0)).optional()
         };
         let (tally, report) = (fact(TALLY)?, fact(REPORT)?.and_then(|report| sealed::open(&report)));
-        // A database of an earlier release has no such number. There each report had an event that no report before had.
+        // Where both are damaged: there were hardly more reports than events.
         let new = || Tally { number: report.map_or(seq, |last: u64| last + 1), ..Tally::default() };
         let tally = tally.map_or_else(Tally::default, |tally| sealed::open(&tally).unwrap_or_else(new));
         let (stream, boot_id) = (stream.into(), boot_id.clone());

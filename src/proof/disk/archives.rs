@@ -4,6 +4,7 @@
 use super::{Disk, Op, Trouble};
 use crate::backend::run;
 use qris_backend::archive::{archive, find};
+use qris_backend::books::testing::sell;
 use qris_backend::books::{self, BooksError, Stored};
 use qris_backend::databases::{Place, open_both};
 use qris_backend::store::look;
@@ -18,12 +19,11 @@ const FILES: [&str; 3] = ["orders.db", "archive.db.part", "archive.db"];
 const NOW: Wall = Wall(1_795_161_600_000);
 const ALL: Wall = Wall(i64::MAX);
 
-/// The books of five sales, in the form of this release.
+/// The books of five sales.
 fn template() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/1/orders.db");
-    std::fs::copy(sample, directory.path().join("orders.db")).expect("copied");
-    assert!(open_both(&directory.path().join("orders.db"), true, true).expect("opens").set_aside.is_empty());
+    let books = open_both(&directory.path().join("orders.db"), true, true).expect("opens").books;
+    run(&books, |tx| Ok::<_, BooksError>(sell(tx, NOW))).expect("sold");
     directory
 }
 

@@ -140,6 +140,55 @@ fn a_checkpoint_that_is_cut_off_anywhere_loses_nothing() {
     assert!(nth > 10, "{nth} writes");
 }
 
+/// The release after it: what was there is made anew, and something is added.
+const NEXT: Schema = Schema {
+    steps: &[
+        SCHEMA.steps[0],
+        "CREATE TABLE t_anew (n INTEGER PRIMARY KEY, text TEXT, length INTEGER NOT NULL) STRICT;
+         INSERT INTO t_anew SELECT n, text, length(text) FROM t;
+         DROP TABLE t;
+         ALTER TABLE t_anew RENAME TO t;
+         CREATE TABLE more (n INTEGER PRIMARY KEY) STRICT;",
+    ],
+    ..SCHEMA
+};
+
+/// A step is one transaction: whenever it is cut off, the next start does it, and no row is lost.
+#[test]
+fn a_step_that_is_cut_off_anywhere_is_done_at_the_next_start() {
+    let (mut cut, mut began_anew) = (0, 0);
+    for op in [Op::Write, Op::Commit, Op::Sync] {
+        for (nth, seed) in (1..).flat_map(|nth| (0..3).map(move |seed| (nth, seed))) {
+            let rig = Rig::new();
+            let opened = rig.open();
+            (1..=20).for_each(|n| add(&opened.connection, n).expect("committed"));
+            drop(opened);
+            rig.disk.fail(NAME, op, nth, Trouble::Dies);
+            let first = sqlite::open(&rig.path(), &NEXT);
+            if rig.disk.struck() == 0 {
+                first.expect("nothing was cut off");
+                break;
+            }
+            cut += 1;
+            drop(first);
+            rig.disk.power_cut(&[NAME], seed).expect("written");
+            rig.disk.forgive();
+            rig.disk.revive(NAME);
+            let version =
+                |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).expect("read");
+            began_anew += u64::from(version(&Connection::open(rig.path()).expect("opens")) == 1);
+            let what = format!("{op:?} {nth}, seed {seed}");
+            let again = sqlite::open(&rig.path(), &NEXT).expect(&what);
+            assert!(!again.created && again.set_aside.is_none() && is_sound(&again.connection), "{what}");
+            assert_eq!((version(&again.connection), rows(&again.connection)), (2, 20), "{what}");
+            let whole = "SELECT count(*) FROM t WHERE length = length(text)";
+            assert_eq!(again.connection.query_row(whole, [], |row| row.get::<_, i64>(0)), Ok(20), "{what}");
+            again.connection.execute("INSERT INTO more VALUES (1)", []).expect(&what);
+        }
+    }
+    assert!(cut > 20 && began_anew > 10, "{cut}, {began_anew}");
+}
+
 #[test]
 fn two_runs_of_a_seed_leave_the_same_bytes() {
     let run = |seed| {

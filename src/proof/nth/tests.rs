@@ -1,4 +1,4 @@
-use super::{Bits, Found, MID_PULSE, Row, Scenario, Template, Who, ends, plan};
+use super::{Bits, Found, MID_PULSE, Row, Template, Who, ends, plan};
 use crate::disk::Op;
 use crate::world::Play;
 use qris_backend::store::{BOOKS, MACHINES, MACHINES_FILE};
@@ -24,17 +24,17 @@ fn all(template: &Template, row: Row, sample: bool) -> Found {
 #[test]
 fn a_play_that_nothing_disturbs_ends_as_it_should() {
     let (_place, template) = template();
-    for scenario in Scenario::all() {
-        let (report, _) = template.play(scenario, None).expect("played");
-        assert_eq!(report.failure, None, "{}\n{}", scenario.name(), report.trace);
+    for play in Play::ALL {
+        let (report, _) = template.play(play, None).expect("played");
+        assert_eq!(report.failure, None, "{}\n{}", play.name(), report.trace);
         // Dispensed, refund due or done, uncertain, not paid.
-        let expected = match scenario {
-            Scenario::Of(Play::Sale | Play::Counter | Play::Reboot | Play::Race) | Scenario::OldDatabase => [1, 0, 0, 0],
-            Scenario::Of(Play::Two) => [2, 0, 0, 0],
-            Scenario::Of(Play::Cancel) => [0, 0, 0, 1],
-            Scenario::Of(Play::TooLate | Play::Refund) => [0, 1, 0, 0],
+        let expected = match play {
+            Play::Sale | Play::Counter | Play::Reboot | Play::Race => [1, 0, 0, 0],
+            Play::Two => [2, 0, 0, 0],
+            Play::Cancel => [0, 0, 0, 1],
+            Play::TooLate | Play::Refund => [0, 1, 0, 0],
         };
-        assert_eq!(ends(&report), expected, "{}\n{}", scenario.name(), report.trace);
+        assert_eq!(ends(&report), expected, "{}\n{}", play.name(), report.trace);
     }
 }
 
@@ -68,7 +68,7 @@ fn a_sale_goes_well_on_databases_to_which_a_later_release_has_added_columns() {
         (Play::Refund, [0, 1, 0, 0]),
         (Play::Cancel, [0, 0, 0, 1]),
     ] {
-        let (report, _) = template.play(Scenario::Of(play), None).expect("played");
+        let (report, _) = template.play(play, None).expect("played");
         assert_eq!(report.failure, None, "{}\n{}", play.name(), report.trace);
         assert_eq!(ends(&report), expected, "{}\n{}", play.name(), report.trace);
     }
@@ -88,7 +88,7 @@ fn every_call_of_a_sale_to_a_disk_fails_once() {
     }
     for row in Row::all() {
         let Row::Case(case) = row else { continue };
-        if case.scenario != Scenario::Of(Play::Sale) || case.op != Op::Commit {
+        if case.play != Play::Sale || case.op != Op::Commit {
             continue;
         }
         let found = all(&template, row, false);

@@ -9,13 +9,15 @@ CREATE TABLE tickets (
     amount   INTEGER NOT NULL CHECK (amount > 0),
     state    TEXT NOT NULL CHECK (state IN ('open', 'used', 'closed')),
     order_id TEXT CHECK ((state = 'used') = (order_id IS NOT NULL)),
+    number   INTEGER,                         -- counts the tickets that have left `open`, in the order in which they did
     sum      TEXT NOT NULL
 ) STRICT;
 
 CREATE TRIGGER tickets_begin_open BEFORE INSERT ON tickets WHEN new.state <> 'open'
 BEGIN SELECT RAISE(ABORT, 'a ticket begins open'); END;
 CREATE TRIGGER tickets_go_forward BEFORE UPDATE ON tickets
-WHEN old.state <> 'open' OR new.seq <> old.seq OR new.ticket <> old.ticket OR new.item <> old.item OR new.amount <> old.amount
+WHEN old.state <> 'open' OR new.state = 'open' OR new.number IS NULL OR old.number IS NOT NULL OR new.seq <> old.seq
+    OR new.ticket <> old.ticket OR new.item <> old.item OR new.amount <> old.amount
 BEGIN SELECT RAISE(ABORT, 'a ticket is used or closed once, and nothing else of it changes'); END;
 CREATE TRIGGER tickets_open_stay BEFORE DELETE ON tickets WHEN old.state = 'open'
 BEGIN SELECT RAISE(ABORT, 'an open ticket is never deleted'); END;
@@ -57,6 +59,40 @@ CREATE TABLE blocked (
     order_id TEXT NOT NULL,
     sum      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The key with which the ledger signs what became of a ticket. It is drawn once.
+CREATE TABLE signer (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    seed TEXT NOT NULL,
+    sum  TEXT NOT NULL
+) STRICT;
+
+CREATE TRIGGER signer_stays BEFORE UPDATE ON signer BEGIN SELECT RAISE(ABORT, 'a ledger keeps its key'); END;
+CREATE TRIGGER signer_is_kept BEFORE DELETE ON signer BEGIN SELECT RAISE(ABORT, 'a ledger keeps its key'); END;
+
+-- The commands of operators that were carried out, each until its end (`exp`, seconds since 1970) is over. So nobody can have one
+-- carried out twice.
+CREATE TABLE commands (
+    jti  TEXT PRIMARY KEY,
+    what TEXT NOT NULL,
+    exp  INTEGER NOT NULL,
+    sum  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row, or none yet: the latest time of a right clock at which a command was taken. What had ended by then is over for good,
+-- whatever the clock says later. So it need not be remembered.
+CREATE TABLE commands_over (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    at  INTEGER NOT NULL,
+    sum TEXT NOT NULL
+) STRICT;
+
+CREATE TRIGGER commands_stay BEFORE UPDATE ON commands BEGIN SELECT RAISE(ABORT, 'a command is carried out once'); END;
+CREATE TRIGGER commands_are_kept BEFORE DELETE ON commands WHEN NOT EXISTS (SELECT 1 FROM commands_over WHERE at >= old.exp)
+BEGIN SELECT RAISE(ABORT, 'a command is remembered until its end is over'); END;
+CREATE TRIGGER commands_over_goes_forward BEFORE UPDATE ON commands_over WHEN new.at < old.at
+BEGIN SELECT RAISE(ABORT, 'what is over stays over'); END;
+CREATE TRIGGER commands_over_is_kept BEFORE DELETE ON commands_over BEGIN SELECT RAISE(ABORT, 'what is over stays over'); END;
 
 -- One row, written to find out whether the ledger can be written again.
 CREATE TABLE probe (

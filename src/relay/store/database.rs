@@ -20,11 +20,7 @@ const TICKETS_KEPT: i64 = 20_000;
 const PRUNE_EVERY: i64 = 64;
 
 /// Its tables.
-pub const SCHEMA: Schema = Schema {
-    application_id: 0x7172_6c79,
-    steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")],
-    adding: &[],
-};
+pub const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("../schema/1.sql")], adding: &[] };
 
 /// The open ledger. A write is kept once its call has returned. It is kept whole or not at all.
 #[derive(Debug)]

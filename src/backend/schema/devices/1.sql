@@ -12,5 +12,27 @@ CREATE TABLE devices (
     other_key_ms INTEGER,
     sum TEXT NOT NULL                         -- of all the others: SQLite does not see a bit that flipped inside a value
 ) STRICT;
--- A token that was revoked must not be good again because somebody handed the machine over once more.
+-- A token that was revoked is never good again.
 CREATE TRIGGER devices_stay BEFORE DELETE ON devices BEGIN SELECT RAISE(ABORT, 'a machine is never forgotten'); END;
+
+-- Invitations of machines, by a code that is good once.
+CREATE TABLE invitations (
+    device TEXT PRIMARY KEY,
+    code_hash TEXT NOT NULL,                  -- of the code and of all that it was made for: after a flipped bit it is a wrong code
+    until_ms INTEGER NOT NULL,                -- the code is good until then
+    terms TEXT NOT NULL,                      -- what its machine is told, without secrets, as JSON
+    token_hash TEXT,                          -- of the token that was given for it last
+    used_ms INTEGER                           -- when its machine has shown the key of its relay: the code is void since then
+) STRICT;
+-- The accounts of machines that were made at the broker.
+CREATE TABLE accounts (
+    device TEXT PRIMARY KEY,
+    ended_ms INTEGER                          -- when the broker was told that it is over
+) STRICT;
+
+-- What is known of each machine's computer, to see when two computers are one machine.
+CREATE TABLE twins (
+    device TEXT PRIMARY KEY,
+    known TEXT NOT NULL,                      -- its last starts and newest events, with addresses and times, as JSON
+    sum TEXT NOT NULL                         -- of `known`
+) STRICT;

@@ -1,4 +1,4 @@
--- The books and the machines in PostgreSQL, as the last steps for SQLite leave them there. Times are milliseconds since 1970 (UTC).
+-- The books and the machines in PostgreSQL, as SQLite has them. Times are milliseconds since 1970 (UTC).
 -- Names are compared byte by byte, as SQLite does it.
 
 CREATE FUNCTION qris_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -100,8 +100,13 @@ CREATE TABLE automatic_refunds (
 );
 CREATE INDEX automatic_refunds_recent ON automatic_refunds (device, asked_ms);
 
--- Of several backends one tells people at a time.
+-- Of several backends one tells people at a time, and one publishes.
 CREATE TABLE alert_turn (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    who TEXT NOT NULL,
+    until_ms BIGINT NOT NULL
+);
+CREATE TABLE outbox_turn (
     one BIGINT PRIMARY KEY CHECK (one = 1),
     who TEXT NOT NULL,
     until_ms BIGINT NOT NULL
@@ -221,3 +226,12 @@ CREATE TABLE twins (
     known TEXT NOT NULL,                      -- its last starts and newest events, with addresses and times, as JSON
     sum TEXT NOT NULL                         -- of `known`
 );
+
+-- Whoever waits for a request, at whichever backend, hears of each change that its machine can see.
+CREATE FUNCTION qris_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('qris', NEW.device || ' ' || NEW.request_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER orders_tell AFTER UPDATE OF rev, state ON orders
+FOR EACH ROW WHEN (NEW.rev <> OLD.rev OR NEW.state <> OLD.state) EXECUTE FUNCTION qris_tell();

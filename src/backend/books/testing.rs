@@ -1,0 +1,69 @@
+//! Books in which something was sold, for tests.
+
+use super::*;
+use qris_core::order::ids::{ItemId, Ticket, TransactionId};
+use qris_core::order::merchant::{Charge, QR_EXPIRY, Report, Rules, Said};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::request::Payment;
+
+/// Writes five sales of this moment. Three are over: their items came. Of one no outcome is known, and of one the money is due.
+///
+/// # Panics
+/// If the books do not take them.
+pub fn sell(tx: &mut dyn Tx, now: Wall) {
+    let key = SigningKey::from_seed([1; 32]);
+    let kid = key.kid().clone();
+    let rules = Rules {
+        issuer: "pay.example".into(),
+        keys: vec![key],
+        max_imposed_fee: 0,
+        reversal_window: Span::secs(0),
+        collect_within: Span::secs(72 * 3600),
+    };
+    let policy = Policy { rules, push: false, orders_per_minute: 0, auto_refund_per_day: 0 };
+    let device = DeviceId::new("vm-001").expect("an id");
+    let outcomes = [Some(Delivery::Dispensed), None, Some(Delivery::Dispensed), Some(Delivery::Failed), Some(Delivery::Dispensed)];
+    for (n, outcome) in (1_u8..).zip(outcomes) {
+        let sale = Sale {
+            device: device.clone(),
+            request_id: RequestId::new(&format!("r{n}")).expect("an id"),
+            ticket: Ticket::from_random([n; 16]),
+            item: ItemId::new("A1").expect("an id"),
+            description: Some("Teh".into()),
+            machine: None,
+            amount: Rupiah::new(5000).expect("an amount"),
+            payment: Payment::Gopay,
+            timeout: Span::secs(120),
+            kid: kid.clone(),
+            relay_key: None,
+        };
+        let (id, transaction) = (OrderId::new(&format!("o{n}")).expect("an id"), TransactionId::new(&format!("t{n}")).expect("an id"));
+        create(tx, &policy, sale, "digest", &id, now).expect("created");
+        let charge = Charge {
+            transaction_id: transaction.clone(),
+            gross_amount: Rupiah::new(5000).expect("an amount"),
+            qr_payload: Some("qr".into()),
+            qr_url: None,
+            deeplink_url: None,
+            payment_code: None,
+            store: None,
+            charged_at: now,
+            expires_at: now + QR_EXPIRY,
+        };
+        let order = answered(tx, &policy, &id, Event::Charged(charge), now).expect("written").now.order;
+        let paid = Report {
+            transaction_id: transaction,
+            gross_amount: Rupiah::new(5000).ok(),
+            settled_at: Some(now),
+            ..Report::of(&order, Said::Settled)
+        };
+        answered(tx, &policy, &id, Event::Status(paid), now).expect("written");
+        if let Some(outcome) = outcome {
+            let report =
+                DeliveryReport { proof: Proof::Signed { kid: kid.clone(), number: u64::from(n) }, ..DeliveryReport::proven(outcome) };
+            delivered(tx, &policy, &device, &id, report, now).expect("written").expect("the first");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+-- The merchant's books. Times are milliseconds since 1970 (UTC). `body` is the order as the core has it, in JSON; the
+-- columns beside it are what is searched by, and always written together with it. The words in them have no list: a machine of a later
+-- release may tell one that has no name here yet, and it is kept as it came.
+
+CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY,
+    device TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL CHECK (attempt >= 1),
+    digest TEXT,                              -- of the POST's body; NULL where the order was rebuilt from Midtrans
+    ticket TEXT NOT NULL,
+    item TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    payment TEXT NOT NULL,
+    state TEXT NOT NULL,
+    body TEXT NOT NULL,
+    rev INTEGER NOT NULL,                     -- counts what a machine can see
+    version INTEGER NOT NULL,                 -- counts every write
+    due_ms INTEGER,
+    claimed_until_ms INTEGER,
+    created_ms INTEGER NOT NULL,
+    settled_ms INTEGER,
+    delivery TEXT,
+    is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
+    refund_due INTEGER NOT NULL CHECK (refund_due IN (0, 1)),
+    attention INTEGER NOT NULL CHECK (attention IN (0, 1)),
+    sum TEXT NOT NULL,
+    -- What the machine's relay has signed of it: `kid:number`, a key and the number that it gave to the order's ticket. No two
+    -- tickets of a ledger have the same number; where two come with one, it was put back to an earlier state.
+    proof TEXT,
+    UNIQUE (device, request_id, attempt)
+) STRICT;
+CREATE INDEX orders_due ON orders (due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX orders_open ON orders (device) WHERE is_open = 1;
+CREATE INDEX orders_recent ON orders (device, created_ms);
+CREATE INDEX orders_ticket ON orders (device, ticket);
+CREATE INDEX orders_refund_due ON orders (created_ms) WHERE refund_due = 1;
+CREATE INDEX orders_attention ON orders (created_ms) WHERE attention = 1;
+CREATE INDEX orders_created ON orders (created_ms, order_id);
+CREATE INDEX orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;
+CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
+
+-- One receipt a request, whoever raced.
+CREATE TABLE receipts (
+    order_id TEXT PRIMARY KEY REFERENCES orders,
+    device TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL UNIQUE,
+    jws TEXT NOT NULL,
+    UNIQUE (device, request_id)
+) STRICT;
+
+CREATE TABLE history (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    order_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    event TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_order ON history (order_id);
+
+CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+
+-- Everything at which a person must look: one row an order and kind, written in the same commit as what caused it. While
+-- `ended_ms` is NULL it is so; while `next_ms` is set somebody must still be told.
+CREATE TABLE alerts (
+    subject TEXT NOT NULL,                    -- the order_id; the device of kind 'offline'
+    kind TEXT NOT NULL,
+    device TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    tries INTEGER NOT NULL,
+    next_ms INTEGER,
+    told_ms INTEGER,
+    taken INTEGER NOT NULL DEFAULT 0,         -- the ways that took it: 1 the command, 2 the webhook; of its end, those that have not yet
+    PRIMARY KEY (subject, kind)
+) STRICT;
+CREATE INDEX alerts_due ON alerts (next_ms) WHERE next_ms IS NOT NULL;
+CREATE INDEX alerts_open ON alerts (kind, since_ms) WHERE ended_ms IS NULL;
+
+-- Refunds that the backend began by itself: one an order, and a daily limit a machine.
+CREATE TABLE automatic_refunds (
+    order_id TEXT PRIMARY KEY REFERENCES orders,
+    device TEXT NOT NULL,
+    asked_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX automatic_refunds_recent ON automatic_refunds (device, asked_ms);
+
+-- Of several backends one tells people at a time, and one publishes.
+CREATE TABLE alert_turn (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    who TEXT NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE outbox_turn (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    who TEXT NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
+
+-- Orders that verified notifications name and the books do not have: they were lost with earlier books. Midtrans is asked about
+-- each when it can be, and the order is rebuilt; then its row is gone.
+CREATE TABLE strangers (
+    order_id TEXT PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    tries INTEGER NOT NULL
+) STRICT;
+CREATE INDEX strangers_due ON strangers (due_ms);
+
+-- Orders that are over go into files of their own (`qris-backend archive`). What stays of each keeps its name, its request, its ticket,
+-- its transaction and its proof from being used once more.
+CREATE TABLE archives (
+    archive INTEGER PRIMARY KEY,
+    file TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE archived (
+    order_id TEXT PRIMARY KEY,
+    device TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    transaction_id TEXT,                      -- of its receipt
+    settled_ms INTEGER,
+    archive INTEGER NOT NULL REFERENCES archives,
+    proof TEXT
+) STRICT;
+CREATE INDEX archived_request ON archived (device, request_id);
+CREATE INDEX archived_ticket ON archived (device, ticket);
+CREATE UNIQUE INDEX archived_transaction ON archived (transaction_id) WHERE transaction_id IS NOT NULL;
+CREATE INDEX archived_settled ON archived (settled_ms) WHERE settled_ms IS NOT NULL;
+CREATE INDEX archived_proof ON archived (proof) WHERE proof IS NOT NULL;
+
+-- What must never happen.
+CREATE TRIGGER orders_are_written_once_a_version BEFORE UPDATE OF body, state, sum ON orders
+WHEN NEW.version <> OLD.version + 1 BEGIN SELECT RAISE(ABORT, 'a version was skipped or written twice'); END;
+CREATE TRIGGER orders_keep_whose_they_are BEFORE UPDATE OF device, request_id, attempt, ticket, item, amount ON orders
+WHEN NEW.device <> OLD.device OR NEW.request_id <> OLD.request_id OR NEW.attempt <> OLD.attempt OR NEW.ticket <> OLD.ticket
+    OR NEW.item <> OLD.item OR NEW.amount <> OLD.amount
+BEGIN SELECT RAISE(ABORT, 'an order does not become another one'); END;
+CREATE TRIGGER paid_stays_paid BEFORE UPDATE OF state ON orders
+WHEN OLD.state IN ('settled', 'withheld', 'refunded') AND NEW.state IN ('charging', 'pending', 'cancelling', 'closed')
+BEGIN SELECT RAISE(ABORT, 'what is paid stays paid'); END;
+-- The relay's own word stands over what was told without it, and stays.
+CREATE TRIGGER outcomes_stay BEFORE UPDATE OF delivery ON orders
+WHEN OLD.delivery IS NOT NULL AND NEW.delivery IS NOT OLD.delivery AND (OLD.proof IS NOT NULL OR NEW.proof IS NULL)
+BEGIN SELECT RAISE(ABORT, 'the first outcome stays, but for the relay''s own word'); END;
+CREATE TRIGGER proofs_stay BEFORE UPDATE OF proof ON orders
+WHEN OLD.proof IS NOT NULL AND NEW.proof IS NOT OLD.proof
+BEGIN SELECT RAISE(ABORT, 'a proof stays'); END;
+CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END;
+CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history only grows'); END;
+CREATE TRIGGER archived_stay BEFORE DELETE ON archived BEGIN SELECT RAISE(ABORT, 'what is archived stays so'); END;
+CREATE TRIGGER archived_are_not_changed BEFORE UPDATE ON archived BEGIN SELECT RAISE(ABORT, 'what is archived stays so'); END;
+CREATE TRIGGER archived_do_not_come_back BEFORE INSERT ON orders
+WHEN EXISTS (SELECT 1 FROM archived WHERE order_id = NEW.order_id)
+BEGIN SELECT RAISE(ABORT, 'the order is archived'); END;
+CREATE TRIGGER archived_have_their_receipt BEFORE INSERT ON receipts
+WHEN EXISTS (SELECT 1 FROM archived WHERE transaction_id = NEW.transaction_id
+    OR device = NEW.device AND request_id = NEW.request_id AND transaction_id IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'one receipt a request, also of what is archived'); END;
+-- Nothing is deleted but what is archived.
+CREATE TRIGGER orders_stay BEFORE DELETE ON orders
+WHEN NOT EXISTS (SELECT 1 FROM archived WHERE order_id = OLD.order_id)
+BEGIN SELECT RAISE(ABORT, 'orders are never deleted'); END;
+CREATE TRIGGER receipts_stay BEFORE DELETE ON receipts
+WHEN NOT EXISTS (SELECT 1 FROM archived WHERE order_id = OLD.order_id)
+BEGIN SELECT RAISE(ABORT, 'receipts are never deleted'); END;
+CREATE TRIGGER history_stays BEFORE DELETE ON history
+WHEN NOT EXISTS (SELECT 1 FROM archived WHERE order_id = OLD.order_id)
+BEGIN SELECT RAISE(ABORT, 'history only grows'); END;
+CREATE TRIGGER automatic_refunds_stay BEFORE DELETE ON automatic_refunds
+WHEN NOT EXISTS (SELECT 1 FROM archived WHERE order_id = OLD.order_id)
+BEGIN SELECT RAISE(ABORT, 'a refund that was begun is never forgotten'); END;
