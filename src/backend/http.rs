@@ -29,7 +29,7 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::Refused;
 use qris_core::order::reason::Reason;
 use qris_core::wire::invitation;
-use qris_core::wire::orders::{BOOT, FieldError, NEWEST_EVENT, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::wire::orders::{BOOT, FieldError, NEWEST_EVENT, PROBLEM_TYPE, Problem};
 use qris_host::events::Event as Journal;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -198,7 +198,11 @@ impl IntoResponse for Refusal {
 }
 
 /// The machine that asks, and what its call shows of its computer. From now on its connection counts as a machine's.
-struct Machine(DeviceId, Sight);
+struct Machine {
+    device: DeviceId,
+    sight: Sight,
+    token_hash: String,
+}
 
 impl FromRequestParts<Arc<Shop>> for Machine {
     type Rejection = Refusal;
@@ -215,14 +219,7 @@ impl FromRequestParts<Arc<Shop>> for Machine {
             shop.seen(&device, sight.clone()).await;
         }
         shop.heard(&device).await;
-        if let Some(key) = parts.headers.get(RELAY_KEY) {
-            // A key of another form is of a later release. A key that cannot be noted now is shown again with the next order.
-            // Neither keeps anybody from selling.
-            if let Some(key) = key.to_str().ok().and_then(|key| key.parse().ok()) {
-                drop(shop.relay_key_shown(&device, token_hash, key).await);
-            }
-        }
-        Ok(Self(device, sight))
+        Ok(Self { device, sight, token_hash })
     }
 }
 

@@ -233,11 +233,15 @@ impl Shop {
         result
     }
 
-    /// A machine that was let in by this token shows the key with which its relay signs its proofs.
-    ///
-    /// # Errors
-    /// The database's, which also goes to the journal.
-    pub async fn relay_key_shown(&self, device: &DeviceId, token_hash: String, key: RelayKey) -> Result<(), BooksError> {
+    /// A machine that was let in by this token shows the key with which its relay signs its proofs. If it cannot be noted now, the
+    /// journal is told. The key is shown again with the next order, and nobody is kept from selling.
+    pub async fn relay_key_shown(&self, device: &DeviceId, token_hash: String, key: Option<RelayKey>) {
+        if let Some(key) = key {
+            drop(self.note_relay_key(device, token_hash, key).await);
+        }
+    }
+
+    async fn note_relay_key(&self, device: &DeviceId, token_hash: String, key: RelayKey) -> Result<(), BooksError> {
         let (known, wanted) = (device.clone(), key.clone());
         if self.machines(move |tx| devices::is_known_by(tx, &known, &wanted)).await? {
             return Ok(());

@@ -156,13 +156,12 @@ impl<G> Rig<G> {
 
     /// A request of vm-001, whose token is its name.
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
-        let key = RelayKey::of(&relay()).to_string();
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth("vm-001").header(RELAY_KEY, key)
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth("vm-001")
     }
 
     fn body(&self, request: &str) -> Value {
         json!({ "request_id": request, "ticket": Ticket::from_random(digest(request)), "kids": [self.kid], "item": "A1",
-            "description": "Teh", "amount": 5000, "payment": "gopay", "timeout_s": 120 })
+            "description": "Teh", "amount": 5000, "payment": "gopay", "timeout_s": 120, "relay_key": RelayKey::of(&relay()) })
     }
 
     /// Asks for an order, with these fields instead of the usual ones.

@@ -214,7 +214,7 @@ mod tests {
                 "order A1 for Rp5.000",
                 Some("order with its QR"),
             ),
-            (asked("POST", "/v1/orders", json!({})), 503, json!({ "code": "midtrans" }), "order ? for ?", Some("503 midtrans")),
+            (asked("POST", "/v1/orders", json!({})), 503, json!({ "code": "gateway" }), "order ? for ?", Some("503 gateway")),
             (asked("GET", "/v1/orders?state=open", Value::Null), 200, json!({ "orders": [1, 2] }), "any open orders?", Some("2 open")),
             (
                 asked("GET", "/v1/orders/o-1?wait=25&since=3", Value::Null),

@@ -4,13 +4,10 @@
 use super::config::Backend as Settings;
 use super::machine::{BackendAnswer, HttpCall, Identity};
 use qris_core::order::ids::OrderId;
-use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span, Wall};
-use qris_core::wire::orders::{
-    ANSWER_MAX, BOOT, COLLECT_WITHIN, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, UNCONFIRMED,
-};
+use qris_core::wire::orders::{ANSWER_MAX, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
 use qris_host::http::{HttpError, Limits, client, read_limited};
@@ -136,7 +133,7 @@ impl Backend {
         let request = match call {
             HttpCall::Create(order) => {
                 let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.request_id.as_str());
-                with_key(request, order.relay_key.as_ref()).json(&**order).timeout(ANSWER_WAIT)
+                request.json(&**order).timeout(ANSWER_WAIT)
             }
             HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
             HttpCall::Get(id) => self.client.get(format!("{}?ask=true", self.order_url(id))).timeout(ANSWER_WAIT),
@@ -151,7 +148,7 @@ impl Backend {
         let Identity { relay_key, newest_event } = identity;
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
         let request = newest_event.iter().fold(request, |request, event| request.header(NEWEST_EVENT, &**event));
-        self.authorized(with_key(request, relay_key.as_ref()))
+        self.authorized(relay_key.iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string())))
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
@@ -172,10 +169,6 @@ impl Backend {
     }
 }
 
-fn with_key(request: RequestBuilder, key: Option<&RelayKey>) -> RequestBuilder {
-    key.into_iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string()))
-}
-
 /// The answer to a call. The machine acts only on an answer that says that it is the backend's, and about this call: a
 /// proxy on the way may answer anything, with any status.
 pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
@@ -183,11 +176,7 @@ pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body
         return refused(status, headers, body, Some(call));
     }
     match serde_json::from_slice::<OrderResource>(body) {
-        Ok(order) if is_asked_for(call, &order) => BackendAnswer::Order(Box::new(OrderResource {
-            collect_within_s: number(headers, COLLECT_WITHIN),
-            unconfirmed: headers.contains_key(UNCONFIRMED),
-            ..order
-        })),
+        Ok(order) if is_asked_for(call, &order) => BackendAnswer::Order(Box::new(order)),
         Ok(order) => unusable(format!("it answered with the order {}, which was not asked for", order.order_id)),
         Err(error) => unusable(format!("its answer ({}) cannot be read: {error}", status.as_u16())),
     }
@@ -369,7 +358,7 @@ mod tests {
                 (422, "unknown_key", false, ("refused", Some(Reason::UnknownKey))),
                 (429, "rate_limited", false, ("refused", Some(Reason::RateLimited))),
                 (500, "backend", false, ("no answer", Some(Reason::Backend))),
-                (503, "midtrans", false, ("later", Some(Reason::Gateway))),
+                (503, "gateway", false, ("later", Some(Reason::Gateway))),
             ] {
                 let about = named.then_some(&order.order_id);
                 let text = problem_of(status, code, about).to_string();

@@ -107,7 +107,7 @@ impl Texts {
     /// The meaning of a reason code for a customer. The code itself stands beside it, for the person who repairs the machine.
     pub(super) fn why(&self, code: &str) -> &'static str {
         match code {
-            "backend" | "midtrans" | "clock" => self.why_connection,
+            "backend" | "gateway" | "clock" => self.why_connection,
             "updating" => self.why_updating,
             "busy" | "rate_limited" => self.why_busy,
             "malformed" | "too_large" | "unknown_item" | "wrong_amount" | "reused_id" | "retained" | "gross_amount" => self.why_refused,

@@ -66,14 +66,14 @@ fn while_midtrans_refuses_a_machine_is_told_when_to_ask_again() {
         let answer = shop.post_order(&body);
         // A charge whose answer was lost is asked for once more, at once.
         if fault["fault"] != "lose_answer" || answer.status >= 300 {
-            problem(&what, &answer, 503, "midtrans");
+            problem(&what, &answer, 503, "gateway");
         }
         shop.midtrans.heal();
         // The same request again is an order when Midtrans is back, and one charge that can be paid.
         let order = wait_for(&what, || match shop.post_order(&body) {
             answer if answer.status < 300 => Some(answer.json()),
             answer => {
-                problem(&what, &answer, 503, "midtrans");
+                problem(&what, &answer, 503, "gateway");
                 None
             }
         });
@@ -90,7 +90,7 @@ fn while_midtrans_refuses_a_cancel_is_told_when_to_ask_again() {
     let order = shop.charge();
     let order_id = order["order_id"].as_str().expect("an id");
     shop.midtrans.fault(&json!({"fault": "refuse"}));
-    problem("a cancel", &shop.post_to(order_id, "cancel", &json!({})), 503, "midtrans");
+    problem("a cancel", &shop.post_to(order_id, "cancel", &json!({})), 503, "gateway");
     assert_eq!(shop.order_at_backend(order_id)["status"], "pending", "nothing is said that is not known");
     shop.midtrans.heal();
     // The backend keeps trying by itself.

@@ -235,7 +235,7 @@ fn anothers_order_is_not_ours() {
     let told = shop.notify(&notification(order_id, "200", "5000.00", "settlement"));
     assert_eq!(told.status, 200, "a web shop's order: it needs no second time");
     shop.backend.as_ref().expect("started").wait_line("order web-shop-order-0001, which is not ours");
-    problem("to a machine", &shop.backend_get(&format!("/v1/orders/{order_id}")), 503, "midtrans");
+    problem("to a machine", &shop.backend_get(&format!("/v1/orders/{order_id}")), 503, "gateway");
     assert!(crate::rig::told(&shop.merchant(&["reconcile", "--order", order_id])).contains("no metadata of ours"));
     assert_eq!(shop.merchant(&["orders", order_id]).status.code(), Some(1));
     assert_eq!(metric(&shop, "receipts_total"), 0);
@@ -245,7 +245,7 @@ fn anothers_order_is_not_ours() {
         assert_eq!(shop.notify(&unknown).status, 200);
     }
     wait_for("the question about nobody's order", || (!shop.midtrans.calls("status", "nobody-has-this-id").is_empty()).then_some(()));
-    problem("nobody's order", &shop.backend_get("/v1/orders/nobody-has-this-id"), 503, "midtrans");
+    problem("nobody's order", &shop.backend_get("/v1/orders/nobody-has-this-id"), 503, "gateway");
     assert_eq!(shop.midtrans.calls("status", "nobody-has-this-id").len(), 1);
     // Signed with another merchant's key.
     let order = shop.charge();

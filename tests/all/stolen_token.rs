@@ -8,7 +8,6 @@ use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::order::receipt::SigningKey;
-use qris::wire::orders::RELAY_KEY;
 use serde_json::{Value, json};
 
 /// A shop that refunds by itself, with a relay, and with a thief in the place of `qrisd`.
@@ -52,8 +51,10 @@ impl Thief {
 
     /// Posts an order, and shows this key.
     fn posts(&self, body: &Value, key: &str) -> Value {
-        let headers = [("Idempotency-Key", body["request_id"].as_str().expect("an id")), (RELAY_KEY, key)];
-        self.shop.http.post(&format!("{}/v1/orders", self.shop.backend_url), Some(&self.shop.token), &headers, body).json()
+        let headers = [("Idempotency-Key", body["request_id"].as_str().expect("an id"))];
+        let mut body = body.clone();
+        body["relay_key"] = json!(key);
+        self.shop.http.post(&format!("{}/v1/orders", self.shop.backend_url), Some(&self.shop.token), &headers, &body).json()
     }
 
     fn tells(&self, loot: &Loot, outcome: &str, proof: Option<&str>) {

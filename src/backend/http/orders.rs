@@ -11,17 +11,18 @@ use crate::work::{self, Found};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Order, Proof, Refused, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
+use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{
-    COLLECT_WITHIN, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, Status, UNCONFIRMED, WAIT_MAX_S,
+    FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, WAIT_MAX_S,
 };
 use qris_core::wire::strict::Object;
 use qris_host::events::Event as Journal;
@@ -47,7 +48,7 @@ const QR_QUIET: u32 = 4;
 /// `POST /v1/orders`
 pub async fn create(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device, _): Machine,
+    Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
@@ -62,6 +63,7 @@ pub async fn create(
         .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
     let digest = crate::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
     // The key that the request shows counts only if it has just become the known one.
+    shop.relay_key_shown(&device, token_hash, new.relay_key.clone()).await;
     let relay_key = {
         let device = device.clone();
         shop.machines(move |tx| devices::relay_key(tx, &device)).await?
@@ -110,7 +112,7 @@ fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> 
     shop.waiters.post(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
 }
 
-/// One order, as its machine sees it. Values that are not in the resource are in a header.
+/// One order, as its machine sees it.
 pub struct Resource(OrderResource);
 
 impl Resource {
@@ -121,15 +123,7 @@ impl Resource {
 
 impl IntoResponse for Resource {
     fn into_response(self) -> Response {
-        let (within, unconfirmed) = (self.0.collect_within_s, self.0.unconfirmed);
-        let mut response = Json(self.0).into_response();
-        if let Some(seconds) = within {
-            response.headers_mut().insert(COLLECT_WITHIN, seconds.into());
-        }
-        if unconfirmed {
-            response.headers_mut().insert(UNCONFIRMED, HeaderValue::from_static("1"));
-        }
-        response
+        Json(self.0).into_response()
     }
 }
 
@@ -198,6 +192,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     let amount: Option<Rupiah> = field(&mut object, "amount", true, &mut errors);
     let payment: Option<Payment> = field(&mut object, "payment", true, &mut errors);
     let timeout_s: Option<u16> = field(&mut object, "timeout_s", true, &mut errors);
+    let relay_key: Option<RelayKey> = field(&mut object, "relay_key", false, &mut errors);
     let mut wrong = |field: &str, detail: String| errors.push(FieldError { field: field.into(), detail: detail.into() });
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     if let Some(id) = &request_id
@@ -225,7 +220,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     }
     match (request_id, ticket, kids, item, amount, payment, timeout_s) {
         (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
-            Ok(NewOrder { request_id, ticket, kids, item, description, machine, amount, payment, timeout_s, relay_key: None })
+            Ok(NewOrder { request_id, ticket, kids, item, description, machine, amount, payment, timeout_s, relay_key })
         }
         _ => Err(unprocessable().errors(errors)),
     }
@@ -259,13 +254,17 @@ fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusa
 /// `GET /v1/orders?state=open`
 pub async fn open(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device, _): Machine,
+    Machine { device, token_hash, .. }: Machine,
+    headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
     let wanted = query(wanted)?;
     if wanted.state.as_deref() != Some("open") {
         return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
     }
+    // A key of another form is of a later release.
+    let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
+    shop.relay_key_shown(&device, token_hash, shown).await;
     let orders = shop.read(move |tx| books::open_orders(tx, &device)).await?;
     let now = shop.now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect();
@@ -276,7 +275,7 @@ pub async fn open(
 /// `GET /v1/orders/{order_id}`
 pub async fn show(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device, _): Machine,
+    Machine { device, .. }: Machine,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Resource, Refusal> {
@@ -307,7 +306,7 @@ pub async fn show(
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
-pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, Machine(device, _): Machine, id: Named) -> Result<Response, Refusal> {
+pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Machine, id: Named) -> Result<Response, Refusal> {
     let stored = find(&shop, &device, id.as_str()).await?;
     let payload = view::offered(&stored.order).and_then(|charge| charge.qr_payload.clone());
     let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
@@ -338,7 +337,7 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device, _): Machine, id: Named) -> Result<Resource, Refusal> {
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Machine, id: Named) -> Result<Resource, Refusal> {
     let _place = waiting(&shop, &device)?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
@@ -410,7 +409,7 @@ async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<St
 /// `POST /v1/orders/{order_id}/outcome`
 pub async fn outcome(
     Shared(shop): Shared<Arc<Shop>>,
-    Machine(device, sight): Machine,
+    Machine { device, sight, .. }: Machine,
     id: Named,
     request: Request,
 ) -> Result<Resource, Refusal> {

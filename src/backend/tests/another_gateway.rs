@@ -213,5 +213,5 @@ async fn another_gateway_is_away_and_ends_what_nobody_paid() {
     assert_eq!(rig.get(&format!("/v1/orders/{id}")).await.request_id.as_str(), "r9");
     rig.simulator.is_closed.store(true, std::sync::atomic::Ordering::Relaxed);
     let (code, _) = rig.problem(rig.ask("r3", &[]).await, 503).await;
-    assert_eq!(code.map(|code| code.to_string()).as_deref(), Some("midtrans"), "the word on the wire is of the first release");
+    assert_eq!(code.map(|code| code.to_string()).as_deref(), Some("gateway"));
 }

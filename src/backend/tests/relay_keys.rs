@@ -159,8 +159,9 @@ async fn an_order_that_was_made_without_a_known_key_is_proven_by_nothing() {
     // Its machine has shown no key, or one that nobody has taken.
     let create = async |request: &str, key: Option<SigningKey>| {
         let call = rig.http.post(format!("{}/v1/orders", rig.url)).bearer_auth("vm-001").header("Idempotency-Key", request);
-        let call = key.iter().fold(call, |call, key| call.header(RELAY_KEY, RelayKey::of(key).to_string()));
-        let answer = call.json(&rig.body(request)).send().await.expect("an answer");
+        let mut body = rig.body(request);
+        body["relay_key"] = json!(key.as_ref().map(RelayKey::of));
+        let answer = call.json(&body).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::CREATED);
         answer.json::<OrderResource>().await.expect("an order")
     };

@@ -32,7 +32,7 @@ words! {
         /// The backend is gone or refuses.
         Backend = "backend",
         /// The gateway is gone or denies, or its QR cannot be checked.
-        Gateway = "midtrans",
+        Gateway = "gateway",
         /// The gateway asks for another sum than the price and the fee allowed.
         GrossAmount = "gross_amount",
         /// The backend and the relay have no receipt key in common.

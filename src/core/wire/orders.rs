@@ -13,13 +13,8 @@ pub use crate::order::state::{Refund, Status};
 /// A header of the answer to `?state=open`: the names of the keys with which the backend can sign receipts, separated by commas.
 /// The key in use comes first. A backend may leave it out. It helps a person who sets a machine up; no machine reads it.
 pub const RECEIPT_KEYS: &str = "receipt-keys";
-/// A header of an answer with one order, paid over the counter: for how many seconds it can be collected once it is
-/// paid. A backend may leave it out; then the machine's screen cannot show it beside the code.
-pub const COLLECT_WITHIN: &str = "collect-within";
-/// A header of an answer with one order of which nobody confirms whether it is paid. A person was told.
-pub const UNCONFIRMED: &str = "payment-unconfirmed";
-/// A header of a machine's requests: the key with which its relay signs its proofs. A backend keeps the first key that
-/// it gets from a machine.
+/// A header of the question for open orders: the key with which the machine's relay signs its proofs. An order has it in its body.
+/// A backend keeps the first key that it gets from a machine.
 pub const RELAY_KEY: &str = "relay-key";
 /// A header of a machine's requests: the `boot_id` of its kernel. If two computers show themselves as one machine, the
 /// backend sees it by this.
@@ -58,8 +53,8 @@ pub struct NewOrder {
     pub payment: Payment,
     /// Seconds that the QR is shown: 10–840.
     pub timeout_s: u16,
-    /// The key with which the relay signs its proofs. It is not in the body: it goes as [`RELAY_KEY`].
-    #[serde(skip)]
+    /// The key with which the relay signs its proofs, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay_key: Option<RelayKey>,
 }
 
@@ -127,12 +122,12 @@ pub struct OrderResource {
     pub refund: Option<Refund>,
     /// It is not real money: a TEST banner is drawn across the screen.
     pub sandbox: bool,
-    /// Over the counter: for how many seconds it can be collected once it is paid. It is not in the resource: it comes
-    /// as [`COLLECT_WITHIN`].
-    #[serde(skip)]
+    /// Over the counter: for how many seconds it can be collected once it is paid. A backend may leave it out; then the
+    /// machine's screen cannot show it beside the code.
+    #[serde(default)]
     pub collect_within_s: Option<u64>,
-    /// Nobody confirms whether it is paid, and a person was told. It is not in the resource: it comes as [`UNCONFIRMED`].
-    #[serde(skip)]
+    /// Nobody confirms whether it is paid, and a person was told. A backend may leave it out.
+    #[serde(default)]
     pub unconfirmed: bool,
 }
 

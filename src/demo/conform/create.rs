@@ -249,7 +249,7 @@ async fn refused_for_good(t: &Tester) -> Checked {
     let body = t.sale()?;
     for _ in 0..2 {
         let answer = t.post(&body).await?;
-        answer.problem(422, &["midtrans"])?;
+        answer.problem(422, &["gateway"])?;
         let problem = answer.json()?;
         holds(text(&problem, "detail")?.contains(WORDS), format_args!("{WORDS:?} in the detail"), &problem["detail"])?;
     }

@@ -45,7 +45,7 @@ async fn unknown(t: &Tester) -> Checked {
     let id = t.new_request_id();
     let answer = t.ask.call(SHOW, &id).token(&t.token).send().await?;
     // A backend that looks orders up at Midtrans may be at its limit.
-    if answer.status == 503 { answer.problem(503, &["midtrans", "store"]) } else { answer.problem_about(&id, 404, &["unknown_request"]) }
+    if answer.status == 503 { answer.problem(503, &["gateway", "store"]) } else { answer.problem_about(&id, 404, &["unknown_request"]) }
 }
 
 async fn nowhere(t: &Tester) -> Checked {

@@ -52,7 +52,7 @@ async fn settled(t: &Tester) -> Result<(Value, Value), Stop> {
 async fn unpaid(t: &Tester) -> Checked {
     let (_, order) = t.charged().await?;
     let answer = tell(t, text(&order, "order_id")?, "dispensed").await?;
-    answer.problem(503, &["backend", "midtrans"])?;
+    answer.problem(503, &["backend", "gateway"])?;
     let now = t.show(text(&order, "order_id")?).await?;
     same("outcome", &Value::Null, &now["outcome"])?;
     same("status", &json!("pending"), &now["status"])

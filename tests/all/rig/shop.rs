@@ -14,7 +14,6 @@ use super::{command, free_port, output, succeed, tool, user, wait_for};
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::order::receipt::SigningKey;
-use qris::wire::orders::RELAY_KEY;
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -263,11 +262,12 @@ impl Shop {
     pub fn post_order(&self, body: &Value) -> Answer {
         let request_id = body["request_id"].as_str().unwrap_or_default();
         let url = format!("{}/v1/orders", self.backend_url);
-        let key = RelayKey::of(&relay_key()).to_string();
-        let mut headers = vec![("Idempotency-Key", request_id)];
+        let mut body = body.clone();
         // Where there is a relay, its own key counts.
-        headers.extend(self.relayd.is_none().then_some((RELAY_KEY, key.as_str())));
-        self.http.post(&url, Some(&self.token), &headers, body)
+        if self.relayd.is_none() && body.is_object() {
+            body["relay_key"] = json!(RelayKey::of(&relay_key()));
+        }
+        self.http.post(&url, Some(&self.token), &[("Idempotency-Key", request_id)], &body)
     }
 
     /// A charge for A1; the order.
