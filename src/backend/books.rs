@@ -293,9 +293,6 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
         write(tx, policy, stored, Event::Abandoned, now, Claim::Keep)?;
     }
     tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
-    // An earlier release did not wait for a report. So its orders without one are looked at once.
-    tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;
-    alerts::catch_up(tx, now)?;
     // The processes that told people, and that published, are gone with the rest.
     tx.rows("DELETE FROM alert_turn", &[])?;
     tx.rows("DELETE FROM outbox_turn", &[])?;

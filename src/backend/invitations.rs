@@ -24,7 +24,6 @@ pub struct Terms {
     /// The broker.
     pub broker: Option<BrokerTerms>,
     /// The public keys of operators, as JWKs.
-    #[serde(default)]
     pub operators: Vec<serde_json::Value>,
 }
 

@@ -26,8 +26,6 @@ const SLOW: Duration = Duration::from_secs(22);
 /// Why a call failed.
 enum Failure {
     Refused(RelayError, Box<str>),
-    /// The relay does not know this call: it is of an earlier release.
-    Unknown,
     NoAnswer(Box<str>),
 }
 
@@ -45,7 +43,6 @@ impl Relay {
         let ticket: String =
             self.call("Prepare", &(device.as_str(), item.as_str(), amount), QUICK).await.map_err(|failure| match failure {
                 Failure::Refused(error, detail) => PrepareError::Refused(error, detail),
-                Failure::Unknown => PrepareError::NoAnswer("it does not know Prepare".into()),
                 Failure::NoAnswer(why) => PrepareError::NoAnswer(why),
             })?;
         Ticket::new(&ticket).map_err(|error| PrepareError::NoAnswer(error.to_string().into()))
@@ -69,10 +66,7 @@ impl Relay {
             RelayCall::Close(ticket) => self.close(&ticket).await,
             RelayCall::Prove(ticket) => {
                 let answer = self.call("Prove", &(ticket.as_str(),), QUICK).await;
-                match answer {
-                    Err(Failure::Unknown) => RelayAnswer::Proof(None),
-                    answer => answered(answer, |proof: String| Some(RelayAnswer::Proof((!proof.is_empty()).then(|| proof.into())))),
-                }
+                answered(answer, |proof: String| Some(RelayAnswer::Proof((!proof.is_empty()).then(|| proof.into()))))
             }
         }
     }
@@ -97,7 +91,6 @@ impl Relay {
         match self.call::<_, (String, String)>(method, &(jws,), SLOW).await {
             Ok((outcome, detail)) => read(&outcome, &detail),
             Err(Failure::Refused(error, detail)) => refused(error, &detail),
-            Err(Failure::Unknown) => Operated::Refused(Problem::new(Code::Refused, "the relay service is of an earlier release")),
             Err(Failure::NoAnswer(_)) => Operated::NoAnswer,
         }
     }
@@ -112,14 +105,13 @@ impl Relay {
         let keys: Vec<String> = property(&mut all, "Keys")?;
         let tickets: Vec<String> = property(&mut all, "Tickets")?;
         let faults: Vec<String> = property(&mut all, "Faults")?;
-        // A relay service of an earlier release does not have these three properties.
-        let proof_key: String = property(&mut all, "ProofKey").unwrap_or_default();
-        let limits = property(&mut all, "Limits").unwrap_or_default();
-        let version: Option<String> = property(&mut all, "Version").ok();
+        let proof_key: String = property(&mut all, "ProofKey")?;
+        let limits = property(&mut all, "Limits")?;
+        let version: String = property(&mut all, "Version")?;
         let lines: Vec<(String, Vec<String>, String)> = property(&mut all, "Lines")?;
         Ok(RelayFacts {
             lines: limited(limits, &lines).into(),
-            version: version.map(Into::into),
+            version: Some(version.into()),
             device: Some(device.into()),
             kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
             // There is no key while the relay's ledger cannot be read.
@@ -158,7 +150,6 @@ impl Relay {
                 Some(error) => Err(Failure::Refused(error, detail.unwrap_or_default().into())),
                 None => Err(Failure::NoAnswer(format!("{method}: {name}").into())),
             },
-            Ok(Err(zbus::Error::FDO(why))) if matches!(*why, zbus::fdo::Error::UnknownMethod(_)) => Err(Failure::Unknown),
             Ok(Err(error)) => Err(Failure::NoAnswer(format!("{method}: {error}").into())),
         }
     }
@@ -195,11 +186,11 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
 pub fn told(properties: &mut HashMap<String, OwnedVariant>) -> Result<Value, Box<str>> {
     let lines: Vec<(String, Vec<String>, String)> = property(properties, "Lines")?;
     let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
-    // A service of an earlier release has no such key.
-    let key: Option<RelayKey> = property::<String>(properties, "ProofKey").ok().and_then(|key| key.parse().ok());
+    // There is no key while the relay's ledger cannot be read.
+    let key: Option<RelayKey> = property::<String>(properties, "ProofKey")?.parse().ok();
     Ok(json!({
         "device": property::<String>(properties, "Device")?,
-        "version": property::<String>(properties, "Version").ok(),
+        "version": property::<String>(properties, "Version")?,
         "lines": lines,
         "keys": property::<Vec<String>>(properties, "Keys")?,
         "proof_key": key.map(|key| json!({ "x": key, "fingerprint": key.fingerprint() })),
@@ -234,7 +225,6 @@ fn answered<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Option<RelayA
     match answer {
         Ok(answer) => read(answer).unwrap_or_else(|| RelayAnswer::NoAnswer("an answer that is not in the contract".into())),
         Err(Failure::Refused(error, detail)) => RelayAnswer::Refused(error, detail),
-        Err(Failure::Unknown) => RelayAnswer::NoAnswer("it does not know this call".into()),
         Err(Failure::NoAnswer(why)) => RelayAnswer::NoAnswer(why),
     }
 }
@@ -251,15 +241,6 @@ mod tests {
         // The last two are those of a later release.
         for word in ["failed", "uncertain", "unknown", "jammed", "Not a word!"] {
             assert!(matches!(tested(word, "why"), Operated::Refused(_)), "{word}");
-        }
-    }
-
-    struct Older;
-
-    #[zbus::interface(name = "io.qrisd.Relay1")]
-    impl Older {
-        fn query(&self, _order: &str) -> (String, String) {
-            ("unknown".into(), String::new())
         }
     }
 
@@ -282,19 +263,5 @@ mod tests {
         {
             assert_eq!(told(bad), [], "{bad:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_relay_of_an_earlier_release_is_known_by_the_calls_that_it_lacks() {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
-        let server = zbus::connection::Builder::unix_stream(theirs).server(zbus::Guid::generate()).p2p();
-        let server = server.serve_at(RELAY_PATH, Older).build();
-        let client = zbus::connection::Builder::unix_stream(ours).p2p().build();
-        let (_server, client) = tokio::try_join!(server, client).expect("connected");
-        let relay = Relay(client);
-        let Operated::Refused(problem) = relay.test("x").await else { panic!("it is refused") };
-        assert!(problem.message.contains("earlier release"), "{problem:?}");
-        let ticket = Ticket::new("abcdefghijklmnopqrstuv").expect("a ticket");
-        assert_eq!(relay.ask(RelayCall::Prove(ticket)).await, RelayAnswer::Proof(None));
     }
 }

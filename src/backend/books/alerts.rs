@@ -285,27 +285,6 @@ pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Wall) ->
     Ok(news)
 }
 
-/// Takes up the list of an earlier release, which kept no alerts.
-pub(super) fn catch_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
-    // Each half has an index of its own. To leave out what is in both, or to look for both at once, SQLite would read all orders.
-    let sql = "SELECT order_id FROM (SELECT order_id, created_ms FROM orders WHERE attention = 1
-            UNION ALL SELECT order_id, created_ms FROM orders WHERE refund_due = 1 AND attention = 0) AS o
-        WHERE NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.subject = o.order_id) ORDER BY created_ms DESC LIMIT 1000";
-    let ids = tx.rows(sql, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<OrderId>, _>>()?;
-    for id in ids {
-        let stored = match ledger::load(tx, &id) {
-            Err(error) if error.is_damage() => continue,
-            loaded => loaded?,
-        };
-        if let Some(stored) = stored {
-            for kind in stored.order.attention() {
-                begin(tx, id.as_str(), kind.as_str(), &stored.order.sale.device, now)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     let sql = "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ($1, $2, $3, $4, 0, $4)
         ON CONFLICT (subject, kind) DO UPDATE SET since_ms = excluded.since_ms, ended_ms = NULL, tries = 0,

@@ -47,10 +47,8 @@ pub struct Sums {
     /// Their prices together, in rupiah.
     pub refund_due_amount: i64,
     /// The machine has heard, with the answer to its report, that Midtrans gave the money back.
-    #[serde(default)]
     pub refunded: i64,
     /// Their prices together, in rupiah.
-    #[serde(default)]
     pub refunded_amount: i64,
     /// Ended unpaid.
     pub unpaid: i64,
@@ -91,10 +89,8 @@ pub struct Tally {
     /// What the next one will say. The oldest row is the first.
     pub since: Vec<Ended>,
     /// What was measured, by that report.
-    #[serde(default)]
     pub told_measured: Measured,
     /// What was measured since.
-    #[serde(default)]
     pub since_measured: Measured,
     /// What all reports together say.
     pub sums: Sums,

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The topics of it.
 const TOPICS: [Topic; 3] = [Topic::Status, Topic::ConfigReported, Topic::Telemetry];
 
-/// The last words of a machine; one of an earlier release has fewer.
+/// The last words of a machine, as far as it told any.
 #[derive(Default)]
 pub(super) struct Words {
     pub(super) status: Option<Status>,

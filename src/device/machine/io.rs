@@ -227,9 +227,9 @@ pub struct RelayFacts {
     pub faults: Box<[Box<str>]>,
     /// The lines that are blocked.
     pub blocked: Box<[Box<str>]>,
-    /// Its lines, with the prices that they take. A relay service of an earlier release does not tell them: then there are none.
+    /// Its lines, with the prices that they take.
     pub lines: Box<[RelayLine]>,
-    /// Its release, unless it is one that does not tell it.
+    /// Its release; `None` before it told it.
     pub version: Option<Box<str>>,
 }
 

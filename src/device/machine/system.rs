@@ -48,7 +48,6 @@ struct Kept {
     /// The last one that was called good.
     good: Option<System>,
     /// What a person had to mend when it ran last.
-    #[serde(default)]
     stood: BTreeSet<Box<str>>,
     /// Another one has run since.
     trial: Option<Trial>,

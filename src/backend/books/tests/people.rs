@@ -129,10 +129,6 @@ async fn a_damaged_order_is_told_of_and_keeps_nobody_from_hearing_of_others() {
     told.sort();
     assert_eq!(told, [("refund_due", "o-r1".to_owned()), ("refund_due", "o-r2".to_owned())]);
     assert!(alerts.iter().any(|alert| alert.about == Subject::Damaged(id("o-r1"), Attention::RefundDue)));
-    // A release takes up the orders that another release listed without alerts. It leaves out the damaged one.
-    rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("written");
-    rig.run(|tx, policy| restarted(tx, policy, T0)).await.expect("starts");
-    assert_eq!(kinds(&rig.due(T0).await), [("refund_due", "o-r2".to_owned())]);
 }
 
 #[tokio::test]
@@ -464,27 +460,4 @@ async fn whom_qrs_pay_is_told_when_it_is_another_and_once() {
         assert_eq!(paid(merchant, T0 + Span::secs(3)).await.expect("written"), None);
     }
     assert_eq!(rig.due(T0 + Span::secs(9)).await, []);
-}
-
-#[tokio::test]
-async fn what_an_earlier_release_wrote_is_taken_up() {
-    let rig = Rig::new();
-    rig.paid("r1", 1, T0).await;
-    rig.paid("r2", 2, T0).await;
-    rig.tell("o-r2", Delivery::Failed, T0).await;
-    // It kept no alerts, waited for no report, and knew nothing of the order's newer fields.
-    rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("deleted");
-    rig.run(|tx, _| Ok(tx.rows("UPDATE orders SET due_ms = NULL", &[])?)).await.expect("forgotten");
-    let late = T0 + merchant::REPORT_WITHIN;
-    rig.run(move |tx, policy| restarted(tx, policy, late)).await.expect("written");
-    assert_eq!(kinds(&rig.due(late).await), [("refund_due", "o-r2".to_owned())]);
-    assert_eq!(rig.run(move |tx, _| claim_due(tx, late)).await.expect("read"), [id("o-r1")]);
-    assert!(rig.pass("o-r1", late).await.alert);
-    assert_eq!(rig.run(move |tx, _| claim_due(tx, late)).await.expect("read"), [], "once");
-    let body: String = serde_json::to_string(&rig.load("o-r1").await.order).expect("plain");
-    let mut old: serde_json::Value = serde_json::from_str(&body).expect("an object");
-    for field in ["repayment", "taken_back", "suspect", "unreported_at", "late_fact", "collect_by", "seen"] {
-        old.as_object_mut().expect("an object").remove(field).expect(field);
-    }
-    assert!(serde_json::from_value::<Order>(old).is_ok(), "an order of an earlier release is read");
 }

@@ -52,7 +52,7 @@ fn listed(tx: &mut dyn Tx, wanted: &Wanted) -> Result<usize, BooksError> {
 #[tokio::test]
 async fn no_statement_of_a_command_reads_all_orders() {
     type Job = fn(&mut dyn Tx) -> Result<usize, BooksError>;
-    let table: [(&str, Job, usize, &[&str]); 12] = [
+    let table: [(&str, Job, usize, &[&str]); 11] = [
         ("orders", |tx| listed(tx, &of(ALL, None, false, false)), 4, &[BY_TIME, COUNTED_BY_TIME]),
         ("orders --date", |tx| listed(tx, &of(SECOND_MINUTE, None, false, false)), 1, &[BY_TIME, COUNTED_BY_TIME]),
         (
@@ -109,17 +109,6 @@ async fn no_statement_of_a_command_reads_all_orders() {
             |tx| settled_totals(tx, None, ALL).map(|(orders, _)| orders as usize),
             3,
             &["SEARCH orders USING INDEX orders_settled (settled_ms>? AND settled_ms<?)"],
-        ),
-        (
-            "the start of serve",
-            |tx| alerts::catch_up(tx, T0).map(|()| 0),
-            0,
-            &[
-                "SCAN orders USING INDEX orders_attention",
-                "SCAN orders USING INDEX orders_refund_due",
-                "SEARCH a USING COVERING INDEX sqlite_autoindex_alerts_1 (subject=?)",
-                SORTED,
-            ],
         ),
         ("its sweep", |tx| claim_due(tx, T0).map(|ids| ids.len()), 0, &["SEARCH orders USING INDEX orders_due (due_ms<?)"]),
     ];

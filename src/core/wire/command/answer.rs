@@ -96,8 +96,7 @@ pub struct Response {
     /// The command's `jti`; absent if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// How far it is. A machine of the first release gives only ends, and names none.
-    #[serde(default = "done")]
+    /// How far it is.
     pub state: Stage,
     /// At the end: whether it did what was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,10 +122,6 @@ pub struct Response {
     /// Why it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
-}
-
-const fn done() -> Stage {
-    Stage::Done
 }
 
 impl Response {

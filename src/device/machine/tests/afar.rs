@@ -199,8 +199,7 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
             vec![("item[1].price", 6, "at most Rp8.000, and only multiples of Rp2.000")],
         ),
         (with(vec![fits().remove(0)]), vec![("item[1].id", 5, no_line), ("item[2].id", 8, no_line)]),
-        // An earlier release, and the relay service of another machine.
-        (with(vec![]), vec![]),
+        // The relay service of another machine.
         (RelayFacts { device: Some("vm-002".into()), ..with(vec![line("x", &["X"], 1, None, None)]) }, vec![]),
     ] {
         let mut rig = Rig::new();

@@ -431,7 +431,7 @@ fn failed_sale(answer: Option<RelayAnswer>) -> Rig {
 
 #[test]
 fn a_report_carries_the_relays_word_and_waits_for_it_while_the_relay_is_there() {
-    // The proof is there at once; it is not there; the relay is of an earlier release.
+    // The proof is there at once; it is not there; the relay does not know the ticket.
     let word = || RelayAnswer::Proof(Some("the relay's word".into()));
     for (answer, expected) in [
         (word(), Some("the relay's word")),
