@@ -22,8 +22,8 @@ const EVENT: &str = "amount detail event_id field gross_amount item order_id pay
 const STATUS: &str = "boot_id busy commands faults state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
-const ORDER: &str = "amount deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment payment_code \
-    qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket";
+const ORDER: &str = "amount collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \
+    payment_code qr_payload receipt refund request_id rev sandbox settled_ago_s status store ticket unconfirmed";
 const OUTCOME: &str = "detail outcome reason";
 
 /// An object's keys are these, neither more nor less, but for those that `may_miss`.
