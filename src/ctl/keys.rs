@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Keys {
     /// Make a key; the private half is written to a file, the public half to standard output
     New {
-        /// What its owner may do: look, desk (settings, cancel, restart) or door (also test, clear, reboot, update)
+        /// What its owner may do: view, manage (settings, cancel, restart) or service (also test, clear, reboot, update)
         #[arg(long)]
         level: LevelArgument,
         /// The file for the private half; the default is ~/.config/qrisctl/operator.jwk
@@ -68,17 +68,17 @@ pub(super) struct Place {
 /// [`Level`] as a word of the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LevelArgument {
-    Look,
-    Desk,
-    Door,
+    View,
+    Manage,
+    Service,
 }
 
 impl From<LevelArgument> for Level {
     fn from(level: LevelArgument) -> Self {
         match level {
-            LevelArgument::Look => Self::Look,
-            LevelArgument::Desk => Self::Desk,
-            LevelArgument::Door => Self::Door,
+            LevelArgument::View => Self::View,
+            LevelArgument::Manage => Self::Manage,
+            LevelArgument::Service => Self::Service,
         }
     }
 }

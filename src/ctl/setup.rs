@@ -57,7 +57,7 @@ pub(super) struct Setup {
     /// itself, a file, or - for standard input
     #[arg(long, value_name = "CODE|FILE|-", conflicts_with_all = ["from", "dry_run", "offline"])]
     code: Option<String>,
-    /// An operator's key that comes with --code or --from, and that this machine shall believe: look, desk or door, and the name
+    /// An operator's key that comes with --code or --from, and that this machine shall believe: view, manage or service, and the name
     /// that `qrisctl keys new` gave it; once for each. Keys that nobody names are left out
     #[arg(long, value_name = "LEVEL:KEY", value_parser = operators::expected)]
     operator: Vec<operators::Expected>,

@@ -106,7 +106,7 @@ mod tests {
     fn the_machine_comes_to_speak_as_the_page_does() {
         let device = DeviceId::new("vm-001").expect("a name");
         let mut desk = Desk::new().expect("a key");
-        let keys = KeySet::from_jwks(&format!("{{\"keys\":[{}]}}", desk.key().to_operator_jwk(Level::Desk))).expect("keys");
+        let keys = KeySet::from_jwks(&format!("{{\"keys\":[{}]}}", desk.key().to_operator_jwk(Level::Manage))).expect("keys");
         let read = |sent: Option<(u64, Vec<u8>)>| {
             let (desired, _) = Desired::read(&sent?.1, &keys, &device).expect("signed for this machine");
             Some((desired.version, desired.from, desired.settings))

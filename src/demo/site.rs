@@ -174,7 +174,7 @@ impl Site {
         files.backend(&["keys", "new"])?;
         let desk = Desk::new()?;
         let mut keys = KeyFile::read(&String::from_utf8_lossy(&files.backend(&["keys", "public"])?))?;
-        keys.put_operator(&desk.key().to_operator_jwk(Level::Desk))?;
+        keys.put_operator(&desk.key().to_operator_jwk(Level::Manage))?;
         write_new(&files.machine("keys.json"), keys.to_text().as_bytes())?;
         servers.push(start("qris-backend", Who::Backend, files.backend_arguments(&["serve"])).await?);
         let sandbox = files.options.sandbox.as_ref().map(|sandbox| sandbox.url.clone());

@@ -78,7 +78,7 @@ impl Desk {
 
 #[test]
 fn a_restart_waits_for_the_customer_and_happens_once() {
-    let desk = Desk::open("desk");
+    let desk = Desk::open("manage");
     let request = desk.shop.offer("A1");
     let restart = Process::start("qrisctl", &mut desk.command(&["restart"]));
     restart.wait_line("a customer is served to the end first");
@@ -109,7 +109,7 @@ fn a_restart_waits_for_the_customer_and_happens_once() {
 /// Answers are not signed. Whoever has the broker can let a command pass, and say that it was one too many.
 #[test]
 fn a_forged_answer_gets_nobody_a_second_pulse() {
-    let desk = Desk::open("door");
+    let desk = Desk::open("service");
     let (edges, from) = (desk.shop.relay.edges().len(), desk.shop.tap.count());
     let asks = desk.command(&["test-pulse", "A1"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let asked = desk.shop.tap.wait_from(from, "the command", |message| {
@@ -128,7 +128,7 @@ fn a_forged_answer_gets_nobody_a_second_pulse() {
 
 #[test]
 fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
-    let desk = Desk::open("door");
+    let desk = Desk::open("service");
     let edges = desk.shop.relay.edges().len();
     let result = desk.does(&["test-pulse", "A1"]);
     assert_eq!(result["outcome"], "dispensed");
@@ -139,7 +139,7 @@ fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
     desk.shop.relayd.as_ref().expect("it runs").wait_line("is driven for a test of A1, by the key ");
     desk.shop.sell("A1", Via::Gopay);
     assert_eq!(desk.shop.relay.edges().len(), edges + 6, "a sale is one pulse more");
-    let desk = Desk::open("desk");
+    let desk = Desk::open("manage");
     let edges = desk.shop.relay.edges().len();
     desk.does_not(&["test-pulse", "A1"], "rejected (level)");
     assert_eq!(desk.shop.relay.edges().len(), edges);
@@ -149,7 +149,7 @@ fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
 /// A computer without a battery for its clock, and without a network that tells the time. Its clock is eight years behind.
 #[test]
 fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
-    let mut desk = Desk::open("door");
+    let mut desk = Desk::open("service");
     let from = desk.shop.tap.count();
     desk.shop.kill_qrisd();
     desk.shop.kill_relayd();
@@ -202,7 +202,7 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
 /// The clock goes back by hours after it was refused, as that of a board without a battery does.
 #[test]
 fn a_command_that_was_refused_as_over_stays_refused_whatever_the_clock_does() {
-    let mut desk = Desk::open("door");
+    let mut desk = Desk::open("service");
     let clock = desk.shop.path().join("clock");
     let set = |to: &str| std::fs::write(&clock, to).expect("written");
     let start = |desk: &mut Desk| {
@@ -241,7 +241,7 @@ fn a_command_that_was_refused_as_over_stays_refused_whatever_the_clock_does() {
 
 #[test]
 fn a_reboot_is_asked_of_the_system_when_nobody_is_there() {
-    let desk = Desk::open_with("door", Options { bus: RULES, ..Options::default() });
+    let desk = Desk::open_with("service", Options { bus: RULES, ..Options::default() });
     let logind = Logind::start(&desk.shop.bus.address);
     logind.wait_lock(1, true);
     desk.does_not(&["reboot"], "failed (refused): ");
@@ -260,7 +260,7 @@ fn a_reboot_is_asked_of_the_system_when_nobody_is_there() {
 
 #[test]
 fn an_operator_reads_a_machine_from_afar() {
-    let desk = Desk::open("look");
+    let desk = Desk::open("view");
     desk.shop.sell("A1", Via::Gopay);
     assert_eq!(desk.does(&["status"])["state"], "online");
     assert!(desk.does(&["vitals"])["memory_kib"].as_u64().is_some_and(|kib| kib > 0));
@@ -316,7 +316,7 @@ fn an_operator_reads_a_machine_from_afar() {
     finds(&diag, "relay", "no answer in 5 s");
     let nobody = desk.shop.qrisctl(&["fleet", "run", "status", "--operator-key", &desk.file("desk.jwk")]);
     assert_eq!(nobody.status.code(), Some(2), "somebody must be named");
-    desk.new_key("stranger.jwk", "door");
+    desk.new_key("stranger.jwk", "service");
     let key = desk.file("stranger.jwk");
     let output = desk.shop.qrisctl(&["fleet", "run", "status", "--device", DEVICE, "--operator-key", &key]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("rejected (unknown_key)"), "{output:?}");
@@ -324,7 +324,7 @@ fn an_operator_reads_a_machine_from_afar() {
 
 #[test]
 fn a_machine_whose_database_is_not_open_is_read_and_takes_its_settings_later() {
-    let mut desk = Desk::open("desk");
+    let mut desk = Desk::open("manage");
     desk.shop.kill_qrisd();
     let file = desk.shop.path().join("qrisd.db");
     let version = |to: Option<i32>| {
@@ -378,7 +378,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     let journalctl = directory.path().join("journalctl");
     std::fs::write(&journalctl, script).expect("written");
     std::fs::set_permissions(&journalctl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
-    let mut desk = Desk::open("look");
+    let mut desk = Desk::open("view");
     desk.shop.kill_qrisd();
     let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").expect("a path"));
     let mut command = desk.shop.service(crate::rig::shop::Program::Qrisd);
@@ -417,7 +417,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
 #[test]
 fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     let rules = [RULES, crate::rig::rauc::RULES].concat();
-    let desk = Desk::open_with("door", Options { bus: rules.leak(), ..Options::default() });
+    let desk = Desk::open_with("service", Options { bus: rules.leak(), ..Options::default() });
     let logind = Logind::start(&desk.shop.bus.address);
     logind.wait_lock(1, true);
     // On a system without RAUC apt does it.
@@ -462,7 +462,7 @@ struct Besieged {
 
 impl Besieged {
     fn open() -> Self {
-        let (desk, operators) = (Desk::open("look"), Operators::new());
+        let (desk, operators) = (Desk::open("view"), Operators::new());
         let keys = desk.file("keys.json");
         let believed = operators.believed(&std::fs::read_to_string(&keys).expect("there"));
         std::fs::write(&keys, believed).expect("written");

@@ -103,7 +103,8 @@ fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
     // The backend offers a key of a thief, too.
     let (sari, thief) = (SigningKey::from_seed([9; 32]), SigningKey::from_seed([10; 32]));
     let (lines, code) = (site.shop.path().join("operators"), site.shop.path().join("code"));
-    std::fs::write(&lines, format!("{}\n{}\n", sari.to_operator_jwk(Level::Desk), thief.to_operator_jwk(Level::Door))).expect("written");
+    std::fs::write(&lines, format!("{}\n{}\n", sari.to_operator_jwk(Level::Manage), thief.to_operator_jwk(Level::Service)))
+        .expect("written");
     let invited = site.shop.merchant(&["device", "invite", DEVICE, "--replace", "--operator-keys", &lines.display().to_string()]);
     std::fs::write(&code, stdout(&invited)).expect("written");
     let setup = |more: &[&str]| {
@@ -111,7 +112,7 @@ fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
         setup.arg("--code").arg(&code).args(site.goods()).args(more);
         setup
     };
-    let (desk, door) = (format!("desk:{}", sari.kid()), format!("door:{}", thief.kid()));
+    let (manage, service) = (format!("manage:{}", sari.kid()), format!("service:{}", thief.kid()));
     let believed = || {
         let keys = std::fs::read_to_string(site.file("etc/qrisd/keys.json")).expect("written");
         let keys = qris::order::receipt::KeySet::from_jwks(&keys).expect("keys");
@@ -120,29 +121,29 @@ fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
     };
     // A key of which root was told does not come: nothing is written.
     let empty = site.tree();
-    let other = output(&mut setup(&["--operator", &format!("door:{}", sari.kid())]));
+    let other = output(&mut setup(&["--operator", &format!("service:{}", sari.kid())]));
     assert!(other.status.code() == Some(2) && stderr(&other).contains("did not bring this key"), "{}", told(&other));
     assert_eq!(site.tree(), empty);
     // Nobody names one.
     let done = succeeded(&mut setup(&["--yes"]));
     assert_eq!(believed(), [] as [&str; 0]);
-    for left in [&desk, &door] {
+    for left in [&manage, &service] {
         assert!(stdout(&done).contains(&format!("--operator {left}")), "{}", stdout(&done));
     }
     // A flag names one.
-    let done = succeeded(&mut setup(&["--operator", &desk]));
-    assert_eq!(believed(), [desk.as_str()]);
-    assert!(stdout(&done).contains(&format!("the key {door} ")), "{}", stdout(&done));
+    let done = succeeded(&mut setup(&["--operator", &manage]));
+    assert_eq!(believed(), [manage.as_str()]);
+    assert!(stdout(&done).contains(&format!("the key {service} ")), "{}", stdout(&done));
     // That one stays. A person is asked for the other one only, and Enter says no.
     let answers = site.shop.path().join("answers");
-    for (answer, wanted) in [("", &[desk.as_str()][..]), ("yes", &[desk.as_str(), &door])] {
+    for (answer, wanted) in [("", &[manage.as_str()][..]), ("yes", &[manage.as_str(), &service])] {
         // Name, language and contact; the key; no test card, no pulse; then the files are written.
         std::fs::write(&answers, format!("\n\n\n{answer}\nno\nno\nyes\n")).expect("written");
         let mut asks = setup(&["--ask"]);
         let done = succeeded(asks.stdin(std::fs::File::open(&answers).expect("there")));
         assert_eq!(believed(), wanted);
         let shown = told(&done);
-        assert!(shown.contains(&format!("the key {}. From afar, its owner may (door)", thief.kid())), "{shown}");
+        assert!(shown.contains(&format!("the key {}. From afar, its owner may (service)", thief.kid())), "{shown}");
         assert!(!shown.contains(sari.kid().as_str()), "{shown}");
     }
 }

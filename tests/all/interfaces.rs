@@ -116,7 +116,7 @@ fn every_message_is_as_the_asyncapi_document_says() {
     let key = SigningKey::from_seed([0x0d; 32]);
     let keys = shop.path().join("keys.json");
     let mut file = KeyFile::read(&std::fs::read_to_string(&keys).expect("there")).expect("keys");
-    file.put_operator(&key.to_operator_jwk(Level::Desk)).expect("put");
+    file.put_operator(&key.to_operator_jwk(Level::Manage)).expect("put");
     std::fs::write(&keys, file.to_text()).expect("written");
     shop.kill_qrisd();
     shop.start_qrisd();

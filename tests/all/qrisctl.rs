@@ -142,7 +142,7 @@ fn a_fleet_that_is_larger_than_the_brokers_queue_is_listed_whole() {
 fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-101/#", "qrisd/v1/vm-102/#", "qrisd/v1/vm-103/#", "qrisd/v1/vm-104/#"]);
     let key = fleet.directory.path().join("look.jwk").display().to_string();
-    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "look", "--operator-key", &key]));
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "view", "--operator-key", &key]));
     assert_eq!(new.status.code(), Some(0));
     for (device, commands) in
         [("vm-101", json!(["vitals"])), ("vm-102", json!(["vitals"])), ("vm-103", json!(["vitals"])), ("vm-104", json!(["vitals"]))]
@@ -202,7 +202,7 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
 fn an_end_that_was_lost_is_asked_for_again() {
     let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-101/#"]);
     let key = fleet.directory.path().join("desk.jwk").display().to_string();
-    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "desk", "--operator-key", &key]));
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "manage", "--operator-key", &key]));
     assert_eq!(new.status.code(), Some(0));
     let status = json!({ "state": "online", "commands": ["restart"] });
     fleet.tap.publish_bytes("qrisd/v1/vm-101/status", status.to_string().as_bytes(), true);
@@ -246,7 +246,7 @@ fn an_end_that_was_lost_is_asked_for_again() {
 fn a_refusal_of_a_strangers_settings_is_not_taken_for_that_of_ones_own() {
     let fleet = Fleet::where_the_test_hears(&["qrisd/v1/vm-001/#"]);
     let key = fleet.directory.path().join("desk.jwk").display().to_string();
-    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "desk", "--operator-key", &key]));
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "manage", "--operator-key", &key]));
     assert_eq!(new.status.code(), Some(0));
     let file = fleet.directory.path().join("settings.toml");
     std::fs::write(&file, "[device]\nname = \"Lobi\"\n").expect("written");
@@ -476,11 +476,11 @@ fn a_context_is_a_file_at_home_and_names_broker_and_key() {
     let key = fleet.directory.path().join("jakarta.jwk").display().to_string();
     let secret = fleet.directory.path().join("passphrase");
     std::fs::write(&secret, "short\n").expect("written");
-    let new = ["keys", "new", "--level", "desk", "--operator-key", &key, "--passphrase"];
+    let new = ["keys", "new", "--level", "manage", "--operator-key", &key, "--passphrase"];
     told(&mut at_home(&new), 2, "QRISCTL_PASSPHRASE_FILE");
     told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 2, "8 characters");
     std::fs::write(&secret, "correct horse\n").expect("written");
-    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 0, "\"level\":\"desk\"");
+    told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 0, "\"level\":\"manage\"");
     let kept = std::fs::read_to_string(&key).expect("written");
     assert!(!kept.contains("\"d\"") && kept.contains("sealed_by"), "{kept}");
     told(at_home(&new).env("QRISCTL_PASSPHRASE_FILE", &secret), 1, "exists");

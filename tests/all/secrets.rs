@@ -168,7 +168,7 @@ fn failures_tell_no_secret() {
 
 #[test]
 fn what_an_operator_reads_from_afar_tells_no_secret() {
-    let desk = Desk::open("look");
+    let desk = Desk::open("view");
     let mut search = Search(secrets(&desk.shop));
     let mut keys = Vec::new();
     let key = std::fs::read_to_string(desk.file("desk.jwk")).expect("there");

@@ -43,7 +43,7 @@ fn priced(price: u32) -> String {
 
 #[test]
 fn a_price_that_is_changed_from_afar_waits_for_the_customer_and_stays() {
-    let mut desk = Desk::open("desk");
+    let mut desk = Desk::open("manage");
     desk.wait_reported(0, "no settings yet", |told| told["version"] == 0);
     let request = desk.shop.offer("A1");
     let told = desk.sets(&priced(7000));
@@ -78,7 +78,7 @@ fn a_price_that_is_changed_from_afar_waits_for_the_customer_and_stays() {
 
 #[test]
 fn what_is_wrong_is_named_and_changes_nothing() {
-    let desk = Desk::open("desk");
+    let desk = Desk::open("manage");
     let wrong = "[[item]]\nid = \"A1\"\nprice = 5\ncolour = \"red\"\n[orders]\ntimeout_s = 5\n[mqtt]\nurl = \"mqtts://other\"\n";
     let told = desk.refused(wrong, "desk.jwk");
     for part in ["line 4, item[0].colour: unknown key", "line 6, orders.timeout_s: must be 10 to 840", "line 7, mqtt: unknown key"] {
@@ -88,7 +88,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     let told = desk.refused(&format!("[orders]\ntimeout_s = 300\n{}", priced(1999)), "desk.jwk");
     assert!(told.contains("line 6, item[0].price: ") && told.contains("does not take Rp1.999: it takes at least Rp2.000"), "{told}");
     desk.shop.wait_fault("settings", true);
-    desk.new_key("stranger.jwk", "door");
+    desk.new_key("stranger.jwk", "service");
     let told = desk.refused(&priced(1), "stranger.jwk");
     assert!(told.contains("unknown_key"), "{told}");
     desk.shop.qrisd.as_ref().expect("it runs").wait_line("signed by nobody that this machine knows");
@@ -118,15 +118,15 @@ fn what_is_wrong_is_named_and_changes_nothing() {
 
 #[test]
 fn a_key_that_may_only_look_changes_nothing() {
-    let desk = Desk::open("look");
+    let desk = Desk::open("view");
     let told = desk.refused(&priced(1), "desk.jwk");
-    assert!(told.contains("(level)") && told.contains("needs desk"), "{told}");
+    assert!(told.contains("(level)") && told.contains("needs manage"), "{told}");
     assert_eq!(desk.shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(5000));
 }
 
 #[test]
 fn machines_are_listed_and_picked_by_their_labels() {
-    let desk = Desk::open("desk");
+    let desk = Desk::open("manage");
     desk.sets(&format!("[device]\nlabels = [\"jakarta\"]\n{}", priced(6000)));
     // Another machine, which was there once.
     desk.shop.tap.publish_bytes("qrisd/v1/vm-009/status", serde_json::json!({ "state": "offline" }).to_string().as_bytes(), true);
@@ -153,7 +153,7 @@ fn machines_are_listed_and_picked_by_their_labels() {
 
 #[test]
 fn a_list_of_a_thousand_items_is_taken() {
-    let desk = Desk::open("desk");
+    let desk = Desk::open("manage");
     let items: String = (0..1000)
         .map(|n| {
             format!("[[item]]\nid = \"I{n:03}\"\nname = {{ id = \"Minuman dingin {n}\", en = \"Cold drink {n}\" }}\nprice = {}\n", 5000 + n)
@@ -172,7 +172,7 @@ fn a_list_of_a_thousand_items_is_taken() {
 
 #[test]
 fn a_table_follows_the_machines() {
-    let mut desk = Desk::open("look");
+    let mut desk = Desk::open("view");
     let mut command = desk.shop.qrisctl_command("fleet");
     let watch = Process::start("qrisctl", command.args(["fleet", "watch"]));
     watch.wait_line(&format!("{DEVICE:<20} online"));

@@ -8,25 +8,25 @@ use super::receipt::{KeySet, Parts, ReceiptError, SigningKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What an operator may do. Each level contains the one before it. A key without a level may look.
+/// What an operator may do. Each level contains the one before it. A key without a level may view.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Read what the machine knows.
     #[default]
-    Look,
+    View,
     /// Change settings, cancel, restart.
-    Desk,
+    Manage,
     /// Stand at the machine, as it were: drive a line for a test, clear a line, reboot, update.
-    Door,
+    Service,
 }
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Look => "look",
-            Self::Desk => "desk",
-            Self::Door => "door",
+            Self::View => "view",
+            Self::Manage => "manage",
+            Self::Service => "service",
         })
     }
 }

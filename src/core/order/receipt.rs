@@ -232,7 +232,7 @@ pub mod testing {
     /// The set with its public key.
     #[must_use]
     pub fn keys() -> KeySet {
-        let operators = [Level::Look, Level::Desk, Level::Door].map(|level| operator(level).to_operator_jwk(level));
+        let operators = [Level::View, Level::Manage, Level::Service].map(|level| operator(level).to_operator_jwk(level));
         let all: Vec<String> = operators.into_iter().chain([key().to_public_jwk(ISSUER)]).collect();
         KeySet::from_jwks(&jwk_set(&all)).expect("our own keys")
     }

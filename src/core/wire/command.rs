@@ -100,16 +100,16 @@ impl Command {
     #[must_use]
     pub const fn needs(&self) -> Level {
         match self {
-            Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Diag {} | Self::Orders { .. } | Self::Logs(_) => Level::Look,
-            Self::Cancel { .. } | Self::Restart {} => Level::Desk,
-            Self::Reboot {} | Self::Update { .. } | Self::Clear { .. } | Self::TestPulse { .. } => Level::Door,
+            Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Diag {} | Self::Orders { .. } | Self::Logs(_) => Level::View,
+            Self::Cancel { .. } | Self::Restart {} => Level::Manage,
+            Self::Reboot {} | Self::Update { .. } | Self::Clear { .. } | Self::TestPulse { .. } => Level::Service,
         }
     }
 
     /// Whether it changes anything. Then it is carried out once, whoever sends it how often.
     #[must_use]
     pub fn changes(&self) -> bool {
-        self.needs() > Level::Look
+        self.needs() > Level::View
     }
 }
 

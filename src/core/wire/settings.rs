@@ -158,7 +158,7 @@ impl Desired {
     }
 
     fn believe(signed: &Signed, me: &DeviceId) -> Result<Self, Refused> {
-        signed.may(Level::Desk)?;
+        signed.may(Level::Manage)?;
         let mut object = Object::read(&signed.payload, SETTINGS_MAX)?;
         let desired = Self {
             aud: object.required("aud")?,

@@ -49,29 +49,29 @@ pub(crate) enum What {
         #[arg(long, short)]
         follow: bool,
     },
-    /// Cancel a request (level desk)
+    /// Cancel a request (level manage)
     Cancel {
         /// The request
         #[arg(value_parser = RequestId::new)]
         request_id: RequestId,
     },
-    /// Begin anew with the configuration as it is, once no customer is there (level desk)
+    /// Begin anew with the configuration as it is, once no customer is there (level manage)
     Restart,
-    /// Restart the computer, once no customer is there (level door)
+    /// Restart the computer, once no customer is there (level service)
     Reboot,
-    /// Install an image with RAUC, start it, and keep it once it has proven itself (level door)
+    /// Install an image with RAUC, start it, and keep it once it has proven itself (level service)
     Update {
         /// An address that begins with https://, or a path on the machine
         #[arg(value_parser = bundle)]
         bundle: String,
     },
-    /// Take the block from the line of an item (level door)
+    /// Take the block from the line of an item (level service)
     Clear {
         /// The item
         #[arg(value_parser = ItemId::new)]
         item: ItemId,
     },
-    /// Drive the line of an item once, as a test, once no customer is there (level door)
+    /// Drive the line of an item once, as a test, once no customer is there (level service)
     TestPulse {
         /// The item
         #[arg(value_parser = ItemId::new)]

@@ -85,9 +85,9 @@ fn put(answers: &mut Answers, taken: Vec<OfferedKey>) -> Result<(), Failure> {
 
 fn may(level: Level) -> &'static str {
     match level {
-        Level::Look => texts().may_look,
-        Level::Desk => texts().may_desk,
-        Level::Door => texts().may_door,
+        Level::View => texts().may_view,
+        Level::Manage => texts().may_manage,
+        Level::Service => texts().may_service,
     }
 }
 
@@ -130,37 +130,37 @@ mod tests {
     fn nobodys_key_is_taken_unless_root_named_it_or_the_machine_believes_it() {
         let (sari, thief) = (key(9), key(10));
         let jwk = |key: &SigningKey, level| key.to_operator_jwk(level);
-        let both = [jwk(&sari, Level::Desk), jwk(&thief, Level::Door)];
-        let (desk, door) = (format!("desk:{}", sari.kid()), format!("door:{}", sari.kid()));
+        let both = [jwk(&sari, Level::Manage), jwk(&thief, Level::Service)];
+        let (manage, service) = (format!("manage:{}", sari.kid()), format!("service:{}", sari.kid()));
         let taken = |settled: &Result<(Vec<String>, usize, Vec<String>), String>| {
             settled.as_ref().map(|(taken, asked, said)| (taken.clone(), *asked, said.len())).map_err(Clone::clone)
         };
         for (before, offered, flags, yes, wanted) in [
             (&[][..], &both[..], &[][..], false, (vec![], 2, 2)),
-            (&[], &both, &[], true, (vec![desk.clone(), format!("door:{}", thief.kid())], 2, 0)),
-            (&[], &both, &[&*desk], false, (vec![desk.clone()], 1, 1)),
-            (&both[..1], &both, &[], false, (vec![desk.clone()], 1, 1)),
-            (&both[..1], &[], &[&*desk], false, (vec![], 0, 0)),
+            (&[], &both, &[], true, (vec![manage.clone(), format!("service:{}", thief.kid())], 2, 0)),
+            (&[], &both, &[&*manage], false, (vec![manage.clone()], 1, 1)),
+            (&both[..1], &both, &[], false, (vec![manage.clone()], 1, 1)),
+            (&both[..1], &[], &[&*manage], false, (vec![], 0, 0)),
             // The key of a person who is believed, with more rights.
-            (&both[..1], &[jwk(&sari, Level::Door)], &[], false, (vec![], 1, 1)),
-            (&both[..1], &[jwk(&sari, Level::Door)], &[&*door], false, (vec![door.clone()], 0, 0)),
+            (&both[..1], &[jwk(&sari, Level::Service)], &[], false, (vec![], 1, 1)),
+            (&both[..1], &[jwk(&sari, Level::Service)], &[&*service], false, (vec![service.clone()], 0, 0)),
             // A key in her name: not even a yes takes it.
-            (&both[..1], &[jwk(&thief, Level::Desk).replace(thief.kid().as_str(), sari.kid().as_str())], &[], true, (vec![], 0, 1)),
+            (&both[..1], &[jwk(&thief, Level::Manage).replace(thief.kid().as_str(), sari.kid().as_str())], &[], true, (vec![], 0, 1)),
         ] {
             let settled = settled(before, offered, flags, yes);
             assert_eq!(taken(&settled), Ok(wanted), "{settled:?}");
         }
-        let misnamed = jwk(&thief, Level::Door).replace(thief.kid().as_str(), sari.kid().as_str());
+        let misnamed = jwk(&thief, Level::Service).replace(thief.kid().as_str(), sari.kid().as_str());
         for offered in [&[][..], &both, &[misnamed]] {
-            let why = settled(&[], offered, &[&door], true).expect_err("it did not come");
-            assert!(why.contains(&door), "{why}");
+            let why = settled(&[], offered, &[&service], true).expect_err("it did not come");
+            assert!(why.contains(&service), "{why}");
         }
     }
 
     #[test]
     fn a_flag_names_the_level_and_the_key() {
-        assert_eq!(expected("door:abc").map(|expected| expected.to_string()), Ok("door:abc".into()));
-        for bad in ["abc", "chief:abc", "door:", "door"] {
+        assert_eq!(expected("service:abc").map(|expected| expected.to_string()), Ok("service:abc".into()));
+        for bad in ["abc", "chief:abc", "service:", "service"] {
             assert!(expected(bad).is_err(), "{bad}");
         }
     }

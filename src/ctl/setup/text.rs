@@ -27,13 +27,13 @@ texts! {
     keys: "Berkas yang ditulis `qris-backend keys public`", "The file that `qris-backend keys public` wrote";
     keys_kept: "Berkas yang ditulis `qris-backend keys public` (Enter: tetap)", "The file that `qris-backend keys public` wrote (Enter: as it is)";
     operator: "Server penjual membawa kunci {0}. Dari jauh, pemiliknya boleh ({1}) {2}. Apakah ia sendiri memberi tahu Anda nama kunci ini, dan boleh memerintah mesin ini?", "The merchant's server brought the key {0}. From afar, its owner may ({1}) {2}. Did its owner tell you this name, and may order this machine?";
-    may_look: "membaca apa yang diketahui mesin", "read what the machine knows";
-    may_desk: "membaca, mengubah setelan, membatalkan pesanan, memulai ulang qrisd", "read, change settings, cancel orders, restart qrisd";
-    may_door: "membaca, mengubah setelan, menggerakkan jalur untuk uji coba, memulai ulang dan memperbarui komputernya", "read, change settings, drive a line for a test, reboot the computer, update it";
+    may_view: "membaca apa yang diketahui mesin", "read what the machine knows";
+    may_manage: "membaca, mengubah setelan, membatalkan pesanan, memulai ulang qrisd", "read, change settings, cancel orders, restart qrisd";
+    may_service: "membaca, mengubah setelan, menggerakkan jalur untuk uji coba, memulai ulang dan memperbarui komputernya", "read, change settings, drive a line for a test, reboot the computer, update it";
     operator_left: "kunci {0}:{1} dari server penjual tidak dipakai. Jika pemiliknya boleh memerintah mesin ini, sebutkan dengan --operator {0}:{1}, atau pakai `qrisctl keys add`", "the key {0}:{1} that the merchant's server brought is not taken. If its owner may order this machine, name it by --operator {0}:{1}, or use `qrisctl keys add`";
     operator_misnamed: "kunci {0} dari server penjual tidak dipakai: nama itu milik kunci lain", "the key {0} that the merchant's server brought is not taken: this is the name of another key";
     operator_missing: "--operator {0}: server penjual tidak membawa kunci ini dengan tingkat itu", "--operator {0}: the merchant's server did not bring this key with this level";
-    operator_form: "harus berbentuk TINGKAT:KUNCI, dengan look, desk atau door, dan nama yang diberikan `qrisctl keys new`", "must be LEVEL:KEY, with look, desk or door, and the name that `qrisctl keys new` gave";
+    operator_form: "harus berbentuk TINGKAT:KUNCI, dengan view, manage atau service, dan nama yang diberikan `qrisctl keys new`", "must be LEVEL:KEY, with view, manage or service, and the name that `qrisctl keys new` gave";
     name: "Nama mesin bagi pelanggan", "Its name, as customers see it";
     language: "Bahasa pelanggan: id, en atau both (keduanya)", "The customer's language: id, en or both";
     language_known: "id, en atau both", "id, en or both";

@@ -130,7 +130,7 @@ fn looking_key() -> SigningKey {
 
 /// Its public key, for `keys.json`.
 pub(super) fn looking_public_key() -> String {
-    looking_key().to_operator_jwk(Level::Look)
+    looking_key().to_operator_jwk(Level::View)
 }
 
 impl World {

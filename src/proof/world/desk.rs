@@ -27,7 +27,7 @@ pub(super) fn key() -> SigningKey {
 
 /// The operator's public key, for `keys.json`.
 pub(super) fn public_key() -> String {
-    key().to_operator_jwk(Level::Door)
+    key().to_operator_jwk(Level::Service)
 }
 
 impl World {

@@ -217,7 +217,7 @@ fn jwk_set() {
 #[test]
 fn commands() {
     let key = SigningKey::from_seed([0x0d; 32]);
-    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Door)])).expect("a set");
+    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Service)])).expect("a set");
     let me = DeviceId::new("vm-001").expect("an id");
     let words = r#"{"aud":"vm-001","jti":"c-1","exp":1,"stream":"s","cmd":"logs","unit":"kernel","since":"2026-12-01T06:00:00+07:00",
         "priority":4,"text":"x","lines":7,"newest":3,"item":"A1","request_id":"r-1"} "cmd":"test-pulse" "signed": "state":"running",
@@ -335,7 +335,7 @@ fn machines() {
 #[test]
 fn settings() {
     let key = SigningKey::from_seed([0x0d; 32]);
-    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Desk)])).expect("a set");
+    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Manage)])).expect("a set");
     let own = qris::device::machine::Settings {
         device: DeviceId::new("vm-001").expect("an id"),
         broker: Some("".into()),

@@ -44,7 +44,7 @@ impl Operators {
     /// A `keys.json` with those who are believed. One was believed until now.
     pub fn believed(&self, keys: &str) -> String {
         let mut file = KeyFile::read(keys).expect("a keys.json");
-        for (key, level) in [(&self.door, Level::Door), (&self.look, Level::Look), (&self.retired, Level::Door)] {
+        for (key, level) in [(&self.door, Level::Service), (&self.look, Level::View), (&self.retired, Level::Service)] {
             file.put_operator(&key.to_operator_jwk(level)).expect("a key");
         }
         assert!(file.retire(self.retired.kid()));

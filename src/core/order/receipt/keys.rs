@@ -486,24 +486,24 @@ mod tests {
             keys.operators().map(|(kid, level)| (kid.clone(), level)).collect::<Vec<_>>()
         };
         assert_eq!((file.has_operators(), operators(&file).len()), (false, 0));
-        for level in [Level::Desk, Level::Look] {
+        for level in [Level::Manage, Level::View] {
             assert_eq!(file.put_operator(&door.to_operator_jwk(level)).as_ref(), Ok(door.kid()));
             assert_eq!(operators(&file), [(door.kid().clone(), level)], "the level of a key that is there is changed");
         }
-        let no_level = door.to_operator_jwk(Level::Look).replace("\"level\":\"look\",", "");
-        for bad in [merchant.clone(), door.to_private_jwk(), no_level.clone(), key().to_operator_jwk(Level::Door), "{}".into()] {
+        let no_level = door.to_operator_jwk(Level::View).replace("\"level\":\"view\",", "");
+        for bad in [merchant.clone(), door.to_private_jwk(), no_level.clone(), key().to_operator_jwk(Level::Service), "{}".into()] {
             assert!(file.put_operator(&bad).is_err(), "{bad}");
             assert_eq!(operators(&file).len(), 1, "{bad}");
         }
         let of_no_level = KeySet::from_jwks(&jwk_set(&[no_level])).expect("readable");
-        assert_eq!(of_no_level.operators().next().map(|(_, level)| level), Some(Level::Look));
+        assert_eq!(of_no_level.operators().next().map(|(_, level)| level), Some(Level::View));
         let mut enrolled = KeyFile::read(&jwk_set(&[SigningKey::from_seed([8; 32]).to_public_jwk("i")])).expect("a file");
         enrolled.keep_operators(KeyFile::read(&file.to_text()).expect("readable"));
         assert!(enrolled.has_operators() && !enrolled.to_text().contains("pay.example"));
         let offered = enrolled.take_operators();
         assert_eq!(
             offered.iter().map(|key| (key.kid(), key.level(), key.has_own_name())).collect::<Vec<_>>(),
-            [(door.kid(), Level::Look, true)]
+            [(door.kid(), Level::View, true)]
         );
         assert!(!enrolled.has_operators() && file.believes(&offered[0]) && !enrolled.believes(&offered[0]));
         for key in offered {
@@ -525,10 +525,10 @@ mod tests {
     fn a_key_in_the_name_of_another_one_is_seen() {
         let (own, other) = (SigningKey::from_seed([9; 32]), SigningKey::from_seed([10; 32]));
         let read = |jwk: String| KeyFile::read(&jwk_set(&[jwk])).expect("a file");
-        let believing = read(own.to_operator_jwk(Level::Desk));
-        let of_other = other.to_operator_jwk(Level::Desk).replace(other.kid().as_str(), own.kid().as_str());
+        let believing = read(own.to_operator_jwk(Level::Manage));
+        let of_other = other.to_operator_jwk(Level::Manage).replace(other.kid().as_str(), own.kid().as_str());
         for (jwk, has_own_name, is_believed) in
-            [(own.to_operator_jwk(Level::Desk), true, true), (own.to_operator_jwk(Level::Door), true, false), (of_other, false, false)]
+            [(own.to_operator_jwk(Level::Manage), true, true), (own.to_operator_jwk(Level::Service), true, false), (of_other, false, false)]
         {
             let [offered] = &read(jwk.clone()).take_operators()[..] else { panic!("{jwk}") };
             assert_eq!((offered.has_own_name(), believing.believes(offered)), (has_own_name, is_believed), "{jwk}");

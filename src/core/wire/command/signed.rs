@@ -279,7 +279,7 @@ mod tests {
         for command in all {
             assert!(Command::NAMES.contains(&command.name()));
             let asked = asked(command);
-            for level in [Level::Look, Level::Desk, Level::Door] {
+            for level in [Level::View, Level::Manage, Level::Service] {
                 let may = level >= asked.command.needs();
                 assert_eq!(read(&asked, level), if may { Ok(asked.clone()) } else { Err(Code::Level) }, "{asked:?} by {level}");
             }
@@ -292,18 +292,18 @@ mod tests {
         let good = asked(Command::Restart {});
         let why = |jws: &str| Asked::read(jws, &keys(), &me).expect_err("refused").why.code;
         assert_eq!(why(&good.jws(&SigningKey::from_seed([99; 32]))), Code::UnknownKey);
-        assert_eq!(read(&Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Door), Err(Code::WrongDevice));
-        assert_eq!(read(&asked(Command::Orders { newest: 0 }), Level::Door), Err(Code::Malformed));
+        assert_eq!(read(&Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Service), Err(Code::WrongDevice));
+        assert_eq!(read(&asked(Command::Orders { newest: 0 }), Level::Service), Err(Code::Malformed));
         for bundle in ["http://images.example/1.raucb", "--help", "", "/a b"] {
-            assert_eq!(read(&asked(Command::Update { bundle: bundle.into() }), Level::Door), Err(Code::Malformed), "{bundle}");
+            assert_eq!(read(&asked(Command::Update { bundle: bundle.into() }), Level::Service), Err(Code::Malformed), "{bundle}");
         }
         let logs = Logs { unit: LogUnit::Both, since: Some("today".into()), priority: None, text: None, lines: 1 };
-        assert_eq!(read(&asked(Command::Logs(logs)), Level::Door), Err(Code::Malformed));
-        let jws = good.jws(&operator(Level::Desk));
+        assert_eq!(read(&asked(Command::Logs(logs)), Level::Service), Err(Code::Malformed));
+        let jws = good.jws(&operator(Level::Manage));
         let (head, rest) = jws.split_once('.').expect("parts");
         let (_, signature) = rest.split_once('.').expect("parts");
         let (_, other) = asked(Command::Reboot {})
-            .jws(&operator(Level::Door))
+            .jws(&operator(Level::Service))
             .split_once('.')
             .map(|(a, b)| (a.to_owned(), b.to_owned()))
             .expect("parts");
@@ -311,8 +311,8 @@ mod tests {
         assert_eq!(why(&format!("{head}.{other}.{signature}")), Code::Signature);
         assert_eq!(why("x"), Code::Malformed);
         let claims = serde_json::json!({ "aud": "vm-001", "jti": "c-1", "exp": 1, "cmd": "format-disk" });
-        assert_eq!(why(&operator::sign(&operator(Level::Door), TYP, &claims)), Code::Malformed);
-        assert_eq!(why(&operator::sign(&operator(Level::Door), "qris-config+jwt", &good)), Code::Malformed, "another typ");
+        assert_eq!(why(&operator::sign(&operator(Level::Service), TYP, &claims)), Code::Malformed);
+        assert_eq!(why(&operator::sign(&operator(Level::Service), "qris-config+jwt", &good)), Code::Malformed, "another typ");
     }
 
     #[test]

@@ -281,7 +281,7 @@ fn another_enrolment_leaves_the_operators_keys() {
     let read = || KeyFile::read(&std::fs::read_to_string(&path).expect("there")).expect("readable");
     let mut keys = read();
     let operator = qris_core::order::receipt::SigningKey::from_seed([9; 32]);
-    keys.put_operator(&operator.to_operator_jwk(qris_core::order::operator::Level::Desk)).expect("put");
+    keys.put_operator(&operator.to_operator_jwk(qris_core::order::operator::Level::Manage)).expect("put");
     std::fs::write(&path, keys.to_text()).expect("written");
     machine.write(&machine.composed(&all()));
     assert!(read().has_operators());

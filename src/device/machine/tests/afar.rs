@@ -21,7 +21,7 @@ fn priced(version: u64, from: u64, price: u64) -> Desired {
 }
 
 fn desk() -> SigningKey {
-    operator(Level::Desk)
+    operator(Level::Manage)
 }
 
 impl Rig {
@@ -131,7 +131,7 @@ fn a_refusal_says_why_and_changes_nothing() {
         (Objection::Malformed, br#"{"signed":"x","signed":"y"}"#.to_vec()),
         (Objection::TooLarge, vec![b' '; SETTINGS_MAX + 1]),
         (Objection::Signature, forged),
-        (Objection::Level, priced(8, 7, 1).signed(&operator(Level::Look))),
+        (Objection::Level, priced(8, 7, 1).signed(&operator(Level::View))),
         (Objection::UnknownKey, priced(8, 7, 1).signed(&key())),
         (Objection::UnknownKey, priced(8, 7, 1).signed(&SigningKey::from_seed([99; 32]))),
         (Objection::WrongDevice, signed(&other)),
@@ -164,7 +164,7 @@ fn a_refusal_says_why_and_changes_nothing() {
 #[test]
 fn a_refusal_names_the_key_that_has_signed() {
     let other = Desired { aud: qris_core::order::ids::DeviceId::new("vm-002").expect("an id"), ..priced(1, 0, 6000) };
-    let look = operator(Level::Look);
+    let look = operator(Level::View);
     for (desired, by) in [(priced(1, 0, 6000), look), (other, desk()), (priced(7, 7, 6000), desk()), (priced(1, 0, 0), desk())] {
         let payload = desired.signed(&by);
         let effects = Rig::new().on(Input::Desired { payload, ack: Ack::numbered(9) });

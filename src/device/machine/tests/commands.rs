@@ -50,7 +50,7 @@ impl Came {
 }
 
 fn door() -> SigningKey {
-    operator(Level::Door)
+    operator(Level::Service)
 }
 
 fn item() -> ItemId {
@@ -242,7 +242,7 @@ fn what_cannot_be_believed_changes_nothing_and_is_told() {
     let mut rig = Rig::new();
     let good = rig.asked("c-1", Command::Restart {});
     let jws = |key: &SigningKey, asked: &Asked| Asked::payload(&asked.jws(key));
-    assert_eq!(rig.brings_command("restart", jws(&operator(Level::Look), &good), false).rejected(), Code::Level);
+    assert_eq!(rig.brings_command("restart", jws(&operator(Level::View), &good), false).rejected(), Code::Level);
     assert_eq!(rig.brings_command("restart", jws(&SigningKey::from_seed([9; 32]), &good), false).rejected(), Code::UnknownKey);
     assert_eq!(rig.brings_command("restart", jws(&door(), &good), true).rejected(), Code::Retained);
     assert_eq!(rig.brings_command("reboot", jws(&door(), &good), false).rejected(), Code::Malformed, "on another topic");

@@ -19,7 +19,7 @@ fn item() -> ItemId {
 }
 
 fn test_of(jti: &str) -> String {
-    asked(jti, Command::TestPulse { item: item() }).jws(&operator(Level::Door))
+    asked(jti, Command::TestPulse { item: item() }).jws(&operator(Level::Service))
 }
 
 fn clear_of(jti: &str) -> Asked {
@@ -37,7 +37,7 @@ impl Rig {
     }
 
     fn clear_at(&mut self, asked: &Asked, now: Option<Wall>) -> Result<bool, RelayError> {
-        self.dispenser.clear_by(&asked.jws(&operator(Level::Door)), now).map_err(|refusal| refusal.error)
+        self.dispenser.clear_by(&asked.jws(&operator(Level::Service)), now).map_err(|refusal| refusal.error)
     }
 
     /// A test fails, and its line is blocked.
@@ -47,7 +47,7 @@ impl Rig {
 
     fn jams_at(&mut self, jti: &str, now: Wall) {
         let test = Asked { exp: now.0 / 1000 + 60, ..asked(jti, Command::TestPulse { item: item() }) };
-        assert!(matches!(self.test_at(&test.jws(&operator(Level::Door)), Some(now)), Ok(Dispensed::Begun(_))));
+        assert!(matches!(self.test_at(&test.jws(&operator(Level::Service)), Some(now)), Ok(Dispensed::Begun(_))));
         self.end(0, Outcome::Failed);
         assert_eq!(self.state(0), "blocked");
     }
@@ -89,7 +89,7 @@ fn a_test_that_a_crash_ends_is_uncertain_and_is_no_order() {
     assert_eq!(rig.journal(), ["TestBegins", "TestEnded", "LineBlocked"]);
     assert_eq!(rig.test(&test_of("c-3")), Err(RelayError::Blocked));
     assert_eq!(rig.clear_at(&clear_of("c-4"), Some(NOW)), Ok(true));
-    let by = format!("the key {}", operator(Level::Door).kid());
+    let by = format!("the key {}", operator(Level::Service).kid());
     assert_eq!(rig.cleared(), [(Some("A1".into()), by)]);
     rig.tests("c-5");
 }
@@ -99,16 +99,16 @@ fn only_an_operator_of_the_door_has_a_line_driven() {
     let mut rig = Rig::new();
     let good = asked("c-1", Command::TestPulse { item: item() });
     let refused = RelayError::InvalidReceipt;
-    assert_eq!(rig.test(&good.jws(&operator(Level::Desk))), Err(refused));
+    assert_eq!(rig.test(&good.jws(&operator(Level::Manage))), Err(refused));
     assert_eq!(rig.test(&good.jws(&key())), Err(refused), "the key of the backend");
     assert_eq!(rig.test(&good.jws(&SigningKey::from_seed([99; 32]))), Err(refused));
     let other = Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() };
-    assert_eq!(rig.test(&other.jws(&operator(Level::Door))), Err(RelayError::WrongDevice));
+    assert_eq!(rig.test(&other.jws(&operator(Level::Service))), Err(RelayError::WrongDevice));
     let late = Asked { exp: NOW.0 / 1000, ..good.clone() };
-    assert_eq!(rig.test(&late.jws(&operator(Level::Door))), Err(refused));
+    assert_eq!(rig.test(&late.jws(&operator(Level::Service))), Err(refused));
     let early = Asked { exp: NOW.0 / 1000 + 10 * 24 * 3600, ..good.clone() };
-    assert_eq!(rig.test(&early.jws(&operator(Level::Door))), Err(refused), "a clock of 1970");
-    let clear = asked("c-2", Command::Clear { item: item() }).jws(&operator(Level::Door));
+    assert_eq!(rig.test(&early.jws(&operator(Level::Service))), Err(refused), "a clock of 1970");
+    let clear = asked("c-2", Command::Clear { item: item() }).jws(&operator(Level::Service));
     assert_eq!(rig.test(&clear), Err(refused), "another command");
     assert_eq!(rig.clear_at(&good, Some(NOW)), Err(refused));
     let receipt = receipt(1, &Ticket::from_random([7; 16]));
@@ -152,14 +152,14 @@ fn the_name_of_a_command_is_used_once() {
     let other = ItemId::new("A2").expect("an item");
     assert_eq!(rig.clear_at(&asked("c-2", Command::Clear { item: other.clone() }), Some(NOW)), Err(RelayError::InvalidReceipt));
     assert_eq!(rig.test(&test_of("c-2")), Err(RelayError::InvalidReceipt));
-    let test = asked("c-1", Command::TestPulse { item: other }).jws(&operator(Level::Door));
+    let test = asked("c-1", Command::TestPulse { item: other }).jws(&operator(Level::Service));
     assert_eq!(rig.test(&test), Err(RelayError::InvalidReceipt));
 }
 
 #[test]
 fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once() {
     let mut rig = Rig::new();
-    let jws = |asked: &Asked| asked.jws(&operator(Level::Door));
+    let jws = |asked: &Asked| asked.jws(&operator(Level::Service));
     let named = asked("c-1", Command::TestPulse { item: item() });
     let plain = Asked { stream: None, ..named.clone() };
     assert_eq!(rig.test_at(&jws(&plain), None), Err(RelayError::InvalidReceipt));
