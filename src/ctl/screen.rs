@@ -447,10 +447,12 @@ mod tests {
     fn an_answer_is_a_picture_or_says_why_not() {
         let device = DeviceId::new("vm-001").expect("an id");
         let read = |json: &str| picture_in(json.as_bytes(), &device).map_err(|why| why.to_string());
-        assert_eq!(read(r#"{"ok":true,"result":{"png":"AQID"}}"#), Ok(vec![1, 2, 3]));
-        let refused = r#"{"ok":false,"error":{"code":"rate_limited","message":"one command in 5 s"}}"#;
+        assert_eq!(read(r#"{"state":"done","ok":true,"result":{"png":"AQID"}}"#), Ok(vec![1, 2, 3]));
+        let refused = r#"{"state":"rejected","ok":false,"error":{"code":"rate_limited","message":"one command in 5 s"}}"#;
         assert_eq!(read(refused), Err("vm-001: one command in 5 s (rate_limited)".into()));
-        for odd in ["", "{}", r#"{"ok":true,"result":{"png":"?"}}"#, r#"{"ok":false,"result":{"png":"AQID"}}"#] {
+        for odd in
+            ["", "{}", r#"{"state":"done","ok":true,"result":{"png":"?"}}"#, r#"{"state":"done","ok":false,"result":{"png":"AQID"}}"#]
+        {
             assert_eq!(read(odd), Err("vm-001 did not answer with a picture".into()), "{odd}");
         }
     }

@@ -99,7 +99,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     // A key that is retired changes nothing any more.
     let keys = desk.file("keys.json");
     let listed = succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "list", "--keys-file", &keys]));
-    let kid = listed.trim().strip_prefix("desk  ").expect("one key");
+    let kid = listed.trim().strip_prefix("manage  ").expect("one key");
     let believed: Value = std::fs::read_to_string(&keys).expect("there").parse().expect("JSON");
     let public = believed["keys"].as_array().into_iter().flatten().find(|key| key["kid"] == kid).expect("it is there").to_string();
     for (what, argument, is_believed) in [("retire", kid, false), ("add", public.as_str(), true), ("retire", kid, false)] {

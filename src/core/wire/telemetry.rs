@@ -349,13 +349,6 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_an_earlier_release_are_read() {
-        let stored = r#"{"dispensed":1,"dispensed_amount":5000,"refund_due":2,"refund_due_amount":9000,"unpaid":3}"#;
-        let sums: Sums = serde_json::from_str(stored).expect("readable");
-        assert_eq!((sums.refund_due_amount, sums.refunded, sums.refunded_amount, sums.unpaid), (9000, 0, 0, 3));
-    }
-
-    #[test]
     fn measures_are_told_once() {
         let mut tally = Tally::default();
         let slow = Measured { qr_ms: [0, 1, 0, 0, 0, 0, 0, 2], delivery_ms: [1, 0, 0, 0, 0, 0, 0, 0], connections: 3 };

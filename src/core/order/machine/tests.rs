@@ -246,8 +246,8 @@ fn nothing_but_a_receipt_pays() {
             Status::Pending | Status::Settlement | Status::Other(_) => "|",
             Status::Expire => "expired |",
             Status::Cancel => "cancelled(timeout) |",
-            Status::Deny => "denied(midtrans) | cancel o-1",
-            Status::Failure | Status::Refund => "failed(midtrans) |",
+            Status::Deny => "denied(gateway) | cancel o-1",
+            Status::Failure | Status::Refund => "failed(gateway) |",
         };
         let walk = Walk::offered().then(Event::Seen(Seen { settled_ago: Some(Span::ZERO), ..seen(status) }), follows);
         assert_eq!(walk.order.receipt(), None, "{status:?}");
@@ -267,9 +267,9 @@ fn long_polling_begins_ten_seconds_after_the_qr_or_at_once_without_a_broker() {
 #[test]
 fn a_charge_that_cannot_be_shown_is_cancelled_and_fails() {
     let cases = [
-        (Seen { payload: Some("0002".into()), ..seen(Status::Pending) }, "failed(midtrans)"),
-        (Seen { payload: None, ..seen(Status::Pending) }, "failed(midtrans)"),
-        (Seen { gross_amount: Some(rp(5100)), ..seen(Status::Pending) }, "failed(midtrans)"),
+        (Seen { payload: Some("0002".into()), ..seen(Status::Pending) }, "failed(gateway)"),
+        (Seen { payload: None, ..seen(Status::Pending) }, "failed(gateway)"),
+        (Seen { gross_amount: Some(rp(5100)), ..seen(Status::Pending) }, "failed(gateway)"),
         (Seen { gross_amount: Some(rp(4000)), ..seen(Status::Pending) }, "failed(gross_amount)"),
         (Seen { kid: None, ..seen(Status::Pending) }, "cancelled(unknown_key)"),
     ];
@@ -305,7 +305,7 @@ fn a_request_without_an_answer_fails_after_15_s_and_its_charge_is_looked_for() {
         .then(other_news(Status::Pending), "| close, cancel o-2")
         .then(news(Status::Cancel), "| close, cancel o-2")
         .then(other_news(Status::Cancel), "| close");
-    Walk::new().then(Event::CreateDelayed(Reason::Gateway), "| create").after(15, "failed(midtrans) | close, find");
+    Walk::new().then(Event::CreateDelayed(Reason::Gateway), "| create").after(15, "failed(gateway) | close, find");
     Walk::new().then(news(Status::Cancel), "failed(backend) | close");
 }
 

@@ -364,8 +364,8 @@ fn what_the_backend_says_at_the_collection_counts() {
     let cases: [Case; 4] = [
         (|r| r.expires_in_s = Some(0), "refund_due(not_collected)", EventState::RefundDue),
         (|r| r.refund = Some(qris_core::wire::orders::Refund::Given), "refund_due(not_collected)", EventState::RefundDue),
-        (|r| (r.status, r.receipt) = (Status::Deny, None), "denied(midtrans)", EventState::Denied),
-        (|r| (r.status, r.receipt) = (Status::Failure, None), "failed(midtrans)", EventState::Failed),
+        (|r| (r.status, r.receipt) = (Status::Deny, None), "denied(gateway)", EventState::Denied),
+        (|r| (r.status, r.receipt) = (Status::Failure, None), "failed(gateway)", EventState::Failed),
     ];
     for (change, told, state) in cases {
         let mut rig = Rig::new();

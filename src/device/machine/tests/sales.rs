@@ -94,7 +94,7 @@ fn one_fifteen_second_bound_from_the_request_to_its_end() {
     assert!(matches!(rig.backend(1), Some(HttpCall::Create(_))));
     rig.answer(1, gone());
     rig.after(15_000 - 1900 - 2000);
-    assert_eq!(rig.told(), ["requested", "failed(midtrans)"], "the problem's code decides");
+    assert_eq!(rig.told(), ["requested", "failed(gateway)"], "the problem's code decides");
     assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
 }
 

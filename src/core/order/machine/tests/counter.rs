@@ -79,16 +79,16 @@ fn paid_while_the_code_is_still_shown_frees_the_machine() {
 #[test]
 fn a_code_that_cannot_be_shown_is_cancelled_at_once() {
     for (seen, end) in [
-        (Seen { code: None, ..told(Status::Pending) }, "failed(midtrans)"),
-        (Seen { store: Some("indomaret".into()), ..told(Status::Pending) }, "failed(midtrans)"),
+        (Seen { code: None, ..told(Status::Pending) }, "failed(gateway)"),
+        (Seen { store: Some("indomaret".into()), ..told(Status::Pending) }, "failed(gateway)"),
         (Seen { gross_amount: Some(rp(4999)), ..told(Status::Pending) }, "failed(gross_amount)"),
         (Seen { kid: None, ..told(Status::Pending) }, "cancelled(unknown_key)"),
-        (told(Status::Deny), "denied(midtrans)"),
+        (told(Status::Deny), "denied(gateway)"),
     ] {
         requested().then(Event::Seen(seen), &format!("{end} | close, cancel o-1"));
     }
     // A QR in place of a code does not count, and neither does a code in place of a QR.
-    let walk = Walk::new().then(told_news(Status::Pending), "failed(midtrans) | close, cancel o-1");
+    let walk = Walk::new().then(told_news(Status::Pending), "failed(gateway) | close, cancel o-1");
     assert_eq!(walk.order.code(), None);
 }
 
@@ -104,8 +104,8 @@ fn what_ends_an_order_in_the_background() {
         (Event::Forsaken, "expired(backend) | close"),
         (told_news(Status::Expire), "expired | close"),
         (told_news(Status::Cancel), "cancelled(backend) | close"),
-        (told_news(Status::Deny), "denied(midtrans) | close, cancel o-1"),
-        (told_news(Status::Failure), "failed(midtrans) | close"),
+        (told_news(Status::Deny), "denied(gateway) | close, cancel o-1"),
+        (told_news(Status::Failure), "failed(gateway) | close"),
         (Event::CancelAsked, "cancelling(customer) | cancel o-1"),
     ] {
         let asked = event == Event::CancelAsked;
@@ -144,8 +144,7 @@ fn what_waits_too_long_or_is_settled_otherwise_is_not_collected() {
 
 #[test]
 fn a_payment_that_the_store_took_back_ends_unpaid() {
-    for (status, end) in [(Status::Deny, "denied(midtrans)"), (Status::Failure, "failed(midtrans)"), (Status::Expire, "expired(midtrans)")]
-    {
+    for (status, end) in [(Status::Deny, "denied(gateway)"), (Status::Failure, "failed(gateway)"), (Status::Expire, "expired(gateway)")] {
         let taken_back = || {
             let walk = paid_at_store().then(told_news(status), &format!("{end} | close"));
             walk.then(Event::Collected, "| close").then(Event::Settled(receipt()), "| close")

@@ -41,19 +41,19 @@ fn every_end_of_a_charge_may_last() {
     let rows = [
         (Walk::offered(), Status::Expire, "expired | await o-1"),
         (Walk::offered(), Status::Cancel, "cancelled(timeout) | await o-1"),
-        (Walk::offered(), Status::Failure, "failed(midtrans) | await o-1"),
+        (Walk::offered(), Status::Failure, "failed(gateway) | await o-1"),
         // It is cancelled first.
-        (Walk::offered(), Status::Deny, "denied(midtrans) | cancel o-1"),
+        (Walk::offered(), Status::Deny, "denied(gateway) | cancel o-1"),
         (Walk::new(), Status::Cancel, "failed(backend) | close, look o-1"),
         (in_background(), Status::Expire, "expired | close, look o-1"),
         (Walk::new().after(15, "failed(backend) | close, find"), Status::Cancel, "| close, look o-1"),
         // Nothing can be paid any more that went back.
-        (Walk::offered(), Status::Refund, "failed(midtrans) |"),
+        (Walk::offered(), Status::Refund, "failed(gateway) |"),
     ];
     for (walk, status, follows) in rows {
         walk.then(lasting(status), follows);
     }
-    let denied = Walk::offered().then(lasting(Status::Deny), "denied(midtrans) | cancel o-1");
+    let denied = Walk::offered().then(lasting(Status::Deny), "denied(gateway) | cancel o-1");
     denied.then(lasting(Status::Deny), "| await o-1").then(news(Status::Deny), "|");
 }
 
