@@ -2,14 +2,10 @@
 //! ends.
 
 use super::*;
-use crate::outlet::Settings as _;
-use crate::outlet::line::PulsedLine;
-use crate::pin::{Chip, Pin};
 use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_core::order::receipt::{Claims, jwk_set};
-use qris_core::order::time::Span;
 use qris_core::wire::dbus::DispenseAnswer;
 use std::path::PathBuf;
 
