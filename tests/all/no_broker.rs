@@ -124,7 +124,8 @@ fn a_code_that_was_paid_at_a_store_is_good_at_once_without_a_broker() {
 
 #[test]
 fn a_payment_that_was_under_way_when_the_qr_went_is_delivered_without_a_broker() {
-    let shop = alone(&Inputs::new());
+    // It is asked about once more after that second.
+    let shop = alone_with(&Inputs::new(), "late_settlement_grace_s = 1\n");
     let caller = Caller::connect(&shop.bus.address);
     let order_id = cancelled(&shop, &caller);
     // Nobody tells the backend, and nobody tells the machine.
@@ -138,6 +139,9 @@ fn money_that_comes_after_the_grace_is_found_without_a_restart() {
     let shop = alone_with(&Inputs::new(), "late_settlement_grace_s = 0\n");
     let caller = Caller::connect(&shop.bus.address);
     let order_id = cancelled(&shop, &caller);
+    let ticket = shop.order_at_backend(&order_id)["ticket"].as_str().expect("a ticket").to_owned();
+    let is_closed = || !caller.relay::<_, (bool, String)>("Check", &(&*ticket,)).expect("an answer").0;
+    wait_for("the answer to the last question", || is_closed().then_some(()));
     shop.midtrans.pay_late(&order_id);
     shop.wait_order(&order_id, "owed", |order| (order["refund"] == "due").then_some(()));
     let order = shop.order_at_backend(&order_id);

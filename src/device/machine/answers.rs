@@ -72,6 +72,7 @@ impl Machine {
                 if matches!(end.call, HttpCall::Tell(..)) {
                     events.insert(0, Event::Told);
                 }
+                events.extend(end.was_last.then_some(Event::GraceOver));
                 events
             }
             BackendAnswer::OtherOutcome => vec![Event::Told],

@@ -27,7 +27,7 @@ const DRIVEN_RETRY: Span = Span::millis(500);
 const WATCH_RETRY: Span = Span::secs(1);
 /// An order that waits for its customer is looked at this often.
 pub(super) const LOOK_EVERY: Span = Span::secs(900);
-/// While a payment of an order that ended is still delivered, it is asked about this often.
+/// While a payment of an order that ended is still delivered, it is asked about this often: the backend asks the gateway no more often.
 pub(super) const AWAIT_EVERY: Span = Span::secs(10);
 /// After that it is asked about at once, and until the gateway has ended its charge for good: again after so long, and then after twice
 /// as long each time.
@@ -80,6 +80,8 @@ pub(super) struct Live {
     hint_after: Boot,
     /// For an order that waits for news: the time of the next question to the backend.
     look_at: Option<Boot>,
+    /// The time of the last one.
+    asked_at: Boot,
     /// The time between the last such question and the next.
     pace: Span,
     /// The time since which the backend says that its books do not have the order.
@@ -117,6 +119,8 @@ pub(super) struct BackendEnd {
     pub(super) call: HttpCall,
     /// The books do not have the order, and did not have it for so long that nobody asks any more.
     pub(super) forsaken: bool,
+    /// It was a question that began when the grace of the order was over.
+    pub(super) was_last: bool,
     /// The loss of the order, if it is news.
     pub(super) loss: Option<Journal>,
     before: (i64, u64),
@@ -134,6 +138,7 @@ impl Live {
             hinted: false,
             hint_after: Boot(i64::MIN),
             look_at: None,
+            asked_at: Boot(i64::MIN),
             pace: Span::ZERO,
             absent_since: None,
             proof: None,
@@ -176,12 +181,11 @@ impl Live {
     pub(super) fn begin_calls(&mut self, room: Room, now: Boot, with: &Context, out: &mut Outbox) {
         let duty = self.duty(now, with);
         let room = room.for_backend(duty.backend.as_ref());
-        let pace = self.next_pace(duty.backend.as_ref());
+        let pace = self.next_pace(duty.backend.as_ref(), now);
         if let Some(pace) = pace {
             // The open orders were asked for when the program started. From then on news comes by itself, or is asked for. An order is
             // not open any more when it has ended: nobody brings the news of that one.
-            let ended = matches!(duty.backend, Some(BackendCall::Look(_))) && !self.stored.order.waits_for_customer();
-            self.look_at.get_or_insert(if ended { now } else { now + pace });
+            self.look_at.get_or_insert(if self.stored.order.waits_for_customer() { now + pace } else { now });
         }
         let backend = self.http_call(duty.backend, now);
         let request = &self.stored.order.offer.request.request_id;
@@ -208,6 +212,7 @@ impl Live {
             if let Some(call) = backend.filter(|_| room.backend && now >= self.backend.retry_at) {
                 self.hinted = false;
                 self.pace = pace.unwrap_or_default();
+                self.asked_at = now;
                 let id = self.backend.begin(call.clone(), out);
                 out.push(Effect::Backend(id, request.clone(), call));
             }
@@ -215,11 +220,11 @@ impl Live {
     }
 
     /// The time from the next question about an order that waits for news to the one after it; `None`: it does not wait for news.
-    fn next_pace(&self, duty: Option<&BackendCall>) -> Option<Span> {
+    fn next_pace(&self, duty: Option<&BackendCall>, now: Boot) -> Option<Span> {
         match duty? {
-            BackendCall::Await(_) => Some(AWAIT_EVERY),
+            BackendCall::Await(_) if self.stored.order.grace_ends_at().is_some_and(|end| now < end) => Some(AWAIT_EVERY),
             BackendCall::Look(_) if self.stored.order.waits_for_customer() => Some(LOOK_EVERY),
-            BackendCall::Look(_) => Some(Span((self.pace.0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
+            BackendCall::Await(_) | BackendCall::Look(_) => Some(Span((self.pace.0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
             BackendCall::Create | BackendCall::Find | BackendCall::Watch(_) => None,
             BackendCall::Confirm(_) | BackendCall::Cancel(_) | BackendCall::Tell(..) => None,
         }
@@ -343,8 +348,18 @@ impl Live {
         let absent = matches!(answer, BackendAnswer::Absent);
         let forsaken = absent && self.absent_since.is_some_and(|since| now >= since + patience(&call, &self.stored.order));
         let unwanted = forsaken && matches!(call, HttpCall::Tell(..));
+        let grace_ends_at = self.stored.order.grace_ends_at();
+        let was_last = matches!(call, HttpCall::Get(_)) && grace_ends_at.is_some_and(|end| self.asked_at >= end);
         let loss = if unwanted || absent && is_news { self.loss(unwanted) } else { None };
-        Some(BackendEnd { call, forsaken, loss, before: (self.stored.rev, self.rev) })
+        Some(BackendEnd { call, forsaken, was_last, loss, before: (self.stored.rev, self.rev) })
+    }
+
+    /// Takes the version that was committed. An order that waited for its customer and has ended is asked about at once.
+    pub(super) fn take(&mut self, stored: Stored) {
+        if self.stored.order.waits_for_customer() && !stored.order.waits_for_customer() {
+            (self.look_at, self.pace) = (None, Span::ZERO);
+        }
+        self.stored = stored;
     }
 
     /// The books do not have this order. `unwanted`: nobody will ever take its outcome.

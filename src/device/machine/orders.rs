@@ -127,7 +127,7 @@ impl Orders {
         let held = self.get(id).is_some_and(|live| live.stored.order.holds_machine());
         self.note_holder(id, &stored.order);
         if let Some(live) = self.live.get_mut(id) {
-            live.stored = stored;
+            live.take(stored);
         }
         held
     }

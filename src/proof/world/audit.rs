@@ -17,14 +17,14 @@ use qris_core::order::state::EventState;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_device::store::database::Database;
 
-/// The latest time for a QR's goods after its payment: the QR's time, the grace, and the time to deliver. The time to deliver
+/// The latest time for a QR's goods after its payment: the QR's time, the grace and its last answer, and the time to deliver. The time to deliver
 /// counts twice if the backend said after a reboot that it was not over.
-const PULSE_WITHIN: i64 = 1_300_000;
+const PULSE_WITHIN: i64 = 1_325_000;
 /// A machine may last be told "paid" this long before the backend learns otherwise: the answer's time, the time to deliver, and the
 /// time of a relay's answer.
 const COLLECTED_PULSE_WITHIN: i64 = 12_000 + 600_000 + 25_000;
-/// A repeated receipt of a QR is believed again, while the QR is shown and in the grace after that.
-const BELIEVED_PULSE_WITHIN: i64 = 240_000 + COLLECTED_PULSE_WITHIN;
+/// A repeated receipt of a QR is believed again, while the QR is shown, in the grace after that, and until its last answer.
+const BELIEVED_PULSE_WITHIN: i64 = 265_000 + COLLECTED_PULSE_WITHIN;
 /// Indomaret may take a settlement back within this time.
 const REVERSAL: i64 = 300_000;
 

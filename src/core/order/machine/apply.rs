@@ -3,7 +3,7 @@
 
 use super::counter::{check_code, collected, see_at_counter, see_paid};
 use super::relay::{IfUnknown, check_passed, relay_answered, relay_refused, relay_unanswered, ticket_closed, ticket_unknown};
-use super::states::{dispensing, ended, ended_at_gateway, lasting, refund_due};
+use super::states::{dispensing, ended, ended_at_gateway, is_given_up, lasting, refund_due};
 use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, Report, Seen, State, Undelivered};
 use crate::order::qris;
 use crate::order::reason::Reason;
@@ -34,6 +34,11 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
             order.state = absent(order.state, charged, now, with);
         }
         Event::Forsaken => order.state = forsaken(order.state),
+        Event::GraceOver => {
+            if let State::Ended { late_until, .. } = &mut order.state {
+                *late_until = None;
+            }
+        }
         Event::Settled(receipt) => {
             let adopted = order.is_adopted();
             order = settle(order, receipt, now, with);
@@ -393,8 +398,8 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
     let free = with.alone || counter;
     let in_time = match &order.state {
         State::Requested { .. } | State::AtCounter => true,
-        State::AwaitingPayment { until, .. } => counter || now <= *until + with.rules.late_grace && free,
-        State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.is_some_and(|t| now <= t) && free,
+        State::AwaitingPayment { until, .. } => counter || !is_given_up(Some(*until + with.rules.late_grace), now) && free,
+        State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => !is_given_up(*late_until, now) && free,
         // A receipt after a mismatch: the backend settled it after all, and a person sees to it already. Any other
         // receipt is known.
         State::AwaitingCollection { .. } | State::TakenBack { .. } => return order,

@@ -1,7 +1,8 @@
 //! What must be done about an order now: at most one call to the relay and one to the backend. It follows from the state alone.
 
 use super::apply::relay_doubtful;
-use super::{Ask, Context, GONE_WAIT, LeftCharge, Order, POLL_AFTER, Report, State};
+use super::states::is_given_up;
+use super::{Ask, Context, GONE_WAIT, LAST_ANSWER, LeftCharge, Order, POLL_AFTER, Report, State};
 use crate::order::ids::{OrderId, Ticket};
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
@@ -64,7 +65,7 @@ fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
         State::AwaitingPayment { .. } => {
             (with.relay_owner.is_some() && relay_doubtful(&order.state, with).is_some()).then(|| RelayCall::Check(order.ticket.clone()))
         }
-        State::Ended { ticket_closed: false, late_until, .. } if late_until.is_none_or(|t| now > t) => {
+        State::Ended { ticket_closed: false, late_until, .. } if is_given_up(*late_until, now) => {
             Some(RelayCall::Close(order.ticket.clone()))
         }
         State::AwaitingCollection { receipt, doubtful: true, .. } => Some(RelayCall::Query(receipt.claims().sub.clone())),
@@ -109,7 +110,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
             LeftCharge::Unknown => Some(BackendCall::Find),
             LeftCharge::ToCancel(id) => Some(BackendCall::Cancel(id.clone())),
             // Whether the broker is there or not: its news may be lost.
-            LeftCharge::Lasting(id) if late_until.is_some_and(|t| now <= t) => Some(BackendCall::Await(id.clone())),
+            LeftCharge::Lasting(id) if !is_given_up(*late_until, now) => Some(BackendCall::Await(id.clone())),
             LeftCharge::Lasting(id) => Some(BackendCall::Look(id.clone())),
         },
         State::Paid { receipt, .. } | State::Dispensing { receipt, ask: Ask::Confirm, .. } => {
@@ -158,7 +159,7 @@ pub fn next_deadline(order: &Order, now: Boot, with: &Context) -> Option<Boot> {
             [Some(*until), poll, relay, screen].into_iter().flatten().min()
         }
         State::Cancelling { free_at, .. } => *free_at,
-        State::Ended { late_until, ticket_closed: false, .. } => late_until.map(|t| Boot(t.0 + 1)).filter(|t| *t > now),
+        State::Ended { late_until, ticket_closed: false, .. } => late_until.map(|t| Boot((t + LAST_ANSWER).0 + 1)).filter(|t| *t > now),
         State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, overdue: false, .. } => Some(*deliver_by),
         State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => None,
         State::Ended { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => None,

@@ -59,6 +59,8 @@ pub enum Event {
     Absent,
     /// The books have not had it for longer than it could be paid or collected.
     Forsaken,
+    /// The backend was asked when the grace was over, and has answered.
+    GraceOver,
     /// A receipt for this order, verified.
     Settled(Receipt),
     /// The relay can deliver; with the number of its owner.

@@ -38,6 +38,9 @@ pub const REQUEST_WAIT: Span = Span::secs(15);
 pub const GONE_WAIT: Span = Span::secs(5);
 /// With news by MQTT, the machine asks the backend by HTTP only from this long after the QR.
 pub const POLL_AFTER: Span = Span::secs(10);
+/// The backend is asked once more after the grace of an order: up to ten seconds later, since it asks the gateway no more often, and the
+/// answer takes up to twelve. The order is kept until that answer is there, and so much longer at most.
+pub const LAST_ANSWER: Span = Span::secs(25);
 
 /// One request and what became of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -149,7 +152,7 @@ pub enum State {
         why: Ending,
         /// The machine is held until then for the answer; `None`: it is free.
         free_at: Option<Boot>,
-        /// Until then a settlement still delivers; `None`: the grace is over.
+        /// Until then a payment still delivers; `None`: the grace is over.
         late_until: Option<Boot>,
     },
     /// It ended and nothing was paid, as far as is known.
@@ -158,7 +161,7 @@ pub enum State {
         how: End,
         /// Why.
         why: Option<Reason>,
-        /// Until then a settlement still delivers; `None`: the grace is over, or nobody saw a QR.
+        /// Until then a payment still delivers; `None`: the grace is over, or nobody saw a QR.
         late_until: Option<Boot>,
         /// The charge that it leaves at the gateway.
         left: LeftCharge,
@@ -421,6 +424,20 @@ impl Order {
     #[must_use]
     pub fn has_lasting_charge(&self) -> bool {
         matches!(self.state, State::Ended { left: LeftCharge::Lasting(_), .. })
+    }
+
+    /// The end of the grace of an order that the backend is asked about. The answer to a question that begins then or later tells whether it
+    /// was paid within the grace. `None`: nothing is asked for that.
+    #[must_use]
+    pub fn grace_ends_at(&self) -> Option<Boot> {
+        match &self.state {
+            State::Ended { left: LeftCharge::Lasting(_), late_until, .. } => *late_until,
+            State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter | State::Cancelling { .. } | State::Ended { .. } => {
+                None
+            }
+            State::AwaitingCollection { .. } | State::TakenBack { .. } | State::Paid { .. } | State::Dispensing { .. } => None,
+            State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => None,
+        }
     }
 
     /// The order's name, once it has one.

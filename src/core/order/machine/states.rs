@@ -1,6 +1,6 @@
 //! States that more than one transition leads to.
 
-use super::{Ask, End, LeftCharge, Report, Seen, State, Undelivered};
+use super::{Ask, End, LAST_ANSWER, LeftCharge, Report, Seen, State, Undelivered};
 use crate::order::outcome::{Delivery, Outcome};
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
@@ -11,6 +11,12 @@ use crate::order::word::Word;
 /// It ended unpaid.
 pub(super) fn ended(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
     State::Ended { how, why, late_until, left, ticket_closed: false }
+}
+
+/// Whether an order is not delivered any more, also if it was paid within its grace. Such a payment is heard of later than it is made. So
+/// the order waits for [an answer](LAST_ANSWER), unless that came already.
+pub(super) fn is_given_up(late_until: Option<Boot>, now: Boot) -> bool {
+    late_until.is_none_or(|t| now > t + LAST_ANSWER)
 }
 
 /// The relay is to deliver it.

@@ -323,7 +323,7 @@ fn a_cancel_is_asked_until_it_is_answered_and_the_grace_follows() {
     assert!(walk.order.holds_machine());
     let walk = walk.after(15, "| cancel o-1");
     assert!(!walk.order.holds_machine(), "after cancel_wait the machine is free");
-    walk.then(news(Status::Cancel), "cancelled(timeout) |").after(120, "| close");
+    walk.then(news(Status::Cancel), "cancelled(timeout) |").after(145, "| close");
     // It loses the race.
     Walk::offered()
         .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
@@ -343,24 +343,24 @@ fn a_late_receipt_dispenses_within_the_grace_if_the_machine_is_free() {
         walk.then(news(Status::Cancel), "cancelled(customer) |")
     };
     let (delivers, late) = ("paid dispensing | dispense o-1", "refund_due(late) | close");
-    cancelled().after(120, "|").then(Event::Settled(receipt()), delivers);
-    cancelled().after(121, "| close").then(Event::Settled(receipt()), late);
+    cancelled().after(145, "|").then(Event::Settled(receipt()), delivers);
+    cancelled().after(146, "| close").then(Event::Settled(receipt()), late);
     cancelled().alone(false).after(60, "|").then(Event::Settled(receipt()), late);
     // The gateway's own end, and a deadline that nobody looked at yet.
-    for (ms, follows) in [(240_000, delivers), (240_001, late)] {
+    for (ms, follows) in [(265_000, delivers), (265_001, late)] {
         let expired = Walk::offered().after(120, "cancelling(timeout) | cancel o-1").then(news(Status::Expire), "expired |");
         Walk { now: ms, ..expired }.then(Event::Settled(receipt()), follows);
         Walk { now: ms, ..Walk::offered() }.then(Event::Settled(receipt()), follows);
     }
     // It expired after ten seconds, so its grace begins then.
     let expired = || Walk::offered().after(10, "| watch o-1").then(news(Status::Expire), "expired |");
-    expired().after(120, "|").then(Event::Settled(receipt()), delivers);
-    expired().after(121, "| close").then(Event::Settled(receipt()), late);
+    expired().after(145, "|").then(Event::Settled(receipt()), delivers);
+    expired().after(146, "| close").then(Event::Settled(receipt()), late);
     // A QR left the screen at its deadline also while the program was down.
     let down = Walk { now: 300_000, ..Walk::offered() }.restarted(true);
     down.then(Event::Settled(receipt()), late);
     // A closed ticket ends the grace also in another boot, in which the clock shows less than the stored deadline.
-    let closed = cancelled().after(121, "| close").then(closed(CloseAnswer::Closed), "|");
+    let closed = cancelled().after(146, "| close").then(closed(CloseAnswer::Closed), "|");
     Walk { now: 1000, ..closed }.then(Event::Settled(receipt()), late);
 }
 

@@ -1,7 +1,7 @@
 //! Orders that are paid at a store: many at once wait in the background, and customers collect them with their codes.
 
 use super::rig::*;
-use crate::machine::calls::LOOK_EVERY;
+use crate::machine::calls::{LASTING_FIRST, LOOK_EVERY};
 use crate::machine::orders::WAITING_MAX;
 use crate::machine::*;
 use qris_core::order::machine::RelayCall;
@@ -204,6 +204,23 @@ fn the_backend_is_asked_for_what_waits_every_fifteen_minutes_and_at_each_hint() 
         "{told:?}"
     );
     assert!(rig.scene.starts_with("Idle"), "nobody stands there: {}", rig.scene);
+}
+
+#[test]
+fn an_order_that_waited_and_ended_is_asked_about_at_once() {
+    let mut rig = Rig::new();
+    rig.taken_along(1);
+    let ended = |rev| order(OrderResource { rev, over: false, ..at_store(1, Status::Expire) });
+    let hint = r#"{"order_id":"o-1","rev":2,"status":"expire"}"#;
+    rig.message(Topic::PaymentUpdate, hint);
+    rig.answer(1, ended(2));
+    rig.closed(1);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
+    rig.answer(1, ended(3));
+    rig.after(LASTING_FIRST.0 - 1);
+    assert_eq!(rig.backend(1), None);
+    rig.after(1);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "as about one that was never over the counter");
 }
 
 #[test]

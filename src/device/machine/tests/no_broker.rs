@@ -4,7 +4,7 @@ use super::rig::*;
 use crate::machine::calls::{AWAIT_EVERY, LASTING_FIRST};
 use crate::machine::*;
 use qris_core::order::ids::OrderId;
-use qris_core::order::machine::RelayCall;
+use qris_core::order::machine::{LAST_ANSWER, RelayCall};
 use qris_core::order::outcome::Outcome;
 use qris_core::wire::orders::{OrderResource, Status};
 use qris_core::wire::vend::EventState;
@@ -148,7 +148,18 @@ impl Rig {
         self.after(120_000);
         assert_eq!(self.backend(1), Some(HttpCall::Cancel(id())));
         self.answer(1, lasting(1));
+        assert_eq!(self.backend(1), Some(HttpCall::Get(id())), "it is asked about at the QR's end");
+        self.answer(1, lasting(1));
         assert!(self.backend(1).is_none() && self.relay(1).is_none());
+    }
+
+    /// The same with a grace of so many milliseconds.
+    fn ended_unpaid_in(grace: i64) -> Self {
+        let mut rig = Self::without_a_broker();
+        rig.settings.orders.rules.late_grace = Span(grace);
+        rig.begins_anew(None);
+        rig.ended_unpaid();
+        rig
     }
 }
 
@@ -173,6 +184,65 @@ fn a_payment_in_the_grace_is_found_and_delivered_with_a_broker_and_without() {
     }
 }
 
+/// The backend asks the gateway every 10 s, and the answer takes its time.
+#[test]
+fn a_payment_in_the_last_second_of_any_grace_is_delivered() {
+    for (grace, before_the_last) in [(1_000, 0), (9_000, 0), (10_000, 0), (15_000, 1), (120_000, 11)] {
+        let mut rig = Rig::ended_unpaid_in(grace);
+        for _ in 0..before_the_last {
+            rig.after(AWAIT_EVERY.0);
+            rig.answer(1, lasting(1));
+        }
+        rig.after(AWAIT_EVERY.0 - 1);
+        assert_eq!((rig.backend(1), rig.relay(1)), (None, None), "{grace}");
+        // It wakes up late by a little.
+        rig.after(8);
+        assert_eq!(rig.backend(1), Some(HttpCall::Get(id())), "{grace}: once more after the end");
+        rig.after(11_000);
+        assert_eq!(rig.relay(1), None, "{grace}: the ticket is kept for the answer");
+        rig.paid_and_handed_out(1);
+    }
+}
+
+#[test]
+fn the_grace_ends_with_the_answer_to_the_last_question() {
+    for grace in [0, 10_500] {
+        let mut rig = Rig::without_a_broker();
+        rig.settings.orders.rules.late_grace = Span(grace);
+        rig.begins_anew(None);
+        rig.offered_on_board(1);
+        rig.after(120_000);
+        rig.answer(1, lasting(1));
+        if grace > 0 {
+            rig.answer(1, lasting(1));
+            rig.after(AWAIT_EVERY.0);
+            rig.answer(1, lasting(1));
+            assert_eq!(rig.relay(1), None, "that question began before the end, and so it is not the last one");
+            rig.after(AWAIT_EVERY.0);
+        }
+        assert_eq!((rig.backend(1), rig.relay(1)), (Some(HttpCall::Get(id())), None));
+        rig.answer(1, lasting(1));
+        assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+        rig.after(LASTING_FIRST.0);
+        let effects = rig.answer(1, order(settled(1, 5)));
+        assert_eq!(heard(&effects).iter().map(|(state, _)| *state).collect::<Vec<_>>(), [EventState::RefundDue]);
+    }
+}
+
+#[test]
+fn a_last_question_without_an_answer_is_asked_again_and_the_order_is_given_up_in_the_end() {
+    let mut rig = Rig::ended_unpaid_in(9_000);
+    rig.after(AWAIT_EVERY.0);
+    rig.answer(1, gone());
+    assert_eq!(rig.relay(1), None);
+    rig.after(5_000);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(id())));
+    rig.after(9_000 + LAST_ANSWER.0 - 15_000);
+    assert_eq!(rig.relay(1), None);
+    rig.after(1);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+}
+
 #[test]
 fn an_answer_that_fails_in_the_grace_is_asked_for_again_soon() {
     let mut rig = Rig::without_a_broker();
@@ -187,11 +257,11 @@ fn an_answer_that_fails_in_the_grace_is_asked_for_again_soon() {
 fn what_ended_unpaid_is_asked_about_less_and_less_until_the_gateway_has_ended_it() {
     let mut rig = Rig::without_a_broker();
     rig.ended_unpaid();
-    // The grace is over. It is asked about at its end.
-    rig.after(121_000);
-    rig.closed(1);
+    // It is asked about at the end of the grace.
+    rig.after(120_000);
     assert_eq!(rig.backend(1), Some(HttpCall::Get(id())));
     rig.answer(1, lasting(1));
+    rig.closed(1);
     let mut pace = LASTING_FIRST.0;
     for _ in 0..12 {
         rig.after(pace - 1);
@@ -215,9 +285,9 @@ fn what_ended_unpaid_is_asked_about_less_and_less_until_the_gateway_has_ended_it
 fn money_that_comes_after_the_grace_is_found_without_a_restart() {
     let mut rig = Rig::without_a_broker();
     rig.ended_unpaid();
-    rig.after(121_000);
-    rig.closed(1);
+    rig.after(120_000);
     rig.answer(1, lasting(1));
+    rig.closed(1);
     rig.after(LASTING_FIRST.0);
     let effects = rig.answer(1, order(settled(1, 5)));
     assert_eq!(heard(&effects).iter().map(|(state, _)| *state).collect::<Vec<_>>(), [EventState::RefundDue]);

@@ -17,8 +17,8 @@ fn cancelled() -> Walk {
 fn it_is_asked_about_in_the_grace_and_then_until_the_gateway_has_ended_it_with_a_broker_and_without() {
     for push in [true, false] {
         let walk = Walk { push, ..cancelled() };
-        assert_eq!(walk.with(next_deadline), Some(Boot(240_001)), "the grace ends with the ticket");
-        let walk = walk.after(120, "| await o-1").after(1, "| close, look o-1");
+        assert_eq!(walk.with(next_deadline), Some(Boot(265_001)), "it waits for the answer to the last question");
+        let walk = walk.after(120, "| await o-1").after(25, "| await o-1").after(1, "| close, look o-1");
         let walk = walk.then(closed(CloseAnswer::Closed), "| look o-1").after(3600, "| look o-1");
         assert!(unfinished(&walk.order) && !walk.order.holds_machine() && walk.order.waits_for_news());
         let walk = walk.then(lasting(Status::Cancel), "| look o-1").then(news(Status::Cancel), "|");
@@ -29,7 +29,11 @@ fn it_is_asked_about_in_the_grace_and_then_until_the_gateway_has_ended_it_with_a
 #[test]
 fn money_that_comes_in_the_grace_is_delivered_and_later_money_is_owed() {
     cancelled().after(1, "| await o-1").then(Event::Settled(receipt()), "paid dispensing | dispense o-1");
-    let late = cancelled().after(121, "| close, look o-1").then(closed(CloseAnswer::Closed), "| look o-1");
+    cancelled().after(145, "| await o-1").then(Event::Settled(receipt()), "paid dispensing | dispense o-1");
+    // The answer is there: nothing was paid in the grace.
+    let over = cancelled().then(Event::GraceOver, "| close, look o-1").then(Event::GraceOver, "| close, look o-1");
+    over.then(Event::Settled(receipt()), "refund_due(late) | close");
+    let late = cancelled().after(146, "| close, look o-1").then(closed(CloseAnswer::Closed), "| look o-1");
     late.then(Event::Settled(receipt()), "refund_due(late) | close");
     // Money without a receipt.
     let mismatch = Event::Seen(Seen { refund: true, ..seen(Status::Failure) });
