@@ -10,10 +10,8 @@ use qris_core::order::machine::{self as core, BackendCall, Context, Order, State
 use qris_core::order::time::Boot;
 use std::collections::BTreeMap;
 
-/// The most orders with something to do or to await. With so many, the machine sells nothing new.
-const UNFINISHED_MAX: usize = 1000;
-/// The most of all, with those that ended and whose charge the gateway has not ended: a customer who orders and cancels leaves one.
-const KEPT_MAX: usize = 10_000;
+/// With so many orders the machine sells nothing new.
+pub(super) const MOST: Most = Most { unfinished: 1000, kept: 10_000 };
 /// The most orders that wait for their customers, to pay at a store or to come back. The backend lists a hundred open
 /// orders at once, and new sales need some of these places. This limit also keeps anybody from filling the relay's
 /// tickets.
@@ -23,12 +21,28 @@ const BACKGROUND_CALLS_MAX: usize = 4;
 /// The most of these calls that only look at an order that waits for its customer.
 const LOOKS_MAX: usize = 2;
 
+/// So many orders at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// Those with something to do or to await.
+    pub(super) unfinished: usize,
+    /// All, with those that ended and whose charge the gateway has not ended: a customer who orders and cancels leaves one.
+    pub(super) kept: usize,
+}
+
 /// See the module's text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Orders {
     live: BTreeMap<RequestId, Live>,
+    pub(super) most: Most,
     /// The order that keeps every other customer waiting. The schema makes sure that there is at most one.
     holder: Option<RequestId>,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { live: BTreeMap::new(), most: MOST, holder: None }
+    }
 }
 
 impl Orders {
@@ -51,7 +65,7 @@ impl Orders {
     /// Whether no other order may begin.
     pub(super) fn is_full(&self) -> bool {
         let sales = self.live.values().filter(|live| !live.stored.order.has_lasting_charge()).count();
-        sales >= UNFINISHED_MAX || self.live.len() >= KEPT_MAX
+        sales >= self.most.unfinished || self.live.len() >= self.most.kept
     }
 
     /// How many wait for their customers, if these are so many that no other may.

@@ -3,6 +3,7 @@
 
 mod afar;
 mod boot;
+mod bounds;
 mod commands;
 mod controllers;
 mod counter;
