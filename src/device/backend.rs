@@ -10,7 +10,7 @@ use qris_core::order::time::{BootId, Span, Wall};
 use qris_core::wire::orders::{ANSWER_MAX, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
-use qris_host::http::{HttpError, Limits, client, read_limited};
+use qris_host::http::{HttpError, Limits, client, is_from_afar, read_limited};
 use qris_host::tls::{LastTrusted, TlsError, client_configs, is_date_refusal};
 use qris_host::trust::{Told, matters};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
@@ -120,8 +120,7 @@ impl Backend {
     fn told(&self, response: &Response) -> Option<Told> {
         let time = self.time.as_ref()?;
         let clock = clock::now().wall;
-        let is_far = response.remote_addr().is_some_and(|address| !address.ip().to_canonical().is_loopback());
-        if !is_far || !matters(time.trusted.get(), clock, RELEASED) {
+        if !is_from_afar(response) || !matters(time.trusted.get(), clock, RELEASED) {
             return None;
         }
         let date = Wall::from_http_date(response.headers().get(DATE)?.to_str().ok()?).ok()?;

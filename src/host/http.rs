@@ -1,8 +1,10 @@
 //! The HTTP client that every program uses. Every wait and every body has a limit. It follows no redirect and repeats
 //! no request.
 
+use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Client, Response, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The longest time to connect, TLS included.
@@ -63,6 +65,18 @@ pub fn client(tls: Option<&ClientConfig>, limits: Limits) -> Result<Client, Http
         .user_agent(USER_AGENT)
         .build()
         .map_err(HttpError::Client)
+}
+
+/// Whether another computer has answered. A connection that stays on this one has the same address at both ends, whatever name led there.
+#[must_use]
+pub fn is_from_afar(response: &Response) -> bool {
+    let info = response.extensions().get::<HttpInfo>();
+    info.is_some_and(|info| is_other(info.local_addr().ip(), info.remote_addr().ip()))
+}
+
+fn is_other(here: IpAddr, there: IpAddr) -> bool {
+    let (here, there) = (here.to_canonical(), there.to_canonical());
+    here != there && !there.is_loopback()
 }
 
 /// Reads an answer's body up to `limit` bytes.
@@ -135,6 +149,31 @@ mod tests {
             };
             assert!(outcome.starts_with(expected), "{answer:?} up to {limit}: {outcome}");
         }
+    }
+
+    #[test]
+    fn an_address_at_both_ends_is_this_computer_s() {
+        for (here, there, expected) in [
+            ("192.0.2.7", "198.51.100.1", true),
+            ("2001:db8::1", "2001:db8::2", true),
+            ("127.0.0.1", "127.0.0.1", false),
+            ("127.0.0.1", "127.3.2.1", false),
+            ("::1", "::1", false),
+            ("192.0.2.7", "192.0.2.7", false),
+            ("192.0.2.7", "::ffff:192.0.2.7", false),
+            ("2001:db8::1", "2001:db8::1", false),
+            ("192.0.2.7", "::ffff:127.0.0.1", false),
+        ] {
+            let ends = [here, there].map(|text| text.parse().expect("an address"));
+            assert_eq!(is_other(ends[0], ends[1]), expected, "from {here} to {there}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_on_this_computer_is_not_afar() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let response = client(None, LIMITS).expect("a client").get(answering(answer).await).send().await.expect("an answer");
+        assert!(!is_from_afar(&response));
     }
 
     #[tokio::test]

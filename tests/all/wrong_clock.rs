@@ -2,6 +2,7 @@
 //! the backend's for 90 days, as a public authority makes it.
 
 use crate::rig::caller::Caller;
+use crate::rig::certificates::Certificates;
 use crate::rig::clock::by_the_clock_in;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::Namespace;
@@ -12,6 +13,7 @@ use qris::order::reason::Reason;
 use qris::order::time::Wall;
 use qris::wire::vend::EventState;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::Command;
 use zbus::Variant;
 
@@ -59,73 +61,126 @@ fn a_clock_that_was_ahead_once_stops_nothing_for_good() {
     shop.check_books();
 }
 
-/// A network of its own, in which the backend is another computer: an address that is not loopback's. The machine and the merchant's
-/// server once asked the same wrong time server, so they agreed on a time that was far ahead.
+/// A machine without a broker, in a network of its own. The backend is at [`AT`].
+struct Far {
+    shop: Shop,
+    tls: Certificates,
+    machine: Namespace,
+    /// The other computer, if the backend is on one.
+    other: Option<Namespace>,
+    clock: PathBuf,
+    _way: Process,
+}
+
+/// The backend's address: that of another computer, or the machine's own.
+const AT: &str = "198.51.100.1";
+
+impl Far {
+    fn new(on_another: bool) -> Self {
+        let mut shop = Shop::open(Options { tls: true, machine: false, ..Options::default() });
+        let tls = shop.tls.take().expect("it is on");
+        tls.short("short", 90);
+        let machine = Namespace::of_its_own_network("ip link set lo up");
+        let other = on_another.then(|| Namespace::of_its_own_network("ip link set lo up"));
+        match &other {
+            Some(other) => machine.cable_to(other, "198.51.100.2", AT),
+            None => _ = machine.run(&format!("ip addr add {AT}/32 dev lo")),
+        }
+        let port = shop.backend_url.rsplit(':').next().expect("a port");
+        // Into that network leads a socket.
+        let listen = format!("UNIX-LISTEN:{},fork", shop.path().join("way").display());
+        let _way = Process::start("socat", &mut command_of("socat", &listen, &format!("TCP:127.0.0.1:{port}")));
+        let before = format!("https://127.0.0.1:{}", shop.backend_link.port);
+        shop.edit(Program::Qrisd, |text| without_broker(text.replace(&before, &format!("https://{AT}"))));
+        shop.start_relayd();
+        let clock = shop.path().join("clock");
+        Self { shop, tls, machine, other, clock, _way }
+    }
+
+    /// The backend's door, with this certificate.
+    fn front(&self, certificate: &str) -> Process {
+        let network = self.other.as_ref().unwrap_or(&self.machine);
+        let (certificate, key) = (self.tls.certificate(certificate), self.tls.key(certificate));
+        let (certificate, key) = (certificate.display(), key.display());
+        let listen = format!("OPENSSL-LISTEN:443,bind={AT},reuseaddr,fork,verify=0,cert={certificate},key={key}");
+        let way = format!("UNIX-CONNECT:{}", self.shop.path().join("way").display());
+        let front = Process::start("socat", &mut network.command(&command_of("socat", &listen, &way)));
+        network.run(&format!("timeout 30 sh -c 'until ss -ltn | grep -q {AT}:443; do sleep 0.05; done'"));
+        front
+    }
+
+    fn set_clock(&self, to: &str) {
+        std::fs::write(&self.clock, to).expect("written");
+    }
+
+    fn start(&mut self) {
+        let mut start = by_the_clock_in(self.machine.command(&self.shop.service(Program::Qrisd)), &self.clock);
+        self.shop.start_as(Program::Qrisd, &mut start);
+    }
+
+    /// The time that is stored as trusted.
+    fn stored(&self) -> Option<Wall> {
+        qris::device::store::database::last_trusted_beside(&self.shop.path().join("qrisd.db")).ok()
+    }
+
+    fn sell(&mut self) {
+        let caller = Caller::connect(&self.shop.bus.address);
+        let options: HashMap<&str, Variant<'_>> = HashMap::new();
+        wait_for("the backend to be there", || caller.device_property::<Vec<String>>("Faults").is_empty().then_some(()));
+        let (asked, reason): (String, String) = caller.device("Vend", &("board-1", "A2", options)).expect("an answer");
+        assert_eq!((asked.as_str(), reason.as_str()), ("requested", ""));
+        self.shop.pay(Via::Gopay);
+        self.shop.relay.wait_pulses(1);
+    }
+
+    fn doctor(&self) -> Vec<serde_json::Value> {
+        let mut doctor = command(env!("CARGO_BIN_EXE_qrisctl"));
+        doctor.arg("--config").arg(self.shop.config(Program::Qrisd)).args(["doctor", "--json"]);
+        let told = stdout(&output(&mut self.machine.command(&doctor)));
+        told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+/// The machine and the merchant's server, another computer, once asked the same wrong time server. So they agreed on a time that was far
+/// ahead.
 #[test]
 fn a_trusted_time_that_is_ahead_is_named_and_set_back_when_all_agree() {
-    let mut shop = Shop::open(Options { tls: true, machine: false, ..Options::default() });
-    let tls = shop.tls.take().expect("it is on");
-    tls.short("short", 90);
-    let root = shop.path().display().to_string();
-    let network = Namespace::of_its_own_network("ip link set lo up; ip addr add 198.51.100.1/32 dev lo");
-    let port = shop.backend_url.rsplit(':').next().expect("a port");
-    // Into that network leads a socket.
-    let way = command_of("socat", &format!("UNIX-LISTEN:{root}/way,fork"), &format!("TCP:127.0.0.1:{port}"));
-    let _way = Process::start("socat", &mut { way });
-    let front = |certificate: &str| {
-        let (certificate, key) = (tls.certificate(certificate), tls.key(certificate));
-        let (certificate, key) = (certificate.display(), key.display());
-        let listen = format!("OPENSSL-LISTEN:443,bind=198.51.100.1,reuseaddr,fork,verify=0,cert={certificate},key={key}");
-        let front = Process::start("socat", &mut network.command(&command_of("socat", &listen, &format!("UNIX-CONNECT:{root}/way"))));
-        network.run("timeout 30 sh -c 'until ss -ltn | grep -q 198.51.100.1:443; do sleep 0.05; done'");
-        front
-    };
-    let before = format!("https://127.0.0.1:{}", shop.backend_link.port);
-    shop.edit(Program::Qrisd, |text| without_broker(text.replace(&before, "https://198.51.100.1")));
-    shop.start_relayd();
-    let clock = shop.path().join("clock");
-    let set = |to: &str| std::fs::write(&clock, to).expect("written");
-    let is_stored = |shop: &Shop| qris::device::store::database::last_trusted_beside(&shop.path().join("qrisd.db"));
-    let start = |shop: &mut Shop| {
-        let mut start = by_the_clock_in(network.command(&shop.service(Program::Qrisd)), &clock);
-        shop.start_as(Program::Qrisd, &mut start);
-    };
+    let mut far = Far::new(true);
     // Both are ahead, and the certificate lives for ten years.
-    set("+200d");
-    shop.kill_backend();
-    let mut backend = by_the_clock_in(shop.service(Program::Backend), &clock);
-    shop.start_as(Program::Backend, &mut backend);
-    let long = front("server");
-    start(&mut shop);
-    wait_for("a time that all agreed on", || is_stored(&shop).ok().filter(|stored| *stored > Wall(0)));
+    far.set_clock("+200d");
+    far.shop.kill_backend();
+    let mut backend = by_the_clock_in(far.shop.service(Program::Backend), &far.clock);
+    far.shop.start_as(Program::Backend, &mut backend);
+    let long = far.front("server");
+    far.start();
+    wait_for("a time that all agreed on", || far.stored().filter(|stored| *stored > Wall(0)));
     // Now both are right, and the certificate is one of 90 days.
-    shop.kill_qrisd();
+    far.shop.kill_qrisd();
     drop(long);
-    set("+0d");
-    let doctor = |shop: &Shop| {
-        let mut doctor = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
-        doctor.arg("--config").arg(shop.config(Program::Qrisd)).args(["doctor", "--json"]);
-        let told = stdout(&output(&mut network.command(&doctor)));
-        told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<serde_json::Value>>()
-    };
-    let _short = front("short");
-    let lines = doctor(&shop);
+    far.set_clock("+0d");
+    let _short = far.front("short");
+    let lines = far.doctor();
     let bad = |check: &str| lines.iter().find(|line| line["check"] == check && line["level"] == "bad");
     let said = |check: &str| bad(check).and_then(|line| line["said"].as_str()).unwrap_or_default().to_owned();
     assert!(said("clock").contains("is ahead of this machine's clock") && said("backend").contains("expired"), "{lines:#?}");
-    start(&mut shop);
+    far.start();
     let clock_now = || qris::host::clock::now().wall;
-    wait_for("the time to be set back", || is_stored(&shop).ok().filter(|stored| *stored <= clock_now()));
-    let caller = Caller::connect(&shop.bus.address);
-    let options: HashMap<&str, Variant<'_>> = HashMap::new();
-    wait_for("the backend to be there", || caller.device_property::<Vec<String>>("Faults").is_empty().then_some(()));
-    let (asked, reason): (String, String) = caller.device("Vend", &("board-1", "A2", options)).expect("an answer");
-    assert_eq!((asked.as_str(), reason.as_str()), ("requested", ""));
-    shop.pay(Via::Gopay);
-    shop.relay.wait_pulses(1);
-    let lines = doctor(&shop);
+    wait_for("the time to be set back", || far.stored().filter(|stored| *stored <= clock_now()));
+    far.sell();
+    let lines = far.doctor();
     assert!(!lines.iter().any(|line| line["check"] == "backend" && line["level"] == "bad"), "{lines:#?}");
     assert!(!lines.iter().any(|line| line["said"].as_str().is_some_and(|said| said.contains("stored trusted time"))), "{lines:#?}");
+}
+
+/// The backend is on the machine's own computer, under an address of its network. It has the same clock, so it knows nothing of the time.
+#[test]
+fn a_backend_on_the_same_computer_makes_no_time_a_trusted_one() {
+    let mut far = Far::new(false);
+    far.set_clock("+0d");
+    let _front = far.front("server");
+    far.start();
+    far.sell();
+    assert_eq!(far.stored(), Some(Wall(0)));
 }
 
 fn command_of(program: &str, from: &str, to: &str) -> Command {

@@ -25,6 +25,14 @@ impl Namespace {
         Self::with_boot_clock(&["--mount", "--net"], script, 0)
     }
 
+    /// A cable from this network to that one, with an address at each end.
+    pub fn cable_to(&self, other: &Self, here: &str, there: &str) {
+        self.run(&format!("ip link add cable type veth peer name cable netns {}", other.holder.id()));
+        for (network, address) in [(self, here), (other, there)] {
+            network.run(&format!("ip addr add {address}/24 dev cable; ip link set cable up"));
+        }
+    }
+
     /// A boot of the same computer after its power was gone: another boot_id, and a boot clock that began ten seconds
     /// ago. The boot_id is kept in `directory`.
     pub fn boot(directory: &Path) -> (Self, String) {
