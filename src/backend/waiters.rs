@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 
 /// The most long polls that one machine may have open.
 pub const LONG_POLLS_MAX: u32 = 2;
-/// The most POSTs of one machine that may wait for the gateway: a quarter of the calls that are made at once. A machine has one
+/// The most POSTs and questions of one machine that may wait for the gateway: a quarter of the calls that are made at once. A machine has one
 /// order on its screen, and asks once more if an answer is late.
-pub const WAITING_POSTS_MAX: u32 = 32;
+pub const WAITING_MAX: u32 = 32;
 
 /// A waiting caller reads again after this time without news: another process on the same database wakes nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -41,10 +41,10 @@ pub struct Waiter<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum What {
     LongPoll,
-    Post,
+    Gateway,
 }
 
-/// One of a machine's long polls or waiting POSTs.
+/// One of a machine's long polls, or of its requests that wait for the gateway.
 #[derive(Debug)]
 pub struct Place<'a> {
     waiters: &'a Waiters,
@@ -112,10 +112,10 @@ impl Waiters {
         self.place(device, What::LongPoll, LONG_POLLS_MAX)
     }
 
-    /// Counts a POST that waits, unless the machine has [`WAITING_POSTS_MAX`].
+    /// Counts a POST or question that waits for the gateway, unless the machine has [`WAITING_MAX`].
     #[must_use]
-    pub fn post(&self, device: &DeviceId) -> Option<Place<'_>> {
-        self.place(device, What::Post, WAITING_POSTS_MAX)
+    pub fn at_gateway(&self, device: &DeviceId) -> Option<Place<'_>> {
+        self.place(device, What::Gateway, WAITING_MAX)
     }
 
     fn place(&self, device: &DeviceId, what: What, most: u32) -> Option<Place<'_>> {

@@ -1,5 +1,6 @@
 //! What the backend answers to a machine that asks too much, and while Midtrans refuses: status, headers and problem.
 
+use crate::rig::clock::by_the_clock_in;
 use crate::rig::http::{Answer, Http};
 use crate::rig::shop::{Program, Shop, new_request_id};
 use crate::rig::{PATIENCE, wait_for};
@@ -48,6 +49,34 @@ fn so_many_requests_of_a_machine_wait_for_midtrans() {
     }
     // Those that were answered count no more.
     shop.charge();
+}
+
+#[test]
+fn so_many_questions_of_a_machine_wait_for_midtrans() {
+    let mut shop = Shop::merchants_side();
+    shop.kill_backend();
+    let clock = shop.path().join("clock");
+    std::fs::write(&clock, "+0s").expect("written");
+    let mut start = by_the_clock_in(shop.service(Program::Backend), &clock);
+    shop.start_as(Program::Backend, &mut start);
+    let order_id = shop.charged();
+    shop.midtrans.fault(&json!({"fault": "hang", "on": "status"}));
+    // The charge is old enough to be asked about.
+    std::fs::write(&clock, "+20s").expect("written");
+    let (answer, answers) = mpsc::channel();
+    let url = format!("{}/v1/orders/{order_id}?ask=true", shop.backend_url);
+    for _ in 0..33 {
+        let (answer, token, url) = (answer.clone(), shop.token.clone(), url.clone());
+        std::thread::spawn(move || drop(answer.send(Http::new().get(&url, Some(&token)))));
+    }
+    let refused = answers.recv_timeout(PATIENCE).expect("one is answered at once");
+    problem("the 33rd that waits", &refused, 429, "rate_limited");
+    shop.midtrans.heal();
+    shop.midtrans.release();
+    for _ in 0..32 {
+        let answer = answers.recv_timeout(PATIENCE).expect("Midtrans has answered");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
 }
 
 #[test]

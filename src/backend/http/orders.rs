@@ -107,9 +107,9 @@ pub async fn create(
     }
 }
 
-/// A machine's POST that waits.
+/// A machine's request that waits for the gateway.
 fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> {
-    shop.waiters.post(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
+    shop.waiters.at_gateway(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
 }
 
 /// One order, as its machine sees it.
@@ -382,6 +382,7 @@ async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<St
     if !stored.order.may_be_asked_about(shop.now()) {
         return Ok(stored);
     }
+    let _place = waiting(shop, device)?;
     let id = stored.order.id.clone();
     let waiter = shop.waiters.register(device, &stored.order.sale.request_id);
     let written = {
