@@ -28,11 +28,15 @@ fn by_hand_to_the_first_sale() {
     for block in blocks(GUIDE) {
         match block.label.as_str() {
             "build" => computer.build(&block.text),
+            "merchant" if block.text.contains("device add") => {
+                computer.tries_a_charge(GUIDE);
+                computer.follow(&block);
+            }
             "broker" | "merchant" | "machine" => computer.follow(&block),
             // In one shell: it goes into a directory and sets a variable.
             "operator" => operator += &block.text,
-            // For other ways, and for the end. tests/repository runs that of the packages.
-            "" | "init" | "bundle" | "setup" | "end" | "packages" => {}
+            // For other ways, and for the end; and "charge", which is run when the backend runs. tests/repository runs that of the packages.
+            "" | "charge" | "init" | "bundle" | "setup" | "end" | "packages" => {}
             label => panic!("{GUIDE}: nobody runs the block {label:?}"),
         }
     }
@@ -60,6 +64,7 @@ fn by_qrisctl_setup_to_the_first_sale() {
             _ => {}
         }
     }
+    computer.tries_a_charge(GUIDE);
     computer.follow(&bundle.expect("a machine that is let in"));
     let setup = blocks(GUIDE).into_iter().find(|block| block.label == "setup").expect("a set-up by flags").text;
     // This computer has neither a pin nor a panel.
@@ -102,6 +107,8 @@ fn one_computer_alone_sells_by_its_page() {
     // It lets the machine in by another process, which speaks as it does.
     let said = computer.run("cat /root/init");
     assert!(said.contains("teks ini memuat token mesin") && !said.contains("this text holds"), "{said}");
+    let tried = computer.tries_a_charge(ALONE);
+    assert!(tried.contains("charge_as = \"qris\""), "{tried}");
     let setup = replaced(
         &block("setup").text,
         &[
@@ -152,12 +159,14 @@ fn by_qris_backend_init_to_the_first_sale() {
     // This computer has a simulated Midtrans.
     let init = replaced(&init, &[("qris-backend init", &format!("qris-backend init --midtrans http://{MIDTRANS}"))]);
     computer.run(&init);
+    computer.tries_a_charge(GUIDE);
     let setup = "qrisctl setup --from /run/qris-secrets/vm-001.enrolment --item A1:5000:Teh --screen virtual:/var/lib/qrisd/screen.raw \
                  --line A1=sim:/var/lib/qris-relay/line.log";
     let told = computer.run(setup);
     assert!(told.contains("the services run"), "{told}");
     computer.sells(&operator, "/var/lib/qris-relay/line.log");
     let doctor = computer.run("runuser -u qris-backend -- qris-backend doctor || true");
+    assert!(!doctor.contains("charges"), "{doctor}");
     for good in ["OK    broker", "OK    accounts", "OK    midtrans", "OK    receipts"] {
         assert!(doctor.contains(good), "{good}: {doctor}");
     }
@@ -335,6 +344,15 @@ impl Computer {
             "mkfifo /root/says; qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > /root/says 2> /root/midtrans &\n\
              grep -q listening /root/says"
         ));
+    }
+
+    /// The block for it. The doctor proposes it until the first order.
+    fn tries_a_charge(&self, page: &str) -> String {
+        let plain = self.run("runuser -u qris-backend -- qris-backend doctor || true");
+        assert!(plain.contains("WARN  charges") && plain.contains("doctor --charge"), "{plain}");
+        let told = self.run(&blocks(page).into_iter().find(|block| block.label == "charge").expect("a charge that is tried").text);
+        assert!(told.contains("OK    charge") && !told.contains("WARN  charges"), "{told}");
+        told
     }
 
     /// Each unit names a manual page that comes with it. Those of the machine are not at the merchant's server.

@@ -46,7 +46,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is well formed", source.path().display()))];
     findings.extend(root(config));
     findings.extend(keys(config));
-    findings.extend(books(config).await);
+    findings.extend(books(config, wanted.charge).await);
     findings.extend(machines(config).await);
     findings.push(alerts(config));
     findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
@@ -104,8 +104,8 @@ fn secret(check: &'static str, path: &Path) -> Finding {
     }
 }
 
-/// The books: whole, writable, with room.
-async fn books(config: &Config) -> Vec<Finding> {
+/// The books: whole, writable, with room. `tries`: a charge is tried, too.
+async fn books(config: &Config, tries: bool) -> Vec<Finding> {
     let file = file_of(config);
     let mut findings: Vec<_> = file.map(room).into_iter().chain(file.and_then(set_aside)).collect();
     if let Place::Server(server) = &config.store {
@@ -122,7 +122,7 @@ async fn books(config: &Config) -> Vec<Finding> {
                 }
             }
             findings.extend(readable(&store).await);
-            findings.extend(charges(&store).await);
+            findings.extend(charges(&store, tries).await);
             findings.extend(file.is_none().then(|| clock(&store)));
             findings.extend(right_keys(&store, config).await);
             findings.push(writable(&store, file, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
@@ -278,11 +278,16 @@ async fn readable(store: &Store) -> Option<Finding> {
     (!damaged.is_empty()).then(|| Finding::bad("database", format!("damaged orders: {}", damaged.join(", ")), to_do))
 }
 
-/// The newest charges failed for one reason: nothing is sold.
-async fn charges(store: &Store) -> Option<Finding> {
+/// The newest charges failed for one reason: nothing is sold. Or there was none yet, and none is tried.
+async fn charges(store: &Store, tries: bool) -> Option<Finding> {
+    const CHECK: &str = "charges";
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
     // That the books cannot be read, others tell.
     let page = store.read(move |tx| ledger::page(tx, &all, &Cursor::at(all.until))).await.ok()?;
+    if page.orders.is_empty() && !tries {
+        let to_do = "run `qris-backend doctor --charge` before the first customer comes: it makes a charge of Rp1.000, and cancels it";
+        return Some(Finding::warn(CHECK, "there was none yet", to_do));
+    }
     let mut failed = Vec::new();
     for end in page.orders.iter().filter_map(|stored| stored.order.charge_end()) {
         match end {
@@ -292,7 +297,7 @@ async fn charges(store: &Store) -> Option<Finding> {
     }
     let newest = failed.first().filter(|_| failed.len() >= CHARGES_FAIL as usize)?;
     let said = format!("the last {} charges failed: {}", failed.len(), newest.why);
-    Some(Finding::bad("charges", said, "nothing can be sold: correct the Server Key, the account at the gateway, or [midtrans]"))
+    Some(Finding::bad(CHECK, said, "nothing can be sold: correct the Server Key, the account at the gateway, or [midtrans]"))
 }
 
 /// Writes, and takes the write back.
