@@ -1,11 +1,9 @@
 //! What is seen from outside: the framebuffer's pixels and the relay line's edges. The kernel tells of each write
 //! (inotify); the time is taken first and the file looked at after, so a figure is late by one wake-up and never early.
 
-use std::ffi::CString;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::FromRawFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -150,17 +148,10 @@ impl LineWatch {
 }
 
 /// Calls `look` with the time of each write to a file, on a thread of its own, until it says `false`.
-#[allow(unsafe_code, reason = "inotify has no safe face in the crates we use")]
 fn on_write(path: &Path, mut look: impl FnMut(Instant) -> bool + Send + 'static) {
-    let name = CString::new(path.as_os_str().as_bytes()).expect("no zero in a path");
-    // SAFETY: both calls take and give plain numbers; `name` lives through the second. The descriptor is ours alone.
-    let mut events = unsafe {
-        let descriptor = libc::inotify_init1(libc::IN_CLOEXEC);
-        assert!(descriptor >= 0, "inotify: {}", std::io::Error::last_os_error());
-        let watch = libc::inotify_add_watch(descriptor, name.as_ptr(), libc::IN_MODIFY);
-        assert!(watch >= 0, "{}: {}", path.display(), std::io::Error::last_os_error());
-        File::from_raw_fd(descriptor)
-    };
+    let told = inotify::init(CreateFlags::CLOEXEC).expect("a process may have some of these");
+    inotify::add_watch(&told, path, WatchFlags::MODIFY).expect("the file is there");
+    let mut events = File::from(told);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while events.read(&mut buffer).is_ok() {

@@ -1,6 +1,7 @@
 //! Runs a program of the merchant's: without a shell, without our environment, in a process group of its own. Its
 //! time has a limit, and so has the part of its output that is kept.
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
@@ -52,12 +53,10 @@ pub enum CallError {
 struct Group(Option<u32>);
 
 impl Group {
-    #[allow(unsafe_code, reason = "the standard library kills a process, not its group")]
     fn kill(&mut self) {
-        if let Some(id) = self.0.take().and_then(|id| libc::pid_t::try_from(id).ok()) {
-            // SAFETY: kill(2) takes two numbers. The group's leader was not waited for yet, or the group is empty: the
-            // number cannot belong to another group.
-            unsafe { libc::kill(-id, libc::SIGKILL) };
+        if let Some(id) = self.0.take().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+            // The group's leader was not waited for yet, or the group is empty: the number cannot belong to another group.
+            let _ = kill_process_group(id, Signal::KILL);
         }
     }
 }

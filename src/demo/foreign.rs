@@ -1,6 +1,7 @@
 //! A program that is not ours, as a process that certainly ends with us: Mosquitto, PostgreSQL.
 
 use super::process::{READY_WAIT, die_with_us, signal};
+use rustix::process::Signal;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -78,7 +79,7 @@ impl Foreign {
     /// # Errors
     /// It cannot be asked, or does not end.
     pub async fn stop(mut self) -> Result<(), ForeignError> {
-        signal(&self.child, libc::SIGTERM).map_err(|error| ForeignError::Run(self.name, error))?;
+        signal(&self.child, Signal::TERM).map_err(|error| ForeignError::Run(self.name, error))?;
         let until = Instant::now() + STOP_WAIT;
         while !self.has_ended()? {
             if Instant::now() >= until {

@@ -3,6 +3,8 @@
 
 use super::chronicle::{Chronicle, EntryKind, Who};
 use super::told;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal};
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -152,12 +154,12 @@ impl Process {
     /// # Errors
     /// When the system refuses.
     pub fn freeze(&self) -> Result<(), ProcessError> {
-        self.signal(libc::SIGSTOP)
+        self.signal(Signal::STOP)
     }
 
     /// Asks it to end with SIGTERM, and kills it if it has not ended within [`STOP_WAIT`].
     pub async fn stop(mut self) {
-        if self.signal(libc::SIGTERM).is_ok() {
+        if self.signal(Signal::TERM).is_ok() {
             // Whether it listened or not, the drop ends it.
             let _ = tokio::time::timeout(STOP_WAIT, self.ended()).await;
         }
@@ -169,7 +171,7 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    fn signal(&self, with: libc::c_int) -> Result<(), ProcessError> {
+    fn signal(&self, with: Signal) -> Result<(), ProcessError> {
         signal(&self.child, with).map_err(|source| ProcessError::Signal { program: self.program, source })
     }
 }
@@ -184,11 +186,9 @@ impl Drop for Process {
 ///
 /// # Errors
 /// The system's reason.
-#[allow(unsafe_code, reason = "the standard library sends SIGKILL only")]
-pub fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
-    let pid = libc::pid_t::try_from(child.id()).expect("the kernel's process ids are pid_t");
-    // SAFETY: no memory is handed over. The child is ours and not reaped, so that its id is still its own.
-    if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+pub fn signal(child: &Child, signal: Signal) -> io::Result<()> {
+    // The child is ours and not reaped, so that its id is still its own.
+    Ok(kill_process(Pid::from_child(child), signal)?)
 }
 
 /// Runs a command of one of our programs to its end and gives its standard output.
@@ -218,19 +218,16 @@ fn command(program: &Program) -> Command {
 
 /// The child is killed when the thread that started it ends, however that ends: SIGKILL leaves nothing behind either. So
 /// only the main thread starts children.
-#[allow(unsafe_code, reason = "what runs between fork and exec, and prctl, have no safe face")]
+#[allow(unsafe_code, reason = "what runs between fork and exec has no safe face")]
 pub fn die_with_us(command: &mut Command) {
-    let parent = std::process::id();
+    let parent = getpid();
     let prepare = move || {
-        // SAFETY: both calls take numbers only and are async-signal-safe, as is needed between fork and exec.
-        let (status, now) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
-        if status != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         // We may have ended before the request was in force.
-        if u32::try_from(now) == Ok(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+        if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
     };
-    // SAFETY: the closure allocates nothing, takes no lock and touches no memory of ours but a copied number.
+    // SAFETY: the closure makes two calls of the kernel, allocates nothing, takes no lock and touches no memory of ours but a
+    // copied number.
     unsafe { command.pre_exec(prepare) };
 }
 

@@ -1,6 +1,7 @@
 //! The only place that reads clocks. All other code is handed a [`Now`].
 
 use qris_core::order::time::{Boot, BootId, Now, Wall};
+use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -40,14 +41,10 @@ pub fn boot_id() -> io::Result<BootId> {
 
 /// CLOCK_BOOTTIME. The standard library does not offer it: its `Instant` is CLOCK_MONOTONIC, which stands still while
 /// the machine sleeps. `/proc/uptime` counts only hundredths of a second.
-#[allow(unsafe_code, reason = "clock_gettime has no safe face in the crates we use")]
 fn boot() -> Boot {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live, writable timespec, and the call does not keep it.
-    let status = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    assert!(status == 0, "every kernel since 2.6.39 has CLOCK_BOOTTIME");
+    let time = clock_gettime(ClockId::Boottime);
     #[allow(clippy::useless_conversion, reason = "32-bit targets have narrower fields")]
-    Boot(i64::from(time.tv_sec) * 1000 + i64::from(time.tv_nsec) / 1_000_000)
+    Boot(time.tv_sec * 1000 + i64::from(time.tv_nsec) / 1_000_000)
 }
 
 #[cfg(test)]

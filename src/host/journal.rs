@@ -107,7 +107,7 @@ pub(super) fn settle() {
 }
 
 /// Whether a message that was sent here still waits for its reader.
-#[allow(unsafe_code, reason = "ioctl has no safe face in the crates we use")]
+#[allow(unsafe_code, reason = "no crate has a safe face of this ioctl")]
 fn is_unread(socket: &UnixDatagram) -> bool {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the socket is open and the pointer is to memory of the right size. The call does not keep it.

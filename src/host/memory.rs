@@ -1,12 +1,13 @@
 //! A program's memory: who may read it, and how much freed memory the C library keeps.
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 /// Nobody but root may read the memory of this program, attach a debugger to it, or look at its files in `/proc`. It also
 /// leaves no core dump. Its memory holds secrets, and without this call another program of the same user could read them. To be
 /// called before everything else, also after an `exec`, because that lets everybody in again.
-#[allow(unsafe_code, reason = "prctl has no safe face in the crates we use")]
 pub fn keep_private() {
-    // SAFETY: the call takes plain numbers. It refuses only numbers that it does not know.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
+    // It refuses only a number that it does not know.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Gives large buffers back to the system as soon as they are freed, and keeps one pool of small ones for all threads.
@@ -16,7 +17,7 @@ pub fn keep_private() {
 /// pixels of one full-screen picture, drawn once for a sale, stay in memory all day. A machine sells for minutes and
 /// waits for days.
 #[cfg(target_env = "gnu")]
-#[allow(unsafe_code, reason = "mallopt has no safe face in the crates we use")]
+#[allow(unsafe_code, reason = "mallopt is glibc's alone, and no crate has a safe face of it")]
 pub fn keep_little() {
     /// It is smaller than a picture's pixels, and larger than anything that is allocated often.
     const LARGE: libc::c_int = 128 * 1024;

@@ -1,6 +1,7 @@
 //! A person at a terminal, who reads what is written and types what is asked for. A secret is not shown, and colours are.
 
 use crate::Failure;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -53,7 +54,7 @@ fn has_colours(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> 
 /// Standard input as a terminal that does not show the typed text, until this is dropped. If it is not a terminal,
 /// nothing changes.
 pub struct Hidden {
-    before: Option<libc::termios>,
+    before: Option<Termios>,
 }
 
 impl Hidden {
@@ -61,29 +62,24 @@ impl Hidden {
     #[must_use]
     pub fn begin() -> Self {
         // The end of the line is shown: the cursor moves on.
-        Self::with(libc::ECHONL)
+        Self::with(LocalModes::ECHONL)
     }
 
     /// Begins to hide the ends of lines too, for a text of many lines.
     #[must_use]
     pub fn wholly() -> Self {
-        Self::with(0)
+        Self::with(LocalModes::empty())
     }
 
-    #[allow(unsafe_code, reason = "tcgetattr and tcsetattr have no safe face in the crates we use")]
-    fn with(shown: libc::tcflag_t) -> Self {
-        let mut found = std::mem::MaybeUninit::<libc::termios>::uninit();
-        // SAFETY: the pointer is to memory of the right size. The call does not keep it.
-        if unsafe { libc::tcgetattr(libc::STDIN_FILENO, found.as_mut_ptr()) } != 0 {
-            return Self { before: None };
+    fn with(shown: LocalModes) -> Self {
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(before) = &before {
+            let mut hidden = before.clone();
+            hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+            hidden.local_modes.insert(shown);
+            set(&hidden);
         }
-        // SAFETY: a call that succeeded has filled it.
-        let before = unsafe { found.assume_init() };
-        let mut hidden = before;
-        hidden.c_lflag &= !(libc::ECHO | libc::ECHONL);
-        hidden.c_lflag |= shown;
-        set(&hidden);
-        Self { before: Some(before) }
+        Self { before }
     }
 }
 
@@ -95,10 +91,9 @@ impl Drop for Hidden {
     }
 }
 
-#[allow(unsafe_code, reason = "tcgetattr and tcsetattr have no safe face in the crates we use")]
-fn set(settings: &libc::termios) {
-    // SAFETY: the pointer is to a live value, and the call does not keep it. A terminal that refuses stays as it is.
-    unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, settings) };
+fn set(settings: &Termios) {
+    // A terminal that refuses stays as it is.
+    let _ = tcsetattr(io::stdin(), OptionalActions::Flush, settings);
 }
 
 /// Writes one whole line to standard output at once. Some terminals obey the control characters above ASCII. JSON may hold them as they

@@ -4,6 +4,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
 use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, succeed, tool};
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -41,7 +42,7 @@ impl Spout {
     fn at(path: &Path) -> Self {
         succeed(command(tool("mkfifo")).arg(path));
         // Both ends are held, so that neither side ever sees an end.
-        let end = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).expect("a FIFO");
+        let end = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path).expect("a FIFO");
         Self { end, path: path.into() }
     }
 

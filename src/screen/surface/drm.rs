@@ -8,9 +8,10 @@ use drm_ffi::{
     DRM_CAP_DUMB_BUFFER, DRM_CAP_DUMB_PREFERRED_DEPTH, DRM_MODE_PAGE_FLIP_EVENT, DRM_MODE_TYPE_PREFERRED, drm_clip_rect, drm_mode_crtc,
     drm_mode_get_encoder, drm_mode_modeinfo,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 /// A display's `connection`; the kernel's headers have no name for it.
@@ -20,8 +21,8 @@ const DISCONNECTED: u32 = 2;
 /// also holds a panel that is plugged in between the two questions. And the second question does not make the kernel look at
 /// the panel once more.
 const MANY: usize = 64;
-/// How long a turn of the panel is awaited, in milliseconds. Sixty turns take a second.
-const TURN_MS: i32 = 100;
+/// How long a turn of the panel is awaited: 100 ms. Sixty turns take a second.
+const TURN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A display that shows buffers of ours.
 pub(super) struct Display {
@@ -158,11 +159,7 @@ impl Card {
 
     /// Waits for the event that says that a turn is done. A driver that does not send it is not awaited for long.
     fn turned(&mut self) -> io::Result<()> {
-        let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        #[allow(unsafe_code, reason = "poll has no safe form; it is given one structure of its own and its count")]
-        // SAFETY: the structure lives through the call, and there is one of it.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, TURN_MS) };
-        if ready > 0 {
+        if poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&TURN)).is_ok_and(|ready| ready > 0) {
             // There is one event at least. Further ones wait for the next time.
             let mut events = [0; 1024];
             let _ = self.file.read(&mut events)?;
