@@ -2,49 +2,42 @@
 //! lines are in order before the program is gone.
 
 use crate::Failure;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::{flag, low_level};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Ctrl-C, `kill`, a terminal or connection that is closed, Ctrl-\; with the names that people use.
-const ENDING: [(libc::c_int, &str); 4] =
-    [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM"), (libc::SIGHUP, "SIGHUP"), (libc::SIGQUIT, "SIGQUIT")];
-/// No signal, and no file.
-const NONE: i32 = -1;
+const ENDING: [(i32, &str); 4] = [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM"), (SIGHUP, "SIGHUP"), (SIGQUIT, "SIGQUIT")];
 
-/// The first signal that came.
-static CAME: AtomicI32 = AtomicI32::new(NONE);
-/// The file that a signal is written to, and the file where it is seen. A file can be awaited together with other files.
-static BELL: AtomicI32 = AtomicI32::new(NONE);
-static HEARD: AtomicI32 = AtomicI32::new(NONE);
-
-#[allow(unsafe_code, reason = "the standard library knows no signals")]
-extern "C" fn note(signal: libc::c_int) {
-    // The first signal says how the program ends. A failure here says that there was one before.
-    let _ = CAME.compare_exchange(NONE, signal, Ordering::Relaxed, Ordering::Relaxed);
-    // SAFETY: `write` may be called here; one byte is read. A full bell rings already. The interrupted code finds its errno
-    // unchanged.
-    unsafe {
-        let errno = *libc::__errno_location();
-        libc::write(BELL.load(Ordering::Relaxed), (&raw const signal).cast(), 1);
-        *libc::__errno_location() = errno;
-    }
-}
+/// The place in [`ENDING`] of the last signal that came, from 1; 0: none.
+static CAME: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+/// A signal writes to the first. The second can then be read, and never is: who looks later sees it too. A socket can be awaited
+/// together with other files.
+static BELL: OnceLock<[UnixStream; 2]> = OnceLock::new();
 
 /// A signal ended it.
 #[derive(Debug, thiserror::Error)]
 #[error("ended by {0}: nothing was changed")]
 pub struct Interrupted(&'static str);
 
+fn last() -> Option<(i32, &'static str)> {
+    ENDING.get(CAME.load(Ordering::Relaxed).checked_sub(1)?).copied()
+}
+
 /// Whether a signal came that ends the work.
 #[must_use]
 pub fn came() -> bool {
-    CAME.load(Ordering::Relaxed) != NONE
+    last().is_some()
 }
 
 /// Ends the work if a signal came. To be called before a step that must be done wholly or not at all.
@@ -52,105 +45,64 @@ pub fn came() -> bool {
 /// # Errors
 /// A signal came.
 pub fn check() -> Result<(), Interrupted> {
-    let came = CAME.load(Ordering::Relaxed);
-    match ENDING.iter().find(|(signal, _)| *signal == came) {
-        Some((_, name)) => Err(Interrupted(name)),
-        None => Ok(()),
-    }
+    last().map_or(Ok(()), |(_, name)| Err(Interrupted(name)))
 }
 
 /// Does a program's work until it is done or a signal comes. A signal drops the work where it waits, and the work's failure
-/// is told. Then the signal ends the program as it would have without us (a shell says 128 + signal).
+/// is told. Then the signal ends the program as it would have without us (a shell says 128 + signal). To be called once.
 ///
 /// # Errors
 /// The failures of the work, and signals that cannot be noted.
 pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let noted = Noted::begin().map_err(Failure::failed)?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let heard = note(&is_over).map_err(Failure::failed)?;
     let mut work = Box::pin(work);
     let ended = tokio::select! {
         biased;
-        () = noted.wait() => None,
-        ended = &mut work => Some(ended),
+        // If it cannot be awaited, it is as if no signal ever came.
+        Ok(()) = heard.readable() => check().map_err(Failure::failed).and(Err(Failure::failed("ended"))),
+        ended = &mut work => ended,
     };
     // First the work lets go of everything that it holds.
     drop(work);
-    let (failure, came) = match (ended, CAME.load(Ordering::Relaxed)) {
-        (Some(Ok(done)), _) => return Ok(done),
-        (Some(Err(failure)), NONE) => return Err(failure),
-        (Some(Err(failure)), came) => (failure, came),
-        (None, came) => (check().map_err(Failure::failed).err().unwrap_or_else(|| Failure::failed("ended")), came),
+    // From here on a signal ends the program at once.
+    is_over.store(true, Ordering::Relaxed);
+    let (failure, signal) = match (ended, last()) {
+        (Err(failure), Some((signal, _))) => (failure, signal),
+        (ended, _) => return ended,
     };
     let mut stderr = io::stderr().lock();
     // Standard error and its reader may be gone. The first line ends the line of the question.
     drop(writeln!(stderr));
     failure.told(program).iter().for_each(|line| drop(writeln!(stderr, "{line}")));
-    drop(noted);
-    raise(came);
+    // It fails for signals alone that it does not know.
+    drop(low_level::emulate_default_handler(signal));
     Err(failure)
 }
 
-/// While it lives, a signal that ends a program is only noted. There is one at a time.
-struct Noted {
-    heard: tokio::net::UnixStream,
-    _bell: UnixStream,
-    before: Vec<(libc::c_int, libc::sigaction)>,
-}
-
-impl Noted {
-    #[allow(unsafe_code, reason = "the standard library knows no signals")]
-    fn begin() -> io::Result<Self> {
-        let (bell, heard) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        heard.set_nonblocking(true)?;
-        CAME.store(NONE, Ordering::Relaxed);
-        BELL.store(bell.as_raw_fd(), Ordering::Relaxed);
-        HEARD.store(heard.as_raw_fd(), Ordering::Relaxed);
-        let before = ENDING.into_iter().filter_map(|(signal, _)| {
-            let mut old = MaybeUninit::<libc::sigaction>::zeroed();
-            // SAFETY: an action of zeroes is a valid one. The handler does only what a handler may do. `old` is read only
-            // where the system has written it.
-            unsafe {
-                let mut new: libc::sigaction = std::mem::zeroed();
-                new.sa_sigaction = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
-                new.sa_flags = libc::SA_RESTART;
-                if libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) != 0 {
-                    return None;
-                }
-                let old = old.assume_init();
-                // `nohup` started us: the signal stays ignored.
-                let is_ignored = old.sa_sigaction == libc::SIG_IGN;
-                (!is_ignored && libc::sigaction(signal, &raw const new, std::ptr::null_mut()) == 0).then_some((signal, old))
-            }
-        });
-        let before = before.collect();
-        Ok(Self { heard: tokio::net::UnixStream::from_std(heard)?, _bell: bell, before })
-    }
-
-    /// Waits until a signal came.
-    async fn wait(&self) {
-        // The byte is never read, so a later call sees it too. If the bell cannot be awaited, it is as if no signal ever came.
-        if self.heard.readable().await.is_err() {
-            std::future::pending::<()>().await;
+/// From now on a signal that ends a program is only noted, until `is_over`. Answers with what can be read when one came.
+fn note(is_over: &Arc<AtomicBool>) -> io::Result<tokio::net::UnixStream> {
+    let (bell, heard) = UnixStream::pair()?;
+    heard.set_nonblocking(true)?;
+    let awaited = tokio::net::UnixStream::from_std(heard.try_clone()?)?;
+    let ignored = ignored();
+    for (at, (signal, _)) in (1..).zip(ENDING) {
+        if ignored >> (signal - 1) & 1 == 0 {
+            // In this order: the bell rings for what is noted.
+            flag::register_conditional_default(signal, Arc::clone(is_over))?;
+            flag::register_usize(signal, Arc::clone(&CAME), at)?;
+            low_level::pipe::register(signal, bell.try_clone()?)?;
         }
     }
+    let _ = BELL.set([bell, heard]);
+    Ok(awaited)
 }
 
-impl Drop for Noted {
-    #[allow(unsafe_code, reason = "the standard library knows no signals")]
-    fn drop(&mut self) {
-        for (signal, old) in &self.before {
-            // SAFETY: this was the action of the signal before.
-            unsafe { libc::sigaction(*signal, old, std::ptr::null_mut()) };
-        }
-        BELL.store(NONE, Ordering::Relaxed);
-        HEARD.store(NONE, Ordering::Relaxed);
-    }
-}
-
-#[allow(unsafe_code, reason = "the standard library knows no signals")]
-fn raise(signal: libc::c_int) {
-    // SAFETY: it is a signal of our own.
-    unsafe { libc::raise(signal) };
+/// The signals that this program was started to ignore, as by `nohup`: a bit each, from the lowest for signal 1. They stay ignored.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Standard input, or a file. A signal also wakes a reader that waits for it.
@@ -170,24 +122,21 @@ impl Input {
     /// # Errors
     /// The system's reason.
     pub fn of(path: &Path) -> io::Result<Self> {
-        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
+        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path).map(Self)
     }
 }
 
 impl Read for Input {
-    #[allow(unsafe_code, reason = "the standard library does not wait for two files at once")]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let waited = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         loop {
-            // A file that is not there is passed over.
-            let mut files = [waited(self.0.as_raw_fd()), waited(HEARD.load(Ordering::Relaxed))];
-            // SAFETY: the pointer is to that many live values. The call does not keep it.
-            let ready = unsafe { libc::poll(files.as_mut_ptr(), 2, NONE) };
+            let mut files = vec![PollFd::new(&self.0, PollFlags::IN)];
+            files.extend(BELL.get().map(|[_, heard]| PollFd::new(heard, PollFlags::IN)));
+            let ready = poll(&mut files, None);
             check().map_err(io::Error::other)?;
             match ready {
-                NONE if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                NONE => return Err(io::Error::last_os_error()),
-                _ => match self.0.read(buffer) {
+                Err(Errno::INTR) => {}
+                Err(why) => return Err(why.into()),
+                Ok(_) => match self.0.read(buffer) {
                     // Another reader was quicker.
                     Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
                     read => return read,

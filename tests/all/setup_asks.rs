@@ -502,6 +502,21 @@ fn what_ends_a_set_up_leaves_nothing_behind() {
         assert!(said.contains(&format!("ended by SIG{signal}: nothing was changed")), "{said}");
         assert_eq!(left(&system), "", "{signal}");
     }
+    // What `nohup` starts ignores a terminal that is closed.
+    let mut ignoring = command("/bin/sh");
+    let setup = site.setup();
+    ignoring
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(setup.get_program())
+        .args(setup.get_args())
+        .arg("--ask")
+        .current_dir(site.shop.path());
+    let setup = Process::start("qrisctl", system.command(&ignoring).stdin(Stdio::piped()));
+    setup.wait_line("qris-backend device add ID --bundle");
+    setup.signal("HUP");
+    setup.signal("TERM");
+    let (status, said) = setup.finish();
+    assert!(status.signal() == Some(15) && said.contains("ended by SIGTERM") && !said.contains("SIGHUP"), "{status}: {said}");
     // Where it waits for the broker, too: here for one that never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("mqtt://127.0.0.1:{}", silent.local_addr().expect("bound").port());
