@@ -71,7 +71,7 @@ pub struct Listed {
 /// The hash under which a token is kept, in lower-case hex.
 #[must_use]
 pub fn hash(token: &str) -> String {
-    super::hex(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref())
+    qris_core::hex(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref())
 }
 
 /// Lets a machine in with a new token. Its old token is void then. Without `replace`, an old token stays, and the answer is
@@ -300,7 +300,7 @@ fn sum(device: &Device, token_hash: &str) -> String {
     let ms = |at: &Option<Wall>| at.map(|at| at.0);
     let (relay, other) = ((relay_key, ms(relay_key_since), relay_key_by), (other_key, ms(other_key_since)));
     let all = serde_json::to_vec(&(id.as_str(), token_hash, added.0, ms(revoked), relay, other)).expect("plain data");
-    super::hex(&ring::digest::digest(&ring::digest::SHA256, &all).as_ref()[..8])
+    qris_core::hex(&ring::digest::digest(&ring::digest::SHA256, &all).as_ref()[..8])
 }
 
 #[cfg(test)]

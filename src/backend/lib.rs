@@ -246,10 +246,5 @@ fn policy(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> 
 fn drawn_name() -> String {
     let mut bits = [0; 8];
     qris_host::random::fill(&mut bits);
-    hex(&bits)
-}
-
-/// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    qris_core::hex(&bits)
 }

@@ -1,5 +1,8 @@
 //! An order, and everything that stands on a wire. Both are pure: no socket, file, clock, thread or environment.
 //! `order` knows nothing of `wire`.
 
+mod hex;
 pub mod order;
 pub mod wire;
+
+pub use hex::hex;

@@ -312,7 +312,7 @@ impl Broker {
 pub(super) fn random_hex() -> Result<String, Failure> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).map_err(|_| Failure::failed("the system gives no random bits"))?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(qris_core::hex(&bits))
 }
 
 /// The settings of the file, with the flags over them, checked.

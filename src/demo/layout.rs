@@ -400,7 +400,7 @@ fn set_up(path: &Path, source: io::Error) -> LayoutError {
 pub fn random_name() -> Result<String, LayoutError> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).map_err(|_| LayoutError::Random)?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(qris_core::hex(&bits))
 }
 
 /// The names of our temporary directories begin with this.

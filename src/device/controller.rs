@@ -156,7 +156,6 @@ impl Requests {
 fn request_for(item: ItemId) -> Option<VendRequest> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).ok()?;
-    let name: String = bits.iter().map(|b| format!("{b:02x}")).collect();
-    let request_id = RequestId::new(&name).expect("32 hexadecimal digits");
+    let request_id = RequestId::new(&qris_core::hex(&bits)).expect("32 hexadecimal digits");
     Some(VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None })
 }

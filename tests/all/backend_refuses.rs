@@ -251,7 +251,7 @@ fn anothers_order_is_not_ours() {
     let order = shop.charge();
     let mut foreign = notification(&id(&order), "200", "5000.00", "settlement");
     let digest = ring::digest::digest(&ring::digest::SHA512, format!("{}2005000.00SB-Mid-server-another", id(&order)).as_bytes());
-    foreign["signature_key"] = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    foreign["signature_key"] = qris_core::hex(digest.as_ref()).into();
     problem("another merchant's key", &shop.notify(&foreign), 403, "mismatch");
 }
 

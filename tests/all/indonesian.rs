@@ -31,8 +31,7 @@ fn no_indonesian_page_is_older_than_its_english_one() {
     let siblings = siblings();
     let old = |sibling: &&Sibling| {
         let digest = ring::digest::digest(&ring::digest::SHA256, source_text(&sibling.english).as_bytes());
-        let now: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        now != sibling.hash
+        qris_core::hex(&digest.as_ref()[..8]) != sibling.hash
     };
     let old: Vec<_> = siblings.iter().filter(old).map(|sibling| format!("{} beside {}", sibling.page, sibling.english)).collect();
     assert!(old.is_empty(), "read these again, and then say so with docs/id/mark PAGE:\n{}", old.join("\n"));

@@ -37,7 +37,7 @@ pub(super) async fn taken(broker: &MqttSettings, device: &DeviceId, password: &s
     let as_machine = MqttSettings { username, password, ..broker.clone() };
     let mut bits = [0; 8];
     random::fill(&mut bits);
-    let mut settings = LinkSettings::new(as_machine, format!("qris-accounts-{}", crate::hex(&bits)), &LastTrusted::default())?;
+    let mut settings = LinkSettings::new(as_machine, format!("qris-accounts-{}", qris_core::hex(&bits)), &LastTrusted::default())?;
     settings.session_expiry_s = 0;
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let let_in = async {

@@ -105,7 +105,7 @@ fn leave_rights_to_the_list() -> Step {
 pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<(), AccountError> {
     let mut bits = [0; 8];
     random::fill(&mut bits);
-    let ours = crate::hex(&bits);
+    let ours = qris_core::hex(&bits);
     let mut settings = LinkSettings::new(broker.clone(), format!("qris-accounts-{ours}"), &LastTrusted::default())?;
     settings.session_expiry_s = 0;
     let filter = ANSWERS.to_owned();

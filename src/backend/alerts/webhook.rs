@@ -95,7 +95,7 @@ impl Webhook {
         let seconds = now.0 / 1000;
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.secret.expose().as_bytes());
         let tag = ring::hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
-        format!("t={seconds},v1={}", crate::hex(tag.as_ref()))
+        format!("t={seconds},v1={}", qris_core::hex(tag.as_ref()))
     }
 }
 

@@ -322,7 +322,7 @@ fn sum(stored: &Stored, body: &str) -> String {
     }
     digest.update(&stored.rev.to_be_bytes());
     digest.update(&stored.version.to_be_bytes());
-    crate::hex(&digest.finish().as_ref()[..8])
+    qris_core::hex(&digest.finish().as_ref()[..8])
 }
 
 fn number(number: u64) -> i64 {

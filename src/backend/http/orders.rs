@@ -61,7 +61,7 @@ pub async fn create(
         .choose(&new.kids)
         .cloned()
         .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
-    let digest = crate::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
+    let digest = qris_core::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
     // The key that the request shows counts only if it has just become the known one.
     shop.relay_key_shown(&device, token_hash, new.relay_key.clone()).await;
     let relay_key = {

@@ -67,7 +67,7 @@ fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
 fn random_uuid() -> String {
     let mut bits = [0; 16];
     random::fill(&mut bits);
-    let hex = crate::hex(&bits);
+    let hex = qris_core::hex(&bits);
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 

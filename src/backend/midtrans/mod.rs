@@ -320,10 +320,6 @@ fn not_sent(error: reqwest::Error) -> MidtransError {
     if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

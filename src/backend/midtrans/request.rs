@@ -221,7 +221,7 @@ pub fn idempotency_key(order_id: &OrderId, endpoint: &str) -> String {
     digest.update(endpoint.as_bytes());
     digest.update(b"\n");
     digest.update(order_id.as_str().as_bytes());
-    super::hex(&digest.finish().as_ref()[..IDEMPOTENCY_KEY_BYTES])
+    qris_core::hex(&digest.finish().as_ref()[..IDEMPOTENCY_KEY_BYTES])
 }
 
 /// 36 hex digits: the shorter of the two documented limits (46 and 36).

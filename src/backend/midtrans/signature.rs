@@ -27,7 +27,7 @@ impl ServerKey {
         for part in [order_id, status_code, gross_amount, self.0.expose()] {
             digest.update(part.as_bytes());
         }
-        super::hex(digest.finish().as_ref())
+        qris_core::hex(digest.finish().as_ref())
     }
 
     /// The user name of HTTP Basic authentication (the password is empty). Nothing else may look at the key.

@@ -124,7 +124,7 @@ fn price() -> Rupiah {
 fn request() -> ChargeRequest {
     let mut bits = [0; 16];
     random::fill(&mut bits);
-    let name = format!("doctor-{}", crate::hex(&bits[..10]));
+    let name = format!("doctor-{}", qris_core::hex(&bits[..10]));
     ChargeRequest {
         order_id: OrderId::new(&name).expect("letters and digits"),
         description: "qris-backend doctor".into(),

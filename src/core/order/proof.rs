@@ -105,8 +105,7 @@ impl RelayKey {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.0);
-        let group = |pair: &[u8]| format!("{:02x}{:02x}", pair[0], pair[1]);
-        digest.as_ref()[..10].chunks(2).map(group).collect::<Vec<_>>().join("-")
+        digest.as_ref()[..10].chunks(2).map(crate::hex).collect::<Vec<_>>().join("-")
     }
 }
 

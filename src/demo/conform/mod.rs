@@ -200,8 +200,7 @@ impl Tester {
     }
 
     fn new_request_id(&self) -> String {
-        let bits: String = self.bits()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("conform-{bits}")
+        format!("conform-{}", qris_core::hex(&self.bits()[..8]))
     }
 
     /// The body of a new sale.

@@ -390,7 +390,7 @@ impl Database {
             None => {
                 let mut bits = [0; 8];
                 SystemRandom::new().fill(&mut bits).map_err(|_| StoreError::Random)?;
-                let stream: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+                let stream = qris_core::hex(&bits);
                 connection.execute("INSERT INTO facts (key, value) VALUES ('stream', ?1)", [&stream])?;
                 stream
             }

@@ -19,5 +19,5 @@ pub fn open<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 fn sum(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    qris_core::hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
 }

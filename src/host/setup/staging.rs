@@ -31,7 +31,7 @@ impl Staging {
         parents.iter().for_each(|parent| sweep(parent));
         let mut bits = [0; 16];
         random::fill(&mut bits);
-        let digits: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = qris_core::hex(&bits);
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for parent in parents {
             match Self::below(parent, &digits) {

@@ -52,7 +52,7 @@ impl Dispenser {
         let ticket = Ticket::from_random(bits);
         self.ledger.add_ticket(ticket.clone(), item, amount)?;
         // Nobody can guess these, so nobody can use them up for an order.
-        let unique: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let unique = qris_core::hex(&bits);
         let request = RequestId::new(&format!("test-{unique}")).expect("37 characters of a request_id");
         let transaction = TransactionId::new(&format!("test-{unique}")).expect("37 characters of a transaction_id");
         let (order_id, ticket_id, once) = (&order, &ticket, Some(once));
@@ -155,8 +155,7 @@ impl Pulse {
 /// The name of a test in the ledger.
 fn order_of(jti: &CommandId) -> OrderId {
     let hash = digest(&SHA256, jti.as_str().as_bytes());
-    let hash: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    OrderId::new(&format!("{TEST}{hash}")).expect("37 characters of an order_id")
+    OrderId::new(&format!("{TEST}{}", qris_core::hex(&hash.as_ref()[..16]))).expect("37 characters of an order_id")
 }
 
 /// The item of a test, for the journal.

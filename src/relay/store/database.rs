@@ -604,7 +604,7 @@ fn sum(columns: &[&str]) -> String {
         context.update(&(column.len() as u64).to_le_bytes());
         context.update(column.as_bytes());
     }
-    context.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    qris_core::hex(&context.finish().as_ref()[..8])
 }
 
 fn same(written: &str, columns: &[&str], table: &str, key: &str) -> Result<(), StoreError> {

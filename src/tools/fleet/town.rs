@@ -91,7 +91,6 @@ impl Town {
     pub fn draw(&self) -> (RequestId, Ticket) {
         let mut bits = [[0; 16]; 2];
         bits.iter_mut().for_each(|bits| qris_host::random::fill(bits));
-        let name: String = bits[0].iter().map(|byte| format!("{byte:02x}")).collect();
-        (RequestId::new(&name).expect("hexadecimal digits are allowed"), Ticket::from_random(bits[1]))
+        (RequestId::new(&qris_core::hex(&bits[0])).expect("hexadecimal digits are allowed"), Ticket::from_random(bits[1]))
     }
 }

@@ -88,7 +88,7 @@ fn corpus(folder: &PathBuf) -> Vec<Vec<u8>> {
 
 fn keep_input(folder: &std::path::Path, kind: &str, input: &[u8]) -> PathBuf {
     let digest = ring::digest::digest(&ring::digest::SHA256, input);
-    let name: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = qris_core::hex(&digest.as_ref()[..8]);
     let file = folder.join(format!("{kind}-{name}"));
     std::fs::write(&file, input).expect("written");
     file

@@ -12,7 +12,7 @@ pub const SERVER_KEY: &str = "SB-Mid-server-rig";
 pub fn notification(order_id: &str, status_code: &str, gross_amount: &str, transaction_status: &str) -> Value {
     let signed = format!("{order_id}{status_code}{gross_amount}{SERVER_KEY}");
     let digest = ring::digest::digest(&ring::digest::SHA512, signed.as_bytes());
-    let signature: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let signature = qris_core::hex(digest.as_ref());
     json!({
         "transaction_time": "2026-11-20 15:00:00", "transaction_status": transaction_status, "transaction_id": "8f6b0b80-0000-4000-8000-000000000000",
         "status_message": "midtrans payment notification", "status_code": status_code, "signature_key": signature,

@@ -178,7 +178,7 @@ impl Response {
 }
 
 fn sum(text: &str) -> Box<str> {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    crate::hex(digest(&SHA256, text.as_bytes()).as_ref()).into()
 }
 
 /// Puts pieces together again.
