@@ -7,6 +7,7 @@ use super::store::{Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
+use qris_host::checksum::checksum;
 use std::collections::HashSet;
 use subtle::ConstantTimeEq as _;
 
@@ -299,8 +300,7 @@ fn sum(device: &Device, token_hash: &str) -> String {
     let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
     let ms = |at: &Option<Wall>| at.map(|at| at.0);
     let (relay, other) = ((relay_key, ms(relay_key_since), relay_key_by), (other_key, ms(other_key_since)));
-    let all = serde_json::to_vec(&(id.as_str(), token_hash, added.0, ms(revoked), relay, other)).expect("plain data");
-    qris_core::hex(&ring::digest::digest(&ring::digest::SHA256, &all).as_ref()[..8])
+    qris_core::hex(&checksum(&(id.as_str(), token_hash, added.0, ms(revoked), relay, other)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub mod catalog;
 pub mod causes;
 #[cfg(feature = "tls")]
 pub mod certificate;
+#[cfg(feature = "store")]
+pub mod checksum;
 pub mod clock;
 #[cfg(feature = "commands")]
 pub mod commands;

@@ -8,6 +8,7 @@ use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
 use qris_core::order::merchant::{self, DeliveryReport, Order, Proof};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
+use qris_host::checksum::checksum;
 
 /// The most lines of an order's history that are read.
 const LIST_MAX: i64 = 1000;
@@ -312,17 +313,9 @@ fn body(order: &Order) -> String {
     serde_json::to_string(order).expect("an order is plain data")
 }
 
-/// A checksum over the columns that decide. It is made before a row is written, and checked when it is read: SQLite
-/// does not see a flipped bit inside a value.
+/// The checksum over the columns that decide.
 fn sum(stored: &Stored, body: &str) -> String {
-    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in [stored.order.id.as_str(), stored.digest.as_deref().unwrap_or("-"), body] {
-        digest.update(part.as_bytes());
-        digest.update(b"\n");
-    }
-    digest.update(&stored.rev.to_be_bytes());
-    digest.update(&stored.version.to_be_bytes());
-    qris_core::hex(&digest.finish().as_ref()[..8])
+    qris_core::hex(&checksum(&(stored.order.id.as_str(), &stored.digest, body, stored.rev, stored.version)))
 }
 
 fn number(number: u64) -> i64 {

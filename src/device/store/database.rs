@@ -6,6 +6,7 @@ use qris_core::order::machine::{Order, unfinished};
 use qris_core::order::time::{BootId, Wall};
 use qris_core::wire::telemetry::{Measured, Tally};
 use qris_core::wire::vend::VendEvent;
+use qris_host::checksum::checksum;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, Transaction, params};
@@ -557,29 +558,11 @@ impl Columns {
         Ok(())
     }
 
-    /// SHA-256 over all columns, cut to 64 bits. SQLite does not notice a bit that flips within a value.
+    /// Over all other columns.
     fn checksum(&self) -> i64 {
-        let numbers = format!("{}{}{}", u8::from(self.holds), u8::from(self.live), self.rev);
-        let parts = [
-            self.request_id.as_str(),
-            self.order_id.as_deref().unwrap_or("\u{1}"),
-            &self.ticket,
-            &self.state,
-            self.reason.as_deref().unwrap_or("\u{1}"),
-            &self.body,
-            self.receipt.as_deref().unwrap_or("\u{1}"),
-            &self.boot_id,
-            &self.last_event,
-            &numbers,
-        ];
-        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        for part in parts {
-            digest.update(part.as_bytes());
-            digest.update(&[0]);
-        }
-        let digest = digest.finish();
-        let first = digest.as_ref().first_chunk::<8>().expect("a digest of 32 bytes");
-        i64::from_be_bytes(*first)
+        let ids = (&self.request_id, &self.order_id, &self.ticket);
+        let order = (&self.state, &self.reason, &self.body, &self.receipt);
+        i64::from_be_bytes(checksum(&(ids, order, self.holds, self.live, &self.boot_id, &self.last_event, self.rev)))
     }
 }
 

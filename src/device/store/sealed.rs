@@ -1,6 +1,6 @@
 //! What came from afar, as the database has it: a checksum, and JSON. A flipped bit must not become another price.
 
-use ring::digest::{SHA256, digest};
+use qris_host::checksum::checksum;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,5 +19,5 @@ pub fn open<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 fn sum(text: &str) -> String {
-    qris_core::hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
+    qris_core::hex(&checksum(&text))
 }

@@ -7,6 +7,7 @@ use qris_core::order::ledger::{Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::{Receipt, SigningKey};
+use qris_host::checksum::checksum;
 use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
@@ -597,14 +598,9 @@ fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<
     Ok(())
 }
 
-/// 64 bits of SHA-256 over the columns, each with its length: SQLite's own checks do not see a flipped bit in a value.
+/// The checksum of a row, whose first value is what kind of row it is.
 fn sum(columns: &[&str]) -> String {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for column in columns {
-        context.update(&(column.len() as u64).to_le_bytes());
-        context.update(column.as_bytes());
-    }
-    qris_core::hex(&context.finish().as_ref()[..8])
+    qris_core::hex(&checksum(&columns))
 }
 
 fn same(written: &str, columns: &[&str], table: &str, key: &str) -> Result<(), StoreError> {
