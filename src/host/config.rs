@@ -4,11 +4,15 @@
 //! all optional. This type refuses unknown keys (`#[serde(deny_unknown_fields)]`). Then a [`Checker`] turns it into
 //! checked settings. The checker collects faults and finds their lines by their keys.
 
+#[cfg(feature = "http")]
 mod address;
+mod bus_address;
 mod places;
 mod words;
 
-pub use address::{AddressError, BusAddress, MqttError, MqttSection, MqttSettings, http_url, is_far};
+#[cfg(feature = "http")]
+pub use address::{AddressError, MqttError, MqttSection, MqttSettings, http_url, is_far};
+pub use bus_address::{BusAddress, BusAddressError};
 pub use places::Places;
 
 use crate::causes;

@@ -1,10 +1,11 @@
-//! Where the other services are: D-Bus, the MQTT broker, HTTP servers; and which of them may be reached without TLS.
+//! Where the other computers are, the MQTT broker and HTTP servers; and which of them may be reached without TLS.
 
 use super::Checker;
 use crate::secret::{Secret, SecretError};
 use crate::texts;
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use reqwest::Url;
+use serde::Deserialize;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -16,26 +17,9 @@ texts! {
     no_tls: "tidak berlaku dengan mqtt://", "has no effect with mqtt://";
 }
 
-/// Where a D-Bus interface is found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum BusAddress {
-    /// The system bus: `system`.
-    System,
-    /// The bus of the login session: `session`.
-    Session,
-    /// A bus at a D-Bus address: `unix:path=/run/bus`.
-    Address(String),
-    /// A socket without a bus, one server and its clients: `peer:/path`.
-    Peer(PathBuf),
-}
-
 /// A text is not an address, or it names one that would carry secrets in the clear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Neither `system` nor `session` nor a D-Bus address nor `peer:/path`.
-    #[error("must be \"system\", \"session\", a D-Bus address or \"peer:/path\", not {0:?}")]
-    Bus(String),
     /// Not `mqtt://host:port` or `mqtts://host:port`.
     #[error("must be mqtts://HOST[:PORT] or mqtt://HOST[:PORT], not {0:?}")]
     Mqtt(String),
@@ -51,47 +35,6 @@ pub enum AddressError {
     /// HTTP without TLS to another computer.
     #[error("http:// is for loopback only: use https://")]
     PlainHttp,
-}
-
-impl std::str::FromStr for BusAddress {
-    type Err = AddressError;
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        match text {
-            "system" => Ok(Self::System),
-            "session" => Ok(Self::Session),
-            _ => match text.split_once(':') {
-                Some(("peer", path)) if path.starts_with('/') && path.len() > 1 => Ok(Self::Peer(path.into())),
-                Some((transport, rest)) if transport != "peer" && !transport.is_empty() && rest.contains('=') => {
-                    Ok(Self::Address(text.into()))
-                }
-                _ => Err(AddressError::Bus(text.into())),
-            },
-        }
-    }
-}
-
-impl TryFrom<String> for BusAddress {
-    type Error = AddressError;
-    fn try_from(text: String) -> Result<Self, AddressError> {
-        text.parse()
-    }
-}
-
-impl From<BusAddress> for String {
-    fn from(address: BusAddress) -> String {
-        address.to_string()
-    }
-}
-
-impl fmt::Display for BusAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System => f.write_str("system"),
-            Self::Session => f.write_str("session"),
-            Self::Address(address) => f.write_str(address),
-            Self::Peer(path) => write!(f, "peer:{}", path.display()),
-        }
-    }
 }
 
 /// `[mqtt]` as written, the same in every program.
@@ -233,35 +176,29 @@ impl MqttSection {
 /// [`AddressError::Http`] for another form, [`AddressError::PlainHttp`] for plaintext to another computer.
 pub fn http_url(text: &str) -> Result<String, AddressError> {
     let wrong = || AddressError::Http(text.into());
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (host, _) = host_port(authority).ok_or_else(wrong)?;
-    if path.contains(['?', '#']) || path.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(wrong());
-    }
-    match scheme {
+    let url = strict(text).ok_or_else(wrong)?;
+    match url.scheme() {
         "https" => {}
-        "http" if is_loopback(host) => {}
+        "http" if is_loopback(host(&url)) => {}
         "http" => return Err(AddressError::PlainHttp),
         _ => return Err(wrong()),
     }
-    Ok(text.trim_end_matches('/').into())
+    Ok(url.as_str().trim_end_matches('/').into())
 }
 
 /// Whether an address that [`http_url`] has taken is that of another computer, asked over TLS. By its name alone: a name that is not
 /// loopback's may still lead here.
 #[must_use]
 pub fn is_far(url: &str) -> bool {
-    let authority = url.strip_prefix("https://").map(|rest| rest.split_once('/').map_or(rest, |(authority, _)| authority));
-    authority.and_then(host_port).is_some_and(|(host, _)| !is_loopback(host))
+    strict(url).is_some_and(|url| url.scheme() == "https" && !is_loopback(host(&url)))
 }
 
 /// Host, port and TLS of the broker's address.
-fn mqtt_place(url: &str, allow_plaintext: bool) -> Result<(String, u16, bool), AddressError> {
-    let wrong = || AddressError::Mqtt(url.into());
-    let (scheme, authority) = url.split_once("://").ok_or_else(wrong)?;
-    let (host, port) = host_port(authority.strip_suffix('/').unwrap_or(authority)).ok_or_else(wrong)?;
-    match scheme {
+fn mqtt_place(text: &str, allow_plaintext: bool) -> Result<(String, u16, bool), AddressError> {
+    let wrong = || AddressError::Mqtt(text.into());
+    let url = strict(text).filter(|url| ["", "/"].contains(&url.path())).ok_or_else(wrong)?;
+    let (host, port) = (host(&url), url.port());
+    match url.scheme() {
         "mqtts" => Ok((host.into(), port.unwrap_or(8883), true)),
         "mqtt" if allow_plaintext || is_loopback(host) => Ok((host.into(), port.unwrap_or(1883), false)),
         "mqtt" => Err(AddressError::PlainMqtt),
@@ -269,27 +206,20 @@ fn mqtt_place(url: &str, allow_plaintext: bool) -> Result<(String, u16, bool), A
     }
 }
 
-/// `host`, `host:port`, `[::1]` or `[::1]:port`; the host without brackets.
-fn host_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
-        }
-        None => {
-            let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
-            let letters = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-            (!host.is_empty() && host.chars().all(letters)).then_some((host, port))?
-        }
-    };
-    let port = match port {
-        None => None,
-        // `parse` would take "+1".
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok().filter(|&port| port != 0)?),
-        Some(_) => return None,
-    };
-    Some((host, port))
+/// A URL with a host, without user, query and fragment. A browser mends what people mistype, and asks somebody whom they did not
+/// mean; here that is no URL.
+fn strict(text: &str) -> Option<Url> {
+    let is_mended = Cell::new(false);
+    let url = Url::options().syntax_violation_callback(Some(&|_| is_mended.set(true))).parse(text).ok()?;
+    let has_more = !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some();
+    // The schemes of MQTT are none that the standard knows. It takes nearly every letter for a part of their hosts.
+    let is_name = |host: &str| !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c));
+    (!is_mended.get() && !has_more && url.port() != Some(0) && is_name(host(&url))).then_some(url)
+}
+
+/// A name or an IP address, without brackets.
+fn host(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_matches(['[', ']'])
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -300,21 +230,6 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bus_addresses() {
-        let parse = |text: &str| text.parse::<BusAddress>();
-        assert_eq!(parse("system"), Ok(BusAddress::System));
-        assert_eq!(parse("session"), Ok(BusAddress::Session));
-        assert_eq!(parse("peer:/run/relay"), Ok(BusAddress::Peer("/run/relay".into())));
-        assert_eq!(parse("unix:path=/run/bus"), Ok(BusAddress::Address("unix:path=/run/bus".into())));
-        for bad in ["", "System", "peer:", "peer:/", "peer:relay", "/run/bus", "unix:", ":a=b"] {
-            assert_eq!(parse(bad), Err(AddressError::Bus(bad.into())));
-        }
-        for good in ["system", "session", "peer:/run/relay", "unix:path=/run/bus"] {
-            assert_eq!(parse(good).map(|address| address.to_string()), Ok(good.into()));
-        }
-    }
 
     #[test]
     fn plaintext_stays_on_this_computer() {
@@ -344,6 +259,8 @@ mod tests {
             "mqtts://a:+1",
             "mqtts://a:99999",
             "mqtts://a/b",
+            "mqtts://a?b",
+            "mqtts://a%20b",
             "mqtts://[a]",
         ] {
             assert_eq!(mqtt_place(bad, true), Err(AddressError::Mqtt(bad.into())));
@@ -354,12 +271,49 @@ mod tests {
     fn http_addresses() {
         assert_eq!(http_url("https://pay.example/"), Ok("https://pay.example".into()));
         assert_eq!(http_url("https://pay.example:8443/a/"), Ok("https://pay.example:8443/a".into()));
-        assert_eq!(http_url("http://127.0.0.1:80"), Ok("http://127.0.0.1:80".into()));
+        assert_eq!(http_url("http://127.0.0.1:81"), Ok("http://127.0.0.1:81".into()));
+        assert_eq!(http_url("http://[::1]:81//"), Ok("http://[::1]:81".into()));
         assert_eq!(http_url("http://pay.example"), Err(AddressError::PlainHttp));
-        for bad in
-            ["", "pay.example", "ftp://a", "https://", "https://u:p@a", "https://a?b", "https://a/b?c", "https://a/b c", "https://a:b"]
-        {
+        assert_eq!(http_url("http://localhost.example"), Err(AddressError::PlainHttp));
+        // It is said as it will be asked.
+        assert_eq!(http_url("http://127.1:8080/a/../b"), Ok("http://127.0.0.1:8080/b".into()));
+        for bad in [
+            "",
+            "pay.example",
+            "ftp://a",
+            "https://",
+            "https://u:p@a",
+            "https://u@a",
+            "https://@a",
+            "https://a?b",
+            "https://a/b?c",
+            "https://a#b",
+            "https://a/b c",
+            "https://a b",
+            "https://a:b",
+            "https://a:0",
+            "https://a:99999",
+            "https://[a]",
+            // What a browser mends.
+            "https:a",
+            "https:/a",
+            "https:///a",
+            "https:\\\\a",
+            "https://a\\b",
+            " https://a",
+            "https://a\n",
+            "ht\ttps://a",
+        ] {
             assert_eq!(http_url(bad), Err(AddressError::Http(bad.into())));
+        }
+    }
+
+    #[test]
+    fn another_computer_is_told_by_its_name() {
+        for (url, wanted) in
+            [("https://pay.example/a", true), ("https://localhost:8443", false), ("https://[::1]", false), ("http://127.0.0.1", false)]
+        {
+            assert_eq!(is_far(url), wanted, "{url}");
         }
     }
 

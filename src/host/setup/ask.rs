@@ -50,7 +50,6 @@ pub fn address(why: &AddressError) -> String {
         AddressError::PlainHttp => texts().http_plain.into(),
         AddressError::Mqtt(text) => fill(texts().mqtt, &[&format!("{text:?}")]),
         AddressError::PlainMqtt => texts().mqtt_plain.into(),
-        AddressError::Bus(_) => why.to_string(),
     }
 }
 
