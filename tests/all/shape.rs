@@ -2,7 +2,7 @@
 //! journal event. The file of a program is short.
 
 use crate::rig::files::files;
-use crate::rig::source;
+use crate::rig::{source, source_text};
 use std::path::{Path, PathBuf};
 
 /// Between crates the compiler sees to it.
@@ -43,6 +43,38 @@ fn every_kind_of_journal_event_is_told_somewhere() {
 fn every_binary_is_a_page() {
     for (path, text) in sources(&source("src/bin")) {
         assert!(text.lines().count() <= 20, "{}: what a program does stands in its room", path.display());
+    }
+}
+
+#[test]
+fn no_program_that_is_given_out_goes_on_with_a_number_that_did_not_fit() {
+    let manifest: toml::Table = source_text("Cargo.toml").parse().expect("a manifest");
+    let profiles = manifest["profile"].as_table().expect("profiles");
+    let mut shipped = 0;
+    for file in [
+        "packaging/deb",
+        "packaging/container/Containerfile",
+        "yocto/meta-qrisd/recipes-qrisd/qrisd/qrisd_0.1.0.bb",
+        "docs/using/install.md",
+    ] {
+        for name in source_text(file).split("--profile ").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
+            assert!(checks_numbers(profiles, name), "{file}: {name} has no `overflow-checks`");
+            shipped += 1;
+        }
+    }
+    assert!(shipped > 8, "{shipped} builds were found");
+}
+
+/// Whether a profile has `overflow-checks`, for all that it builds: its own, or those of the one that it stands on.
+fn checks_numbers(profiles: &toml::Table, name: &str) -> bool {
+    const KEY: &str = "overflow-checks";
+    let own = profiles.get(name).and_then(toml::Value::as_table);
+    let packages = own.and_then(|own| own.get("package")?.as_table()).into_iter().flatten();
+    assert!(packages.clone().all(|(_, package)| package.get(KEY).is_none()), "{name}: a package is an exception");
+    let above = own.and_then(|own| own.get("inherits")?.as_str());
+    match own.and_then(|own| own.get(KEY)) {
+        Some(own) => own.as_bool() == Some(true),
+        None => above.map_or(name == "dev", |above| checks_numbers(profiles, above)),
     }
 }
 
