@@ -5,11 +5,9 @@
 //! the webhook when it answers 2xx. Who has not is tried again for two days, alone. So each is told at least once: `alert_id`
 //! marks repetitions. One alert is told at a time, also if several backends share one database.
 
-mod quiet;
 mod section;
 pub mod webhook;
 
-pub use quiet::Quiet;
 pub use section::Section;
 
 use super::books::{self, Alert, Subject, Ways};
@@ -47,8 +45,6 @@ pub struct Tellers {
     pub webhook: Option<Webhook>,
     /// The path of what the webhook is signed with, for the check of the rights of such files.
     pub webhook_secret_file: Option<PathBuf>,
-    /// The hours in which they are left alone, unless somebody is stealing.
-    pub quiet: Option<Quiet>,
     /// Whether they are told of the end, too.
     pub over: bool,
     /// A machine that is missing for this long leads to an alert.
@@ -102,8 +98,7 @@ pub async fn run(shop: Arc<Shop>, tellers: Tellers) {
 /// Tells the alerts that are due now, one after the other.
 async fn tell_all(shop: &Shop, tellers: &Tellers) {
     let now = shop.now();
-    let hushed = tellers.quiet.is_some_and(|quiet| quiet.is_now(now));
-    let due = shop.read(move |tx| books::due_alerts(tx, now, hushed)).await;
+    let due = shop.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
     let Ok(due) = due else { return };
     for alert in due {

@@ -332,7 +332,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
         zone
     });
-    let tellers = alerts.map(|section| section.check(zone.unwrap_or_default(), checker));
+    let tellers = alerts.map(|section| section.check(checker));
     Some(Config {
         listen: listen?,
         public_url,

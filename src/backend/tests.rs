@@ -273,7 +273,7 @@ async fn a_qr_that_pays_somebody_else_is_sold_and_a_person_is_told() {
     let other = Change { nmid: Some("AID000000000001".into()), ..Change::default() };
     rig.simulator.with(|midtrans, now| midtrans.change(other, now));
     assert!(rig.order("second").await.qr_payload.is_some_and(|payload| payload.contains("AID000000000001")));
-    let told = rig.shop.read(|tx| books::due_alerts(tx, clock::now().wall, false)).await.expect("readable");
+    let told = rig.shop.read(|tx| books::due_alerts(tx, clock::now().wall)).await.expect("readable");
     assert_eq!(told.iter().map(|alert| (alert.kind(), alert.subject())).collect::<Vec<_>>(), [("merchant", "AID000000000001")]);
 }
 

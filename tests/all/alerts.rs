@@ -217,39 +217,6 @@ fn a_webhook_of_a_private_authority_is_trusted_by_its_file() {
     assert_eq!(asked.body["order"]["order_id"], json!(order_id));
 }
 
-/// Hours in Jakarta that begin and end so many minutes from now.
-fn hours(from: i64, to: i64) -> String {
-    let of_day = |minutes: i64| {
-        let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs() as i64 / 60 + 7 * 60;
-        let at = (now + minutes).rem_euclid(24 * 60);
-        format!("{:02}:{:02}", at / 60, at % 60)
-    };
-    format!("quiet = \"{}-{}\"\n", of_day(from), of_day(to))
-}
-
-#[test]
-fn in_quiet_hours_only_what_cannot_wait_is_told_and_the_rest_afterwards() {
-    let now = hours(-60, 60);
-    let mut alerted = Alerted::open(TELL, &now);
-    let failed = alerted.shop.told("failed");
-    let books = Connection::open(alerted.shop.path().join("orders.db")).expect("the books");
-    let theft =
-        "INSERT INTO alerts (subject, kind, device, since_ms, tries, next_ms) VALUES ('ID9', 'merchant', 'vm-001', 1, 0, 1000000000000000)";
-    // It becomes due behind the order, which would be told before it.
-    let due = "UPDATE alerts SET next_ms = 1 + (SELECT max(next_ms) FROM alerts WHERE kind = 'refund_due') WHERE subject = 'ID9'";
-    for sql in [theft, due] {
-        assert_eq!(books.execute(sql, []).expect("written"), 1);
-    }
-    let told = alerted.wait_told(1);
-    assert_eq!(told[0]["kind"], json!("merchant"), "{told:?}");
-    alerted.shop.backend.as_ref().expect("it runs").wait_line("merchant: somebody was told");
-    alerted.shop.kill_backend();
-    alerted.shop.edit(Program::Backend, |text| text.replace(&now, &hours(60, 120)));
-    alerted.shop.start_backend();
-    let told = alerted.wait_told(2);
-    assert_eq!((&told[1]["kind"], &told[1]["order"]["order_id"]), (&json!("refund_due"), &json!(failed)));
-}
-
 #[test]
 fn a_machine_that_is_not_there_is_told_of() {
     let mut alerted = Alerted::open(TELL, "offline_after_s = 10\n");

@@ -1,10 +1,9 @@
 //! `[alerts]`, as it is written, and as it is used.
 
-use super::quiet::Quiet;
 use super::webhook::Webhook;
 use super::{OFFLINE_AFTER_S, Tellers};
 use crate::config::program;
-use qris_core::order::time::{Span, Zone};
+use qris_core::order::time::Span;
 use qris_host::config::{Checker, http_url};
 use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, client_config};
@@ -27,7 +26,6 @@ pub struct Section {
     webhook_url: Option<String>,
     webhook_secret_file: Option<PathBuf>,
     webhook_ca_file: Option<PathBuf>,
-    quiet: Option<String>,
     over: Option<bool>,
     offline_after_s: Option<i64>,
 }
@@ -38,9 +36,9 @@ impl Section {
         checker.guard(self.webhook_secret_file.as_deref(), SECRET);
     }
 
-    /// Checks the section. Its hours are those of `zone`.
-    pub fn check(self, zone: Zone, checker: &mut Checker<'_>) -> Option<Tellers> {
-        let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, quiet, over, offline_after_s } = self;
+    /// Checks the section.
+    pub fn check(self, checker: &mut Checker<'_>) -> Option<Tellers> {
+        let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, over, offline_after_s } = self;
         if command.is_none() && webhook_url.is_none() {
             checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
         }
@@ -54,17 +52,6 @@ impl Section {
                 None
             }
         };
-        let quiet = quiet.map(|hours| {
-            let quiet = Quiet::read(&hours, zone);
-            if quiet.is_none() {
-                checker.fault(
-                    &(),
-                    "alerts.quiet",
-                    format_args!("must be two different times of day, as in \"22:00-07:00\", not {hours:?}"),
-                );
-            }
-            quiet
-        });
         let offline_after = Span::secs(checker.integer(offline_after_s, OFFLINE_AFTER_S, 10..=86_400, "alerts.offline_after_s"));
         Some(Tellers {
             command: match command {
@@ -76,10 +63,6 @@ impl Section {
                 None => None,
             },
             webhook_secret_file,
-            quiet: match quiet {
-                Some(quiet) => Some(quiet?),
-                None => None,
-            },
             over: over.unwrap_or(true),
             offline_after,
         })
@@ -118,7 +101,7 @@ mod tests {
     use qris_host::config::Source;
 
     fn check(text: &str) -> Result<Tellers, String> {
-        let read = Source::from_text("b", text).read_checked(|section: Section, checker| section.check(Zone::Wib, checker));
+        let read = Source::from_text("b", text).read_checked(|section: Section, checker| section.check(checker));
         read.map_err(|faults| faults.to_string())
     }
 
@@ -126,7 +109,7 @@ mod tests {
     fn people_are_told_by_a_program_with_its_arguments() {
         let tellers = check("command = [\"/bin/alert\", \"now\"]").expect("good");
         assert_eq!((tellers.command, tellers.over), (Some(vec!["/bin/alert".into(), "now".into()]), true));
-        assert_eq!((tellers.quiet, tellers.offline_after), (None, Span::secs(600)));
+        assert_eq!(tellers.offline_after, Span::secs(600));
         for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
             let told = check(&format!("command = {bad}")).expect_err("a fault");
             assert!(told.contains("alerts.command: must be a list"), "{told}");
@@ -138,7 +121,6 @@ mod tests {
         for (section, wanted) in [
             ("over = false", "alerts: needs command or webhook_url"),
             ("command = [\"/bin/alert\"]\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_secret_file: needs alerts.webhook_url"),
-            ("command = [\"/bin/alert\"]\nquiet = \"22-7\"", "alerts.quiet: must be two different times of day, as in"),
             ("webhook_url = \"https://shop.example/alerts\"", "alerts.webhook_secret_file: is missing"),
             ("webhook_url = \"http://shop.example/\"\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_url: must be https://HOST"),
             ("webhook_url = \"https://shop.example/?token=hush\"", "alerts.webhook_url: must be https://HOST"),

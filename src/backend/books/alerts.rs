@@ -126,16 +126,14 @@ impl Alert {
     }
 }
 
-/// The alerts that are due now, the oldest first. While people are left alone (`hushed`), these are only the ones that do not
-/// wait: somebody may be stealing.
+/// The alerts that are due now, the oldest first.
 ///
 /// # Errors
 /// The database's.
-pub fn due_alerts(tx: &mut dyn Tx, now: Wall, hushed: bool) -> Result<Vec<Alert>, BooksError> {
+pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> {
     let sql = "SELECT subject, kind, device, since_ms, tries, ended_ms, taken FROM alerts
-        WHERE next_ms <= $1 AND (CAST($2 AS BIGINT) = 0 OR kind IN ($3, $4)) ORDER BY next_ms LIMIT $5";
-    let values = [now.0.into(), i64::from(hushed).into(), MERCHANT.into(), TWICE.into(), DUE_MAX.into()];
-    let rows = tx.rows(sql, &values)?;
+        WHERE next_ms <= $1 ORDER BY next_ms LIMIT $2";
+    let rows = tx.rows(sql, &[now.0.into(), DUE_MAX.into()])?;
     let mut alerts = Vec::new();
     for row in &rows {
         match read(tx, row) {

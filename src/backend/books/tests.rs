@@ -466,7 +466,7 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     let order = id("o-r1");
     rig.run(move |tx, policy| delivered(tx, policy, &device, &order, told, T0 + Span::secs(2))).await.expect("written").expect("first");
     let at = |seconds: i64| T0 + Span::secs(seconds);
-    let due = rig.run(move |tx, _| due_alerts(tx, at(3), false)).await.expect("read");
+    let due = rig.run(move |tx, _| due_alerts(tx, at(3))).await.expect("read");
     let [alert] = due.as_slice() else { panic!("{due:?}") };
     let turn = async |who: &'static str, seconds: i64| {
         let alert = alert.clone();
@@ -478,9 +478,9 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     let failed = alert.clone();
     rig.run(move |tx, _| alert_tried(tx, &failed, Ways::default(), true, at(112))).await.expect("written");
     assert!(!turn("b", 113).await, "not before it is tried again");
-    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(171), false)).await.expect("read").len(), 0);
-    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(172), false)).await.expect("read").len(), 1, "a minute later");
+    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(171))).await.expect("read").len(), 0);
+    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(172))).await.expect("read").len(), 1, "a minute later");
     let done = alert.clone();
     rig.run(move |tx, _| alert_tried(tx, &done, Ways::COMMAND, false, at(173))).await.expect("written");
-    assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, at(100_000), false)).await.expect("read").is_empty());
+    assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, at(100_000))).await.expect("read").is_empty());
 }

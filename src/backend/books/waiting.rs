@@ -15,7 +15,7 @@ pub struct Waiting {
     pub open: (u64, Option<Wall>),
     /// News that the broker does not have yet, and the age of the oldest.
     pub outbox: (u64, Option<Wall>),
-    /// Alerts that could not be told yet. Those that wait for the end of the quiet hours are not among them.
+    /// Alerts that could not be told yet.
     pub untold: u64,
     /// Machines that are missing.
     pub machines_missing: u64,

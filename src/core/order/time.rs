@@ -194,13 +194,6 @@ impl Wall {
         (year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60)
     }
 
-    /// The time of day there, in minutes since midnight: 0 to 1439.
-    #[must_use]
-    pub fn minute_of_day_in(self, zone: Zone) -> u16 {
-        let (_, _, _, hours, minutes, _) = (self + zone.ahead()).parts();
-        u16::try_from(hours * 60 + minutes).expect("less than a day")
-    }
-
     /// RFC 3339 in UTC, to the second: `2026-11-20T08:00:00Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {

@@ -294,7 +294,7 @@ fn a_settlement_that_midtrans_never_confirms_is_told_and_a_person_ends_it() {
     assert_eq!(town.of(&order).attention(), [Attention::Unconfirmed]);
     let is_listed = |event: &Journal| matches!(event, Journal::OrderListed { order: id, .. } if *id == order.order_id);
     assert!(town.journal.iter().any(is_listed), "{:?}", town.journal);
-    let alerts = town.program.books(|tx, _| books::due_alerts(tx, Wall(i64::MAX), false)).expect("read");
+    let alerts = town.program.books(|tx, _| books::due_alerts(tx, Wall(i64::MAX))).expect("read");
     assert_eq!(alerts.iter().map(books::Alert::kind).collect::<Vec<_>>(), ["unconfirmed"]);
     // Its machine hears it with each answer about the order, and with the answer to a cancel, which would not end.
     for call in [HttpCall::Get(order.order_id.clone()), HttpCall::Cancel(order.order_id.clone())] {
