@@ -186,7 +186,6 @@ async fn api(
     let request = Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or("").to_owned(),
         authorization: text(&head.headers, "authorization"),
         idempotency_key: text(&head.headers, "idempotency-key"),
         override_notification: text(&head.headers, "x-override-notification"),

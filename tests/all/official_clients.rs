@@ -1,4 +1,4 @@
-//! Midtrans' own clients drive the simulated Midtrans through every call they have, and cannot tell. They are ordinary
+//! Midtrans' own clients drive the simulated Midtrans through the calls that this product makes, and cannot tell. They are ordinary
 //! packages; `tests/clients/install` installs them.
 
 use super::rig::midtrans::{Midtrans, SERVER_KEY};
@@ -6,19 +6,19 @@ use super::rig::{command, installed, output, source, tool};
 use std::process::Command;
 
 #[test]
-fn the_python_client_makes_every_call() {
+fn the_python_client_sells() {
     let midtrans = Midtrans::start();
     let mut drive = command(installed("python/bin/python"));
     drive.arg(source("tests/clients/python/drive.py"));
-    assert_drives(&midtrans, &mut drive, "midtransclient 1.4.2: 25 calls made\n");
+    assert_drives(&midtrans, &mut drive, "midtransclient 1.4.2: all as wanted\n");
 }
 
 #[test]
-fn the_node_client_makes_every_call() {
+fn the_node_client_sells() {
     let midtrans = Midtrans::start();
     let mut drive = command(tool("node"));
     drive.arg(source("tests/clients/node/drive.js")).env("NODE_PATH", installed("node/node_modules/midtrans-client").with_file_name(""));
-    assert_drives(&midtrans, &mut drive, "midtrans-client 1.4.3: 46 calls made\n");
+    assert_drives(&midtrans, &mut drive, "midtrans-client 1.4.3: all as wanted\n");
 }
 
 fn assert_drives(midtrans: &Midtrans, drive: &mut Command, expected: &str) {
@@ -32,7 +32,7 @@ fn assert_drives(midtrans: &Midtrans, drive: &mut Command, expected: &str) {
     assert_eq!(stdout, expected, "{stderr}");
     // It was this simulator that they talked to, and no call came to nothing there.
     let requests = midtrans.requests();
-    assert!(requests.len() > 60, "{} requests", requests.len());
+    assert!(requests.len() > 30, "{} requests", requests.len());
     let charges = requests.iter().filter(|request| request["call"] == "charge" && request["status_code"] == "201").count();
     assert!(charges >= 9, "{charges} charges");
 }

@@ -90,7 +90,7 @@ pub struct Book {
     pub order_id: String,
     /// Midtrans' name for it.
     pub transaction_id: String,
-    /// `gopay`, `qris`, `cstore`, `bank_transfer`, `credit_card`, as messages tell it now.
+    /// `gopay`, `qris`, `cstore`, as messages tell it now.
     pub payment_type: &'static str,
     /// `pending`, `settlement`, `expire`, `cancel`, `deny`, `refund`, …
     pub status: &'static str,
@@ -114,7 +114,7 @@ pub struct Book {
     pub qr_payload: String,
     /// `alfamart`, `indomaret`
     pub store: Option<&'static str>,
-    /// The code that is typed at the counter, or an account number.
+    /// The code that is typed at the counter.
     pub payment_code: Option<String>,
     /// The text that the shop prints.
     pub receipt: Vec<String>,

@@ -2,7 +2,7 @@
 
 use super::charge;
 use super::route::Route;
-use super::transaction::{Fraud, Status};
+use super::transaction::Status;
 use super::{Answer, Midtrans};
 use crate::midtrans::faults::{BrokenImage, Fault, Moment};
 use crate::qris::{self, Look};
@@ -28,22 +28,11 @@ impl Midtrans {
         (self.answer_about(body), fault)
     }
 
-    /// This call is for merchants who let their own customers pay later. This merchant has no such customers.
-    pub(super) fn status_b2b(&mut self, id: &str) -> Answer {
-        if self.books.find(id).is_none() {
-            return self.unknown();
-        }
-        self.error(402, "Merchant doesn't have access for this payment type")
-    }
-
-    /// Cancel and expire over the API. They end only a pending transaction. Cancel also ends a card's payment before it
-    /// is settled.
+    /// Cancel and expire over the API. They end only a pending transaction.
     pub(super) fn end(&mut self, id: &str, how: Status, now: Wall) -> Answer {
         let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
-        match transaction.status {
-            Status::Pending => {}
-            Status::Capture | Status::Authorize if how == Status::Cancel => {}
-            _ => return self.cannot_modify(),
+        if transaction.status != Status::Pending {
+            return self.cannot_modify();
         }
         self.books.set(at, how);
         self.notify(at, now);
@@ -51,22 +40,6 @@ impl Midtrans {
         body["status_message"] =
             json!(if how == Status::Expire { "Success, transaction has expired" } else { "Success, transaction is canceled" });
         self.answer_about(body)
-    }
-
-    /// Approve and deny over the API: only for a card's payment that the fraud detection wants a person to look at.
-    pub(super) fn review(&mut self, id: &str, is_good: bool, now: Wall) -> Answer {
-        let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
-        if transaction.status != Status::Capture || transaction.fraud != Fraud::Challenge {
-            return self.error(412, "Transaction status cannot be updated.");
-        }
-        if !is_good {
-            self.books.set(at, Status::Deny);
-        }
-        self.books.at_mut(at).fraud = if is_good { Fraud::Accept } else { Fraud::Deny };
-        self.notify(at, now);
-        let mut body = self.books.at(at).facts("200", &self.options);
-        body["status_message"] = json!(if is_good { "Success, transaction is approved" } else { "Success, transaction is denied" });
-        self.answer(&body)
     }
 
     pub(super) fn image(&mut self, name: &str, look: Look, order_id: &str) -> (Answer, Option<Fault>) {

@@ -12,10 +12,6 @@ pub(super) enum Channel {
     Qris(Acquirer),
     /// At the counter of a shop.
     Cstore(Store),
-    /// To a virtual account.
-    BankTransfer(Bank),
-    /// By a card whose token the charge carries.
-    CreditCard,
 }
 
 /// The company that takes the money of a QRIS payment for the merchant.
@@ -32,12 +28,6 @@ pub(super) enum Store {
     Indomaret,
 }
 
-/// A bank that gives out account numbers. The official test suites use one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bank {
-    Bca,
-}
-
 impl Channel {
     /// The `payment_type` of its charges.
     pub const fn payment_type(self) -> &'static str {
@@ -45,8 +35,6 @@ impl Channel {
             Self::Gopay => "gopay",
             Self::Qris(_) => "qris",
             Self::Cstore(_) => "cstore",
-            Self::BankTransfer(_) => "bank_transfer",
-            Self::CreditCard => "credit_card",
         }
     }
 
@@ -54,7 +42,7 @@ impl Channel {
     pub const fn has_qr(self) -> bool {
         match self {
             Self::Gopay | Self::Qris(_) => true,
-            Self::Cstore(_) | Self::BankTransfer(_) | Self::CreditCard => false,
+            Self::Cstore(_) => false,
         }
     }
 
@@ -66,8 +54,8 @@ impl Channel {
     /// Whether it can be refunded over the API.
     pub const fn is_refundable(self) -> bool {
         match self {
-            Self::Gopay | Self::Qris(_) | Self::CreditCard => true,
-            Self::Cstore(_) | Self::BankTransfer(_) => false,
+            Self::Gopay | Self::Qris(_) => true,
+            Self::Cstore(_) => false,
         }
     }
 
@@ -77,7 +65,7 @@ impl Channel {
         match self {
             Self::Gopay | Self::Qris(Acquirer::Gopay) => Span::secs(7 * DAY_S),
             Self::Qris(Acquirer::AirpayShopee) => Span::secs(5 * DAY_S),
-            Self::Cstore(_) | Self::BankTransfer(_) | Self::CreditCard => Span::secs(180 * DAY_S),
+            Self::Cstore(_) => Span::secs(180 * DAY_S),
         }
     }
 }
@@ -96,14 +84,6 @@ impl Store {
         match self {
             Self::Alfamart => "alfamart",
             Self::Indomaret => "indomaret",
-        }
-    }
-}
-
-impl Bank {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bca => "bca",
         }
     }
 }
@@ -130,23 +110,12 @@ pub struct Limits {
     pub alfamart: Limit,
     /// At its counter.
     pub indomaret: Limit,
-    /// To a virtual account.
-    pub bank_transfer: Limit,
-    /// By card.
-    pub credit_card: Limit,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let limit = |min, max| Limit { min, max };
-        Self {
-            gopay: limit(1, 20_000_000),
-            qris: limit(1, 10_000_000),
-            alfamart: limit(1, 5_000_000),
-            indomaret: limit(10_000, 5_000_000),
-            bank_transfer: limit(1, 999_999_999_999),
-            credit_card: limit(1, 999_999_999_999),
-        }
+        Self { gopay: limit(1, 20_000_000), qris: limit(1, 10_000_000), alfamart: limit(1, 5_000_000), indomaret: limit(10_000, 5_000_000) }
     }
 }
 
@@ -157,8 +126,6 @@ impl Limits {
             Channel::Qris(_) => self.qris,
             Channel::Cstore(Store::Alfamart) => self.alfamart,
             Channel::Cstore(Store::Indomaret) => self.indomaret,
-            Channel::BankTransfer(_) => self.bank_transfer,
-            Channel::CreditCard => self.credit_card,
         }
     }
 }

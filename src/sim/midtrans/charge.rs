@@ -1,7 +1,7 @@
 //! The body of a charge. It is read as strictly as Midtrans is known to read it.
 
 use super::Options;
-use super::channel::{Acquirer, Bank, Channel, Store};
+use super::channel::{Acquirer, Channel, Store};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value};
 
@@ -18,10 +18,6 @@ pub(super) struct Charge {
     pub callback_url: Option<String>,
     /// The text that the shop prints, if it prints any.
     pub receipt: Vec<String>,
-    /// `credit_card.token_id`
-    pub card_token: Option<String>,
-    /// A card's money is only reserved.
-    pub is_preauthorisation: bool,
 }
 
 /// Why a body is no charge.
@@ -78,11 +74,8 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let gopay = section("gopay");
     let wants_callback = gopay.get("enable_callback").and_then(Value::as_bool).unwrap_or(false);
     let callback_url = text(gopay, "callback_url").filter(|_| channel == Channel::Gopay && wants_callback);
-    let is_preauthorisation = text(section("credit_card"), "type").as_deref() == Some("authorize");
-    let card_token = text(section("credit_card"), "token_id").filter(|_| channel == Channel::CreditCard);
     let receipt = receipt(channel, section("cstore"), &mut wrong);
-    let charge =
-        Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt, card_token, is_preauthorisation };
+    let charge = Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt };
     if wrong.is_empty() { Ok(charge) } else { Err(Refused::Invalid(wrong)) }
 }
 
@@ -106,12 +99,6 @@ fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<Str
             None => refuse("cstore.store is required", Channel::Cstore(Store::Alfamart)),
             Some(_) => refuse("cstore.store is not supported", Channel::Cstore(Store::Alfamart)),
         },
-        "bank_transfer" => match word("bank").as_deref() {
-            Some("bca") => Ok(Channel::BankTransfer(Bank::Bca)),
-            None => refuse("bank_transfer.bank is required", Channel::BankTransfer(Bank::Bca)),
-            Some(_) => Err(Refused::NotActivated),
-        },
-        "credit_card" => Ok(Channel::CreditCard),
         // The options activate it, but it is not simulated.
         _ => Err(Refused::NotActivated),
     }
@@ -335,16 +322,13 @@ mod tests {
         assert_eq!(result(&json!(null)), Err(Refused::Null));
         assert_eq!(result(&json!([])), Err(Refused::Syntax));
         assert_eq!(read(b"{", &Options::new("key", ""), NOW), Err(Refused::Syntax));
-        for body in [json!({ "payment_type": "echannel" }), json!({ "payment_type": "bank_transfer", "bank_transfer": { "bank": "bni" } })]
-        {
-            assert_eq!(result(&body), Err(Refused::NotActivated), "{body}");
-        }
+        assert_eq!(result(&json!({ "payment_type": "echannel" })), Err(Refused::NotActivated));
     }
 
     #[test]
     fn shops_and_acquirers_are_read() {
         type Row = (&'static str, Value, u64, Result<Channel, &'static str>);
-        let rows: [Row; 14] = [
+        let rows: [Row; 13] = [
             ("cstore", json!({ "store": "alfamart" }), 5_000, Ok(Channel::Cstore(Store::Alfamart))),
             ("cstore", json!({ "store": "Indomaret", "message": "x".repeat(20) }), 10_000, Ok(Channel::Cstore(Store::Indomaret))),
             ("cstore", json!({ "store": "indomaret" }), 9_999, Err("below the limit of 10000")),
@@ -358,7 +342,6 @@ mod tests {
             ("qris", json!({ "acquirer": "airpay shopee" }), 5_000, Ok(Channel::Qris(Acquirer::AirpayShopee))),
             ("qris", json!({ "acquirer": "nobody" }), 5_000, Err("qris.acquirer")),
             ("qris", json!({}), 10_000_001, Err("above the limit of 10000000")),
-            ("bank_transfer", json!({ "bank": "bca" }), 44_145, Ok(Channel::BankTransfer(Bank::Bca))),
         ];
         for (payment_type, section, amount, expected) in rows {
             let mut body = json!({ "payment_type": payment_type, "transaction_details": { "order_id": "o-1", "gross_amount": amount } });

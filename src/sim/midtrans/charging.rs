@@ -33,9 +33,6 @@ impl Midtrans {
             }
             return (answer, fault);
         }
-        if transaction.charge.channel == Channel::CreditCard && !self.take_card(&mut transaction) {
-            return (self.error(411, "Credit card token is no longer available. Please create a new one."), fault);
-        }
         let answer = self.answer(&transaction.charged(&self.options));
         let at = self.books.add(transaction);
         self.notify(at, now);
@@ -48,8 +45,7 @@ impl Midtrans {
         let code = match channel {
             Channel::Cstore(Store::Alfamart) => format!("8127{}", self.digits(12)),
             Channel::Cstore(Store::Indomaret) => format!("5781{}", self.digits(8)),
-            Channel::BankTransfer(_) => format!("81278{}", self.digits(6)),
-            Channel::Gopay | Channel::Qris(_) | Channel::CreditCard => String::new(),
+            Channel::Gopay | Channel::Qris(_) => String::new(),
         };
         let (payload, image_token) = if channel.has_qr() {
             let asked = if self.options.fee_in_status { charge.amount } else { gross };
@@ -76,7 +72,6 @@ impl Midtrans {
             deeplink_id: self.rng.uuid(),
             code,
             reference: self.rng.uuid(),
-            masked_card: None,
             urls: self.notification_urls(request),
             refunds: Vec::new(),
             refund_keys: Vec::new(),

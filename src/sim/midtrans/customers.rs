@@ -7,8 +7,8 @@ use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
 
 impl Midtrans {
-    /// A customer pays. The transaction is found by order_id, transaction_id, payment code, account number or the text
-    /// in the QR. `via` is the app that reads a QR; at a counter it means nothing. With `force` a cancelled or expired
+    /// A customer pays. The transaction is found by order_id, transaction_id, payment code or the text in the QR.
+    /// `via` is the app that reads a QR; at a counter it means nothing. With `force` a cancelled or expired
     /// transaction is paid too: the payment was under way when it ended.
     ///
     /// # Errors

@@ -4,11 +4,9 @@
 //! [`Reply`] says. It sends what [`Midtrans::due`] returns and tells [`Midtrans::notified`] how that went. It calls
 //! `due` again no later than [`Midtrans::next_due`]. Customers act through [`Midtrans::pay`] and [`Midtrans::fail`].
 
-mod accounts;
 mod answer;
 mod books;
 mod calls;
-mod cards;
 mod channel;
 mod charge;
 mod charging;
@@ -16,12 +14,10 @@ mod customers;
 pub mod faults;
 mod forgery;
 mod idempotency;
-mod neighbours;
 mod notices;
 mod options;
 mod refunds;
 mod route;
-mod subscriptions;
 mod transaction;
 
 pub use answer::{Answer, Reply};
@@ -33,20 +29,16 @@ pub use options::{Change, ExpiryField, KeyAgain, Options, Spelling};
 pub use transaction::{Fraud, Status, Via};
 
 use super::rng::Rng;
-use accounts::Accounts;
 use base64::Engine as _;
 use books::Books;
-use cards::Cards;
 use faults::{Fault, Faults, Moment, Plan};
 use idempotency::Kept;
-use neighbours::Pages;
 use notices::Notices;
 use qris_core::order::time::{Span, Wall};
 use refunds::Later;
 use route::Route;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
-use subscriptions::Subscriptions;
 
 /// The parts of a request that Midtrans looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,8 +47,6 @@ pub struct Request {
     pub method: String,
     /// Without the query.
     pub path: String,
-    /// After the question mark, as sent.
-    pub query: String,
     /// `Authorization`
     pub authorization: Option<String>,
     /// `Idempotency-Key`
@@ -87,10 +77,6 @@ pub struct Midtrans {
     laters: u64,
     refund_ids: u64,
     codes: u64,
-    cards: Cards,
-    accounts: Accounts,
-    subscriptions: Subscriptions,
-    pages: Pages,
     log: VecDeque<Logged>,
 }
 
@@ -116,10 +102,6 @@ impl Midtrans {
             laters: 0,
             refund_ids: 0,
             codes: 0,
-            cards: Cards::default(),
-            accounts: Accounts::default(),
-            subscriptions: Subscriptions::default(),
-            pages: Pages::default(),
             log: VecDeque::new(),
         }
     }
@@ -225,30 +207,11 @@ impl Midtrans {
         match route {
             Route::Charge => self.charge(request, order_id, now),
             Route::Status(id) => self.status(id, order_id, now),
-            Route::StatusB2b(id) => (self.status_b2b(id), None),
             Route::Cancel(id) => (self.end(id, Status::Cancel, now), None),
             Route::Expire(id) => (self.end(id, Status::Expire, now), None),
-            Route::Approve(id) => (self.review(id, true, now), None),
-            Route::Deny(id) => (self.review(id, false, now), None),
             Route::Refund(id) => self.refund(id, false, body, now),
             Route::RefundDirect(id) => self.refund(id, true, body, now),
             Route::Image(name, look) => self.image(name, look, order_id),
-            Route::Capture => (self.capture(body, now), None),
-            Route::CardToken => (self.card_token(request), None),
-            Route::CardRegister => (self.card_register(request), None),
-            Route::PointInquiry(token) => (self.point_inquiry(token, now), None),
-            Route::LinkAccount => (self.link_account(body), None),
-            Route::Account(id) => (self.account(id), None),
-            Route::UnlinkAccount(id) => (self.unlink_account(id), None),
-            Route::CreateSubscription => (self.create_subscription(body, now), None),
-            Route::Subscription(id) => (self.subscription(id), None),
-            Route::UpdateSubscription(id) => (self.update_subscription(id, body), None),
-            Route::EnableSubscription(id) => (self.switch_subscription(id, "active"), None),
-            Route::DisableSubscription(id) => (self.switch_subscription(id, "inactive"), None),
-            Route::Snap => (self.snap(request), None),
-            Route::SnapPage(token) => (self.snap_page(token), None),
-            Route::Iris(path) => (neighbours::iris(path), None),
-            Route::BiSnap(path) => (neighbours::bi_snap(path).unwrap_or_else(Answer::nowhere), None),
             Route::WrongMethod | Route::Nowhere => (Answer::nowhere(), None),
         }
     }

@@ -20,7 +20,7 @@ pub struct Options {
     pub notification_urls: Vec<String>,
     /// How long a QR can be paid if the charge asks for no other time.
     pub expiry: Span,
-    /// The same for a payment code or an account number.
+    /// The same for a payment code.
     pub counter_expiry: Span,
     /// The time between two runs of the batch that expires transactions. Until the batch runs, get-status says pending.
     pub batch_every: Span,
@@ -133,7 +133,7 @@ impl Options {
             refund_key_again: KeyAgain::Conflict,
             refund_key_life: Span::secs(7 * 86_400),
             balance: None,
-            payment_types: ["gopay", "qris", "cstore", "bank_transfer", "credit_card"].map(ToOwned::to_owned).to_vec(),
+            payment_types: ["gopay", "qris", "cstore"].map(ToOwned::to_owned).to_vec(),
             limits: Limits::default(),
             expiry_field: ExpiryField::ExpiryTime,
             qr_string: true,

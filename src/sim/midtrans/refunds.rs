@@ -180,7 +180,7 @@ impl Transaction {
             (Channel::Qris(Acquirer::AirpayShopee), _) => Span::secs(365 * DAY_S),
             (Channel::Gopay | Channel::Qris(_), Some(Via::Qris)) => Span::secs(7 * DAY_S),
             (Channel::Qris(_), Some(Via::Gopay) | None) => Span::secs(45 * DAY_S),
-            (Channel::CreditCard | Channel::Cstore(_) | Channel::BankTransfer(_), _) => Span::secs(365 * DAY_S),
+            (Channel::Cstore(_), _) => Span::secs(365 * DAY_S),
         };
         if self.settled_at.is_some_and(|at| now - at > window) { Err(CANNOT) } else { Ok(()) }
     }

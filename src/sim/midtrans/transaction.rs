@@ -156,12 +156,10 @@ pub(super) struct Transaction {
     /// The path segment of the framed QR image; empty if there is none.
     pub image_token: String,
     pub deeplink_id: String,
-    /// The payment code or account number; empty if there is none.
+    /// The payment code; empty if there is none.
     pub code: String,
     /// The provider's name for the payment.
     pub reference: String,
-    /// The number of a card, in the form that may be shown.
-    pub masked_card: Option<String>,
     pub urls: Vec<String>,
     pub refunds: Vec<Refund>,
     /// Every `refund_key` that was tried, and when first. Also a refund that failed uses its key up.
@@ -243,7 +241,7 @@ impl Transaction {
         }
         let expiry = json!(self.charge.expires_at.to_wib());
         match (self.charge.channel, options.expiry_field) {
-            (Channel::CreditCard, _) | (_, ExpiryField::None) => {}
+            (_, ExpiryField::None) => {}
             (Channel::Qris(_), ExpiryField::ExpireTime) => facts["expire_time"] = expiry,
             (_, ExpiryField::ExpiryTime | ExpiryField::ExpireTime) => facts["expiry_time"] = expiry,
         }
@@ -254,16 +252,6 @@ impl Transaction {
             Channel::Cstore(store) => {
                 facts["store"] = json!(store.as_str());
                 facts["payment_code"] = json!(self.code);
-            }
-            Channel::BankTransfer(bank) => facts["va_numbers"] = json!([{ "bank": bank.as_str(), "va_number": self.code }]),
-            Channel::CreditCard => {
-                facts["masked_card"] = json!(self.masked_card);
-                facts["bank"] = json!("bni");
-                facts["card_type"] = json!("credit");
-                facts["approval_code"] = json!(self.approval_code());
-                facts["eci"] = json!("05");
-                facts["channel_response_code"] = json!("00");
-                facts["channel_response_message"] = json!("Approved");
             }
         }
         facts
@@ -315,8 +303,7 @@ impl Transaction {
                 facts["transaction_type"] = json!(if is_gopay && acquirer == Acquirer::Gopay { "on-us" } else { "off-us" });
             }
             Channel::Cstore(Store::Indomaret) => facts["approval_code"] = json!(self.approval_code()),
-            Channel::BankTransfer(_) => facts["payment_amounts"] = json!([]),
-            Channel::Cstore(Store::Alfamart) | Channel::CreditCard => {}
+            Channel::Cstore(Store::Alfamart) => {}
         }
     }
 
@@ -351,8 +338,6 @@ impl Transaction {
             Channel::Gopay => "GoPay transaction is created",
             Channel::Qris(_) => "QRIS transaction is created",
             Channel::Cstore(_) => "Success, cstore transaction is successful",
-            Channel::BankTransfer(_) => "Success, Bank Transfer transaction is created",
-            Channel::CreditCard => "Success, Credit Card transaction is successful",
         });
         let action =
             |name: &str, method: &str, path: String| json!({ "name": name, "method": method, "url": format!("{public_url}{path}") });
@@ -386,7 +371,7 @@ impl Transaction {
         answer["status_message"] = json!(match self.charge.channel {
             Channel::Gopay => "GO-PAY transaction is rejected",
             Channel::Qris(_) => "QRIS transaction is rejected",
-            Channel::Cstore(_) | Channel::BankTransfer(_) | Channel::CreditCard => "Transaction is denied",
+            Channel::Cstore(_) => "Transaction is denied",
         });
         answer["channel_response_code"] = json!(channel_code.to_string());
         answer["channel_response_message"] = json!(channel_message(channel_code));

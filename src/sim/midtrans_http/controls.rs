@@ -2,7 +2,7 @@
 //!
 //! | call | meaning |
 //! | --- | --- |
-//! | `POST /sim/pay/{name}?via=gopay\|qris&force=true` | a customer pays, by order_id, transaction_id, payment code or account number: 200 `{order_id, amount}`, else 404 or 409 with `error` |
+//! | `POST /sim/pay/{name}?via=gopay\|qris&force=true` | a customer pays, by order_id, transaction_id or payment code: 200 `{order_id, amount}`, else 404 or 409 with `error` |
 //! | `POST /sim/pay` with `{"qr": "…", "via": "…"}` or `{"payment_code": "…"}` | the same, by the text in the QR or the code that is typed at the counter |
 //! | `POST /sim/fail/{name}` | an attempt in the app fails |
 //! | `POST /sim/cancel/{name}`, `/sim/expire/{name}` | ended at the dashboard |
@@ -10,7 +10,6 @@
 //! | `POST /sim/reverse/{name}` | a shop takes a payment back: settlement becomes deny |
 //! | `POST /sim/chargeback/{name}?amount=n` | the customer's bank takes it back, or a part |
 //! | `POST /sim/set/{name}` with `{"status", "fraud_status", "quietly"}` | it is what it is told to be |
-//! | `POST /sim/link/{account_id}` | a customer agrees to have a GoPay account linked |
 //! | `POST /sim/notify/{name}` | the notification of what it is now, once more |
 //! | `POST /sim/forge/{name}` with `{"set", "signature", "url"}` | a notification that is not true ([`Forgery`]) |
 //! | `GET /sim/notifications?order_id=…` | what was sent, and how it was answered |
@@ -48,7 +47,6 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/sim/reverse/{name}", post(reverse))
         .route("/sim/chargeback/{name}", post(charge_back))
         .route("/sim/set/{name}", post(set))
-        .route("/sim/link/{account_id}", post(link))
         .route("/sim/notify/{name}", post(notify))
         .route("/sim/forge/{name}", post(forge))
         .route("/sim/notifications", get(notifications))
@@ -145,10 +143,6 @@ struct Set {
 
 async fn set(State(sim): Sim, Path(name): Path<String>, Json(set): Json<Set>) -> Response {
     respond(sim.with(|midtrans, now| midtrans.set(&name, set.status, set.fraud_status, set.quietly, now)))
-}
-
-async fn link(State(sim): Sim, Path(account_id): Path<String>) -> Response {
-    respond(sim.with(|midtrans, _| midtrans.agree_to_link(&account_id)).map(|()| json!({})))
 }
 
 async fn notify(State(sim): Sim, Path(name): Path<String>) -> Response {
