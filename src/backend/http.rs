@@ -10,6 +10,7 @@ mod pay;
 
 pub use connections::{Limits, listen, serve};
 pub use operators::OPENAPI;
+pub(crate) use pay::escape;
 
 use super::books::BooksError;
 use super::devices;

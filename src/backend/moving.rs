@@ -1,13 +1,10 @@
-//! Books and machines go from SQLite to PostgreSQL, or back: every row of one moment, in one transaction, read again and compared before
-//! it counts. Nobody may serve from either place meanwhile.
+//! Books and machines go from SQLite to PostgreSQL: every row of one moment, in one transaction, read again and compared before it
+//! counts. Nobody may serve from either place meanwhile.
 
-use super::copies::{self, CopyError};
-use super::databases::Place;
 use super::store::postgres::{self, Server};
 use super::store::{BOOKS, MACHINES, Row, SqliteTx, StoreError, Tx, Value, machines_beside, say};
-use qris_host::sqlite::{self, Schema};
-use rusqlite::Connection;
-use std::path::{Path, PathBuf};
+use qris_host::sqlite;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,70 +76,67 @@ pub enum MoveError {
     /// A row is not as it was in the source.
     #[error("a row of {0} is not the same in the copy: {1}")]
     Differs(&'static str, String),
-    /// A file.
+    /// A database.
     #[error(transparent)]
-    Copy(#[from] CopyError),
-}
-
-impl From<StoreError> for MoveError {
-    fn from(error: StoreError) -> Self {
-        Self::Copy(error.into())
-    }
-}
-
-impl From<sqlite::OpenError> for MoveError {
-    fn from(error: sqlite::OpenError) -> Self {
-        Self::Copy(error.into())
-    }
+    Store(#[from] StoreError),
 }
 
 /// The rows of each table that were copied.
 pub type Counts = Vec<(&'static str, u64)>;
 
-/// Books and machines, which may be in one transaction.
-struct Both<'a> {
-    books: &'a mut dyn Tx,
-    machines: Option<&'a mut dyn Tx>,
+/// The two databases that are read.
+struct Source<'a> {
+    books: SqliteTx<'a>,
+    machines: SqliteTx<'a>,
 }
 
-impl Both<'_> {
-    fn of(&mut self, table: &Table) -> &mut dyn Tx {
-        match (table.of, self.machines.as_deref_mut()) {
-            (Part::Machines, Some(machines)) => machines,
-            (Part::Books | Part::Machines, _) => self.books,
+impl<'a> Source<'a> {
+    fn of(&mut self, table: &Table) -> &mut SqliteTx<'a> {
+        match table.of {
+            Part::Books => &mut self.books,
+            Part::Machines => &mut self.machines,
         }
     }
 }
 
-/// Copies all rows. `begins` is told each table that begins. Not for the thread of a runtime.
+/// Copies all rows of the books in this file, and of the machines beside it. `begins` is told each table that begins. Not for the
+/// thread of a runtime.
 ///
 /// # Errors
 /// [`MoveError`]
-pub fn copy(from: &Place, to: &Place, mut begins: impl FnMut(&'static str)) -> Result<Counts, MoveError> {
-    match from {
-        Place::File(path) => {
-            let beside = machines_beside(path);
-            let _alone = [claim(path)?, claim(&beside)?];
-            let (books, machines) =
-                (sqlite::open_beside(path, &BOOKS, false)?.connection, sqlite::open_beside(&beside, &MACHINES, false)?.connection);
-            for connection in [&books, &machines] {
-                say(connection, "BEGIN").map_err(StoreError::Sqlite)?;
+pub fn copy(from: &Path, to: &Server, mut begins: impl FnMut(&'static str)) -> Result<Counts, MoveError> {
+    let beside = machines_beside(from);
+    let _alone = [claim(from)?, claim(&beside)?];
+    let open = |path, schema| {
+        let connection = sqlite::open_beside(path, schema, false).map_err(StoreError::from)?.connection;
+        say(&connection, "BEGIN").map_err(StoreError::Sqlite)?;
+        Ok::<_, StoreError>(connection)
+    };
+    let (books, machines) = (open(from, &BOOKS)?, open(&beside, &MACHINES)?);
+    let mut source = Source { books: SqliteTx { connection: &books }, machines: SqliteTx { connection: &machines } };
+    postgres::alone(to, true, |tx| {
+        refuse_if_busy(tx, to)?;
+        for table in &TABLES {
+            if !tx.rows(text(format!("SELECT 1 FROM {} LIMIT 1", table.name)), &[])?.is_empty() {
+                return Err(MoveError::NotEmpty(to.name(), table.name));
             }
-            let (mut books, mut machines) = (SqliteTx { connection: &books }, SqliteTx { connection: &machines });
-            into(to, &mut Both { books: &mut books, machines: Some(&mut machines) }, &mut begins)
         }
-        Place::Server(server) => postgres::alone(server, false, |tx| {
-            refuse_if_busy(tx, server)?;
-            into(to, &mut Both { books: tx, machines: None }, &mut begins)
-        }),
-    }
+        let counts = fill(&mut source, tx, &mut begins)?;
+        // What is numbered goes on behind the last number.
+        for (table, column) in [("history", "seq"), ("outbox", "seq"), ("archives", "archive")] {
+            let next =
+                format!("SELECT setval(pg_get_serial_sequence('{table}', '{column}'), coalesce(max({column}), 0) + 1, false) FROM {table}");
+            tx.rows(text(next), &[])?;
+        }
+        Ok(counts)
+    })
 }
 
 /// Nobody may serve from it meanwhile.
 fn claim(path: &Path) -> Result<sqlite::Lock, MoveError> {
     sqlite::claim(path).map_err(|error| match error {
         sqlite::OpenError::Held { path } => MoveError::Busy(path.display().to_string()),
-        error => error.into(),
+        error => StoreError::from(error).into(),
     })
 }
 
@@ -163,70 +157,8 @@ fn refuse_if_busy(tx: &mut dyn Tx, server: &Server) -> Result<(), MoveError> {
     }
 }
 
-fn into(to: &Place, source: &mut Both<'_>, begins: &mut dyn FnMut(&'static str)) -> Result<Counts, MoveError> {
-    match to {
-        Place::File(path) => {
-            let wanted = [path.clone(), machines_beside(path)];
-            let mut parts: Vec<PathBuf> = Vec::new();
-            let done = into_files(&wanted, &mut parts, source, begins);
-            if done.is_err() {
-                parts.iter().for_each(|part| copies::abandon(part));
-            }
-            done
-        }
-        Place::Server(server) => postgres::alone(server, true, |tx| {
-            refuse_if_busy(tx, server)?;
-            for table in &TABLES {
-                if !tx.rows(text(format!("SELECT 1 FROM {} LIMIT 1", table.name)), &[])?.is_empty() {
-                    return Err(MoveError::NotEmpty(server.name(), table.name));
-                }
-            }
-            let counts = fill(source, &mut Both { books: tx, machines: None }, begins)?;
-            // What is numbered goes on behind the last number.
-            for (table, column) in [("history", "seq"), ("outbox", "seq"), ("archives", "archive")] {
-                let next = format!(
-                    "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), coalesce(max({column}), 0) + 1, false) FROM {table}"
-                );
-                tx.rows(text(next), &[])?;
-            }
-            Ok(counts)
-        }),
-    }
-}
-
-/// Both files are made under other names. The books come last: where they are, the machines are too.
-fn into_files(
-    wanted: &[PathBuf; 2],
-    parts: &mut Vec<PathBuf>,
-    source: &mut Both<'_>,
-    begins: &mut dyn FnMut(&'static str),
-) -> Result<Counts, MoveError> {
-    let mut make = |path: &Path, schema: &Schema| -> Result<Connection, MoveError> {
-        let part = copies::begin(path)?;
-        parts.push(part.clone());
-        let connection = sqlite::open(&part, schema)?.connection;
-        let of_part = |source| CopyError::Sqlite { path: part.clone(), source };
-        // It is one file, without a log beside it.
-        connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(of_part)?;
-        say(&connection, "BEGIN").map_err(of_part)?;
-        Ok(connection)
-    };
-    let (books, machines) = (make(&wanted[0], &BOOKS)?, make(&wanted[1], &MACHINES)?);
-    let counts = {
-        let (mut books, mut machines) = (SqliteTx { connection: &books }, SqliteTx { connection: &machines });
-        fill(source, &mut Both { books: &mut books, machines: Some(&mut machines) }, begins)?
-    };
-    for connection in [&books, &machines] {
-        say(connection, "COMMIT").map_err(StoreError::Sqlite)?;
-    }
-    drop((books, machines));
-    copies::publish(&parts[1], &wanted[1])?;
-    copies::publish(&parts[0], &wanted[0])?;
-    Ok(counts)
-}
-
 /// Writes every row of the source, and reads it again.
-fn fill(source: &mut Both<'_>, target: &mut Both<'_>, begins: &mut dyn FnMut(&'static str)) -> Result<Counts, MoveError> {
+fn fill(source: &mut Source<'_>, target: &mut dyn Tx, begins: &mut dyn FnMut(&'static str)) -> Result<Counts, MoveError> {
     let mut counts = Counts::new();
     for table in &TABLES {
         begins(table.name);
@@ -237,7 +169,7 @@ fn fill(source: &mut Both<'_>, target: &mut Both<'_>, begins: &mut dyn FnMut(&'s
         loop {
             let rows = pages.read(source.of(table), behind.as_ref())?;
             for row in &rows {
-                target.of(table).rows(insert, row.values())?;
+                target.rows(insert, row.values())?;
             }
             count += rows.len() as u64;
             behind = rows.into_iter().next_back();
@@ -245,7 +177,7 @@ fn fill(source: &mut Both<'_>, target: &mut Both<'_>, begins: &mut dyn FnMut(&'s
                 break;
             }
         }
-        compare(table, &pages, source.of(table), target.of(table))?;
+        compare(table, &pages, source.of(table), target)?;
         counts.push((table.name, count));
     }
     Ok(counts)

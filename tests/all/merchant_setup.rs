@@ -439,12 +439,12 @@ fn a_list_of_machines_is_one_command_and_makes_only_what_is_missing() {
         stderr(&told)
     };
     assert!(run("add", "texts").contains("2 were made, 0 of the list"));
-    assert_eq!(files("texts"), "labels.pdf vm-001.enrolment vm-002.enrolment");
+    assert_eq!(files("texts"), "labels.html vm-001.enrolment vm-002.enrolment");
     let read = |file: &str| std::fs::read_to_string(here.join(file)).expect("written");
     let text = read("texts/vm-002.enrolment");
     assert_eq!(Enrolment::from_text(&text).expect("a text").device.as_str(), "vm-002");
-    assert!(String::from_utf8_lossy(&std::fs::read(here.join("texts/labels.pdf")).expect("made")).contains("(Kantin, lantai 2)"));
-    for file in ["texts/labels.pdf", "texts/vm-001.enrolment"] {
+    assert!(read("texts/labels.html").contains("<h1>Kantin, lantai 2</h1>"));
+    for file in ["texts/labels.html", "texts/vm-001.enrolment"] {
         assert_eq!(std::fs::metadata(here.join(file)).expect("there").permissions().mode() & 0o777, 0o600, "{file}");
     }
     list("vm-001,Lobi\nvm-002,Kantin\nvm-003,Parkir\n");
@@ -452,7 +452,7 @@ fn a_list_of_machines_is_one_command_and_makes_only_what_is_missing() {
     assert_eq!(read("texts/vm-002.enrolment"), text);
     list("vm-003,Parkir\nvm-004,Toko\nvm-005,Kios\n");
     assert!(run("invite", "codes").contains("2 were made, 1 of the list"));
-    assert_eq!(files("codes"), "labels.pdf vm-004.code vm-005.code");
+    assert_eq!(files("codes"), "labels.html vm-004.code vm-005.code");
     let code = read("codes/vm-004.code");
     assert!(code.starts_with("https://pay.example#vm-004."), "{code}");
     std::fs::remove_file(here.join("codes/vm-005.code")).expect("there");

@@ -42,7 +42,7 @@ pub enum Devices {
         /// as they are
         #[arg(long, value_name = "CSV", requires = "into", conflicts_with_all = ["id", "replace", "bundle"])]
         from: Option<PathBuf>,
-        /// Where these files go, and labels.pdf, a sheet with a label for each
+        /// Where these files go, and labels.html, a page to print with a label for each
         #[arg(long, value_name = "DIR", requires = "from")]
         into: Option<PathBuf>,
         /// The language of the remarks: that of the conversation in which `init` lets the first machine in
@@ -60,7 +60,7 @@ pub enum Devices {
         /// a code, stay as they are
         #[arg(long, value_name = "CSV", requires = "into", conflicts_with_all = ["id", "replace", "qr"])]
         from: Option<PathBuf>,
-        /// Where these files go, and labels.pdf, a sheet with a label for each
+        /// Where these files go, and labels.html, a page to print with a label for each
         #[arg(long, value_name = "DIR", requires = "from")]
         into: Option<PathBuf>,
         /// For how many days the code is good
@@ -354,7 +354,7 @@ async fn invite_all(config: &Config, from: &Path, into: &Path, terms: &Terms, un
     end_of_list(&folder, &listed, made, &|one, code| vec![format!("{}: sudo qrisctl setup --code", one.id), code.to_owned()])
 }
 
-/// Writes the sheet, and says what was made. `lines`: what stands on a label, by its machine and its secret.
+/// Writes the labels, and says what was made. `lines`: what stands on a label, by its machine and its secret.
 fn end_of_list(
     folder: &list::Folder,
     listed: &[listed::Listed],

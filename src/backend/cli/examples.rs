@@ -76,10 +76,7 @@ pub const EXAMPLES: ExamplesOf = &[
     ("backup", &[("To a file", "qris-backend backup /var/backups/orders.db")]),
     (
         "copy",
-        &[
-            ("To PostgreSQL", "qris-backend copy --from sqlite:///var/lib/qris-backend/orders.db --to postgres://qris@db.example/qris"),
-            ("And back", "qris-backend copy --from postgres://qris@db.example/qris --to sqlite:///var/lib/qris-backend/orders.db"),
-        ],
+        &[("To PostgreSQL", "qris-backend copy --from sqlite:///var/lib/qris-backend/orders.db --to postgres://qris@db.example/qris")],
     ),
     ("archive", &[("What is over since summer", "qris-backend archive --before 2026-07-01 /var/backups/orders-2026-1.db")]),
     (

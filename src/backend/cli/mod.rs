@@ -68,7 +68,7 @@ pub enum Command {
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs
     Backup(backup::Backup),
-    /// Copy the books and the machines from SQLite to PostgreSQL, or back, and compare each row
+    /// Copy the books and the machines from SQLite to PostgreSQL, and compare each row
     Copy(copy::Copy),
     /// Take orders that are over out of the books, into a file; also while `serve` runs
     Archive(archive::Archive),

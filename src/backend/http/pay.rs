@@ -4,6 +4,8 @@
 mod draw;
 mod words;
 
+pub(crate) use draw::escape;
+
 use super::limit::Pace;
 use super::{Named, orders};
 use crate::books::{self, Stored};

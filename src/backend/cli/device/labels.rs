@@ -1,18 +1,22 @@
-//! Labels to print and to put at machines: a PDF of A4 pages, with a QR code of squares and the fonts that every reader of PDF has.
+//! Labels to print and to put at machines: a page for a browser, with a QR code on each.
 
-use qrcode::{Color, EcLevel, QrCode};
-use std::fmt::Write as _;
+use crate::http::escape;
+use qrcode::render::svg;
+use qrcode::{EcLevel, QrCode};
 
-/// A4, in points.
-const PAGE: (f64, f64) = (595.0, 842.0);
-const COLUMNS: usize = 2;
-const ROWS: usize = 4;
-/// The side of a code, its quiet zone included: 63 mm.
-const CODE: f64 = 178.0;
-/// Modules of the quiet zone.
-const QUIET: usize = 4;
-/// The most characters of a line of a label.
-const LINE_MAX: usize = 58;
+/// A label is a quarter of the height of A4, and half of its width. The code is 64 mm wide, so that a telephone reads the longest one.
+const HEAD: &str = "<!doctype html>
+<meta charset=utf-8>
+<title>Labels</title>
+<style>
+@page { size: A4; margin: 8mm }
+body { margin: 0; font: 8pt monospace }
+section { box-sizing: border-box; float: left; width: 50%; height: 70mm; padding: 2mm; display: flex; break-inside: avoid; overflow: hidden;
+  border: 1px dashed #ccc; overflow-wrap: anywhere }
+svg { flex: none; width: 64mm; height: 64mm }
+h1 { margin: 0; font: bold 13pt sans-serif }
+</style>
+";
 
 /// What stands on one label.
 pub struct Label {
@@ -24,94 +28,19 @@ pub struct Label {
     pub code: String,
 }
 
-/// A PDF with these labels.
+/// A page with these labels.
 #[must_use]
-pub fn sheet(labels: &[Label]) -> Vec<u8> {
-    let pages: Vec<String> = labels.chunks(COLUMNS * ROWS).map(page).collect();
-    let first = 5;
-    let kids: Vec<_> = (0..pages.len()).map(|at| format!("{} 0 R", first + 2 * at)).collect();
-    let font = |name: &str| format!("<< /Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding >>");
-    let mut objects = vec![
-        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()),
-        font("Helvetica-Bold"),
-        font("Courier"),
-    ];
-    for (at, content) in pages.iter().enumerate() {
-        let (width, height) = PAGE;
-        objects.push(format!(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {width} {height}] /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> /Contents {} 0 R >>",
-            first + 2 * at + 1
-        ));
-        objects.push(format!("<< /Length {} >>\nstream\n{content}endstream", content.len()));
-    }
-    let (mut pdf, mut places) = ("%PDF-1.4\n".to_owned(), Vec::new());
-    for (at, object) in objects.iter().enumerate() {
-        places.push(pdf.len());
-        let _ = write!(pdf, "{} 0 obj\n{object}\nendobj\n", at + 1);
-    }
-    let (table, count) = (pdf.len(), objects.len() + 1);
-    let _ = write!(pdf, "xref\n0 {count}\n0000000000 65535 f \n");
-    for place in places {
-        let _ = writeln!(pdf, "{place:010} 00000 n ");
-    }
-    let _ = write!(pdf, "trailer\n<< /Size {count} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n");
-    pdf.into_bytes()
+pub fn sheet(labels: &[Label]) -> String {
+    HEAD.to_owned() + &labels.iter().map(section).collect::<String>()
 }
 
-fn page(labels: &[Label]) -> String {
-    let (width, height) = (PAGE.0 / COLUMNS as f64, PAGE.1 / ROWS as f64);
-    let mut drawn = String::new();
-    for (at, label) in labels.iter().enumerate() {
-        let (left, top) = ((at % COLUMNS) as f64 * width, PAGE.1 - (at / COLUMNS) as f64 * height);
-        // Where to cut.
-        let _ = writeln!(drawn, "0.8 G {left:.1} {:.1} {width:.1} {height:.1} re S 0 g", top - height);
-        let mut line = |font: &str, size: f64, y: f64, text: &str| {
-            let _ = writeln!(drawn, "BT /{font} {size} Tf {:.1} {:.1} Td ({}) Tj ET", left + 10.0, top - y, escaped(text));
-        };
-        line("F1", 13.0, 18.0, &label.title);
-        for (at, text) in label.lines.iter().enumerate() {
-            line("F2", 7.5, 29.0 + 9.0 * at as f64, text);
-        }
-        if let Ok(code) = QrCode::with_error_correction_level(&label.code, EcLevel::L) {
-            squares(&mut drawn, &code, left + (width - CODE) / 2.0, top - height + 2.0);
-        }
-    }
-    drawn
-}
-
-/// A code, with its lower left corner there. Squares of a row that touch are one.
-fn squares(drawn: &mut String, code: &QrCode, left: f64, bottom: f64) {
-    let side = code.width();
-    let module = CODE / (side + 2 * QUIET) as f64;
-    for y in 0..side {
-        let mut x = 0;
-        while x < side {
-            let length = (x..side).take_while(|x| code[(*x, y)] == Color::Dark).count();
-            if length > 0 {
-                let (from, below) = (left + (x + QUIET) as f64 * module, bottom + (side + QUIET - 1 - y) as f64 * module);
-                let _ = writeln!(drawn, "{from:.3} {below:.3} {:.3} {module:.3} re", length as f64 * module);
-            }
-            x += length.max(1);
-        }
-    }
-    drawn.push_str("f\n");
-}
-
-/// A text as PDF writes it: what the fonts do not have becomes a question mark.
-fn escaped(text: &str) -> String {
-    let mut written = String::new();
-    for c in text.chars().take(LINE_MAX) {
-        match c {
-            '(' | ')' | '\\' => written.extend(['\\', c]),
-            ' '..='~' => written.push(c),
-            '\u{a1}'..='\u{ff}' => {
-                let _ = write!(written, "\\{:03o}", u32::from(c));
-            }
-            _ => written.push('?'),
-        }
-    }
-    written
+fn section(label: &Label) -> String {
+    let code = QrCode::with_error_correction_level(&label.code, EcLevel::L);
+    let drawn = code.map(|code| code.render::<svg::Color<'_>>().module_dimensions(1, 1).build()).unwrap_or_default();
+    // Before the picture stands what only a file of its own has.
+    let picture = drawn.split_once("?>").map_or("", |(_, picture)| picture);
+    let lines: String = label.lines.iter().map(|line| format!("<p>{}</p>", escape(line))).collect();
+    format!("<section>{picture}<div><h1>{}</h1>{lines}</div></section>\n", escape(&label.title))
 }
 
 #[cfg(test)]
@@ -120,31 +49,26 @@ mod tests {
 
     #[test]
     fn a_label_has_a_code_that_reads_back() {
-        let label =
-            |n: usize| Label { title: format!("Kios (é) {n}"), lines: vec!["vm-1".into()], code: format!("https://pay.example#vm-{n}") };
-        let pdf = String::from_utf8(sheet(&(0..9).map(label).collect::<Vec<_>>())).expect("ASCII");
-        assert!(pdf.contains("/Count 2") && pdf.contains("(Kios \\(\\351\\) 8) Tj"), "{pdf}");
-        // Each object stands where the table says.
-        let table: usize = pdf.rsplit("startxref\n").next().and_then(|rest| rest.lines().next()?.parse().ok()).expect("a place");
-        for (at, row) in pdf[table..].lines().skip(3).take_while(|row| row.ends_with(" n ")).enumerate() {
-            let place: usize = row[..10].parse().expect("a number");
-            assert!(pdf[place..].starts_with(&format!("{} 0 obj", at + 1)), "{row}");
-        }
-        // The squares of the first code, drawn as a camera sees them: four dots a point.
-        let (side, scale) = ((CODE as usize) * 4, 4.0);
-        let mut dots = vec![255_u8; side * side];
-        let first = pdf.split(" re S 0 g").nth(1).and_then(|label| label.split("f\n").next()).expect("a label");
-        let (left, bottom) = ((PAGE.0 / 2.0 - CODE) / 2.0, PAGE.1 - PAGE.1 / 4.0 + 2.0);
-        for line in first.lines().filter_map(|line| line.strip_suffix(" re")) {
-            let numbers: Vec<f64> = line.split(' ').map(|number| number.parse().expect("a number")).collect();
-            let (x, y) = ((numbers[0] - left) * scale, (numbers[1] - bottom) * scale);
-            for row in y.round() as usize..(y + numbers[3] * scale).round() as usize {
-                for column in x.round() as usize..(x + numbers[2] * scale).round() as usize {
-                    dots[(side - 1 - row) * side + column] = 0;
-                }
+        let label = |n: usize| Label {
+            title: format!("Kios <é – {n}>"),
+            lines: vec![format!("vm-{n}")],
+            code: format!("https://pay.example#vm-{n}"),
+        };
+        let page = sheet(&[label(0), label(1), Label { code: "x".repeat(5000), ..label(2) }]);
+        assert_eq!((page.matches("<section>").count(), page.matches("<svg").count()), (3, 2), "{page}");
+        assert!(page.contains("<h1>Kios &lt;é – 1&gt;</h1><p>vm-1</p>"), "{page}");
+        // The squares of the second code, drawn as a camera sees them: four dots a module.
+        let path = page.split("d=\"M").nth(2).and_then(|rest| rest.split('"').next()).expect("its dark squares");
+        let side = page.rsplit("viewBox=\"0 0 ").next().and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok()).expect("a side");
+        let mut dots = vec![255_u8; side * side * 16];
+        for square in path.split('M') {
+            let numbers: Vec<usize> =
+                square.split(|c: char| !c.is_ascii_digit()).take(4).map(|number| number.parse().expect("a number")).collect();
+            for row in numbers[1] * 4..(numbers[1] + numbers[3]) * 4 {
+                dots[row * side * 4..][numbers[0] * 4..(numbers[0] + numbers[2]) * 4].fill(0);
             }
         }
-        let mut image = rqrr::PreparedImage::prepare_from_greyscale(side, side, |x, y| dots[y * side + x]);
-        assert_eq!(image.detect_grids()[0].decode().expect("decoded").1, "https://pay.example#vm-0");
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(side * 4, side * 4, |x, y| dots[y * side * 4 + x]);
+        assert_eq!(image.detect_grids()[0].decode().expect("decoded").1, "https://pay.example#vm-1");
     }
 }

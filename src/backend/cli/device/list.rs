@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The largest list, in bytes.
 const SIZE_MAX: u64 = 1 << 20;
-/// The sheet for a printer.
-const SHEET: &str = "labels.pdf";
+/// The page for a printer.
+const SHEET: &str = "labels.html";
 
 /// What is wrong with a list.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +66,10 @@ impl Folder {
         put(&self.of(id), text.as_bytes())
     }
 
-    /// Writes the sheet.
-    pub fn print(&self, sheet: &[u8]) -> Result<PathBuf, Failure> {
+    /// Writes the labels.
+    pub fn print(&self, sheet: &str) -> Result<PathBuf, Failure> {
         let path = self.path.join(SHEET);
-        put(&path, sheet).map(|()| path)
+        put(&path, sheet.as_bytes()).map(|()| path)
     }
 }
 

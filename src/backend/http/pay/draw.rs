@@ -378,7 +378,7 @@ fn is_deeplink(url: &str) -> bool {
 }
 
 /// A text in a form that may stand between tags and in quotes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
