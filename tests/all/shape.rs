@@ -69,8 +69,8 @@ fn no_program_that_is_given_out_goes_on_with_a_number_that_did_not_fit() {
 fn checks_numbers(profiles: &toml::Table, name: &str) -> bool {
     const KEY: &str = "overflow-checks";
     let own = profiles.get(name).and_then(toml::Value::as_table);
-    let packages = own.and_then(|own| own.get("package")?.as_table()).into_iter().flatten();
-    assert!(packages.clone().all(|(_, package)| package.get(KEY).is_none()), "{name}: a package is an exception");
+    let mut packages = own.and_then(|own| own.get("package")?.as_table()).into_iter().flatten();
+    assert!(packages.all(|(_, package)| package.get(KEY).is_none()), "{name}: a package is an exception");
     let above = own.and_then(|own| own.get("inherits")?.as_str());
     match own.and_then(|own| own.get(KEY)) {
         Some(own) => own.as_bool() == Some(true),
