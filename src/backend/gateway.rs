@@ -157,7 +157,7 @@ pub enum Looked {
 pub enum Cancelled {
     /// It was taken.
     Done(Report),
-    /// It cannot be cancelled any more; perhaps somebody paid.
+    /// It cannot be cancelled any more; perhaps somebody paid. Or the answer does not tell. The gateway is asked what became of it.
     Refused,
     /// There is nothing to cancel.
     Unknown,

@@ -73,7 +73,7 @@ fn a_merchant_sees_before_the_first_customer_whether_midtrans_answers_can_be_rea
         (altered("charge", json!({"qr_string": "00020159\u{e9}"})), "not printable ASCII", "the merchant's name and city"),
         (json!({"fault": "broken_image", "how": "bad_crc"}), "check value is", "ask Midtrans"),
         (altered("status", json!({"transaction_status": "waiting"})), "transaction_status \"waiting\"", "ask Midtrans"),
-        (altered("status", json!({"transaction_id": "t-9", "order_id": "o-9"})), "about another order", "ask Midtrans"),
+        (altered("status", json!({"transaction_id": "t-9", "order_id": "o-9"})), "about another transaction", "ask Midtrans"),
         (altered("status", json!({"currency": null})), "no currency", "ask Midtrans"),
         (altered("status", json!({"gross_amount": "1.000"})), "\"1.000\"", "ask Midtrans"),
         (altered("status", json!({"custom_field2": null})), "custom_field1 to custom_field3", "ask Midtrans"),

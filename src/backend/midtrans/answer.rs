@@ -1,6 +1,6 @@
 //! Every answer of Midtrans, classified. The body's `status_code`, a string, decides: an unknown order is HTTP 200 with body
 //! `"404"`, a charge that worked is HTTP 200 with body `"201"`. An answer that cannot be understood is
-//! [`MidtransError::NoAnswer`]: its effect is unknown, and unknown is never taken for failed.
+//! [`MidtransError::Unreadable`]: its effect is unknown, and unknown is never taken for failed.
 
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::money::Rupiah;
@@ -71,9 +71,12 @@ pub enum MidtransError {
     /// No connection was made, so nothing was sent.
     #[error("Midtrans cannot be reached: {0}")]
     Unreachable(String),
-    /// It was sent, and no answer says what became of it: there was a timeout, or a cut, or the answer makes no sense.
-    #[error("Midtrans' answer cannot be understood: {0}")]
+    /// It was sent, and no whole answer came: there was a timeout, or a cut.
+    #[error("Midtrans does not answer: {0}")]
     NoAnswer(String),
+    /// It was sent, and the answer makes no sense: it does not say what became of it.
+    #[error("Midtrans' answer cannot be understood: {0}")]
+    Unreadable(String),
     /// There is no refund, for a reason of its own. The transaction stays as it was.
     #[error("{why} (Midtrans: {code}, {message})")]
     RefundRefused {
@@ -124,7 +127,12 @@ impl MidtransError {
     #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::RateLimited | Self::Running | Self::Unavailable { .. } | Self::Unreachable(_) | Self::NoAnswer(_) => true,
+            Self::RateLimited
+            | Self::Running
+            | Self::Unavailable { .. }
+            | Self::Unreachable(_)
+            | Self::NoAnswer(_)
+            | Self::Unreadable(_) => true,
             Self::Denied { channel_response_code, .. } => channel_response_code == "900",
             Self::NotFound
             | Self::Conflict
@@ -233,7 +241,7 @@ impl Transaction {
         Ok(Self {
             order_id: text("order_id").and_then(|id| OrderId::new(&id).ok()),
             transaction_id: TransactionId::new(&required("transaction_id")?).map_err(|error| error.to_string())?,
-            gross_amount: Rupiah::from_gross_amount(gross_amount_text.trim()).ok(),
+            gross_amount: rupiah(&gross_amount_text),
             gross_amount_text,
             currency: text("currency").map(|currency| currency.trim().to_ascii_uppercase()),
             payment_type: text("payment_type"),
@@ -252,9 +260,14 @@ impl Transaction {
             issuer: text("issuer").filter(|name| is_plain(name)),
             transaction_type: text("transaction_type").filter(|name| is_plain(name)),
             refunds_confirmed: refunds_confirmed(fields.get("refunds")),
-            refund_amount: text("refund_amount").and_then(|amount| Rupiah::from_gross_amount(&amount).ok()),
+            refund_amount: text("refund_amount").as_deref().and_then(rupiah),
         })
     }
+}
+
+/// A sum in whole rupiah.
+fn rupiah(text: &str) -> Option<Rupiah> {
+    Rupiah::from_gross_amount(text.trim()).ok()
 }
 
 fn refunds_confirmed(value: Option<&Value>) -> Option<bool> {
@@ -365,7 +378,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
         429 => MidtransError::RateLimited,
         202 => MidtransError::Running,
         500..=599 => MidtransError::Unavailable { code: http, message: why.into() },
-        _ => MidtransError::NoAnswer(format!("HTTP {http}, {why}")),
+        _ => MidtransError::Unreadable(format!("HTTP {http}, {why}")),
     };
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
         return Err(unreadable("and the body is not a JSON object"));
@@ -380,7 +393,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
     let message = || fields.get("status_message").and_then(as_text).map(|message| cut(&message)).unwrap_or_default();
     match code {
         // 407 tells of an expired transaction. If it is empty, it is an error like its neighbours.
-        200..=299 | 407 if status.is_some() || code != 407 => Transaction::read(&fields).map_err(MidtransError::NoAnswer),
+        200..=299 | 407 if status.is_some() || code != 407 => Transaction::read(&fields).map_err(MidtransError::Unreadable),
         401 => Err(MidtransError::Unauthorized),
         402 => Err(MidtransError::NotActivated { message: message() }),
         404 => Err(MidtransError::NotFound),
@@ -389,7 +402,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
         429 => Err(MidtransError::RateLimited),
         400..=499 => Err(MidtransError::Refused { code, message: message(), validation: validation(&fields) }),
         500..=599 => Err(MidtransError::Unavailable { code, message: message() }),
-        _ => Err(MidtransError::NoAnswer(format!("status_code {code} is not known"))),
+        _ => Err(MidtransError::Unreadable(format!("status_code {code} is not known"))),
     }
 }
 

@@ -39,7 +39,11 @@ pub async fn examine(midtrans: &Midtrans) -> Vec<Finding> {
         Err(MidtransError::Unauthorized) => Finding::bad("midtrans", fill(texts().not_valid, &[&base_url]), texts().not_valid_do),
         Err(MidtransError::Unreachable(why)) => Finding::bad("midtrans", fill(texts().away, &[&base_url, &why]), texts().away_do),
         Err(
-            error @ (MidtransError::RateLimited | MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_)),
+            error @ (MidtransError::RateLimited
+            | MidtransError::Running
+            | MidtransError::Unavailable { .. }
+            | MidtransError::NoAnswer(_)
+            | MidtransError::Unreadable(_)),
         ) => Finding::bad("midtrans", format!("{base_url}: {error}"), texts().again),
         Err(
             error @ (MidtransError::Conflict

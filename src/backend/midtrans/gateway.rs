@@ -47,9 +47,7 @@ impl Gateway for Midtrans {
         Box::pin(async move {
             answered(self.cancel(id.as_str(), &idempotency_key(id, "cancel")).await, |answer| match answer {
                 Ok(transaction) => Cancelled::Done(report(transaction, &self.charge.refund_days)),
-                Err(MidtransError::CannotModify) => Cancelled::Refused,
-                Err(MidtransError::NotFound) => Cancelled::Unknown,
-                Err(_) => Cancelled::Unanswered,
+                Err(error) => not_cancelled(&error),
             })
         })
     }
@@ -63,7 +61,7 @@ impl Gateway for Midtrans {
             let answer = self.refund(&order.id, &key, amount, &reason, &idempotency).await;
             answered(answer, |answer| match answer.map(|answer| report(answer, &self.charge.refund_days)) {
                 Ok(report) if order.is_meant_by(&report) => RefundAnswer::Approved,
-                Ok(_) => RefundAnswer::Unsure("Midtrans answered about another order".into()),
+                Ok(_) => RefundAnswer::Unsure("Midtrans answered about another transaction".into()),
                 Err(error) => refund_answer(&error),
             })
         })
@@ -105,7 +103,9 @@ fn answered<T, U>(answer: Result<T, MidtransError>, means: impl FnOnce(Result<T,
 fn problem(error: &MidtransError) -> Problem {
     let kind = match error {
         MidtransError::Unauthorized => Kind::Locked,
-        MidtransError::Unreachable(_) | MidtransError::NoAnswer(_) | MidtransError::Unavailable { .. } => Kind::Gone,
+        MidtransError::Unreachable(_) | MidtransError::NoAnswer(_) | MidtransError::Unreadable(_) | MidtransError::Unavailable { .. } => {
+            Kind::Gone
+        }
         MidtransError::RateLimited | MidtransError::Running => Kind::Busy,
         MidtransError::NotFound
         | MidtransError::Conflict
@@ -206,16 +206,17 @@ fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     (order.settlement().and_then(|by| by.gross_amount), reason)
 }
 
-/// An answer that says nothing of the order, or another thing at each look, is not the silence of a gateway that is gone.
-fn looked(error: &MidtransError) -> Looked {
+/// An answer that says nothing of the order is not the silence of a gateway that is gone, which has an alert of its own.
+pub(super) fn looked(error: &MidtransError) -> Looked {
     match error {
         MidtransError::NotFound => Looked::Unknown,
         MidtransError::Unauthorized
         | MidtransError::RateLimited
         | MidtransError::Running
         | MidtransError::Unavailable { .. }
+        | MidtransError::NoAnswer(_)
         | MidtransError::Unreachable(_) => Looked::Unanswered,
-        MidtransError::NoAnswer(_)
+        MidtransError::Unreadable(_)
         | MidtransError::Conflict
         | MidtransError::CannotModify
         | MidtransError::Denied { .. }
@@ -226,12 +227,23 @@ fn looked(error: &MidtransError) -> Looked {
     }
 }
 
+/// After an answer that does not tell, the cancel is not repeated for a day: get-status must tell.
+pub(super) fn not_cancelled(error: &MidtransError) -> Cancelled {
+    match looked(error) {
+        Looked::Unknown => Cancelled::Unknown,
+        Looked::Unanswered => Cancelled::Unanswered,
+        Looked::Unclear(_) | Looked::Found(_) => Cancelled::Refused,
+    }
+}
+
 pub(super) fn refund_answer(error: &MidtransError) -> RefundAnswer {
     let why: Box<str> = error.to_string().into();
     match error {
         // A person corrects a wrong key, and then the refund goes on by itself.
         MidtransError::Unauthorized | MidtransError::RateLimited | MidtransError::Unreachable(_) => RefundAnswer::Passing(why),
-        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => RefundAnswer::Unsure(why),
+        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) | MidtransError::Unreadable(_) => {
+            RefundAnswer::Unsure(why)
+        }
         MidtransError::RefundRefused { why: RefundRefusal::Duplicate, .. } => RefundAnswer::KeyUsed(why),
         MidtransError::RefundRefused { .. }
         | MidtransError::NotFound
@@ -248,7 +260,9 @@ pub(super) fn no_charge(error: &MidtransError) -> NoCharge {
     let why: Box<str> = error.to_string().into();
     match error {
         MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),
-        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => NoCharge::Unsure(why),
+        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) | MidtransError::Unreadable(_) => {
+            NoCharge::Unsure(why)
+        }
         MidtransError::Conflict => NoCharge::Exists,
         MidtransError::Denied { .. } => NoCharge::NotMade { again: error.may_retry(), why },
         MidtransError::NotFound
@@ -289,7 +303,7 @@ pub(super) fn report(transaction: Transaction, days: &RefundDays) -> Report {
     }
 }
 
-/// How long after the payment Midtrans refunds it. Where it does not say how it was paid, the shortest time counts.
+/// How long after the payment Midtrans refunds it. Where it does not say clearly how it was paid, the shortest time counts.
 pub(super) fn refund_within(transaction: &Transaction, days: &RefundDays) -> Option<Span> {
     let small = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_ascii_lowercase());
     let house = |name: String| if name.contains("shopee") { "shopeepay".to_owned() } else { name };
@@ -301,15 +315,18 @@ pub(super) fn refund_within(transaction: &Transaction, days: &RefundDays) -> Opt
         Some(_) | None => same,
     };
     let shopeepay = acquirer.as_deref() == Some("shopeepay");
+    let shortest = days.off_us.min(days.on_us).min(days.shopeepay).min(days.deeplink);
     let days = match (small(&transaction.payment_type).as_deref(), on_us) {
         // Midtrans refunds no payment over the counter.
         (Some("cstore"), _) => return None,
-        (Some("gopay"), _) => days.deeplink,
-        (Some("shopeepay"), _) => days.shopeepay,
+        (Some("gopay"), None | Some(true)) => days.deeplink,
+        (Some("shopeepay"), None | Some(true)) => days.shopeepay,
+        // A wallet of the house, and not of the house: its words contradict each other.
+        (Some("gopay" | "shopeepay"), Some(false)) => shortest,
         (_, Some(true)) if shopeepay => days.shopeepay,
         (_, Some(true)) => days.on_us,
         (_, Some(false)) => days.off_us,
-        (_, None) => days.off_us.min(days.on_us).min(days.shopeepay).min(days.deeplink),
+        (_, None) => shortest,
     };
     Some(Span::secs(i64::from(days) * 86_400))
 }

@@ -151,7 +151,7 @@ impl Midtrans {
         let http = response.status().as_u16();
         let answer = match read(response, ANSWER_BYTES_MAX).await {
             Ok(Some(body)) => answer::classify(http, &body),
-            Ok(None) => Err(MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes"))),
+            Ok(None) => Err(MidtransError::Unreadable(format!("more than {ANSWER_BYTES_MAX} bytes"))),
             Err(error) => Err(error),
         };
         (answer, date)
@@ -231,7 +231,7 @@ impl Midtrans {
             // Failure is JSON with a status_code, under HTTP 200 or not.
             let body = read(response, ANSWER_BYTES_MAX).await?.unwrap_or_default();
             return Err(match answer::classify(http, &body) {
-                Err(MidtransError::NoAnswer(_)) if http == 200 => QrImageError::ContentType(content_type).into(),
+                Err(MidtransError::Unreadable(_)) if http == 200 => QrImageError::ContentType(content_type).into(),
                 Err(error) => error,
                 Ok(_) => QrImageError::ContentType(content_type).into(),
             });
@@ -265,7 +265,7 @@ impl Midtrans {
         let http = response.status().as_u16();
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = date_of(&response);
         let body = read(response, ANSWER_BYTES_MAX).await?;
-        let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
+        let body = body.ok_or_else(|| MidtransError::Unreadable(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
         Ok((http, body))
     }
 
@@ -282,9 +282,9 @@ fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction
     match answer::classify_charge(http, body)? {
         transaction if transaction.order_id.as_ref() == Some(order_id) => Ok(transaction),
         Transaction { order_id: Some(other), .. } => {
-            Err(MidtransError::NoAnswer(format!("{order_id} was to be charged, and the answer is about {other}")))
+            Err(MidtransError::Unreadable(format!("{order_id} was to be charged, and the answer is about {other}")))
         }
-        Transaction { order_id: None, .. } => Err(MidtransError::NoAnswer("an answer to a charge without our order_id".into())),
+        Transaction { order_id: None, .. } => Err(MidtransError::Unreadable("an answer to a charge without our order_id".into())),
     }
 }
 
@@ -353,7 +353,7 @@ mod tests {
         let (midtrans, asked) = against(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
         let request = request::tests::request("o-1", 5_000);
         let answer = midtrans.charge(&request, &idempotency_key(&request.order_id, "charge")).await;
-        assert!(matches!(answer, Err(MidtransError::NoAnswer(_))), "{answer:?}");
+        assert!(matches!(answer, Err(MidtransError::Unreadable(_))), "{answer:?}");
         let asked = asked.await.expect("asked");
         let head = asked.split("\r\n\r\n").next().expect("a head").to_lowercase();
         assert!(head.starts_with("post /v2/charge http/1.1\r\n"), "{head}");
@@ -381,17 +381,18 @@ mod tests {
 
     #[tokio::test]
     async fn half_an_answer_is_none() {
-        for sent in [
-            b"".as_slice(),
-            b"HTTP/1.1 200",
-            b"SMTP ready\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"status_code\":",
-            b"HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
-        ] {
+        for sent in
+            [b"".as_slice(), b"HTTP/1.1 200", b"SMTP ready\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"status_code\":"]
+        {
             let (midtrans, _asked) = against(sent).await;
             let error = midtrans.status("o-1").await.expect_err("no answer");
             assert!(matches!(error, MidtransError::NoAnswer(_)), "{error}");
         }
+        // A whole answer that says nothing is another matter.
+        let moved = b"HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+        let (midtrans, _asked) = against(moved).await;
+        let error = midtrans.status("o-1").await.expect_err("no answer");
+        assert!(matches!(error, MidtransError::Unreadable(_)), "{error}");
     }
 
     #[test]
@@ -404,7 +405,7 @@ mod tests {
         assert!(about(r#""order_id":"o-1","#).is_ok());
         for (other, why) in [(r#""order_id":"o-2","#, "about o-2"), (r#""order_id":"a b","#, "without our order_id"), ("", "without our")] {
             let error = about(other).expect_err("another");
-            assert!(matches!(error, MidtransError::NoAnswer(_)) && error.to_string().contains(why), "{error}");
+            assert!(matches!(error, MidtransError::Unreadable(_)) && error.to_string().contains(why), "{error}");
         }
     }
 

@@ -72,7 +72,7 @@ async fn see(midtrans: &Midtrans, request: &ChargeRequest, charge: &Transaction,
 
 fn judge(told: &Report, request: &ChargeRequest, transaction: &TransactionId) -> Result<(), String> {
     if !told.is_about(&request.order_id, [transaction]) {
-        return Err("get-status answers about another order".into());
+        return Err("get-status answers about another transaction".into());
     }
     if let Some(word) = &told.unknown {
         return Err(format!("get-status has a word that nobody knows: {word}"));
@@ -103,6 +103,7 @@ fn refused(error: &MidtransError) -> Trouble {
         MidtransError::Unauthorized => "take the Server Key for midtrans.base_url from Midtrans' dashboard",
         MidtransError::Unreachable(_)
         | MidtransError::NoAnswer(_)
+        | MidtransError::Unreadable(_)
         | MidtransError::Unavailable { .. }
         | MidtransError::RateLimited
         | MidtransError::Running => "try again in a minute",

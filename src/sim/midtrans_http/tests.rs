@@ -118,7 +118,7 @@ async fn a_charge_whose_answer_was_lost_is_had_by_its_key() {
     ] {
         once(&simulator, fault);
         let error = charge(&client, id).await.expect_err("lost");
-        assert!(matches!(error, MidtransError::NoAnswer(_) | MidtransError::Unavailable { .. }), "{error}");
+        assert!(matches!(error, MidtransError::NoAnswer(_) | MidtransError::Unreadable(_) | MidtransError::Unavailable { .. }), "{error}");
         let made = simulator.with(|midtrans, _| midtrans.transaction(id)).expect("it was made all the same");
         assert_eq!(charge(&client, id).await.expect("had").transaction_id.as_str(), made.transaction_id);
     }

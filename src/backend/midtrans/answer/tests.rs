@@ -1,6 +1,7 @@
 use super::super::RefundDays;
-use super::super::gateway::{no_charge, refund_answer, refund_within};
+use super::super::gateway::{looked, no_charge, not_cancelled, refund_answer, refund_within};
 use super::*;
+use crate::gateway::{Cancelled, Looked};
 use qris_core::order::merchant::{NoCharge, RefundAnswer, Said};
 use qris_core::order::time::Span;
 use serde_json::json;
@@ -60,7 +61,7 @@ fn the_bodys_code_decides() {
         ("414", refused(414)),
         ("500", MidtransError::Unavailable { code: 500, message: "m".into() }),
         ("505", MidtransError::Unavailable { code: 505, message: "m".into() }),
-        ("700", MidtransError::NoAnswer("status_code 700 is not known".into())),
+        ("700", MidtransError::Unreadable("status_code 700 is not known".into())),
     ];
     for (code, expected) in rows {
         // The HTTP status does not matter.
@@ -84,7 +85,7 @@ fn without_a_code_the_http_status_is_all_there_is() {
         assert!(matches!(classify(http, b"<html>"), Err(MidtransError::Unavailable { code, .. }) if code == http));
     }
     for http in [200, 204, 301, 404] {
-        assert!(matches!(classify(http, b"<html>"), Err(MidtransError::NoAnswer(_))), "{http}");
+        assert!(matches!(classify(http, b"<html>"), Err(MidtransError::Unreadable(_))), "{http}");
     }
 }
 
@@ -171,10 +172,11 @@ fn words_are_read_in_any_case_and_in_their_known_spellings() {
 #[test]
 fn the_forms_of_other_fields_are_read() {
     type Seen = fn(&Transaction) -> bool;
-    let table: [(Value, Seen); 9] = [
+    let table: [(Value, Seen); 10] = [
         (json!({ "currency": "idr" }), |t| t.currency.as_deref() == Some("IDR")),
         (json!({ "currency": " IDR " }), |t| t.currency.as_deref() == Some("IDR")),
         (json!({ "gross_amount": " 5000.00 " }), |t| t.gross_amount == Rupiah::new(5_000).ok() && t.gross_amount_text == " 5000.00 "),
+        (json!({ "refund_amount": " 5000.00 " }), |t| t.refund_amount == Rupiah::new(5_000).ok()),
         (json!({ "status_code": " 201 " }), |_| true),
         (json!({ "expiry_time": "2024-01-13T18:06:40+07:00" }), |t| t.expiry_time == Wall::from_wib("2024-01-13 18:06:40").ok()),
         (json!({ "qr_string": " 0002\r\n" }), |t| t.qr_string.as_deref() == Some("0002")),
@@ -209,7 +211,7 @@ fn an_answer_about_nothing_in_particular_is_no_answer() {
         ("gross_amount", json!([])),
         ("transaction_status", Value::Null),
     ] {
-        assert!(matches!(read(&with(json!({ field: value }))), Err(MidtransError::NoAnswer(_))), "{field}");
+        assert!(matches!(read(&with(json!({ field: value }))), Err(MidtransError::Unreadable(_))), "{field}");
     }
 }
 
@@ -345,6 +347,11 @@ fn how_it_was_paid_says_how_long_it_is_refunded() {
     for (paid, wanted) in [
         (json!({ "payment_type": "gopay" }), Some(30)),
         (json!({ "payment_type": "GoPay" }), Some(30)),
+        (json!({ "payment_type": "gopay", "transaction_type": "on-us" }), Some(30)),
+        // The words contradict each other, so nobody knows.
+        (json!({ "payment_type": "gopay", "transaction_type": "off-us" }), Some(7)),
+        (json!({ "payment_type": "gopay", "acquirer": "gopay", "issuer": "dana" }), Some(7)),
+        (json!({ "payment_type": "shopeepay", "transaction_type": "off-us" }), Some(7)),
         (json!({ "payment_type": "shopeepay" }), Some(365)),
         (json!({ "payment_type": "qris", "transaction_type": "on-us", "acquirer": "gopay" }), Some(45)),
         (json!({ "payment_type": "qris", "transaction_type": "ON-US", "acquirer": "airpay shopee" }), Some(365)),
@@ -536,5 +543,25 @@ fn whatever_comes_is_classified_and_nothing_panics() {
         }
         // The same for the other direction: the messages that are posted to us.
         drop(super::super::Notification::parse(&bytes));
+    }
+}
+
+#[test]
+fn only_an_answer_that_came_is_one_that_is_not_understood() {
+    let silent = [
+        MidtransError::NoAnswer("nothing in time".into()),
+        MidtransError::Unreachable("no route".into()),
+        MidtransError::Unauthorized,
+        MidtransError::RateLimited,
+        MidtransError::Running,
+        MidtransError::Unavailable { code: 503, message: String::new() },
+    ];
+    for error in silent {
+        assert_eq!((looked(&error), not_cancelled(&error)), (Looked::Unanswered, Cancelled::Unanswered), "{error}");
+    }
+    for body in ["<html>", "{}", r#"{"status_code":"700"}"#, r#"{"status_code":"200"}"#, r#"{"status_code":"413"}"#] {
+        let error = classify(200, body.as_bytes()).expect_err("no transaction");
+        assert!(matches!(looked(&error), Looked::Unclear(_)), "{error}");
+        assert_eq!(not_cancelled(&error), Cancelled::Refused, "{error}: get-status must tell");
     }
 }
