@@ -44,7 +44,7 @@ INDONESIAN = {
     ),
     "suspect": (
         "Dari status di Midtrans tidak jelas apakah sudah dibayar.",
-        "Periksa di dashboard Midtrans, lalu `seen ORDER --by NAMA`.",
+        "Periksa di dashboard Midtrans, lalu `seen ORDER --by NAMA`. Kalau juga `unconfirmed`, pesanan berakhir dan barang tidak akan keluar.",
     ),
     "unconfirmed": (
         "Tidak ada yang memastikan apakah pesanan ini sudah dibayar.",

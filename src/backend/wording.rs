@@ -135,7 +135,10 @@ pub const fn to_do(attention: Attention) -> &'static str {
         Attention::Conflict => {
             "find out which outcome its relay has signed, then decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`"
         }
-        Attention::Suspect => "look in the gateway's dashboard whether the transaction was paid; then `seen ORDER --by NAME`",
+        Attention::Suspect => {
+            "look in the gateway's dashboard whether the transaction was paid; then `seen ORDER --by NAME`. If the order is listed as \
+            unconfirmed, too, that ends it"
+        }
         Attention::Unconfirmed => {
             "look in the gateway's dashboard whether it was paid. If it was: give the money back, and `refund ORDER --settled-by-hand \
             NOTE --by NAME`. If not: `seen ORDER --by NAME`. Each ends the order, and nothing is handed out for it any more"

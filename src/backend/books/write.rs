@@ -40,8 +40,11 @@ pub(super) fn take_up(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall)
 
 /// Applies an event and all its consequences, and writes the changes.
 pub(super) fn write(tx: &mut dyn Tx, policy: &Policy, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
-    let what = describe(&event);
+    let mut what = describe(&event);
     let order = apply(tx, policy, stored.order.clone(), event, now)?;
+    if order.ended_by != stored.order.ended_by {
+        what += ", and ended it: nothing is handed out for it any more";
+    }
     settle(tx, policy, stored, order, Some(what), now, claim)
 }
 

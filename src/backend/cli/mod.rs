@@ -61,6 +61,8 @@ pub enum Command {
     /// Record that an attendant handed the goods over: there will be no refund
     Given(refund::Given),
     /// Record that a person has seen an order that is listed for something that no refund ends (a chargeback, a late outcome …)
+    ///
+    /// An order that is listed as unconfirmed ends with it: nothing is handed out for it any more.
     Seen(refund::Seen),
     /// Show what was paid on a day, and what became of it
     Report(report::Report),

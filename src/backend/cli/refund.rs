@@ -55,7 +55,7 @@ pub struct Given {
     json: bool,
 }
 
-/// Who has seen what.
+/// Who has seen what. An order of which nobody knows whether it is paid (`unconfirmed`) ends with it: no receipt is ever signed for it.
 #[derive(Debug, Args)]
 pub struct Seen {
     /// The order
@@ -139,7 +139,8 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
-    say(&order, config.zone, json, &format!("{} is noted as seen by {by}", about(&order)))
+    let ended = if order.ended_by.is_some() { ", and has ended: nothing is handed out for it any more" } else { "" };
+    say(&order, config.zone, json, &format!("{} is noted as seen by {by}{ended}", about(&order)))
 }
 
 fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {

@@ -193,8 +193,7 @@ impl Order {
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.conflict,
             Attention::Suspect => open && self.suspect,
-            // A word that may mean money says more, until a person has seen it.
-            Attention::Unconfirmed => open && self.unconfirmed_at.is_some() && (!self.suspect || self.seen.contains(&Attention::Suspect)),
+            Attention::Unconfirmed => open && self.unconfirmed_at.is_some(),
             Attention::RefundSoon => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::Soon),
             Attention::RefundLastDay => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::LastDay),
             Attention::OnlyByHand => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::Over),

@@ -122,8 +122,11 @@ impl Order {
                 self.judge_doubt(now);
                 self.asked(now, true);
             }
-            // The gateway itself may have told that it is paid.
-            State::Closed { .. } => {
+            // The gateway itself may have told that it is paid. It need not know a charge for ever that it has ended or never made.
+            State::Closed { charge, .. } => {
+                if charge.is_none() || self.ended_at.is_some() {
+                    self.unclear_since = None;
+                }
                 self.judge_doubt(now);
                 self.asked(now, true);
             }
@@ -136,9 +139,10 @@ impl Order {
         match &mut self.state {
             State::Cancelling { charge, why, .. } if is_done => {
                 let (charge, why) = (charge.take(), why.clone());
+                self.ended_at = Some(now);
                 self.close(charge, Closing::Cancel, Some(why), now);
             }
-            // Any other word, or a word about another order, is no answer to a cancel: get-status must tell.
+            // Any other word, or a word about another transaction, is no answer to a cancel: get-status must tell.
             State::Cancelling { .. } => self.cancel_again(now, true),
             State::Charging { .. }
             | State::Pending { .. }
@@ -299,6 +303,7 @@ impl Order {
 
     pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
         self.state = State::Cancelling { charge, why, look: false, tries: 0, retry_at: now };
+        self.ended_at = None;
         // A question after a notification stays. The regular questions about an order that could be paid end.
         self.ask.at = self.ask.at.filter(|_| self.is_hot(now));
     }
@@ -311,9 +316,10 @@ impl Order {
     }
 
     /// The time of the last question about a charge that ended unpaid. Somebody may have paid it all the same, and the
-    /// notification of that may be lost.
+    /// notification of that may be lost. A charge whose answer was lost was shown to nobody.
     pub(super) fn last_look(&self, now: Wall) -> Option<Wall> {
-        let at = self.charge()?.expires_at + self.spread(LAST_LOOK);
+        let own_end = self.charge()?.expires_at + self.spread(LAST_LOOK);
+        let at = self.ended_at.map_or(own_end, |ended| own_end.min(ended + self.spread(LOOK_AFTER_END)));
         (now < at).then_some(at)
     }
 

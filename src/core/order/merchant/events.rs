@@ -155,12 +155,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether this is an answer about the order of this name, which is known to have these transactions. It has our name, or
-    /// one of those transactions: a gateway may put a name of its own in the place of ours. This is the one rule for the
-    /// answers to get-status, cancel and refund. Whether a settlement is the charge's is judged besides.
+    /// Whether this is an answer about the order of this name, which is known to have these transactions. It has one of them, whatever
+    /// order it names: a gateway may put a name of its own in the place of ours. Only where none is known, our name decides. This
+    /// is the one rule for the answers to get-status, cancel and refund. Whether a settlement fits the charge is judged besides.
     #[must_use]
     pub fn is_about<'a>(&self, id: &OrderId, transactions: impl IntoIterator<Item = &'a TransactionId>) -> bool {
-        self.order_id.as_ref() == Some(id) || transactions.into_iter().any(|known| *known == self.transaction_id)
+        let mut known = transactions.into_iter().peekable();
+        if known.peek().is_none() {
+            return self.order_id.as_ref() == Some(id);
+        }
+        known.any(|known| *known == self.transaction_id)
     }
 }
 

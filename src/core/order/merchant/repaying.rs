@@ -12,7 +12,7 @@ const REFUND_PAUSE: Span = Span::secs(10);
 const REFUND_PAUSE_MAX: Span = Span::secs(3600);
 /// A refund that the bank has not confirmed is looked at this often …
 const BANK_LOOK: Span = Span::secs(6 * 3600);
-/// … for this time.
+/// … for this time. News of it that get-status does not tell is looked for as long.
 const BANK_LOOKS: Span = Span::secs(7 * 24 * 3600);
 /// A settlement that comes after a refund is looked at once more after this time: get-status may be behind.
 const SETTLED_AGAIN: Span = Span::secs(300);
@@ -32,7 +32,7 @@ impl Order {
         self.holds_the_money()?;
         // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
         let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
-        let over = self.refund_time_is_over(now) || self.refund_keys.is_some_and(|used| used >= REFUND_KEYS_MAX);
+        let over = self.refund_time_is_over(now) || self.refund_keys >= REFUND_KEYS_MAX;
         if over && !unsure {
             return Err(Refused::OnlyByHand);
         }
@@ -127,9 +127,8 @@ impl Order {
         match refused.take() {
             // The refund with this key was not made, and never will be. The next call has another one.
             Some(why) => {
-                let used = self.refund_keys.unwrap_or(0) + 1;
-                self.refund_keys = Some(used);
-                if std::mem::take(key_used) && used < REFUND_KEYS_MAX {
+                self.refund_keys += 1;
+                if std::mem::take(key_used) && self.refund_keys < REFUND_KEYS_MAX {
                     *retry_at = now + pause;
                 } else {
                     self.repayment = Some(Repayment::Refused { why, at: now, unsure: false });
@@ -283,13 +282,25 @@ impl Order {
         }
     }
 
+    /// Whether get-status of a paid order has failed for so long to tell of money that went back, that it is not asked any more. No person
+    /// is called for this: that it was paid is known, and what is owed is listed by itself.
+    pub(super) fn looks_for_money_back_end(&self, now: Wall) -> bool {
+        let back_at = match &self.repayment {
+            Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. } | Repayment::Given { at, .. }) => Some(*at),
+            // The gateway may have made a refund that is owed as far as anybody knows.
+            Some(Repayment::Refused { unsure: true, .. }) => return false,
+            Some(Repayment::Asked { .. } | Repayment::Refused { unsure: false, .. }) | None => None,
+        };
+        self.ask.noted_at.max(back_at).is_none_or(|since| since + BANK_LOOKS <= now)
+    }
+
     /// The `refund_key` of the next call: the order's name, and with a number behind it once keys are used up. No order_id looks like
     /// that, so it is no other order's first key.
     #[must_use]
     pub fn refund_key(&self) -> String {
         match self.refund_keys {
-            None | Some(0) => self.id.to_string(),
-            Some(used) => format!("{}-r{}", self.id, used + 1),
+            0 => self.id.to_string(),
+            used => format!("{}-r{}", self.id, used + 1),
         }
     }
 

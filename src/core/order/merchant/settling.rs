@@ -114,10 +114,12 @@ impl Order {
 
     pub(super) fn status(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         if !self.is_meant_by(report) {
-            // An answer about something else answers nothing.
+            // An answer about another transaction answers nothing.
             return self.status_unclear(now);
         }
         match report.said {
+            // What has ended is listed for such a word already, and is not asked about again and again.
+            Said::Suspect | Said::Other if matches!(self.state, State::Closed { .. }) => {}
             Said::Suspect | Said::Other => self.note_unclear(now),
             Said::Pending
             | Said::Settled
@@ -163,16 +165,21 @@ impl Order {
         self.status_unanswered(now);
     }
 
-    /// Of a charge that can be paid, or that nobody could end yet, nobody knows what became of it.
+    /// Nobody knows whether the order is paid, or turns out to be: the answer does not tell. If the first such answer is
+    /// [`UNCONFIRMED_AFTER`] old, the order is listed. An order that is paid is not: what is not known of it is news of its refund.
     pub(super) fn note_unclear(&mut self, now: Wall) {
         match &self.state {
-            State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => _ = self.unclear_since.get_or_insert(now),
-            State::Charging { .. } | State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
+                if self.ended_by.is_none() && now >= *self.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
+                    self.unconfirmed_at.get_or_insert(now);
+                }
+            }
+            State::Charging { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
     }
 
-    /// Lists an order after a question that brought no certainty, if there has been none for [`UNCONFIRMED_AFTER`]. It is taken from the
-    /// list again by the answer that does.
+    /// Lists an order whose settlement was told [`UNCONFIRMED_AFTER`] ago, and is not confirmed by the question that was just asked. The
+    /// answer that brings certainty takes an order from the list.
     pub(super) fn judge_doubt(&mut self, now: Wall) {
         let paid = match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
@@ -184,16 +191,11 @@ impl Order {
         if !matches!(self.state, State::Held { .. }) && paid || self.is_decided() {
             self.unclear_since = None;
         }
-        match self.doubted_since() {
-            None => self.unconfirmed_at = None,
+        match self.settlement_told_at {
+            None if self.unclear_since.is_none() => self.unconfirmed_at = None,
             Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.unconfirmed_at.get_or_insert(now),
-            Some(_) => {}
+            None | Some(_) => {}
         }
-    }
-
-    /// The time since which nobody confirms whether it is paid.
-    fn doubted_since(&self) -> Option<Wall> {
-        self.settlement_told_at.into_iter().chain(self.unclear_since).min()
     }
 
     pub(super) fn status_unanswered(&mut self, now: Wall) {
@@ -216,14 +218,14 @@ impl Order {
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
-            // Somebody paid, as the gateway itself has told.
-            State::Closed { .. } if self.settlement_told_at.is_some() => {
-                let since = self.settlement_told_at.unwrap_or(now);
+            // Somebody paid, as the gateway itself has told; or its answers do not tell.
+            State::Closed { .. } if self.settlement_told_at.is_some() || self.unclear_since.is_some() && !answered => {
+                let since = self.settlement_told_at.or(self.unclear_since).unwrap_or(now);
                 let unsure = self.unanswered_since(now).map(|noted| noted + CALL_LIFE);
                 Some(hot.or(unsure).unwrap_or(now + self.spread(polling(now - since))))
             }
-            // A person has ended it.
-            State::Closed { .. } if self.ended_by.is_some() => hot.or(self.last_look(now)),
+            // A person has ended it, or has given the money back.
+            State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => hot.or(self.last_look(now)),
             // What became of a refund is looked at until the bank has confirmed or refused it.
             State::Refunded { .. } if answered && self.next_look_at_refund(now).is_some() => self.next_look_at_refund(now),
             // The gateway may say settled in a notification before get-status does. The question that was just answered may
@@ -236,6 +238,7 @@ impl Order {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => {
                 self.unanswered_since(now).filter(|_| self.ask.noted_back.is_some()).map(|noted| noted + CALL_LIFE)
             }
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if self.looks_for_money_back_end(now) => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 Some(hot.unwrap_or(now + doubled(ASK_SPACING, tries.saturating_sub(3), Span::secs(600))))
             }
@@ -326,7 +329,7 @@ impl Order {
         }
     }
 
-    /// Whether the gateway's answer is about this order.
+    /// Whether the gateway's answer is about this order. Every answer is judged by this before it changes anything.
     #[must_use]
     pub fn is_meant_by(&self, report: &Report) -> bool {
         report.is_about(&self.id, self.transactions())
@@ -343,8 +346,8 @@ impl Order {
         known.into_iter().flatten()
     }
 
-    /// The sum that was paid, if a settlement is the charge's: its transaction, its currency, its metadata as far as it has
-    /// them, and its sum or that and an allowed fee. Where no charge is known, it needs all of the metadata.
+    /// The sum that was paid, if a settlement of the charge's transaction fits the charge. Its currency must, its metadata as far as it has
+    /// them, and its sum with or without an allowed fee. Where no charge is known, it needs all of the metadata.
     ///
     /// # Errors
     /// The part that differs.
@@ -359,7 +362,6 @@ impl Order {
             return Err("metadata");
         }
         match self.charge() {
-            Some(charge) if charge.transaction_id != report.transaction_id => Err("transaction_id"),
             // The gateway may tell the fee only now. The sum is neither the charge's nor that and an allowed fee; or the charge was
             // never to be paid, and was.
             Some(charge) if charge.gross_amount > gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
@@ -448,22 +450,17 @@ impl Order {
     }
 
     fn ended(&mut self, how: Closing, now: Wall) {
-        match &mut self.state {
-            State::Charging { .. } => self.close(None, how, None, now),
-            State::Pending { charge, .. } => {
-                let charge = charge.clone();
-                self.close(Some(charge), how, None, now);
-            }
+        let (charge, why) = match &mut self.state {
+            State::Charging { .. } => (None, None),
+            State::Pending { charge, .. } => (Some(charge.clone()), None),
             // Any answer except settlement wins: there was no receipt yet.
-            State::Held { charge, .. } => {
-                let charge = charge.take();
-                self.close(charge, how, None, now);
+            State::Held { charge, .. } => (charge.take(), None),
+            State::Cancelling { charge, why, .. } => (charge.take(), Some(why.clone())),
+            State::Closed { .. } => {
+                self.ended_at.get_or_insert(now);
+                self.suspect = false;
+                return;
             }
-            State::Cancelling { charge, why, .. } => {
-                let (charge, why) = (charge.take(), why.clone());
-                self.close(charge, how, Some(why), now);
-            }
-            State::Closed { .. } => {}
             // A paid order stays paid. The answer is stale, or a counter took its settlement back.
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 if how == Closing::Deny && self.is_over_the_counter() {
@@ -472,8 +469,10 @@ impl Order {
                 }
                 return;
             }
-        }
+        };
+        self.ended_at = Some(now);
         self.suspect = false;
+        self.close(charge, how, why, now);
     }
 
     /// The gateway gave a part back, or the customer's bank took the money. With a receipt, a person is told.

@@ -69,8 +69,11 @@ pub struct Order {
     pub unconfirmed_at: Option<Wall>,
     /// The person who ended it while nobody could say whether it is paid. No receipt is ever signed for it.
     pub ended_by: Option<Box<str>>,
+    /// The time at which the gateway first said that its charge ended unpaid; `None`: it did not say so, or took it back.
+    pub ended_at: Option<Wall>,
     /// How many keys of refunds are used up: each was refused, and get-status has confirmed that nothing went back.
-    pub refund_keys: Option<u32>,
+    #[serde(default)]
+    pub refund_keys: u32,
     /// How near the end of the gateway's time for a refund is, as far as people were told.
     pub refund_ending: Option<RefundEnding>,
     /// The time at which get-status first said settled after it had said refunded.
@@ -499,13 +502,17 @@ impl Order {
         }
     }
 
-    /// Whether nobody can pay it any more: it is paid, or the gateway has ended its charge and was asked once more after that.
+    /// Whether nobody can pay it any more: it is paid, or the gateway has ended its charge and was asked once more after that; or a
+    /// person has ended it.
     #[must_use]
     pub fn is_over(&self) -> bool {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => false,
             State::Closed { .. } if self.ended_by.is_some() => true,
-            State::Closed { .. } => self.ask.at.is_none() && (!self.suspect || self.seen.contains(&Attention::Suspect)),
+            State::Closed { .. } => {
+                let may_be_money = self.suspect && !self.is_decided() && !self.seen.contains(&Attention::Suspect);
+                self.ask.at.is_none() && !may_be_money
+            }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         }
     }

@@ -42,11 +42,10 @@ fn an_answer_with_the_charges_transaction_counts_whatever_order_it_names() {
             let mut told = settled(change);
             told.order_id = name;
             assert_eq!(after_both((0, Event::Charged(charge(5000))), told.clone()), (state.into(), receipt), "{what}: {told:?}");
-            // Another transaction under another name is another order: it says nothing about this one.
+            // Another transaction says nothing about this order, whatever name it has.
             let mut strange = told;
-            strange.order_id = alien();
             another(&mut strange);
-            assert_eq!(after_both((0, Event::Charged(charge(5000))), strange), ("pending".into(), None), "{what}, of somebody else");
+            assert_eq!(after_both((0, Event::Charged(charge(5000))), strange), ("pending".into(), None), "{what}, of another transaction");
         }
     }
 }
@@ -71,7 +70,24 @@ fn a_cancel_is_done_by_the_charges_transaction_too() {
     };
     assert_eq!(cancelled(report(Said::Cancelled).order_id, "t1"), "cancel");
     assert_eq!(cancelled(alien(), "t1"), "cancel");
-    assert_eq!(cancelled(alien(), "t2"), "looking", "an answer about another order ends nothing: get-status must tell");
+    for name in [report(Said::Cancelled).order_id, alien()] {
+        assert_eq!(cancelled(name, "t2"), "looking", "an answer about another transaction ends nothing: get-status must tell");
+    }
+}
+
+#[test]
+fn an_answer_about_another_transaction_ends_nothing_and_is_for_a_person() {
+    let another = |said| Event::Status(Report { transaction_id: TransactionId::new("t2").expect("an id"), ..report(said) });
+    for said in [Said::Settled, Said::Expired, Said::Cancelled, Said::Denied, Said::Failed, Said::Refunded, Said::ChargedBack] {
+        for more in [vec![], vec![(500, Event::CancelAsked), (600, Event::CancelRefused)]] {
+            let life = [vec![(0, Event::Charged(charge(5000)))], more, vec![(1000, another(said))]].concat();
+            let order = live(&life);
+            assert!(order.is_open() && order.attention().is_empty() && next_deadline(&order).is_some(), "{said:?}: asked again");
+            let order = live(&[life, vec![(151_000, another(said)), (301_000, another(said))]].concat());
+            assert!(order.is_open() && order.receipt().is_none() && order.settlement().is_none(), "{said:?}: {order:?}");
+            assert_eq!(order.attention(), [Attention::Unconfirmed], "{said:?}");
+        }
+    }
 }
 
 #[test]

@@ -41,7 +41,8 @@ fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
         ("no answer", vec![charged(), told()], Event::StatusUnanswered, true),
         ("an answer that means nothing", vec![charged(), told()], unclear(), true),
         ("no such transaction", vec![charged(), told()], Event::StatusUnknown, true),
-        ("an unknown word", vec![charged(), told()], status(Said::Other), false),
+        ("an unknown word", vec![charged(), told()], status(Said::Other), true),
+        ("a word that may mean money", vec![charged(), told()], status(Said::Suspect), true),
         ("cancelled", [vec![charged()], cancelled().into(), vec![told()]].concat(), status(Said::Cancelled), true),
         ("cancelled, and unknown", [vec![charged()], cancelled().into(), vec![told()]].concat(), Event::StatusUnknown, true),
         ("confirmed", vec![charged(), told()], status(Said::Settled), false),
@@ -98,17 +99,40 @@ fn an_order_whose_get_status_is_not_understood_is_listed() {
         let transaction_id = TransactionId::new("t2").expect("an id");
         Event::Status(Report { order_id: OrderId::new("A1KHIMID").ok(), transaction_id, ..report(Said::Other) })
     };
-    for (what, order) in [("pending", pending.clone()), ("cancelling", cancelling), ("held", held)] {
+    let closed = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))]);
+    let lost = live(&[(0, Event::Restarted), (600, Event::CancelUnknown)]);
+    let states =
+        [("pending", pending.clone()), ("cancelling", cancelling), ("held", held), ("closed", closed.clone()), ("never charged", lost)];
+    for (what, order) in states {
         for answer in [unclear(), alien()] {
             let order = after(&order, 1000, answer.clone());
             let order = after(&order, 1000 + FIVE - 1, answer.clone());
             assert!(!is_listed(&order), "{what}: too early");
             let listed = after(&order, 1000 + FIVE, answer.clone());
             assert!(is_listed(&listed), "{what}: {answer:?}");
+            assert!(next_deadline(&listed).is_some_and(|next| next < at(1000 + 3 * FIVE)), "{what}: it is asked about all the same");
             let understood = after(&listed, 1001 + FIVE, status(Said::Pending));
             assert!(!is_listed(&understood), "{what}: the next answer is understood");
+            if what == "held" {
+                continue;
+            }
+            // A person's end of it ends the questions, too, once the last look has come.
+            let seen = after(&listed, 2000 + FIVE, Event::SeenBy("Sari".into()));
+            let looked = after(&seen, QR_EXPIRY.0 + 2 * LAST_LOOK.0, answer.clone());
+            assert_eq!((looked.attention(), looked.ask.at), (vec![], None), "{what}: {answer:?}");
         }
     }
+    // However often it was asked about before, what has ended is asked about again within these minutes.
+    let often = Order { ask: Ask { tries: 30, ..closed.ask }, ..closed.clone() };
+    assert!(next_deadline(&after(&often, 1000, unclear())).is_some_and(|next| next < at(60_000)));
+    // The gateway knows no such charge any more: it had ended it, and so that is understood.
+    let doubt = after(&closed, 1000, unclear());
+    let unknown = after(&doubt, 2000, Event::StatusUnknown);
+    assert!(!is_listed(&after(&unknown, 1000 + FIVE, unclear())));
+    // An answer among silence is one, and no five minutes.
+    let outage = [(1000, unclear()), (150_000, Event::StatusUnanswered), (1000 + FIVE, Event::StatusUnanswered)];
+    let outage = outage.into_iter().fold(pending.clone(), |order, (ms, event)| after(&order, ms, event));
+    assert!(!is_listed(&outage));
     // One answer that is not understood is no five minutes, however long ago it was.
     let seldom = [(1000, unclear()), (1_801_000, status(Said::Pending)), (3_601_000, unclear())];
     let seldom = seldom.into_iter().fold(pending.clone(), |order, (ms, event)| after(&order, ms, event));
@@ -183,4 +207,37 @@ fn what_a_person_ended_is_asked_about_again_only_when_the_gateway_tells_that_it_
     let told = after(&quiet, late + 1000, Event::Notified(Said::Settled));
     // Get-status is behind for longer than the first quick questions.
     assert!(after(&told, late + 60_000, status(Said::Expired)).ask.at.is_some());
+}
+
+#[test]
+fn a_word_that_may_mean_money_is_listed_as_both_and_seen_ends_it() {
+    for word in [Said::Suspect, Said::Other] {
+        let order = live(&[charged(), (1000, status(word)), (1000 + FIVE - 1, status(word))]);
+        assert_eq!(order.attention(), [Attention::Suspect]);
+        let order = after(&order, 1000 + FIVE, status(word));
+        assert_eq!(order.attention(), [Attention::Suspect, Attention::Unconfirmed], "{word:?}");
+        let seen = after(&order, 2000 + FIVE, Event::SeenBy("Sari".into()));
+        assert_eq!((seen.attention(), seen.ended_by.as_deref(), seen.is_over()), (vec![], Some("Sari"), true), "{word:?}");
+        let paid = after(&seen, 3000 + FIVE, status(Said::Settled));
+        assert!(paid.receipt().is_none() && paid.is_refund_due(), "{word:?}: {paid:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_understood_lists_nothing_that_is_paid() {
+    let settled = live(&[charged(), (500, status(Said::Settled))]);
+    let refunded = after(&settled, 700, status(Said::Refunded));
+    for order in [settled.clone(), refunded.clone()] {
+        let order = after(&order, 1000, Event::Notified(Said::ChargedBack));
+        let order = [1000, 151_000, 1000 + FIVE].into_iter().fold(order, |order, ms| after(&order, ms, unclear()));
+        assert_eq!(order.attention(), vec![], "{:?}", order.state);
+        assert!(next_deadline(&order).is_some(), "it is asked about until the answer is understood");
+    }
+    // These questions end with those about a bank's word.
+    let week = 7 * 24 * 3_600_000;
+    for order in [settled, refunded] {
+        let told = after(&order, 1000, Event::Notified(Said::ChargedBack));
+        assert!(after(&told, week, unclear()).ask.at.is_some());
+        assert_eq!(after(&told, 1000 + week, unclear()).ask.at, None);
+    }
 }
