@@ -39,7 +39,7 @@ pub use listing::{
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
-pub use strangers::{ask_later, forget, remember, strangers};
+pub use strangers::{Later, ask_later, forget, remember, strangers};
 pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::state_word;
 pub use write::LEASE;

@@ -2,7 +2,7 @@
 //! and goes on while another step follows at once. HTTP handlers call it, and so does the [`sweep`], which replaces a
 //! caller that dies in between.
 
-use super::books::{self, BooksError, Done, Forgotten, Policy, Stored};
+use super::books::{self, BooksError, Done, Forgotten, Later, Policy, Stored};
 use super::gateway::{Answered, Cancelled, Charged, Kind, Looked, Problem};
 use super::shop::{Shop, Turn};
 use super::store::Tx;
@@ -199,16 +199,17 @@ pub async fn take_up_strangers(shop: &Arc<Shop>) -> Result<(), BooksError> {
 async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
     // The journal was told of an error. The sweep comes again.
     let Ok(found) = take_back(&shop, &id, None).await else { return };
-    let why = match &found {
-        Found::Rebuilt(_) => return,
-        Found::NotOurs => "the gateway has no metadata of ours for it",
-        Found::Unknown => "the gateway does not know it",
-        Found::Unanswered => "",
+    let (why, later) = match &found {
+        Found::Rebuilt(_) | Found::Known => return,
+        Found::NotOurs => ("the gateway has no metadata of ours for it", None),
+        Found::Unknown => ("the gateway does not know it", Some(Later::Unknown)),
+        Found::Unclear => ("the gateway's answers do not tell whose it is: look at it in the dashboard", Some(Later::Unclear)),
+        Found::Unanswered => ("", Some(Later::Unanswered)),
     };
     let wanted = id.clone();
-    let waits = shop.write(move |tx, _, now| match found {
-        Found::NotOurs | Found::Rebuilt(_) => books::forget(tx, &wanted).map(|()| false),
-        Found::Unknown | Found::Unanswered => books::ask_later(tx, &wanted, matches!(found, Found::Unknown), now),
+    let waits = shop.write(move |tx, _, now| match later {
+        None => books::forget(tx, &wanted).map(|()| false),
+        Some(why) => books::ask_later(tx, &wanted, why, now),
     });
     if matches!(waits.await, Ok(false)) {
         shop.emit(&Journal::NotificationForeign { order: Some(id), why: why.into() });
@@ -220,10 +221,14 @@ async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
 pub enum Found {
     /// It is in the books again.
     Rebuilt(Box<Stored>),
+    /// The books have its transaction under another name.
+    Known,
     /// It is not ours, or belongs to another machine than the one that asks.
     NotOurs,
     /// The gateway knows no such order.
     Unknown,
+    /// The gateway's answer cannot be understood, or does not tell whose it is.
+    Unclear,
     /// The gateway could not be asked.
     Unanswered,
 }
@@ -233,16 +238,23 @@ pub enum Found {
 /// # Errors
 /// The database's.
 pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId>) -> Result<Found, BooksError> {
-    // No transaction of it is known.
-    let report = match get_status(shop, id, |report| report.is_about(id, [])).await {
+    // No transaction of it is known. A machine asks by our own name. A notification may have had the gateway's name of one of our orders,
+    // and then the answer may tell which one.
+    let is_meant = |report: &Report| asked_by.is_none() || report.is_about(id, []);
+    let report = match get_status(shop, id, is_meant).await {
         Looked::Found(report) => report,
         Looked::Unknown => return Ok(Found::Unknown),
-        // It is an answer about another order, or no answer at all.
-        Looked::Unclear(_) | Looked::Unanswered => return Ok(Found::Unanswered),
+        Looked::Unclear(_) => return Ok(Found::Unclear),
+        Looked::Unanswered => return Ok(Found::Unanswered),
     };
     let wanted = id.clone();
     match shop.write(move |tx, policy, now| books::rebuild(tx, policy, &wanted, &report, asked_by.as_ref(), now)).await? {
         Forgotten::NotOurs => Ok(Found::NotOurs),
+        Forgotten::Unclear => Ok(Found::Unclear),
+        Forgotten::Known(done) => {
+            tokio::spawn(carry_on(Arc::clone(shop), *done));
+            Ok(Found::Known)
+        }
         Forgotten::Rebuilt(done) => {
             let stored = done.now.clone();
             let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
@@ -319,7 +331,7 @@ async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
     Event::Charged(Charge { qr_payload: Some(payload.into()), ..charge })
 }
 
-/// The gateway's present word on an order. An answer about another one is none.
+/// The gateway's present word on an order. An answer about another one is not understood.
 async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&Report) -> bool) -> Looked {
     let asking = shop.gateway.status(id);
     let judged = async {
@@ -338,7 +350,7 @@ async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&Report) ->
     looked
 }
 
-/// Asks to end an order. If the answer is about another one, get-status must tell.
+/// Asks to end an order. If the answer is about another transaction, get-status must tell.
 async fn cancel(shop: &Shop, order: &Order) -> Cancelled {
     let asking = shop.gateway.cancel(&order.id);
     let judged = async {

@@ -342,7 +342,7 @@ events! {
     NotificationRefused { order: Option<OrderId>, why: Text } = "3546239b82944a91ba26b672b88035a5", Warning, "notification for order {order} refused: {why}";
 
     /// The gateway told of an order that is not one of ours.
-    /// Another shop on the same account charged it, or it was charged without this backend: it has no metadata of a machine. Nothing was changed, and it is in none of our lists.
+    /// Another shop on the same account charged it, or it was charged without this backend: it has no metadata of a machine. Or the gateway's answers did not tell for 30 hours whose it is. Nothing was changed, and it is in none of our lists.
     /// If it should be ours: look it up in the gateway's dashboard and settle it there.
     NotificationForeign { order: Option<OrderId>, why: Text } = "475d0834b63c4e78b9947580bfd36045", Notice, "notification for order {order}, which is not ours: {why}";
 

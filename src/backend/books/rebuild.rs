@@ -17,12 +17,16 @@ use qris_core::order::time::{Span, Wall};
 pub enum Forgotten {
     /// It is in the books again.
     Rebuilt(Box<Done>),
+    /// The books have its transaction under another name. That order has heard the answer.
+    Known(Box<Done>),
     /// It is not ours. It has no metadata of ours, or the metadata of another machine than the one that asks; or it is
-    /// archived; or the books have its transaction under our own name.
+    /// archived.
     NotOurs,
+    /// The answer names another order, has metadata of ours, and is about a transaction that the books do not have.
+    Unclear,
 }
 
-/// Takes the order of this name back from its get-status. The get-status also decides its state.
+/// Takes the order of this name back from the answer to its get-status. The answer also decides its state.
 ///
 /// # Errors
 /// The database's.
@@ -44,17 +48,28 @@ pub fn rebuild(
     if archived::archived(tx, id)?.is_some() {
         return Ok(Forgotten::NotOurs);
     }
-    let [Some(first), Some(second), Some(third)] = &report.metadata else { return Ok(Forgotten::NotOurs) };
-    let Some(metadata) = Metadata::from_texts(first, second, third) else { return Ok(Forgotten::NotOurs) };
-    if asked_by.is_some_and(|device| *device != metadata.device) {
+    let metadata = match &report.metadata {
+        [Some(first), Some(second), Some(third)] => Metadata::from_texts(first, second, third),
+        _ => None,
+    };
+    if metadata.as_ref().is_some_and(|metadata| asked_by.is_some_and(|device| *device != metadata.device)) {
         return Ok(Forgotten::NotOurs);
     }
     // The gateway may have put a name of its own in the place of ours. One payment must not become two orders.
-    for known in listing::attempts(tx, &metadata.device, &metadata.request_id)? {
-        if ledger::load(tx, &known)?.is_some_and(|known| known.order.has_transaction(&report.transaction_id)) {
+    let mut names: Vec<OrderId> = report.order_id.iter().cloned().collect();
+    if let Some(metadata) = &metadata {
+        names.extend(listing::attempts(tx, &metadata.device, &metadata.request_id)?);
+    }
+    for name in names {
+        if let Some(known) = ledger::load(tx, &name)?.filter(|known| known.order.has_transaction(&report.transaction_id)) {
+            let done = write(tx, policy, known, Event::Status(report.clone()), now, Claim::Keep)?;
             strangers::forget(tx, id)?;
-            return Ok(Forgotten::NotOurs);
+            return Ok(Forgotten::Known(Box::new(done)));
         }
+    }
+    let Some(metadata) = metadata else { return Ok(Forgotten::NotOurs) };
+    if !report.is_about(id, []) {
+        return Ok(Forgotten::Unclear);
     }
     let timeout = Span::secs((*TIMEOUT_S.end()).into());
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);

@@ -17,6 +17,20 @@ const PAUSE: Span = Span::secs(60);
 const PAUSE_MAX: Span = Span::secs(3600);
 /// How often the gateway is asked about an order that it does not know, over two hours.
 const UNKNOWN_TRIES: i64 = 7;
+/// How often it is asked while its answers do not tell whose the order is: for as long as Midtrans repeats a notification (6 hours), and a
+/// day.
+const UNCLEAR_TRIES: i64 = UNKNOWN_TRIES + 28;
+
+/// Why the gateway must be asked about an order once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Later {
+    /// It could not be asked. This counts for nothing.
+    Unanswered,
+    /// It does not know the order, and may know it later.
+    Unknown,
+    /// Its answer cannot be understood, or does not tell whose the order is.
+    Unclear,
+}
 
 /// Writes down that the gateway must be asked about an order.
 ///
@@ -40,20 +54,25 @@ pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
     tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
 }
 
-/// The gateway could not be asked, or does not know the order (`unknown`), and may know it later. False: the gateway was asked
-/// often enough, and the order is forgotten.
+/// The gateway must be asked about the order once more. False: it was asked often enough, and the order is forgotten.
 ///
 /// # Errors
 /// The database's.
-pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, unknown: bool, now: Wall) -> Result<bool, BooksError> {
+pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, why: Later, now: Wall) -> Result<bool, BooksError> {
     let tries = first_int(&tx.rows("SELECT tries FROM strangers WHERE order_id = $1", &[id.as_str().into()])?)?;
-    if unknown && tries >= UNKNOWN_TRIES {
+    let (most, next) = match why {
+        // The pause grows up to its longest.
+        Later::Unanswered => (i64::MAX, tries.max((tries + 1).min(UNKNOWN_TRIES - 1))),
+        Later::Unknown => (UNKNOWN_TRIES, tries + 1),
+        Later::Unclear => (UNCLEAR_TRIES, tries + 1),
+    };
+    if tries >= most {
         forget(tx, id)?;
         return Ok(false);
     }
     let pause = Span(PAUSE.0 << tries.clamp(0, 10)).min(PAUSE_MAX);
-    let sql = "UPDATE strangers SET due_ms = $1, tries = tries + 1 WHERE order_id = $2";
-    tx.rows(sql, &[(now + pause).0.into(), id.as_str().into()])?;
+    let sql = "UPDATE strangers SET due_ms = $1, tries = $2 WHERE order_id = $3";
+    tx.rows(sql, &[(now + pause).0.into(), next.into(), id.as_str().into()])?;
     Ok(true)
 }
 

@@ -178,6 +178,12 @@ async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Op
             eprintln!("{id} is not in the books, and the gateway cannot be asked now");
             return Ok(None);
         }
+        Found::Unclear => {
+            tally.unanswered += 1;
+            eprintln!("{id} is not in the books, and the gateway's answer does not tell whose it is: look at it in the dashboard");
+            return Ok(None);
+        }
+        Found::Known => "is the gateway's own name of an order that is in the books",
         Found::NotOurs => "is not in the books, and is not a machine's order: the gateway has no metadata of ours for it",
         Found::Unknown => "is not in the books, and the gateway does not know it",
     };
@@ -200,7 +206,7 @@ async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally)
     };
     // A change during the question is in the books by now.
     let order = load(shop, id).await?;
-    if answer.as_ref().is_some_and(|report| !order.is_meant_by(report)) {
+    if answer.as_ref().is_some_and(|report| !order.is_meant_by(report) && !report.is_about(id, [])) {
         eprintln!("{id}: the gateway answers about another order");
         tally.unanswered += 1;
         return Ok((order, Vec::new()));

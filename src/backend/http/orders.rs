@@ -535,8 +535,10 @@ async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: &DeviceId) -> Result<Op
     let asked = tokio::time::timeout(LOOK_UP, tokio::spawn(async move { work::take_back(&shop, &id, Some(device)).await }));
     match asked.await {
         Ok(Ok(Ok(Found::Rebuilt(stored)))) => Ok(Some(*stored)),
-        Ok(Ok(Ok(Found::NotOurs | Found::Unknown))) => Ok(None),
+        Ok(Ok(Ok(Found::Known | Found::NotOurs | Found::Unknown))) => Ok(None),
         Ok(Ok(Err(error))) => Err(error.into()),
-        Ok(Ok(Ok(Found::Unanswered)) | Err(_)) | Err(_) => Err(Refusal::gateway("the gateway cannot be asked about this order now")),
+        Ok(Ok(Ok(Found::Unclear | Found::Unanswered)) | Err(_)) | Err(_) => {
+            Err(Refusal::gateway("the gateway cannot be asked about this order now"))
+        }
     }
 }

@@ -212,8 +212,19 @@ async fn one_payment_under_two_names_is_one_receipt_and_no_refund() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
-    assert_eq!(heard(&rig, alien(&report)).await.expect("read"), Forgotten::NotOurs, "the books have its transaction");
-    assert!(rig.answered("o-r1", Event::Status(report.clone()), T0).await.now.order.receipt().is_some());
+    let known = heard(&rig, alien(&report)).await.expect("written");
+    assert!(matches!(known, Forgotten::Known(_)), "the books have its transaction: {known:?}");
+    assert!(rig.load("o-r1").await.order.receipt().is_some(), "and that order has heard it");
+    // The answer names that order, and has no metadata.
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let named = Report { metadata: [None, None, None], ..report.clone() };
+    assert!(matches!(heard(&rig, named).await.expect("written"), Forgotten::Known(_)));
+    // It names another one, and its transaction is known nowhere.
+    let other = Report { order_id: OrderId::new("o-r9").ok(), ..settled(&rig.load("o-r1").await.order, "t-r9") };
+    assert_eq!(heard(&rig, other.clone()).await.expect("read"), Forgotten::Unclear);
+    let foreign = Report { metadata: [None, None, None], ..other };
+    assert_eq!(heard(&rig, foreign).await.expect("read"), Forgotten::NotOurs);
     // The answer to the charge comes late: the payment is known under the other name first.
     let rig = Rig::refunding(100);
     rig.create("r1", 1, "a digest", T0).await.expect("new");

@@ -6,7 +6,7 @@ use crate::midtrans::faults::{Fault, Plan};
 use crate::midtrans::{Change, Options, Reply, Via};
 use qris_backend::midtrans::MidtransError;
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
-use qris_core::order::merchant::{AtBank, Attention, Call, Order, RefundWish, Refused, Repayment, State};
+use qris_core::order::merchant::{AtBank, Attention, Call, Event, Order, RefundWish, Refused, Repayment, Report, Said, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
@@ -38,6 +38,8 @@ enum Way {
     Open,
     /// Midtrans does what it is asked, once, and its answer is lost.
     LosesAnAnswer,
+    /// It takes each question, and no answer comes.
+    Silent,
     /// It cannot be reached.
     Closed,
 }
@@ -81,7 +83,7 @@ impl Town {
                         self.calls.push((call, request.idempotency_key.clone()));
                         let unreachable = MidtransError::Unreachable("no way".into());
                         let answer = if way == Way::Closed { Err(unreachable) } else { Ok(self.at_midtrans(&request)) };
-                        if std::mem::take(&mut loses) {
+                        if std::mem::take(&mut loses) || way == Way::Silent {
                             reply.send(Err(MidtransError::NoAnswer("cut".into())));
                         } else {
                             reply.send(answer);
@@ -326,6 +328,70 @@ fn an_order_whose_get_status_is_about_another_is_told_to_people() {
     town.midtrans.heal();
     town.seconds(400, Way::Open);
     assert_eq!(town.of(&order).attention(), []);
+}
+
+#[test]
+fn a_silence_of_midtrans_lists_no_order() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    town.seconds(170, Way::Silent);
+    assert_eq!(town.of(&order).attention(), []);
+    town.seconds(400, Way::Silent);
+    assert_eq!(town.of(&order).attention(), [], "it was cancelled in vain");
+    // An answer that cannot be read is another matter.
+    town.midtrans.plan(serde_json::from_str::<Plan>(r#"{"fault":"alter_answer","set":{"status_code":null}}"#).expect("a plan"));
+    town.seconds(700, Way::Open);
+    assert_eq!(town.of(&order).attention(), [Attention::Unconfirmed], "its last look");
+}
+
+#[test]
+fn a_settlement_under_another_name_is_heard_by_the_order_that_has_the_transaction() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    town.pays(&order);
+    let alien = town.midtrans.transactions()[0].transaction_id.to_string();
+    // No other question comes now: the order was cancelled as far as the books know, and looked at for the last time.
+    let (id, wall) = (order.order_id.clone(), town.wall());
+    let cancelled = Report::of(&town.of(&order), Said::Cancelled);
+    town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled.clone()), wall)).expect("written");
+    let later = wall + Span::secs(3_600);
+    town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled), later)).expect("written");
+    assert!(town.of(&order).is_over());
+    town.program.notify(1, signed(&alien, "settlement"));
+    town.seconds(30, Way::Open);
+    let stored = town.of(&order);
+    assert!(stored.receipt().is_some(), "{stored:?}");
+    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read"), []);
+}
+
+#[test]
+fn what_nobody_can_tell_whose_it_is_is_asked_about_for_a_day_and_told() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    town.pays(&order);
+    let alien = town.midtrans.transactions()[0].transaction_id.to_string();
+    town.restart(true);
+    town.program.notify(1, signed(&alien, "settlement"));
+    let waits = |town: &Town| town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read").len();
+    let told = |town: &Town| town.journal.iter().filter(|event| matches!(event, Journal::NotificationForeign { .. })).count();
+    let hours = |town: &mut Town, hours: u32, way: Way| {
+        for _ in 0..hours {
+            drop(town.listen(3_600_000, way));
+            town.seconds(2, way);
+        }
+    };
+    // Nothing is forgotten because Midtrans was away.
+    hours(&mut town, 60, Way::Closed);
+    assert_eq!((waits(&town), told(&town)), (1, 0));
+    hours(&mut town, 24, Way::Open);
+    assert_eq!((waits(&town), told(&town)), (1, 0));
+    hours(&mut town, 12, Way::Open);
+    assert_eq!((waits(&town), told(&town)), (0, 1));
+    // It is about our lost order. That one is found by its own name.
+    town.ask(Ask::Order(HttpCall::Get(order.order_id.clone())));
+    let heard = town.listen(5_000, Way::Open);
+    let Heard::Answer(BackendAnswer::Order(found)) = heard else { panic!("{heard:?}") };
+    assert_eq!(found.order_id, order.order_id);
 }
 
 #[test]
