@@ -377,7 +377,8 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
     Ok(())
 }
 
-/// The order after the gateway was asked about it, or as it is if the gateway need not or cannot be asked now.
+/// The order after the gateway was asked about it, or as it is if the gateway need not be asked now. A machine takes the answer for the
+/// gateway's, so its silence is none.
 async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<Stored, Refusal> {
     if !stored.order.may_be_asked_about(shop.now()) {
         return Ok(stored);
@@ -404,7 +405,10 @@ async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<St
             Ok::<_, Refusal>(is_news.then_some(now))
         }
     });
-    Ok(answered.await?.unwrap_or(stored))
+    match answered.await? {
+        Some(now) if now.rev > stored.rev || now.order.ask.answered => Ok(now),
+        _ => Err(Refusal::gateway("the gateway does not answer: nobody knows whether it is paid by now").retry_after(1)),
+    }
 }
 
 /// `POST /v1/orders/{order_id}/outcome`

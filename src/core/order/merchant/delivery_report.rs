@@ -17,7 +17,6 @@ pub struct DeliveryReport {
     /// For people.
     pub detail: Option<Box<str>>,
     /// The relay's own word about it.
-    #[serde(default)]
     pub proof: Proof,
 }
 
@@ -40,7 +39,7 @@ pub enum Proof {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoProof {
-    /// The machine sent none: its relay was away, or has lost its ledger, or is of an earlier release.
+    /// The machine sent none: its relay was away, or has lost its ledger.
     None,
     /// No key of the machine's relay was known when the order was made.
     NoKey,

@@ -209,7 +209,7 @@ impl Order {
     pub(super) fn asked(&mut self, now: Wall, answered: bool) {
         let tries = self.ask.tries;
         self.ask.tries += 1;
-        self.ask.asked_at = Some(now);
+        (self.ask.asked_at, self.ask.answered) = (Some(now), answered);
         let hot = self.is_hot(now).then(|| now + doubled(Span::millis(250), tries + 1, Span::secs(2)));
         self.ask.at = match &self.state {
             State::Charging { .. } => self.ask.at,

@@ -32,34 +32,26 @@ pub struct Order {
     pub mismatched_at: Option<Wall>,
     /// The machine's report.
     pub delivery: Option<DeliveryReport>,
-    /// The time at which that report came. Orders of earlier releases do not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The time at which that report came.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub told_at: Option<Wall>,
     /// The machine told two different outcomes.
     pub conflict: bool,
     /// How the money of an undelivered order goes back, once somebody or something sees to it.
-    #[serde(default)]
     pub repayment: Option<Repayment>,
     /// The gateway took the money back, or a part of it, after it was the merchant's.
-    #[serde(default)]
     pub taken_back: Option<TakenBack>,
     /// The gateway's last word may mean money, or not: a card that is only held, or a settlement that fraud detection does not accept.
-    #[serde(default)]
     pub suspect: bool,
     /// The time at which it was listed because no outcome came.
-    #[serde(default)]
     pub unreported_at: Option<Wall>,
     /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
-    #[serde(default)]
     pub late_fact: bool,
     /// Over the counter, once there is a receipt: the customer can collect until then.
-    #[serde(default)]
     pub collect_by: Option<Wall>,
     /// The reasons that a person has seen and need not be told again.
-    #[serde(default)]
     pub seen: Vec<Attention>,
     /// The books had lost it. It may have had a receipt that they do not know.
-    #[serde(default)]
     pub rebuilt: bool,
     /// The time of the first genuine notification that it is settled, while get-status has not confirmed that.
     pub settlement_told_at: Option<Wall>,
@@ -72,7 +64,6 @@ pub struct Order {
     /// The time at which the gateway first said that its charge ended unpaid; `None`: it did not say so, or took it back.
     pub ended_at: Option<Wall>,
     /// How many keys of refunds are used up: each was refused, and get-status has confirmed that nothing went back.
-    #[serde(default)]
     pub refund_keys: u32,
     /// How near the end of the gateway's time for a refund is, as far as people were told.
     pub refund_ending: Option<RefundEnding>,
@@ -156,7 +147,6 @@ pub enum State {
         /// The receipt, if there was one.
         receipt: Option<Receipt>,
         /// The payment; `None` if only the refund was ever seen.
-        #[serde(default)]
         by: Option<Settlement>,
     },
 }
@@ -175,10 +165,8 @@ pub struct Charge {
     /// An address that opens GoPay on a phone.
     pub deeplink_url: Option<Box<str>>,
     /// The code that the customer says at the counter.
-    #[serde(default)]
     pub payment_code: Option<Box<str>>,
     /// The counter: `alfamart`, `indomaret`.
-    #[serde(default)]
     pub store: Option<Box<str>>,
     /// The time of the answer.
     pub charged_at: Wall,
@@ -208,10 +196,10 @@ pub struct Settlement {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Parties {
     /// The merchant's side.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub acquirer: Option<Box<str>>,
     /// The customer's side: the app that paid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Box<str>>,
 }
 
@@ -383,11 +371,13 @@ pub struct Ask {
     /// The last time that a question ended, with an answer or without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Wall>,
+    /// Whether the gateway answered that question.
+    pub answered: bool,
     /// The last time that a notification brought news. An answer to an older question does not answer it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub noted_at: Option<Wall>,
     /// The word of that news, if it said that money goes back. An answer that says otherwise does not answer the news.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub noted_back: Option<Said>,
 }
 
