@@ -192,15 +192,16 @@ async fn api(
         append_notification: text(&head.headers, "x-append-notification"),
         body: body.to_vec(),
     };
-    match shared.with(|midtrans, now| midtrans.handle(&request, now)) {
-        Reply::Answer(answer) => response(answer),
+    let (reply, date_off) = shared.with(|midtrans, now| (midtrans.handle(&request, now), midtrans.options().date_off));
+    match reply {
+        Reply::Answer(answer) => response(answer, date_off),
         Reply::Hold(hold, answer) => {
             shared.wait_for_release(hold).await;
-            response(answer)
+            response(answer, date_off)
         }
         Reply::CutAmid(answer) => {
             connection.cut_after(HEAD_BYTES + answer.body.len() / 2);
-            response(answer)
+            response(answer, date_off)
         }
         Reply::Cut => {
             connection.cut_after(0);
@@ -213,9 +214,11 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 
-fn response(answer: Answer) -> Response {
+fn response(answer: Answer, date_off: Span) -> Response {
     let status = StatusCode::from_u16(answer.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, answer.content_type)], Body::from(answer.body)).into_response()
+    let date = (clock::now().wall + date_off).to_http_date();
+    let headers = [(header::CONTENT_TYPE, answer.content_type.to_owned()), (header::DATE, date)];
+    (status, headers, Body::from(answer.body)).into_response()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn open(orders_per_minute: u32) -> (Shop, String) {
 }
 
 fn open_with(orders_per_minute: u32, store: Option<String>) -> (Shop, String) {
-    let mut shop = Shop::open(Options { machine: false, store, ..Options::default() });
+    let mut shop = Shop::open(Options { machine: false, store, midtrans: "max_imposed_fee = 100".into(), ..Options::default() });
     if orders_per_minute > 0 {
         shop.kill_backend();
         shop.edit(Program::Backend, |text| text.replace("orders_per_minute = 0", &format!("orders_per_minute = {orders_per_minute}")));
@@ -59,7 +59,11 @@ fn our_own_backend_on_postgresql_keeps_the_contract() {
 }
 
 fn keeps_the_contract((shop, other): &(Shop, String)) {
-    let ended = run(conform(shop, &shop.backend_url, &["--other-token", other, "--simulator", &shop.midtrans.url, "--device", "vm-001"]));
+    let ended = run(conform(
+        shop,
+        &shop.backend_url,
+        &["--other-token", other, "--simulator", &shop.midtrans.url, "--device", "vm-001", "--max-imposed-fee", "100"],
+    ));
     let text = String::from_utf8_lossy(&ended.stdout);
     assert_eq!(differences(&ended), [""; 0], "{text}");
     assert_eq!(ended.status.code(), Some(0), "{text}");
@@ -218,6 +222,88 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
             });
         }
     });
+}
+
+/// How a backend reads Midtrans: by the letter of the documents. It knows no other name or word, and no other picture.
+fn by_the_letter(_: &str, path: &str, reply: &mut Reply) {
+    let Some(asked) = path.strip_prefix("/v2/") else { return };
+    let told: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let is_read = match asked.strip_suffix("/status") {
+        Some(id) => {
+            told["order_id"] == id && ["pending", "settlement", "expire", "cancel"].iter().any(|word| told["transaction_status"] == *word)
+        }
+        None if asked == "charge" => {
+            told["actions"].as_array().is_some_and(|all| all.iter().any(|action| action["name"] == "generate-qr-code"))
+        }
+        None => true,
+    };
+    if !is_read {
+        (reply.status, reply.body) = (500, b"{}".to_vec());
+    }
+}
+
+/// Another one believes whatever is called settled: it does not compare the sum and the currency.
+fn believing(_: &str, path: &str, reply: &mut Reply) {
+    if path.ends_with("/status") {
+        reply.json_mut(|told| {
+            (told["gross_amount"], told["currency"]) = (json!("5000.00"), json!("IDR"));
+            Some(())
+        });
+    }
+}
+
+/// And one believes a notification: as soon as it is paid, there is a receipt.
+fn hasty(method: &str, path: &str, reply: &mut Reply) {
+    if method == "GET" && path.starts_with("/v1/orders/") {
+        reply.json_mut(|order| {
+            order["receipt"] = json!("a receipt");
+            Some(())
+        });
+    }
+}
+
+#[test]
+fn a_backend_that_reads_midtrans_wrongly_is_found_out() {
+    let behind = |alter: Break| {
+        let (mut shop, _) = open(0);
+        shop.kill_backend();
+        let proxy = Proxy::start(&shop.midtrans.url, alter);
+        shop.edit(Program::Backend, |text| text.replace(&shop.midtrans.url, &proxy.url));
+        shop.start_backend();
+        shop
+    };
+    let mut shops = [behind(by_the_letter), behind(believing), open(0).0];
+    let hasty = Proxy::start(&shops[2].backend_url, hasty);
+    let urls = [shops[0].backend_url.clone(), shops[1].backend_url.clone(), hasty.url];
+    let runs: Vec<(Process, &str)> = [
+        (0, "a payment that Midtrans tells under another order_id becomes a receipt", "expected settlement with a receipt within"),
+        (0, "a payment that Midtrans tells in capitals becomes a receipt", "expected settlement with a receipt within"),
+        (0, "an end that Midtrans tells as expired is the end", "expected an end of what has expired within"),
+        (0, "a QR that Midtrans has only in its frame is read", "expected 201"),
+        (1, "a payment that Midtrans tells of another charge has no receipt", "expected receipt for"),
+        (1, "a fee that Midtrans tells only with the payment is in the receipt", "expected claim gross_amount Some(5100); came Some(5000)"),
+        (
+            2,
+            "a payment that Midtrans confirms late has no receipt before that",
+            "expected receipt before get-status confirms the payment Null",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, (at, name, told))| {
+        let shop = &mut shops[at];
+        // Each is a machine of its own, with its own two long polls.
+        let machine = format!("vm-1{number}");
+        shop.token = succeed(shop.program_command(Program::Backend).args(["device", "add", &machine])).trim().to_owned();
+        let more = ["--simulator", &shop.midtrans.url, "--max-imposed-fee", "100", "--only", name];
+        let mut start = conform(shop, &urls[at], &more);
+        (Process::start("conform", &mut start), told)
+    })
+    .collect();
+    for (run, told) in &runs {
+        let line = run.wait_line_within(Duration::from_secs(240), "DIFFERENCE: ");
+        assert!(line.contains(told), "{line}");
+    }
 }
 
 #[test]

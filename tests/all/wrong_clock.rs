@@ -12,6 +12,7 @@ use crate::rig::{command, free_port, output, stdout, tool, wait_for};
 use qris::order::reason::Reason;
 use qris::order::time::Wall;
 use qris::wire::vend::EventState;
+use serde_json::json;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -203,4 +204,8 @@ fn the_merchants_server_tells_that_its_clock_and_the_gateways_differ() {
     std::fs::write(&clock, "+0s").expect("written");
     shop.charged();
     backend.wait_line("the clock agrees with the gateway's again");
+    // The other one may be wrong, too.
+    shop.midtrans.change(&json!({"date_off_ms": 120_000}));
+    shop.charged();
+    backend.wait_line("s behind the gateway's");
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// A simulator answers at once.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
+/// This much of its answer is read.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The hand that pays.
 #[derive(Debug)]
@@ -43,16 +45,31 @@ impl Hand {
         }
     }
 
+    /// Asks the controls of a simulated Midtrans (`/sim/…`): with a body by POST, without one by GET.
+    ///
+    /// # Errors
+    /// There is no simulator, or it refuses.
+    pub async fn control(&self, path: &str, body: Option<&Value>) -> Result<Value, Stop> {
+        let Self::Simulator(client, url) = self else { return Err(Stop::NotRun("--simulator is missing".into())) };
+        let url = format!("{url}/sim/{path}");
+        let request = body.map_or_else(|| client.get(&url), |body| client.post(&url).json(body));
+        let no_answer = |why: String| Stop::NotRun(format!("--simulator: {path}: {why}"));
+        let response = request.send().await.map_err(|error| no_answer(error.to_string()))?;
+        let status = response.status();
+        let body = read_limited(response, ANSWER_BYTES_MAX).await.map_err(|error| no_answer(error.to_string()))?;
+        if !status.is_success() {
+            return Err(no_answer(status.to_string()));
+        }
+        serde_json::from_slice(&body).map_err(|error| no_answer(error.to_string()))
+    }
+
     /// Lets the gateway refuse the next charge for good, with this code and these words.
     ///
     /// # Errors
     /// Only a simulator does that.
     pub async fn refuse(&self, code: u16, words: &str) -> Result<(), Stop> {
-        let Self::Simulator(client, url) = self else { return Err(Stop::NotRun("--simulator is missing".into())) };
         let fault = json!({ "fault": "error", "on": "charge", "code": code, "message": words, "count": 1 });
-        let request = client.post(format!("{url}/sim/faults")).json(&fault);
-        let response = request.send().await.map_err(|error| Stop::NotRun(format!("--simulator: {error}")))?;
-        if response.status().is_success() { Ok(()) } else { Err(Stop::NotRun(format!("--simulator: {}", response.status()))) }
+        self.control("faults", Some(&fault)).await.map(drop)
     }
 
     /// Pays an order, and answers whether the payment was taken. A person is only asked to pay;

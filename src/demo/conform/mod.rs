@@ -4,6 +4,7 @@
 mod ask;
 mod create;
 mod ends;
+mod gateway;
 mod hand;
 mod outside;
 mod paid;
@@ -73,6 +74,9 @@ struct Arguments {
     /// The backend's limit of orders; checks that the backend keeps it.
     #[arg(long, value_name = "N")]
     orders_per_minute: Option<usize>,
+    /// The backend's limit of a fee that Midtrans lets customers pay, in whole rupiah; checks that such a fee is taken.
+    #[arg(long, value_name = "RUPIAH")]
+    max_imposed_fee: Option<u64>,
     /// Runs only the checks whose names contain these words.
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
@@ -113,6 +117,7 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
         watch::all(&tester, &mut report).await;
         ends::all(&tester, &mut report).await;
         paid::all(&tester, &mut report).await;
+        gateway::all(&tester, &mut report).await;
         outside::all(&tester, &mut report).await;
         tester.clear_up().await;
         for (name, checked) in tester.ask.shapes() {
@@ -135,6 +140,7 @@ struct Tester {
     item: ItemId,
     amount: u64,
     orders_per_minute: Option<usize>,
+    max_imposed_fee: Option<u64>,
     hand: Hand,
     /// Orders that were made. At the end those that can still be paid are cancelled.
     made: Mutex<Vec<String>>,
@@ -181,6 +187,7 @@ impl Tester {
             item: ItemId::new(&arguments.item).map_err(|error| wrong("--item", &error))?,
             amount: arguments.amount,
             orders_per_minute: arguments.orders_per_minute,
+            max_imposed_fee: arguments.max_imposed_fee,
             hand,
             made: Mutex::default(),
             refused: Mutex::default(),

@@ -74,6 +74,8 @@ pub struct Options {
     pub fee_in_status: bool,
     /// The HTTP status for a body with this code, if it is to differ from the usual one.
     pub http_statuses: BTreeMap<u16, u16>,
+    /// How far the `Date` of its answers is ahead of the time; behind, if it is negative.
+    pub date_off: Span,
     /// The seed: it makes ids and shifts repeat.
     pub seed: u64,
 }
@@ -148,6 +150,7 @@ impl Options {
             fee: 0,
             fee_in_status: false,
             http_statuses: BTreeMap::new(),
+            date_off: Span::ZERO,
             seed: 1,
         }
     }
@@ -192,6 +195,9 @@ impl Options {
         if let Some(nmid) = change.nmid.filter(|nmid| nmid.len() == 15 && nmid.is_ascii()) {
             self.merchant.nmid = nmid;
         }
+        if let Some(ms) = change.date_off_ms {
+            self.date_off = Span::millis(ms);
+        }
         if let Some(balance) = change.balance {
             self.balance = balance;
         }
@@ -230,6 +236,7 @@ impl Options {
             fee: Some(self.fee),
             fee_in_status: Some(self.fee_in_status),
             http_statuses: Some(self.http_statuses.clone()),
+            date_off_ms: Some(self.date_off.0),
         }
     }
 }
@@ -271,6 +278,7 @@ pub struct Change {
     pub fee: Option<u64>,
     pub fee_in_status: Option<bool>,
     pub http_statuses: Option<BTreeMap<u16, u16>>,
+    pub date_off_ms: Option<i64>,
 }
 
 /// Here `null` is a value.
