@@ -76,6 +76,10 @@ const BEGIN: i64 = 1_795_161_600_000;
 const CLONE: usize = 1;
 /// One seed of so many has a machine and a backend without a broker.
 const WITHOUT_BROKER: u64 = 6;
+/// One seed of so many, beginning with the first, has an odd Midtrans: it does what no document says.
+const ODD: u64 = 3;
+/// Where Midtrans is odd, a refund's key can be tried again for this time. It is a week in its documents.
+const REFUND_KEY_LIFE: Span = Span::secs(600);
 /// The databases of machine, relay and backend, by the names of their files.
 const STORE: &str = "qrisd.db";
 const LEDGER: &str = "ledger.db";
@@ -309,6 +313,16 @@ struct World {
     altered: BTreeSet<OrderId>,
     /// Of these a forged notification says that they are paid, and its signed part is genuine: people are told.
     misled: BTreeSet<OrderId>,
+    /// The backend took such a notification of these, which it had for unpaid, and its books know it.
+    doubted: BTreeSet<OrderId>,
+    /// Midtrans tells the payments of these by notifications only. Get-status never does.
+    never_confirmed: BTreeSet<OrderId>,
+    /// The bank refuses the refund of these after Midtrans has approved it.
+    bounced: BTreeSet<OrderId>,
+    /// A person has ended these, while nobody said whether they are paid, and the books know it.
+    ended: BTreeSet<OrderId>,
+    /// The chance of an odd Midtrans, and of the person who ends what it never confirms. The other seeds stay as they are.
+    odd: Option<Rng>,
     /// Midtrans answers later calls about a charge with the transaction_id in the place of the order_id.
     alien: bool,
     /// For these money went back at Midtrans without the merchant. The moment is the first.
@@ -372,6 +386,12 @@ impl World {
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
         options.counter_expiry = COUNTER_EXPIRY;
         let (mut by_itself, mut thief, mut alien) = (0, false, false);
+        let mut odd = (matches!(fate, Fate::Chance) && seed % ODD == 1).then(|| Rng::new(seed ^ 0x0dd));
+        if let Some(odd) = &mut odd {
+            options.qr_string = odd.below(2) == 0;
+            options.qr_code = options.qr_string;
+            options.refund_key_life = REFUND_KEY_LIFE;
+        }
         if matches!(fate, Fate::Chance) {
             options.refunds = rng.below(4) > 0;
             options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
@@ -428,6 +448,11 @@ impl World {
             losses: Losses::default(),
             altered: BTreeSet::new(),
             misled: BTreeSet::new(),
+            doubted: BTreeSet::new(),
+            never_confirmed: BTreeSet::new(),
+            bounced: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            odd,
             alien,
             outside: BTreeMap::new(),
             known_back: BTreeMap::new(),
@@ -608,6 +633,11 @@ impl World {
 
     fn one_in(&mut self, n: u64) -> bool {
         self.rng.below(n) == 0
+    }
+
+    /// Does an odd Midtrans, or who deals with it, do this now? Elsewhere nobody does.
+    fn oddly(&mut self, one_in: u64) -> bool {
+        self.odd.as_mut().is_some_and(|odd| odd.below(one_in) == 0)
     }
 
     fn count(&mut self, what: Kind, text: &str) {

@@ -2,7 +2,8 @@
 
 use super::database::Watch;
 use crate::midtrans;
-use axum::http::{Response, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
 use qris_backend::books::{self, BooksError, Stored};
 use qris_backend::midtrans::{MidtransError, Network};
 use qris_backend::store::{StoreError, Tx};
@@ -15,6 +16,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
+
+/// How a PNG begins.
+const PNG: &[u8] = b"\x89PNG";
 
 /// The program's acts on its surroundings, in their order.
 #[derive(Debug)]
@@ -40,7 +44,9 @@ pub(crate) enum Effect<C> {
 /// A call of the program to Midtrans.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) call: Call,
+    /// `None`: it fetches the picture of a QR.
+    pub(crate) call: Option<Call>,
+    /// The order; of a picture the name that Midtrans gave it.
     pub(crate) id: OrderId,
     pub(crate) request: midtrans::Request,
     /// Without it the program waits as long as it does by itself.
@@ -100,7 +106,11 @@ impl<C: Send + 'static> Network for ToMidtrans<C> {
             let arrives = async {
                 match answer.await {
                     Ok(answer) => answer.map(|(http, body)| {
+                        let is_picture = body.starts_with(PNG);
                         let mut response = Response::new(body);
+                        if is_picture {
+                            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("image/png"));
+                        }
                         *response.status_mut() = StatusCode::from_u16(http).expect("a status");
                         response.into()
                     }),
@@ -119,15 +129,17 @@ fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
     let path = request.url().path();
-    let name = path.trim_start_matches("/v2/");
-    let (id, call) = match name.split_once('/') {
-        Some((id, "status")) => (id.to_owned(), Call::GetStatus),
-        Some((id, "cancel")) => (id.to_owned(), Call::Cancel),
-        Some((id, _)) => (id.to_owned(), Call::Refund),
-        None => {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let (id, call) = match segments[..] {
+        ["v2", id, "status"] => (id.to_owned(), Some(Call::GetStatus)),
+        ["v2", id, "cancel"] => (id.to_owned(), Some(Call::Cancel)),
+        ["v2", id, "refund"] => (id.to_owned(), Some(Call::Refund)),
+        ["v2", "charge"] => {
             let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-            (body["transaction_details"]["order_id"].as_str().expect("an order_id").to_owned(), Call::Charge)
+            (body["transaction_details"]["order_id"].as_str().expect("an order_id").to_owned(), Some(Call::Charge))
         }
+        [.., name, "qr-code"] => (name.to_owned(), None),
+        _ => panic!("no call to Midtrans: {path}"),
     };
     let request = midtrans::Request {
         method: request.method().to_string(),

@@ -8,10 +8,10 @@ use crate::backend::{Asked, ReplyTo};
 use crate::middlebox::Foreign;
 use crate::midtrans::faults::{Fault, Plan};
 use crate::midtrans::{Book, Notice, Reply, Request};
-use qris_backend::books;
+use qris_backend::books::{self, Stored};
 use qris_backend::midtrans::{MidtransError, read_answer};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::Call;
+use qris_core::order::merchant::{Call, State};
 use qris_core::order::time::Wall;
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
@@ -23,12 +23,12 @@ impl World {
     /// The backend asks Midtrans.
     pub(super) fn ask_midtrans(&mut self, asked: Box<Asked>) {
         let (run, call) = (self.merchant.run, asked.call);
-        if call == Call::Refund
+        if call == Some(Call::Refund)
             && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &asked.id))
         {
             self.judge_refund(&stored.order);
         }
-        self.note(|| format!("the backend asks Midtrans: {call:?}"));
+        self.note(|| format!("the backend asks Midtrans: {}", call.map_or("Picture".into(), |call| format!("{call:?}"))));
         if self.cut[Outage::Midtrans as usize] && self.one_in(2) {
             let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
             let Asked { id, reply, .. } = *asked;
@@ -43,20 +43,31 @@ impl World {
         let comes_back = !self.goes_wrong(25, Kind::MidtransAnswer);
         let there = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
         let back = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
-        if call == Call::Charge && self.goes_wrong(60, Kind::ChargeDenied) {
+        if call == Some(Call::Charge) && self.goes_wrong(60, Kind::ChargeDenied) {
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::Deny { code: 900 }) });
         }
         // By chance only: the search looks at one thing at a time, and has enough places without these.
-        if call == Call::Refund && !self.is_planned() && self.goes_wrong(4, Kind::RefundDenied) {
+        if call == Some(Call::Refund) && !self.is_planned() && self.goes_wrong(4, Kind::RefundDenied) {
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::DenyRefund) });
         }
-        if call == Call::Charge && !self.is_planned() && self.goes_wrong(60, Kind::MidtransBehind) {
+        if call == Some(Call::Refund) && self.oddly(2) {
+            self.counts.note(Kind::RefundBounced);
+            self.bounced.insert(asked.id.clone());
+            let name = asked.id.to_string();
+            self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::BounceRefund) });
+        }
+        if call == Some(Call::Charge) && !self.is_planned() && self.goes_wrong(60, Kind::MidtransBehind) {
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
         }
-        if call == Call::Charge && self.may(30, Kind::MidtransAltered) {
+        if call == Some(Call::Charge) && (self.storm && self.oddly(12) || self.is_to(Kind::NeverConfirmed)) {
+            self.never_confirmed.insert(asked.id.clone());
+            let name = asked.id.to_string();
+            self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: i64::MAX }) });
+        }
+        if call == Some(Call::Charge) && self.may(30, Kind::MidtransAltered) {
             // From now on Midtrans names another sum for this charge.
             self.altered.insert(asked.id.clone());
         }
@@ -69,13 +80,13 @@ impl World {
     }
 
     /// A request of the backend, and Midtrans' answer.
-    pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Call, request: &Request) -> Option<(u16, Vec<u8>)> {
+    pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Option<Call>, request: &Request) -> Option<(u16, Vec<u8>)> {
         let refunded = |book: Book| (book.refunded, book.gross_amount);
         let before = self.midtrans.transaction(id.as_str()).map(refunded);
         let reply = self.midtrans.handle(request, self.wall());
         let after = self.midtrans.transaction(id.as_str()).map(refunded);
         // If Midtrans names another sum than the one paid, no other can be asked for.
-        if call == Call::Refund
+        if call == Some(Call::Refund)
             && before != after
             && let Some((back, paid)) = after
             && back != paid
@@ -92,6 +103,10 @@ impl World {
         {
             return Some(foreign);
         }
+        let Some(call) = call else {
+            self.counts.note(Kind::Pictures);
+            return Some((http, body));
+        };
         // Anybody who has the QR may pay it, although the backend was told of another charge.
         let alters_charge = call == Call::Charge && self.altered.contains(id) && self.may(2, Kind::MidtransAltered);
         if let Some(book) = self.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
@@ -104,7 +119,11 @@ impl World {
         }
         if call != Call::Charge && self.knows_its_transaction(id) && (self.alien || self.is_to(Kind::MidtransNames)) {
             self.counts.note(Kind::MidtransNames);
-            return Some((http, renamed(body)));
+            return Some((http, with(body, "order_id", |told| told.get("transaction_id").cloned())));
+        }
+        if call == Call::GetStatus && self.storm && self.oddly(40) {
+            self.counts.note(Kind::MidtransWords);
+            return Some((http, with(body, "transaction_status", |_| Some("under_review".into()))));
         }
         Some((http, body))
     }
@@ -132,14 +151,19 @@ impl World {
     }
 
     /// An answer is back.
-    pub(super) fn midtrans_answers(&mut self, (of, call): (OrderId, Call), reply: ReplyTo, answer: Result<(u16, Vec<u8>), MidtransError>) {
+    pub(super) fn midtrans_answers(
+        &mut self,
+        (of, call): (OrderId, Option<Call>),
+        reply: ReplyTo,
+        answer: Result<(u16, Vec<u8>), MidtransError>,
+    ) {
         let book = self.midtrans.transaction(of.as_str());
         let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body).ok()).filter(|told| {
             told.order_id.as_ref() == Some(&of) || book.is_some_and(|book| told.transaction_id.as_str() == book.transaction_id)
         });
         // An answer after the program gave up is ignored.
         if reply.send(answer)
-            && call == Call::GetStatus
+            && call == Some(Call::GetStatus)
             && let Some(told) = told
         {
             self.merchant.vouched.insert(of, told.is_settled());
@@ -220,10 +244,31 @@ impl World {
         self.after(5, Event::Merchant(Arrival::Forged(serde_json::Value::Object(fields).to_string().into_bytes())));
     }
 
+    /// The backend was told that it is paid, and took that for Midtrans' word. If it had the order for unpaid, people hear of it.
+    fn doubts(&mut self, body: &[u8]) {
+        let fields: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let Some(Ok(id)) = fields["order_id"].as_str().map(OrderId::new) else { return };
+        if fields["transaction_status"] != "settlement" || !self.misled.contains(&id) {
+            return;
+        }
+        let Ok(Some(Stored { order, .. })) = self.books(|tx, _| books::load(tx, &id)) else { return };
+        let is_unpaid = match &order.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => true,
+            State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
+        };
+        if is_unpaid && !order.is_decided() {
+            self.ended.remove(&id);
+            self.doubted.insert(id);
+        }
+    }
+
     fn forged(&mut self, body: &[u8], http: u16) {
         // Forgers may leave the signed part as it was.
         let signed = self.posted.iter().any(|genuine| same_signed_part(genuine, body));
         self.note(|| format!("a forged notification is answered {http}"));
+        if http == 200 {
+            self.doubts(body);
+        }
         if http == 200 && !signed {
             self.fail("a notification that Midtrans did not sign was taken".into());
         }
@@ -244,11 +289,18 @@ fn altered(body: Vec<u8>, id: &OrderId) -> Vec<u8> {
     serde_json::Value::Object(fields).to_string().into_bytes()
 }
 
-/// The transaction's name in the place of the order's.
-fn renamed(body: Vec<u8>) -> Vec<u8> {
+/// An answer about a transaction with another value in this field.
+fn with(
+    body: Vec<u8>,
+    field: &str,
+    value: impl FnOnce(&serde_json::Map<String, serde_json::Value>) -> Option<serde_json::Value>,
+) -> Vec<u8> {
     let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return body };
-    let Some(name) = fields.get("transaction_id").cloned() else { return body };
-    fields.insert("order_id".into(), name);
+    if !fields.contains_key("transaction_id") {
+        return body;
+    }
+    let Some(value) = value(&fields) else { return body };
+    fields.insert(field.into(), value);
     serde_json::Value::Object(fields).to_string().into_bytes()
 }
 

@@ -28,6 +28,9 @@ const BELIEVED_PULSE_WITHIN: i64 = 265_000 + COLLECTED_PULSE_WITHIN;
 /// Indomaret may take a settlement back within this time.
 const REVERSAL: i64 = 300_000;
 
+/// Midtrans' words for a refund whose key it takes no more.
+const KEY_OVER: &str = "Duplicate refund ID";
+
 /// An answer of Midtrans may be on its way for this time.
 const CALL: i64 = 10_000;
 
@@ -122,6 +125,9 @@ impl World {
         if self.altered.contains(id) {
             return self.fail(format!("a receipt of {id} was signed, and Midtrans says that something else was paid"));
         }
+        if self.ended.contains(id) {
+            return self.fail(format!("a receipt of {id} was signed, and a person had ended it"));
+        }
         if !by_status {
             return self.fail(format!("a receipt of {id} was signed without Midtrans' word for its settlement"));
         }
@@ -197,10 +203,17 @@ impl World {
 
     /// Midtrans never made this charge, and only lost books knew of it. Nobody can say that it is cancelled, and the machine asks
     /// for a day, which is longer than a seed runs. So is the time for which an order that was rebuilt may last: nobody knows its end.
-    /// Of an order that a forged notification calls paid the backend knows no end before a person has looked.
+    /// Of an order that a forged notification calls paid the backend knows no end before a person has looked. A payment that get-status
+    /// never tells can be ended by nobody for a day: Midtrans does not cancel what is paid, and calls it pending.
     fn lasts(&self, order: &core::Order) -> bool {
         let Some(id) = order.order_id() else { return false };
-        if self.misled.contains(id) && matches!(order.state, Machine::Ended { left: LeftCharge::Lasting(_), .. }) {
+        if self.never_confirmed.contains(id) {
+            return true;
+        }
+        if self.misled.contains(id)
+            && !self.ended.contains(id)
+            && matches!(order.state, Machine::Ended { left: LeftCharge::Lasting(_), .. })
+        {
             return true;
         }
         let is_made = || self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str());
@@ -230,7 +243,8 @@ impl World {
             Err(error) if self.says_damaged(&error) => Vec::new(),
             Err(error) => return Some(format!("the books cannot be read: {error}")),
         };
-        if let Some(stored) = open.iter().find(|stored| !self.is_for_a_person(&stored.order)) {
+        let may_last = |order: &Order| self.is_for_a_person(order) || self.never_confirmed.contains(&order.id);
+        if let Some(stored) = open.iter().find(|stored| !may_last(&stored.order)) {
             return Some(format!("the backend never ended {}: {:?}", stored.order.id, stored.order.state));
         }
         if let Some(request) = self.request_without_end() {
@@ -268,7 +282,12 @@ impl World {
             return None;
         }
         let asked_for_a_day = |state: &EventState| self.losses.books() && *state == EventState::Cancelling;
-        self.broker.last.iter().find(|(_, state)| !ended(state) && !asked_for_a_day(state)).map(|(request, _)| &**request)
+        let books = self.midtrans.transactions();
+        let never = books.iter().filter(|book| OrderId::new(&book.order_id).is_ok_and(|id| self.never_confirmed.contains(&id)));
+        let never: Vec<&str> = never.filter_map(|book| book.custom_fields[1].as_deref()).collect();
+        let lasts = |request: &str, state: &EventState| asked_for_a_day(state) || never.contains(&request);
+        let mut open = self.broker.last.iter().filter(|(_, state)| !ended(state));
+        open.find(|(request, state)| !lasts(request, state)).map(|(request, _)| &**request)
     }
 
     fn audit_one(&mut self, m: usize, machine: &Database, book: &Book) -> Option<String> {
@@ -279,6 +298,14 @@ impl World {
             Err(error) => return Some(format!("{id} cannot be read: {error}")),
         };
         let times = self.driven(&id);
+        if let Some(stored) = &stored
+            && let Some(why) = self.audit_unconfirmed(&stored.order)
+        {
+            return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}", book.status, stored.order.state));
+        }
+        if self.never_confirmed.contains(&id) && book.settled_at_ms.is_some() {
+            return None;
+        }
         if book.settled_at_ms.is_none() {
             return match book.status {
                 "pending" => Some(format!("{id} can still be paid")),
@@ -321,6 +348,30 @@ impl World {
         None
     }
 
+    /// Nobody knows whether it is paid: get-status never tells it, or a forged notification tells it. People are told until one of them
+    /// ends it, and nothing is handed out.
+    fn audit_unconfirmed(&self, order: &Order) -> Option<&'static str> {
+        let id = &order.id;
+        let is_paid = match &order.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => false,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
+        };
+        if self.never_confirmed.contains(id) && (order.receipt().is_some() || self.driven(id) > 0) {
+            return Some("get-status never told its payment, and it has a receipt");
+        }
+        let listed = order.attention();
+        let is_listed = listed.contains(&Attention::Unconfirmed) || listed.contains(&Attention::Suspect);
+        let is_to_be_listed = self.doubted.contains(id) || self.is_never_confirmed(id);
+        (is_to_be_listed && !is_paid && !is_listed && order.ended_by.is_none() && !order.is_decided())
+            .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
+    }
+
+    /// Was it paid, and never confirmed?
+    fn is_never_confirmed(&self, id: &OrderId) -> bool {
+        let is_paid = || self.midtrans.transaction(id.as_str()).is_some_and(|book| book.settled_at_ms.is_some());
+        self.never_confirmed.contains(id) && is_paid() && !self.outside.contains_key(id) && !self.losses.books()
+    }
+
     /// The money: the books must have the same as Midtrans.
     fn audit_money(&self, order: &Order, book: &Book) -> Option<&'static str> {
         let reversed = book.status == "deny";
@@ -336,9 +387,13 @@ impl World {
             return Some("it does not match its charge, and has a receipt");
         }
         let whole = book.refunded == book.gross_amount;
+        // The bank refused it after Midtrans had approved it, and a person is told. Later more may go back.
+        let is_told = order.late_fact || order.taken_back == Some(TakenBack::Chargeback);
+        let is_bounced = is_told && self.bounced.contains(&order.id);
         match &order.repayment {
             Some(Repayment::Asked { .. }) => return Some("nobody knows what became of its refund"),
-            Some(Repayment::Done { .. }) if !whole => return Some("the books say refunded, and Midtrans does not"),
+            Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
+            Some(Repayment::Refused { why, .. }) if why.contains(KEY_OVER) => return Some("its refund was refused only for its key"),
             Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),
             Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
@@ -357,7 +412,8 @@ impl World {
         if chargeback && !listed(&TakenBack::Chargeback) {
             return Some("the bank took it back, and the books do not know it");
         }
-        if book.status == "partial_refund" && !matches!(order.taken_back, Some(TakenBack::Partly { .. } | TakenBack::Chargeback)) {
+        let part = matches!(order.taken_back, Some(TakenBack::Partly { .. } | TakenBack::Chargeback));
+        if book.status == "partial_refund" && !part && !(matches!(order.repayment, Some(Repayment::Done { .. })) && is_bounced) {
             return Some("a part went back, and the books do not know it");
         }
         // After a chargeback the money is gone, and a person was told.

@@ -55,7 +55,7 @@ pub(super) enum Arrival {
     /// Midtrans' answer, or why it could not be asked.
     Answered {
         run: u64,
-        of: (OrderId, Call),
+        of: (OrderId, Option<Call>),
         reply: ReplyTo,
         answer: Result<(u16, Vec<u8>), MidtransError>,
     },

@@ -198,14 +198,12 @@ impl World {
         let (live, saved) = (self.places[MERCHANT].clone(), self.directory.join("backup"));
         if self.backed_up && self.one_in(2) {
             self.count(Kind::Restored, "the backend is restored from a backup");
-            self.losses.note(Loss::Books, self.now);
-            self.known_back.clear();
+            self.lose_books();
             self.remove(MERCHANT, BOOKS);
             copy(&saved, &live, BOOKS);
         } else if self.one_in(3) {
             self.count(Kind::BooksLost, "the backend's books are lost");
-            self.losses.note(Loss::Books, self.now);
-            self.known_back.clear();
+            self.lose_books();
             self.remove(MERCHANT, BOOKS);
         } else {
             self.note(|| "the backend is backed up".into());
@@ -214,6 +212,14 @@ impl World {
             self.backed_up = true;
         }
         self.start_merchant();
+    }
+
+    /// What the books knew last may be forgotten.
+    fn lose_books(&mut self) {
+        self.losses.note(Loss::Books, self.now);
+        self.known_back.clear();
+        self.doubted.clear();
+        self.ended.clear();
     }
 
     /// All files of a database go. The program that had it is stopped.

@@ -16,6 +16,9 @@ use qris_device::machine::Request;
 const LOOK: i64 = 5_000;
 /// A customer who has paid at a store tries the code this often again.
 pub(super) const TRIES: u32 = 8;
+/// What a merchant may do about an order: give the money back by hand, or only see it.
+const BY_HAND: i64 = 4;
+const SEEN: i64 = 7;
 
 impl World {
     // Controllers.
@@ -94,6 +97,9 @@ impl World {
     fn note_paid(&mut self, order: &str, force: bool) {
         if force {
             self.counts.note(Kind::Late);
+        }
+        if OrderId::new(order).is_ok_and(|id| self.never_confirmed.contains(&id)) {
+            self.counts.note(Kind::NeverConfirmed);
         }
         if self.midtrans.transaction(order).is_some_and(|book| book.gross_amount != book.amount) {
             self.counts.note(Kind::WithFee);
@@ -219,6 +225,12 @@ impl World {
             1 => return self.uses_a_code(),
             _ => {}
         }
+        if self.oddly(3)
+            && let Some(id) = self.some_unconfirmed()
+        {
+            let what = if self.oddly(4) { BY_HAND } else { SEEN };
+            return self.merchant_decides(id, what, false, false);
+        }
         let Some(id) = self.some_paid() else { return };
         let (no_report, no_proof, what) = (self.one_in(2), self.one_in(2), self.below(8));
         self.merchant_decides(id, what, no_report, no_proof);
@@ -237,11 +249,13 @@ impl World {
                     books::request_refund(tx, policy, &id, wish, now)
                 }),
             ),
-            4 | 5 => (Kind::ByHand, self.books(|tx, policy| books::refund_by_hand(tx, policy, &id, "cash", by, no_report, now))),
+            BY_HAND | 5 => (Kind::ByHand, self.books(|tx, policy| books::refund_by_hand(tx, policy, &id, "cash", by, no_report, now))),
             6 => (Kind::Given, self.books(|tx, policy| books::given(tx, policy, &id, "Sari", now))),
             _ => {
                 // This ends only what a person must see.
-                drop(self.books(|tx, policy| books::seen(tx, policy, &id, "Sari", now)));
+                if self.books(|tx, policy| books::seen(tx, policy, &id, "Sari", now)).is_ok() {
+                    self.note_ended(&before.order);
+                }
                 return;
             }
         };
@@ -260,6 +274,7 @@ impl World {
                     self.fail(format!("{id}: {wish:?} was granted, and no relay has signed that it was not delivered"));
                 }
                 self.decided(&before.order);
+                self.note_ended(&before.order);
                 self.repaid.insert(id);
                 // When the program looks again, it finds what a command has written.
                 self.plan_sweep(merchant::AT_ONCE);
@@ -270,6 +285,29 @@ impl World {
                 self.decided(&before.order);
                 self.wished.insert(id);
             }
+        }
+    }
+
+    /// An order that is listed as unconfirmed.
+    fn some_unconfirmed(&mut self) -> Option<OrderId> {
+        let all = self.midtrans.transactions();
+        let known = all.iter().filter_map(|book| OrderId::new(&book.order_id).ok());
+        let listed: Vec<OrderId> = known
+            .filter(|id| {
+                let stored = self.books(|tx, _| books::load(tx, id)).ok().flatten();
+                stored.is_some_and(|stored| stored.order.unconfirmed_at.is_some())
+            })
+            .collect();
+        let at = self.below_usize(listed.len());
+        listed.into_iter().nth(at)
+    }
+
+    /// A person has acted on an unconfirmed payment: that ends the order for good.
+    fn note_ended(&mut self, before: &Order) {
+        if before.unconfirmed_at.is_some() {
+            self.count(Kind::EndedByPerson, "a person ends an unconfirmed payment");
+            self.doubted.remove(&before.id);
+            self.ended.insert(before.id.clone());
         }
     }
 
