@@ -80,7 +80,7 @@ impl Town {
                 match effect {
                     Effect::AsksMidtrans(asked) => {
                         let Asked { call, request, reply, .. } = *asked;
-                        self.calls.push((call, request.idempotency_key.clone()));
+                        self.calls.extend(call.map(|call| (call, request.idempotency_key.clone())));
                         let unreachable = MidtransError::Unreachable("no way".into());
                         let answer = if way == Way::Closed { Err(unreachable) } else { Ok(self.at_midtrans(&request)) };
                         if std::mem::take(&mut loses) || way == Way::Silent {
