@@ -3,7 +3,7 @@
 use crate::beside::Beside;
 use crate::figures::{Report, Times};
 use crate::mqtt::Client;
-use crate::peers::Places;
+use crate::program::Places;
 use crate::rig;
 use crate::rig::bad::{Bad, Operators};
 use crate::rig::bare_broker::BareBroker;

@@ -4,7 +4,7 @@
 use crate::both;
 use crate::figures::{Figures, Report, Times};
 use crate::load::{Office, REST, Wire};
-use crate::peers::{Backend, Places};
+use crate::program::Places;
 use crate::program::Program;
 use crate::sales::{SETTLED, Sold};
 use crate::shop::{Options, Shop};
@@ -178,7 +178,7 @@ fn bits(number: usize) -> [u8; 16] {
 
 /// A backend with so many machines, all of them there. Together they sell so often.
 fn fleet(places: &Places, databases: &Path, machines: usize, counts: &Counts) -> Figures {
-    let office = Office::open(Backend::Ours, places, databases, machines);
+    let office = Office::open(places, databases, machines);
     let rested = || rested(&office.backend, counts.rest[1]);
     let known = rested();
     let mut fleet = Fleet::join(&office);
@@ -261,7 +261,7 @@ fn old_books(places: &Places, databases: &Path, orders: usize, counts: &Counts) 
     let path = databases.join("load.db");
     let [old, day] = fill_books(&path, orders, counts.a_day);
     let size = std::fs::metadata(&path).expect("the books").len();
-    let office = Office::open(Backend::Ours, places, databases, 1);
+    let office = Office::open(places, databases, 1);
     let idle = rested(&office.backend, counts.rest[1]);
     let cpu = Fleet::join(&office).sell(counts.sold);
     let after = rested(&office.backend, counts.rest[1]);
@@ -276,7 +276,7 @@ fn old_books(places: &Places, databases: &Path, orders: usize, counts: &Counts) 
     ];
     let mut figures = vec![
         ("the file of the books", format!("{:.1} MB", size as f64 / 1e6), ""),
-        ("start → READY", format!("{:.1} ms", office.ready.expect("ours says it").as_secs_f64() * 1000.0), ""),
+        ("start → READY", format!("{:.1} ms", office.ready.as_secs_f64() * 1000.0), ""),
         ("resident memory, idle after its start", format!("{idle:.1} MiB"), ""),
         ("… after these sales", format!("{after:.1} MiB"), ""),
         ("processor time of a sale, from the order to its outcome", format!("{cpu:.2} ms"), ""),

@@ -1,11 +1,9 @@
 //! The merchant's backend under load: many machines that order, and Midtrans that notifies, as fast as it answers.
 
 use crate::acquirer::{self, AMOUNT};
-use crate::beside::{Beside, Counts};
 use crate::figures::{Report, Times};
 use crate::mqtt::Client;
-use crate::peers::{self, Backend, Places};
-use crate::program::Program;
+use crate::program::{Places, Program};
 use crate::shop::{DEVICE, json, password};
 use crate::{floor, rig};
 use qris::backend::midtrans::ServerKey;
@@ -22,10 +20,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const KEY: &str = "SB-Mid-server-bench";
-/// The token of a peer.
-const TOKEN: &str = "token";
-/// The length of our receipts: what a peer publishes is as long.
-const RECEIPT: usize = 585;
 /// Connections that send at the same time.
 const SENDERS: usize = 32;
 /// Nothing takes this long.
@@ -48,7 +42,7 @@ pub struct Amounts {
 }
 
 pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, amounts: &Amounts) {
-    let in_ram = Office::open(Backend::Ours, places, ram, 1);
+    let in_ram = Office::open(places, ram, 1);
     std::thread::sleep(REST);
     let idle = in_ram.backend.memory();
     let before = in_ram.backend.cpu();
@@ -70,7 +64,7 @@ pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, am
     // Means, before and after: what a disk does in a second is what its slow moments leave, and they come and go.
     let floors = || [floor::sync(disk, FLOORS).mean(), floor::commit(disk, FLOORS).mean()];
     let before = floors();
-    let on_disk = Office::open(Backend::Ours, places, disk, 1);
+    let on_disk = Office::open(places, disk, 1);
     std::thread::sleep(REST);
     let (orders_on_disk, notified_on_disk) = (on_disk.order(amounts.burst), on_disk.settle(amounts.burst));
     let after_load = floors();
@@ -100,52 +94,6 @@ pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, am
     report.number(&format!("after {made} orders, each settled"), &memory(after), "< 40");
 }
 
-/// A round of a merchant's backend.
-struct Round {
-    ram: Notified,
-    disk: Notified,
-    /// Processor time of a notification, in milliseconds.
-    cpu: f64,
-    /// Resident memory in MiB, idle after the start and after the load.
-    resident: [f64; 2],
-}
-
-/// The backend beside what a user would write, under the same load.
-pub fn beside(report: &mut Report, places: &Places, ram: &Path, disk: &Path, counts: &Counts) {
-    let backends = Backend::ALL.map(|backend| (backend, backend.name()));
-    let open = |backend: Backend, place: &Path| {
-        // A new database each time.
-        let databases = tempfile::tempdir_in(place).expect("a directory");
-        let office = Office::open(backend, places, databases.path(), 1);
-        std::thread::sleep(REST);
-        (databases, office)
-    };
-    let resident = |office: &Office| office.backend.memory().0 as f64 / 1024.0;
-    let beside = Beside::measure(&backends, Backend::Express as usize, counts.rounds, |backend| {
-        let (_databases, in_ram) = open(backend, ram);
-        let idle = resident(&in_ram);
-        in_ram.order(counts.load);
-        let before = in_ram.backend.cpu();
-        let ram = in_ram.settle(counts.load);
-        let cpu = (in_ram.backend.cpu() - before).as_secs_f64() * 1000.0 / counts.load as f64;
-        std::thread::sleep(REST);
-        let resident = [idle, resident(&in_ram)];
-        drop(in_ram);
-        let (_databases, on_disk) = open(backend, disk);
-        on_disk.order(counts.load);
-        Round { ram, disk: on_disk.settle(counts.load), cpu, resident }
-    });
-    let name = format!("notifications a second to committed and answered 200, {} of them", counts.load);
-    beside.numbers(report, &format!("{name}, database in RAM"), "a second", "≥ 2 ×", |round| [round.ram.answered]);
-    beside.numbers(report, &format!("{name}, database on disk"), "a second", "≥ 3 ×", |round| [round.disk.answered]);
-    let name = "… until each one's message is out";
-    beside.numbers(report, &format!("{name}, database in RAM"), "a second", "≥ 2 ×", |round| [round.ram.published]);
-    beside.numbers(report, &format!("{name}, database on disk"), "a second", "≥ 3 ×", |round| [round.disk.published]);
-    beside.numbers(report, "processor time of a notification, database in RAM", "ms", "", |round| [round.cpu]);
-    beside.numbers(report, "resident memory of a backend, idle after its start", "MiB", "≤ 10", |round| [round.resident[0]]);
-    beside.numbers(report, "… after the load", "MiB", "≤ 20", |round| [round.resident[1]]);
-}
-
 fn rate(a_second: f64) -> String {
     format!("{a_second:.0}")
 }
@@ -159,8 +107,8 @@ struct Notified {
 /// The backend with what it talks to.
 pub struct Office {
     pub backend: Program,
-    /// From its start to READY; a peer says nothing of the kind.
-    pub ready: Option<Duration>,
+    /// From its start to READY.
+    pub ready: Duration,
     pub port: u16,
     /// A machine each.
     pub tokens: Vec<String>,
@@ -176,32 +124,14 @@ pub struct Office {
 }
 
 impl Office {
-    pub fn open(made: Backend, places: &Places, databases: &Path, machines: usize) -> Self {
+    pub fn open(places: &Places, databases: &Path, machines: usize) -> Self {
         let directory = tempfile::Builder::new().prefix("qris-bench-").tempdir_in("/dev/shm").expect("a temporary directory");
         let broker = rig::bare_broker::BareBroker::start("allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
         let port = rig::free_port();
-        let peer = |mut command: Command| {
-            command
-                .env("PORT", port.to_string())
-                .env("MQTT_PORT", broker.port.to_string())
-                .env("MQTT_PASSWORD", password("backend"))
-                .env("BACKEND_TOKEN", TOKEN)
-                .env("DEVICE", DEVICE)
-                .env("DATABASE", databases.join("load.db"))
-                .env("SERVER_KEY", KEY)
-                .env("RECEIPT", "x".repeat(RECEIPT));
-            let backend = Program::start("backend", &mut command, directory.path());
-            rig::wait_for("the backend's port", || TcpStream::connect(("127.0.0.1", port)).ok());
-            (backend, vec![TOKEN.into()], "none".into())
-        };
-        let (backend, tokens, kid) = match made {
-            Backend::Ours => Self::start_ours(places, databases, directory.path(), [port, broker.port], machines),
-            Backend::Express => peer(peers::node(places, "benches/peers/backend.js")),
-            Backend::Flask => peer(peers::python(places, "benches/peers/backend.py")),
-        };
+        let (backend, tokens, kid) = Self::start(places, databases, directory.path(), [port, broker.port], machines);
         let news = Client::connect(broker.port, "load", "none").listen(&["qrisd/v1/+/payment/update"]);
         Self {
-            ready: (made == Backend::Ours).then(|| backend.wait_ready()),
+            ready: backend.wait_ready(),
             backend,
             port,
             tokens,
@@ -215,8 +145,8 @@ impl Office {
         }
     }
 
-    /// Ours, with a Midtrans that answers at once: the program, the machines' tokens, and the name of the key for receipts.
-    fn start_ours(places: &Places, databases: &Path, directory: &Path, ports: [u16; 2], machines: usize) -> (Program, Vec<String>, String) {
+    /// The backend, with a Midtrans that answers at once: the program, the machines' tokens, and the name of the key for receipts.
+    fn start(places: &Places, databases: &Path, directory: &Path, ports: [u16; 2], machines: usize) -> (Program, Vec<String>, String) {
         let [port, broker] = ports;
         // What is set when nothing is, unless the machines need more.
         let connections = (2 * machines).max(1024);

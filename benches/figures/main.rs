@@ -19,7 +19,6 @@ mod floor;
 mod growth;
 mod load;
 mod mqtt;
-mod peers;
 mod program;
 mod sales;
 mod shop;
@@ -27,7 +26,7 @@ mod trace;
 mod whole;
 
 use figures::{Report, Times};
-use peers::Places;
+use program::Places;
 use sales::{SETTLED, Sold};
 use shop::{Options, Shop};
 use std::path::{Path, PathBuf};
@@ -45,20 +44,17 @@ struct Counts {
     lone: usize,
     load: load::Amounts,
     fleet: fleet::Counts,
-    beside: beside::Counts,
     growth: growth::Counts,
 }
 
 fn main() {
-    let (mut installed, mut peers) = (None, None);
-    let mut write = None;
+    let (mut installed, mut write) = (None, None);
     let mut quick = false;
     let mut only = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--installed" => installed = arguments.next().map(PathBuf::from),
-            "--peers" => peers = arguments.next().map(PathBuf::from),
             "--write" => write = arguments.next().map(PathBuf::from),
             "--quick" => quick = true,
             "--only" => only = arguments.next(),
@@ -67,7 +63,7 @@ fn main() {
             other => panic!("unknown argument {other}: see benches/run"),
         }
     }
-    let places = Places { ours: installed.expect("--installed DIRECTORY: start this by benches/run"), peers };
+    let places = Places(installed.expect("--installed DIRECTORY: start this by benches/run"));
     let counts = if quick { Counts::quick() } else { Counts::whole() };
     qris::host::tls::install_provider();
     let report = measure(&places, &counts, only.as_deref());
@@ -78,7 +74,7 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 10] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth", "peers"];
+const GROUPS: [&str; 9] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes", "fleet", "growth"];
 
 impl Counts {
     fn whole() -> Self {
@@ -89,7 +85,6 @@ impl Counts {
             lone: 5,
             fleet: fleet::Counts { machines: 1000, lists: 50, rounds: 5, sales: 40 },
             load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 },
-            beside: beside::Counts { rounds: 3, sales: 100, starts: 20, traced: 250, idle: Duration::from_secs(20), load: 10_000 },
             growth: growth::Counts::whole(),
         }
     }
@@ -102,7 +97,6 @@ impl Counts {
             lone: 1,
             fleet: fleet::Counts { machines: 20, lists: 3, rounds: 2, sales: 3 },
             load: load::Amounts { burst: 500, paced: 100, all: 600 },
-            beside: beside::Counts { rounds: 2, sales: 5, starts: 2, traced: 2, idle: Duration::from_secs(2), load: 200 },
             growth: growth::Counts::quick(),
         }
     }
@@ -115,8 +109,7 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
     let ram = tempfile::Builder::new().prefix("qris-bench-db-").tempdir_in("/dev/shm").expect("memory");
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build's directory");
     let new = |place: &tempfile::TempDir| tempfile::tempdir_in(place).expect("a directory");
-    let wanted = |group: &&str| only.map_or(*group != "peers" || places.peers.is_some(), |only| only == *group);
-    for group in GROUPS.into_iter().filter(wanted) {
+    for group in GROUPS.into_iter().filter(|group| only.is_none_or(|only| only == *group)) {
         match group {
             "sales" => {
                 sales(&mut report, places, new(&ram).path(), "database in RAM", counts.sales);
@@ -144,10 +137,6 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
                 fleet::flooded(&mut report, places, new(&ram).path(), &counts.fleet);
             }
             "growth" => growth::measure(&mut report, places, ram.path(), disk.path(), &counts.growth),
-            "peers" => {
-                beside::machines(&mut report, places, ram.path(), disk.path(), &counts.beside);
-                load::beside(&mut report, places, ram.path(), disk.path(), &counts.beside);
-            }
             _ => sizes(&mut report, places),
         }
     }

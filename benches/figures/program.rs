@@ -12,6 +12,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The word that ends the thread behind a program's notices.
 const END: &[u8] = b"END";
 
+/// Where our programs are, as they are installed.
+#[derive(Clone)]
+pub struct Places(pub PathBuf);
+
+impl Places {
+    pub fn ours(&self, program: &str) -> PathBuf {
+        self.0.join(program)
+    }
+}
+
 /// A running program. It is killed when this is dropped.
 pub struct Program {
     child: Child,
@@ -66,10 +76,6 @@ impl Program {
     pub fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         (field(&status, "VmRSS:"), field(&status, "RssAnon:"))
-    }
-
-    pub fn threads(&self) -> usize {
-        self.of_threads("comm").len()
     }
 
     /// How often its threads waited until now, each time for a wake-up.

@@ -3,8 +3,7 @@
 use crate::backend::{ISSUER, StandIn};
 use crate::eyes::{HEIGHT, LineWatch, Screen, WIDTH};
 use crate::mqtt::{Client, Message};
-use crate::peers::{Make, Places, Settings};
-use crate::program::Program;
+use crate::program::{Places, Program};
 use crate::rig;
 use crate::rig::bare_broker::BareBroker;
 use crate::rig::bus::{DbusDaemon, Names};
@@ -30,10 +29,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What differs between measurements.
 pub struct Options<'a> {
     pub places: &'a Places,
-    pub make: Make,
     /// Where the databases are.
     pub databases: &'a Path,
-    /// Peers speak plain MQTT and HTTP.
     pub tls: bool,
     /// The programs of the machine run under strace.
     pub traced: bool,
@@ -44,7 +41,7 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// Our own machine, without TLS.
     pub fn ours(places: &'a Places, databases: &'a Path) -> Self {
-        Self { places, make: Make::Ours, databases, tls: false, traced: false, lines: 1 }
+        Self { places, databases, tls: false, traced: false, lines: 1 }
     }
 }
 
@@ -61,7 +58,6 @@ pub struct Shop {
     pub broker: BareBroker,
     pub bus: DbusDaemon,
     places: Places,
-    make: Make,
     traced: bool,
     lines: usize,
     databases: PathBuf,
@@ -103,7 +99,6 @@ impl Shop {
             broker,
             bus,
             places: options.places.clone(),
-            make: options.make,
             traced: options.traced,
             lines: options.lines,
             databases: options.databases.into(),
@@ -144,17 +139,9 @@ impl Shop {
     }
 
     fn start(&self, name: &str) -> Program {
-        let settings = Settings {
-            root: self.path(),
-            databases: &self.databases,
-            broker: self.broker.port,
-            bus: &self.bus.address,
-            backend: self.backend.port,
-            kid: self.backend.key().kid().as_str(),
-            pulse_ms: PULSE_MS,
-        };
-        let mut command =
-            if name == NAMES[0] { self.make.device(&self.places, &settings) } else { self.make.relay(&self.places, &settings) };
+        let (program, config) = if name == NAMES[0] { ("qrisd", "qrisd.toml") } else { ("qris-relayd", "relay.toml") };
+        let mut command = rig::command(self.places.ours(program));
+        command.arg("--config").arg(self.path().join(config));
         if self.traced { Program::start_traced(name, &command, self.path()) } else { Program::start(name, &mut command, self.path()) }
     }
 

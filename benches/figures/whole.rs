@@ -2,7 +2,7 @@
 
 use crate::backend::read_request;
 use crate::figures::Times;
-use crate::peers::Places;
+use crate::program::Places;
 use crate::program::Program;
 use crate::rig;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
