@@ -57,8 +57,6 @@ impl Grey {
 /// What happens to a picture on its way.
 #[derive(Clone, Copy, Debug)]
 pub enum Harm {
-    /// Nothing.
-    None,
     /// Out of focus: a Gauss of so many pixels.
     Blur(f32),
     /// Too little light: noise with so many steps of 255 as its standard deviation.
@@ -72,19 +70,6 @@ pub enum Harm {
     /// Seen from afar: so many hundredths of the size.
     Downscale(usize),
 }
-
-/// What the table tells of.
-pub const HARMS: [(&str, Harm); 9] = [
-    ("as it is", Harm::None),
-    ("blur", Harm::Blur(1.2)),
-    ("noise", Harm::Noise(15.0)),
-    ("JPEG 40", Harm::Jpeg(40)),
-    ("20° aslant", Harm::Perspective(20.0)),
-    ("light +40 %", Harm::Brightness(40)),
-    ("light −40 %", Harm::Brightness(-40)),
-    ("at 60 %", Harm::Downscale(60)),
-    ("badly held", Harm::None),
-];
 
 /// Numbers that are the same for the same seed (splitmix64).
 pub struct Random(pub u64);
@@ -106,10 +91,7 @@ impl Random {
 
 /// A picture as a camera sees it after this: its black is not quite black, and its white not all there is.
 pub fn harmed(picture: &Grey, harm: Harm, random: &mut Random) -> Grey {
-    match harm {
-        Harm::None => picture.clone(),
-        harm => changed(&seen(picture), harm, random),
-    }
+    changed(&seen(picture), harm, random)
 }
 
 /// The range that video gives to black and white.
@@ -119,7 +101,6 @@ fn seen(picture: &Grey) -> Grey {
 
 fn changed(picture: &Grey, harm: Harm, random: &mut Random) -> Grey {
     match harm {
-        Harm::None => picture.clone(),
         Harm::Blur(sigma) => blurred(picture, sigma),
         Harm::Noise(steps) => {
             let mut picture = picture.clone();

@@ -7,12 +7,12 @@ use qris::device::screen::{Language, Languages, PixelFormat, Rotation, Screen, S
 use qris::order::ids::ItemId;
 use qris::order::money::Rupiah;
 use qris::order::time::Boot;
-use qris::sim::qris::{Look, Merchant, png};
+use qris::sim::qris::Merchant;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-/// The panels that the table tells of.
+/// The panels that are read.
 pub const SIZES: [(u32, u32); 9] =
     [(240, 240), (320, 240), (240, 320), (480, 320), (320, 480), (480, 800), (800, 480), (1024, 600), (1920, 1080)];
 
@@ -48,39 +48,4 @@ pub fn shown(payload: &str, (width, height): (u32, u32), format: PixelFormat, ro
         ((red * 299 + green * 587 + blue * 114) / 1000) as u8
     };
     Grey::new(width as usize, height as usize, grey)
-}
-
-/// The same panel with the image that Midtrans hands out in place of our code, scaled to the same square.
-pub fn with_midtrans_image(panel: &Grey, payload: &str) -> Grey {
-    let file = png(payload, Look::Plain).expect("a payload fits into a code");
-    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("a PNG");
-    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
-    let frame = reader.next_frame(&mut pixels).expect("pixels");
-    let (width, height) = (frame.width as usize, frame.height as usize);
-    let image = Grey::new(width, height, |x, y| pixels[y * width + x]);
-    let (left, top, side) = square_of_code(panel);
-    let scaled = image.scaled(side, side);
-    let mut panel = panel.clone();
-    for y in 0..side {
-        let to = (top + y) * panel.width + left;
-        panel.pixels[to..to + side].copy_from_slice(&scaled.pixels[y * side..(y + 1) * side]);
-    }
-    panel
-}
-
-/// Where our code stands with its quiet zone: left, top, side.
-fn square_of_code(panel: &Grey) -> (usize, usize, usize) {
-    let mut image = rqrr::PreparedImage::prepare_from_greyscale(panel.width, panel.height, |x, y| panel.pixels[y * panel.width + x]);
-    let grids = image.detect_grids();
-    let grid = grids.first().expect("our code can be read as it is");
-    let (meta, _) = grid.decode().expect("our code can be read as it is");
-    let modules = meta.version.0 * 4 + 17;
-    let xs = grid.bounds.iter().map(|point| point.x);
-    let ys = grid.bounds.iter().map(|point| point.y);
-    let (left, right) = (xs.clone().min().expect("four"), xs.max().expect("four"));
-    let top = ys.min().expect("four");
-    // Whole pixels a module; the corners are known to about one.
-    let module = ((right - left) as f32 / modules as f32).round() as usize;
-    let (left, top) = (left.unsigned_abs() as usize, top.unsigned_abs() as usize);
-    (left.saturating_sub(4 * module), top.saturating_sub(4 * module), module * (modules + 8))
 }
