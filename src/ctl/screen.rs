@@ -8,9 +8,8 @@ use crate::complete;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
-use qris_core::order::ids::{DeviceId, ItemId, PaymentCode};
+use qris_core::order::ids::DeviceId;
 use qris_core::order::money::Rupiah;
-use qris_core::order::qris::LENGTH_MAX;
 use qris_core::wire::command::{self, Code, Problem, Response, SCREENSHOT, Screenshot, Stage};
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_device::config::items::{WrittenItem, check_items};
@@ -18,9 +17,8 @@ use qris_device::config::screen::{WrittenScreen, check_languages};
 use qris_device::screen::picture::{Picture, Scene};
 use qris_device::screen::render::{Scale, render, scale};
 use qris_device::screen::samples::{self, Sample};
-use qris_device::screen::{Item, Language, Languages, PixelFormat, Rotation, Screen as Panel, ScreenState, Settings, SurfaceSettings};
+use qris_device::screen::{Language, Languages, PixelFormat, Rotation, Screen as Panel, ScreenState, Settings, SurfaceSettings};
 use qris_host::config::Source;
-use qris_host::hint::not_a_number;
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::{Failure, clock};
 use serde::Deserialize;
@@ -73,33 +71,9 @@ struct Render {
     /// The panel's own pixels, before it is turned
     #[arg(long, value_name = "WxH", default_value = "480x800", value_parser = parse_size)]
     size: (u32, u32),
-    /// rgb565 or xrgb8888
-    #[arg(long, value_name = "FORMAT", default_value = "rgb565", value_parser = parse_format)]
-    format: PixelFormat,
-    /// How the panel is mounted: 0, 90, 180 or 270; the default is what --like says, or 0
-    #[arg(long, value_name = "N", value_parser = parse_rotation)]
-    rotate: Option<Rotation>,
     /// id or en
     #[arg(long, value_name = "LANGUAGE", value_parser = parse_language)]
     lang: Option<Language>,
-    /// The text of the QR, or the payment code; the default is a sample
-    #[arg(long, value_name = "STRING")]
-    payload: Option<String>,
-    /// Whole rupiah, an imposed fee included
-    #[arg(long, value_name = "N", default_value = "5000", value_parser = parse_rupiah)]
-    amount: Rupiah,
-    /// The part of it that is an imposed fee
-    #[arg(long, value_name = "N", value_parser = parse_rupiah)]
-    fee: Option<Rupiah>,
-    /// Which of the items; the default is the first one
-    #[arg(long, value_name = "ID", value_parser = ItemId::new)]
-    item: Option<ItemId>,
-    /// The request's description of the item
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// The reason code of a trouble
-    #[arg(long, value_name = "CODE")]
-    reason: Option<String>,
     /// With the TEST banner
     #[arg(long)]
     sandbox: bool,
@@ -272,22 +246,16 @@ pub(super) fn keep(directory: &Path, device: &DeviceId, end: Response) -> Result
 
 impl Render {
     fn run(self, json: bool) -> Result<(), Failure> {
-        let Self { state, size, format, rotate, lang, payload, amount, fee, item, description, reason, sandbox, like, out } = self;
+        let Self { state, size, lang, sandbox, like, out } = self;
         let mut settings = match like {
             Some(path) => settings_like(&path, Needed::Items)?,
             None => samples::settings(SurfaceSettings::Device(PathBuf::new()), Languages::Only(Language::Id)),
         };
-        settings.rotate = rotate.unwrap_or(settings.rotate);
         settings.languages = lang.map_or(settings.languages, Languages::Only);
-        check_sample(&state, payload.as_deref(), amount, fee).map_err(Failure::usage)?;
-        let mut sample = Sample::new(pick(item, &settings.items).map_err(Failure::usage)?, amount);
-        sample.payload = payload.map(Into::into);
-        sample.fee = fee;
-        sample.goods.description = description.map(Into::into);
-        sample.reason = reason.map_or(sample.reason, Into::into);
-        sample.sandbox = sandbox;
+        let item = settings.items.first().map(|item| item.id.clone()).ok_or_else(|| Failure::usage("there is no item"))?;
+        let sample = Sample { sandbox, ..Sample::new(item, Rupiah::new(5_000).map_err(Failure::failed)?) };
         let picture = samples::picture(&state, &sample).ok_or_else(|| Failure::usage(format!("there is no state {state}")))?;
-        save(&out, &render(&picture, &settings, size, format).map_err(Failure::failed)?, json)
+        save(&out, &render(&picture, &settings, size, PixelFormat::Rgb565).map_err(Failure::failed)?, json)
     }
 }
 
@@ -339,33 +307,6 @@ impl Card {
     }
 }
 
-/// A state that no machine would be asked to show is not drawn either.
-fn check_sample(state: &str, payload: Option<&str>, amount: Rupiah, fee: Option<Rupiah>) -> Result<(), String> {
-    if let Some(fee) = fee.filter(|fee| *fee >= amount) {
-        return Err(format!("--fee {} must be less than --amount {}, which includes it", fee.get(), amount.get()));
-    }
-    let Some(payload) = payload else { return Ok(()) };
-    if state == "pay-at-store" {
-        return PaymentCode::new(payload).map(drop).map_err(|why| format!("--payload: {why}"));
-    }
-    let length = payload.len();
-    if payload.is_ascii() && (1..=LENGTH_MAX).contains(&length) {
-        Ok(())
-    } else {
-        Err(format!("--payload must be 1 to {LENGTH_MAX} ASCII characters, as QRIS payloads are, not {length} bytes"))
-    }
-}
-
-/// The item that is named, or the first one.
-fn pick(item: Option<ItemId>, items: &[Item]) -> Result<ItemId, String> {
-    let known = || items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>().join(", ");
-    match item {
-        Some(id) if items.iter().any(|item| item.id == id) => Ok(id),
-        Some(id) => Err(format!("--item {id}: there is no such item, only {}", known())),
-        None => items.first().map(|item| item.id.clone()).ok_or_else(|| "there is no item".into()),
-    }
-}
-
 /// The parts of a configuration that a command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needed {
@@ -414,14 +355,6 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
     sides.filter(|(w, h)| [w, h].iter().all(|side| (96..=4096).contains(*side))).ok_or_else(|| "must be WxH, each side 96 to 4096".into())
 }
 
-fn parse_format(text: &str) -> Result<PixelFormat, &'static str> {
-    match text {
-        "rgb565" => Ok(PixelFormat::Rgb565),
-        "xrgb8888" => Ok(PixelFormat::Xrgb8888),
-        _ => Err("must be rgb565 or xrgb8888"),
-    }
-}
-
 fn parse_rotation(text: &str) -> Result<Rotation, &'static str> {
     text.parse().ok().and_then(Rotation::from_degrees).ok_or("must be 0, 90, 180 or 270")
 }
@@ -432,11 +365,6 @@ fn parse_language(text: &str) -> Result<Language, &'static str> {
         "en" => Ok(Language::En),
         _ => Err("must be id or en"),
     }
-}
-
-fn parse_rupiah(text: &str) -> Result<Rupiah, String> {
-    let amount: u64 = text.parse().map_err(|_| not_a_number(text))?;
-    Rupiah::new(amount).map_err(|why| why.to_string())
 }
 
 #[cfg(test)]

@@ -15,16 +15,12 @@ pub struct Sample {
     pub payload: Option<Box<str>>,
     /// The sum, with an imposed fee.
     pub amount: Rupiah,
-    /// The part of it that is an imposed fee.
-    pub fee: Option<Rupiah>,
     /// The goods.
     pub goods: Goods,
     /// The order.
     pub order: OrderId,
     /// The customer's page of the order.
     pub page: Box<str>,
-    /// A reason code, for states that have one.
-    pub reason: Box<str>,
     /// A TEST banner lies across the page.
     pub sandbox: bool,
 }
@@ -39,7 +35,7 @@ impl Sample {
         let order = OrderId::new("vm-001_0192f3c4d5e6f7a8b9c0d1e2").expect("an order id");
         let page = format!("https://pay.example.co.id/pay/{order}").into();
         let goods = Goods { item, description: None };
-        Self { payload: None, amount, fee: None, goods, order, page, reason: "backend".into(), sandbox: false }
+        Self { payload: None, amount, goods, order, page, sandbox: false }
     }
 }
 
@@ -53,26 +49,24 @@ const PAYMENT_CODE: &str = "8127740588870520";
 const STATES: [(&str, Make); 24] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None }),
-    ("offline", |sample| Scene::Offline { reason: sample.reason.clone() }),
-    ("out-of-order", |sample| Scene::Idle {
-        trouble: Some(if &*sample.reason == "backend" { "relay".into() } else { sample.reason.clone() }),
-    }),
+    ("offline", |_| Scene::Offline { reason: "backend".into() }),
+    ("out-of-order", |_| Scene::Idle { trouble: Some("relay".into()) }),
     ("updating", |_| Scene::Idle { trouble: Some("updating".into()) }),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
     ("pay", |sample| Scene::Pay {
         payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
         goods: sample.goods.clone(),
         amount: sample.amount,
-        fee: sample.fee,
+        fee: None,
         page: Some(sample.page.clone()),
         until: Boot(0) + LEFT,
     }),
     ("pay-at-store", |sample| Scene::PayAtStore {
-        code: sample.payload.clone().unwrap_or_else(|| PAYMENT_CODE.into()),
+        code: PAYMENT_CODE.into(),
         store: "Alfamart",
         goods: sample.goods.clone(),
         amount: sample.amount,
-        fee: sample.fee,
+        fee: None,
         within: Some(Span::secs(24 * 3600)),
         collect: Some(Span::secs(72 * 3600)),
         page: Some(sample.page.clone()),
@@ -88,7 +82,7 @@ const STATES: [(&str, Make); 24] = [
     ("timed-out", |_| Scene::Cancelled { timed_out: true }),
     ("expired", |_| Scene::Expired),
     ("refused", |_| Scene::Denied),
-    ("failed", |sample| Scene::Failed { reason: sample.reason.clone() }),
+    ("failed", |_| Scene::Failed { reason: "backend".into() }),
     ("refund-due", |sample| Scene::RefundDue { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("uncertain", |sample| Scene::Uncertain { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("refunded", |sample| Scene::Refunded { order: sample.order.clone(), amount: sample.amount }),
