@@ -61,7 +61,7 @@ impl Midtrans {
     /// A body that is sent unchanged, with the HTTP status of its code.
     pub(super) fn answer(&self, body: &Value) -> Answer {
         let code = body.get("status_code").and_then(Value::as_str).and_then(|code| code.parse().ok()).unwrap_or(200);
-        Answer::json(self.http_status(code), body)
+        Answer::json(http_status(code), body)
     }
 
     /// The answer to a later call about a transaction. It may name another order.
@@ -75,14 +75,14 @@ impl Midtrans {
     /// An error in Midtrans' words.
     pub(super) fn error(&mut self, code: u16, message: &str) -> Answer {
         let body = json!({ "status_code": code.to_string(), "status_message": message, "id": self.rng.uuid() });
-        Answer::json(self.http_status(code), &body)
+        Answer::json(http_status(code), &body)
     }
 
     /// 400, with the fault of the request.
     pub(super) fn invalid(&mut self, wrong: &[String]) -> Answer {
         let message = "One or more parameters in the payload is invalid.";
         let body = json!({ "status_code": "400", "status_message": message, "validation_messages": wrong, "id": self.rng.uuid() });
-        Answer::json(self.http_status(400), &body)
+        Answer::json(http_status(400), &body)
     }
 
     pub(super) fn malformed(&mut self) -> Answer {
@@ -105,14 +105,12 @@ impl Midtrans {
             Refused::Invalid(wrong) => self.invalid(&wrong),
         }
     }
+}
 
-    /// Most errors in a body come with HTTP 200.
-    fn http_status(&self, code: u16) -> u16 {
-        let usual = match code {
-            202 => 200,
-            400 | 401 | 405 | 413 | 429 | 500..=599 => code,
-            _ => 200,
-        };
-        self.options.http_statuses.get(&code).copied().unwrap_or(usual)
+/// Most errors in a body come with HTTP 200.
+const fn http_status(code: u16) -> u16 {
+    match code {
+        400 | 401 | 405 | 413 | 429 | 500..=599 => code,
+        _ => 200,
     }
 }

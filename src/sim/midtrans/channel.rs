@@ -1,7 +1,7 @@
 //! The ways to pay at the simulated merchant, and their differences.
 
 use qris_core::order::time::Span;
-use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// How a charge is to be paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,16 @@ impl Channel {
         }
     }
 
+    /// The least and the greatest amount of one payment, whole rupiah, as published in March 2026. That of Alfamart is without cash.
+    pub const fn limits(self) -> RangeInclusive<u64> {
+        match self {
+            Self::Gopay => 1..=20_000_000,
+            Self::Qris(_) => 1..=10_000_000,
+            Self::Cstore(Store::Alfamart) => 1..=5_000_000,
+            Self::Cstore(Store::Indomaret) => 10_000..=5_000_000,
+        }
+    }
+
     /// The longest time for which it may be payable.
     pub const fn expiry_max(self) -> Span {
         const DAY_S: i64 = 86_400;
@@ -84,48 +94,6 @@ impl Store {
         match self {
             Self::Alfamart => "alfamart",
             Self::Indomaret => "indomaret",
-        }
-    }
-}
-
-/// The least and the greatest amount of one payment, whole rupiah.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// At least.
-    pub min: u64,
-    /// At most.
-    pub max: u64,
-}
-
-/// The acquirers' limits, as published in March 2026.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Of a verified user.
-    pub gopay: Limit,
-    /// Of every acquirer.
-    pub qris: Limit,
-    /// This is without cash; with cash it is half.
-    pub alfamart: Limit,
-    /// At its counter.
-    pub indomaret: Limit,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let limit = |min, max| Limit { min, max };
-        Self { gopay: limit(1, 20_000_000), qris: limit(1, 10_000_000), alfamart: limit(1, 5_000_000), indomaret: limit(10_000, 5_000_000) }
-    }
-}
-
-impl Limits {
-    pub(super) const fn of(&self, channel: Channel) -> Limit {
-        match channel {
-            Channel::Gopay => self.gopay,
-            Channel::Qris(_) => self.qris,
-            Channel::Cstore(Store::Alfamart) => self.alfamart,
-            Channel::Cstore(Store::Indomaret) => self.indomaret,
         }
     }
 }

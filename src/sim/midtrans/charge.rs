@@ -56,7 +56,6 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let mut wrong = Vec::new();
     let payment_type = match body.get("payment_type").and_then(Value::as_str) {
         None | Some("") => return Err(Refused::Invalid(vec!["payment_type is required".into()])),
-        Some(name) if !options.payment_types.iter().any(|active| active == name) => return Err(Refused::NotActivated),
         Some(name) => name,
     };
     let nothing = Map::new();
@@ -64,8 +63,8 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let channel = channel(payment_type, section(payment_type), &mut wrong)?;
     let details = section("transaction_details");
     let order_id = order_id(details, &mut wrong);
-    let amount = amount(details, channel, options, &mut wrong);
-    items(body.get("item_details"), amount, channel, options, &mut wrong);
+    let amount = amount(details, channel, &mut wrong);
+    items(body.get("item_details"), amount, channel, &mut wrong);
     customer(section("customer_details"), &mut wrong);
     let custom_fields = ["custom_field1", "custom_field2", "custom_field3"].map(|name| custom_field(&body, name, &mut wrong));
     let expires_at = expires_at(body.get("custom_expiry"), channel, options, now, &mut wrong);
@@ -99,7 +98,6 @@ fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<Str
             None => refuse("cstore.store is required", Channel::Cstore(Store::Alfamart)),
             Some(_) => refuse("cstore.store is not supported", Channel::Cstore(Store::Alfamart)),
         },
-        // The options activate it, but it is not simulated.
         _ => Err(Refused::NotActivated),
     }
 }
@@ -126,16 +124,20 @@ pub(super) fn order_id_of(details: &Map<String, Value>) -> String {
     }
 }
 
-fn amount(details: &Map<String, Value>, channel: Channel, options: &Options, wrong: &mut Vec<String>) -> u64 {
-    let limit = options.limits.of(channel);
+fn amount(details: &Map<String, Value>, channel: Channel, wrong: &mut Vec<String>) -> u64 {
+    let limits = channel.limits();
     let Some(value) = details.get("gross_amount") else {
         wrong.push("transaction_details.gross_amount is required".into());
         return 0;
     };
     match whole(value).and_then(|amount| u64::try_from(amount).ok()) {
         Some(0) | None => wrong.push("transaction_details.gross_amount must be a whole number, at least 0.01".into()),
-        Some(amount) if amount > limit.max => wrong.push(format!("transaction_details.gross_amount is above the limit of {}", limit.max)),
-        Some(amount) if amount < limit.min => wrong.push(format!("transaction_details.gross_amount is below the limit of {}", limit.min)),
+        Some(amount) if amount > *limits.end() => {
+            wrong.push(format!("transaction_details.gross_amount is above the limit of {}", limits.end()))
+        }
+        Some(amount) if amount < *limits.start() => {
+            wrong.push(format!("transaction_details.gross_amount is below the limit of {}", limits.start()))
+        }
         Some(amount) => return amount,
     }
     0
@@ -156,7 +158,7 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-fn items(items: Option<&Value>, amount: u64, channel: Channel, options: &Options, wrong: &mut Vec<String>) {
+fn items(items: Option<&Value>, amount: u64, channel: Channel, wrong: &mut Vec<String>) {
     let Some(items) = items.filter(|items| !items.is_null()) else { return };
     let Some(items) = items.as_array() else {
         wrong.push("item_details must be a list".into());
@@ -175,9 +177,7 @@ fn items(items: Option<&Value>, amount: u64, channel: Channel, options: &Options
             None | Some(0) => wrong.push("item_details.name is required".into()),
             // Nobody knows whether Core API refuses or cuts. A client must survive a refusal, so this
             // refuses.
-            Some(length) if options.long_names_refused && length > NAME_CHARS_MAX => {
-                wrong.push("item_details.name length must be less than or equal to 50".into())
-            }
+            Some(length) if length > NAME_CHARS_MAX => wrong.push("item_details.name length must be less than or equal to 50".into()),
             Some(_) => {}
         }
     }

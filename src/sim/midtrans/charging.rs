@@ -7,6 +7,9 @@ use super::{Answer, Midtrans, Request};
 use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::Wall;
 
+/// How many addresses of the two headers count; another page of the documents says two.
+const NOTIFICATION_URLS_MAX: usize = 3;
+
 impl Midtrans {
     pub(super) fn charge(&mut self, request: &Request, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {
         let charge = match charge::read(&request.body, &self.options, now) {
@@ -28,9 +31,7 @@ impl Midtrans {
             transaction.status = Status::Deny;
             let answer = self.answer(&transaction.denied(&self.options, code));
             let at = self.books.add(transaction);
-            if self.options.denials_notified {
-                self.notify(at, now);
-            }
+            self.notify(at, now);
             return (answer, fault);
         }
         let answer = self.answer(&transaction.charged(&self.options));
@@ -97,7 +98,7 @@ impl Midtrans {
             (None, Some(beside)) => [self.options.notification_urls.clone(), list(beside)].concat(),
             (None, None) => self.options.notification_urls.clone(),
         };
-        urls.truncate(self.options.notification_urls_max);
+        urls.truncate(NOTIFICATION_URLS_MAX);
         urls
     }
 }

@@ -22,10 +22,9 @@ mod transaction;
 
 pub use answer::{Answer, Reply};
 pub use books::{Book, Logged, Paid, PayError};
-pub use channel::{Limit, Limits};
 pub use forgery::{Forgery, Signature};
 pub use notices::{Attempt, Notice};
-pub use options::{Change, ExpiryField, KeyAgain, Options, Spelling};
+pub use options::{Change, KeyAgain, Options, Spelling};
 pub use transaction::{Fraud, Status, Via};
 
 use super::rng::Rng;

@@ -1,11 +1,9 @@
 //! The options of this Midtrans. Where the documents disagree, or say nothing, there is a choice here. A default was seen
 //! in real answers, or stands in the newest document.
 
-use super::channel::Limits;
 use crate::qris::Merchant;
 use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The options of this Midtrans, and of its merchant.
 #[derive(Clone)]
@@ -28,8 +26,6 @@ pub struct Options {
     pub notification_delay: Span,
     /// How long Midtrans waits for a merchant's answer to a notification. The documents say 15 s and 30 s.
     pub notification_timeout: Span,
-    /// How many addresses of the two headers count; the documents say two and three.
-    pub notification_urls_max: usize,
     /// The waits between the attempts to deliver one notification.
     pub retry_spacing: Vec<Span>,
     /// The time until the bank confirms a refund. A second notification tells that.
@@ -42,20 +38,10 @@ pub struct Options {
     pub refund_key_life: Span,
     /// The greatest sum that can be refunded, whole rupiah: the merchant's balance.
     pub balance: Option<u64>,
-    /// The activated `payment_type`s. The others are answered 402.
-    pub payment_types: Vec<String>,
-    /// The limits of one payment.
-    pub limits: Limits,
-    /// The name of the end of a charge in answers.
-    pub expiry_field: ExpiryField,
     /// Do answers to `qris` charges have `qr_string`?
     pub qr_string: bool,
-    /// Do answers to `gopay` charges have it?
-    pub gopay_qr_string: bool,
     /// Do answers to charges have the action `generate-qr-code`, for the plain picture?
     pub qr_code: bool,
-    /// Do they have `generate-qr-code-v2`, for the picture in the national frame?
-    pub qr_code_v2: bool,
     /// Is the check value in a QR written in small letters?
     pub small_check_value: bool,
     /// Do the answers to get-status, cancel, expire and refund have the transaction_id in the place of the order_id? Integrators
@@ -63,33 +49,15 @@ pub struct Options {
     pub alien_order_id: bool,
     /// The spelling of `transaction_status` and `fraud_status`.
     pub spelling: Spelling,
-    /// Is a name in `item_details` refused if it is longer than 50 characters? Nobody knows what Midtrans does.
-    pub long_names_refused: bool,
-    /// Does a notification, too, tell of a charge that the provider denies? Nobody knows what Midtrans does.
-    pub denials_notified: bool,
     /// A fee that customers pay on top of every charge, whole rupiah: the dashboard's "automatic fee imposition".
     pub fee: u64,
     /// Is the fee first told by get-status? Then the answer to the charge, and the QR, have the charged sum. Nobody knows what
     /// Midtrans does.
     pub fee_in_status: bool,
-    /// The HTTP status for a body with this code, if it is to differ from the usual one.
-    pub http_statuses: BTreeMap<u16, u16>,
     /// How far the `Date` of its answers is ahead of the time; behind, if it is negative.
     pub date_off: Span,
     /// The seed: it makes ids and shifts repeat.
     pub seed: u64,
-}
-
-/// The name of the end of a charge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpiryField {
-    /// As in real answers.
-    ExpiryTime,
-    /// As in the published interface for QRIS.
-    ExpireTime,
-    /// No name: until 2022 the end was not told.
-    None,
 }
 
 /// How words are spelled.
@@ -128,28 +96,19 @@ impl Options {
             batch_every: Span::secs(60),
             notification_delay: Span::ZERO,
             notification_timeout: Span::secs(15),
-            notification_urls_max: 3,
             retry_spacing: [120, 600, 1_800, 5_400, 12_600].map(Span::secs).to_vec(),
             refund_confirmed_after: Span::secs(2),
             refunds: true,
             refund_key_again: KeyAgain::Conflict,
             refund_key_life: Span::secs(7 * 86_400),
             balance: None,
-            payment_types: ["gopay", "qris", "cstore"].map(ToOwned::to_owned).to_vec(),
-            limits: Limits::default(),
-            expiry_field: ExpiryField::ExpiryTime,
             qr_string: true,
-            gopay_qr_string: false,
             qr_code: true,
-            qr_code_v2: true,
             small_check_value: false,
             alien_order_id: false,
             spelling: Spelling::Documented,
-            long_names_refused: true,
-            denials_notified: true,
             fee: 0,
             fee_in_status: false,
-            http_statuses: BTreeMap::new(),
             date_off: Span::ZERO,
             seed: 1,
         }
@@ -165,24 +124,15 @@ impl Options {
         }
         take!(
             notification_urls,
-            notification_urls_max,
             refunds,
             refund_key_again,
-            payment_types,
-            limits,
-            expiry_field,
             qr_string,
-            gopay_qr_string,
             qr_code,
-            qr_code_v2,
             small_check_value,
             alien_order_id,
             spelling,
-            long_names_refused,
-            denials_notified,
             fee,
-            fee_in_status,
-            http_statuses
+            fee_in_status
         );
         take_spans!(
             expiry <- expiry_ms, counter_expiry <- counter_expiry_ms, batch_every <- batch_every_ms,
@@ -208,7 +158,6 @@ impl Options {
     pub fn told(&self) -> Change {
         Change {
             notification_urls: Some(self.notification_urls.clone()),
-            notification_urls_max: Some(self.notification_urls_max),
             expiry_ms: Some(self.expiry.0),
             counter_expiry_ms: Some(self.counter_expiry.0),
             batch_every_ms: Some(self.batch_every.0),
@@ -220,22 +169,14 @@ impl Options {
             refund_key_again: Some(self.refund_key_again),
             refund_key_life_ms: Some(self.refund_key_life.0),
             balance: Some(self.balance),
-            payment_types: Some(self.payment_types.clone()),
-            limits: Some(self.limits),
-            expiry_field: Some(self.expiry_field),
             qr_string: Some(self.qr_string),
-            gopay_qr_string: Some(self.gopay_qr_string),
             qr_code: Some(self.qr_code),
-            qr_code_v2: Some(self.qr_code_v2),
             small_check_value: Some(self.small_check_value),
             alien_order_id: Some(self.alien_order_id),
             spelling: Some(self.spelling),
-            long_names_refused: Some(self.long_names_refused),
             nmid: Some(self.merchant.nmid.clone()),
-            denials_notified: Some(self.denials_notified),
             fee: Some(self.fee),
             fee_in_status: Some(self.fee_in_status),
-            http_statuses: Some(self.http_statuses.clone()),
             date_off_ms: Some(self.date_off.0),
         }
     }
@@ -248,7 +189,6 @@ impl Options {
 #[allow(missing_docs, reason = "each is the option of the same name")]
 pub struct Change {
     pub notification_urls: Option<Vec<String>>,
-    pub notification_urls_max: Option<usize>,
     pub expiry_ms: Option<i64>,
     pub counter_expiry_ms: Option<i64>,
     pub batch_every_ms: Option<i64>,
@@ -262,22 +202,14 @@ pub struct Change {
     /// `null` means no limit.
     #[serde(deserialize_with = "given")]
     pub balance: Option<Option<u64>>,
-    pub payment_types: Option<Vec<String>>,
-    pub limits: Option<Limits>,
-    pub expiry_field: Option<ExpiryField>,
     pub qr_string: Option<bool>,
-    pub gopay_qr_string: Option<bool>,
     pub qr_code: Option<bool>,
-    pub qr_code_v2: Option<bool>,
     pub small_check_value: Option<bool>,
     pub alien_order_id: Option<bool>,
     pub spelling: Option<Spelling>,
-    pub long_names_refused: Option<bool>,
     pub nmid: Option<String>,
-    pub denials_notified: Option<bool>,
     pub fee: Option<u64>,
     pub fee_in_status: Option<bool>,
-    pub http_statuses: Option<BTreeMap<u16, u16>>,
     pub date_off_ms: Option<i64>,
 }
 

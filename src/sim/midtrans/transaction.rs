@@ -3,7 +3,7 @@
 
 use super::channel::{Acquirer, Channel, Store};
 use super::charge::Charge;
-use super::options::{ExpiryField, Options, Spelling};
+use super::options::{Options, Spelling};
 use qris_core::order::time::Wall;
 use ring::digest::{Context, SHA512};
 use serde::{Deserialize, Serialize};
@@ -232,18 +232,13 @@ impl Transaction {
             "payment_type": self.payment_type(),
             "transaction_time": self.made_at.to_wib(),
             "transaction_status": self.status.spelled(options.spelling),
+            "expiry_time": self.charge.expires_at.to_wib(),
         });
         if self.charge.channel.has_fraud_status() {
             facts["fraud_status"] = json!(match options.spelling {
                 Spelling::Documented | Spelling::Past => self.fraud.as_str().to_owned(),
                 Spelling::Capitals => self.fraud.as_str().to_uppercase(),
             });
-        }
-        let expiry = json!(self.charge.expires_at.to_wib());
-        match (self.charge.channel, options.expiry_field) {
-            (_, ExpiryField::None) => {}
-            (Channel::Qris(_), ExpiryField::ExpireTime) => facts["expire_time"] = expiry,
-            (_, ExpiryField::ExpiryTime | ExpiryField::ExpireTime) => facts["expiry_time"] = expiry,
         }
         match self.charge.channel {
             Channel::Gopay if self.was_scanned() => facts["acquirer"] = json!("gopay"),
@@ -346,18 +341,12 @@ impl Transaction {
             if options.qr_code {
                 actions.push(action("generate-qr-code", "GET", format!("/v2/{}/{id}/qr-code", channel.payment_type())));
             }
-            if options.qr_code_v2 {
-                actions.push(action("generate-qr-code-v2", "GET", format!("/v4/qris/gopay/{}/qr-code", self.image_token)));
-            }
-            let with_string = if channel == Channel::Gopay {
+            actions.push(action("generate-qr-code-v2", "GET", format!("/v4/qris/gopay/{}/qr-code", self.image_token)));
+            if channel == Channel::Gopay {
                 actions.push(action("deeplink-redirect", "GET", format!("/gopay/partner/app/payment-pin?id={}", self.deeplink_id)));
                 actions.push(action("get-status", "GET", format!("/v2/{id}/status")));
                 actions.push(action("cancel", "POST", format!("/v2/{id}/cancel")));
-                options.gopay_qr_string
-            } else {
-                options.qr_string
-            };
-            if with_string {
+            } else if options.qr_string {
                 answer["qr_string"] = json!(self.payload);
             }
             answer["actions"] = Value::Array(actions);

@@ -136,9 +136,6 @@ fn answers_go_wrong_in_every_way() {
         let (http, body) = answer(sim.handle(&status, at(5)));
         assert_eq!((http, &body["status_code"]), (expected, &json!(error.to_string())));
     }
-    sim.change(Change { http_statuses: Some(BTreeMap::from([(404, 404), (201, 201)])), ..Change::default() }, at(5));
-    assert_eq!(answer(sim.handle(&request("GET", "/v2/nobody/status", b""), at(5))).0, 404);
-    assert_eq!(answer(sim.handle(&charge_of("o-2", "qris"), at(5))).0, 201);
     // Every fault can be written down and read again.
     for text in [
         r#"{"fault":"alter_answer","set":{"fraud_status":"challenge"},"signature":"kept","on":"status","order_id":null,"count":2}"#,
