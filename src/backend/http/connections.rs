@@ -15,7 +15,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use qris_core::order::ids::DeviceId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -98,7 +98,7 @@ pub async fn serve(shop: Arc<Shop>, limits: Limits, listener: TcpListener, mut s
         };
         // An answer is one small packet. It must not wait for another one.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(attend(stream, visit, router.clone(), stop.clone()));
+        tokio::spawn(attend(stream, Arc::new(visit), router.clone(), stop.clone()));
     }
     let all = u32::try_from(connections).unwrap_or(u32::MAX);
     let _ = timeout(STOP_WAIT, doors.room.acquire_many(all)).await;
@@ -110,16 +110,15 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Serves one connection to its end.
-async fn attend(stream: TcpStream, visit: Visit, router: TowerToHyperService<Router>, mut stop: watch::Receiver<bool>) {
+async fn attend(stream: TcpStream, visit: Arc<Visit>, router: TowerToHyperService<Router>, mut stop: watch::Receiver<bool>) {
     let client = &visit.client;
-    let caller = Caller { doors: Arc::clone(&visit.doors), number: client.number, from: visit.from };
     let service = service_fn(|mut request: Request<Incoming>| {
-        client.pace().begins(Phase::Answer);
-        request.extensions_mut().insert(caller.clone());
+        client.pace().begins(ANSWER_TIMEOUT);
+        request.extensions_mut().insert(Caller(Arc::clone(&visit)));
         let answer = router.call(request);
         async {
             let answer = answer.await;
-            client.pace().begins(Phase::Idle);
+            client.pace().begins(IDLE_TIMEOUT);
             answer
         }
     });
@@ -160,7 +159,8 @@ impl Doors {
             }
         };
         let address = (!self.limits.proxies.contains(&from.to_canonical())).then(|| network(from));
-        Visit { client: self.list().add(address), from, doors: Arc::clone(self), _permit: permit }
+        let (number, client) = self.list().add(address);
+        Visit { number, client, from, doors: Arc::clone(self), _permit: permit }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -182,22 +182,18 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// The connection of a request, for the code that finds out its owner.
 #[derive(Debug, Clone)]
-pub(super) struct Caller {
-    doors: Arc<Doors>,
-    number: u64,
-    from: IpAddr,
-}
+pub(super) struct Caller(Arc<Visit>);
 
 impl Caller {
     /// The address from which the request came. A web server in front tells it, as the last one in `X-Forwarded-For`.
     pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
-        spoken_for(self.from, &self.doors.limits.proxies, headers)
+        spoken_for(self.0.from, &self.0.doors.limits.proxies, headers)
     }
 
     /// A machine has shown its token.
     pub(super) fn is(&self, device: &DeviceId) {
-        let most = self.doors.limits.connections - self.doors.limits.connections / STRANGERS_PART;
-        self.doors.list().know(self.number, device, most);
+        let doors = &self.0.doors;
+        doors.list().know(self.0.number, device, doors.limits.connections - doors.limits.connections / STRANGERS_PART);
     }
 }
 
@@ -211,7 +207,9 @@ fn spoken_for(from: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
 }
 
 /// A connection's place.
+#[derive(Debug)]
 struct Visit {
+    number: u64,
     client: Arc<Client>,
     from: IpAddr,
     doors: Arc<Doors>,
@@ -220,92 +218,83 @@ struct Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        drop(self.doors.list().forget(self.client.number));
+        self.doors.list().all.remove(&self.number);
     }
 }
 
-/// All connections except those that are being closed, by their number: the oldest first.
+/// All connections except those that are being closed, by their number: the oldest first. There are some thousands at most, so those
+/// that belong together are looked for.
 #[derive(Debug, Default)]
 struct List {
     last: u64,
-    strangers: BTreeMap<u64, Arc<Client>>,
-    known: BTreeMap<u64, (DeviceId, Arc<Client>)>,
-    of_address: BTreeSet<(IpAddr, u64)>,
-    of_machine: BTreeSet<(DeviceId, u64)>,
+    all: BTreeMap<u64, Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// Whose it is; `None`: a stranger's.
+    machine: Option<DeviceId>,
+    /// The address that it counts for; `None` for a web server in front.
+    address: Option<IpAddr>,
+    client: Arc<Client>,
 }
 
 impl List {
-    fn add(&mut self, address: Option<IpAddr>) -> Arc<Client> {
+    fn add(&mut self, address: Option<IpAddr>) -> (u64, Arc<Client>) {
         self.last += 1;
-        let client = Arc::new(Client { number: self.last, address, pace: Mutex::new(Pace::new(Instant::now())), close: Notify::new() });
-        self.add_stranger(Arc::clone(&client));
-        client
+        let client = Arc::new(Client { pace: Mutex::new(Pace::new()), close: Notify::new() });
+        self.all.insert(self.last, Place { machine: None, address, client: Arc::clone(&client) });
+        self.close_one_of(address);
+        (self.last, client)
     }
 
-    fn add_stranger(&mut self, client: Arc<Client>) {
-        let (number, address) = (client.number, client.address);
-        self.strangers.insert(number, client);
-        if let Some(address) = address {
-            self.of_address.insert((address, number));
-            let mut same = self.of_address.range((address, 0)..=(address, u64::MAX));
-            if same.clone().count() > STRANGERS_PER_ADDRESS
-                && let Some(&(_, oldest)) = same.next()
-            {
-                self.close(oldest);
-            }
+    /// The oldest of these, if they are more than so many.
+    fn oldest(&self, most: usize, are_meant: impl Fn(&Place) -> bool) -> Option<u64> {
+        let mut these = self.all.iter().filter(|(_, place)| are_meant(place)).map(|(number, _)| *number);
+        let oldest = these.next()?;
+        (most == 0 || these.nth(most - 1).is_some()).then_some(oldest)
+    }
+
+    /// An address that has too many strangers loses its oldest.
+    fn close_one_of(&mut self, address: Option<IpAddr>) {
+        let is_one = |place: &Place| place.machine.is_none() && place.address == address;
+        if let Some(oldest) = address.and_then(|_| self.oldest(STRANGERS_PER_ADDRESS, is_one)) {
+            self.close(oldest);
         }
     }
 
-    /// From now on a connection is a machine's. The oldest of this machine's connections, and the oldest of all
+    /// From now on a connection is a machine's. The oldest of this machine's connections, or the oldest of all
     /// machines', may become a stranger's again.
     fn know(&mut self, number: u64, device: &DeviceId, most: usize) {
-        // It is a machine's already, or it is being closed.
-        let Some(client) = self.forget(number) else { return };
-        self.known.insert(number, (device.clone(), client));
-        self.of_machine.insert((device.clone(), number));
-        let mut same = self.of_machine.range((device.clone(), 0)..=(device.clone(), u64::MAX));
-        let oldest = if same.clone().count() > KNOWN_PER_MACHINE {
-            same.next().map(|&(_, oldest)| oldest)
-        } else {
-            self.known.keys().next().copied().filter(|_| self.known.len() > most)
-        };
-        if let Some(client) = oldest.and_then(|oldest| self.forget(oldest)) {
-            self.add_stranger(client);
+        // It is this machine's already, or it is being closed.
+        let Some(place) = self.all.get_mut(&number).filter(|place| place.machine.as_ref() != Some(device)) else { return };
+        place.machine = Some(device.clone());
+        let of_this = self.oldest(KNOWN_PER_MACHINE, |place| place.machine.as_ref() == Some(device));
+        let oldest = of_this.or_else(|| self.oldest(most, |place| place.machine.is_some()));
+        if let Some(place) = oldest.and_then(|oldest| self.all.get_mut(&oldest)) {
+            place.machine = None;
+            let address = place.address;
+            self.close_one_of(address);
         }
     }
 
     fn close_oldest(&mut self) {
-        if let Some(&oldest) = self.strangers.keys().next() {
+        if let Some(oldest) = self.oldest(0, |place| place.machine.is_none()) {
             self.close(oldest);
         }
     }
 
     /// It leaves the list at once, so that the next visitor who needs room finds another one.
     fn close(&mut self, number: u64) {
-        if let Some(client) = self.forget(number) {
-            client.close.notify_one();
+        if let Some(place) = self.all.remove(&number) {
+            place.client.close.notify_one();
         }
-    }
-
-    fn forget(&mut self, number: u64) -> Option<Arc<Client>> {
-        if let Some((device, client)) = self.known.remove(&number) {
-            self.of_machine.remove(&(device, number));
-            return Some(client);
-        }
-        let client = self.strangers.remove(&number)?;
-        if let Some(address) = client.address {
-            self.of_address.remove(&(address, number));
-        }
-        Some(client)
     }
 }
 
 /// One connection.
 #[derive(Debug)]
 struct Client {
-    number: u64,
-    /// The address that it counts for; `None` for a web server in front.
-    address: Option<IpAddr>,
     pace: Mutex<Pace>,
     close: Notify,
 }
@@ -330,41 +319,28 @@ impl Client {
     }
 }
 
-/// The work of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Head,
-    Answer,
-    Idle,
-}
-
-/// The work of a connection, and the time of its start.
+/// How long the present part of a connection's work may take: the head of a request, its answer, or the time up to the next one.
 #[derive(Debug)]
 struct Pace {
-    phase: Phase,
-    since: Instant,
-    /// The time since which the other side has not taken all that is sent to it.
+    end: Instant,
+    /// It is between two requests.
+    is_idle: bool,
+    /// The end of the time for what is sent, while the other side has not taken all of it.
     unsent: Option<Instant>,
 }
 
 impl Pace {
-    fn new(now: Instant) -> Self {
-        Self { phase: Phase::Head, since: now, unsent: None }
+    fn new() -> Self {
+        Self { end: Instant::now() + HEAD_TIMEOUT, is_idle: false, unsent: None }
     }
 
-    fn begins(&mut self, phase: Phase) {
-        (self.phase, self.since) = (phase, Instant::now());
+    fn begins(&mut self, limit: Duration) {
+        (self.end, self.is_idle) = (Instant::now() + limit, limit == IDLE_TIMEOUT);
     }
 
     /// The time at which it has taken too long.
     fn end(&self) -> Instant {
-        let end = self.since
-            + match self.phase {
-                Phase::Head => HEAD_TIMEOUT,
-                Phase::Answer => ANSWER_TIMEOUT,
-                Phase::Idle => IDLE_TIMEOUT,
-            };
-        self.unsent.map_or(end, |since| end.min(since + SEND_TIMEOUT))
+        self.unsent.map_or(self.end, |unsent| unsent.min(self.end))
     }
 }
 
@@ -378,7 +354,7 @@ impl Socket {
     /// Some bytes at a time are not enough: a visitor who reads for ever and drop by drop is slow, too.
     fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if sent.is_pending() {
-            self.client.pace().unsent.get_or_insert_with(Instant::now);
+            self.client.pace().unsent.get_or_insert_with(|| Instant::now() + SEND_TIMEOUT);
         }
         sent
     }
@@ -389,8 +365,8 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let mut pace = self.client.pace();
-        if buffer.filled().len() > before && pace.phase == Phase::Idle {
-            pace.begins(Phase::Head);
+        if buffer.filled().len() > before && pace.is_idle {
+            pace.begins(HEAD_TIMEOUT);
         }
         Poll::Ready(Ok(()))
     }
@@ -428,7 +404,8 @@ mod tests {
 
     /// The numbers of the strangers, and of the machines' connections.
     fn all(list: &List) -> (Vec<u64>, Vec<u64>) {
-        (list.strangers.keys().copied().collect(), list.known.keys().copied().collect())
+        let (known, strangers): (Vec<_>, Vec<_>) = list.all.iter().partition(|(_, place)| place.machine.is_some());
+        [strangers, known].map(|part| part.into_iter().map(|(number, _)| *number).collect()).into()
     }
 
     #[test]
@@ -452,7 +429,7 @@ mod tests {
     fn the_oldest_stranger_makes_room_and_no_machine() {
         let machine = |n: u8| DeviceId::new(&format!("vm-{n}")).expect("an id");
         let mut list = List::default();
-        let clients: Vec<_> = (1..=6).map(|_| list.add(None)).collect();
+        (1..=6).for_each(|_| drop(list.add(None)));
         list.know(1, &machine(1), 4);
         list.know(2, &machine(2), 4);
         list.close_oldest();
@@ -465,9 +442,8 @@ mod tests {
         assert_eq!(all(&list), (vec![1, 4, 6], vec![2, 5]));
         list.close_oldest();
         assert_eq!(all(&list), (vec![4, 6], vec![2, 5]));
-        clients.iter().for_each(|client| drop(list.forget(client.number)));
-        assert_eq!((all(&list), list.of_machine.len()), ((vec![], vec![]), 0));
-        list.close_oldest();
+        (1..=3).for_each(|_| list.close_oldest());
+        assert_eq!(all(&list), (vec![], vec![2, 5]));
     }
 
     #[test]
@@ -483,7 +459,6 @@ mod tests {
         drop(list.add(address(2)));
         let (strangers, known) = all(&list);
         assert_eq!((strangers.len(), strangers[0], known.len()), (STRANGERS_PER_ADDRESS + 1, 11, KNOWN_PER_MACHINE));
-        assert_eq!(list.of_address.len(), STRANGERS_PER_ADDRESS + 1);
     }
 
     #[test]
@@ -491,17 +466,5 @@ mod tests {
         let same = |a: &str, b: &str| network(a.parse().expect("an address")) == network(b.parse().expect("an address"));
         assert!(same("2001:db8::1", "2001:db8::ffff:1:2:3") && !same("2001:db8::1", "2001:db8:0:1::1"));
         assert!(same("::ffff:192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
-    }
-
-    #[test]
-    fn each_part_of_a_request_has_its_time() {
-        let now = Instant::now();
-        let mut pace = Pace::new(now);
-        for (phase, seconds, unsent) in [(Phase::Head, 10, 10), (Phase::Answer, 90, 10), (Phase::Idle, 120, 10)] {
-            (pace.phase, pace.unsent) = (phase, None);
-            assert_eq!(pace.end(), now + Duration::from_secs(seconds), "{phase:?}");
-            pace.unsent = Some(now);
-            assert_eq!(pace.end(), now + Duration::from_secs(unsent), "{phase:?}");
-        }
     }
 }
