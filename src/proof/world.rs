@@ -317,6 +317,8 @@ struct World {
     doubted: BTreeSet<OrderId>,
     /// Midtrans tells the payments of these by notifications only. Get-status never does.
     never_confirmed: BTreeSet<OrderId>,
+    /// Midtrans took money for these although their charges had ended.
+    paid_late: BTreeSet<OrderId>,
     /// The bank refuses the refund of these after Midtrans has approved it.
     bounced: BTreeSet<OrderId>,
     /// A person has ended these, while nobody said whether they are paid, and the books know it.
@@ -450,6 +452,7 @@ impl World {
             misled: BTreeSet::new(),
             doubted: BTreeSet::new(),
             never_confirmed: BTreeSet::new(),
+            paid_late: BTreeSet::new(),
             bounced: BTreeSet::new(),
             ended: BTreeSet::new(),
             odd,

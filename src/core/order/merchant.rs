@@ -58,9 +58,9 @@ const LOOK_AGAIN: Span = Span::secs(60);
 pub const UNCONFIRMED_AFTER: Span = Span::secs(300);
 /// An order that ended unpaid is asked about once more this long after its charge expired.
 const LAST_LOOK: Span = Span::secs(60);
-/// The same after the gateway itself has said that it ended. A payment may cross that end. Midtrans tells of a settlement within 20 s and
-/// of an expiry within 90 s, so three times that is enough.
-const LOOK_AFTER_END: Span = Span::secs(300);
+/// The same after the gateway itself has said that it ended: the life of a QR. A payment may cross that end, and get-status may be minutes
+/// behind.
+const LOOK_AFTER_END: Span = Span::secs(900);
 /// A cancel without success is given up after this time.
 const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
 /// A machine reports a paid order within this time, or the order is listed.

@@ -58,14 +58,21 @@ impl World {
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::BounceRefund) });
         }
-        if call == Some(Call::Charge) && !self.is_planned() && self.goes_wrong(60, Kind::MidtransBehind) {
-            let name = asked.id.to_string();
-            self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
-        }
-        if call == Some(Call::Charge) && (self.storm && self.oddly(12) || self.is_to(Kind::NeverConfirmed)) {
+        // A charge may be asked for twice. The first lag counts.
+        let lags = |plan: &Plan| matches!(plan.fault, Fault::StatusLags { .. }) && plan.order_id.as_deref() == Some(asked.id.as_str());
+        let lags = self.midtrans.plans().iter().any(lags);
+        if call == Some(Call::Charge) && (self.storm && self.oddly(12) || self.is_to(Kind::NeverConfirmed)) && !lags {
             self.never_confirmed.insert(asked.id.clone());
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: i64::MAX }) });
+        }
+        if call == Some(Call::Charge)
+            && !self.is_planned()
+            && self.goes_wrong(60, Kind::MidtransBehind)
+            && !self.never_confirmed.contains(&asked.id)
+        {
+            let name = asked.id.to_string();
+            self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
         }
         if call == Some(Call::Charge) && self.may(30, Kind::MidtransAltered) {
             // From now on Midtrans names another sum for this charge.

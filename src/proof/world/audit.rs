@@ -554,10 +554,12 @@ impl World {
         self.losses.touch(self.ticket_of(id).as_ref())
     }
 
-    /// Was it never reported after a memory of it was lost? The merchant is told so, or has settled it since.
+    /// Was it never reported, after a memory of it was lost or after its charge had ended? The merchant is told so, or has settled it since.
     fn is_for_a_person(&self, order: &Order) -> bool {
         let settled = matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
-        self.touched(&order.id) && (settled || order.attention().contains(&Attention::Unreported))
+        // Money that comes long after Midtrans had ended the charge finds no machine that still asks.
+        let is_late = self.paid_late.contains(&order.id);
+        (self.touched(&order.id) || is_late) && (settled || order.attention().contains(&Attention::Unreported))
     }
 
     /// Counts how the orders ended.

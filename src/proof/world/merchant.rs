@@ -151,6 +151,11 @@ impl SimulatedMerchant {
         self.giving_up.get(order).is_some_and(|since| *since < now)
     }
 
+    /// A command beside `serve` has ended the order.
+    pub(super) fn is_ended(&mut self, order: &OrderId) {
+        self.giving_up.remove(order);
+    }
+
     /// Does somebody answer?
     pub(super) const fn listens(&self) -> bool {
         self.program.is_some() && !self.dying

@@ -97,6 +97,7 @@ impl World {
     fn note_paid(&mut self, order: &str, force: bool) {
         if force {
             self.counts.note(Kind::Late);
+            self.paid_late.extend(OrderId::new(order));
         }
         if OrderId::new(order).is_ok_and(|id| self.never_confirmed.contains(&id)) {
             self.counts.note(Kind::NeverConfirmed);
@@ -308,6 +309,7 @@ impl World {
             self.count(Kind::EndedByPerson, "a person ends an unconfirmed payment");
             self.doubted.remove(&before.id);
             self.ended.insert(before.id.clone());
+            self.merchant.is_ended(&before.id);
         }
     }
 

@@ -254,7 +254,8 @@ impl Order {
         self.give_back();
     }
 
-    /// Get-status says settled again. It may be behind; and the bank may have refused the refund after the gateway had approved it.
+    /// Get-status says settled again, or that only a part went back. It may be behind; and the bank may have refused the refund after the
+    /// gateway had approved it.
     pub(super) fn settled_again(&mut self, now: Wall) {
         if !matches!(self.repayment, Some(Repayment::Done { .. })) || self.late_fact {
             return;

@@ -27,10 +27,12 @@ fn is_news(order: &Order, said: Said) -> bool {
         (State::Settled { .. } | State::Withheld { .. }, Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled) => false,
         (State::Settled { .. } | State::Withheld { .. }, Said::Failed | Said::Other) => false,
         (State::Refunded { .. }, Said::ChargedBack) => true,
-        // The gateway gave a part back, beside the money that a person had given back.
-        (State::Refunded { .. }, Said::PartlyRefunded) => {
-            matches!(order.repayment, Some(Repayment::ByHand { .. })) && order.taken_back.is_none()
-        }
+        // The gateway gave a part back, beside the money that a person had given back, or in place of the whole.
+        (State::Refunded { .. }, Said::PartlyRefunded) => match &order.repayment {
+            Some(Repayment::ByHand { .. }) => order.taken_back.is_none(),
+            Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Asked) && !order.late_fact,
+            Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => false,
+        },
         (State::Refunded { .. }, Said::Refunded) => match &order.repayment {
             // The bank may have confirmed it by now.
             Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Asked),
@@ -488,6 +490,8 @@ impl Order {
                 // The matter was settled in another way: the customer has more than is due.
                 self.late_fact |= matches!(self.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
                 self.not_refunded_yet(now);
+                // Where all was to go back, the bank may have refused that.
+                self.settled_again(now);
             }
             TakenBack::Chargeback | TakenBack::Reversal => self.stop_refund("the money was taken back already", now),
         }

@@ -196,6 +196,10 @@ fn a_settlement_that_comes_back_after_a_refund_is_listed_after_a_second_look() {
     assert!(second.receipt().is_some_and(|_| !second.is_open()), "it opens nothing any more");
     let behind = after(&first, (next - T0).0, status(Said::Refunded));
     assert_eq!((behind.attention(), behind.settled_again_at), (vec![], None));
+    // The bank refused the whole, and somebody gave a part back at the gateway.
+    let part = after(&refunded, 106_000, status(Said::PartlyRefunded));
+    let next = next_deadline(&part).expect("it asks once more");
+    assert!(after(&part, (next - T0).0, status(Said::PartlyRefunded)).attention().contains(&Attention::LateFact));
     // What a person gave back is no refund of the gateway.
     let cash = after(&due(None), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
     assert_eq!(after(&cash, 4000, Event::Notified(Said::Settled)), cash);
