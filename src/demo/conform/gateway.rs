@@ -71,7 +71,7 @@ async fn expired(t: &Tester) -> Checked {
 /// Neither `qr_string` nor the plain picture is in the answer to the charge.
 async fn framed(t: &Tester) -> Checked {
     let was = t.hand.control("options", None).await?;
-    let names = ["qr_string", "gopay_qr_string", "qr_code"];
+    let names = ["qr_string", "qr_code"];
     let options = |value: &dyn Fn(&str) -> Value| Value::Object(names.iter().map(|name| ((*name).to_owned(), value(name))).collect());
     t.hand.control("options", Some(&options(&|_| json!(false)))).await?;
     let charged = t.charged().await;
