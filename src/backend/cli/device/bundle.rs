@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::invitations::{BrokerTerms, Terms};
 use crate::keys::Ring;
 use clap::Args;
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Rules;
 use qris_core::order::receipt::{KeySet, jwk_set};
@@ -13,14 +14,11 @@ use qris_host::Failure;
 use qris_host::config::{MqttSection, http_url};
 use qris_host::speech::fill;
 use qris_host::texts;
-use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The largest file that goes into the text, in bytes.
 const FILE_MAX: u64 = 16 * 1024;
-/// Modules of the quiet zone around a code.
-const QUIET: usize = 4;
 
 // `init` lets the first machine in, and says this in the language of its conversation.
 texts! {
@@ -268,25 +266,9 @@ pub fn draw(text: &str) -> Result<String, Failure> {
             "the text is too long for a QR code: leave the certificates out (a public CA needs none), or use the text without --qr",
         )
     })?;
-    let width = code.width();
-    let dark = |x: usize, y: usize| {
-        let inside = |side: usize| (QUIET..QUIET + width).contains(&side);
-        inside(x) && inside(y) && code[(x - QUIET, y - QUIET)] == Color::Dark
-    };
-    let side = width + 2 * QUIET;
-    let mut drawn = String::new();
-    for y in (0..side).step_by(2) {
-        // Black (30) on bright white (107).
-        drawn.push_str("\u{1b}[30;107m");
-        drawn.extend((0..side).map(|x| match (dark(x, y), dark(x, y + 1)) {
-            (true, true) => '█',
-            (true, false) => '▀',
-            (false, true) => '▄',
-            (false, false) => ' ',
-        }));
-        writeln!(drawn, "\u{1b}[0m").expect("a string takes all");
-    }
-    Ok(drawn)
+    let rows = code.render::<Dense1x2>().build();
+    // Black (30) on bright white (107).
+    Ok(rows.lines().map(|row| format!("\u{1b}[30;107m{row}\u{1b}[0m\n")).collect())
 }
 
 #[cfg(test)]
