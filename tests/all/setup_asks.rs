@@ -502,7 +502,7 @@ fn what_ends_a_set_up_leaves_nothing_behind() {
         assert!(said.contains(&format!("ended by SIG{signal}: nothing was changed")), "{said}");
         assert_eq!(left(&system), "", "{signal}");
     }
-    // What `nohup` starts ignores a terminal that is closed.
+    // `nohup` starts a program so that it goes on when its terminal is closed.
     let mut ignoring = command("/bin/sh");
     let setup = site.setup();
     ignoring

@@ -206,8 +206,8 @@ fn mqtt_place(text: &str, allow_plaintext: bool) -> Result<(String, u16, bool), 
     }
 }
 
-/// A URL with a host, without user, query and fragment. A browser mends what people mistype, and asks somebody whom they did not
-/// mean; here that is no URL.
+/// A URL with a host, without user, query and fragment. A browser also takes what was mistyped, and guesses which host was meant. Here
+/// that is no URL.
 fn strict(text: &str) -> Option<Url> {
     let is_mended = Cell::new(false);
     let url = Url::options().syntax_violation_callback(Some(&|_| is_mended.set(true))).parse(text).ok()?;
