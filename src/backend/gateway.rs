@@ -97,14 +97,14 @@ pub struct Answered<T> {
 #[error("{why}")]
 pub struct Problem {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: TroubleKind,
     /// For people.
     pub why: String,
 }
 
 /// The trouble with a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TroubleKind {
     /// It cannot be reached, or its answers make no sense.
     Gone,
     /// It does not take our key.
@@ -115,7 +115,7 @@ pub enum Kind {
     Refusal,
 }
 
-impl Kind {
+impl TroubleKind {
     /// Whether the gateway cannot be asked at all. A refusal, or a wish to be asked later, is an answer.
     #[must_use]
     pub const fn is_trouble(self) -> bool {

@@ -2,7 +2,7 @@
 //! waits is counted in the books at each look, so each process of several tells the same.
 
 use super::books::{self, BooksError, Waiting};
-use super::gateway::{Kind, Problem};
+use super::gateway::{Problem, TroubleKind};
 use super::shop::Shop;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -117,10 +117,10 @@ impl Metrics {
             self.gateway_errors.inc();
         }
         let kind = match problem.kind {
-            Kind::Gone => "gone",
-            Kind::Locked => "locked",
-            Kind::Busy => "busy",
-            Kind::Refusal => "refusal",
+            TroubleKind::Gone => "gone",
+            TroubleKind::Locked => "locked",
+            TroubleKind::Busy => "busy",
+            TroubleKind::Refusal => "refusal",
         };
         self.gateway_problems.get_or_create(&[("call", call), ("kind", kind)]).inc();
     }

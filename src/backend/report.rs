@@ -138,7 +138,7 @@ pub struct Sums {
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
+pub struct SalesReport {
     /// Of all.
     pub total: Sums,
     /// Of each group that has a payment, by name.
@@ -200,7 +200,7 @@ impl Sums {
     }
 }
 
-impl Report {
+impl SalesReport {
     /// Takes an order that was settled at that time.
     pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
         let taking = Taking::of(order, &wanted.fees);
@@ -235,9 +235,9 @@ impl Report {
 ///
 /// # Errors
 /// The database's. Damaged rows are left out, and are a difference.
-pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<Report, BooksError> {
+pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError> {
     let (device, (from, until)) = (wanted.device.as_ref(), wanted.span);
-    let mut report = Report { counted: books::settled_totals(tx, device, (from, until))?, ..Report::default() };
+    let mut report = SalesReport { counted: books::settled_totals(tx, device, (from, until))?, ..SalesReport::default() };
     let mut behind = Cursor::at(from);
     loop {
         let page = books::settled(tx, device, until, &behind)?;

@@ -3,7 +3,7 @@
 //! caller that dies in between.
 
 use super::books::{self, BooksError, Done, Forgotten, Later, Policy, Stored};
-use super::gateway::{Answered, Cancelled, Charged, Kind, Looked, Problem};
+use super::gateway::{Answered, Cancelled, Charged, Looked, Problem, TroubleKind};
 use super::shop::{Shop, Turn};
 use super::store::Tx;
 use super::store::postgres::{Heard, Server};
@@ -368,7 +368,7 @@ async fn cancel(shop: &Shop, order: &Order) -> Cancelled {
 fn about_another(id: &OrderId, report: &Report) -> Problem {
     let other = report.order_id.as_ref().map_or("an order that is none of ours", OrderId::as_str);
     let why = format!("asked about {id}, answered about {other}, transaction {}", report.transaction_id);
-    Problem { kind: Kind::Gone, why }
+    Problem { kind: TroubleKind::Gone, why }
 }
 
 /// Waits for an answer. Notes whether the gateway could be asked, and how long it took.

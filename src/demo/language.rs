@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use qris_core::order::operator::Level;
     use qris_core::order::receipt::KeySet;
-    use qris_core::wire::settings::Refused;
+    use qris_core::wire::settings::RefusedSettings;
 
     #[test]
     fn the_machine_comes_to_speak_as_the_page_does() {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(read(desk.want(Language::En, &device)), Some((2, 1, text("en"))));
         // Two switches before the machine has told of the first: the second was made from what it has no more.
         assert_eq!(read(desk.want(Language::Id, &device)), Some((3, 1, text("id"))));
-        let refused = Refused { version: Some(3), code: Objection::Conflict, message: "".into(), faults: Vec::new() };
+        let refused = RefusedSettings { version: Some(3), code: Objection::Conflict, message: "".into(), faults: Vec::new() };
         let (speaks, sent) = desk.hear(&Reported { refused: Some(refused), ..report(2) }, &device);
         assert_eq!((speaks, read(sent)), (Some(Language::En), Some((3, 2, text("id")))));
     }

@@ -238,12 +238,12 @@ pub enum MqttEvent {
 pub struct Mqtt {
     // It has no bound, since `ack` must not fail. It holds at most one ack for each message that was taken, and the
     // caller's publishes.
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<LinkCommand>,
 }
 
 /// The requests of the handle to the task.
 #[derive(Debug)]
-enum Command {
+enum LinkCommand {
     Publish(PublishId, Outbound),
     Ack(Ack),
     DropConnection,
@@ -265,30 +265,30 @@ impl Mqtt {
     /// [`MqttEvent::Rejected`] and [`MqttEvent::Undelivered`] answers. Without a connection, `Undelivered` comes at
     /// once.
     pub fn publish(&self, id: PublishId, message: Outbound) {
-        self.send(Command::Publish(id, message));
+        self.send(LinkCommand::Publish(id, message));
     }
 
     /// Marks a message as stored. Acknowledgements leave in the order in which the messages came. So a message that
     /// is never marked holds up all behind it. If the connection is gone, nothing happens, and the broker sends the
     /// message again.
     pub fn ack(&self, ack: Ack) {
-        self.send(Command::Ack(ack));
+        self.send(LinkCommand::Ack(ack));
     }
 
     /// Breaks the connection off after [`DROP_WAIT`] and connects again with backoff. Then the broker sends all
     /// unacknowledged messages again. This is for a message that could not be stored. Publishes of that time still get
     /// out, such as the refusals of later messages.
     pub fn drop_connection(&self) {
-        self.send(Command::DropConnection);
+        self.send(LinkCommand::DropConnection);
     }
 
     /// Publishes `last`, waits up to [`STOP_WAIT`] for its acknowledgement, disconnects (the will is not published) and
     /// ends. Then the channel of events closes. Messages that come meanwhile stay at the broker.
     pub fn stop(&self, last: Option<Outbound>) {
-        self.send(Command::Stop(last));
+        self.send(LinkCommand::Stop(last));
     }
 
-    fn send(&self, command: Command) {
+    fn send(&self, command: LinkCommand) {
         // An error says that the task has ended. The caller asked for that with `stop`, or dropped the receiver.
         drop(self.commands.send(command));
     }

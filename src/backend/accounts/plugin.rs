@@ -39,11 +39,11 @@ pub(super) struct Step {
 
 #[derive(Deserialize)]
 struct Answers {
-    responses: Vec<Answer>,
+    responses: Vec<PluginAnswer>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct PluginAnswer {
     #[serde(default, rename = "correlationData")]
     correlation: Option<String>,
     #[serde(default)]
@@ -165,7 +165,7 @@ pub fn heard_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Re
 }
 
 /// Every command has an answer, and each answer is good.
-fn judge(steps: &[Step], answers: &[Answer]) -> Result<(), AccountError> {
+fn judge(steps: &[Step], answers: &[PluginAnswer]) -> Result<(), AccountError> {
     if answers.len() != steps.len() {
         return Err(AccountError::Refused("it did not answer every command".into()));
     }

@@ -7,7 +7,7 @@ use super::time::{Days, days_told};
 use super::{books, machines};
 use crate::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
 use crate::config::Config;
-use crate::gateway::{Answered, Kind, Looked};
+use crate::gateway::{Answered, Looked, TroubleKind};
 use crate::keys::Ring;
 use crate::reconcile::{Difference, compare, is_live, live};
 use crate::shop::Shop;
@@ -225,9 +225,9 @@ async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Op
             (Looked::Found(report), _) => return Ok(Some(Some(report))),
             (Looked::Unknown, _) => return Ok(Some(None)),
             (Looked::Unclear(_) | Looked::Unanswered, Some(problem)) => match problem.kind {
-                Kind::Locked => return Err(Failure::failed(problem)),
-                Kind::Gone | Kind::Busy if attempt < TRIES => sleep(PAUSE).await,
-                Kind::Gone | Kind::Busy | Kind::Refusal => {
+                TroubleKind::Locked => return Err(Failure::failed(problem)),
+                TroubleKind::Gone | TroubleKind::Busy if attempt < TRIES => sleep(PAUSE).await,
+                TroubleKind::Gone | TroubleKind::Busy | TroubleKind::Refusal => {
                     eprintln!("{id}: {problem}");
                     return Ok(None);
                 }

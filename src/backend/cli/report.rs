@@ -90,7 +90,7 @@ pub async fn run(config: &Config, asked: Report, now: Wall) -> Result<(), Failur
     }
 }
 
-fn as_table(report: &report::Report, wanted: &report::Wanted) -> String {
+fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     let all = &report.total;
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
     let mut text = format!("settled {} (days of {})\n\n", days_told(wanted.span, wanted.zone), wanted.zone.told());
@@ -154,7 +154,7 @@ fn rupiah(amount: i64) -> String {
     format!("{}{}", if amount < 0 { "-" } else { "" }, total(amount.unsigned_abs()))
 }
 
-fn as_csv(report: &report::Report, wanted: &report::Wanted) -> String {
+fn as_csv(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     let mut head = ["from", "to", wanted.by.field(), "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
     head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
     head.extend(["returned", "gateway_fee", "payout"].map(String::from));
@@ -172,7 +172,7 @@ fn as_csv(report: &report::Report, wanted: &report::Wanted) -> String {
     csv_record(&head) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
 }
 
-fn as_json(report: &report::Report, wanted: &report::Wanted) -> Value {
+fn as_json(report: &report::SalesReport, wanted: &report::Wanted) -> Value {
     let sum = |sum: Sum| json!({ "orders": sum.orders, "amount": sum.amount });
     let sums = |sums: &Sums| {
         let mut object = serde_json::Map::new();

@@ -4,7 +4,7 @@ use super::{
     ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, RefundDays, RefundRefusal, Transaction, TransactionStatus, doctor,
     idempotency_key, trial,
 };
-use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Kind, Looked, NoNotice, Notice, Problem};
+use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Looked, NoNotice, Notice, Problem, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{AtBank, Charge, NoCharge, Order, Parties, RefundAnswer, Report, Said};
@@ -102,11 +102,11 @@ fn answered<T, U>(answer: Result<T, MidtransError>, means: impl FnOnce(Result<T,
 
 fn problem(error: &MidtransError) -> Problem {
     let kind = match error {
-        MidtransError::Unauthorized => Kind::Locked,
+        MidtransError::Unauthorized => TroubleKind::Locked,
         MidtransError::Unreachable(_) | MidtransError::NoAnswer(_) | MidtransError::Unreadable(_) | MidtransError::Unavailable { .. } => {
-            Kind::Gone
+            TroubleKind::Gone
         }
-        MidtransError::RateLimited | MidtransError::Running => Kind::Busy,
+        MidtransError::RateLimited | MidtransError::Running => TroubleKind::Busy,
         MidtransError::NotFound
         | MidtransError::Conflict
         | MidtransError::CannotModify
@@ -114,7 +114,7 @@ fn problem(error: &MidtransError) -> Problem {
         | MidtransError::Refused { .. }
         | MidtransError::NotActivated { .. }
         | MidtransError::RefundRefused { .. }
-        | MidtransError::Qr(_) => Kind::Refusal,
+        | MidtransError::Qr(_) => TroubleKind::Refusal,
     };
     Problem { kind, why: error.to_string() }
 }
@@ -135,7 +135,7 @@ async fn charge(midtrans: &Midtrans, order: &Order, now: Wall) -> Answered<Charg
         Ok(transaction) => match whole_rupiah(&transaction) {
             Ok(sum) => Answered { says: charged(midtrans, &transaction, sum, order.sale.payment, now).await, problem: None },
             // A charge exists, and it is not the one that was asked for. It is ended like a charge whose answer was lost.
-            Err(why) => Answered { says: Charged::No(NoCharge::Exists), problem: Some(Problem { kind: Kind::Gone, why }) },
+            Err(why) => Answered { says: Charged::No(NoCharge::Exists), problem: Some(Problem { kind: TroubleKind::Gone, why }) },
         },
         Err(error) => Answered { says: Charged::No(no_charge(&error)), problem: Some(problem(&error)) },
     }

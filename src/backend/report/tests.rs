@@ -75,7 +75,7 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
     ];
     for (by, zone, names) in table {
         let wanted = Wanted { zone, ..wanted(by, "") };
-        let mut report = Report { counted: (9, 53_000), ..Report::default() };
+        let mut report = SalesReport { counted: (9, 53_000), ..SalesReport::default() };
         for (number, (order, end)) in orders().iter().enumerate() {
             assert_eq!(crate::wording::end(order), *end, "{}", order.id);
             report.add(order, at(number), &wanted);
@@ -89,7 +89,7 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
             assert_eq!((first.paid, first.of(End::Delivered), first.above_prices()), (sum(5, 25_100), sum(1, 5_100), 100));
         }
         // Each of the three comparisons sees its own fault.
-        let changed = |change: fn(&mut Report)| {
+        let changed = |change: fn(&mut SalesReport)| {
             let mut wrong = report.clone();
             change(&mut wrong);
             wrong.difference().expect("a difference")
@@ -153,7 +153,7 @@ fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
             let taking = Taking::of(order, &wanted.fees);
             assert_eq!((taking.returned, taking.fee, taking.payout()), (*returned, *fee, *payout), "{} {setting:?}", order.id);
             // Of a sum with a part that is not known, nothing is told.
-            let mut report = Report::default();
+            let mut report = SalesReport::default();
             report.add(&delivered("z"), T0, &wanted);
             report.add(order, T0, &wanted);
             let fee = fee.map(|fee| signed(fee) + 50);
@@ -170,7 +170,7 @@ fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
 fn each_fee_is_rounded_by_itself() {
     // 35 basis points of 5,000 are 17.5 rupiah, so 18 each. Of their sum they would be 52.5, and not 54.
     let wanted = wanted(By::Item, "gopay = { basis_points = 35 }");
-    let mut report = Report::default();
+    let mut report = SalesReport::default();
     for id in ["a", "b", "c"] {
         report.add(&told(id, "vm-001", 5000, 5000, Delivery::Dispensed), T0, &wanted);
     }

@@ -1,7 +1,7 @@
 //! A gateway that is not Midtrans: other words, other notifications, no HTTP. The rest of the backend is the same.
 
 use super::*;
-use crate::gateway::{Answered, Asking, Cancelled, Charged, Kind, Looked, NoNotice, Notice, Problem};
+use crate::gateway::{Answered, Asking, Cancelled, Charged, Looked, NoNotice, Notice, Problem, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, Parties, RefundAnswer, RefundWish, Report, Said};
@@ -41,7 +41,7 @@ impl PaperGateway {
     /// The result of a call while the bill is open.
     fn answers<T>(&self, closed: T, open: impl FnOnce(&mut HashMap<OrderId, Bill>) -> T) -> Answered<T> {
         if self.is_closed.load(std::sync::atomic::Ordering::Relaxed) {
-            return Answered { says: closed, problem: Some(Problem { kind: Kind::Gone, why: "the shutters are down".into() }) };
+            return Answered { says: closed, problem: Some(Problem { kind: TroubleKind::Gone, why: "the shutters are down".into() }) };
         }
         Answered { says: open(&mut self.bills()), problem: None }
     }

@@ -61,7 +61,7 @@ words! {
 
 /// Settings that are refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedSettings {
     /// Their version, if it could be read and is signed.
     pub version: Option<u64>,
     /// Why.
@@ -128,7 +128,7 @@ pub struct Reported {
     pub waiting: Option<Waiting>,
     /// What was wanted last, if it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
+    pub refused: Option<RefusedSettings>,
 }
 
 impl Desired {
@@ -147,17 +147,17 @@ impl Desired {
     ///
     /// # Errors
     /// Why it is refused, and the key that has signed it, if that could be checked.
-    pub fn read(payload: &[u8], keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), (Refused, Option<KeyId>)> {
+    pub fn read(payload: &[u8], keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), (RefusedSettings, Option<KeyId>)> {
         let jws: Result<Box<str>, Refusal> = Object::read(payload, SETTINGS_MAX).and_then(|mut object| object.required("signed"));
         let jws = jws.map_err(|refusal| (refusal.into(), None))?;
-        let signed = operator::verify(&jws, TYP, keys).map_err(|error| (Refused::from(error), None))?;
+        let signed = operator::verify(&jws, TYP, keys).map_err(|error| (RefusedSettings::from(error), None))?;
         match Self::believe(&signed, me) {
             Ok(desired) => Ok((desired, signed.kid)),
             Err(refused) => Err((refused, Some(signed.kid))),
         }
     }
 
-    fn believe(signed: &Signed, me: &DeviceId) -> Result<Self, Refused> {
+    fn believe(signed: &Signed, me: &DeviceId) -> Result<Self, RefusedSettings> {
         signed.may(Level::Manage)?;
         let mut object = Object::read(&signed.payload, SETTINGS_MAX)?;
         let desired = Self {
@@ -168,8 +168,9 @@ impl Desired {
             skip_unknown: object.optional("skip_unknown")?.unwrap_or_default(),
             settings: object.required("settings")?,
         };
-        let refused =
-            |code, message: String| Err(Refused { version: Some(desired.version), code, message: message.into(), faults: Vec::new() });
+        let refused = |code, message: String| {
+            Err(RefusedSettings { version: Some(desired.version), code, message: message.into(), faults: Vec::new() })
+        };
         if desired.aud != *me {
             return refused(Objection::WrongDevice, format!("they are for the machine {}", desired.aud));
         }
@@ -189,14 +190,14 @@ impl Desired {
     }
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for RefusedSettings {
     fn from(refusal: Refusal) -> Self {
         let code = if refusal.reason == Reason::TooLarge { Objection::TooLarge } else { Objection::Malformed };
         Self { version: None, code, message: refusal.detail, faults: Vec::new() }
     }
 }
 
-impl From<SignedError> for Refused {
+impl From<SignedError> for RefusedSettings {
     fn from(error: SignedError) -> Self {
         let code = match error {
             SignedError::Form(_) => Objection::Malformed,

@@ -5,7 +5,7 @@ use crate::config::afar;
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::KeyId;
 use qris_core::order::time::{Boot, Now, Span};
-use qris_core::wire::settings::{Desired, Objection, Refused, Reported, Waiting, WrongValue};
+use qris_core::wire::settings::{Desired, Objection, RefusedSettings, Reported, Waiting, WrongValue};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
@@ -35,7 +35,7 @@ pub(super) struct Afar {
     /// The keys in the text in force that this release does not know.
     left_out: Vec<WrongValue>,
     /// What was wanted last, if it was refused.
-    refused: Option<Refused>,
+    refused: Option<RefusedSettings>,
     /// The refusals of the last second.
     refusals: VecDeque<Boot>,
     /// When settings that wait are looked at again.
@@ -67,7 +67,7 @@ impl Kept {
 
 impl Afar {
     /// Whether these settings may follow those that the machine has.
-    fn judge(&self, desired: &Desired) -> Result<(), Refused> {
+    fn judge(&self, desired: &Desired) -> Result<(), RefusedSettings> {
         let Some(newest) = self.kept.newest() else { return Ok(()) };
         let (has, version) = (newest.desired.version, desired.version);
         let objection = match version {
@@ -79,7 +79,7 @@ impl Afar {
             ),
             _ => return Ok(()),
         };
-        Err(Refused { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
+        Err(RefusedSettings { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
     }
 
     /// The report for `config/reported`. There is none before the database was asked.
@@ -231,7 +231,7 @@ impl Machine {
         };
         let Some(kept) = sealed::open::<Kept>(&stored) else {
             let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
-            let refused = Refused { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
+            let refused = RefusedSettings { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
             self.refuse_settings(refused, None, now);
             return Ok(());
         };
@@ -276,7 +276,7 @@ impl Machine {
         self.faults.set(FaultCode::Settings, None, now);
     }
 
-    fn refuse_settings(&mut self, refused: Refused, kid: Option<&KeyId>, now: Now) {
+    fn refuse_settings(&mut self, refused: RefusedSettings, kid: Option<&KeyId>, now: Now) {
         let Afar { refusals, refused: last, .. } = &mut self.afar;
         refusals.retain(|at| now.boot < *at + SECOND);
         if refusals.len() >= REFUSALS {
@@ -297,8 +297,8 @@ impl Machine {
 }
 
 /// The refusal of a text with these faults; its message names the first.
-fn invalid(desired: &Desired, faults: Vec<WrongValue>) -> Refused {
+fn invalid(desired: &Desired, faults: Vec<WrongValue>) -> RefusedSettings {
     let first = faults.first().map_or_else(String::new, WrongValue::to_string);
     let message = if faults.len() > 1 { format!("{first}; and more") } else { first };
-    Refused { version: Some(desired.version), code: Objection::Invalid, message: message.into(), faults }
+    RefusedSettings { version: Some(desired.version), code: Objection::Invalid, message: message.into(), faults }
 }

@@ -7,7 +7,7 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MAX_PACKET, MqttEvent, Outbound,
+    ANSWER_WAIT, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkCommand, LinkSettings, MAX_PACKET, MqttEvent, Outbound,
     PUBLISHES_AT_ONCE, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, packets,
 };
 use crate::backoff::Backoff;
@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 const REQUESTS_MAX: usize = RECEIVE_MAX as usize + PUBLISHES_AT_ONCE + 3;
 
 /// Connects and reconnects until it is told to stop, or until the caller is gone.
-pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
+pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<LinkCommand>, events: mpsc::Sender<MqttEvent>) {
     let mut backoff = Backoff::new(&settings.client_id);
     let mut caller = Caller { commands, events, waiting: VecDeque::new() };
     let mut subscribed = false;
@@ -66,14 +66,14 @@ impl End {
 
 /// The caller: its commands, and the events that it has not taken yet.
 struct Caller {
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<LinkCommand>,
     events: mpsc::Sender<MqttEvent>,
     waiting: VecDeque<MqttEvent>,
 }
 
 /// News for the task from the caller.
 enum Call {
-    Command(Command),
+    Command(LinkCommand),
     /// An event was handed over.
     Taken,
     /// The last handle or the receiver of events is gone.
@@ -126,9 +126,9 @@ impl Caller {
             tokio::select! {
                 () = &mut over => return std::ops::ControlFlow::Continue(()),
                 call = self.next() => match call {
-                    Call::Command(Command::Publish(id, _)) => self.tell(MqttEvent::Undelivered(id)),
-                    Call::Command(Command::Ack(_) | Command::DropConnection) | Call::Taken => {}
-                    Call::Command(Command::Stop(_)) | Call::Gone => return std::ops::ControlFlow::Break(()),
+                    Call::Command(LinkCommand::Publish(id, _)) => self.tell(MqttEvent::Undelivered(id)),
+                    Call::Command(LinkCommand::Ack(_) | LinkCommand::DropConnection) | Call::Taken => {}
+                    Call::Command(LinkCommand::Stop(_)) | Call::Gone => return std::ops::ControlFlow::Break(()),
                 },
             }
         }
@@ -259,9 +259,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn obey(&mut self, command: Command, caller: &mut Caller) -> Result<(), End> {
+    fn obey(&mut self, command: LinkCommand, caller: &mut Caller) -> Result<(), End> {
         match command {
-            Command::Publish(id, message) => {
+            LinkCommand::Publish(id, message) => {
                 let open = self.up_since.is_some() && !self.is_stopping();
                 if open && self.publishes.len() < PUBLISHES_WAITING_MAX {
                     self.publishes.push_back((id, message));
@@ -270,15 +270,15 @@ impl<'a> Connection<'a> {
                     caller.tell(MqttEvent::Undelivered(id));
                 }
             }
-            Command::Ack(ack) => {
+            LinkCommand::Ack(ack) => {
                 self.to_acknowledge.extend(self.acks.mark(ack));
                 self.acknowledge()?;
             }
-            Command::DropConnection => {
+            LinkCommand::DropConnection => {
                 self.drop_at.get_or_insert_with(|| Instant::now() + DROP_WAIT);
             }
-            Command::Stop(_) if self.is_stopping() => {}
-            Command::Stop(last) => {
+            LinkCommand::Stop(_) if self.is_stopping() => {}
+            LinkCommand::Stop(last) => {
                 if self.up_since.is_none() {
                     return Err(End::Stopped);
                 }
@@ -366,7 +366,7 @@ impl<'a> Connection<'a> {
         let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
         let Ok(topic) = String::from_utf8(message.topic.to_vec()) else {
             // The protocol forbids this acknowledgement, so nobody waits for it.
-            return self.obey(Command::Ack(ack), caller);
+            return self.obey(LinkCommand::Ack(ack), caller);
         };
         // What is too large for its topic is cut: its reader refuses it all the same, and many of them must not fill the memory.
         let is_large = self.settings.large.as_ref().is_some_and(|(large, _)| *large == topic);
