@@ -15,7 +15,7 @@ use qris::device::store::{Draft, database::Database};
 use qris::host::clock;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
 use qris::order::machine::State;
-use qris::order::merchant::{Charge, DeliveryReport, Event, Proof, QR_EXPIRY, Report as Status, Rules, Said, Sale};
+use qris::order::merchant::{Charge, DeliveryReport, Event, Proof, QR_EXPIRY, Rules, Said, Sale, StatusReport as Status};
 use qris::order::money::Rupiah;
 use qris::order::outcome::{Delivery, Outcome};
 use qris::order::proof::RelayKey;

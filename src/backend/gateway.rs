@@ -5,7 +5,7 @@
 
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Charge, Event, NoCharge, Order, RefundAnswer, Report, Said};
+use qris_core::order::merchant::{Charge, Event, NoCharge, Order, RefundAnswer, Said, StatusReport};
 use qris_core::order::time::Wall;
 use qris_host::Failure;
 use qris_host::config::Source;
@@ -142,7 +142,7 @@ pub enum Charged {
 #[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Looked {
     /// It knows the order.
-    Found(Report),
+    Found(StatusReport),
     /// It does not know the order.
     Unknown,
     /// It answered, and the answer says nothing of the order: why.
@@ -156,7 +156,7 @@ pub enum Looked {
 #[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Cancelled {
     /// It was taken.
-    Done(Report),
+    Done(StatusReport),
     /// It cannot be cancelled any more; perhaps somebody paid. Or the answer does not tell. The gateway is asked what became of it.
     Refused,
     /// There is nothing to cancel.

@@ -1,6 +1,6 @@
 //! Compares an order in the books with the gateway's word on it. It is a pure comparison.
 
-use qris_core::order::merchant::{Closing, Order, Repayment, Report, Said, State, TakenBack};
+use qris_core::order::merchant::{Closing, Order, Repayment, Said, State, StatusReport, TakenBack};
 use qris_core::order::time::{Span, Wall};
 
 /// A difference between the books and the gateway.
@@ -171,7 +171,7 @@ pub fn live(due: Option<Wall>, now: Wall) -> Option<Difference> {
 
 /// The difference of an order that is not [`is_live`]. A report of `None`: the gateway says that it has no such order.
 #[must_use]
-pub fn compare(order: &Order, report: Option<&Report>) -> Vec<Difference> {
+pub fn compare(order: &Order, report: Option<&StatusReport>) -> Vec<Difference> {
     let charge = order.charge();
     let Some(theirs) = report else {
         // Nobody knows an order that was never charged.
@@ -195,7 +195,7 @@ pub fn compare(order: &Order, report: Option<&Report>) -> Vec<Difference> {
     found
 }
 
-fn of_status(order: &Order, theirs: &Report) -> Option<Difference> {
+fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
     let word = &*theirs.word;
     let paid = match &order.state {
         State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } | State::Held { .. } => true,
@@ -251,8 +251,8 @@ mod tests {
     use qris_core::order::request::Payment;
 
     /// The gateway's word on an order of 5,000 rupiah.
-    fn theirs(order: &Order, said: Said) -> Report {
-        Report { refund_amount: Rupiah::new(5000).ok(), ..Report::of(order, said) }
+    fn theirs(order: &Order, said: Said) -> StatusReport {
+        StatusReport { refund_amount: Rupiah::new(5000).ok(), ..StatusReport::of(order, said) }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Orders for unit tests. The core makes them from events.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, Report, Rules, Said, Sale};
+use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, Rules, Said, Sale, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
@@ -46,8 +46,8 @@ pub fn pending(id: &str, device: &str, price: u64, gross: u64) -> Order {
 }
 
 /// A get-status of it.
-pub fn report(order: &Order, said: Said) -> Report {
-    Report { settled_at: Some(T0 + Span::secs(5)), ..Report::of(order, said) }
+pub fn report(order: &Order, said: Said) -> StatusReport {
+    StatusReport { settled_at: Some(T0 + Span::secs(5)), ..StatusReport::of(order, said) }
 }
 
 /// The same when it is paid, five seconds after it began.

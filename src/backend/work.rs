@@ -10,7 +10,7 @@ use super::store::postgres::{Heard, Server};
 use super::waiters::LOOK_WHILE_HEARD;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{
-    self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Report, Sale, State, Withheld,
+    self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Sale, State, StatusReport, Withheld,
 };
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
@@ -240,7 +240,7 @@ pub enum Found {
 pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId>) -> Result<Found, BooksError> {
     // No transaction of it is known. A machine asks by our own name. A notification may have had the gateway's name of one of our orders,
     // and then the answer may tell which one.
-    let is_meant = |report: &Report| asked_by.is_none() || report.is_about(id, []);
+    let is_meant = |report: &StatusReport| asked_by.is_none() || report.is_about(id, []);
     let report = match get_status(shop, id, is_meant).await {
         Looked::Found(report) => report,
         Looked::Unknown => return Ok(Found::Unknown),
@@ -332,7 +332,7 @@ async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
 }
 
 /// The gateway's present word on an order. An answer about another one is not understood.
-async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&Report) -> bool) -> Looked {
+async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&StatusReport) -> bool) -> Looked {
     let asking = shop.gateway.status(id);
     let judged = async {
         match asking.await {
@@ -344,7 +344,7 @@ async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&Report) ->
         }
     };
     let looked = heard(shop, Call::GetStatus, judged).await;
-    if let Looked::Found(Report { unknown: Some(word), .. }) = &looked {
+    if let Looked::Found(StatusReport { unknown: Some(word), .. }) = &looked {
         shop.note_word(word);
     }
     looked
@@ -365,7 +365,7 @@ async fn cancel(shop: &Shop, order: &Order) -> Cancelled {
 }
 
 /// The gateway's answer makes no sense.
-fn about_another(id: &OrderId, report: &Report) -> Problem {
+fn about_another(id: &OrderId, report: &StatusReport) -> Problem {
     let other = report.order_id.as_ref().map_or("an order that is none of ours", OrderId::as_str);
     let why = format!("asked about {id}, answered about {other}, transaction {}", report.transaction_id);
     Problem { kind: TroubleKind::Gone, why }

@@ -7,7 +7,7 @@ use super::{archived, ledger, listing, strangers};
 use crate::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
-    self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Event, Metadata, Order, QR_EXPIRY, Report, Sale, State,
+    self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Event, Metadata, Order, QR_EXPIRY, Sale, State, StatusReport,
 };
 use qris_core::order::request::{Payment, TIMEOUT_S};
 use qris_core::order::time::{Span, Wall};
@@ -34,7 +34,7 @@ pub fn rebuild(
     tx: &mut dyn Tx,
     policy: &Policy,
     id: &OrderId,
-    report: &Report,
+    report: &StatusReport,
     asked_by: Option<&DeviceId>,
     now: Wall,
 ) -> Result<Forgotten, BooksError> {

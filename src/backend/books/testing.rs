@@ -2,7 +2,7 @@
 
 use super::*;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
-use qris_core::order::merchant::{Charge, QR_EXPIRY, Report, Rules, Said};
+use qris_core::order::merchant::{Charge, QR_EXPIRY, Rules, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
@@ -53,11 +53,11 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
             expires_at: now + QR_EXPIRY,
         };
         let order = answered(tx, &policy, &id, Event::Charged(charge), now).expect("written").now.order;
-        let paid = Report {
+        let paid = StatusReport {
             transaction_id: transaction,
             gross_amount: Rupiah::new(5000).ok(),
             settled_at: Some(now),
-            ..Report::of(&order, Said::Settled)
+            ..StatusReport::of(&order, Said::Settled)
         };
         answered(tx, &policy, &id, Event::Status(paid), now).expect("written");
         if let Some(outcome) = outcome {

@@ -2,7 +2,7 @@ use super::*;
 use crate::store::{BOOKS, Store, StoreError, testing};
 use crate::view;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
-use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Report, Rules, State};
+use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Rules, State, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
@@ -116,9 +116,9 @@ fn charge(name: &str) -> Charge {
     }
 }
 
-fn settled(order: &Order, transaction: &str) -> Report {
+fn settled(order: &Order, transaction: &str) -> StatusReport {
     let transaction_id = TransactionId::new(transaction).expect("an id");
-    Report { transaction_id, gross_amount: Rupiah::new(5000).ok(), settled_at: Some(T0), ..Report::of(order, Said::Settled) }
+    StatusReport { transaction_id, gross_amount: Rupiah::new(5000).ok(), settled_at: Some(T0), ..StatusReport::of(order, Said::Settled) }
 }
 
 #[tokio::test]
@@ -420,12 +420,12 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     lost.pending("r1", 1).await;
     let report = settled(&lost.load("o-r1").await.order, "t-r1");
     let rig = Rig::new();
-    let ask = |report: Report, by: Option<&str>| {
+    let ask = |report: StatusReport, by: Option<&str>| {
         let by = by.map(|device| DeviceId::new(device).expect("an id"));
         rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &report, by.as_ref(), T0))
     };
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
-    let foreign = Report { metadata: [None, None, None], ..report.clone() };
+    let foreign = StatusReport { metadata: [None, None, None], ..report.clone() };
     assert_eq!(ask(foreign, None).await.expect("read"), Forgotten::NotOurs, "nothing of ours");
     let Forgotten::Rebuilt(done) = ask(report.clone(), Some("vm-001")).await.expect("written") else { panic!("ours") };
     let order = &done.now.order;
@@ -443,7 +443,7 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
     for (gross_amount, receipt) in [(5000, true), (100, false), (4999, false), (999_999, false)] {
         let lost = Rig::new();
         lost.pending("r1", 1).await;
-        let report = Report { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
+        let report = StatusReport { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
         let rig = Rig::new();
         let first = report.clone();
         let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, T0)).await.expect("written");

@@ -10,7 +10,7 @@ use qris_core::order::time::Wall;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting {
     /// For a person, by each kind there is.
-    pub attention: Vec<Kind>,
+    pub attention: Vec<ListedKind>,
     /// Orders that have not ended, and when the oldest began.
     pub open: (u64, Option<Wall>),
     /// News that the broker does not have yet, and the age of the oldest.
@@ -23,7 +23,7 @@ pub struct Waiting {
 
 /// Orders at which a person must look for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind {
+pub struct ListedKind {
     /// The reason.
     pub kind: Attention,
     /// How many.
@@ -42,10 +42,10 @@ pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
     let sql = "SELECT kind, count(*), CAST(coalesce(sum(amount), 0) AS BIGINT), min(since_ms)
         FROM alerts JOIN orders ON order_id = subject WHERE ended_ms IS NULL GROUP BY kind";
     let rows = tx.rows(sql, &[])?;
-    let of = |kind: Attention| -> Result<Kind, BooksError> {
+    let of = |kind: Attention| -> Result<ListedKind, BooksError> {
         let row = rows.iter().find(|row| row.text(0).is_ok_and(|word| word == kind.as_str()));
-        let Some(row) = row else { return Ok(Kind { kind, orders: 0, rupiah: 0, since: None }) };
-        Ok(Kind { kind, orders: count_of(row, 1)?, rupiah: count_of(row, 2)?, since: time(row, 3)? })
+        let Some(row) = row else { return Ok(ListedKind { kind, orders: 0, rupiah: 0, since: None }) };
+        Ok(ListedKind { kind, orders: count_of(row, 1)?, rupiah: count_of(row, 2)?, since: time(row, 3)? })
     };
     let attention = Attention::ALL.into_iter().map(of).collect::<Result<_, _>>()?;
     let mut counted = |sql| -> Result<(u64, Option<Wall>), BooksError> {

@@ -1,6 +1,6 @@
 //! The words of the history.
 
-use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, RefundEnding, Report, State};
+use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, RefundEnding, State, StatusReport};
 
 /// The state's name in the books and in the history.
 #[must_use]
@@ -19,7 +19,7 @@ pub fn state_word(state: &State) -> &'static str {
 }
 
 pub(super) fn describe(event: &Event) -> String {
-    let said = |report: &Report| format!("{:?}", report.said).to_lowercase();
+    let said = |report: &StatusReport| format!("{:?}", report.said).to_lowercase();
     match event {
         Event::Charged(charge) => format!("charged {} as {}", charge.gross_amount, charge.transaction_id),
         Event::ChargedUnreadable(_, why) => format!("charged, but without a usable QR ({why})"),

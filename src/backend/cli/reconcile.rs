@@ -16,7 +16,7 @@ use crate::work::Found;
 use crate::{open_shop, view, work};
 use clap::Args;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Order, Report, next_deadline};
+use qris_core::order::merchant::{Order, StatusReport, next_deadline};
 use qris_core::order::time::Wall;
 use qris_host::config::Source;
 use qris_host::{Failure, clock, tls};
@@ -217,7 +217,7 @@ async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally)
 }
 
 /// `None`: the gateway could not be asked. `Some(None)`: it has no such transaction.
-async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<Report>>, Failure> {
+async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<StatusReport>>, Failure> {
     for attempt in 1..=TRIES {
         pace.tick().await;
         let Answered { says, problem } = shop.gateway.status(id).await;

@@ -7,7 +7,7 @@ use super::{
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Looked, NoNotice, Notice, Problem, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{AtBank, Charge, NoCharge, Order, Parties, RefundAnswer, Report, Said};
+use qris_core::order::merchant::{AtBank, Charge, NoCharge, Order, Parties, RefundAnswer, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall};
@@ -276,12 +276,12 @@ pub(super) fn no_charge(error: &MidtransError) -> NoCharge {
 }
 
 /// A transaction in the core's words.
-pub(super) fn report(transaction: Transaction, days: &RefundDays) -> Report {
+pub(super) fn report(transaction: Transaction, days: &RefundDays) -> StatusReport {
     let (status, fraud) = (&transaction.transaction_status, transaction.fraud_status.as_ref());
     let (said, unknown) = (said(status, fraud), unknown(status, fraud));
     let refund_within = refund_within(&transaction, days);
     let (payment, word) = (payment(&transaction), word(&transaction).into());
-    Report {
+    StatusReport {
         order_id: transaction.order_id,
         transaction_id: transaction.transaction_id,
         gross_amount: transaction.gross_amount,

@@ -3,7 +3,7 @@
 use super::gateway::{no_charge, report, whole_rupiah};
 use super::{ChargeRequest, Midtrans, MidtransError, Transaction, TransactionStatus, idempotency_key};
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::merchant::{Metadata, NoCharge, Report, Said};
+use qris_core::order::merchant::{Metadata, NoCharge, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
@@ -70,7 +70,7 @@ async fn see(midtrans: &Midtrans, request: &ChargeRequest, charge: &Transaction,
     Ok(format!("{name} ({nmid})"))
 }
 
-fn judge(told: &Report, request: &ChargeRequest, transaction: &TransactionId) -> Result<(), String> {
+fn judge(told: &StatusReport, request: &ChargeRequest, transaction: &TransactionId) -> Result<(), String> {
     if !told.is_about(&request.order_id, [transaction]) {
         return Err("get-status answers about another transaction".into());
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::samples::{T0, after, paid, pending, report as said, told};
 use qris_core::order::ids::ItemId;
-use qris_core::order::merchant::{Event, Order, Parties, RefundAnswer, RefundWish, Report as Told, Said};
+use qris_core::order::merchant::{Event, Order, Parties, RefundAnswer, RefundWish, Said, StatusReport as Told};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;

@@ -4,7 +4,7 @@ use super::*;
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Looked, NoNotice, Notice, Problem, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::{OrderId, TransactionId};
-use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, Parties, RefundAnswer, RefundWish, Report, Said};
+use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, Parties, RefundAnswer, RefundWish, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
@@ -51,8 +51,8 @@ fn name_of(id: &OrderId) -> TransactionId {
     TransactionId::new(&format!("bill-{}", &id.as_str()[..8])).expect("a name")
 }
 
-fn report(id: &OrderId, bill: &Bill) -> Report {
-    Report {
+fn report(id: &OrderId, bill: &Bill) -> StatusReport {
+    StatusReport {
         order_id: Some(id.clone()),
         transaction_id: name_of(id),
         gross_amount: Some(bill.total),

@@ -24,7 +24,7 @@ mod values;
 
 pub use attention::Attention;
 pub use delivery_report::{DeliveryReport, NoProof, Proof};
-pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
+pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
 pub use sale::{Metadata, Sale};
 pub use values::{
     Ask, Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, RefundEnding, Repayment, Settlement, State,

@@ -207,8 +207,9 @@ async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_com
 /// The gateway may put its own name of a transaction in the place of ours, in a notification and in get-status.
 #[tokio::test]
 async fn one_payment_under_two_names_is_one_receipt_and_no_refund() {
-    let alien = |report: &Report| Report { order_id: OrderId::new("A1KHIMID").ok(), ..report.clone() };
-    let heard = async |rig: &Rig, report: Report| rig.run(move |tx, policy| rebuild(tx, policy, &id("A1KHIMID"), &report, None, T0)).await;
+    let alien = |report: &StatusReport| StatusReport { order_id: OrderId::new("A1KHIMID").ok(), ..report.clone() };
+    let heard =
+        async |rig: &Rig, report: StatusReport| rig.run(move |tx, policy| rebuild(tx, policy, &id("A1KHIMID"), &report, None, T0)).await;
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
@@ -218,12 +219,12 @@ async fn one_payment_under_two_names_is_one_receipt_and_no_refund() {
     // The answer names that order, and has no metadata.
     let rig = Rig::new();
     rig.pending("r1", 1).await;
-    let named = Report { metadata: [None, None, None], ..report.clone() };
+    let named = StatusReport { metadata: [None, None, None], ..report.clone() };
     assert!(matches!(heard(&rig, named).await.expect("written"), Forgotten::Known(_)));
     // It names another one, and its transaction is known nowhere.
-    let other = Report { order_id: OrderId::new("o-r9").ok(), ..settled(&rig.load("o-r1").await.order, "t-r9") };
+    let other = StatusReport { order_id: OrderId::new("o-r9").ok(), ..settled(&rig.load("o-r1").await.order, "t-r9") };
     assert_eq!(heard(&rig, other.clone()).await.expect("read"), Forgotten::Unclear);
-    let foreign = Report { metadata: [None, None, None], ..other };
+    let foreign = StatusReport { metadata: [None, None, None], ..other };
     assert_eq!(heard(&rig, foreign).await.expect("read"), Forgotten::NotOurs);
     // The answer to the charge comes late: the payment is known under the other name first.
     let rig = Rig::refunding(100);

@@ -134,7 +134,7 @@ impl Order {
         }
     }
 
-    pub(super) fn cancel_done(&mut self, report: &Report, now: Wall) {
+    pub(super) fn cancel_done(&mut self, report: &StatusReport, now: Wall) {
         let is_done = report.said == Said::Cancelled && self.is_meant_by(report);
         match &mut self.state {
             State::Cancelling { charge, why, .. } if is_done => {

@@ -17,7 +17,7 @@ pub enum Event {
     /// The answer has no charge.
     NotCharged(NoCharge),
     /// Get-status answered.
-    Status(Report),
+    Status(StatusReport),
     /// Get-status answered that there is no such transaction.
     StatusUnknown,
     /// Get-status was answered, and the answer cannot be understood: why.
@@ -25,7 +25,7 @@ pub enum Event {
     /// Get-status was not answered.
     StatusUnanswered,
     /// The cancel was answered.
-    CancelDone(Report),
+    CancelDone(StatusReport),
     /// The gateway cannot cancel it any more: get-status says why.
     CancelRefused,
     /// There is nothing to cancel.
@@ -115,8 +115,8 @@ pub enum Said {
 
 /// A transaction, as the gateway tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
-    /// The order that it names; `None` if no order of ours can have such a name. [`Report::is_about`] judges it.
+pub struct StatusReport {
+    /// The order that it names; `None` if no order of ours can have such a name. [`StatusReport::is_about`] judges it.
     pub order_id: Option<OrderId>,
     /// The gateway's name of it.
     pub transaction_id: TransactionId,
@@ -154,7 +154,7 @@ pub struct Report {
     pub refund_within: Option<Span>,
 }
 
-impl Report {
+impl StatusReport {
     /// Whether this is an answer about the order of this name, which is known to have these transactions. It has one of them, whatever
     /// order it names: a gateway may put a name of its own in the place of ours. Only where none is known, our name decides. This
     /// is the one rule for the answers to get-status, cancel and refund. Whether a settlement fits the charge is judged besides.

@@ -233,7 +233,7 @@ impl Order {
     }
 
     /// The gateway says that the money went back.
-    pub(super) fn refunded(&mut self, report: Option<&Report>, now: Wall) {
+    pub(super) fn refunded(&mut self, report: Option<&StatusReport>, now: Wall) {
         self.settled_again_at = None;
         let told = report.and_then(|report| report.refund_at_bank);
         match &mut self.repayment {

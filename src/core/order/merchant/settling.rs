@@ -114,7 +114,7 @@ impl Order {
         self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
     }
 
-    pub(super) fn status(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
+    pub(super) fn status(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         if !self.is_meant_by(report) {
             // An answer about another transaction answers nothing.
             return self.status_unclear(now);
@@ -138,7 +138,7 @@ impl Order {
     }
 
     /// Takes the gateway's word for it.
-    fn hear(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
+    fn hear(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         match report.said {
             Said::Settled => return self.settled(report, now, with),
             Said::Pending => self.still_pending(now),
@@ -252,7 +252,7 @@ impl Order {
     }
 
     /// The gateway says settled. It is believed if it is the charge.
-    fn settled(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
+    fn settled(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
             State::Settled { .. } | State::Withheld { .. } => {
@@ -320,7 +320,7 @@ impl Order {
         }
     }
 
-    pub(super) fn settlement_of(&self, report: &Report, now: Wall) -> Settlement {
+    pub(super) fn settlement_of(&self, report: &StatusReport, now: Wall) -> Settlement {
         Settlement {
             transaction_id: report.transaction_id.clone(),
             gross_amount: report.gross_amount,
@@ -333,7 +333,7 @@ impl Order {
 
     /// Whether the gateway's answer is about this order. Every answer is judged by this before it changes anything.
     #[must_use]
-    pub fn is_meant_by(&self, report: &Report) -> bool {
+    pub fn is_meant_by(&self, report: &StatusReport) -> bool {
         report.is_about(&self.id, self.transactions())
     }
 
@@ -353,7 +353,7 @@ impl Order {
     ///
     /// # Errors
     /// The part that differs.
-    fn matching(&self, report: &Report, rules: &Rules) -> Result<Rupiah, &'static str> {
+    fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<Rupiah, &'static str> {
         let gross_amount = report.gross_amount.ok_or("gross_amount")?;
         if report.currency.as_deref() != Some("IDR") {
             return Err("currency");
@@ -479,7 +479,7 @@ impl Order {
 
     /// The gateway gave a part back, or the customer's bank took the money. With a receipt, a person is told.
     /// Without one, it is a settlement that nobody saw, and a person must look at that too.
-    fn taken(&mut self, how: TakenBack, report: &Report, now: Wall) {
+    fn taken(&mut self, how: TakenBack, report: &StatusReport, now: Wall) {
         if self.taken_back != Some(TakenBack::Chargeback) && self.taken_back.as_ref() != Some(&how) {
             // A part that is larger than the one that a person saw is news.
             self.seen.retain(|kind| *kind != Attention::PartialRefund);

@@ -61,8 +61,8 @@ fn charge(gross_amount: u64) -> Charge {
     }
 }
 
-fn report(said: Said) -> Report {
-    Report { payment_type: Some("qris".into()), settled_at: Some(T0), ..Report::of(&order(), said) }
+fn report(said: Said) -> StatusReport {
+    StatusReport { payment_type: Some("qris".into()), settled_at: Some(T0), ..StatusReport::of(&order(), said) }
 }
 
 fn told(outcome: Delivery) -> Event {
@@ -192,7 +192,7 @@ fn a_cancel_that_came_too_late_is_looked_after_at_once() {
 
 #[test]
 fn a_settlement_must_be_exactly_the_charge() {
-    type Change = fn(&mut Report);
+    type Change = fn(&mut StatusReport);
     let table: [(&str, Change, &str); 9] = [
         ("the same", |_| {}, "settled"),
         ("fields left out", |r| r.metadata = [None, None, None], "settled"),
@@ -228,7 +228,7 @@ fn a_settlement_must_be_exactly_the_charge() {
 fn a_sum_that_nobody_was_to_pay_buys_nothing() {
     let charged = |sum| [Event::Charged(charge(sum)), Event::ChargedUnreadable(charge(sum), "blank".into())].map(|event| (sum, event));
     for (sum, charged) in [4000, 9000].into_iter().flat_map(charged) {
-        let paid = Event::Status(Report { gross_amount: Some(rp(sum)), ..report(Said::Settled) });
+        let paid = Event::Status(StatusReport { gross_amount: Some(rp(sum)), ..report(Said::Settled) });
         let first = [(0, charged), (1000, paid.clone())];
         let state = live(&first).state;
         assert!(matches!(state, State::Cancelling { why: Ending::GrossAmount, .. }), "{state:?}");
@@ -243,11 +243,12 @@ fn a_sum_that_nobody_was_to_pay_buys_nothing() {
 
 #[test]
 fn without_the_charges_answer_the_fields_must_say_that_it_is_ours() {
-    let settle =
-        |report: Report| word(&live(&[(0, Event::Restarted), (1000, Event::Status(report.clone())), (11_000, Event::Status(report))]));
+    let settle = |report: StatusReport| {
+        word(&live(&[(0, Event::Restarted), (1000, Event::Status(report.clone())), (11_000, Event::Status(report))]))
+    };
     assert_eq!(settle(report(Said::Settled)), "settled");
-    assert_eq!(settle(Report { metadata: [None, None, None], ..report(Said::Settled) }), "mismatch");
-    assert_eq!(settle(Report { gross_amount: Some(rp(5101)), ..report(Said::Settled) }), "mismatch");
+    assert_eq!(settle(StatusReport { metadata: [None, None, None], ..report(Said::Settled) }), "mismatch");
+    assert_eq!(settle(StatusReport { gross_amount: Some(rp(5101)), ..report(Said::Settled) }), "mismatch");
 }
 
 #[test]
@@ -500,7 +501,7 @@ fn it_reads_back_as_it_was_written() {
 fn no_answer_leads_in_a_circle() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let report_with = |said, amount| Event::Status(Report { gross_amount: Some(rp(amount)), ..report(said) });
+    let report_with = |said, amount| Event::Status(StatusReport { gross_amount: Some(rp(amount)), ..report(said) });
     let all =
         [Said::Pending, Said::Settled, Said::Suspect, Said::Expired, Said::Refunded, Said::PartlyRefunded, Said::ChargedBack, Said::Other];
     let answers = |call: Call| -> Vec<Event> {

@@ -530,7 +530,7 @@ impl Order {
 }
 
 #[cfg(any(test, feature = "testing"))]
-impl super::Report {
+impl super::StatusReport {
     /// The get-status of an order that was charged as it should be. An order without a charge has the transaction `t1`.
     #[must_use]
     pub fn of(order: &Order, said: Said) -> Self {

@@ -6,7 +6,7 @@ use crate::midtrans::faults::{Fault, Plan};
 use crate::midtrans::{Change, Options, Reply, Via};
 use qris_backend::midtrans::MidtransError;
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
-use qris_core::order::merchant::{AtBank, Attention, Call, Event, Order, RefundWish, Refused, Repayment, Report, Said, State};
+use qris_core::order::merchant::{AtBank, Attention, Call, Event, Order, RefundWish, Refused, Repayment, Said, State, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
@@ -352,7 +352,7 @@ fn a_settlement_under_another_name_is_heard_by_the_order_that_has_the_transactio
     let alien = town.midtrans.transactions()[0].transaction_id.to_string();
     // No other question comes now: the order was cancelled as far as the books know, and looked at for the last time.
     let (id, wall) = (order.order_id.clone(), town.wall());
-    let cancelled = Report::of(&town.of(&order), Said::Cancelled);
+    let cancelled = StatusReport::of(&town.of(&order), Said::Cancelled);
     town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled.clone()), wall)).expect("written");
     let later = wall + Span::secs(3_600);
     town.program.books(|tx, policy| books::answered(tx, policy, &id, Event::Status(cancelled), later)).expect("written");

@@ -7,22 +7,22 @@ fn alien() -> Option<OrderId> {
     OrderId::new("A120251205074834XeVg4mKHIMID").ok()
 }
 
-fn settled(change: impl FnOnce(&mut Report)) -> Report {
+fn settled(change: impl FnOnce(&mut StatusReport)) -> StatusReport {
     let mut report = report(Said::Settled);
     change(&mut report);
     report
 }
 
 /// The state after an answer was given twice, ten seconds apart, and the sum in the receipt if there is one.
-fn after_both(begin: (i64, Event), report: Report) -> (String, Option<u64>) {
+fn after_both(begin: (i64, Event), report: StatusReport) -> (String, Option<u64>) {
     let order = live(&[begin, (1000, Event::Status(report.clone())), (11_000, Event::Status(report))]);
     (word(&order), order.receipt().map(|receipt| receipt.claims().gross_amount.get()))
 }
 
 #[test]
 fn an_answer_with_the_charges_transaction_counts_whatever_order_it_names() {
-    type Change = fn(&mut Report);
-    let another = |report: &mut Report| report.transaction_id = TransactionId::new("t2").expect("an id");
+    type Change = fn(&mut StatusReport);
+    let another = |report: &mut StatusReport| report.transaction_id = TransactionId::new("t2").expect("an id");
     let table: [(&str, Change, &str, Option<u64>); 12] = [
         ("the charge's", |_| {}, "settled", Some(5000)),
         ("with a fee that comes first in get-status", |r| r.gross_amount = Some(rp(5100)), "settled", Some(5100)),
@@ -65,7 +65,8 @@ fn without_a_known_charge_an_answer_needs_our_name_and_all_three_fields() {
 #[test]
 fn a_cancel_is_done_by_the_charges_transaction_too() {
     let cancelled = |name, transaction: &str| {
-        let told = Report { order_id: name, transaction_id: TransactionId::new(transaction).expect("an id"), ..report(Said::Cancelled) };
+        let told =
+            StatusReport { order_id: name, transaction_id: TransactionId::new(transaction).expect("an id"), ..report(Said::Cancelled) };
         word(&live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked), (600, Event::CancelDone(told))]))
     };
     assert_eq!(cancelled(report(Said::Cancelled).order_id, "t1"), "cancel");
@@ -77,7 +78,7 @@ fn a_cancel_is_done_by_the_charges_transaction_too() {
 
 #[test]
 fn an_answer_about_another_transaction_ends_nothing_and_is_for_a_person() {
-    let another = |said| Event::Status(Report { transaction_id: TransactionId::new("t2").expect("an id"), ..report(said) });
+    let another = |said| Event::Status(StatusReport { transaction_id: TransactionId::new("t2").expect("an id"), ..report(said) });
     for said in [Said::Settled, Said::Expired, Said::Cancelled, Said::Denied, Said::Failed, Said::Refunded, Said::ChargedBack] {
         for more in [vec![], vec![(500, Event::CancelAsked), (600, Event::CancelRefused)]] {
             let life = [vec![(0, Event::Charged(charge(5000)))], more, vec![(1000, another(said))]].concat();
@@ -96,7 +97,7 @@ fn a_payment_without_a_known_charge_is_known_by_its_own_transaction() {
     assert!(settled.charge().is_none() && settled.receipt().is_some());
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let told = Report { order_id: alien(), ..report(Said::ChargedBack) };
+    let told = StatusReport { order_id: alien(), ..report(Said::ChargedBack) };
     let order = apply(settled, Event::Status(told), T0 + Span::secs(60), &with).expect("a fact");
     assert_eq!(order.taken_back, Some(TakenBack::Chargeback));
 }

@@ -230,7 +230,7 @@ fn only_a_counter_takes_a_settlement_back_and_only_by_denying_it() {
 
 #[test]
 fn a_part_that_was_seen_is_told_again_only_when_it_grows() {
-    let part = |amount: u64| Event::Status(Report { refund_amount: Some(rp(amount)), ..report(Said::PartlyRefunded) });
+    let part = |amount: u64| Event::Status(StatusReport { refund_amount: Some(rp(amount)), ..report(Said::PartlyRefunded) });
     let settled = then(&charged(), 1000, status(Said::Settled));
     let seen = then(&then(&settled, 2000, part(1000)), 3000, Event::SeenBy("Ani".into()));
     assert!(seen.attention().is_empty());

@@ -29,7 +29,7 @@ fn all(order: &Order, ms: i64, events: Vec<Event>) -> Order {
 /// Paid at the beginning, and not delivered. The gateway refunds it for so many days.
 fn due(days: Option<i64>) -> Order {
     let within = days.map(|days| Span::millis(days * DAY));
-    let settled = Event::Status(Report { refund_within: within, ..report(Said::Settled) });
+    let settled = Event::Status(StatusReport { refund_within: within, ..report(Said::Settled) });
     live(&[(0, Event::Charged(charge(5000))), (1000, settled), (2000, told(Delivery::Failed))])
 }
 
@@ -124,7 +124,7 @@ fn people_hear_of_the_end_of_the_time_and_then_nobody_asks_any_more() {
     // A payment without such a time can be refunded for ever.
     assert_eq!((due(None).repay_by(), next_deadline(&due(None))), (None, None));
     // What was delivered, or settled, is no debt.
-    let settled = Event::Status(Report { refund_within: Some(Span::millis(7 * DAY)), ..report(Said::Settled) });
+    let settled = Event::Status(StatusReport { refund_within: Some(Span::millis(7 * DAY)), ..report(Said::Settled) });
     let paid = |outcome| live(&[(0, Event::Charged(charge(5000))), (1000, settled.clone()), (2000, told(outcome))]);
     assert_eq!(next_deadline(&paid(Delivery::Dispensed)), None);
     // The money of what nobody knows may have to go back.
@@ -155,7 +155,7 @@ fn a_refund_that_is_on_its_way_at_the_end_is_looked_at() {
 
 #[test]
 fn what_the_bank_says_later_is_heard() {
-    let said = |at_bank| Event::Status(Report { refund_at_bank: at_bank, ..report(Said::Refunded) });
+    let said = |at_bank| Event::Status(StatusReport { refund_at_bank: at_bank, ..report(Said::Refunded) });
     let bank = |order: &Order| match &order.repayment {
         Some(Repayment::Done { bank, .. }) => *bank,
         other => panic!("{other:?}"),

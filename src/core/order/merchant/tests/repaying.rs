@@ -238,7 +238,7 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
     let after = |order: Order, events: Vec<Event>| then(order, events, 4_000_000).expect("granted");
     let unreported = || then(paid(None), vec![], 901_000).expect("nothing");
     let mismatched = || {
-        let said = Event::Status(Report { gross_amount: Some(rp(1)), ..report(Said::Settled) });
+        let said = Event::Status(StatusReport { gross_amount: Some(rp(1)), ..report(Said::Settled) });
         live(&[charged(), (1000, said.clone()), (11_000, said)])
     };
     let suspect = || live(&[charged(), (500, status(Said::Suspect))]);

@@ -97,7 +97,7 @@ fn an_order_whose_get_status_is_not_understood_is_listed() {
     };
     let alien = || {
         let transaction_id = TransactionId::new("t2").expect("an id");
-        Event::Status(Report { order_id: OrderId::new("A1KHIMID").ok(), transaction_id, ..report(Said::Other) })
+        Event::Status(StatusReport { order_id: OrderId::new("A1KHIMID").ok(), transaction_id, ..report(Said::Other) })
     };
     let closed = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))]);
     let lost = live(&[(0, Event::Restarted), (600, Event::CancelUnknown)]);

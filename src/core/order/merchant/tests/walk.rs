@@ -70,7 +70,7 @@ fn outside(dice: &mut Dice, honest: bool) -> Event {
     match dice.draw(14) {
         0 => Event::Notified(dice.of(&SAID)),
         2 if dice.draw(2) == 0 => Event::StatusUnclear("an alien".into()),
-        1 if !honest => Event::Status(Report { gross_amount: Some(rp(1)), ..report(Said::Settled) }),
+        1 if !honest => Event::Status(StatusReport { gross_amount: Some(rp(1)), ..report(Said::Settled) }),
         2 => Event::StatusUnanswered,
         3 => Event::StatusUnknown,
         4 => Event::CancelAsked,
@@ -115,7 +115,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
                     Call::GetStatus => {
                         let said = dice.of(&SAID);
                         settled_seen |= said == Said::Settled;
-                        Event::Status(Report { refund_within: Some(Span::secs(7 * 86_400)), ..report(said) })
+                        Event::Status(StatusReport { refund_within: Some(Span::secs(7 * 86_400)), ..report(said) })
                     }
                     Call::Refund => Event::RefundAnswered(bank.refund(&mut dice)),
                 },
