@@ -452,6 +452,11 @@ impl Order {
     }
 
     fn ended(&mut self, how: Closing, now: Wall) {
+        let took_back = how == Closing::Deny && self.is_over_the_counter();
+        if took_back {
+            // That is how the settlement ended that a notification told of.
+            self.settlement_told_at = None;
+        }
         let (charge, why) = match &mut self.state {
             State::Charging { .. } => (None, None),
             State::Pending { charge, .. } => (Some(charge.clone()), None),
@@ -465,7 +470,7 @@ impl Order {
             }
             // A paid order stays paid. The answer is stale, or a counter took its settlement back.
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
-                if how == Closing::Deny && self.is_over_the_counter() {
+                if took_back {
                     self.taken_back = Some(TakenBack::Reversal);
                     self.stop_refund("the counter took its settlement back", now);
                 }

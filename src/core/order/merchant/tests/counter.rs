@@ -67,6 +67,17 @@ fn what_was_paid_can_be_collected_for_so_long() {
 }
 
 #[test]
+fn a_late_notification_of_a_settlement_that_the_counter_took_back_is_no_doubt() {
+    let late = |ms| (ms, Event::Notified(Said::Settled));
+    let denied = |ms| (ms, status(Said::Denied));
+    let sure = lives(Payment::Indomaret, &[denied(1000), late(2000), denied(3000), denied(400_000), denied(800_000)]);
+    assert_eq!((word(&sure).as_str(), sure.attention()), ("deny", vec![]));
+    // A QR has no counter that takes anything back.
+    let doubt = lives(Payment::Gopay, &[denied(1000), late(2000), denied(3000), denied(400_000)]);
+    assert_eq!(doubt.attention(), [Attention::Unconfirmed]);
+}
+
+#[test]
 fn an_indomarets_settlement_is_one_only_after_its_window() {
     let settled = |ms| (ms, status(Said::Settled));
     type Row = (&'static str, Vec<(i64, Event)>, &'static str);
