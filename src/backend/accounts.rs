@@ -95,7 +95,7 @@ impl Door {
     ///
     /// # Errors
     /// [`AccountError`]
-    pub async fn look(&self) -> Result<(), AccountError> {
+    pub async fn check(&self) -> Result<(), AccountError> {
         match self {
             Self::Plugin(broker) => plugin::tell(broker, vec![plugin::looking()]).await,
             Self::Passwords { file, .. } => passwords::look(file),

@@ -96,7 +96,7 @@ async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEven
     let message = Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
     mqtt.publish(LOOKING, message);
     match link.wait(events, LOOKING).await {
-        Some(Sent::Taken) => shop.heard(&device).await,
+        Some(Sent::Taken) => shop.machine_called(&device).await,
         Some(Sent::NotTaken) => shop.not_taken(&device).await,
         Some(Sent::Refused) | None => {}
     }

@@ -219,7 +219,7 @@ impl FromRequestParts<Arc<Shop>> for Machine {
         if is_news {
             shop.seen(&device, sight.clone()).await;
         }
-        shop.heard(&device).await;
+        shop.machine_called(&device).await;
         Ok(Self { device, sight, token_hash })
     }
 }

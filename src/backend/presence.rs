@@ -66,7 +66,7 @@ impl Presence {
     /// It asked something, or took a message. True: that is news, and everybody who heard that it is missing must hear
     /// this too.
     #[must_use]
-    pub fn heard(&self, device: &DeviceId, now: Wall) -> bool {
+    pub fn called(&self, device: &DeviceId, now: Wall) -> bool {
         // Only machines that are let in are known: an invented name takes no room.
         let mut all = self.lock();
         let Some(known) = all.get_mut(device) else { return false };
@@ -133,7 +133,7 @@ mod tests {
         assert!(!presence.not_taken(&a, at(5)) && !presence.not_taken(&a, at(10)) && !presence.not_taken(&a, at(14)));
         assert!(presence.not_taken(&a, at(15)));
         assert!(!presence.not_taken(&a, at(20)), "told once");
-        assert!(presence.heard(&a, at(21)) && !presence.heard(&a, at(22)));
+        assert!(presence.called(&a, at(21)) && !presence.called(&a, at(22)));
         // And once more.
         assert!(!presence.not_taken(&a, at(30)) && presence.not_taken(&a, at(40)));
     }
@@ -143,7 +143,7 @@ mod tests {
         let (presence, a) = (presence(), device("a"));
         assert!(!presence.not_taken(&a, at(5)));
         // The first sign after a start is told, since an earlier run may have told the opposite.
-        assert!(presence.heard(&a, at(12)));
+        assert!(presence.called(&a, at(12)));
         assert!(!presence.not_taken(&a, at(16)), "ten minutes from the first that nobody took");
         assert!(presence.look_for(at(17)).iter().all(|device| device.as_str() == "b"));
     }
@@ -152,7 +152,7 @@ mod tests {
     fn only_those_that_are_let_in_are_known() {
         let presence = presence();
         let stranger = device("c");
-        assert!(!presence.heard(&stranger, at(1)) && !presence.not_taken(&stranger, at(30)));
+        assert!(!presence.called(&stranger, at(1)) && !presence.not_taken(&stranger, at(30)));
         presence.know(&HashSet::from([device("b"), stranger.clone()]), at(6));
         assert_eq!(presence.look_for(at(6)), [device("b")], "the new one is there for now, the old one forgotten");
         assert_eq!(presence.look_for(at(3)).len(), 2, "the clock was set back");

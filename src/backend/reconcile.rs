@@ -76,7 +76,7 @@ impl Difference {
 
     /// The difference, in words.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn sentence(&self) -> String {
         match self {
             Self::MissedSettlement => "the gateway says that it is paid; the books do not know it".into(),
             Self::NotSettled(word) => format!("the books say that it is paid; the gateway says {word}"),
@@ -308,7 +308,7 @@ mod tests {
         for (what, order, said, expected) in table {
             let found = compare(&order, Some(&theirs(&order, said)));
             assert_eq!(found.iter().map(Difference::as_str).collect::<Vec<_>>(), expected, "{what}");
-            assert!(found.iter().all(|difference| !difference.told().is_empty() && !difference.to_do().is_empty()));
+            assert!(found.iter().all(|difference| !difference.sentence().is_empty() && !difference.to_do().is_empty()));
         }
     }
 

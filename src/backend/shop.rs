@@ -301,8 +301,8 @@ impl Shop {
     }
 
     /// A machine asked something, or took a message.
-    pub async fn heard(&self, device: &DeviceId) {
-        if self.presence.heard(device, self.now()) {
+    pub async fn machine_called(&self, device: &DeviceId) {
+        if self.presence.called(device, self.now()) {
             let wanted = device.clone();
             // If this fails, the alert stays until the machine is missing and back once more.
             let was_missing = self.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await;

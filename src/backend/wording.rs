@@ -61,7 +61,7 @@ impl End {
 
     /// In words.
     #[must_use]
-    pub const fn told(self) -> &'static str {
+    pub const fn sentence(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Given => "handed over by an attendant",

@@ -76,7 +76,7 @@ impl Webhook {
     ///
     /// # Errors
     /// [`WebhookError`]
-    pub async fn look(&self) -> Result<(), WebhookError> {
+    pub async fn check(&self) -> Result<(), WebhookError> {
         self.client()?.head(self.url.clone()).send().await.map(drop).map_err(|error| self.unreachable(error))
     }
 

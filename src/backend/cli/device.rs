@@ -241,7 +241,7 @@ async fn add(
     {
         tls::install_provider();
         refuse_taken_names(config, &device)?;
-        door.look().await.map_err(Failure::failed)?;
+        door.check().await.map_err(Failure::failed)?;
         let password = drawn();
         draft = Some(wanting.with_password(&password));
         account = Some((door, password));

@@ -272,14 +272,14 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
             "order_id": order.id,
             "device": device,
             "difference": difference.as_str(),
-            "told": difference.told(),
+            "told": difference.sentence(),
             "to_do": difference.to_do(),
             "status": view::status(order),
             "refund": view::refund(order),
         });
         return format!("{object}\n");
     }
-    let first = row(&COLUMNS, &[order.id.to_string(), device.to_string(), difference.told()]);
+    let first = row(&COLUMNS, &[order.id.to_string(), device.to_string(), difference.sentence()]);
     let words = [view::status(order).as_str().into(), note(order)];
     let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
     let now = if difference.is_news() || *difference == Difference::Rebuilt { format!("; it is now: {now}") } else { String::new() };

@@ -97,7 +97,7 @@ fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     text += &format!("{:<44} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
     text += &format!("{:<44} {}", "paid", total_of(all.paid));
     for end in End::ALL {
-        text += &format!("  {:<42} {}", end.told(), total_of(all.of(end)));
+        text += &format!("  {:<42} {}", end.sentence(), total_of(all.of(end)));
     }
     if let Some(until) = report.refund_until {
         text += &format!("{:<44} {:>26}\n", "the gateway refunds the first of them until", until.to_local(wanted.zone));

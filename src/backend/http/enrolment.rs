@@ -55,7 +55,7 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     };
     // Its earlier token stays good as long as there is nothing to give in its place.
     if let Some(door) = &shop.accounts {
-        door.look().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
+        door.check().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
     }
     let (device, now) = (claim.device.clone(), shop.now());
     let token = draw(&shop);

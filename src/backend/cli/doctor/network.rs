@@ -153,7 +153,7 @@ async fn broker(config: &Config) -> Finding {
 async fn accounts(config: &Config) -> Option<Finding> {
     const CHECK: &str = "accounts";
     let door = config.accounts.as_ref()?;
-    Some(match (door.look().await, door) {
+    Some(match (door.check().await, door) {
         (Err(why), _) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
         (Ok(()), Door::Plugin(_)) => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
         (Ok(()), Door::Passwords { file, reload, .. }) => {
@@ -167,7 +167,7 @@ async fn accounts(config: &Config) -> Option<Finding> {
 async fn webhook(config: &Config) -> Option<Finding> {
     const CHECK: &str = "webhook";
     let webhook = config.tellers.as_ref()?.webhook.as_ref()?;
-    Some(match webhook.look().await {
+    Some(match webhook.check().await {
         Ok(()) => Finding::ok(CHECK, format!("{} can be reached", webhook.host())),
         Err(error) => Finding::bad(CHECK, error.to_string(), "look at alerts.webhook_url, and at the receiver's network and certificate"),
     })

@@ -115,12 +115,12 @@ impl Order {
                     self.note_unclear(now);
                 }
                 self.cancel_again(now, !asked);
-                self.asked(now, true);
+                self.question_ended(now, true);
             }
             State::Pending { .. } | State::Held { .. } => {
                 self.note_unclear(now);
                 self.judge_doubt(now);
-                self.asked(now, true);
+                self.question_ended(now, true);
             }
             // The gateway itself may have told that it is paid. It need not know a charge for ever that it has ended or never made.
             State::Closed { charge, .. } => {
@@ -128,9 +128,11 @@ impl Order {
                     self.unclear_since = None;
                 }
                 self.judge_doubt(now);
-                self.asked(now, true);
+                self.question_ended(now, true);
             }
-            State::Charging { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => self.asked(now, true),
+            State::Charging { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
+                self.question_ended(now, true)
+            }
         }
     }
 

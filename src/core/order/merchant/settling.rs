@@ -158,7 +158,7 @@ impl Order {
         if self.ask.noted_back == Some(report.said) && report.said != Said::PartlyRefunded {
             self.ask.noted_back = None;
         }
-        self.asked(now, true);
+        self.question_ended(now, true);
     }
 
     /// The answer is not understood.
@@ -204,11 +204,11 @@ impl Order {
         self.judge_doubt(now);
         self.looked_in_vain(now);
         self.refund_not_seen(now);
-        self.asked(now, false);
+        self.question_ended(now, false);
     }
 
     /// Plans the next question, after an answer or after the lack of one.
-    pub(super) fn asked(&mut self, now: Wall, answered: bool) {
+    pub(super) fn question_ended(&mut self, now: Wall, answered: bool) {
         let tries = self.ask.tries;
         self.ask.tries += 1;
         (self.ask.asked_at, self.ask.answered) = (Some(now), answered);
@@ -257,11 +257,11 @@ impl Order {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
             State::Settled { .. } | State::Withheld { .. } => {
                 self.not_refunded_yet(now);
-                return self.asked(now, true);
+                return self.question_ended(now, true);
             }
             State::Refunded { .. } => {
                 self.settled_again(now);
-                return self.asked(now, true);
+                return self.question_ended(now, true);
             }
         }
         self.suspect = false;
@@ -270,12 +270,12 @@ impl Order {
         // A person gave the money back before the gateway was sure. With the goods besides, the customer would have too much.
         if self.is_decided() {
             self.state = State::Refunded { charge, receipt: None, by: Some(by) };
-            return self.asked(now, true);
+            return self.question_ended(now, true);
         }
         // A person has ended it. The receipt could come when nobody reckons with it any more.
         if self.ended_by.is_some() {
             self.state = State::Withheld { charge, by, why: Withheld::Ended };
-            return self.asked(now, true);
+            return self.question_ended(now, true);
         }
         match self.matching(report, with.rules) {
             Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
@@ -303,7 +303,7 @@ impl Order {
                 self.state = State::Settled { charge, by, receipt };
             }
         }
-        self.asked(now, true);
+        self.question_ended(now, true);
     }
 
     /// An Indomaret may take a settlement back within minutes. There is no receipt before that window is over.
