@@ -10,7 +10,7 @@ use crate::sales::{SETTLED, Sold};
 use crate::shop::{Options, Shop};
 use qris::backend::books::{self, BooksError, Noted, Policy};
 use qris::backend::databases::open_both;
-use qris::backend::store::{Tx, look};
+use qris::backend::store::{Tx, read_on};
 use qris::device::store::{Draft, database::Database};
 use qris::host::clock;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
@@ -304,7 +304,7 @@ fn fill_books(path: &Path, count: usize, a_day: usize) -> [String; 2] {
     for first in (0..count).step_by(TOGETHER) {
         books.execute_batch("BEGIN").expect("begun");
         for n in first..count.min(first + TOGETHER) {
-            look(&books, |tx| sell(tx, &policy, n, began(n))).expect("an order as any other");
+            read_on(&books, |tx| sell(tx, &policy, n, began(n))).expect("an order as any other");
         }
         books.execute_batch("COMMIT").expect("committed");
     }

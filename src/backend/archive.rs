@@ -6,7 +6,7 @@ use super::books::{self, BooksError};
 use super::copies::{self, CopyError};
 use super::databases::Place;
 use super::moving;
-use super::store::{BOOKS, Row, SqliteTx, StoreError, Tx, look, postgres, say};
+use super::store::{BOOKS, Row, SqliteTx, StoreError, Tx, postgres, read_on, say};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite;
@@ -126,7 +126,7 @@ fn write(tx: &mut dyn Tx, before: Wall, part: &Path) -> Result<(u64, Vec<String>
     say(&connection, "COMMIT").map_err(of_part)?;
     drop(connection);
     let archive = copies::look_at(part)?;
-    let has = look(&archive, |tx| tx.rows("SELECT count(*) FROM orders", &[]))?.first().map_or(Ok(0), |row| row.int(0))?;
+    let has = read_on(&archive, |tx| tx.rows("SELECT count(*) FROM orders", &[]))?.first().map_or(Ok(0), |row| row.int(0))?;
     let why = match copies::damaged_orders(&archive)?.as_slice() {
         [] if u64::try_from(has) == Ok(wanted) => return Ok((wanted, bad)),
         [] => format!("it should hold {wanted} orders, and it holds {has}"),
@@ -199,7 +199,7 @@ fn take_out(books: &Place, to: &Path, now: Wall) -> Result<u64, CopyError> {
     let all = "SELECT DISTINCT device, request_id FROM orders WHERE (device, request_id) > ($1, $2) ORDER BY device, request_id LIMIT $3";
     let (mut number, mut stayed, mut behind) = (None, 0, Key::default());
     loop {
-        let some = look(&archive, |tx| {
+        let some = read_on(&archive, |tx| {
             let keys = tx.rows(all, &[behind.0.as_str().into(), behind.1.as_str().into(), AT_ONCE.into()])?;
             keys.iter().map(|row| read(tx, &(row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect::<Result<Vec<_>, _>>()
         })?;
@@ -268,7 +268,7 @@ pub type Whole = (Vec<OrderId>, Vec<books::HistoryLine>, books::Stored);
 /// # Errors
 /// [`CopyError`]
 pub fn find(archive: &Path, id: &OrderId) -> Result<Option<Whole>, CopyError> {
-    Ok(look(&copies::open(archive)?, |tx| whole(tx, id))?)
+    Ok(read_on(&copies::open(archive)?, |tx| whole(tx, id))?)
 }
 
 /// An order of the books.

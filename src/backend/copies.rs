@@ -98,7 +98,7 @@ fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, Co
     let orders = copy(books, &BOOKS, "SELECT count(*) FROM orders", &parts[0])?;
     let machines = copy(&machines_beside(books), &MACHINES, "SELECT count(*) FROM devices", &parts[1])?;
     let mut damaged = damaged_orders(&look_at(&parts[0])?)?;
-    damaged.extend(store::look(&look_at(&parts[1])?, devices::list)?.damaged.into_iter().map(String::from));
+    damaged.extend(store::read_on(&look_at(&parts[1])?, devices::list)?.damaged.into_iter().map(String::from));
     for (had, has) in [orders, machines] {
         // Meanwhile rows leave the books only for an archive.
         if has < had {
@@ -127,7 +127,7 @@ fn copy(from: &Path, schema: &Schema, count: &str, part: &Path) -> Result<(i64, 
 pub(super) fn damaged_orders(connection: &Connection) -> Result<Vec<String>, CopyError> {
     let (mut all, mut behind) = (Vec::new(), String::new());
     loop {
-        let (damaged, last) = store::look(connection, |tx| books::damaged(tx, &behind))?;
+        let (damaged, last) = store::read_on(connection, |tx| books::damaged(tx, &behind))?;
         all.extend(damaged);
         let Some(last) = last else { return Ok(all) };
         behind = last;

@@ -307,7 +307,7 @@ fn sum(device: &Device, token_hash: &str) -> String {
 mod tests {
     use super::*;
     use crate::databases::open_both;
-    use crate::store::look;
+    use crate::store::read_on;
     use qris_core::order::receipt::SigningKey;
     use qris_host::sqlite::testing::damage;
     use rusqlite::Connection;
@@ -318,13 +318,13 @@ mod tests {
     impl Machines {
         fn run<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
             let transaction = self.0.unchecked_transaction().map_err(StoreError::from)?;
-            let value = look(&transaction, job)?;
+            let value = read_on(&transaction, job)?;
             transaction.commit().map_err(StoreError::from)?;
             Ok(value)
         }
 
         fn look<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
-            look(&self.0, job)
+            read_on(&self.0, job)
         }
     }
 

@@ -84,7 +84,7 @@ pub fn invite(tx: &mut dyn Tx, claim: &Claim, terms: &Terms, until: Wall) -> Res
 ///
 /// # Errors
 /// The database's; [`NotLetIn`].
-pub fn look(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
+pub fn check(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
     let device = claim.device.as_str();
     let rows = tx.rows("SELECT code_hash, until_ms, terms, used_ms FROM invitations WHERE device = $1", &[device.into()])?;
     let Some(row) = rows.first() else { return Ok(Err(NotLetIn::Unknown)) };
@@ -106,7 +106,7 @@ pub fn look(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, N
 /// # Errors
 /// The database's; [`NotLetIn`].
 pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
-    let terms = match look(tx, claim, now)? {
+    let terms = match check(tx, claim, now)? {
         Ok(terms) => terms,
         refused => return Ok(refused),
     };
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::databases::open_both;
     use crate::devices::{Shown, by_token, list, relay_key, revoke, shown};
-    use crate::store::look as in_store;
+    use crate::store::read_on as in_store;
     use qris_core::order::proof::RelayKey;
     use qris_core::order::receipt::SigningKey;
     use rusqlite::Connection;

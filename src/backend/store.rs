@@ -9,7 +9,7 @@ pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, look, machines_beside, together};
+pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, machines_beside, read_on, together};
 pub(crate) use sqlite::{SqliteTx, say};
 
 use qris_core::order::time::{Span, Wall};

@@ -180,7 +180,7 @@ impl Known {
 mod tests {
     use super::*;
     use crate::databases::open_both;
-    use crate::store::look;
+    use crate::store::read_on;
     use rusqlite::Connection;
     use std::path::Path;
 
@@ -222,8 +222,8 @@ mod tests {
     /// Whether it was written, and the news.
     fn see(machines: &Connection, sight: &Sight, s: i64) -> (bool, Option<[Box<str>; 2]>) {
         let (device, now) = (DeviceId::new("vm-001").expect("an id"), Wall(s * 1000));
-        let is_news = look(machines, |tx| is_news(tx, &device, sight, now)).expect("read");
-        (is_news, is_news.then(|| look(machines, |tx| note(tx, &device, sight, now)).expect("written")).flatten())
+        let is_news = read_on(machines, |tx| is_news(tx, &device, sight, now)).expect("read");
+        (is_news, is_news.then(|| read_on(machines, |tx| note(tx, &device, sight, now)).expect("written")).flatten())
     }
 
     fn both(one: &str, other: &str) -> Option<[Box<str>; 2]> {
@@ -249,7 +249,7 @@ mod tests {
         // The copy is off.
         assert_eq!((seen("b", "10.0.0.3", 1303 + 2 * DAY), seen("b", "10.0.0.3", 1303 + 4 * DAY)), (None, None));
         let other = DeviceId::new("vm-002").expect("an id");
-        assert_eq!(look(&rig.machines, |tx| note(tx, &other, &by("c", "10.0.0.3"), Wall(0))).expect("written"), None);
+        assert_eq!(read_on(&rig.machines, |tx| note(tx, &other, &by("c", "10.0.0.3"), Wall(0))).expect("written"), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct Usage {
 
 /// Examples as a help shows them.
 #[must_use]
-pub fn told(examples: Examples) -> String {
+pub fn listed(examples: Examples) -> String {
     let lines: Vec<_> = examples.iter().map(|(does, command)| format!("  {does}\n    {command}")).collect();
     format!("Examples:\n{}", lines.join("\n"))
 }
@@ -100,7 +100,7 @@ impl Usage {
         let instead =
             self.instead.iter().map(|(name, does)| clap::Arg::new(*name).long(*name).help(*does).action(clap::ArgAction::SetTrue));
         let command = clap::Command::new(self.program).about(self.about).version(env!("CARGO_PKG_VERSION"));
-        command.arg(config).args(instead).after_help(told(self.examples))
+        command.arg(config).args(instead).after_help(listed(self.examples))
     }
 
     fn usage(&self) -> String {
@@ -115,7 +115,7 @@ impl Usage {
             "{}\n\n{}\n\nOptions:\n{options}  -h, --help           Print help\n  -V, --version        Print version\n\n{}\n",
             self.about,
             self.usage(),
-            told(self.examples)
+            listed(self.examples)
         )
     }
 }

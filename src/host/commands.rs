@@ -1,7 +1,7 @@
 //! The arguments of a program with sub-commands: its examples, the options that are of no use to some commands, and what is
 //! said about wrong use.
 
-use crate::arguments::{Examples, told};
+use crate::arguments::{Examples, listed};
 use crate::hint::not_a_number;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -25,7 +25,7 @@ pub fn with_examples(command: Command, examples: ExamplesOf) -> Command {
     examples.iter().fold(command, |command, (words, examples)| {
         at(command, words, |command| {
             let more = command.get_after_help().map(|help| format!("\n\n{help}")).unwrap_or_default();
-            command.after_help(told(examples) + &more)
+            command.after_help(listed(examples) + &more)
         })
     })
 }

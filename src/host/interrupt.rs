@@ -74,7 +74,7 @@ pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>
     let mut stderr = io::stderr().lock();
     // Standard error and its reader may be gone. The first line ends the line of the question.
     drop(writeln!(stderr));
-    failure.told(program).iter().for_each(|line| drop(writeln!(stderr, "{line}")));
+    failure.lines(program).iter().for_each(|line| drop(writeln!(stderr, "{line}")));
     // It fails for signals alone that it does not know.
     drop(low_level::emulate_default_handler(signal));
     Err(failure)

@@ -83,7 +83,7 @@ impl Failure {
 
     /// The lines that tell it, as on standard error when it ends the program.
     #[must_use]
-    pub fn told(&self, program: &str) -> Vec<String> {
+    pub fn lines(&self, program: &str) -> Vec<String> {
         let mut lines = chain(self.error());
         if self.faults().is_none() {
             lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
@@ -169,7 +169,7 @@ impl From<config::Faults> for Failure {
 pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     let mut stderr = std::io::stderr().lock();
-    for line in failure.told(program) {
+    for line in failure.lines(program) {
         // If nobody reads this, the exit status still tells. `eprintln!` would panic and change it.
         let _ = writeln!(stderr, "{line}");
     }
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn an_error_is_told_with_its_causes_one_a_line() {
         let failure = Failure::failed(Outer(std::io::Error::other("disk on fire")));
-        assert_eq!(failure.told("qrisd"), ["qrisd: cannot open the store", "  because: disk on fire"]);
+        assert_eq!(failure.lines("qrisd"), ["qrisd: cannot open the store", "  because: disk on fire"]);
         assert_eq!(failure.reason(), "cannot open the store; because: disk on fire");
     }
 
@@ -231,7 +231,7 @@ mod tests {
         checker.fault(&(), "x", "must be 2 to 3");
         checker.fault(&(), "y", "is missing");
         let failure = Failure::from(checker.finish().expect_err("faults"));
-        assert_eq!(failure.told("qrisd"), ["a.toml: y: is missing", "a.toml:1: x: must be 2 to 3"]);
+        assert_eq!(failure.lines("qrisd"), ["a.toml: y: is missing", "a.toml:1: x: must be 2 to 3"]);
         assert_eq!(failure.reason(), "a.toml: y: is missing; a.toml:1: x: must be 2 to 3");
     }
 

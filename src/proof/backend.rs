@@ -34,7 +34,7 @@ use qris_backend::http;
 use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::presence::Presence;
 use qris_backend::shop::Shop;
-use qris_backend::store::{Runner, Store, Tx, look};
+use qris_backend::store::{Runner, Store, Tx, read_on};
 use qris_backend::view::Place;
 use qris_backend::work;
 use qris_core::order::ids::{DeviceId, OrderId};
@@ -176,7 +176,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let both = open_both(start.books, true, true)?;
         let books = Database::over(both.books, Box::new(reader));
         let machines = Database::over(both.machines, Box::new(()));
-        *line.lock().unwrap_or_else(PoisonError::into_inner) = look(&books.connection(), books::newest_line)?;
+        *line.lock().unwrap_or_else(PoisonError::into_inner) = read_on(&books.connection(), books::newest_line)?;
         let settings = Settings {
             base_url: "https://midtrans.example".into(),
             server_key: ServerKey::new(&Secret::new(SERVER_KEY)),
@@ -296,7 +296,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let sql =
             "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
             UNION ALL SELECT due_ms FROM strangers)";
-        look(&self.books.connection(), |tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+        read_on(&self.books.connection(), |tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 
     /// The merchant reconciles. Differences from Midtrans are handed to the books, as `qris-backend reconcile` does, and the books

@@ -60,7 +60,7 @@ impl Case {
 
     /// What goes wrong in it, in words for people.
     #[must_use]
-    pub fn told(&self, performed: &Performed) -> String {
+    pub fn describe(&self, performed: &Performed) -> String {
         let what: Vec<&str> = self.wrong.iter().filter_map(|at| performed.places.get(*at)).map(|kind| kind.name()).collect();
         what.join("; ")
     }
@@ -82,7 +82,7 @@ mod tests {
     fn below(case: &Case, depth: usize, kind: &str, place: &Path, counts: &mut Counts) -> usize {
         let performed = case.perform(place).expect("a directory");
         if let Some(why) = &performed.failure {
-            panic!("{case}: {why} ({})\n{}", case.told(&performed), performed.trace);
+            panic!("{case}: {why} ({})\n{}", case.describe(&performed), performed.trace);
         }
         counts.add(&performed.counts);
         if case.wrong.len() == depth {

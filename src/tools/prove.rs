@@ -77,7 +77,7 @@ fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
             let performed = case.perform(&place()).map_err(Failure::failed)?;
             counts.lock().expect("nobody panics with it").add(&performed.counts);
             if let Some(why) = &performed.failure {
-                println!("{case}: {why} ({})", case.told(&performed));
+                println!("{case}: {why} ({})", case.describe(&performed));
                 broken.lock().expect("nobody panics with it").push(case.to_string());
             } else if depth < depth_of(case) {
                 deeper.lock().expect("nobody panics with it").extend(case.with_one_more(&performed));

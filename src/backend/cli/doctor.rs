@@ -50,7 +50,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     findings.extend(machines(config).await);
     findings.push(alerts(config));
     findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
-    findings.extend(network::look(config, source, wanted.charge).await);
+    findings.extend(network::check(config, source, wanted.charge).await);
     let mut out = Out::default();
     finding::end(&findings, wanted.json, |line| out.line(line))
 }

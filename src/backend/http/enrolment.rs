@@ -41,7 +41,7 @@ pub async fn claim(State(shop): State<Arc<Shop>>, request: Request) -> Result<Re
 async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
     // A caller without a good code holds nobody up.
     let (wanted, now) = (claim.clone(), shop.now());
-    shop.machines(move |tx| invitations::look(tx, &wanted, now)).await?.map_err(|why| not_let_in(&shop, &claim.device, &why))?;
+    shop.machines(move |tx| invitations::check(tx, &wanted, now)).await?.map_err(|why| not_let_in(&shop, &claim.device, &why))?;
     // Two claims of one code must not leave the token of one and the password of the other.
     let busy =
         || Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Backend).detail("too many machines are being let in").retry_after(10);

@@ -108,7 +108,7 @@ pub(crate) fn say(connection: &Connection, sql: &'static str) -> Result<(), rusq
 ///
 /// # Errors
 /// The job's own, or the database's.
-pub fn look<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+pub fn read_on<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     job(&mut SqliteTx { connection })
 }
 

@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_enrolment_is_a_text_or_a_file() {
-        let enrolment_of = |from: &str| enrolment(from).map(|found| found.device).map_err(|failure| failure.told("t").join(" "));
+        let enrolment_of = |from: &str| enrolment(from).map(|found| found.device).map_err(|failure| failure.lines("t").join(" "));
         let text = Enrolment {
             device: DeviceId::new("vm-007").expect("an id"),
             backend: Backend { url: "https://pay.example".into(), token: "t".into(), ca: None },
@@ -268,7 +268,7 @@ mod tests {
         assert!(enrolment_of("/nowhere/at/all").is_err_and(|why| why.contains("/nowhere/at/all")));
         std::fs::write(&path, "{}").expect("written");
         assert!(enrolment_of(&path.display().to_string()).is_err_and(|why| why.contains("not an enrolment text")));
-        assert!(keys(&path).is_err_and(|failure| failure.told("t").join(" ").contains("JWK Set")));
+        assert!(keys(&path).is_err_and(|failure| failure.lines("t").join(" ").contains("JWK Set")));
         std::fs::write(&path, set()).expect("written");
         assert!(keys(&path).is_ok());
     }

@@ -117,7 +117,7 @@ mod tests {
         let device = DeviceId::new("vm-003").expect("an id");
         let whole = format!("https://pay.example#vm-003.{CODE}");
         let told = |from: &str, device: Option<&DeviceId>, backend: Option<&str>| {
-            read(from, device, backend).map(|read| read.to_string()).map_err(|failure| failure.told("t").join(" "))
+            read(from, device, backend).map(|read| read.to_string()).map_err(|failure| failure.lines("t").join(" "))
         };
         assert_eq!(told(&whole, None, None), Ok(whole.clone()));
         assert_eq!(told(CODE, Some(&device), Some("https://pay.example")), Ok(whole.clone()));

@@ -119,7 +119,7 @@ mod tests {
             asked += 1;
             Ok(yes)
         };
-        let remarks = settle(&site, &present, &flags, &mut answers, ask).map_err(|failure| failure.told("t").join(" "))?;
+        let remarks = settle(&site, &present, &flags, &mut answers, ask).map_err(|failure| failure.lines("t").join(" "))?;
         assert!(answers.offered.is_empty(), "nothing is asked again");
         let keys = KeySet::from_jwks(&answers.keys.expect("keys")).expect("readable");
         assert_eq!(keys.receipt_kids(), [key(3).kid().clone()]);

@@ -131,7 +131,7 @@ fn parts_of(failure: &Failure) -> BTreeSet<Part> {
 /// The refusals in words, without places in a file that nobody has seen.
 fn refusals(failure: &Failure) -> Vec<String> {
     let error = failure.error();
-    let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told(texts().cannot_be) };
+    let Some(faults) = error.downcast_ref::<Faults>() else { return failure.lines(texts().cannot_be) };
     let words = |fault: &Fault| match Part::of_fault(fault) {
         Some(part) => {
             let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));

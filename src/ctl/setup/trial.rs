@@ -221,7 +221,7 @@ impl<G: Fn(&Pin)> Drop for Driven<G> {
 /// Where a person can decide, a failure is told and does not end the set-up.
 fn forgiven(result: Result<(), Failure>, told: bool) -> Result<(), Failure> {
     match result {
-        Err(failure) if told => failure.told("qrisctl").iter().try_for_each(|line| print::line(&print::plain(line))),
+        Err(failure) if told => failure.lines("qrisctl").iter().try_for_each(|line| print::line(&print::plain(line))),
         result => result,
     }
 }

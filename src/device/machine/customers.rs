@@ -18,7 +18,7 @@ use qris_host::events::Event as Journal;
 
 impl Machine {
     /// A controller asks. Each question gets one reply: now, or when it is known.
-    pub(super) fn asked(&mut self, request: Request, asker: Asker, now: Now) {
+    pub(super) fn requested(&mut self, request: Request, asker: Asker, now: Now) {
         match request {
             Request::Vend(request) => match check_request(&request) {
                 Ok(()) => self.vend(request, asker, now),

@@ -145,7 +145,7 @@ impl Machine {
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let (faults, out) = (&mut self.faults, &mut self.outbox);
         match input {
-            Input::Asked(request, asker) => self.asked(request, asker, now),
+            Input::Asked(request, asker) => self.requested(request, asker, now),
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
             Input::Desired { payload, ack } => self.desired(&payload, ack, now),
             Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),

@@ -1,6 +1,6 @@
 //! A database of the program without a thread of its own: its jobs run in the thread of the world, in virtual time.
 
-use qris_backend::store::{Job, Runner, StoreError, Tx, answer_all, look, together};
+use qris_backend::store::{Job, Runner, StoreError, Tx, answer_all, read_on, together};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -55,7 +55,7 @@ impl Database {
     fn carry_out(&self, mut batch: Vec<Box<dyn Job>>, writes: bool) {
         let mut connection = self.connection();
         let result = together(&mut connection, &mut batch, writes);
-        let lives = look(&connection, |tx| Ok::<_, StoreError>(self.watch.done(tx, writes)));
+        let lives = read_on(&connection, |tx| Ok::<_, StoreError>(self.watch.done(tx, writes)));
         if lives.unwrap_or(false) { answer_all(batch, result) } else { lock(&self.unheard).append(&mut batch) }
     }
 }
@@ -90,7 +90,7 @@ impl Runner for Database {
 /// Runs a job in a transaction of its own. It is committed when this returns without an error.
 pub(crate) fn run<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
-    let value = look(&transaction, job)?;
+    let value = read_on(&transaction, job)?;
     transaction.commit().map_err(StoreError::from)?;
     Ok(value)
 }

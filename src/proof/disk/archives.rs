@@ -7,7 +7,7 @@ use qris_backend::archive::{archive, find};
 use qris_backend::books::testing::sell;
 use qris_backend::books::{self, BooksError, Stored};
 use qris_backend::databases::{Place, open_both};
-use qris_backend::store::look;
+use qris_backend::store::read_on;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::next_deadline;
 use qris_core::order::time::Wall;
@@ -42,7 +42,7 @@ fn books(path: &Path) -> Connection {
 }
 
 fn orders(connection: &Connection) -> BTreeMap<OrderId, Stored> {
-    let all = look(connection, |tx| {
+    let all = read_on(connection, |tx| {
         let rows = tx.rows("SELECT order_id FROM orders", &[])?;
         let ids: Vec<OrderId> = rows.iter().map(|row| OrderId::new(row.text(0).expect("text")).expect("an id")).collect();
         ids.into_iter().map(|id| Ok((id.clone(), books::load(tx, &id)?.expect("there")))).collect()
@@ -51,7 +51,7 @@ fn orders(connection: &Connection) -> BTreeMap<OrderId, Stored> {
 }
 
 fn archived(connection: &Connection, id: &OrderId) -> bool {
-    look(connection, |tx| books::archived(tx, id)).expect("read").is_some()
+    read_on(connection, |tx| books::archived(tx, id)).expect("read").is_some()
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn what_is_over_goes_with_all_its_rows_and_what_is_not_stays() {
     let template = template();
     let (directory, _disk, path) = copy(template.path());
     let before = orders(&books(&path));
-    let lines = |id: &OrderId| look(&books(&path), |tx| books::history(tx, id)).expect("read");
+    let lines = |id: &OrderId| read_on(&books(&path), |tx| books::history(tx, id)).expect("read");
     let histories: BTreeMap<_, _> = before.keys().map(|id| (id.clone(), lines(id))).collect();
     let file = directory.path().join("archive.db");
     let none = archive(&Place::File(path.clone()), Wall(0), &file, NOW).expect("read");

@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_manual_names_every_option() {
-        let options = crate::midtrans::Options::new("key", "").told();
+        let options = crate::midtrans::Options::new("key", "").as_change();
         for name in serde_json::to_value(options).expect("plain").as_object().expect("an object").keys() {
             assert!(MANUAL.contains(&format!("`{name}`")), "{name} is not in the manual");
         }

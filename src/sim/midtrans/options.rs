@@ -155,7 +155,7 @@ impl Options {
 
     /// The present values of all that can be changed.
     #[must_use]
-    pub fn told(&self) -> Change {
+    pub fn as_change(&self) -> Change {
         Change {
             notification_urls: Some(self.notification_urls.clone()),
             expiry_ms: Some(self.expiry.0),

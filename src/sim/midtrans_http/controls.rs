@@ -202,12 +202,12 @@ async fn advance(State(sim): Sim, Json(advance): Json<Advance>) -> Json<Value> {
 }
 
 async fn options(State(sim): Sim) -> Json<Value> {
-    look(&sim, |midtrans| midtrans.options().told())
+    look(&sim, |midtrans| midtrans.options().as_change())
 }
 
 async fn change(State(sim): Sim, Json(change): Json<Change>) -> Json<Value> {
     sim.with(|midtrans, now| midtrans.change(change, now));
-    look(&sim, |midtrans| midtrans.options().told())
+    look(&sim, |midtrans| midtrans.options().as_change())
 }
 
 async fn requests(State(sim): Sim) -> Json<Value> {

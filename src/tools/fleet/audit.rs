@@ -46,7 +46,7 @@ pub fn audit(yard: &Yard, dates: [&str; 2]) -> Result<Audit, YardError> {
     let is_paid = |status: &str| ["settlement", "refund", "partial_refund"].contains(&status);
     let paid = transactions.into_iter().filter(|transaction| is_paid(transaction.status));
     let paid: Vec<_> = paid.map(|transaction| (transaction.order_id, transaction.gross_amount)).collect();
-    Ok(compare(&paid, &yard.town.board.look(), &report))
+    Ok(compare(&paid, &yard.town.board.lock(), &report))
 }
 
 /// `paid`: the order ids and sums at Midtrans.
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn each_paid_order_has_one_receipt_and_one_end_and_stands_in_the_books() {
         let board = Board::new(1);
-        let mut tally = board.look();
+        let mut tally = board.lock();
         let done = |outcome| Sale { receipt: Some("a.b.c".into()), told: Some(outcome), ..Sale::default() };
         let id = |name: &str| OrderId::new(name).expect("an id");
         tally.orders.insert(id("o-1"), done(Delivery::Dispensed));

@@ -89,13 +89,13 @@ impl Board {
     }
 
     /// The facts now.
-    pub fn look(&self) -> MutexGuard<'_, Tally> {
+    pub fn lock(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes them.
     pub fn note<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
-        let done = change(&mut self.look());
+        let done = change(&mut self.lock());
         self.changed.send_replace(());
         done
     }
@@ -104,7 +104,7 @@ impl Board {
     pub async fn until(&self, within: Duration, is_so: impl Fn(&Tally) -> bool) -> bool {
         let mut changed = self.changed.subscribe();
         let wait = async {
-            while !is_so(&self.look()) {
+            while !is_so(&self.lock()) {
                 // The sender lives as long as the board.
                 let _ = changed.changed().await;
             }
@@ -168,7 +168,7 @@ mod tests {
     fn a_machine_counts_once_in_each_wave() {
         let board = Board::new(3);
         let counts = || {
-            let tally = board.look();
+            let tally = board.lock();
             (tally.answered, tally.online, tally.offline(2))
         };
         board.note(|tally| {

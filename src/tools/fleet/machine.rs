@@ -173,7 +173,7 @@ impl Running {
     fn heard(&mut self, event: MqttEvent) {
         match event {
             MqttEvent::Up { refused, .. } => {
-                let wave = self.of.town.board.look().wave();
+                let wave = self.of.town.board.lock().wave();
                 for (filter, why) in refused {
                     self.wrong(format!("the broker refuses {filter}: {why}"));
                 }

@@ -79,7 +79,7 @@ pub async fn sell(yard: &Yard, a_second: u32, time: Duration) -> Result<Sold, Ph
     until(yard, "the end of all sales", is_settled).await?;
     let after = cpu_ms();
     let a_sale = |after: u64, before: u64| after.saturating_sub(before) as f64 / sales.max(1) as f64;
-    let tally = yard.town.board.look();
+    let tally = yard.town.board.lock();
     let mut took: Vec<f64> = tally.orders.values().filter_map(|sale| sale.took).map(|took| took.as_secs_f64() * 1_000.0).collect();
     took.sort_unstable_by(f64::total_cmp);
     let at = |part: f64| took.get(((took.len() as f64 * part) as usize).min(took.len().saturating_sub(1))).copied().unwrap_or(0.0);
@@ -153,7 +153,7 @@ struct Return {
 impl Return {
     fn begins(yard: &Yard) -> Self {
         let at = yard.town.midtrans.with(|_, now| now);
-        Self { began: Instant::now(), at, unanswered: yard.town.board.look().unanswered }
+        Self { began: Instant::now(), at, unanswered: yard.town.board.lock().unanswered }
     }
 
     /// They are back: each has asked for its open orders and was answered, its status was seen, and each paid order has its end.
@@ -168,7 +168,7 @@ impl Return {
         let calls = yard.town.midtrans.with(|midtrans, _| midtrans.requests());
         let calls = calls.iter().filter(|call| ["charge", "status"].contains(&call.call));
         let calls = calls.map(|call| (call.at_ms, call.call, call.order_id.as_str()));
-        let tally = board.look();
+        let tally = board.lock();
         let is_unpaid = |id: &str| tally.orders.iter().any(|(known, sale)| known.as_str() == id && sale.paid.is_none());
         let get_status = Asked::since(self.at.0, calls, is_unpaid);
         let open = tally.orders.values().filter(|sale| !sale.ended && sale.told.is_none()).count();
@@ -198,7 +198,7 @@ async fn until(yard: &Yard, what: &'static str, is_so: impl Fn(&Tally) -> bool) 
     if board.until(PATIENCE, is_so).await {
         return Ok(());
     }
-    let tally = board.look();
+    let tally = board.lock();
     let Tally { answered, online, asking, unsettled, unanswered, why_unanswered, .. } = &*tally;
     let offline = tally.offline(yard.machines.len());
     Err(PhaseError::InVain {

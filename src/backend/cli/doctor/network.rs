@@ -22,7 +22,7 @@ const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
-pub async fn look(config: &Config, source: &Source, charge: bool) -> Vec<Finding> {
+pub async fn check(config: &Config, source: &Source, charge: bool) -> Vec<Finding> {
     let (mut findings, notifications, broker, accounts, webhook, serve) =
         tokio::join!(gateway(config, source), notifications(config), broker(config), accounts(config), webhook(config), serve(config));
     let (Ok(notifications) | Err(notifications)) = notifications;

@@ -31,7 +31,7 @@ impl Machine {
 
     fn compose(&self, answers: &Answers, keep: Option<Keep>, force: bool) -> Result<Composed, String> {
         let site = self.site();
-        let told = |failure: Failure| failure.told("t").join("\n");
+        let told = |failure: Failure| failure.lines("t").join("\n");
         let present = Present::read(&site).map_err(told)?;
         compose(&site, &self.staging, &present, answers, keep, force).map_err(told)
     }
