@@ -2,7 +2,8 @@
 //! receipts signed with the package's own key. One thread a connection, plain blocking sockets.
 
 use qris::order::ids::{DeviceId, OrderId, TransactionId};
-use qris::order::receipt::{Claims, SigningKey};
+use qris::order::keys::SigningKey;
+use qris::order::receipt::Claims;
 use qris::order::state::Status;
 use qris::sim::qris::Merchant;
 use qris::wire::orders::{NewOrder, OpenOrders, OrderResource, OutcomeReport};

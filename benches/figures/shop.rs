@@ -9,7 +9,7 @@ use crate::rig::bare_broker::BareBroker;
 use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::certificates::Certificates;
 use crate::trace::Traced;
-use qris::order::receipt::jwk_set;
+use qris::order::keys::jwk_set;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};

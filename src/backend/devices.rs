@@ -308,7 +308,7 @@ mod tests {
     use super::*;
     use crate::databases::open_both;
     use crate::store::read_on;
-    use qris_core::order::receipt::SigningKey;
+    use qris_core::order::keys::SigningKey;
     use qris_host::sqlite::testing::damage;
     use rusqlite::Connection;
     use std::path::PathBuf;

@@ -168,8 +168,8 @@ mod tests {
     use crate::databases::open_both;
     use crate::devices::{Shown, by_token, list, relay_key, revoke, shown};
     use crate::store::read_on as in_store;
+    use qris_core::order::keys::SigningKey;
     use qris_core::order::proof::RelayKey;
-    use qris_core::order::receipt::SigningKey;
     use rusqlite::Connection;
 
     struct Rig {

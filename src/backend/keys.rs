@@ -10,7 +10,7 @@
 
 use super::shop::Shop;
 use qris_core::order::ids::KeyId;
-use qris_core::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
+use qris_core::order::keys::{KEYS_MAX, KeyError, SigningKey, jwk_set};
 use qris_host::events::Event as Journal;
 use qris_host::journal::emit;
 use qris_host::{owner, random};
@@ -272,9 +272,7 @@ mod tests {
         let other = KeyId::new("other").expect("an id");
         assert!(matches!(Ring::choose(&path, &other), Err(RingError::Unknown { .. })));
         let public = Ring::read(&path).expect("read").public("pay.example");
-        assert!(
-            !public.contains("\"d\"") && qris_core::order::receipt::KeySet::from_jwks(&public).expect("a set").receipt_kids().len() == 3
-        );
+        assert!(!public.contains("\"d\"") && qris_core::order::keys::KeySet::from_jwks(&public).expect("a set").receipt_kids().len() == 3);
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
 }
 
 /// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.
-fn policy(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> Policy {
+fn policy(config: &Config, keys: Vec<qris_core::order::keys::SigningKey>) -> Policy {
     Policy {
         rules: qris_core::order::merchant::Rules {
             issuer: config.issuer.clone(),

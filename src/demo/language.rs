@@ -3,7 +3,7 @@
 
 use super::layout::LayoutError;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::receipt::SigningKey;
+use qris_core::order::keys::SigningKey;
 use qris_core::wire::settings::{Desired, Objection, Reported};
 use qris_core::wire::topics::Topic;
 use qris_host::mqtt::{Mqtt, Outbound, PublishId};
@@ -98,8 +98,7 @@ pub fn send(mqtt: &Mqtt, device: &DeviceId, (version, payload): (u64, Vec<u8>)) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::operator::Level;
-    use qris_core::order::receipt::KeySet;
+    use qris_core::order::keys::{KeySet, Level};
     use qris_core::wire::settings::RefusedSettings;
 
     #[test]

@@ -9,7 +9,7 @@ use super::machine;
 use items::{WrittenItem, check_items};
 use orders::{OrderSettings, WrittenOrders};
 use qris_core::order::ids::DeviceId;
-use qris_core::order::receipt::KeySet;
+use qris_core::order::keys::KeySet;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
 use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url, is_far};

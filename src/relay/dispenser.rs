@@ -11,11 +11,12 @@ use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
+use qris_core::order::keys::KeySet;
 use qris_core::order::ledger::{Admission, Condition, Entry, Limits, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
-use qris_core::order::receipt::{KeySet, Receipt, ReceiptError};
+use qris_core::order::receipt::{Receipt, ReceiptError};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris_host::events::Event;
 use std::collections::BTreeMap;
@@ -167,12 +168,9 @@ impl Dispenser {
         let receipt = self.keys.verify(jws, &self.me).map_err(|why| {
             let error = match &why {
                 ReceiptError::WrongDevice(_) => RelayError::WrongDevice,
-                ReceiptError::TooLong
-                | ReceiptError::NotJws(_)
-                | ReceiptError::Header(_)
-                | ReceiptError::UnknownKey(_)
-                | ReceiptError::Signature
-                | ReceiptError::Claims(_) => RelayError::InvalidReceipt,
+                ReceiptError::Form(_) | ReceiptError::UnknownKey(_) | ReceiptError::Signature | ReceiptError::Claims(_) => {
+                    RelayError::InvalidReceipt
+                }
             };
             self.journal(Event::ReceiptRefused { request: None, order: None, why: why.to_string().into() });
             Refusal::new(error, why.to_string())

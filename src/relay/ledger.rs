@@ -4,10 +4,11 @@
 use super::store::database::{Database, Found};
 use super::store::{Begun, Block, Once, Pulse, StoreError};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
+use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
-use qris_core::order::receipt::{Receipt, SigningKey};
+use qris_core::order::receipt::Receipt;
 use qris_core::wire::dbus::RelayError;
 use qris_host::events::{Event, Text};
 use qris_host::sqlite;

@@ -3,9 +3,10 @@
 
 use super::*;
 use qris_core::order::ids::OrderId;
+use qris_core::order::keys::jwk_set;
 use qris_core::order::outcome::Outcome;
+use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
-use qris_core::order::receipt::{Claims, jwk_set};
 use qris_core::wire::dbus::DispenseAnswer;
 use std::path::PathBuf;
 

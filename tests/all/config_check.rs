@@ -2,7 +2,7 @@
 
 use crate::rig::shop::Program;
 use crate::rig::{command, output, source_text, stderr};
-use qris::order::receipt::{SigningKey, jwk_set};
+use qris::order::keys::{SigningKey, jwk_set};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;

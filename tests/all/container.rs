@@ -3,7 +3,7 @@
 
 use crate::rig::shop::Program;
 use crate::rig::{command, output, source_text, stderr};
-use qris::order::receipt::SigningKey;
+use qris::order::keys::SigningKey;
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]

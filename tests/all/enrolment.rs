@@ -8,8 +8,7 @@ use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{PATIENCE, output, stderr, stdout, told};
 use crate::setup::{Site, succeeded};
-use qris::order::operator::Level;
-use qris::order::receipt::SigningKey;
+use qris::order::keys::{Level, SigningKey};
 use qris::wire::enrolment::Enrolment;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use serde_json::json;
@@ -115,7 +114,7 @@ fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
     let (manage, service) = (format!("manage:{}", sari.kid()), format!("service:{}", thief.kid()));
     let believed = || {
         let keys = std::fs::read_to_string(site.file("etc/qrisd/keys.json")).expect("written");
-        let keys = qris::order::receipt::KeySet::from_jwks(&keys).expect("keys");
+        let keys = qris::order::keys::KeySet::from_jwks(&keys).expect("keys");
         assert_eq!(keys.receipt_kids().len(), 1);
         keys.operators().map(|(kid, level)| format!("{level}:{kid}")).collect::<Vec<_>>()
     };

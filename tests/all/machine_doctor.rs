@@ -6,7 +6,7 @@ use crate::rig::process::Process;
 use crate::rig::shop::Program;
 use crate::rig::{command, output, source_text, stderr, succeed};
 use crate::setup::Site;
-use qris::order::receipt::{SigningKey, jwk_set};
+use qris::order::keys::{SigningKey, jwk_set};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

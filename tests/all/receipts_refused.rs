@@ -6,8 +6,9 @@ use crate::rig::shop::{Options, Shop};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::order::ids::DeviceId;
+use qris::order::keys::SigningKey;
 use qris::order::money::Rupiah;
-use qris::order::receipt::{Claims, SigningKey};
+use qris::order::receipt::Claims;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use crate::rig::mosquitto::{Mosquitto, password};
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::{command, free_port, output, stderr, stdout, succeed, told, user};
-use qris::order::receipt::{SigningKey, jwk_set};
+use qris::order::keys::{SigningKey, jwk_set};
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -6,8 +6,8 @@ use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, PRICE, Program, Shop, new_request_id, relay_key};
 use crate::rig::wait_for;
 use qris::order::ids::{DeviceId, Ticket};
+use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
-use qris::order::receipt::SigningKey;
 use serde_json::{Value, json};
 
 /// A shop that refunds by itself, with a relay, and with a thief in the place of `qrisd`.

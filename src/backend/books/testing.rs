@@ -2,10 +2,10 @@
 
 use super::*;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
-use qris_core::order::merchant::{Charge, QR_EXPIRY, Rules, Said, StatusReport};
+use qris_core::order::keys::SigningKey;
+use qris_core::order::merchant::{Charge, QR_EXPIRY, StatusReport, Rules, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::receipt::SigningKey;
 use qris_core::order::request::Payment;
 
 /// Writes five sales of this moment. Three are over: their items came. Of one no outcome is known, and of one the money is due.

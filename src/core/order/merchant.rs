@@ -10,7 +10,8 @@
 //! answer to a get-status, for exactly the charge that was made.
 
 use super::ids::{KeyId, OrderId};
-use super::receipt::{Claims, Receipt, SigningKey};
+use super::keys::SigningKey;
+use super::receipt::{Claims, Receipt};
 use super::time::{Span, Wall};
 
 mod attention;

@@ -2,6 +2,8 @@
 //! randomness.
 
 pub mod ids;
+pub mod jws;
+pub mod keys;
 pub mod ledger;
 pub mod machine;
 pub mod merchant;

@@ -1,32 +1,37 @@
 //! What people sign who look after machines from afar.
 //!
-//! It is a compact JWS (RFC 7515) in the form of a [`receipt`](super::receipt), with a `typ` of its own and an operator's key of
-//! `keys.json`. The broker only carries it: who has the broker can hold it back, and can sign nothing.
+//! It is a compact [JWS](super::jws), with a `typ` of its own and an operator's key of `keys.json`. The broker only carries it: who has the broker can hold it back, and can sign nothing.
 
 use super::ids::KeyId;
-use super::receipt::{KeySet, Parts, ReceiptError, SigningKey};
-use serde::{Deserialize, Serialize};
+use super::jws::{self, JwsError, Parts};
+use super::keys::{KeySet, Level, SigningKey};
+use serde::Serialize;
 use std::fmt;
 
-/// What an operator may do. Each level contains the one before it. A key without a level may view.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Read what the machine knows.
-    #[default]
-    View,
-    /// Change settings, cancel, restart.
-    Manage,
-    /// Stand at the machine, as it were: drive a line for a test, clear a line, reboot, update.
-    Service,
+/// What operators sign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Text {
+    /// A command to a machine.
+    Command,
+    /// Settings for a machine.
+    Settings,
 }
 
-impl fmt::Display for Level {
+impl Text {
+    /// Its `typ`.
+    const fn typ(self) -> &'static str {
+        match self {
+            Self::Command => "qris-command+jwt",
+            Self::Settings => "qris-config+jwt",
+        }
+    }
+}
+
+impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::View => "view",
-            Self::Manage => "manage",
-            Self::Service => "service",
+            Self::Command => "the command",
+            Self::Settings => "the signed text of the settings",
         })
     }
 }
@@ -45,9 +50,9 @@ pub struct Signed {
 /// Why a text is not believed to be an operator's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignedError {
-    /// Not a compact JWS of this type.
-    #[error("it is not signed in the form that is needed: {0}")]
-    Form(ReceiptError),
+    /// It cannot be read.
+    #[error("{0} {1}")]
+    Form(Text, JwsError),
     /// `keys.json` has no operator's key of this name.
     #[error("keys.json of this machine has no operator's key {0}")]
     UnknownKey(KeyId),
@@ -62,8 +67,8 @@ pub enum SignedError {
         needs: Level,
     },
     /// The signature does not fit.
-    #[error("the signature is wrong")]
-    Signature,
+    #[error("{0} has a wrong signature")]
+    Signature(Text),
 }
 
 impl Signed {
@@ -76,23 +81,24 @@ impl Signed {
     }
 }
 
-/// Believes a JWS of this type if an operator of this machine has signed it. The caller has looked at its length, and looks at the
+/// Believes a JWS if an operator of this machine has signed it as such a text. The caller has looked at its length, and looks at the
 /// operator's level.
 ///
 /// # Errors
 /// See [`SignedError`].
-pub fn verify(jws: &str, typ: &str, keys: &KeySet) -> Result<Signed, SignedError> {
-    let parts = Parts::of_any_length(jws).map_err(SignedError::Form)?;
-    let kid = parts.kid(typ, "typ is another one").map_err(SignedError::Form)?;
+pub fn verify(jws: &str, text: Text, keys: &KeySet) -> Result<Signed, SignedError> {
+    let form = |error| SignedError::Form(text, error);
+    let parts = Parts::split(jws, usize::MAX).map_err(form)?;
+    let kid = parts.kid(text.typ()).map_err(form)?;
     let Some((x, level)) = keys.operator(&kid) else { return Err(SignedError::UnknownKey(kid)) };
-    if !parts.is_signed_by(x).map_err(SignedError::Form)? {
-        return Err(SignedError::Signature);
+    if !parts.is_signed_by(x).map_err(form)? {
+        return Err(SignedError::Signature(text));
     }
-    Ok(Signed { kid, level, payload: parts.payload_bytes().map_err(SignedError::Form)? })
+    Ok(Signed { kid, level, payload: parts.payload().map_err(form)? })
 }
 
 /// Signs as an operator.
 #[must_use]
-pub fn sign(key: &SigningKey, typ: &str, claims: &impl Serialize) -> String {
-    key.compact(typ, claims)
+pub fn sign(key: &SigningKey, text: Text, claims: &impl Serialize) -> String {
+    jws::sign(key, text.typ(), claims)
 }

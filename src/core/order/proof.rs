@@ -1,14 +1,14 @@
 //! The relay's own signed statement about a ticket. A refund rests on it.
 //!
-//! A proof is a compact JWS (RFC 7515) in the form of a [`receipt`](super::receipt), with `typ` `qris-outcome+jwt`. The
-//! relay service draws the key when it makes its ledger, and the key never leaves the ledger. So each ledger has one key.
+//! A proof is a compact [JWS](super::jws) with `typ` `qris-outcome+jwt`. The relay service draws the key when it makes its ledger, and the key never leaves the ledger. So each ledger has one key.
 //! One ticket of one ledger is closed or used, never both: a signed `closed` and a signed `dispensed` of one ticket exclude
 //! each other. This holds also when somebody else has the machine's token and its bus.
 
 use super::ids::{DeviceId, KeyId, OrderId, Ticket};
+use super::jws::{self, JwsError, Parts};
+use super::keys::{SigningKey, bytes32, has_small_order, thumbprint};
 use super::ledger::OPEN_TICKETS_MAX;
 use super::outcome::{Delivery, Outcome};
-use super::receipt::{Parts, ReceiptError, SigningKey, bytes32, has_small_order, thumbprint};
 use super::time::Span;
 use super::word::words;
 use base64::Engine as _;
@@ -18,6 +18,8 @@ use std::fmt;
 use std::str::FromStr;
 
 const TYP: &str = "qris-outcome+jwt";
+/// The longest proof that is read, in bytes. Ours have about 400.
+const PROOF_MAX: usize = 4096;
 /// No relay gives tickets faster than this for long: `orders_per_minute` is at most 600, and a card takes several commits for each.
 const TICKETS_PER_SECOND: u64 = 10;
 
@@ -142,29 +144,23 @@ impl<'de> Deserialize<'de> for RelayKey {
 }
 
 /// Why a proof is not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
-    /// Not a compact JWS of this type.
-    #[error("it is not a proof of a relay")]
-    Form,
+    /// It cannot be read.
+    #[error("the proof {0}")]
+    Form(#[from] JwsError),
     /// Another key has signed it.
-    #[error("it is signed with a key that is not this machine's relay's key")]
+    #[error("the proof is signed with a key that is not this machine's relay's key")]
     Key,
-    /// The signature does not fit, or the claims have another form.
-    #[error("its signature is wrong")]
+    /// The signature does not fit.
+    #[error("the proof's signature is wrong")]
     Signature,
-}
-
-impl From<ReceiptError> for ProofError {
-    fn from(_: ReceiptError) -> Self {
-        Self::Form
-    }
 }
 
 /// Signs the outcome of a ticket.
 #[must_use]
 pub fn sign(key: &SigningKey, statement: &Statement) -> String {
-    key.compact(TYP, statement)
+    jws::sign(key, TYP, statement)
 }
 
 /// The claims of a proof that this relay signed. The signature is checked before any of the claims is read.
@@ -172,11 +168,11 @@ pub fn sign(key: &SigningKey, statement: &Statement) -> String {
 /// # Errors
 /// See [`ProofError`].
 pub fn verify(jws: &str, key: &RelayKey) -> Result<Statement, ProofError> {
-    let parts = Parts::split(jws)?;
-    if parts.kid(TYP, "another type")? != key.kid() {
+    let parts = Parts::split(jws, PROOF_MAX)?;
+    if parts.kid(TYP)? != key.kid() {
         return Err(ProofError::Key);
     }
-    if parts.is_signed_by(&key.0)? { Ok(parts.payload()?) } else { Err(ProofError::Signature) }
+    if parts.is_signed_by(&key.0)? { Ok(parts.claims()?) } else { Err(ProofError::Signature) }
 }
 
 /// Whether a number is further ahead of another one of its ledger than the ledger can have come since. `since`: the time since the order
@@ -219,9 +215,18 @@ mod tests {
         }
         // Another text that such a key signed is not a proof, and a proof is not a receipt.
         let receipt = key.sign(testing::claims());
-        assert_eq!(verify(receipt.jws(), &public), Err(ProofError::Form));
+        assert_eq!(verify(receipt.jws(), &public), Err(JwsError::Type(TYP).into()));
         let keys = testing::keys();
         assert!(keys.verify(&sign(&testing::key(), &statement()), &statement().device).is_err());
+    }
+
+    #[test]
+    fn a_damaged_proof_is_told_as_a_proof() {
+        let key = SigningKey::from_seed([3; 32]);
+        let why = |jws: &str| verify(jws, &RelayKey::of(&key)).expect_err("refused").to_string();
+        assert_eq!(why("x"), "the proof is not a compact JWS: no dots");
+        assert_eq!(why(key.sign(testing::claims()).jws()), "the proof has a wrong header: typ must be qris-outcome+jwt");
+        assert_eq!(why(&"x".repeat(PROOF_MAX + 1)), "the proof is longer than 4096 bytes");
     }
 
     #[test]

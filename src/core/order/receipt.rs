@@ -1,20 +1,12 @@
 //! Receipts: the only thing that opens a relay.
 //!
-//! A receipt is a compact JWS (RFC 7515) with `alg` EdDSA over Ed25519 (RFC 8037), `typ` `qris-receipt+jwt` and a
-//! `kid`. Keys come as a JWK Set (RFC 7517) in which every key says its role. There is one algorithm and one form, so
-//! this is a page of code and not a JOSE library. Nothing here looks up a key by URL, and nothing negotiates.
-
-mod keys;
-
-pub use keys::{KEYS_MAX, KeyError, KeyFile, KeySet, OfferedKey, Role, SigningKey, jwk_set};
-pub(super) use keys::{bytes32, has_small_order, thumbprint};
+//! A receipt is a compact JWS with `typ` `qris-receipt+jwt`, signed with a receipt key of `keys.json`.
 
 use super::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
+use super::jws::{self, JwsError, Parts};
+use super::keys::{KeySet, SigningKey};
 use super::money::Rupiah;
 use super::time::Wall;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +14,6 @@ use std::sync::Arc;
 /// The longest receipt that is read, in bytes. Ours have about 700.
 pub const RECEIPT_MAX: usize = 4096;
 
-const ALG: &str = "EdDSA";
 const TYP: &str = "qris-receipt+jwt";
 
 /// The claims of a receipt. Field names are those of the wire.
@@ -70,24 +61,18 @@ struct Proof {
 /// Why a receipt is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// More than [`RECEIPT_MAX`] bytes.
-    #[error("the receipt is longer than {RECEIPT_MAX} bytes")]
-    TooLong,
-    /// It is not three parts of base64url with JSON objects in the first two.
-    #[error("the receipt is not a compact JWS: {0}")]
-    NotJws(&'static str),
-    /// `alg`, `typ` or another header field has another value than in a receipt.
-    #[error("the receipt's header is wrong: {0}")]
-    Header(&'static str),
+    /// It cannot be read.
+    #[error("the receipt {0}")]
+    Form(#[from] JwsError),
     /// No receipt key of that name.
     #[error("the receipt's key {0} is not a receipt key of this machine")]
     UnknownKey(KeyId),
     /// The signature does not fit.
     #[error("the receipt's signature is wrong")]
     Signature,
-    /// A claim is missing or has another form.
-    #[error("the receipt's claims are wrong: {0}")]
-    Claims(String),
+    /// A claim says what no receipt says.
+    #[error("the receipt has wrong claims: {0}")]
+    Claims(&'static str),
     /// It is for another machine.
     #[error("the receipt is for another machine, {0}")]
     WrongDevice(DeviceId),
@@ -112,8 +97,7 @@ impl Receipt {
     /// # Errors
     /// When it cannot be read at all.
     pub fn restore(jws: &str) -> Result<Self, ReceiptError> {
-        let parts = Parts::split(jws)?;
-        Ok(Self::of(parts.claims()?, jws.into()))
+        Ok(Self::of(claims(&Parts::split(jws, RECEIPT_MAX)?)?, jws.into()))
     }
 
     fn of(claims: Claims, jws: Box<str>) -> Self {
@@ -141,84 +125,57 @@ impl<'de> Deserialize<'de> for Receipt {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: KeyId,
-    typ: String,
+impl KeySet {
+    /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
+    ///
+    /// # Errors
+    /// See [`ReceiptError`]. [`ReceiptError::WrongDevice`] comes only for a receipt that is good otherwise.
+    pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
+        let parts = Parts::split(jws, RECEIPT_MAX)?;
+        let kid = parts.kid(TYP)?;
+        let Some((x, iss)) = self.receipt(&kid) else { return Err(ReceiptError::UnknownKey(kid)) };
+        if !parts.is_signed_by(x)? {
+            return Err(ReceiptError::Signature);
+        }
+        let claims = claims(&parts)?;
+        if iss != Some(&claims.iss) {
+            return Err(ReceiptError::Claims("iss is not the issuer of this key"));
+        }
+        if claims.aud != *me {
+            return Err(ReceiptError::WrongDevice(claims.aud));
+        }
+        Ok(Receipt::of(claims, jws.into()))
+    }
 }
 
-/// A compact JWS taken apart. Nothing in it is believed yet.
-pub(super) struct Parts<'a> {
-    signed: &'a str,
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+impl SigningKey {
+    /// Signs a receipt.
+    #[must_use]
+    pub fn sign(&self, claims: Claims) -> Receipt {
+        let jws = jws::sign(self, TYP, &claims).into();
+        Receipt::of(claims, jws)
+    }
 }
 
-impl<'a> Parts<'a> {
-    /// Takes a JWS of at most [`RECEIPT_MAX`] bytes apart.
-    pub(super) fn split(jws: &'a str) -> Result<Self, ReceiptError> {
-        if jws.len() > RECEIPT_MAX { Err(ReceiptError::TooLong) } else { Self::of_any_length(jws) }
+fn claims(parts: &Parts<'_>) -> Result<Claims, ReceiptError> {
+    let claims: Claims = parts.claims()?;
+    if &*claims.cur != "IDR" {
+        return Err(ReceiptError::Claims("cur is not IDR"));
     }
-
-    /// The same, for a caller with a limit of its own.
-    pub(super) fn of_any_length(jws: &'a str) -> Result<Self, ReceiptError> {
-        let (signed, signature) = jws.rsplit_once('.').ok_or(ReceiptError::NotJws("no dots"))?;
-        let (header, payload) = signed.split_once('.').ok_or(ReceiptError::NotJws("one dot"))?;
-        if payload.contains('.') {
-            return Err(ReceiptError::NotJws("more than two dots"));
-        }
-        Ok(Self { signed, header, payload, signature })
+    if claims.gross_amount < claims.amount {
+        return Err(ReceiptError::Claims("gross_amount is below amount"));
     }
-
-    /// The name of the key in a JWS of this type. `wrong_type` says what the type must be.
-    pub(super) fn kid(&self, typ: &str, wrong_type: &'static str) -> Result<KeyId, ReceiptError> {
-        let bytes = BASE64URL.decode(self.header).map_err(|_| ReceiptError::NotJws("the header is not base64url"))?;
-        let header: Header =
-            serde_json::from_slice(&bytes).map_err(|_| ReceiptError::Header("it must hold alg, kid and typ, and no more"))?;
-        if header.alg != ALG {
-            return Err(ReceiptError::Header("alg must be EdDSA"));
-        }
-        if header.typ == typ { Ok(header.kid) } else { Err(ReceiptError::Header(wrong_type)) }
+    if Wall::from_rfc3339(&claims.settled_at).is_err() || !claims.settled_at.ends_with("+07:00") {
+        return Err(ReceiptError::Claims("settled_at is not RFC 3339 with +07:00"));
     }
-
-    /// Whether this key has signed it.
-    pub(super) fn is_signed_by(&self, x: &[u8; 32]) -> Result<bool, ReceiptError> {
-        let signature = BASE64URL.decode(self.signature).map_err(|_| ReceiptError::NotJws("the signature is not base64url"))?;
-        Ok(UnparsedPublicKey::new(&ED25519, x).verify(self.signed.as_bytes(), &signature).is_ok())
-    }
-
-    /// Its payload, without a look at the signature.
-    pub(super) fn payload<T: serde::de::DeserializeOwned>(&self) -> Result<T, ReceiptError> {
-        serde_json::from_slice(&self.payload_bytes()?).map_err(|e| ReceiptError::Claims(e.to_string()))
-    }
-
-    pub(super) fn payload_bytes(&self) -> Result<Vec<u8>, ReceiptError> {
-        BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))
-    }
-
-    fn claims(&self) -> Result<Claims, ReceiptError> {
-        let claims: Claims = self.payload()?;
-        if &*claims.cur != "IDR" {
-            return Err(ReceiptError::Claims("cur is not IDR".into()));
-        }
-        if claims.gross_amount < claims.amount {
-            return Err(ReceiptError::Claims("gross_amount is below amount".into()));
-        }
-        if Wall::from_rfc3339(&claims.settled_at).is_err() || !claims.settled_at.ends_with("+07:00") {
-            return Err(ReceiptError::Claims("settled_at is not RFC 3339 with +07:00".into()));
-        }
-        Ok(claims)
-    }
+    Ok(claims)
 }
 
 /// A key and a receipt for tests of other modules.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     use super::*;
-    use crate::order::operator::Level;
+    use crate::order::keys::{Level, jwk_set};
 
     /// The issuer.
     pub const ISSUER: &str = "pay.example";
@@ -268,6 +225,9 @@ pub mod testing {
 mod tests {
     use super::testing::{claims, key, keys};
     use super::*;
+    use crate::order::keys::jwk_set;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 
     fn me() -> DeviceId {
         DeviceId::new("vm-001").expect("an id")
@@ -297,7 +257,7 @@ mod tests {
     /// Signs any header and payload with our key, as a buggy or hostile signer could.
     fn signed(header: &str, payload: &str) -> String {
         let signed = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
-        let signature = BASE64URL.encode(key().pair.sign(signed.as_bytes()));
+        let signature = BASE64URL.encode(key().signature(signed.as_bytes()));
         format!("{signed}.{signature}")
     }
 
@@ -321,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn operator_keys_sign_no_receipts() {
+        let operator = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"");
+        let keys = KeySet::from_jwks(&jwk_set(&[operator])).expect("a set");
+        assert!(matches!(keys.verify(key().sign(claims()).jws(), &me()), Err(ReceiptError::UnknownKey(_))));
+        assert!(keys.receipt_kids().is_empty());
+        assert_eq!(super::testing::keys().receipt_kids(), [key().kid().clone()]);
+        let nobodys = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"").replace("\"iss\":\"pay.example\",", "");
+        assert!(KeySet::from_jwks(&jwk_set(&[nobodys])).is_ok(), "an operator's key needs no issuer");
+    }
+
+    #[test]
     fn claims_must_be_whole() {
         let kid = key().kid().clone();
         let header = format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"qris-receipt+jwt"}}"#);
@@ -341,14 +312,14 @@ mod tests {
             let mut changed = whole.clone();
             changed[name] = value;
             let verified = keys().verify(&signed(&header, &changed.to_string()), &me());
-            assert!(matches!(verified, Err(ReceiptError::Claims(_))), "{name}: {verified:?}");
+            assert!(matches!(verified, Err(ReceiptError::Claims(_) | ReceiptError::Form(JwsError::Claims(_)))), "{name}: {verified:?}");
         }
     }
 
     #[test]
     fn a_longer_text_is_not_looked_at() {
-        assert_eq!(keys().verify(&"x".repeat(RECEIPT_MAX + 1), &me()), Err(ReceiptError::TooLong));
-        assert_eq!(keys().verify(&"x".repeat(RECEIPT_MAX), &me()), Err(ReceiptError::NotJws("no dots")));
+        assert_eq!(keys().verify(&"x".repeat(RECEIPT_MAX + 1), &me()), Err(JwsError::TooLong(RECEIPT_MAX).into()));
+        assert_eq!(keys().verify(&"x".repeat(RECEIPT_MAX), &me()), Err(JwsError::NotCompact("no dots").into()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub use answer::{ANSWER_MAX, ANSWER_PIECE, Code, Joined, Problem, Response, Stag
 pub use signed::{Asked, LINES_MAX, LogUnit, Logs, NEWEST_MAX, Refused, VALID_MAX_S};
 
 use crate::order::ids::{DeviceId, ItemId, RequestId};
-use crate::order::operator::Level;
+use crate::order::keys::Level;
 use serde::{Deserialize, Serialize};
 
 /// The answer is a picture of what the panel shows. It is the one command that needs no signature.

@@ -6,7 +6,7 @@
 //! a secret.
 
 use crate::order::ids::DeviceId;
-use crate::order::receipt::{KeyError, KeySet};
+use crate::order::keys::{KeyError, KeySet};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::{Deserialize, Serialize};
@@ -201,7 +201,7 @@ fn without_values(why: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::receipt::{SigningKey, jwk_set};
+    use crate::order::keys::{SigningKey, jwk_set};
 
     fn enrolment() -> Enrolment {
         let keys = jwk_set(&[SigningKey::from_seed([3; 32]).to_public_jwk("pay.example")]);

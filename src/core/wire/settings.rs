@@ -2,9 +2,9 @@
 
 use super::strict::Object;
 use crate::order::ids::{DeviceId, KeyId};
-use crate::order::operator::{self, Level, Signed, SignedError};
+use crate::order::keys::{KeySet, Level, SigningKey};
+use crate::order::operator::{self, Signed, SignedError, Text};
 use crate::order::reason::Reason;
-use crate::order::receipt::{KeySet, SigningKey};
 use crate::order::request::Refusal;
 use crate::order::time::Wall;
 use crate::order::word::words;
@@ -13,8 +13,6 @@ use std::fmt;
 
 /// The largest payload of `config/desired`, in bytes. A price list of 1,000 items fits.
 pub const SETTINGS_MAX: usize = 256 * 1024;
-/// The `typ` of signed settings.
-const TYP: &str = "qris-config+jwt";
 
 /// What is signed. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -139,7 +137,7 @@ impl Desired {
         struct Payload {
             signed: String,
         }
-        serde_json::to_vec(&Payload { signed: operator::sign(key, TYP, self) }).expect("a payload is plain data")
+        serde_json::to_vec(&Payload { signed: operator::sign(key, Text::Settings, self) }).expect("a payload is plain data")
     }
 
     /// Reads `config/desired`, and believes it if an operator of this machine has signed it for this machine. Answers with the
@@ -150,7 +148,7 @@ impl Desired {
     pub fn read(payload: &[u8], keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), (RefusedSettings, Option<KeyId>)> {
         let jws: Result<Box<str>, Refusal> = Object::read(payload, SETTINGS_MAX).and_then(|mut object| object.required("signed"));
         let jws = jws.map_err(|refusal| (refusal.into(), None))?;
-        let signed = operator::verify(&jws, TYP, keys).map_err(|error| (RefusedSettings::from(error), None))?;
+        let signed = operator::verify(&jws, Text::Settings, keys).map_err(|error| (RefusedSettings::from(error), None))?;
         match Self::believe(&signed, me) {
             Ok(desired) => Ok((desired, signed.kid)),
             Err(refused) => Err((refused, Some(signed.kid))),
@@ -200,11 +198,24 @@ impl From<Refusal> for RefusedSettings {
 impl From<SignedError> for RefusedSettings {
     fn from(error: SignedError) -> Self {
         let code = match error {
-            SignedError::Form(_) => Objection::Malformed,
+            SignedError::Form(..) => Objection::Malformed,
             SignedError::UnknownKey(_) => Objection::UnknownKey,
             SignedError::Level { .. } => Objection::Level,
-            SignedError::Signature => Objection::Signature,
+            SignedError::Signature(_) => Objection::Signature,
         };
         Self { version: None, code, message: error.to_string().into(), faults: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::receipt::testing::keys;
+
+    #[test]
+    fn damaged_settings_are_told_as_settings() {
+        let me = DeviceId::new("vm-001").expect("an id");
+        let (refused, by) = Desired::read(br#"{"signed":"x"}"#, &keys(), &me).expect_err("refused");
+        assert_eq!((&*refused.message, by), ("the signed text of the settings is not a compact JWS: no dots", None));
     }
 }

@@ -5,7 +5,7 @@ use crate::broker::{Broker, Connection, News};
 use crate::{keys, print};
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::receipt::SigningKey;
+use qris_core::order::keys::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::settings::{Desired, Reported, SETTINGS_MAX};
 use qris_core::wire::topics::Topic;

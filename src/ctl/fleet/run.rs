@@ -9,7 +9,7 @@ use super::what::What;
 use crate::broker::{Broker, Connection, News, random_hex};
 use crate::{keys, print, screen};
 use qris_core::order::ids::{CommandId, DeviceId};
-use qris_core::order::receipt::SigningKey;
+use qris_core::order::keys::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{self, Asked, Code, Command, Joined, LogUnit, Logs, Problem, Response, SCREENSHOT, Stage};
 use qris_core::wire::status::{Presence, Status};

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use qris_core::order::receipt::SigningKey;
+use qris_core::order::keys::SigningKey;
 use qris_host::Failure;
 use qris_host::config::remark;
 use qris_host::secret::Secret;

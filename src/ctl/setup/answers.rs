@@ -7,7 +7,7 @@ use super::specs::{Item, LineSpec, Screen};
 use super::text::{fill, texts};
 use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
-use qris_core::order::receipt::{KeyFile, KeySet, OfferedKey};
+use qris_core::order::keys::{KeyFile, KeySet, OfferedKey};
 use qris_core::wire::enrolment::{BEGINS, Enrolment, EnrolmentError, TEXT_MAX};
 use qris_host::Failure;
 use qris_host::interrupt::Input;
@@ -217,7 +217,7 @@ pub(super) fn keys(path: &Path) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::receipt::{SigningKey, jwk_set};
+    use qris_core::order::keys::{SigningKey, jwk_set};
     use qris_core::wire::enrolment::{Backend, Broker};
 
     fn set() -> String {

@@ -12,7 +12,7 @@ use crate::chips;
 use crate::guard::Kind;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::staging::{Staging, credentials};
-use qris_core::order::receipt::KeyFile;
+use qris_core::order::keys::KeyFile;
 use qris_host::Failure;
 use qris_host::config::{Places, Source};
 use qris_host::setup::edit::{Text, quoted, replace_tables, set_in};

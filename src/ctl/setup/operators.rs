@@ -8,8 +8,7 @@ use crate::keys::LevelArgument;
 use crate::site::Site;
 use clap::ValueEnum as _;
 use qris_core::order::ids::KeyId;
-use qris_core::order::operator::Level;
-use qris_core::order::receipt::{KeyFile, KeySet, OfferedKey};
+use qris_core::order::keys::{KeyFile, KeySet, Level, OfferedKey};
 use qris_host::Failure;
 use std::fmt;
 
@@ -95,7 +94,7 @@ fn may(level: Level) -> &'static str {
 mod tests {
     use super::*;
     use crate::site::{KEYS_JSON, put};
-    use qris_core::order::receipt::{SigningKey, jwk_set};
+    use qris_core::order::keys::{SigningKey, jwk_set};
 
     fn key(seed: u8) -> SigningKey {
         SigningKey::from_seed([seed; 32])

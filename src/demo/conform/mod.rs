@@ -15,7 +15,7 @@ mod watch;
 use ask::{Answer, Ask, CANCEL, CREATE, SHOW};
 use hand::Hand;
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, Ticket};
-use qris_core::order::receipt::KeySet;
+use qris_core::order::keys::KeySet;
 use qris_host::clock;
 use qris_host::{Failure, exit, parse};
 use report::{Report, Stop, different};

@@ -3,7 +3,7 @@
 use super::text;
 use crate::config::orders::OrderSettings;
 use qris_core::order::ids::{DeviceId, ItemId};
-use qris_core::order::receipt::KeySet;
+use qris_core::order::keys::KeySet;
 use qris_core::order::request::PriceList;
 use qris_core::order::time::{BootId, Span, Wall};
 use qris_host::events::Text;

@@ -4,8 +4,7 @@
 use super::counts::Kind;
 use super::{Event, STORE, World, computer, device, machine, small};
 use qris_core::order::ids::{CommandId, OrderId, RequestId};
-use qris_core::order::operator::Level;
-use qris_core::order::receipt::SigningKey;
+use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
 use qris_core::wire::status::Status;

@@ -2,9 +2,8 @@
 
 use super::counts::Kind;
 use super::{Event, World, device, price, small};
+use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::money::Rupiah;
-use qris_core::order::operator::Level;
-use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::settings::{Desired, Objection, Reported};
 use qris_core::wire::topics::Topic;

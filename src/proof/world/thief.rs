@@ -7,10 +7,10 @@ use super::{Event, World, device};
 use crate::backend::Ask;
 use qris_backend::books;
 use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Order, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
-use qris_core::order::receipt::SigningKey;
 use qris_core::wire::orders::OutcomeReport;
 use qris_device::machine::{HttpCall, Identity};
 

@@ -6,7 +6,7 @@ use crate::tests::run;
 use crate::threads::start as start_line;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{RequestId, Ticket, TransactionId};
-use qris_core::order::receipt::jwk_set;
+use qris_core::order::keys::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
 use qris_host::bus::connect;
 use qris_host::config::Source;

@@ -4,8 +4,8 @@ use super::*;
 use crate::outlet::line::PulsedLine;
 use crate::outlet::line::pulses::Drive;
 use crate::pin::Bias;
+use qris_core::order::keys::jwk_set;
 use qris_core::order::ledger::{Condition, prepare};
-use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, key};
 use qris_core::order::time::Span;
 

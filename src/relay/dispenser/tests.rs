@@ -4,10 +4,10 @@ mod operator;
 
 use super::*;
 use qris_core::order::ids::TransactionId;
+use qris_core::order::keys::{Level, SigningKey, jwk_set};
 use qris_core::order::ledger::OPEN_TICKETS_MAX;
-use qris_core::order::operator::Level;
+use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
-use qris_core::order::receipt::{Claims, SigningKey, jwk_set};
 use qris_host::config::Source;
 use qris_host::random;
 use rusqlite::Connection;

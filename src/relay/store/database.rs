@@ -3,10 +3,11 @@
 use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError};
 use crate::mark::Mark;
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
+use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
-use qris_core::order::receipt::{Receipt, SigningKey};
+use qris_core::order::receipt::Receipt;
 use qris_host::checksum::checksum;
 use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};

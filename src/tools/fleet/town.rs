@@ -3,7 +3,7 @@
 use super::board::Board;
 use super::machine::{NOBODY, Question};
 use qris_core::order::ids::{KeyId, OrderId, RequestId, Ticket};
-use qris_core::order::receipt::KeySet;
+use qris_core::order::keys::KeySet;
 use qris_core::wire::orders::ANSWER_MAX;
 use qris_device::backend::{Backend, read_open, read_order};
 use qris_device::machine::BackendAnswer;

@@ -12,7 +12,7 @@ use qris_backend::books::BooksError;
 use qris_backend::config::Config;
 use qris_backend::devices;
 use qris_core::order::ids::{DeviceId, KeyId};
-use qris_core::order::receipt::{KeyError, KeySet};
+use qris_core::order::keys::{KeyError, KeySet};
 use qris_core::order::time::BootId;
 use qris_demo::broker::{Broker, BrokerError};
 use qris_demo::chronicle::{Chronicle, Who};

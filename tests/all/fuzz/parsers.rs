@@ -15,10 +15,11 @@ use qris::device::screen::{Languages, SurfaceSettings, samples};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
+use qris::order::keys::{self, KeySet, Level, SigningKey};
 use qris::order::ledger::Limits;
 use qris::order::money::Rupiah;
-use qris::order::operator::{self, Level};
-use qris::order::receipt::{self, KeySet, Receipt, SigningKey};
+use qris::order::operator::{self, Text};
+use qris::order::receipt::Receipt;
 use qris::order::request::Refusal;
 use qris::order::time::Wall;
 use qris::wire::command::{ANSWER_MAX, Asked, Joined, Response};
@@ -156,7 +157,7 @@ pub(super) fn signing_key() -> SigningKey {
 }
 
 fn keys() -> KeySet {
-    KeySet::from_jwks(&qris::order::receipt::jwk_set(&[signing_key().to_public_jwk(ISSUER)])).expect("a key set")
+    KeySet::from_jwks(&keys::jwk_set(&[signing_key().to_public_jwk(ISSUER)])).expect("a key set")
 }
 
 /// Nobody but the key makes a receipt: what is believed was signed, byte for byte.
@@ -217,7 +218,7 @@ fn jwk_set() {
 #[test]
 fn commands() {
     let key = SigningKey::from_seed([0x0d; 32]);
-    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Service)])).expect("a set");
+    let keys = KeySet::from_jwks(&keys::jwk_set(&[key.to_operator_jwk(Level::Service)])).expect("a set");
     let me = DeviceId::new("vm-001").expect("an id");
     let words = r#"{"aud":"vm-001","jti":"c-1","exp":1,"stream":"s","cmd":"logs","unit":"kernel","since":"2026-12-01T06:00:00+07:00",
         "priority":4,"text":"x","lines":7,"newest":3,"item":"A1","request_id":"r-1"} "cmd":"test-pulse" "signed": "state":"running",
@@ -232,7 +233,7 @@ fn commands() {
             Err(refused) => refused.why.code.to_string(),
         };
         let payload = Asked::jws_in(bytes).map_or_else(|refused| refused.why.code.to_string(), |jws| read(&jws));
-        let claims = serde_json::from_slice::<Value>(bytes).map(|claims| read(&operator::sign(&key, "qris-command+jwt", &claims)));
+        let claims = serde_json::from_slice::<Value>(bytes).map(|claims| read(&operator::sign(&key, Text::Command, &claims)));
         let answer = serde_json::from_slice::<Response>(bytes).map(|answer| {
             let whole = answer.in_pieces();
             let mut joined = Joined::default();
@@ -335,7 +336,7 @@ fn machines() {
 #[test]
 fn settings() {
     let key = SigningKey::from_seed([0x0d; 32]);
-    let keys = KeySet::from_jwks(&receipt::jwk_set(&[key.to_operator_jwk(Level::Manage)])).expect("a set");
+    let keys = KeySet::from_jwks(&keys::jwk_set(&[key.to_operator_jwk(Level::Manage)])).expect("a set");
     let own = qris::device::machine::Settings {
         device: DeviceId::new("vm-001").expect("an id"),
         broker: Some("".into()),

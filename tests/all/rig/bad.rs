@@ -2,8 +2,8 @@
 
 use super::shop::DEVICE;
 use qris::order::ids::{CommandId, DeviceId, ItemId};
-use qris::order::operator::{Level, sign};
-use qris::order::receipt::{KeyFile, SigningKey};
+use qris::order::keys::{KeyFile, Level, SigningKey};
+use qris::order::operator::{Text, sign};
 use qris::wire::command::{Asked, Command};
 use qris::wire::settings::{Desired, SETTINGS_MAX};
 use serde_json::json;
@@ -96,7 +96,7 @@ impl Operators {
             Bad { code: None, ..bad("replayed", self.once().1, "") },
             Bad { retain: true, ..bad("retained", good("retained"), "retained") },
             Bad { topic: "cmd/dance/request", ..bad("of a later release", good("dance"), "unknown_request") },
-            bad("of a later release, under a known name", Asked::payload(&sign(&self.door, "qris-command+jwt", &later)), "malformed"),
+            bad("of a later release, under a known name", Asked::payload(&sign(&self.door, Text::Command, &later)), "malformed"),
         ]
     }
 

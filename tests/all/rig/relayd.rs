@@ -6,7 +6,8 @@ pub use super::claims::{ISSUER, claims};
 use super::process::Process;
 use super::relay_log::RelayLog;
 use super::{command, user, wait_for};
-use qris::order::receipt::{Claims, SigningKey, jwk_set};
+use qris::order::keys::{SigningKey, jwk_set};
+use qris::order::receipt::Claims;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -72,7 +72,7 @@ impl Proof {
         let Some(key) = &sale.relay_key else { return missing(NoProof::NoKey) };
         match proof::verify(jws, key) {
             Err(ProofError::Key) => missing(NoProof::OtherKey),
-            Err(ProofError::Form | ProofError::Signature) => missing(NoProof::Wrong),
+            Err(ProofError::Form(_) | ProofError::Signature) => missing(NoProof::Wrong),
             Ok(word) => {
                 let about_it = word.device == sale.device && word.ticket == sale.ticket;
                 if !about_it || word.order_id.is_some_and(|order| order != *id) {

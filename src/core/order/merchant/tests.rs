@@ -1,8 +1,8 @@
 use super::*;
 use crate::order::ids::{DeviceId, ItemId, RequestId, Ticket, TransactionId};
+use crate::order::keys::{KeySet, jwk_set};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
-use crate::order::receipt::{KeySet, jwk_set};
 use crate::order::request::Payment;
 
 mod answers;

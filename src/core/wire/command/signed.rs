@@ -2,16 +2,14 @@
 
 use super::{Code, Command, Problem};
 use crate::order::ids::{CommandId, DeviceId, KeyId};
-use crate::order::operator::{self, SignedError};
+use crate::order::keys::{KeySet, SigningKey};
+use crate::order::operator::{self, SignedError, Text};
 use crate::order::reason::Reason;
-use crate::order::receipt::{KeySet, SigningKey};
 use crate::order::request::Refusal;
 use crate::order::time::Wall;
 use crate::wire::strict::{Object, PAYLOAD_MAX};
 use serde::{Deserialize, Serialize};
 
-/// The `typ` of a signed command.
-const TYP: &str = "qris-command+jwt";
 /// A command ends at most so many seconds ahead: a machine remembers it for as long.
 pub const VALID_MAX_S: i64 = 24 * 3600;
 /// The most orders of one answer.
@@ -94,7 +92,7 @@ impl Asked {
     /// The compact JWS.
     #[must_use]
     pub fn jws(&self, key: &SigningKey) -> String {
-        operator::sign(key, TYP, self)
+        operator::sign(key, Text::Command, self)
     }
 
     /// The payload of a request with this JWS.
@@ -121,7 +119,7 @@ impl Asked {
     /// # Errors
     /// Why it is refused.
     pub fn read(jws: &str, keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), Refused> {
-        let signed = operator::verify(jws, TYP, keys)?;
+        let signed = operator::verify(jws, Text::Command, keys)?;
         let mut object = Object::read(&signed.payload, PAYLOAD_MAX)?;
         let jti: CommandId = object.required("jti")?;
         let refused = |why| Refused { id: Some(jti.clone()), kid: Some(signed.kid.clone()), why };
@@ -229,10 +227,10 @@ impl From<Refusal> for Refused {
 impl From<SignedError> for Refused {
     fn from(error: SignedError) -> Self {
         let (code, kid) = match &error {
-            SignedError::Form(_) => (Code::Malformed, None),
+            SignedError::Form(..) => (Code::Malformed, None),
             SignedError::UnknownKey(_) => (Code::UnknownKey, None),
             SignedError::Level { kid, .. } => (Code::Level, Some(kid.clone())),
-            SignedError::Signature => (Code::Signature, None),
+            SignedError::Signature(_) => (Code::Signature, None),
         };
         Self { id: None, kid, why: Problem::new(code, error.to_string()) }
     }
@@ -242,7 +240,7 @@ impl From<SignedError> for Refused {
 mod tests {
     use super::*;
     use crate::order::ids::ItemId;
-    use crate::order::operator::Level;
+    use crate::order::keys::Level;
     use crate::order::receipt::testing::{keys, operator};
 
     const NOW: Wall = Wall(1_795_000_000_000);
@@ -311,8 +309,19 @@ mod tests {
         assert_eq!(why(&format!("{head}.{other}.{signature}")), Code::Signature);
         assert_eq!(why("x"), Code::Malformed);
         let claims = serde_json::json!({ "aud": "vm-001", "jti": "c-1", "exp": 1, "cmd": "format-disk" });
-        assert_eq!(why(&operator::sign(&operator(Level::Service), TYP, &claims)), Code::Malformed);
-        assert_eq!(why(&operator::sign(&operator(Level::Service), "qris-config+jwt", &good)), Code::Malformed, "another typ");
+        assert_eq!(why(&operator::sign(&operator(Level::Service), Text::Command, &claims)), Code::Malformed);
+        assert_eq!(why(&operator::sign(&operator(Level::Service), Text::Settings, &good)), Code::Malformed, "another typ");
+    }
+
+    #[test]
+    fn a_damaged_command_is_told_as_a_command() {
+        let me = DeviceId::new("vm-001").expect("an id");
+        let why = |jws: &str| Asked::read(jws, &keys(), &me).expect_err("refused").why.message;
+        assert_eq!(&*why("x"), "the command is not a compact JWS: no dots");
+        let good = asked(Command::Restart {}).jws(&operator(Level::Manage));
+        assert_eq!(&*why(&good[..good.len() - 1]), "the command is not a compact JWS: the signature is not base64url");
+        let settings = operator::sign(&operator(Level::Manage), Text::Settings, &asked(Command::Restart {}));
+        assert_eq!(&*why(&settings), "the command has a wrong header: typ must be qris-command+jwt");
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use super::rig::*;
 use crate::machine::*;
+use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::ledger::Limits;
-use qris_core::order::operator::Level;
-use qris_core::order::receipt::SigningKey;
 use qris_core::order::receipt::testing::{key, operator};
 use qris_core::order::time::Wall;
 use qris_core::wire::settings::{Desired, Objection, Reported, SETTINGS_MAX};

@@ -3,9 +3,8 @@
 use super::rig::*;
 use crate::machine::*;
 use qris_core::order::ids::CommandId;
-use qris_core::order::operator::Level;
+use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::outcome::Outcome;
-use qris_core::order::receipt::SigningKey;
 use qris_core::order::receipt::testing::operator;
 use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage, VALID_MAX_S};
 use qris_host::events::Event as Journal;

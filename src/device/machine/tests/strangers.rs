@@ -21,7 +21,7 @@ fn receipts_that_are_not_for_this_order_change_nothing() {
         receipt(|c| c.amount = rp(1)),
         receipt(|c| c.item = ItemId::new("A2").expect("an item")),
         receipt(|c| c.jti = request_id("r-9")),
-        qris_core::order::receipt::SigningKey::from_seed([9; 32]).sign(good.claims().clone()),
+        qris_core::order::keys::SigningKey::from_seed([9; 32]).sign(good.claims().clone()),
     ];
     for receipt in strange {
         let (ack, _) = rig.pay(&receipt);
@@ -135,7 +135,7 @@ fn a_settled_order_without_a_receipt_to_believe_is_not_asked_for_in_a_loop() {
     let mut rig = Rig::new();
     rig.requested(1);
     rig.after(15_000);
-    let forged = qris_core::order::receipt::SigningKey::from_seed([9; 32]).sign(receipt_of(1).claims().clone());
+    let forged = qris_core::order::keys::SigningKey::from_seed([9; 32]).sign(receipt_of(1).claims().clone());
     rig.answer_open(vec![OrderResource { receipt: Some(forged.jws().into()), ..settled(1, 3) }]);
     assert_eq!((rig.open(), rig.backend(1)), (None, None));
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use qris_core::order::ids::CommandId;
-use qris_core::order::operator::Level;
+use qris_core::order::keys::Level;
 use qris_core::order::receipt::testing::operator;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Command};

@@ -1,8 +1,6 @@
-//! The keys: which of them may sign receipts, and the signing.
+//! The keys: what each of them may sign, and how they are written (JWK, RFC 7517 and 8037).
 
-use super::{ALG, Claims, Header, Parts, Receipt, ReceiptError, TYP};
-use crate::order::ids::{DeviceId, KeyId};
-use crate::order::operator::Level;
+use super::ids::KeyId;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -20,6 +18,29 @@ pub enum Role {
     Receipt,
     /// Signs commands and settings.
     Operator,
+}
+
+/// What an operator may do. Each level contains the one before it. A key without a level may view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Read what the machine knows.
+    #[default]
+    View,
+    /// Change settings, cancel, restart.
+    Manage,
+    /// Stand at the machine, as it were: drive a line for a test, clear a line, reboot, update.
+    Service,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::View => "view",
+            Self::Manage => "manage",
+            Self::Service => "service",
+        })
+    }
 }
 
 /// The public keys of a machine, from `keys.json`.
@@ -126,37 +147,20 @@ impl KeySet {
         self.keys.iter().filter(|k| k.role == Role::Operator).map(|k| (&k.kid, k.level))
     }
 
-    /// The public half of an operator's key, and its level.
-    pub(in crate::order) fn operator(&self, kid: &KeyId) -> Option<(&[u8; 32], Level)> {
-        self.keys.iter().find(|k| k.kid == *kid && k.role == Role::Operator).map(|k| (&k.x, k.level))
+    /// The public half of a receipt key, and its issuer.
+    pub(super) fn receipt(&self, kid: &KeyId) -> Option<(&[u8; 32], Option<&str>)> {
+        self.keys.iter().find(|k| k.kid == *kid && k.role == Role::Receipt).map(|k| (&k.x, k.iss.as_deref()))
     }
 
-    /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
-    ///
-    /// # Errors
-    /// See [`ReceiptError`]. [`ReceiptError::WrongDevice`] comes only for a receipt that is good otherwise.
-    pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
-        let parts = Parts::split(jws)?;
-        let kid = parts.kid(TYP, "typ must be qris-receipt+jwt")?;
-        let key =
-            self.keys.iter().find(|k| k.kid == kid && k.role == Role::Receipt).ok_or_else(|| ReceiptError::UnknownKey(kid.clone()))?;
-        if !parts.is_signed_by(&key.x)? {
-            return Err(ReceiptError::Signature);
-        }
-        let claims = parts.claims()?;
-        if key.iss.as_deref() != Some(&claims.iss) {
-            return Err(ReceiptError::Claims("iss is not the issuer of this key".into()));
-        }
-        if claims.aud != *me {
-            return Err(ReceiptError::WrongDevice(claims.aud));
-        }
-        Ok(Receipt::of(claims, jws.into()))
+    /// The public half of an operator's key, and its level.
+    pub(super) fn operator(&self, kid: &KeyId) -> Option<(&[u8; 32], Level)> {
+        self.keys.iter().find(|k| k.kid == *kid && k.role == Role::Operator).map(|k| (&k.x, k.level))
     }
 }
 
 /// An Ed25519 private key: of the merchant, or of a relay. It prints as its `kid`.
 pub struct SigningKey {
-    pub(super) pair: Ed25519KeyPair,
+    pair: Ed25519KeyPair,
     seed: [u8; 32],
     kid: KeyId,
 }
@@ -237,24 +241,13 @@ impl SigningKey {
         &self.kid
     }
 
-    /// Signs a receipt.
-    #[must_use]
-    pub fn sign(&self, claims: Claims) -> Receipt {
-        let jws = self.compact(TYP, &claims).into();
-        Receipt::of(claims, jws)
-    }
-
-    /// A compact JWS of this type.
-    pub(in crate::order) fn compact(&self, typ: &str, claims: &impl Serialize) -> String {
-        let header = Header { alg: ALG.into(), kid: self.kid.clone(), typ: typ.into() };
-        let part = |json: serde_json::Result<Vec<u8>>| BASE64URL.encode(json.expect("claims and header are plain data"));
-        let signed = format!("{}.{}", part(serde_json::to_vec(&header)), part(serde_json::to_vec(claims)));
-        let signature = self.pair.sign(signed.as_bytes());
-        format!("{signed}.{}", BASE64URL.encode(signature))
+    /// The signature of these bytes.
+    pub(super) fn signature(&self, bytes: &[u8]) -> impl AsRef<[u8]> {
+        self.pair.sign(bytes)
     }
 
     /// The public half: a point of Ed25519.
-    pub(in crate::order) fn public(&self) -> [u8; 32] {
+    pub(super) fn public(&self) -> [u8; 32] {
         self.pair.public_key().as_ref().try_into().expect("32 bytes")
     }
 }
@@ -377,19 +370,19 @@ pub fn jwk_set(public_jwks: &[String]) -> String {
 }
 
 /// RFC 7638: SHA-256 over the required members in lexical order. For OKP these are the members of RFC 8037, appendix A.3.
-pub(in crate::order) fn thumbprint(x: &[u8]) -> KeyId {
+pub(super) fn thumbprint(x: &[u8]) -> KeyId {
     let members = format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{}\"}}", BASE64URL.encode(x));
     let digest = ring::digest::digest(&ring::digest::SHA256, members.as_bytes());
     KeyId::new(&BASE64URL.encode(digest)).expect("43 characters of base64url")
 }
 
-pub(in crate::order) fn bytes32(text: &str) -> Option<[u8; 32]> {
+pub(super) fn bytes32(text: &str) -> Option<[u8; 32]> {
     BASE64URL.decode(text).ok()?.try_into().ok()
 }
 
 /// The encodings of the points of small order, canonical or not. The highest bit (the sign of x) does not matter.
 /// ring accepts such keys, and then one signature fits many messages.
-pub(in crate::order) fn has_small_order(x: &[u8; 32]) -> bool {
+pub(super) fn has_small_order(x: &[u8; 32]) -> bool {
     const fn last(first: u8, rest: u8, last: u8) -> [u8; 32] {
         let mut point = [rest; 32];
         point[0] = first;
@@ -411,11 +404,10 @@ pub(in crate::order) fn has_small_order(x: &[u8; 32]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{claims, key};
     use super::*;
 
-    fn me() -> DeviceId {
-        DeviceId::new("vm-001").expect("an id")
+    fn key() -> SigningKey {
+        SigningKey::from_seed([7; 32])
     }
 
     #[test]
@@ -425,17 +417,6 @@ mod tests {
         assert_eq!(thumbprint(key.pair.public_key().as_ref()).as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
         let signature = key.pair.sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc");
         assert_eq!(BASE64URL.encode(signature), "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
-    }
-
-    #[test]
-    fn operator_keys_sign_no_receipts() {
-        let operator = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"");
-        let keys = KeySet::from_jwks(&jwk_set(&[operator])).expect("a set");
-        assert!(matches!(keys.verify(key().sign(claims()).jws(), &me()), Err(ReceiptError::UnknownKey(_))));
-        assert!(keys.receipt_kids().is_empty());
-        assert_eq!(super::super::testing::keys().receipt_kids(), [key().kid().clone()]);
-        let nobodys = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"").replace("\"iss\":\"pay.example\",", "");
-        assert!(KeySet::from_jwks(&jwk_set(&[nobodys])).is_ok(), "an operator's key needs no issuer");
     }
 
     #[test]
