@@ -176,7 +176,20 @@ pub fn cleared(outcome: &str, _: &str) -> Operated {
 /// The relay service has refused what an operator ordered.
 #[must_use]
 pub fn refused(error: RelayError, detail: &str) -> Operated {
-    Operated::Refused(Problem::new(Code::Refused, format!("{}: {detail}", error.reason())))
+    let why = match error {
+        // It is about the command and not about the line, which a reason would be.
+        RelayError::CommandRefused => format!("the relay service refused the command: {detail}"),
+        RelayError::InvalidReceipt
+        | RelayError::WrongDevice
+        | RelayError::UnknownItem
+        | RelayError::UnknownTicket
+        | RelayError::Amount
+        | RelayError::Busy
+        | RelayError::Blocked
+        | RelayError::Hardware
+        | RelayError::Ledger => format!("{}: {detail}", error.reason()),
+    };
+    Operated::Refused(Problem::new(Code::Refused, why))
 }
 
 /// What the relay service tells of itself and its ledger, for people and programs: `qrisctl relay lines --json`, and a part of `diag`.
@@ -241,6 +254,17 @@ mod tests {
         // The last two are those of a later release.
         for word in ["failed", "uncertain", "unknown", "jammed", "Not a word!"] {
             assert!(matches!(tested(word, "why"), Operated::Refused(_)), "{word}");
+        }
+    }
+
+    #[test]
+    fn who_ordered_something_hears_what_the_relay_refused() {
+        for (error, message) in [
+            (RelayError::CommandRefused, "the relay service refused the command: why"),
+            (RelayError::Blocked, "line_blocked: why"),
+            (RelayError::Hardware, "relay: why"),
+        ] {
+            assert_eq!(refused(error, "why"), Operated::Refused(Problem::new(Code::Refused, message)), "{error}");
         }
     }
 

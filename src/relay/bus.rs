@@ -318,6 +318,7 @@ impl Relay1 {
 #[zbus(prefix = "io.qrisd.Relay1.Error")]
 enum Fault {
     InvalidReceipt(String),
+    CommandRefused(String),
     WrongDevice(String),
     UnknownItem(String),
     UnknownTicket(String),
@@ -332,6 +333,7 @@ impl From<Refusal> for Fault {
     fn from(Refusal { error, detail }: Refusal) -> Self {
         match error {
             RelayError::InvalidReceipt => Self::InvalidReceipt(detail),
+            RelayError::CommandRefused => Self::CommandRefused(detail),
             RelayError::WrongDevice => Self::WrongDevice(detail),
             RelayError::UnknownItem => Self::UnknownItem(detail),
             RelayError::UnknownTicket => Self::UnknownTicket(detail),

@@ -264,8 +264,9 @@ impl Attacker {
         };
         for receipt in [&forged, &renamed] {
             assert_eq!(self.relay.dispense(receipt).expect_err("forged").name, "InvalidReceipt");
-            // Whether there is such a method yet or not: it takes an operator's signature.
-            self.relay.caller.relay::<_, (String, String)>("Test", &(receipt.as_str(),)).expect_err("forged");
+            // It takes an operator's signature.
+            let refused = self.relay.caller.relay::<_, (String, String)>("Test", &(receipt.as_str(),)).expect_err("forged");
+            assert_eq!(refused.name, "CommandRefused");
         }
         "forges"
     }

@@ -35,6 +35,8 @@ macro_rules! relay_errors {
 relay_errors! {
     /// The receipt is not believed.
     InvalidReceipt,
+    /// The command of an operator is not believed, or may not be carried out now or any more.
+    CommandRefused,
     /// The receipt, or the caller's configuration, is for another machine.
     WrongDevice,
     /// No line has this item.
@@ -68,7 +70,9 @@ impl RelayError {
             Self::Busy => Reason::Busy,
             Self::Blocked => Reason::LineBlocked,
             Self::Amount => Reason::WrongAmount,
-            Self::InvalidReceipt | Self::WrongDevice | Self::UnknownTicket | Self::Hardware | Self::Ledger => Reason::Relay,
+            Self::InvalidReceipt | Self::CommandRefused | Self::WrongDevice | Self::UnknownTicket | Self::Hardware | Self::Ledger => {
+                Reason::Relay
+            }
         }
     }
 }

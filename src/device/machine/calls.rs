@@ -522,6 +522,7 @@ fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner
             RelayError::Busy => RelayRefusal::Busy,
             RelayError::UnknownTicket => RelayRefusal::UnknownTicket,
             RelayError::InvalidReceipt
+            | RelayError::CommandRefused
             | RelayError::WrongDevice
             | RelayError::UnknownItem
             | RelayError::Amount

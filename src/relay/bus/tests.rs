@@ -150,6 +150,11 @@ fn every_error_has_its_name() {
         ] {
             assert_eq!(error_name(&proxy, "Dispense", &(jws.as_str(),)).await, want.name(), "{jws}");
         }
+        let receipt = receipt(1, "A1", &ticket);
+        for (method, jws) in [("Test", "no command"), ("ClearBy", "no command"), ("Test", &receipt), ("ClearBy", &receipt)] {
+            let name = error_name(&proxy, method, &(jws,)).await;
+            assert_eq!(name, "io.qrisd.Relay1.Error.CommandRefused", "{method} {jws}");
+        }
         assert_eq!(error_name(&proxy, "Close", &(other.as_str(),)).await, RelayError::UnknownTicket.name());
         assert_eq!(error_name(&proxy, "Clear", &("B9",)).await, RelayError::UnknownItem.name());
         let check: (bool, String) = proxy.call("Check", &(other.as_str(),)).await.expect("an answer");

@@ -7,7 +7,7 @@ use crate::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{CommandId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::ledger::{Entry, Refused, prepare};
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Asked, Code, Command};
+use qris_core::wire::command::{Asked, Command};
 use qris_core::wire::dbus::{DispenseAnswer, RelayError};
 use qris_host::events::Event;
 use ring::digest::{SHA256, digest};
@@ -37,7 +37,7 @@ impl Dispenser {
             ));
         }
         if self.is_carried_out(&asked.jti, &what)? {
-            return Err(Refusal::new(RelayError::InvalidReceipt, "it was carried out, and its pulse is forgotten".into()));
+            return Err(Refusal::new(RelayError::CommandRefused, "it was carried out, and its pulse is forgotten".into()));
         }
         let once = self.in_time(&asked, &what, now)?;
         self.refuse_while_stopping()?;
@@ -96,8 +96,7 @@ impl Dispenser {
                 by: by.to_owned().into(),
                 why: refused.why.message.to_string().into(),
             });
-            let error = if refused.why.code == Code::WrongDevice { RelayError::WrongDevice } else { RelayError::InvalidReceipt };
-            Refusal::new(error, refused.why.message.into())
+            Refusal::new(RelayError::CommandRefused, refused.why.message.into())
         })
     }
 
@@ -108,7 +107,7 @@ impl Dispenser {
             by: by.as_str().to_owned().into(),
             why: why.clone().into(),
         });
-        Refusal::new(RelayError::InvalidReceipt, why)
+        Refusal::new(RelayError::CommandRefused, why)
     }
 
     /// Whether a command may be carried out now. The answer is what the ledger remembers of it.
@@ -117,7 +116,7 @@ impl Dispenser {
     /// here it must only be named while no clock is trusted. Then the ledger's memory is the guard: a command is carried out once,
     /// and never after a time that the ledger has known as past.
     fn in_time<'a>(&mut self, asked: &'a Asked, what: &'a str, now: Option<Wall>) -> Result<Once<'a>, Refusal> {
-        let refused = |why: String| Refusal::new(RelayError::InvalidReceipt, why);
+        let refused = |why: String| Refusal::new(RelayError::CommandRefused, why);
         let stream = asked.stream.as_deref().unwrap_or_default();
         if let Err(why) = asked.check_time(now, Some(stream)) {
             if now.is_some_and(|now| asked.is_over(now)) {
@@ -142,7 +141,7 @@ fn what(command: &Command, item: &ItemId) -> String {
 }
 
 fn reused() -> Refusal {
-    Refusal::new(RelayError::InvalidReceipt, "this jti was used for another command".into())
+    Refusal::new(RelayError::CommandRefused, "this jti was used for another command".into())
 }
 
 impl Pulse {

@@ -149,7 +149,7 @@ impl Call {
             method => {
                 let refused = caller.relay::<_, (String, String)>(method, &(first,)).expect_err("nobody signed it");
                 assert!(refused.detail.len() <= super::DETAIL_MAX, "an error of {} bytes", refused.detail.len());
-                assert_eq!(refused.name, "InvalidReceipt", "{method}: {}", refused.detail);
+                assert_eq!(refused.name, "CommandRefused", "{method}: {}", refused.detail);
                 format!("{method}|{}", refused.detail)
             }
         }

@@ -98,12 +98,12 @@ fn a_test_that_a_crash_ends_is_uncertain_and_is_no_order() {
 fn only_an_operator_of_the_door_has_a_line_driven() {
     let mut rig = Rig::new();
     let good = asked("c-1", Command::TestPulse { item: item() });
-    let refused = RelayError::InvalidReceipt;
+    let refused = RelayError::CommandRefused;
     assert_eq!(rig.test(&good.jws(&operator(Level::Manage))), Err(refused));
     assert_eq!(rig.test(&good.jws(&key())), Err(refused), "the key of the backend");
     assert_eq!(rig.test(&good.jws(&SigningKey::from_seed([99; 32]))), Err(refused));
     let other = Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() };
-    assert_eq!(rig.test(&other.jws(&operator(Level::Service))), Err(RelayError::WrongDevice));
+    assert_eq!(rig.test(&other.jws(&operator(Level::Service))), Err(refused));
     let late = Asked { exp: NOW.0 / 1000, ..good.clone() };
     assert_eq!(rig.test(&late.jws(&operator(Level::Service))), Err(refused));
     let early = Asked { exp: NOW.0 / 1000 + 10 * 24 * 3600, ..good.clone() };
@@ -147,13 +147,13 @@ fn a_clear_takes_one_block_off_and_no_later_one() {
 fn the_name_of_a_command_is_used_once() {
     let mut rig = Rig::new();
     rig.jams("c-1");
-    assert_eq!(rig.clear_at(&clear_of("c-1"), Some(NOW)), Err(RelayError::InvalidReceipt), "a test's");
+    assert_eq!(rig.clear_at(&clear_of("c-1"), Some(NOW)), Err(RelayError::CommandRefused), "a test's");
     assert_eq!(rig.clear_at(&clear_of("c-2"), Some(NOW)), Ok(true));
     let other = ItemId::new("A2").expect("an item");
-    assert_eq!(rig.clear_at(&asked("c-2", Command::Clear { item: other.clone() }), Some(NOW)), Err(RelayError::InvalidReceipt));
-    assert_eq!(rig.test(&test_of("c-2")), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.clear_at(&asked("c-2", Command::Clear { item: other.clone() }), Some(NOW)), Err(RelayError::CommandRefused));
+    assert_eq!(rig.test(&test_of("c-2")), Err(RelayError::CommandRefused));
     let test = asked("c-1", Command::TestPulse { item: other }).jws(&operator(Level::Service));
-    assert_eq!(rig.test(&test), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.test(&test), Err(RelayError::CommandRefused));
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once()
     let jws = |asked: &Asked| asked.jws(&operator(Level::Service));
     let named = asked("c-1", Command::TestPulse { item: item() });
     let plain = Asked { stream: None, ..named.clone() };
-    assert_eq!(rig.test_at(&jws(&plain), None), Err(RelayError::InvalidReceipt));
-    assert_eq!(rig.clear_at(&Asked { stream: None, ..clear_of("c-2") }, None), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.test_at(&jws(&plain), None), Err(RelayError::CommandRefused));
+    assert_eq!(rig.clear_at(&Asked { stream: None, ..clear_of("c-2") }, None), Err(RelayError::CommandRefused));
     assert!(matches!(rig.test_at(&jws(&named), None), Ok(Dispensed::Begun(_))));
     rig.end(0, Outcome::Failed);
     assert_eq!(rig.clear_at(&clear_of("c-2"), None), Ok(true));
@@ -178,7 +178,7 @@ fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once()
     assert_eq!(rig.clear_at(&fresh("c-4"), Some(later)), Ok(true));
     rig.jams_at("c-5", later);
     for now in [Some(later), Some(NOW), None] {
-        assert_eq!(rig.clear_at(&clear_of("c-2"), now), Err(RelayError::InvalidReceipt), "{now:?}: whatever the clock says");
+        assert_eq!(rig.clear_at(&clear_of("c-2"), now), Err(RelayError::CommandRefused), "{now:?}: whatever the clock says");
         assert_eq!(rig.clear_at(&fresh("c-4"), now), Ok(false), "{now:?}");
     }
 }
@@ -204,15 +204,15 @@ fn what_was_refused_because_it_was_over_is_never_carried_out_whatever_the_clock_
     let mut rig = Rig::new();
     let later = Wall(NOW.0 + 60_000);
     rig.jams("c-1");
-    assert_eq!(rig.test_at(&test_of("c-2"), Some(later)), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.test_at(&test_of("c-2"), Some(later)), Err(RelayError::CommandRefused));
     let none_of_ours = asked("c-3", Command::Clear { item: item() }).jws(&SigningKey::from_seed([99; 32]));
     assert_eq!(
         rig.dispenser.clear_by(&none_of_ours, Some(Wall(NOW.0 + 999_000))).map_err(|why| why.error),
-        Err(RelayError::InvalidReceipt)
+        Err(RelayError::CommandRefused)
     );
     for now in [Some(NOW), None] {
-        assert_eq!(rig.test_at(&test_of("c-2"), now), Err(RelayError::InvalidReceipt), "{now:?}");
-        assert_eq!(rig.clear_at(&clear_of("c-4"), now), Err(RelayError::InvalidReceipt), "{now:?}: it ended no later");
+        assert_eq!(rig.test_at(&test_of("c-2"), now), Err(RelayError::CommandRefused), "{now:?}");
+        assert_eq!(rig.clear_at(&clear_of("c-4"), now), Err(RelayError::CommandRefused), "{now:?}: it ended no later");
         rig.restart();
     }
     assert_eq!(rig.state(0), "blocked");
@@ -221,5 +221,5 @@ fn what_was_refused_because_it_was_over_is_never_carried_out_whatever_the_clock_
     assert_eq!(rig.clear_at(&fresh, Some(NOW)), Ok(true));
     // A ledger that takes nothing refuses it all the same.
     rig.fail_commits(true);
-    assert_eq!(rig.test_at(&test_of("c-6"), Some(later)), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.test_at(&test_of("c-6"), Some(later)), Err(RelayError::CommandRefused));
 }
