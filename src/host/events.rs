@@ -264,12 +264,12 @@ events! {
     /// A line is blocked.
     /// Its items are refused before anybody can pay for them.
     /// Look for an empty or jammed spiral, then clear the line: qrisctl relay clear ITEM, or the button inside the door.
-    LineBlocked { item: ItemId, order: OrderId, line: Text, why: Text } = "7464ca72746448e1b9abd99a3eb78b61", Err, "{line} is blocked: {why}";
+    LineBlocked { item: ItemId, order: Option<OrderId>, line: Text, why: Text } = "7464ca72746448e1b9abd99a3eb78b61", Err, "{line} is blocked: {why}";
 
     /// A blocked line was cleared.
     /// Its items are sold again.
     /// Nothing is to be done.
-    LineCleared { item: Option<ItemId>, line: Text, by: Text } = "33c95b570f9c409f9e542131fb990cd2", Notice, "{line} was cleared by {by}";
+    LineCleared { item: ItemId, line: Text, by: Text } = "33c95b570f9c409f9e542131fb990cd2", Notice, "{line} was cleared by {by}";
 
     /// The hardware of a line or a button does not work.
     /// The items of such a line are refused before anybody can pay for them. Such a button does nothing.

@@ -5,7 +5,7 @@ use super::outlet::Command;
 use super::outlet::Ending;
 use super::threads::Report;
 use qris_core::order::ids::{ItemId, OrderId};
-use qris_core::order::ledger::Limits;
+use qris_core::order::ledger::{Cause, Limits};
 use qris_core::order::money::Rupiah;
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
@@ -52,8 +52,8 @@ pub struct Service {
 
 struct Heart {
     dispenser: Dispenser,
-    /// Those that wait for the end of an order; one entry for each line that is driven.
-    waiting: Vec<(OrderId, oneshot::Sender<(DispenseAnswer, String)>)>,
+    /// Those that wait for the end of a pulse; one entry for each line that is driven.
+    waiting: Vec<(Cause, oneshot::Sender<(DispenseAnswer, String)>)>,
     /// Lines that were told to drive and have not told the end yet.
     driven: usize,
 }
@@ -112,15 +112,17 @@ impl Service {
                     heart.dispenser.hardware(line, Err("the line's thread is gone: restart this service".into()));
                 }
             }
-            Effect::Finished { order, outcome, detail } => {
-                let (done, waiting) = std::mem::take(&mut heart.waiting).into_iter().partition(|(waits, _)| *waits == order);
+            Effect::Finished { cause, outcome, detail } => {
+                let (done, waiting) = std::mem::take(&mut heart.waiting).into_iter().partition(|(waits, _)| *waits == cause);
                 heart.waiting = waiting;
-                let done: Vec<(OrderId, oneshot::Sender<_>)> = done;
+                let done: Vec<(Cause, oneshot::Sender<_>)> = done;
                 for (_, answer) in done {
                     // The caller may be gone.
                     drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
                 }
-                drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
+                if let Cause::Order { order, .. } = cause {
+                    drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
+                }
             }
             Effect::Cleared => drop(self.signals.try_send(Signal::Cleared)),
             Effect::Journal(event) => journal::emit(&event),
@@ -159,9 +161,9 @@ impl Service {
         let begun = self.with_heart(|heart| -> Result<_, Refusal> {
             Ok(match begin(&mut heart.dispenser)? {
                 Dispensed::Known(answer, detail) => Err((answer, detail)),
-                Dispensed::Begun(order) => {
+                Dispensed::Begun(cause) => {
                     let (answer, answer_rx) = oneshot::channel();
-                    heart.waiting.push((order, answer));
+                    heart.waiting.push((cause, answer));
                     Ok(answer_rx)
                 }
             })
@@ -243,9 +245,7 @@ impl Relay1 {
     /// Drives the line of an item once, for an operator who has signed that.
     #[zbus(out_args("outcome", "detail"))]
     async fn test(&self, jws: &str) -> Result<(String, String), Fault> {
-        let mut bits = [0; 16];
-        self.0.random.fill(&mut bits).map_err(|_| Fault::Ledger("the system has no random numbers".into()))?;
-        let (answer, detail) = self.0.deliver(|dispenser| dispenser.test(jws, bits, clock::trusted(clock::now().wall))).await?;
+        let (answer, detail) = self.0.deliver(|dispenser| dispenser.test(jws, clock::trusted(clock::now().wall))).await?;
         Ok((answer.as_str().into(), detail))
     }
 

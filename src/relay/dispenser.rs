@@ -10,9 +10,11 @@ pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
-use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, DeviceId, ItemId, KeyId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{Admission, Condition, Entry, Limits, LineState, Refused, TicketEntry, admit, after_restart, prepare};
+use qris_core::order::ledger::{
+    Admission, Cause, Condition, Entry, Limits, LineState, Refused, TicketEntry, admit, after_restart, prepare,
+};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
@@ -47,10 +49,10 @@ pub struct Dispenser {
 pub enum Effect {
     /// Have a line deliver. [`Dispenser::ended`] takes its end.
     Deliver(usize, Job),
-    /// Tell everybody, and the caller that waits, how an order ended.
+    /// Tell the caller that waits how a pulse ended, and everybody if it was for an order.
     Finished {
-        /// The order.
-        order: OrderId,
+        /// What it was for.
+        cause: Cause,
         /// How it ended.
         outcome: Outcome,
         /// More, for people.
@@ -66,8 +68,8 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dispensed {
     /// The line is driven from now on; [`Effect::Finished`] tells the end.
-    Begun(OrderId),
-    /// The line is or was driven for this order already.
+    Begun(Cause),
+    /// The line is or was driven for this already.
     Known(DispenseAnswer, String),
 }
 
@@ -81,11 +83,11 @@ struct Line {
 /// The reason why a line is blocked.
 struct Blocked {
     why: String,
-    /// The order that it did not deliver; `None` once the ledger has forgotten that order.
-    item: Option<ItemId>,
+    /// The item that was driven last.
+    item: ItemId,
 }
 
-/// The state of a line for an order.
+/// What a line does.
 enum Work {
     Idle,
     /// The ledger says "driving", and the line's thread drives it.
@@ -207,21 +209,20 @@ impl Dispenser {
         self.refuse_while_stopping()?;
         let (index, _) = line.expect("the core admits to a line that is there");
         let name = self.lines[index].settings.name.clone();
-        self.ledger.begin(&Begun::of(receipt), &name)?;
-        self.effects.push(Effect::Deliver(index, Job { item: claims.item.clone(), amount: claims.amount }));
-        let pulse = Pulse {
-            order: claims.sub.clone(),
-            request: claims.jti.clone(),
-            item: claims.item.clone(),
-            amount: claims.amount,
-            line: name,
-            entry: Entry::Driving,
-            detail: String::new(),
-        };
-        let (request, order, item, amount) = pulse.ids();
-        self.journal(Event::PulseBegins { request, order, item, amount, line: pulse.line.clone().into() });
-        self.lines[index].work = Work::Driving(pulse);
-        Ok(Dispensed::Begun(claims.sub.clone()))
+        self.ledger.begin(&Begun::Order(receipt), &name)?;
+        let (order, request, item, amount) = (claims.sub.clone(), claims.jti.clone(), claims.item.clone(), claims.amount);
+        let begun = self.begun(index, Cause::Order { order: order.clone(), request: request.clone() }, item.clone(), amount);
+        self.journal(Event::PulseBegins { request, order, item, amount, line: name.into() });
+        Ok(begun)
+    }
+
+    /// The ledger says from now on that this line is driven.
+    fn begun(&mut self, index: usize, cause: Cause, item: ItemId, amount: Rupiah) -> Dispensed {
+        self.effects.push(Effect::Deliver(index, Job { item: item.clone(), amount }));
+        let line = &mut self.lines[index];
+        let name = line.settings.name.clone();
+        line.work = Work::Driving(Pulse { cause: cause.clone(), item, amount, line: name, entry: Entry::Driving, detail: String::new() });
+        Dispensed::Begun(cause)
     }
 
     /// `Query`: the facts about an order.
@@ -278,20 +279,20 @@ impl Dispenser {
     pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
         let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
         let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
-        self.clear_line(index, Some(item), "Clear".into(), None)
+        self.clear_line(index, "Clear".into(), None)
     }
 
     /// The button inside the door was pressed.
     pub fn clear_pressed(&mut self, line: usize) {
         // Nobody waits for an answer. A ledger that cannot be written is told as a fault.
-        drop(self.clear_line(line, None, "its button".into(), None));
+        drop(self.clear_line(line, "its button".into(), None));
     }
 
     /// The journal says what blocked the line, whoever clears it. A button names no item, and a caller may name any
     /// item of the line.
-    fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: String, once: Option<Once<'_>>) -> Result<(), Refusal> {
+    fn clear_line(&mut self, index: usize, by: String, once: Option<Once<'_>>) -> Result<(), Refusal> {
         let line = &self.lines[index];
-        let (name, blocked) = (line.settings.name.clone(), line.blocked.as_ref().map(|blocked| blocked.item.clone().or(named)));
+        let (name, blocked) = (line.settings.name.clone(), line.blocked.as_ref().map(|blocked| blocked.item.clone()));
         // A command is used up even if there is nothing to do. Else somebody could keep it for the next block.
         if blocked.is_some() || once.is_some() {
             self.ledger.clear(&name, once)?;
@@ -316,8 +317,8 @@ impl Dispenser {
             }
         };
         let why_blocked = self.why_blocked(index, &ending);
-        let (item, order) = (pulse.item.clone(), pulse.order.clone());
-        match self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()) {
+        let (item, order) = (pulse.item.clone(), pulse.order().cloned());
+        match self.ledger.end(&pulse.cause, ending.outcome, &ending.detail, why_blocked.as_deref()) {
             Ok(()) => {
                 self.tell_end(pulse, ending);
                 self.block(index, item, order, why_blocked);
@@ -408,7 +409,7 @@ impl Dispenser {
             let pulse = pulse.clone();
             let ending = Ending { outcome: Outcome::Uncertain, detail: pulse.detail.clone() };
             let why_blocked = self.lines[index].blocked.as_ref().map(|blocked| blocked.why.clone());
-            if self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()).is_ok() {
+            if self.ledger.end(&pulse.cause, ending.outcome, &ending.detail, why_blocked.as_deref()).is_ok() {
                 self.lines[index].work = Work::Idle;
             }
         }
@@ -465,16 +466,30 @@ impl Dispenser {
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
     }
 
-    /// The facts about an order. Memory comes first: it knows what the ledger did not take.
+    /// The facts about an order.
     fn found(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
+        self.known(|pulse| pulse.order() == Some(order), |ledger| ledger.pulse(order))
+    }
+
+    /// The facts about a test.
+    fn found_test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
+        self.known(|pulse| matches!(&pulse.cause, Cause::Test(test) if test == jti), |ledger| ledger.test(jti))
+    }
+
+    /// Memory comes first: it knows what the ledger did not take.
+    fn known(
+        &mut self,
+        is_it: impl Fn(&Pulse) -> bool,
+        read: impl FnOnce(&mut Ledger) -> Result<Option<Pulse>, Refusal>,
+    ) -> Result<Option<Pulse>, Refusal> {
         let of = |line: &Line| match &line.work {
-            Work::Driving(pulse) | Work::Unwritten(pulse) if pulse.order == *order => Some(pulse.clone()),
+            Work::Driving(pulse) | Work::Unwritten(pulse) if is_it(pulse) => Some(pulse.clone()),
             Work::Driving(_) | Work::Unwritten(_) | Work::Idle => None,
         };
         if let Some(pulse) = self.lines.iter().find_map(of) {
             return Ok(Some(pulse));
         }
-        let found = self.ledger.pulse(order)?;
+        let found = read(&mut self.ledger)?;
         // No line drives it. If the ledger still says "driving", nobody knows how it ended.
         Ok(found.map(|pulse| Pulse { entry: after_restart(pulse.entry), ..pulse }))
     }
@@ -502,26 +517,25 @@ impl Dispenser {
         blocks.then(|| format!("{}: {}", ending.outcome, ending.detail))
     }
 
-    fn block(&mut self, index: usize, item: ItemId, order: OrderId, why: Option<String>) {
+    fn block(&mut self, index: usize, item: ItemId, order: Option<OrderId>, why: Option<String>) {
         let Some(why) = why else { return };
         let line = self.lines[index].settings.name.clone();
         self.journal(Event::LineBlocked { item: item.clone(), order, line: line.into(), why: why.clone().into() });
-        self.lines[index].blocked = Some(Blocked { why, item: Some(item) });
+        self.lines[index].blocked = Some(Blocked { why, item });
     }
 
     fn tell_end(&mut self, pulse: Pulse, ending: Ending) {
-        let (request, order, item, amount) = pulse.ids();
+        let Pulse { cause, item, amount, line, .. } = pulse;
         let Ending { outcome, detail } = ending;
-        self.effects.push(Effect::Finished { order: order.clone(), outcome, detail: detail.clone() });
-        if pulse.is_test() {
-            return self.journal(operator::ended(item, pulse.line, outcome.as_str(), detail));
-        }
-        let line = pulse.line.into();
-        let detail = detail.into();
-        self.journal(match outcome {
-            Outcome::Dispensed => Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail },
-            Outcome::Failed => Event::DeliveryFailed { request, order, item, amount, line, detail },
-            Outcome::Uncertain => {
+        self.effects.push(Effect::Finished { cause: cause.clone(), outcome, detail: detail.clone() });
+        let (line, detail) = (line.into(), detail.into());
+        self.journal(match (cause, outcome) {
+            (Cause::Test(_), _) => Event::TestEnded { item, line, state: outcome.as_str().into(), detail },
+            (Cause::Order { order, request }, Outcome::Dispensed) => {
+                Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail }
+            }
+            (Cause::Order { order, request }, Outcome::Failed) => Event::DeliveryFailed { request, order, item, amount, line, detail },
+            (Cause::Order { order, request }, Outcome::Uncertain) => {
                 Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }
             }
         });
@@ -534,25 +548,24 @@ impl Dispenser {
         for line in &mut self.lines {
             // The file knows its own ends now, or it has lost them.
             line.work = Work::Idle;
-            line.blocked = blocked.iter().find(|block| block.line == line.settings.name).map(|block| {
-                let item = self.ledger.pulse(&block.order).ok().flatten().map(|pulse| pulse.item);
-                Blocked { why: block.why.clone(), item }
-            });
+            let block = blocked.iter().find(|block| block.line == line.settings.name);
+            line.blocked = block.map(|block| Blocked { why: block.why.clone(), item: block.item.clone() });
         }
         for pulse in interrupted {
-            let (request, order, item, amount) = pulse.ids();
-            let (device, is_test) = (Some(self.me.clone()), pulse.is_test());
-            let line_blocked = blocked.iter().find(|block| block.order == order).map(|block| Event::LineBlocked {
-                item: item.clone(),
-                order: order.clone(),
+            // A line that was blocked before would not have been driven.
+            let line_blocked = blocked.iter().find(|block| block.line == pulse.line).map(|block| Event::LineBlocked {
+                item: pulse.item.clone(),
+                order: pulse.order().cloned(),
                 line: block.line.clone().into(),
                 why: block.why.clone().into(),
             });
-            self.journal(if is_test {
-                operator::ended(item, pulse.line, Outcome::Uncertain.as_str(), pulse.detail)
-            } else {
-                let detail = pulse.detail.into();
-                Event::OutcomeUncertain { request: Some(request), order, device, item, amount, detail }
+            let Pulse { cause, item, amount, line, detail, .. } = pulse;
+            let (line, detail) = (line.into(), detail.into());
+            self.journal(match cause {
+                Cause::Test(_) => Event::TestEnded { item, line, state: Outcome::Uncertain.as_str().into(), detail },
+                Cause::Order { order, request } => {
+                    Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }
+                }
             });
             if let Some(event) = line_blocked {
                 self.journal(event);
@@ -577,8 +590,12 @@ impl Line {
 }
 
 impl Pulse {
-    fn ids(&self) -> (RequestId, OrderId, ItemId, Rupiah) {
-        (self.request.clone(), self.order.clone(), self.item.clone(), self.amount)
+    /// The order that it was for; a test is for none.
+    const fn order(&self) -> Option<&OrderId> {
+        match &self.cause {
+            Cause::Order { order, .. } => Some(order),
+            Cause::Test(_) => None,
+        }
     }
 }
 

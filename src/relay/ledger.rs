@@ -5,7 +5,7 @@ use super::store::database::{Database, Found};
 use super::store::{Begun, Block, Once, Pulse, StoreError};
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
+use qris_core::order::ledger::{Cause, OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
@@ -52,7 +52,7 @@ enum State {
 /// What a ledger said when it was opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// The orders that were being driven when the program last ended.
+    /// What was being driven when the program last ended.
     pub interrupted: Vec<Pulse>,
     /// The blocked lines.
     pub blocked: Vec<Block>,
@@ -169,6 +169,11 @@ impl Ledger {
         self.read(|store| store.pulse(order))
     }
 
+    /// The record of a test.
+    pub fn test(&mut self, jti: &CommandId) -> Result<Option<Pulse>, Refusal> {
+        self.read(|store| store.test(jti))
+    }
+
     /// See [`Database::is_second`].
     pub fn is_second(&mut self, receipt: &Receipt) -> Result<bool, Refusal> {
         self.read(|store| store.is_second(receipt))
@@ -203,15 +208,18 @@ impl Ledger {
     /// any other.
     pub fn begin(&mut self, begun: &Begun<'_>, line: &str) -> Result<(), Refusal> {
         self.write(|store| store.begin(begun, line))?;
-        self.forget(begun.ticket);
+        match begun {
+            Begun::Order(receipt) => self.forget(&receipt.claims().ticket),
+            Begun::Test { .. } => {}
+        }
         drop(self.write(Database::mark));
         Ok(())
     }
 
     /// See [`Database::end`]. A damaged ledger is tried too: this is the last call to it.
-    pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), Refusal> {
+    pub fn end(&mut self, cause: &Cause, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), Refusal> {
         let result = match &mut self.state {
-            State::Open { store, .. } => store.end(order, outcome, detail, why_blocked),
+            State::Open { store, .. } => store.end(cause, outcome, detail, why_blocked),
             State::Shut { why } => return Err(refusal(why.as_deref())),
         };
         self.note(result)

@@ -1,9 +1,9 @@
-//! The number of tickets that the ledger has seen used or closed, kept beside it.
+//! The number of tickets that the ledger has seen used or closed, and of its pulses, kept beside it.
 //!
 //! SQLite ends its log at the first frame whose checksum is wrong: it takes that place for the end at a power cut. So one
 //! bit that flips in the log silently takes back every commit behind it: a line that was driven, and the ticket that was
 //! used for it. The ledger would drive the line once more, or drive for a ticket although it has signed that it never will.
-//! The mark tells this. A ledger that has forgotten a ticket is set aside like any damaged one. The mark also finds a ledger
+//! The mark tells this. A ledger that has forgotten a ticket or a pulse is set aside like any damaged one. The mark also finds a ledger
 //! that was restored from a copy.
 //!
 //! The file has two places, which are written in turn, each with its checksum. A power cut in mid-write leaves the other
@@ -23,7 +23,7 @@ const BYTES: usize = 24;
 #[derive(Debug)]
 pub struct Mark {
     file: File,
-    left: i64,
+    counted: i64,
     /// The place that is written next.
     next: usize,
 }
@@ -48,25 +48,25 @@ impl Mark {
         let [first, second] = PLACES.map(read);
         // The place with the smaller number is written next.
         let next = usize::from(second < first);
-        Ok(Self { left: first.max(second).unwrap_or(0), next, file })
+        Ok(Self { counted: first.max(second).unwrap_or(0), next, file })
     }
 
-    /// The number of tickets that were used or closed.
-    pub const fn left(&self) -> i64 {
-        self.left
+    /// Tickets that were used or closed, and pulses, counted together.
+    pub const fn counted(&self) -> i64 {
+        self.counted
     }
 
     /// Writes the present number, and waits for the disk.
     ///
     /// # Errors
     /// The system's reason; the last number stays.
-    pub fn write(&mut self, left: i64) -> io::Result<()> {
-        if left == self.left {
+    pub fn write(&mut self, counted: i64) -> io::Result<()> {
+        if counted == self.counted {
             return Ok(());
         }
-        self.put(self.next, left)?;
+        self.put(self.next, counted)?;
         self.file.sync_data()?;
-        (self.left, self.next) = (left, 1 - self.next);
+        (self.counted, self.next) = (counted, 1 - self.next);
         Ok(())
     }
 
@@ -75,16 +75,16 @@ impl Mark {
     /// # Errors
     /// The system's reason.
     pub fn reset(&mut self) -> io::Result<()> {
-        if self.left > 0 {
+        if self.counted > 0 {
             [0, 1].into_iter().try_for_each(|place| self.put(place, 0))?;
             self.file.sync_data()?;
-            self.left = 0;
+            self.counted = 0;
         }
         Ok(())
     }
 
-    fn put(&self, place: usize, left: i64) -> io::Result<()> {
-        let number = left.to_le_bytes();
+    fn put(&self, place: usize, counted: i64) -> io::Result<()> {
+        let number = counted.to_le_bytes();
         let mut bytes = [0; BYTES];
         bytes[..8].copy_from_slice(&number);
         bytes[8..].copy_from_slice(&sum(number));
@@ -106,10 +106,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let ledger = directory.path().join("ledger.db");
         let mut mark = Mark::open(&ledger).expect("made");
-        assert_eq!(mark.left(), 0);
-        for left in 1..=5 {
-            mark.write(left).expect("written");
-            assert_eq!(Mark::open(&ledger).expect("there").left(), left);
+        assert_eq!(mark.counted(), 0);
+        for counted in 1..=5 {
+            mark.write(counted).expect("written");
+            assert_eq!(Mark::open(&ledger).expect("there").counted(), counted);
         }
         let path = directory.path().join("ledger.db.mark");
         let good = std::fs::read(&path).expect("read");
@@ -118,14 +118,14 @@ mod tests {
             bytes[byte] ^= 4;
             std::fs::write(&path, bytes).expect("written");
             let mut mark = Mark::open(&ledger).expect("there");
-            assert!([4, 5].contains(&mark.left()), "byte {byte}: {}", mark.left());
+            assert!([4, 5].contains(&mark.counted()), "byte {byte}: {}", mark.counted());
             mark.write(6).expect("written");
-            assert_eq!(Mark::open(&ledger).expect("there").left(), 6, "byte {byte}");
+            assert_eq!(Mark::open(&ledger).expect("there").counted(), 6, "byte {byte}");
         }
         mark.reset().expect("written");
-        assert_eq!(Mark::open(&ledger).expect("there").left(), 0);
+        assert_eq!(Mark::open(&ledger).expect("there").counted(), 0);
         std::fs::write(&path, b"x").expect("written");
-        assert_eq!(Mark::open(&ledger).expect("a torn one").left(), 0);
+        assert_eq!(Mark::open(&ledger).expect("a torn one").counted(), 0);
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/null", directory.path().join("ledger.db.mark")).expect("a link");
         let mut mark = Mark::open(&ledger).expect("there");
         assert_eq!(mark.write(1).expect_err("refused").kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(mark.left(), 0);
+        assert_eq!(mark.counted(), 0);
     }
 
     #[test]
@@ -144,8 +144,8 @@ mod tests {
         for last in [4, 5] {
             let directory = tempfile::tempdir().expect("a directory");
             let ledger = directory.path().join("ledger.db");
-            for left in 1..=last {
-                Mark::open(&ledger).expect("there").write(left).expect("written");
+            for counted in 1..=last {
+                Mark::open(&ledger).expect("there").write(counted).expect("written");
             }
             let bytes = std::fs::read(directory.path().join("ledger.db.mark")).expect("read");
             let mut numbers = PLACES.map(|place| bytes[usize::try_from(place).expect("small")]);

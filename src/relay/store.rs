@@ -4,8 +4,8 @@
 
 pub mod database;
 
-use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::ledger::Entry;
+use qris_core::order::ids::{CommandId, ItemId};
+use qris_core::order::ledger::{Cause, Entry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
@@ -16,16 +16,14 @@ pub const INTERRUPTED: (Outcome, &str) = (Outcome::Uncertain, "the program ended
 /// The reason why such a pulse blocks its line.
 pub const INTERRUPTED_BLOCKS: &str = "nobody knows whether its last order came out";
 
-/// An order in the ledger.
+/// A pulse in the ledger.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pulse {
-    /// The order.
-    pub order: OrderId,
-    /// Its request.
-    pub request: RequestId,
-    /// The item that it bought.
+    /// What the line was driven for.
+    pub cause: Cause,
+    /// The item that was bought or tested.
     pub item: ItemId,
-    /// Its price.
+    /// Its price; of a test, the least that the line takes.
     pub amount: Rupiah,
     /// The name of its line.
     pub line: String,
@@ -37,21 +35,18 @@ pub struct Pulse {
 
 /// A pulse that begins.
 #[derive(Clone, Copy, Debug)]
-pub struct Begun<'a> {
-    /// The order.
-    pub order: &'a OrderId,
-    /// Its request.
-    pub request: &'a RequestId,
-    /// The gateway's transaction.
-    pub transaction: &'a TransactionId,
-    /// The ticket that it uses.
-    pub ticket: &'a Ticket,
-    /// The item that it bought.
-    pub item: &'a ItemId,
-    /// Its price.
-    pub amount: Rupiah,
-    /// The command of an operator that it is for. An order has none.
-    pub once: Option<Once<'a>>,
+pub enum Begun<'a> {
+    /// For a paid order. It uses the ticket of the receipt.
+    Order(&'a Receipt),
+    /// For a test.
+    Test {
+        /// The command.
+        once: Once<'a>,
+        /// The item that is tested.
+        item: &'a ItemId,
+        /// What the line is driven for, as if somebody had paid this.
+        amount: Rupiah,
+    },
 }
 
 /// A command of an operator, which is carried out once.
@@ -67,16 +62,6 @@ pub struct Once<'a> {
     pub over: i64,
 }
 
-impl<'a> Begun<'a> {
-    /// That of a receipt.
-    #[must_use]
-    pub fn of(receipt: &'a Receipt) -> Self {
-        let claims = receipt.claims();
-        let (order, request, transaction) = (&claims.sub, &claims.jti, &claims.transaction_id);
-        Self { order, request, transaction, ticket: &claims.ticket, item: &claims.item, amount: claims.amount, once: None }
-    }
-}
-
 /// A line that takes no order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Block {
@@ -84,8 +69,8 @@ pub struct Block {
     pub line: String,
     /// The reason, for people.
     pub why: String,
-    /// The order that blocked it.
-    pub order: OrderId,
+    /// The item that was driven last.
+    pub item: ItemId,
 }
 
 /// Why the ledger could not be read or written.
@@ -100,7 +85,7 @@ pub enum StoreError {
     /// A row is not as it was written.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
-    /// The file beside it, which holds the number of tickets that were used or closed.
+    /// The file beside it, which holds the number of its tickets that were used or closed, and of its pulses.
     #[error("the ledger's mark cannot be read or written: {0}")]
     Mark(#[source] std::io::Error),
 }

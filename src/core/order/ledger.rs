@@ -3,7 +3,7 @@
 //! A ticket is good for one receipt, and an order has one entry. So a receipt is good once, on one machine, for one
 //! ledger, and it needs no clock. When a ledger is lost, all older receipts are void.
 
-use super::ids::{ItemId, OrderId};
+use super::ids::{CommandId, ItemId, OrderId, RequestId};
 use super::money::Rupiah;
 use super::outcome::Outcome;
 use super::receipt::Receipt;
@@ -31,7 +31,21 @@ pub enum TicketEntry {
     Closed,
 }
 
-/// The state of an order in the ledger.
+/// What a line is driven for, and only once.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Cause {
+    /// A paid order. It uses a ticket.
+    Order {
+        /// The order.
+        order: OrderId,
+        /// Its request.
+        request: RequestId,
+    },
+    /// A test that an operator has signed: the name of the command. Nobody has paid for it, so it has no ticket and no proof.
+    Test(CommandId),
+}
+
+/// The state of a pulse in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
     /// Its line is driven, or was driven when the power went.

@@ -3,7 +3,7 @@
 
 use super::counts::Kind;
 use super::{Event, STORE, World, computer, device, machine, small};
-use qris_core::order::ids::{CommandId, OrderId, RequestId};
+use qris_core::order::ids::{CommandId, RequestId};
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
@@ -30,8 +30,6 @@ pub(super) struct Commands {
     sent: Vec<Sent>,
     /// The life of the machine's database, as its status told it last.
     stream: Option<Box<str>>,
-    /// Tests that were driven, by the relay's name for each.
-    tests: BTreeSet<OrderId>,
     /// How often the line was driven for a command, in one life of a ledger.
     pulses: BTreeMap<(usize, u32), u32>,
     /// How often the relay has taken a block off for a command, or found none, in one life of a ledger.
@@ -81,11 +79,6 @@ impl Commands {
     /// The relay took a signed command: its number.
     pub(super) fn number_of(&self, jws: &str) -> usize {
         self.sent.iter().position(|sent| sent.jws == jws).expect("one of ours")
-    }
-
-    /// The relay drives the line for this test from now on.
-    pub(super) fn begins_test(&mut self, order: OrderId) {
-        self.tests.insert(order);
     }
 
     /// The relay has taken the block off, or there was none.
@@ -383,15 +376,11 @@ impl World {
         }
     }
 
-    /// At the end: each command has its end, unless its time was over before a machine heard of it. No test is an order.
+    /// At the end: each command has its end, unless its time was over before a machine heard of it.
     pub(super) fn audit_commands(&self) -> Option<String> {
         let now = Wall(super::BEGIN + self.now);
-        if let Some(sent) = self.commands.sent.iter().find(|sent| !sent.is_answered() && !sent.asked.is_over(now)) {
-            return Some(format!("{} has no end", sent.asked.jti));
-        }
-        let is_order =
-            |order: &&OrderId| self.midtrans.transaction(order.as_str()).is_some() || self.pulses.keys().any(|(id, _)| id == *order);
-        self.commands.tests.iter().find(is_order).map(|order| format!("the test {order} counts as an order"))
+        let sent = self.commands.sent.iter().find(|sent| !sent.is_answered() && !sent.asked.is_over(now))?;
+        Some(format!("{} has no end", sent.asked.jti))
     }
 }
 

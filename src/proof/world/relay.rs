@@ -7,6 +7,7 @@ use super::{Event, LEDGER, Play, World, device, machine, price, small};
 use crate::disk::Op;
 use crate::rng::Rng;
 use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::ledger::Cause;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
@@ -53,7 +54,7 @@ pub(super) enum Arrival {
     /// `Dispense` is answered within 20 s.
     Waited {
         run: u64,
-        order: OrderId,
+        cause: Cause,
     },
     /// The ledger is looked at again.
     Tick {
@@ -76,7 +77,7 @@ pub(super) struct SimulatedRelay {
     life: u32,
     /// The line is driven for this.
     begun: Option<Begun>,
-    waits: BTreeMap<OrderId, Vec<machine::Caller>>,
+    waits: BTreeMap<Cause, Vec<machine::Caller>>,
 }
 
 /// For whom a line is driven.
@@ -239,7 +240,7 @@ impl World {
             Arrival::Call { call, from } => self.relay_call(m, call, from),
             Arrival::Stranger { receipt } => {
                 if let Some(dispenser) = &mut self.relays[m].dispenser
-                    && let Ok(Dispensed::Begun(order)) = dispenser.dispense(&receipt)
+                    && let Ok(Dispensed::Begun(Cause::Order { order, .. })) = dispenser.dispense(&receipt)
                 {
                     self.strange.insert(order.clone());
                     self.relays[m].begun = Some(Begun::Order(order));
@@ -274,8 +275,8 @@ impl World {
                 }
             }
             Arrival::Cleared => self.clear_line(m),
-            Arrival::Waited { run, order } if run == current => {
-                for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
+            Arrival::Waited { run, cause } if run == current => {
+                for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
                     self.relay_answers(from, machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Dispensing)));
                 }
             }
@@ -343,10 +344,10 @@ impl World {
         let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
         let answer = match call {
             machine::Call::Test(jws) => match self.tests(m, &jws, false) {
-                Ok(Some(Dispensed::Begun(order))) => {
-                    self.relays[m].waits.entry(order.clone()).or_default().push(from);
+                Ok(Some(Dispensed::Begun(cause))) => {
+                    self.relays[m].waits.entry(cause.clone()).or_default().push(from);
                     let run = self.relays[m].run;
-                    self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
+                    self.after(20_000, Event::Relay(m, Arrival::Waited { run, cause }));
                     self.relay_effects(m);
                     return;
                 }
@@ -398,11 +399,11 @@ impl World {
                     },
                     RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {
                         Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
-                        Ok(Dispensed::Begun(order)) => {
+                        Ok(Dispensed::Begun(cause)) => {
                             let run = relay.run;
-                            relay.begun = Some(Begun::Order(order.clone()));
-                            relay.waits.entry(order.clone()).or_default().push(from);
-                            self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
+                            relay.begun = Some(Begun::Order(receipt.claims().sub.clone()));
+                            relay.waits.entry(cause.clone()).or_default().push(from);
+                            self.after(20_000, Event::Relay(m, Arrival::Waited { run, cause }));
                             self.relay_effects(m);
                             return;
                         }
@@ -423,11 +424,10 @@ impl World {
 
     /// An operator's test, as the service itself judges it. `None`: the program does not run.
     fn tests(&mut self, m: usize, jws: &str, by_stranger: bool) -> Result<Option<Dispensed>, Refusal> {
-        let (number, bits, now) = (self.commands.number_of(jws), self.bits(), self.trusted(m));
+        let (number, now) = (self.commands.number_of(jws), self.trusted(m));
         let Some(dispenser) = &mut self.relays[m].dispenser else { return Ok(None) };
-        let tested = dispenser.test(jws, bits, now)?;
-        if let Dispensed::Begun(order) = &tested {
-            self.commands.begins_test(order.clone());
+        let tested = dispenser.test(jws, now)?;
+        if let Dispensed::Begun(_) = &tested {
             self.relays[m].begun = Some(Begun::Test { number, by_stranger });
         }
         Ok(Some(tested))
@@ -507,13 +507,15 @@ impl World {
                         return false;
                     }
                 }
-                Effect::Finished { order, outcome, .. } => {
+                Effect::Finished { cause, outcome, .. } => {
                     self.note(|| format!("the relay finished: {outcome}"));
-                    for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
+                    for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
                         let answer = RelayAnswer::Dispense(DispenseAnswer::Ended(outcome));
                         self.relay_answers(from, machine::Answer::Relay(answer));
                     }
-                    self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
+                    if let Cause::Order { order, .. } = cause {
+                        self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
+                    }
                 }
                 // News, which may be missed: the machine reads the relay's properties now and then.
                 Effect::Cleared => {}

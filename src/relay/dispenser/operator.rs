@@ -1,30 +1,23 @@
 //! What an operator far away has done to a line: a test, or taking its block off. The operator's signature is judged here once
 //! more, so who has the broker or `qrisd` can have nothing driven.
 
-use super::{Dispensed, Dispenser, Effect, Refusal, Work};
-use crate::outlet::Job;
-use crate::store::{Begun, Once, Pulse};
-use qris_core::order::ids::{CommandId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::ledger::{Entry, Refused, prepare};
+use super::{Dispensed, Dispenser, Refusal};
+use crate::store::{Begun, Once};
+use qris_core::order::ids::{CommandId, ItemId, KeyId};
+use qris_core::order::ledger::{Cause, Entry, Refused, prepare};
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Asked, Command};
 use qris_core::wire::dbus::{DispenseAnswer, RelayError};
 use qris_host::events::Event;
-use ring::digest::{SHA256, digest};
-
-/// A test stands in the ledger like an order, so that it is driven once, whatever crashes. Its name begins so. No order of a
-/// backend has such a name: a `~` is not among those that ours draw.
-const TEST: &str = "test~";
 
 impl Dispenser {
-    /// `Test`: drives the line of an item once, if nothing else drives it. The same command again is answered with its end. `bits`
-    /// are random and new. `now`: the clock, if it is trusted.
-    pub fn test(&mut self, jws: &str, bits: [u8; 16], now: Option<Wall>) -> Result<Dispensed, Refusal> {
+    /// `Test`: drives the line of an item once, if nothing else drives it. The ledger keeps it like the pulse of an order, so it is driven
+    /// once, whatever crashes. The same command again is answered with its end. `now`: the clock, if it is trusted.
+    pub fn test(&mut self, jws: &str, now: Option<Wall>) -> Result<Dispensed, Refusal> {
         let (asked, by) = self.signed(jws)?;
         let Command::TestPulse { item } = &asked.command else { return Err(self.refused_command(&asked, "Test", &by)) };
-        let order = order_of(&asked.jti);
         let what = what(&asked.command, item);
-        if let Some(pulse) = self.found(&order)? {
+        if let Some(pulse) = self.found_test(&asked.jti)? {
             if pulse.item != *item {
                 return Err(reused());
             }
@@ -43,26 +36,14 @@ impl Dispenser {
         self.refuse_while_stopping()?;
         self.ledger.usable()?;
         let index = self.line_of(item).ok_or(Refused::UnknownItem)?;
-        let (line, amount) = {
-            let settings = &self.lines[index].settings;
-            (settings.name.clone(), settings.outlet.least(settings.min_amount))
-        };
+        let settings = &self.lines[index].settings;
+        let (line, amount) = (settings.name.clone(), settings.outlet.least(settings.min_amount));
         let state = self.line_state(item, amount).map(|(_, state)| state);
         prepare(state.as_ref(), amount)?;
-        let ticket = Ticket::from_random(bits);
-        self.ledger.add_ticket(ticket.clone(), item, amount)?;
-        // Nobody can guess these, so nobody can use them up for an order.
-        let unique = qris_core::hex(&bits);
-        let request = RequestId::new(&format!("test-{unique}")).expect("37 characters of a request_id");
-        let transaction = TransactionId::new(&format!("test-{unique}")).expect("37 characters of a transaction_id");
-        let (order_id, ticket_id, once) = (&order, &ticket, Some(once));
-        let begun = Begun { order: order_id, request: &request, transaction: &transaction, ticket: ticket_id, item, amount, once };
-        self.ledger.begin(&begun, &line)?;
-        self.effects.push(Effect::Deliver(index, Job { item: item.clone(), amount }));
-        self.journal(Event::TestBegins { item: item.clone(), line: line.clone().into(), by: by.as_str().to_owned().into() });
-        let pulse = Pulse { order: order.clone(), request, item: item.clone(), amount, line, entry: Entry::Driving, detail: String::new() };
-        self.lines[index].work = Work::Driving(pulse);
-        Ok(Dispensed::Begun(order))
+        self.ledger.begin(&Begun::Test { once, item, amount }, &line)?;
+        let begun = self.begun(index, Cause::Test(asked.jti.clone()), item.clone(), amount);
+        self.journal(Event::TestBegins { item: item.clone(), line: line.into(), by: by.as_str().to_owned().into() });
+        Ok(begun)
     }
 
     /// `ClearBy`: an operator says that the line of an item is well again. The answer is whether this was news: the same command
@@ -76,7 +57,7 @@ impl Dispenser {
         }
         let once = self.in_time(&asked, &what, now)?;
         let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
-        self.clear_line(index, Some(item), format!("the key {by}"), Some(once))?;
+        self.clear_line(index, format!("the key {by}"), Some(once))?;
         Ok(true)
     }
 
@@ -142,22 +123,4 @@ fn what(command: &Command, item: &ItemId) -> String {
 
 fn reused() -> Refusal {
     Refusal::new(RelayError::CommandRefused, "this jti was used for another command".into())
-}
-
-impl Pulse {
-    /// Whether it is a test, and no order.
-    pub(super) fn is_test(&self) -> bool {
-        self.order.as_str().starts_with(TEST)
-    }
-}
-
-/// The name of a test in the ledger.
-fn order_of(jti: &CommandId) -> OrderId {
-    let hash = digest(&SHA256, jti.as_str().as_bytes());
-    OrderId::new(&format!("{TEST}{}", qris_core::hex(&hash.as_ref()[..16]))).expect("37 characters of an order_id")
-}
-
-/// The item of a test, for the journal.
-pub(super) fn ended(item: ItemId, line: String, outcome: &str, detail: String) -> Event {
-    Event::TestEnded { item, line: line.into(), state: outcome.to_owned().into(), detail: detail.into() }
 }

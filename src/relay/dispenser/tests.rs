@@ -3,7 +3,7 @@
 mod operator;
 
 use super::*;
-use qris_core::order::ids::TransactionId;
+use qris_core::order::ids::{RequestId, TransactionId};
 use qris_core::order::keys::{Level, SigningKey, jwk_set};
 use qris_core::order::ledger::OPEN_TICKETS_MAX;
 use qris_core::order::receipt::Claims;
@@ -81,7 +81,7 @@ impl Rig {
     fn begin(&mut self, n: u8) -> (Ticket, String) {
         let ticket = self.prepare("A1", 5000);
         let jws = receipt(n, &ticket);
-        assert_eq!(self.dispense(&jws), Ok(Dispensed::Begun(order(n))));
+        assert_eq!(self.dispense(&jws), Ok(Dispensed::Begun(cause(n))));
         (ticket, jws)
     }
 
@@ -106,7 +106,9 @@ impl Rig {
     fn blamed(&mut self) -> Vec<(String, String)> {
         let effects = self.dispenser.take_effects();
         let blamed = |effect| match effect {
-            Effect::Journal(Event::LineBlocked { item, order, .. }) => Some((item.to_string(), order.to_string())),
+            Effect::Journal(Event::LineBlocked { item, order, .. }) => {
+                Some((item.to_string(), order.map(|order| order.to_string()).unwrap_or_default()))
+            }
             _ => None,
         };
         effects.into_iter().filter_map(blamed).collect()
@@ -114,10 +116,10 @@ impl Rig {
 
     /// The items for which the journal has told since the last look that a line was cleared, each with
     /// the one who cleared it.
-    fn cleared(&mut self) -> Vec<(Option<String>, String)> {
+    fn cleared(&mut self) -> Vec<(String, String)> {
         let effects = self.dispenser.take_effects();
         let cleared = |effect| match effect {
-            Effect::Journal(Event::LineCleared { item, by, .. }) => Some((item.map(|item| item.to_string()), by.into_owned())),
+            Effect::Journal(Event::LineCleared { item, by, .. }) => Some((item.to_string(), by.into_owned())),
             _ => None,
         };
         effects.into_iter().filter_map(cleared).collect()
@@ -175,6 +177,10 @@ fn receipt_for(n: u8, ticket: &Ticket, item: &str, amount: u64) -> String {
     key().sign(Claims { item, amount, gross_amount: amount, ..claims_of(n, ticket) }).jws().to_owned()
 }
 
+fn cause(n: u8) -> Cause {
+    Cause::Order { order: order(n), request: RequestId::new(&format!("r-{n}")).expect("an id") }
+}
+
 fn known(answer: DispenseAnswer) -> Result<Dispensed, RelayError> {
     let detail = match answer {
         DispenseAnswer::Ended(_) => "told".to_owned(),
@@ -197,7 +203,7 @@ fn one_order_one_pulse() {
     assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
     assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Dispensing));
     rig.end(0, Outcome::Dispensed);
-    let finished = Effect::Finished { order: order(1), outcome: Outcome::Dispensed, detail: "told".into() };
+    let finished = Effect::Finished { cause: cause(1), outcome: Outcome::Dispensed, detail: "told".into() };
     assert!(rig.dispenser.take_effects().contains(&finished));
     for round in 0..2 {
         assert_eq!(rig.dispense(&jws), known(DISPENSED), "round {round}");
@@ -323,7 +329,7 @@ fn closing_a_ticket() {
     for _ in 0..2 {
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
         assert_eq!(rig.dispenser.tickets(), []);
-        assert_eq!(crate::mark::Mark::open(&rig.path()).expect("there").left(), 1, "beside the ledger, too");
+        assert_eq!(crate::mark::Mark::open(&rig.path()).expect("there").counted(), 1, "beside the ledger, too");
         rig.restart();
     }
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
@@ -614,7 +620,7 @@ fn whoever_clears_a_line_the_journal_says_what_had_blocked_it() {
                 rig.dispenser.clear("A2").expect("cleared");
                 "Clear"
             };
-            assert_eq!(rig.cleared(), [(Some("A1".to_owned()), by.to_owned())], "{n}");
+            assert_eq!(rig.cleared(), [("A1".to_owned(), by.to_owned())], "{n}");
         }
     }
 }
@@ -676,7 +682,7 @@ fn trouble_is_told_when_it_changes() {
 fn what_no_line_drives_is_not_being_driven_whatever_the_ledger_says() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("A1", 5000);
-    rig.dispenser.ledger.begin(&Begun::of(&key().sign(claims_of(1, &ticket))), "tray 1").expect("written");
+    rig.dispenser.ledger.begin(&Begun::Order(&key().sign(claims_of(1, &ticket))), "tray 1").expect("written");
     assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
     assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
     assert!(matches!(rig.dispense(&receipt(1, &ticket)), Ok(Dispensed::Known(DispenseAnswer::Ended(Outcome::Uncertain), _))));

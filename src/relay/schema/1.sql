@@ -22,19 +22,23 @@ BEGIN SELECT RAISE(ABORT, 'a ticket is used or closed once, and nothing else of 
 CREATE TRIGGER tickets_open_stay BEFORE DELETE ON tickets WHEN old.state = 'open'
 BEGIN SELECT RAISE(ABORT, 'an open ticket is never deleted'); END;
 
--- At most one pulse for an order, a ticket, a request and a transaction. `outcome` is NULL while the line is driven.
+-- At most one pulse for an order, a ticket, a request and a transaction; and one for an operator's test, which is none of these and has
+-- the name of its command. `outcome` is NULL while the line is driven.
 CREATE TABLE pulses (
     seq            INTEGER PRIMARY KEY,
-    order_id       TEXT NOT NULL UNIQUE,
-    ticket         TEXT NOT NULL UNIQUE REFERENCES tickets (ticket),
-    request_id     TEXT NOT NULL UNIQUE,
-    transaction_id TEXT NOT NULL UNIQUE,
+    order_id       TEXT UNIQUE,
+    ticket         TEXT UNIQUE REFERENCES tickets (ticket),
+    request_id     TEXT UNIQUE,
+    transaction_id TEXT UNIQUE,
+    jti            TEXT UNIQUE,
     line           TEXT NOT NULL,
     item           TEXT NOT NULL,
     amount         INTEGER NOT NULL CHECK (amount > 0),
     outcome        TEXT CHECK (outcome IN ('dispensed', 'failed', 'uncertain')),
     detail         TEXT NOT NULL,
-    sum            TEXT NOT NULL
+    sum            TEXT NOT NULL,
+    CHECK ((jti IS NULL) = (order_id IS NOT NULL) AND (order_id IS NULL) = (ticket IS NULL) AND (order_id IS NULL) = (request_id IS NULL)
+        AND (order_id IS NULL) = (transaction_id IS NULL))
 ) STRICT;
 
 -- A line does one thing at a time.
@@ -42,22 +46,23 @@ CREATE UNIQUE INDEX pulses_driving ON pulses (line) WHERE outcome IS NULL;
 
 CREATE TRIGGER pulses_begin_with_a_ticket BEFORE INSERT ON pulses
 WHEN new.outcome IS NOT NULL OR NOT EXISTS (
-    SELECT 1 FROM tickets WHERE ticket = new.ticket AND state = 'used' AND order_id = new.order_id AND item = new.item AND amount = new.amount)
-BEGIN SELECT RAISE(ABORT, 'a pulse begins with its ticket used for it, and without an outcome'); END;
+    SELECT 1 FROM tickets WHERE ticket = new.ticket AND state = 'used' AND order_id = new.order_id AND item = new.item AND amount = new.amount
+    UNION ALL SELECT 1 FROM commands WHERE jti = new.jti)
+BEGIN SELECT RAISE(ABORT, 'a pulse begins with its ticket used for it or its command remembered, and without an outcome'); END;
 CREATE TRIGGER pulses_end_once BEFORE UPDATE ON pulses
-WHEN old.outcome IS NOT NULL OR new.outcome IS NULL OR new.seq <> old.seq OR new.order_id <> old.order_id OR new.ticket <> old.ticket
-    OR new.request_id <> old.request_id OR new.transaction_id <> old.transaction_id OR new.line <> old.line OR new.item <> old.item
-    OR new.amount <> old.amount
+WHEN old.outcome IS NOT NULL OR new.outcome IS NULL OR new.seq <> old.seq OR new.order_id IS NOT old.order_id
+    OR new.ticket IS NOT old.ticket OR new.request_id IS NOT old.request_id OR new.transaction_id IS NOT old.transaction_id
+    OR new.jti IS NOT old.jti OR new.line <> old.line OR new.item <> old.item OR new.amount <> old.amount
 BEGIN SELECT RAISE(ABORT, 'a pulse gets its outcome once, and nothing else of it changes'); END;
 CREATE TRIGGER pulses_driving_stay BEFORE DELETE ON pulses WHEN old.outcome IS NULL
 BEGIN SELECT RAISE(ABORT, 'a pulse without an outcome is never deleted'); END;
 
--- Lines that take no order until a person has looked.
+-- Lines that take no order until a person has looked, each with the item that was driven last.
 CREATE TABLE blocked (
-    line     TEXT PRIMARY KEY,
-    why      TEXT NOT NULL,
-    order_id TEXT NOT NULL,
-    sum      TEXT NOT NULL
+    line TEXT PRIMARY KEY,
+    why  TEXT NOT NULL,
+    item TEXT NOT NULL,
+    sum  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The key with which the ledger signs what became of a ticket. It is drawn once.

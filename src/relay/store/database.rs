@@ -2,9 +2,9 @@
 
 use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError};
 use crate::mark::Mark;
-use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::ledger::{Entry, TicketEntry};
+use qris_core::order::ledger::{Cause, Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
@@ -43,11 +43,11 @@ pub struct Database {
 /// The findings when a ledger was opened.
 #[derive(Debug)]
 pub struct Found {
-    /// The ledger; it has no order that is being driven.
+    /// The ledger; it has nothing that is being driven.
     pub store: Database,
     /// The new place of a damaged one.
     pub set_aside: Option<PathBuf>,
-    /// The orders that were being driven when the program last ended. They are uncertain from now on, and that is written.
+    /// What was being driven when the program last ended. It is uncertain from now on, and that is written.
     pub interrupted: Vec<Pulse>,
     /// The open tickets.
     pub open: Vec<Ticket>,
@@ -57,7 +57,7 @@ pub struct Found {
 
 impl Database {
     /// Opens the ledger, or begins one with a key of its own, for which it `draw`s bytes that nobody can guess. The whole ledger
-    /// is read. It is set aside if it is damaged, or has forgotten a ticket that was used or closed. A pulse that was being driven
+    /// is read. It is set aside if it is damaged, or has forgotten a pulse, or a ticket that was used or closed. A pulse that was being driven
     /// ends as [`INTERRUPTED`]. The same commit blocks its line if `blocks` says so. Only this process has the ledger until the
     /// store is dropped.
     ///
@@ -101,7 +101,15 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
-        self.pulse_row(order)?.map(|row| row.pulse()).transpose()
+        self.pulse_row("order_id", order.as_str())?.map(|row| row.pulse()).transpose()
+    }
+
+    /// The record of a test.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn test(&self, jti: &CommandId) -> Result<Option<Pulse>, StoreError> {
+        self.pulse_row("jti", jti.as_str())?.map(|row| row.pulse()).transpose()
     }
 
     /// Was the request or the transaction of this receipt driven for another order? One request gets one receipt.
@@ -138,7 +146,7 @@ impl Database {
         if seq % PRUNE_EVERY == 0 {
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
             // The row with the last number stays, so that the next number follows it.
-            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)
+            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses WHERE ticket IS NOT NULL)
                 AND number IS NOT ?2";
             transaction.execute(old, [seq - TICKETS_KEPT, self.left])?;
         }
@@ -175,34 +183,55 @@ impl Database {
         &self.key
     }
 
-    /// Writes that the line is driven for this order, with its ticket used. The line may be driven after this commit, and only
-    /// then.
+    /// Writes that the line is driven, with the ticket of the order used or the command of the test remembered. The line may be
+    /// driven after this commit, and only then.
     ///
     /// # Errors
     /// It does not fit what is held, or the file cannot be written.
     pub fn begin(&mut self, begun: &Begun<'_>, line: &str) -> Result<(), StoreError> {
-        let Some(ticket) = self.ticket_row(begun.ticket)? else {
-            return Err(StoreError::Damaged(format!("ticket {} is gone", begun.ticket)));
+        let (item, amount) = match begun {
+            Begun::Order(receipt) => (&receipt.claims().item, receipt.claims().amount),
+            Begun::Test { item, amount, .. } => (*item, *amount),
         };
-        let row = PulseRow {
+        let mut row = PulseRow {
             seq: self.pulses + 1,
-            order_id: begun.order.to_string(),
-            ticket: begun.ticket.to_string(),
-            request_id: begun.request.to_string(),
-            transaction_id: begun.transaction.to_string(),
+            order_id: None,
+            ticket: None,
+            request_id: None,
+            transaction_id: None,
+            jti: None,
             line: line.into(),
-            item: begun.item.to_string(),
-            amount: whole(begun.amount),
+            item: item.to_string(),
+            amount: whole(amount),
             outcome: None,
             detail: String::new(),
         };
-        let number = self.left + 1;
+        let ticket = match begun {
+            Begun::Order(receipt) => self.ticket_row(&receipt.claims().ticket)?,
+            Begun::Test { .. } => None,
+        };
+        let mut left = self.left;
         let transaction = self.connection.transaction()?;
-        ticket.leave_open(&transaction, "used", Some(&row.order_id), number)?;
+        match begun {
+            Begun::Order(receipt) => {
+                let claims = receipt.claims();
+                let Some(ticket) = ticket else { return Err(StoreError::Damaged(format!("ticket {} is gone", claims.ticket))) };
+                left += 1;
+                ticket.leave_open(&transaction, "used", Some(claims.sub.as_str()), left)?;
+                row.order_id = Some(claims.sub.to_string());
+                row.ticket = Some(claims.ticket.to_string());
+                row.request_id = Some(claims.jti.to_string());
+                row.transaction_id = Some(claims.transaction_id.to_string());
+            }
+            Begun::Test { once, .. } => {
+                keep(&transaction, once)?;
+                row.jti = Some(once.jti.to_string());
+            }
+        }
         transaction
             .prepare_cached(
-                "INSERT INTO pulses (seq, order_id, ticket, request_id, transaction_id, line, item, amount, detail, sum)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO pulses (seq, order_id, ticket, request_id, transaction_id, jti, line, item, amount, detail, sum)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 row.seq,
@@ -210,28 +239,32 @@ impl Database {
                 row.ticket,
                 row.request_id,
                 row.transaction_id,
+                row.jti,
                 row.line,
                 row.item,
                 row.amount,
                 row.detail,
                 row.sum()
             ])?;
-        begun.once.map_or(Ok(()), |once| keep(&transaction, &once))?;
         transaction.commit()?;
-        (self.pulses, self.left) = (row.seq, number);
+        (self.pulses, self.left) = (row.seq, left);
         Ok(())
     }
 
-    /// Writes how an order ended. The same commit writes whether its line is blocked.
+    /// Writes how a pulse ended. The same commit writes whether its line is blocked.
     ///
     /// # Errors
     /// It is not being driven, or the file cannot be written.
-    pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
-        let Some(row) = self.pulse_row(order)? else { return Err(StoreError::Damaged(format!("order {order} is gone"))) };
+    pub fn end(&mut self, cause: &Cause, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
+        let row = match cause {
+            Cause::Order { order, .. } => self.pulse_row("order_id", order.as_str())?,
+            Cause::Test(jti) => self.pulse_row("jti", jti.as_str())?,
+        };
+        let Some(row) = row else { return Err(StoreError::Damaged(format!("the pulse of {cause:?} is gone"))) };
         let transaction = self.connection.transaction()?;
         row.end(&transaction, outcome, detail)?;
         if let Some(why) = why_blocked {
-            block(&transaction, &row.line, why, &row.order_id)?;
+            block(&transaction, &row.line, why, &row.item)?;
         }
         Ok(transaction.commit()?)
     }
@@ -281,12 +314,13 @@ impl Database {
         keep_over(&self.connection, exp)
     }
 
-    /// Writes beside the ledger how many of its tickets were used or closed. So the ledger cannot forget a ticket unnoticed.
+    /// Writes beside the ledger how many of its tickets were used or closed, and how often a line was driven. So the ledger cannot forget
+    /// either unnoticed.
     ///
     /// # Errors
     /// When the file beside it cannot be written.
     pub fn mark(&mut self) -> Result<(), StoreError> {
-        self.mark.write(self.left).map_err(StoreError::Mark)
+        self.mark.write(self.left + self.pulses).map_err(StoreError::Mark)
     }
 
     /// Can the ledger be written?
@@ -333,28 +367,30 @@ impl Database {
                 }
             }
         }
-        // Each pulse has used a ticket, also in the time before tickets were counted.
-        whole.left = whole.left.max(whole.pulses);
-        if whole.left < mark.left() {
-            return Err(StoreError::Damaged(format!("it knows of {} tickets that were used or closed, of {}", whole.left, mark.left())));
+        let counted = whole.left + whole.pulses;
+        if counted < mark.counted() {
+            return Err(StoreError::Damaged(format!(
+                "it knows of {counted} pulses and tickets that were used or closed, of {}",
+                mark.counted()
+            )));
         }
         let transaction = connection.transaction()?;
         for row in driving {
             let (outcome, detail) = INTERRUPTED;
             row.end(&transaction, outcome, detail)?;
             if blocks(&row.line) {
-                block(&transaction, &row.line, INTERRUPTED_BLOCKS, &row.order_id)?;
+                block(&transaction, &row.line, INTERRUPTED_BLOCKS, &row.item)?;
             }
             let pulse = row.pulse()?;
             whole.interrupted.push(Pulse { entry: Entry::Ended(outcome), detail: detail.into(), ..pulse });
         }
         transaction.commit()?;
-        let mut statement = connection.prepare("SELECT line, why, order_id, sum FROM blocked")?;
+        let mut statement = connection.prepare("SELECT line, why, item, sum FROM blocked")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (line, why, order, sum): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
-            whole.blocked.push(Block { line, why, order: id(&order)? });
+            let (line, why, item, sum): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            same(&sum, &["blocked", &line, &why, &item], "blocked", &line)?;
+            whole.blocked.push(Block { line, why, item: id(&item)? });
         }
         let mut statement = connection.prepare(&format!("SELECT {COMMAND_COLUMNS} FROM commands"))?;
         let mut rows = statement.query([])?;
@@ -371,9 +407,9 @@ impl Database {
         rows.next()?.map(TicketRow::read).transpose()
     }
 
-    fn pulse_row(&self, order: &OrderId) -> Result<Option<PulseRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("SELECT {PULSE_COLUMNS} FROM pulses WHERE order_id = ?1"))?;
-        let mut rows = statement.query([order.as_str()])?;
+    fn pulse_row(&self, column: &'static str, id: &str) -> Result<Option<PulseRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {PULSE_COLUMNS} FROM pulses WHERE {column} = ?1"))?;
+        let mut rows = statement.query([id])?;
         rows.next()?.map(PulseRow::read).transpose()
     }
 }
@@ -464,14 +500,15 @@ impl TicketRow {
     }
 }
 
-const PULSE_COLUMNS: &str = "seq, order_id, ticket, request_id, transaction_id, line, item, amount, outcome, detail, sum";
+const PULSE_COLUMNS: &str = "seq, order_id, ticket, request_id, transaction_id, jti, line, item, amount, outcome, detail, sum";
 
 struct PulseRow {
     seq: i64,
-    order_id: String,
-    ticket: String,
-    request_id: String,
-    transaction_id: String,
+    order_id: Option<String>,
+    ticket: Option<String>,
+    request_id: Option<String>,
+    transaction_id: Option<String>,
+    jti: Option<String>,
     line: String,
     item: String,
     amount: i64,
@@ -487,14 +524,15 @@ impl PulseRow {
             ticket: row.get(2)?,
             request_id: row.get(3)?,
             transaction_id: row.get(4)?,
-            line: row.get(5)?,
-            item: row.get(6)?,
-            amount: row.get(7)?,
-            outcome: row.get(8)?,
-            detail: row.get(9)?,
+            jti: row.get(5)?,
+            line: row.get(6)?,
+            item: row.get(7)?,
+            amount: row.get(8)?,
+            outcome: row.get(9)?,
+            detail: row.get(10)?,
         };
-        let sum: String = row.get(10)?;
-        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of order {} is wrong", pulse.order_id))) }
+        let sum: String = row.get(11)?;
+        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of pulse {} is wrong", pulse.seq))) }
     }
 
     fn sum(&self) -> String {
@@ -503,20 +541,25 @@ impl PulseRow {
 
     fn sum_with(&self, outcome: &str, detail: &str) -> String {
         let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
-        let ids = [&*self.order_id, &self.ticket, &self.request_id, &self.transaction_id];
-        sum(&["pulse", &seq, ids[0], ids[1], ids[2], ids[3], &self.line, &self.item, &amount, outcome, detail])
+        let [order, ticket, request, transaction, jti] =
+            [&self.order_id, &self.ticket, &self.request_id, &self.transaction_id, &self.jti].map(|id| id.as_deref().unwrap_or(""));
+        sum(&["pulse", &seq, order, ticket, request, transaction, jti, &self.line, &self.item, &amount, outcome, detail])
     }
 
     fn pulse(&self) -> Result<Pulse, StoreError> {
         let entry = match self.outcome.as_deref() {
             None => Entry::Driving,
             Some(word) => Entry::Ended(
-                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("order {} has the outcome {word}", self.order_id)))?,
+                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
             ),
         };
+        let cause = match (&self.order_id, &self.request_id, &self.jti) {
+            (Some(order), Some(request), None) => Cause::Order { order: id::<OrderId>(order)?, request: id::<RequestId>(request)? },
+            (None, None, Some(jti)) => Cause::Test(id(jti)?),
+            _ => return Err(StoreError::Damaged(format!("pulse {} is for nothing, or for two things", self.seq))),
+        };
         Ok(Pulse {
-            order: id(&self.order_id)?,
-            request: id(&self.request_id)?,
+            cause,
             item: id(&self.item)?,
             amount: rupiah(self.amount)?,
             line: self.line.clone(),
@@ -589,12 +632,12 @@ fn keep_over(connection: &Connection, over: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
-    connection.prepare_cached("INSERT OR REPLACE INTO blocked (line, why, order_id, sum) VALUES (?1, ?2, ?3, ?4)")?.execute([
+fn block(connection: &Connection, line: &str, why: &str, item: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("INSERT OR REPLACE INTO blocked (line, why, item, sum) VALUES (?1, ?2, ?3, ?4)")?.execute([
         line,
         why,
-        order,
-        &sum(&["blocked", line, why, order]),
+        item,
+        &sum(&["blocked", line, why, item]),
     ])?;
     Ok(())
 }

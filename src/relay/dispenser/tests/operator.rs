@@ -32,8 +32,7 @@ impl Rig {
     }
 
     fn test_at(&mut self, jws: &str, now: Option<Wall>) -> Result<Dispensed, RelayError> {
-        self.drawn += 1;
-        self.dispenser.test(jws, [self.drawn; 16], now).map_err(|refusal| refusal.error)
+        self.dispenser.test(jws, now).map_err(|refusal| refusal.error)
     }
 
     fn clear_at(&mut self, asked: &Asked, now: Option<Wall>) -> Result<bool, RelayError> {
@@ -90,8 +89,24 @@ fn a_test_that_a_crash_ends_is_uncertain_and_is_no_order() {
     assert_eq!(rig.test(&test_of("c-3")), Err(RelayError::Blocked));
     assert_eq!(rig.clear_at(&clear_of("c-4"), Some(NOW)), Ok(true));
     let by = format!("the key {}", operator(Level::Service).kid());
-    assert_eq!(rig.cleared(), [(Some("A1".into()), by)]);
+    assert_eq!(rig.cleared(), [("A1".into(), by)]);
     rig.tests("c-5");
+}
+
+#[test]
+fn nobody_hears_of_an_order_when_a_line_is_tested() {
+    let mut rig = Rig::new();
+    let mut told = String::new();
+    for (jti, outcome) in [("c-1", Outcome::Dispensed), ("c-2", Outcome::Failed)] {
+        rig.tests(jti);
+        rig.end(0, outcome);
+        told += &format!("{:?}", rig.dispenser.take_effects());
+    }
+    assert!(
+        ["cause: Test(c-1)", "cause: Test(c-2)", "LineBlocked { item: A1, order: None"].iter().all(|part| told.contains(part)),
+        "{told}"
+    );
+    assert_eq!(rig.dispenser.tickets(), []);
 }
 
 #[test]

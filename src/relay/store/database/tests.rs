@@ -1,7 +1,7 @@
 //! The file: its refusals, its memory, and what it drops.
 
 use super::*;
-use qris_core::order::ids::{RequestId, TransactionId};
+use qris_core::order::ids::TransactionId;
 use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{claims, key};
 use qris_host::random;
@@ -28,6 +28,15 @@ fn receipt_for(n: u32, ticket: Ticket) -> Receipt {
     })
 }
 
+fn cause(receipt: &Receipt) -> Cause {
+    Cause::Order { order: receipt.claims().sub.clone(), request: receipt.claims().jti.clone() }
+}
+
+fn test() -> Begun<'static> {
+    static ITEM: std::sync::LazyLock<ItemId> = std::sync::LazyLock::new(|| claims().item);
+    Begun::Test { once: once(), item: &ITEM, amount: claims().amount }
+}
+
 fn promise(store: &mut Database, n: u8) {
     let claims = claims();
     store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
@@ -46,7 +55,7 @@ fn a_ledger_to_which_a_later_release_has_added_columns_is_gone_on_with() {
     let kid = store.key().kid().clone();
     promise(&mut store, 1);
     promise(&mut store, 2);
-    store.begin(&Begun::of(&receipt(1)), "careful").expect("begun");
+    store.begin(&Begun::Order(&receipt(1)), "careful").expect("begun");
     drop(store);
     sqlite::testing::grow(&path, &SCHEMA);
     let found = open(&path);
@@ -55,8 +64,8 @@ fn a_ledger_to_which_a_later_release_has_added_columns_is_gone_on_with() {
     let mut store = found.store;
     assert_eq!(*store.key().kid(), kid);
     store.clear("careful", Some(once())).expect("cleared");
-    store.begin(&Begun::of(&receipt(2)), "careful").expect("begun");
-    store.end(&receipt(2).claims().sub, Outcome::Failed, "jammed", Some("jammed")).expect("ended");
+    store.begin(&Begun::Order(&receipt(2)), "careful").expect("begun");
+    store.end(&cause(&receipt(2)), Outcome::Failed, "jammed", Some("jammed")).expect("ended");
     promise(&mut store, 3);
     store.close(&ticket(3)).expect("closed");
     assert_eq!(sqlite::testing::version_of(&store.connection), SCHEMA.version() + 1);
@@ -77,7 +86,7 @@ fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() 
         let path = directory.path().join("ledger.db");
         let mut store = open(&path).store;
         promise(&mut store, 1);
-        store.begin(&Begun::of(&receipt(1)), line).expect("begun");
+        store.begin(&Begun::Order(&receipt(1)), line).expect("begun");
         drop(store);
         for round in 0..2 {
             let found = open(&path);
@@ -95,16 +104,16 @@ fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() 
 /// SQLite takes a wrong bit in a log for the end at a power cut: commits are gone, and nobody says so.
 #[test]
 fn a_ledger_that_has_forgotten_a_pulse_or_a_closed_ticket_is_set_aside() {
-    for (forgets, drives) in [(false, true), (true, true), (false, false), (true, false)] {
+    for (forgets, what) in [false, true].into_iter().flat_map(|forgets| ["order", "test", "close"].map(|what| (forgets, what))) {
         let (directory, after) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let path = directory.path().join("ledger.db");
         let mut store = open(&path).store;
         promise(&mut store, 1);
         let harm = std::fs::metadata(directory.path().join("ledger.db-wal")).expect("a log").len() + 40;
-        if drives {
-            store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
-        } else {
-            store.close(&ticket(1)).expect("closed");
+        match what {
+            "order" => store.begin(&Begun::Order(&receipt(1)), "a").expect("begun"),
+            "test" => store.begin(&test(), "a").expect("begun"),
+            _ => store.close(&ticket(1)).expect("closed"),
         }
         store.mark().expect("written");
         // The files that a kill leaves; with `driving`, a kill in mid-pulse.
@@ -121,9 +130,11 @@ fn a_ledger_that_has_forgotten_a_pulse_or_a_closed_ticket_is_set_aside() {
         for round in 0..2 {
             let found = open(&path);
             assert_eq!(found.set_aside.is_some(), forgets && round == 0);
-            assert!(found.open.is_empty(), "no ticket is open that was used or closed");
+            assert_eq!(found.open.is_empty(), forgets || what != "test", "no ticket is open that was used or closed");
             let pulse = found.store.pulse(&receipt(1).claims().sub).expect("readable");
-            assert_eq!(pulse.is_none(), forgets || !drives);
+            assert_eq!(pulse.is_none(), forgets || what != "order");
+            let test = found.store.test(once().jti).expect("readable");
+            assert_eq!(test.is_none(), forgets || what != "test");
         }
     }
 }
@@ -135,17 +146,17 @@ fn the_schema_refuses_what_must_never_happen() {
     for n in 1..=4 {
         promise(&mut store, n);
     }
-    store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
-    store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
-    store.begin(&Begun::of(&receipt(2)), "a").expect("begun");
+    store.begin(&Begun::Order(&receipt(1)), "a").expect("begun");
+    store.end(&cause(&receipt(1)), Outcome::Failed, "", Some("empty")).expect("ended");
+    store.begin(&Begun::Order(&receipt(2)), "a").expect("begun");
     store.close(&ticket(3)).expect("closed");
     store.clear("a", Some(once())).expect("cleared");
     assert!(store.clear("a", Some(once())).is_err(), "the same command");
     // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
-    assert!(store.begin(&Begun::of(&receipt(1)), "b").is_err());
-    assert!(store.begin(&Begun::of(&receipt(4)), "a").is_err());
-    assert!(store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).is_err());
-    assert!(store.begin(&Begun::of(&receipt(3)), "b").is_err());
+    assert!(store.begin(&Begun::Order(&receipt(1)), "b").is_err());
+    assert!(store.begin(&Begun::Order(&receipt(4)), "a").is_err());
+    assert!(store.end(&cause(&receipt(1)), Outcome::Dispensed, "", None).is_err());
+    assert!(store.begin(&Begun::Order(&receipt(3)), "b").is_err());
     assert_eq!(store.ticket(&ticket(4)).expect("readable").map(|t| matches!(t, TicketEntry::Open { .. })), Some(true), "rolled back");
     for sql in [
         "UPDATE tickets SET state = 'open', order_id = NULL WHERE state = 'used'",
@@ -157,7 +168,10 @@ fn the_schema_refuses_what_must_never_happen() {
         "UPDATE pulses SET outcome = 'dispensed' WHERE order_id = 'o-1'",
         "UPDATE pulses SET line = 'b' WHERE order_id = 'o-2'",
         "DELETE FROM pulses WHERE outcome IS NULL",
-        "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
+        "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', NULL, 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
+        "INSERT INTO pulses SELECT 9, NULL, NULL, NULL, NULL, 'c-9', 'b', 'A1', 5000, NULL, '', sum FROM commands",
+        "INSERT INTO pulses SELECT 9, 'o-9', NULL, NULL, NULL, 'c-1', 'b', 'A1', 5000, NULL, '', sum FROM commands",
+        "INSERT INTO pulses SELECT 9, NULL, NULL, NULL, NULL, 'c-1', 'b', 'A1', 5000, 'failed', '', sum FROM commands",
         "INSERT INTO tickets SELECT 9, 'x', item, amount, 'used', 'o-9', sum FROM tickets LIMIT 1",
         "UPDATE commands SET exp = 0",
         "DELETE FROM commands",
@@ -185,9 +199,9 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         let mut store = open(&path).store;
         promise(&mut store, 1);
         promise(&mut store, 2);
-        store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
+        store.begin(&Begun::Order(&receipt(1)), "a").expect("begun");
         store.clear("b", Some(once())).expect("cleared");
-        store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
+        store.end(&cause(&receipt(1)), Outcome::Failed, "", Some("empty")).expect("ended");
         drop(store);
         let Found { store, set_aside, .. } = open(&path);
         assert_eq!(set_aside, None, "good until now");
@@ -214,11 +228,13 @@ fn old_rows_are_forgotten_and_open_tickets_are_not() {
     };
     let all = u32::try_from(PULSES_KEPT).expect("small") + 200;
     store.add_ticket(&Ticket::from_random([9; 16]), &item, amount).expect("written");
+    let tested = store.begin(&test(), "a").and_then(|()| store.end(&Cause::Test(once().jti.clone()), Outcome::Dispensed, "", None));
+    tested.expect("written");
     for n in 0..all {
         store.add_ticket(&name(n), &item, amount).expect("written");
         let receipt = receipt_for(n, name(n));
-        store.begin(&Begun::of(&receipt), "a").expect("begun");
-        store.end(&receipt.claims().sub, Outcome::Dispensed, "", None).expect("ended");
+        store.begin(&Begun::Order(&receipt), "a").expect("begun");
+        store.end(&cause(&receipt), Outcome::Dispensed, "", None).expect("ended");
     }
     let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
     assert!((PULSES_KEPT + 2..PULSES_KEPT + PRUNE_EVERY).contains(&kept), "now and then, and not with each ticket: {kept}");
@@ -235,9 +251,9 @@ fn a_ledger_has_one_owner() {
     let path = directory.path().join("ledger.db");
     let mut store = open(&path).store;
     promise(&mut store, 1);
-    store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
+    store.begin(&Begun::Order(&receipt(1)), "a").expect("begun");
     assert!(matches!(Database::open(&path, &|_| false, &mut random::fill), Err(StoreError::Open(OpenError::Held { .. }))));
-    store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
+    store.end(&cause(&receipt(1)), Outcome::Dispensed, "", None).expect("nobody came between");
     drop(store);
     assert_eq!(open(&path).interrupted, []);
 }
@@ -248,7 +264,7 @@ fn a_ledger_that_cannot_be_written_now_is_not_set_aside() {
     let path = directory.path().join("ledger.db");
     let mut store = open(&path).store;
     promise(&mut store, 1);
-    store.begin(&Begun::of(&receipt(1)), "a").expect("begun");
+    store.begin(&Begun::Order(&receipt(1)), "a").expect("begun");
     drop(store);
     // For example, somebody copies it.
     let other = Connection::open(&path).expect("opens");
@@ -269,7 +285,7 @@ fn old_tickets_are_looked_back_on_for_so_long() {
             promise(&mut store, n);
         }
         store.close(&ticket(2)).expect("closed");
-        store.begin(&Begun::of(&receipt(3)), "a").expect("begun");
+        store.begin(&Begun::Order(&receipt(3)), "a").expect("begun");
         // As if this many had been given since.
         store.tickets = seq - 1;
         promise(&mut store, 5);
