@@ -8,6 +8,7 @@
 mod address;
 mod bus_address;
 mod places;
+mod reader;
 mod words;
 
 #[cfg(feature = "http")]
@@ -18,6 +19,7 @@ pub use places::Places;
 use crate::causes;
 use crate::interrupt::Input;
 use crate::secret::located;
+use reader::{Misread, Wrong};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io::Read as _;
@@ -25,8 +27,7 @@ use std::ops::{Range, RangeInclusive};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
-use words::UNKNOWN;
+use toml::de::{DeTable, DeValue};
 
 /// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
@@ -52,6 +53,17 @@ pub struct Fault {
     pub key: Option<String>,
     /// The rule for its value, or the fault of the value.
     pub why: String,
+    /// What it is about.
+    pub about: About,
+}
+
+/// What a fault is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A key that this release does not know.
+    UnknownKey,
+    /// Anything else.
+    Value,
 }
 
 /// Everything that is wrong with a configuration: one fault or more, one on each line, in the order of the file.
@@ -73,7 +85,7 @@ impl Source {
     /// # Errors
     /// One fault that says why the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Faults> {
-        let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why }]);
+        let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why, about: About::Value }]);
         // The size of a device or a pipe is not known before it is read.
         let mut text = String::new();
         let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
@@ -140,8 +152,8 @@ impl Source {
         let (mut malformed, mut is_readable) = (Vec::<Fault>::new(), true);
         for error in errors.iter().take(FAULTS_MAX) {
             let at = error.span().map_or(0, |span| span.start);
-            let found = words::malformed(&self.text, at, error.message());
-            let fault = self.fault(Some(at..at), found.key, found.why);
+            let found = words::malformed(&self.text, at);
+            let fault = self.fault(Some(at..at), found.key, found.why, About::Value);
             // The parser goes on in the middle of such a line, and finds more that is none.
             if malformed.last().is_some_and(|last| last.line == fault.line) {
                 continue;
@@ -153,39 +165,44 @@ impl Source {
         if !is_readable {
             return Err(Faults::new(malformed));
         }
-        match self.read_table(span, table, "", "") {
+        match self.read_table(span, table, "", &[]) {
             (Some(written), faults) => Ok((written, malformed.into_iter().chain(faults).collect())),
             (None, faults) => Err(Faults::new(malformed.into_iter().chain(faults).collect())),
         }
     }
 
-    /// The same for one table of the file; `at` is its key. `beside`: keys that it has besides, as serde tells them.
+    /// The same for one table of the file; `at` is its key. `beside`: keys that it has besides.
     fn read_table<W: DeserializeOwned>(
         &self,
         span: Range<usize>,
         mut table: DeTable<'_>,
         at: &str,
-        beside: &str,
+        beside: &[&'static str],
     ) -> (Option<W>, Vec<Fault>) {
         let mut faults = Vec::new();
         loop {
             let whole = Spanned::new(span.clone(), DeValue::Table(table.clone()));
-            let error = match W::deserialize(ValueDeserializer::from(whole)) {
+            let Misread { mut wrong, span } = match W::deserialize(reader::Value(whole)) {
                 Ok(written) => return (Some(written), faults),
-                Err(error) => error,
+                Err(misread) => misread,
             };
             // Serde stops at the first fault. The faulty entry is taken out, and the rest is read again for the next fault,
             // until there are no more.
-            let key = error.span().and_then(|span| take_out(&mut table, span.start));
-            let again = key.is_some() && !error.message().starts_with("missing field") && faults.len() + 1 < FAULTS_MAX;
-            let mut message = error.message().to_owned();
-            if message.starts_with("unknown field") && key.as_ref().is_some_and(|key| !key.contains('.')) {
-                message = message.replacen(", ", &format!(", {beside}"), 1);
-            }
+            let key = span.as_ref().and_then(|span| take_out(&mut table, span.start));
+            let again = key.is_some() && !matches!(wrong, Wrong::Missing(_)) && faults.len() + 1 < FAULTS_MAX;
+            let about = match &mut wrong {
+                Wrong::UnknownKey(_, known) => {
+                    if key.as_ref().is_some_and(|key| !key.contains('.')) {
+                        known.splice(0..0, beside.iter().copied());
+                    }
+                    About::UnknownKey
+                }
+                Wrong::UnknownWord(..) | Wrong::Missing(_) | Wrong::Not(_) | Wrong::Other(_) => About::Value,
+            };
             let key = key.map(|key| if at.is_empty() { key } else { format!("{at}.{key}") });
-            let written = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
-            let why = words::misread(&message, written, key.as_deref());
-            faults.push(self.fault(error.span(), key, why));
+            let written = span.clone().and_then(|span| self.text.get(span)).unwrap_or_default();
+            let why = words::misread(&wrong, written, key.as_deref());
+            faults.push(self.fault(span, key, why, about));
             if !again {
                 return (None, faults);
             }
@@ -213,7 +230,7 @@ impl Source {
         check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>,
     ) -> Result<(C, Vec<Fault>), Faults> {
         let (written, misread) = self.read_all()?;
-        let (left_out, misread) = misread.into_iter().partition(|fault: &Fault| fault.why.starts_with(UNKNOWN));
+        let (left_out, misread) = misread.into_iter().partition(|fault: &Fault| fault.about == About::UnknownKey);
         let mut checker = Checker { misread, ..self.checker() };
         let checked = check(written, &mut checker);
         checker.finish()?;
@@ -226,9 +243,9 @@ impl Source {
         Checker { source: self, faults: Vec::new(), misread: Vec::new() }
     }
 
-    fn fault(&self, span: Option<Range<usize>>, key: Option<String>, why: String) -> Fault {
+    fn fault(&self, span: Option<Range<usize>>, key: Option<String>, why: String, about: About) -> Fault {
         let line = span.map(|span| 1 + self.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count());
-        Fault { file: self.path.clone(), line, key, why: self.places.as_written(&why.replace('\n', " ")) }
+        Fault { file: self.path.clone(), line, key, why: self.places.as_written(&why.replace('\n', " ")), about }
     }
 }
 
@@ -247,8 +264,8 @@ pub struct Rest<'a> {
     at: String,
     span: Range<usize>,
     table: DeTable<'a>,
-    /// The keys that the file's type knows, as serde tells them.
-    known: String,
+    /// The keys that the file's type knows.
+    known: &'static [&'static str],
 }
 
 impl Rest<'_> {
@@ -267,13 +284,13 @@ impl Rest<'_> {
     /// Reads the table, as [`Source::read_checked`] reads a whole file.
     pub fn read<W: DeserializeOwned>(self, checker: &mut Checker<'_>) -> Option<W> {
         // A person who wrote a key wrongly gets a list of all keys.
-        let (written, faults) = checker.source.read_table(self.span, self.table, &self.at, &self.known);
+        let (written, faults) = checker.source.read_table(self.span, self.table, &self.at, self.known);
         checker.misread.extend(faults);
         written
     }
 }
 
-/// Where a value stands in its file: a [`Spanned`] value, a range of bytes, or `()`, which means that its key is looked up.
+/// Where a value stands in its file: a range of bytes, or `()`, which means that its key is looked up.
 pub trait Spot {
     /// The bytes of the file, if known.
     fn span(&self) -> Option<Range<usize>>;
@@ -291,16 +308,10 @@ impl Spot for Range<usize> {
     }
 }
 
-impl<T> Spot for Spanned<T> {
-    fn span(&self) -> Option<Range<usize>> {
-        Some(Spanned::span(self))
-    }
-}
-
 impl<'a> Checker<'a> {
     /// The part of table `index` of `[[list]]` that is beside these keys.
     #[must_use]
-    pub fn rest(&self, list: &str, index: usize, known: &[&str]) -> Rest<'a> {
+    pub fn rest(&self, list: &str, index: usize, known: &'static [&'static str]) -> Rest<'a> {
         let (root, _) = DeTable::parse_recoverable(&self.source.text);
         let tables = root.into_inner().into_iter().find(|(key, _)| key.get_ref() == list).map(|(_, tables)| tables.into_inner());
         let element = match tables {
@@ -312,7 +323,6 @@ impl<'a> Checker<'a> {
             _ => (0..0, DeTable::new()),
         };
         let table = table.into_iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())).collect();
-        let known = known.iter().map(|key| format!("`{key}`, ")).collect();
         Rest { at: format!("{list}[{index}]"), span, table, known }
     }
 
@@ -320,7 +330,7 @@ impl<'a> Checker<'a> {
     /// spot, the key gives the line.
     pub fn fault(&mut self, spot: &impl Spot, key: &str, why: impl fmt::Display) {
         let span = spot.span().or_else(|| self.lookup(key));
-        self.faults.push(self.source.fault(span, Some(key.into()), why.to_string()));
+        self.faults.push(self.source.fault(span, Some(key.into()), why.to_string(), About::Value));
     }
 
     /// Gives the value of a key that must be there, or notes that it is missing.
@@ -451,7 +461,7 @@ impl Fault {
         let (Some(here), Some(there)) = (&self.key, &other.key) else { return false };
         let holds =
             |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        !self.why.starts_with(UNKNOWN) && (holds(here, there) || holds(there, here))
+        self.about != About::UnknownKey && (holds(here, there) || holds(there, here))
     }
 }
 

@@ -67,6 +67,7 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_host::config::About;
 
     #[test]
     fn what_is_wrong_in_a_file_is_asked_for_where_it_was_said() {
@@ -84,7 +85,13 @@ mod tests {
             (Some("orders.timeout_s"), None),
             (None, None),
         ] {
-            let fault = Fault { file: "/etc/qrisd/qrisd.toml".into(), line: None, key: key.map(str::to_owned), why: "no".into() };
+            let fault = Fault {
+                file: "/etc/qrisd/qrisd.toml".into(),
+                line: None,
+                key: key.map(str::to_owned),
+                why: "no".into(),
+                about: About::Value,
+            };
             assert_eq!(Part::of_fault(&fault), part, "{key:?}");
         }
         assert_eq!(Part::of_finding(&Finding::bad("broker", "gone", "look")), Some(Part::Broker));
