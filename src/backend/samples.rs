@@ -2,7 +2,7 @@
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, StatusReport, Rules, Said, Sale};
+use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, Rules, Said, Sale, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;

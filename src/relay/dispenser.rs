@@ -254,12 +254,15 @@ impl Dispenser {
         }
     }
 
-    /// `Prove`: the end of this ticket, signed. There is no proof while the ticket is open or its line is driven.
+    /// `Prove`: the end of this ticket, signed. There is no proof while the ticket is open or its line is driven, or while the ledger could
+    /// not be written.
     pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(Refused::UnknownTicket)? {
             TicketEntry::Open { .. } => return Ok(None),
             TicketEntry::Closed => (Last::Closed, None),
+            // What the ledger did not take may be there all the same, and then it says more after a restart.
+            TicketEntry::Used(order) if self.is_unwritten(&order) => return Ok(None),
             TicketEntry::Used(order) => match self.found(&order)?.ok_or(Refused::UnknownTicket)?.entry {
                 Entry::Driving => return Ok(None),
                 Entry::Ended(outcome) => (outcome.into(), Some(order)),
@@ -464,6 +467,10 @@ impl Dispenser {
         let is_broken = self.lines.iter().any(|line| line.broken.is_some()) || !self.broken_buttons.is_empty();
         let all = [(self.ledger.was_reset(), FAULT_LEDGER_RESET), (is_failing, FAULT_LEDGER), (is_broken, FAULT_GPIO)];
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
+    }
+
+    fn is_unwritten(&self, order: &OrderId) -> bool {
+        self.lines.iter().any(|line| matches!(&line.work, Work::Unwritten(pulse) if pulse.order() == Some(order)))
     }
 
     /// The facts about an order.

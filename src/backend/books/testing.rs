@@ -3,7 +3,7 @@
 use super::*;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{Charge, QR_EXPIRY, StatusReport, Rules, Said};
+use qris_core::order::merchant::{Charge, QR_EXPIRY, Rules, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;

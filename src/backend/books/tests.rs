@@ -3,7 +3,7 @@ use crate::store::{BOOKS, Store, StoreError, testing};
 use crate::view;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
-use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, StatusReport, Rules, State};
+use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Rules, State, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;

@@ -494,9 +494,11 @@ fn an_end_that_cannot_be_written_is_uncertain_and_written_later() {
         assert_eq!(rig.dispense(&jws), Ok(Dispensed::Known(uncertain, words)));
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
         assert_eq!(rig.state(0), "busy", "the line takes no order meanwhile");
+        assert_eq!(rig.dispenser.prove(ticket.as_str()).map_err(|refusal| refusal.error), Ok(None), "the ledger may say more than that");
     }
     rig.fail_commits(false);
     rig.dispenser.tick();
+    assert!(matches!(rig.dispenser.prove(ticket.as_str()), Ok(Some(_))));
     assert_eq!(rig.state(0), "ready");
     assert_eq!(rig.query(1), uncertain, "what was answered stands");
     rig.restart();

@@ -304,6 +304,8 @@ impl Order {
     }
 
     pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
+        // A charge for another sum was never to be paid, however often it is cancelled.
+        let why = if self.ended_for_its_sum() { Ending::GrossAmount } else { why };
         self.state = State::Cancelling { charge, why, look: false, tries: 0, retry_at: now };
         self.ended_at = None;
         // A question after a notification stays. The regular questions about an order that could be paid end.

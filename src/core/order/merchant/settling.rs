@@ -378,7 +378,7 @@ impl Order {
     }
 
     /// Whether the order ended because the gateway asked for a wrong sum.
-    const fn ended_for_its_sum(&self) -> bool {
+    pub(super) const fn ended_for_its_sum(&self) -> bool {
         matches!(self.state, State::Cancelling { why: Ending::GrossAmount, .. } | State::Closed { why: Some(Ending::GrossAmount), .. })
     }
 

@@ -238,6 +238,11 @@ fn a_sum_that_nobody_was_to_pay_buys_nothing() {
         // The same if somebody had given the order up before the charge was answered.
         let late = live(&[(0, Event::CancelAsked), (100, first[0].1.clone()), (1000, first[1].1.clone()), (11_000, first[1].1.clone())]);
         assert_eq!((word(&late).as_str(), late.receipt().is_none()), ("mismatch", true));
+        // Midtrans said that it had ended the charge, calls it pending after all, and then it is paid.
+        let ended = [(500, Event::CancelDone(report(Said::Cancelled))), (700, status(Said::Pending))];
+        let (first_paid, paid) = ((1000, first[1].1.clone()), (11_000, first[1].1.clone()));
+        let back = live(&[&first[..1], &ended, &[first_paid, paid]].concat());
+        assert_eq!((word(&back).as_str(), back.receipt().is_none()), ("mismatch", true));
     }
 }
 
