@@ -340,7 +340,7 @@ fn a_silence_of_midtrans_lists_no_order() {
     assert_eq!(town.of(&order).attention(), [], "it was cancelled in vain");
     // An answer that cannot be read is another matter.
     town.midtrans.plan(serde_json::from_str::<Plan>(r#"{"fault":"alter_answer","set":{"status_code":null}}"#).expect("a plan"));
-    town.seconds(700, Way::Open);
+    town.seconds(1_500, Way::Open);
     assert_eq!(town.of(&order).attention(), [Attention::Unconfirmed], "its last look");
 }
 
