@@ -8,6 +8,7 @@ use super::phone::Bill;
 use super::site::{Site, SiteError};
 use super::watch::View;
 use qris_core::order::ids::RequestId;
+use qris_core::order::machine::LAST_ANSWER;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Boot;
 use qris_core::wire::vend::{EventState, VendEvent};
@@ -29,7 +30,7 @@ const IMPATIENT_S: u16 = 10;
 const GRACE_S: u32 = 2;
 /// The machine's `cancel_wait_s` here.
 const CANCEL_WAIT_S: u32 = 2;
-/// How much later than the grace the fifth customer pays.
+/// How much later than the grace, and than the answer to the machine's last question, the fifth customer pays.
 const LATER: Duration = Duration::from_secs(1);
 
 /// The installation in which the script sells.
@@ -173,7 +174,7 @@ impl Script<'_> {
         self.event(&offer, "the machine gives up", |event| event.state == EventState::Cancelling).await?;
         self.sees("the QR leaves the screen", |view| view.bill.is_none()).await?;
         self.say(&format!("{number}/5 the machine gives up after {IMPATIENT_S} s"));
-        tokio::time::sleep(Duration::from_secs(GRACE_S.into()) + LATER).await;
+        tokio::time::sleep(Duration::from_secs(GRACE_S.into()) + LAST_ANSWER.to_duration() + LATER).await;
         self.site.simulated()?.pay(&offer.bill, Via::Gopay).await?;
         self.say(&format!("{number}/5 paid from the photo"));
         self.ends(number, &offer, EventState::RefundDue, Some(Reason::Late)).await?;

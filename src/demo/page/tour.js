@@ -9,8 +9,9 @@ const READ_MS = 1600;
 /** Nothing that a story waits for takes longer: a machine that was cut off asks its backend again after 30 s at most. */
 const WAIT_MS = 60000;
 
-/** This machine waits five seconds for a late payment, from the cancel on. When this step begins, three of them are over. */
-const GRACE_MS = 3000;
+/** This machine takes a late payment for five seconds from the cancel on, and waits for the answer to its last question about it for up
+ * to 25 more. When this step begins, three of them are over. */
+const GRACE_MS = 28000;
 
 const key = item => () => document.querySelector(`#keys [data-item="${item}"]`);
 const act = name => () => document.querySelector(`#glass [data-act="${name}"]`);
