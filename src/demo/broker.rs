@@ -1,20 +1,46 @@
-//! A real Mosquitto, with the shipped access list and the settings of the shipped configuration, on loopback without TLS.
+//! A real Mosquitto on loopback, with the shipped access list and the settings of the shipped configuration.
 
 use super::foreign::{Foreign, ForeignError, find, run};
-use super::layout::{LayoutError, write_new};
+use super::shop::{SetUpError, Tls, write};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may do what.
 const ACCESS: &str = include_str!("../../config/mosquitto.acl");
+const SHIPPED: &str = include_str!("../../config/mosquitto.conf");
+/// What each broker has otherwise than the shipped one.
+const OWN: [&str; 4] = ["persistence_location ", "allow_anonymous ", "password_file ", "acl_file "];
+
+/// The shipped settings, but for places, users and listeners.
+#[must_use]
+pub fn shipped() -> String {
+    let (settings, _) = SHIPPED.split_once("\nlistener ").expect("the shipped file has a listener");
+    let lines = settings.lines().filter(|line| !line.starts_with('#') && !OWN.iter().any(|own| line.starts_with(own)));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The configuration of a broker that has its files in `place`. `lines` has users and settings.
+#[must_use]
+pub fn configuration(place: &Path, port: u16, lines: &str) -> String {
+    // As root it would become another user, who cannot read these files.
+    let place = place.display();
+    format!("user root\nlog_dest stderr\npersistence true\npersistence_location {place}/\nlistener {port} 127.0.0.1\n{lines}")
+}
+
+/// A listener besides, with mutual TLS.
+#[must_use]
+pub fn tls_listener(port: u16, Tls { ca, certificate, key }: &Tls) -> String {
+    let [ca, certificate, key] = [ca, certificate, key].map(|path| path.display());
+    format!("listener {port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n")
+}
 
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// Its files cannot be written.
     #[error(transparent)]
-    Layout(#[from] LayoutError),
+    SetUp(#[from] SetUpError),
     /// Mosquitto does not run.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
@@ -25,7 +51,7 @@ pub enum BrokerError {
 pub struct Accounts(PathBuf);
 
 impl Accounts {
-    /// Writes them into `directory`. `all` is the user that may do everything below `qrisd/v1/`.
+    /// Writes them into `directory`. `all` is the user that may do everything: it stands for somebody who took the broker over.
     ///
     /// # Errors
     /// A file cannot be written, or Mosquitto is not installed.
@@ -36,13 +62,22 @@ impl Accounts {
             let _ = writeln!(passwords, "{user}:{password}");
         }
         let accounts = Self(directory.to_path_buf());
-        write_new(&accounts.passwords(), passwords.as_bytes())?;
+        write(&accounts.passwords(), &passwords)?;
         run("mosquitto_passwd", Command::new(find("mosquitto_passwd", "mosquitto")?).arg("-U").arg(accounts.passwords()))?;
-        write_new(&accounts.access(), format!("{ACCESS}\nuser {all}\ntopic readwrite qrisd/v1/#\n").as_bytes())?;
+        write(&accounts.access(), &format!("{ACCESS}\nuser {all}\ntopic readwrite #\n"))?;
         Ok(accounts)
     }
 
-    fn passwords(&self) -> PathBuf {
+    /// The lines of a broker for these users, with the shipped settings.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        let (passwords, access) = (self.passwords(), self.access());
+        format!("allow_anonymous false\npassword_file {}\nacl_file {}\n{}", passwords.display(), access.display(), shipped())
+    }
+
+    /// The file with their passwords.
+    #[must_use]
+    pub fn passwords(&self) -> PathBuf {
         self.0.join("broker-users")
     }
 
@@ -66,18 +101,9 @@ impl Broker {
     /// # Errors
     /// Mosquitto is not installed, or does not run.
     pub async fn start(place: &Path, port: u16, accounts: &Accounts, more: &str) -> Result<Self, BrokerError> {
-        let (passwords, access) = (accounts.passwords(), accounts.access());
-        // As root it would become another user, who cannot read these files.
-        let text = format!(
-            "user root\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type error\nlog_type warning\n\
-             set_tcp_nodelay true\nmax_packet_size 327680\npersistent_client_expiration 1d\n\
-             persistence true\npersistence_location {}/\nautosave_interval 60\nlistener {port} 127.0.0.1\n{more}",
-            passwords.display(),
-            access.display(),
-            place.display(),
-        );
+        let lines = format!("log_type error\nlog_type warning\n{}{more}", accounts.settings());
         let config = place.join("mosquitto.conf");
-        write_new(&config, text.as_bytes())?;
+        write(&config, &configuration(place, port, &lines))?;
         let mut broker = Self { port, config, runs: None };
         broker.resume().await?;
         Ok(broker)

@@ -2,7 +2,7 @@
 //! addresses for a visitor's own controller.
 
 use super::chronicle::{EntryKind, Who};
-use super::layout::DEVICE;
+use super::shop::DEVICE;
 use super::told;
 use super::watch::Watched;
 use futures_util::StreamExt as _;

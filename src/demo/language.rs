@@ -1,13 +1,11 @@
 //! The language of the machine's screen. It follows the page's by settings from afar, as an operator would send them. So the machine
 //! takes it when no customer is there, and also after it was off.
 
-use super::layout::LayoutError;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::SigningKey;
 use qris_core::wire::settings::{Desired, Objection, Reported};
 use qris_core::wire::topics::Topic;
 use qris_host::mqtt::{Mqtt, Outbound, PublishId};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,13 +37,11 @@ pub struct Desk {
 
 impl Desk {
     /// Nothing was sent yet.
-    ///
-    /// # Errors
-    /// Without randomness there is no key.
-    pub fn new() -> Result<Self, LayoutError> {
+    #[must_use]
+    pub fn new() -> Self {
         let mut seed = [0; 32];
-        SystemRandom::new().fill(&mut seed).map_err(|_| LayoutError::Random)?;
-        Ok(Self { key: SigningKey::from_seed(seed), wanted: Language::En, sent: BTreeMap::from([(0, Language::En)]), has: 0, speaks: 0 })
+        qris_host::random::fill(&mut seed);
+        Self { key: SigningKey::from_seed(seed), wanted: Language::En, sent: BTreeMap::from([(0, Language::En)]), has: 0, speaks: 0 }
     }
 
     /// The key with which it signs.
@@ -104,7 +100,7 @@ mod tests {
     #[test]
     fn the_machine_comes_to_speak_as_the_page_does() {
         let device = DeviceId::new("vm-001").expect("a name");
-        let mut desk = Desk::new().expect("a key");
+        let mut desk = Desk::new();
         let keys = KeySet::from_jwks(&format!("{{\"keys\":[{}]}}", desk.key().to_operator_jwk(Level::Manage))).expect("keys");
         let read = |sent: Option<(u64, Vec<u8>)>| {
             let (desired, _) = Desired::read(&sent?.1, &keys, &device).expect("signed for this machine");

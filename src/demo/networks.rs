@@ -3,7 +3,8 @@
 
 use super::cable::Socket;
 use super::chronicle::{Chronicle, EntryKind, Network, Who};
-use super::layout::{LayoutError, NearPorts, Ports};
+use super::ports::{NearPorts, Ports};
+use super::shop::SetUpError;
 use super::tap::{Asked, Heard};
 use super::told::{self, Told};
 use super::watch::{Standing, Watched};
@@ -29,8 +30,8 @@ impl Sockets {
     ///
     /// # Errors
     /// When there are none.
-    pub fn hold() -> Result<Self, LayoutError> {
-        let hold = || Socket::hold().map_err(|source| LayoutError::SetUp { what: "loopback ports".into(), source });
+    pub fn hold() -> Result<Self, SetUpError> {
+        let hold = || Socket::hold().map_err(|source| SetUpError { what: "loopback ports".into(), source });
         Ok(Self { broker: hold()?, backend: hold()?, midtrans: hold()?, notices: hold()? })
     }
 

@@ -91,6 +91,16 @@ pub struct Program {
     pub arguments: Vec<String>,
 }
 
+impl Program {
+    /// `qris-backend` with this configuration.
+    #[must_use]
+    pub fn backend(config: &Path, command: &[&str]) -> Self {
+        let config = config.display().to_string();
+        let arguments = ["--config", &config].iter().chain(command).map(ToString::to_string).collect();
+        Self { name: "qris-backend", who: Who::Backend, arguments }
+    }
+}
+
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -203,6 +213,14 @@ pub fn run(program: &Program) -> Result<Vec<u8>, ProcessError> {
     }
     let [words, found] = [stderr, stdout].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
     Err(ProcessError::Command { program: name, arguments: program.arguments.join(" "), status, words, found })
+}
+
+/// A command of `qris-backend` with this configuration, as an operator types it.
+///
+/// # Errors
+/// When it fails.
+pub fn backend(config: &Path, command: &[&str]) -> Result<Vec<u8>, ProcessError> {
+    run(&Program::backend(config, command))
 }
 
 /// This executable under another name, with an empty environment: settings of this computer must not reach into the demo. A

@@ -1,7 +1,6 @@
 //! A sale with Midtrans' own sandbox: whether it takes the key, and how its simulator is told what to pay.
 
-use super::layout;
-use super::process::ProcessError;
+use super::process::{self, ProcessError};
 use qris_core::order::ids::OrderId;
 use qris_host::secret::Secret;
 use reqwest::Url;
@@ -40,8 +39,8 @@ pub enum SandboxError {
 ///
 /// # Errors
 /// [`SandboxError`]
-pub fn examine(root: &Path) -> Result<(), SandboxError> {
-    let found = match layout::backend(root, &["doctor", "--json"]) {
+pub fn examine(config: &Path) -> Result<(), SandboxError> {
+    let found = match process::backend(config, &["doctor", "--json"]) {
         // Status 1: something is bad.
         Err(ProcessError::Command { found, .. }) if !found.is_empty() => found,
         other => return Ok(other.map(drop)?),
@@ -60,8 +59,8 @@ pub fn examine(root: &Path) -> Result<(), SandboxError> {
 ///
 /// # Errors
 /// [`SandboxError::Books`]
-pub fn picture(root: &Path, url: &Url, order_id: &OrderId) -> Result<Option<String>, SandboxError> {
-    let order = layout::backend(root, &["orders", order_id.as_str(), "--json"])?;
+pub fn picture(config: &Path, url: &Url, order_id: &OrderId) -> Result<Option<String>, SandboxError> {
+    let order = process::backend(config, &["orders", order_id.as_str(), "--json"])?;
     let order: Value = serde_json::from_slice(&order).unwrap_or_default();
     let transaction = order["transaction_id"].as_str();
     Ok(transaction.map(|id| format!("{}/v2/gopay/{id}/qr-code", url.as_str().trim_end_matches('/'))))

@@ -4,13 +4,16 @@
 use super::broker::{Accounts, Broker, BrokerError};
 use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
+use super::directory::Directory;
 use super::language::{self, Desk, Language};
-use super::layout::{DEVICE, Directory, Files, LayoutError, Options, Ports, Product, SERVER_KEY, random_name, write_new};
+use super::layout::{Files, Options, Product, SERVER_KEY};
 use super::midtrans::{Midtrans, MidtransError};
 use super::networks::{Networks, Sockets};
 use super::panel::Panel;
-use super::process::{Process, ProcessError, Program};
+use super::ports::Ports;
+use super::process::{self, Process, ProcessError, Program};
 use super::sandbox::{self, SandboxError};
+use super::shop::{self, BACKEND, DEVICE, SetUpError, random_name};
 use super::told;
 use super::watch::{self, Watched};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
@@ -22,7 +25,7 @@ use qris_core::wire::vend::EventState;
 use qris_host::config::MqttSettings;
 use qris_host::http::{HttpError, Limits, client, read_limited};
 use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt, Outbound, PublishId, Retained, Subscription};
-use qris_host::secret::{Secret, SecretError};
+use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, TlsError};
 use reqwest::Url;
 use std::io;
@@ -46,9 +49,9 @@ const POLL: Duration = Duration::from_secs(5);
 /// Why the installation does not run, or does not obey.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// The files, the ports or a command on them.
+    /// The files or the ports.
     #[error(transparent)]
-    Layout(#[from] LayoutError),
+    SetUp(#[from] SetUpError),
     /// The panel's file cannot be written.
     #[error("cannot turn the panel off")]
     Panel(#[source] io::Error),
@@ -67,9 +70,6 @@ pub enum SiteError {
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// Its password.
-    #[error(transparent)]
-    Password(#[from] SecretError),
     /// Its settings cannot be used either.
     #[error("the connection to the broker cannot be made")]
     Link(#[source] TlsError),
@@ -147,48 +147,49 @@ impl Site {
         let ports = Ports::find()?;
         let watched = Arc::new(Watched::new());
         let sockets = Sockets::hold()?;
-        let files = Files { root: &directory.path, ports: &ports, near: sockets.ports(), options };
-        files.write()?;
+        let files = Files { root: &directory.path };
+        let password = random_name();
+        files.write(ports, sockets.ports(), &options, &password)?;
         let networks = Networks::lay(sockets, ports, &watched);
-        let (run, chronicle) = (directory.path.join("run"), Arc::clone(&watched.chronicle));
-        let start = |name, who, arguments: Vec<String>| {
+        let (run, chronicle) = (files.run(), Arc::clone(&watched.chronicle));
+        let start = |program: Program| {
             let (run, chronicle) = (run.clone(), Arc::clone(&chronicle));
-            async move { Process::start(&Program { name, who, arguments }, &run, &chronicle).await }
+            async move { Process::start(&program, &run, &chronicle).await }
         };
-        let listen = |port: u16| vec!["--listen".into(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()];
 
-        let password = Secret::read(&files.broker_password())?;
-        let users = [DEVICE, controller::USER, "backend", OURSELVES].map(|user| (user, password.expose()));
+        let users = [DEVICE, controller::USER, BACKEND, OURSELVES].map(|user| (user, &*password));
         let accounts = Accounts::write(&files.broker(), users, OURSELVES)?;
         let broker = Broker::start(&files.broker(), ports.broker, &accounts, "").await?;
         watched.chronicle.note(Who::Broker, told::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
         let mut servers = Vec::new();
         let mut midtrans = None;
-        if files.options.sandbox.is_none() {
-            let arguments = [listen(ports.midtrans), vec!["--server-key".into(), SERVER_KEY.into()]].concat();
-            servers.push(start("midtrans", Who::Midtrans, arguments).await?);
+        if options.sandbox.is_none() {
+            let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.midtrans)).to_string();
+            let arguments = ["--listen", &listen, "--server-key", SERVER_KEY].map(String::from).into();
+            servers.push(start(Program { name: "midtrans", who: Who::Midtrans, arguments }).await?);
             midtrans = Some(Midtrans::new(ports.url(ports.midtrans))?);
         }
 
-        files.backend(&["keys", "new"])?;
-        let desk = Desk::new()?;
-        let mut keys = KeyFile::read(&String::from_utf8_lossy(&files.backend(&["keys", "public"])?))?;
+        let token = shop::enrol(&directory.path.join("machine"), |command| {
+            let said = process::backend(&files.backend(), command)?;
+            Ok::<_, SiteError>(String::from_utf8_lossy(&said).into_owned())
+        })?;
+        let desk = Desk::new();
+        let keys_file = files.machine("keys.json");
+        let mut keys = KeyFile::read(&std::fs::read_to_string(&keys_file).map_err(SetUpError::at(&keys_file))?)?;
         keys.put_operator(&desk.key().to_operator_jwk(Level::Manage))?;
-        write_new(&files.machine("keys.json"), keys.to_text().as_bytes())?;
-        servers.push(start("qris-backend", Who::Backend, files.backend_arguments(&["serve"])).await?);
-        let sandbox = files.options.sandbox.as_ref().map(|sandbox| sandbox.url.clone());
+        shop::write(&keys_file, &keys.to_text())?;
+        servers.push(start(Program::backend(&files.backend(), &["serve"])).await?);
+        let sandbox = options.sandbox.map(|sandbox| sandbox.url);
         if sandbox.is_some() {
-            sandbox::examine(&directory.path)?;
+            sandbox::examine(&files.backend())?;
         }
         // The last that was started ends first.
         servers.reverse();
-        let token = files.backend(&["device", "add", DEVICE])?;
-        write_new(&files.machine("backend-token"), &token)?;
-        let token = String::from_utf8_lossy(&token).trim().to_owned();
 
         let device = DeviceId::new(DEVICE).expect("a well-formed name");
         let panel = Panel::new(files.machine("screen.raw"));
-        let (mqtt, events) = Mqtt::start(link(&device, ports.broker, &files.broker_password())?, EVENTS_WAITING_MAX);
+        let (mqtt, events) = Mqtt::start(link(&device, ports.broker, &password)?, EVENTS_WAITING_MAX);
         let up = tokio::sync::watch::Sender::new(false);
         let controller = Controller::default();
         let desk = Arc::new(std::sync::Mutex::new(desk));
@@ -234,6 +235,10 @@ impl Site {
         &self.directory.path
     }
 
+    fn files(&self) -> Files<'_> {
+        Files { root: &self.directory.path }
+    }
+
     /// The simulated Midtrans.
     ///
     /// # Errors
@@ -248,22 +253,22 @@ impl Site {
     /// When the backend's books cannot be read.
     pub fn picture(&self, order_id: &OrderId) -> Result<Option<String>, SiteError> {
         let Some(url) = &self.sandbox else { return Ok(None) };
-        Ok(sandbox::picture(&self.directory.path, url, order_id)?)
+        Ok(sandbox::picture(&self.files().backend(), url, order_id)?)
     }
 
     /// The relay line's log.
     #[must_use]
     pub fn line_log(&self) -> PathBuf {
-        self.directory.path.join("machine/relay.log")
+        self.files().machine("relay.log")
     }
 
     /// A customer presses a product's button. The machine's controller publishes a real `vend/request`, or calls `Vend`
     /// on D-Bus while the machine has no connection to the broker.
     ///
     /// # Errors
-    /// When there is no randomness for its id, or the machine does not answer on D-Bus.
+    /// When the machine does not answer on D-Bus.
     pub async fn request(&self, product: &Product, timeout_s: Option<u16>) -> Result<RequestId, SiteError> {
-        let request_id = RequestId::new(&random_name()?).expect("hexadecimal digits are allowed");
+        let request_id = RequestId::new(&random_name()).expect("hexadecimal digits are allowed");
         let amount = Rupiah::new(product.rupiah).expect("the price list has amounts");
         let mut body = serde_json::json!({"request_id": request_id, "item": product.id, "amount": amount});
         if let Some(timeout_s) = timeout_s {
@@ -355,9 +360,9 @@ impl Site {
     }
 
     async fn start_on_machine(&self, name: &'static str, who: Who, config: &str) -> Result<Process, SiteError> {
-        let config = self.directory.path.join("machine").join(config);
+        let config = self.files().machine(config);
         let program = Program { name, who, arguments: vec!["--config".into(), config.display().to_string()] };
-        Ok(Process::start(&program, &self.directory.path.join("run"), &self.watched.chronicle).await?)
+        Ok(Process::start(&program, &self.files().run(), &self.watched.chronicle).await?)
     }
 
     /// From here on the relay's program stands still, until the power is cut: a call of `qrisd` to it stays unanswered.
@@ -417,7 +422,7 @@ impl Drop for Site {
     }
 }
 
-fn link(device: &DeviceId, port: u16, password_file: &Path) -> Result<LinkSettings, SiteError> {
+fn link(device: &DeviceId, port: u16, password: &str) -> Result<LinkSettings, SiteError> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendEvent, Topic::PaymentUpdate, Topic::Status, Topic::ConfigReported];
     let subscription = |topic: Topic| Subscription {
         filter: topic.of(device),
@@ -430,7 +435,7 @@ fn link(device: &DeviceId, port: u16, password_file: &Path) -> Result<LinkSettin
         port,
         tls: false,
         username: Some(OURSELVES.into()),
-        password: Some(Secret::read(password_file)?),
+        password: Some(Secret::new(password)),
         ca_file: None,
         cert_file: None,
         key_file: None,

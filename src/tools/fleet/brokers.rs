@@ -2,13 +2,11 @@
 
 use qris_demo::broker::{Accounts, Broker, BrokerError};
 use qris_demo::foreign::ForeignError;
-use qris_demo::layout::random_name;
+use qris_demo::shop::{BACKEND, random_name};
 use std::path::Path;
 
 /// The user that sees every machine's status.
 pub const FLEET: &str = "fleet";
-/// The user of the backends.
-pub const BACKEND: &str = "backend";
 const BRIDGE: &str = "bridge";
 
 /// Writes the files of all brokers, and starts them. The first is where the backends are.
@@ -16,7 +14,7 @@ const BRIDGE: &str = "bridge";
 /// # Errors
 /// A file cannot be written, or Mosquitto does not run.
 pub async fn start(directory: &Path, ports: &[u16], machines: &[String], password: &str) -> Result<Vec<Broker>, BrokerError> {
-    let bridge_password = random_name()?;
+    let bridge_password = random_name();
     let machines = machines.iter().map(|machine| (machine.as_str(), password));
     let users = [(FLEET, password), (BACKEND, password), (BRIDGE, &bridge_password)];
     let accounts = Accounts::write(directory, users.into_iter().chain(machines), BRIDGE)?;
@@ -24,7 +22,7 @@ pub async fn start(directory: &Path, ports: &[u16], machines: &[String], passwor
     for (number, &port) in ports.iter().enumerate() {
         let place = directory.join(format!("broker-{number}"));
         std::fs::create_dir(&place).map_err(|error| ForeignError::Run("mosquitto", error))?;
-        let more = if number == 0 { "max_queued_messages 1000\n".into() } else { bridge(ports[0], number, &bridge_password) };
+        let more = if number == 0 { String::new() } else { bridge(ports[0], number, &bridge_password) };
         brokers.push(Broker::start(&place, port, &accounts, &more).await?);
     }
     Ok(brokers)

@@ -1,7 +1,7 @@
 //! What is started for the machines: Midtrans, a database, brokers, backends, and the machines themselves.
 
 use super::board::Board;
-use super::brokers::{self, BACKEND, FLEET};
+use super::brokers::{self, FLEET};
 use super::computer::Taken;
 use super::machine::{Customer, Input, Machine};
 use super::observer;
@@ -15,10 +15,12 @@ use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::keys::{KeyError, KeySet};
 use qris_core::order::time::BootId;
 use qris_demo::broker::{Broker, BrokerError};
-use qris_demo::chronicle::{Chronicle, Who};
+use qris_demo::chronicle::Chronicle;
+use qris_demo::directory::Directory;
 use qris_demo::foreign::ForeignError;
-use qris_demo::layout::{Directory, LayoutError, SERVER_KEY, hold_ports, random_name, write_new};
+use qris_demo::ports::hold_ports;
 use qris_demo::process::{self, Process, ProcessError, Program};
+use qris_demo::shop::{BrokerAccess, MerchantFiles, SetUpError, database, random_name};
 use qris_device::backend::{Backend, BackendError};
 use qris_host::clock;
 use qris_host::config::{Faults, MqttSettings};
@@ -32,12 +34,14 @@ use reqwest::header::HeaderValue;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+/// The merchant's key at the simulated Midtrans. It guards nothing.
+const SERVER_KEY: &str = "SB-Mid-server-fleet";
 /// The longest question of a machine: a long poll.
 const ASK_WAIT: Duration = Duration::from_secs(35);
 /// Connections to a backend that are kept, as by a web server in front.
@@ -48,9 +52,9 @@ const LET_IN: usize = 1_000;
 /// Why nothing runs.
 #[derive(Debug, thiserror::Error)]
 pub enum YardError {
-    /// The files, the ports or a command on them.
+    /// The files or the ports.
     #[error(transparent)]
-    Layout(#[from] LayoutError),
+    SetUp(#[from] SetUpError),
     /// A program of ours.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -112,8 +116,8 @@ impl Yard {
         let root = directory.path.clone();
         // PostgreSQL runs as a user of its own, whose directory is in this one. All files are closed to it.
         let open = std::fs::set_permissions(&root, PermissionsExt::from_mode(0o711));
-        open.map_err(|source| LayoutError::SetUp { what: root.display().to_string(), source })?;
-        let [(first, held), (second, also_held), (database, of_database), one, other] = hold_ports()?;
+        open.map_err(SetUpError::at(&root))?;
+        let [(first, held), (second, also_held), (database_port, of_database), one, other] = hold_ports()?;
         let broker_ports = &[first, second][..arguments.brokers];
         let mut of_backends = vec![one, other];
         of_backends.truncate(arguments.backends);
@@ -121,38 +125,47 @@ impl Yard {
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(YardError::Midtrans)?;
         let midtrans = Simulator::start(listener, Options::new(SERVER_KEY, "")).map_err(YardError::Midtrans)?;
-        let (url, postgres) = match &arguments.database {
-            Some(url) => (url.clone(), None),
-            None if arguments.backends == 1 => (format!("sqlite://{}", root.join("orders.db").display()), None),
+        let on = |url: &str| format!("url = \"{url}\"\n");
+        let (store, postgres) = match &arguments.database {
+            Some(url) => (on(url), None),
+            None if arguments.backends == 1 => (database(&root), None),
             None => {
                 drop(of_database);
-                let postgres = Postgres::start(&root, database).await?;
-                (postgres.url.clone(), Some(postgres))
+                let postgres = Postgres::start(&root, database_port).await?;
+                (on(&postgres.url), Some(postgres))
             }
         };
-        let password = random_name()?;
-        write_new(&root.join("server-key"), SERVER_KEY.as_bytes())?;
-        write_new(&root.join("password"), password.as_bytes())?;
+        let password = random_name();
         for (number, port) in backend_ports.iter().enumerate() {
-            let text = backend_toml(&root, *port, &midtrans.url(), &url, first);
-            write_new(&config(&root, number), text.as_bytes())?;
+            let merchant = MerchantFiles {
+                root: &root,
+                port: *port,
+                public: true,
+                http: "orders_per_minute = 0\n",
+                midtrans: &midtrans.url(),
+                server_key: SERVER_KEY,
+                more: "[alerts]\ncommand = [\"/bin/true\"]",
+                store: Some(&store),
+                broker: Some(BrokerAccess { port: first, password: &password, tls: None }),
+            };
+            merchant.write(&config_name(number))?;
         }
-        backend(&root, &["keys", "new"])?;
-        let public = backend(&root, &["keys", "public"])?;
+        let first_config = root.join(config_name(0));
+        process::backend(&first_config, &["keys", "new"])?;
+        let public = process::backend(&first_config, &["keys", "public"])?;
         let (keys, kid) = keys(&String::from_utf8_lossy(&public))?;
         let names: Vec<String> = (0..arguments.machines).map(|number| format!("vm-{number:05}")).collect();
-        let tokens = names.iter().map(|_| random_name()).collect::<Result<Vec<_>, _>>()?;
+        let tokens: Vec<String> = names.iter().map(|_| random_name()).collect();
         let mut backends = Vec::new();
         drop((held, also_held));
         let brokers = brokers::start(&root, broker_ports, &names, &password).await?;
         let chronicle = Arc::new(Chronicle::new());
         for (number, (_, held)) in of_backends.into_iter().enumerate() {
             drop(held);
-            let arguments = vec!["--config".into(), config(&root, number).display().to_string(), "serve".into()];
-            let program = Program { name: "qris-backend", who: Who::Backend, arguments };
+            let program = Program::backend(&root.join(config_name(number)), &["serve"]);
             backends.push(Process::start(&program, &root, &chronicle).await?);
             if number == 0 {
-                let_in(&root, &names, &tokens).await?;
+                let_in(&first_config, &names, &tokens).await?;
             }
         }
         let urls: Vec<String> = backend_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
@@ -237,7 +250,7 @@ impl Yard {
     /// # Errors
     /// It fails.
     pub fn command(&self, command: &[&str]) -> Result<Vec<u8>, YardError> {
-        Ok(backend(&self.directory.path, command)?)
+        Ok(process::backend(&self.directory.path.join(config_name(0)), command)?)
     }
 
     /// The machines that the first backend knows to be there, and to be missing.
@@ -272,46 +285,13 @@ impl Yard {
     }
 }
 
-fn config(root: &Path, number: usize) -> PathBuf {
-    root.join(format!("backend-{number}.toml"))
-}
-
-fn backend_toml(root: &Path, port: u16, midtrans: &str, database: &str, broker: u16) -> String {
-    let file = |name: &str| root.join(name).display().to_string();
-    let (server_key, password, signing_key) = (file("server-key"), file("password"), file("signing-key.json"));
-    format!(
-        r#"[http]
-listen = "127.0.0.1:{port}"
-orders_per_minute = 0
-[midtrans]
-base_url = "{midtrans}"
-allow_other_host = true
-notification_url = "http://127.0.0.1:{port}/midtrans/notifications"
-server_key_file = "{server_key}"
-[alerts]
-command = ["/bin/true"]
-[store]
-url = "{database}"
-[mqtt]
-url = "mqtt://127.0.0.1:{broker}"
-username = "{BACKEND}"
-password_file = "{password}"
-[receipts]
-issuer = "fleet"
-signing_key_file = "{signing_key}"
-"#
-    )
-}
-
-fn backend(root: &Path, command: &[&str]) -> Result<Vec<u8>, ProcessError> {
-    let config = config(root, 0).display().to_string();
-    let arguments = ["--config", config.as_str()].iter().chain(command).map(ToString::to_string).collect();
-    process::run(&Program { name: "qris-backend", who: Who::Backend, arguments })
+fn config_name(number: usize) -> String {
+    format!("backend-{number}.toml")
 }
 
 /// What `qris-backend device add` does for one machine, for all of them.
-async fn let_in(root: &Path, names: &[String], tokens: &[String]) -> Result<(), YardError> {
-    let (config, _) = Config::read(&config(root, 0)).map_err(YardError::Config)?;
+async fn let_in(config: &Path, names: &[String], tokens: &[String]) -> Result<(), YardError> {
+    let (config, _) = Config::read(config).map_err(YardError::Config)?;
     let store = config.store.machines(true).map_err(BooksError::from)?;
     let all: Vec<_> = names.iter().zip(tokens).map(|(name, token)| (name.clone(), devices::hash(token))).collect();
     for some in all.chunks(LET_IN) {
