@@ -4,6 +4,7 @@
 use crate::rig::midtrans::{Midtrans, SERVER_KEY};
 use crate::rig::process::Process;
 use crate::rig::{command, free_port, output, stderr, succeed, tool};
+use qris::demo::shop::MerchantFiles;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -16,15 +17,19 @@ fn what_root_makes_is_the_services() {
     let (directory, midtrans) = (tempfile::tempdir().expect("a directory"), Midtrans::start());
     let state = directory.path().join("state");
     std::fs::create_dir(&state).expect("made");
-    let (config, shown) = (directory.path().join("backend.toml"), state.display());
-    let text = format!(
-        "[http]\nlisten = \"127.0.0.1:{}\"\n[midtrans]\nbase_url = \"{}\"\nallow_other_host = true\nserver_key_file = \"{shown}/key\"\n\
-         [store]\nurl = \"sqlite://{shown}/orders.db\"\n[receipts]\nissuer = \"here\"\nsigning_key_file = \"{shown}/signing-key.json\"\n",
-        free_port(),
-        midtrans.url,
-    );
-    std::fs::write(&config, text).expect("written");
-    std::fs::write(state.join("key"), SERVER_KEY).expect("written");
+    let config = state.join("backend.toml");
+    let merchant = MerchantFiles {
+        root: &state,
+        port: free_port(),
+        public: true,
+        http: "",
+        midtrans: &midtrans.url,
+        server_key: SERVER_KEY,
+        more: "",
+        store: None,
+        broker: None,
+    };
+    merchant.write("backend.toml").expect("written");
     succeed(command(tool("chown")).arg("-R").arg(format!("{SERVICE}:{SERVICE}")).arg(directory.path()));
     let backend = |words: &[&str]| {
         let mut run = command(env!("CARGO_BIN_EXE_qris-backend"));

@@ -8,6 +8,7 @@ use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::tap::{Tap, event};
 use crate::rig::{Running, mosquitto::TAP, output};
 use crate::two_backends::second_command;
+use qris::demo::shop::{item, line};
 use qris::sim::middlebox::Foreign;
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
@@ -148,7 +149,9 @@ impl Ordeal {
         let orders = "orders_per_minute = 0\ncancel_wait_s = 3\nlate_settlement_grace_s = 3\ndeliver_within_s = 20\n";
         let database = is_on_postgresql.then(Database::start);
         let store = database.as_ref().map(|database| format!("url = \"{}\"", database.url()));
-        let mut shop = Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), store, ..Options::default() });
+        let items = (0..LINES).map(|n| item(&format!("i{n}"), "Teh", "Tea", 5000)).collect();
+        let mut shop =
+            Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), items, store, ..Options::default() });
         let midtrans_link = Link::to(shop.midtrans.port);
         let midtrans = (shop.midtrans.url.clone(), format!("http://127.0.0.1:{}", midtrans_link.port));
         shop.edit(Program::Backend, |text| {
@@ -165,22 +168,13 @@ impl Ordeal {
             shop.backend_link.also_to(port);
             start
         });
-        let root = shop.path().display().to_string();
         let screen = shop.path().join("screen.raw");
-        shop.edit(Program::Qrisd, |text| {
-            let text = text.replace("width = 480, height = 800", "width = 300, height = 400");
-            (0..LINES).fold(text, |mut text, line| {
-                let _ = write!(text, "\n[[item]]\nid = \"i{line}\"\nprice = 5000\n");
-                text
-            })
-        });
+        shop.edit(Program::Qrisd, |text| text.replace("width = 480, height = 800", "width = 300, height = 400"));
+        let chip = format!("sim:{}", shop.relay.0.display());
         shop.edit(Program::Relayd, |text| {
-            (0..LINES).fold(text, |mut text, line| {
-                let _ = write!(
-                    text,
-                    "\n[[line]]\nname = \"i{line}\"\nitems = [\"i{line}\"]\nmin_amount = 2000\nchip = \"sim:{root}/relay.log\"\npulse_ms = 120\n"
-                );
-                text
+            (0..LINES).fold(text, |text, n| {
+                let name = format!("i{n}");
+                text + &line(&name, &[&name], 2000, &chip, "pulse_ms = 120\n")
             })
         });
         shop.screen = Screen::new(screen, 300, 400);

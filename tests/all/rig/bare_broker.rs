@@ -2,6 +2,7 @@
 
 use super::process::Process;
 use super::{command, free_port, tool};
+use qris::demo::broker::configuration;
 use tempfile::TempDir;
 
 pub struct BareBroker {
@@ -17,11 +18,7 @@ impl BareBroker {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let mut broker = Self { port: free_port(), folder, process: None };
         let anonymous = if lines.contains("password_file") { "" } else { "allow_anonymous true\n" };
-        let config = format!(
-            "listener {} 127.0.0.1\nuser root\npersistence true\npersistence_location {}/\nlog_dest stderr\n{anonymous}{lines}\n",
-            broker.port,
-            broker.folder.path().display()
-        );
+        let config = configuration(broker.folder.path(), broker.port, &format!("{anonymous}{lines}\n"));
         std::fs::write(broker.folder.path().join("mosquitto.conf"), config).expect("the directory is writable");
         broker.start_again();
         broker

@@ -2,6 +2,7 @@
 //! CA, which nobody trusts, with a client's certificate of its own (`stranger`).
 
 use super::{command, succeed, tool};
+use qris::demo::shop::Tls;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -34,6 +35,11 @@ impl Certificates {
 
     pub fn key(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.key"))
+    }
+
+    /// What mutual TLS needs, with the certificate of this name.
+    pub fn of(&self, name: &str) -> Tls {
+        Tls { ca: self.certificate("ca"), certificate: self.certificate(name), key: self.key(name) }
     }
 
     fn authority(&self, name: &str) {

@@ -2,7 +2,9 @@
 
 use super::certificates::Certificates;
 use super::process::Process;
-use super::{command, free_port, source_text, succeed, tool, user};
+use super::{command, free_port, succeed, tool};
+use qris::demo::broker::{Accounts, configuration, tls_listener};
+use qris::demo::shop::{password_file, write};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,10 +19,17 @@ pub fn password(user: &str) -> String {
     format!("password-of-{user}")
 }
 
+/// Writes the files of [`USERS`].
+pub fn accounts(directory: &Path) -> Accounts {
+    let users = USERS.map(|user| (user, password(user)));
+    Accounts::write(directory, users.iter().map(|(user, password)| (*user, password.as_str())), TAP).expect("Mosquitto is installed")
+}
+
 /// A broker on loopback: plain, and with TLS where there is material for it.
 pub struct Mosquitto {
     pub port: u16,
     pub tls_port: u16,
+    accounts: Accounts,
     config: PathBuf,
     process: Option<Process>,
 }
@@ -31,36 +40,13 @@ impl Mosquitto {
     pub fn start(directory: &Path, tls: Option<&Certificates>, persistence: bool) -> Self {
         let directory = directory.join("mosquitto");
         std::fs::create_dir(&directory).expect("a new directory");
-        let passwords = directory.join("passwd");
-        for (i, user) in USERS.iter().enumerate() {
-            let mut add = command(tool("mosquitto_passwd"));
-            if i == 0 {
-                add.arg("-c");
-            }
-            succeed(add.arg("-b").arg(&passwords).args([user, password(user).as_str()]));
-        }
-        let acl = directory.join("acl");
-        std::fs::write(&acl, format!("{}\nuser {TAP}\ntopic readwrite #\n", source_text("config/mosquitto.acl"))).expect("written");
+        let accounts = accounts(&directory);
         let (port, tls_port) = (free_port(), free_port());
-        let mut text = format!(
-            "user {}\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type all\nmax_packet_size 327680\n\
-             persistence {persistence}\npersistence_location {}/\nlistener {port} 127.0.0.1\n",
-            user(),
-            passwords.display(),
-            acl.display(),
-            directory.display(),
-        );
-        if let Some(tls) = tls {
-            let (ca, certificate, key) = (tls.certificate("ca"), tls.certificate("server"), tls.key("server"));
-            let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
-            let _ = write!(
-                text,
-                "listener {tls_port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
-            );
-        }
+        let listener = tls.map_or_else(String::new, |tls| tls_listener(tls_port, &tls.of("server")));
+        let lines = format!("log_type all\n{}persistence {persistence}\n{listener}", accounts.settings());
         let config = directory.join("mosquitto.conf");
-        std::fs::write(&config, text).expect("written");
-        let mut broker = Self { port, tls_port, config, process: None };
+        write(&config, &configuration(&directory, port, &lines)).expect("written");
+        let mut broker = Self { port, tls_port, accounts, config, process: None };
         broker.resume();
         broker
     }
@@ -80,7 +66,7 @@ impl Mosquitto {
 
     /// The file with its users' passwords.
     pub fn passwords(&self) -> PathBuf {
-        self.config.with_file_name("passwd")
+        self.accounts.passwords()
     }
 
     /// Stops the broker: its clients lose their connections.
@@ -116,8 +102,8 @@ impl Mosquitto {
 
     /// `qrisctl` as a user of this broker, whose password goes to a file in `directory`; its arguments follow.
     pub fn qrisctl(&self, user: &str, directory: &Path) -> Command {
-        let secret = directory.join(format!("{user}-password"));
-        std::fs::write(&secret, format!("{}\n", password(user))).expect("written");
+        let secret = directory.join(password_file(user));
+        write(&secret, &password(user)).expect("written");
         let mut start = command(env!("CARGO_BIN_EXE_qrisctl"));
         start.args(["--broker", &format!("mqtt://127.0.0.1:{}", self.port), "--username", user, "--password-file"]).arg(secret);
         start

@@ -6,6 +6,7 @@ pub use super::claims::{ISSUER, claims};
 use super::process::Process;
 use super::relay_log::RelayLog;
 use super::{command, user, wait_for};
+use qris::demo::shop;
 use qris::order::keys::{SigningKey, jwk_set};
 use qris::order::receipt::Claims;
 use std::path::{Path, PathBuf};
@@ -39,14 +40,8 @@ impl Relayd {
         std::fs::write(root.join("keys.json"), jwk_set(&[key.to_public_jwk(ISSUER)])).expect("written");
         let relay = RelayLog(root.join("relay.log"));
         let chip = chip.map_or_else(|| format!("sim:{}", relay.0.display()), str::to_owned);
-        let text = format!(
-            "[device]\nid = \"vm-001\"\n[dbus]\nbus = \"{}\"\n[receipts]\nkeys_file = \"{root}/keys.json\"\n[ledger]\n\
-             path = \"{root}/ledger.db\"\n[[line]]\nname = \"tray 1\"\nitems = [\"A1\", \"A2\"]\nmin_amount = 5000\nchip = \"{chip}\"\n\
-             offset = 17\n{line}",
-            bus.address,
-            root = root.display()
-        );
-        std::fs::write(root.join("relay.toml"), text).expect("written");
+        let lines = shop::line("tray 1", &["A1", "A2"], 5000, &chip, &format!("offset = 17\n{line}"));
+        std::fs::write(root.join("relay.toml"), shop::relay(root, root, &bus.address, &lines)).expect("written");
         let caller = Caller::connect(&bus.address);
         Self { process: None, bus, relay, caller, key, directory }
     }

@@ -11,18 +11,17 @@ use super::relay_log::RelayLog;
 use super::screen::Screen;
 use super::tap::{Message, Tap};
 use super::{command, free_port, output, succeed, tool, user, wait_for};
+use qris::demo::shop::{BACKEND, BrokerAccess, MachineFiles, MerchantFiles, SetUpError, enrol, framebuffer, item, line};
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::keys::SigningKey;
 use qris::order::proof::{self, Last, RelayKey, Statement};
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The machine of the shop.
-pub const DEVICE: &str = "vm-001";
+pub use qris::demo::shop::DEVICE;
 /// What tray 1 sells: A1 and A2 for 5,000 rupiah, `exit` for what the controller asks (2,000 to 200,000).
 pub const PRICE: u64 = 5000;
 
@@ -147,7 +146,8 @@ impl Shop {
             directory,
         };
         shop.write_configuration(backend_port);
-        shop.prepare_backend();
+        let run = |command: &[&str]| Ok(succeed(shop.program_command(Program::Backend).args(command)));
+        shop.token = enrol::<SetUpError>(shop.path(), run).expect("written");
         shop.start_backend();
         if shop.options.machine {
             shop.start_machine();
@@ -479,143 +479,44 @@ impl Shop {
         self.path()
     }
 
-    fn secret(&self, name: &str, value: &str) -> PathBuf {
-        let path = self.path().join(name);
-        std::fs::write(&path, format!("{value}\n")).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
-        path
-    }
-
-    /// Keys and the machine's token, by the commands of the design.
-    fn prepare_backend(&mut self) {
-        succeed(self.program_command(Program::Backend).args(["keys", "new"]));
-        let keys = succeed(self.program_command(Program::Backend).args(["keys", "public"]));
-        std::fs::write(self.path().join("keys.json"), keys).expect("written");
-        let token = succeed(self.program_command(Program::Backend).args(["device", "add", DEVICE]));
-        self.token = token.trim().to_owned();
-        self.secret("backend-token", &self.token);
-    }
-
     fn write_configuration(&self, backend_port: u16) {
-        self.secret("server-key", SERVER_KEY);
-        for user in ["backend", DEVICE] {
-            self.secret(&format!("{user}-password"), &password(user));
-        }
-        let write = |program: Program, text: String| std::fs::write(self.config(program), text).expect("written");
-        write(Program::Qrisd, self.qrisd_toml());
-        write(Program::Relayd, self.relay_toml());
-        write(Program::Backend, self.backend_toml(backend_port));
-    }
-
-    fn qrisd_toml(&self) -> String {
-        let root = self.path().display();
-        let (mqtt, http) = match &self.tls {
-            Some(tls) => (
-                mqtts(self.broker_link.port, tls),
-                format!("url = \"https://127.0.0.1:{}\"\nca_file = \"{}\"\n", self.backend_link.port, tls.certificate("ca").display()),
-            ),
-            None => (
-                format!("url = \"mqtt://127.0.0.1:{}\"\n", self.broker_link.port),
-                format!("url = \"http://127.0.0.1:{}\"\n", self.backend_link.port),
-            ),
+        let (root, options) = (self.path(), &self.options);
+        let tls = self.tls.as_ref().map(|tls| tls.of("client"));
+        let tls = tls.as_ref();
+        let [of_backend, of_machine] = [BACKEND, DEVICE].map(password);
+        let broker_port = if tls.is_some() { self.broker.tls_port } else { self.broker.port };
+        let merchant = MerchantFiles {
+            root,
+            port: backend_port,
+            public: true,
+            http: "orders_per_minute = 0\n",
+            midtrans: &self.midtrans.url,
+            server_key: SERVER_KEY,
+            more: &options.midtrans,
+            store: options.store.as_deref(),
+            broker: Some(BrokerAccess { port: broker_port, password: &of_backend, tls }),
         };
-        let screen =
-            self.options.screen.clone().unwrap_or_else(|| {
-                format!("virtual = {{ path = \"{root}/screen.raw\", width = 480, height = 800, format = \"rgb565\" }}\n")
-            });
-        format!(
-            r#"[device]
-id = "{DEVICE}"
-name = "Lobby"
-language = "en"
-[mqtt]
-{mqtt}username = "{DEVICE}"
-password_file = "{root}/{DEVICE}-password"
-[backend]
-{http}token_file = "{root}/backend-token"
-[receipts]
-keys_file = "{root}/keys.json"
-[orders]
-{orders}
-[store]
-path = "{root}/qrisd.db"
-[screen]
-{screen}
-contact = "0812-0000-0000"
-[relay]
-bus = "{bus}"
-[[item]]
-id = "A1"
-name = {{ id = "Teh botol 350 ml", en = "Bottled tea 350 ml" }}
-price = {PRICE}
-[[item]]
-id = "A2"
-name = {{ id = "Air mineral 600 ml", en = "Water 600 ml" }}
-price = {PRICE}
-[[item]]
-id = "exit"
-name = {{ id = "Parkir", en = "Parking" }}
-price = {{ from_request = {{ min = 2000, max = 200000, mqtt = true }} }}
-{items}"#,
-            orders = self.options.orders,
-            bus = self.bus.address,
-            items = self.options.items,
-        )
-    }
-
-    fn relay_toml(&self) -> String {
-        let root = self.path().display();
-        let chip = self.options.chip.clone().unwrap_or_else(|| format!("sim:{}", self.relay.0.display()));
-        format!(
-            r#"[device]
-id = "{DEVICE}"
-[dbus]
-bus = "{bus}"
-[receipts]
-keys_file = "{root}/keys.json"
-[ledger]
-path = "{root}/ledger.db"
-[[line]]
-name = "tray 1"
-items = ["*"]
-min_amount = 2000
-chip = "{chip}"
-offset = 17
-{line}"#,
-            bus = self.bus.address,
-            line = self.options.line,
-        )
-    }
-
-    fn backend_toml(&self, port: u16) -> String {
-        let root = self.path().display();
-        let mqtt = match &self.tls {
-            Some(tls) => mqtts(self.broker.tls_port, tls),
-            None => format!("url = \"mqtt://127.0.0.1:{}\"\n", self.broker.port),
+        merchant.write(Program::Backend.file()).expect("written");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let simulated = format!("sim:{}", self.relay.0.display());
+        let chip = options.chip.as_deref().unwrap_or(&simulated);
+        let items = [
+            item("A1", "Teh botol 350 ml", "Bottled tea 350 ml", PRICE),
+            item("A2", "Air mineral 600 ml", "Water 600 ml", PRICE),
+            item("exit", "Parkir", "Parking", "{ from_request = { min = 2000, max = 200000, mqtt = true } }"),
+        ];
+        let machine = MachineFiles {
+            root,
+            databases: root,
+            broker: BrokerAccess { port: self.broker_link.port, password: &of_machine, tls },
+            backend: &format!("{scheme}://127.0.0.1:{}", self.backend_link.port),
+            bus: &self.bus.address,
+            orders: &options.orders,
+            screen: &options.screen.clone().unwrap_or_else(|| framebuffer(root, 480, 800)),
+            items: &(items.concat() + &options.items),
+            lines: &line("tray 1", &["*"], 2000, chip, &format!("offset = 17\n{}", options.line)),
         };
-        format!(
-            r#"[http]
-listen = "127.0.0.1:{port}"
-public_url = "http://127.0.0.1:{port}"
-orders_per_minute = 0
-[midtrans]
-base_url = "{midtrans}"
-allow_other_host = true
-server_key_file = "{root}/server-key"
-{extra}
-[store]
-{store}
-[mqtt]
-{mqtt}username = "backend"
-password_file = "{root}/backend-password"
-[receipts]
-issuer = "pay.example"
-signing_key_file = "{root}/signing-key.json"
-"#,
-            midtrans = self.midtrans.url,
-            extra = self.options.midtrans,
-            store = self.options.store.clone().unwrap_or_else(|| format!("url = \"sqlite://{root}/orders.db\"")),
-        )
+        machine.write().expect("written");
     }
 }
 
@@ -624,13 +525,6 @@ pub fn without_broker(text: String) -> String {
     let (before, section) = text.split_once("[mqtt]\n").expect("a broker");
     let (_, after) = section.split_once("\n[").expect("a section after it");
     format!("{before}[{after}")
-}
-
-/// The keys of `[mqtt]` for mutual TLS.
-fn mqtts(port: u16, tls: &Certificates) -> String {
-    let (ca, certificate, key) = (tls.certificate("ca"), tls.certificate("client"), tls.key("client"));
-    let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
-    format!("url = \"mqtts://127.0.0.1:{port}\"\nca_file = \"{ca}\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n")
 }
 
 /// One of the programs.
