@@ -261,7 +261,7 @@ fn bearer(token: &str) -> String {
 
 /// A backend with so many settled orders, from its start on, and the commands that read them.
 fn old_books(places: &Places, databases: &Path, orders: usize, counts: &Counts) -> Figures {
-    let path = databases.join("load.db");
+    let path = databases.join("orders.db");
     let [old, day] = fill_books(&path, orders, counts.a_day);
     let size = std::fs::metadata(&path).expect("the books").len();
     let office = Office::open(places, databases, 1);

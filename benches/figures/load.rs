@@ -7,6 +7,7 @@ use crate::program::{Places, Program};
 use crate::shop::{DEVICE, json, password};
 use crate::{floor, rig};
 use qris::backend::midtrans::ServerKey;
+use qris::demo::shop::{BACKEND, BrokerAccess, MerchantFiles, database};
 use qris::host::secret::Secret;
 use qris::order::ids::Ticket;
 use std::collections::HashMap;
@@ -150,34 +151,18 @@ impl Office {
         let [port, broker] = ports;
         // What is set when nothing is, unless the machines need more.
         let connections = (2 * machines).max(1024);
-        let (root, midtrans) = (directory.display(), acquirer::start());
-        for (name, text) in [("server-key", KEY), ("backend-password", &password("backend"))] {
-            std::fs::write(directory.join(name), text).expect("written");
-        }
-        let config = directory.join("backend.toml");
-        let text = format!(
-            r#"[http]
-listen = "127.0.0.1:{port}"
-public_url = "http://127.0.0.1:{port}"
-orders_per_minute = 0
-connections = {connections}
-[midtrans]
-base_url = "http://127.0.0.1:{midtrans}"
-allow_other_host = true
-server_key_file = "{root}/server-key"
-[store]
-url = "sqlite://{databases}/load.db"
-[mqtt]
-url = "mqtt://127.0.0.1:{broker}"
-username = "backend"
-password_file = "{root}/backend-password"
-[receipts]
-issuer = "pay.example"
-signing_key_file = "{root}/signing-key.json"
-"#,
-            databases = databases.display(),
-        );
-        std::fs::write(&config, text).expect("written");
+        let merchant = MerchantFiles {
+            root: directory,
+            port,
+            public: true,
+            http: &format!("orders_per_minute = 0\nconnections = {connections}\n"),
+            midtrans: &format!("http://127.0.0.1:{}", acquirer::start()),
+            server_key: KEY,
+            more: "",
+            store: Some(&database(databases)),
+            broker: Some(BrokerAccess { port: broker, password: &password(BACKEND), tls: None }),
+        };
+        merchant.write("backend.toml").expect("written");
         let run = |words: &[&str]| Self::command(places, directory, words);
         rig::succeed(&mut run(&["keys", "new"]));
         let keys: serde_json::Value = serde_json::from_str(&rig::succeed(&mut run(&["keys", "public"]))).expect("a JWK Set");

@@ -8,7 +8,12 @@ use crate::rig;
 use crate::rig::bare_broker::BareBroker;
 use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::certificates::Certificates;
+use crate::rig::mosquitto::accounts;
+pub use crate::rig::mosquitto::password;
 use crate::trace::Traced;
+use qris::demo::broker::tls_listener;
+pub use qris::demo::shop::DEVICE;
+use qris::demo::shop::{self, BrokerAccess, MachineFiles, Tls};
 use qris::order::keys::jwk_set;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,7 +22,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-pub const DEVICE: &str = "vm-001";
 /// The machine's programs, by what they are.
 const NAMES: [&str; 2] = ["device", "relay"];
 /// Short, so that sales follow one another; a real line is driven for longer, and nothing here depends on it.
@@ -62,8 +66,8 @@ pub struct Shop {
     lines: usize,
     databases: PathBuf,
     number: u32,
-    /// The broker's port for TLS, and the files for it.
-    pub tls: Option<(u16, Certificates)>,
+    /// The broker's port for TLS, what a client needs there, and the files.
+    tls: Option<(u16, Tls, Certificates)>,
     directory: tempfile::TempDir,
 }
 
@@ -81,8 +85,9 @@ impl Shop {
         let root = directory.path();
         let certificates = options.tls.then(Certificates::make);
         let backend = StandIn::start(DEVICE, certificates.as_ref().map(server_config));
-        let tls = certificates.map(|files| (rig::free_port(), files));
-        let broker = BareBroker::start(&broker_lines(root, tls.as_ref()));
+        let tls = certificates.map(|files| (rig::free_port(), files.of("client"), files));
+        let listener = tls.as_ref().map_or_else(String::new, |(port, _, files)| tls_listener(*port, &files.of("server")));
+        let broker = BareBroker::start(&(accounts(root).settings() + &listener));
         let bus = DbusDaemon::start(root, &Names::all(&rig::user()));
         let screen = Screen::watch(&root.join("screen.raw"));
         let line = LineWatch::watch(&root.join("line"));
@@ -108,7 +113,9 @@ impl Shop {
         };
         let scheme = if options.tls { "https" } else { "http" };
         let keys = jwk_set(&[shop.backend.key().to_public_jwk(ISSUER)]);
-        shop.configure(&format!("{scheme}://127.0.0.1:{}", shop.backend.port), &keys, "token");
+        shop.write("keys.json", &keys);
+        shop.write("backend-token", "token");
+        shop.configure(&format!("{scheme}://127.0.0.1:{}", shop.backend.port));
         shop
     }
 
@@ -283,74 +290,36 @@ impl Shop {
     }
 
     /// Writes the machine's configuration for a backend.
-    pub fn configure(&self, backend: &str, keys: &str, token: &str) {
-        let root = self.path().display();
-        self.write("keys.json", keys);
-        self.write("mqtt-password", &password(DEVICE));
-        self.write("backend-token", token);
-        let mqtt = self.mqtt_settings();
-        let ca = self.tls.as_ref().map_or_else(String::new, |(_, files)| format!("ca_file = \"{}\"", files.certificate("ca").display()));
-        let ca = if backend.starts_with("https:") { ca } else { String::new() };
-        let item = |n| {
-            let name = "{ id = \"Teh botol 350 ml\", en = \"Bottled tea 350 ml\" }";
-            format!("[[item]]\nid = \"A{n}\"\nname = {name}\nprice = 5000\n")
-        };
+    pub fn configure(&self, backend: &str) {
+        let root = self.path();
         let line = |n| {
-            let file = if n == 1 { "line".into() } else { format!("line-{n}") };
-            let chip = format!("chip = \"sim:{root}/{file}\"\noffset = 17\npulse_ms = {PULSE_MS}");
-            format!("[[line]]\nname = \"tray {n}\"\nitems = [\"A{n}\"]\nmin_amount = 2000\n{chip}\n")
+            let chip = root.join(if n == 1 { "line".into() } else { format!("line-{n}") });
+            let more = format!("offset = 17\npulse_ms = {PULSE_MS}\n");
+            shop::line(&format!("tray {n}"), &[&format!("A{n}")], 2000, &format!("sim:{}", chip.display()), &more)
         };
+        let item = |n| shop::item(&format!("A{n}"), "Teh botol 350 ml", "Bottled tea 350 ml", 5000);
         let (items, lines): (String, String) = (1..=self.lines).rev().map(|n| (item(n), line(n))).unzip();
-        let qrisd = format!(
-            r#"[device]
-id = "{DEVICE}"
-name = "Lobby"
-[mqtt]
-{mqtt}
-username = "{DEVICE}"
-password_file = "{root}/mqtt-password"
-[backend]
-url = "{backend}"
-{ca}
-token_file = "{root}/backend-token"
-[receipts]
-keys_file = "{root}/keys.json"
-[orders]
-orders_per_minute = 0
-[store]
-path = "{databases}/qrisd.db"
-[screen]
-virtual = {{ path = "{root}/screen.raw", width = {WIDTH}, height = {HEIGHT}, format = "rgb565" }}
-contact = "0812-0000-0000"
-[relay]
-bus = "{bus}"
-{items}"#,
-            databases = self.databases.display(),
-            bus = self.bus.address,
-        );
-        let relay = format!(
-            r#"[device]
-id = "{DEVICE}"
-[dbus]
-bus = "{bus}"
-[receipts]
-keys_file = "{root}/keys.json"
-[ledger]
-path = "{databases}/ledger.db"
-{lines}"#,
-            databases = self.databases.display(),
-            bus = self.bus.address,
-        );
-        self.write("qrisd.toml", &qrisd);
-        self.write("relay.toml", &relay);
+        let password = password(DEVICE);
+        let machine = MachineFiles {
+            root,
+            databases: &self.databases,
+            broker: self.broker_access(&password),
+            backend,
+            bus: &self.bus.address,
+            orders: "orders_per_minute = 0\n",
+            screen: &shop::framebuffer(root, WIDTH, HEIGHT),
+            items: &items,
+            lines: &lines,
+        };
+        machine.write().expect("written");
     }
 
-    /// Where the broker is, in the words of every configuration.
-    pub fn mqtt_settings(&self) -> String {
-        let Some((port, files)) = &self.tls else { return format!("url = \"mqtt://127.0.0.1:{}\"", self.broker.port) };
-        let (ca, certificate, key) = (files.certificate("ca"), files.certificate("client"), files.key("client"));
-        let [ca, certificate, key] = [ca, certificate, key].map(|path| path.display().to_string());
-        format!("url = \"mqtts://127.0.0.1:{port}\"\nca_file = \"{ca}\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"")
+    /// The broker as a program reaches it that has this password.
+    pub fn broker_access<'a>(&'a self, password: &'a str) -> BrokerAccess<'a> {
+        match &self.tls {
+            Some((port, tls, _)) => BrokerAccess { port: *port, password, tls: Some(tls) },
+            None => BrokerAccess { port: self.broker.port, password, tls: None },
+        }
     }
 
     /// Writes a file beside the machine's configuration; its path.
@@ -363,40 +332,6 @@ path = "{databases}/ledger.db"
 
 pub fn json(message: &Message) -> serde_json::Value {
     serde_json::from_slice(&message.payload).unwrap_or_default()
-}
-
-pub fn password(user: &str) -> String {
-    format!("password-of-{user}")
-}
-
-/// The shipped configuration, but for files and listener.
-pub fn shipped() -> String {
-    let shipped = rig::source_text("config/mosquitto.conf");
-    let is_wanted =
-        |line: &&str| ["max_packet_size", "max_queued_messages", "set_tcp_nodelay"].iter().any(|setting| line.starts_with(setting));
-    shipped.lines().filter(is_wanted).map(|line| format!("{line}\n")).collect()
-}
-
-/// Passwords and the access list as they are shipped; a second listener with mutual TLS.
-fn broker_lines(root: &Path, tls: Option<&(u16, Certificates)>) -> String {
-    let passwords = root.join("passwd");
-    for (i, user) in [DEVICE, "vm-001-controller", "backend", "fleet"].into_iter().enumerate() {
-        let mut add = rig::command(rig::tool("mosquitto_passwd"));
-        if i == 0 {
-            add.arg("-c");
-        }
-        rig::succeed(add.arg("-b").arg(&passwords).args([user, password(user).as_str()]));
-    }
-    let acl = root.join("acl");
-    std::fs::write(&acl, rig::source_text("config/mosquitto.acl")).expect("written");
-    let mut lines = format!("allow_anonymous false\npassword_file {}\nacl_file {}\n", passwords.display(), acl.display());
-    lines += &shipped();
-    if let Some((port, files)) = tls {
-        let (ca, certificate, key) = (files.certificate("ca"), files.certificate("server"), files.key("server"));
-        lines += &format!("listener {port} 127.0.0.1\nrequire_certificate true\ncafile {}\n", ca.display());
-        lines += &format!("certfile {}\nkeyfile {}\n", certificate.display(), key.display());
-    }
-    lines
 }
 
 fn server_config(files: &Certificates) -> Arc<rustls::ServerConfig> {

@@ -6,7 +6,8 @@ use crate::program::Places;
 use crate::program::Program;
 use crate::rig;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY, Via};
-use crate::shop::{DEVICE, Options, Shop, password};
+use crate::shop::{Options, Shop, password};
+use qris::demo::shop::{BACKEND, MerchantFiles, SetUpError, database, enrol};
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -34,44 +35,26 @@ pub fn measure(places: &Places, databases: &Path, count: usize) -> Sold {
     let port = rig::free_port();
     let (watch, notified) = clock(port);
     let root = shop.path().display().to_string();
-    shop.write("server-key", SERVER_KEY);
-    shop.write("backend-password", &password("backend"));
-    let config = shop.write(
-        "backend.toml",
-        &format!(
-            r#"[http]
-listen = "127.0.0.1:{port}"
-public_url = "http://127.0.0.1:{port}"
-orders_per_minute = 0
-[midtrans]
-base_url = "{midtrans}"
-allow_other_host = true
-server_key_file = "{root}/server-key"
-notification_url = "http://127.0.0.1:{watch}/midtrans/notifications"
-[store]
-url = "sqlite://{databases}/orders.db"
-[mqtt]
-{mqtt}
-username = "backend"
-password_file = "{root}/backend-password"
-[receipts]
-issuer = "pay.example"
-signing_key_file = "{root}/signing-key.json"
-"#,
-            midtrans = midtrans.url,
-            databases = databases.display(),
-            mqtt = shop.mqtt_settings(),
-        ),
-    );
+    let password = password(BACKEND);
+    let merchant = MerchantFiles {
+        root: shop.path(),
+        port,
+        public: true,
+        http: "orders_per_minute = 0\n",
+        midtrans: &midtrans.url,
+        server_key: SERVER_KEY,
+        more: &format!("notification_url = \"http://127.0.0.1:{watch}/midtrans/notifications\""),
+        store: Some(&database(databases)),
+        broker: Some(shop.broker_access(&password)),
+    };
+    merchant.write("backend.toml").expect("written");
     let run = |words: &[&str]| {
         let mut command = Command::new(places.ours("qris-backend"));
-        command.arg("--config").arg(&config).args(words);
+        command.arg("--config").arg(shop.path().join("backend.toml")).args(words);
         command
     };
-    rig::succeed(&mut run(&["keys", "new"]));
-    let keys = rig::succeed(&mut run(&["keys", "public"]));
-    let token = rig::succeed(&mut run(&["device", "add", DEVICE]));
-    shop.configure(&format!("http://127.0.0.1:{port}"), &keys, token.trim());
+    enrol::<SetUpError>(shop.path(), |words| Ok(rig::succeed(&mut run(words)))).expect("written");
+    shop.configure(&format!("http://127.0.0.1:{port}"));
     let backend = Program::start("qris-backend", &mut run(&["serve"]), shop.path());
     backend.wait_ready();
     shop.start_relay();
