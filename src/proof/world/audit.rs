@@ -206,12 +206,12 @@ impl World {
     /// Of an order that a forged notification calls paid the backend knows no end before a person has looked. A payment that get-status
     /// never tells can be ended by nobody for a day: Midtrans does not cancel what is paid, and calls it pending.
     fn lasts(&self, order: &core::Order) -> bool {
-        // A charge that could not be shown is known by what is left of it only.
+        // What is left may be another attempt than the one that the machine showed.
         let left = match &order.state {
             Machine::Ended { left: LeftCharge::Lasting(id) | LeftCharge::ToCancel(id), .. } => Some(id),
             _ => None,
         };
-        let Some(id) = order.order_id().or(left) else { return false };
+        let Some(id) = left.or(order.order_id()) else { return false };
         if self.never_confirmed.contains(id) {
             return true;
         }
