@@ -14,7 +14,7 @@ use crate::rig::tap::{Message, Tap};
 use crate::rig::{source_text, succeed, wait_for};
 use qris::demo::conform::schema::Schema;
 use qris::order::ids::{CommandId, DeviceId, ItemId};
-use qris::order::keys::SigningKey;
+use qris::order::keys::{KeyFile, SigningKey};
 use qris::order::money::Rupiah;
 use qris::order::reason::Reason;
 use qris::wire::command::{self as wire, Asked};
@@ -146,6 +146,28 @@ fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
     desk.shop.qrisd.as_ref().expect("it runs").wait_line("command test-pulse refused, signed by ");
 }
 
+#[test]
+fn who_gave_a_command_hears_that_the_relay_service_refused_it() {
+    let desk = Desk::open("service");
+    let relayd = desk.shop.relayd.as_ref().expect("it runs");
+    // From now on the relay service does not believe the desk, and qrisd still does.
+    let keys_file = desk.file("keys.json");
+    let mut keys = KeyFile::read(&std::fs::read_to_string(&keys_file).expect("there")).expect("a keys.json");
+    assert_eq!(keys.take_operators().len(), 1);
+    std::fs::write(&keys_file, keys.to_text()).expect("written");
+    let lines = relayd.lines.count();
+    relayd.signal("HUP");
+    relayd.wait_line_from(lines, "is ready");
+    let edges = desk.shop.relay.edges().len();
+    for what in ["clear", "test-pulse"] {
+        desk.does_not(
+            &[what, "A1"],
+            "failed (refused): the relay service refused the command: keys.json of this machine has no operator's key ",
+        );
+    }
+    assert_eq!(desk.shop.relay.edges().len(), edges);
+}
+
 /// A computer without a battery for its clock, and without a network that tells the time. Its clock is eight years behind.
 #[test]
 fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
@@ -192,7 +214,8 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
             assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &code.into()), "{end}");
             // The relay service judges by itself. It has no stream of its own to compare.
             if stream.is_none() {
-                caller.relay::<_, (String, String)>(method, &(&*jws,)).expect_err("nobody knows when it was signed");
+                let refused = caller.relay::<_, (String, String)>(method, &(&*jws,)).expect_err("nobody knows when it was signed");
+                assert_eq!(refused.name, "CommandRefused");
             }
         }
     }
@@ -225,7 +248,8 @@ fn a_command_that_was_refused_as_over_stays_refused_whatever_the_clock_does() {
         assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &"expired".into()), "{end}");
         // Whoever is on the bus of the machine shows it to the relay service.
         let caller = Caller::connect(&desk.shop.bus.address);
-        caller.relay::<_, (String, String)>("Test", &(&*jws,)).expect_err("it was over");
+        let refused = caller.relay::<_, (String, String)>("Test", &(&*jws,)).expect_err("it was over");
+        assert_eq!(refused.name, "CommandRefused");
     };
     let edges = desk.shop.relay.edges().len();
     set("+3h");
