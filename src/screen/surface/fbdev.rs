@@ -6,7 +6,6 @@ use super::ioctl::{ask, ask_nothing};
 use super::pixels::{Channel, Pixels};
 use super::{Geometry, Node, Rect, Surface, SurfaceError, failed, map};
 use memmap2::MmapMut;
-use rustix::param::page_size;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -103,6 +102,14 @@ impl Layout {
         let end = || self.stride.checked_mul(self.height as usize - 1)?.checked_add(row)?.checked_add(start);
         self.stride >= row && end().is_some_and(|end| end <= self.memory.0 + within_page)
     }
+}
+
+/// The size of a page of memory, in bytes. rustix reads it from the auxiliary vector, and panics where the service's sandbox hides that.
+fn page_size() -> usize {
+    #[allow(unsafe_code, reason = "sysconf has no safe form; it only answers with a number")]
+    // SAFETY: it takes a number and answers with one.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(4096)
 }
 
 impl<D: Driver> Panel<D> {
