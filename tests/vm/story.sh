@@ -406,7 +406,7 @@ power_cut_driving() {
 # From the desk: nobody is at the machine but its customer.
 from_afar() {
   local jwk item told dear=7000
-  jwk=$("$programs/qrisctl" keys new --level door --operator-key "$work/shop/operator.jwk" 2>/dev/null)
+  jwk=$("$programs/qrisctl" keys new --level service --operator-key "$work/shop/operator.jwk" 2>/dev/null)
   holds "root lets it believe an operator" guest "qrisctl keys add '$jwk' && systemctl reload qris-relayd qrisd"
   for item in A1 A2 A3; do
     printf '[[item]]\nid = "%s"\nprice = %s\n' $item $dear
