@@ -113,23 +113,13 @@ fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> 
 }
 
 /// One order, as its machine sees it.
-pub struct Resource(OrderResource);
-
-impl Resource {
-    fn of(stored: &Stored, shop: &Shop) -> Self {
-        Self(view::resource(&stored.order, stored.rev, shop.now(), &shop.place))
-    }
-}
-
-impl IntoResponse for Resource {
-    fn into_response(self) -> Response {
-        Json(self.0).into_response()
-    }
+fn resource(stored: &Stored, shop: &Shop) -> Json<OrderResource> {
+    Json(view::resource(&stored.order, stored.rev, shop.now(), &shop.place))
 }
 
 /// The answer to a POST.
 enum Charged {
-    Order(Box<Resource>),
+    Order(Box<Json<OrderResource>>),
     Refused(Refusal),
 }
 
@@ -171,7 +161,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
     };
     Ok(Some(match refused {
         Some(refusal) => Charged::Refused(refusal),
-        None => Charged::Order(Box::new(Resource::of(&stored, shop))),
+        None => Charged::Order(Box::new(resource(&stored, shop))),
     }))
 }
 
@@ -278,7 +268,7 @@ pub async fn show(
     Machine { device, .. }: Machine,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Resource, Refusal> {
+) -> Result<Json<OrderResource>, Refusal> {
     let wanted = query(wanted)?;
     let mut stored = find(&shop, &device, id.as_str()).await?;
     if wanted.ask {
@@ -287,7 +277,7 @@ pub async fn show(
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
     if wait == 0 || stored.rev > since {
-        return Ok(Resource::of(&stored, &shop));
+        return Ok(resource(&stored, &shop));
     }
     let Some(_poll) = shop.waiters.long_poll(&device) else {
         return Err(Refusal::too_many("two long polls are open already"));
@@ -302,7 +292,7 @@ pub async fn show(
             Ok::<_, Refusal>((stored.rev > since).then_some(stored))
         }
     });
-    Ok(Resource::of(&changed.await?.unwrap_or(stored), &shop))
+    Ok(resource(&changed.await?.unwrap_or(stored), &shop))
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
@@ -337,7 +327,7 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Machine, id: Named) -> Result<Resource, Refusal> {
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Machine, id: Named) -> Result<Json<OrderResource>, Refusal> {
     let _place = waiting(&shop, &device)?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
@@ -363,7 +353,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Mac
         }
     });
     match ended.await? {
-        Some(stored) => Ok(Resource::of(&stored, &shop)),
+        Some(stored) => Ok(resource(&stored, &shop)),
         None => Err(Refusal::gateway("the gateway has not ended it yet; we go on trying")),
     }
 }
@@ -407,7 +397,7 @@ async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<St
     });
     match answered.await? {
         Some(now) if now.rev > stored.rev || now.order.ask.answered => Ok(now),
-        _ => Err(Refusal::gateway("the gateway does not answer: nobody knows whether it is paid by now").retry_after(1)),
+        Some(_) | None => Err(Refusal::gateway("the gateway does not answer: nobody knows whether it is paid by now").retry_after(1)),
     }
 }
 
@@ -417,7 +407,7 @@ pub async fn outcome(
     Machine { device, sight, .. }: Machine,
     id: Named,
     request: Request,
-) -> Result<Resource, Refusal> {
+) -> Result<Json<OrderResource>, Refusal> {
     let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
     let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
@@ -470,7 +460,7 @@ pub async fn outcome(
                 Some(was) if was.outcome != told.outcome => conflict(&shop, &done.now.order, was.outcome, told.outcome),
                 Some(_) => {}
             }
-            Ok(Resource::of(&done.now, &shop))
+            Ok(resource(&done.now, &shop))
         }
         Err(done) => {
             let order = &done.now.order;
