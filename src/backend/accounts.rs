@@ -98,7 +98,7 @@ impl Door {
     pub async fn check(&self) -> Result<(), AccountError> {
         match self {
             Self::Plugin(broker) => plugin::tell(broker, vec![plugin::looking()]).await,
-            Self::Passwords { file, .. } => passwords::look(file),
+            Self::Passwords { file, .. } => passwords::check_file(file),
         }
     }
 

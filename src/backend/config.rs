@@ -39,7 +39,7 @@ const SIGNING_KEY: &str = "receipts.signing_key_file";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Written {
+struct WrittenConfig {
     http: Http,
     customer: CustomerPage,
     midtrans: midtrans::Section,
@@ -190,7 +190,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn examine(path: &Path) -> Result<Self, Faults> {
-        Source::read(path)?.read_checked(|written: Written, checker| {
+        Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
             let signing_key = written.receipts.signing_key_file.clone();
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
             let accounts = written.accounts.as_ref().and_then(|accounts| accounts.password_file.as_deref());
@@ -256,8 +256,8 @@ impl Config {
     }
 }
 
-fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts, reports, fees } = written;
+fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
+    let WrittenConfig { http, customer, midtrans, orders, alerts, store, mqtt, accounts, machines, receipts, reports, fees } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {

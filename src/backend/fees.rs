@@ -14,16 +14,16 @@ const RUPIAH_MAX: i64 = 1_000_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Section {
-    gopay: Option<Written>,
-    qris: Option<Written>,
-    alfamart: Option<Written>,
-    indomaret: Option<Written>,
+    gopay: Option<WrittenFees>,
+    qris: Option<WrittenFees>,
+    alfamart: Option<WrittenFees>,
+    indomaret: Option<WrittenFees>,
     kept_on_refund: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Written {
+struct WrittenFees {
     basis_points: Option<i64>,
     rupiah: Option<i64>,
 }
@@ -58,7 +58,7 @@ impl Section {
     }
 }
 
-impl Written {
+impl WrittenFees {
     fn check(self, key: &str, checker: &mut Checker<'_>) -> Option<Rate> {
         if self.basis_points.is_none() && self.rupiah.is_none() {
             checker.fault(&(), key, "needs basis_points (70 are 0.70 %), rupiah, or both");

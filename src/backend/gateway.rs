@@ -173,7 +173,7 @@ pub struct Notice {
     pub order: Option<OrderId>,
     /// What happened.
     pub said: Said,
-    /// As in [`Report`].
+    /// As in [`StatusReport`].
     pub unknown: Option<Box<str>>,
 }
 

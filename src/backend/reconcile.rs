@@ -244,7 +244,7 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{T0, after, order, paid, pending, report, told};
+    use crate::samples::{T0, after, order, paid, pending, report, reported_order};
     use qris_core::order::merchant::{Event, NoCharge, Sale};
     use qris_core::order::money::Rupiah;
     use qris_core::order::outcome::Delivery;
@@ -262,8 +262,8 @@ mod tests {
             let report = report(&order, Said::Cancelled);
             after(order, Event::Status(report), T0)
         };
-        let sold = || told("o", "vm-001", 5000, 5000, Delivery::Dispensed);
-        let failed = || told("o", "vm-001", 5000, 5000, Delivery::Failed);
+        let sold = || reported_order("o", "vm-001", 5000, 5000, Delivery::Dispensed);
+        let failed = || reported_order("o", "vm-001", 5000, 5000, Delivery::Failed);
         let refunded = || {
             let order = failed();
             let report = report(&order, Said::Refunded);
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_was_charged_is_compared_too() {
-        let order = told("o", "vm-001", 5000, 5000, Delivery::Dispensed);
+        let order = reported_order("o", "vm-001", 5000, 5000, Delivery::Dispensed);
         let mut other = theirs(&order, Said::Suspect);
         other.gross_amount = Rupiah::new(4000).ok();
         other.gross_amount_text = "4000.00".into();

@@ -58,7 +58,7 @@ pub fn paid(id: &str, device: &str, price: u64, gross: u64) -> Order {
 }
 
 /// The same after the machine's report.
-pub fn told(id: &str, device: &str, price: u64, gross: u64, outcome: Delivery) -> Order {
+pub fn reported_order(id: &str, device: &str, price: u64, gross: u64, outcome: Delivery) -> Order {
     after(paid(id, device, price, gross), Event::Delivered(DeliveryReport::proven(outcome)), T0 + Span::secs(8))
 }
 

@@ -6,7 +6,7 @@ use super::books::{self, BooksError, Done, Forgotten, Later, Policy, Stored};
 use super::gateway::{Answered, Cancelled, Charged, Looked, Problem, TroubleKind};
 use super::shop::{Shop, Turn};
 use super::store::Tx;
-use super::store::postgres::{Heard, Server};
+use super::store::postgres::{ListenEvent, Server};
 use super::waiters::LOOK_WHILE_HEARD;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{
@@ -62,10 +62,10 @@ pub async fn follow(shop: Arc<Shop>) {
 
 /// Hears at once what another process has changed, where the database tells it. [`follow`] is the net below.
 pub async fn listen(shop: Arc<Shop>, server: Server) {
-    let heard = move |heard: Heard<'_>| match heard {
-        Heard::Begin => shop.waiters.hear(true),
-        Heard::End => shop.waiters.hear(false),
-        Heard::Told(whose) => {
+    let heard = move |heard: ListenEvent<'_>| match heard {
+        ListenEvent::Begin => shop.waiters.hear(true),
+        ListenEvent::End => shop.waiters.hear(false),
+        ListenEvent::Told(whose) => {
             let names = whose.split_once(' ').map(|(device, request)| (DeviceId::new(device), RequestId::new(request)));
             // Anybody with the database's password may tell something else. It means nothing.
             if let Some((Ok(device), Ok(request))) = names {

@@ -106,7 +106,7 @@ pub(super) enum BrokerError {
 /// `qrisctl`'s file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenConfig {
     mqtt: Option<MqttSection>,
     /// The operator's key for these machines.
     operator_key: Option<PathBuf>,
@@ -118,7 +118,7 @@ impl Connection {
         Ok(self.written()?.and_then(|written| written.operator_key))
     }
 
-    fn written(&self) -> Result<Option<Written>, Failure> {
+    fn written(&self) -> Result<Option<WrittenConfig>, Failure> {
         self.file()?.map(|path| Ok(Source::read(&path)?.parse()?)).transpose()
     }
 

@@ -14,7 +14,7 @@ const SETTINGS: [(&str, &str, &str); 3] =
 
 /// The role of a file for the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileRole {
     /// It says what is sold and whose receipts are believed. It belongs to root, and nobody else may write it.
     Trusted,
     /// Only the device service may read it.
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Credential,
 }
 
-impl Kind {
+impl FileRole {
     /// Must nobody else read it?
     pub(super) const fn is_secret(self) -> bool {
         match self {
@@ -42,8 +42,8 @@ impl Kind {
     }
 }
 
-impl From<Kind> for Rights {
-    fn from(kind: Kind) -> Self {
+impl From<FileRole> for Rights {
+    fn from(kind: FileRole) -> Self {
         let (group, mode) = kind.rights();
         Self { owner: "root", group, mode }
     }
@@ -54,7 +54,7 @@ impl From<Kind> for Rights {
 pub(super) struct Guarded {
     /// Its path on that system.
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: FileRole,
     /// The configuration names it. The other secrets lie beside it, or where another set-up put them. Mostly they are as
     /// good.
     pub(super) is_in_use: bool,
@@ -68,15 +68,15 @@ pub(super) fn secrets(site: &Site, qrisd: &toml::Table) -> Vec<Guarded> {
     for (section, key, name) in SETTINGS {
         if let Some(path) = text(qrisd, section, key).map(Path::new) {
             let (path, kind) = match path.components().count() {
-                0 | 1 => (found_credential(site, path), Kind::Credential),
-                _ => (path.to_path_buf(), Kind::Secret),
+                0 | 1 => (found_credential(site, path), FileRole::Credential),
+                _ => (path.to_path_buf(), FileRole::Secret),
             };
             places.push((path.clone(), kind));
             found.push(Guarded { path, kind, is_in_use: true });
         }
-        places.push((Path::new(ETC).join(name), Kind::Secret));
+        places.push((Path::new(ETC).join(name), FileRole::Secret));
         if SECRETS.contains(&name) {
-            places.extend(credential_files(name).map(|file| (file, Kind::Credential)));
+            places.extend(credential_files(name).map(|file| (file, FileRole::Credential)));
         }
     }
     for (place, kind) in places {
@@ -108,10 +108,10 @@ fn found_credential(site: &Site, name: &Path) -> PathBuf {
 }
 
 /// The fault in the owner or the mode of a file, if there is one. `readers` must be able to read it.
-pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &[&User]) -> Option<String> {
+pub(super) fn objection(site: &Site, metadata: &Metadata, kind: FileRole, readers: &[&User]) -> Option<String> {
     // A secret may also belong to its service: a service that can change it can read it anyway.
     let is_owner_good =
-        metadata.uid() == 0 || (kind == Kind::Secret && site.user(DEVICE_USER).is_some_and(|user| user.uid == metadata.uid()));
+        metadata.uid() == 0 || (kind == FileRole::Secret && site.user(DEVICE_USER).is_some_and(|user| user.uid == metadata.uid()));
     if !is_owner_good || metadata.mode() & 0o022 != 0 {
         return Some("users other than root can change it".into());
     }
@@ -151,14 +151,14 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("/data/token", Kind::Secret, true),
-                ("/data/token.before-1", Kind::Secret, false),
-                ("/etc/credstore.encrypted/qrisd.mqtt-password.before-3", Kind::Credential, false),
-                ("/etc/credstore/qrisd.mqtt-password", Kind::Credential, true),
-                ("/etc/qrisd/backend-token.before-2", Kind::Secret, false),
+                ("/data/token", FileRole::Secret, true),
+                ("/data/token.before-1", FileRole::Secret, false),
+                ("/etc/credstore.encrypted/qrisd.mqtt-password.before-3", FileRole::Credential, false),
+                ("/etc/credstore/qrisd.mqtt-password", FileRole::Credential, true),
+                ("/etc/qrisd/backend-token.before-2", FileRole::Secret, false),
                 // This one is named, and is not there.
-                ("/etc/qrisd/device.key", Kind::Secret, true),
-                ("/etc/qrisd/mqtt-password", Kind::Secret, false),
+                ("/etc/qrisd/device.key", FileRole::Secret, true),
+                ("/etc/qrisd/mqtt-password", FileRole::Secret, false),
             ]
         );
     }

@@ -100,7 +100,7 @@ pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
 }
 
 /// All hardware, each panel and chip as JSON.
-pub(super) fn told(site: &Site) -> Vec<Value> {
+pub(super) fn as_json(site: &Site) -> Vec<Value> {
     let panel = |panel: Panel| json!({ "panel": panel.device, "said": panel.said, "connected": panel.is_connected });
     let line = |line: GpioLine| json!({ "offset": line.offset, "name": line.name, "holder": line.holder });
     let chip = |chip: Result<GpioChip, String>| match chip {
@@ -258,9 +258,9 @@ mod tests {
                 panel("/dev/dri/card1", "HDMI-A-1, 1920x1080", true)
             ]
         );
-        assert_eq!(told(&site)[0], json!({ "panel": "/dev/fb0", "said": "vc4drmfb, 480x800, 16 bits a pixel", "connected": true }));
+        assert_eq!(as_json(&site)[0], json!({ "panel": "/dev/fb0", "said": "vc4drmfb, 480x800, 16 bits a pixel", "connected": true }));
         file("dev/gpiochip0", "");
-        assert!(told(&site)[3]["error"].as_str().is_some_and(|why| why.contains("gpiochip0:")), "{:?}", told(&site));
+        assert!(as_json(&site)[3]["error"].as_str().is_some_and(|why| why.contains("gpiochip0:")), "{:?}", as_json(&site));
         assert!(words(&site).iter().any(|line| line.contains("gpiochip0:")), "a file that is no chip: {:?}", words(&site));
     }
 

@@ -3,7 +3,7 @@
 
 mod private;
 
-use super::guard::Kind;
+use super::guard::FileRole;
 use super::print;
 use super::site::{self, KEYS_JSON, Site};
 use clap::{Subcommand, ValueEnum};
@@ -123,7 +123,7 @@ impl Place {
         let named = |error| Failure::usage(format!("{}: {error}", self.keys_file.display()));
         let mut keys = KeyFile::read(&self.read(&site)?).map_err(named)?;
         let kid = change(&mut keys)?;
-        write::put(&site, &[Planned::new(&self.keys_file, Kind::Trusted, keys.to_text())]).map_err(Failure::failed)?;
+        write::put(&site, &[Planned::new(&self.keys_file, FileRole::Trusted, keys.to_text())]).map_err(Failure::failed)?;
         if json {
             return print::line(&serde_json::json!({ "kid": kid, "believed": is_believed }).to_string());
         }

@@ -7,7 +7,7 @@ use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::time::Wall;
 use qris_core::wire::command;
 use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
-use qris_core::wire::topics::heard_by;
+use qris_core::wire::topics::subscriptions;
 use qris_device::config::{Backend, Config};
 use qris_device::store::database::last_trusted_beside;
 use qris_host::Failure;
@@ -62,7 +62,7 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &Last
     let place = format!("{}:{}", wanted.host, wanted.port);
     let place = if wanted.tls { fill(texts().broker_with_tls, &[&place]) } else { place };
     let name = wanted.username.as_deref();
-    let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0, trusted).await {
+    let mut broker = match Broker::connect_to(wanted.clone(), subscriptions(device), Retained::Never, 0, trusted).await {
         Ok(broker) => broker,
         Err(failure) => return no_broker(&place, name, &failure),
     };
@@ -118,7 +118,7 @@ async fn backend(wanted: &Backend, trusted: &LastTrusted) -> Asked {
     let before = clock::now().wall;
     let bad =
         |said: String, to_do: &str| Asked { findings: vec![Finding::bad(CHECK, said, to_do), own_clock(before)], open: None, kids: None };
-    let Answer { status, date, kids, body } = match ask(wanted, trusted).await {
+    let HttpAnswer { status, date, kids, body } = match ask(wanted, trusted).await {
         Ok(answer) => answer,
         Err(Unasked::Ours(why)) => return bad(why, texts().backend_ours_do),
         Err(Unasked::Dates(why)) => return bad(format!("{url}: {why}"), texts().backend_dates_do),
@@ -182,14 +182,14 @@ enum Unasked {
 }
 
 /// An answer of the backend.
-struct Answer {
+struct HttpAnswer {
     status: u16,
     date: Option<Wall>,
     kids: Option<Vec<KeyId>>,
     body: Vec<u8>,
 }
 
-async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<Answer, Unasked> {
+async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<HttpAnswer, Unasked> {
     let ours = |why: &dyn std::error::Error| Unasked::Ours(why.to_string());
     let tls = match wanted.url.starts_with("https://") {
         true => Some(client_config(wanted.ca_file.as_deref(), None, trusted).map_err(|why| ours(&why))?),
@@ -210,7 +210,7 @@ async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<Answer, Unasked>
     let date = response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok());
     let status = response.status().as_u16();
     let body = read_limited(response, ANSWER_MAX).await.map_err(|error| silent(&error))?;
-    Ok(Answer { status, date, kids, body })
+    Ok(HttpAnswer { status, date, kids, body })
 }
 
 /// Compares our clock, read before and after, with the backend's.

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use qris_core::order::ids::ItemId;
 use qris_core::order::proof::RelayKey;
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
-use qris_device::relay::told;
+use qris_device::relay::as_json;
 use qris_host::Failure;
 use qris_host::config::BusAddress;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Relay {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
                 let mut properties = service.properties().await.map_err(Failure::failed)?.values();
                 let wrong = |why| Failure::failed(format!("{RELAY_NAME} answers wrongly ({why}): is it of another release?"));
-                let relay = told(&mut properties).map_err(wrong)?;
+                let relay = as_json(&mut properties).map_err(wrong)?;
                 print::line(&if json { relay.to_string() } else { words(&relay) })
             }
             Command::Clear { bus, item } => {

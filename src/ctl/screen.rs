@@ -318,7 +318,7 @@ enum Needed {
 /// The looks of a machine: the parts of its configuration that the screen is told.
 fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
     let source = Source::read(path)?;
-    let written: Written = source.parse()?;
+    let written: WrittenConfig = source.parse()?;
     let mut checker = source.checker();
     let languages = check_languages(written.device.language.as_deref(), &mut checker);
     // A panel is tried before anybody knows what will be sold.
@@ -334,7 +334,7 @@ fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
 
 /// The parts of a `qrisd.toml` that concern the screen. `qrisd --check` looks at the rest.
 #[derive(Deserialize)]
-struct Written {
+struct WrittenConfig {
     #[serde(default)]
     device: WrittenDevice,
     #[serde(default)]

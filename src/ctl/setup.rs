@@ -150,7 +150,7 @@ impl Setup {
         let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         if self.find {
             return match json {
-                true => hardware::told(&site).iter().try_for_each(|found| print::line(&found.to_string())),
+                true => hardware::as_json(&site).iter().try_for_each(|found| print::line(&found.to_string())),
                 false => hardware::words(&site).iter().try_for_each(|line| print::line(&print::plain(line))),
             };
         }

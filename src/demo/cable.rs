@@ -1,7 +1,7 @@
 //! A network that can be cut: a TCP relay between two programs, with a switch. A cut closes the present connections and
 //! refuses new ones, like a router that has lost its line.
 
-use super::tap::{Direction, Heard, Tap};
+use super::tap::{Direction, Tap, TappedMessage};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +49,7 @@ impl Socket {
         self,
         far: SocketAddr,
         mut plugged: watch::Receiver<bool>,
-        heard: impl Fn(Heard) + Clone + Send + Sync + 'static,
+        heard: impl Fn(TappedMessage) + Clone + Send + Sync + 'static,
         count: impl Fn(usize),
     ) {
         // An error says that the switch is gone, and so is the demo.
@@ -64,7 +64,7 @@ impl Socket {
     }
 
     /// Listens until it is dropped. Then every connection ends with it.
-    async fn work(&self, far: SocketAddr, heard: impl Fn(Heard) + Clone + Send + Sync + 'static, count: impl Fn(usize)) {
+    async fn work(&self, far: SocketAddr, heard: impl Fn(TappedMessage) + Clone + Send + Sync + 'static, count: impl Fn(usize)) {
         let listener = loop {
             let listener =
                 shared_socket().and_then(|socket| socket.bind(self.address).and_then(|()| socket.listen(CONNECTIONS_MAX as u32)));
@@ -96,7 +96,7 @@ fn shared_socket() -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-async fn pass(near: TcpStream, far: SocketAddr, heard: impl Fn(Heard)) {
+async fn pass(near: TcpStream, far: SocketAddr, heard: impl Fn(TappedMessage)) {
     let Ok(far) = TcpStream::connect(far).await else { return };
     // The failure only costs a delay.
     let _ = (near.set_nodelay(true), far.set_nodelay(true));

@@ -1,6 +1,6 @@
 //! The events of all programs, in the order in which the demo learned of them, and a way to wait for one.
 
-use super::told::{self, Told};
+use super::told::{self, Bilingual};
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Boot;
@@ -51,7 +51,7 @@ pub enum Network {
 impl Network {
     /// Its name for people.
     #[must_use]
-    pub fn name(self) -> Told {
+    pub fn name(self) -> Bilingual {
         match self {
             Self::Broker => told::machine_broker(),
             Self::Backend => told::machine_backend(),
@@ -188,16 +188,16 @@ impl Chronicle {
     }
 
     /// Adds an entry that somebody did or said.
-    pub fn note(&self, who: Who, text: impl Into<Told>, kind: EntryKind) {
+    pub fn note(&self, who: Who, text: impl Into<Bilingual>, kind: EntryKind) {
         self.add(who, None, text.into(), kind);
     }
 
     /// Adds an entry that went from one to another.
-    pub fn arrow(&self, from: Who, to: Who, text: impl Into<Told>, kind: EntryKind) {
+    pub fn arrow(&self, from: Who, to: Who, text: impl Into<Bilingual>, kind: EntryKind) {
         self.add(from, Some(to), text.into(), kind);
     }
 
-    fn add(&self, who: Who, to: Option<Who>, Told { en: text, id }: Told, kind: EntryKind) {
+    fn add(&self, who: Who, to: Option<Who>, Bilingual { en: text, id }: Bilingual, kind: EntryKind) {
         let text_id = (id != text).then_some(id);
         let mut list = self.list();
         let entry = Entry { n: list.next, at_ms: self.now_ms(), who, to, text, text_id, kind };

@@ -5,7 +5,7 @@ use super::panel::{HEIGHT, WIDTH};
 use super::ports::{NearPorts, Ports};
 use super::sandbox::Sandbox;
 use super::shop::{BrokerAccess, CONTACT, MachineFiles, MerchantFiles, SetUpError, framebuffer, item, line, quoted, write};
-use super::told::Told;
+use super::told::Bilingual;
 use serde::Serialize;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -37,8 +37,8 @@ pub struct Product {
 impl Product {
     /// Its name in both languages.
     #[must_use]
-    pub fn words(&self) -> Told {
-        Told { en: self.name.into(), id: self.name_id.into() }
+    pub fn words(&self) -> Bilingual {
+        Bilingual { en: self.name.into(), id: self.name_id.into() }
     }
 }
 

@@ -5,8 +5,8 @@ use super::cable::Socket;
 use super::chronicle::{Chronicle, EntryKind, Network, Who};
 use super::ports::{NearPorts, Ports};
 use super::shop::SetUpError;
-use super::tap::{Asked, Heard};
-use super::told::{self, Told};
+use super::tap::{TappedMessage, TappedRequest};
+use super::told::{self, Bilingual};
 use super::watch::{Standing, Watched};
 use qris_core::order::money::Rupiah;
 use serde_json::Value;
@@ -59,10 +59,10 @@ impl Networks {
         let [broker, backend, midtrans] = [(); 3].map(|()| watch::Sender::new(true));
         let cable = |near: Socket, far: u16, switch: &watch::Sender<bool>, from: Who, to: Who| {
             let (chronicle, watched) = (Arc::clone(&watched.chronicle), Arc::clone(watched));
-            let heard = move |heard: Heard| tell(&chronicle, from, to, &heard);
+            let heard = move |heard: TappedMessage| tell(&chronicle, from, to, &heard);
             let count = move |connections| {
                 if to == Who::Broker {
-                    watched.look(|view| view.connected = connections > 0);
+                    watched.change_view(|view| view.connected = connections > 0);
                 }
             };
             tokio::spawn(near.carry(SocketAddr::from((Ipv4Addr::LOCALHOST, far)), switch.subscribe(), heard, count))
@@ -88,7 +88,7 @@ impl Networks {
         }
         let deed = if up { told::mends(network.name()) } else { told::cuts(network.name()) };
         watched.chronicle.note(Who::Demo, deed, EntryKind::Network { network, up });
-        watched.look(|view| view.networks = self.standing());
+        watched.change_view(|view| view.networks = self.standing());
     }
 
     /// The networks that are connected.
@@ -106,13 +106,13 @@ impl Drop for Networks {
     }
 }
 
-fn tell(chronicle: &Chronicle, from: Who, to: Who, heard: &Heard) {
+fn tell(chronicle: &Chronicle, from: Who, to: Who, heard: &TappedMessage) {
     let (from, to, words) = match heard {
-        Heard::Asked(asked) => (from, to, asked_words(asked)),
-        Heard::Answered { asked, status, body } => (to, from, answer_words(asked, *status, body)),
+        TappedMessage::TappedRequest(asked) => (from, to, asked_words(asked)),
+        TappedMessage::Answered { asked, status, body } => (to, from, answer_words(asked, *status, body)),
     };
     if let Some(words) = words {
-        chronicle.arrow(from, to, words, EntryKind::Call { answer: matches!(heard, Heard::Answered { .. }) });
+        chronicle.arrow(from, to, words, EntryKind::Call { answer: matches!(heard, TappedMessage::Answered { .. }) });
     }
 }
 
@@ -132,7 +132,7 @@ enum Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn of(asked: &'a Asked) -> Self {
+    fn of(asked: &'a TappedRequest) -> Self {
         let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (asked.method.as_str(), segments.as_slice()) {
@@ -152,7 +152,7 @@ impl<'a> Call<'a> {
 }
 
 /// A request in few words; `None` if it needs no words.
-fn asked_words(asked: &Asked) -> Option<Told> {
+fn asked_words(asked: &TappedRequest) -> Option<Bilingual> {
     let body = &asked.body;
     Some(match Call::of(asked) {
         Call::Create => told::order(text(body, "item"), rupiah(body.get("amount"))),
@@ -170,7 +170,7 @@ fn asked_words(asked: &Asked) -> Option<Told> {
     })
 }
 
-fn answer_words(asked: &Asked, status: u16, body: &Value) -> Option<Told> {
+fn answer_words(asked: &TappedRequest, status: u16, body: &Value) -> Option<Bilingual> {
     if !(200..300).contains(&status) {
         let code = body.get("code").and_then(Value::as_str).map_or_else(String::new, |code| format!(" {code}"));
         return Some(format_args!("{status}{code}").into());
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_told_in_words() {
-        let asked = |method: &str, target: &str, body: Value| Asked { method: method.into(), target: target.into(), body };
+        let asked = |method: &str, target: &str, body: Value| TappedRequest { method: method.into(), target: target.into(), body };
         let cases = [
             (
                 asked("POST", "/v1/orders", json!({ "item": "A1", "amount": 5000 })),

@@ -111,29 +111,30 @@ fn asset_headers(content_type: &'static str) -> [(header::HeaderName, &'static s
 }
 
 /// Why a button did nothing. The page shows it.
-struct Refused(StatusCode, String);
+struct PageRefusal(StatusCode, String);
 
-impl IntoResponse for Refused {
+impl IntoResponse for PageRefusal {
     fn into_response(self) -> Response {
         (self.0, self.1).into_response()
     }
 }
 
-impl From<SiteError> for Refused {
+impl From<SiteError> for PageRefusal {
     fn from(error: SiteError) -> Self {
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 }
 
-impl From<MidtransError> for Refused {
+impl From<MidtransError> for PageRefusal {
     fn from(error: MidtransError) -> Self {
         let status = if matches!(error, MidtransError::Refused(_)) { StatusCode::CONFLICT } else { StatusCode::BAD_GATEWAY };
         Self(status, error.to_string())
     }
 }
 
-async fn screen(State(site): State<Arc<Site>>) -> Result<Response, Refused> {
-    let unreadable = |error: &dyn std::error::Error| Refused(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the panel: {error}"));
+async fn screen(State(site): State<Arc<Site>>) -> Result<Response, PageRefusal> {
+    let unreadable =
+        |error: &dyn std::error::Error| PageRefusal(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the panel: {error}"));
     let frame = site.panel.frame().map_err(|error| unreadable(&error))?;
     let png = frame.png().map_err(|error| unreadable(&error))?;
     Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")], png).into_response())
@@ -145,13 +146,13 @@ async fn sandbox(State(site): State<Arc<Site>>) -> Json<bool> {
 }
 
 /// The address to give to Midtrans' simulator.
-async fn picture(State(site): State<Arc<Site>>, Path(order_id): Path<String>) -> Result<String, Refused> {
-    let missing = || Refused(StatusCode::NOT_FOUND, "no such order in the sandbox".into());
+async fn picture(State(site): State<Arc<Site>>, Path(order_id): Path<String>) -> Result<String, PageRefusal> {
+    let missing = || PageRefusal(StatusCode::NOT_FOUND, "no such order in the sandbox".into());
     let order_id = OrderId::new(&order_id).map_err(|_| missing())?;
     site.picture(&order_id)?.ok_or_else(missing)
 }
 
-async fn books(State(site): State<Arc<Site>>) -> Result<Json<Audit>, Refused> {
+async fn books(State(site): State<Arc<Site>>) -> Result<Json<Audit>, PageRefusal> {
     Ok(Json(audit(&site, false).await?))
 }
 
@@ -165,9 +166,9 @@ struct Requested {
     request_id: RequestId,
 }
 
-async fn vend(State(site): State<Arc<Site>>, Json(pressed): Json<Pressed>) -> Result<Json<Requested>, Refused> {
+async fn vend(State(site): State<Arc<Site>>, Json(pressed): Json<Pressed>) -> Result<Json<Requested>, PageRefusal> {
     let product = PRODUCTS.iter().find(|product: &&Product| product.id == &*pressed.item);
-    let product = product.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no such product".into()))?;
+    let product = product.ok_or_else(|| PageRefusal(StatusCode::NOT_FOUND, "no such product".into()))?;
     Ok(Json(Requested { request_id: site.request(product, None).await? }))
 }
 
@@ -176,7 +177,7 @@ struct Cancelled {
     request_id: RequestId,
 }
 
-async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>) -> Result<StatusCode, Refused> {
+async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>) -> Result<StatusCode, PageRefusal> {
     site.cancel(&cancelled.request_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -201,7 +202,7 @@ struct Payment {
     via: Via,
 }
 
-async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Result<StatusCode, Refused> {
+async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Result<StatusCode, PageRefusal> {
     let bill = Bill::from(payment.bill);
     let deed = match payment.via {
         Via::Gopay => told::pays_with_gopay(bill.amount),
@@ -218,7 +219,7 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
 }
 
-async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, Refused> {
+async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, PageRefusal> {
     let chronicle = &site.watched.chronicle;
     chronicle.arrow(Who::Customer, Who::Midtrans, told::wrong_pin(), EntryKind::Deed);
     let result = site.simulated()?.fail(&photo.into()).await;
@@ -240,7 +241,7 @@ struct Plug {
     on: bool,
 }
 
-async fn power(State(site): State<Arc<Site>>, Json(plug): Json<Plug>) -> Result<StatusCode, Refused> {
+async fn power(State(site): State<Arc<Site>>, Json(plug): Json<Plug>) -> Result<StatusCode, PageRefusal> {
     if plug.on {
         site.restore_power().await?
     } else {

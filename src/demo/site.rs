@@ -338,7 +338,7 @@ impl Site {
         self.watched.chronicle.note(Who::Demo, told::cuts_power(), EntryKind::Power { on: false });
         device.kill();
         relay.kill();
-        self.watched.look(|view| (view.power, view.driven, view.online) = (false, false, false));
+        self.watched.change_view(|view| (view.power, view.driven, view.online) = (false, false, false));
         self.panel.go_dark().map_err(SiteError::Panel)
     }
 
@@ -352,7 +352,7 @@ impl Site {
             return Ok(());
         }
         self.watched.chronicle.note(Who::Demo, told::gives_power(), EntryKind::Power { on: true });
-        self.watched.look(|view| view.power = true);
+        self.watched.change_view(|view| view.power = true);
         let relay = self.start_on_machine("qris-relayd", Who::Relay, "relay.toml").await?;
         let device = self.start_on_machine("qrisd", Who::Machine, "qrisd.toml").await?;
         *machine = Some(Machine { device, relay });

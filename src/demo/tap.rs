@@ -20,7 +20,7 @@ pub enum Direction {
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct TappedRequest {
     /// GET, POST, …
     pub method: String,
     /// Path and query.
@@ -31,13 +31,13 @@ pub struct Asked {
 
 /// One whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum TappedMessage {
     /// A request.
-    Asked(Asked),
+    TappedRequest(TappedRequest),
     /// The answer to it.
     Answered {
         /// Its request.
-        asked: Asked,
+        asked: TappedRequest,
         /// The HTTP status.
         status: u16,
         /// `Null` if it is no JSON.
@@ -51,7 +51,7 @@ pub struct Tap {
     there: Vec<u8>,
     back: Vec<u8>,
     /// Requests without an answer yet.
-    open: VecDeque<Asked>,
+    open: VecDeque<TappedRequest>,
     deaf: bool,
 }
 
@@ -63,7 +63,7 @@ impl Tap {
     }
 
     /// The messages that these bytes complete.
-    pub fn hear(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Heard> {
+    pub fn hear(&mut self, direction: Direction, bytes: &[u8]) -> Vec<TappedMessage> {
         let mut news = Vec::new();
         if self.deaf {
             return news;
@@ -86,7 +86,7 @@ impl Tap {
     }
 
     /// The next message, once it is whole.
-    fn take(&mut self, direction: Direction) -> Result<Option<Heard>, Strange> {
+    fn take(&mut self, direction: Direction) -> Result<Option<TappedMessage>, Strange> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         Ok(Some(match direction {
             Direction::There => {
@@ -95,9 +95,9 @@ impl Tap {
                 let Some((body, end)) = body(&self.there, head, request.headers)? else { return Ok(None) };
                 let (method, target) = (request.method.ok_or(Strange)?.into(), request.path.ok_or(Strange)?.into());
                 self.there.drain(..end);
-                let asked = Asked { method, target, body };
+                let asked = TappedRequest { method, target, body };
                 self.open.push_back(asked.clone());
-                Heard::Asked(asked)
+                TappedMessage::TappedRequest(asked)
             }
             Direction::Back => {
                 let mut response = httparse::Response::new(&mut headers);
@@ -105,7 +105,7 @@ impl Tap {
                 let Some((body, end)) = body(&self.back, head, response.headers)? else { return Ok(None) };
                 let status = response.code.ok_or(Strange)?;
                 self.back.drain(..end);
-                Heard::Answered { asked: self.open.pop_front().ok_or(Strange)?, status, body }
+                TappedMessage::Answered { asked: self.open.pop_front().ok_or(Strange)?, status, body }
             }
         }))
     }
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn messages_are_heard_whole_however_they_are_cut() {
-        let asked = Asked { method: "POST".into(), target: "/v1/orders".into(), body: json!({ "item": "A1" }) };
-        let poll = Asked { method: "GET".into(), target: "/v1/orders/o-1".into(), body: Value::Null };
+        let asked = TappedRequest { method: "POST".into(), target: "/v1/orders".into(), body: json!({ "item": "A1" }) };
+        let poll = TappedRequest { method: "GET".into(), target: "/v1/orders/o-1".into(), body: Value::Null };
         let wanted = [
-            Heard::Asked(asked.clone()),
-            Heard::Asked(poll.clone()),
-            Heard::Answered { asked, status: 201, body: json!({ "status": "pending" }) },
-            Heard::Answered { asked: poll, status: 204, body: Value::Null },
+            TappedMessage::TappedRequest(asked.clone()),
+            TappedMessage::TappedRequest(poll.clone()),
+            TappedMessage::Answered { asked, status: 201, body: json!({ "status": "pending" }) },
+            TappedMessage::Answered { asked: poll, status: 204, body: Value::Null },
         ];
         for step in [1, 7, 1000] {
             let mut tap = Tap::new();

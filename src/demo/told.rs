@@ -5,14 +5,14 @@ use qris_core::wire::vend::EventState;
 
 /// A sentence in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Bilingual {
     /// English.
     pub en: String,
     /// Indonesian.
     pub id: String,
 }
 
-impl Told {
+impl Bilingual {
     /// The two together, with something between them.
     #[must_use]
     pub fn and(self, between: &str, other: impl Into<Self>) -> Self {
@@ -22,7 +22,7 @@ impl Told {
 }
 
 /// The same in both languages.
-impl<T: ToString> From<T> for Told {
+impl<T: ToString> From<T> for Bilingual {
     fn from(text: T) -> Self {
         let text = text.to_string();
         Self { en: text.clone(), id: text }
@@ -33,9 +33,9 @@ macro_rules! sentences {
     ($($name:ident($($part:ident),*): $en:literal, $id:literal;)*) => {$(
         #[must_use]
         #[allow(missing_docs, reason = "each is its own text")]
-        pub fn $name($($part: impl Into<Told>),*) -> Told {
-            $(let $part: Told = $part.into();)*
-            Told { en: format!($en $(, $part = $part.en)*), id: format!($id $(, $part = $part.id)*) }
+        pub fn $name($($part: impl Into<Bilingual>),*) -> Bilingual {
+            $(let $part: Bilingual = $part.into();)*
+            Bilingual { en: format!($en $(, $part = $part.en)*), id: format!($id $(, $part = $part.id)*) }
         }
     )*};
 }
@@ -101,7 +101,7 @@ sentences! {
 
 /// The name of an order's state.
 #[must_use]
-pub fn state(state: EventState) -> Told {
+pub fn state(state: EventState) -> Bilingual {
     match state {
         EventState::Requested => requested(),
         EventState::AwaitingPayment => awaiting_payment(),

@@ -4,7 +4,7 @@ use super::chronicle::{Chronicle, EntryKind, Who};
 use super::language::{self, Desk, Language};
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
-use super::told::{self, Told};
+use super::told::{self, Bilingual};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
@@ -87,7 +87,7 @@ impl Watched {
     }
 
     /// Changes the view. A view that stays the same wakes nobody.
-    pub fn look(&self, change: impl FnOnce(&mut View)) {
+    pub fn change_view(&self, change: impl FnOnce(&mut View)) {
         self.view.send_if_modified(|view| {
             let before = view.clone();
             change(view);
@@ -225,7 +225,7 @@ fn take_status(watched: &Watched, status: Status) {
         (false, _) => told::offline(),
     };
     let before = watched.view.borrow().clone();
-    watched.look(|view| (view.online, view.faults) = (online, faults.clone()));
+    watched.change_view(|view| (view.online, view.faults) = (online, faults.clone()));
     // Every order publishes it too, for the sake of `busy`.
     if (before.online, before.faults) != (online, faults) {
         watched.chronicle.note(Who::Machine, text, EntryKind::Status);
@@ -253,7 +253,7 @@ fn towards(state: EventState) -> Option<Who> {
 }
 
 /// An event in words.
-fn in_words(event: &VendEvent) -> Told {
+fn in_words(event: &VendEvent) -> Bilingual {
     let mut text = told::state(event.state);
     if let Some(reason) = event.reason {
         text = text.and(" ", format_args!("({reason})"));
@@ -282,7 +282,7 @@ pub async fn panel(watched: Arc<Watched>, panel: Panel) {
         shown = frame.clone();
         // This computes for milliseconds and would hold up everything else. It fails only when the program ends.
         let Ok(bill) = tokio::task::spawn_blocking(move || phone::scan(&frame)).await else { return };
-        watched.look(|view| {
+        watched.change_view(|view| {
             view.frame += 1;
             view.bill = bill;
         });
@@ -295,7 +295,7 @@ pub async fn line(watched: Arc<Watched>, log: PathBuf) {
     loop {
         tokio::time::sleep(GLANCE).await;
         for Edge { line, on } in new_edges(&log, &mut read) {
-            watched.look(|view| {
+            watched.change_view(|view| {
                 view.driven = on;
                 view.pulses += u64::from(on);
             });

@@ -12,7 +12,7 @@ use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
 use qris_host::http::{HttpError, Limits, client, is_from_afar, read_limited};
 use qris_host::tls::{LastTrusted, TlsError, client_configs, is_date_refusal};
-use qris_host::trust::{Told, matters};
+use qris_host::trust::{ServerTime, matters};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Backend {
     }
 
     /// Makes one call for an order.
-    pub async fn call(&self, call: HttpCall) -> (BackendAnswer, Option<Told>) {
+    pub async fn call(&self, call: HttpCall) -> (BackendAnswer, Option<ServerTime>) {
         match self.send(self.request(&call)).await {
             Ok((status, headers, body, told)) => (read_order(&call, status, &headers, &body), told),
             Err(answer) => (answer, None),
@@ -96,7 +96,7 @@ impl Backend {
     }
 
     /// Asks for all open orders.
-    pub async fn open(&self, identity: &Identity) -> (BackendAnswer, Option<Told>) {
+    pub async fn open(&self, identity: &Identity) -> (BackendAnswer, Option<ServerTime>) {
         match self.send(self.request_for_open(identity)).await {
             Ok((status, headers, body, told)) => (read_open(status, &headers, &body), told),
             Err(answer) => (answer, None),
@@ -104,7 +104,7 @@ impl Backend {
     }
 
     /// Asks what time it is, without a word about who asks. Any answer tells it.
-    pub async fn ask_time(&self) -> Option<Told> {
+    pub async fn ask_time(&self) -> Option<ServerTime> {
         let response = self.time.as_ref()?.by_clock.get(format!("{}/healthz", self.url)).send().await.ok()?;
         self.told(&response)
     }
@@ -117,14 +117,14 @@ impl Backend {
     }
 
     /// The time that this answer tells, if it would change anything. It does not count from this computer: that has the same clock.
-    fn told(&self, response: &Response) -> Option<Told> {
+    fn told(&self, response: &Response) -> Option<ServerTime> {
         let time = self.time.as_ref()?;
         let clock = clock::now().wall;
         if !is_from_afar(response) || !matters(time.trusted.get(), clock, RELEASED) {
             return None;
         }
         let date = Wall::from_http_date(response.headers().get(DATE)?.to_str().ok()?).ok()?;
-        Some(Told { date, is_good: time.trusted.all_are_good_at(clock) })
+        Some(ServerTime { date, is_good: time.trusted.all_are_good_at(clock) })
     }
 
     /// The HTTP request of a call.
@@ -160,7 +160,7 @@ impl Backend {
         format!("{}/v1/orders/{id}", self.url)
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>, Option<Told>), BackendAnswer> {
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>, Option<ServerTime>), BackendAnswer> {
         let response = request.send().await.map_err(|error| no_answer(&error))?;
         let (status, headers, told) = (response.status(), response.headers().clone(), self.told(&response));
         let body = read_limited(response, ANSWER_MAX).await.map_err(|error| no_answer(&error))?;

@@ -24,7 +24,7 @@ pub fn link(device: &DeviceId, settings: &MqttSettings, trusted: &LastTrusted) -
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
     link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
     let desired = Topic::ConfigDesired.of(device);
-    link.subscriptions = topics::heard_by(device)
+    link.subscriptions = topics::subscriptions(device)
         .into_iter()
         .map(|filter| {
             // Only settings are meant for later. A retained request may be of any age.

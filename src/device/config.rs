@@ -87,7 +87,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
-        source.read_checked(Written::check)
+        source.read_checked(WrittenConfig::check)
     }
 
     /// Checks a configuration, who may read its secrets, and whether it fits the `relay.toml` beside it: `--check`.
@@ -95,7 +95,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn examine(path: &Path) -> Result<Self, Faults> {
-        Source::read(path)?.read_checked(|written: Written, checker| {
+        Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
             checker.guard(written.backend.token_file.as_deref(), "backend.token_file");
             let config = written.check(checker);
@@ -177,7 +177,7 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenConfig {
     #[serde(default)]
     device: WrittenDevice,
     mqtt: Option<MqttSection>,
@@ -273,7 +273,7 @@ fn check_report(seconds: Option<i64>, usual: Span, checker: &mut Checker<'_>) ->
     Span::secs(checker.integer(seconds, usual.0 / 1000, 0..=86_400, "device.report_every_s"))
 }
 
-impl Written {
+impl WrittenConfig {
     fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
         let id = checker.required(self.device.id, "device.id");
         let device = id.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));

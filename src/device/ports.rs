@@ -19,7 +19,7 @@ use qris_host::config::BusAddress;
 use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
-use qris_host::trust::Told;
+use qris_host::trust::ServerTime;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::pin::pin;
@@ -210,7 +210,7 @@ impl Ports {
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
             Effect::Answer(to, answer) => self.at_broker(|mqtt| commands::answer(mqtt, &to, *answer)),
-            Effect::Look(to, id, command, known) => self.look(to, id, command, known),
+            Effect::Look(to, id, command, known) => self.answer_from_files(to, id, command, known),
             Effect::Operate(id, operation) => self.operate(id, operation),
             Effect::System(call) => self.system(call),
             // These need no one else.
@@ -236,7 +236,7 @@ impl Ports {
     }
 
     /// Reads what the computer knows, beside everything else.
-    fn look(&self, to: Address, id: CommandId, command: Command, known: Value) {
+    fn answer_from_files(&self, to: Address, id: CommandId, command: Command, known: Value) {
         // A command comes from the broker, and its answer goes there.
         let Some(mqtt) = self.mqtt.clone() else { return };
         let (files, inbox) = (Arc::clone(&self.files), self.inbox.clone());
@@ -244,7 +244,7 @@ impl Ports {
         let asks_relay = matches!(command, Command::Diag {});
         let read = async move {
             let relay = match relay {
-                Some(relay) if asks_relay => relay.told().await,
+                Some(relay) if asks_relay => relay.as_json().await,
                 _ => Err("the relay service is gone".into()),
             };
             let read = tokio::task::spawn_blocking(move || match command {
@@ -339,7 +339,7 @@ impl Ports {
         tokio::spawn(async move {
             let rauc = async || rauc_on(bus.as_ref()).await;
             let answer = match call {
-                SystemCall::Look => async { rauc().await?.look().await }.await,
+                SystemCall::Look => async { rauc().await?.slot_status().await }.await,
                 SystemCall::MarkGood => async { rauc().await?.mark_good().await }.await.map(|()| SystemAnswer::Good),
                 SystemCall::AwaitIdle => {
                     if let Ok(rauc) = rauc().await {
@@ -369,7 +369,7 @@ impl Ports {
         });
     }
 
-    fn call(&mut self, id: CallId, work: impl Future<Output = (Option<Told>, Input)> + Send + 'static) {
+    fn call(&mut self, id: CallId, work: impl Future<Output = (Option<ServerTime>, Input)> + Send + 'static) {
         let inbox = self.inbox.clone();
         let call = tokio::spawn(async move {
             let (told, input) = work.await;

@@ -80,7 +80,7 @@ impl Rauc {
     ///
     /// # Errors
     /// There is no RAUC, or it does not know.
-    pub async fn look(&self) -> Result<SystemAnswer, String> {
+    pub async fn slot_status(&self) -> Result<SystemAnswer, String> {
         let reply = self.call("GetSlotStatus", &()).await?;
         let slots: Vec<(String, HashMap<String, OwnedVariant>)> = reply.body().deserialize().map_err(|why| why.to_string())?;
         let word = |facts: &HashMap<String, OwnedVariant>, name: &str| facts.get(name).and_then(|word| word.downcast_ref::<String>().ok());

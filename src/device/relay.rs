@@ -122,12 +122,12 @@ impl Relay {
         })
     }
 
-    /// What it tells of itself and its ledger, as [`told`].
+    /// What it tells of itself and its ledger, as [`as_json`].
     ///
     /// # Errors
     /// As [`Relay::facts`].
-    pub async fn told(&self) -> Result<Value, Box<str>> {
-        told(&mut self.properties().await?)
+    pub async fn as_json(&self) -> Result<Value, Box<str>> {
+        as_json(&mut self.properties().await?)
     }
 
     /// All of them come in one call. Four calls would be four ways there and back, after nearly every answer of the relay.
@@ -196,7 +196,7 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
 ///
 /// # Errors
 /// A property is missing or of another type: it is of another release.
-pub fn told(properties: &mut HashMap<String, OwnedVariant>) -> Result<Value, Box<str>> {
+pub fn as_json(properties: &mut HashMap<String, OwnedVariant>) -> Result<Value, Box<str>> {
     let lines: Vec<(String, Vec<String>, String)> = property(properties, "Lines")?;
     let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
     // There is no key while the relay's ledger cannot be read.

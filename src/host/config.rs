@@ -260,7 +260,7 @@ pub struct Checker<'a> {
 
 /// The part of one table of a list that the type of its file does not know. One of several other readers knows these keys.
 #[derive(Debug)]
-pub struct Rest<'a> {
+pub struct OtherKeys<'a> {
     at: String,
     span: Range<usize>,
     table: DeTable<'a>,
@@ -268,7 +268,7 @@ pub struct Rest<'a> {
     known: &'static [&'static str],
 }
 
-impl Rest<'_> {
+impl OtherKeys<'_> {
     /// The key of the table: `line[0]`.
     #[must_use]
     pub fn at(&self) -> &str {
@@ -311,7 +311,7 @@ impl Spot for Range<usize> {
 impl<'a> Checker<'a> {
     /// The part of table `index` of `[[list]]` that is beside these keys.
     #[must_use]
-    pub fn rest(&self, list: &str, index: usize, known: &'static [&'static str]) -> Rest<'a> {
+    pub fn other_keys(&self, list: &str, index: usize, known: &'static [&'static str]) -> OtherKeys<'a> {
         let (root, _) = DeTable::parse_recoverable(&self.source.text);
         let tables = root.into_inner().into_iter().find(|(key, _)| key.get_ref() == list).map(|(_, tables)| tables.into_inner());
         let element = match tables {
@@ -323,7 +323,7 @@ impl<'a> Checker<'a> {
             _ => (0..0, DeTable::new()),
         };
         let table = table.into_iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())).collect();
-        Rest { at: format!("{list}[{index}]"), span, table, known }
+        OtherKeys { at: format!("{list}[{index}]"), span, table, known }
     }
 
     /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0). With `()` as the

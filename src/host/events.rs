@@ -7,7 +7,7 @@
 #[macro_use]
 mod kind;
 
-pub use kind::{Fields, Kind, Priority, Text};
+pub use kind::{EventKind, Fields, Priority, Text};
 
 use kind::Value as _;
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId};

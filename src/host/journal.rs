@@ -5,7 +5,7 @@
 //! then they have priority 7, whatever priority their authors gave them.
 
 use super::clock;
-use super::events::{Event, Fields, Kind, Priority, TABLE};
+use super::events::{Event, EventKind, Fields, Priority, TABLE};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Boot, Span, Wall};
 use std::collections::{BTreeMap, VecDeque};
@@ -152,7 +152,7 @@ pub fn emit(event: &Event) {
     }
 }
 
-fn send(kind: &Kind, event: &Event) {
+fn send(kind: &EventKind, event: &Event) {
     let Fields { request_id, order_id, device_id, state, item, amount } = event.fields();
     let device_id = device_id.as_ref().or_else(|| DEVICE.get());
     macro_rules! record {

@@ -1,7 +1,7 @@
 //! Which time certificates are judged by, and which time is trusted. It only decides: it reads no clock and asks nobody.
 //!
 //! A clock may be at 1970, or ahead by months. So there is a *floor*, the last time that was trusted, and certificates are never judged by an
-//! earlier one. A clock that was ahead must not raise it. So a time is trusted only if everybody who can know agrees ([`Told`]).
+//! earlier one. A clock that was ahead must not raise it. So a time is trusted only if everybody who can know agrees ([`ServerTime`]).
 //! The same agreement sets a floor back that is ahead: nothing is stopped for good.
 
 use crate::clock::RELEASED;
@@ -14,7 +14,7 @@ const RAISED_EVERY: Span = Span::secs(24 * 3600);
 
 /// What the servers said about the present time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct ServerTime {
     /// The backend's `Date`. It came over TLS, and from another computer.
     pub date: Wall,
     /// Whether the certificate of every TLS server that the program asks is good by our clock.
@@ -53,7 +53,7 @@ pub fn matters(floor: Wall, clock: Wall, released: Wall) -> bool {
 
 /// The new floor, if it is to become another one.
 #[must_use]
-pub fn new_floor(floor: Wall, clock: Wall, told: Told, released: Wall) -> Option<Wall> {
+pub fn new_floor(floor: Wall, clock: Wall, told: ServerTime, released: Wall) -> Option<Wall> {
     let agrees = clock.0.abs_diff(told.date.0) <= AGREES.0.unsigned_abs();
     (clock >= released && told.is_good && agrees && matters(floor, clock, released)).then_some(clock)
 }
@@ -99,20 +99,20 @@ mod tests {
     #[test]
     fn a_time_is_trusted_if_all_agree_and_then_the_floor_is_that() {
         let now = RELEASED + DAY + DAY;
-        let told = |date| Told { date, is_good: true };
+        let told = |date| ServerTime { date, is_good: true };
         let (none, year_2050) = (Wall(0), Wall(2_524_608_000_000));
         for (what, floor, clock, said, expected) in [
             ("the first", none, now, told(now), Some(now)),
             ("a minute off", none, now, told(now + AGREES), Some(now)),
             ("behind by more", none, now, told(now + AGREES + Span(1)), None),
             ("ahead by more", none, now, told(now - AGREES - Span(1)), None),
-            ("a certificate is not good", none, now, Told { date: now, is_good: false }, None),
+            ("a certificate is not good", none, now, ServerTime { date: now, is_good: false }, None),
             ("both are at 1970", none, Wall(0), told(Wall(0)), None),
             ("the clock is at 1970", none, Wall(0), told(now), None),
             ("the clock is at 2050", none, year_2050, told(now), None),
             ("both are at 2050", none, year_2050, told(year_2050), Some(year_2050)),
             ("that is set back", year_2050, now, told(now), Some(now)),
-            ("not by a certificate that is not good", year_2050, now, Told { date: now, is_good: false }, None),
+            ("not by a certificate that is not good", year_2050, now, ServerTime { date: now, is_good: false }, None),
             ("not by a clock at 1970", year_2050, Wall(0), told(Wall(0)), None),
             ("not by a clock that the backend does not know", year_2050, now, told(year_2050), None),
             ("it is new", now, now + DAY - Span(1), told(now + DAY), None),

@@ -7,7 +7,7 @@ mod tests;
 
 use super::disk::Op;
 use super::rng::Rng;
-use super::world::{self, Kind, NoDirectory, Play, Report};
+use super::world::{self, Kind, NoDirectory, Play, RunReport};
 pub use super::world::{How, Strike, Struck, Who};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -53,7 +53,7 @@ impl Template {
     ///
     /// # Errors
     /// When there is no disk for it.
-    pub fn play(&self, play: Play, strike: Option<Strike>) -> Result<(Report, Struck), NoDirectory> {
+    pub fn play(&self, play: Play, strike: Option<Strike>) -> Result<(RunReport, Struck), NoDirectory> {
         let own = self.directory.path();
         let from = (play != Play::Sale).then(|| own.join("used"));
         world::strike(play, strike, from.as_deref(), own)
@@ -151,7 +151,7 @@ pub struct Found {
 
 impl Found {
     /// Adds the result of one play.
-    pub fn add(&mut self, run: Run, report: Report, struck: &Struck) {
+    pub fn add(&mut self, run: Run, report: RunReport, struck: &Struck) {
         self.operations += u64::from(struck.happened);
         for (sum, more) in self.ends.iter_mut().zip(ends(&report)) {
             *sum += more;
@@ -170,7 +170,7 @@ impl Found {
 }
 
 /// How the orders of a play ended: dispensed, refund due or done, uncertain, not paid.
-fn ends(report: &Report) -> [u64; 4] {
+fn ends(report: &RunReport) -> [u64; 4] {
     let of = |kinds: &[Kind]| kinds.iter().map(|kind| report.counts.of(*kind)).sum();
     [of(&[Kind::Sales]), of(&[Kind::RefundsDue, Kind::Refunded]), of(&[Kind::Uncertain]), of(&[Kind::Unpaid, Kind::Unreported])]
 }
@@ -271,7 +271,7 @@ impl Run {
     ///
     /// # Errors
     /// When there is no disk for it.
-    pub fn play(&self, template: &Template) -> Result<(Report, Struck), NoDirectory> {
+    pub fn play(&self, template: &Template) -> Result<(RunReport, Struck), NoDirectory> {
         let play = match self.row {
             Row::Case(case) => case.play,
             Row::Bits(_) => Play::Sale,

@@ -6,7 +6,7 @@
 //! against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on [`super::disk`]. First all faults may
 //! happen. Then everything heals, and within [`HEALED`] every order must be final and all books must agree.
 //!
-//! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
+//! Two runs of a seed are equal, byte for byte: see [`RunReport::trace`].
 
 mod acts;
 mod again;
@@ -89,7 +89,7 @@ const MERCHANT: usize = 2;
 
 /// The result of a run.
 #[derive(Debug)]
-pub struct Report {
+pub struct RunReport {
     /// The seed.
     pub seed: u64,
     /// The acts and faults.
@@ -118,7 +118,7 @@ impl NoDirectory {
 ///
 /// # Errors
 /// When no directory can be made there.
-pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
+pub fn run(seed: u64, place: &Path) -> Result<RunReport, NoDirectory> {
     Ok(happens(seed, Fate::Chance, None, place)?.0)
 }
 
@@ -126,7 +126,7 @@ pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
 ///
 /// # Errors
 /// When no directory can be made there.
-pub fn perform(play: Play, wrong: &[usize], place: &Path) -> Result<(Report, Vec<Kind>), NoDirectory> {
+pub fn perform(play: Play, wrong: &[usize], place: &Path) -> Result<(RunReport, Vec<Kind>), NoDirectory> {
     let (report, plan) = happens(1, Fate::Plan(Plan { wrong: wrong.into(), ..Plan::of(play) }), None, place)?;
     Ok((report, plan.places))
 }
@@ -135,7 +135,7 @@ pub fn perform(play: Play, wrong: &[usize], place: &Path) -> Result<(Report, Vec
 ///
 /// # Errors
 /// When no directory can be made in `place`, or `from` cannot be read.
-pub fn strike(play: Play, strike: Option<Strike>, from: Option<&Path>, place: &Path) -> Result<(Report, Struck), NoDirectory> {
+pub fn strike(play: Play, strike: Option<Strike>, from: Option<&Path>, place: &Path) -> Result<(RunReport, Struck), NoDirectory> {
     let (report, plan) = happens(1, Fate::Plan(Plan { disks: Struck::by(strike), ..Plan::of(play) }), from, place)?;
     Ok((report, plan.disks))
 }
@@ -150,7 +150,7 @@ pub fn begin_databases(directory: &Path) -> Result<(), NoDirectory> {
     Ok(())
 }
 
-fn happens(seed: u64, fate: Fate, from: Option<&Path>, place: &Path) -> Result<(Report, Plan), NoDirectory> {
+fn happens(seed: u64, fate: Fate, from: Option<&Path>, place: &Path) -> Result<(RunReport, Plan), NoDirectory> {
     let prefix = format!("qris-simulate-{}-{seed}-", std::process::id());
     let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
     let directory = own.path();
@@ -166,7 +166,7 @@ fn happens(seed: u64, fate: Fate, from: Option<&Path>, place: &Path) -> Result<(
     world.lives_until_systems_rest();
     let failure = world.failure.take().or_else(|| world.audit_struck());
     world.count_ends();
-    let report = Report { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
+    let report = RunReport { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
     let plan = match std::mem::replace(&mut world.fate, Fate::Chance) {
         Fate::Chance => Plan::of(Play::Sale),
         Fate::Plan(plan) => plan,

@@ -1,9 +1,9 @@
 //! The interface `io.qrisd.Relay1`. It stands between D-Bus and the [`Dispenser`].
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
-use super::outlet::Command;
 use super::outlet::Ending;
-use super::threads::Report;
+use super::outlet::OutletCommand;
+use super::threads::ThreadReport;
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::ledger::{Cause, Limits};
 use qris_core::order::money::Rupiah;
@@ -41,7 +41,7 @@ pub enum Signal {
 /// nobody ever waits for the lock, and nobody holds it across an `await`.
 pub struct Service {
     heart: Mutex<Heart>,
-    lines: Vec<Sender<Command>>,
+    lines: Vec<Sender<OutletCommand>>,
     buttons: Vec<ItemId>,
     signals: mpsc::Sender<Signal>,
     random: SystemRandom,
@@ -72,7 +72,7 @@ impl Service {
     /// Joins the parts. `lines` are in the order of the configuration; `buttons` are the items that the buttons ask
     /// for.
     #[must_use]
-    pub fn new(dispenser: Dispenser, lines: Vec<Sender<Command>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
+    pub fn new(dispenser: Dispenser, lines: Vec<Sender<OutletCommand>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
         let heart = Mutex::new(Heart { dispenser, waiting: Vec::new(), driven: 0 });
         Self { heart, lines, buttons, signals, random: SystemRandom::new(), acted: Notify::new(), answer_within: ANSWER_WITHIN }
     }
@@ -105,7 +105,7 @@ impl Service {
                 service::watchdog_within(WATCHED_WITHIN);
                 heart.driven += 1;
                 // A thread ends with its sender, or by a fault of this program. After that nothing is driven by it.
-                if self.lines[line].send(Command::Deliver(job)).is_err() {
+                if self.lines[line].send(OutletCommand::Deliver(job)).is_err() {
                     heart.at_rest();
                     let ending = Ending::failed("nothing was driven: the line's thread is gone".into());
                     heart.dispenser.ended(line, ending);
@@ -135,24 +135,24 @@ impl Service {
     }
 
     /// Takes a message of a thread.
-    pub fn report(&self, report: Report) {
+    pub fn report(&self, report: ThreadReport) {
         match report {
-            Report::Hardware(line, state) => self.with(|dispenser| dispenser.hardware(line, state)),
-            Report::Ended(line, ending) => self.with_heart(|heart| {
+            ThreadReport::Hardware(line, state) => self.with(|dispenser| dispenser.hardware(line, state)),
+            ThreadReport::Ended(line, ending) => self.with_heart(|heart| {
                 // This comes before the ledger: a disk that takes seconds now does not keep a line active.
                 heart.at_rest();
                 heart.dispenser.ended(line, ending);
             }),
-            Report::ClearPressed(line) => self.with(|dispenser| dispenser.clear_pressed(line)),
-            Report::Button(name, state) => self.with(|dispenser| dispenser.button(name, state)),
-            Report::Pressed(button) => drop(self.signals.try_send(Signal::Pressed(self.buttons[button].clone()))),
+            ThreadReport::ClearPressed(line) => self.with(|dispenser| dispenser.clear_pressed(line)),
+            ThreadReport::Button(name, state) => self.with(|dispenser| dispenser.button(name, state)),
+            ThreadReport::Pressed(button) => drop(self.signals.try_send(Signal::Pressed(self.buttons[button].clone()))),
         }
     }
 
     /// Sets every line inactive, whatever the line is doing.
     pub fn stop_lines(&self) {
         for line in &self.lines {
-            drop(line.send(Command::Stop));
+            drop(line.send(OutletCommand::Stop));
         }
     }
 

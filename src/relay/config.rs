@@ -13,7 +13,7 @@ use qris_host::hint::meant;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use written::Written;
+use written::WrittenConfig;
 
 /// The ledger's file, where the configuration names none.
 const LEDGER: &str = "/var/lib/qris-relay/ledger.db";
@@ -94,7 +94,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
-        source.read_checked(Written::check)
+        source.read_checked(WrittenConfig::check)
     }
 
     /// Checks a configuration, and whether it fits the `qrisd.toml` beside it. With `chips` it also checks whether the
@@ -103,8 +103,8 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn examine(path: &Path, chips: Chips) -> Result<Self, Faults> {
-        Source::read(path)?.read_checked(|written: Written, checker| {
-            let config = Written::check(written, checker)?;
+        Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
+            let config = WrittenConfig::check(written, checker)?;
             if chips == Chips::Opened {
                 for (key, found) in config.look() {
                     checker.take(found, &key);

@@ -13,7 +13,7 @@ use super::store::{Begun, Once, Pulse};
 use qris_core::order::ids::{CommandId, DeviceId, ItemId, KeyId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
 use qris_core::order::ledger::{
-    Admission, Cause, Condition, Entry, Limits, LineState, Refused, TicketEntry, admit, after_restart, prepare,
+    Admission, Cause, Condition, Entry, LedgerRefusal, Limits, LineState, TicketEntry, admit, after_restart, prepare,
 };
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
@@ -160,7 +160,7 @@ impl Dispenser {
                 prepare(line.as_ref(), amount)?;
                 self.refuse_while_stopping()
             }
-            Some(TicketEntry::Used(_) | TicketEntry::Closed) | None => Err(Refused::UnknownTicket.into()),
+            Some(TicketEntry::Used(_) | TicketEntry::Closed) | None => Err(LedgerRefusal::UnknownTicket.into()),
         }
     }
 
@@ -239,13 +239,13 @@ impl Dispenser {
     pub fn close(&mut self, ticket: &str) -> Result<CloseAnswer, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         match self.ledger.ticket(&ticket)? {
-            None => Err(Refused::UnknownTicket.into()),
+            None => Err(LedgerRefusal::UnknownTicket.into()),
             Some(TicketEntry::Closed) => Ok(CloseAnswer::Closed),
             Some(TicketEntry::Used(order)) => match self.found(&order)?.map(|pulse| pulse.entry) {
                 Some(Entry::Driving) => Ok(CloseAnswer::Dispensing),
                 Some(Entry::Ended(outcome)) => Ok(CloseAnswer::Ended(outcome)),
                 // The ticket is so old that its entry was dropped.
-                None => Err(Refused::UnknownTicket.into()),
+                None => Err(LedgerRefusal::UnknownTicket.into()),
             },
             Some(TicketEntry::Open { .. }) => {
                 self.ledger.close(&ticket)?;
@@ -258,12 +258,12 @@ impl Dispenser {
     /// not be written.
     pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
-        let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(Refused::UnknownTicket)? {
+        let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(LedgerRefusal::UnknownTicket)? {
             TicketEntry::Open { .. } => return Ok(None),
             TicketEntry::Closed => (Last::Closed, None),
             // What the ledger did not take may be there all the same, and then it says more after a restart.
             TicketEntry::Used(order) if self.is_unwritten(&order) => return Ok(None),
-            TicketEntry::Used(order) => match self.found(&order)?.ok_or(Refused::UnknownTicket)?.entry {
+            TicketEntry::Used(order) => match self.found(&order)?.ok_or(LedgerRefusal::UnknownTicket)?.entry {
                 Entry::Driving => return Ok(None),
                 Entry::Ended(outcome) => (outcome.into(), Some(order)),
             },
@@ -281,7 +281,7 @@ impl Dispenser {
     /// `Clear`: a person has looked at the line of this item.
     pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
         let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
-        let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
+        let index = self.line_of(&item).ok_or(LedgerRefusal::UnknownItem)?;
         self.clear_line(index, "Clear".into(), None)
     }
 
@@ -612,15 +612,15 @@ impl Refusal {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<LedgerRefusal> for Refusal {
+    fn from(refused: LedgerRefusal) -> Self {
         let error = match refused {
-            Refused::UnknownItem => RelayError::UnknownItem,
-            Refused::UnknownTicket => RelayError::UnknownTicket,
-            Refused::TooLittle(_) | Refused::NotMultiple(_) | Refused::TooLong => RelayError::Amount,
-            Refused::Busy => RelayError::Busy,
-            Refused::Blocked => RelayError::Blocked,
-            Refused::Hardware => RelayError::Hardware,
+            LedgerRefusal::UnknownItem => RelayError::UnknownItem,
+            LedgerRefusal::UnknownTicket => RelayError::UnknownTicket,
+            LedgerRefusal::TooLittle(_) | LedgerRefusal::NotMultiple(_) | LedgerRefusal::TooLong => RelayError::Amount,
+            LedgerRefusal::Busy => RelayError::Busy,
+            LedgerRefusal::Blocked => RelayError::Blocked,
+            LedgerRefusal::Hardware => RelayError::Hardware,
         };
         Self::new(error, refused.to_string())
     }

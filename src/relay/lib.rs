@@ -31,7 +31,7 @@ use qris_host::{self, Failure, Leave, memory, random, service};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use threads::Report;
+use threads::ThreadReport;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -186,19 +186,19 @@ fn start_parts(
     config: &Config,
     outlets: Vec<Opened>,
     dispenser: Dispenser,
-    reports: &mpsc::UnboundedSender<Report>,
+    reports: &mpsc::UnboundedSender<ThreadReport>,
     signals: mpsc::Sender<Signal>,
 ) -> Result<Service, Failure> {
     let mut lines = Vec::new();
     for (index, (settings, outlet)) in config.lines.iter().zip(outlets).enumerate() {
         lines.push(threads::start(index, settings.clone(), outlet, reports.clone()).map_err(Failure::failed)?);
         if let Some(pin) = &settings.clear_button {
-            let pressed = move || Report::ClearPressed(index);
+            let pressed = move || ThreadReport::ClearPressed(index);
             threads::watch_button(pin.clone(), reports.clone(), pressed, settings.clear_button_name()).map_err(Failure::failed)?;
         }
     }
     for (index, button) in config.buttons.iter().enumerate() {
-        let pressed = move || Report::Pressed(index);
+        let pressed = move || ThreadReport::Pressed(index);
         threads::watch_button(button.pin.clone(), reports.clone(), pressed, button.name()).map_err(Failure::failed)?;
     }
     Ok(Service::new(dispenser, lines, config.buttons.iter().map(|button| button.item.clone()).collect(), signals))
@@ -261,7 +261,7 @@ fn tell_status(told: &mut String, service: &Service, trouble: &BusTrouble) {
 }
 
 /// Ends what runs. A pulse that is soon over is waited for; any other is cut short and uncertain. Nothing is lost.
-async fn finish(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>) {
+async fn finish(service: &Service, reports: &mut mpsc::UnboundedReceiver<ThreadReport>) {
     service.with(Dispenser::stop);
     if !service.with(|dispenser| dispenser.is_driving()) {
         return;
@@ -275,7 +275,7 @@ async fn finish(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>
     sleep(ANSWERS_LEAVE).await;
 }
 
-async fn until_idle(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>) {
+async fn until_idle(service: &Service, reports: &mut mpsc::UnboundedReceiver<ThreadReport>) {
     while service.with(|dispenser| dispenser.is_driving()) {
         match reports.recv().await {
             Some(report) => service.report(report),

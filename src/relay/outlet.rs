@@ -8,18 +8,18 @@ mod tried;
 use crate::pin::HardwareError;
 use line::PulsedLine;
 use qris_core::order::ids::ItemId;
-use qris_core::order::ledger::{Limits, Refused};
+use qris_core::order::ledger::{LedgerRefusal, Limits};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::time::Span;
-use qris_host::config::{Checker, Rest};
+use qris_host::config::{Checker, OtherKeys};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 /// All kinds of outlets. Where a `[[line]]` names no kind, its faults are told for the first kind.
-const KINDS: &[Kind] = &[
+const KINDS: &[OutletKind] = &[
     line::KIND,
     #[cfg(test)]
     tried::KIND,
@@ -29,11 +29,11 @@ const KINDS: &[Kind] = &[
 pub const STEP: Span = Span::millis(10);
 
 /// One kind of outlet.
-struct Kind {
+struct OutletKind {
     /// The key of a `[[line]]` that asks for this kind. The list of what it [holds](Settings::held) has the same key.
     key: &'static str,
     /// Reads and checks all keys of a `[[line]]` that belong to this kind.
-    read: fn(Rest<'_>, &mut Checker<'_>) -> Option<Arc<dyn Settings>>,
+    read: fn(OtherKeys<'_>, &mut Checker<'_>) -> Option<Arc<dyn Settings>>,
     /// Brings an outlet to rest of which only the name and the held settings are known. This is for after a crash.
     make_safe: fn(&str, serde_json::Value) -> Result<(), HardwareError>,
 }
@@ -74,7 +74,7 @@ pub trait Settings: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// It has no job for this amount.
-    fn takes(&self, amount: Rupiah) -> Result<Span, Refused>;
+    fn takes(&self, amount: Rupiah) -> Result<Span, LedgerRefusal>;
 
     /// The prices that it takes, by the same rules as [`Settings::takes`]; `min` is the least that its line takes.
     fn limits(&self, min: Rupiah) -> Limits {
@@ -116,7 +116,7 @@ pub trait Settings: fmt::Debug + Send + Sync {
 
 /// A command to a line's thread. The dispenser makes sure that there is one job at a time.
 #[derive(Debug)]
-pub enum Command {
+pub enum OutletCommand {
     /// Deliver this job.
     Deliver(Job),
     /// Come to rest at once, even in mid-delivery.
@@ -125,10 +125,10 @@ pub enum Command {
 
 /// Tells an outlet to stop.
 #[derive(Debug)]
-pub struct Stop<'a>(&'a Receiver<Command>);
+pub struct Stop<'a>(&'a Receiver<OutletCommand>);
 
 impl<'a> Stop<'a> {
-    pub(crate) const fn new(commands: &'a Receiver<Command>) -> Self {
+    pub(crate) const fn new(commands: &'a Receiver<OutletCommand>) -> Self {
         Self(commands)
     }
 
@@ -136,9 +136,9 @@ impl<'a> Stop<'a> {
     #[must_use]
     pub fn came_within(&self, span: Span) -> bool {
         match self.0.recv_timeout(span.to_duration()) {
-            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => true,
+            Ok(OutletCommand::Stop) | Err(RecvTimeoutError::Disconnected) => true,
             // The dispenser makes sure that there is one job at a time.
-            Ok(Command::Deliver(_)) | Err(RecvTimeoutError::Timeout) => false,
+            Ok(OutletCommand::Deliver(_)) | Err(RecvTimeoutError::Timeout) => false,
         }
     }
 
@@ -170,7 +170,7 @@ impl Ending {
 }
 
 /// Reads the settings of an outlet from a `[[line]]`.
-pub(crate) fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
+pub(crate) fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
     let kind = KINDS.iter().find(|kind| rest.has(kind.key)).or(KINDS.first())?;
     (kind.read)(rest, checker)
 }

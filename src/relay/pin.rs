@@ -135,7 +135,7 @@ impl HardwareError {
 /// An input as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Written {
+pub(crate) struct WrittenInput {
     pub(crate) chip: Option<String>,
     pub(crate) offset: Option<i64>,
     pub(crate) active_low: Option<bool>,
@@ -143,7 +143,7 @@ pub(crate) struct Written {
     pub(crate) debounce_ms: Option<i64>,
 }
 
-impl Written {
+impl WrittenInput {
     /// An input that is believed after `debounce_ms`, unless the configuration says otherwise.
     pub(crate) fn check(self, checker: &mut Checker<'_>, at: &str, debounce_ms: i64) -> Option<Pin> {
         let chip = check_chip(checker, self.chip, self.offset, at);

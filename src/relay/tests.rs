@@ -36,7 +36,7 @@ impl Rig {
         self.0.path().join(name)
     }
 
-    fn service(&self) -> (Service, mpsc::UnboundedReceiver<Report>) {
+    fn service(&self) -> (Service, mpsc::UnboundedReceiver<ThreadReport>) {
         service(&Config::load(&self.at("relay.toml")).expect("good"))
     }
 
@@ -47,7 +47,7 @@ impl Rig {
 }
 
 /// The service with its threads.
-pub(crate) fn service(config: &Config) -> (Service, mpsc::UnboundedReceiver<Report>) {
+pub(crate) fn service(config: &Config) -> (Service, mpsc::UnboundedReceiver<ThreadReport>) {
     let (reports, reports_rx) = mpsc::unbounded_channel();
     let (signals, _) = mpsc::channel(SIGNALS_MAX);
     (start_parts(config, open(config), Dispenser::new(config, Box::new(random::fill)), &reports, signals).expect("threads"), reports_rx)
@@ -140,7 +140,7 @@ fn the_service_manager_is_told_how_things_are() {
         told.clone()
     };
     assert_eq!(status(), "1 of 1 lines can be driven");
-    service.report(Report::Hardware(0, Err("unplugged".into())));
+    service.report(ThreadReport::Hardware(0, Err("unplugged".into())));
     assert_eq!(status(), "0 of 1 lines can be driven; faults: gpio");
     *trouble.lock().expect("nobody panicked") = Some("refused".into());
     assert_eq!(status(), "0 of 1 lines can be driven; faults: gpio; no bus: refused");

@@ -3,7 +3,7 @@
 
 use crate::config::LineSettings;
 use crate::input::{self, Input};
-use crate::outlet::{Command, Ending, Job, Outlet, STEP, Stop};
+use crate::outlet::{Ending, Job, Outlet, OutletCommand, STEP, Stop};
 use crate::pin::{HardwareError, Pin};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,10 +20,10 @@ const STACK: usize = 128 * 1024;
 
 /// A message of a thread.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum ThreadReport {
     /// Whether a line's hardware works. It is told at every change.
     Hardware(usize, Result<(), String>),
-    /// A [`Command::Deliver`] ended.
+    /// A [`OutletCommand::Deliver`] ended.
     Ended(usize, Ending),
     /// The clear button of a line was pressed.
     ClearPressed(usize),
@@ -42,8 +42,8 @@ pub fn start(
     index: usize,
     line: LineSettings,
     outlet: Result<Box<dyn Outlet>, HardwareError>,
-    reports: UnboundedSender<Report>,
-) -> io::Result<Sender<Command>> {
+    reports: UnboundedSender<ThreadReport>,
+) -> io::Result<Sender<OutletCommand>> {
     let (commands, commands_rx) = channel();
     let name = format!("line {index}");
     let body = move || run(index, &line, outlet, &commands_rx, &reports);
@@ -55,8 +55,8 @@ fn run(
     index: usize,
     line: &LineSettings,
     mut outlet: Result<Box<dyn Outlet>, HardwareError>,
-    commands: &Receiver<Command>,
-    reports: &UnboundedSender<Report>,
+    commands: &Receiver<OutletCommand>,
+    reports: &UnboundedSender<ThreadReport>,
 ) {
     // The receiver is gone only when the program ends.
     let tell = |report| drop(reports.send(report));
@@ -66,22 +66,22 @@ fn run(
             Err(_) => commands.recv_timeout(RETRY),
         };
         match command {
-            Ok(Command::Deliver(job)) => {
+            Ok(OutletCommand::Deliver(job)) => {
                 let (ending, error) = match &mut outlet {
                     Ok(outlet) => deliver_caught(outlet.as_mut(), &job, commands),
                     Err(error) => (Ending::failed(format!("nothing was driven: {error}")), None),
                 };
-                tell(Report::Ended(index, ending));
+                tell(ThreadReport::Ended(index, ending));
                 if let Some(error) = error {
                     outlet = Err(error);
-                    tell(Report::Hardware(index, told(&outlet)));
+                    tell(ThreadReport::Hardware(index, told(&outlet)));
                 }
             }
-            Ok(Command::Stop) => {}
+            Ok(OutletCommand::Stop) => {}
             Err(RecvTimeoutError::Timeout) => {
                 outlet = line.outlet.open(&line.name);
                 if outlet.is_ok() {
-                    tell(Report::Hardware(index, Ok(())));
+                    tell(ThreadReport::Hardware(index, Ok(())));
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -90,7 +90,7 @@ fn run(
 }
 
 /// An outlet that panicked is at rest by its guards. The order must still end.
-fn deliver_caught(outlet: &mut dyn Outlet, job: &Job, commands: &Receiver<Command>) -> (Ending, Option<HardwareError>) {
+fn deliver_caught(outlet: &mut dyn Outlet, job: &Job, commands: &Receiver<OutletCommand>) -> (Ending, Option<HardwareError>) {
     let deliver = std::panic::AssertUnwindSafe(|| outlet.deliver(job, &Stop::new(commands)));
     std::panic::catch_unwind(deliver).unwrap_or_else(|_| (Ending::uncertain("this program failed while it drove the line".into()), None))
 }
@@ -106,12 +106,12 @@ fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {
 /// The system has no thread to give.
 pub fn watch_button(
     pin: Pin,
-    reports: UnboundedSender<Report>,
-    report: impl Fn() -> Report + Send + 'static,
+    reports: UnboundedSender<ThreadReport>,
+    report: impl Fn() -> ThreadReport + Send + 'static,
     name: String,
 ) -> io::Result<()> {
     let body = move || {
-        let tell = |state| drop(reports.send(Report::Button(name.clone(), state)));
+        let tell = |state| drop(reports.send(ThreadReport::Button(name.clone(), state)));
         while !reports.is_closed() {
             let error = match input::open(&pin) {
                 Err(error) => error,
@@ -131,7 +131,7 @@ pub fn watch_button(
     Ok(())
 }
 
-fn watch(input: &mut dyn Input, reports: &UnboundedSender<Report>, report: &dyn Fn() -> Report) -> Result<(), HardwareError> {
+fn watch(input: &mut dyn Input, reports: &UnboundedSender<ThreadReport>, report: &dyn Fn() -> ThreadReport) -> Result<(), HardwareError> {
     input.arm()?;
     loop {
         if input.wait(BUTTON_STEP)? && reports.send(report()).is_err() || reports.is_closed() {
@@ -156,7 +156,7 @@ pub fn try_once(line: &LineSettings, is_stopped: impl Fn() -> bool + Sync) -> Re
             while !is_over.load(Ordering::Relaxed) {
                 if is_stopped() {
                     // An outlet that has finished has no use for it.
-                    drop(commands.send(Command::Stop));
+                    drop(commands.send(OutletCommand::Stop));
                     return;
                 }
                 std::thread::sleep(STEP.to_duration());

@@ -14,7 +14,7 @@ use super::fonts::{Fonts, Style, Weight};
 use super::geometry::Rect;
 use super::logo::Logo;
 use super::message::Message;
-use super::paint::{Colour, Kind, Mark};
+use super::paint::{Colour, Mark, MarkKind};
 use super::picture::{Goods, Picture, Scene};
 use super::qr::Code;
 use super::text::{TEST_WORD, Texts, texts};
@@ -255,7 +255,7 @@ impl<'a> Page<'a> {
             let (w, h) = (w as i32, h as i32);
             if w * 2 <= inner.w {
                 let area = Rect::new(inner.x, inner.y + (inner.h - h) / 2, w, h);
-                self.marks.push(Mark { area, kind: Kind::Picture(logo) });
+                self.marks.push(Mark { area, kind: MarkKind::Picture(logo) });
                 let taken = w + margin * 3 / 4;
                 inner = Rect { x: inner.x + taken, w: inner.w - taken, ..inner };
             }
@@ -289,7 +289,7 @@ impl<'a> Page<'a> {
     /// The colour below everything.
     fn ground(&self) -> Colour {
         match self.marks.first().map(|mark| &mark.kind) {
-            Some(Kind::Fill { colour, .. }) => *colour,
+            Some(MarkKind::Fill { colour, .. }) => *colour,
             _ => self.theme.ground,
         }
     }
@@ -326,13 +326,13 @@ impl<'a> Page<'a> {
 
     fn fill(&mut self, area: Rect, colour: Colour, radius: i32) {
         if area.w > 0 && area.h > 0 {
-            self.marks.push(Mark { area, kind: Kind::Fill { colour, radius: radius.min(area.w / 2).min(area.h / 2) } });
+            self.marks.push(Mark { area, kind: MarkKind::Fill { colour, radius: radius.min(area.w / 2).min(area.h / 2) } });
         }
     }
 
     fn code(&mut self, code: Arc<Code>, x: i32, y: i32) {
         let side = code.side_px() as i32;
-        self.marks.push(Mark { area: Rect::new(x, y, side, side), kind: Kind::Qr(code) });
+        self.marks.push(Mark { area: Rect::new(x, y, side, side), kind: MarkKind::Qr(code) });
     }
 
     /// One line in the middle of the area's height, shortened to its width. If the area is too low for letters, nothing
@@ -349,7 +349,7 @@ impl<'a> Page<'a> {
             Align::Right => area.x + area.w - width,
         };
         let area = Rect::new(x, area.y + (area.h - style.line()) / 2, width.max(1), style.line());
-        self.marks.push(Mark { area, kind: Kind::Text { text: text.into(), style, colour, x } });
+        self.marks.push(Mark { area, kind: MarkKind::Text { text: text.into(), style, colour, x } });
     }
 }
 

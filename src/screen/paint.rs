@@ -33,12 +33,12 @@ pub(super) type Colour = u32;
 pub(super) struct Mark {
     /// No part of it lies outside.
     pub(super) area: Rect,
-    pub(super) kind: Kind,
+    pub(super) kind: MarkKind,
 }
 
 /// The kind of a mark.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Kind {
+pub(super) enum MarkKind {
     /// One colour, with corners rounded by so many pixels.
     Fill { colour: Colour, radius: i32 },
     /// One line of text. `x` is where it begins; this need not be where its area begins.
@@ -68,7 +68,7 @@ pub(super) fn changes(old: &[Mark], new: &[Mark]) -> Option<Vec<Rect>> {
 
 /// Whether a QR code comes, goes, or becomes another one.
 pub(super) fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
-    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, Kind::Qr(_)));
+    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, MarkKind::Qr(_)));
     match (code(old), code(new)) {
         (None, None) => false,
         (Some(a), Some(b)) => old[a] != new[b],
@@ -229,12 +229,12 @@ impl Change<'_> {
             }
             match &mark.kind {
                 // Each of its rows, and the first row below it.
-                Kind::Text { .. } | Kind::Sign { .. } | Kind::Picture(_) => all(rows),
-                Kind::Fill { radius, .. } => {
+                MarkKind::Text { .. } | MarkKind::Sign { .. } | MarkKind::Picture(_) => all(rows),
+                MarkKind::Fill { radius, .. } => {
                     all(top..(top + radius).min(end));
                     all((end - radius).max(top)..end);
                 }
-                Kind::Qr(code) => {
+                MarkKind::Qr(code) => {
                     all(top..top);
                     all(end..end);
                     (top..end).step_by(code.module_px() as usize).for_each(|y| all(y..y));
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_page_is_turned_clockwise() {
-        let mark = |x, y, colour| Mark { area: Rect::new(x, y, 1, 1), kind: Kind::Fill { colour, radius: 0 } };
+        let mark = |x, y, colour| Mark { area: Rect::new(x, y, 1, 1), kind: MarkKind::Fill { colour, radius: 0 } };
         // The place of the page's first corner, and of the corner to the right of it.
         for (rotation, first, right) in [
             (Rotation::None, (0, 0), (4, 0)),
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn rounded_corners_let_the_ground_through_and_the_middle_does_not() {
         let page = [(0x11_1111, 0), (0xff_ffff, 6)]
-            .map(|(colour, radius)| Mark { area: Rect::new(0, 0, 20, 20), kind: Kind::Fill { colour, radius } });
+            .map(|(colour, radius)| Mark { area: Rect::new(0, 0, 20, 20), kind: MarkKind::Fill { colour, radius } });
         let panel = Geometry { width: 20, height: 20, format: PixelFormat::Xrgb8888 };
         let out = Brush::new().draw(&page, panel, Rotation::None, Rect::new(0, 0, 20, 20));
         let at = |x: usize, y: usize| out[(y * 20 + x) * 4];

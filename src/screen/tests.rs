@@ -5,7 +5,7 @@ mod payee;
 mod small;
 
 use super::fonts::Fonts;
-use super::paint::Kind;
+use super::paint::MarkKind;
 use super::picture::{Goods, Picture, Scene};
 use super::*;
 use qris_core::order::ids::OrderId;
@@ -355,7 +355,7 @@ fn page(picture: &Picture, size: (i32, i32), language: Language) -> Vec<Mark> {
 
 /// The words on a page.
 fn texts(marks: Vec<Mark>) -> Vec<String> {
-    marks.into_iter().filter_map(|mark| if let Kind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None }).collect()
+    marks.into_iter().filter_map(|mark| if let MarkKind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None }).collect()
 }
 
 /// The fault of a page: a mark leaves it, or lies over another one that people must read.
@@ -364,9 +364,9 @@ fn flaw(marks: &[Mark], size: (i32, i32), fonts: &Fonts) -> Option<String> {
     if let Some(mark) = marks.iter().find(|mark| mark.area.common(whole) != Some(mark.area)) {
         return Some(format!("leaves the page: {mark:?}"));
     }
-    let solids: Vec<_> = marks.iter().filter(|mark| !matches!(mark.kind, Kind::Fill { .. })).collect();
+    let solids: Vec<_> = marks.iter().filter(|mark| !matches!(mark.kind, MarkKind::Fill { .. })).collect();
     for (i, a) in solids.iter().enumerate() {
-        if let Kind::Text { text, style, .. } = &a.kind
+        if let MarkKind::Text { text, style, .. } = &a.kind
             && fonts.width(*style, text) > a.area.w
         {
             return Some(format!("wider than its room: {text}"));
@@ -489,7 +489,7 @@ fn pictures_for_others_are_taken_once_a_second_and_for_few() {
 fn the_quiet_zone_is_white_and_the_modules_are_whole() {
     for (size, wanted_px) in [((480, 800), 6), ((320, 480), 4), ((240, 320), 3), ((240, 240), 3)] {
         let mark = page(&pay(60_000), (size.0 as i32, size.1 as i32), Language::Id).into_iter().find_map(|mark| match mark.kind {
-            Kind::Qr(code) => Some((mark.area, code)),
+            MarkKind::Qr(code) => Some((mark.area, code)),
             _ => None,
         });
         let (area, code) = mark.expect("a QR code");

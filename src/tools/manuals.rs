@@ -200,7 +200,7 @@ fn statuses(help: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// The examples in its help, as [`qris_host::arguments::told`] writes them.
+/// The examples in its help, as [`qris_host::arguments::listed`] writes them.
 fn examples(help: &str) -> Vec<(&str, &str)> {
     let mut lines = help.split_once("Examples:\n").map(|(_, told)| told).unwrap_or_default().lines();
     let mut found = Vec::new();

@@ -17,7 +17,7 @@ use qris::order::ids::{CommandId, DeviceId, ItemId};
 use qris::order::keys::{KeyFile, SigningKey};
 use qris::order::money::Rupiah;
 use qris::order::reason::Reason;
-use qris::wire::command::{self as wire, Asked};
+use qris::wire::command::{self as wire, SignedCommand};
 use qris::wire::vend::EventState;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
@@ -196,7 +196,7 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
         let sent = desk.shop.tap.messages().into_iter().find(|message| message.topic == topic).expect("it went over the broker");
         let end = desk.asks(&format!("cmd/{name}/request"), &sent.payload, false);
         assert_eq!((&end["state"], &end["result"]["outcome"]), (&"done".into(), &outcome.into()), "the same end: {end}");
-        let jws = Asked::jws_in(&sent.payload).expect("signed");
+        let jws = SignedCommand::jws_in(&sent.payload).expect("signed");
         let answer: (String, String) = caller.relay(method, &(&*jws,)).expect("the same end");
         assert_eq!(answer.0, outcome);
     }
@@ -209,8 +209,8 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
             let item = ItemId::new("A1").expect("an item");
             let command = if name == "clear" { wire::Command::Clear { item } } else { wire::Command::TestPulse { item } };
             let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new(&format!("{jti}-{name}")).expect("an id"));
-            let jws = Asked { aud, jti, exp, stream: stream.clone(), command }.jws(&key);
-            let end = desk.asks(&format!("cmd/{name}/request"), &Asked::payload(&jws), false);
+            let jws = SignedCommand { aud, jti, exp, stream: stream.clone(), command }.jws(&key);
+            let end = desk.asks(&format!("cmd/{name}/request"), &SignedCommand::payload(&jws), false);
             assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &code.into()), "{end}");
             // The relay service judges by itself. It has no stream of its own to compare.
             if stream.is_none() {
@@ -242,9 +242,9 @@ fn a_command_that_was_refused_as_over_stays_refused_whatever_the_clock_does() {
     let exp = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time") + 120;
     let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new("late").expect("an id"));
     let command = wire::Command::TestPulse { item: ItemId::new("A1").expect("an item") };
-    let jws = Asked { aud, jti, exp, stream: None, command }.jws(&key);
+    let jws = SignedCommand { aud, jti, exp, stream: None, command }.jws(&key);
     let is_refused = |desk: &Desk| {
-        let end = desk.asks("cmd/test-pulse/request", &Asked::payload(&jws), false);
+        let end = desk.asks("cmd/test-pulse/request", &SignedCommand::payload(&jws), false);
         assert_eq!((&end["state"], &end["error"]["code"]), (&"rejected".into(), &"expired".into()), "{end}");
         // Whoever is on the bus of the machine shows it to the relay service.
         let caller = Caller::connect(&desk.shop.bus.address);

@@ -50,7 +50,7 @@ pub(super) async fn taken(broker: &MqttSettings, device: &DeviceId, password: &s
 }
 
 /// Whether the file can be read and written anew.
-pub(super) fn look(path: &Path) -> Result<(), AccountError> {
+pub(super) fn check_file(path: &Path) -> Result<(), AccountError> {
     let new = path.with_extension("new");
     let tried = fs::read_to_string(path).map(drop).or_else(|why| if why.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(why) });
     let tried = tried.and_then(|()| begun(&new, MODE, path));
@@ -125,11 +125,11 @@ mod tests {
         put(&path, &one, None).expect("written");
         assert_eq!(read().lines().collect::<Vec<_>>(), other);
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        look(&path).expect("it can be written");
+        check_file(&path).expect("it can be written");
         assert_eq!((read().lines().count(), fs::read_dir(directory.path()).expect("there").count()), (1, 1));
         for nowhere in [Path::new("/nowhere/at/all"), directory.path()] {
             assert!(put(nowhere, &one, None).is_err_and(|why| why.to_string().contains(&*nowhere.to_string_lossy())));
-            assert!(look(nowhere).is_err());
+            assert!(check_file(nowhere).is_err());
         }
     }
 }

@@ -223,7 +223,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
 struct Added {
     token: String,
     remarks: Vec<String>,
-    written: Option<bundle::Written>,
+    written: Option<bundle::BundleOutput>,
 }
 
 /// Lets a machine in. `keep` takes its text before that: a text that is void does less harm than one that is lost.

@@ -280,7 +280,7 @@ async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool
         return out.line(&whole(&stored, &attempts, &history, config.zone).to_string());
     }
     let zone = config.zone;
-    out.line(&format!("order {id} (times are {})", zone.told()))?;
+    out.line(&format!("order {id} (times are {})", zone.words()))?;
     for (name, value) in facts(&stored, &attempts, zone) {
         out.line(&format!("  {name:<12} {}", plain(&value, usize::MAX)))?;
     }

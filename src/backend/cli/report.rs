@@ -93,7 +93,7 @@ pub async fn run(config: &Config, asked: Report, now: Wall) -> Result<(), Failur
 fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     let all = &report.total;
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
-    let mut text = format!("settled {} (days of {})\n\n", days_told(wanted.span, wanted.zone), wanted.zone.told());
+    let mut text = format!("settled {} (days of {})\n\n", days_told(wanted.span, wanted.zone), wanted.zone.words());
     text += &format!("{:<44} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
     text += &format!("{:<44} {}", "paid", total_of(all.paid));
     for end in End::ALL {

@@ -289,7 +289,7 @@ fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction
 }
 
 /// Reads the answer to a get-status or a cancel. Whether it is about the order is judged by
-/// [`Report::is_about`](qris_core::order::merchant::Report::is_about).
+/// [`StatusReport::is_about`](qris_core::order::merchant::StatusReport::is_about).
 ///
 /// # Errors
 /// As [`Midtrans::status`] and [`Midtrans::cancel`].

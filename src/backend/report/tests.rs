@@ -1,7 +1,7 @@
 //! Each paid order has one end and stands in one group. What is left of it is known, or said not to be.
 
 use super::*;
-use crate::samples::{T0, after, paid, pending, report as said, told};
+use crate::samples::{T0, after, paid, pending, report as said, reported_order};
 use qris_core::order::ids::ItemId;
 use qris_core::order::merchant::{Event, Order, Parties, RefundAnswer, RefundWish, Said, StatusReport as Told};
 use qris_core::order::money::Rupiah;
@@ -24,7 +24,7 @@ fn hours(n: i64) -> Wall {
 }
 
 fn failed(id: &str) -> Order {
-    told(id, "vm-001", 5000, 5000, Delivery::Failed)
+    reported_order(id, "vm-001", 5000, 5000, Delivery::Failed)
 }
 
 fn refunded(id: &str) -> Order {
@@ -44,15 +44,15 @@ fn by_scheme(id: &str, payment: Payment, payment_type: &str, acquirer: Option<&s
 fn orders() -> Vec<(Order, End)> {
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
     let given = Event::Given { by: "Budi".into() };
-    let mut second = told("g", "vm-002", 7000, 7000, Delivery::Undelivered);
+    let mut second = reported_order("g", "vm-002", 7000, 7000, Delivery::Undelivered);
     second.sale.item = ItemId::new("A2").expect("an id");
     vec![
-        (told("a", "vm-001", 5000, 5100, Delivery::Dispensed), End::Delivered),
+        (reported_order("a", "vm-001", 5000, 5100, Delivery::Dispensed), End::Delivered),
         (failed("b"), End::RefundDue),
         (refunded("c"), End::Refunded),
         (after(failed("d"), by_hand, hours(1)), End::RefundedByHand),
         (after(failed("e"), given, hours(1)), End::Given),
-        (told("f", "vm-002", 7000, 7000, Delivery::Uncertain), End::Uncertain),
+        (reported_order("f", "vm-002", 7000, 7000, Delivery::Uncertain), End::Uncertain),
         (second, End::RefundDue),
         (paid("h", "vm-002", 7000, 7000), End::Awaited),
         (after(paid("i", "vm-002", 7000, 7000), Event::Unreported, hours(1)), End::Unreported),
@@ -133,7 +133,7 @@ fn what_is_left_is_the_payment_without_what_went_back_and_the_fee() {
         after(order, Event::Status(report), hours(2))
     };
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
-    let delivered = |id: &str| told(id, "vm-001", 5000, 5000, Delivery::Dispensed);
+    let delivered = |id: &str| reported_order(id, "vm-001", 5000, 5000, Delivery::Dispensed);
     // What went back; then fee and payout, if the gateway keeps the fee of a refund, if not, and if nobody has said it.
     type Left = (Option<u64>, Option<i64>);
     let table: [(Order, Option<u64>, [Left; 3]); 7] = [
@@ -172,7 +172,7 @@ fn each_fee_is_rounded_by_itself() {
     let wanted = wanted(By::Item, "gopay = { basis_points = 35 }");
     let mut report = SalesReport::default();
     for id in ["a", "b", "c"] {
-        report.add(&told(id, "vm-001", 5000, 5000, Delivery::Dispensed), T0, &wanted);
+        report.add(&reported_order(id, "vm-001", 5000, 5000, Delivery::Dispensed), T0, &wanted);
     }
     assert_eq!((report.total.fee(), report.total.payout()), (Some(54), Some(15_000 - 54)));
     assert_eq!(report.groups["A1"], report.total);

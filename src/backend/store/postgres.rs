@@ -11,7 +11,7 @@
 mod listening;
 mod reaching;
 
-pub use listening::Heard;
+pub use listening::ListenEvent;
 
 use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
 use qris_core::order::time::Span;

@@ -60,7 +60,7 @@ pub struct LineState {
     /// The line takes no ticket and no receipt for less.
     pub min_amount: Rupiah,
     /// How long its outlet takes for this order at the most, or why it cannot deliver it.
-    pub takes: Result<Span, Refused>,
+    pub takes: Result<Span, LedgerRefusal>,
     /// What it is doing.
     pub condition: Condition,
 }
@@ -81,14 +81,14 @@ impl Limits {
     ///
     /// # Errors
     /// Why not.
-    pub fn judge(&self, price: Rupiah) -> Result<(), Refused> {
+    pub fn judge(&self, price: Rupiah) -> Result<(), LedgerRefusal> {
         if price < self.min {
-            return Err(Refused::TooLittle(self.min));
+            return Err(LedgerRefusal::TooLittle(self.min));
         }
         if let Some(step) = self.step.filter(|step| !price.get().is_multiple_of(step.get())) {
-            return Err(Refused::NotMultiple(step));
+            return Err(LedgerRefusal::NotMultiple(step));
         }
-        if self.max.is_some_and(|max| price > max) { Err(Refused::TooLong) } else { Ok(()) }
+        if self.max.is_some_and(|max| price > max) { Err(LedgerRefusal::TooLong) } else { Ok(()) }
     }
 }
 
@@ -115,7 +115,7 @@ pub enum Condition {
 
 /// Why the relay does not promise or drive. The ledger recorded nothing, and no line was driven.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refused {
+pub enum LedgerRefusal {
     /// No line has the item.
     #[error("no line has this item")]
     UnknownItem,
@@ -158,19 +158,19 @@ pub enum Admission {
 ///
 /// # Errors
 /// Why not.
-pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), Refused> {
-    let line = line.ok_or(Refused::UnknownItem)?;
+pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), LedgerRefusal> {
+    let line = line.ok_or(LedgerRefusal::UnknownItem)?;
     if amount < line.min_amount {
-        return Err(Refused::TooLittle(line.min_amount));
+        return Err(LedgerRefusal::TooLittle(line.min_amount));
     }
     if line.takes? > DRIVE_MAX {
-        return Err(Refused::TooLong);
+        return Err(LedgerRefusal::TooLong);
     }
     match line.condition {
         Condition::Ready => Ok(()),
-        Condition::Busy => Err(Refused::Busy),
-        Condition::Blocked => Err(Refused::Blocked),
-        Condition::Broken => Err(Refused::Hardware),
+        Condition::Busy => Err(LedgerRefusal::Busy),
+        Condition::Blocked => Err(LedgerRefusal::Blocked),
+        Condition::Broken => Err(LedgerRefusal::Hardware),
     }
 }
 
@@ -184,7 +184,7 @@ pub fn admit(
     found: Option<Entry>,
     receipt: &Receipt,
     line: Option<&LineState>,
-) -> Result<Admission, Refused> {
+) -> Result<Admission, LedgerRefusal> {
     match found {
         Some(Entry::Ended(outcome)) => return Ok(Admission::Recorded(outcome)),
         Some(Entry::Driving) => return Ok(Admission::Driving),
@@ -193,7 +193,7 @@ pub fn admit(
     let claims = receipt.claims();
     match ticket {
         Some(TicketEntry::Open { item, amount }) if *item == claims.item && *amount == claims.amount => {}
-        Some(TicketEntry::Open { .. } | TicketEntry::Used(_) | TicketEntry::Closed) | None => return Err(Refused::UnknownTicket),
+        Some(TicketEntry::Open { .. } | TicketEntry::Used(_) | TicketEntry::Closed) | None => return Err(LedgerRefusal::UnknownTicket),
     }
     prepare(line, claims.amount).map(|()| Admission::Drive)
 }
@@ -233,17 +233,17 @@ mod tests {
         // ticket, entry of the order, line, answer
         let table = [
             (good(), None, ready, Ok(Admission::Drive)),
-            (good(), None, busy, Err(Refused::Busy)),
-            (good(), None, blocked, Err(Refused::Blocked)),
-            (good(), None, Some(Condition::Broken), Err(Refused::Hardware)),
-            (good(), None, None, Err(Refused::UnknownItem)),
-            (None, None, ready, Err(Refused::UnknownTicket)),
+            (good(), None, busy, Err(LedgerRefusal::Busy)),
+            (good(), None, blocked, Err(LedgerRefusal::Blocked)),
+            (good(), None, Some(Condition::Broken), Err(LedgerRefusal::Hardware)),
+            (good(), None, None, Err(LedgerRefusal::UnknownItem)),
+            (None, None, ready, Err(LedgerRefusal::UnknownTicket)),
             // The ticket comes before the line.
-            (None, None, blocked, Err(Refused::UnknownTicket)),
-            (open("A2", 5000), None, ready, Err(Refused::UnknownTicket)),
-            (open("A1", 6000), None, ready, Err(Refused::UnknownTicket)),
-            (used(), None, ready, Err(Refused::UnknownTicket)),
-            (Some(TicketEntry::Closed), None, ready, Err(Refused::UnknownTicket)),
+            (None, None, blocked, Err(LedgerRefusal::UnknownTicket)),
+            (open("A2", 5000), None, ready, Err(LedgerRefusal::UnknownTicket)),
+            (open("A1", 6000), None, ready, Err(LedgerRefusal::UnknownTicket)),
+            (used(), None, ready, Err(LedgerRefusal::UnknownTicket)),
+            (Some(TicketEntry::Closed), None, ready, Err(LedgerRefusal::UnknownTicket)),
             // The recorded outcome comes before both.
             (used(), Some(Entry::Driving), busy, Ok(Admission::Driving)),
             (used(), ended(Outcome::Dispensed), ready, Ok(Admission::Recorded(Outcome::Dispensed))),
@@ -262,11 +262,11 @@ mod tests {
     fn prices_are_within_the_limits_of_a_line() {
         let all = Limits { min: rp(5000), step: Some(rp(1000)), max: Some(rp(20_000)) };
         let table = [
-            (4000, Err(Refused::TooLittle(rp(5000)))),
+            (4000, Err(LedgerRefusal::TooLittle(rp(5000)))),
             (5000, Ok(())),
-            (5500, Err(Refused::NotMultiple(rp(1000)))),
+            (5500, Err(LedgerRefusal::NotMultiple(rp(1000)))),
             (20_000, Ok(())),
-            (21_000, Err(Refused::TooLong)),
+            (21_000, Err(LedgerRefusal::TooLong)),
         ];
         for (price, want) in table {
             assert_eq!(all.judge(rp(price)), want, "{price}");
@@ -281,16 +281,16 @@ mod tests {
         let takes = |takes| LineState { takes, ..line(Condition::Ready) };
         let table = [
             (line(Condition::Ready), 5000, Ok(())),
-            (line(Condition::Ready), 4999, Err(Refused::TooLittle(rp(5000)))),
-            (line(Condition::Busy), 4999, Err(Refused::TooLittle(rp(5000)))),
-            (takes(Err(Refused::NotMultiple(rp(1000)))), 5500, Err(Refused::NotMultiple(rp(1000)))),
+            (line(Condition::Ready), 4999, Err(LedgerRefusal::TooLittle(rp(5000)))),
+            (line(Condition::Busy), 4999, Err(LedgerRefusal::TooLittle(rp(5000)))),
+            (takes(Err(LedgerRefusal::NotMultiple(rp(1000)))), 5500, Err(LedgerRefusal::NotMultiple(rp(1000)))),
             (takes(Ok(DRIVE_MAX)), 5000, Ok(())),
-            (takes(Ok(Span(DRIVE_MAX.0 + 1))), 5000, Err(Refused::TooLong)),
+            (takes(Ok(Span(DRIVE_MAX.0 + 1))), 5000, Err(LedgerRefusal::TooLong)),
         ];
         for (line, amount, want) in table {
             assert_eq!(prepare(Some(&line), rp(amount)), want, "{amount}");
         }
-        assert_eq!(prepare(None, rp(5000)), Err(Refused::UnknownItem));
+        assert_eq!(prepare(None, rp(5000)), Err(LedgerRefusal::UnknownItem));
     }
 
     #[test]

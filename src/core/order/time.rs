@@ -139,7 +139,7 @@ impl Zone {
 
     /// For people: `Western Indonesia Time, +07:00`.
     #[must_use]
-    pub const fn told(self) -> &'static str {
+    pub const fn words(self) -> &'static str {
         match self {
             Self::Wib => "Western Indonesia Time, +07:00",
             Self::Wita => "Central Indonesia Time, +08:00",
@@ -330,7 +330,7 @@ mod tests {
         ];
         let moment = Wall::from_rfc3339("2026-11-20T15:30:00Z").expect("a time");
         for (zone, word, rfc3339, told) in table {
-            assert_eq!((zone.as_str(), Zone::from_word(word), zone.told()), (word, Some(zone), told));
+            assert_eq!((zone.as_str(), Zone::from_word(word), zone.words()), (word, Some(zone), told));
             assert_eq!(moment.to_rfc3339_in(zone), rfc3339);
             assert_eq!(Wall::from_rfc3339(rfc3339), Ok(moment));
             assert_eq!(Wall::from_local(&moment.to_local(zone), zone), Ok(moment));

@@ -4,7 +4,7 @@ mod answer;
 mod signed;
 
 pub use answer::{ANSWER_MAX, ANSWER_PIECE, Code, Joined, Problem, Response, Stage};
-pub use signed::{Asked, LINES_MAX, LogUnit, Logs, NEWEST_MAX, Refused, VALID_MAX_S};
+pub use signed::{LINES_MAX, LogUnit, Logs, NEWEST_MAX, RefusedCommand, SignedCommand, VALID_MAX_S};
 
 use crate::order::ids::{DeviceId, ItemId, RequestId};
 use crate::order::keys::Level;

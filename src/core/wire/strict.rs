@@ -58,7 +58,7 @@ impl Object {
     ///
     /// # Errors
     /// `malformed` with the words of the parser.
-    pub fn rest<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+    pub fn remaining<T: DeserializeOwned>(self) -> Result<T, Refusal> {
         serde_json::from_value(Value::Object(self.0)).map_err(|e| Refusal::new(Reason::Malformed, e.to_string()))
     }
 }

@@ -76,7 +76,7 @@ impl Topic {
 
 /// The filters that a machine subscribes to: everything that may be sent to it.
 #[must_use]
-pub fn heard_by(device: &DeviceId) -> Vec<String> {
+pub fn subscriptions(device: &DeviceId) -> Vec<String> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate, Topic::ConfigDesired];
     let topics = topics.map(|topic| topic.of(device));
     topics.into_iter().chain([command::requests_to(device)]).collect()

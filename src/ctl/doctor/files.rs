@@ -2,7 +2,7 @@
 
 use super::needs_root;
 use crate::broker::random_hex;
-use crate::guard::{self, Guarded, Kind};
+use crate::guard::{self, FileRole, Guarded};
 use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User, is_decrypted, is_root};
 use crate::staging::{SECRETS, credential_files};
 use qris_core::order::time::{Span, Wall};
@@ -68,9 +68,9 @@ pub(super) fn users(site: &Site) -> Finding {
 pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     let (device, relay) = (site.user(DEVICE_USER), site.user(RELAY_USER));
     let relay_toml = qrisd_toml.with_file_name("relay.toml");
-    let mut wanted: Vec<(PathBuf, Kind, Vec<&User>)> = vec![
-        (qrisd_toml.into(), Kind::Trusted, device.into_iter().collect()),
-        (relay_toml.clone(), Kind::Trusted, relay.into_iter().collect()),
+    let mut wanted: Vec<(PathBuf, FileRole, Vec<&User>)> = vec![
+        (qrisd_toml.into(), FileRole::Trusted, device.into_iter().collect()),
+        (relay_toml.clone(), FileRole::Trusted, relay.into_iter().collect()),
     ];
     // The tables are read only for their paths. Another check has told their faults.
     let table = |path: &Path| fs::read_to_string(site.at(path)).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
@@ -78,13 +78,13 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     let path = |table: &toml::Table, section: &str, key: &str| table.get(section)?.get(key)?.as_str().map(PathBuf::from);
     let mut keys: Vec<_> = [path(&qrisd, "receipts", "keys_file"), path(&relayd, "receipts", "keys_file")].into_iter().flatten().collect();
     keys.dedup();
-    wanted.extend(keys.into_iter().map(|path| (path, Kind::Trusted, device.into_iter().chain(relay).collect())));
+    wanted.extend(keys.into_iter().map(|path| (path, FileRole::Trusted, device.into_iter().chain(relay).collect())));
     for (section, key) in [("mqtt", "ca_file"), ("mqtt", "cert_file"), ("backend", "ca_file")] {
-        wanted.extend(path(&qrisd, section, key).map(|path| (path, Kind::Trusted, device.into_iter().collect())));
+        wanted.extend(path(&qrisd, section, key).map(|path| (path, FileRole::Trusted, device.into_iter().collect())));
     }
     let (in_use, left): (Vec<Guarded>, Vec<Guarded>) = guard::secrets(site, &qrisd).into_iter().partition(|secret| secret.is_in_use);
     for Guarded { path, kind, .. } in in_use {
-        let readers = if kind == Kind::Secret { device.into_iter().collect() } else { Vec::new() };
+        let readers = if kind == FileRole::Secret { device.into_iter().collect() } else { Vec::new() };
         wanted.push((path, kind, readers));
     }
     let mut findings: Vec<_> = wanted.iter().filter_map(|(path, kind, readers)| guarded_file(site, path, *kind, readers)).collect();
@@ -117,12 +117,12 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
 }
 
 /// The fault of a file that is needed, if there is one.
-fn guarded_file(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Option<Finding> {
+fn guarded_file(site: &Site, path: &Path, kind: FileRole, readers: &[&User]) -> Option<Finding> {
     let (check, shown) = (check_of(kind), path.display());
     let metadata = match fs::metadata(site.at(path)) {
         Ok(metadata) => metadata,
         // The directories of credentials are root's.
-        Err(why) if !is_root() && (kind == Kind::Credential || why.kind() == ErrorKind::PermissionDenied) => {
+        Err(why) if !is_root() && (kind == FileRole::Credential || why.kind() == ErrorKind::PermissionDenied) => {
             return Some(needs_root(check, shown));
         }
         Err(why) => return Some(Finding::bad(check, format!("{shown}: {why}"), "sudo qrisctl setup makes it; or correct the path")),
@@ -150,10 +150,10 @@ fn left_open(site: &Site, secret: &Guarded) -> Option<Finding> {
     Some(Finding::bad(check_of(*kind), format!("{}: {why}", rights_of(site, path, &metadata)), to_do))
 }
 
-const fn check_of(kind: Kind) -> &'static str {
+const fn check_of(kind: FileRole) -> &'static str {
     match kind {
-        Kind::Trusted => "files",
-        Kind::Secret | Kind::Credential => "secrets",
+        FileRole::Trusted => "files",
+        FileRole::Secret | FileRole::Credential => "secrets",
     }
 }
 
@@ -164,7 +164,7 @@ fn rights_of(site: &Site, path: &Path, metadata: &Metadata) -> String {
 }
 
 /// The command that makes it right.
-fn right(path: &Path, kind: Kind) -> String {
+fn right(path: &Path, kind: FileRole) -> String {
     let (group, mode) = kind.rights();
     format!("chown root:{group} {0}; chmod {mode:o} {0}", path.display())
 }

@@ -43,7 +43,7 @@ impl Ends {
     }
 
     /// The last line for scripts. Each number is there.
-    pub(super) fn told(&self) -> Value {
+    pub(super) fn as_json(&self) -> Value {
         let numbers: serde_json::Map<_, _> = self.numbers().into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect();
         json!({ "machines": self.all(), "ends": numbers })
     }
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(ends.words(), "12 done, 2 failed, 1 rejected, 1 timed out, 2 not asked, 1 gave no answer");
         assert_eq!((ends.all(), ends.bad()), (19, 7));
         let numbers = json!({ "done": 12, "failed": 2, "rejected": 1, "timed_out": 1, "not_asked": 2, "gave_no_answer": 1 });
-        assert_eq!(ends.told(), json!({ "machines": 19, "ends": numbers }));
-        assert_eq!(Ends::default().told()["ends"]["failed"], 0, "a script finds each number");
+        assert_eq!(ends.as_json(), json!({ "machines": 19, "ends": numbers }));
+        assert_eq!(Ends::default().as_json()["ends"]["failed"], 0, "a script finds each number");
     }
 }

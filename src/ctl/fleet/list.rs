@@ -1,7 +1,7 @@
 //! `fleet list` and `fleet watch`: every machine in one line, once or live.
 
 use super::Which;
-use super::told::{Told, Words};
+use super::told::{LastWords, Words};
 use crate::broker::{Connection, News};
 use crate::print;
 use qris_core::order::ids::DeviceId;
@@ -34,7 +34,7 @@ pub(crate) struct Watch {
 
 impl List {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let (broker, told) = Told::hear(connection, &self.who, Vec::new()).await?;
+        let (broker, told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
         broker.leave().await;
         table(&told, &self.who, json)?.iter().try_for_each(|line| print::line(line))
     }
@@ -44,9 +44,9 @@ impl Watch {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let ended = service::terminated();
         let mut ended = std::pin::pin!(ended);
-        let (mut broker, mut told) = Told::hear(connection, &self.who, Vec::new()).await?;
+        let (mut broker, mut told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
         let is_live = !json && std::io::stdout().is_terminal();
-        let draw = |told: &Told| -> Result<(), Failure> {
+        let draw = |told: &LastWords| -> Result<(), Failure> {
             let lines = table(told, &self.who, json)?;
             if is_live { print::line(&format!("{CLEAR}{}", lines.join("\n"))) } else { lines.iter().try_for_each(|line| print::line(line)) }
         };
@@ -82,7 +82,7 @@ impl Watch {
     }
 }
 
-fn table(told: &Told, who: &Which, json: bool) -> Result<Vec<String>, Failure> {
+fn table(told: &LastWords, who: &Which, json: bool) -> Result<Vec<String>, Failure> {
     let head = (!json).then(|| cells(["MACHINE", "STATE", "RELEASE", "SETTINGS", "FAULTS"]));
     let rows = told.meant(who)?.into_iter().map(|(device, words)| row(device, words, json));
     Ok(head.into_iter().chain(rows).collect())

@@ -4,14 +4,14 @@ use super::Which;
 use super::diff::{self, Flat};
 use super::ends::Ends;
 use super::progress::Progress;
-use super::told::Told;
+use super::told::LastWords;
 use super::what::What;
 use crate::broker::{Broker, Connection, News, random_hex};
 use crate::{keys, print, screen};
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{self, Asked, Code, Command, Joined, LogUnit, Logs, Problem, Response, SCREENSHOT, Stage};
+use qris_core::wire::command::{self, Code, Command, Joined, LogUnit, Logs, Problem, Response, SCREENSHOT, SignedCommand, Stage};
 use qris_core::wire::status::{Presence, Status};
 use qris_host::mqtt::{Inbound, Outbound};
 use qris_host::{Failure, clock};
@@ -173,7 +173,7 @@ impl Round {
     /// Asks all who are meant. `otherwise` says what those did whose end is not good. Without it the ends are counted.
     async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: Option<&str>) -> Result<(), Failure> {
         let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.name(), self.own);
-        let (mut broker, told) = Told::hear(connection, &who, vec![answers]).await?;
+        let (mut broker, told) = LastWords::hear(connection, &who, vec![answers]).await?;
         let told = told.with_named(&who);
         let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let all = machines.len();
@@ -196,7 +196,7 @@ impl Round {
     fn told(&self, otherwise: Option<&str>) -> Result<(), Failure> {
         let (all, bad) = (self.ends.all(), self.ends.bad());
         if self.json && otherwise.is_none() {
-            print::line(&self.ends.told().to_string())?;
+            print::line(&self.ends.as_json().to_string())?;
         }
         match otherwise {
             Some(otherwise) if bad > 0 => Err(Failure::failed(format!("{bad} of {all} machines {otherwise}"))),
@@ -278,7 +278,7 @@ impl Round {
         // machine has waited for a customer.
         let valid = if matches!(command, Command::TestPulse { .. } | Command::Clear { .. }) { VALID_AT_RELAY } else { VALID };
         let exp = clock::now().wall.0.div_euclid(1000) + i64::try_from(valid.as_secs()).unwrap_or(0);
-        Asked::payload(&Asked { aud: device.clone(), jti: id.clone(), exp, stream, command }.jws(key))
+        SignedCommand::payload(&SignedCommand { aud: device.clone(), jti: id.clone(), exp, stream, command }.jws(key))
     }
 
     fn heard(&mut self, message: &Inbound) -> Result<(), Failure> {

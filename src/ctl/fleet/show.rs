@@ -1,6 +1,6 @@
 //! `fleet show`: everything that machines last told the broker.
 
-use super::told::{Told, Words};
+use super::told::{LastWords, Words};
 use super::{Which, config};
 use crate::broker::Connection;
 use crate::print;
@@ -19,7 +19,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let (broker, told) = Told::hear(connection, &self.who, Vec::new()).await?;
+        let (broker, told) = LastWords::hear(connection, &self.who, Vec::new()).await?;
         broker.leave().await;
         for (device, words) in told.meant(&self.who)? {
             if json {

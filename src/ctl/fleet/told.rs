@@ -24,9 +24,9 @@ pub(super) struct Words {
 
 /// The last words of machines.
 #[derive(Default)]
-pub(super) struct Told(BTreeMap<DeviceId, Words>);
+pub(super) struct LastWords(BTreeMap<DeviceId, Words>);
 
-impl Told {
+impl LastWords {
     /// Connects, and hears what the broker has. `more` are further topics to hear.
     pub(super) async fn hear(connection: Connection, who: &Which, more: Vec<String>) -> Result<(Broker, Self), Failure> {
         let filters = [TOPICS.map(|topic| who.filters(topic)).concat(), more].concat();

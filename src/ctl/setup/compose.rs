@@ -9,7 +9,7 @@ use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
 use super::text::{fill, texts};
 use crate::chips;
-use crate::guard::Kind;
+use crate::guard::FileRole;
 use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::staging::{Staging, credentials};
 use qris_core::order::keys::KeyFile;
@@ -120,9 +120,9 @@ pub(super) fn compose(
     let qrisd = qrisd.text;
     draft.guard_what_stays(&qrisd);
     draft.chips(&relay);
-    draft.files.push(Planned::new(RELAY_TOML, Kind::Trusted, relay.as_str()));
+    draft.files.push(Planned::new(RELAY_TOML, FileRole::Trusted, relay.as_str()));
     // This file comes last: the services wait for it.
-    draft.files.push(Planned::new(QRISD_TOML, Kind::Trusted, qrisd.as_str()));
+    draft.files.push(Planned::new(QRISD_TOML, FileRole::Trusted, qrisd.as_str()));
     let Draft { places, files, obsolete, remarks, .. } = draft;
     let source = |path: &str, text: String| Source::from_text(path, text).with_places(places.clone());
     Ok(Composed { files, obsolete, remarks, qrisd: source(QRISD_TOML, qrisd), relay: source(RELAY_TOML, relay) })
@@ -183,7 +183,7 @@ impl<'a> Draft<'a> {
         if let Some(key) = &answers.broker_key {
             let path = format!("{ETC}/device.key");
             text.set_text("mqtt", "key_file", &path)?;
-            self.stage(path, Kind::Secret, key.expose())?;
+            self.stage(path, FileRole::Secret, key.expose())?;
         }
         if answers.allow_plaintext {
             text.set("mqtt", "allow_plaintext", "true")?;
@@ -193,7 +193,7 @@ impl<'a> Draft<'a> {
         if let Some(keys) = &answers.keys {
             let path = text.value("receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
             let keys = with_operators(keys, &self.site.at(&path));
-            self.stage(path, Kind::Trusted, &keys)?;
+            self.stage(path, FileRole::Trusted, &keys)?;
         }
         screen(&mut text, answers)?;
         if !answers.items.is_empty() {
@@ -255,7 +255,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let (rules, unmatched) = chips::rules(&chips);
-        self.files.push(Planned::new(chips::RULES, Kind::Trusted, rules));
+        self.files.push(Planned::new(chips::RULES, FileRole::Trusted, rules));
         let remark = |chip: &&Path| fill(texts().no_rule, &[&chip.display()]);
         self.remarks.extend(unmatched.iter().map(remark));
     }
@@ -265,10 +265,10 @@ impl<'a> Draft<'a> {
         let Some(content) = content else { return Ok(()) };
         let path = format!("{ETC}/{name}");
         text.set_text(section, key, &path)?;
-        self.stage(path, Kind::Trusted, content)
+        self.stage(path, FileRole::Trusted, content)
     }
 
-    fn stage(&mut self, path: impl Into<PathBuf>, kind: Kind, content: &str) -> Result<(), Failure> {
+    fn stage(&mut self, path: impl Into<PathBuf>, kind: FileRole, content: &str) -> Result<(), Failure> {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.places.put_for_now(&path, self.staging.put(&format!("{}-{name}", self.files.len()), content.as_bytes())?);

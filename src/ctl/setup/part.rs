@@ -50,7 +50,7 @@ impl Part {
     }
 
     /// The part's name in messages, and the flags for it.
-    pub(super) fn told(self) -> (&'static str, &'static str) {
+    pub(super) fn name_and_flags(self) -> (&'static str, &'static str) {
         match self {
             Self::Device => (texts().part_device, "--device"),
             Self::Broker => (texts().part_broker, "--broker, --username, --password-file, --ca-file, --cert-file, --key-file"),

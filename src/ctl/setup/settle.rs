@@ -101,7 +101,7 @@ impl Settling<'_> {
     /// Faults name lines of a file that nobody has seen yet. So the flags are named beside them.
     fn name_flags(&self, parts: &BTreeSet<Part>) {
         for part in parts.iter().filter(|part| self.setup.says(**part)) {
-            let (words, flags) = part.told();
+            let (words, flags) = part.name_and_flags();
             print::remark(&format!("{words} ({flags}):"));
         }
     }
@@ -136,7 +136,7 @@ fn refusals(failure: &Failure) -> Vec<String> {
         Some(part) => {
             let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));
             let key = key.map(|(_, key)| format!(" ({key})")).unwrap_or_default();
-            format!("{}: {}{key}: {}", texts().cannot_be, part.told().0, fault.why)
+            format!("{}: {}{key}: {}", texts().cannot_be, part.name_and_flags().0, fault.why)
         }
         None => fill(texts().in_the_file, &[fault]),
     };

@@ -16,7 +16,7 @@ use crate::store::database::Database;
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
-use qris_core::wire::command::{Asked, Code, Command, Problem, Refused, Response, Stage, VALID_MAX_S};
+use qris_core::wire::command::{Code, Command, Problem, RefusedCommand, Response, SignedCommand, Stage, VALID_MAX_S};
 use qris_host::events::{Event as Journal, Text};
 use qris_host::mqtt::Ack;
 use qris_host::trust::AGREES;
@@ -56,7 +56,7 @@ pub(super) struct Commands {
 /// One that the database has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Kept {
-    asked: Asked,
+    asked: SignedCommand,
     kid: KeyId,
     jws: Box<str>,
     to: Address,
@@ -166,7 +166,7 @@ impl Machine {
             ..=READ_MAX => self.take_command(name, payload, retained, &to, now),
             _ => Err(Problem::new(Code::RateLimited, format!("at most {READ_MAX} commands in a second are read")).into()),
         };
-        if let Err(Refused { id, kid, why }) = taken {
+        if let Err(RefusedCommand { id, kid, why }) = taken {
             if why.code != Code::RateLimited {
                 let by = kid.as_ref().map_or("nobody that this machine knows", KeyId::as_str);
                 self.outbox.journal(Journal::CommandRefused { command: text(name), by: text(by), why: text(&why.message) });
@@ -178,17 +178,17 @@ impl Machine {
         self.outbox.push(Effect::Ack(ack));
     }
 
-    fn take_command(&mut self, name: &str, payload: &[u8], retained: bool, to: &Address, now: Now) -> Result<(), Refused> {
+    fn take_command(&mut self, name: &str, payload: &[u8], retained: bool, to: &Address, now: Now) -> Result<(), RefusedCommand> {
         if retained {
             return Err(Problem::new(Code::Retained, "a retained command may be of any age").into());
         }
         if !Command::NAMES.contains(&name) {
             return Err(Problem::new(Code::UnknownRequest, format!("this release has no command {name}")).into());
         }
-        let jws = Asked::jws_in(payload)?;
-        let (asked, kid) = Asked::read(&jws, &self.own.keys, &self.own.device)?;
+        let jws = SignedCommand::jws_in(payload)?;
+        let (asked, kid) = SignedCommand::read(&jws, &self.own.keys, &self.own.device)?;
         let id = asked.jti.clone();
-        let refused = |why| Refused { id: Some(id.clone()), kid: Some(kid.clone()), why };
+        let refused = |why| RefusedCommand { id: Some(id.clone()), kid: Some(kid.clone()), why };
         if asked.command.name() != name {
             return Err(refused(Problem::new(Code::Malformed, format!("it is signed for the command {}", asked.command.name()))));
         }
@@ -230,7 +230,7 @@ impl Machine {
     }
 
     /// Objections of time. A command that a trusted clock saw as over stays over, whatever the clock does then.
-    fn check_time_of(&mut self, asked: &Asked, now: Now) -> Result<(), Problem> {
+    fn check_time_of(&mut self, asked: &SignedCommand, now: Now) -> Result<(), Problem> {
         let trusted = self.last_trusted();
         // A clock behind the last trusted time is wrong.
         let clock = self.own.trusted(now.wall).filter(|wall| *wall + AGREES >= trusted);
@@ -271,7 +271,7 @@ impl Machine {
         }
     }
 
-    fn journal_taken(&mut self, asked: &Asked, kid: &KeyId) {
+    fn journal_taken(&mut self, asked: &SignedCommand, kid: &KeyId) {
         let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
         self.outbox.journal(Journal::CommandTaken { command, id, by });
     }

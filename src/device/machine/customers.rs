@@ -5,7 +5,7 @@ use super::answers::seen_of;
 use super::collection::{Collection, GUESSES_KEY, may_be_news, objection, unconfirmed};
 use super::front::{Candidate, Customer};
 use super::hold::RAUC;
-use super::outbox::Refused;
+use super::outbox::RefusedVend;
 use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request, text};
 use crate::store::{StoreError, Stored};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
@@ -38,7 +38,7 @@ impl Machine {
                 }
                 self.outbox.reply([asker], Reply::NOTHING);
             }
-            Request::Refused(request, refusal) => self.refuse([asker], Refused { request, ..Refused::default() }, &refusal, now),
+            Request::Refused(request, refusal) => self.refuse([asker], RefusedVend { request, ..RefusedVend::default() }, &refusal, now),
         }
     }
 
@@ -68,7 +68,7 @@ impl Machine {
 
     /// Replies and tells everybody. The messages are acknowledged first: a refused request that comes once more after a crash
     /// could be sold after all.
-    fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: Refused, refusal: &Refusal, now: Now) {
+    fn refuse(&mut self, askers: impl IntoIterator<Item = Asker>, of: RefusedVend, refusal: &Refusal, now: Now) {
         self.outbox.reply(askers, Reply::refused(refusal.reason));
         self.outbox.refuse(of, refusal, self.storage.stream(), &self.settings, now);
     }
@@ -95,7 +95,7 @@ impl Machine {
         };
         // Who does not hear the reply gets an event.
         if let Some(refusal) = refusal.filter(|_| !asker.kind.hears_replies) {
-            self.refuse([], Refused::request(id), &refusal, now);
+            self.refuse([], RefusedVend::request(id), &refusal, now);
         }
         self.outbox.reply([asker], reply);
     }
@@ -210,7 +210,7 @@ impl Machine {
             match self.cancel_order(&id, now) {
                 Ok(order) => self.outbox.reply([asker], order.map_or(Reply::NOTHING, |(order, _)| Reply::of(&order.order))),
                 Err(error) => {
-                    self.refuse([], Refused::request(&id), &store_refusal(&error), now);
+                    self.refuse([], RefusedVend::request(&id), &store_refusal(&error), now);
                     self.outbox.reply([asker], Reply::refused(Reason::Store));
                 }
             }
@@ -238,7 +238,7 @@ impl Machine {
             }
             Err(refused) => refused,
         };
-        self.refuse(asker, Refused { request, item: None, code: Some(&code) }, &refusal, now);
+        self.refuse(asker, RefusedVend { request, item: None, code: Some(&code) }, &refusal, now);
     }
 
     /// Every objection to a code that is known before anybody is asked.
@@ -352,7 +352,7 @@ impl Machine {
 
     pub(super) fn refuse_collection(&mut self, collection: Collection, refusal: &Refusal, now: Now) {
         let Collection { request, code, askers, .. } = collection;
-        self.refuse(askers, Refused { request: Some(request), item: None, code: Some(&code) }, refusal, now);
+        self.refuse(askers, RefusedVend { request: Some(request), item: None, code: Some(&code) }, refusal, now);
     }
 
     /// A customer who gets no answer, not even from the bus.
@@ -393,8 +393,8 @@ impl Machine {
     }
 }
 
-fn of_request(request: &VendRequest) -> Refused<'static> {
-    Refused { request: Some(request.request_id.clone()), item: Some(request.item.clone()), code: None }
+fn of_request(request: &VendRequest) -> RefusedVend<'static> {
+    RefusedVend { request: Some(request.request_id.clone()), item: Some(request.item.clone()), code: None }
 }
 
 fn store_refusal(error: &StoreError) -> Refusal {

@@ -18,7 +18,7 @@ use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
-use qris_host::trust::Told;
+use qris_host::trust::ServerTime;
 use serde::{Deserialize, Serialize};
 
 /// What can happen to a machine.
@@ -94,7 +94,7 @@ pub enum Input {
     /// The broker has not taken a message; `Some`: it refuses it.
     Undelivered(PublishId, Option<Box<str>>),
     /// The backend told what time it is.
-    Time(Told),
+    Time(ServerTime),
     /// News of the screen.
     Screen(ScreenState),
     /// A deadline passed.

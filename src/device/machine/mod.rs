@@ -400,7 +400,7 @@ impl Machine {
     fn relay_told(&mut self, facts: RelayFacts, is_new: bool, now: Now) {
         self.links.relay_told(facts, &self.settings, &mut self.faults, now);
         if let Some(tickets) = self.links.tickets(&self.settings) {
-            self.reconciliation.told(tickets, is_new);
+            self.reconciliation.take_tickets(tickets, is_new);
         }
     }
 

@@ -80,14 +80,14 @@ struct Refusals {
 
 /// The thing that is refused, as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Refused<'a> {
+pub(super) struct RefusedVend<'a> {
     pub(super) request: Option<RequestId>,
     pub(super) item: Option<ItemId>,
     /// The event repeats the code, so the customer who typed it in knows that the answer is theirs.
     pub(super) code: Option<&'a PaymentCode>,
 }
 
-impl Refused<'_> {
+impl RefusedVend<'_> {
     pub(super) fn request(request: &RequestId) -> Self {
         Self { request: Some(request.clone()), item: None, code: None }
     }
@@ -182,7 +182,7 @@ impl Outbox {
     }
 
     /// Tells a refusal. It is never stored, and it is limited: anybody can make a machine refuse.
-    pub(super) fn refuse(&mut self, of: Refused, refusal: &Refusal, stream: &str, settings: &Settings, now: Now) {
+    pub(super) fn refuse(&mut self, of: RefusedVend, refusal: &Refusal, stream: &str, settings: &Settings, now: Now) {
         if !self.refusals.may_tell(of.request.as_ref(), now.boot) {
             return;
         }

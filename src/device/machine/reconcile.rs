@@ -62,7 +62,7 @@ impl Reconciliation {
 
     /// The relay has these tickets open. Those without an order must be closed, if somebody looks for them. `is_new`: the
     /// relay has a new owner.
-    pub(super) fn told(&mut self, tickets: Vec<Ticket>, is_new: bool) {
+    pub(super) fn take_tickets(&mut self, tickets: Vec<Ticket>, is_new: bool) {
         if is_new || self.reading {
             self.reading = false;
             self.open_tickets = tickets.len();

@@ -2,7 +2,7 @@
 
 use super::{Effect, Machine};
 use qris_core::order::time::{Boot, Now, Span, Wall};
-use qris_host::trust::{Told, new_floor, stands_in_the_way};
+use qris_host::trust::{ServerTime, new_floor, stands_in_the_way};
 
 /// While the dates of a certificate are refused, it is looked this often whether a time that was trusted stands in the way.
 const LOOK_EVERY: Span = Span::secs(15);
@@ -23,7 +23,7 @@ impl Machine {
     }
 
     /// The backend told the time. If all agree, the present time is trusted, and stored before anything is judged by it.
-    pub(super) fn time_told(&mut self, told: Told, now: Now) {
+    pub(super) fn time_told(&mut self, told: ServerTime, now: Now) {
         let floor = new_floor(self.last_trusted(), now.wall, told, self.settings.released);
         let Some((trusted, store)) = floor.zip(self.storage.store_mut()).filter(|_| self.settings.tells_time) else { return };
         match store.trust(trusted) {

@@ -309,7 +309,7 @@ impl Database {
     }
 
     /// What a person would ask of it, without its orders. Nearly all of that is in memory: a customer may wait.
-    pub fn told(&self) -> Value {
+    pub fn as_json(&self) -> Value {
         let mut live: BTreeMap<String, usize> = BTreeMap::new();
         let unfinished = self.live();
         for stored in unfinished.iter().flatten() {

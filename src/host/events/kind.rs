@@ -22,7 +22,7 @@ pub enum Priority {
 
 /// The facts that all events of one kind share.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub struct EventKind {
     /// Its place in `TABLE`.
     pub index: usize,
     /// The name of the variant of `Event`.
@@ -57,7 +57,7 @@ pub struct Fields {
     pub amount: Option<String>,
 }
 
-impl Kind {
+impl EventKind {
     /// The catalog's text, one line of it on each line.
     #[must_use]
     pub fn text(&self) -> String {
@@ -157,7 +157,7 @@ macro_rules! events {
         }
 
         /// All kinds, in the order of [`Event`].
-        pub const TABLE: &[Kind] = &[$(Kind {
+        pub const TABLE: &[EventKind] = &[$(EventKind {
             index: Index::$name as usize,
             name: stringify!($name),
             message_id: $id,
@@ -173,7 +173,7 @@ macro_rules! events {
         impl Event {
             /// The facts that all events of its kind share.
             #[must_use]
-            pub fn kind(&self) -> &'static Kind {
+            pub fn kind(&self) -> &'static EventKind {
                 &TABLE[match self { $(Self::$name { .. } => Index::$name as usize),* }]
             }
 

@@ -6,7 +6,7 @@ use super::{Event, STORE, World, computer, device, machine, small};
 use qris_core::order::ids::{CommandId, RequestId};
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Asked, Code, Command, Response, Stage};
+use qris_core::wire::command::{Code, Command, Response, SignedCommand, Stage};
 use qris_core::wire::status::Status;
 use qris_device::machine::{Address, Input, Operation};
 use qris_host::mqtt::Ack;
@@ -37,7 +37,7 @@ pub(super) struct Commands {
 }
 
 struct Sent {
-    asked: Asked,
+    asked: SignedCommand,
     jws: String,
     /// Only an operator who may look has signed it.
     is_forbidden: bool,
@@ -158,7 +158,7 @@ impl World {
             _ => None,
         };
         self.counts.more(Kind::OtherStream, (stream.as_deref() == Some(ELSEWHERE)).into());
-        let asked = Asked { aud: device(), jti, exp, stream, command };
+        let asked = SignedCommand { aud: device(), jti, exp, stream, command };
         self.note(|| {
             let may_not = if is_forbidden { ", and may not" } else { "" };
             // The name of a stream is drawn anew in each run.
@@ -210,7 +210,7 @@ impl World {
     pub(super) fn command_arrives(&mut self, m: usize, number: usize, desk: usize) {
         let sent = &mut self.commands.sent[number];
         sent.desks[desk].arrived += 1;
-        let (name, payload) = (sent.asked.command.name().into(), Asked::payload(&sent.jws));
+        let (name, payload) = (sent.asked.command.name().into(), SignedCommand::payload(&sent.jws));
         let to = Address { topic: DESKS[desk].into(), correlation: None };
         let ack = Ack::numbered(1 << 62 | (number * DESKS.len() + desk) as u64);
         self.input(m, Input::Command { name, payload, retained: false, to, ack });

@@ -5,7 +5,7 @@ use super::machine::{Arrival, RELEASED};
 use super::{BEGIN, Event, Outage, World};
 use qris_core::order::time::Wall;
 use qris_device::machine::Input;
-use qris_host::trust::{AGREES, Told, judge, matters};
+use qris_host::trust::{AGREES, ServerTime, judge, matters};
 
 /// The backend has another certificate this often.
 const RENEWED: i64 = 2 * 3_600_000;
@@ -70,10 +70,10 @@ impl World {
     }
 
     /// Whether everybody agrees on the clock of a machine.
-    fn told(&self, m: usize) -> Told {
+    fn told(&self, m: usize) -> ServerTime {
         let (clock, shown) = (self.clocks(m).wall, &self.machines[m].trust.shown);
         let is_good = shown.iter().all(|shown| shown.is_some_and(|certificate| certificate.check(clock).is_ok()));
-        Told { date: Wall(self.wall().0 + self.front_off), is_good }
+        ServerTime { date: Wall(self.wall().0 + self.front_off), is_good }
     }
 
     /// An answer of the backend tells the time.

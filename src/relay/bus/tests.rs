@@ -189,7 +189,7 @@ fn a_sale_over_the_interface() {
         assert_eq!(lines[0], ("tray 1".into(), vec!["A1".into()], "ready".into()));
         let closed: String = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
         assert_eq!(closed, "dispensed");
-        rig.service.report(Report::Hardware(0, Err("unplugged".into())));
+        rig.service.report(ThreadReport::Hardware(0, Err("unplugged".into())));
         assert_eq!(proxy.get_property::<Vec<String>>("Faults").await.expect("a property"), ["gpio"]);
     });
 }

@@ -2,7 +2,7 @@
 
 use super::{Button, Chip, Config, Items, LINES_MAX, LineSettings, Pin};
 use crate::outlet;
-use crate::pin::Written as WrittenInput;
+use crate::pin::WrittenInput;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::keys::KeySet;
 use qris_core::order::money::Rupiah;
@@ -33,7 +33,7 @@ texts! {
 /// The whole file. Keys that are missing or out of range are told together with all other faults.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct WrittenConfig {
     #[serde(default)]
     device: WrittenDevice,
     #[serde(default)]
@@ -96,7 +96,7 @@ struct WrittenButton {
     debounce_ms: Option<i64>,
 }
 
-impl Written {
+impl WrittenConfig {
     pub(super) fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
         let device = checker.required(self.device.id, "device.id");
         let device = device.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));
@@ -129,7 +129,7 @@ impl Written {
 
 impl WrittenLine {
     fn check(self, checker: &mut Checker<'_>, index: usize) -> Option<LineSettings> {
-        let rest = checker.rest("line", index, &OF_EVERY_LINE);
+        let rest = checker.other_keys("line", index, &OF_EVERY_LINE);
         let key = |name: &str| format!("line[{index}].{name}");
         let name = checker.required(self.name, &key("name"));
         if let Some(name) = &name

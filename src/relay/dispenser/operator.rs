@@ -4,9 +4,9 @@
 use super::{Dispensed, Dispenser, Refusal};
 use crate::store::{Begun, Once};
 use qris_core::order::ids::{CommandId, ItemId, KeyId};
-use qris_core::order::ledger::{Cause, Entry, Refused, prepare};
+use qris_core::order::ledger::{Cause, Entry, LedgerRefusal, prepare};
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Asked, Command};
+use qris_core::wire::command::{Command, SignedCommand};
 use qris_core::wire::dbus::{DispenseAnswer, RelayError};
 use qris_host::events::Event;
 
@@ -35,7 +35,7 @@ impl Dispenser {
         let once = self.in_time(&asked, &what, now)?;
         self.refuse_while_stopping()?;
         self.ledger.usable()?;
-        let index = self.line_of(item).ok_or(Refused::UnknownItem)?;
+        let index = self.line_of(item).ok_or(LedgerRefusal::UnknownItem)?;
         let settings = &self.lines[index].settings;
         let (line, amount) = (settings.name.clone(), settings.outlet.least(settings.min_amount));
         let state = self.line_state(item, amount).map(|(_, state)| state);
@@ -56,7 +56,7 @@ impl Dispenser {
             return Ok(false);
         }
         let once = self.in_time(&asked, &what, now)?;
-        let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
+        let index = self.line_of(&item).ok_or(LedgerRefusal::UnknownItem)?;
         self.clear_line(index, format!("the key {by}"), Some(once))?;
         Ok(true)
     }
@@ -69,8 +69,8 @@ impl Dispenser {
         }
     }
 
-    fn signed(&mut self, jws: &str) -> Result<(Asked, KeyId), Refusal> {
-        Asked::read(jws, &self.keys, &self.me).map_err(|refused| {
+    fn signed(&mut self, jws: &str) -> Result<(SignedCommand, KeyId), Refusal> {
+        SignedCommand::read(jws, &self.keys, &self.me).map_err(|refused| {
             let by = refused.kid.as_ref().map_or("nobody that this machine knows", KeyId::as_str);
             self.journal(Event::CommandRefused {
                 command: "at the relay".into(),
@@ -81,7 +81,7 @@ impl Dispenser {
         })
     }
 
-    fn refused_command(&mut self, asked: &Asked, method: &str, by: &KeyId) -> Refusal {
+    fn refused_command(&mut self, asked: &SignedCommand, method: &str, by: &KeyId) -> Refusal {
         let why = format!("{method} is not for the command {}", asked.command.name());
         self.journal(Event::CommandRefused {
             command: asked.command.name().into(),
@@ -96,7 +96,7 @@ impl Dispenser {
     /// The ledger has no stream, and who calls could name any. An honest `qrisd` has compared it before it stored the command. So
     /// here it must only be named while no clock is trusted. Then the ledger's memory is the guard: a command is carried out once,
     /// and never after a time that the ledger has known as past.
-    fn in_time<'a>(&mut self, asked: &'a Asked, what: &'a str, now: Option<Wall>) -> Result<Once<'a>, Refusal> {
+    fn in_time<'a>(&mut self, asked: &'a SignedCommand, what: &'a str, now: Option<Wall>) -> Result<Once<'a>, Refusal> {
         let refused = |why: String| Refusal::new(RelayError::CommandRefused, why);
         let stream = asked.stream.as_deref().unwrap_or_default();
         if let Err(why) = asked.check_time(now, Some(stream)) {

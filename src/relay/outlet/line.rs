@@ -7,22 +7,22 @@ mod file;
 mod gpio;
 pub mod pulses;
 
-use super::{Ending, Job, Kind, Outlet, STEP, Settings, Stop};
+use super::{Ending, Job, Outlet, OutletKind, STEP, Settings, Stop};
 use crate::input::{self, Input};
 use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
 use file::SimLine;
 use gpio::GpioLine;
 use pulses::{Drive, Pulses};
-use qris_core::order::ledger::{DRIVE_MAX, Limits, Refused};
+use qris_core::order::ledger::{DRIVE_MAX, LedgerRefusal, Limits};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
 use qris_host::clock;
-use qris_host::config::{Checker, Rest};
+use qris_host::config::{Checker, OtherKeys};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 
-pub(super) const KIND: Kind = Kind { key: KEY, read, make_safe };
+pub(super) const KIND: OutletKind = OutletKind { key: KEY, read, make_safe };
 const KEY: &str = "chip";
 /// A sensor is believed at once: an item that falls through a light barrier is seen for milliseconds.
 const SENSOR_DEBOUNCE_MS: i64 = 0;
@@ -85,7 +85,7 @@ impl Settings for PulsedLine {
         KEY
     }
 
-    fn takes(&self, amount: Rupiah) -> Result<Span, Refused> {
+    fn takes(&self, amount: Rupiah) -> Result<Span, LedgerRefusal> {
         Ok(Span(self.drive.pulses(amount)?.length().0.saturating_add(self.sensor_within())))
     }
 
@@ -144,7 +144,7 @@ fn make_safe(name: &str, held: serde_json::Value) -> Result<(), HardwareError> {
 /// The keys of a `[[line]]` that belong to this outlet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenLine {
     chip: Option<String>,
     offset: Option<i64>,
     active_low: Option<bool>,
@@ -166,12 +166,12 @@ struct WrittenSensor {
     within_ms: Option<i64>,
 }
 
-fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
+fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
     let at = rest.at().to_owned();
-    let written: Written = rest.read(checker)?;
-    let Written { chip, offset, active_low, pulse_ms, rupiah_per_pulse, on_ms, off_ms, sensor } = written;
+    let written: WrittenLine = rest.read(checker)?;
+    let WrittenLine { chip, offset, active_low, pulse_ms, rupiah_per_pulse, on_ms, off_ms, sensor } = written;
     let chip = check_chip(checker, chip, offset, &at);
-    let drive = pulses::Written { pulse_ms, rupiah_per_pulse, on_ms, off_ms }.check(checker, &at);
+    let drive = pulses::WrittenPulses { pulse_ms, rupiah_per_pulse, on_ms, off_ms }.check(checker, &at);
     // Outer: is it well? Inner: is there one?
     let sensor = match sensor {
         None => Some(None),
@@ -195,7 +195,7 @@ impl WrittenSensor {
         let within = checker.required(self.within_ms, &key);
         let within = checker.integer(within, 1, 1..=DRIVE_MAX.0, &key);
         let Self { chip, offset, active_low, bias, debounce_ms, within_ms: _ } = self;
-        let input = pin::Written { chip, offset, active_low, bias, debounce_ms };
+        let input = pin::WrittenInput { chip, offset, active_low, bias, debounce_ms };
         let pin = input.check(checker, at, SENSOR_DEBOUNCE_MS);
         Some(Sensor { pin: pin?, within: Span::millis(within) })
     }

@@ -2,13 +2,13 @@
 //!
 //! It gets `VEND <item> <amount>`, and answers `OK` or `FAIL <why>`; `STOP` brings it to rest.
 
-use super::{Ending, Job, Kind, Outlet, STEP, Settings, Stop};
+use super::{Ending, Job, Outlet, OutletKind, STEP, Settings, Stop};
 use crate::pin::HardwareError;
-use qris_core::order::ledger::Refused;
+use qris_core::order::ledger::LedgerRefusal;
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
 use qris_host::clock;
-use qris_host::config::{Checker, Rest};
+use qris_host::config::{Checker, OtherKeys};
 use rustix::fs::OFlags;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) const KIND: Kind = Kind { key: KEY, read, make_safe };
+pub(super) const KIND: OutletKind = OutletKind { key: KEY, read, make_safe };
 const KEY: &str = "terminal";
 /// The longest answer, in bytes.
 const ANSWER_MAX: usize = 256;
@@ -26,14 +26,14 @@ const ANSWER_MAX: usize = 256;
 /// Its keys as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenTerminal {
     terminal: PathBuf,
     within_ms: Option<i64>,
 }
 
-fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
+fn read(rest: OtherKeys<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
     let at = rest.at().to_owned();
-    let Written { terminal: path, within_ms } = rest.read(checker)?;
+    let WrittenTerminal { terminal: path, within_ms } = rest.read(checker)?;
     if !path.is_absolute() {
         checker.fault(&(), &format!("{at}.{KEY}"), "must be an absolute path");
     }
@@ -53,7 +53,7 @@ impl Settings for Tried {
         KEY
     }
 
-    fn takes(&self, _amount: Rupiah) -> Result<Span, Refused> {
+    fn takes(&self, _amount: Rupiah) -> Result<Span, LedgerRefusal> {
         Ok(self.within)
     }
 
@@ -95,15 +95,15 @@ impl Outlet for Talks {
         let mut vending = Vending { port: &mut self.port, is_over: false };
         let answer = vending.ask(job, self.within, stop);
         match answer {
-            Ok(Answer::Ok) => (Ending::dispensed("told so".into()), None),
-            Ok(Answer::Fail(why)) => (Ending::failed(why), None),
-            Ok(Answer::None(why)) => (Ending::uncertain(why.into()), None),
+            Ok(TerminalAnswer::Ok) => (Ending::dispensed("told so".into()), None),
+            Ok(TerminalAnswer::Fail(why)) => (Ending::failed(why), None),
+            Ok(TerminalAnswer::None(why)) => (Ending::uncertain(why.into()), None),
             Err(error) => (Ending::uncertain(error.to_string()), Some(error)),
         }
     }
 }
 
-enum Answer {
+enum TerminalAnswer {
     Ok,
     Fail(String),
     None(&'static str),
@@ -116,24 +116,24 @@ struct Vending<'a> {
 }
 
 impl Vending<'_> {
-    fn ask(&mut self, job: &Job, within: Span, stop: &Stop<'_>) -> Result<Answer, HardwareError> {
+    fn ask(&mut self, job: &Job, within: Span, stop: &Stop<'_>) -> Result<TerminalAnswer, HardwareError> {
         let until = clock::now().boot + within;
         self.port.send(&format!("VEND {} {}", job.item, job.amount.get()))?;
         loop {
             if let Some(line) = self.port.line()? {
                 self.is_over = line == "OK" || line.starts_with("FAIL ");
                 return Ok(match line.strip_prefix("FAIL ") {
-                    Some(why) => Answer::Fail(why.into()),
-                    None if line == "OK" => Answer::Ok,
-                    None => Answer::None("its answer cannot be understood"),
+                    Some(why) => TerminalAnswer::Fail(why.into()),
+                    None if line == "OK" => TerminalAnswer::Ok,
+                    None => TerminalAnswer::None("its answer cannot be understood"),
                 });
             }
             let left = until - clock::now().boot;
             if left <= Span::ZERO {
-                return Ok(Answer::None("it did not answer in time"));
+                return Ok(TerminalAnswer::None("it did not answer in time"));
             }
             if stop.came_within(left.min(STEP)) {
-                return Ok(Answer::None("stopped before it answered"));
+                return Ok(TerminalAnswer::None("stopped before it answered"));
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::config::Items;
 use crate::outlet::Settings;
 use crate::pin::Chip;
 use qris_core::order::ids::ItemId;
-use qris_core::order::ledger::Refused;
+use qris_core::order::ledger::LedgerRefusal;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::time::Span;
@@ -28,7 +28,7 @@ impl Settings for Fragile {
         "fragile"
     }
 
-    fn takes(&self, _amount: Rupiah) -> Result<Span, Refused> {
+    fn takes(&self, _amount: Rupiah) -> Result<Span, LedgerRefusal> {
         Ok(Span::ZERO)
     }
 
@@ -51,7 +51,7 @@ impl Outlet for Fragile {
     }
 }
 
-fn begin(does: Does) -> (Sender<Command>, UnboundedReceiver<Report>) {
+fn begin(does: Does) -> (Sender<OutletCommand>, UnboundedReceiver<ThreadReport>) {
     let (reports, reports_rx) = tokio::sync::mpsc::unbounded_channel();
     let line = LineSettings {
         name: "tray 1".into(),
@@ -67,33 +67,33 @@ fn begin(does: Does) -> (Sender<Command>, UnboundedReceiver<Report>) {
     (commands, reports_rx)
 }
 
-fn deliver(commands: &Sender<Command>) {
+fn deliver(commands: &Sender<OutletCommand>) {
     let job = Job { item: ItemId::new("A1").expect("an item"), amount: Rupiah::new(5000).expect("an amount") };
-    commands.send(Command::Deliver(job)).expect("lives");
+    commands.send(OutletCommand::Deliver(job)).expect("lives");
 }
 
 #[test]
 fn a_thread_tells_that_its_line_refuses() {
     let (commands, mut reports) = begin(Does::Refuse);
-    let Some(Report::Ended(0, ending)) = reports.blocking_recv() else { panic!("no end") };
+    let Some(ThreadReport::Ended(0, ending)) = reports.blocking_recv() else { panic!("no end") };
     assert_eq!(ending.outcome, Outcome::Uncertain);
-    assert_eq!(reports.blocking_recv(), Some(Report::Hardware(0, Err("x: broken".into()))));
+    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Hardware(0, Err("x: broken".into()))));
     // Nothing is driven until it can be taken anew.
     deliver(&commands);
     let nothing = Ending::failed("nothing was driven: x: broken".into());
-    assert_eq!(reports.blocking_recv(), Some(Report::Ended(0, nothing)));
+    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Ended(0, nothing)));
 }
 
 #[test]
 fn an_order_ends_whatever_its_outlet_does() {
     let (commands, mut reports) = begin(Does::Panic);
-    let uncertain = || Some(Report::Ended(0, Ending::uncertain("this program failed while it drove the line".into())));
+    let uncertain = || Some(ThreadReport::Ended(0, Ending::uncertain("this program failed while it drove the line".into())));
     assert_eq!(reports.blocking_recv(), uncertain());
     deliver(&commands);
     assert_eq!(reports.blocking_recv(), uncertain(), "the thread lives on");
     let (commands, mut reports) = begin(Does::Wait);
-    commands.send(Command::Stop).expect("lives");
-    assert_eq!(reports.blocking_recv(), Some(Report::Ended(0, Ending::uncertain("stopped: true".into()))));
+    commands.send(OutletCommand::Stop).expect("lives");
+    assert_eq!(reports.blocking_recv(), Some(ThreadReport::Ended(0, Ending::uncertain("stopped: true".into()))));
 }
 
 /// The answers that it gives one after the other; then it breaks.
@@ -116,11 +116,11 @@ fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
         if !listens {
             reports_rx.close();
         }
-        let over = watch(&mut Script(sees.into_iter()), &reports, &|| Report::Pressed(7));
+        let over = watch(&mut Script(sees.into_iter()), &reports, &|| ThreadReport::Pressed(7));
         let told: Vec<_> = std::iter::from_fn(|| reports_rx.try_recv().ok()).collect();
         (over.is_ok(), told)
     };
-    assert_eq!(watched(vec![false, true, false, true], true), (false, vec![Report::Pressed(7), Report::Pressed(7)]));
+    assert_eq!(watched(vec![false, true, false, true], true), (false, vec![ThreadReport::Pressed(7), ThreadReport::Pressed(7)]));
     assert_eq!(watched(vec![false], false), (true, Vec::new()));
     assert_eq!(watched(vec![true, true], false), (true, Vec::new()));
 }
@@ -129,7 +129,7 @@ fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
 fn a_button_that_cannot_be_had_is_told_by_its_name() {
     let pin = Pin::of(Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 }, false);
     let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-    watch_button(pin, reports, || Report::Pressed(0), "the button for A1".into()).expect("a thread");
-    let Some(Report::Button(name, Err(why))) = reports_rx.blocking_recv() else { panic!("not told") };
+    watch_button(pin, reports, || ThreadReport::Pressed(0), "the button for A1".into()).expect("a thread");
+    let Some(ThreadReport::Button(name, Err(why))) = reports_rx.blocking_recv() else { panic!("not told") };
     assert_eq!((name.as_str(), why.contains("/dev/gpiochip-none")), ("the button for A1", true), "{why}");
 }

@@ -3,7 +3,7 @@
 use super::{Align, HURRY, PAGE_GAP, Page};
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
-use crate::paint::{Colour, Kind, Mark, Sign};
+use crate::paint::{Colour, Mark, MarkKind, Sign};
 use crate::qr::Code;
 use crate::text::countdown;
 use crate::theme::{BLACK, WHITE, clearer};
@@ -217,7 +217,7 @@ impl Page<'_> {
                     let area = Rect::new(place.x + (place.w - size) / 2, place.y, size, size);
                     // The stroke is white on colour, or the colour of the page on white.
                     let stroke = if disc == WHITE { self.ground() } else { clearer(WHITE, BLACK, disc) };
-                    self.marks.push(Mark { area, kind: Kind::Sign { sign, disc, stroke } });
+                    self.marks.push(Mark { area, kind: MarkKind::Sign { sign, disc, stroke } });
                 }
                 Block::Line { text, style, colour } => self.text(place, &text, style, colour, Align::Centre),
                 Block::Steps(style) => self.steps(place, style),

@@ -1,6 +1,6 @@
 //! Pixels in the panel's own format: marks drawn into a part of a page.
 
-use super::{Colour, Kind, Mark, Rect};
+use super::{Colour, Mark, MarkKind, Rect};
 use crate::Rotation;
 use crate::fonts::{Fonts, Style};
 use crate::logo::Logo;
@@ -41,7 +41,7 @@ impl<const N: usize> Canvas<N> {
     fn begin(&mut self, area: Rect, page: &[Mark]) {
         self.area = area;
         self.pixels.resize(area.pixels(), [0; N]);
-        let is_ground = |mark: &Mark| matches!(mark.kind, Kind::Fill { radius: 0, .. }) && mark.area.common(area) == Some(area);
+        let is_ground = |mark: &Mark| matches!(mark.kind, MarkKind::Fill { radius: 0, .. }) && mark.area.common(area) == Some(area);
         if !page.first().is_some_and(is_ground) {
             self.pixels.fill([0; N]);
         }
@@ -50,11 +50,11 @@ impl<const N: usize> Canvas<N> {
     fn add(&mut self, mark: &Mark, fonts: &mut Fonts) {
         let Some(part) = mark.area.common(self.area) else { return };
         match &mark.kind {
-            Kind::Fill { colour, radius } => self.fill(mark.area, part, *colour, *radius),
-            Kind::Text { text, style, colour, x } => self.text(mark.area, part, fonts, *style, text, *x, *colour),
-            Kind::Sign { sign, disc, stroke } => self.sign(mark.area, part, *sign, *disc, *stroke),
-            Kind::Qr(code) => self.qr(mark.area, part, code),
-            Kind::Picture(logo) => self.picture(mark.area, part, logo),
+            MarkKind::Fill { colour, radius } => self.fill(mark.area, part, *colour, *radius),
+            MarkKind::Text { text, style, colour, x } => self.text(mark.area, part, fonts, *style, text, *x, *colour),
+            MarkKind::Sign { sign, disc, stroke } => self.sign(mark.area, part, *sign, *disc, *stroke),
+            MarkKind::Qr(code) => self.qr(mark.area, part, code),
+            MarkKind::Picture(logo) => self.picture(mark.area, part, logo),
         }
     }
 

@@ -27,7 +27,7 @@ fn a_greeting_stands_on_a_machine_that_is_ready_and_nowhere_else() {
             let is_ready = scene == Scene::Idle { trouble: None };
             let picture = Picture { scene, sandbox: false };
             let marks = Layout::default().page(&picture, &settings, &Fonts::new(), (480, 800), Boot(0));
-            let said = |words: &str| marks.iter().any(|mark| matches!(&mark.kind, Kind::Text { text, .. } if **text == *words));
+            let said = |words: &str| marks.iter().any(|mark| matches!(&mark.kind, MarkKind::Text { text, .. } if **text == *words));
             assert_eq!(said("Halo Lobi"), is_ready, "{picture:?}");
             assert!(!is_ready || said("Siap melayani"), "it is told that it is ready, too");
         }
@@ -46,7 +46,7 @@ fn letters_are_large_enough_on_the_usual_panel() {
             let settings = samples::settings(SurfaceSettings::Any, Languages::Only(language));
             let picture = Picture { sandbox, ..samples::picture(state, &sample).expect("a state") };
             for mark in Layout::default().page(&picture, &settings, &Fonts::new(), size, Boot(0)) {
-                let Kind::Text { text, style, .. } = &mark.kind else { continue };
+                let MarkKind::Text { text, style, .. } = &mark.kind else { continue };
                 let mm = style.line() as f32 / PX_PER_MM;
                 assert!(mm >= 4.0, "{state} {size:?} {language:?} {sandbox}: {text:?} is {mm:.1} mm high");
             }
@@ -81,9 +81,9 @@ fn every_text_stands_out_from_its_ground() {
                 let picture = Picture { scene: scene.clone(), sandbox };
                 let marks = Layout::default().page(&picture, &settings, &Fonts::new(), size, Boot(0));
                 for (i, mark) in marks.iter().enumerate() {
-                    let Kind::Text { text, colour, .. } = &mark.kind else { continue };
+                    let MarkKind::Text { text, colour, .. } = &mark.kind else { continue };
                     let below = marks[..i].iter().rev().find_map(|below| match below.kind {
-                        Kind::Fill { colour, .. } if below.area.common(mark.area) == Some(mark.area) => Some(colour),
+                        MarkKind::Fill { colour, .. } if below.area.common(mark.area) == Some(mark.area) => Some(colour),
                         _ => None,
                     });
                     let contrast = theme::contrast(*colour, below.expect("a ground"));
@@ -195,7 +195,7 @@ fn the_sandbox_leaves_three_pixels_a_module_on_the_smallest_panels_too() {
         for language in [Language::Id, Language::En] {
             let marks = page(&Picture { sandbox: true, ..pay(60_000) }, size, language);
             let codes: Vec<u32> =
-                marks.iter().filter_map(|mark| if let Kind::Qr(code) = &mark.kind { Some(code.module_px()) } else { None }).collect();
+                marks.iter().filter_map(|mark| if let MarkKind::Qr(code) = &mark.kind { Some(code.module_px()) } else { None }).collect();
             assert_eq!(codes, [3], "{size:?}");
         }
     }
@@ -211,7 +211,7 @@ fn a_square_panel_has_its_room_for_the_code() {
             let mut settings = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
             settings.page_beside = false;
             let marks = Layout::default().page(&Picture { scene, sandbox }, &settings, &Fonts::new(), size, Boot(0));
-            let sides: Vec<i32> = marks.iter().filter(|mark| matches!(mark.kind, Kind::Qr(_))).map(|mark| mark.area.w).collect();
+            let sides: Vec<i32> = marks.iter().filter(|mark| matches!(mark.kind, MarkKind::Qr(_))).map(|mark| mark.area.w).collect();
             assert!(sides[0] * 100 >= size.0 * 59, "{size:?} {fee:?} {sandbox}: {sides:?}");
         }
     }

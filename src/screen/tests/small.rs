@@ -73,7 +73,7 @@ fn a_payment_on_every_panel_has_its_code_its_amount_and_its_time() {
             let what = format!("{size:?} {language:?} {sandbox} {fee:?}");
             let picture = Picture { scene, sandbox };
             let marks = Layout::default().page(&picture, &looks(language, CONTACT), &Fonts::new(), size, Boot(0));
-            assert!(marks.iter().any(|mark| matches!(&mark.kind, Kind::Qr(code) if code.module_px() >= 2)), "{what}");
+            assert!(marks.iter().any(|mark| matches!(&mark.kind, MarkKind::Qr(code) if code.module_px() >= 2)), "{what}");
             let said = said(&picture, &looks(language, CONTACT), size);
             assert!(said.iter().any(|text| text == "Rp12.500"), "{what}: {said:?}");
             assert!(said.iter().any(|text| text == "1:00"), "{what}: {said:?}");
@@ -125,7 +125,7 @@ fn the_shelf_has_every_slot_and_whole_names() {
 fn do_not_pay_has_no_qr_and_a_store_s_code_has_one_time() {
     for (size, language, sandbox) in both(&SIZES) {
         let marks = page(&Picture { scene: Scene::DoNotPay { order: Some(order()) }, sandbox }, size, language);
-        assert!(!marks.iter().any(|mark| matches!(mark.kind, Kind::Qr(_))), "{size:?}");
+        assert!(!marks.iter().any(|mark| matches!(mark.kind, MarkKind::Qr(_))), "{size:?}");
         let store = scenes().into_iter().find(|scene| matches!(scene, Scene::PayAtStore { .. })).expect("one of them");
         let said = said(&Picture { scene: store, sandbox }, &looks(language, ""), size);
         assert!(!said.iter().any(|text| text.starts_with(text::texts(language).time_left)), "{size:?}: {said:?}");

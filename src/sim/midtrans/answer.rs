@@ -1,7 +1,7 @@
 //! The answers. The body's `status_code` decides; the HTTP status seldom agrees with it.
 
 use super::Midtrans;
-use super::charge::Refused;
+use super::charge::RefusedCharge;
 use serde_json::{Value, json};
 
 pub(super) const INTERNAL_ERROR: &str = "Sorry, we encountered internal server error. We will fix this soon.";
@@ -97,12 +97,12 @@ impl Midtrans {
         self.error(412, "Merchant cannot modify the status of the transaction")
     }
 
-    pub(super) fn refused(&mut self, refused: Refused) -> Answer {
+    pub(super) fn refused(&mut self, refused: RefusedCharge) -> Answer {
         match refused {
-            Refused::Null => self.error(500, "Sorry, we encountered an unexpected error."),
-            Refused::Syntax => self.malformed(),
-            Refused::NotActivated => self.error(402, "Payment channel is not activated."),
-            Refused::Invalid(wrong) => self.invalid(&wrong),
+            RefusedCharge::Null => self.error(500, "Sorry, we encountered an unexpected error."),
+            RefusedCharge::Syntax => self.malformed(),
+            RefusedCharge::NotActivated => self.error(402, "Payment channel is not activated."),
+            RefusedCharge::Invalid(wrong) => self.invalid(&wrong),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Charge {
 
 /// Why a body is no charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum RefusedCharge {
     /// `null`, which the official Python tests send. The answer is 500.
     Null,
     /// It is no JSON object. The answer is 413.
@@ -42,20 +42,20 @@ const CSTORE_FREE_TEXT_CHARS_MAX: usize = 40;
 const EXPIRY_MIN: Span = Span::secs(20);
 
 /// A JSON object, or the fault of a body that is none.
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refused> {
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, RefusedCharge> {
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(body)) => Ok(body),
-        Ok(Value::Null) => Err(Refused::Null),
-        Ok(_) | Err(_) => Err(Refused::Syntax),
+        Ok(Value::Null) => Err(RefusedCharge::Null),
+        Ok(_) | Err(_) => Err(RefusedCharge::Syntax),
     }
 }
 
 /// Reads a charge.
-pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, Refused> {
+pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, RefusedCharge> {
     let body = object(body)?;
     let mut wrong = Vec::new();
     let payment_type = match body.get("payment_type").and_then(Value::as_str) {
-        None | Some("") => return Err(Refused::Invalid(vec!["payment_type is required".into()])),
+        None | Some("") => return Err(RefusedCharge::Invalid(vec!["payment_type is required".into()])),
         Some(name) => name,
     };
     let nothing = Map::new();
@@ -75,10 +75,10 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let callback_url = text(gopay, "callback_url").filter(|_| channel == Channel::Gopay && wants_callback);
     let receipt = receipt(channel, section("cstore"), &mut wrong);
     let charge = Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt };
-    if wrong.is_empty() { Ok(charge) } else { Err(Refused::Invalid(wrong)) }
+    if wrong.is_empty() { Ok(charge) } else { Err(RefusedCharge::Invalid(wrong)) }
 }
 
-fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<String>) -> Result<Channel, Refused> {
+fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<String>) -> Result<Channel, RefusedCharge> {
     let word = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
     let mut refuse = |why: &str, instead: Channel| {
         wrong.push(why.to_owned());
@@ -98,7 +98,7 @@ fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<Str
             None => refuse("cstore.store is required", Channel::Cstore(Store::Alfamart)),
             Some(_) => refuse("cstore.store is not supported", Channel::Cstore(Store::Alfamart)),
         },
-        _ => Err(Refused::NotActivated),
+        _ => Err(RefusedCharge::NotActivated),
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         })
     }
 
-    fn result(body: &Value) -> Result<Charge, Refused> {
+    fn result(body: &Value) -> Result<Charge, RefusedCharge> {
         read(body.to_string().as_bytes(), &Options::new("key", ""), NOW)
     }
 
@@ -307,7 +307,7 @@ mod tests {
         for (at, value, expected) in rows {
             let mut body = good();
             *body.pointer_mut(at).expect("in the good one") = value.clone();
-            let Err(Refused::Invalid(wrong)) = result(&body) else { panic!("{at} {value} was taken") };
+            let Err(RefusedCharge::Invalid(wrong)) = result(&body) else { panic!("{at} {value} was taken") };
             assert!(wrong.iter().any(|text| text.contains(expected)), "{at} {value}: {wrong:?}");
         }
         for expiry in [
@@ -317,12 +317,12 @@ mod tests {
         ] {
             let mut body = good();
             body["custom_expiry"] = expiry.clone();
-            assert!(matches!(result(&body), Err(Refused::Invalid(_))), "{expiry}");
+            assert!(matches!(result(&body), Err(RefusedCharge::Invalid(_))), "{expiry}");
         }
-        assert_eq!(result(&json!(null)), Err(Refused::Null));
-        assert_eq!(result(&json!([])), Err(Refused::Syntax));
-        assert_eq!(read(b"{", &Options::new("key", ""), NOW), Err(Refused::Syntax));
-        assert_eq!(result(&json!({ "payment_type": "echannel" })), Err(Refused::NotActivated));
+        assert_eq!(result(&json!(null)), Err(RefusedCharge::Null));
+        assert_eq!(result(&json!([])), Err(RefusedCharge::Syntax));
+        assert_eq!(read(b"{", &Options::new("key", ""), NOW), Err(RefusedCharge::Syntax));
+        assert_eq!(result(&json!({ "payment_type": "echannel" })), Err(RefusedCharge::NotActivated));
     }
 
     #[test]
@@ -348,7 +348,9 @@ mod tests {
             body[payment_type] = section.clone();
             match (result(&body), expected) {
                 (Ok(charge), Ok(channel)) => assert_eq!(charge.channel, channel, "{section}"),
-                (Err(Refused::Invalid(wrong)), Err(why)) => assert!(wrong.iter().any(|text| text.contains(why)), "{section}: {wrong:?}"),
+                (Err(RefusedCharge::Invalid(wrong)), Err(why)) => {
+                    assert!(wrong.iter().any(|text| text.contains(why)), "{section}: {wrong:?}")
+                }
                 (seen, expected) => panic!("{section} {amount}: {seen:?}, not {expected:?}"),
             }
         }

@@ -22,7 +22,7 @@ use qris::order::operator::{self, Text};
 use qris::order::receipt::Receipt;
 use qris::order::request::Refusal;
 use qris::order::time::Wall;
-use qris::wire::command::{ANSWER_MAX, Asked, Joined, Response};
+use qris::wire::command::{ANSWER_MAX, Joined, Response, SignedCommand};
 use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris::wire::enrolment::Enrolment;
 use qris::wire::invitation::{Claim, Invitation};
@@ -224,15 +224,15 @@ fn commands() {
         "priority":4,"text":"x","lines":7,"newest":3,"item":"A1","request_id":"r-1"} "cmd":"test-pulse" "signed": "state":"running",
         "number":1,"piece":"","pieces":1,"sha256":"","result":"#;
     Target { name: "commands", words, longest: 9_000 }.run(|bytes| {
-        let read = |jws: &str| match Asked::read(jws, &keys, &me) {
+        let read = |jws: &str| match SignedCommand::read(jws, &keys, &me) {
             Ok((asked, kid)) => {
                 assert_eq!(&kid, key.kid());
-                assert_eq!(Asked::read(&asked.jws(&key), &keys, &me), Ok((asked.clone(), kid)), "as it was signed");
+                assert_eq!(SignedCommand::read(&asked.jws(&key), &keys, &me), Ok((asked.clone(), kid)), "as it was signed");
                 asked.command.name().to_owned()
             }
             Err(refused) => refused.why.code.to_string(),
         };
-        let payload = Asked::jws_in(bytes).map_or_else(|refused| refused.why.code.to_string(), |jws| read(&jws));
+        let payload = SignedCommand::jws_in(bytes).map_or_else(|refused| refused.why.code.to_string(), |jws| read(&jws));
         let claims = serde_json::from_slice::<Value>(bytes).map(|claims| read(&operator::sign(&key, Text::Command, &claims)));
         let answer = serde_json::from_slice::<Response>(bytes).map(|answer| {
             let whole = answer.in_pieces();

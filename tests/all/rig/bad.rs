@@ -4,7 +4,7 @@ use super::shop::DEVICE;
 use qris::order::ids::{CommandId, DeviceId, ItemId};
 use qris::order::keys::{KeyFile, Level, SigningKey};
 use qris::order::operator::{Text, sign};
-use qris::wire::command::{Asked, Command};
+use qris::wire::command::{Command, SignedCommand};
 use qris::wire::settings::{Desired, SETTINGS_MAX};
 use serde_json::json;
 use std::time::SystemTime;
@@ -69,7 +69,7 @@ impl Operators {
     fn asked(&self, device: &str, id: &str, for_s: i64, key: &SigningKey) -> Vec<u8> {
         let (aud, jti) = (DeviceId::new(device).expect("an id"), CommandId::new(id).expect("an id"));
         let command = Command::TestPulse { item: ItemId::new("A1").expect("an id") };
-        Asked::payload(&Asked { aud, jti, exp: self.now + for_s, stream: None, command }.jws(key))
+        SignedCommand::payload(&SignedCommand { aud, jti, exp: self.now + for_s, stream: None, command }.jws(key))
     }
 
     /// Bad commands, one of each kind, with names of their own for this number. [`Self::once`] was done before.
@@ -96,7 +96,7 @@ impl Operators {
             Bad { code: None, ..bad("replayed", self.once().1, "") },
             Bad { retain: true, ..bad("retained", good("retained"), "retained") },
             Bad { topic: "cmd/dance/request", ..bad("of a later release", good("dance"), "unknown_request") },
-            bad("of a later release, under a known name", Asked::payload(&sign(&self.door, Text::Command, &later)), "malformed"),
+            bad("of a later release, under a known name", SignedCommand::payload(&sign(&self.door, Text::Command, &later)), "malformed"),
         ]
     }
 

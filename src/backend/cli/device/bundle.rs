@@ -81,7 +81,7 @@ pub struct Draft {
 }
 
 /// The output.
-pub struct Written {
+pub struct BundleOutput {
     /// For standard output, folded.
     pub text: String,
     /// For standard output, before it.
@@ -180,11 +180,11 @@ impl Draft {
     ///
     /// # Errors
     /// It does not fit into the code that was asked for.
-    pub fn with(self, token: &str) -> Result<Written, Failure> {
+    pub fn with(self, token: &str) -> Result<BundleOutput, Failure> {
         let Self { device, terms, password, rules, draws } = self;
         let text = terms.enrol(device, token, password, &rules).to_text();
         let code = if draws { Some(draw(&text)?) } else { None };
-        Ok(Written { text: Enrolment::folded(&text), code })
+        Ok(BundleOutput { text: Enrolment::folded(&text), code })
     }
 
     /// Remarks for a person, beside the output.

@@ -19,7 +19,7 @@ const NEWS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub enum ListenEvent<'a> {
     /// From here on everything is heard. What was told before is not.
     Begin,
     /// A transaction that was committed has told this.
@@ -30,11 +30,11 @@ pub enum Heard<'a> {
 
 impl Server {
     /// Listens for ever.
-    pub async fn listen(&self, heard: impl Fn(Heard<'_>) + Clone + Send + 'static) {
+    pub async fn listen(&self, heard: impl Fn(ListenEvent<'_>) + Clone + Send + 'static) {
         loop {
             // Who reads and writes tells why there is no connection.
             if let Ok(Ok((client, mut driver))) = timeout(PATIENCE, self.begin_to_listen("qris", heard.clone())).await {
-                heard(Heard::Begin);
+                heard(ListenEvent::Begin);
                 // Its end is seen at once, and that it hangs by the test.
                 while timeout(TEST, &mut driver).await.is_err() {
                     if !matches!(timeout(PATIENCE, client.check_connection()).await, Ok(Ok(()))) {
@@ -42,7 +42,7 @@ impl Server {
                         break;
                     }
                 }
-                heard(Heard::End);
+                heard(ListenEvent::End);
             }
             sleep(AGAIN).await;
         }
@@ -58,8 +58,8 @@ impl Server {
         let wanted = word.clone();
         let (tell, mut told) = unbounded_channel();
         let looked = async {
-            let heard = move |heard: Heard<'_>| {
-                if heard == Heard::Told(&wanted) {
+            let heard = move |heard: ListenEvent<'_>| {
+                if heard == ListenEvent::Told(&wanted) {
                     // Nobody may wait for it any more.
                     let _ = tell.send(());
                 }
@@ -79,7 +79,7 @@ impl Server {
     async fn begin_to_listen(
         &self,
         channel: &str,
-        heard: impl Fn(Heard<'_>) + Clone + Send + 'static,
+        heard: impl Fn(ListenEvent<'_>) + Clone + Send + 'static,
     ) -> Result<(Client, JoinHandle<()>), StoreError> {
         let (client, driver) = self.open(heard).await?;
         client.batch_execute(&format!("LISTEN {channel}")).await.map_err(|error| self.failed(&why(&error)))?;
@@ -88,14 +88,14 @@ impl Server {
 }
 
 /// Drives a connection to its end.
-pub(super) async fn hear<S, T>(mut connection: Connection<S, T>, heard: impl Fn(Heard<'_>))
+pub(super) async fn hear<S, T>(mut connection: Connection<S, T>, heard: impl Fn(ListenEvent<'_>))
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(told) = message {
-            heard(Heard::Told(told.payload()));
+            heard(ListenEvent::Told(told.payload()));
         }
     }
 }

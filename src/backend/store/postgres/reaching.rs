@@ -2,7 +2,7 @@
 //! the earlier primary may come back and let itself be written to: what is written there would be lost. Each promotion begins a new
 //! timeline of the database (PostgreSQL's manual, "Timelines"), so the server with the newest one is right.
 
-use super::listening::{Heard, hear};
+use super::listening::{ListenEvent, hear};
 use super::{MakeTls, PATIENCE, Server, why};
 use crate::store::StoreError;
 use std::sync::atomic::Ordering;
@@ -36,7 +36,10 @@ impl Server {
     ///
     /// # Errors
     /// There is none, or only one of before a fail-over that this process has seen.
-    pub(super) async fn open(&self, heard: impl Fn(Heard<'_>) + Clone + Send + 'static) -> Result<(Client, JoinHandle<()>), StoreError> {
+    pub(super) async fn open(
+        &self,
+        heard: impl Fn(ListenEvent<'_>) + Clone + Send + 'static,
+    ) -> Result<(Client, JoinHandle<()>), StoreError> {
         let mut tries = JoinSet::new();
         for config in self.each() {
             tries.spawn(reach(config, self.tls.clone(), heard.clone()));
@@ -115,7 +118,7 @@ impl Server {
 }
 
 /// Connects to one server, which must be one that can be written to.
-async fn reach(config: Config, tls: Option<MakeTls>, heard: impl Fn(Heard<'_>) + Send + 'static) -> Result<Found, Error> {
+async fn reach(config: Config, tls: Option<MakeTls>, heard: impl Fn(ListenEvent<'_>) + Send + 'static) -> Result<Found, Error> {
     let (client, driver) = match tls {
         None => {
             let (client, connection) = config.connect(NoTls).await?;

@@ -4,7 +4,7 @@
 use super::counter::{check_code, collected, see_at_counter, see_paid};
 use super::relay::{IfUnknown, check_passed, relay_answered, relay_refused, relay_unanswered, ticket_closed, ticket_unknown};
 use super::states::{dispensing, ended, ended_at_gateway, is_given_up, lasting, refund_due};
-use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, Report, Seen, State, Undelivered};
+use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, ReportStep, Seen, State, Undelivered};
 use crate::order::qris;
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
@@ -74,8 +74,8 @@ fn taken_as_sent(state: State) -> State {
     match state {
         State::AwaitingCollection { receipt, doubtful, .. } => State::AwaitingCollection { receipt, sent: true, doubtful },
         State::Dispensing { receipt, deliver_by, ask, overdue, .. } => State::Dispensing { receipt, deliver_by, ask, sent: true, overdue },
-        State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { .. } } => {
-            State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { sent: true } }
+        State::RefundDue { receipt: Some(receipt), why, report: ReportStep::CloseFirst { .. } } => {
+            State::RefundDue { receipt: Some(receipt), why, report: ReportStep::CloseFirst { sent: true } }
         }
         other => other,
     }
@@ -241,7 +241,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             Some(deliver_by) => State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue },
             None => refund_due(Some(receipt), Undelivered::Late, sent),
         },
-        State::RefundDue { receipt, report: Report::Told(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
+        State::RefundDue { receipt, report: ReportStep::Told(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
         state @ (State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
     };
     order
@@ -427,8 +427,8 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
 fn told(state: State) -> State {
     match state {
         State::Dispensed { receipt, .. } => State::Dispensed { receipt, told: true },
-        State::RefundDue { receipt, why, report: Report::Tell(delivery) } => {
-            State::RefundDue { receipt, why, report: Report::Told(delivery) }
+        State::RefundDue { receipt, why, report: ReportStep::Tell(delivery) } => {
+            State::RefundDue { receipt, why, report: ReportStep::Told(delivery) }
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
@@ -448,8 +448,8 @@ fn told(state: State) -> State {
 fn forgotten(state: State) -> State {
     match state {
         State::Dispensed { receipt, told: true } => State::Dispensed { receipt, told: false },
-        State::RefundDue { receipt, why, report: Report::Told(delivery) } => {
-            State::RefundDue { receipt, why, report: Report::Tell(delivery) }
+        State::RefundDue { receipt, why, report: ReportStep::Told(delivery) } => {
+            State::RefundDue { receipt, why, report: ReportStep::Tell(delivery) }
         }
         state => state,
     }

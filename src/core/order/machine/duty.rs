@@ -2,7 +2,7 @@
 
 use super::apply::relay_doubtful;
 use super::states::is_given_up;
-use super::{Ask, Context, GONE_WAIT, LAST_ANSWER, LeftCharge, Order, POLL_AFTER, Report, State};
+use super::{Ask, Context, GONE_WAIT, LAST_ANSWER, LeftCharge, Order, POLL_AFTER, ReportStep, State};
 use crate::order::ids::{OrderId, Ticket};
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
@@ -76,8 +76,8 @@ fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
             Ask::Confirm => None,
             Ask::Close => Some(RelayCall::Close(order.ticket.clone())),
         },
-        State::RefundDue { report: Report::CloseFirst { .. }, .. } => Some(RelayCall::Close(order.ticket.clone())),
-        State::Dispensed { told: false, .. } | State::RefundDue { report: Report::Tell(_), .. } => {
+        State::RefundDue { report: ReportStep::CloseFirst { .. }, .. } => Some(RelayCall::Close(order.ticket.clone())),
+        State::Dispensed { told: false, .. } | State::RefundDue { report: ReportStep::Tell(_), .. } => {
             Some(RelayCall::Prove(order.ticket.clone()))
         }
         State::Requested { .. }
@@ -117,7 +117,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
             Some(BackendCall::Confirm(receipt.claims().sub.clone()))
         }
         State::Dispensed { told: false, receipt } => Some(BackendCall::Tell(receipt.claims().sub.clone(), Delivery::Dispensed, None)),
-        State::RefundDue { why, report: Report::Tell(delivery), .. } => {
+        State::RefundDue { why, report: ReportStep::Tell(delivery), .. } => {
             id.cloned().map(|id| BackendCall::Tell(id, *delivery, Some(why.reason())))
         }
         State::AwaitingPayment { .. }
@@ -140,8 +140,8 @@ pub fn unfinished(order: &Order) -> bool {
         State::Ended { left, ticket_closed, .. } => *left != LeftCharge::Nothing || !ticket_closed,
         State::Dispensed { told, .. } => !told,
         State::RefundDue { report, .. } => match report {
-            Report::CloseFirst { .. } | Report::Tell(_) => true,
-            Report::Told(_) => false,
+            ReportStep::CloseFirst { .. } | ReportStep::Tell(_) => true,
+            ReportStep::Told(_) => false,
         },
         State::Refunded { .. } => false,
     }

@@ -202,7 +202,7 @@ pub enum State {
         /// Why.
         why: Undelivered,
         /// The report to the backend, and whether the backend has it.
-        report: Report,
+        report: ReportStep,
     },
     /// The money went back.
     Refunded {
@@ -284,7 +284,7 @@ pub enum Undelivered {
 /// The report to the backend about a paid order that was not delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Report {
+pub enum ReportStep {
     /// Nothing yet. First the relay must close the ticket: refund and delivery exclude each other.
     CloseFirst {
         /// Whether a `Dispense` may have reached the relay.
@@ -319,7 +319,9 @@ impl Order {
                 let deliver_by = now + with.rules.deliver_within;
                 State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false }
             }
-            Some(receipt) => State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::CloseFirst { sent: true } },
+            Some(receipt) => {
+                State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: ReportStep::CloseFirst { sent: true } }
+            }
             None => State::Ended {
                 how: End::Cancelled,
                 why: Some(Reason::Store),

@@ -1,7 +1,7 @@
 //! How an answer of the relay changes an order.
 
 use super::states::{delivered, ended_otherwise, refund_due, uncertain};
-use super::{Ask, RelayRefusal, Report, State, Undelivered};
+use super::{Ask, RelayRefusal, ReportStep, State, Undelivered};
 use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer};
 
 pub(super) fn check_passed(state: State, owner: u64) -> State {
@@ -53,11 +53,11 @@ pub(super) fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUn
             DispenseAnswer::Unknown => State::AwaitingCollection { receipt, sent, doubtful: false },
         },
         // The relay's signal tells this. The machine had given the order up, and has no other way to `dispensed`.
-        State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { sent }, why } => match answer {
+        State::RefundDue { receipt: Some(receipt), report: ReportStep::CloseFirst { sent }, why } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
             DispenseAnswer::Later(word) => ended_otherwise(receipt, word),
             DispenseAnswer::Dispensing | DispenseAnswer::Unknown => {
-                State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { sent } }
+                State::RefundDue { receipt: Some(receipt), why, report: ReportStep::CloseFirst { sent } }
             }
         },
         state @ (State::Requested { .. }
@@ -122,8 +122,8 @@ pub(super) fn ticket_closed(state: State, answer: CloseAnswer) -> State {
         (State::Dispensing { receipt, deliver_by, ask, overdue, .. }, CloseAnswer::Dispensing) => {
             State::Dispensing { receipt, deliver_by, ask, sent: true, overdue }
         }
-        (State::RefundDue { receipt, why, report: Report::CloseFirst { .. } }, CloseAnswer::Dispensing) => {
-            State::RefundDue { receipt, why, report: Report::CloseFirst { sent: true } }
+        (State::RefundDue { receipt, why, report: ReportStep::CloseFirst { .. } }, CloseAnswer::Dispensing) => {
+            State::RefundDue { receipt, why, report: ReportStep::CloseFirst { sent: true } }
         }
         (state, CloseAnswer::Dispensing) => state,
         // Without a ticket nothing can be delivered any more.
@@ -131,26 +131,26 @@ pub(super) fn ticket_closed(state: State, answer: CloseAnswer) -> State {
             State::Ended { how, why, late_until: None, left, ticket_closed: true }
         }
         (State::Dispensing { receipt, ask: Ask::Close, .. }, CloseAnswer::Closed) => {
-            State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }
+            State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: ReportStep::Tell(Delivery::Undelivered) }
         }
-        (State::RefundDue { receipt, why, report: Report::CloseFirst { .. } }, CloseAnswer::Closed) => {
-            State::RefundDue { receipt, why, report: Report::Tell(Delivery::Undelivered) }
+        (State::RefundDue { receipt, why, report: ReportStep::CloseFirst { .. } }, CloseAnswer::Closed) => {
+            State::RefundDue { receipt, why, report: ReportStep::Tell(Delivery::Undelivered) }
         }
         (
             State::Dispensing { receipt, ask: Ask::Close, .. }
-            | State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }
+            | State::RefundDue { receipt: Some(receipt), report: ReportStep::CloseFirst { .. }, .. }
             | State::TakenBack { receipt, .. },
             CloseAnswer::Ended(outcome),
         ) => delivered(receipt, outcome),
         (
             State::Dispensing { receipt, ask: Ask::Close, .. }
-            | State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }
+            | State::RefundDue { receipt: Some(receipt), report: ReportStep::CloseFirst { .. }, .. }
             | State::TakenBack { receipt, .. },
             CloseAnswer::Later(word),
         ) => ended_otherwise(receipt, word),
         (State::TakenBack { receipt, how, .. }, CloseAnswer::Closed) => State::TakenBack { receipt, how, ticket_closed: true },
         // There is a recorded outcome, and money without a receipt. Nobody can say which payment opened the relay.
-        (State::RefundDue { receipt: None, report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(_) | CloseAnswer::Later(_)) => {
+        (State::RefundDue { receipt: None, report: ReportStep::CloseFirst { .. }, .. }, CloseAnswer::Ended(_) | CloseAnswer::Later(_)) => {
             uncertain(None)
         }
         (
@@ -175,11 +175,11 @@ pub(super) fn ticket_unknown(state: State) -> State {
         State::TakenBack { receipt, how, .. } => State::TakenBack { receipt, how, ticket_closed: true },
         State::Dispensing { receipt, ask: Ask::Close, sent: true, .. } => uncertain(Some(receipt)),
         State::Dispensing { receipt, ask: Ask::Close, sent: false, .. } => {
-            State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }
+            State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: ReportStep::Tell(Delivery::Undelivered) }
         }
-        State::RefundDue { receipt, report: Report::CloseFirst { sent: true }, .. } => uncertain(receipt),
-        State::RefundDue { receipt, why, report: Report::CloseFirst { sent: false } } => {
-            State::RefundDue { receipt, why, report: Report::Tell(Delivery::Undelivered) }
+        State::RefundDue { receipt, report: ReportStep::CloseFirst { sent: true }, .. } => uncertain(receipt),
+        State::RefundDue { receipt, why, report: ReportStep::CloseFirst { sent: false } } => {
+            State::RefundDue { receipt, why, report: ReportStep::Tell(Delivery::Undelivered) }
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }

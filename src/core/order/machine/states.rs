@@ -1,6 +1,6 @@
 //! States that more than one transition leads to.
 
-use super::{Ask, End, LAST_ANSWER, LeftCharge, Report, Seen, State, Undelivered};
+use super::{Ask, End, LAST_ANSWER, LeftCharge, ReportStep, Seen, State, Undelivered};
 use crate::order::outcome::{Delivery, Outcome};
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
@@ -26,26 +26,28 @@ pub(super) fn dispensing(receipt: Receipt, deliver_by: Boot, sent: bool) -> Stat
 
 /// Nothing is delivered any more, as soon as its ticket is closed.
 pub(super) fn refund_due(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
-    State::RefundDue { receipt, why, report: Report::CloseFirst { sent } }
+    State::RefundDue { receipt, why, report: ReportStep::CloseFirst { sent } }
 }
 
 /// Nobody knows whether it was delivered.
 pub(super) fn uncertain(receipt: Option<Receipt>) -> State {
-    State::RefundDue { receipt, why: Undelivered::Uncertain, report: Report::Tell(Delivery::Uncertain) }
+    State::RefundDue { receipt, why: Undelivered::Uncertain, report: ReportStep::Tell(Delivery::Uncertain) }
 }
 
 /// The ledger's word is final.
 pub(super) fn delivered(receipt: Receipt, outcome: Outcome) -> State {
     match outcome {
         Outcome::Dispensed => State::Dispensed { receipt, told: false },
-        Outcome::Failed => State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: Report::Tell(Delivery::Failed) },
+        Outcome::Failed => {
+            State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: ReportStep::Tell(Delivery::Failed) }
+        }
         Outcome::Uncertain => uncertain(Some(receipt)),
     }
 }
 
 /// A later release of the relay has an outcome that this release does not know. The books get its word, and a person decides.
 pub(super) fn ended_otherwise(receipt: Receipt, word: Word) -> State {
-    State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: Report::Tell(Delivery::Other(word)) }
+    State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: ReportStep::Tell(Delivery::Other(word)) }
 }
 
 /// The charge of an order that the backend calls ended: it may last longer than that at the gateway.

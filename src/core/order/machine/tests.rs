@@ -550,7 +550,7 @@ fn a_lost_database_cancels_what_is_pending_and_asks_the_ledger_about_what_is_pai
     let deliver_by = Boot(1_600_000);
     assert_eq!(paid.state, State::Dispensing { receipt: receipt(), deliver_by, ask: Ask::Query, sent: true, overdue: false });
     // Only where nobody else is served.
-    let late = State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: Report::CloseFirst { sent: true } };
+    let late = State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: ReportStep::CloseFirst { sent: true } };
     assert_eq!(adopted(false, Status::Settlement, Some(receipt())).order.state, late);
 }
 

@@ -62,7 +62,7 @@ pub struct Logs {
 
 /// What is signed. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Asked {
+pub struct SignedCommand {
     /// The machine that it is for.
     pub aud: DeviceId,
     /// Its name. It is used once.
@@ -79,7 +79,7 @@ pub struct Asked {
 
 /// A command that is not believed, or cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refused {
+pub struct RefusedCommand {
     /// Its name, if an operator has signed it.
     pub id: Option<CommandId>,
     /// The key that has signed it, if that could be checked.
@@ -88,7 +88,7 @@ pub struct Refused {
     pub why: Problem,
 }
 
-impl Asked {
+impl SignedCommand {
     /// The compact JWS.
     #[must_use]
     pub fn jws(&self, key: &SigningKey) -> String {
@@ -109,7 +109,7 @@ impl Asked {
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub fn jws_in(payload: &[u8]) -> Result<Box<str>, Refused> {
+    pub fn jws_in(payload: &[u8]) -> Result<Box<str>, RefusedCommand> {
         Ok(Object::read(payload, PAYLOAD_MAX).and_then(|mut object| object.required("signed"))?)
     }
 
@@ -118,25 +118,25 @@ impl Asked {
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn read(jws: &str, keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), Refused> {
+    pub fn read(jws: &str, keys: &KeySet, me: &DeviceId) -> Result<(Self, KeyId), RefusedCommand> {
         let signed = operator::verify(jws, Text::Command, keys)?;
         let mut object = Object::read(&signed.payload, PAYLOAD_MAX)?;
         let jti: CommandId = object.required("jti")?;
-        let refused = |why| Refused { id: Some(jti.clone()), kid: Some(signed.kid.clone()), why };
-        let asked = Self::claims(object, &jti).map_err(|refusal| refused(Refused::from(refusal).why))?;
+        let refused = |why| RefusedCommand { id: Some(jti.clone()), kid: Some(signed.kid.clone()), why };
+        let asked = Self::claims(object, &jti).map_err(|refusal| refused(RefusedCommand::from(refusal).why))?;
         if asked.aud != *me {
             return Err(refused(Problem::new(Code::WrongDevice, format!("it is for the machine {}", asked.aud))));
         }
         if let Err(why) = asked.command.check() {
             return Err(refused(Problem::new(Code::Malformed, why)));
         }
-        signed.may(asked.command.needs()).map_err(|error| refused(Refused::from(error).why))?;
+        signed.may(asked.command.needs()).map_err(|error| refused(RefusedCommand::from(error).why))?;
         Ok((asked, signed.kid))
     }
 
     fn claims(mut object: Object, jti: &CommandId) -> Result<Self, Refusal> {
         let (aud, exp, stream) = (object.required("aud")?, object.required("exp")?, object.optional("stream")?);
-        Ok(Self { aud, jti: jti.clone(), exp, stream, command: object.rest()? })
+        Ok(Self { aud, jti: jti.clone(), exp, stream, command: object.remaining()? })
     }
 
     /// Whether its time is over. `now` is a clock that is trusted.
@@ -211,20 +211,20 @@ impl Command {
     }
 }
 
-impl From<Problem> for Refused {
+impl From<Problem> for RefusedCommand {
     fn from(why: Problem) -> Self {
         Self { id: None, kid: None, why }
     }
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for RefusedCommand {
     fn from(refusal: Refusal) -> Self {
         let code = if refusal.reason == Reason::TooLarge { Code::TooLarge } else { Code::Malformed };
         Problem::new(code, refusal.detail).into()
     }
 }
 
-impl From<SignedError> for Refused {
+impl From<SignedError> for RefusedCommand {
     fn from(error: SignedError) -> Self {
         let (code, kid) = match &error {
             SignedError::Form(..) => (Code::Malformed, None),
@@ -245,14 +245,14 @@ mod tests {
 
     const NOW: Wall = Wall(1_795_000_000_000);
 
-    fn asked(command: Command) -> Asked {
+    fn asked(command: Command) -> SignedCommand {
         let (aud, jti) = (DeviceId::new("vm-001").expect("an id"), CommandId::new("c-1").expect("an id"));
-        Asked { aud, jti, exp: NOW.0 / 1000 + 300, stream: None, command }
+        SignedCommand { aud, jti, exp: NOW.0 / 1000 + 300, stream: None, command }
     }
 
-    fn read(asked: &Asked, level: Level) -> Result<Asked, Code> {
+    fn read(asked: &SignedCommand, level: Level) -> Result<SignedCommand, Code> {
         let me = DeviceId::new("vm-001").expect("an id");
-        Asked::read(&asked.jws(&operator(level)), &keys(), &me).map(|(asked, _)| asked).map_err(|refused| refused.why.code)
+        SignedCommand::read(&asked.jws(&operator(level)), &keys(), &me).map(|(asked, _)| asked).map_err(|refused| refused.why.code)
     }
 
     #[test]
@@ -288,9 +288,12 @@ mod tests {
     fn a_foreign_or_wrong_command_is_refused_by_name() {
         let me = DeviceId::new("vm-001").expect("an id");
         let good = asked(Command::Restart {});
-        let why = |jws: &str| Asked::read(jws, &keys(), &me).expect_err("refused").why.code;
+        let why = |jws: &str| SignedCommand::read(jws, &keys(), &me).expect_err("refused").why.code;
         assert_eq!(why(&good.jws(&SigningKey::from_seed([99; 32]))), Code::UnknownKey);
-        assert_eq!(read(&Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Service), Err(Code::WrongDevice));
+        assert_eq!(
+            read(&SignedCommand { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Service),
+            Err(Code::WrongDevice)
+        );
         assert_eq!(read(&asked(Command::Orders { newest: 0 }), Level::Service), Err(Code::Malformed));
         for bundle in ["http://images.example/1.raucb", "--help", "", "/a b"] {
             assert_eq!(read(&asked(Command::Update { bundle: bundle.into() }), Level::Service), Err(Code::Malformed), "{bundle}");
@@ -316,7 +319,7 @@ mod tests {
     #[test]
     fn a_damaged_command_is_told_as_a_command() {
         let me = DeviceId::new("vm-001").expect("an id");
-        let why = |jws: &str| Asked::read(jws, &keys(), &me).expect_err("refused").why.message;
+        let why = |jws: &str| SignedCommand::read(jws, &keys(), &me).expect_err("refused").why.message;
         assert_eq!(&*why("x"), "the command is not a compact JWS: no dots");
         let good = asked(Command::Restart {}).jws(&operator(Level::Manage));
         assert_eq!(&*why(&good[..good.len() - 1]), "the command is not a compact JWS: the signature is not base64url");
@@ -327,18 +330,18 @@ mod tests {
     #[test]
     fn its_end_is_judged_by_a_trusted_clock_and_its_stream_always() {
         let good = asked(Command::Restart {});
-        let code = |asked: &Asked, now, stream: &str| {
+        let code = |asked: &SignedCommand, now, stream: &str| {
             asked.check_time(now, Some(stream).filter(|stream| !stream.is_empty())).map_err(|why| why.code)
         };
         assert_eq!(code(&good, Some(NOW), "s"), Ok(()));
         assert_eq!(code(&good, Some(Wall(NOW.0 + 300_000)), "s"), Err(Code::Expired));
         let why = good.check_time(Some(Wall(NOW.0 + 7_200_000)), None).expect_err("over").message;
         assert_eq!(&*why, "it ended at 2026-11-18T11:11:40Z (exp), and it is 2026-11-18T13:06:40Z now", "a wrong clock is seen");
-        assert_eq!(code(&Asked { exp: good.exp + VALID_MAX_S, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
-        assert_eq!(code(&Asked { exp: i64::MAX, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
-        assert_eq!(code(&Asked { exp: i64::MIN, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
+        assert_eq!(code(&SignedCommand { exp: good.exp + VALID_MAX_S, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
+        assert_eq!(code(&SignedCommand { exp: i64::MAX, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
+        assert_eq!(code(&SignedCommand { exp: i64::MIN, ..good.clone() }, Some(NOW), "s"), Err(Code::Expired));
         assert_eq!(code(&good, None, "s"), Err(Code::Clock));
-        let named = Asked { stream: Some("s".into()), ..good };
+        let named = SignedCommand { stream: Some("s".into()), ..good };
         assert_eq!(code(&named, None, "s"), Ok(()));
         assert_eq!(code(&named, Some(NOW), "another"), Err(Code::WrongStream));
         // Nobody knows the machine's stream while its database is not open.

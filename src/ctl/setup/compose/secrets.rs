@@ -2,7 +2,7 @@
 //! that moves leaves nothing behind in its old place.
 
 use super::{Draft, Keep};
-use crate::guard::{self, Guarded, Kind};
+use crate::guard::{self, FileRole, Guarded};
 use crate::setup::text::{fill, texts};
 use crate::site::{DEVICE_USER, ETC, SECRETS_DROP_IN, is_decrypted};
 use crate::staging::{self, credential_files};
@@ -60,12 +60,12 @@ impl Draft<'_> {
             Keep::File => {
                 let path = before.filter(|path| path.is_absolute()).unwrap_or_else(|| Path::new(ETC).join(name));
                 text.set_text(section, key, &path.display().to_string())?;
-                return self.stage(path, Kind::Secret, &line);
+                return self.stage(path, FileRole::Secret, &line);
             }
-            Keep::Credential => self.stage(plain, Kind::Credential, &line)?,
+            Keep::Credential => self.stage(plain, FileRole::Credential, &line)?,
             Keep::Encrypted if self.site.runs() => {
                 let content = staging::encrypted(name, &line)?;
-                self.files.push(Planned::new(encrypted, Kind::Credential, content));
+                self.files.push(Planned::new(encrypted, FileRole::Credential, content));
             }
             Keep::Encrypted => {
                 return Err(Failure::usage(texts().secret_elsewhere));
@@ -102,7 +102,7 @@ impl Draft<'_> {
             if self.files.iter().any(|file| file.path() == path) || self.obsolete.contains(&path) {
                 continue;
             }
-            let readers: Vec<_> = device.into_iter().filter(|_| is_in_use && kind == Kind::Secret).collect();
+            let readers: Vec<_> = device.into_iter().filter(|_| is_in_use && kind == FileRole::Secret).collect();
             let place = self.site.at(&path);
             let objection = |metadata| guard::objection(self.site, &metadata, kind, &readers);
             // If it cannot be looked at or read, and is needed, the check of the whole tells that.
@@ -137,7 +137,7 @@ impl Draft<'_> {
             .collect();
         if !lines.is_empty() {
             let content = format!("{DROP_IN_HEAD}{}", lines.concat());
-            self.files.push(Planned::new(SECRETS_DROP_IN, Kind::Trusted, content));
+            self.files.push(Planned::new(SECRETS_DROP_IN, FileRole::Trusted, content));
         } else if self.site.at(SECRETS_DROP_IN).exists() {
             self.obsolete.push(SECRETS_DROP_IN.into());
         }

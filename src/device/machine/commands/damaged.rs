@@ -6,7 +6,7 @@ use crate::machine::{Machine, text};
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, DeviceId, KeyId};
 use qris_core::order::time::Now;
-use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage, VALID_MAX_S, may_answer_on};
+use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage, VALID_MAX_S, may_answer_on};
 use qris_host::events::Event as Journal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,7 +74,7 @@ impl Machine {
     }
 
     /// It came once more, so it is known again what it was. `false`: its end cannot be stored now.
-    pub(super) fn end_damaged(&mut self, asked: Asked, kid: KeyId, jws: Box<str>, to: &Address, now: Now) -> bool {
+    pub(super) fn end_damaged(&mut self, asked: SignedCommand, kid: KeyId, jws: Box<str>, to: &Address, now: Now) -> bool {
         let (id, answer) = (asked.jti.clone(), end_of(&asked.jti));
         let step = Step::Ended { answer: answer.clone(), told: true };
         let is_kept = self.keep_command(Kept { asked, kid, jws, to: to.clone(), step }, now);

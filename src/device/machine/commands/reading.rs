@@ -6,7 +6,7 @@ use crate::machine::{Effect, Machine, text};
 use crate::store::StoreError;
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, Now, Span};
-use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage};
+use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage};
 use qris_core::wire::status::Status;
 use qris_host::events::Event as Journal;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const READ_WITHIN: Span = Span::secs(180);
 /// A question about the computer, until it is answered.
 #[derive(Debug)]
 pub(super) struct Reading {
-    asked: Asked,
+    asked: SignedCommand,
     kid: KeyId,
     to: Vec<Address>,
     until: Boot,
@@ -29,7 +29,7 @@ pub(super) struct Reading {
 
 impl Machine {
     /// Answers a command that only reads.
-    pub(super) fn read_for(&mut self, asked: Asked, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
+    pub(super) fn read_for(&mut self, asked: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
         self.check_time_of(&asked, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
         let settings = || self.afar.whole(&self.settings.labels);
@@ -42,7 +42,7 @@ impl Machine {
             }
             Command::Diag {} => {
                 let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
-                let database = self.storage.store().map_or_else(|| StoreError::Shut.to_string().into(), |store| store.told());
+                let database = self.storage.store().map_or_else(|| StoreError::Shut.to_string().into(), |store| store.as_json());
                 let known = json!({
                     "status": status(), "settings": settings(), "orders": orders, "database": database, "vitals": self.known_vitals()
                 });
@@ -66,7 +66,7 @@ impl Machine {
         Ok(())
     }
 
-    fn ask_computer(&mut self, asked: Asked, kid: KeyId, to: &Address, known: Value, now: Now) -> Result<(), Problem> {
+    fn ask_computer(&mut self, asked: SignedCommand, kid: KeyId, to: &Address, known: Value, now: Now) -> Result<(), Problem> {
         if let Some(reading) = self.commands.reading.as_mut().filter(|reading| now.boot < reading.until) {
             if reading.asked.jti == asked.jti && reading.asked != asked {
                 return Err(Problem::new(Code::ReusedId, "this jti was used for another command"));
@@ -94,7 +94,7 @@ impl Machine {
         to.iter().for_each(|to| self.answer(to, end.clone()));
     }
 
-    fn journal_read(&mut self, asked: &Asked, kid: &KeyId, end: &Response) {
+    fn journal_read(&mut self, asked: &SignedCommand, kid: &KeyId, end: &Response) {
         let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
         self.outbox.journal(Journal::CommandEnded { command, id, by, result: result_of(end) });
     }

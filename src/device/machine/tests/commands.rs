@@ -6,9 +6,9 @@ use qris_core::order::ids::CommandId;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::testing::operator;
-use qris_core::wire::command::{Asked, Code, Command, Problem, Response, Stage, VALID_MAX_S};
+use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage, VALID_MAX_S};
 use qris_host::events::Event as Journal;
-use qris_host::trust::Told;
+use qris_host::trust::ServerTime;
 
 /// What came of a message.
 #[derive(Default, Debug)]
@@ -57,10 +57,10 @@ fn item() -> ItemId {
 }
 
 impl Rig {
-    fn asked(&self, jti: &str, command: Command) -> Asked {
+    fn asked(&self, jti: &str, command: Command) -> SignedCommand {
         let stream = self.machine.storage.store().map(|store| store.stream().into());
         let exp = self.now.wall.0 / 1000 + 60;
-        Asked { aud: self.settings.device.clone(), jti: CommandId::new(jti).expect("an id"), exp, stream, command }
+        SignedCommand { aud: self.settings.device.clone(), jti: CommandId::new(jti).expect("an id"), exp, stream, command }
     }
 
     fn brings_command(&mut self, name: &str, payload: Vec<u8>, retained: bool) -> Came {
@@ -72,8 +72,8 @@ impl Rig {
         came
     }
 
-    fn sends(&mut self, asked: &Asked) -> Came {
-        self.brings_command(asked.command.name(), Asked::payload(&asked.jws(&door())), false)
+    fn sends(&mut self, asked: &SignedCommand) -> Came {
+        self.brings_command(asked.command.name(), SignedCommand::payload(&asked.jws(&door())), false)
     }
 
     fn commands(&mut self, jti: &str, command: Command) -> Came {
@@ -107,7 +107,7 @@ fn a_restart_is_carried_out_once_and_its_end_comes_after_it() {
     rig.cut_and_up(false);
     let again = rig.sends(&asked);
     assert_eq!((again.answers, again.operations.len()), (came.answers, 0));
-    let another = Asked { command: Command::Reboot {}, ..asked };
+    let another = SignedCommand { command: Command::Reboot {}, ..asked };
     assert_eq!(rig.sends(&another).rejected(), Code::ReusedId);
 }
 
@@ -240,7 +240,7 @@ fn a_test_that_goes_on_after_a_start_still_holds_the_machine() {
 fn what_cannot_be_believed_changes_nothing_and_is_told() {
     let mut rig = Rig::new();
     let good = rig.asked("c-1", Command::Restart {});
-    let jws = |key: &SigningKey, asked: &Asked| Asked::payload(&asked.jws(key));
+    let jws = |key: &SigningKey, asked: &SignedCommand| SignedCommand::payload(&asked.jws(key));
     assert_eq!(rig.brings_command("restart", jws(&operator(Level::View), &good), false).rejected(), Code::Level);
     assert_eq!(rig.brings_command("restart", jws(&SigningKey::from_seed([9; 32]), &good), false).rejected(), Code::UnknownKey);
     assert_eq!(rig.brings_command("restart", jws(&door(), &good), true).rejected(), Code::Retained);
@@ -249,17 +249,17 @@ fn what_cannot_be_believed_changes_nothing_and_is_told() {
     assert_eq!(rig.brings_command("format", jws(&door(), &good), false).rejected(), Code::UnknownRequest);
     assert_eq!(rig.brings_command("restart", b"{\"signed\":1}".to_vec(), false).rejected(), Code::Malformed);
     assert_eq!(rig.brings_command("restart", vec![b' '; 9_000], false).rejected(), Code::TooLarge);
-    let late = Asked { exp: rig.now.wall.0 / 1000, ..good.clone() };
+    let late = SignedCommand { exp: rig.now.wall.0 / 1000, ..good.clone() };
     assert_eq!(rig.sends(&late).rejected(), Code::Expired);
     rig.after(1_000);
-    let early = Asked { exp: rig.now.wall.0 / 1000 + VALID_MAX_S + 60, ..good.clone() };
+    let early = SignedCommand { exp: rig.now.wall.0 / 1000 + VALID_MAX_S + 60, ..good.clone() };
     assert_eq!(rig.sends(&early).rejected(), Code::Expired);
-    let other = Asked { stream: Some("another".into()), ..good.clone() };
+    let other = SignedCommand { stream: Some("another".into()), ..good.clone() };
     assert_eq!(rig.sends(&other).rejected(), Code::WrongStream);
     rig.after(1_000);
     // A clock that nobody trusts.
     rig.now.wall = qris_core::order::time::Wall(5);
-    assert_eq!(rig.sends(&Asked { stream: None, ..good.clone() }).rejected(), Code::Clock);
+    assert_eq!(rig.sends(&SignedCommand { stream: None, ..good.clone() }).rejected(), Code::Clock);
     assert_eq!(rig.sends(&good).operations, [Operation::Restart], "for the present stream");
 }
 
@@ -309,7 +309,7 @@ fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again
         let mut rig = Rig::new();
         let asked = rig.asked("c-1", Command::Restart {});
         let to = Address { topic: answer_to.into(), correlation: Some((*b"me").into()) };
-        let payload = Asked::payload(&asked.jws(&door()));
+        let payload = SignedCommand::payload(&asked.jws(&door()));
         rig.on(Input::Command { name: "restart".into(), payload, retained: false, to: to.clone(), ack: Ack::numbered(9) });
         let store = rig.machine.storage.store_mut().expect("open");
         let (key, text) = store.remembered_under("command ").expect("read").remove(0);
@@ -332,7 +332,7 @@ fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again
         assert_eq!(again.answers[0].error.as_ref().expect("why").code, Code::Store);
         rig.cut_and_up(false);
         assert_eq!(rig.sends(&asked).stages(), [Stage::Failed], "for ever");
-        assert_eq!(rig.sends(&Asked { command: Command::Reboot {}, ..asked }).rejected(), Code::ReusedId);
+        assert_eq!(rig.sends(&SignedCommand { command: Command::Reboot {}, ..asked }).rejected(), Code::ReusedId);
     }
 }
 
@@ -373,7 +373,7 @@ fn what_only_reads_is_answered_while_the_database_is_not_open() {
     let status = came.answers[0].result.as_ref().expect("a result");
     assert_eq!((came.stages(), &status["faults"][0]["code"]), (vec![Stage::Done], &"newer_database".into()));
     // Who asks may know the stream of before.
-    let named = Asked { stream: Some("before".into()), ..rig.asked("c-2", Command::ConfigGet {}) };
+    let named = SignedCommand { stream: Some("before".into()), ..rig.asked("c-2", Command::ConfigGet {}) };
     assert_eq!(rig.sends(&named).stages(), [Stage::Done]);
     let orders = rig.commands("c-3", Command::Orders { newest: 5 });
     assert_eq!(orders.stages(), [Stage::Failed], "the orders are in the database");
@@ -391,7 +391,7 @@ fn what_only_reads_is_answered_while_the_database_is_not_open() {
     // Somebody may have kept an old one: neither a clock nor a stream tells.
     rig.now.wall = qris_core::order::time::Wall(5);
     assert_eq!(rig.sends(&named).rejected(), Code::Clock);
-    assert_eq!(rig.sends(&Asked { stream: None, ..named }).rejected(), Code::Clock);
+    assert_eq!(rig.sends(&SignedCommand { stream: None, ..named }).rejected(), Code::Clock);
 }
 
 impl Rig {
@@ -401,8 +401,8 @@ impl Rig {
         self.looks_from("here", &asked)
     }
 
-    fn looks_from(&mut self, topic: &str, asked: &Asked) -> Option<serde_json::Value> {
-        let (to, payload) = (Address { topic: topic.into(), correlation: None }, Asked::payload(&asked.jws(&door())));
+    fn looks_from(&mut self, topic: &str, asked: &SignedCommand) -> Option<serde_json::Value> {
+        let (to, payload) = (Address { topic: topic.into(), correlation: None }, SignedCommand::payload(&asked.jws(&door())));
         let ack = Ack::numbered(95_000);
         let effects = self.on(Input::Command { name: asked.command.name().into(), payload, retained: false, to, ack });
         self.after(250);
@@ -445,7 +445,7 @@ fn a_question_that_comes_again_while_it_is_answered_is_not_asked_twice() {
     assert_eq!(rig.looks("c-2", &Command::Vitals {}), None, "one at a time");
     rig.after(1_000);
     assert_eq!(rig.commands("c-2", Command::Vitals {}).rejected(), Code::RateLimited);
-    assert_eq!(rig.sends(&Asked { command: Command::Vitals {}, ..asked.clone() }).rejected(), Code::ReusedId);
+    assert_eq!(rig.sends(&SignedCommand { command: Command::Vitals {}, ..asked.clone() }).rejected(), Code::ReusedId);
     assert_eq!(rig.looked("c-1").0, ["here", "b", "c", "d"], "one end for each who has asked");
     assert!(rig.looks_from("here", &asked).is_some(), "then it is read anew");
     // An answer that never comes blocks nobody for ever.
@@ -470,7 +470,7 @@ fn what_only_reads_is_answered_at_once() {
     let to = Address { topic: "here".into(), correlation: None };
     rig.after(2_000);
     let asked = rig.asked("c-4", Command::Vitals {});
-    let payload = Asked::payload(&asked.jws(&door()));
+    let payload = SignedCommand::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
     let known = effects.iter().find_map(|effect| match effect {
         Effect::Look(_, _, Command::Vitals {}, known) => Some(known),
@@ -702,7 +702,7 @@ fn a_repeated_command_takes_nobodys_answer_away() {
     let asked = rig.asked("c-1", Command::TestPulse { item: item() });
     rig.sends(&asked);
     let (to, ack) = (Address { topic: "elsewhere".into(), correlation: None }, Ack::numbered(91_000));
-    let payload = Asked::payload(&asked.jws(&door()));
+    let payload = SignedCommand::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "test-pulse".into(), payload, retained: false, to: to.clone(), ack });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer(told, _) if *told == to)));
     let end = rig.operated("c-1", Operated::Done(serde_json::json!({ "outcome": "dispensed" })));
@@ -757,15 +757,15 @@ fn what_was_refused_because_it_was_over_is_not_carried_out_whatever_the_clock_sa
 fn a_clock_behind_the_last_trusted_time_is_not_trusted() {
     let mut rig = Rig::new();
     let right = rig.now.wall;
-    let told = Told { date: Wall(right.0 + 86_400_000), is_good: true };
+    let told = ServerTime { date: Wall(right.0 + 86_400_000), is_good: true };
     rig.now.wall = told.date;
     rig.on(Input::Time(told));
-    let held_back = Asked { exp: told.date.0 / 1000, ..rig.asked("c-1", Command::Restart {}) };
-    let fresh = Asked { exp: told.date.0 / 1000 + 60, ..rig.asked("c-2", Command::Restart {}) };
+    let held_back = SignedCommand { exp: told.date.0 / 1000, ..rig.asked("c-1", Command::Restart {}) };
+    let fresh = SignedCommand { exp: told.date.0 / 1000 + 60, ..rig.asked("c-2", Command::Restart {}) };
     rig.now.wall = right;
     rig.cut_and_up(false);
     assert_eq!(rig.sends(&held_back).rejected(), Code::Expired);
-    assert_eq!(rig.sends(&Asked { stream: None, ..fresh.clone() }).rejected(), Code::Clock);
+    assert_eq!(rig.sends(&SignedCommand { stream: None, ..fresh.clone() }).rejected(), Code::Clock);
     assert_eq!(rig.sends(&fresh).stages(), [Stage::Accepted], "for the present stream");
 }
 
@@ -781,7 +781,7 @@ fn commands_of_a_clock_that_was_ahead_stop_no_others_for_good() {
     rig.now.wall = right;
     rig.after(1_000);
     assert_eq!(rig.commands("c-2", Command::Restart {}).rejected(), Code::Expired);
-    rig.on(Input::Time(Told { date: rig.now.wall, is_good: true }));
+    rig.on(Input::Time(ServerTime { date: rig.now.wall, is_good: true }));
     rig.after(VALID_MAX_S * 1000);
     assert_eq!(rig.commands("c-3", Command::Restart {}).stages(), [Stage::Accepted]);
 }

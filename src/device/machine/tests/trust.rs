@@ -2,7 +2,7 @@
 
 use super::rig::*;
 use crate::machine::*;
-use qris_host::trust::Told;
+use qris_host::trust::ServerTime;
 
 const DAY: Span = Span::secs(86_400);
 
@@ -10,7 +10,7 @@ impl Rig {
     /// The backend tells the right time, and every certificate is good by our clock, or not. Answers with what is to be judged by now.
     fn is_told(&mut self, date: Wall, is_good: bool) -> Option<Wall> {
         let trusted = |effect| if let Effect::Trust(trusted) = effect { Some(trusted) } else { None };
-        self.on(Input::Time(Told { date, is_good })).into_iter().find_map(trusted)
+        self.on(Input::Time(ServerTime { date, is_good })).into_iter().find_map(trusted)
     }
 
     /// TLS refuses the dates of the broker's certificate. Answers with whether the backend is asked for the time.

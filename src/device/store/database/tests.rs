@@ -79,7 +79,7 @@ fn it_tells_what_is_in_it_without_its_orders() {
     let mut store = open(&directory);
     store.commit(&paid(0), None, vec![], &[], &Measured::default()).expect("stored");
     store.commit(&finished(1), None, vec![], &[], &Measured::default()).expect("stored");
-    let told = store.told();
+    let told = store.as_json();
     assert_eq!((&told["orders"], &told["unfinished"], &told["waiting"]), (&2.into(), &json!({ "paid": 1 }), &0.into()), "{told}");
     assert_eq!(told["stream"], store.stream());
 }

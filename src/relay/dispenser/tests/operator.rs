@@ -5,13 +5,13 @@ use qris_core::order::ids::CommandId;
 use qris_core::order::keys::Level;
 use qris_core::order::receipt::testing::operator;
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Asked, Command};
+use qris_core::wire::command::{Command, SignedCommand};
 
 const NOW: Wall = Wall(1_795_000_000_000);
 
-fn asked(jti: &str, command: Command) -> Asked {
+fn asked(jti: &str, command: Command) -> SignedCommand {
     let (aud, jti) = (DeviceId::new("vm-001").expect("an id"), CommandId::new(jti).expect("an id"));
-    Asked { aud, jti, exp: NOW.0 / 1000 + 60, stream: Some("s".into()), command }
+    SignedCommand { aud, jti, exp: NOW.0 / 1000 + 60, stream: Some("s".into()), command }
 }
 
 fn item() -> ItemId {
@@ -22,7 +22,7 @@ fn test_of(jti: &str) -> String {
     asked(jti, Command::TestPulse { item: item() }).jws(&operator(Level::Service))
 }
 
-fn clear_of(jti: &str) -> Asked {
+fn clear_of(jti: &str) -> SignedCommand {
     asked(jti, Command::Clear { item: item() })
 }
 
@@ -35,7 +35,7 @@ impl Rig {
         self.dispenser.test(jws, now).map_err(|refusal| refusal.error)
     }
 
-    fn clear_at(&mut self, asked: &Asked, now: Option<Wall>) -> Result<bool, RelayError> {
+    fn clear_at(&mut self, asked: &SignedCommand, now: Option<Wall>) -> Result<bool, RelayError> {
         self.dispenser.clear_by(&asked.jws(&operator(Level::Service)), now).map_err(|refusal| refusal.error)
     }
 
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     fn jams_at(&mut self, jti: &str, now: Wall) {
-        let test = Asked { exp: now.0 / 1000 + 60, ..asked(jti, Command::TestPulse { item: item() }) };
+        let test = SignedCommand { exp: now.0 / 1000 + 60, ..asked(jti, Command::TestPulse { item: item() }) };
         assert!(matches!(self.test_at(&test.jws(&operator(Level::Service)), Some(now)), Ok(Dispensed::Begun(_))));
         self.end(0, Outcome::Failed);
         assert_eq!(self.state(0), "blocked");
@@ -117,11 +117,11 @@ fn only_an_operator_of_the_door_has_a_line_driven() {
     assert_eq!(rig.test(&good.jws(&operator(Level::Manage))), Err(refused));
     assert_eq!(rig.test(&good.jws(&key())), Err(refused), "the key of the backend");
     assert_eq!(rig.test(&good.jws(&SigningKey::from_seed([99; 32]))), Err(refused));
-    let other = Asked { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() };
+    let other = SignedCommand { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() };
     assert_eq!(rig.test(&other.jws(&operator(Level::Service))), Err(refused));
-    let late = Asked { exp: NOW.0 / 1000, ..good.clone() };
+    let late = SignedCommand { exp: NOW.0 / 1000, ..good.clone() };
     assert_eq!(rig.test(&late.jws(&operator(Level::Service))), Err(refused));
-    let early = Asked { exp: NOW.0 / 1000 + 10 * 24 * 3600, ..good.clone() };
+    let early = SignedCommand { exp: NOW.0 / 1000 + 10 * 24 * 3600, ..good.clone() };
     assert_eq!(rig.test(&early.jws(&operator(Level::Service))), Err(refused), "a clock of 1970");
     let clear = asked("c-2", Command::Clear { item: item() }).jws(&operator(Level::Service));
     assert_eq!(rig.test(&clear), Err(refused), "another command");
@@ -174,11 +174,11 @@ fn the_name_of_a_command_is_used_once() {
 #[test]
 fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once() {
     let mut rig = Rig::new();
-    let jws = |asked: &Asked| asked.jws(&operator(Level::Service));
+    let jws = |asked: &SignedCommand| asked.jws(&operator(Level::Service));
     let named = asked("c-1", Command::TestPulse { item: item() });
-    let plain = Asked { stream: None, ..named.clone() };
+    let plain = SignedCommand { stream: None, ..named.clone() };
     assert_eq!(rig.test_at(&jws(&plain), None), Err(RelayError::CommandRefused));
-    assert_eq!(rig.clear_at(&Asked { stream: None, ..clear_of("c-2") }, None), Err(RelayError::CommandRefused));
+    assert_eq!(rig.clear_at(&SignedCommand { stream: None, ..clear_of("c-2") }, None), Err(RelayError::CommandRefused));
     assert!(matches!(rig.test_at(&jws(&named), None), Ok(Dispensed::Begun(_))));
     rig.end(0, Outcome::Failed);
     assert_eq!(rig.clear_at(&clear_of("c-2"), None), Ok(true));
@@ -189,7 +189,7 @@ fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once()
     assert_eq!(rig.drives(), [0_usize; 0]);
     // By a right clock both are over, and forgotten.
     let later = Wall(NOW.0 + 60_000);
-    let fresh = |jti: &str| Asked { exp: later.0 / 1000 + 60, ..clear_of(jti) };
+    let fresh = |jti: &str| SignedCommand { exp: later.0 / 1000 + 60, ..clear_of(jti) };
     assert_eq!(rig.clear_at(&fresh("c-4"), Some(later)), Ok(true));
     rig.jams_at("c-5", later);
     for now in [Some(later), Some(NOW), None] {
@@ -209,7 +209,7 @@ fn so_many_commands_are_remembered_and_then_no_more_until_their_time_is_over() {
         assert_eq!(rig.clear_at(&clear_of("c-7"), now), Ok(false));
     }
     let later = Wall(NOW.0 + 60_000);
-    let fresh = Asked { exp: later.0 / 1000 + 60, ..clear_of("one-more") };
+    let fresh = SignedCommand { exp: later.0 / 1000 + 60, ..clear_of("one-more") };
     assert_eq!(rig.clear_at(&fresh, Some(later)), Ok(true));
     assert_eq!(rig.dispenser.ledger.store().commands_after(i64::MIN).expect("readable"), 1);
 }
@@ -232,7 +232,7 @@ fn what_was_refused_because_it_was_over_is_never_carried_out_whatever_the_clock_
     }
     assert_eq!(rig.state(0), "blocked");
     // A command that ends later is good.
-    let fresh = Asked { exp: NOW.0 / 1000 + 61, ..clear_of("c-5") };
+    let fresh = SignedCommand { exp: NOW.0 / 1000 + 61, ..clear_of("c-5") };
     assert_eq!(rig.clear_at(&fresh, Some(NOW)), Ok(true));
     // A ledger that takes nothing refuses it all the same.
     rig.fail_commits(true);

@@ -1,7 +1,7 @@
 //! How a line is driven: one pulse whatever the amount, or one pulse for each part of the amount, as coin
 //! acceptors give them.
 
-use qris_core::order::ledger::{DRIVE_MAX, Refused};
+use qris_core::order::ledger::{DRIVE_MAX, LedgerRefusal};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
@@ -41,14 +41,14 @@ impl Drive {
     ///
     /// # Errors
     /// The amount is no multiple, or there are too many pulses.
-    pub fn pulses(&self, amount: Rupiah) -> Result<Pulses, Refused> {
+    pub fn pulses(&self, amount: Rupiah) -> Result<Pulses, LedgerRefusal> {
         match *self {
             Self::Single { on } => Ok(Pulses { count: 1, on, off: Span::ZERO }),
             Self::PerPulse { rupiah, on, off } => {
                 if !amount.get().is_multiple_of(rupiah.get()) {
-                    return Err(Refused::NotMultiple(rupiah));
+                    return Err(LedgerRefusal::NotMultiple(rupiah));
                 }
-                let count = u32::try_from(amount.get() / rupiah.get()).map_err(|_| Refused::TooLong)?;
+                let count = u32::try_from(amount.get() / rupiah.get()).map_err(|_| LedgerRefusal::TooLong)?;
                 Ok(Pulses { count, on, off })
             }
         }
@@ -72,14 +72,14 @@ impl Pulses {
 }
 
 /// The keys as they are written.
-pub(super) struct Written {
+pub(super) struct WrittenPulses {
     pub(super) pulse_ms: Option<i64>,
     pub(super) rupiah_per_pulse: Option<i64>,
     pub(super) on_ms: Option<i64>,
     pub(super) off_ms: Option<i64>,
 }
 
-impl Written {
+impl WrittenPulses {
     pub(super) fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Drive> {
         let key = |name: &str| format!("{at}.{name}");
         match (self.pulse_ms, self.rupiah_per_pulse) {

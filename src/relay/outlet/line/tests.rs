@@ -1,7 +1,7 @@
 //! Pulses, sensors and stops, on files that stand for lines.
 
 use super::*;
-use crate::outlet::Command;
+use crate::outlet::OutletCommand;
 use qris_core::order::outcome::Outcome;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -124,7 +124,7 @@ fn a_stop_sets_the_line_inactive_at_once() {
         while rig.edges().is_empty() {
             std::thread::yield_now();
         }
-        commands.send(Command::Stop).expect("lives");
+        commands.send(OutletCommand::Stop).expect("lives");
         assert_eq!(driving.join().expect("ends").0.outcome, Outcome::Uncertain);
     });
     assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
@@ -209,7 +209,7 @@ impl Output for Watched {
 /// stopped.
 struct Eye {
     is_over: Arc<AtomicBool>,
-    stops: Option<Sender<Command>>,
+    stops: Option<Sender<OutletCommand>>,
 }
 
 impl Input for Eye {
@@ -220,7 +220,7 @@ impl Input for Eye {
 
     fn wait(&mut self, _timeout: Duration) -> Result<bool, HardwareError> {
         match &self.stops {
-            Some(stops) => Ok(stops.send(Command::Stop).is_ok()),
+            Some(stops) => Ok(stops.send(OutletCommand::Stop).is_ok()),
             None => Ok(self.is_over.load(Ordering::SeqCst)),
         }
     }
@@ -289,7 +289,7 @@ fn amounts_become_pulses() {
         (rig.line(None), 7777, one),
         (rig.line(Some(Span::secs(1))), 7777, one.map(|(pulses, _)| (pulses, 1020))),
         (coins(None), 5000, pulses(5)),
-        (coins(None), 5500, Err(Refused::NotMultiple(rp(1000)))),
+        (coins(None), 5500, Err(LedgerRefusal::NotMultiple(rp(1000)))),
         (coins(None), 600_000, pulses(600)),
         (coins(Some(Span::secs(60))), 300_000, pulses(300).map(|(pulses, takes)| (pulses, takes + 60_000))),
     ];

@@ -1,4 +1,4 @@
-//! Which answers of the gateway count, and as what. One rule judges them all: [`Report::is_about`].
+//! Which answers of the gateway count, and as what. One rule judges them all: [`StatusReport::is_about`].
 
 use super::*;
 
