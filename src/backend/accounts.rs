@@ -1,12 +1,10 @@
-//! The machines' accounts at the broker. A machine that uses its code gets one; a revoked machine's is ended. The broker is
-//! told by its own door (`accounts/`, a file a kind). What is to be done stands in the machines' database, and is done until the
-//! broker has it.
+//! The machines' accounts at the broker. A machine that uses its code gets one; a revoked machine's is ended. Mosquitto's dynamic
+//! security plugin is told. What is to be done stands in the machines' database, and is done until the broker has it.
 
 pub mod passwords;
 pub mod plugin;
 
 use super::books::BooksError;
-use super::command::{self, CallError};
 use super::shop::Shop;
 use super::store::Tx;
 use qris_core::order::ids::DeviceId;
@@ -14,32 +12,17 @@ use qris_core::order::time::Wall;
 use qris_host::config::MqttSettings;
 use qris_host::events::Event as Journal;
 use qris_host::tls::TlsError;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often revoked machines are looked for: another program revokes them.
 const LOOK: Duration = Duration::from_secs(5);
-/// The longest time for the program that takes the file to the broker. Once tried again, it is still done within a minute.
-const RELOAD_LIMIT: Duration = Duration::from_secs(15);
 /// After a failure the broker is told again after this time.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// Where accounts are kept.
+/// An administrator of the plugin, as which the backend talks to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Door {
-    /// Mosquitto's dynamic security plugin, reached as its administrator.
-    Plugin(MqttSettings),
-    /// A file in the form of Mosquitto's `password_file`.
-    Passwords {
-        /// The file.
-        file: PathBuf,
-        /// What takes it to the broker. Without it somebody else does.
-        reload: Option<Vec<String>>,
-        /// The broker, if it is known.
-        broker: Option<MqttSettings>,
-    },
-}
+pub struct Administrator(pub MqttSettings);
 
 /// Why the broker did not take a change of an account.
 #[derive(Debug, thiserror::Error)]
@@ -59,36 +42,15 @@ pub enum AccountError {
     /// It refuses the change.
     #[error("the broker's dynamic security plugin: {0}")]
     Refused(String),
-    /// The file.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// Its path.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The file was written, and the program that takes it to the broker failed.
-    #[error("accounts.reload: {0}")]
-    Reload(#[from] CallError),
 }
 
-impl Door {
+impl Administrator {
     /// Lets a machine in with this password, and with no other one.
     ///
     /// # Errors
     /// [`AccountError`]
     pub async fn open(&self, device: &DeviceId, password: &str) -> Result<(), AccountError> {
-        match self {
-            Self::Plugin(broker) => plugin::tell(broker, plugin::opening(device, password)).await,
-            Self::Passwords { file, reload, broker } => {
-                passwords::put(file, device, Some(password))?;
-                take(reload.as_deref()).await?;
-                if let Some(broker) = broker {
-                    passwords::taken(broker, device, password).await?;
-                }
-                Ok(())
-            }
-        }
+        plugin::tell(&self.0, plugin::opening(device, password)).await
     }
 
     /// Whether accounts can be made and ended now. Nothing is changed.
@@ -96,32 +58,15 @@ impl Door {
     /// # Errors
     /// [`AccountError`]
     pub async fn check(&self) -> Result<(), AccountError> {
-        match self {
-            Self::Plugin(broker) => plugin::tell(broker, vec![plugin::looking()]).await,
-            Self::Passwords { file, .. } => passwords::check_file(file),
-        }
+        plugin::tell(&self.0, vec![plugin::looking()]).await
     }
 
-    /// Lets a machine in no more. The broker also ends its connection: a plugin at once, and Mosquitto as it reads the file.
+    /// Lets a machine in no more. The broker also ends its connection at once.
     ///
     /// # Errors
     /// [`AccountError`]
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
-        match self {
-            Self::Plugin(broker) => plugin::tell(broker, plugin::ending(device)).await,
-            Self::Passwords { file, reload, .. } => {
-                passwords::put(file, device, None)?;
-                take(reload.as_deref()).await
-            }
-        }
-    }
-}
-
-/// Has the file taken to the broker.
-async fn take(reload: Option<&[String]>) -> Result<(), AccountError> {
-    match reload {
-        Some(command) => Ok(command::call(command, b"", RELOAD_LIMIT).await?),
-        None => Ok(()),
+        plugin::tell(&self.0, plugin::ending(device)).await
     }
 }
 
@@ -153,10 +98,10 @@ fn ended(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError
 }
 
 /// Ends the accounts of machines that are revoked, for ever.
-pub async fn follow(shop: Arc<Shop>, door: Door) {
+pub async fn follow(shop: Arc<Shop>, administrator: Administrator) {
     let mut has_failed = false;
     loop {
-        let failed = end_revoked(&shop, &door).await;
+        let failed = end_revoked(&shop, &administrator).await;
         if let (Err((device, why)), false) = (&failed, has_failed) {
             shop.emit(&Journal::AccountNotEnded { device: device.clone(), why: why.to_string().into() });
         }
@@ -165,7 +110,7 @@ pub async fn follow(shop: Arc<Shop>, door: Door) {
     }
 }
 
-async fn end_revoked(shop: &Shop, door: &Door) -> Result<(), (DeviceId, AccountError)> {
+async fn end_revoked(shop: &Shop, administrator: &Administrator) -> Result<(), (DeviceId, AccountError)> {
     // The journal has heard why the database cannot be read or written.
     let Ok(devices) = shop.machines(to_end).await else { return Ok(()) };
     for device in devices {
@@ -174,7 +119,7 @@ async fn end_revoked(shop: &Shop, door: &Door) -> Result<(), (DeviceId, AccountE
         if !shop.machines(to_end).await.is_ok_and(|still| still.contains(&device)) {
             continue;
         }
-        door.end(&device).await.map_err(|why| (device.clone(), why))?;
+        administrator.end(&device).await.map_err(|why| (device.clone(), why))?;
         let (over, now) = (device.clone(), shop.now());
         if shop.machines.run(move |tx| ended(tx, &over, now)).await.is_ok() {
             shop.emit(&Journal::AccountEnded { device });

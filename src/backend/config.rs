@@ -1,6 +1,6 @@
 //! `backend.toml`: as it is written, and as it is used.
 
-use super::accounts::Door;
+use super::accounts::Administrator;
 use super::alerts::{self, OFFLINE_AFTER_S, Tellers};
 use super::databases::Place;
 use super::fees::{self, Fees};
@@ -55,13 +55,11 @@ struct WrittenConfig {
 }
 
 /// Where the machines' accounts at the broker are made.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Accounts {
-    username: Option<String>,
-    password_file: Option<PathBuf>,
-    file: Option<PathBuf>,
-    reload: Option<Vec<String>>,
+    username: String,
+    password_file: PathBuf,
 }
 
 /// What machines are told otherwise than the backend itself.
@@ -147,7 +145,7 @@ pub struct Config {
     /// The broker's address for machines, if that is not its address for this backend.
     pub broker_url: Option<String>,
     /// Where the machines' accounts there are made, if this backend makes them.
-    pub accounts: Option<Door>,
+    pub accounts: Option<Administrator>,
     /// The name of the merchant for customers; else the one in the QR.
     pub merchant: Option<Box<str>>,
     /// The contact of the merchant for customers.
@@ -193,7 +191,7 @@ impl Config {
         Source::read(path)?.read_checked(|written: WrittenConfig, checker| {
             let signing_key = written.receipts.signing_key_file.clone();
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
-            let accounts = written.accounts.as_ref().and_then(|accounts| accounts.password_file.as_deref());
+            let accounts = written.accounts.as_ref().map(|accounts| accounts.password_file.as_path());
             checker.guard(accounts, "accounts.password_file");
             written.alerts.iter().for_each(|alerts| alerts.guard(checker));
             written.midtrans.examine(checker);
@@ -301,7 +299,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
             checker.fault(&(), "machines.broker_url", "needs a section [mqtt]: this is that broker, as machines reach it");
         }
     }
-    let accounts = accounts.map(|section| door(section, mqtt.as_ref(), checker));
+    let accounts = accounts.map(|section| administrator(section, mqtt.as_ref(), checker));
     let mut plain = |text: Option<String>, key| {
         text.map(|text| {
             if self::contact(&text).is_none() {
@@ -406,30 +404,15 @@ fn place(section: Store, checker: &mut Checker<'_>) -> Option<Place> {
     }
 }
 
-/// Mosquitto's plugin is at the broker of `[mqtt]`, under another name; or there is a file.
-fn door(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Checker<'_>) -> Option<Door> {
-    match (section, mqtt) {
-        (Accounts { username: None, password_file: None, file: Some(file), reload }, _) => {
-            if !file.is_absolute() {
-                checker.fault(&(), "accounts.file", "must be an absolute path");
-            }
-            let reload = reload.map(|command| program(command, "accounts.reload", checker));
-            Some(Door::Passwords { file, reload: reload.flatten(), broker: mqtt.cloned().flatten() })
-        }
-        (Accounts { username: Some(username), password_file: Some(file), file: None, reload: None }, Some(broker)) => {
-            let password = checker.take(Secret::read(&checker.locate(&file)), "accounts.password_file");
-            Some(Door::Plugin(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))
-        }
-        (Accounts { username: Some(_), password_file: Some(_), file: None, reload: None }, None) => {
-            checker.fault(&(), "accounts", "needs a section [mqtt]: the accounts are made at that broker");
-            None
-        }
-        (_, _) => {
-            let why = "must have username and password_file (an administrator of Mosquitto's dynamic security plugin), or file, with reload if you like";
-            checker.fault(&(), "accounts", why);
-            None
-        }
-    }
+/// Mosquitto's plugin is at the broker of `[mqtt]`, and its administrator has another name there.
+fn administrator(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker: &mut Checker<'_>) -> Option<Administrator> {
+    let Accounts { username, password_file } = section;
+    let password = checker.take(Secret::read(&checker.locate(&password_file)), "accounts.password_file");
+    let Some(broker) = mqtt else {
+        checker.fault(&(), "accounts", "needs a section [mqtt]: the accounts are made at that broker");
+        return None;
+    };
+    Some(Administrator(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))
 }
 
 /// A program with its arguments.
@@ -530,9 +513,8 @@ signing_key_file = "/etc/signing"
             ("[store]", "[customer]\nmerchant = \"\"\n[store]", "customer.merchant: must be 1 to 64"),
             ("[store]", "[machines]\nbroker_url = \"mqtts://b\"\n[store]", "machines.broker_url: needs a section [mqtt]"),
             ("[store]", "[machines]\nbroker_url = \"b\"\n[store]", "machines.broker_url: must"),
-            ("[store]", "[accounts]\nfile = \"passwd\"\n[store]", "accounts.file: must be an absolute path"),
-            ("[store]", "[accounts]\nfile = \"/passwd\"\nreload = [\"sh\"]\n[store]", "accounts.reload: must be a list that begins"),
-            ("[store]", "[accounts]\nreload = [\"/bin/true\"]\n[store]", "accounts: must have username and password_file"),
+            ("[store]", "[accounts]\nusername = \"a\"\n[store]", "accounts: password_file is missing"),
+            ("[store]", "[accounts]\nusername = \"a\"\npassword_file = \"/nowhere\"\n[store]", "accounts: needs a section [mqtt]"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),
         ];
         for (good, bad, wanted) in table {

@@ -157,7 +157,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         databases::Place::File(_) => None,
     };
     let teller = config.tellers.clone().map(|tellers| tokio::spawn(alerts::run(Arc::clone(&shop), tellers)));
-    let ender = config.accounts.clone().map(|door| tokio::spawn(accounts::follow(Arc::clone(&shop), door)));
+    let ender = config.accounts.clone().map(|administrator| tokio::spawn(accounts::follow(Arc::clone(&shop), administrator)));
     let mut publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;

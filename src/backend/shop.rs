@@ -1,6 +1,6 @@
 //! The parts of the running backend that all others share.
 
-use super::accounts::Door;
+use super::accounts::Administrator;
 use super::books::{self, BooksError, Policy};
 use super::claims::Claims;
 use super::devices::{self, Shown};
@@ -63,7 +63,7 @@ pub struct Shop {
     /// A person must be told of something.
     pub alerts: Notify,
     /// Where the machines' accounts at the broker are made, if this backend makes them.
-    pub accounts: Option<Door>,
+    pub accounts: Option<Administrator>,
     /// Whoever has it changes who is let in by a code, and what accounts there are.
     pub enrolling: tokio::sync::Mutex<()>,
     /// For operators.

@@ -1,5 +1,5 @@
 //! A machine that has only a code: what it gets for it, once; and the end of a machine that is revoked. The broker is a real
-//! Mosquitto, with its dynamic security plugin or with a file.
+//! Mosquitto with its dynamic security plugin.
 
 use crate::rig::http::Http;
 use crate::rig::midtrans::Via;
@@ -8,6 +8,7 @@ use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{PATIENCE, output, stderr, stdout, told};
 use crate::setup::{Site, succeeded};
+use qris::backend::accounts::passwords;
 use qris::order::keys::{Level, SigningKey};
 use qris::wire::enrolment::Enrolment;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
@@ -22,11 +23,8 @@ pub fn with_plugin(shop: &mut Shop) {
     shop.broker.load_plugin(ADMINISTRATOR);
     let secret = shop.path().join("accounts-password");
     std::fs::write(&secret, password(ADMINISTRATOR)).expect("written");
-    accounts(shop, &format!("username = \"{ADMINISTRATOR}\"\npassword_file = \"{}\"\n", secret.display()));
-}
-
-fn accounts(shop: &mut Shop, keys: &str) {
-    shop.edit(Program::Backend, |text| format!("{text}[accounts]\n{keys}"));
+    let section = format!("[accounts]\nusername = \"{ADMINISTRATOR}\"\npassword_file = \"{}\"\n", secret.display());
+    shop.edit(Program::Backend, |text| text + &section);
     shop.kill_backend();
     shop.start_backend();
 }
@@ -236,86 +234,22 @@ fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
     assert_eq!(open(), 401);
 }
 
-/// Lets a machine in by a file of passwords. The backend answers when the broker has taken the new line.
-fn claimed_by_file(shop: &Shop, device: &str, file: &std::path::Path) -> Enrolment {
-    let invitation = invite(shop, device);
-    let (http, from) = (&shop.http, shop.broker.log().count());
-    std::thread::scope(|scope| {
-        let claiming = scope.spawn(|| claimed(http, &invitation));
-        let refused = |line: &String| line.contains("disconnected, not authorised").then_some(());
-        shop.broker.log().find_from(from, PATIENCE, refused).expect("refused for now");
-        assert!(!claiming.is_finished());
-        let lines = [std::fs::read_to_string(shop.broker.passwords()), std::fs::read_to_string(file)];
-        std::fs::write(shop.broker.passwords(), lines.map(|lines| lines.expect("there")).concat()).expect("written");
-        shop.broker.signal("HUP");
-        claiming.join().expect("claimed")
-    })
-}
-
-/// The program of `accounts.reload`, which fails while there is a file `broken`. The broker's own users stay.
-fn reload_script(shop: &Shop) -> PathBuf {
-    let (own, script) = (shop.path().join("own.passwd"), shop.path().join("reload"));
-    std::fs::copy(shop.broker.passwords(), &own).expect("copied");
-    let text = format!(
-        "#!/bin/sh\ncd {} || exit 9\ntest ! -e broken || {{ echo no way to the broker; exit 3; }}\ncat {} machines.passwd > {}\nkill -HUP {}\n",
-        shop.path().display(),
-        own.display(),
-        shop.broker.passwords().display(),
-        shop.broker.id(),
-    );
-    std::fs::write(&script, text).expect("written");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("changed");
-    script
-}
-
 #[test]
-fn a_program_that_takes_the_file_to_the_broker_ends_a_revoked_machines_connection() {
+fn a_machine_that_the_plugin_has_forgotten_is_ended_there_too() {
     let mut shop = Shop::merchants_side();
-    let (file, script) = (shop.path().join("machines.passwd"), reload_script(&shop));
-    accounts(&mut shop, &format!("file = \"{}\"\nreload = [\"{}\"]\n", file.display(), script.display()));
-    let doctor = || stdout(&shop.merchant(&["doctor"]));
-    assert!(doctor().contains("OK    accounts      are written to"), "{}", doctor());
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o644)).expect("changed");
-    assert!(doctor().contains("BAD   accounts ") && doctor().contains("cannot be executed"), "{}", doctor());
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("changed");
-    // It gets its password when the broker has it.
-    let [first, second] = ["vm-007", "vm-008"].map(|device| claimed(&shop.http, &invite(&shop, device)));
-    let _first = Tap::connect_with(&shop.broker, "vm-007", &password_of(&first), &[]);
-    let _second = Tap::connect_with(&shop.broker, "vm-008", &password_of(&second), &[]);
-    // It is told when that fails, and done again.
-    let (broken, from) = (shop.path().join("broken"), shop.broker.log().count());
-    std::fs::write(&broken, "").expect("written");
-    shop.merchant(&["device", "revoke", "vm-007"]);
-    let backend = shop.backend.as_ref().expect("it runs");
-    let line = backend.wait_line("the account of device vm-007 at the broker is not ended");
-    assert!(line.contains("accounts.reload: ") && line.contains("no way to the broker"), "{line}");
-    std::fs::remove_file(&broken).expect("it was there");
-    backend.wait_line("the account of device vm-007 at the broker is ended");
-    let ended = |device: &str| {
-        let its = format!("Client test-{device}-");
-        move |line: &String| (line.contains(&its) && line.contains("disconnected")).then_some(())
-    };
-    shop.broker.log().find_from(from, PATIENCE, ended("vm-007")).expect("its connection ends");
-    assert!(!shop.broker.log().since(from).iter().any(|line| ended("vm-008")(line).is_some()), "the other one's does not");
-}
-
-#[test]
-fn a_file_of_passwords_is_what_the_broker_takes() {
-    let mut shop = Shop::merchants_side();
-    let file = shop.path().join("machines.passwd");
-    accounts(&mut shop, &format!("file = \"{}\"\n", file.display()));
-    let [enrolment, other] = ["vm-007", "vm-008"].map(|device| claimed_by_file(&shop, device, &file));
-    drop(Tap::connect_with(&shop.broker, "vm-007", &password_of(&enrolment), &[]));
-    shop.merchant(&["device", "revoke", "vm-007"]);
-    shop.backend.as_ref().expect("it runs").wait_line("the account of device vm-007 at the broker is ended");
-    let lines = std::fs::read_to_string(&file).expect("there");
-    assert!(lines.lines().all(|line| line.starts_with("vm-008:")), "{lines}");
-
-    // The merchant goes over to the plugin, which does not know vm-008. The broker's own file still does.
-    shop.edit(Program::Backend, |text| text.split("[accounts]").next().expect("before it").to_owned());
     with_plugin(&mut shop);
+    let plugins = shop.broker.passwords().with_file_name("dynamic-security.json");
+    let before = std::fs::read(&plugins).expect("there");
+    let password = password_of(&claimed(&shop.http, &invite(&shop, "vm-008")));
+    // An older copy of the plugin's file is put back. The broker's own file knows the machine.
+    shop.broker.stop();
+    std::fs::write(&plugins, before).expect("written");
+    let own = std::fs::read_to_string(shop.broker.passwords()).expect("there");
+    std::fs::write(shop.broker.passwords(), own + &passwords::line("vm-008", &password)).expect("written");
+    shop.broker.resume();
+
     let secret = shop.path().join("vm-008-password");
-    std::fs::write(&secret, password_of(&other)).expect("written");
+    std::fs::write(&secret, password).expect("written");
     let tells = || {
         let mut qrisctl = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
         let broker = format!("mqtt://127.0.0.1:{}", shop.broker.port);

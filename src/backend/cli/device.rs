@@ -6,7 +6,7 @@ mod list;
 
 use super::machines;
 use super::print::{Column, Out, heading, left, row};
-use crate::accounts::{self, Door};
+use crate::accounts;
 use crate::books::BooksError;
 use crate::config::Config;
 use crate::devices::{self, Device, Listed};
@@ -236,15 +236,15 @@ async fn add(
 ) -> Result<Added, Failure> {
     let token = drawn();
     let mut account = None;
-    if let Some(door) = &config.accounts
+    if let Some(administrator) = &config.accounts
         && let Some(wanting) = draft.take_if(|draft| draft.wants_account())
     {
         tls::install_provider();
         refuse_taken_names(config, &device)?;
-        door.check().await.map_err(Failure::failed)?;
+        administrator.check().await.map_err(Failure::failed)?;
         let password = drawn();
         draft = Some(wanting.with_password(&password));
-        account = Some((door, password));
+        account = Some((administrator, password));
     }
     let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
     let written = draft.map(|draft| draft.with(&token)).transpose()?;
@@ -267,8 +267,8 @@ async fn add(
         let why = format!("{device} has a token already: --replace gives it a new one, and the old one stops working");
         return Err(Failure::failed(why));
     }
-    if let Some((door, password)) = account {
-        door.open(&device, &password).await.map_err(|why| {
+    if let Some((administrator, password)) = account {
+        administrator.open(&device, &password).await.map_err(|why| {
             let again = format!("qris-backend device add {device} --replace --bundle");
             Failure::failed(format!("{why}. {device} has a token and no account at the broker: {again}"))
         })?;
@@ -396,10 +396,7 @@ async fn alike(config: &Config, wrong: &DeviceId) -> Result<String, Failure> {
 
 /// A machine must not have the name of another user at the broker: its account would take that one's place.
 fn refuse_taken_names(config: &Config, device: &DeviceId) -> Result<(), Failure> {
-    let administrator = match &config.accounts {
-        Some(Door::Plugin(broker)) => broker.username.as_deref(),
-        Some(Door::Passwords { .. }) | None => None,
-    };
+    let administrator = config.accounts.as_ref().and_then(|administrator| administrator.0.username.as_deref());
     let own = config.mqtt.as_ref().and_then(|mqtt| mqtt.username.as_deref());
     match [own, administrator].into_iter().flatten().any(|name| name == device.as_str()) {
         true => Err(Failure::usage(format!("{device} is the name of the backend itself at the broker: give the machine another name"))),

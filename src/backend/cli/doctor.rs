@@ -352,16 +352,11 @@ fn alerts(config: &Config) -> Finding {
     let Some(program) = tellers.command.as_ref().map(|command| &command[0]) else {
         return Finding::ok(CHECK, "each is posted to the webhook");
     };
-    cannot_run(CHECK, program, "alerts.command").unwrap_or_else(|| Finding::ok(CHECK, format!("{program} is run for each alert")))
-}
-
-/// Why the program that this key names cannot be run.
-fn cannot_run(check: &'static str, program: &str, key: &str) -> Option<Finding> {
     match std::fs::metadata(program) {
-        Err(error) => Some(Finding::bad(check, format!("{program}: {error}"), format!("correct {key}"))),
+        Err(error) => Finding::bad(CHECK, format!("{program}: {error}"), "correct alerts.command"),
         Ok(metadata) if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 => {
-            Some(Finding::bad(check, format!("{program} cannot be executed"), format!("chmod +x {program}")))
+            Finding::bad(CHECK, format!("{program} cannot be executed"), format!("chmod +x {program}"))
         }
-        Ok(_) => None,
+        Ok(_) => Finding::ok(CHECK, format!("{program} is run for each alert")),
     }
 }

@@ -54,24 +54,24 @@ async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
             .retry_after(5)
     };
     // Its earlier token stays good as long as there is nothing to give in its place.
-    if let Some(door) = &shop.accounts {
-        door.check().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
+    if let Some(administrator) = &shop.accounts {
+        administrator.check().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
     }
     let (device, now) = (claim.device.clone(), shop.now());
     let token = draw(&shop);
-    let (hash, has_door) = (devices::hash(&token), shop.accounts.is_some());
+    let (hash, makes_account) = (devices::hash(&token), shop.accounts.is_some());
     let claimed = shop.machines.run(move |tx| {
         let claimed = invitations::claim(tx, &claim, &hash, now)?;
-        if claimed.is_ok() && has_door {
+        if claimed.is_ok() && makes_account {
             accounts::note(tx, &claim.device)?;
         }
         Ok::<_, BooksError>(claimed)
     });
     let terms = claimed.await?.map_err(|why| not_let_in(&shop, &device, &why))?;
     let password = match (&shop.accounts, &terms.broker) {
-        (Some(door), Some(_)) => {
+        (Some(administrator), Some(_)) => {
             let password = draw(&shop);
-            door.open(&device, &password).await.map_err(|why| no_account(&device, why.to_string()))?;
+            administrator.open(&device, &password).await.map_err(|why| no_account(&device, why.to_string()))?;
             is_still(&shop, &device, &devices::hash(&token)).await?.then_some(()).ok_or_else(busy)?;
             Some(password.into())
         }

@@ -1,6 +1,5 @@
 //! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
-use crate::accounts::Door;
 use crate::broker;
 use crate::config::Config;
 use qris_core::wire::orders::Problem;
@@ -152,14 +151,9 @@ async fn broker(config: &Config) -> Finding {
 /// Whether the machines' accounts there can be made and ended, if that is this backend's work.
 async fn accounts(config: &Config) -> Option<Finding> {
     const CHECK: &str = "accounts";
-    let door = config.accounts.as_ref()?;
-    Some(match (door.check().await, door) {
-        (Err(why), _) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
-        (Ok(()), Door::Plugin(_)) => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
-        (Ok(()), Door::Passwords { file, reload, .. }) => {
-            let cannot = reload.as_ref().and_then(|command| super::cannot_run(CHECK, &command[0], "accounts.reload"));
-            cannot.unwrap_or_else(|| Finding::ok(CHECK, format!("are written to {}", file.display())))
-        }
+    Some(match config.accounts.as_ref()?.check().await {
+        Ok(()) => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
+        Err(why) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
     })
 }
 
