@@ -86,7 +86,7 @@ fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
         WHERE devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NULL ORDER BY device";
     let rows = tx.rows(sql, &[])?;
     // A name that is none was never an account.
-    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text(0).ok()?).ok()).collect())
+    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text("device").ok()?).ok()).collect())
 }
 
 /// The account of a machine that is still revoked is over.

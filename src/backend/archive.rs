@@ -5,14 +5,12 @@
 use super::books::{self, BooksError};
 use super::copies::{self, CopyError};
 use super::databases::Place;
-use super::moving;
-use super::store::{BOOKS, Row, SqliteTx, StoreError, Tx, postgres, read_on, say};
+use super::store::{self, BOOKS, Row, SqliteTx, StoreError, Tx, postgres, read_on, say};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite;
 use rusqlite::ErrorCode;
 use std::path::Path;
-use std::sync::LazyLock;
 
 /// Younger orders stay: machines tell an outcome for a day, and the gateway repeats a notification for hours.
 pub const KEPT: Span = Span::secs(7 * 24 * 3600);
@@ -20,31 +18,9 @@ pub const KEPT: Span = Span::secs(7 * 24 * 3600);
 const AT_ONCE: i64 = 50;
 /// How often it waits for another writer. Where much is sold, `serve` has a file most of the time.
 const TRIES: usize = 60;
-/// The tables with rows of an order. A table comes behind those to which its rows refer.
-static TABLES: LazyLock<[Table; 5]> = LazyLock::new(|| {
-    [("orders", "order_id"), ("receipts", "order_id"), ("history", "order_id"), ("alerts", "subject"), ("automatic_refunds", "order_id")]
-        .map(|(name, column)| Table::new(name, column))
-});
-
-/// How the rows of an order are written, read and deleted.
-struct Table {
-    insert: &'static str,
-    select: &'static str,
-    delete: &'static str,
-}
-
-impl Table {
-    /// `column` has the name of the order.
-    fn new(name: &str, column: &str) -> Self {
-        let columns = moving::columns(name);
-        let places: Vec<String> = (1..=columns.split(", ").count()).map(|number| format!("${number}")).collect();
-        Self {
-            insert: format!("INSERT INTO {name} ({columns}) VALUES ({})", places.join(", ")).leak(),
-            select: format!("SELECT {columns} FROM {name} WHERE {column} = $1 ORDER BY 1, 2").leak(),
-            delete: format!("DELETE FROM {name} WHERE {column} = $1").leak(),
-        }
-    }
-}
+/// The tables with rows of an order, and the column that has its name. A table comes behind those to which its rows refer.
+const TABLES: [(&str, &str); 5] =
+    [("orders", "order_id"), ("receipts", "order_id"), ("history", "order_id"), ("alerts", "subject"), ("automatic_refunds", "order_id")];
 
 /// The fate of the orders before a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -112,9 +88,9 @@ fn write(tx: &mut dyn Tx, before: Wall, part: &Path) -> Result<(u64, Vec<String>
     loop {
         let page = over(tx, before, &behind)?;
         for request in &page.requests {
-            for (table, rows) in TABLES.iter().zip(&request.rows) {
+            for ((table, _), rows) in TABLES.iter().zip(&request.rows) {
                 for row in rows {
-                    SqliteTx { connection: &connection }.rows(table.insert, row.values())?;
+                    store::insert(&mut SqliteTx { connection: &connection }, table, row.columns())?;
                 }
             }
             wanted += request.orders.len() as u64;
@@ -126,7 +102,7 @@ fn write(tx: &mut dyn Tx, before: Wall, part: &Path) -> Result<(u64, Vec<String>
     say(&connection, "COMMIT").map_err(of_part)?;
     drop(connection);
     let archive = copies::look_at(part)?;
-    let has = read_on(&archive, |tx| tx.rows("SELECT count(*) FROM orders", &[]))?.first().map_or(Ok(0), |row| row.int(0))?;
+    let has = Row::number(&read_on(&archive, |tx| tx.rows("SELECT count(*) FROM orders", &[]))?)?;
     let why = match copies::damaged_orders(&archive)?.as_slice() {
         [] if u64::try_from(has) == Ok(wanted) => return Ok((wanted, bad)),
         [] => format!("it should hold {wanted} orders, and it holds {has}"),
@@ -157,7 +133,7 @@ fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<Page, BooksError>
     let values = [behind.0.as_str().into(), behind.1.as_str().into(), before.0.into(), AT_ONCE.into()];
     let mut page = Page::default();
     for row in tx.rows(OVER, &values)? {
-        let key = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        let key = key(&row)?;
         let request = read(tx, &key)?;
         let damaged = page.damaged.len();
         for order in &request.orders {
@@ -176,16 +152,20 @@ fn over(tx: &mut dyn Tx, before: Wall, behind: &Key) -> Result<Page, BooksError>
     Ok(page)
 }
 
+fn key(row: &Row) -> Result<Key, StoreError> {
+    Ok((row.text("device")?.to_owned(), row.text("request_id")?.to_owned()))
+}
+
 /// A request as it stands there. Without an order it has no rows.
 fn read(tx: &mut dyn Tx, key: &Key) -> Result<Request, StoreError> {
     let sql = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY order_id";
     let orders = tx.rows(sql, &[key.0.as_str().into(), key.1.as_str().into()])?;
-    let orders = orders.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    let orders = orders.iter().map(|row| row.text("order_id").map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::with_capacity(TABLES.len());
-    for table in TABLES.iter() {
+    for (table, column) in TABLES {
         let mut of_table = Vec::new();
         for order in &orders {
-            of_table.extend(tx.rows(table.select, &[order.as_str().into()])?);
+            of_table.extend(tx.rows(&format!("SELECT * FROM {table} WHERE {column} = $1 ORDER BY 1, 2"), &[order.as_str().into()])?);
         }
         rows.push(of_table);
     }
@@ -201,7 +181,7 @@ fn take_out(books: &Place, to: &Path, now: Wall) -> Result<u64, CopyError> {
     loop {
         let some = read_on(&archive, |tx| {
             let keys = tx.rows(all, &[behind.0.as_str().into(), behind.1.as_str().into(), AT_ONCE.into()])?;
-            keys.iter().map(|row| read(tx, &(row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect::<Result<Vec<_>, _>>()
+            keys.iter().map(|row| read(tx, &key(row)?)).collect::<Result<Vec<_>, _>>()
         })?;
         let Some(last) = some.last() else { return Ok(stayed) };
         behind = last.key.clone();
@@ -237,7 +217,7 @@ fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Requ
         Some(archive) => archive,
         None => {
             let insert = "INSERT INTO archives (file, at_ms) VALUES ($1, $2) RETURNING archive";
-            tx.rows(insert, &[file.into(), now.0.into()])?.first().map_or(Ok(0), |row| row.int(0))?
+            Row::number(&tx.rows(insert, &[file.into(), now.into()])?)?
         }
     };
     let mut stayed = 0;
@@ -252,8 +232,8 @@ fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Requ
                 SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, o.proof, CAST($1 AS BIGINT)
                 FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id WHERE o.order_id = $2";
             tx.rows(guard, &[archive.into(), order.as_str().into()])?;
-            for table in TABLES.iter().rev() {
-                tx.rows(table.delete, &[order.as_str().into()])?;
+            for (table, column) in TABLES.iter().rev() {
+                tx.rows(&format!("DELETE FROM {table} WHERE {column} = $1"), &[order.as_str().into()])?;
             }
         }
     }

@@ -2,7 +2,7 @@
 //! core decide. It writes the order with its version, its history, its receipt and its news together, and names the
 //! next step. Nothing in here waits, asks or reads a clock.
 
-use super::store::Tx;
+use super::store::{Row, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, Order, Proof, Refused, Said, Sale};
 use qris_core::order::proof::is_far_ahead;
@@ -44,7 +44,6 @@ pub use waiting::{Waiting, machines_let_in, waiting};
 pub use words::state_word;
 pub use write::LEASE;
 
-use entry::first_int;
 use write::{Claim, matters, take_up, write};
 
 /// The most due orders that are taken up at once.
@@ -95,7 +94,7 @@ pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh:
     }
     if policy.orders_per_minute > 0 {
         let recent = "SELECT count(*) FROM orders WHERE device = $1 AND created_ms > $2 AND attempt = 1";
-        let count = first_int(&tx.rows(recent, &[sale.device.as_str().into(), (now - MINUTE).0.into()])?)?;
+        let count = Row::number(&tx.rows(recent, &[sale.device.as_str().into(), (now - MINUTE).0.into()])?)?;
         if count >= policy.orders_per_minute.into() {
             return Err(BooksError::RateLimited(policy.orders_per_minute));
         }
@@ -251,7 +250,7 @@ pub fn delivered(
 pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
     let due =
         "SELECT order_id FROM orders WHERE due_ms <= $1 AND (claimed_until_ms IS NULL OR claimed_until_ms <= $1) ORDER BY due_ms LIMIT $2";
-    tx.rows(due, &[now.0.into(), DUE_MAX.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
+    tx.rows(due, &[now.0.into(), DUE_MAX.into()])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
 /// This process does not go on with an order that it has claimed: it ends. If it has `asked`, the answer may be lost, as with a lease
@@ -272,7 +271,7 @@ pub fn let_go(tx: &mut dyn Tx, id: &OrderId, asked: Option<Wall>) -> Result<(), 
 /// The database's.
 pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, BooksError> {
     let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
-    let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<_>, _>>()?;
+    let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect::<Result<Vec<_>, _>>()?;
     for id in &ids {
         let mut stored = match ledger::load(tx, id) {
             // One damaged row must not keep all machines from selling. The sweep finds it again, and tells the journal.
@@ -285,7 +284,7 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
     let refunding =
         "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL AND state IN ('settled', 'withheld')";
     for row in tx.rows(refunding, &[])? {
-        let mut stored = match ledger::load(tx, &ledger::order_id(row.text(0)?)?) {
+        let mut stored = match ledger::load(tx, &ledger::order_id(row.text("order_id")?)?) {
             Err(error) if error.is_damage() => continue,
             loaded => loaded?.ok_or(BooksError::Unknown)?,
         };
@@ -304,7 +303,7 @@ fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<
     let Sale { device, request_id, .. } = &old.order.sale;
     let first = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt LIMIT 1";
     let rows = tx.rows(first, &[device.as_str().into(), request_id.as_str().into()])?;
-    let first = ledger::order_id(rows.first().ok_or(BooksError::Unknown)?.text(0)?)?;
+    let first = ledger::order_id(rows.first().ok_or(BooksError::Unknown)?.text("order_id")?)?;
     let Some(next) = merchant::next_attempt(&old.order, &first, now, answer_by) else { return Ok(None) };
     ledger::insert(tx, &next, old.digest.as_deref(), "charged once more", now)?;
     Ok(Some(next.id))

@@ -3,7 +3,7 @@
 
 use super::books::BooksError;
 use super::invitations;
-use super::store::{Row, StoreError, Tx};
+use super::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
@@ -131,16 +131,12 @@ pub fn is_let_in(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError>
 /// # Errors
 /// The database's.
 pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
-    let rows = tx.rows(
-        "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
-        ORDER BY id",
-        &[],
-    )?;
+    let rows = tx.rows("SELECT * FROM devices ORDER BY id", &[])?;
     let mut listed = Listed { machines: Vec::new(), damaged: Vec::new() };
     for row in &rows {
         match read(row) {
             Ok((device, _)) => listed.machines.push(device),
-            Err(_) => listed.damaged.push(row.text(0).unwrap_or("?").into()),
+            Err(_) => listed.damaged.push(row.text("id").unwrap_or("?").into()),
         }
     }
     Ok(listed)
@@ -153,7 +149,7 @@ pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
 pub fn let_in(tx: &mut dyn Tx) -> Result<HashSet<DeviceId>, BooksError> {
     let rows = tx.rows("SELECT id FROM devices WHERE revoked_ms IS NULL", &[])?;
     // A name that is damaged is no machine's.
-    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text(0).ok()?).ok()).collect())
+    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text("id").ok()?).ok()).collect())
 }
 
 /// The machine of a token, if the token is good.
@@ -163,11 +159,7 @@ pub fn let_in(tx: &mut dyn Tx) -> Result<HashSet<DeviceId>, BooksError> {
 pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, BooksError> {
     // It is found by the hash of 256 random bits. The time of this look-up says nothing that helps to guess them. The
     // comparison that decides takes the same time for every hash.
-    let rows = tx.rows(
-        "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
-        WHERE token_hash = $1",
-        &[token_hash.into()],
-    )?;
+    let rows = tx.rows("SELECT * FROM devices WHERE token_hash = $1", &[token_hash.into()])?;
     let Some((device, known)) = rows.first().map(read).transpose()? else { return Ok(None) };
     let same: bool = known.as_bytes().ct_eq(token_hash.as_bytes()).into();
     Ok((same && device.revoked.is_none()).then_some(device.id))
@@ -238,54 +230,42 @@ const fn new(id: DeviceId, added: Wall) -> Device {
 
 /// A machine, and the hash of its token.
 fn load(tx: &mut dyn Tx, id: &DeviceId) -> Result<Option<(Device, String)>, BooksError> {
-    let rows = tx.rows(
-        "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
-        WHERE id = $1",
-        &[id.as_str().into()],
-    )?;
+    let rows = tx.rows("SELECT * FROM devices WHERE id = $1", &[id.as_str().into()])?;
     rows.first().map(read).transpose()
 }
 
 fn save(tx: &mut dyn Tx, device: &Device, token_hash: &str) -> Result<(), StoreError> {
-    let sql =
-        "INSERT INTO devices (id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, added_ms = excluded.added_ms, revoked_ms = excluded.revoked_ms,
-            relay_key = excluded.relay_key, relay_key_ms = excluded.relay_key_ms, relay_key_by = excluded.relay_key_by,
-            other_key = excluded.other_key, other_key_ms = excluded.other_key_ms, sum = excluded.sum";
-    let ms = |at: Option<Wall>| at.map(|at| at.0);
-    let values = [
-        device.id.as_str().into(),
-        token_hash.into(),
-        device.added.into(),
-        ms(device.revoked).into(),
-        text(&device.relay_key).as_deref().into(),
-        ms(device.relay_key_since).into(),
-        device.relay_key_by.as_deref().into(),
-        text(&device.other_key).as_deref().into(),
-        ms(device.other_key_since).into(),
-        sum(device, token_hash).into(),
+    let row = vec![
+        ("id", device.id.as_str().into()),
+        ("token_hash", token_hash.into()),
+        ("added_ms", device.added.into()),
+        ("revoked_ms", device.revoked.into()),
+        ("relay_key", text(&device.relay_key).into()),
+        ("relay_key_ms", device.relay_key_since.into()),
+        ("relay_key_by", device.relay_key_by.as_deref().into()),
+        ("other_key", text(&device.other_key).into()),
+        ("other_key_ms", device.other_key_since.into()),
+        ("sum", sum(device, token_hash).into()),
     ];
-    tx.rows(sql, &values)?;
-    Ok(())
+    store::put(tx, "devices", "id", row)
 }
 
 fn read(row: &Row) -> Result<(Device, String), BooksError> {
-    let id = row.text(0)?;
+    let id = row.text("id")?;
     let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
     let key = |column| row.maybe_text(column)?.map(|key: &str| key.parse().map_err(|_| damaged("a key is none".into()))).transpose();
     let device = Device {
         id: DeviceId::new(id).map_err(|error| damaged(error.to_string()))?,
-        added: Wall(row.int(2)?),
-        revoked: row.maybe_int(3)?.map(Wall),
-        relay_key: key(4)?,
-        relay_key_since: row.maybe_int(5)?.map(Wall),
-        relay_key_by: row.maybe_text(6)?.map(Into::into),
-        other_key: key(7)?,
-        other_key_since: row.maybe_int(8)?.map(Wall),
+        added: Wall(row.int("added_ms")?),
+        revoked: row.maybe_int("revoked_ms")?.map(Wall),
+        relay_key: key("relay_key")?,
+        relay_key_since: row.maybe_int("relay_key_ms")?.map(Wall),
+        relay_key_by: row.maybe_text("relay_key_by")?.map(Into::into),
+        other_key: key("other_key")?,
+        other_key_since: row.maybe_int("other_key_ms")?.map(Wall),
     };
-    let token_hash = row.text(1)?;
-    if sum(&device, token_hash) != row.text(9)? {
+    let token_hash = row.text("token_hash")?;
+    if sum(&device, token_hash) != row.text("sum")? {
         return Err(damaged("its checksum is wrong".into()).into());
     }
     Ok((device, token_hash.into()))

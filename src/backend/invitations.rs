@@ -4,7 +4,7 @@
 
 use super::books::BooksError;
 use super::devices;
-use super::store::{StoreError, Tx};
+use super::store::{self, StoreError, Tx, Value};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Rules;
 use qris_core::order::time::Wall;
@@ -71,13 +71,16 @@ pub enum NotLetIn {
 /// The database's.
 pub fn invite(tx: &mut dyn Tx, claim: &Claim, terms: &Terms, until: Wall) -> Result<(), BooksError> {
     let terms = serde_json::to_string(terms).expect("plain data");
-    let sql = "INSERT INTO invitations (device, code_hash, until_ms, terms) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (device) DO UPDATE SET code_hash = excluded.code_hash, until_ms = excluded.until_ms, terms = excluded.terms,
-            token_hash = NULL, used_ms = NULL";
     let device = claim.device.as_str();
-    let hash = hash(&claim.code, device, until.0, &terms);
-    tx.rows(sql, &[device.into(), hash.into(), until.into(), terms.as_str().into()])?;
-    Ok(())
+    let row = vec![
+        ("device", device.into()),
+        ("code_hash", hash(&claim.code, device, until.0, &terms).into()),
+        ("until_ms", until.into()),
+        ("terms", terms.into()),
+        ("token_hash", Value::Null),
+        ("used_ms", Value::Null),
+    ];
+    Ok(store::put(tx, "invitations", "device", row)?)
 }
 
 /// What a code brings, if it is good now. Nothing is changed.
@@ -88,8 +91,8 @@ pub fn check(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, 
     let device = claim.device.as_str();
     let rows = tx.rows("SELECT code_hash, until_ms, terms, used_ms FROM invitations WHERE device = $1", &[device.into()])?;
     let Some(row) = rows.first() else { return Ok(Err(NotLetIn::Unknown)) };
-    let (until, terms, used) = (Wall(row.int(1)?), row.text(2)?, row.maybe_int(3)?.map(Wall));
-    let is_the_code: bool = row.text(0)?.as_bytes().ct_eq(hash(&claim.code, device, until.0, terms).as_bytes()).into();
+    let (until, terms, used) = (Wall(row.int("until_ms")?), row.text("terms")?, row.maybe_int("used_ms")?.map(Wall));
+    let is_the_code: bool = row.text("code_hash")?.as_bytes().ct_eq(hash(&claim.code, device, until.0, terms).as_bytes()).into();
     // Only who has the code hears what became of it.
     match used {
         _ if !is_the_code => return Ok(Err(NotLetIn::Unknown)),
@@ -134,7 +137,7 @@ pub fn open(tx: &mut dyn Tx, now: Wall) -> Result<BTreeMap<DeviceId, Wall>, Book
     let rows = tx.rows("SELECT device, until_ms FROM invitations WHERE used_ms IS NULL AND until_ms >= $1", &[now.into()])?;
     // A name that is none lets nobody in.
     rows.iter()
-        .filter_map(|row| Some((DeviceId::new(row.text(0).ok()?).ok()?, row.int(1).map(Wall))))
+        .filter_map(|row| Some((DeviceId::new(row.text("device").ok()?).ok()?, row.int("until_ms").map(Wall))))
         .map(|(id, until)| Ok((id, until?)))
         .collect()
 }

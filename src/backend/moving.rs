@@ -2,7 +2,7 @@
 //! counts. Nobody may serve from either place meanwhile.
 
 use super::store::postgres::{self, Server};
-use super::store::{BOOKS, MACHINES, Row, SqliteTx, StoreError, Tx, Value, machines_beside, say};
+use super::store::{self, BOOKS, MACHINES, Row, SqliteTx, StoreError, Tx, Value, machines_beside, say};
 use qris_host::sqlite;
 use std::path::Path;
 use std::thread;
@@ -15,11 +15,10 @@ const ENDS: Duration = Duration::from_secs(2);
 /// It is looked for this often.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A table, its columns, and how many of the first ones are its key. Whose turn it is to tell or to publish is not copied.
+/// A table and its key. Whose turn it is to tell or to publish is not copied.
 struct Table {
     name: &'static str,
-    key: usize,
-    columns: &'static str,
+    key: &'static [&'static str],
     of: Part,
 }
 
@@ -31,37 +30,27 @@ enum Part {
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
 const TABLES: [Table; 13] = [
-    books(
-        "orders",
-        1,
-        "order_id, device, request_id, attempt, digest, ticket, item, amount, payment, state, body, rev, version, due_ms, \
-        claimed_until_ms, created_ms, settled_ms, delivery, is_open, refund_due, attention, sum, proof",
-    ),
-    books("receipts", 1, "order_id, device, request_id, transaction_id, jws"),
-    books("history", 1, "seq, order_id, at_ms, event"),
-    books("outbox", 1, "seq, topic, payload, created_ms"),
-    books("alerts", 2, "subject, kind, device, since_ms, ended_ms, tries, next_ms, told_ms, taken"),
-    books("automatic_refunds", 1, "order_id, device, asked_ms"),
-    books("strangers", 1, "order_id, since_ms, due_ms, tries"),
-    books("archives", 1, "archive, file, at_ms"),
-    books("archived", 1, "order_id, device, request_id, ticket, transaction_id, settled_ms, archive, proof"),
-    machines("devices", 1, "id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum"),
-    machines("invitations", 1, "device, code_hash, until_ms, terms, token_hash, used_ms"),
-    machines("accounts", 1, "device, ended_ms"),
-    machines("twins", 1, "device, known, sum"),
+    books("orders", &["order_id"]),
+    books("receipts", &["order_id"]),
+    books("history", &["seq"]),
+    books("outbox", &["seq"]),
+    books("alerts", &["subject", "kind"]),
+    books("automatic_refunds", &["order_id"]),
+    books("strangers", &["order_id"]),
+    books("archives", &["archive"]),
+    books("archived", &["order_id"]),
+    machines("devices", &["id"]),
+    machines("invitations", &["device"]),
+    machines("accounts", &["device"]),
+    machines("twins", &["device"]),
 ];
 
-const fn books(name: &'static str, key: usize, columns: &'static str) -> Table {
-    Table { name, key, columns, of: Part::Books }
+const fn books(name: &'static str, key: &'static [&'static str]) -> Table {
+    Table { name, key, of: Part::Books }
 }
 
-const fn machines(name: &'static str, key: usize, columns: &'static str) -> Table {
-    Table { name, key, columns, of: Part::Machines }
-}
-
-/// The columns of a table of the books or the machines.
-pub(super) fn columns(table: &str) -> &'static str {
-    TABLES.iter().find(|known| known.name == table).expect("a table of these").columns
+const fn machines(name: &'static str, key: &'static [&'static str]) -> Table {
+    Table { name, key, of: Part::Machines }
 }
 
 /// Why nothing was copied. The target is as it was.
@@ -117,16 +106,19 @@ pub fn copy(from: &Path, to: &Server, mut begins: impl FnMut(&'static str)) -> R
     postgres::alone(to, true, |tx| {
         refuse_if_busy(tx, to)?;
         for table in &TABLES {
-            if !tx.rows(text(format!("SELECT 1 FROM {} LIMIT 1", table.name)), &[])?.is_empty() {
+            if !tx.rows(&format!("SELECT 1 FROM {} LIMIT 1", table.name), &[])?.is_empty() {
                 return Err(MoveError::NotEmpty(to.name(), table.name));
             }
         }
         let counts = fill(&mut source, tx, &mut begins)?;
         // What is numbered goes on behind the last number.
-        for (table, column) in [("history", "seq"), ("outbox", "seq"), ("archives", "archive")] {
+        let numbered = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
+            WHERE is_identity = 'YES' AND table_schema = current_schema()";
+        for row in tx.rows(numbered, &[])? {
+            let (table, column) = (row.text("table_name")?, row.text("column_name")?);
             let next =
                 format!("SELECT setval(pg_get_serial_sequence('{table}', '{column}'), coalesce(max({column}), 0) + 1, false) FROM {table}");
-            tx.rows(text(next), &[])?;
+            tx.rows(&next, &[])?;
         }
         Ok(counts)
     })
@@ -147,7 +139,7 @@ fn refuse_if_busy(tx: &mut dyn Tx, server: &Server) -> Result<(), MoveError> {
     loop {
         // It would answer the same within a transaction.
         tx.rows("SELECT 1 FROM pg_stat_clear_snapshot()", &[])?;
-        if tx.rows(others, &[])?.first().map_or(Ok(0), |row| row.int(0))? == 0 {
+        if Row::number(&tx.rows(others, &[])?)? == 0 {
             return Ok(());
         }
         if Instant::now() > end {
@@ -162,14 +154,11 @@ fn fill(source: &mut Source<'_>, target: &mut dyn Tx, begins: &mut dyn FnMut(&'s
     let mut counts = Counts::new();
     for table in &TABLES {
         begins(table.name);
-        let places: Vec<String> = (1..=table.columns.split(", ").count()).map(|number| format!("${number}")).collect();
-        let insert = text(format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.columns, places.join(", ")));
-        let pages = Pages::of(table);
         let (mut behind, mut count) = (None, 0);
         loop {
-            let rows = pages.read(source.of(table), behind.as_ref())?;
+            let rows = table.page(source.of(table), behind.as_ref())?;
             for row in &rows {
-                target.rows(insert, row.values())?;
+                store::insert(target, table.name, row.columns())?;
             }
             count += rows.len() as u64;
             behind = rows.into_iter().next_back();
@@ -177,20 +166,19 @@ fn fill(source: &mut Source<'_>, target: &mut dyn Tx, begins: &mut dyn FnMut(&'s
                 break;
             }
         }
-        compare(table, &pages, source.of(table), target)?;
+        compare(table, source.of(table), target)?;
         counts.push((table.name, count));
     }
     Ok(counts)
 }
 
 /// Both have the same rows, each with the same values.
-fn compare(table: &Table, pages: &Pages, source: &mut dyn Tx, target: &mut dyn Tx) -> Result<(), MoveError> {
+fn compare(table: &Table, source: &mut dyn Tx, target: &mut dyn Tx) -> Result<(), MoveError> {
     let mut behind = None;
     loop {
-        let (had, has) = (pages.read(source, behind.as_ref())?, pages.read(target, behind.as_ref())?);
+        let (had, has) = (table.page(source, behind.as_ref())?, table.page(target, behind.as_ref())?);
         if had != has {
-            let key = |row: &Row| format!("{:?}", &row.values()[..table.key]);
-            let other = had.iter().zip(&has).find(|(had, has)| had != has).map(|(had, _)| key(had));
+            let other = had.iter().zip(&has).find(|(had, has)| had != has).map(|(had, _)| format!("{:?}", table.key_of(had)));
             return Err(MoveError::Differs(table.name, other.unwrap_or_else(|| format!("{} rows became {}", had.len(), has.len()))));
         }
         behind = had.into_iter().next_back();
@@ -200,38 +188,23 @@ fn compare(table: &Table, pages: &Pages, source: &mut dyn Tx, target: &mut dyn T
     }
 }
 
-/// How a table is read, a page at a time, in the order of its key.
-struct Pages {
-    first: &'static str,
-    next: &'static str,
-    key: usize,
-}
-
-impl Pages {
-    fn of(table: &Table) -> Self {
-        let Table { name, key, columns, .. } = table;
-        let keys: Vec<&str> = columns.split(", ").take(*key).collect();
-        let keys = keys.join(", ");
-        let places: Vec<String> = (1..=*key).map(|number| format!("${number}")).collect();
-        Self {
-            first: text(format!("SELECT {columns} FROM {name} ORDER BY {keys} LIMIT $1")),
-            next: text(format!("SELECT {columns} FROM {name} WHERE ({keys}) > ({}) ORDER BY {keys} LIMIT ${}", places.join(", "), key + 1)),
-            key: *key,
-        }
-    }
-
-    fn read(&self, tx: &mut dyn Tx, behind: Option<&Row>) -> Result<Vec<Row>, StoreError> {
+impl Table {
+    /// The next rows behind one, in the order of the key.
+    fn page(&self, tx: &mut dyn Tx, behind: Option<&Row>) -> Result<Vec<Row>, StoreError> {
+        let (name, keys) = (self.name, self.key.join(", "));
         let limit = Value::Int(PAGE);
-        match behind {
-            None => tx.rows(self.first, &[limit]),
-            Some(row) => tx.rows(self.next, &[&row.values()[..self.key], &[limit]].concat()),
-        }
+        let Some(behind) = behind else { return tx.rows(&format!("SELECT * FROM {name} ORDER BY {keys} LIMIT $1"), &[limit]) };
+        let places: Vec<String> = (1..=self.key.len()).map(|number| format!("${number}")).collect();
+        let last = self.key.len() + 1;
+        let sql = format!("SELECT * FROM {name} WHERE ({keys}) > ({}) ORDER BY {keys} LIMIT ${last}", places.join(", "));
+        let mut values = self.key_of(behind);
+        values.push(limit);
+        tx.rows(&sql, &values)
     }
-}
 
-/// Statements live as long as the program: there are a few for each table, once.
-fn text(sql: String) -> &'static str {
-    sql.leak()
+    fn key_of(&self, row: &Row) -> Vec<Value> {
+        row.columns().into_iter().filter(|(name, _)| self.key.contains(name)).map(|(_, value)| value).collect()
+    }
 }
 
 #[cfg(test)]
@@ -241,19 +214,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_column_of_every_table_is_copied_but_whose_turn_it_is() {
+    fn every_table_is_copied_by_its_key_but_whose_turn_it_is() {
         let directory = tempfile::tempdir().expect("a directory");
         let open = open_both(&directory.path().join("orders.db"), true, true).expect("opens");
         for (connection, of) in [(&open.books, Part::Books), (&open.machines, Part::Machines)] {
-            let sql = "SELECT tables.name || '.' || columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
-                WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT LIKE '%_turn'";
+            let sql = "SELECT tables.name, group_concat(columns.name, ' ') FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+                WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT LIKE '%_turn' AND columns.pk > 0
+                GROUP BY tables.name";
             let mut statement = connection.prepare(sql).expect("SQL");
-            let there: BTreeSet<String> =
-                statement.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("text")).collect();
-            let of_it = TABLES.iter().filter(|table| table.of == of);
-            let copied: BTreeSet<String> =
-                of_it.flat_map(|table| table.columns.split(", ").map(move |column| format!("{}.{column}", table.name))).collect();
-            assert_eq!(there, copied);
+            let keys = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+            let there: BTreeSet<(String, String)> = keys.map(|key| key.expect("texts")).collect();
+            let copied = TABLES.iter().filter(|table| table.of == of).map(|table| (table.name.to_owned(), table.key.join(" ")));
+            assert_eq!(there, copied.collect());
         }
     }
 }

@@ -1,16 +1,21 @@
 //! The books and the machines, wherever they are kept: [`sqlite`] has a file for each, [`postgres`] one database for both.
 //!
 //! Jobs use a [`Tx`], which knows numbered parameters (`$1`, written in order) and rows with three kinds of value. So a statement
-//! runs on both. A writer takes up to [`GROUP_MAX`] waiting jobs. It runs each in a savepoint, commits once, and then answers all.
+//! runs on both ([`row`]; [`table`] writes whole rows). A writer takes up to [`GROUP_MAX`] waiting jobs. It runs each in a savepoint, commits once, and then answers all.
 //! With one fsync for many jobs, a disk that syncs six hundred times a second takes four thousand notifications.
 
 pub mod postgres;
+mod row;
 pub mod sqlite;
+mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use row::{Row, Value};
 pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, machines_beside, read_on, together};
 pub(crate) use sqlite::{SqliteTx, say};
+pub use table::Columns;
+pub(crate) use table::{insert, put, update};
 
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite::{OpenError, find_room};
@@ -74,28 +79,14 @@ impl StoreError {
     }
 }
 
-/// A value in a row or a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// NULL
-    Null,
-    /// INTEGER
-    Int(i64),
-    /// TEXT
-    Text(String),
-}
-
-/// A row of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row(Vec<Value>);
-
 /// One transaction.
 pub trait Tx {
-    /// Runs one statement and gives its rows. Parameters are `$1`, `$2`, …, in the order of their first use.
+    /// Runs one statement and gives its rows. Parameters are `$1`, `$2`, …, in the order of their first use. A statement is parsed once and
+    /// kept, so its text has no values in it.
     ///
     /// # Errors
     /// The database's reason.
-    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError>;
+    fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError>;
 }
 
 /// The handle of the database. Cheap to clone.
@@ -280,87 +271,5 @@ impl Queue {
             TrySendError::Full(_) => StoreError::Overloaded,
             TrySendError::Disconnected(_) => StoreError::Gone,
         })
-    }
-}
-
-impl Row {
-    /// All values, in the order of the columns.
-    #[must_use]
-    pub fn values(&self) -> &[Value] {
-        &self.0
-    }
-
-    /// A number.
-    ///
-    /// # Errors
-    /// Another kind of value.
-    pub fn int(&self, column: usize) -> Result<i64, StoreError> {
-        self.maybe_int(column)?.ok_or_else(|| wrong(column))
-    }
-
-    /// A number or NULL.
-    ///
-    /// # Errors
-    /// Another kind of value.
-    pub fn maybe_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
-        match self.0.get(column) {
-            Some(Value::Int(number)) => Ok(Some(*number)),
-            Some(Value::Null) => Ok(None),
-            Some(Value::Text(_)) | None => Err(wrong(column)),
-        }
-    }
-
-    /// A text.
-    ///
-    /// # Errors
-    /// Another kind of value.
-    pub fn text(&self, column: usize) -> Result<&str, StoreError> {
-        self.maybe_text(column)?.ok_or_else(|| wrong(column))
-    }
-
-    /// A text or NULL.
-    ///
-    /// # Errors
-    /// Another kind of value.
-    pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
-        match self.0.get(column) {
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Null) => Ok(None),
-            Some(Value::Int(_)) | None => Err(wrong(column)),
-        }
-    }
-}
-
-fn wrong(column: usize) -> StoreError {
-    StoreError::Damaged { what: format!("column {column}"), why: "another kind of value than was written".into() }
-}
-
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<bool> for Value {
-    fn from(yes: bool) -> Self {
-        Self::Int(yes.into())
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
     }
 }

@@ -10,7 +10,7 @@
 
 use super::books::BooksError;
 use super::devices::hash;
-use super::store::{Row, Tx};
+use super::store::{self, Row, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{NoProof, Order, Proof};
 use qris_core::order::time::{Span, Wall};
@@ -62,9 +62,8 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, sight: &Sight, now: Wall) -> Res
     let mut known = load(tx, device)?;
     let both = known.see(sight, now);
     let text = serde_json::to_string(&known).expect("plain data");
-    let sql = "INSERT INTO twins (device, known, sum) VALUES ($1, $2, $3)
-        ON CONFLICT (device) DO UPDATE SET known = excluded.known, sum = excluded.sum";
-    tx.rows(sql, &[device.as_str().into(), text.as_str().into(), hash(&text).into()])?;
+    let sum = hash(&text);
+    store::put(tx, "twins", "device", vec![("device", device.as_str().into()), ("known", text.into()), ("sum", sum.into())])?;
     Ok(both)
 }
 
@@ -72,7 +71,7 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId, sight: &Sight, now: Wall) -> Res
 fn load(tx: &mut dyn Tx, device: &DeviceId) -> Result<Known, BooksError> {
     let rows = tx.rows("SELECT known, sum FROM twins WHERE device = $1", &[device.as_str().into()])?;
     let read = |row: &Row| {
-        let (text, sum) = (row.text(0).ok()?, row.text(1).ok()?);
+        let (text, sum) = (row.text("known").ok()?, row.text("sum").ok()?);
         (hash(text) == sum).then(|| serde_json::from_str(text).ok()).flatten()
     };
     Ok(rows.first().and_then(read).unwrap_or_default())

@@ -294,9 +294,11 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// The time when work is due next, if there is any.
     pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
         let sql =
-            "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
+            "SELECT min(due_ms) AS due_ms FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
             UNION ALL SELECT due_ms FROM strangers)";
-        read_on(&self.books.connection(), |tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+        read_on(&self.books.connection(), |tx| {
+            Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int("due_ms")).transpose()?.flatten().map(Wall))
+        })
     }
 
     /// The merchant reconciles. Differences from Midtrans are handed to the books, as `qris-backend reconcile` does, and the books

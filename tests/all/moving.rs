@@ -52,8 +52,8 @@ fn books_go_to_postgresql_row_by_row() {
     shop.backend.take().expect("it runs").terminate();
 
     // A row that is not what it was undoes all of it.
-    let (is_good, _) = said(&shop, &["copy", "--from", &first, "--to", &server.url()]);
-    assert!(is_good);
+    let (is_good, told) = said(&shop, &["copy", "--from", &first, "--to", &server.url()]);
+    assert!(is_good, "{told}");
     server.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     let nowhere = format!("sqlite://{}/nothing.db", shop.path().display());
     let (is_good, _) = said(&shop, &["copy", "--from", &nowhere, "--to", &server.url()]);

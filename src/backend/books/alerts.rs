@@ -146,9 +146,9 @@ pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> 
 }
 
 fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
-    let (subject, kind) = (row.text(0)?, row.text(1)?);
+    let (subject, kind) = (row.text("subject")?, row.text("kind")?);
     let damaged = |why: String| StoreError::Damaged { what: format!("alert {kind} of {subject}"), why };
-    let device = DeviceId::new(row.text(2)?).map_err(|error| damaged(error.to_string()))?;
+    let device = DeviceId::new(row.text("device")?).map_err(|error| damaged(error.to_string()))?;
     let about = match Attention::from_word(kind) {
         Some(kind) => {
             let id = ledger::order_id(subject)?;
@@ -165,8 +165,8 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         // It is of a later release.
         None => return Ok(None),
     };
-    let tries = u32::try_from(row.int(4)?).map_err(|error| damaged(error.to_string()))?;
-    let (since, until, taken) = (Wall(row.int(3)?), row.maybe_int(5)?.map(Wall), Ways(row.int(6)?));
+    let tries = u32::try_from(row.int("tries")?).map_err(|error| damaged(error.to_string()))?;
+    let (since, until, taken) = (Wall(row.int("since_ms")?), row.maybe_int("ended_ms")?.map(Wall), Ways(row.int("taken")?));
     Ok(Some(Alert { about, device, since, until, tries, taken }))
 }
 
@@ -257,7 +257,7 @@ pub fn machine_twice(tx: &mut dyn Tx, device: &DeviceId, addresses: &str, now: W
 pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wall) -> Result<Option<Box<str>>, BooksError> {
     let rows =
         tx.rows("SELECT subject FROM alerts WHERE kind = $1 ORDER BY since_ms LIMIT $2", &[MERCHANT.into(), MERCHANTS_MAX.into()])?;
-    let known = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+    let known = rows.iter().map(|row| row.text("subject")).collect::<Result<Vec<_>, _>>()?;
     if known.contains(&merchant) || known.len() as i64 == MERCHANTS_MAX {
         return Ok(None);
     }

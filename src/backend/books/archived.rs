@@ -1,7 +1,7 @@
 //! The remains of an archived order in the books: enough to know it, and to prevent that any part of it is used once more.
 
-use super::entry::{BooksError, first_int};
-use crate::store::{StoreError, Tx};
+use super::entry::BooksError;
+use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket};
 use qris_core::order::time::Wall;
 
@@ -23,12 +23,17 @@ pub struct Archived {
 /// # Errors
 /// The database's.
 pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, BooksError> {
-    let sql = "SELECT o.device, a.file, a.at_ms, o.settled_ms IS NOT NULL FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
+    let sql = "SELECT o.device, a.file, a.at_ms, o.settled_ms FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
     let rows = tx.rows(sql, &[id.as_str().into()])?;
     let Some(row) = rows.first() else { return Ok(None) };
     let damaged = |error: qris_core::order::ids::IdError| StoreError::Damaged { what: id.to_string(), why: error.to_string() };
-    let device = DeviceId::new(row.text(0)?).map_err(damaged)?;
-    Ok(Some(Archived { device, file: row.text(1)?.into(), at: Wall(row.int(2)?), was_paid: row.int(3)? != 0 }))
+    let device = DeviceId::new(row.text("device")?).map_err(damaged)?;
+    Ok(Some(Archived {
+        device,
+        file: row.text("file")?.into(),
+        at: Wall(row.int("at_ms")?),
+        was_paid: row.maybe_int("settled_ms")?.is_some(),
+    }))
 }
 
 /// How many archived orders were settled in a span. The sums leave them out.
@@ -36,7 +41,7 @@ pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, Books
 /// # Errors
 /// The database's.
 pub fn archived_between(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<i64, BooksError> {
-    Ok(first_int(&tx.rows("SELECT count(*) FROM archived WHERE settled_ms >= $1 AND settled_ms < $2", &[from.into(), until.into()])?)?)
+    Ok(Row::number(&tx.rows("SELECT count(*) FROM archived WHERE settled_ms >= $1 AND settled_ms < $2", &[from.into(), until.into()])?)?)
 }
 
 pub(super) fn has_request(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<bool, BooksError> {

@@ -1,8 +1,8 @@
 //! The refunds that the backend begins by itself (`auto_refund`).
 
-use super::entry::{BooksError, Policy, first_int};
+use super::entry::{BooksError, Policy};
 use super::ledger;
-use crate::store::Tx;
+use crate::store::{Row, Tx};
 use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
 use qris_core::order::time::{Span, Wall};
 
@@ -17,7 +17,7 @@ pub(super) fn begin(tx: &mut dyn Tx, policy: &Policy, before: &Order, after: &Or
     }
     let recent = "SELECT count(*) FROM automatic_refunds WHERE device = $1 AND asked_ms > $2";
     let device = after.sale.device.as_str();
-    let count = first_int(&tx.rows(recent, &[device.into(), (now - DAY).0.into()])?)?;
+    let count = Row::number(&tx.rows(recent, &[device.into(), (now - DAY).0.into()])?)?;
     if count >= policy.auto_refund_per_day.into() {
         let limit = policy.auto_refund_per_day;
         ledger::note(tx, &after.id, &format!("not refunded by itself: this machine has reached its limit of {limit} refunds a day"), now)?;

@@ -1,6 +1,6 @@
 //! What stands in the books of an order, what a change of it brings, and why the books refuse.
 
-use crate::store::{Row, StoreError, Value};
+use crate::store::StoreError;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Call, Order, Refused, Rules};
 use qris_core::order::time::Wall;
@@ -79,17 +79,4 @@ pub struct Done {
     pub alert: bool,
     /// The order before, for the journal.
     pub was: Order,
-}
-
-/// The number that a query counts.
-///
-/// # Errors
-/// It is none.
-pub(super) fn first_int(rows: &[Row]) -> Result<i64, StoreError> {
-    rows.first().map_or(Ok(0), |row| row.int(0))
-}
-
-/// A value that a query may leave out.
-pub(super) fn text(value: Option<&str>) -> Value {
-    value.into()
 }

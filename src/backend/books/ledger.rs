@@ -1,8 +1,8 @@
 //! The rows: reading, checking, writing them.
 
-use super::entry::{BooksError, Stored, first_int, text};
+use super::entry::{BooksError, Stored};
 use super::words::state_word;
-use crate::store::{Row, StoreError, Tx, Value};
+use crate::store::{self, Columns, Row, StoreError, Tx, Value};
 use crate::view;
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
 use qris_core::order::merchant::{self, DeliveryReport, Order, Proof};
@@ -10,6 +10,8 @@ use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
 use qris_host::checksum::checksum;
 
+/// The columns from which [`read`] reads an order. All others are for finding it.
+pub(super) const READ: &str = "order_id, body, rev, version, digest, claimed_until_ms, sum";
 /// The most lines of an order's history that are read.
 const LIST_MAX: i64 = 1000;
 /// Events that change nothing are noted until an order's history has this many lines.
@@ -26,8 +28,8 @@ const NEWS_KEPT: Span = Span::secs(3600);
 /// # Errors
 /// The database's; a damaged row.
 pub fn load(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Stored>, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE order_id = $1";
-    tx.rows(sql, &[id.as_str().into()])?.first().map(read).transpose()
+    let sql = format!("SELECT {READ} FROM orders WHERE order_id = $1");
+    tx.rows(&sql, &[id.as_str().into()])?.first().map(read).transpose()
 }
 
 /// Gives the newest attempt at a request.
@@ -35,9 +37,8 @@ pub fn load(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Stored>, BooksError>
 /// # Errors
 /// The database's; a damaged row.
 pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Option<Stored>, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
-        WHERE device = $1 AND request_id = $2 ORDER BY attempt DESC LIMIT 1";
-    tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?.first().map(read).transpose()
+    let sql = format!("SELECT {READ} FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt DESC LIMIT 1");
+    tx.rows(&sql, &[device.as_str().into(), request.as_str().into()])?.first().map(read).transpose()
 }
 
 /// A machine's orders that have not ended, and settled orders without an outcome. Of several attempts at one
@@ -46,11 +47,13 @@ pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result
 /// # Errors
 /// The database's.
 pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders AS o
+    let sql = format!(
+        "SELECT {READ} FROM orders AS o
         WHERE device = $1 AND is_open = 1 AND (state = 'settled' OR NOT EXISTS (
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND n.attempt > o.attempt))
-        ORDER BY created_ms LIMIT $2";
-    let rows = tx.rows(sql, &[device.as_str().into(), OPEN_MAX.into()])?;
+        ORDER BY created_ms LIMIT $2"
+    );
+    let rows = tx.rows(&sql, &[device.as_str().into(), OPEN_MAX.into()])?;
     // A row that cannot be read must not keep the machine from all its other orders.
     rows.iter().map(read).filter(|stored| !stored.as_ref().is_err_and(BooksError::is_damage)).collect()
 }
@@ -71,7 +74,7 @@ pub struct HistoryLine {
 pub fn history(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<HistoryLine>, BooksError> {
     let sql = "SELECT at_ms, event FROM history WHERE order_id = $1 ORDER BY seq LIMIT $2";
     let rows = tx.rows(sql, &[id.as_str().into(), LIST_MAX.into()])?;
-    rows.iter().map(|row| Ok(HistoryLine { at: Wall(row.int(0)?), event: row.text(1)?.into() })).collect()
+    rows.iter().map(|row| Ok(HistoryLine { at: Wall(row.int("at_ms")?), event: row.text("event")?.into() })).collect()
 }
 
 /// News for a machine.
@@ -92,7 +95,9 @@ pub struct Message {
 pub fn take_outbox(tx: &mut dyn Tx, after: i64) -> Result<Vec<Message>, BooksError> {
     let sql = "SELECT seq, topic, payload FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2";
     let rows = tx.rows(sql, &[after.into(), OUTBOX_TAKE.into()])?;
-    rows.iter().map(|row| Ok(Message { seq: row.int(0)?, topic: row.text(1)?.into(), payload: row.text(2)?.into() })).collect()
+    rows.iter()
+        .map(|row| Ok(Message { seq: row.int("seq")?, topic: row.text("topic")?.into(), payload: row.text("payload")?.into() }))
+        .collect()
 }
 
 /// The broker has these.
@@ -117,33 +122,29 @@ pub fn prune_outbox(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
 }
 
 pub(super) fn post(tx: &mut dyn Tx, topic: &str, payload: &str, now: Wall) -> Result<(), BooksError> {
-    tx.rows("INSERT INTO outbox (topic, payload, created_ms) VALUES ($1, $2, $3)", &[topic.into(), payload.into(), now.0.into()])?;
-    Ok(())
+    Ok(store::insert(tx, "outbox", vec![("topic", topic.into()), ("payload", payload.into()), ("created_ms", now.into())])?)
 }
 
 pub(super) fn note(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Result<(), BooksError> {
-    tx.rows("INSERT INTO history (order_id, at_ms, event) VALUES ($1, $2, $3)", &[id.as_str().into(), now.0.into(), event.into()])?;
-    Ok(())
+    Ok(store::insert(tx, "history", vec![("order_id", id.as_str().into()), ("at_ms", now.into()), ("event", event.into())])?)
 }
 
 /// The same, for facts that anybody with a machine's token may tell as often as he likes. They do not fill the disk.
 pub(super) fn note_while_few(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Result<(), BooksError> {
-    let lines = first_int(&tx.rows("SELECT count(*) FROM history WHERE order_id = $1", &[id.as_str().into()])?)?;
+    let lines = Row::number(&tx.rows("SELECT count(*) FROM history WHERE order_id = $1", &[id.as_str().into()])?)?;
     if lines < NOTED_MAX { note(tx, id, event, now) } else { Ok(()) }
 }
 
 pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), BooksError> {
     let claims = receipt.claims();
-    let sql = "INSERT INTO receipts (order_id, device, request_id, transaction_id, jws) VALUES ($1, $2, $3, $4, $5)";
-    let values = [
-        claims.sub.as_str().into(),
-        claims.aud.as_str().into(),
-        claims.jti.as_str().into(),
-        claims.transaction_id.as_str().into(),
-        receipt.jws().into(),
+    let row = vec![
+        ("order_id", claims.sub.as_str().into()),
+        ("device", claims.aud.as_str().into()),
+        ("request_id", claims.jti.as_str().into()),
+        ("transaction_id", claims.transaction_id.as_str().into()),
+        ("jws", receipt.jws().into()),
     ];
-    tx.rows(sql, &values)?;
-    Ok(())
+    Ok(store::insert(tx, "receipts", row)?)
 }
 
 /// Whether another order has the receipt of this transaction: the gateway has told of one payment under two names.
@@ -182,8 +183,8 @@ pub(super) fn last_number(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId) -> Result<
     let sql = "SELECT proof, created_ms FROM orders WHERE proof >= $1 AND proof <= $2 AND order_id <> $3 ORDER BY proof DESC LIMIT 1";
     let rows = tx.rows(sql, &[signed(kid, 0).as_str().into(), signed(kid, u64::MAX).as_str().into(), id.as_str().into()])?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let number = row.text(0)?.rsplit_once(':').and_then(|(_, number)| number.parse().ok());
-    number.map(|number| Ok((number, Wall(row.int(1)?)))).transpose()
+    let number = row.text("proof")?.rsplit_once(':').and_then(|(_, number)| number.parse().ok());
+    number.map(|number| Ok((number, Wall(row.int("created_ms")?)))).transpose()
 }
 
 /// The value of the column `proof`.
@@ -201,33 +202,22 @@ fn signed(kid: &KeyId, number: u64) -> String {
 
 pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event: &str, now: Wall) -> Result<Stored, BooksError> {
     let stored = Stored { order: order.clone(), rev: 1, version: 1, digest: digest.map(Into::into), claimed_until: None };
-    let body = body(order);
     let sale = &order.sale;
-    let sql = "INSERT INTO orders (order_id, device, request_id, attempt, digest, ticket, item, amount, payment, state, body, rev, version,
-            due_ms, created_ms, is_open, refund_due, attention, sum)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
-    let values = [
-        order.id.as_str().into(),
-        sale.device.as_str().into(),
-        sale.request_id.as_str().into(),
-        i64::from(order.attempt).into(),
-        text(digest),
-        sale.ticket.as_str().into(),
-        sale.item.as_str().into(),
-        number(sale.amount.get()).into(),
-        sale.payment.as_str().into(),
-        state_word(&order.state).into(),
-        body.as_str().into(),
-        number(stored.rev).into(),
-        stored.version.into(),
-        merchant::next_deadline(order).map(|at| at.0).into(),
-        order.created_at.0.into(),
-        order.is_open().into(),
-        order.is_refund_due().into(),
-        order.needs_attention().into(),
-        sum(&stored, &body).into(),
+    let mut row = vec![
+        ("order_id", order.id.as_str().into()),
+        ("device", sale.device.as_str().into()),
+        ("request_id", sale.request_id.as_str().into()),
+        ("attempt", i64::from(order.attempt).into()),
+        ("digest", digest.into()),
+        ("ticket", sale.ticket.as_str().into()),
+        ("item", sale.item.as_str().into()),
+        ("amount", number(sale.amount.get()).into()),
+        ("payment", sale.payment.as_str().into()),
+        ("created_ms", order.created_at.into()),
     ];
-    tx.rows(sql, &values)?;
+    row.extend(changing(&stored));
+    row.extend(found_by(order));
+    store::insert(tx, "orders", row)?;
     note(tx, &order.id, &format!("{event}: {}", state_word(&order.state)), now)?;
     Ok(stored)
 }
@@ -238,52 +228,49 @@ pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Op
         // The claim is not a part of the order. If the caller took it out, it is not known here whether it changed.
         let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
             WHERE order_id = $3 AND (claimed_until_ms IS DISTINCT FROM $1 OR due_ms IS DISTINCT FROM $2)";
-        let due = merchant::next_deadline(&order).map(|at| at.0);
-        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), due.into(), order.id.as_str().into()])?;
+        tx.rows(sql, &[claimed_until.into(), merchant::next_deadline(&order).into(), order.id.as_str().into()])?;
         return Ok(Stored { claimed_until, ..old });
     }
     let rev = old.rev + u64::from(view::visible(&old.order) != view::visible(&order));
     let new = Stored { order, rev, version: old.version + 1, digest: old.digest, claimed_until };
-    let order = &new.order;
-    let body = body(order);
-    let mut values = vec![
-        body.as_str().into(),
-        number(rev).into(),
-        new.version.into(),
-        merchant::next_deadline(order).map(|at| at.0).into(),
-        claimed_until.map(|at| at.0).into(),
-        sum(&new, &body).into(),
-    ];
+    let mut row = changing(&new);
     // A question to the gateway changes nothing by which orders are found. So it costs the database no index and no trigger.
-    let columns = found_by(order);
-    let sql = if columns == found_by(&old.order) {
-        "UPDATE orders SET body = $1, rev = $2, version = $3, due_ms = $4, claimed_until_ms = $5, sum = $6
-            WHERE order_id = $7 AND version = $8 RETURNING 1"
-    } else {
-        values.extend(columns);
-        "UPDATE orders SET body = $1, rev = $2, version = $3, due_ms = $4, claimed_until_ms = $5, sum = $6,
-            state = $7, settled_ms = coalesce($8, settled_ms), delivery = $9, is_open = $10, refund_due = $11, attention = $12,
-            proof = $13
-            WHERE order_id = $14 AND version = $15 RETURNING 1"
-    };
-    values.extend([order.id.as_str().into(), old.version.into()]);
-    if tx.rows(sql, &values)?.is_empty() {
-        let what = order.id.to_string();
-        return Err(StoreError::Damaged { what, why: "another program wrote it meanwhile".into() }.into());
+    let finds = found_by(&new.order);
+    if finds != found_by(&old.order) {
+        // Once it was paid, the time of that stays.
+        row.extend(finds.into_iter().filter(|(column, value)| *column != "settled_ms" || *value != Value::Null));
+    }
+    let id = &new.order.id;
+    if !store::update(tx, "orders", row, vec![("order_id", id.as_str().into()), ("version", old.version.into())])? {
+        return Err(StoreError::Damaged { what: id.to_string(), why: "another program wrote it meanwhile".into() }.into());
     }
     Ok(new)
 }
 
+/// The columns that each write changes.
+fn changing(stored: &Stored) -> Columns<'static> {
+    let body = serde_json::to_string(&stored.order).expect("an order is plain data");
+    let sum = sum(stored, &body);
+    vec![
+        ("body", body.into()),
+        ("rev", number(stored.rev).into()),
+        ("version", stored.version.into()),
+        ("due_ms", merchant::next_deadline(&stored.order).into()),
+        ("claimed_until_ms", stored.claimed_until.into()),
+        ("sum", sum.into()),
+    ]
+}
+
 /// The columns by which orders are found.
-fn found_by(order: &Order) -> [Value; 7] {
-    [
-        state_word(&order.state).into(),
-        order.settlement().map(|by| by.settled_at.0).into(),
-        text(order.delivery.as_ref().map(|told| told.outcome.as_str())),
-        order.is_open().into(),
-        order.is_refund_due().into(),
-        order.needs_attention().into(),
-        text(order.delivery.as_ref().and_then(proof).as_deref()),
+fn found_by(order: &Order) -> Columns<'static> {
+    vec![
+        ("state", state_word(&order.state).into()),
+        ("settled_ms", order.settlement().map(|by| by.settled_at).into()),
+        ("delivery", order.delivery.as_ref().map(|told| told.outcome.as_str()).into()),
+        ("is_open", order.is_open().into()),
+        ("refund_due", order.is_refund_due().into()),
+        ("attention", order.needs_attention().into()),
+        ("proof", order.delivery.as_ref().and_then(proof).into()),
     ]
 }
 
@@ -292,25 +279,21 @@ pub(super) fn order_id(id: &str) -> Result<OrderId, BooksError> {
 }
 
 pub(super) fn read(row: &Row) -> Result<Stored, BooksError> {
-    let id = row.text(0)?;
+    let id = row.text("order_id")?;
     let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
-    let body = row.text(1)?;
+    let body = row.text("body")?;
     let order: Order = serde_json::from_str(body).map_err(|error| damaged(error.to_string()))?;
     let stored = Stored {
         order,
-        rev: u64::try_from(row.int(2)?).map_err(|error| damaged(error.to_string()))?,
-        version: row.int(3)?,
-        digest: row.maybe_text(4)?.map(Into::into),
-        claimed_until: row.maybe_int(5)?.map(Wall),
+        rev: u64::try_from(row.int("rev")?).map_err(|error| damaged(error.to_string()))?,
+        version: row.int("version")?,
+        digest: row.maybe_text("digest")?.map(Into::into),
+        claimed_until: row.maybe_int("claimed_until_ms")?.map(Wall),
     };
-    if sum(&stored, body) != row.text(6)? || stored.order.id.as_str() != id {
+    if sum(&stored, body) != row.text("sum")? || stored.order.id.as_str() != id {
         return Err(damaged("its checksum is wrong".into()).into());
     }
     Ok(stored)
-}
-
-fn body(order: &Order) -> String {
-    serde_json::to_string(order).expect("an order is plain data")
 }
 
 /// The checksum over the columns that decide.
@@ -320,10 +303,4 @@ fn sum(stored: &Stored, body: &str) -> String {
 
 fn number(number: u64) -> i64 {
     i64::try_from(number).expect("amounts and counts are far below 2^63")
-}
-
-impl From<Wall> for Value {
-    fn from(at: Wall) -> Self {
-        Self::Int(at.0)
-    }
 }

@@ -1,7 +1,7 @@
 //! Orders by the page, for people. However many orders there are, only one page of them is in memory.
 
-use super::entry::{BooksError, Stored, first_int, text};
-use super::ledger;
+use super::entry::{BooksError, Stored};
+use super::ledger::{self, READ};
 use crate::store::{Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId};
 use qris_core::order::time::Wall;
@@ -39,9 +39,9 @@ impl Cursor {
         Self { at, id: String::new() }
     }
 
-    /// The place behind a row, from its eighth column, by which the database sorted.
+    /// The place behind a row. Its column `sorted_ms` has the time by which the database sorted.
     fn behind(row: &Row) -> Result<Self, BooksError> {
-        Ok(Self { at: Wall(row.int(7)?), id: row.text(0)?.into() })
+        Ok(Self { at: Wall(row.int("sorted_ms")?), id: row.text("order_id")?.into() })
     }
 }
 
@@ -63,10 +63,10 @@ impl Page {
         let mut page = Self { behind: rows.last().map(Cursor::behind).transpose()?, ..Self::default() };
         for row in rows {
             match ledger::read(row) {
-                Err(error) if error.is_damage() => page.damaged.push(row.text(0)?.into()),
+                Err(error) if error.is_damage() => page.damaged.push(row.text("order_id")?.into()),
                 stored => {
                     page.orders.push(stored?);
-                    page.times.push(Wall(row.int(7)?));
+                    page.times.push(Wall(row.int("sorted_ms")?));
                 }
             }
         }
@@ -81,35 +81,32 @@ impl Page {
 /// The database's.
 pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, BooksError> {
     // Each question has an index of its own. `+` keeps SQLite from another: few orders are due, and one by one they are found soon.
-    let sql = match wanted {
+    let which = match wanted {
         Wanted { refund_due: true, .. } => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
-            WHERE (+created_ms, order_id) < ($1, $2)
+            "(+created_ms, order_id) < ($1, $2)
                 AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3) AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
         Wanted { attention: true, .. } => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
-            WHERE (+created_ms, order_id) < ($1, $2)
+            "(+created_ms, order_id) < ($1, $2)
                 AND order_id IN (SELECT order_id FROM orders WHERE refund_due = 1 AND created_ms >= $3
                     UNION ALL SELECT order_id FROM orders WHERE attention = 1 AND created_ms >= $3) AND (CAST($4 AS TEXT) IS NULL OR device = $4)
             ORDER BY +created_ms DESC, order_id DESC LIMIT $5"
         }
         Wanted { device: Some(_), .. } => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
-            WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND device = $4
+            "(created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND device = $4
             ORDER BY created_ms DESC, order_id DESC LIMIT $5"
         }
         Wanted { device: None, .. } => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
-            WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3
+            "(created_ms, order_id) < ($1, $2) AND created_ms >= $3
             ORDER BY created_ms DESC, order_id DESC LIMIT $4"
         }
     };
+    let sql = format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE {which}");
     let mut values = vec![behind.at.into(), behind.id.as_str().into(), wanted.from.into()];
     values.extend(wanted.device_value());
     values.push(limit());
-    Page::of(&tx.rows(sql, &values)?)
+    Page::of(&tx.rows(&sql, &values)?)
 }
 
 /// The names of the damaged orders behind this one, among the next [`PAGE`] orders, and the last of these.
@@ -117,9 +114,8 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
 /// # Errors
 /// The database's.
 pub fn damaged(tx: &mut dyn Tx, behind: &str) -> Result<(Vec<String>, Option<String>), BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
-        WHERE order_id > $1 ORDER BY order_id LIMIT $2";
-    let Page { damaged, behind, .. } = Page::of(&tx.rows(sql, &[behind.into(), limit()])?)?;
+    let sql = format!("SELECT {READ}, created_ms AS sorted_ms FROM orders WHERE order_id > $1 ORDER BY order_id LIMIT $2");
+    let Page { damaged, behind, .. } = Page::of(&tx.rows(&sql, &[behind.into(), limit()])?)?;
     Ok((damaged, behind.map(|cursor| cursor.id)))
 }
 
@@ -128,9 +124,8 @@ pub fn damaged(tx: &mut dyn Tx, behind: &str) -> Result<(Vec<String>, Option<Str
 /// # Errors
 /// The database's; a damaged row.
 pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
-        WHERE device = $1 ORDER BY created_ms DESC LIMIT 1";
-    tx.rows(sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
+    let sql = format!("SELECT {READ} FROM orders WHERE device = $1 ORDER BY created_ms DESC LIMIT 1");
+    tx.rows(&sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
 }
 
 /// The requests whose orders changed since a line of the history, by any writer, and the newest line. It reads at most
@@ -142,10 +137,10 @@ pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, Reque
     let sql = "SELECT h.seq, o.device, o.request_id FROM history AS h JOIN orders AS o ON o.order_id = h.order_id
         WHERE h.seq > $1 ORDER BY h.seq LIMIT $2";
     let rows = tx.rows(sql, &[line.into(), limit()])?;
-    let newest = rows.last().map_or(Ok(line), |row| row.int(0))?;
+    let newest = rows.last().map_or(Ok(line), |row| row.int("seq"))?;
     let damaged = |what: &str, why: String| StoreError::Damaged { what: what.into(), why };
     let request = |row: &Row| {
-        let (device, request) = (row.text(1)?, row.text(2)?);
+        let (device, request) = (row.text("device")?, row.text("request_id")?);
         let device = DeviceId::new(device).map_err(|error| damaged(device, error.to_string()))?;
         Ok::<_, BooksError>((device, RequestId::new(request).map_err(|error| damaged(request, error.to_string()))?))
     };
@@ -157,7 +152,7 @@ pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, Reque
 /// # Errors
 /// The database's.
 pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
-    Ok(first_int(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
+    Ok(Row::number(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
 }
 
 /// The signing key whose receipt the machine of the newest order takes.
@@ -167,7 +162,7 @@ pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
 pub fn newest_key(tx: &mut dyn Tx) -> Result<Option<KeyId>, BooksError> {
     let rows = tx.rows("SELECT order_id FROM orders ORDER BY created_ms DESC, order_id DESC LIMIT 1", &[])?;
     let Some(newest) = rows.first() else { return Ok(None) };
-    let id = OrderId::new(newest.text(0)?).map_err(|_| BooksError::Unknown)?;
+    let id = OrderId::new(newest.text("order_id")?).map_err(|_| BooksError::Unknown)?;
     Ok(ledger::load(tx, &id)?.map(|stored| stored.order.sale.kid))
 }
 
@@ -199,7 +194,7 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
     let mut values = vec![wanted.from.into(), wanted.until.into()];
     values.extend(wanted.device_value());
     values.push(i64::try_from(most).unwrap_or(i64::MAX).into());
-    Ok(u64::try_from(first_int(&tx.rows(sql, &values)?)?).unwrap_or(0))
+    Ok(u64::try_from(Row::number(&tx.rows(sql, &values)?)?).unwrap_or(0))
 }
 
 /// The next [`PAGE`] orders that were settled before that time, the oldest settlement first. The first page is behind
@@ -208,11 +203,13 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted, most: u64) -> Result<u64, BooksEr
 /// # Errors
 /// The database's.
 pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: &Cursor) -> Result<Page, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, settled_ms FROM orders
+    let sql = format!(
+        "SELECT {READ}, settled_ms AS sorted_ms FROM orders
         WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms < $3 AND (CAST($4 AS TEXT) IS NULL OR device = $4)
-        ORDER BY settled_ms, order_id LIMIT $5";
-    let device = text(device.map(DeviceId::as_str));
-    Page::of(&tx.rows(sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
+        ORDER BY settled_ms, order_id LIMIT $5"
+    );
+    let device = device.map(DeviceId::as_str).into();
+    Page::of(&tx.rows(&sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
 }
 
 /// The number of orders that were settled in a span, and the sum of their prices. The database counts them from its columns.
@@ -220,11 +217,11 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: 
 /// # Errors
 /// The database's.
 pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall)) -> Result<(u64, u64), BooksError> {
-    let sql = "SELECT count(*), CAST(coalesce(sum(amount), 0) AS BIGINT) FROM orders
+    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah FROM orders
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)";
-    let rows = tx.rows(sql, &[from.into(), until.into(), text(device.map(DeviceId::as_str))])?;
+    let rows = tx.rows(sql, &[from.into(), until.into(), device.map(DeviceId::as_str).into()])?;
     let number = |column| rows.first().map_or(Ok(0), |row| row.int(column));
-    Ok((u64::try_from(number(0)?).unwrap_or(0), u64::try_from(number(1)?).unwrap_or(0)))
+    Ok((u64::try_from(number("orders")?).unwrap_or(0), u64::try_from(number("rupiah")?).unwrap_or(0)))
 }
 
 /// Every order_id under which a request was charged, the oldest first.
@@ -234,14 +231,14 @@ pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until):
 pub fn attempts(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Vec<OrderId>, BooksError> {
     let sql = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt";
     let rows = tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?;
-    rows.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
+    rows.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
 impl Wanted {
     /// The machine, for the statements that know one. The plainest asks for nothing but a span.
     fn device_value(&self) -> Option<Value> {
         let device = self.device.as_ref().map(DeviceId::as_str);
-        (self.refund_due || self.attention || device.is_some()).then(|| text(device))
+        (self.refund_due || self.attention || device.is_some()).then(|| device.into())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Orders that a verified notification names and the books do not have. They are written down before the notification is
 //! answered, since the gateway will not send it again. Then the gateway is asked, and the order is rebuilt.
 
-use super::entry::{BooksError, first_int};
+use super::entry::BooksError;
 use super::ledger;
-use crate::store::Tx;
+use crate::store::{Row, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 
@@ -37,7 +37,7 @@ pub enum Later {
 /// # Errors
 /// [`BooksError::Full`]; the database's.
 pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksError> {
-    if first_int(&tx.rows("SELECT count(*) FROM strangers", &[])?)? >= WAITING_MAX {
+    if Row::number(&tx.rows("SELECT count(*) FROM strangers", &[])?)? >= WAITING_MAX {
         return Err(BooksError::Full);
     }
     let sql = "INSERT INTO strangers (order_id, since_ms, due_ms, tries) VALUES ($1, $2, $2, 0) ON CONFLICT DO NOTHING";
@@ -51,7 +51,7 @@ pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksErr
 /// The database's.
 pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
     let sql = "SELECT order_id FROM strangers WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2";
-    tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
+    tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text("order_id")?)).collect()
 }
 
 /// The gateway must be asked about the order once more. False: it was asked often enough, and the order is forgotten.
@@ -59,7 +59,8 @@ pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
 /// # Errors
 /// The database's.
 pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, why: Later, now: Wall) -> Result<bool, BooksError> {
-    let tries = first_int(&tx.rows("SELECT tries FROM strangers WHERE order_id = $1", &[id.as_str().into()])?)?;
+    let tries =
+        tx.rows("SELECT tries FROM strangers WHERE order_id = $1", &[id.as_str().into()])?.first().map_or(Ok(0), |row| row.int("tries"))?;
     let (most, next) = match why {
         // The pause grows up to its longest.
         Later::Unanswered => (i64::MAX, tries.max((tries + 1).min(UNKNOWN_TRIES - 1))),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{BOOKS, Store, StoreError, testing};
+use crate::store::{BOOKS, Row, Store, StoreError, testing};
 use crate::view;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
@@ -72,7 +72,7 @@ impl Rig {
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
-        self.run(move |tx, _| Ok(first_int(&tx.rows(sql, &[])?)?)).await.expect("a count")
+        self.run(move |tx, _| Ok(Row::number(&tx.rows(sql, &[])?)?)).await.expect("a count")
     }
 
     /// An order that can be paid.

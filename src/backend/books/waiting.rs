@@ -39,27 +39,27 @@ pub struct ListedKind {
 /// # Errors
 /// The database's.
 pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
-    let sql = "SELECT kind, count(*), CAST(coalesce(sum(amount), 0) AS BIGINT), min(since_ms)
+    let sql = "SELECT kind, count(*) AS number, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah, min(since_ms) AS oldest_ms
         FROM alerts JOIN orders ON order_id = subject WHERE ended_ms IS NULL GROUP BY kind";
     let rows = tx.rows(sql, &[])?;
     let of = |kind: Attention| -> Result<ListedKind, BooksError> {
-        let row = rows.iter().find(|row| row.text(0).is_ok_and(|word| word == kind.as_str()));
+        let row = rows.iter().find(|row| row.text("kind").is_ok_and(|word| word == kind.as_str()));
         let Some(row) = row else { return Ok(ListedKind { kind, orders: 0, rupiah: 0, since: None }) };
-        Ok(ListedKind { kind, orders: count_of(row, 1)?, rupiah: count_of(row, 2)?, since: time(row, 3)? })
+        Ok(ListedKind { kind, orders: count_of(row, "number")?, rupiah: count_of(row, "rupiah")?, since: oldest(row)? })
     };
     let attention = Attention::ALL.into_iter().map(of).collect::<Result<_, _>>()?;
     let mut counted = |sql| -> Result<(u64, Option<Wall>), BooksError> {
         let rows = tx.rows(sql, &[])?;
-        rows.first().map_or(Ok((0, None)), |row| Ok((count_of(row, 0)?, time(row, 1)?)))
+        rows.first().map_or(Ok((0, None)), |row| Ok((count_of(row, "number")?, oldest(row)?)))
     };
     Ok(Waiting {
         attention,
-        open: counted("SELECT count(*), min(created_ms) FROM orders WHERE is_open = 1")?,
-        outbox: counted("SELECT count(*), min(created_ms) FROM outbox")?,
-        untold: counted("SELECT count(*), min(next_ms) FROM alerts WHERE next_ms IS NOT NULL AND tries > 0")?.0,
+        open: counted("SELECT count(*) AS number, min(created_ms) AS oldest_ms FROM orders WHERE is_open = 1")?,
+        outbox: counted("SELECT count(*) AS number, min(created_ms) AS oldest_ms FROM outbox")?,
+        untold: counted("SELECT count(*) AS number, min(next_ms) AS oldest_ms FROM alerts WHERE next_ms IS NOT NULL AND tries > 0")?.0,
         machines_missing: {
             let rows = tx.rows("SELECT count(*) FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[OFFLINE.into()])?;
-            rows.first().map_or(Ok(0), |row| count_of(row, 0))?
+            u64::try_from(Row::number(&rows)?).unwrap_or(0)
         },
     })
 }
@@ -69,14 +69,14 @@ pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
 /// # Errors
 /// The database's.
 pub fn machines_let_in(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
-    let rows = tx.rows("SELECT count(*), count(revoked_ms) FROM devices", &[])?;
-    rows.first().map_or(Ok((0, 0)), |row| Ok((count_of(row, 0)? - count_of(row, 1)?, count_of(row, 1)?)))
+    let rows = tx.rows("SELECT count(*) AS number, count(revoked_ms) AS revoked FROM devices", &[])?;
+    rows.first().map_or(Ok((0, 0)), |row| Ok((count_of(row, "number")? - count_of(row, "revoked")?, count_of(row, "revoked")?)))
 }
 
-fn count_of(row: &Row, column: usize) -> Result<u64, StoreError> {
+fn count_of(row: &Row, column: &str) -> Result<u64, StoreError> {
     Ok(u64::try_from(row.int(column)?).unwrap_or(0))
 }
 
-fn time(row: &Row, column: usize) -> Result<Option<Wall>, StoreError> {
-    Ok(row.maybe_int(column)?.map(Wall))
+fn oldest(row: &Row) -> Result<Option<Wall>, StoreError> {
+    Ok(row.maybe_int("oldest_ms")?.map(Wall))
 }

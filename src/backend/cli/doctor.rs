@@ -196,8 +196,8 @@ async fn places(store: &Store) -> Option<Finding> {
     const FREE: &str = "SELECT CAST(current_setting('max_connections') AS BIGINT)
         - CAST(current_setting('superuser_reserved_connections') AS BIGINT)
         - CAST(coalesce(current_setting('reserved_connections', true), '0') AS BIGINT)
-        - (SELECT count(datid) FROM pg_stat_activity)";
-    let asked = store.read(|tx| tx.rows(FREE, &[])?.first().map(|row| row.int(0)).transpose());
+        - (SELECT count(datid) FROM pg_stat_activity) AS free";
+    let asked = store.read(|tx| tx.rows(FREE, &[])?.first().map(|row| row.int("free")).transpose());
     // If it cannot be read, the other checks tell.
     let free = usize::try_from(asked.await.ok()??).unwrap_or(0);
     let said = format!("the server has {free} free places for connections");
@@ -251,7 +251,8 @@ fn set_aside(path: &Path) -> Option<Finding> {
 }
 
 async fn whole(store: &Store) -> Finding {
-    let checked = store.read(|tx| tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from)).transpose());
+    let checked =
+        store.read(|tx| tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text("quick_check").map(String::from)).transpose());
     let said = match checked.await {
         Ok(Some(said)) if said == "ok" => return Finding::ok("database", "every page is whole"),
         Ok(Some(said)) => format!("damaged: {said}"),

@@ -10,10 +10,11 @@
 
 mod listening;
 mod reaching;
+mod schema;
 
 pub use listening::ListenEvent;
 
-use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
+use super::{BOOKS, GROUP_MAX, Job, MACHINES, Queue, Row, Runner, Store, StoreError, Tx, Value};
 use qris_core::order::time::Span;
 use qris_host::causes;
 use qris_host::clock;
@@ -21,8 +22,8 @@ use qris_host::tls::{LastTrusted, TlsError, client_config};
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -48,8 +49,10 @@ const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS
 const READERS: usize = 2;
 /// The connections of one `serve`: its writer, its readers, and the one that listens.
 pub const CONNECTIONS: usize = 1 + READERS + 1;
-/// The steps to the tables of today. A step that was released does not change.
-const STEPS: [&str; 1] = [include_str!("../schema/postgres/1.sql")];
+/// The steps to the tables of today: those of SQLite [in PostgreSQL's words](schema), and what only PostgreSQL has.
+static STEPS: LazyLock<[String; 1]> = LazyLock::new(|| [[BOOKS.steps[0], MACHINES.steps[0]].map(schema::translated).concat() + TELLS]);
+/// Whoever waits for a request, at whichever backend, hears of each change that its machine can see.
+const TELLS: &str = include_str!("../schema/tells.sql");
 /// What to do where connections share sessions.
 const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give each connection a session of its own: pool_mode = session";
 
@@ -227,7 +230,7 @@ struct Session {
 
 struct Live {
     client: Client,
-    statements: HashMap<&'static str, Statement>,
+    statements: HashMap<Box<str>, Statement>,
 }
 
 impl Session {
@@ -351,12 +354,12 @@ impl Session {
             self.say("CREATE TABLE qris_steps (step BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())")?;
         }
         let taken = self.rows("SELECT coalesce(max(step), 0) FROM qris_steps", &[])?;
-        let taken = usize::try_from(taken.first().map_or(Ok(0), |row| row.int(0))?).unwrap_or(usize::MAX);
+        let taken = usize::try_from(Row::number(&taken)?).unwrap_or(usize::MAX);
         if taken > STEPS.len() {
             let why = format!("{name} is of a newer release (step {taken}; this one knows {}): run that one", STEPS.len());
             return Err(StoreError::Postgres(why));
         }
-        for (number, step) in (1_i64..).zip(STEPS).skip(taken) {
+        for (number, step) in (1_i64..).zip(STEPS.iter()).skip(taken) {
             self.say(step)?;
             self.rows("INSERT INTO qris_steps (step) VALUES ($1)", &[number.into()])?;
         }
@@ -365,20 +368,23 @@ impl Session {
 }
 
 impl Tx for Session {
-    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let rows = self.ask(async |live| {
+    fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let (statement, rows) = self.ask(async |live| {
             let statement = match live.statements.get(sql) {
                 Some(known) => known.clone(),
                 None => {
                     let made = live.client.prepare(sql).await?;
-                    live.statements.insert(sql, made.clone());
+                    live.statements.insert(sql.into(), made.clone());
                     made
                 }
             };
             let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-            live.client.query(&statement, &values).await
+            let rows = live.client.query(&statement, &values).await?;
+            Ok((statement, rows))
         })?;
-        rows.iter().map(|row| (0..row.len()).map(|column| value(row, column, sql)).collect::<Result<_, _>>().map(Row)).collect()
+        let columns: Arc<[Box<str>]> = statement.columns().iter().map(|column| column.name().into()).collect();
+        let values = |row: &tokio_postgres::Row| (0..row.len()).map(|column| value(row, column, sql)).collect::<Result<_, _>>();
+        rows.iter().map(|row| Ok(Row::new(&columns, values(row)?))).collect()
     }
 }
 

@@ -117,9 +117,9 @@ pub(crate) struct SqliteTx<'a> {
 }
 
 impl Tx for SqliteTx<'_> {
-    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let columns = statement.column_count();
+        let columns: Arc<[Box<str>]> = statement.column_names().map(Box::from).collect();
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut answer = Vec::new();
         while let Some(row) = rows.next()? {
@@ -131,7 +131,7 @@ impl Tx for SqliteTx<'_> {
                 ValueRef::Text(text) => Ok(Value::Text(String::from_utf8_lossy(text).into_owned())),
                 ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::Damaged { what: sql.into(), why: "a strange value".into() }),
             };
-            answer.push(Row((0..columns).map(value).collect::<Result<_, StoreError>>()?));
+            answer.push(Row::new(&columns, (0..columns.len()).map(value).collect::<Result<_, StoreError>>()?));
         }
         Ok(answer)
     }

@@ -182,11 +182,12 @@ impl<C: Send> Watch for Reader<C> {
 /// The orders that were written since a line of the history, in their present state, and the newest
 /// line.
 fn written_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<Stored>, i64), BooksError> {
-    let rows = tx.rows("SELECT max(seq), order_id FROM history WHERE seq > $1 GROUP BY order_id ORDER BY 1", &[line.into()])?;
+    let rows = tx.rows("SELECT max(seq) AS seq, order_id FROM history WHERE seq > $1 GROUP BY order_id ORDER BY 1", &[line.into()])?;
     let mut written = Vec::new();
     for row in &rows {
-        let id = OrderId::new(row.text(1)?).map_err(|error| StoreError::Damaged { what: "history".into(), why: error.to_string() })?;
+        let id =
+            OrderId::new(row.text("order_id")?).map_err(|error| StoreError::Damaged { what: "history".into(), why: error.to_string() })?;
         written.extend(books::load(tx, &id)?);
     }
-    Ok((written, rows.last().map_or(Ok(line), |row| row.int(0))?))
+    Ok((written, rows.last().map_or(Ok(line), |row| row.int("seq"))?))
 }

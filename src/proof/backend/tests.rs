@@ -84,6 +84,6 @@ fn jobs_of_one_moment_are_committed_together() {
     }
     journal_of(&mut program, 5);
     let rows = program.books(|tx, _| Ok(tx.rows("SELECT place, all_of_them FROM seen ORDER BY place", &[])?)).expect("read");
-    let rows: Vec<_> = rows.iter().map(|row| (row.int(0).expect("a number"), row.int(1).expect("a number"))).collect();
+    let rows: Vec<_> = rows.iter().map(|row| (row.int("place").expect("a number"), row.int("all_of_them").expect("a number"))).collect();
     assert_eq!(rows, [(0, 0), (1, 1)]);
 }

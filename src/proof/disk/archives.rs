@@ -48,7 +48,7 @@ fn books(path: &Path) -> Connection {
 fn orders(connection: &Connection) -> BTreeMap<OrderId, Stored> {
     let all = read_on(connection, |tx| {
         let rows = tx.rows("SELECT order_id FROM orders", &[])?;
-        let ids: Vec<OrderId> = rows.iter().map(|row| OrderId::new(row.text(0).expect("text")).expect("an id")).collect();
+        let ids: Vec<OrderId> = rows.iter().map(|row| OrderId::new(row.text("order_id").expect("text")).expect("an id")).collect();
         ids.into_iter().map(|id| Ok((id.clone(), books::load(tx, &id)?.expect("there")))).collect()
     });
     all.map_err(|error: BooksError| error.to_string()).expect("read")

@@ -107,11 +107,11 @@ type Seen = BTreeMap<OrderId, (Box<str>, bool)>;
 
 /// All orders in the books.
 fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
-    let sql = "SELECT o.order_id, o.state, r.order_id FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id";
+    let sql = "SELECT o.order_id, o.state, r.jws FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id";
     let mut seen = Seen::new();
     for row in tx.rows(sql, &[])? {
-        if let Ok(id) = OrderId::new(row.text(0)?) {
-            seen.insert(id, (row.text(1)?.into(), row.maybe_text(2)?.is_some()));
+        if let Ok(id) = OrderId::new(row.text("order_id")?) {
+            seen.insert(id, (row.text("state")?.into(), row.maybe_text("jws")?.is_some()));
         }
     }
     Ok(seen)

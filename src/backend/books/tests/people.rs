@@ -43,7 +43,7 @@ impl Rig {
     async fn listed(&self, kind: Attention) -> Vec<String> {
         let sql = "SELECT subject FROM alerts WHERE kind = $1 AND ended_ms IS NULL ORDER BY subject";
         let rows = self.run(move |tx, _| Ok(tx.rows(sql, &[kind.as_str().into()])?)).await.expect("read");
-        rows.iter().map(|row| row.text(0).expect("a name").to_owned()).collect()
+        rows.iter().map(|row| row.text("subject").expect("a name").to_owned()).collect()
     }
 
     async fn due(&self, at: Wall) -> Vec<Alert> {
@@ -156,11 +156,10 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
     // The number of an archived order is not accepted either.
     let Proof::Signed { kid, .. } = numbered(Delivery::Failed, 8).proof else { panic!("it is signed") };
-    let archived: &'static str =
-        format!("INSERT INTO archived VALUES ('o-r0', 'vm-001', 'r0', 't0', NULL, NULL, 1, '{kid}:{:020}')", 8).leak();
+    let archived = format!("INSERT INTO archived VALUES ('o-r0', 'vm-001', 'r0', 't0', NULL, NULL, 1, '{kid}:{:020}')", 8);
     rig.run(move |tx, _| {
         tx.rows("INSERT INTO archives VALUES (1, 'archive.db', 0)", &[])?;
-        tx.rows(archived, &[]).map_err(Into::into)
+        tx.rows(&archived, &[]).map_err(Into::into)
     })
     .await
     .expect("written");

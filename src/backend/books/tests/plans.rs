@@ -10,10 +10,10 @@ struct Planned<'a> {
 }
 
 impl Tx for Planned<'_> {
-    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let plan = self.tx.rows(format!("EXPLAIN QUERY PLAN {sql}").leak(), values)?;
+    fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let plan = self.tx.rows(&format!("EXPLAIN QUERY PLAN {sql}"), values)?;
         for row in &plan {
-            let step = row.text(3)?.to_owned();
+            let step = row.text("detail")?.to_owned();
             if !self.steps.contains(&step) {
                 self.steps.push(step);
             }

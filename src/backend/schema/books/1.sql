@@ -1,6 +1,7 @@
 -- The merchant's books. Times are milliseconds since 1970 (UTC). `body` is the order as the core has it, in JSON; the
 -- columns beside it are what is searched by, and always written together with it. The words in them have no list: a machine of a later
--- release may tell one that has no name here yet, and it is kept as it came.
+-- release may tell one that has no name here yet, and it is kept as it came. PostgreSQL gets the same tables: store/postgres/schema.rs
+-- knows the words that are used here.
 
 CREATE TABLE orders (
     order_id TEXT PRIMARY KEY,
@@ -115,7 +116,7 @@ CREATE INDEX strangers_due ON strangers (due_ms);
 -- Orders that are over go into files of their own (`qris-backend archive`). What stays of each keeps its name, its request, its ticket,
 -- its transaction and its proof from being used once more.
 CREATE TABLE archives (
-    archive INTEGER PRIMARY KEY,
+    archive INTEGER PRIMARY KEY AUTOINCREMENT,
     file TEXT NOT NULL,
     at_ms INTEGER NOT NULL
 ) STRICT;
@@ -147,10 +148,10 @@ WHEN OLD.state IN ('settled', 'withheld', 'refunded') AND NEW.state IN ('chargin
 BEGIN SELECT RAISE(ABORT, 'what is paid stays paid'); END;
 -- The relay's own word stands over what was told without it, and stays.
 CREATE TRIGGER outcomes_stay BEFORE UPDATE OF delivery ON orders
-WHEN OLD.delivery IS NOT NULL AND NEW.delivery IS NOT OLD.delivery AND (OLD.proof IS NOT NULL OR NEW.proof IS NULL)
+WHEN OLD.delivery IS NOT NULL AND NEW.delivery IS DISTINCT FROM OLD.delivery AND (OLD.proof IS NOT NULL OR NEW.proof IS NULL)
 BEGIN SELECT RAISE(ABORT, 'the first outcome stays, but for the relay''s own word'); END;
 CREATE TRIGGER proofs_stay BEFORE UPDATE OF proof ON orders
-WHEN OLD.proof IS NOT NULL AND NEW.proof IS NOT OLD.proof
+WHEN OLD.proof IS NOT NULL AND NEW.proof IS DISTINCT FROM OLD.proof
 BEGIN SELECT RAISE(ABORT, 'a proof stays'); END;
 CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END;
 CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history only grows'); END;

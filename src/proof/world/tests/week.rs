@@ -186,7 +186,8 @@ impl Week {
     fn orders(&mut self) -> Vec<Order> {
         let all = |tx: &mut dyn Tx| {
             let rows = tx.rows("SELECT order_id FROM orders", &[])?;
-            let ids = rows.iter().map(|row| row.text(0).map(|id| OrderId::new(id).expect("an id"))).collect::<Result<Vec<_>, _>>()?;
+            let ids =
+                rows.iter().map(|row| row.text("order_id").map(|id| OrderId::new(id).expect("an id"))).collect::<Result<Vec<_>, _>>()?;
             ids.iter().map(|id| Ok(books::load(tx, id)?.expect("it is there").order)).collect::<Result<_, BooksError>>()
         };
         self.world.books(|tx, _| all(tx)).expect("the books can be read")
