@@ -5,7 +5,7 @@ use super::books::{self, BooksError, Cursor};
 use super::fees::Fees;
 use super::store::Tx;
 use super::takings::{Taking, scheme_in_full, signed};
-use super::wording::End;
+use super::wording::{self, End, RefundUntil};
 use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;
@@ -145,8 +145,10 @@ pub struct SalesReport {
     pub groups: BTreeMap<String, Sums>,
     /// The same, counted by the database from its columns: the number of orders, and the sum of their prices.
     pub counted: (u64, u64),
-    /// The end of the gateway's time for the first refund of those that are owed, or may be.
+    /// The end of the gateway's time for the first refund of those that are owed, or may be, and whose time is not over.
     pub refund_until: Option<Wall>,
+    /// Those whose time is over: they go back only by hand.
+    pub only_by_hand: Sum,
 }
 
 impl Sums {
@@ -204,7 +206,11 @@ impl SalesReport {
     /// Takes an order that was settled at that time.
     pub fn add(&mut self, order: &Order, settled_at: Wall, wanted: &Wanted) {
         let taking = Taking::of(order, &wanted.fees);
-        self.refund_until = self.refund_until.into_iter().chain(order.repay_by()).min();
+        match wording::refund_until(order) {
+            Some(RefundUntil::At(until)) => self.refund_until = Some(self.refund_until.map_or(until, |first| first.min(until))),
+            Some(RefundUntil::Over) => self.only_by_hand.add(taking.paid),
+            None => {}
+        }
         self.total.add(&taking);
         self.groups.entry(wanted.by.of(order, settled_at, wanted.zone)).or_default().add(&taking);
     }

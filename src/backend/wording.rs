@@ -3,7 +3,7 @@
 use super::view;
 use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Proof, RefundEnding, Repayment, State, TakenBack};
 use qris_core::order::outcome::Delivery;
-use qris_core::order::time::{Span, Zone};
+use qris_core::order::time::{Span, Wall, Zone};
 use serde_json::{Value, json};
 
 /// The end of the money of a paid order. Each order has one.
@@ -193,14 +193,28 @@ pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
     }
 }
 
-/// The last day on which the gateway gives the money back that is owed, or may be; after it, "only by hand". Empty: nothing is owed, or
-/// the gateway sets no limit.
+/// How long the gateway still gives money back that is owed, or may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundUntil {
+    /// Until this moment, which itself is too late.
+    At(Wall),
+    /// Its time is over: only by hand.
+    Over,
+}
+
+/// See [`RefundUntil`]. `None`: nothing is owed, or the gateway sets no limit.
+#[must_use]
+pub fn refund_until(order: &Order) -> Option<RefundUntil> {
+    let until = order.repay_by()?;
+    Some(if order.refund_ending == Some(RefundEnding::Over) { RefundUntil::Over } else { RefundUntil::At(until) })
+}
+
+/// The last day of it. Empty: there is none.
 #[must_use]
 pub fn refund_by(order: &Order, zone: Zone) -> String {
-    match order.repay_by() {
-        Some(_) if order.refund_ending == Some(RefundEnding::Over) => "by hand".into(),
-        // The moment itself is too late.
-        Some(until) => (until - Span::millis(1)).to_local(zone)[..10].into(),
+    match refund_until(order) {
+        Some(RefundUntil::Over) => "by hand".into(),
+        Some(RefundUntil::At(until)) => (until - Span::millis(1)).to_local(zone)[..10].into(),
         None => String::new(),
     }
 }
@@ -235,7 +249,11 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
             Proof::Missing(why) => why.as_str(),
         }),
         "refund": view::refund(order),
-        "refund_until": order.repay_by().map(|until| until.to_rfc3339_in(zone)),
+        "refund_until": match refund_until(order) {
+            Some(RefundUntil::At(until)) => Some(until.to_rfc3339_in(zone)),
+            // Its attention says `only_by_hand`.
+            Some(RefundUntil::Over) | None => None,
+        },
         "attention": order.attention(),
         "transaction_id": transaction(order),
         "began_at": order.created_at.to_rfc3339_in(zone),

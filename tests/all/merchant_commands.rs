@@ -4,6 +4,7 @@
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, new_request_id};
 use crate::rig::{command, output, stderr, stdout, tool, wait_for};
+use qris::host::clock;
 use qris::order::time::Wall;
 use serde_json::{Value, json};
 
@@ -229,6 +230,42 @@ fn a_report_sums_up_what_became_of_every_rupiah() {
     assert_eq!(lines(&good(&shop, &["report", "--json", "--device", "vm-002"]))[0]["total"]["paid"], sum(0));
     assert_eq!(shop.merchant(&["report", "--date", "2026-13-01"]).status.code(), Some(2));
     assert_eq!(shop.merchant(&["report", "--date", "2026-11-20", "--until", "2026-11-19"]).status.code(), Some(2));
+}
+
+#[test]
+fn after_the_last_day_each_list_says_that_the_money_goes_back_only_by_hand() {
+    let shop = Shop::merchants_side();
+    let open = shop.told("failed");
+    let long_ago = json!({"settlement_time": "2026-01-02 03:04:05"});
+    shop.midtrans.fault(&json!({"fault": "alter_answer", "on": "status", "set": long_ago}));
+    let over = shop.told("failed");
+    let json_of = |order: &str| lines(&good(&shop, &["orders", order, "--json"])).remove(0);
+    wait_for("its time to be over", || {
+        json_of(&over)["attention"].as_array().is_some_and(|kinds| kinds.contains(&json!("only_by_hand"))).then_some(())
+    });
+    assert_eq!(json_of(&over)["refund_until"], json!(null), "a last day that is over");
+    let last_day = json_of(&open)["refund_until"].as_str().expect("its last day").to_owned();
+    let rows = records(&shop, &good(&shop, &["orders", "--csv"]));
+    let until = |order: &str| rows.iter().find(|row| row["order_id"] == order).map(|row| row["refund_until"].clone());
+    assert_eq!((until(&over), until(&open)), (Some(json!("only_by_hand")), Some(json!(last_day))));
+    let due = good(&shop, &["orders", "--refund-due"]);
+    assert!(due.lines().any(|line| line.contains(&over) && line.contains("by hand")) && due.contains(&last_day[..8]), "{due}");
+
+    // The first last day in a report is one that still comes.
+    let of_days = |more: &[&str]| good(&shop, &[&["report", "--date", "2026-01-01", "--until", &today()], more].concat());
+    let report = lines(&of_days(&["--json"])).remove(0);
+    assert_eq!(report["refund_until"], json!(last_day));
+    assert_eq!(report["only_by_hand"], json!({ "orders": 1, "amount": 5000 }));
+    let table = of_days(&[]);
+    let line = table.lines().find(|line| line.starts_with("only by hand")).unwrap_or_else(|| panic!("{table}"));
+    assert!(line.ends_with("      1            Rp5.000"), "{table}");
+    let past = lines(&good(&shop, &["report", "--json", "--date", "2026-01-02"])).remove(0);
+    assert_eq!((&past["refund_until"], &past["only_by_hand"]["orders"]), (&json!(null), &json!(1)));
+}
+
+/// The day in Jakarta.
+fn today() -> String {
+    clock::now().wall.to_wib()[..10].to_owned()
 }
 
 /// The records of CSV as another reader of it understands them.

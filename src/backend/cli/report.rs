@@ -102,6 +102,9 @@ fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     if let Some(until) = report.refund_until {
         text += &format!("{:<44} {:>26}\n", "the gateway refunds the first of them until", until.to_local(wanted.zone));
     }
+    if report.only_by_hand.orders > 0 {
+        text += &format!("{:<44} {}", "only by hand: the gateway's time is over", total_of(report.only_by_hand));
+    }
     text += &format!("{:<44} {:>26}\n", "paid above the prices", rupiah(all.above_prices()));
     text += &match report.difference() {
         None => format!("balanced: {} paid = the sum of what became of it\n", total(all.paid.amount)),
@@ -195,6 +198,7 @@ fn as_json(report: &report::SalesReport, wanted: &report::Wanted) -> Value {
         "total": sums(&report.total),
         wanted.by.plural(): report.groups.iter().map(group).collect::<Vec<_>>(),
         "refund_until": report.refund_until.map(|until| until.to_rfc3339_in(wanted.zone)),
+        "only_by_hand": sum(report.only_by_hand),
         "balanced": report.difference().is_none(),
         "difference": report.difference(),
     })

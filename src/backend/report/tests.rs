@@ -3,7 +3,9 @@
 use super::*;
 use crate::samples::{T0, after, paid, pending, report as said, reported_order};
 use qris_core::order::ids::ItemId;
-use qris_core::order::merchant::{Event, Order, Parties, RefundAnswer, RefundWish, Said, StatusReport as Told};
+use qris_core::order::merchant::{
+    DeliveryReport, Event, Order, Parties, RefundAnswer, RefundEnding, RefundWish, Said, StatusReport as Told,
+};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::request::Payment;
@@ -97,6 +99,32 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
         assert!(changed(|report| report.counted = (10, 58_000)).contains("counts 10 orders of 58000"));
         assert!(changed(|report| report.total.paid.amount += 1).contains("were paid 53101"));
         assert!(changed(|report| drop(report.groups.pop_first())).contains(" in the groups"), "{by:?}");
+    }
+}
+
+#[test]
+fn the_first_last_day_is_one_that_still_comes() {
+    let within = |id: &str, days: i64| {
+        let order = pending(id, "vm-001", 5000, 5000);
+        let report = Told { refund_within: Some(Span::secs(days * 86_400)), ..said(&order, Said::Settled) };
+        let paid = after(order, Event::Status(report), T0 + Span::secs(6));
+        after(paid, Event::Delivered(DeliveryReport::proven(Delivery::Failed)), T0 + Span::secs(8))
+    };
+    let until = |days: i64| T0 + Span::secs(days * 86_400 + 5);
+    let (first, second) = (within("a", 7), within("b", 45));
+    let over = after(first.clone(), Event::RefundEnds(RefundEnding::Over), until(7));
+    let owed_nothing = after(second.clone(), Event::Given { by: "Budi".into() }, hours(1));
+    let table: [(&[&Order], Option<Wall>, Sum); 5] = [
+        (&[], None, sum(0, 0)),
+        (&[&second, &first], Some(until(7)), sum(0, 0)),
+        (&[&over, &second], Some(until(45)), sum(1, 5000)),
+        (&[&over, &owed_nothing], None, sum(1, 5000)),
+        (&[&over, &over], None, sum(2, 10_000)),
+    ];
+    for (row, (orders, refund_until, only_by_hand)) in table.into_iter().enumerate() {
+        let mut report = SalesReport::default();
+        orders.iter().for_each(|order| report.add(order, T0, &wanted(By::Machine, "")));
+        assert_eq!((report.refund_until, report.only_by_hand), (refund_until, only_by_hand), "row {row}");
     }
 }
 

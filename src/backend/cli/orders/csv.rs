@@ -7,8 +7,9 @@ use crate::config::Config;
 use crate::fees::Fees;
 use crate::takings::{self, Taking};
 use crate::view;
+use crate::wording::{self, RefundUntil};
 use qris_core::order::ids::DeviceId;
-use qris_core::order::merchant::Order;
+use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Wall, Zone};
 use qris_host::Failure;
 
@@ -68,7 +69,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
     let number = |amount: Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
     [
         csv_text(order.id.as_str()),
-        text(crate::wording::transaction(order).as_deref()),
+        text(wording::transaction(order).as_deref()),
         csv_text(sale.device.as_str()),
         csv_text(sale.item.as_str()),
         text(sale.description.as_deref()),
@@ -88,6 +89,10 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         number(taking.returned.map(takings::signed)),
         number(taking.fee.map(takings::signed)),
         number(taking.payout()),
-        time(order.repay_by()),
+        match wording::refund_until(order) {
+            Some(RefundUntil::At(until)) => time(Some(until)),
+            Some(RefundUntil::Over) => Attention::OnlyByHand.as_str().into(),
+            None => String::new(),
+        },
     ]
 }
