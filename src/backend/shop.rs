@@ -80,6 +80,8 @@ pub struct Shop {
     pub charges: Charges,
     lookups: Mutex<Lookups>,
     gateway_gone: AtomicBool,
+    /// The last time that the gateway answered a question, in milliseconds since 1970.
+    gateway_answered: AtomicI64,
     /// The words of the gateway that nobody knows and that were told.
     words: Mutex<BTreeSet<Box<str>>>,
     /// Our clock and the gateway's differ.
@@ -134,6 +136,7 @@ impl Shop {
             charges: Charges::default(),
             lookups: Mutex::default(),
             gateway_gone: AtomicBool::new(false),
+            gateway_answered: AtomicI64::new(0),
             words: Mutex::default(),
             clock_differs: AtomicBool::new(false),
             merchant: Mutex::default(),
@@ -366,6 +369,17 @@ impl Shop {
             }
             (true, Some(_)) | (false, None) => {}
         }
+    }
+
+    /// The gateway answered a question now.
+    pub fn gateway_answered(&self) {
+        self.gateway_answered.store(self.now().0, Ordering::Relaxed);
+    }
+
+    /// Whether it answered one after this time, as far as this process knows.
+    #[must_use]
+    pub fn gateway_answered_since(&self, at: Wall) -> bool {
+        self.gateway_answered.load(Ordering::Relaxed) > at.0
     }
 
     /// Tells the journal once of a word of the gateway that nobody knows.

@@ -241,7 +241,7 @@ pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId
     // No transaction of it is known. A machine asks by our own name. A notification may have had the gateway's name of one of our orders,
     // and then the answer may tell which one.
     let is_meant = |report: &StatusReport| asked_by.is_none() || report.is_about(id, []);
-    let report = match get_status(shop, id, is_meant).await {
+    let report = match get_status(shop, id, None, is_meant).await {
         Looked::Found(report) => report,
         Looked::Unknown => return Ok(Found::Unknown),
         Looked::Unclear(_) => return Ok(Found::Unclear),
@@ -303,7 +303,10 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
     let permit = shop.calls.acquire().await;
     let event = match call {
         Call::Charge => charge(shop, order).await,
-        Call::GetStatus => get_status(shop, &order.id, |report| order.is_meant_by(report)).await.into(),
+        Call::GetStatus => {
+            let unanswered_at = order.ask.asked_at.filter(|_| !order.ask.answered);
+            get_status(shop, &order.id, unanswered_at, |report| order.is_meant_by(report)).await.into()
+        }
         Call::Cancel => cancel(shop, order).await.into(),
         Call::Refund => Event::RefundAnswered(heard(shop, call, shop.gateway.refund(order)).await),
     };
@@ -331,11 +334,17 @@ async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
     Event::Charged(Charge { qr_payload: Some(payload.into()), ..charge })
 }
 
-/// The gateway's present word on an order. An answer about another one is not understood.
-async fn get_status(shop: &Shop, id: &OrderId, is_meant: impl FnOnce(&StatusReport) -> bool) -> Looked {
+/// The gateway's present word on an order. An answer about another one is not understood. `unanswered_at`: the last question about it had
+/// no answer, at that time. If others had one since then, the gateway is there, and this order alone is not answered about.
+async fn get_status(shop: &Shop, id: &OrderId, unanswered_at: Option<Wall>, is_meant: impl FnOnce(&StatusReport) -> bool) -> Looked {
     let asking = shop.gateway.status(id);
     let judged = async {
         match asking.await {
+            Answered { says: Looked::Unanswered, problem: Some(problem) }
+                if problem.kind == TroubleKind::Gone && unanswered_at.is_some_and(|at| shop.gateway_answered_since(at)) =>
+            {
+                Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
+            }
             Answered { says: Looked::Found(report), .. } if !is_meant(&report) => {
                 let problem = about_another(id, &report);
                 Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
@@ -377,6 +386,9 @@ async fn heard<T>(shop: &Shop, call: Call, asking: impl Future<Output = Answered
     let answered = asking.await;
     shop.note_clock(clock);
     shop.metrics.called(call, answered.problem.as_ref(), shop.now() - asked);
+    if answered.problem.as_ref().is_none_or(|problem| problem.kind == TroubleKind::Refusal) {
+        shop.gateway_answered();
+    }
     shop.note_gateway(answered.problem.filter(|problem| problem.kind.is_trouble()));
     answered.says
 }
@@ -484,7 +496,7 @@ fn journal_listed(shop: &Shop, order: &Order, was: &Order) {
             Attention::Unreported => "the machine has told no outcome".into(),
             Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),
             Attention::Unconfirmed => match order.unclear_since {
-                Some(_) => "the gateway's answers about it are not understood: its history says why".into(),
+                Some(_) => "the gateway's get-status tells nothing of it: its history says why".into(),
                 None => "the gateway told that it is paid, and does not confirm that".into(),
             },
             Attention::RefundSoon => "its refund through the gateway is possible for three days at most".into(),

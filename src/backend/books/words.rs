@@ -26,7 +26,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::NotCharged(why) => format!("not charged ({why:?})"),
         Event::Status(report) => format!("get-status says {}", said(report)),
         Event::StatusUnknown => "get-status knows no such transaction".into(),
-        Event::StatusUnclear(why) => format!("get-status was answered, and that is not understood ({why})"),
+        Event::StatusUnclear(why) => format!("get-status tells nothing of it ({why})"),
         Event::StatusUnanswered => "get-status was not answered".into(),
         Event::CancelDone(report) => format!("cancel answered {}", said(report)),
         Event::CancelRefused => "the gateway cannot cancel it any more".into(),

@@ -157,6 +157,53 @@ async fn a_word_that_nobody_knows_is_told_once() {
     assert_eq!(told(&rig.journal.0.lock().expect("whole")), ["transaction_status \"brand_new\""]);
 }
 
+/// The gateway answers questions about other orders, and none about this one. A key or a pace concerns all orders.
+#[tokio::test]
+async fn an_order_that_alone_gets_no_answer_is_not_taken_for_a_gateway_that_is_gone() {
+    let error = |code| Fault::Error { code, http: None, message: None };
+    let rows = [
+        (Fault::ServerError { code: 503, done: false }, true),
+        (error(500), true),
+        (Fault::LoseAnswer, true),
+        (error(401), false),
+        (Fault::RateLimit, false),
+    ];
+    let mut all: tokio::task::JoinSet<()> = rows.into_iter().map(|(fault, told)| alone_without_an_answer(fault, told)).collect();
+    while let Some(row) = all.join_next().await {
+        row.expect("as it should be");
+    }
+}
+
+async fn alone_without_an_answer(fault: Fault, is_told: bool) {
+    let rig = Rig::new().await;
+    let what = format!("{fault:?}");
+    let order = rig.order("r1").await;
+    let order_id = Some(order.order_id.to_string());
+    rig.simulator.with(|midtrans, _| midtrans.plan(Plan { fault, on: Some("status".into()), order_id, count: None }));
+    rig.pay(&order);
+    // Nothing else is asked: it is gone as far as anybody knows.
+    rig.until(&order, &what, |stored| stored.order.ask.tries >= 2).await;
+    let of = async |order: &OrderResource| {
+        let id = order.order_id.clone();
+        rig.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
+    };
+    let silent = of(&order).await;
+    assert_eq!(silent.unclear_since, None, "{what}");
+    // It answers for another one.
+    rig.order("r2").await;
+    let asked = || rig.simulator.with(|midtrans, _| midtrans.requests().iter().filter(|asked| asked.call == "status").count());
+    let notify = || rig.simulator.with(|midtrans, now| midtrans.notify_again(order.order_id.as_str(), now).expect("known"));
+    let before = asked();
+    notify();
+    // The third of them comes after the second was noted.
+    rig.until(&order, &what, |stored| stored.order.unclear_since.is_some() || asked() >= before + 3).await;
+    assert_eq!(of(&order).await.unclear_since.is_some(), is_told, "{what}");
+    rig.simulator.with(|midtrans, _| midtrans.heal());
+    notify();
+    rig.until(&order, &what, |stored| books::state_word(&stored.order.state) == "settled").await;
+    assert_eq!(of(&order).await.unclear_since, None, "{what}");
+}
+
 #[tokio::test]
 async fn a_charge_in_another_form_is_ended_and_told() {
     for (set, why) in
