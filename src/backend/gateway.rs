@@ -6,6 +6,7 @@
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Charge, Event, NoCharge, Order, RefundAnswer, Said, StatusReport};
+use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use qris_host::Failure;
 use qris_host::config::Source;
@@ -38,9 +39,9 @@ pub trait Gateway: Debug + Send + Sync {
     fn notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice>;
     /// Looks whether it can be reached with this key, and what its clock says: for `doctor`.
     fn examine(&self) -> Asking<'_, Vec<Finding>>;
-    /// Makes a charge that nobody is to pay, looks whether all of its answers can be read, and ends it: for `doctor --charge`.
-    /// `max_fee` is the most that may be put on a price, in rupiah.
-    fn try_charge(&self, max_fee: u64) -> Asking<'_, Finding>;
+    /// Makes a charge for this way to pay that nobody is to pay, looks whether all of its answers can be read, and ends it: for `doctor
+    /// --charge`. `max_fee` is the most that may be put on a price, in rupiah.
+    fn try_charge(&self, payment: Payment, max_fee: u64) -> Asking<'_, Finding>;
     /// What its clock said in its last answer, once for each answer. A gateway that tells no time has none.
     fn told_time(&self) -> Option<Wall> {
         None

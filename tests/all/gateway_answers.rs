@@ -16,7 +16,11 @@ fn otherwise() -> Value {
 
 /// The line of `doctor --charge` about its charge.
 fn trial(shop: &Shop) -> Value {
-    let output = shop.merchant(&["doctor", "--charge", "--json"]);
+    trial_by(shop, "--charge")
+}
+
+fn trial_by(shop: &Shop, option: &str) -> Value {
+    let output = shop.merchant(&["doctor", option, "--json"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     lines.into_iter().find(|line| line["check"] == "charge").unwrap_or_else(|| panic!("nothing about the charge: {text}"))
@@ -80,6 +84,31 @@ fn a_merchant_sees_before_the_first_customer_whether_midtrans_answers_can_be_rea
     ] {
         shop.midtrans.fault(&fault);
         let line = trial(&shop);
+        assert_eq!(line["level"], "bad", "{fault}: {line}");
+        for (name, part) in [("said", said), ("to_do", to_do)] {
+            assert!(line[name].as_str().is_some_and(|text| text.contains(part)), "{fault}: {line}");
+        }
+        shop.midtrans.heal();
+    }
+    for (option, told) in [
+        ("--charge=gopay", "a charge of Rp1.000 was made, read and ended: its QR pays"),
+        ("--charge=alfamart", "a charge of Rp1.000 was made, read and ended: it has a payment code for alfamart"),
+        ("--charge=indomaret", "a charge of Rp10.000 was made, read and ended: it has a payment code for indomaret"),
+    ] {
+        let line = trial_by(&shop, option);
+        assert_eq!(line["level"], "ok", "{line}");
+        assert!(line["said"].as_str().is_some_and(|said| said.starts_with(told)), "{option}: {line}");
+    }
+    for (fault, said, to_do) in [
+        (altered("charge", json!({"payment_code": null})), "no payment code that can be read", "ask Midtrans"),
+        (altered("charge", json!({"payment_code": "12\u{7}34"})), "no payment code that can be read", "ask Midtrans"),
+        (altered("charge", json!({"store": "alfamidi"})), "is for \"alfamidi\", not for alfamart", "ask Midtrans"),
+        (altered("charge", json!({"gross_amount": "2000.00"})), "Midtrans asks Rp2.000 for Rp1.000", "max_imposed_fee"),
+        (altered("status", json!({"custom_field3": null})), "custom_field1 to custom_field3", "ask Midtrans"),
+        (json!({"fault": "error", "on": "charge", "code": 402, "message": "Not active"}), "(Not active)", "payments at this counter"),
+    ] {
+        shop.midtrans.fault(&fault);
+        let line = trial_by(&shop, "--charge=alfamart");
         assert_eq!(line["level"], "bad", "{fault}: {line}");
         for (name, part) in [("said", said), ("to_do", to_do)] {
             assert!(line[name].as_str().is_some_and(|text| text.contains(part)), "{fault}: {line}");

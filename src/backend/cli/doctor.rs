@@ -13,6 +13,7 @@ use crate::store::postgres::{CONNECTIONS, Server};
 use crate::store::{self, Store};
 use clap::Args;
 use qris_core::order::merchant::ChargeFailure;
+use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
@@ -28,9 +29,16 @@ pub struct Doctor {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// Make a charge of Rp1.000 at the gateway, read all of it, and cancel it. Nobody pays. Do this before the first customer
-    #[arg(long)]
-    charge: bool,
+    /// Make a charge at the gateway, read all of it, and cancel it: for GoPay and QRIS, or for a counter (alfamart, indomaret). Nobody
+    /// pays. Do this before the first customer
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, value_parser = way_to_pay)]
+    charge: Option<Option<Payment>>,
+}
+
+fn way_to_pay(word: &str) -> Result<Payment, String> {
+    let all = [Payment::Gopay, Payment::Alfamart, Payment::Indomaret];
+    let known = all.into_iter().find(|payment| payment.as_str() == word);
+    known.ok_or_else(|| format!("not one of {}", all.map(Payment::as_str).join(", ")))
 }
 
 /// With less free room than the first there is a warning: it is enough for some hundred thousand orders. Less than the second
@@ -46,11 +54,11 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     let mut findings = vec![Finding::ok(CONFIG, format!("{} is well formed", source.path().display()))];
     findings.extend(root(config));
     findings.extend(keys(config));
-    findings.extend(books(config, wanted.charge).await);
+    findings.extend(books(config, wanted.charge.is_some()).await);
     findings.extend(machines(config).await);
     findings.push(alerts(config));
     findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
-    findings.extend(network::check(config, source, wanted.charge).await);
+    findings.extend(network::check(config, source, wanted.charge.map(Option::unwrap_or_default)).await);
     let mut out = Out::default();
     finding::end(&findings, wanted.json, |line| out.line(line))
 }

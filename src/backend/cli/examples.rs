@@ -85,6 +85,7 @@ pub const EXAMPLES: ExamplesOf = &[
             ("For people", "qris-backend doctor"),
             ("For another program", "qris-backend doctor --json"),
             ("Before the first customer", "qris-backend doctor --charge"),
+            ("Before the first payment code", "qris-backend doctor --charge=alfamart"),
         ],
     ),
 ];

@@ -85,8 +85,8 @@ impl Gateway for Midtrans {
         Box::pin(doctor::examine(self))
     }
 
-    fn try_charge(&self, max_fee: u64) -> Asking<'_, Finding> {
-        Box::pin(trial::try_charge(self, max_fee))
+    fn try_charge(&self, payment: Payment, max_fee: u64) -> Asking<'_, Finding> {
+        Box::pin(trial::try_charge(self, payment, max_fee))
     }
 
     fn told_time(&self) -> Option<Wall> {

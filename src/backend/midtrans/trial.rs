@@ -10,7 +10,7 @@ use qris_core::order::request::Payment;
 use qris_host::finding::Finding;
 use qris_host::random;
 
-/// The sum of the charge, in rupiah: every way to pay takes it.
+/// The sum of the charge, in rupiah. Where that is too little, it is the least that the way to pay takes.
 const PRICE: u64 = 1_000;
 const CHECK: &str = "charge";
 /// Where nothing else helps.
@@ -19,14 +19,14 @@ const ASK: &str = "nothing can be sold like this: ask Midtrans, and tell the mak
 /// Why nothing can be sold, and what to do.
 struct Trouble(String, &'static str);
 
-/// Makes a charge, reads all of it, and ends it. `max_fee` is the most that may be put on a price, in rupiah.
-pub async fn try_charge(midtrans: &Midtrans, max_fee: u64) -> Finding {
-    let request = request();
+/// Makes a charge for this way to pay, reads all of it, and ends it. `max_fee` is the most that may be put on a price, in rupiah.
+pub async fn try_charge(midtrans: &Midtrans, payment: Payment, max_fee: u64) -> Finding {
+    let request = request(payment);
     let id = &request.order_id;
     let seen = match midtrans.charge(&request, &idempotency_key(id, "charge")).await {
         Ok(charge) => see(midtrans, &request, &charge, max_fee).await,
         Err(error) => {
-            let Trouble(said, to_do) = refused(&error);
+            let Trouble(said, to_do) = refused(&error, payment);
             match no_charge(&error) {
                 NoCharge::NotMade { .. } | NoCharge::Passing(_) => return Finding::bad(CHECK, said, to_do),
                 NoCharge::Unsure(_) | NoCharge::Exists => Err(Trouble(said, to_do)),
@@ -45,29 +45,52 @@ pub async fn try_charge(midtrans: &Midtrans, max_fee: u64) -> Finding {
         Err(Trouble(said, to_do)) => {
             Finding::bad(CHECK, format!("{said}. The charge {id} could not be ended, and expires by itself"), to_do)
         }
-        Ok(whom) if is_over => Finding::ok(CHECK, format!("a charge of {} was made, read and ended: its QR pays {whom}", price())),
+        Ok(what) if is_over => Finding::ok(CHECK, format!("a charge of {} was made, read and ended: {what}", request.metadata.amount)),
         Ok(_) => Finding::warn(CHECK, format!("the charge {id} could not be ended: it expires by itself"), "try again in a minute"),
     }
 }
 
-/// The merchant whom the QR of a charge pays.
+/// What a customer would see of a charge, in words.
 async fn see(midtrans: &Midtrans, request: &ChargeRequest, charge: &Transaction, max_fee: u64) -> Result<String, Trouble> {
     let unread = |why: String| Trouble(why, ASK);
-    let sum = allowed(whole_rupiah(charge).map_err(unread)?, max_fee)?;
-    let payload = qris::with_capitals(&midtrans.qr_payload(charge).await.map_err(|error| refused(&error))?);
+    let price = request.metadata.amount;
+    let sum = allowed(whole_rupiah(charge).map_err(unread)?, price, max_fee)?;
+    let seen = match request.payment {
+        Payment::Gopay => qr(midtrans, charge, sum).await?,
+        Payment::Alfamart | Payment::Indomaret => code(charge, request.payment)?,
+    };
+    let answer = midtrans.status(request.order_id.as_str()).await.map_err(|error| refused(&error, request.payment))?;
+    let told = report(answer, &midtrans.charge.refund_days);
+    judge(&told, request, &charge.transaction_id).map_err(unread)?;
+    let sum = told.gross_amount.ok_or_else(|| unread(format!("get-status has the sum {:?}", told.gross_amount_text)))?;
+    allowed(sum, price, max_fee)?;
+    Ok(seen)
+}
+
+/// The merchant whom its QR pays.
+async fn qr(midtrans: &Midtrans, charge: &Transaction, sum: Rupiah) -> Result<String, Trouble> {
+    let payload = qris::with_capitals(&midtrans.qr_payload(charge).await.map_err(|error| refused(&error, Payment::Gopay))?);
     qris::check(&payload, sum).map_err(|error| match error {
         // Only these fields are the merchant's own words.
         qris::QrisError::NotAscii(_) => {
             Trouble(error.to_string(), "ask Midtrans to write the merchant's name and city with the letters A to Z")
         }
-        error => unread(error.to_string()),
+        error => Trouble(error.to_string(), ASK),
     })?;
-    let answer = midtrans.status(request.order_id.as_str()).await.map_err(|error| refused(&error))?;
-    let told = report(answer, &midtrans.charge.refund_days);
-    judge(&told, request, &charge.transaction_id).map_err(unread)?;
-    allowed(told.gross_amount.ok_or_else(|| unread(format!("get-status has the sum {:?}", told.gross_amount_text)))?, max_fee)?;
     let [name, nmid] = [qris::merchant_name(&payload), qris::merchant(&payload)].map(|text| text.unwrap_or("nobody by name"));
-    Ok(format!("{name} ({nmid})"))
+    Ok(format!("its QR pays {name} ({nmid})"))
+}
+
+/// The counter at which its payment code is paid. As in a sale, the answer need not name the counter.
+fn code(charge: &Transaction, payment: Payment) -> Result<String, Trouble> {
+    let counter = payment.as_str();
+    match (&charge.payment_code, &charge.store) {
+        (Some(_), Some(other)) if !other.eq_ignore_ascii_case(counter) => {
+            Err(Trouble(format!("its payment code is for {other:?}, not for {counter}"), ASK))
+        }
+        (Some(_), _) => Ok(format!("it has a payment code for {counter}")),
+        (None, _) => Err(Trouble("its answer has no payment code that can be read".into(), ASK)),
+    }
 }
 
 fn judge(told: &StatusReport, request: &ChargeRequest, transaction: &TransactionId) -> Result<(), String> {
@@ -89,17 +112,20 @@ fn judge(told: &StatusReport, request: &ChargeRequest, transaction: &Transaction
 }
 
 /// A sum that a customer may be asked for.
-fn allowed(sum: Rupiah, max_fee: u64) -> Result<Rupiah, Trouble> {
-    if (PRICE..=PRICE + max_fee).contains(&sum.get()) {
+fn allowed(sum: Rupiah, price: Rupiah, max_fee: u64) -> Result<Rupiah, Trouble> {
+    if (price.get()..=price.get() + max_fee).contains(&sum.get()) {
         return Ok(sum);
     }
-    let said = format!("Midtrans asks {sum} for {}", price());
+    let said = format!("Midtrans asks {sum} for {price}");
     Err(Trouble(said, "turn \"automatic fee imposition\" off in Midtrans' dashboard, or allow it with midtrans.max_imposed_fee"))
 }
 
-fn refused(error: &MidtransError) -> Trouble {
+fn refused(error: &MidtransError, payment: Payment) -> Trouble {
     let to_do = match error {
-        MidtransError::NotActivated { .. } => "try the other midtrans.charge_as, and ask Midtrans to activate Core API with GoPay and QRIS",
+        MidtransError::NotActivated { .. } => match payment {
+            Payment::Gopay => "try the other midtrans.charge_as, and ask Midtrans to activate Core API with GoPay and QRIS",
+            Payment::Alfamart | Payment::Indomaret => "ask Midtrans to activate Core API with payments at this counter",
+        },
         MidtransError::Unauthorized => "take the Server Key for midtrans.base_url from Midtrans' dashboard",
         MidtransError::Unreachable(_)
         | MidtransError::NoAnswer(_)
@@ -118,23 +144,19 @@ fn refused(error: &MidtransError) -> Trouble {
     Trouble(error.to_string(), to_do)
 }
 
-fn price() -> Rupiah {
-    Rupiah::new(PRICE).expect("in range")
-}
-
-fn request() -> ChargeRequest {
+fn request(payment: Payment) -> ChargeRequest {
     let mut bits = [0; 16];
     random::fill(&mut bits);
     let name = format!("doctor-{}", qris_core::hex(&bits[..10]));
     ChargeRequest {
         order_id: OrderId::new(&name).expect("letters and digits"),
         description: "qris-backend doctor".into(),
-        payment: Payment::Gopay,
+        payment,
         metadata: Metadata {
             device: DeviceId::new("doctor").expect("letters"),
             request_id: RequestId::new(&name).expect("letters and digits"),
             item: ItemId::new("doctor").expect("letters"),
-            amount: price(),
+            amount: Rupiah::new(PRICE.max(*payment.amounts().start())).expect("in range"),
             ticket: Ticket::from_random(bits),
         },
     }

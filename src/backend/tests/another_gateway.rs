@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, Parties, RefundAnswer, RefundWish, Said, StatusReport};
 use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
 use std::collections::HashMap;
@@ -155,7 +156,7 @@ impl Gateway for PaperGateway {
         Box::pin(async { Vec::new() })
     }
 
-    fn try_charge(&self, _max_fee: u64) -> Asking<'_, Finding> {
+    fn try_charge(&self, _payment: Payment, _max_fee: u64) -> Asking<'_, Finding> {
         Box::pin(async { Finding::ok("charge", "a bill was written and torn up") })
     }
 }

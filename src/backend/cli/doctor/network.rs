@@ -2,6 +2,7 @@
 
 use crate::broker;
 use crate::config::Config;
+use qris_core::order::request::Payment;
 use qris_core::wire::orders::Problem;
 use qris_host::causes;
 use qris_host::config::Source;
@@ -21,12 +22,12 @@ const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Looks at all of them at once.
-pub async fn check(config: &Config, source: &Source, charge: bool) -> Vec<Finding> {
+pub async fn check(config: &Config, source: &Source, charge: Option<Payment>) -> Vec<Finding> {
     let (mut findings, notifications, broker, accounts, webhook, serve) =
         tokio::join!(gateway(config, source), notifications(config), broker(config), accounts(config), webhook(config), serve(config));
     let (Ok(notifications) | Err(notifications)) = notifications;
-    if let (true, Ok(gateway)) = (charge, config.gateway.open(source)) {
-        findings.push(gateway.try_charge(config.gateway.max_imposed_fee()).await);
+    if let (Some(payment), Ok(gateway)) = (charge, config.gateway.open(source)) {
+        findings.push(gateway.try_charge(payment, config.gateway.max_imposed_fee()).await);
     }
     findings.extend(config.public_url.is_none().then(|| config.gateway.without_a_page()).flatten());
     findings.extend([notifications, broker].into_iter().chain(accounts).chain(webhook).chain([serve]));
