@@ -3,6 +3,7 @@
 //! [`database`] writes them; here stand the words that it shares with the machine.
 
 pub mod database;
+pub mod fact;
 pub mod sealed;
 
 use qris_core::order::machine::Order;

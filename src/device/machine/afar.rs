@@ -2,7 +2,8 @@
 
 use super::{Effect, Machine, Settings, text};
 use crate::config::afar;
-use crate::store::{StoreError, sealed};
+use crate::store::StoreError;
+use crate::store::fact::{Fact, Known};
 use qris_core::order::ids::KeyId;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::settings::{Desired, Objection, RefusedSettings, Reported, Waiting, WrongValue};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 
 /// Their name in the database.
-const KEY: &str = "settings";
+const KEPT: Fact<Kept> = Fact::new("settings");
 /// The time of settings that wait is compared with the clock at least this often: the clock may be set.
 const LOOK_EVERY: Span = Span::secs(60);
 /// The most refusals that are told in a second. Anybody at the broker can make a machine refuse, also with what was signed long
@@ -221,21 +222,20 @@ impl Machine {
             return Ok(());
         }
         let Some(store) = self.storage.store_mut() else { return Ok(()) };
-        let stored = store.remembered(KEY)?;
+        let stored = store.known(&KEPT)?;
         self.afar.is_known = true;
-        let stored = match stored {
+        match stored {
             // The database is another one than a moment ago.
-            None if self.afar.kept != Kept::default() => return store.remember(KEY, &sealed::seal(&self.afar.kept)),
-            None => return Ok(()),
-            Some(stored) => stored,
-        };
-        let Some(kept) = sealed::open::<Kept>(&stored) else {
-            let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
-            let refused = RefusedSettings { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
-            self.refuse_settings(refused, None, now);
-            return Ok(());
-        };
-        self.afar.kept = kept;
+            Known::Never if self.afar.kept != Kept::default() => return store.keep(&KEPT, &self.afar.kept),
+            Known::Never => return Ok(()),
+            Known::Damaged => {
+                let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
+                let refused = RefusedSettings { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
+                self.refuse_settings(refused, None, now);
+                return Ok(());
+            }
+            Known::Is(kept) => self.afar.kept = kept,
+        }
         if let Some(Accepted { desired, kid, .. }) = self.afar.kept.in_force.clone() {
             // They were judged when they were taken, and the relay service judges each sale.
             match afar::apply(&desired.settings, desired.skip_unknown, &self.own, &[]) {
@@ -258,7 +258,7 @@ impl Machine {
 
     /// Stores what came from afar. `false`: it could not be stored, and nothing has changed.
     fn keep(&mut self, kept: Kept, now: Now) -> bool {
-        match self.storage.store_mut().map(|store| store.remember(KEY, &sealed::seal(&kept))) {
+        match self.storage.store_mut().map(|store| store.keep(&KEPT, &kept)) {
             Some(Ok(())) => {
                 self.afar.kept = kept;
                 true

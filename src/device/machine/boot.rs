@@ -1,13 +1,14 @@
 //! Why the computer started: did the run before this one end properly?
 
 use super::Machine;
-use crate::store::{StoreError, sealed};
+use crate::store::StoreError;
+use crate::store::fact::Fact;
 use qris_core::order::time::BootId;
 use qris_core::wire::telemetry::Booted;
 use serde::{Deserialize, Serialize};
 
-/// The fact that holds the boot in which this program ran last.
-const KEY: &str = "boot";
+/// The boot in which this program ran last.
+const RAN: Fact<Ran> = Fact::new("boot");
 
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Ran {
@@ -21,7 +22,7 @@ impl Machine {
     /// Finds out why this boot began, and takes the proper stop out again.
     pub(super) fn take_up_boot(&mut self) -> Result<(), StoreError> {
         let Some(store) = self.storage.store() else { return Ok(()) };
-        let ran: Option<Ran> = store.remembered(KEY)?.as_deref().and_then(sealed::open);
+        let ran = store.known(&RAN)?.good();
         self.booted = match &ran {
             Some(ran) if ran.boot_id == self.settings.boot_id => ran.booted,
             Some(ran) if ran.is_stopped => Booted::Restart,
@@ -33,8 +34,8 @@ impl Machine {
 
     /// Stores whether this run has ended properly.
     pub(super) fn note_boot(&mut self, is_stopped: bool) -> Result<(), StoreError> {
-        let ran = sealed::seal(&self.ran(is_stopped));
-        self.storage.store_mut().map_or(Ok(()), |store| store.remember(KEY, &ran))
+        let ran = self.ran(is_stopped);
+        self.storage.store_mut().map_or(Ok(()), |store| store.keep(&RAN, &ran))
     }
 
     /// What the machine itself knows of the computer's condition.

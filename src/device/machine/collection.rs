@@ -2,6 +2,7 @@
 //! backend and the relay say at that moment that they may be handed out.
 
 use super::{Asker, BackendAnswer, CallId, PREPARE_WAIT, RelayAnswer};
+use crate::store::fact::Fact;
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::machine::{Order, State};
 use qris_core::order::reason::Reason;
@@ -15,8 +16,8 @@ const ANSWER_WITHIN: Span = Span::secs(10);
 const GUESSES: usize = 5;
 /// The length of the pause, in which no code is taken. A wrong code is also forgotten after this time.
 const PAUSE: Span = Span::secs(600);
-/// The name under which the database keeps the wrong codes.
-pub(super) const GUESSES_KEY: &str = "wrong_codes";
+/// The wrong codes, across a restart.
+pub(super) const WRONG_CODES: Fact<Guesses> = Fact::new("wrong_codes");
 
 /// A customer who waits for goods that were paid at a store.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ pub(super) fn objection(order: &Order) -> Option<Refusal> {
 
 /// The recent wrong codes: those over MQTT, and those that were typed in on this board. Neither of the two can lock the
 /// other out.
-#[derive(PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Guesses {
     boot_id: Box<str>,
     mqtt: Vec<Boot>,
@@ -143,8 +144,7 @@ pub(super) struct Guesses {
 
 impl Guesses {
     /// The stored codes. If they are of another boot, nobody knows how old they are. Then they count as new.
-    pub(super) fn restored(text: &str, boot_id: &BootId, now: Boot) -> Self {
-        let stored: Self = serde_json::from_str(text).unwrap_or_default();
+    pub(super) fn restored(stored: Self, boot_id: &BootId, now: Boot) -> Self {
         let same = stored.boot_id == boot_id.0;
         let when = |times: Vec<Boot>| times.into_iter().rev().take(GUESSES).rev().map(|at| if same { at.min(now) } else { now }).collect();
         Self { boot_id: boot_id.0.clone(), mqtt: when(stored.mqtt), board: when(stored.board) }
@@ -157,10 +157,9 @@ impl Guesses {
         }
     }
 
-    /// Counts a wrong code, and answers with what is to be stored.
-    pub(super) fn count(&mut self, way: Way, now: Boot) -> String {
+    /// Counts a wrong code.
+    pub(super) fn count(&mut self, way: Way, now: Boot) {
         self.of(way).push(now);
-        serde_json::to_string(self).expect("numbers are plain data")
     }
 
     /// The end of the pause in which no code is taken from there.
@@ -196,13 +195,12 @@ mod tests {
         assert_eq!(guesses.paused_until(mqtt, minute(10)), Some(minute(20)));
         assert_eq!(guesses.paused_until(board, minute(10)), None, "who types on the board is not locked out by the broker");
         guesses.boot_id = "b".into();
-        let stored = serde_json::to_string(&guesses).expect("plain");
+        let stored = guesses.clone();
         for (boot_id, now, until) in [("b", 15, 20), ("c", 1, 11)] {
-            let mut restored = Guesses::restored(&stored, &BootId(boot_id.into()), minute(now));
+            let mut restored = Guesses::restored(stored.clone(), &BootId(boot_id.into()), minute(now));
             assert_eq!(restored.paused_until(mqtt, minute(now)), Some(minute(until)), "{boot_id}");
         }
         assert_eq!(guesses.paused_until(mqtt, minute(20)), None);
         assert!(guesses.mqtt.is_empty(), "five new tries");
-        assert_eq!(Guesses::restored("no JSON", &BootId("b".into()), Boot(0)).mqtt, []);
     }
 }

@@ -13,6 +13,7 @@ use self::reading::Reading;
 use super::system::INSTALLED_WITHIN;
 use super::{Address, Effect, Machine, text};
 use crate::store::database::Database;
+use crate::store::fact::Fact;
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
@@ -23,8 +24,6 @@ use qris_host::trust::AGREES;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Each one's name in the database is this and its `jti`.
-const KEY: &str = "command ";
 /// The most that are remembered. One whose time is over is forgotten.
 const KNOWN_MAX: usize = 64;
 /// The most that are read in a second: anybody at the broker can send one.
@@ -34,8 +33,8 @@ const ANSWERED_MAX: usize = 20;
 const SECOND: Span = Span::secs(1);
 /// So many characters of a command's name are kept.
 const NAME_MAX: usize = 32;
-/// The name in the database of the latest end (`exp`) of those that were forgotten, or refused because it was over.
-const FORGOTTEN: &str = "commands_forgotten";
+/// The latest end (`exp`) of those that were forgotten, or refused because it was over. In seconds since 1970.
+const FORGOTTEN: Fact<i64> = Fact::new("commands_forgotten");
 
 /// The commands that are known.
 #[derive(Debug)]
@@ -258,7 +257,7 @@ impl Machine {
 
     /// Stores that everything is over that ended until then, and nothing else. `false`: it could not be stored.
     fn all_are_over_until(&mut self, exp: i64, now: Now) -> bool {
-        match self.storage.store_mut().map(|store| store.remember(FORGOTTEN, &exp.to_string())) {
+        match self.storage.store_mut().map(|store| store.keep(&FORGOTTEN, &exp)) {
             Some(Ok(())) => {
                 self.commands.forgotten = exp;
                 true
@@ -321,7 +320,7 @@ impl Machine {
             return;
         }
         for (id, _) in over {
-            match self.storage.store_mut().map(|store| store.forget_fact(&format!("{KEY}{id}"))) {
+            match self.storage.store_mut().map(|store| store.forget_command(&id)) {
                 Some(Ok(())) => drop((self.commands.known.remove(&id), self.commands.damaged.remove(&id))),
                 Some(Err(error)) => return self.store_failed(&error, now),
                 None => return,
@@ -336,19 +335,18 @@ impl Machine {
         let before = std::mem::take(known);
         damaged.clear();
         let mut strange = Vec::new();
-        let stored = store.remembered(FORGOTTEN)?.and_then(|text| text.parse().ok());
+        let stored = store.known(&FORGOTTEN)?.good();
         *forgotten = stored.unwrap_or(i64::MIN).max(*forgotten);
-        for (key, value) in store.remembered_under(KEY)? {
-            let Ok(id) = CommandId::new(key.trim_start_matches(KEY)) else { continue };
-            match sealed::open(&value) {
+        for (id, record) in store.commands()? {
+            match sealed::open(&record) {
                 Some(kept) => drop(known.insert(id, kept)),
-                None => strange.push((id, value)),
+                None => strange.push((id, record)),
             }
         }
         // The database is another one than a moment ago.
         for (id, kept) in before {
             if !known.contains_key(&id) && strange.iter().all(|(other, _)| *other != id) {
-                store.remember(&format!("{KEY}{id}"), &sealed::seal(&kept))?;
+                store.keep_command(&id, &sealed::seal(&kept))?;
                 known.insert(id, kept);
             }
         }
@@ -359,7 +357,7 @@ impl Machine {
     /// Stores a command. `false`: it could not be stored, and nothing has changed.
     fn keep_command(&mut self, kept: Kept, now: Now) -> bool {
         let id = kept.asked.jti.clone();
-        match self.storage.store_mut().map(|store| store.remember(&format!("{KEY}{id}"), &sealed::seal(&kept))) {
+        match self.storage.store_mut().map(|store| store.keep_command(&id, &sealed::seal(&kept))) {
             Some(Ok(())) => {
                 self.commands.known.insert(id, kept);
                 true

@@ -2,7 +2,7 @@
 //! it and says why.
 
 use super::answers::seen_of;
-use super::collection::{Collection, GUESSES_KEY, may_be_news, objection, unconfirmed};
+use super::collection::{Collection, WRONG_CODES, may_be_news, objection, unconfirmed};
 use super::front::{Candidate, Customer};
 use super::hold::RAUC;
 use super::outbox::RefusedVend;
@@ -278,8 +278,8 @@ impl Machine {
 
     /// Counts a wrong code. The count is stored before anybody is told, so a restart gives no new tries.
     fn wrong_code(&mut self, way: Way, now: Now) -> Refusal {
-        let text = self.front.guesses.count(way, now.boot);
-        match self.storage.store_mut().map_or(Err(StoreError::Shut), |store| store.remember(GUESSES_KEY, &text)) {
+        self.front.guesses.count(way, now.boot);
+        match self.storage.store_mut().map_or(Err(StoreError::Shut), |store| store.keep(&WRONG_CODES, &self.front.guesses)) {
             Ok(()) => Refusal::field(Reason::WrongCode, "code", "no order here has this payment code"),
             Err(error) => {
                 self.store_failed(&error, now);

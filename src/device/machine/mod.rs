@@ -63,7 +63,7 @@ pub use telemetry::report_of;
 
 use super::store::StoreError;
 use afar::Afar;
-use collection::{GUESSES_KEY, Guesses};
+use collection::{Guesses, WRONG_CODES};
 use commands::Commands;
 use faults::Faults;
 use front::Front;
@@ -378,8 +378,8 @@ impl Machine {
         self.take_up_boot()?;
         self.take_up_system()?;
         let Some(store) = self.storage.store() else { return Ok(()) };
-        let guesses = store.remembered(GUESSES_KEY)?;
-        self.front.guesses = Guesses::restored(guesses.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);
+        let guesses = store.known(&WRONG_CODES)?.good().unwrap_or_default();
+        self.front.guesses = Guesses::restored(guesses, &self.settings.boot_id, now.boot);
         for stored in store.live()? {
             let id = stored.order.offer.request.request_id.clone();
             let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.orders.rules);

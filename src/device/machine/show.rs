@@ -4,6 +4,7 @@ use super::faults::Faults;
 use super::outbox::Outbox;
 use super::{Effect, Settings};
 use crate::store::database::Database;
+use crate::store::fact::{Fact, Known};
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::machine::{End, Order, State, Undelivered};
 use qris_core::order::money::Rupiah;
@@ -20,7 +21,7 @@ const END_FOR: Span = Span::secs(10);
 const MONEY_FOR: Span = Span::secs(120);
 
 /// The name under which the database keeps whether the backend's money is not real.
-const SANDBOX: &str = "sandbox";
+const SANDBOX: Fact<bool> = Fact::new("sandbox");
 
 /// The view that a controller can read at any time.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -87,7 +88,7 @@ impl Stage {
     /// the money is real.
     pub(super) fn take_up(&mut self, store: &Database) {
         // If this is not known, the money counts as real. The first order tells.
-        let stored = store.remembered(SANDBOX).ok().flatten().is_some_and(|value| value == "true");
+        let stored = store.known(&SANDBOX).ok().and_then(Known::good).unwrap_or(false);
         self.sandbox |= stored;
         self.sandbox_stored = stored;
     }
@@ -145,7 +146,7 @@ impl Stage {
         {
             // If this fails, it is no fault: it is only for a banner. The facts that matter are stored with each order.
             self.sandbox_stored = self.sandbox;
-            let _ = store.remember(SANDBOX, &self.sandbox.to_string());
+            let _ = store.keep(&SANDBOX, &self.sandbox);
         }
         let picture = Picture { scene, sandbox: self.sandbox };
         if self.shown.as_ref() != Some(&picture) {

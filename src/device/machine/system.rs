@@ -4,7 +4,8 @@
 use super::hold::RAUC;
 use super::io::{Effect, System, SystemAnswer, SystemCall};
 use super::{Machine, text};
-use crate::store::{StoreError, sealed};
+use crate::store::StoreError;
+use crate::store::fact::Fact;
 use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
@@ -29,7 +30,7 @@ const ASK_AGAIN: Span = Span::secs(10);
 const STOOD_MAX: usize = 300;
 const NAME_MAX: usize = 100;
 /// The fact that holds what is known of the systems.
-const KEY: &str = "system";
+const KEPT: Fact<Kept> = Fact::new("system");
 
 /// What is known of the systems.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Systems {
 impl Machine {
     pub(super) fn take_up_system(&mut self) -> Result<(), StoreError> {
         let Some(store) = self.storage.store() else { return Ok(()) };
-        self.systems.kept = store.remembered(KEY)?.as_deref().and_then(sealed::open).unwrap_or_default();
+        self.systems.kept = store.known(&KEPT)?.good().unwrap_or_default();
         Ok(())
     }
 
@@ -250,7 +251,7 @@ impl Machine {
 
     fn store_system(&mut self, kept: Kept, now: Now) -> bool {
         if kept != self.systems.kept
-            && let Some(Err(error)) = self.storage.store_mut().map(|store| store.remember(KEY, &sealed::seal(&kept)))
+            && let Some(Err(error)) = self.storage.store_mut().map(|store| store.keep(&KEPT, &kept))
         {
             self.store_failed(&error, now);
             return false;

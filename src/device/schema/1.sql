@@ -75,7 +75,21 @@ CREATE TABLE outbox (
     payload TEXT NOT NULL
 ) STRICT;
 
+-- What the machine knows besides its orders: a value with its checksum. store/fact.rs gives each its type.
 CREATE TABLE facts (
-    key   TEXT PRIMARY KEY,
+    name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What became of operators' commands.
+CREATE TABLE commands (
+    jti    TEXT PRIMARY KEY,
+    record TEXT NOT NULL                  -- with its checksum
+) STRICT, WITHOUT ROWID;
+
+-- One row, written to find out whether the database can be written again.
+CREATE TABLE probe (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    n  INTEGER NOT NULL
+) STRICT;
+INSERT INTO probe VALUES (1, 0);

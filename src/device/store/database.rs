@@ -1,7 +1,8 @@
 //! The store: a SQLite database.
 
+use super::fact::{Fact, Known};
 use super::{Draft, KNOWN_REQUESTS, OUTBOX_MAX, StoreError, Stored, sealed};
-use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
 use qris_core::order::time::{BootId, Wall};
 use qris_core::wire::telemetry::{Measured, Tally};
@@ -10,6 +11,8 @@ use qris_host::checksum::checksum;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, Transaction, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,12 +20,14 @@ use std::sync::Arc;
 
 /// Its tables.
 pub const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql")], adding: &[] };
-/// The fact that holds the last trusted time, in milliseconds since 1970.
-const TRUSTED: &str = "trusted_ms";
-/// The name of the counts of orders that ended.
-const TALLY: &str = "tally";
-/// The name of the number of the last report. It is needed if the counts cannot be read.
-const REPORT: &str = "report";
+/// Names the life of the store.
+const STREAM: Fact<Box<str>> = Fact::new("stream");
+/// The last trusted time.
+const TRUSTED: Fact<Wall> = Fact::new("trusted");
+/// The counts of orders that ended.
+const TALLY: Fact<Tally> = Fact::new("tally");
+/// The number of the last report. It is needed if the counts cannot be read.
+const REPORT: Fact<u64> = Fact::new("report");
 
 /// The open database. After a call has returned, its writes are kept.
 #[derive(Debug)]
@@ -59,16 +64,12 @@ pub struct Opened {
 /// There is none, or it cannot be read.
 pub fn last_trusted_beside(path: &Path) -> Result<Wall, StoreError> {
     let opened = sqlite::open_beside(path, &SCHEMA, false)?;
-    Ok(trusted(remembered(&opened.connection, TRUSTED)?))
+    Ok(known(&opened.connection, &TRUSTED)?.good().unwrap_or(Wall(0)))
 }
 
-fn trusted(text: Option<String>) -> Wall {
-    Wall(text.and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
-fn remembered(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
-    Ok(select.query_row([key], |row| row.get(0)).optional()?)
+fn known<T: Serialize + DeserializeOwned>(connection: &Connection, fact: &Fact<T>) -> rusqlite::Result<Known<T>> {
+    let mut select = connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+    Ok(fact.open(select.query_row([fact.name], |row| row.get(0)).optional()?))
 }
 
 impl Database {
@@ -105,8 +106,7 @@ impl Database {
     /// # Errors
     /// Why it cannot be written.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        let sql = "INSERT INTO facts (key, value) VALUES ('probe', '0') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
-        self.connection.prepare_cached(sql)?.execute([])?;
+        self.connection.prepare_cached("UPDATE probe SET n = 1 - n")?.execute([])?;
         Ok(())
     }
 
@@ -191,7 +191,8 @@ impl Database {
             Some(_) => {
                 let mut select =
                     transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
-                let indexed = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, String>(3)?));
+                let indexed =
+                    |row: &Row<'_>| Ok(((row.get("order_id")?, row.get("holds")?, row.get("live")?), row.get::<_, String>("last_event")?));
                 Some(select.query_row([order.offer.request.request_id.as_str()], indexed)?)
             }
         };
@@ -221,7 +222,7 @@ impl Database {
         }
         let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
         if tally != self.tally {
-            remember(&transaction, TALLY, &sealed::seal(&tally))?;
+            keep(&transaction, &TALLY, &tally)?;
         }
         forget(&transaction, sent, seq)?;
         transaction.commit()?;
@@ -257,43 +258,53 @@ impl Database {
         }
         let sql = "SELECT seq, payload FROM outbox WHERE seq > ?1 AND payload <> '' ORDER BY seq LIMIT 1";
         let mut select = self.connection.prepare_cached(sql)?;
-        let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+        let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>("seq")?, row.get("payload")?))).optional()?;
         Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
     }
 
-    /// The fact that was stored under this name.
+    /// What is known of a fact.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
-        remembered(&self.connection, key)
+    pub fn known<T: Serialize + DeserializeOwned>(&self, fact: &Fact<T>) -> Result<Known<T>, StoreError> {
+        Ok(known(&self.connection, fact)?)
     }
 
-    /// Stores a fact under a name, in place of the earlier one.
+    /// Stores a fact, in place of the earlier one.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
-        remember(&self.connection, key, value)
+    pub fn keep<T: Serialize + DeserializeOwned>(&mut self, fact: &Fact<T>, value: &T) -> Result<(), StoreError> {
+        Ok(keep(&self.connection, fact, value)?)
     }
 
-    /// All facts whose names begin with this.
+    /// Everything that is stored of operators' commands, as it was given to [`Database::keep_command`].
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn remembered_under(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let sql = "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key";
-        let mut select = self.connection.prepare_cached(sql)?;
-        let rows = select.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    pub fn commands(&self) -> Result<Vec<(CommandId, String)>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT jti, record FROM commands ORDER BY jti")?;
+        let rows = select.query_map([], |row| Ok((row.get::<_, String>("jti")?, row.get("record")?)))?;
+        let named = rows.filter_map(|row| row.map(|(jti, record)| Some((CommandId::new(&jti).ok()?, record))).transpose());
+        Ok(named.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets a fact.
+    /// Stores what is known of a command, in place of what was known before.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn forget_fact(&mut self, key: &str) -> Result<(), StoreError> {
-        self.connection.prepare_cached("DELETE FROM facts WHERE key = ?1")?.execute([key])?;
+    pub fn keep_command(&mut self, jti: &CommandId, record: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO commands (jti, record) VALUES (?1, ?2) ON CONFLICT (jti) DO UPDATE SET record = excluded.record";
+        self.connection.prepare_cached(sql)?.execute([jti.as_str(), record])?;
+        Ok(())
+    }
+
+    /// Forgets a command.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget_command(&mut self, jti: &CommandId) -> Result<(), StoreError> {
+        self.connection.prepare_cached("DELETE FROM commands WHERE jti = ?1")?.execute([jti.as_str()])?;
         Ok(())
     }
 
@@ -303,7 +314,7 @@ impl Database {
     /// When the file cannot be read.
     pub fn newest(&self, limit: u16) -> Result<Vec<Value>, StoreError> {
         let mut select = self.connection.prepare_cached("SELECT last_event FROM orders ORDER BY rowid DESC LIMIT ?1")?;
-        let rows = select.query_map([limit], |row| row.get::<_, String>(0))?;
+        let rows = select.query_map([limit], |row| row.get::<_, String>("last_event"))?;
         let events = rows.map(|row| Ok(serde_json::from_str(&row?).unwrap_or_default()));
         events.collect()
     }
@@ -339,8 +350,8 @@ impl Database {
         tally.measure(measured);
         tally.begin_report();
         let transaction = self.connection.transaction()?;
-        remember(&transaction, TALLY, &sealed::seal(&tally))?;
-        remember(&transaction, REPORT, &sealed::seal(&tally.number))?;
+        keep(&transaction, &TALLY, &tally)?;
+        keep(&transaction, &REPORT, &tally.number)?;
         transaction.commit()?;
         self.tally = tally;
         Ok(())
@@ -356,7 +367,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn last_trusted(&self) -> Result<Wall, StoreError> {
-        self.remembered(TRUSTED).map(trusted)
+        Ok(self.known(&TRUSTED)?.good().unwrap_or(Wall(0)))
     }
 
     /// Stores a trusted time. It may be an earlier one than before.
@@ -364,7 +375,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be written.
     pub fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
-        self.remember(TRUSTED, &now.0.to_string())
+        self.keep(&TRUSTED, &now)
     }
 
     fn looked_at(self, suspect: bool) -> Result<Self, StoreError> {
@@ -384,15 +395,14 @@ impl Database {
     }
 
     fn begin(connection: Connection, lock: Arc<sqlite::Lock>, boot_id: &BootId) -> Result<Self, StoreError> {
-        let stream: Option<String> =
-            connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
-        let stream = match stream {
-            Some(stream) => stream,
-            None => {
+        let stream = match known(&connection, &STREAM)? {
+            Known::Is(stream) => stream,
+            // Under another name its events are those of another life. Its orders are the same.
+            Known::Never | Known::Damaged => {
                 let mut bits = [0; 8];
                 SystemRandom::new().fill(&mut bits).map_err(|_| StoreError::Random)?;
-                let stream = qris_core::hex(&bits);
-                connection.execute("INSERT INTO facts (key, value) VALUES ('stream', ?1)", [&stream])?;
+                let stream = qris_core::hex(&bits).into();
+                keep(&connection, &STREAM, &stream)?;
                 stream
             }
         };
@@ -402,15 +412,14 @@ impl Database {
         let emptied = number("SELECT count(*) FROM outbox WHERE payload = ''")? > 0;
         let orders = number("SELECT count(*) FROM orders")?;
         let seq = u64::try_from(seq).unwrap_or(0);
-        let fact = |key: &str| {
-            let sql = "SELECT value FROM facts WHERE key = ?1";
-            connection.query_row(sql, [key], |row| row.get::<_, String>(0)).optional()
+        let tally = match (known(&connection, &TALLY)?, known(&connection, &REPORT)?) {
+            (Known::Is(tally), _) => tally,
+            (Known::Never, _) => Tally::default(),
+            (Known::Damaged, Known::Is(last)) => Tally { number: last + 1, ..Tally::default() },
+            // There were hardly more reports than events.
+            (Known::Damaged, Known::Damaged | Known::Never) => Tally { number: seq, ..Tally::default() },
         };
-        let (tally, report) = (fact(TALLY)?, fact(REPORT)?.and_then(|report| sealed::open(&report)));
-        // Where both are damaged: there were hardly more reports than events.
-        let new = || Tally { number: report.map_or(seq, |last: u64| last + 1), ..Tally::default() };
-        let tally = tally.map_or_else(Tally::default, |tally| sealed::open(&tally).unwrap_or_else(new));
-        let (stream, boot_id) = (stream.into(), boot_id.clone());
+        let boot_id = boot_id.clone();
         Ok(Self { connection, stream, boot_id, has_broker: true, waiting, seq, emptied, orders, tally, _lock: lock })
     }
 
@@ -422,19 +431,19 @@ impl Database {
 
     fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         Ok(Columns {
-            request_id: row.get(0)?,
-            order_id: row.get(1)?,
-            ticket: row.get(2)?,
-            state: row.get(3)?,
-            reason: row.get(4)?,
-            body: row.get(5)?,
-            receipt: row.get(6)?,
-            holds: row.get(7)?,
-            live: row.get(8)?,
-            boot_id: row.get(9)?,
-            last_event: row.get(10)?,
-            rev: row.get(11)?,
-            sum: row.get(12)?,
+            request_id: row.get("request_id")?,
+            order_id: row.get("order_id")?,
+            ticket: row.get("ticket")?,
+            state: row.get("state")?,
+            reason: row.get("reason")?,
+            body: row.get("body")?,
+            receipt: row.get("receipt")?,
+            holds: row.get("holds")?,
+            live: row.get("live")?,
+            boot_id: row.get("boot_id")?,
+            last_event: row.get("last_event")?,
+            rev: row.get("rev")?,
+            sum: row.get("sum")?,
         })
     }
 
@@ -450,11 +459,11 @@ impl Database {
 }
 
 /// All texts outside of the orders.
-const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT key FROM facts UNION ALL SELECT value FROM facts
+const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT name FROM facts UNION ALL SELECT value FROM facts
+                     UNION ALL SELECT jti FROM commands UNION ALL SELECT record FROM commands
                      UNION ALL SELECT request_id FROM codes UNION ALL SELECT code FROM codes";
 
-const SELECT: &str =
-    "SELECT request_id, order_id, ticket, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum FROM orders";
+const SELECT: &str = "SELECT * FROM orders";
 
 /// A row of `orders`.
 struct Columns {
@@ -512,46 +521,45 @@ impl Columns {
     /// a statement sets, changed or not. A transition changes one of these columns at most, so each is set only when it
     /// changes.
     fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
-        // Each statement takes the first of these: the columns that every version sets, then those with an index.
-        let columns: [&dyn ToSql; 13] = [
-            &self.state,
-            &self.reason,
-            &self.body,
-            &self.receipt,
-            &self.boot_id,
-            &self.last_event,
-            &self.rev,
-            &self.sum,
-            &self.request_id,
-            &self.order_id,
-            &self.holds,
-            &self.live,
-            &self.ticket,
+        let always: [(&str, &dyn ToSql); 8] = [
+            ("state", &self.state),
+            ("reason", &self.reason),
+            ("body", &self.body),
+            ("receipt", &self.receipt),
+            ("boot_id", &self.boot_id),
+            ("last_event", &self.last_event),
+            ("rev", &self.rev),
+            ("sum", &self.sum),
         ];
-        let (sql, taken) = match before {
-            None => (
-                "INSERT INTO orders
-                 (state, reason, body, receipt, boot_id, last_event, rev, sum, request_id, order_id, holds, live, ticket)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-                    .to_owned(),
-                13,
-            ),
-            Some((order_id, holds, live)) => {
-                let indexed = [
-                    (*order_id != self.order_id, ", order_id = ?10", 10),
-                    (*holds != self.holds, ", holds = ?11", 11),
-                    (*live != self.live, ", live = ?12", 12),
+        let (order_id, holds, live): (_, _, _) = (&self.order_id, &self.holds, &self.live);
+        let mut columns = always.to_vec();
+        let request_id: (&str, &dyn ToSql) = ("request_id", &self.request_id);
+        let sql = match before {
+            None => {
+                columns.extend([
+                    ("order_id", order_id as &dyn ToSql),
+                    ("holds", holds),
+                    ("live", live),
+                    ("ticket", &self.ticket),
+                    request_id,
+                ]);
+                let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+                format!("INSERT INTO orders ({}) VALUES ({})", names.join(", "), vec!["?"; names.len()].join(", "))
+            }
+            Some(before) => {
+                let changed: [(bool, &str, &dyn ToSql); 3] = [
+                    (before.0 != *order_id, "order_id", order_id),
+                    (before.1 != *holds, "holds", holds),
+                    (before.2 != *live, "live", live),
                 ];
-                let changed = || indexed.iter().filter(|(changed, ..)| *changed);
-                let set: String = changed().map(|(_, set, _)| *set).collect();
-                let sql = format!(
-                    "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7,
-                     sum = ?8{set} WHERE request_id = ?9"
-                );
-                (sql, changed().next_back().map_or(9, |(.., number)| *number))
+                columns.extend(changed.into_iter().filter(|(changed, ..)| *changed).map(|(_, name, value)| (name, value)));
+                let set: Vec<_> = columns.iter().map(|(name, _)| format!("{name} = ?")).collect();
+                columns.push(request_id);
+                format!("UPDATE orders SET {} WHERE request_id = ?", set.join(", "))
             }
         };
-        let changed = transaction.prepare_cached(&sql)?.execute(&columns[..taken])?;
+        let values: Vec<&dyn ToSql> = columns.iter().map(|(_, value)| *value).collect();
+        let changed = transaction.prepare_cached(&sql)?.execute(&values[..])?;
         if changed != 1 {
             return Err(rusqlite::Error::StatementChangedRows(changed));
         }
@@ -581,11 +589,9 @@ fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result
     Ok(i64_of(changed as u64))
 }
 
-/// Stores a fact under a name, in place of the earlier one.
-fn remember(connection: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    connection.prepare_cached(sql)?.execute([key, value])?;
-    Ok(())
+fn keep<T: Serialize + DeserializeOwned>(connection: &Connection, fact: &Fact<T>, value: &T) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute([fact.name, &sealed::seal(value)]).map(drop)
 }
 
 /// Forgets events. The number of the `last` must not be used again, so its number stays.

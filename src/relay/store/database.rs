@@ -285,7 +285,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn command(&self, jti: &CommandId) -> Result<Option<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("SELECT {COMMAND_COLUMNS} FROM commands WHERE jti = ?1"))?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM commands WHERE jti = ?1")?;
         let mut rows = statement.query([jti.as_str()])?;
         rows.next()?.map(what).transpose()
     }
@@ -344,7 +344,7 @@ impl Database {
         }
         let mut whole = Whole::default();
         {
-            let mut statement = connection.prepare(&format!("SELECT {TICKET_COLUMNS} FROM tickets ORDER BY seq"))?;
+            let mut statement = connection.prepare("SELECT * FROM tickets ORDER BY seq")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let row = TicketRow::read(row)?;
@@ -357,7 +357,7 @@ impl Database {
         }
         let mut driving = Vec::new();
         {
-            let mut statement = connection.prepare(&format!("SELECT {PULSE_COLUMNS} FROM pulses ORDER BY seq"))?;
+            let mut statement = connection.prepare("SELECT * FROM pulses ORDER BY seq")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let row = PulseRow::read(row)?;
@@ -385,14 +385,15 @@ impl Database {
             whole.interrupted.push(Pulse { entry: Entry::Ended(outcome), detail: detail.into(), ..pulse });
         }
         transaction.commit()?;
-        let mut statement = connection.prepare("SELECT line, why, item, sum FROM blocked")?;
+        let mut statement = connection.prepare("SELECT * FROM blocked")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (line, why, item, sum): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let (line, why, item, sum): (String, String, String, String) =
+                (row.get("line")?, row.get("why")?, row.get("item")?, row.get("sum")?);
             same(&sum, &["blocked", &line, &why, &item], "blocked", &line)?;
             whole.blocked.push(Block { line, why, item: id(&item)? });
         }
-        let mut statement = connection.prepare(&format!("SELECT {COMMAND_COLUMNS} FROM commands"))?;
+        let mut statement = connection.prepare("SELECT * FROM commands")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             what(row)?;
@@ -402,13 +403,13 @@ impl Database {
     }
 
     fn ticket_row(&self, ticket: &Ticket) -> Result<Option<TicketRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("SELECT {TICKET_COLUMNS} FROM tickets WHERE ticket = ?1"))?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM tickets WHERE ticket = ?1")?;
         let mut rows = statement.query([ticket.as_str()])?;
         rows.next()?.map(TicketRow::read).transpose()
     }
 
     fn pulse_row(&self, column: &'static str, id: &str) -> Result<Option<PulseRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("SELECT {PULSE_COLUMNS} FROM pulses WHERE {column} = ?1"))?;
+        let mut statement = self.connection.prepare_cached(&format!("SELECT * FROM pulses WHERE {column} = ?1"))?;
         let mut rows = statement.query([id])?;
         rows.next()?.map(PulseRow::read).transpose()
     }
@@ -437,8 +438,6 @@ struct Whole {
     blocked: Vec<Block>,
 }
 
-const TICKET_COLUMNS: &str = "seq, ticket, item, amount, state, order_id, sum, number";
-
 struct TicketRow {
     seq: i64,
     ticket: String,
@@ -452,15 +451,15 @@ struct TicketRow {
 impl TicketRow {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let ticket = Self {
-            seq: row.get(0)?,
-            ticket: row.get(1)?,
-            item: row.get(2)?,
-            amount: row.get(3)?,
-            state: row.get(4)?,
-            order_id: row.get(5)?,
-            number: row.get(7)?,
+            seq: row.get("seq")?,
+            ticket: row.get("ticket")?,
+            item: row.get("item")?,
+            amount: row.get("amount")?,
+            state: row.get("state")?,
+            order_id: row.get("order_id")?,
+            number: row.get("number")?,
         };
-        let sum: String = row.get(6)?;
+        let sum: String = row.get("sum")?;
         if sum == ticket.sum() {
             Ok(ticket)
         } else {
@@ -471,7 +470,7 @@ impl TicketRow {
     fn sum(&self) -> String {
         let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
         let order = self.order_id.as_deref().unwrap_or("");
-        // A row without a number has the sum of a ticket from before they were counted.
+        // It has a number once it has left `open`.
         let number = self.number.map(|number| number.to_string());
         let mut columns = vec!["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order];
         columns.extend(number.as_deref());
@@ -500,8 +499,6 @@ impl TicketRow {
     }
 }
 
-const PULSE_COLUMNS: &str = "seq, order_id, ticket, request_id, transaction_id, jti, line, item, amount, outcome, detail, sum";
-
 struct PulseRow {
     seq: i64,
     order_id: Option<String>,
@@ -519,19 +516,19 @@ struct PulseRow {
 impl PulseRow {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let pulse = Self {
-            seq: row.get(0)?,
-            order_id: row.get(1)?,
-            ticket: row.get(2)?,
-            request_id: row.get(3)?,
-            transaction_id: row.get(4)?,
-            jti: row.get(5)?,
-            line: row.get(6)?,
-            item: row.get(7)?,
-            amount: row.get(8)?,
-            outcome: row.get(9)?,
-            detail: row.get(10)?,
+            seq: row.get("seq")?,
+            order_id: row.get("order_id")?,
+            ticket: row.get("ticket")?,
+            request_id: row.get("request_id")?,
+            transaction_id: row.get("transaction_id")?,
+            jti: row.get("jti")?,
+            line: row.get("line")?,
+            item: row.get("item")?,
+            amount: row.get("amount")?,
+            outcome: row.get("outcome")?,
+            detail: row.get("detail")?,
         };
-        let sum: String = row.get(11)?;
+        let sum: String = row.get("sum")?;
         if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of pulse {} is wrong", pulse.seq))) }
     }
 
@@ -581,7 +578,7 @@ impl PulseRow {
 
 /// The ledger's key. A ledger without a key draws one now.
 fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<SigningKey, StoreError> {
-    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>("seed")?, row.get::<_, String>("sum")?));
     if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
         same(&written, &["signer", &seed], "signer", "1")?;
         return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has a wrong form".into()));
@@ -594,17 +591,15 @@ fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<Signi
     Ok(key)
 }
 
-const COMMAND_COLUMNS: &str = "jti, what, exp, sum";
-
 /// What a remembered command asked for.
 fn what(row: &Row<'_>) -> Result<String, StoreError> {
-    let (jti, what, exp, sum): (String, String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+    let (jti, what, exp, sum): (String, String, i64, String) = (row.get("jti")?, row.get("what")?, row.get("exp")?, row.get("sum")?);
     same(&sum, &["command", &jti, &what, &exp.to_string()], "command", &jti)?;
     Ok(what)
 }
 
 fn over(connection: &Connection) -> Result<i64, StoreError> {
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("at")?, row.get::<_, String>("sum")?));
     let found = connection.prepare_cached("SELECT at, sum FROM commands_over")?.query_row([], read).optional()?;
     let Some((at, written)) = found else { return Ok(i64::MIN) };
     same(&written, &["over", &at.to_string()], "commands_over", "1")?;

@@ -1,7 +1,7 @@
 //! Commands whose row in the database is damaged, or was written by a later release. Nobody knows how far they came. So they are not
 //! carried on: each ends as failed. The row says so from then on.
 
-use super::{Address, KEY, Kept, Step, result_of};
+use super::{Address, Kept, Step, result_of};
 use crate::machine::{Machine, text};
 use crate::store::{StoreError, sealed};
 use qris_core::order::ids::{CommandId, DeviceId, KeyId};
@@ -48,7 +48,7 @@ impl Machine {
             None => {
                 let seen = self.own.trusted(now.wall).map(|wall| wall.0.div_euclid(1000));
                 let damaged = Damaged { seen, tell: asker_in(row, &self.own.device) };
-                self.storage.store_mut().map_or(Ok(()), |store| store.remember(&format!("{KEY}{id}"), &sealed::seal(&damaged)))?;
+                self.storage.store_mut().map_or(Ok(()), |store| store.keep_command(&id, &sealed::seal(&damaged)))?;
                 let (unknown, result) = (text("unknown"), result_of(&end_of(&id)));
                 self.outbox.journal(Journal::CommandEnded { command: unknown.clone(), id: text(id.as_str()), by: unknown, result });
                 damaged
@@ -62,7 +62,7 @@ impl Machine {
     pub(super) fn tell_damaged(&mut self, now: Now) {
         for (id, mut damaged) in self.commands.damaged.clone() {
             let Some(to) = damaged.tell.take() else { continue };
-            match self.storage.store_mut().map(|store| store.remember(&format!("{KEY}{id}"), &sealed::seal(&damaged))) {
+            match self.storage.store_mut().map(|store| store.keep_command(&id, &sealed::seal(&damaged))) {
                 Some(Ok(())) => {
                     self.answer(&to, end_of(&id));
                     self.commands.damaged.insert(id, damaged);

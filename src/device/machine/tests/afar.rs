@@ -353,7 +353,7 @@ fn settings_that_cannot_be_stored_are_taken_up_when_the_database_works_again() {
     let store = rig.settings.store.clone();
     let other = rusqlite::Connection::open(&store).expect("opens");
     other
-        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON facts WHEN new.key = 'settings' BEGIN SELECT raise(ABORT, 'full'); END")
+        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON facts WHEN new.name = 'settings' BEGIN SELECT raise(ABORT, 'full'); END")
         .expect("made");
     rig.brings(&priced(1, 0, 6000).signed(&desk()));
     rig.brings(b"nonsense");
@@ -416,7 +416,7 @@ fn damaged_settings_never_become_another_price() {
     rig.wants(&priced(1, 0, 6000));
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     let changed =
-        connection.execute("UPDATE facts SET value = replace(value, '6000', '6001') WHERE key = 'settings'", []).expect("written");
+        connection.execute("UPDATE facts SET value = replace(value, '6000', '6001') WHERE name = 'settings'", []).expect("written");
     assert_eq!(changed, 1);
     drop(connection);
     rig.power_cut(true);

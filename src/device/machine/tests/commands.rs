@@ -287,7 +287,7 @@ fn commands_are_remembered_for_as_long_as_they_are_valid_and_not_longer() {
     assert_eq!(rig.commands("c-64", Command::Restart {}).rejected(), Code::RateLimited);
     rig.after(61_000);
     assert_eq!(rig.commands("c-65", Command::Restart {}).stages(), [Stage::Accepted]);
-    let stored = rig.machine.storage.store().expect("open").remembered_under("command ").expect("read");
+    let stored = rig.machine.storage.store().expect("open").commands().expect("read");
     assert_eq!(stored.len(), 1, "the others are forgotten");
 }
 
@@ -312,10 +312,10 @@ fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again
         let payload = SignedCommand::payload(&asked.jws(&door()));
         rig.on(Input::Command { name: "restart".into(), payload, retained: false, to: to.clone(), ack: Ack::numbered(9) });
         let store = rig.machine.storage.store_mut().expect("open");
-        let (key, text) = store.remembered_under("command ").expect("read").remove(0);
+        let (id, text) = store.commands().expect("read").remove(0);
         let damaged = text.replacen(damage.0, damage.1, 1);
         assert_ne!(damaged, text);
-        store.remember(&key, &damaged).expect("written");
+        store.keep_command(&id, &damaged).expect("written");
         let loaded = {
             rig.power_cut(true);
             rig.on(Input::BrokerUp { refused: vec![] })
@@ -341,7 +341,7 @@ fn a_damaged_record_is_journalled_once_and_forgotten_when_its_time_must_be_over(
     let mut rig = Rig::new();
     let asked = rig.asked("c-1", Command::Restart {});
     rig.sends(&asked);
-    rig.machine.storage.store_mut().expect("open").remember("command c-1", "nonsense").expect("written");
+    rig.machine.storage.store_mut().expect("open").keep_command(&CommandId::new("c-1").expect("an id"), "nonsense").expect("written");
     for told in [1, 0] {
         let elsewhere = Settings { store: rig.directory.path().join("none.db"), ..rig.settings.clone() };
         drop(std::mem::replace(&mut rig.machine, Machine::load(elsewhere, rig.now).0));
@@ -352,7 +352,9 @@ fn a_damaged_record_is_journalled_once_and_forgotten_when_its_time_must_be_over(
         assert!(ended.iter().all(|(_, id, why)| id == "c-1" && why.starts_with("failed: its record")));
     }
     rig.bring_up();
-    let rows = |rig: &Rig| rig.machine.storage.store().expect("open").remembered_under("command c-1").expect("read").len();
+    let rows = |rig: &Rig| {
+        rig.machine.storage.store().expect("open").commands().expect("read").iter().filter(|(id, _)| id.as_str() == "c-1").count()
+    };
     rig.after((VALID_MAX_S - 10) * 1000);
     rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
     assert_eq!(rows(&rig), 1);

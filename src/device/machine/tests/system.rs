@@ -235,9 +235,9 @@ fn a_new_system_that_refuses_the_settings_in_force_is_not_called_good() {
         let connection = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
         let desired = serde_json::json!({ "aud": "vm-001", "version": 1, "from": 0, "settings": "[nonsense]\n" });
         let kept = serde_json::json!({ "in_force": { "desired": desired, "kid": "a-key", "since": null }, "next": null });
-        connection.execute("INSERT INTO facts (key, value) VALUES ('settings', ?1)", [sealed::seal(&kept)]).expect("stored");
+        connection.execute("INSERT INTO facts (name, value) VALUES ('settings', ?1)", [sealed::seal(&kept)]).expect("stored");
         if !has_good {
-            connection.execute("DELETE FROM facts WHERE key = 'system'", []).expect("forgotten");
+            connection.execute("DELETE FROM facts WHERE name = 'system'", []).expect("forgotten");
         }
         drop(connection);
         let told = calls(&rig.comes_up_with("rootfs.1", &[], &[]));
@@ -259,7 +259,7 @@ fn what_stands_is_stored_when_it_changes_and_not_again() {
     rig.is_good_with("rootfs.0", &[], &["tray 1"]);
     let writes = |rig: &Rig| {
         let connection = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
-        connection.query_row("SELECT value FROM facts WHERE key = 'system'", [], |row| row.get::<_, String>(0)).expect("a fact")
+        connection.query_row("SELECT value FROM facts WHERE name = 'system'", [], |row| row.get::<_, String>(0)).expect("a fact")
     };
     let many: Vec<String> = (0..400).map(|n| format!("tray {n} {}", "x".repeat(200))).collect();
     rig.hears(&[], &many.iter().map(String::as_str).collect::<Vec<_>>());
@@ -268,7 +268,7 @@ fn what_stands_is_stored_when_it_changes_and_not_again() {
     let before = writes(&rig);
     assert!(before.contains("line_blocked tray 1"), "{before}");
     let changed = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
-    let sql = "CREATE TRIGGER none BEFORE UPDATE ON facts WHEN new.key = 'system' BEGIN SELECT RAISE(ABORT, 'written again'); END";
+    let sql = "CREATE TRIGGER none BEFORE UPDATE ON facts WHEN new.name = 'system' BEGIN SELECT RAISE(ABORT, 'written again'); END";
     changed.execute_batch(sql).expect("a trigger");
     rig.hears(&[], &["tray 1"]);
     rig.after(60_000);

@@ -277,8 +277,8 @@ fn a_report_takes_no_number_again_when_the_counts_are_damaged() {
     for _ in 0..3 {
         store.begin_report(&connection).expect("begun");
     }
-    let sql = "UPDATE facts SET value = replace(value, '\"number\":3', '\"number\":1') WHERE key = ?1";
-    assert_eq!(store.connection.execute(sql, [TALLY]).expect("written"), 1);
+    let sql = "UPDATE facts SET value = replace(value, '\"number\":3', '\"number\":1') WHERE name = ?1";
+    assert_eq!(store.connection.execute(sql, [TALLY.name]).expect("written"), 1);
     drop(store);
     assert_eq!(open(&directory).tally(), &Tally { number: 4, ..Tally::default() });
 }
