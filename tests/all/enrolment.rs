@@ -13,8 +13,6 @@ use qris::order::keys::{Level, SigningKey};
 use qris::wire::enrolment::Enrolment;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use serde_json::json;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 const ADMINISTRATOR: &str = "qris-accounts";
 
