@@ -54,6 +54,7 @@ impl Order {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
         self.repayment = Some(Repayment::ByHand { note, by, at: now });
+        self.judge_doubt(now);
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
             // For a settlement that was never accepted, only the note counts.

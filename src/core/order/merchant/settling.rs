@@ -120,8 +120,6 @@ impl Order {
             return self.status_unclear(now);
         }
         match report.said {
-            // What has ended is listed for such a word already, and is not asked about again and again.
-            Said::Suspect | Said::Other if matches!(self.state, State::Closed { .. }) => {}
             Said::Suspect | Said::Other => self.note_unclear(now),
             Said::Pending
             | Said::Settled
@@ -172,7 +170,8 @@ impl Order {
     pub(super) fn note_unclear(&mut self, now: Wall) {
         match &self.state {
             State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
-                if self.ended_by.is_none() && now >= *self.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
+                let ended = self.ended_by.is_some() || self.is_decided();
+                if !ended && now >= *self.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
                     self.unconfirmed_at.get_or_insert(now);
                 }
             }
@@ -221,7 +220,7 @@ impl Order {
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
             // Somebody paid, as the gateway itself has told; or its answers do not tell.
-            State::Closed { .. } if self.settlement_told_at.is_some() || self.unclear_since.is_some() && !answered => {
+            State::Closed { .. } if self.settlement_told_at.is_some() || self.unclear_since.is_some() => {
                 let since = self.settlement_told_at.or(self.unclear_since).unwrap_or(now);
                 let unsure = self.unanswered_since(now).map(|noted| noted + CALL_LIFE);
                 Some(hot.or(unsure).unwrap_or(now + self.spread(polling(now - since))))

@@ -32,10 +32,27 @@ fn an_order_is_over_once_the_gateway_was_asked_after_its_end() {
         ("was looked at after it", after(vec![(end, status(Said::Cancelled))]), true),
         ("could not be looked at", after(vec![(end, Event::StatusUnanswered)]), false),
         ("may be money", after(vec![(end, status(Said::Suspect))]), false),
-        ("may be money, and a person saw it", after(vec![(end, status(Said::Suspect)), (end + 1, Event::SeenBy("Sari".into()))]), true),
+        (
+            "may be money, and a person saw it too early to end it",
+            after(vec![(end, status(Said::Suspect)), (end + 1, Event::SeenBy("Sari".into()))]),
+            false,
+        ),
+        (
+            "may be money, and a person ended it",
+            after(vec![
+                (end, status(Said::Suspect)),
+                (end + 300_000, status(Said::Suspect)),
+                (end + 300_001, Event::SeenBy("Sari".into())),
+            ]),
+            true,
+        ),
         (
             "may be money, and the customer got cash",
-            after(vec![(end, status(Said::Suspect)), (end + 1, Event::SettledByHand { note: "cash".into(), by: None, no_report: false })]),
+            after(vec![
+                (end, status(Said::Suspect)),
+                (end + 1, Event::SettledByHand { note: "cash".into(), by: None, no_report: false }),
+                (end + 60_000, status(Said::Suspect)),
+            ]),
             true,
         ),
         (

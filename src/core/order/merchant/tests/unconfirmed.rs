@@ -223,6 +223,58 @@ fn a_word_that_may_mean_money_is_listed_as_both_and_seen_ends_it() {
     }
 }
 
+/// What has ended may be paid late, and a word that may mean money is no news of its end.
+#[test]
+fn a_word_that_may_mean_money_lists_what_has_ended_too_and_a_person_ends_it() {
+    let day = 24 * 3_600_000;
+    let by_cancel = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))]);
+    let by_look = live(&[charged(), (600, status(Said::Expired))]);
+    let lost = live(&[(0, Event::Restarted), (600, Event::CancelUnknown)]);
+    let gone = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused), (day + 1000, Event::StatusUnanswered)]);
+    let rows = [("cancelled", 1000, by_cancel), ("expired", 1000, by_look), ("never charged", 1000, lost), ("given up", 2 * day, gone)];
+    for (what, begin, closed) in rows {
+        assert!(matches!(closed.state, State::Closed { .. }), "{what}");
+        for word in [Said::Suspect, Said::Other] {
+            // Its own questions find that, at the pace of any answer that is not understood.
+            let mut order = after(&closed, begin, status(word));
+            let mut asked = 0;
+            while let Some(next) = next_deadline(&order).filter(|next| *next <= at(begin + FIVE + 60_000)) {
+                assert!(!is_listed(&order) || next > at(begin + FIVE), "{what}: too early");
+                order = after(&order, (next - T0).0, status(word));
+                asked += 1;
+            }
+            assert!((10..40).contains(&asked), "{what}, {word:?}: {asked}");
+            assert_eq!(order.attention(), [Attention::Suspect, Attention::Unconfirmed], "{what}, {word:?}");
+            assert!(!order.is_over() && order.unconfirmed_at.is_some(), "{what}: its machine hears it");
+            // Somebody paid it after all: it is a sale like any other until a person ends it.
+            let paid = after(&order, begin + 2 * FIVE, status(Said::Settled));
+            assert_eq!((super::word(&paid).as_str(), paid.attention()), ("settled", vec![]), "{what}");
+            let understood = after(&order, begin + 2 * FIVE, status(Said::Expired));
+            assert_eq!(understood.attention(), [], "{what}");
+            let seen = after(&order, begin + 2 * FIVE, Event::SeenBy("Sari".into()));
+            assert_eq!((seen.attention(), seen.ended_by.as_deref(), seen.is_over()), (vec![], Some("Sari"), true), "{what}");
+            let paid = after(&seen, begin + 3 * FIVE, status(Said::Settled));
+            assert!(paid.receipt().is_none() && paid.is_refund_due(), "{what}, {word:?}: {paid:?}");
+            // It is not asked about for ever.
+            let quiet = after(&seen, begin + 2 * QR_EXPIRY.0, status(word));
+            assert_eq!((quiet.attention(), quiet.ask.at), (vec![], None), "{what}");
+        }
+    }
+}
+
+/// Nobody looks at it: it is asked about ever more seldom.
+#[test]
+fn a_suspect_word_about_what_has_ended_makes_few_questions() {
+    let mut order = live(&[charged(), (600, status(Said::Expired)), (1000, status(Said::Suspect))]);
+    let mut asked = 0;
+    while let Some(due) = next_deadline(&order).filter(|due| *due < at(24 * 3_600_000)) {
+        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
+        order = after(&order, (due - T0).0, status(Said::Suspect));
+        asked += 1;
+    }
+    assert!((80..200).contains(&asked), "for a day: {asked}");
+}
+
 #[test]
 fn an_answer_that_is_not_understood_lists_nothing_that_is_paid() {
     let settled = live(&[charged(), (500, status(Said::Settled))]);
