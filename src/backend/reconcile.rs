@@ -207,19 +207,21 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
         Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded { .. }), false),
     };
     let back = || theirs.refund_amount.map_or_else(|| "an unknown amount".into(), |amount| amount.to_string());
+    let part = || match &order.taken_back {
+        Some(TakenBack::Partly { amount }) if *amount == theirs.refund_amount => None,
+        Some(TakenBack::Partly { .. } | TakenBack::Chargeback | TakenBack::Reversal) | None => {
+            Some(Difference::UnknownPartialRefund(back()))
+        }
+    };
     match theirs.said {
         Said::Settled if !paid => Some(Difference::MissedSettlement),
         Said::Settled if refunded => Some(Difference::RefundNotMade),
         Said::Settled => None,
+        Said::Refunded if theirs.is_of_a_part() => part(),
         Said::Refunded if otherwise => Some(Difference::RefundedTwice),
         Said::Refunded if refunded => None,
         Said::Refunded => Some(Difference::UnknownRefund(back())),
-        Said::PartlyRefunded => match &order.taken_back {
-            Some(TakenBack::Partly { amount }) if *amount == theirs.refund_amount => None,
-            Some(TakenBack::Partly { .. } | TakenBack::Chargeback | TakenBack::Reversal) | None => {
-                Some(Difference::UnknownPartialRefund(back()))
-            }
-        },
+        Said::PartlyRefunded => part(),
         Said::ChargedBack => (order.taken_back != Some(TakenBack::Chargeback)).then(|| Difference::UnknownChargeback(word.into())),
         Said::Pending => match &order.state {
             State::Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. } => {
@@ -324,6 +326,8 @@ mod tests {
         other.transaction_id = "t-other".parse().expect("an id");
         let words: Vec<_> = compare(&order, Some(&other)).iter().map(Difference::as_str).collect();
         assert_eq!(words, ["transaction"]);
+        let part = StatusReport { refund_amount: Rupiah::new(3000).ok(), ..theirs(&order, Said::Refunded) };
+        assert_eq!(compare(&order, Some(&part)).iter().map(Difference::as_str).collect::<Vec<_>>(), ["unknown_partial_refund"]);
         assert_eq!(compare(&order, None), [Difference::UnknownAtGateway]);
         let never =
             after(super::tests::order("o", "vm-001", 5000), Event::NotCharged(NoCharge::NotMade { again: false, why: "no".into() }), T0);

@@ -10,7 +10,8 @@ use super::store::postgres::{ListenEvent, Server};
 use super::waiters::LOOK_WHILE_HEARD;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{
-    self, Attention, Call, Charge, DeliveryReport, Ending, Event, Order, Proof, Repayment, Sale, State, StatusReport, Withheld,
+    self, Attention, Call, Charge, DeliveryReport, Differs, Ending, Event, Order, Proof, RefundAnswer, Repayment, Sale, State,
+    StatusReport, Withheld,
 };
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
@@ -240,8 +241,10 @@ pub enum Found {
 pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId>) -> Result<Found, BooksError> {
     // No transaction of it is known. A machine asks by our own name. A notification may have had the gateway's name of one of our orders,
     // and then the answer may tell which one.
-    let is_meant = |report: &StatusReport| asked_by.is_none() || report.is_about(id, []);
-    let report = match get_status(shop, id, None, is_meant).await {
+    let judge = |report: &StatusReport| {
+        if asked_by.is_none() || report.is_about(id, []) { Ok(()) } else { Err(Differs::Transaction) }
+    };
+    let report = match get_status(shop, id, None, judge).await {
         Looked::Found(report) => report,
         Looked::Unknown => return Ok(Found::Unknown),
         Looked::Unclear(_) => return Ok(Found::Unclear),
@@ -305,10 +308,10 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
         Call::Charge => charge(shop, order).await,
         Call::GetStatus => {
             let unanswered_at = order.ask.asked_at.filter(|_| !order.ask.answered);
-            get_status(shop, &order.id, unanswered_at, |report| order.is_meant_by(report)).await.into()
+            get_status(shop, &order.id, unanswered_at, |report| order.judge(report, &shop.policy().rules)).await.into()
         }
         Call::Cancel => cancel(shop, order).await.into(),
-        Call::Refund => Event::RefundAnswered(heard(shop, call, shop.gateway.refund(order)).await),
+        Call::Refund => Event::RefundAnswered(refund(shop, order).await),
     };
     drop(permit);
     event
@@ -334,9 +337,14 @@ async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
     Event::Charged(Charge { qr_payload: Some(payload.into()), ..charge })
 }
 
-/// The gateway's present word on an order. An answer about another one is not understood. `unanswered_at`: the last question about it had
+/// The gateway's present word on an order. An answer that does not count is not understood. `unanswered_at`: the last question about it had
 /// no answer, at that time. If others had one since then, the gateway is there, and this order alone is not answered about.
-async fn get_status(shop: &Shop, id: &OrderId, unanswered_at: Option<Wall>, is_meant: impl FnOnce(&StatusReport) -> bool) -> Looked {
+async fn get_status(
+    shop: &Shop,
+    id: &OrderId,
+    unanswered_at: Option<Wall>,
+    judge: impl FnOnce(&StatusReport) -> Result<(), Differs>,
+) -> Looked {
     let asking = shop.gateway.status(id);
     let judged = async {
         match asking.await {
@@ -345,10 +353,13 @@ async fn get_status(shop: &Shop, id: &OrderId, unanswered_at: Option<Wall>, is_m
             {
                 Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
             }
-            Answered { says: Looked::Found(report), .. } if !is_meant(&report) => {
-                let problem = about_another(id, &report);
-                Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
-            }
+            Answered { says: Looked::Found(report), problem } => match judge(&report) {
+                Ok(()) => Answered { says: Looked::Found(report), problem },
+                Err(differs) => {
+                    let problem = does_not_count(id, &report, differs);
+                    Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
+                }
+            },
             answered => answered,
         }
     };
@@ -359,24 +370,49 @@ async fn get_status(shop: &Shop, id: &OrderId, unanswered_at: Option<Wall>, is_m
     looked
 }
 
-/// Asks to end an order. If the answer is about another transaction, get-status must tell.
+/// Asks to end an order. If the answer does not count, get-status must tell.
 async fn cancel(shop: &Shop, order: &Order) -> Cancelled {
     let asking = shop.gateway.cancel(&order.id);
     let judged = async {
         match asking.await {
-            Answered { says: Cancelled::Done(report), .. } if !order.is_meant_by(&report) => {
-                Answered { says: Cancelled::Refused, problem: Some(about_another(&order.id, &report)) }
-            }
+            Answered { says: Cancelled::Done(report), problem } => match order.judge(&report, &shop.policy().rules) {
+                Ok(()) => Answered { says: Cancelled::Done(report), problem },
+                // Nothing is wrong with it: an answer to a cancel need not have the metadata.
+                Err(Differs::NoMetadata) => Answered { says: Cancelled::Refused, problem },
+                Err(differs) => Answered { says: Cancelled::Refused, problem: Some(does_not_count(&order.id, &report, differs)) },
+            },
             answered => answered,
         }
     };
     heard(shop, Call::Cancel, judged).await
 }
 
+/// Asks to give the money back. If the answer does not count, nobody knows whether it did.
+async fn refund(shop: &Shop, order: &Order) -> RefundAnswer {
+    let asking = shop.gateway.refund(order);
+    let judged = async {
+        match asking.await {
+            Answered { says: RefundAnswer::Approved(report), problem } => match order.judge_refund(&report, &shop.policy().rules) {
+                Ok(()) => Answered { says: RefundAnswer::Approved(report), problem },
+                Err(differs) => {
+                    let problem = does_not_count(&order.id, &report, differs);
+                    Answered { says: RefundAnswer::Unsure(problem.why.clone().into()), problem: Some(problem) }
+                }
+            },
+            answered => answered,
+        }
+    };
+    heard(shop, Call::Refund, judged).await
+}
+
 /// The gateway's answer makes no sense.
-fn about_another(id: &OrderId, report: &StatusReport) -> Problem {
+fn does_not_count(id: &OrderId, report: &StatusReport, differs: Differs) -> Problem {
     let other = report.order_id.as_ref().map_or("an order that is none of ours", OrderId::as_str);
-    let why = format!("asked about {id}, answered about {other}, transaction {}", report.transaction_id);
+    let StatusReport { transaction_id, word, gross_amount_text: sum, .. } = report;
+    let currency = report.currency.as_deref().unwrap_or("no currency");
+    let back = report.refund_amount.map(|back| format!(", {back} of it went back")).unwrap_or_default();
+    let why =
+        format!("asked about {id}, answered about {other}, transaction {transaction_id}, {word} of {currency} {sum}{back}: {differs}");
     Problem { kind: TroubleKind::Gone, why }
 }
 

@@ -7,7 +7,8 @@ use super::{archived, ledger, listing, strangers};
 use crate::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
-    self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Event, Metadata, Order, QR_EXPIRY, Sale, State, StatusReport,
+    self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Ending, Event, Metadata, Order, QR_EXPIRY, Sale, State,
+    StatusReport,
 };
 use qris_core::order::request::{Payment, TIMEOUT_S};
 use qris_core::order::time::{Span, Wall};
@@ -41,7 +42,8 @@ pub fn rebuild(
     if let Some(stored) = ledger::load(tx, id)? {
         // Another process was quicker.
         let ours = asked_by.is_none_or(|device| *device == stored.order.sale.device);
-        let done = if ours { Some(write(tx, policy, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
+        let event = answered(policy, &stored.order, report);
+        let done = if ours { Some(write(tx, policy, stored, event, now, Claim::Keep)?) } else { None };
         strangers::forget(tx, id)?;
         return Ok(done.map_or(Forgotten::NotOurs, |done| Forgotten::Rebuilt(Box::new(done))));
     }
@@ -62,7 +64,8 @@ pub fn rebuild(
     }
     for name in names {
         if let Some(known) = ledger::load(tx, &name)?.filter(|known| known.order.has_transaction(&report.transaction_id)) {
-            let done = write(tx, policy, known, Event::Status(report.clone()), now, Claim::Keep)?;
+            let event = answered(policy, &known.order, report);
+            let done = write(tx, policy, known, event, now, Claim::Keep)?;
             strangers::forget(tx, id)?;
             return Ok(Forgotten::Known(Box::new(done)));
         }
@@ -75,11 +78,11 @@ pub fn rebuild(
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
     let kid = policy.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = report.payment;
-    // The charged sum is forgotten, but its limits are known: the price, and the price with the allowed fee. Another sum is
-    // not a charge of ours, and a settlement of it matches nothing.
+    // The charged sum is forgotten, but its limits are known: the price, and the price with the allowed fee. A charge of another sum was
+    // never to be paid, and a settlement of it matches nothing.
     let price = metadata.amount.get();
     let charged = price..=price.saturating_add(policy.rules.max_imposed_fee);
-    let gross_amount = report.gross_amount.filter(|gross_amount| charged.contains(&gross_amount.get())).unwrap_or(metadata.amount);
+    let gross_amount = report.gross_amount.unwrap_or(metadata.amount);
     let expiry = if payment == Payment::Gopay { QR_EXPIRY } else { COUNTER_EXPIRY };
     let charge = Charge {
         transaction_id: report.transaction_id.clone(),
@@ -106,17 +109,31 @@ pub fn rebuild(
         // The key of today may not have been known then.
         relay_key: None,
     };
-    let cancel_at = (payment == Payment::Gopay).then(|| now + timeout + CANCEL_AFTER_TIMEOUT);
+    let state = if charged.contains(&gross_amount.get()) {
+        let cancel_at = (payment == Payment::Gopay).then(|| now + timeout + CANCEL_AFTER_TIMEOUT);
+        State::Pending { charge, cancel_at }
+    } else {
+        State::Cancelling { charge: Some(charge), why: Ending::GrossAmount, look: false, tries: 0, retry_at: now }
+    };
     let order = Order {
         attempt,
         answer_by: now - ANSWER_WITHIN,
-        state: State::Pending { charge, cancel_at },
+        state,
         ask: Ask { at: Some(now + merchant::ASK_SPACING), ..Ask::default() },
         rebuilt: true,
         ..merchant::begin(id.clone(), sale, now)
     };
     let stored = ledger::insert(tx, &order, None, "rebuilt from the gateway", now)?;
     strangers::forget(tx, &order.id)?;
-    let done = write(tx, policy, stored, Event::Status(report.clone()), now, Claim::Take)?;
+    let event = answered(policy, &order, report);
+    let done = write(tx, policy, stored, event, now, Claim::Take)?;
     Ok(Forgotten::Rebuilt(Box::new(done)))
+}
+
+/// The event of this answer for that order. If it does not count, the history says why.
+fn answered(policy: &Policy, order: &Order, report: &StatusReport) -> Event {
+    match order.judge(report, &policy.rules) {
+        Ok(()) => Event::Status(report.clone()),
+        Err(differs) => Event::StatusUnclear(differs.to_string().into()),
+    }
 }

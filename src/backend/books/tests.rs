@@ -455,6 +455,34 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
     }
 }
 
+/// A fee that nobody allowed may have been put on it. It is ended as that charge, and its sum is what goes back.
+#[tokio::test]
+async fn a_forgotten_charge_of_another_sum_is_ended_and_given_back_as_such() {
+    for (said, sum, wanted) in [
+        (Said::Expired, 9000, "closed"),
+        (Said::Cancelled, 4000, "closed"),
+        (Said::Pending, 9000, "cancelling"),
+        (Said::Refunded, 9000, "refunded"),
+        (Said::Refunded, 5000, "refunded"),
+    ] {
+        let lost = Rig::new();
+        lost.pending("r1", 1).await;
+        let order = lost.load("o-r1").await.order;
+        let report = StatusReport { gross_amount: Rupiah::new(sum).ok(), ..StatusReport::of(&order, said) };
+        let rig = Rig::new();
+        let first = report.clone();
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &first, None, T0)).await.expect("written");
+        let Forgotten::Rebuilt(done) = done else { panic!("{said:?}") };
+        assert_eq!(state_word(&done.now.order.state), wanted, "{said:?} {sum}");
+        // An answer in another currency takes nothing back.
+        let rig = Rig::new();
+        let dollars = StatusReport { currency: Some("USD".into()), ..report };
+        let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &dollars, None, T0)).await.expect("written");
+        let Forgotten::Rebuilt(done) = done else { panic!("{said:?}") };
+        assert!(done.now.order.is_open() && done.now.order.unclear_since.is_some(), "{said:?} {sum}: {:?}", done.now.order.state);
+    }
+}
+
 #[tokio::test]
 async fn of_two_who_tell_people_one_has_the_turn() {
     let rig = Rig::new();

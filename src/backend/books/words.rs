@@ -57,7 +57,7 @@ pub(super) fn describe(event: &Event) -> String {
             format!("{by} wants it refunded{unreported}{unproven}")
         }
         Event::RefundAnswered(answer) => match answer {
-            RefundAnswer::Approved => "the gateway refunded it".into(),
+            RefundAnswer::Approved(_) => "the gateway refunded it".into(),
             RefundAnswer::Unsure(why) => format!("the refund was not answered ({why})"),
             RefundAnswer::Passing(why) => format!("the refund could not be asked for ({why})"),
             RefundAnswer::KeyUsed(_) => "the gateway has had this key of a refund before".into(),

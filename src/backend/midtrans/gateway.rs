@@ -54,14 +54,13 @@ impl Gateway for Midtrans {
 
     fn refund<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<RefundAnswer>> {
         Box::pin(async move {
-            let (amount, reason) = to_refund(order);
+            let reason = refund_reason(order);
             // Another refund_key is another call. Under the same Idempotency-Key it would get the answer of the one before.
             let key = order.refund_key();
             let idempotency = idempotency_key(&order.id, &format!("refund {key}"));
-            let answer = self.refund(&order.id, &key, amount, &reason, &idempotency).await;
-            answered(answer, |answer| match answer.map(|answer| report(answer, &self.charge.refund_days)) {
-                Ok(report) if order.is_meant_by(&report) => RefundAnswer::Approved,
-                Ok(_) => RefundAnswer::Unsure("Midtrans answered about another transaction".into()),
+            let answer = self.refund(&order.id, &key, order.to_refund(), &reason, &idempotency).await;
+            answered(answer, |answer| match answer {
+                Ok(transaction) => RefundAnswer::Approved(Box::new(report(transaction, &self.charge.refund_days))),
                 Err(error) => refund_answer(&error),
             })
         })
@@ -196,14 +195,12 @@ async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<St
     }
 }
 
-/// The sum that goes back, and the reason for Midtrans. The sum is all that the customer paid, with an imposed
-/// fee. Without a sum Midtrans gives back the rest.
-fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
-    let reason = match order.delivery.as_ref().map(|told| told.outcome) {
+/// The reason for Midtrans.
+fn refund_reason(order: &Order) -> String {
+    match order.delivery.as_ref().map(|told| told.outcome) {
         Some(outcome) => format!("{}: {outcome}", order.sale.item),
         None => order.sale.item.to_string(),
-    };
-    (order.settlement().and_then(|by| by.gross_amount), reason)
+    }
 }
 
 /// An answer that says nothing of the order is not the silence of a gateway that is gone, which has an alert of its own.

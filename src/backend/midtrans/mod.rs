@@ -288,8 +288,8 @@ fn read_charge(http: u16, body: &[u8], order_id: &OrderId) -> Result<Transaction
     }
 }
 
-/// Reads the answer to a get-status or a cancel. Whether it is about the order is judged by
-/// [`StatusReport::is_about`](qris_core::order::merchant::StatusReport::is_about).
+/// Reads the answer to a get-status or a cancel. Whether it counts for the order is judged by
+/// [`Order::judge`](qris_core::order::merchant::Order::judge).
 ///
 /// # Errors
 /// As [`Midtrans::status`] and [`Midtrans::cancel`].

@@ -69,7 +69,7 @@ fn report(id: &OrderId, bill: &Bill) -> StatusReport {
         metadata: bill.memo.clone().map(|text| Some(text.into())),
         store: None,
         payment_code: None,
-        refund_amount: None,
+        refund_amount: (bill.word == "RETURNED").then_some(bill.total),
         refund_at_bank: None,
         refund_within: None,
     }
@@ -134,7 +134,7 @@ impl Gateway for PaperGateway {
         let answer = self.answers(closed, |bills| match bills.get_mut(&order.id) {
             Some(bill) if bill.word == "COMPLETED" => {
                 bill.word = "RETURNED";
-                RefundAnswer::Approved
+                RefundAnswer::Approved(Box::new(report(&order.id, bill)))
             }
             Some(_) | None => RefundAnswer::Refused("there is nothing to return".into()),
         });

@@ -1,7 +1,7 @@
 //! What Midtrans may answer, beyond its documents: other names, words, sums and forms. Each is read, or it does no harm.
 
 use super::*;
-use qris_core::order::merchant::{Ending, RefundWish, State};
+use qris_core::order::merchant::{Ending, RefundWish, Repayment, State};
 use qris_sim::midtrans::Forgery;
 use qris_sim::midtrans::Spelling;
 use qris_sim::midtrans::faults::Fault::AlterAnswer;
@@ -80,6 +80,12 @@ async fn an_answer_that_is_not_of_the_charge_makes_no_receipt_and_loses_nothing(
         ("no word", json!({ "transaction_status": null })),
         ("a suspect word", json!({ "fraud_status": "perhaps" })),
         ("no code", json!({ "status_code": null })),
+        ("an end in dollars", json!({ "transaction_status": "expire", "currency": "USD" })),
+        ("a denial of another sum", json!({ "transaction_status": "deny", "gross_amount": "4999.00" })),
+        ("a refund in dollars", json!({ "transaction_status": "refund", "refund_amount": "5000.00", "currency": "USD" })),
+        ("a refund of another sum", json!({ "transaction_status": "refund", "refund_amount": "4999.00", "gross_amount": "4999.00" })),
+        ("a part of another sum", json!({ "transaction_status": "partial_refund", "gross_amount": "9000.00" })),
+        ("a chargeback in dollars", json!({ "transaction_status": "chargeback", "currency": "USD" })),
     ];
     let mut all: tokio::task::JoinSet<()> = rows.into_iter().map(|(what, set)| not_of_the_charge(what, set)).collect();
     while let Some(row) = all.join_next().await {
@@ -231,4 +237,76 @@ async fn a_charge_in_another_form_is_ended_and_told() {
             stored.order.state
         );
     }
+}
+
+#[tokio::test]
+async fn a_refunds_answer_of_another_sum_is_no_refund_until_get_status_tells() {
+    let rows = [
+        ("dollars", json!({ "currency": "USD" }), "refund of USD 5000.00, Rp5.000 of it went back: that is another currency"),
+        ("another sum", json!({ "gross_amount": "4999.00" }), "refund of IDR 4999.00, Rp5.000 of it went back: that is another sum"),
+        ("a part", json!({ "refund_amount": "3000.00" }), "Rp3.000 of it went back: that is another sum than was to go back"),
+        ("no sum", json!({ "refund_amount": null }), "refund of IDR 5000.00: that is another sum than was to go back"),
+        (
+            "another transaction",
+            json!({ "transaction_id": "t-9" }),
+            "transaction t-9, refund of IDR 5000.00, Rp5.000 of it went back: that is another transaction",
+        ),
+    ];
+    let mut all: tokio::task::JoinSet<()> = rows.into_iter().map(|(what, set, why)| not_the_refund(what, set, why)).collect();
+    while let Some(row) = all.join_next().await {
+        row.expect("as it should be");
+    }
+}
+
+async fn not_the_refund(what: &'static str, set: Value, why: &'static str) {
+    let rig = Rig::new().await;
+    let order = rig.order("r1").await;
+    rig.pay(&order);
+    rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
+    assert_eq!(rig.tell(&order, Last::Failed).await, StatusCode::OK);
+    let alter = |set: &Value| AlterAnswer(Forgery { set: set.as_object().cloned().expect("fields"), ..Forgery::default() });
+    let (refund, status) = (alter(&set), Fault::ServerError { code: 503, done: false });
+    for (fault, on) in [(refund, "refund"), (status, "status")] {
+        rig.simulator.with(|midtrans, _| midtrans.plan(Plan { on: Some(on.into()), ..Plan::from(fault) }));
+    }
+    let (id, wish) = (order.order_id.clone(), RefundWish::of_a_person(None));
+    rig.shop.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
+    rig.shop.due.notify_one();
+    let is_unsure = |stored: &books::Stored| matches!(stored.order.repayment, Some(Repayment::Asked { unsure: true, look: true, .. }));
+    rig.until(&order, what, is_unsure).await;
+    let id = order.order_id.clone();
+    let history = rig.shop.read(move |tx| books::history(tx, &id)).await.expect("read");
+    assert!(
+        history.iter().any(|line| line.event.contains("the refund was not answered") && line.event.contains(why)),
+        "{what}: {history:?}"
+    );
+    let is_told = |event: &Journal| matches!(event, Journal::GatewayUnreachable { why: told } if told.to_string().contains(why));
+    assert!(rig.journal.0.lock().expect("whole").iter().any(is_told), "{what}");
+    // Get-status tells that the whole went back.
+    rig.simulator.with(|midtrans, now| {
+        midtrans.heal();
+        midtrans.notify_again(order.order_id.as_str(), now).expect("known")
+    });
+    rig.until(&order, what, |stored| books::state_word(&stored.order.state) == "refunded").await;
+    let book = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str())).expect("charged");
+    assert_eq!(book.refunded, 5000, "{what}");
+}
+
+/// The answer to a cancel has no custom fields. So it does not tell of a charge whose answer was lost.
+#[tokio::test]
+async fn a_cancel_of_a_lost_charge_is_confirmed_by_get_status() {
+    let rig = Rig::new().await;
+    // It exists, and its answer cannot be used.
+    let forgery = Forgery { set: json!({ "currency": "USD" }).as_object().cloned().expect("fields"), ..Forgery::default() };
+    rig.simulator.with(|midtrans, _| midtrans.plan(Plan { on: Some("charge".into()), ..Plan::from(AlterAnswer(forgery)) }));
+    drop(rig.ask("r1", &[]).await);
+    let id = rig.simulator.with(|midtrans, _| midtrans.transactions()[0].order_id.clone());
+    let id = qris_core::order::ids::OrderId::new(&id).expect("ours");
+    let order = rig.get(&format!("/v1/orders/{id}")).await;
+    rig.until(&order, "ended", |stored| matches!(stored.order.state, State::Closed { .. }) && stored.order.ended_at.is_some()).await;
+    let calls = rig.simulator.with(|midtrans, _| midtrans.requests().iter().map(|asked| asked.call).collect::<Vec<_>>());
+    assert_eq!(calls[..3], ["charge", "cancel", "status"], "{calls:?}");
+    // Nothing is wrong with that answer.
+    let is_told = |event: &Journal| matches!(event, Journal::GatewayUnreachable { why } if why.to_string().contains("asked about"));
+    assert!(!rig.journal.0.lock().expect("whole").iter().any(is_told));
 }

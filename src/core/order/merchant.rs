@@ -25,7 +25,7 @@ mod values;
 
 pub use attention::Attention;
 pub use delivery_report::{DeliveryReport, NoProof, Proof};
-pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
+pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
 pub use sale::{Metadata, Sale};
 pub use values::{
     Ask, Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, RefundEnding, Repayment, Settlement, State,
@@ -212,7 +212,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::StatusUnknown => order.unknown(now, true),
         Event::StatusUnclear(_) => order.status_unclear(now),
         Event::StatusUnanswered => order.status_unanswered(now),
-        Event::CancelDone(report) => order.cancel_done(&report, now),
+        Event::CancelDone(report) => order.cancel_done(&report, now, with),
         Event::CancelRefused => order.cancel_again(now, true),
         Event::CancelUnknown => order.unknown(now, false),
         Event::CancelUnanswered => order.cancel_again(now, false),
@@ -229,7 +229,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => order.unreported_at = order.unreported_at.or(Some(now)),
         Event::RefundAsked(wish) => order.refund_asked(wish, now)?,
-        Event::RefundAnswered(answer) => order.refund_answered(answer, now),
+        Event::RefundAnswered(answer) => order.refund_answered(answer, now, with),
         Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
         Event::Given { by } => order.given(by, now)?,
         Event::RefundEnds(ending) => order.refund_ends(ending, now),

@@ -204,7 +204,8 @@ impl World {
     /// Midtrans never made this charge, and only lost books knew of it. Nobody can say that it is cancelled, and the machine asks
     /// for a day, which is longer than a seed runs. So is the time for which an order that was rebuilt may last: nobody knows its end.
     /// Of an order that a forged notification calls paid the backend knows no end before a person has looked. A payment that get-status
-    /// never tells can be ended by nobody for a day: Midtrans does not cancel what is paid, and calls it pending.
+    /// never tells can be ended by nobody for a day: Midtrans does not cancel what is paid, and calls it pending. So it is where get-status
+    /// tells another sum than the charge's for ever: no word of it counts.
     fn lasts(&self, order: &core::Order) -> bool {
         // What is left may be another attempt than the one that the machine showed.
         let left = match &order.state {
@@ -212,7 +213,7 @@ impl World {
             _ => None,
         };
         let Some(id) = left.or(order.order_id()) else { return false };
-        if self.never_confirmed.contains(id) {
+        if self.never_confirmed.contains(id) || self.altered.contains(id) {
             return true;
         }
         if self.misled.contains(id)
@@ -248,7 +249,8 @@ impl World {
             Err(error) if self.says_damaged(&error) => Vec::new(),
             Err(error) => return Some(format!("the books cannot be read: {error}")),
         };
-        let may_last = |order: &Order| self.is_for_a_person(order) || self.never_confirmed.contains(&order.id);
+        let is_listed = |order: &Order| self.altered.contains(&order.id) && order.attention().contains(&Attention::Unconfirmed);
+        let may_last = |order: &Order| self.is_for_a_person(order) || self.never_confirmed.contains(&order.id) || is_listed(order);
         if let Some(stored) = open.iter().find(|stored| !may_last(&stored.order)) {
             return Some(format!("the backend never ended {}: {:?}", stored.order.id, stored.order.state));
         }
@@ -324,6 +326,10 @@ impl World {
             return (!nothing_left).then(|| format!("{id} is paid and the backend does not know it"));
         };
         let order = stored.order;
+        // No word of get-status counts where its sum is another one for ever. People are told, and nothing is handed out.
+        if self.altered.contains(&id) && order.attention().contains(&Attention::Unconfirmed) && order.receipt().is_none() && times == 0 {
+            return None;
+        }
         if let Some(why) = self.audit_money(&order, book) {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
         }

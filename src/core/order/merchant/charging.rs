@@ -136,15 +136,15 @@ impl Order {
         }
     }
 
-    pub(super) fn cancel_done(&mut self, report: &StatusReport, now: Wall) {
-        let is_done = report.said == Said::Cancelled && self.is_meant_by(report);
+    pub(super) fn cancel_done(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+        let is_done = report.said == Said::Cancelled && self.judge(report, with.rules).is_ok();
         match &mut self.state {
             State::Cancelling { charge, why, .. } if is_done => {
                 let (charge, why) = (charge.take(), why.clone());
                 self.ended_at = Some(now);
                 self.close(charge, Closing::Cancel, Some(why), now);
             }
-            // Any other word, or a word about another transaction, is no answer to a cancel: get-status must tell.
+            // Any other word, or an answer that does not count, is no answer to a cancel: get-status must tell.
             State::Cancelling { .. } => self.cancel_again(now, true),
             State::Charging { .. }
             | State::Pending { .. }

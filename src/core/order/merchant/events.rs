@@ -124,7 +124,7 @@ pub struct StatusReport {
     pub gross_amount: Option<Rupiah>,
     /// The same, as the gateway writes it, for people.
     pub gross_amount_text: Box<str>,
-    /// It must be `IDR`.
+    /// `IDR` in capitals; `None` if the answer does not tell.
     pub currency: Option<Box<str>>,
     /// The gateway's word for the way in which it was paid: `gopay`, `qris`, …
     pub payment_type: Option<Box<str>>,
@@ -156,8 +156,8 @@ pub struct StatusReport {
 
 impl StatusReport {
     /// Whether this is an answer about the order of this name, which is known to have these transactions. It has one of them, whatever
-    /// order it names: a gateway may put a name of its own in the place of ours. Only where none is known, our name decides. This
-    /// is the one rule for the answers to get-status, cancel and refund. Whether a settlement fits the charge is judged besides.
+    /// order it names: a gateway may put a name of its own in the place of ours. Only where none is known, our name decides. It is the
+    /// first part of [`Order::judge`](super::Order::judge).
     #[must_use]
     pub fn is_about<'a>(&self, id: &OrderId, transactions: impl IntoIterator<Item = &'a TransactionId>) -> bool {
         let mut known = transactions.into_iter().peekable();
@@ -166,6 +166,38 @@ impl StatusReport {
         }
         known.any(|known| *known == self.transaction_id)
     }
+
+    /// Whether less went back than was paid, whatever its word is.
+    #[must_use]
+    pub fn is_of_a_part(&self) -> bool {
+        self.refund_amount.is_some_and(|back| self.gross_amount.is_some_and(|paid| back < paid))
+    }
+}
+
+/// Why an answer does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Differs {
+    /// It is about another transaction.
+    #[error("that is another transaction")]
+    Transaction,
+    /// It is in another currency, or a settlement tells none.
+    #[error("that is another currency")]
+    Currency,
+    /// Its sum is another one, or not whole rupiah.
+    #[error("that is another sum")]
+    Sum,
+    /// The sum that went back is another one, or is not told.
+    #[error("that is another sum than was to go back")]
+    RefundAmount,
+    /// Its metadata are those of another sale.
+    #[error("custom_field1 to custom_field3 are those of another order")]
+    Metadata,
+    /// Its metadata are missing, and no charge of the order is known.
+    #[error("custom_field1 to custom_field3 are missing, and no charge of the order is known")]
+    NoMetadata,
+    /// It answers a call for a refund, and does not say that one was made.
+    #[error("that is no refund")]
+    NoRefund,
 }
 
 /// Why a call for a charge brought no charge.
@@ -208,8 +240,9 @@ impl RefundWish {
 /// The gateway's answer to a refund.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RefundAnswer {
-    /// The money went back.
-    Approved,
+    /// The gateway says that all of the money went back, in this transaction. [`Order::judge_refund`](super::Order::judge_refund) judges
+    /// it.
+    Approved(Box<StatusReport>),
     /// Nobody knows whether it did. The same call, with the same key, tells.
     Unsure(Box<str>),
     /// Nothing was done. The same call may do better later.

@@ -2,6 +2,7 @@
 //! over, it does not go back. Only one of these happens, and only once.
 
 use super::*;
+use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 
 /// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
@@ -74,13 +75,20 @@ impl Order {
     }
 
     /// Takes the gateway's answer to the refund.
-    pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall) {
+    pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall, with: &Context<'_>) {
         let pause = self.pause_after_refund();
+        let answer = match answer {
+            RefundAnswer::Approved(report) => match self.judge_refund(&report, with.rules) {
+                Ok(()) => RefundAnswer::Approved(report),
+                Err(differs) => RefundAnswer::Unsure(differs.to_string().into()),
+            },
+            RefundAnswer::Unsure(_) | RefundAnswer::Passing(_) | RefundAnswer::KeyUsed(_) | RefundAnswer::Refused(_) => answer,
+        };
         let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, key_used, .. }) = &mut self.repayment else { return };
         *tries += 1;
         *retry_at = now + pause;
         let why = match answer {
-            RefundAnswer::Approved => {
+            RefundAnswer::Approved(_) => {
                 self.refunded(None, now);
                 // Get-status may tell whether the bank has confirmed it.
                 let look = now + LOOK_AGAIN;
@@ -108,8 +116,16 @@ impl Order {
         }
     }
 
-    /// Get-status says settled, for an order whose refund is asked for: the refund has not happened.
-    pub(super) fn not_refunded_yet(&mut self, now: Wall) {
+    /// The sum that goes back: all that the customer paid, with an imposed fee. `None` if it was not whole rupiah: then the gateway gives
+    /// back what is there.
+    #[must_use]
+    pub fn to_refund(&self) -> Option<Rupiah> {
+        self.settlement().and_then(|by| by.gross_amount)
+    }
+
+    /// Get-status says settled, or that a part went back, for an order whose refund is asked for: the refund has not happened. Once a part
+    /// is gone, nobody asks for the whole again by itself.
+    pub(super) fn not_refunded_yet(&mut self, part_is_gone: bool, now: Wall) {
         let pause = self.pause_after_refund();
         if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
             *unsure = false;
@@ -129,12 +145,13 @@ impl Order {
             // The refund with this key was not made, and never will be. The next call has another one.
             Some(why) => {
                 self.refund_keys += 1;
-                if std::mem::take(key_used) && self.refund_keys < REFUND_KEYS_MAX {
+                if std::mem::take(key_used) && !part_is_gone && self.refund_keys < REFUND_KEYS_MAX {
                     *retry_at = now + pause;
                 } else {
                     self.repayment = Some(Repayment::Refused { why, at: now, unsure: false });
                 }
             }
+            None if part_is_gone => self.stop_refund("only a part of it went back", now),
             None => *retry_at = now + pause,
         }
     }

@@ -115,8 +115,7 @@ impl Order {
     }
 
     pub(super) fn status(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
-        if !self.is_meant_by(report) {
-            // An answer about another transaction answers nothing.
+        if self.judge(report, with.rules).is_err() {
             return self.status_unclear(now);
         }
         match report.said {
@@ -148,6 +147,8 @@ impl Order {
             Said::Cancelled => self.ended(Closing::Cancel, now),
             Said::Denied => self.ended(Closing::Deny, now),
             Said::Failed => self.ended(Closing::Failure, now),
+            // The gateway's word is one thing, its sum another.
+            Said::Refunded if report.is_of_a_part() => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
             Said::Refunded => self.refunded(Some(report), now),
             Said::PartlyRefunded => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
@@ -255,7 +256,7 @@ impl Order {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
             State::Settled { .. } | State::Withheld { .. } => {
-                self.not_refunded_yet(now);
+                self.not_refunded_yet(false, now);
                 return self.question_ended(now, true);
             }
             State::Refunded { .. } => {
@@ -323,6 +324,7 @@ impl Order {
         Settlement {
             transaction_id: report.transaction_id.clone(),
             gross_amount: report.gross_amount,
+            currency: report.currency.clone(),
             payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
             settled_at: report.settled_at.unwrap_or(now),
             parties: report.parties.clone(),
@@ -330,10 +332,57 @@ impl Order {
         }
     }
 
-    /// Whether the gateway's answer is about this order. Every answer is judged by this before it changes anything.
+    /// Whether the gateway's answer is about this order, as far as names tell. [`Order::judge`] judges the rest.
     #[must_use]
     pub fn is_meant_by(&self, report: &StatusReport) -> bool {
         report.is_about(&self.id, self.transactions())
+    }
+
+    /// Whether an answer counts. It is the one rule for the answers to get-status, cancel and refund, whatever word they have. The answer
+    /// must be about the order ([`StatusReport::is_about`]), in its currency, and of its sum. With a receipt, that is the sum that was paid.
+    /// Without one, the charge's sum counts too, also with an allowed fee. Where no charge is known, the answer has all of our metadata.
+    ///
+    /// The settlement of an order that is not paid is only looked at for whose it is. In another sum or currency it is a mismatch, which a
+    /// person sees.
+    ///
+    /// What Midtrans leaves out: its answers to cancel and refund have no metadata, and those to a refund, as its documents show them,
+    /// no currency. All of its answers about a transaction have `gross_amount`, and those to a refund `refund_amount`.
+    ///
+    /// # Errors
+    /// The part that differs. Then the answer answers nothing.
+    pub fn judge(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
+        if !self.is_meant_by(report) {
+            return Err(Differs::Transaction);
+        }
+        let is_paid = match &self.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => false,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
+        };
+        if report.said == Said::Settled && !is_paid {
+            return Ok(());
+        }
+        let as_paid = self.settlement().is_some_and(|by| by.gross_amount == report.gross_amount && is_in(report, by.currency.as_deref()));
+        if as_paid {
+            return Ok(());
+        }
+        self.fits_the_charge(report, rules)?;
+        // The charge's sum is another one than that of the receipt: the customer paid a fee on top.
+        if self.receipt().is_some() { Err(Differs::Sum) } else { Ok(()) }
+    }
+
+    /// Whether the answer to a call for a refund says that all of the money that was asked for went back.
+    ///
+    /// # Errors
+    /// The part that differs. Then nobody knows whether the refund was made: get-status must tell.
+    pub fn judge_refund(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
+        self.judge(report, rules)?;
+        if report.said != Said::Refunded {
+            return Err(Differs::NoRefund);
+        }
+        match self.to_refund() {
+            Some(asked) if report.refund_amount != Some(asked) => Err(Differs::RefundAmount),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether this transaction is known to be the order's.
@@ -347,32 +396,49 @@ impl Order {
         known.into_iter().flatten()
     }
 
-    /// The sum that was paid, if a settlement of the charge's transaction fits the charge. Its currency must, its metadata as far as it has
-    /// them, and its sum with or without an allowed fee. Where no charge is known, it needs all of the metadata.
+    /// The sum that was paid, if a settlement of the order's transaction fits the sale: also its metadata as far as it has them, and the
+    /// price.
     ///
     /// # Errors
     /// The part that differs.
-    fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<Rupiah, &'static str> {
-        let gross_amount = report.gross_amount.ok_or("gross_amount")?;
-        if report.currency.as_deref() != Some("IDR") {
-            return Err("currency");
-        }
+    fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<Rupiah, Differs> {
+        self.fits_the_charge(report, rules)?;
+        let gross_amount = report.gross_amount.ok_or(Differs::Sum)?;
         let expected = self.sale.metadata().to_texts();
         let mut texts = report.metadata.iter().zip(&expected);
         if texts.any(|(got, want)| got.as_deref().is_some_and(|got| got != want)) {
-            return Err("metadata");
+            return Err(Differs::Metadata);
+        }
+        // The charge was never to be paid, and was.
+        if gross_amount < self.sale.amount || self.ended_for_its_sum() {
+            return Err(Differs::Sum);
+        }
+        if self.charge().is_none() && !self.may_be_asked(gross_amount, rules) {
+            return Err(Differs::Sum);
+        }
+        Ok(gross_amount)
+    }
+
+    /// Whether an answer has the charge's currency, and its sum or that and an allowed fee: the gateway may tell the fee only now. Where the
+    /// answer to the charge was lost, its sum is not known, and the metadata must say that it is ours. A charge that can be paid is only
+    /// cancelled once more, so that needs no metadata.
+    fn fits_the_charge(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
+        if !is_in(report, Some("IDR")) {
+            return Err(Differs::Currency);
         }
         match self.charge() {
-            // The gateway may tell the fee only now. The sum is neither the charge's nor that and an allowed fee; or the charge was
-            // never to be paid, and was.
-            Some(charge) if charge.gross_amount > gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
-            Some(charge) if charge.gross_amount < gross_amount && !self.may_be_asked(gross_amount, rules) => Err("gross_amount"),
-            Some(_) if self.ended_for_its_sum() => Err("gross_amount"),
-            Some(_) => Ok(gross_amount),
-            // The charge's answer was lost. The metadata must say that it is ours.
-            None if report.metadata.iter().any(Option::is_none) => Err("metadata"),
-            None if !self.may_be_asked(gross_amount, rules) => Err("gross_amount"),
-            None => Ok(gross_amount),
+            Some(charge) => {
+                let sum = report.gross_amount.ok_or(Differs::Sum)?;
+                let fits = sum == charge.gross_amount || charge.gross_amount < sum && self.may_be_asked(sum, rules);
+                if fits { Ok(()) } else { Err(Differs::Sum) }
+            }
+            None if report.said == Said::Pending => Ok(()),
+            None if report.metadata.iter().any(Option::is_none) => Err(Differs::NoMetadata),
+            None => {
+                let texts = self.sale.metadata().to_texts();
+                let ours = report.metadata.iter().zip(&texts).all(|(got, want)| got.as_deref() == Some(want));
+                if ours { Ok(()) } else { Err(Differs::Metadata) }
+            }
         }
     }
 
@@ -493,7 +559,7 @@ impl Order {
             TakenBack::Partly { .. } => {
                 // The matter was settled in another way: the customer has more than is due.
                 self.late_fact |= matches!(self.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
-                self.not_refunded_yet(now);
+                self.not_refunded_yet(true, now);
                 // Where all was to go back, the bank may have refused that.
                 self.settled_again(now);
             }
@@ -508,6 +574,11 @@ impl Order {
             }
         }
     }
+}
+
+/// Whether an answer is in this currency. An answer that tells none is in any, unless it is a settlement, which may buy goods.
+fn is_in(report: &StatusReport, currency: Option<&str>) -> bool {
+    report.currency.as_deref() == currency || report.currency.is_none() && report.said != Said::Settled
 }
 
 /// The time between two questions about a charge of this age.

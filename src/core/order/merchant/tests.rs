@@ -65,6 +65,11 @@ fn report(said: Said) -> StatusReport {
     StatusReport { payment_type: Some("qris".into()), settled_at: Some(T0), ..StatusReport::of(&order(), said) }
 }
 
+/// The answer to a refund that was made.
+fn approved() -> RefundAnswer {
+    RefundAnswer::Approved(Box::new(StatusReport { refund_amount: Some(rp(5000)), ..report(Said::Refunded) }))
+}
+
 fn told(outcome: Delivery) -> Event {
     Event::Delivered(DeliveryReport::proven(outcome))
 }
@@ -524,7 +529,7 @@ fn no_answer_leads_in_a_circle() {
                 all.into_iter().map(status).chain(more).collect()
             }
             Call::Refund => vec![
-                Event::RefundAnswered(RefundAnswer::Approved),
+                Event::RefundAnswered(approved()),
                 Event::RefundAnswered(RefundAnswer::Unsure("cut".into())),
                 Event::RefundAnswered(RefundAnswer::Passing("no route".into())),
                 Event::RefundAnswered(RefundAnswer::Refused("412".into())),

@@ -181,6 +181,8 @@ pub struct Settlement {
     pub transaction_id: TransactionId,
     /// Whole rupiah; `None` if the gateway said something else.
     pub gross_amount: Option<Rupiah>,
+    /// As the gateway reported it. It is `IDR` wherever there is a receipt.
+    pub currency: Option<Box<str>>,
     /// As the gateway reported it.
     pub payment_type: Box<str>,
     /// When.

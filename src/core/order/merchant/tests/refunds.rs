@@ -78,7 +78,7 @@ fn a_new_key_follows_a_refusal_that_get_status_has_confirmed_and_nothing_else() 
     // A person asks again, and the money goes back.
     let again = all(&asked, 3000, vec![refused(), status(Said::Settled), wish()]);
     assert_eq!((duty(&again, at(3000)), again.refund_key().as_str()), (Duty::Call(Call::Refund), "o1-r2"));
-    let done = all(&again, 4000, vec![answered(RefundAnswer::Approved)]);
+    let done = all(&again, 4000, vec![answered(approved())]);
     assert_eq!((word(&done).as_str(), done.attention()), ("refunded", vec![]));
     // A key that was used up is followed by another one without a person.
     let used = all(&asked, 3000, vec![key_used(), status(Said::Settled), status(Said::Settled)]);
@@ -136,7 +136,7 @@ fn a_refund_that_is_on_its_way_at_the_end_is_looked_at() {
     let asked = after(&due(Some(7)), 7 * DAY - 1, wish());
     let over = after(&asked, 7 * DAY, Event::Abandoned);
     assert_eq!(duty(&over, at(7 * DAY)), Duty::Call(Call::GetStatus), "no other call for a refund");
-    assert_eq!(word(&after(&over, 7 * DAY, answered(RefundAnswer::Approved))), "refunded");
+    assert_eq!(word(&after(&over, 7 * DAY, answered(approved()))), "refunded");
     assert_eq!(word(&after(&over, 7 * DAY, status(Said::Refunded))), "refunded");
     let not_made = all(&over, 7 * DAY + 1, vec![status(Said::Settled), status(Said::Settled)]);
     assert!(matches!(not_made.repayment, Some(Repayment::Refused { unsure: false, .. })), "{not_made:?}");
@@ -160,7 +160,7 @@ fn what_the_bank_says_later_is_heard() {
         Some(Repayment::Done { bank, .. }) => *bank,
         other => panic!("{other:?}"),
     };
-    let approved = all(&due(None), 3000, vec![wish(), answered(RefundAnswer::Approved)]);
+    let approved = all(&due(None), 3000, vec![wish(), answered(approved())]);
     assert_eq!((bank(&approved), next_deadline(&approved)), (None, Some(at(3000) + LOOK_AGAIN)));
     let asked = after(&approved, 63_000, said(Some(AtBank::Asked)));
     assert_eq!(bank(&asked), Some(AtBank::Asked));
@@ -183,7 +183,7 @@ fn what_the_bank_says_later_is_heard() {
 
 #[test]
 fn a_settlement_that_comes_back_after_a_refund_is_listed_after_a_second_look() {
-    let refunded = all(&due(None), 3000, vec![wish(), answered(RefundAnswer::Approved)]);
+    let refunded = all(&due(None), 3000, vec![wish(), answered(approved())]);
     let refunded = after(&refunded, 63_000, status(Said::Refunded));
     assert_eq!(next_deadline(&refunded), None);
     let noted = after(&refunded, 90_000, Event::Notified(Said::Settled));
@@ -203,4 +203,72 @@ fn a_settlement_that_comes_back_after_a_refund_is_listed_after_a_second_look() {
     // What a person gave back is no refund of the gateway.
     let cash = after(&due(None), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
     assert_eq!(after(&cash, 4000, Event::Notified(Said::Settled)), cash);
+}
+
+#[test]
+fn a_refund_of_less_than_was_paid_is_a_refund_of_a_part() {
+    let part = |said| Event::Status(StatusReport { refund_amount: Some(rp(3000)), ..report(said) });
+    let partly = Some(TakenBack::Partly { amount: Some(rp(3000)) });
+    let dispensed = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Dispensed))]);
+    let order = after(&dispensed, 3000, part(Said::Refunded));
+    assert_eq!((word(&order).as_str(), &order.taken_back, order.attention()), ("settled", &partly, vec![Attention::PartialRefund]));
+    let all_of_it = Event::Status(StatusReport { refund_amount: Some(rp(5000)), ..report(Said::Refunded) });
+    assert_eq!(word(&after(&order, 4000, all_of_it)), "refunded");
+    // Ours was lost, and a part went back. Nobody asks for the whole once more: the rest is for a person.
+    for said in [Said::Refunded, Said::PartlyRefunded] {
+        for answers in [vec![unsure()], vec![key_used()], vec![unsure(), key_used()]] {
+            let asked = all(&due(None), 3000, vec![wish()]);
+            let order = all(&asked, 3000, [answers, vec![part(said), part(said)]].concat());
+            assert_eq!((word(&order).as_str(), &order.taken_back), ("settled", &partly), "{said:?}");
+            let refused = matches!(order.repayment, Some(Repayment::Refused { unsure: false, .. }));
+            assert!(refused && order.is_refund_due(), "{said:?}: {:?}", order.repayment);
+            assert_eq!(order.attention(), [Attention::RefundFailed, Attention::PartialRefund], "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refunds_answer_counts_only_with_the_sum_that_was_asked_for() {
+    type Change = fn(&mut StatusReport);
+    let table: [(&str, Change, bool); 10] = [
+        ("all of it", |_| {}, true),
+        ("no currency, as in the documents", |r| r.currency = None, true),
+        ("no metadata, as in the documents", |r| r.metadata = [None, None, None], true),
+        ("another name", |r| r.order_id = None, true),
+        ("less went back", |r| r.refund_amount = Some(rp(4999)), false),
+        ("it does not say what went back", |r| r.refund_amount = None, false),
+        ("another sum", |r| (r.gross_amount, r.refund_amount) = (Some(rp(4999)), Some(rp(4999))), false),
+        ("dollars", |r| r.currency = Some("USD".into()), false),
+        ("another transaction", |r| r.transaction_id = TransactionId::new("t2").expect("an id"), false),
+        ("another word", |r| r.said = Said::Settled, false),
+    ];
+    let asked = all(&due(None), 3000, vec![wish()]);
+    for (what, change, is_made) in table {
+        let mut told = StatusReport { refund_amount: Some(rp(5000)), ..report(Said::Refunded) };
+        change(&mut told);
+        let order = after(&asked, 3000, answered(RefundAnswer::Approved(Box::new(told))));
+        if is_made {
+            assert_eq!(word(&order), "refunded", "{what}");
+            continue;
+        }
+        let is_unsure = matches!(order.repayment, Some(Repayment::Asked { unsure: true, look: true, .. }));
+        assert!(is_unsure && word(&order) == "settled", "{what}: {:?}", order.repayment);
+        let next = next_deadline(&order).expect("the look");
+        assert_eq!(duty(&order, next), Duty::Call(Call::GetStatus), "{what}: get-status decides");
+        assert_eq!(word(&after(&order, 20_000, status(Said::Refunded))), "refunded", "{what}");
+        let again = after(&order, 20_000, status(Said::Settled));
+        assert_eq!((is_asked(&again), again.refund_key().as_str()), (true, "o1"), "{what}: the same key");
+    }
+    // The sum that was asked for is the one that was paid, with its fee, or that of a mismatch.
+    for sum in [5100, 4999] {
+        let of = |said| StatusReport { gross_amount: Some(rp(sum)), ..report(said) };
+        let paid = Event::Status(of(Said::Settled));
+        let paid = live(&[(0, Event::Charged(charge(5000))), (1000, paid.clone()), (11_000, paid), (12_000, told(Delivery::Failed))]);
+        let asked = all(&paid, 13_000, vec![wish()]);
+        for (back, is_made) in [(sum, true), (5000, false)] {
+            let told = StatusReport { refund_amount: Some(rp(back)), ..of(Said::Refunded) };
+            let order = after(&asked, 13_000, answered(RefundAnswer::Approved(Box::new(told))));
+            assert_eq!(word(&order) == "refunded", is_made, "{back} of {sum}: {:?}", order.repayment);
+        }
+    }
 }

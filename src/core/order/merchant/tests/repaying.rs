@@ -121,7 +121,7 @@ fn refund_and_delivery_exclude_each_other() {
 fn the_money_goes_one_way_once() {
     let failed = || paid(Some(Delivery::Failed));
     let asked = || then(failed(), vec![refund(false)], 3000).expect("granted");
-    let done = || then(asked(), vec![answered(RefundAnswer::Approved)], 3000).expect("a fact");
+    let done = || then(asked(), vec![answered(approved())], 3000).expect("a fact");
     let gave = || then(failed(), vec![given()], 3000).expect("granted");
     let cash = || then(failed(), vec![by_hand(false)], 3000).expect("granted");
     let unsure = || {
@@ -157,7 +157,7 @@ fn gateway_answers_decide_and_get_status_has_the_last_word() {
     let unsure = || answered(RefundAnswer::Unsure("cut".into()));
     type Row = (&'static str, Vec<Event>, &'static str, &'static str);
     let table: Vec<Row> = vec![
-        ("approved", vec![answered(RefundAnswer::Approved)], "done", "refunded"),
+        ("approved", vec![answered(approved())], "done", "refunded"),
         ("passing", vec![answered(RefundAnswer::Passing("no route".into()))], "asked", "settled"),
         ("lost", vec![unsure()], "looking", "settled"),
         ("lost, and it was made", vec![unsure(), status(Said::Refunded)], "done", "refunded"),
@@ -448,7 +448,7 @@ fn gateway_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
     assert_eq!(twice.attention(), [Attention::LateFact]);
     assert_eq!(then(twice.clone(), vec![refunded.clone()], 120_000).as_ref(), Ok(&twice), "that is known");
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
-    let done = then(asked, vec![answered(RefundAnswer::Approved)], 4000).expect("a fact");
+    let done = then(asked, vec![answered(approved())], 4000).expect("a fact");
     assert_eq!(then(done.clone(), vec![refunded], 60_000).as_ref(), Ok(&done), "as it was asked for");
 }
 

@@ -223,7 +223,7 @@ fn a_word_that_may_mean_money_is_listed_as_both_and_seen_ends_it() {
     }
 }
 
-/// What has ended may be paid late, and a word that may mean money is no news of its end.
+/// An order that has ended may be paid late. A word that may mean money does not say that it was not.
 #[test]
 fn a_word_that_may_mean_money_lists_what_has_ended_too_and_a_person_ends_it() {
     let day = 24 * 3_600_000;

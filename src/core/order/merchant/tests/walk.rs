@@ -58,7 +58,7 @@ impl Bank {
             _ if self.refunds > 0 => RefundAnswer::Refused("406".into()),
             _ => {
                 self.refunds += 1;
-                RefundAnswer::Approved
+                approved()
             }
         }
     }
