@@ -91,7 +91,20 @@ impl Midtrans {
     /// # Errors
     /// [`MidtransError::Refused`] when the app says no.
     pub async fn pay(&self, bill: &Bill, via: Via) -> Result<(), MidtransError> {
-        self.ask::<Value>(self.http.post(self.url(&["sim", "pay"])).json(&json!({"qr": bill.payload, "via": via}))).await.map(drop)
+        self.take(bill, via, false).await
+    }
+
+    /// The same for a payment that was under way when the charge was cancelled. Midtrans takes it all the same.
+    ///
+    /// # Errors
+    /// As for [`Midtrans::pay`].
+    pub async fn pay_under_way(&self, bill: &Bill, via: Via) -> Result<(), MidtransError> {
+        self.take(bill, via, true).await
+    }
+
+    async fn take(&self, bill: &Bill, via: Via, force: bool) -> Result<(), MidtransError> {
+        let payment = json!({"qr": bill.payload, "via": via, "force": force});
+        self.ask::<Value>(self.http.post(self.url(&["sim", "pay"])).json(&payment)).await.map(drop)
     }
 
     /// A payment that fails in the app: wrong PIN, or too little money.
@@ -100,22 +113,6 @@ impl Midtrans {
     /// [`MidtransError::Refused`] when the app does not even try.
     pub async fn fail(&self, bill: &Bill) -> Result<(), MidtransError> {
         self.ask::<Value>(self.http.post(self.url(&["sim", "fail", &bill.payload]))).await.map(drop)
-    }
-
-    /// From now on Midtrans does not take cancels: the connection is refused.
-    ///
-    /// # Errors
-    /// When it cannot be asked.
-    pub async fn refuse_cancels(&self) -> Result<(), MidtransError> {
-        self.ask::<Value>(self.http.post(self.url(&["sim", "faults"])).json(&json!({"fault": "refuse", "on": "cancel"}))).await.map(drop)
-    }
-
-    /// Ends all its faults.
-    ///
-    /// # Errors
-    /// When it cannot be asked.
-    pub async fn heal(&self) -> Result<(), MidtransError> {
-        self.ask::<Value>(self.http.delete(self.url(&["sim", "faults"]))).await.map(drop)
     }
 
     /// Its books: every transaction.

@@ -6,9 +6,9 @@ use super::layout::{Options, PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
 use super::site::{Site, SiteError};
+use super::told;
 use super::watch::View;
 use qris_core::order::ids::RequestId;
-use qris_core::order::machine::LAST_ANSWER;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Boot;
 use qris_core::wire::vend::{EventState, VendEvent};
@@ -26,11 +26,11 @@ const ASKED_MAX: u32 = 10;
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// The shortest that a QR may be shown (`timeout_s`), in seconds: the customer of the fifth sale is slower.
 const IMPATIENT_S: u16 = 10;
-/// The machine's `late_settlement_grace_s` here: short, so that the fifth customer can pay later than that.
-const GRACE_S: u32 = 2;
+/// The machine's `late_settlement_grace_s` here: none. So the fifth customer pays later than that.
+const GRACE_S: u32 = 0;
 /// The machine's `cancel_wait_s` here.
 const CANCEL_WAIT_S: u32 = 2;
-/// How much later than the grace, and than the answer to the machine's last question, the fifth customer pays.
+/// How long after the answer to the machine's last question the fifth customer's payment comes.
 const LATER: Duration = Duration::from_secs(1);
 
 /// The installation in which the script sells.
@@ -165,21 +165,31 @@ impl Script<'_> {
         self.fired(u64::from(number) - 1).await
     }
 
-    /// The QR leaves the screen while Midtrans takes no cancel. So its charge can still be paid from a photo. By that
-    /// time the machine has long given up, and the customer may have gone.
+    /// The QR leaves the screen, and Midtrans cancels its charge. But a payment from a photo was under way by then, and Midtrans takes it.
+    /// The machine has given up, and the customer may have gone.
     async fn too_late(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, Some(IMPATIENT_S)).await?;
-        self.site.simulated()?.refuse_cancels().await?;
-        self.say(&format!("{number}/5 the customer takes a photo and hesitates; Midtrans takes no cancel"));
-        self.event(&offer, "the machine gives up", |event| event.state == EventState::Cancelling).await?;
+        self.say(&format!("{number}/5 the customer takes a photo and hesitates"));
+        self.ends(number, &offer, EventState::Cancelled, Some(Reason::Timeout)).await?;
         self.sees("the QR leaves the screen", |view| view.bill.is_none()).await?;
-        self.say(&format!("{number}/5 the machine gives up after {IMPATIENT_S} s"));
-        tokio::time::sleep(Duration::from_secs(GRACE_S.into()) + LAST_ANSWER.to_duration() + LATER).await;
-        self.site.simulated()?.pay(&offer.bill, Via::Gopay).await?;
-        self.say(&format!("{number}/5 paid from the photo"));
-        self.ends(number, &offer, EventState::RefundDue, Some(Reason::Late)).await?;
-        self.site.simulated()?.heal().await?;
+        self.given_up(&offer).await?;
+        let ended = Offer { mark: self.site.watched.chronicle.mark(), ..offer };
+        tokio::time::sleep(LATER).await;
+        self.site.simulated()?.pay_under_way(&ended.bill, Via::Gopay).await?;
+        self.say(&format!("{number}/5 paid from the photo all the same: that was under way before the cancel"));
+        self.ends(number, &ended, EventState::RefundDue, Some(Reason::Late)).await?;
         self.fired(3).await
+    }
+
+    /// The machine asks once more about an order that it has cancelled. From the answer on it delivers no late payment.
+    async fn given_up(&self, offer: &Offer) -> Result<(), ScriptError> {
+        let steps = [told::cancel_order().en, told::how_does_it_stand().en, "cancel".into()];
+        let mut steps = steps.into_iter().peekable();
+        let pick = |entry: &Entry| {
+            steps.next_if(|step| *step == entry.text);
+            steps.peek().is_none().then_some(())
+        };
+        Ok(self.site.watched.chronicle.wait(offer.mark, "the answer to the machine's last question", STEP_WAIT, pick).await?)
     }
 
     /// A request, as far as the moment when the phone has read its QR off the panel. A machine that has just got its
