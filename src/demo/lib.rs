@@ -73,8 +73,8 @@ struct Arguments {
 }
 
 /// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
-/// default), but a visitor would not wait so long to see a refund come due.
-const PAGE: Options = Options { keep: false, grace_s: 5, cancel_wait_s: 5, sandbox: None };
+/// default), but a visitor would not wait so long to see a refund come due: after a cancel the machine only asks once more.
+const PAGE: Options = Options { keep: false, grace_s: 0, cancel_wait_s: 5, sandbox: None };
 
 /// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;

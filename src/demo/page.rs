@@ -200,17 +200,21 @@ impl From<Photo> for Bill {
 struct Payment {
     bill: Photo,
     via: Via,
+    /// Was it under way when the charge was cancelled?
+    under_way: bool,
 }
 
 async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Result<StatusCode, PageRefusal> {
     let bill = Bill::from(payment.bill);
-    let deed = match payment.via {
-        Via::Gopay => told::pays_with_gopay(bill.amount),
-        Via::Qris => told::pays_with_qris(bill.amount),
+    let deed = match (payment.via, payment.under_way) {
+        (_, true) => told::paid_before_the_cancel(bill.amount),
+        (Via::Gopay, false) => told::pays_with_gopay(bill.amount),
+        (Via::Qris, false) => told::pays_with_qris(bill.amount),
     };
     let chronicle = &site.watched.chronicle;
     chronicle.arrow(Who::Customer, Who::Midtrans, deed, EntryKind::Deed);
-    let result = site.simulated()?.pay(&bill, payment.via).await;
+    let midtrans = site.simulated()?;
+    let result = if payment.under_way { midtrans.pay_under_way(&bill, payment.via).await } else { midtrans.pay(&bill, payment.via).await };
     let text = match &result {
         Ok(()) => told::paid(),
         Err(error) => error.into(),

@@ -46,6 +46,7 @@ sentences! {
     presses_cancel(): "presses cancel", "menekan Batal";
     pays_with_gopay(amount): "pays {amount} with GoPay", "membayar {amount} dengan GoPay";
     pays_with_qris(amount): "pays {amount} with another QRIS app", "membayar {amount} dengan aplikasi QRIS lain";
+    paid_before_the_cancel(amount): "has typed the PIN for {amount} before the cancel", "sudah memasukkan PIN untuk {amount} sebelum batal";
     paid(): "paid", "terbayar";
     wrong_pin(): "types a wrong PIN", "salah memasukkan PIN";
     nothing_paid(): "nothing was paid", "tidak ada yang terbayar";

@@ -338,7 +338,7 @@ fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
 
 #[test]
 fn the_story_of_a_late_payment_presses_the_buttons() {
-    let page = a_story("t_late", 7, (1, 0, 1, 0), &ENGLISH);
+    let page = a_story("t_late", 4, (1, 0, 1, 0), &ENGLISH);
     let just = page.browser.text("#just");
     assert!(just.starts_with("Paid too late"), "{just}");
     assert!(!page.browser.text("#claim").contains("Paid once, dropped once"), "its own story says otherwise");

@@ -144,9 +144,12 @@ function viewfinder() {
 
 const bill = () => ({ payload: photo.payload, merchant: photo.merchant, amount: photo.amount });
 
-async function pay(via) {
+/** The PIN was typed before the charge was cancelled: Midtrans takes the payment all the same. */
+export const payUnderWay = () => pay("gopay", true);
+
+async function pay(via, under_way = false) {
   const paid = photo;
-  const done = await post("/pay", { bill: bill(), via });
+  const done = await post("/pay", { bill: bill(), via, under_way });
   if (done.error) wrong = t("not_paid", done.error);
   else [left, photo, receipt, wrong] = [paid.payload, null, { amount: paid.amount, merchant: paid.merchant, via, request_id: paid.request_id, order: null }, null];
   show();

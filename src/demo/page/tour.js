@@ -2,16 +2,13 @@
 
 import { $, make, state, ended } from "./common.js";
 import { t, onLanguage, called } from "./words.js";
+import { payUnderWay } from "./phone.js";
 
 /** How long a button is pointed at before it is pressed, and how long a sentence stands before the next. */
 const POINT_MS = 900;
 const READ_MS = 1600;
 /** Nothing that a story waits for takes longer: a machine that was cut off asks its backend again after 30 s at most. */
 const WAIT_MS = 60000;
-
-/** This machine takes a late payment for five seconds from the cancel on, and waits for the answer to its last question about it for up
- * to 25 more. When this step begins, three of them are over. */
-const GRACE_MS = 28000;
 
 const key = item => () => document.querySelector(`#keys [data-item="${item}"]`);
 const act = name => () => document.querySelector(`#glass [data-act="${name}"]`);
@@ -23,7 +20,7 @@ const pause = ms => () => new Promise(done => setTimeout(done, ms));
 
 const whole = () => state.view.power && state.view.online && state.view.connected && Object.values(state.view.networks).every(Boolean) && ended(state.order) && !state.view.bill;
 
-/** A step says what is done, presses a button, and waits for what comes of it. */
+/** A step says what is done, presses a button, or does what no button does, and waits for what comes of it. */
 const press = item => ({ say: () => t("t_press", name(item)), press: key(item), until: () => act("pay_gopay")() && state.view.bill });
 const stories = {
   t_sale: () => [press("A1"), { say: () => t("t_pay"), press: act("pay_gopay"), until: orderIs("dispensed") }, { say: () => t("t_dropped") }],
@@ -36,12 +33,9 @@ const stories = {
   ],
   t_late: () => [
     press("A2"),
-    { say: () => t("t_cut_off"), press: [wire("broker"), wire("backend")], until: () => !state.view.networks.broker && !state.view.networks.backend },
-    { say: () => t("t_cancel"), press: () => $("cancel"), until: () => !state.view.bill },
-    { say: () => t("t_pay_photo"), press: act("pay_gopay"), until: act("close") },
-    { say: () => t("t_grace"), read: GRACE_MS },
-    { say: () => t("t_mend"), press: wire("backend"), until: orderIs("refund_due") },
-    { say: () => t("t_owed"), press: wire("broker"), until: () => state.view.networks.broker },
+    { say: () => t("t_cancel"), press: () => $("cancel"), until: orderIs("cancelled") },
+    { say: () => t("t_under_way"), act: payUnderWay, until: orderIs("refund_due") },
+    { say: () => t("t_owed") },
   ],
   t_network: () => [
     press("A4"),
@@ -83,9 +77,10 @@ async function tell(story) {
     const steps = stories[story]();
     for (const [n, step] of steps.entries()) {
       $("caption").textContent = t("t_step", n + 1, steps.length) + step.say();
-      for (const button of [step.press ?? []].flat()) await pressed(run, button);
+      if (step.press) await pressed(run, step.press);
+      await step.act?.();
       if (step.until) await until(run, step.until);
-      await rest(run, step.read ?? READ_MS);
+      await rest(run, READ_MS);
     }
     $("caption").textContent = t("t_over");
   } catch (error) {

@@ -68,8 +68,8 @@ const en = {
   t_sale: "Normal sale", t_power: "Power cut", t_late: "Paid too late", t_network: "Network down",
   t_ready: "First everything is repaired.", t_press: what => `Budi presses ${what}.`, t_pay: "Budi pays with GoPay.", t_dropped: "One payment, one pulse.",
   t_cut_power: "The power goes, with the QR on the screen.", t_pay_photo: "Budi pays all the same, from the QR that his phone has read.", t_dark: "The machine is dark and knows nothing of it.", t_power_back: "The power comes back.",
-  t_cancel: "Cancel is pressed: the QR goes, but nobody outside hears of it.", t_grace: "Half a minute passes: so long the machine would still deliver.", t_mend: "The network comes back.", t_owed: "Too late to drop anything: the refund is due.",
-  t_cut_off: "The machine is cut off: from the broker, and from the backend.", t_cut_broker: "Machine and broker are cut apart.", t_cut_backend: "Machine and backend, too: the machine hears from nobody.", t_nothing: "Paid, and the machine cannot know. Nothing drops.",
+  t_cancel: "Cancel is pressed: the QR goes, and Midtrans cancels the charge.", t_under_way: "But Budi has typed his PIN just before, and Midtrans takes the money all the same.", t_mend: "The network comes back.", t_owed: "Too late to drop anything: the refund is due.",
+  t_cut_broker: "Machine and broker are cut apart.", t_cut_backend: "Machine and backend, too: the machine hears from nobody.", t_nothing: "Paid, and the machine cannot know. Nothing drops.",
   t_over: "That was it. Try it yourself.", t_stuck: "The expected step did not happen in time. Look at the timeline.", t_stopped: "Stopped. Go on by yourself.",
 };
 
@@ -142,8 +142,8 @@ const id = {
   t_sale: "Penjualan biasa", t_power: "Listrik mati", t_late: "Terlambat bayar", t_network: "Jaringan putus",
   t_ready: "Mula-mula semuanya dipulihkan.", t_press: what => `Budi menekan ${what}.`, t_pay: "Budi membayar dengan GoPay.", t_dropped: "Satu pembayaran, relai aktif satu kali.",
   t_cut_power: "Listrik mati, QR masih di layar.", t_pay_photo: "Budi tetap membayar, dari QR yang sudah dibaca ponselnya.", t_dark: "Mesin gelap dan tidak tahu apa-apa.", t_power_back: "Listrik kembali.",
-  t_cancel: "Batal ditekan: QR hilang, tetapi di luar tidak ada yang mendengarnya.", t_grace: "Setengah menit lewat: selama itu mesin masih mau menyerahkan barang.", t_mend: "Jaringan kembali.", t_owed: "Sudah terlambat untuk mengeluarkan barang: uang harus dikembalikan.",
-  t_cut_off: "Mesin terputus: dari broker, dan dari backend.", t_cut_broker: "Mesin dan broker terputus.", t_cut_backend: "Mesin dan backend juga: ia tidak mendengar siapa pun.", t_nothing: "Terbayar, dan mesin tidak bisa tahu. Tidak ada yang keluar.",
+  t_cancel: "Batal ditekan: QR hilang, dan Midtrans membatalkan tagihannya.", t_under_way: "Tetapi Budi baru saja memasukkan PIN, dan Midtrans tetap mengambil uangnya.", t_mend: "Jaringan kembali.", t_owed: "Sudah terlambat untuk mengeluarkan barang: uang harus dikembalikan.",
+  t_cut_broker: "Mesin dan broker terputus.", t_cut_backend: "Mesin dan backend juga: ia tidak mendengar siapa pun.", t_nothing: "Terbayar, dan mesin tidak bisa tahu. Tidak ada yang keluar.",
   t_over: "Itu saja. Silakan coba sendiri.", t_stuck: "Itu tidak terjadi tepat waktu. Lihat garis waktu.", t_stopped: "Berhenti. Selanjutnya terserah Anda.",
 };
 
