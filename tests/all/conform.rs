@@ -26,6 +26,15 @@ fn open_with(orders_per_minute: u32, store: Option<String>) -> (Shop, String) {
     (shop, other)
 }
 
+/// A shop whose backend refunds by itself.
+fn open_refunding() -> Shop {
+    let (mut shop, _) = open(0);
+    shop.kill_backend();
+    shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\n"));
+    shop.start_backend();
+    shop
+}
+
 fn conform(shop: &Shop, backend: &str, more: &[&str]) -> std::process::Command {
     let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
     start.args(["conform", "--backend", backend, "--token", &shop.token, "--keys"]).arg(shop.path().join("keys.json")).args(more);
@@ -68,11 +77,23 @@ fn keeps_the_contract((shop, other): &(Shop, String)) {
     assert_eq!(differences(&ended), [""; 0], "{text}");
     assert_eq!(ended.status.code(), Some(0), "{text}");
     let skipped: Vec<_> = text.lines().filter(|line| line.starts_with("skipped: ")).collect();
-    let expected = ["more orders than orders_per_minute", "a payment over the counter"];
+    let expected = ["more orders than orders_per_minute", "a payment over the counter", "--refunds is missing"];
     assert!(skipped.iter().all(|line| expected.iter().any(|known| line.contains(known))), "{skipped:#?}");
     // It leaves nothing behind that can be paid.
     shop.wait_nothing_payable();
     assert!(!text.contains(&shop.token) && !text.contains(other), "a token stands in what it told");
+}
+
+/// The second run shows the same key as the first, and proofs with higher numbers.
+#[test]
+fn our_own_backend_refunds_as_the_contract_has_it() {
+    let shop = open_refunding();
+    for (words, checks) in [("leaves the money owed", 1), ("a refund ", 3)] {
+        let ended = run(conform(&shop, &shop.backend_url, &["--simulator", &shop.midtrans.url, "--refunds", "--only", words]));
+        let text = String::from_utf8_lossy(&ended.stdout);
+        let good = text.lines().filter(|line| line.starts_with("ok: a refund ")).count();
+        assert_eq!((ended.status.code(), good), (Some(0), checks), "{text}");
+    }
 }
 
 #[test]
@@ -234,6 +255,7 @@ fn by_the_letter(_: &str, path: &str, reply: &mut Reply) {
         }
         None if asked == "charge" => {
             told["actions"].as_array().is_some_and(|all| all.iter().any(|action| action["name"] == "generate-qr-code"))
+                && told["qr_string"].as_str().is_none_or(|payload| !payload.bytes().rev().take(4).any(|byte| byte.is_ascii_lowercase()))
         }
         None => true,
     };
@@ -242,8 +264,15 @@ fn by_the_letter(_: &str, path: &str, reply: &mut Reply) {
     }
 }
 
-/// Another one believes whatever is called settled: it does not compare the sum and the currency.
+/// Another one believes whatever is called settled: it does not compare the sum and the currency. And a refund that was answered with
+/// HTTP 200 was made.
 fn believing(_: &str, path: &str, reply: &mut Reply) {
+    if path.contains("/refund") && reply.status == 200 {
+        reply.json_mut(|told| {
+            (told["status_code"], told["transaction_status"]) = (json!("200"), json!("refund"));
+            Some(())
+        });
+    }
     if path.ends_with("/status") {
         reply.json_mut(|told| {
             (told["gross_amount"], told["currency"]) = (json!("5000.00"), json!("IDR"));
@@ -252,11 +281,14 @@ fn believing(_: &str, path: &str, reply: &mut Reply) {
     }
 }
 
-/// And one believes a notification: as soon as it is paid, there is a receipt.
+/// And one believes a notification: as soon as it is paid, there is a receipt. A refund that is due has been made.
 fn hasty(method: &str, path: &str, reply: &mut Reply) {
     if method == "GET" && path.starts_with("/v1/orders/") {
         reply.json_mut(|order| {
             order["receipt"] = json!("a receipt");
+            if order["refund"] == "due" {
+                order["refund"] = json!("done");
+            }
             Some(())
         });
     }
@@ -265,27 +297,43 @@ fn hasty(method: &str, path: &str, reply: &mut Reply) {
 #[test]
 fn a_backend_that_reads_midtrans_wrongly_is_found_out() {
     let behind = |alter: Break| {
-        let (mut shop, _) = open(0);
+        let mut shop = open_refunding();
         shop.kill_backend();
         let proxy = Proxy::start(&shop.midtrans.url, alter);
         shop.edit(Program::Backend, |text| text.replace(&shop.midtrans.url, &proxy.url));
         shop.start_backend();
         shop
     };
-    let mut shops = [behind(by_the_letter), behind(believing), open(0).0];
+    // What a check tells Midtrans for a moment counts for all of its shop.
+    let mut shops = [behind(by_the_letter), behind(believing), open_refunding(), open_refunding(), behind(by_the_letter)];
+    // Only so is the QR's text in the answer to the charge.
+    shops[4].kill_backend();
+    shops[4].edit(Program::Backend, |text| text.replace("max_imposed_fee = 100", "max_imposed_fee = 100\ncharge_as = \"qris\""));
+    shops[4].start_backend();
+    // This one hears nothing of a settlement. It finds a payment when it asks.
+    shops[3].midtrans.fault(&json!({"fault": "drop_notification", "on": "settlement"}));
     let hasty = Proxy::start(&shops[2].backend_url, hasty);
-    let urls = [shops[0].backend_url.clone(), shops[1].backend_url.clone(), hasty.url];
+    let urls =
+        [shops[0].backend_url.clone(), shops[1].backend_url.clone(), hasty.url, shops[3].backend_url.clone(), shops[4].backend_url.clone()];
     let runs: Vec<(Process, &str)> = [
         (0, "a payment that Midtrans tells under another order_id becomes a receipt", "expected settlement with a receipt within"),
         (0, "a payment that Midtrans tells in capitals becomes a receipt", "expected settlement with a receipt within"),
         (0, "an end that Midtrans tells as expired is the end", "expected an end of what has expired within"),
         (0, "a QR that Midtrans has only in its frame is read", "expected 201"),
+        (4, "a QR with its check value in small letters is handed on in capitals", "expected 201"),
         (1, "a payment that Midtrans tells of another charge has no receipt", "expected receipt for"),
         (1, "a fee that Midtrans tells only with the payment is in the receipt", "expected claim gross_amount Some(5100); came Some(5000)"),
         (
             2,
             "a payment that Midtrans confirms late has no receipt before that",
             "expected receipt before get-status confirms the payment Null",
+        ),
+        (1, "a refund that the bank denies leaves the money owed", "expected a refund that is due; came \"done\""),
+        (2, "a refund whose key is used up is made under another key", "expected a refund that is due; came \"done\""),
+        (
+            3,
+            "a refund that the bank refuses later is looked up at Midtrans",
+            "expected a get-status when Midtrans tells of a settlement again",
         ),
     ]
     .into_iter()
@@ -295,7 +343,7 @@ fn a_backend_that_reads_midtrans_wrongly_is_found_out() {
         // Each is a machine of its own, with its own two long polls.
         let machine = format!("vm-1{number}");
         shop.token = succeed(shop.program_command(Program::Backend).args(["device", "add", &machine])).trim().to_owned();
-        let more = ["--simulator", &shop.midtrans.url, "--max-imposed-fee", "100", "--only", name];
+        let more = ["--simulator", &shop.midtrans.url, "--max-imposed-fee", "100", "--refunds", "--only", name];
         let mut start = conform(shop, &urls[at], &more);
         (Process::start("conform", &mut start), told)
     })

@@ -22,6 +22,7 @@ pub async fn all(t: &Tester, report: &mut Report) {
     report.check("a payment that Midtrans tells in capitals becomes a receipt", CHECK, told_as(t, &word)).await;
     report.check("an end that Midtrans tells as expired is the end", CHECK, expired(t)).await;
     report.check("a QR that Midtrans has only in its frame is read", CHECK, framed(t)).await;
+    report.check("a QR with its check value in small letters is handed on in capitals", CHECK, small_letters(t)).await;
     report.check("a payment that Midtrans confirms late has no receipt before that", CHECK, late(t)).await;
     report.check("a payment that Midtrans tells of another charge has no receipt", CHECK, of_another(t)).await;
     report.check("a fee that Midtrans tells only with the payment is in the receipt", CHECK, fee(t)).await;
@@ -34,12 +35,12 @@ async fn says(t: &Tester, id: &str, set: &Value) -> Checked {
 }
 
 /// A charge that can be paid. Without a simulator nothing is ordered.
-async fn charged(t: &Tester) -> Result<(Value, Value), Stop> {
+pub async fn charged(t: &Tester) -> Result<(Value, Value), Stop> {
     t.hand.control("options", None).await?;
     t.charged().await
 }
 
-async fn pay(t: &Tester, order: &Value) -> Checked {
+pub async fn pay(t: &Tester, order: &Value) -> Checked {
     holds(t.hand.pay(order).await?, "the payment to be taken", "a refusal")
 }
 
@@ -70,16 +71,38 @@ async fn expired(t: &Tester) -> Checked {
 
 /// Neither `qr_string` nor the plain picture is in the answer to the charge.
 async fn framed(t: &Tester) -> Checked {
-    let was = t.hand.control("options", None).await?;
-    let names = ["qr_string", "qr_code"];
-    let options = |value: &dyn Fn(&str) -> Value| Value::Object(names.iter().map(|name| ((*name).to_owned(), value(name))).collect());
-    t.hand.control("options", Some(&options(&|_| json!(false)))).await?;
+    let (_, order) = charged_with(t, json!({"qr_string": false, "qr_code": false})).await?;
+    qr(&order)
+}
+
+/// Midtrans writes the check value so. A machine takes capitals only, as EMVCo has them.
+async fn small_letters(t: &Tester) -> Checked {
+    loop {
+        let (_, order) = charged_with(t, json!({"small_check_value": true})).await?;
+        qr(&order)?;
+        // A value may have no letter.
+        let payload = text(&order, "qr_payload")?;
+        if payload.bytes().rev().take(4).any(|byte| byte.is_ascii_alphabetic()) {
+            return Ok(());
+        }
+    }
+}
+
+/// A charge while Midtrans has these options.
+async fn charged_with(t: &Tester, options: Value) -> Result<(Value, Value), Stop> {
+    let mut was = t.hand.control("options", None).await?;
+    was.as_object_mut().into_iter().for_each(|was| was.retain(|name, _| options.get(name).is_some()));
+    t.hand.control("options", Some(&options)).await?;
     let charged = t.charged().await;
-    t.hand.control("options", Some(&options(&|name| was[name].clone()))).await?;
-    let (_, order) = charged?;
+    t.hand.control("options", Some(&was)).await?;
+    charged
+}
+
+/// The QR is one of the order's sum.
+fn qr(order: &Value) -> Checked {
     let amount = order["gross_amount"].as_u64().and_then(|amount| Rupiah::new(amount).ok());
     let amount = amount.ok_or_else(|| different("a gross_amount", &order["gross_amount"]))?;
-    qris::check(text(&order, "qr_payload")?, amount).map_err(|error| different("the QR of the picture", error))
+    qris::check(text(order, "qr_payload")?, amount).map_err(|error| different("a QR of this sum", error))
 }
 
 /// The notification is genuine, and get-status says `pending` for a while: nothing is confirmed yet.

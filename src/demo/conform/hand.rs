@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// A simulator answers at once.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
-/// This much of its answer is read.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// This much of its answer is read: its books, and all calls that it has had.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The hand that pays.
 #[derive(Debug)]

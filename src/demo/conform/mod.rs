@@ -8,6 +8,7 @@ mod gateway;
 mod hand;
 mod outside;
 mod paid;
+mod repaid;
 mod report;
 pub mod schema;
 mod watch;
@@ -15,16 +16,19 @@ mod watch;
 use ask::{Answer, Ask, CANCEL, CREATE, SHOW};
 use hand::Hand;
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, Ticket};
-use qris_core::order::keys::KeySet;
+use qris_core::order::keys::{KeySet, SigningKey};
+use qris_core::order::proof::RelayKey;
 use qris_host::clock;
 use qris_host::{Failure, exit, parse};
 use report::{Report, Stop, different};
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use schema::Schema;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,6 +81,10 @@ struct Arguments {
     /// The backend's limit of a fee that Midtrans lets customers pay, in whole rupiah; checks that such a fee is taken.
     #[arg(long, value_name = "RUPIAH")]
     max_imposed_fee: Option<u64>,
+    /// The backend refunds by itself what a relay's proof shows; checks that it does so rightly. The machine of the token has no relay:
+    /// this program signs in its place, with a key made of the token.
+    #[arg(long)]
+    refunds: bool,
     /// Runs only the checks whose names contain these words.
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
@@ -118,6 +126,7 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
         ends::all(&tester, &mut report).await;
         paid::all(&tester, &mut report).await;
         gateway::all(&tester, &mut report).await;
+        repaid::all(&tester, &mut report).await;
         outside::all(&tester, &mut report).await;
         tester.clear_up().await;
         for (name, checked) in tester.ask.shapes() {
@@ -141,6 +150,10 @@ struct Tester {
     amount: u64,
     orders_per_minute: Option<usize>,
     max_imposed_fee: Option<u64>,
+    /// The key of the relay, if proofs are shown.
+    relay: Option<SigningKey>,
+    /// The number of the next proof. It is a time: the next run goes on above it.
+    closed: AtomicU64,
     hand: Hand,
     /// Orders that were made. At the end those that can still be paid are cancelled.
     made: Mutex<Vec<String>>,
@@ -177,9 +190,15 @@ impl Tester {
             (None, None) if arguments.interactive => Hand::Person,
             (None, None) => Hand::None,
         };
+        let token = token.trim().to_owned();
+        // Each run has the same key. A backend trusts the first one of a machine.
+        let relay = arguments.refunds.then(|| {
+            let digest = digest(&SHA256, format!("qris-demo conform {token}").as_bytes());
+            SigningKey::from_seed(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+        });
         Ok(Self {
             ask,
-            token: token.trim().to_owned(),
+            token,
             other_token: arguments.other_token,
             keys,
             kids,
@@ -188,6 +207,8 @@ impl Tester {
             amount: arguments.amount,
             orders_per_minute: arguments.orders_per_minute,
             max_imposed_fee: arguments.max_imposed_fee,
+            relay,
+            closed: AtomicU64::new(now_s().unsigned_abs()),
             hand,
             made: Mutex::default(),
             refused: Mutex::default(),
@@ -215,10 +236,14 @@ impl Tester {
         if self.kids.is_empty() {
             return Err(Stop::NotRun("nothing can be ordered without --keys".into()));
         }
-        Ok(json!({
+        let mut sale = json!({
             "request_id": self.new_request_id(), "ticket": Ticket::from_random(self.bits()), "kids": self.kids, "item": self.item,
             "description": "qris-demo conform", "amount": self.amount, "payment": "gopay", "timeout_s": 300
-        }))
+        });
+        if let Some(relay) = &self.relay {
+            sale["relay_key"] = json!(RelayKey::of(relay));
+        }
+        Ok(sale)
     }
 
     /// Posts a body once.

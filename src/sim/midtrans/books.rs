@@ -167,6 +167,8 @@ pub struct Logged {
     pub order_id: String,
     /// `Idempotency-Key`, as sent.
     pub idempotency_key: Option<String>,
+    /// `refund_key` of a refund, as sent.
+    pub refund_key: Option<String>,
     /// The HTTP status of its answer; none if the connection was cut.
     pub http: Option<u16>,
     /// The body's `status_code`.

@@ -137,6 +137,7 @@ impl Midtrans {
             call: route.name(),
             order_id,
             idempotency_key: request.idempotency_key.clone(),
+            refund_key: refunds::key(route, &request.body),
             http,
             status_code,
             fault,

@@ -3,6 +3,7 @@
 use super::channel::{Acquirer, Channel};
 use super::charge::{object, whole};
 use super::options::KeyAgain;
+use super::route::Route;
 use super::transaction::{Refund, Status, Transaction, Via};
 use super::{Answer, Midtrans};
 use crate::midtrans::faults::{Fault, Moment};
@@ -11,6 +12,15 @@ use serde_json::{Map, Value, json};
 
 const REASON_CHARS_MAX: usize = 255;
 const DAY_S: i64 = 86_400;
+
+/// The `refund_key` in the body of a refund.
+pub(super) fn key(route: Route<'_>, body: &[u8]) -> Option<String> {
+    let is_refund = matches!(route, Route::Refund(_) | Route::RefundDirect(_));
+    if !is_refund {
+        return None;
+    }
+    object(body).ok()?.get("refund_key")?.as_str().map(ToOwned::to_owned)
+}
 
 /// An event that comes later.
 #[derive(Debug, Clone, PartialEq, Eq)]

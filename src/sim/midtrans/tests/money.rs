@@ -122,6 +122,8 @@ fn refunds_can_be_forbidden_denied_and_unaffordable() {
     assert_eq!(first.1["status_code"], "200");
     assert_eq!(answer(sim.handle(&refund, at(1))), first, "the first answer once more");
     assert_eq!(code(sim.handle(&refund_of("/v2/o-1/refund", &json!({ "refund_key": "l" })), at(1))), "412");
+    let keys: Vec<_> = sim.requests().into_iter().map(|logged| logged.refund_key).collect();
+    assert_eq!(keys, [None, Some("k"), Some("k"), Some("k"), Some("k"), Some("k"), Some("l")].map(|key| key.map(str::to_owned)));
     for (order_id, via, days, expected) in [("o-2", Via::Gopay, 44, "200"), ("o-3", Via::Gopay, 46, "412"), ("o-4", Via::Qris, 8, "412")] {
         sim.handle(&charge_of(order_id, "gopay"), START);
         sim.pay(order_id, via, false, START).expect("payable");
