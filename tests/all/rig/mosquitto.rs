@@ -81,11 +81,6 @@ impl Mosquitto {
         drop(self.process.take());
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.process.as_ref().expect("the broker runs").id()
-    }
-
     /// Sends it a signal, if it runs.
     pub fn signal(&self, name: &str) {
         if let Some(process) = &self.process {
