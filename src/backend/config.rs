@@ -1,15 +1,15 @@
 //! `backend.toml`: as it is written, and as it is used.
 
-use super::accounts::Administrator;
-use super::alerts::{self, OFFLINE_AFTER_S, Tellers};
-use super::databases::Place;
-use super::fees::{self, Fees};
-use super::gateway::Configured;
-use super::http::Limits;
-use super::keys::Ring;
-use super::midtrans;
-use super::store::MACHINES_FILE;
-use super::store::postgres::Server;
+use crate::gateway::Configured;
+use crate::http::Limits;
+use crate::keeping::databases::Place;
+use crate::keys::Ring;
+use crate::machines::accounts::Administrator;
+use crate::midtrans;
+use crate::money::fees::{self, Fees};
+use crate::store::MACHINES_FILE;
+use crate::store::postgres::Server;
+use crate::telling::alerts::{self, OFFLINE_AFTER_S, Tellers};
 use qris_core::order::time::{Span, Zone};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;

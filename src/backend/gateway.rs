@@ -1,7 +1,7 @@
 //! The backend's view of a payment gateway. The backend asks it for a charge, its state, its cancel and its refund. The gateway
 //! tells by notifications that something happened. All of it is in the words of [`merchant`](qris_core::order::merchant).
 //!
-//! [`midtrans`](super::midtrans) is one of them. `docs/developing/add-a-gateway.md` says how to add another.
+//! [`midtrans`](crate::midtrans) is one of them. `docs/developing/add-a-gateway.md` says how to add another.
 
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;

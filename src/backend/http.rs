@@ -12,10 +12,10 @@ pub use connections::{Limits, listen, serve};
 pub use operators::OPENAPI;
 pub(crate) use pay::escape;
 
-use super::books::BooksError;
-use super::devices;
-use super::shop::Shop;
-use super::twins::{self, Sight};
+use crate::machines::devices;
+use crate::machines::twins::{self, Sight};
+use crate::sale::books::BooksError;
+use crate::shop::Shop;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};

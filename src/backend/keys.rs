@@ -8,7 +8,7 @@
 //! It has mode 0600, and is replaced as a whole. Keys are never taken out by the program: a receipt of an old order may
 //! still be wanted. Remove one by hand when no machine lists it any more.
 
-use super::shop::Shop;
+use crate::shop::Shop;
 use qris_core::order::ids::KeyId;
 use qris_core::order::keys::{KEYS_MAX, KeyError, SigningKey, jwk_set};
 use qris_host::events::Event as Journal;

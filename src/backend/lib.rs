@@ -4,48 +4,31 @@
 //! [`books`] decides and writes, one transaction at a time; [`work`] asks the gateway; `http` and [`broker`] carry news in
 //! and out.
 
-pub mod accounts;
-pub mod alerts;
-pub mod archive;
-pub mod books;
-pub mod broker;
-pub mod claims;
 mod cli;
 mod command;
 pub mod config;
-pub mod copies;
-pub mod databases;
-pub mod devices;
-pub mod fees;
 pub mod gateway;
 pub mod http;
-pub mod invitations;
+pub mod keeping;
 pub mod keys;
-pub mod listed;
-pub mod metrics;
+pub mod machines;
 pub mod midtrans;
-pub mod moving;
-pub mod presence;
-pub mod reconcile;
-pub mod report;
+pub mod money;
+pub mod sale;
 #[cfg(test)]
 mod samples;
 pub mod shop;
 pub mod store;
-pub mod takings;
+pub mod telling;
 #[cfg(test)]
 mod tests;
-pub mod twins;
-pub mod view;
-pub mod waiters;
-pub mod wording;
-pub mod work;
 
-use books::Policy;
 use cli::{Arguments, Command};
 use config::Config;
+use keeping::databases;
 use keys::Ring;
-use presence::Presence;
+use machines::presence::Presence;
+use machines::{accounts, devices};
 use qris_host::config::{Source, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
@@ -53,6 +36,8 @@ use qris_host::service::Signals;
 use qris_host::surroundings::Computer;
 use qris_host::tls;
 use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
+use sale::books::Policy;
+use sale::{books, view, work};
 use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::postgres::Server;
+use telling::{alerts, broker};
 use tokio::sync::watch;
 use tokio::time::timeout;
 

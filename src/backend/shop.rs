@@ -1,16 +1,16 @@
 //! The parts of the running backend that all others share.
 
-use super::accounts::Administrator;
-use super::books::{self, BooksError, Policy};
-use super::claims::Claims;
-use super::devices::{self, Shown};
-use super::gateway::{Gateway, Problem};
-use super::metrics::Metrics;
-use super::presence::Presence;
-use super::store::{Store, Tx};
-use super::twins::{self, Sight};
-use super::view::Place;
-use super::waiters::Waiters;
+use crate::gateway::{Gateway, Problem};
+use crate::machines::accounts::Administrator;
+use crate::machines::devices::{self, Shown};
+use crate::machines::presence::Presence;
+use crate::machines::twins::{self, Sight};
+use crate::sale::books::{self, BooksError, Policy};
+use crate::sale::claims::Claims;
+use crate::sale::view::Place;
+use crate::sale::waiters::Waiters;
+use crate::store::{Store, Tx};
+use crate::telling::metrics::Metrics;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::ChargeTrouble;
@@ -130,7 +130,7 @@ impl Shop {
             enrolling: tokio::sync::Mutex::default(),
             metrics: Metrics::default(),
             claims: Claims::default(),
-            name: super::drawn_name(),
+            name: crate::drawn_name(),
             calls: Semaphore::new(CALLS_MAX),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             charges: Charges::default(),

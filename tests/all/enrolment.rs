@@ -8,7 +8,7 @@ use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
 use crate::rig::{PATIENCE, output, stderr, stdout, told};
 use crate::setup::{Site, succeeded};
-use qris::backend::accounts::passwords;
+use qris::backend::machines::accounts::passwords;
 use qris::order::keys::{Level, SigningKey};
 use qris::wire::enrolment::Enrolment;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;

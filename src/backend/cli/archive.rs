@@ -2,9 +2,9 @@
 
 use super::print::{Out, counted};
 use super::time::{Day, day};
-use crate::archive::{self, KEPT};
 use crate::config::Config;
-use crate::databases::Place;
+use crate::keeping::archive::{self, KEPT};
+use crate::keeping::databases::Place;
 use crate::store::BOOKS;
 use clap::Args;
 use qris_host::{Failure, clock, sqlite};

@@ -2,8 +2,8 @@
 
 use super::print::{Out, counted};
 use crate::config::Config;
-use crate::copies;
-use crate::databases::Place;
+use crate::keeping::copies;
+use crate::keeping::databases::Place;
 use clap::Args;
 use qris_host::Failure;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `qris-backend copy`: books and machines go from SQLite to PostgreSQL.
 
 use super::print::{Out, counted};
-use crate::moving;
+use crate::keeping::moving;
 use crate::store::MACHINES_FILE;
 use crate::store::postgres::Server;
 use clap::Args;

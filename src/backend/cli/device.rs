@@ -6,12 +6,12 @@ mod list;
 
 use super::machines;
 use super::print::{Column, Out, heading, left, row};
-use crate::accounts;
-use crate::books::BooksError;
 use crate::config::Config;
-use crate::devices::{self, Device, Listed};
-use crate::invitations::{self, Terms};
-use crate::listed;
+use crate::machines::accounts;
+use crate::machines::devices::{self, Device, Listed};
+use crate::machines::invitations::{self, Terms};
+use crate::sale::books::BooksError;
+use crate::telling::listed;
 use base64::Engine as _;
 use clap::Subcommand;
 use qris_core::order::ids::DeviceId;

@@ -3,12 +3,15 @@
 
 use super::print::Out;
 use super::{books, machines};
-use crate::books::{self as ledger, BooksError, Done, Policy};
 use crate::config::Config;
 use crate::keys::Ring;
+use crate::sale::books::{self as ledger, BooksError, Done, Policy};
+use crate::sale::view;
+use crate::sale::work;
 use crate::shop::Shop;
 use crate::store::{Store, Tx};
-use crate::{open_shop, policy, view, wording, work};
+use crate::telling::wording;
+use crate::{open_shop, policy};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};

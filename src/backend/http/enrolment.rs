@@ -2,11 +2,13 @@
 //! kept: who asks again with the same code gets others.
 
 use super::{Refusal, json};
-use crate::books::BooksError;
-use crate::invitations::NotLetIn;
+use crate::machines::accounts;
+use crate::machines::devices;
+use crate::machines::invitations;
+use crate::machines::invitations::NotLetIn;
+use crate::sale::books::BooksError;
 use crate::shop::Shop;
 use crate::store::StoreError;
-use crate::{accounts, devices, invitations};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};

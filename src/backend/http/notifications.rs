@@ -2,11 +2,11 @@
 //! answered, and then the gateway is asked.
 
 use super::{Refusal, body};
-use crate::books::{self, BooksError, Noted, Policy};
 use crate::gateway::{NoNotice, Notice};
+use crate::sale::books::{self, BooksError, Noted, Policy};
+use crate::sale::work;
 use crate::shop::Shop;
 use crate::store::{StoreError, Tx};
-use crate::work;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use qris_core::order::merchant::Said;

@@ -1,8 +1,8 @@
 //! For operators: whether it is alive, whether it can work, and what it did.
 
 use super::Refusal;
-use crate::metrics;
 use crate::shop::Shop;
+use crate::telling::metrics;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

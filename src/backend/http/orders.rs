@@ -1,13 +1,13 @@
 //! The requests of machines. Every write runs in a task of its own: a machine that hangs up leaves nothing half done.
 
 use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
-use crate::books::{self, BooksError, Noted, Stored};
-use crate::devices;
+use crate::machines::devices;
+use crate::machines::twins::{Sight, is_ledger_old};
+use crate::sale::books::{self, BooksError, Noted, Stored};
+use crate::sale::view;
+use crate::sale::waiters::Place;
+use crate::sale::work::{self, Found};
 use crate::shop::Shop;
-use crate::twins::{Sight, is_ledger_old};
-use crate::view;
-use crate::waiters::Place;
-use crate::work::{self, Found};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};

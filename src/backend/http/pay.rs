@@ -8,9 +8,9 @@ pub(crate) use draw::escape;
 
 use super::limit::Pace;
 use super::{Named, orders};
-use crate::books::{self, Stored};
+use crate::sale::books::{self, Stored};
+use crate::sale::view;
 use crate::shop::Shop;
-use crate::view;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -2,7 +2,7 @@
 //! became known since.
 
 use super::*;
-use crate::invitations::{self, Terms};
+use crate::machines::invitations::{self, Terms};
 use qris_core::order::merchant::{Attention, NoProof, Order, Proof, RefundWish, Refused};
 use qris_core::order::outcome::Delivery;
 use qris_core::wire::invitation::{Claim, Code};

@@ -3,10 +3,10 @@
 
 use super::{Disk, Op, Trouble};
 use crate::backend::run;
-use qris_backend::archive::{archive, find};
-use qris_backend::books::testing::sell;
-use qris_backend::books::{self, BooksError, Stored};
-use qris_backend::databases::{Place, open_both};
+use qris_backend::keeping::archive::{archive, find};
+use qris_backend::keeping::databases::{Place, open_both};
+use qris_backend::sale::books::testing::sell;
+use qris_backend::sale::books::{self, BooksError, Stored};
 use qris_backend::store::read_on;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::next_deadline;

@@ -5,7 +5,7 @@ use super::counts::Kind;
 use super::strike::Strike;
 use super::{Event, World};
 use crate::midtrans::Book;
-use qris_backend::books;
+use qris_backend::sale::books;
 use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Delivery;
 use qris_core::wire::topics::Topic;

@@ -7,7 +7,7 @@ use super::counts::Kind;
 use super::strike::Who;
 use super::{BEGIN, LEDGER, STORE, World, device};
 use crate::midtrans::Book;
-use qris_backend::books;
+use qris_backend::sale::books;
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::{self as core, LeftCharge, State as Machine, Undelivered, unfinished};
 use qris_core::order::merchant::{Attention, Order, Repayment, State, TakenBack, Withheld};

@@ -5,7 +5,7 @@ use super::strike::{How, Strike, Who};
 use super::{STORE, World};
 use crate::disk::Op;
 use crate::midtrans::Book;
-use qris_backend::books::{self, BooksError};
+use qris_backend::sale::books::{self, BooksError};
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::merchant::{Attention, Order, State};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};

@@ -3,7 +3,7 @@
 use super::counts::Kind;
 use super::{Event, World, merchant};
 use crate::midtrans::Via;
-use qris_backend::books::{self, BooksError};
+use qris_backend::sale::books::{self, BooksError};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
 use qris_core::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, Repayment, State};
 use qris_core::order::outcome::Delivery;

@@ -4,9 +4,9 @@
 use super::counts::Kind;
 use super::{BEGIN, World, device};
 use crate::backend::TOKEN;
-use qris_backend::books::BooksError;
-use qris_backend::devices;
-use qris_backend::invitations::{self, Terms};
+use qris_backend::machines::devices;
+use qris_backend::machines::invitations::{self, Terms};
+use qris_backend::sale::books::BooksError;
 use qris_backend::store::Tx;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{DeliveryReport, NoProof, Order, Proof};

@@ -5,7 +5,7 @@ use super::counts::Kind;
 use super::relay::Arrival;
 use super::{Event, World, device};
 use crate::backend::Ask;
-use qris_backend::books;
+use qris_backend::sale::books;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Order, State};

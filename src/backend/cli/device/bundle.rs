@@ -1,8 +1,8 @@
 //! The enrolment text of a new machine: its token, the keys, and where backend and broker are.
 
 use crate::config::Config;
-use crate::invitations::{BrokerTerms, Terms};
 use crate::keys::Ring;
+use crate::machines::invitations::{BrokerTerms, Terms};
 use clap::Args;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};

@@ -1,7 +1,7 @@
 //! The files of many machines: the list that they are made from, and the directory that they are made in.
 
 use super::super::init::reserved;
-use crate::listed::{Listed, parse};
+use crate::telling::listed::{Listed, parse};
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
 use qris_host::interrupt::Input;

@@ -1,7 +1,7 @@
 //! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
-use crate::broker;
 use crate::config::Config;
+use crate::telling::broker;
 use qris_core::order::request::Payment;
 use qris_core::wire::orders::Problem;
 use qris_host::causes;

@@ -5,7 +5,7 @@
 use super::compose::Draft;
 use super::text::{fill, texts};
 use super::{PUBLIC, ROOTS, SECRET};
-use crate::accounts::{passwords, plugin};
+use crate::machines::accounts::{passwords, plugin};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris_host::setup::edit::Text;

@@ -2,12 +2,12 @@
 
 use super::super::print::{Out, csv_record, csv_text};
 use super::{books, readable};
-use crate::books::{self as ledger, Cursor, archived_between};
 use crate::config::Config;
-use crate::fees::Fees;
-use crate::takings::{self, Taking};
-use crate::view;
-use crate::wording::{self, RefundUntil};
+use crate::money::fees::Fees;
+use crate::money::takings::{self, Taking};
+use crate::sale::books::{self as ledger, Cursor, archived_between};
+use crate::sale::view;
+use crate::telling::wording::{self, RefundUntil};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Wall, Zone};

@@ -4,7 +4,7 @@
 use super::super::fate::Fate;
 use super::super::{Outage, World};
 use crate::rng::Rng;
-use qris_backend::books::{self, BooksError};
+use qris_backend::sale::books::{self, BooksError};
 use qris_backend::store::Tx;
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::merchant::{Order, State};

@@ -2,8 +2,8 @@
 
 use super::entry::{BooksError, Stored};
 use super::words::state_word;
+use crate::sale::view;
 use crate::store::{self, Columns, Row, StoreError, Tx, Value};
-use crate::view;
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
 use qris_core::order::merchant::{self, DeliveryReport, Order, Proof};
 use qris_core::order::receipt::Receipt;

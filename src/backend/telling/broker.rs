@@ -1,9 +1,11 @@
 //! The outbox's way to the broker. It only publishes. Each message is deleted when the broker has acknowledged it. Of several
 //! backends on the same books one has the turn to publish at a time.
 
-use super::books::Message;
-use super::shop::Shop;
-use super::{books, devices, view};
+use crate::machines::devices;
+use crate::sale::books;
+use crate::sale::books::Message;
+use crate::sale::view;
+use crate::shop::Shop;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Span;
 use qris_core::wire::payment::PaymentUpdate;
@@ -36,7 +38,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// # Errors
 /// The certificates cannot be used.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
-    LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::drawn_name()), &LastTrusted::default())
+    LinkSettings::new(wanted.clone(), format!("qris-backend-{}", crate::drawn_name()), &LastTrusted::default())
 }
 
 /// Publishes the messages of the outbox, to the end of the program. With `watches` it also finds out which machines are there.

@@ -1,9 +1,9 @@
 //! What operators watch, in the text format of OpenMetrics 1.0. Counters and latencies are those of this process since its start. What
 //! waits is counted in the books at each look, so each process of several tells the same.
 
-use super::books::{self, BooksError, Waiting};
-use super::gateway::{Problem, TroubleKind};
-use super::shop::Shop;
+use crate::gateway::{Problem, TroubleKind};
+use crate::sale::books::{self, BooksError, Waiting};
+use crate::shop::Shop;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -1,8 +1,8 @@
 //! Books and machines go from SQLite to PostgreSQL: every row of one moment, in one transaction, read again and compared before it
 //! counts. Nobody may serve from either place meanwhile.
 
-use super::store::postgres::{self, Server};
-use super::store::{self, BOOKS, MACHINES, Row, SqliteTx, StoreError, Tx, Value, machines_beside, say};
+use crate::store::postgres::{self, Server};
+use crate::store::{self, BOOKS, MACHINES, Row, SqliteTx, StoreError, Tx, Value, machines_beside, say};
 use qris_host::sqlite;
 use std::path::Path;
 use std::thread;
@@ -210,7 +210,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::databases::open_both;
+    use crate::keeping::databases::open_both;
     use std::collections::BTreeSet;
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelAsked => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("the machine told {}{reason}; proof {}", told.outcome, crate::wording::proof(&told.proof))
+            format!("the machine told {}{reason}; proof {}", told.outcome, crate::telling::wording::proof(&told.proof))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::Unreported => "no outcome was told in time".into(),

@@ -1,6 +1,6 @@
 //! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
-use super::view;
+use crate::sale::view;
 use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Proof, RefundEnding, Repayment, State, TakenBack};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};

@@ -1,9 +1,9 @@
 //! The machines that are let in, in a database of their own. A token is 256 random bits. Only its SHA-256 is kept, so a reader
 //! of the database cannot log in with it.
 
-use super::books::BooksError;
-use super::invitations;
-use super::store::{self, Row, StoreError, Tx};
+use crate::machines::invitations;
+use crate::sale::books::BooksError;
+use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
@@ -286,7 +286,7 @@ fn sum(device: &Device, token_hash: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::databases::open_both;
+    use crate::keeping::databases::open_both;
     use crate::store::read_on;
     use qris_core::order::keys::SigningKey;
     use qris_host::sqlite::testing::damage;

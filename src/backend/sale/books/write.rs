@@ -3,8 +3,8 @@
 use super::entry::{BooksError, Done, Policy, Stored};
 use super::words::{describe, state_word};
 use super::{alerts, automatic, ledger};
+use crate::sale::view;
 use crate::store::Tx;
-use crate::view;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{self, Context, Duty, Event, Order, State};
 use qris_core::order::time::{Span, Wall};

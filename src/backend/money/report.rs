@@ -1,11 +1,11 @@
 //! The payments in a span of days, and what became of them. It has only sums, by the time of settlement: of all, and by machine,
 //! item, scheme, day or month.
 
-use super::books::{self, BooksError, Cursor};
-use super::fees::Fees;
-use super::store::Tx;
-use super::takings::{Taking, scheme_in_full, signed};
-use super::wording::{self, End, RefundUntil};
+use crate::money::fees::Fees;
+use crate::money::takings::{Taking, scheme_in_full, signed};
+use crate::sale::books::{self, BooksError, Cursor};
+use crate::store::Tx;
+use crate::telling::wording::{self, End, RefundUntil};
 use clap::ValueEnum;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Order;

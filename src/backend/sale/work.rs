@@ -2,12 +2,12 @@
 //! and goes on while another step follows at once. HTTP handlers call it, and so does the [`sweep`], which replaces a
 //! caller that dies in between.
 
-use super::books::{self, BooksError, Done, Forgotten, Later, Policy, Stored};
-use super::gateway::{Answered, Cancelled, Charged, Looked, Problem, TroubleKind};
-use super::shop::{Shop, Turn};
-use super::store::Tx;
-use super::store::postgres::{ListenEvent, Server};
-use super::waiters::LOOK_WHILE_HEARD;
+use crate::gateway::{Answered, Cancelled, Charged, Looked, Problem, TroubleKind};
+use crate::sale::books::{self, BooksError, Done, Forgotten, Later, Policy, Stored};
+use crate::sale::waiters::LOOK_WHILE_HEARD;
+use crate::shop::{Shop, Turn};
+use crate::store::Tx;
+use crate::store::postgres::{ListenEvent, Server};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{
     self, Attention, Call, Charge, DeliveryReport, Differs, Ending, Event, Order, Proof, RefundAnswer, Repayment, Sale, State,

@@ -8,9 +8,9 @@
 //! written when there is something new: when a computer is started and once a minute later, and with a question for open orders. An order
 //! costs no commit.
 
-use super::books::BooksError;
-use super::devices::hash;
-use super::store::{self, Row, Tx};
+use crate::machines::devices::hash;
+use crate::sale::books::BooksError;
+use crate::store::{self, Row, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{NoProof, Order, Proof};
 use qris_core::order::time::{Span, Wall};
@@ -178,7 +178,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::databases::open_both;
+    use crate::keeping::databases::open_both;
     use crate::store::read_on;
     use rusqlite::Connection;
     use std::path::Path;

@@ -2,10 +2,10 @@
 //! of the books, and only those whose rows are all in the file as they stand. Wherever this is cut off, each order is in the
 //! books or in the file.
 
-use super::books::{self, BooksError};
-use super::copies::{self, CopyError};
-use super::databases::Place;
-use super::store::{self, BOOKS, Row, SqliteTx, StoreError, Tx, postgres, read_on, say};
+use crate::keeping::copies::{self, CopyError};
+use crate::keeping::databases::Place;
+use crate::sale::books::{self, BooksError};
+use crate::store::{self, BOOKS, Row, SqliteTx, StoreError, Tx, postgres, read_on, say};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite;
@@ -265,7 +265,7 @@ pub fn whole(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Whole>, BooksError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::testing::sell;
+    use crate::sale::books::testing::sell;
 
     #[test]
     fn what_changed_since_it_was_copied_stays_in_the_books() {

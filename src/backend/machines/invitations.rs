@@ -2,9 +2,9 @@
 //! machine that has the last token shows the key of its relay. So a set-up that is given up, or an answer that is lost, costs no
 //! code, and nothing is kept at the machine meanwhile. Only the SHA-256 of a code is kept.
 
-use super::books::BooksError;
-use super::devices;
-use super::store::{self, StoreError, Tx, Value};
+use crate::machines::devices;
+use crate::sale::books::BooksError;
+use crate::store::{self, StoreError, Tx, Value};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::Rules;
 use qris_core::order::time::Wall;
@@ -168,8 +168,8 @@ fn hash(code: &Code, device: &str, until_ms: i64, terms: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::databases::open_both;
-    use crate::devices::{Shown, by_token, list, relay_key, revoke, shown};
+    use crate::keeping::databases::open_both;
+    use crate::machines::devices::{Shown, by_token, list, relay_key, revoke, shown};
     use crate::store::read_on as in_store;
     use qris_core::order::keys::SigningKey;
     use qris_core::order::proof::RelayKey;

@@ -1,6 +1,6 @@
 use super::*;
+use crate::sale::view;
 use crate::store::{BOOKS, Row, Store, StoreError, testing};
-use crate::view;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Rules, State, StatusReport};

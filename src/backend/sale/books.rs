@@ -2,7 +2,7 @@
 //! core decide. It writes the order with its version, its history, its receipt and its news together, and names the
 //! next step. Nothing in here waits, asks or reads a clock.
 
-use super::store::{Row, Tx};
+use crate::store::{Row, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, Order, Proof, Refused, Said, Sale};
 use qris_core::order::proof::is_far_ahead;

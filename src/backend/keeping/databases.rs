@@ -1,8 +1,8 @@
 //! Where the merchant's books and machines are. In SQLite these are two files, so that who loses one does not lose the other. In PostgreSQL
 //! they are one database.
 
-use super::store::postgres::Server;
-use super::store::{BOOKS, MACHINES, Store, StoreError, machines_beside};
+use crate::store::postgres::Server;
+use crate::store::{BOOKS, MACHINES, Store, StoreError, machines_beside};
 use qris_host::sqlite::{self, Schema, Share};
 use rusqlite::Connection;
 use std::io;

@@ -1,8 +1,8 @@
 //! Copies of the databases. They are made beside the writers, checked before they count, and never put over an existing file.
 
-use super::books::{self, BooksError};
-use super::devices;
-use super::store::{self, BOOKS, MACHINES, StoreError, machines_beside};
+use crate::machines::devices;
+use crate::sale::books::{self, BooksError};
+use crate::store::{self, BOOKS, MACHINES, StoreError, machines_beside};
 use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};

@@ -10,10 +10,10 @@ pub mod webhook;
 
 pub use section::Section;
 
-use super::books::{self, Alert, Subject, Ways};
-use super::command;
-use super::shop::Shop;
-use super::wording;
+use crate::command;
+use crate::sale::books::{self, Alert, Subject, Ways};
+use crate::shop::Shop;
+use crate::telling::wording;
 use qris_core::order::merchant::Attention;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_host::events::Event as Journal;

@@ -4,9 +4,9 @@
 pub mod passwords;
 pub mod plugin;
 
-use super::books::BooksError;
-use super::shop::Shop;
-use super::store::Tx;
+use crate::sale::books::BooksError;
+use crate::shop::Shop;
+use crate::store::Tx;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
 use qris_host::config::MqttSettings;

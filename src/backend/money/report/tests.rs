@@ -17,7 +17,7 @@ fn sum(orders: u64, amount: u64) -> Sum {
 }
 
 fn wanted(by: By, fees: &str) -> Wanted {
-    let fees = Source::from_text("b", fees).read_checked(|section: crate::fees::Section, checker| Some(section.check(checker)));
+    let fees = Source::from_text("b", fees).read_checked(|section: crate::money::fees::Section, checker| Some(section.check(checker)));
     Wanted { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good") }
 }
 
@@ -80,7 +80,7 @@ fn every_paid_order_has_one_end_and_the_sums_fit_in_each_breakdown() {
         let wanted = Wanted { zone, ..wanted(by, "") };
         let mut report = SalesReport { counted: (9, 53_000), ..SalesReport::default() };
         for (number, (order, end)) in orders().iter().enumerate() {
-            assert_eq!(crate::wording::end(order), *end, "{}", order.id);
+            assert_eq!(crate::telling::wording::end(order), *end, "{}", order.id);
             report.add(order, at(number), &wanted);
         }
         assert_eq!(report.difference(), None, "{by:?}");

@@ -1,7 +1,7 @@
 //! What the gateway keeps of a payment, as the merchant's contract says. The gateway's interface does not tell it, so without these
 //! settings it is not known. Not known is never 0.
 
-use super::takings::Scheme;
+use crate::money::takings::Scheme;
 use qris_host::config::Checker;
 use serde::Deserialize;
 

@@ -1,7 +1,7 @@
 //! What a paid order brings the merchant: who moved the money, how much of it went back, and how much is left.
 
-use super::fees::Fees;
-use super::wording::{self, End};
+use crate::money::fees::Fees;
+use crate::telling::wording::{self, End};
 use qris_core::order::merchant::{Order, Repayment, State, TakenBack};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;

@@ -1,0 +1,7 @@
+//! The machines that are let in: their tokens, keys, invitations and accounts; who is there, and who is there twice.
+
+pub mod accounts;
+pub mod devices;
+pub mod invitations;
+pub mod presence;
+pub mod twins;

@@ -1,0 +1,7 @@
+//! What people, monitoring and machines are told.
+
+pub mod alerts;
+pub mod broker;
+pub mod listed;
+pub mod metrics;
+pub mod wording;
