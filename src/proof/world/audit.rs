@@ -290,7 +290,8 @@ impl World {
         }
         let asked_for_a_day = |state: &EventState| self.losses.books() && *state == EventState::Cancelling;
         let books = self.midtrans.transactions();
-        let never = books.iter().filter(|book| OrderId::new(&book.order_id).is_ok_and(|id| self.never_confirmed.contains(&id)));
+        let never = |id: &OrderId| self.never_confirmed.contains(id) || self.altered.contains(id);
+        let never = books.iter().filter(|book| OrderId::new(&book.order_id).is_ok_and(|id| never(&id)));
         let never: Vec<&str> = never.filter_map(|book| book.custom_fields[1].as_deref()).collect();
         let lasts = |request: &str, state: &EventState| asked_for_a_day(state) || never.contains(&request);
         let mut open = self.broker.last.iter().filter(|(_, state)| !ended(state));
@@ -326,8 +327,10 @@ impl World {
             return (!nothing_left).then(|| format!("{id} is paid and the backend does not know it"));
         };
         let order = stored.order;
-        // No word of get-status counts where its sum is another one for ever. People are told, and nothing is handed out.
-        if self.altered.contains(&id) && order.attention().contains(&Attention::Unconfirmed) && order.receipt().is_none() && times == 0 {
+        // No word of get-status counts where its sum is another one for ever. People are told, and nothing is handed out. A person may have
+        // ended it.
+        let is_told = order.attention().contains(&Attention::Unconfirmed) || order.ended_by.is_some();
+        if self.altered.contains(&id) && is_told && order.receipt().is_none() && times == 0 {
             return None;
         }
         if let Some(why) = self.audit_money(&order, book) {
@@ -408,10 +411,12 @@ impl World {
             Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),
             Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
-        if whole && !matches!(order.state, State::Refunded { .. }) {
+        // All that the customer paid is a part of the sum that get-status tells.
+        let is_of_more = self.altered.contains(&order.id) && matches!(order.taken_back, Some(TakenBack::Partly { .. }));
+        if whole && !matches!(order.state, State::Refunded { .. }) && !is_of_more {
             return Some("Midtrans gave it back, and the books do not know it");
         }
-        if whole && !order.late_fact && matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
+        if whole && !order.late_fact && !is_of_more && matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
             return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
         }
         // Each refund that the backend asked for was judged at that moment.
