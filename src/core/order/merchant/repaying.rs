@@ -18,6 +18,8 @@ const BANK_LOOKS: Span = Span::secs(7 * 24 * 3600);
 /// A settlement that comes after a refund is looked at once more after this time: get-status may be behind.
 const SETTLED_AGAIN: Span = Span::secs(300);
 /// Why a refund is not asked for any more.
+const PART_IS_GONE: &str = "only a part of it went back";
+/// Likewise.
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
 impl Order {
@@ -145,13 +147,13 @@ impl Order {
             // The refund with this key was not made, and never will be. The next call has another one.
             Some(why) => {
                 self.refund_keys += 1;
-                if std::mem::take(key_used) && !part_is_gone && self.refund_keys < REFUND_KEYS_MAX {
-                    *retry_at = now + pause;
-                } else {
-                    self.repayment = Some(Repayment::Refused { why, at: now, unsure: false });
+                match std::mem::take(key_used) && self.refund_keys < REFUND_KEYS_MAX {
+                    true if part_is_gone => self.stop_refund(PART_IS_GONE, now),
+                    true => *retry_at = now + pause,
+                    false => self.repayment = Some(Repayment::Refused { why, at: now, unsure: false }),
                 }
             }
-            None if part_is_gone => self.stop_refund("only a part of it went back", now),
+            None if part_is_gone => self.stop_refund(PART_IS_GONE, now),
             None => *retry_at = now + pause,
         }
     }

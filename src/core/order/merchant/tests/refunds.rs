@@ -220,8 +220,8 @@ fn a_refund_of_less_than_was_paid_is_a_refund_of_a_part() {
             let asked = all(&due(None), 3000, vec![wish()]);
             let order = all(&asked, 3000, [answers, vec![part(said), part(said)]].concat());
             assert_eq!((word(&order).as_str(), &order.taken_back), ("settled", &partly), "{said:?}");
-            let refused = matches!(order.repayment, Some(Repayment::Refused { unsure: false, .. }));
-            assert!(refused && order.is_refund_due(), "{said:?}: {:?}", order.repayment);
+            let Some(Repayment::Refused { unsure: false, why, .. }) = &order.repayment else { panic!("{said:?}: {:?}", order.repayment) };
+            assert!(&**why == "only a part of it went back" && order.is_refund_due(), "{said:?}: {why}");
             assert_eq!(order.attention(), [Attention::RefundFailed, Attention::PartialRefund], "{said:?}");
         }
     }
