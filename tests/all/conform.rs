@@ -270,6 +270,7 @@ fn believing(_: &str, path: &str, reply: &mut Reply) {
     if path.contains("/refund") && reply.status == 200 {
         reply.json_mut(|told| {
             (told["status_code"], told["transaction_status"]) = (json!("200"), json!("refund"));
+            told["refund_amount"] = told["gross_amount"].clone();
             Some(())
         });
     }
