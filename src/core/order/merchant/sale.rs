@@ -20,7 +20,7 @@ pub struct Sale {
     pub item: ItemId,
     /// The text that the customer reads in the app.
     pub description: Option<Box<str>>,
-    /// The machine's name for customers. Earlier machines do not tell it.
+    /// The machine's name for customers, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Box<str>>,
     /// The price.
