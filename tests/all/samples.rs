@@ -148,7 +148,8 @@ fn sells(demo: &Demo, broken: Broken, sell: &dyn Fn(&str) -> Sale) -> Process {
     let sale = sell("A1");
     sale.wait("awaiting_payment");
     let payload = demo.screen.wait_payload();
-    let pay = || demo.press("pay", &json!({"bill": {"payload": payload, "merchant": "", "amount": 5000}, "via": "gopay", "under_way": false}));
+    let pay =
+        || demo.press("pay", &json!({"bill": {"payload": payload, "merchant": "", "amount": 5000}, "via": "gopay", "under_way": false}));
     match broken {
         Broken::Cable => {
             demo.cable.set(Cable::Cut);
