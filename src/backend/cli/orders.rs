@@ -16,7 +16,7 @@ use qris_core::order::merchant::{AtBank, Attention, Order, Repayment};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
-use qris_host::Failure;
+use qris_host::{Failure, clock};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -169,15 +169,12 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         behind = last;
         damaged.extend(page.damaged);
         let mut text = String::new();
-        for stored in page.orders.iter().filter(|stored| fits(&stored.order)) {
+        let now = store.now(clock::now().wall);
+        for order in page.orders.into_iter().map(|stored| stored.order.as_of(now)).filter(fits) {
             fit += 1;
             if shown < limit {
                 shown += 1;
-                text += &if asked.json {
-                    wording::summary(&stored.order, zone).to_string()
-                } else {
-                    row(&columns, &cells(&stored.order, zone, owed))
-                };
+                text += &if asked.json { wording::summary(&order, zone).to_string() } else { row(&columns, &cells(&order, zone, owed)) };
                 text.push('\n');
             }
         }
@@ -266,8 +263,13 @@ async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool
     let found = match &file {
         Some(file) => archive::find(file, &id).map_err(Failure::failed)?,
         None => {
-            let wanted = id.clone();
-            books(config)?.read(move |tx| archive::whole(tx, &wanted)).await.map_err(Failure::failed)?
+            let (store, wanted) = (books(config)?, id.clone());
+            let now = store.now(clock::now().wall);
+            let found = store.read(move |tx| archive::whole(tx, &wanted)).await.map_err(Failure::failed)?;
+            found.map(|(attempts, history, mut stored)| {
+                stored.order = stored.order.as_of(now);
+                (attempts, history, stored)
+            })
         }
     };
     let Some((attempts, history, stored)) = found else {

@@ -109,7 +109,8 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             }
             let mut lines = format!("{} was not refunded: {why}", about(&order));
             lines += if *unsure {
-                "\n  an earlier call may have made the refund all the same: ask for it once more, and the gateway will tell"
+                "\n  an earlier call may have made the refund all the same: ask for it once more, and the gateway will tell. If it does not, \
+                 look in its dashboard; if nothing went back, give the money back in another way, then --settled-by-hand NOTE --by NAME"
             } else {
                 "\n  the money is still due: give it back in another way, then say how with --settled-by-hand NOTE"
             };
@@ -185,7 +186,9 @@ fn advice(why: Refused, id: &OrderId) -> String {
         Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
         Refused::NotByApi | Refused::OnlyByHand => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
         Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),
-        Refused::RefundUnsure => format!("refund {id}"),
+        Refused::RefundUnsure => format!(
+            "refund {id}; or look in the gateway's dashboard, and if nothing went back: refund {id} --settled-by-hand NOTE --by NAME"
+        ),
         Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks the gateway"),
         Refused::Delivered
         | Refused::RefundedAlready

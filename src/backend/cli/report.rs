@@ -69,7 +69,7 @@ const fn title(by: By) -> &'static str {
 pub async fn run(config: &Config, asked: Report, now: Wall) -> Result<(), Failure> {
     let span = asked.days.span(now, config.zone).map_err(Failure::usage)?;
     let store = books(config)?;
-    let wanted = report::Wanted { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees };
+    let wanted = report::Wanted { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees, now: store.now(now) };
     let to_make = wanted.clone();
     let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, &to_make)?, archived_between(tx, span)?));
     let (report, archived) = store.read(made).await.map_err(Failure::failed)?;

@@ -78,6 +78,8 @@ pub struct Wanted {
     pub zone: Zone,
     /// What the gateway keeps.
     pub fees: Fees,
+    /// The time of the report.
+    pub now: Wall,
 }
 
 /// Orders, and the sum that their customers paid, in whole rupiah.
@@ -249,7 +251,9 @@ pub fn make(tx: &mut dyn Tx, wanted: &Wanted) -> Result<SalesReport, BooksError>
         let page = books::settled(tx, device, until, &behind)?;
         let Some(last) = page.behind else { return Ok(report) };
         behind = last;
-        page.orders.iter().zip(page.times).for_each(|(stored, settled_at)| report.add(&stored.order, settled_at, wanted));
+        for (stored, settled_at) in page.orders.into_iter().zip(page.times) {
+            report.add(&stored.order.as_of(wanted.now), settled_at, wanted);
+        }
     }
 }
 

@@ -349,7 +349,7 @@ async fn get_status(
     let judged = async {
         match asking.await {
             Answered { says: Looked::Unanswered, problem: Some(problem) }
-                if problem.kind == TroubleKind::Gone && unanswered_at.is_some_and(|at| shop.gateway_answered_since(at)) =>
+                if unanswered_at.is_some_and(|at| shop.gateway_answered_since(at)) =>
             {
                 Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
             }

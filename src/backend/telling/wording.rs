@@ -120,8 +120,8 @@ pub const fn to_do(attention: Attention) -> &'static str {
              relay; then `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME` if it did"
         }
         Attention::RefundFailed => {
-            "find the reason in its history; then `refund ORDER` again, or give the money back in another way and `refund ORDER \
-            --settled-by-hand NOTE`"
+            "find the reason in its history; then `refund ORDER` again, or look in the gateway's dashboard that nothing went back, give \
+            the money back in another way, and `refund ORDER --settled-by-hand NOTE --by NAME`"
         }
         Attention::Uncertain => {
             "look at the machine or ask the customer; then `given ORDER --by NAME` if it came out, `refund ORDER --no-proof --by \

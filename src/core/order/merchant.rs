@@ -64,6 +64,8 @@ const LAST_LOOK: Span = Span::secs(60);
 const LOOK_AFTER_END: Span = Span::secs(900);
 /// A cancel without success is given up after this time.
 const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
+/// After so many cancels without an answer, get-status is asked: the order may be paid meanwhile.
+const CANCELS_THEN_LOOK: u32 = 2;
 /// A machine reports a paid order within this time, or the order is listed.
 pub const REPORT_WITHIN: Span = Span::secs(900);
 /// This long after its receipt an order without a report is not delivered any more: a machine delivers within ten minutes.
@@ -130,7 +132,7 @@ pub enum Refused {
     #[error("the gateway is being asked for its refund")]
     RefundUnderWay,
     /// The gateway may have made the refund.
-    #[error("an earlier refund may have been made: ask for it once more, and the gateway will tell")]
+    #[error("an earlier refund may have been made: ask for it once more, or say who has looked that it was not")]
     RefundUnsure,
     /// The money went back already.
     #[error("it is refunded already")]
@@ -215,7 +217,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::CancelDone(report) => order.cancel_done(&report, now, with),
         Event::CancelRefused => order.cancel_again(now, true),
         Event::CancelUnknown => order.unknown(now, false),
-        Event::CancelUnanswered => order.cancel_again(now, false),
+        Event::CancelUnanswered => order.cancel_unanswered(now),
         Event::Notified(said) => order.notified(said, now),
         Event::ToldPaid => order.look_at_news(Said::Settled, now),
         Event::Abandoned => order.abandoned(),

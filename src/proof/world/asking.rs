@@ -23,6 +23,9 @@ impl World {
     /// The backend asks Midtrans.
     pub(super) fn ask_midtrans(&mut self, asked: Box<Asked>) {
         let (run, call) = (self.merchant.run, asked.call);
+        if self.merchant.asks_without_a_pause(&asked.id, self.now) {
+            self.fail(format!("Midtrans is asked about {} without a pause: {call:?}", asked.id));
+        }
         if call == Some(Call::Refund)
             && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &asked.id))
         {
@@ -57,6 +60,12 @@ impl World {
             self.bounced.insert(asked.id.clone());
             let name = asked.id.to_string();
             self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::BounceRefund) });
+        }
+        // What the bank does later is told by the same word.
+        if call == Some(Call::Refund) && !self.bounced.contains(&asked.id) && self.oddly(3) {
+            let until = self.now + self.below(7_200_000);
+            self.counts.note(Kind::RefundUntold);
+            self.merchant.refund_untold.insert(asked.id.clone(), until);
         }
         // A charge may be asked for twice. The first lag counts.
         let lags = |plan: &Plan| matches!(plan.fault, Fault::StatusLags { .. }) && plan.order_id.as_deref() == Some(asked.id.as_str());
@@ -127,6 +136,9 @@ impl World {
         if call != Call::Charge && self.knows_its_transaction(id) && (self.alien || self.is_to(Kind::MidtransNames)) {
             self.counts.note(Kind::MidtransNames);
             return Some((http, with(body, "order_id", |told| told.get("transaction_id").cloned())));
+        }
+        if call == Call::GetStatus && self.merchant.refund_untold.get(id).is_some_and(|until| self.now < *until) {
+            return Some((http, with(body, "transaction_status", |_| Some("pending".into()))));
         }
         if call == Call::GetStatus && self.storm && self.oddly(40) {
             self.counts.note(Kind::MidtransWords);

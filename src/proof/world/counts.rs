@@ -97,6 +97,7 @@ kinds! {
     NeverConfirmed = "payments that get-status never tells",
     EndedByPerson = "unconfirmed payments that a person ended",
     RefundBounced = "refunds that the bank refuses later",
+    RefundUntold = "refunds of which get-status does not tell for up to two hours",
     Notices = "notifications doubled",
     Forged = "notifications forged",
     Partitions = "partitions",

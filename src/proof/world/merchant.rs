@@ -30,6 +30,8 @@ pub(super) const IN_VAIN: i64 = 600_000;
 pub(super) const AT_ONCE: i64 = 50;
 /// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
+/// The most calls to Midtrans about one order in a minute: a quick round of questions for each piece of news.
+const CALLS_MAX: u32 = 100;
 /// The files of the books and of the machines.
 pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
 
@@ -93,6 +95,10 @@ pub(super) struct SimulatedMerchant {
     posts: u64,
     /// The last get-status answer to this run of the program: is it settled?
     pub(super) vouched: BTreeMap<OrderId, bool>,
+    /// The last minute in which Midtrans was asked about an order, and how often in it.
+    asked: BTreeMap<OrderId, (i64, u32)>,
+    /// Until then get-status does not tell what became of an order's refund.
+    pub(super) refund_untold: BTreeMap<OrderId, i64>,
     /// The state in which an order was last seen in the books, and whether it had a receipt.
     seen: Seen,
     /// Orders whose charge it gives up, and since when.
@@ -133,6 +139,8 @@ impl SimulatedMerchant {
             posted: BTreeMap::new(),
             posts: 0,
             vouched: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            refund_untold: BTreeMap::new(),
             seen: BTreeMap::new(),
             giving_up: BTreeMap::new(),
             fails: false,
@@ -144,6 +152,15 @@ impl SimulatedMerchant {
     /// opened. Or a page or row of them is damaged, and the journal says so whenever something needs it.
     pub(super) const fn is_down(&self) -> bool {
         self.program.is_none() || self.fails || self.failed
+    }
+
+    /// Notes a call to Midtrans about an order. Were there too many in this minute?
+    pub(super) fn asks_without_a_pause(&mut self, order: &OrderId, now: i64) -> bool {
+        let minute = now / 60_000;
+        let (last, calls) = self.asked.entry(order.clone()).or_insert((minute, 0));
+        *calls = if *last == minute { *calls + 1 } else { 1 };
+        *last = minute;
+        *calls > CALLS_MAX
     }
 
     /// Has the program been giving up this order's charge since before this moment?

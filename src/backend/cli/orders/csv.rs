@@ -11,7 +11,7 @@ use crate::telling::wording::{self, RefundUntil};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Wall, Zone};
-use qris_host::Failure;
+use qris_host::{Failure, clock};
 
 const FIELDS: [&str; 22] = [
     "order_id",
@@ -53,8 +53,9 @@ pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wa
         let Some(last) = page.behind else { break };
         behind = last;
         damaged.extend(page.damaged);
-        let records =
-            page.orders.iter().zip(page.times).map(|(stored, at)| csv_record(&fields(&stored.order, at, &config.fees, config.zone)));
+        let now = store.now(clock::now().wall);
+        let orders = page.orders.into_iter().map(|stored| stored.order.as_of(now));
+        let records = orders.zip(page.times).map(|(order, at)| csv_record(&fields(&order, at, &config.fees, config.zone)));
         out.text(&records.collect::<String>())?;
     }
     readable(&damaged)

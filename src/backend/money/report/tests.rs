@@ -18,7 +18,7 @@ fn sum(orders: u64, amount: u64) -> Sum {
 
 fn wanted(by: By, fees: &str) -> Wanted {
     let fees = Source::from_text("b", fees).read_checked(|section: crate::money::fees::Section, checker| Some(section.check(checker)));
-    Wanted { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good") }
+    Wanted { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good"), now: T0 }
 }
 
 fn hours(n: i64) -> Wall {
@@ -122,7 +122,10 @@ fn the_first_last_day_is_one_that_still_comes() {
         (&[&over, &owed_nothing], None, sum(1, 5000)),
         (&[&over, &over], None, sum(2, 10_000)),
     ];
-    for (row, (orders, refund_until, only_by_hand)) in table.into_iter().enumerate() {
+    // While no program ran, nobody wrote that its time is over.
+    let unwritten = first.clone().as_of(until(8));
+    let last: (&[&Order], _, _) = (&[&unwritten, &second], Some(until(45)), sum(1, 5000));
+    for (row, (orders, refund_until, only_by_hand)) in table.into_iter().chain([last]).enumerate() {
         let mut report = SalesReport::default();
         orders.iter().for_each(|order| report.add(order, T0, &wanted(By::Machine, "")));
         assert_eq!((report.refund_until, report.only_by_hand), (refund_until, only_by_hand), "row {row}");

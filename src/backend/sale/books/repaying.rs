@@ -22,7 +22,7 @@ pub fn request_refund(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, wish: Refu
 /// A person gave an order's money back in another way; `note` says how.
 ///
 /// # Errors
-/// As [`request_refund`]; also while the gateway may have made the refund.
+/// As [`request_refund`]; also where the gateway may have made the refund, and nobody says so by name.
 pub fn refund_by_hand(
     tx: &mut dyn Tx,
     policy: &Policy,
@@ -39,7 +39,7 @@ pub fn refund_by_hand(
 /// An attendant handed the goods over. There will be no refund.
 ///
 /// # Errors
-/// As [`refund_by_hand`].
+/// As [`request_refund`].
 pub fn given(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     write(tx, policy, stored, Event::Given { by: by.into() }, now, Claim::Keep)

@@ -185,6 +185,14 @@ impl Order {
         }
     }
 
+    /// Somebody may have paid. The silence of one call says nothing about the other.
+    pub(super) fn cancel_unanswered(&mut self, now: Wall) {
+        self.cancel_again(now, false);
+        if matches!(self.state, State::Cancelling { tries, .. } if tries % CANCELS_THEN_LOOK == 0) {
+            self.ask.at = Some(now);
+        }
+    }
+
     pub(super) fn abandoned(&mut self) {
         // The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the
         // whole truth.

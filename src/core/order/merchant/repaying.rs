@@ -34,7 +34,7 @@ impl Order {
         }
         self.holds_the_money()?;
         // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
-        let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
+        let unsure = self.is_refund_unsure();
         let over = self.refund_time_is_over(now) || self.refund_keys >= REFUND_KEYS_MAX;
         if over && !unsure {
             return Err(Refused::OnlyByHand);
@@ -52,12 +52,18 @@ impl Order {
 
     pub(super) fn settled_by_hand(&mut self, note: Box<str>, by: Option<Box<str>>, no_report: bool, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, no_report)?;
-        self.nothing_unsure()?;
+        let unsure = self.is_refund_unsure();
+        if unsure && by.is_none() {
+            return Err(Refused::RefundUnsure);
+        }
         if self.unconfirmed_at.is_some() {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
         self.repayment = Some(Repayment::ByHand { note, by, at: now });
         self.judge_doubt(now);
+        if unsure {
+            self.look_once_more(now);
+        }
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
             // For a settlement that was never accepted, only the note counts.
@@ -70,10 +76,24 @@ impl Order {
         // An attendant stands at the machine. But the machine may still deliver an order without a report, until the
         // hour is over.
         self.may_repay(now, true)?;
-        self.nothing_unsure()?;
         self.holds_the_money()?;
+        let unsure = self.is_refund_unsure();
         self.repayment = Some(Repayment::Given { by, at: now });
+        if unsure {
+            self.look_once_more(now);
+        }
         Ok(())
+    }
+
+    /// Whether a call for a refund may have had its effect, and the gateway could not tell for half a day. Whoever knows better says so by
+    /// name.
+    fn is_refund_unsure(&self) -> bool {
+        matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }))
+    }
+
+    /// If the refund was made all the same, the customer has the money twice, or the goods and the money. Then a person is told.
+    fn look_once_more(&mut self, now: Wall) {
+        self.ask = Ask { at: Some(now), ..Ask::default() };
     }
 
     /// Takes the gateway's answer to the refund.
@@ -350,6 +370,13 @@ impl Order {
         self.refund_endings().rev().find(|(at, _)| *at <= now).map(|(_, ending)| ending)
     }
 
+    /// The order as people are told of it at this time: while no program ran, nobody wrote that the gateway's time for its refund was over.
+    #[must_use]
+    pub fn as_of(mut self, now: Wall) -> Self {
+        self.refund_ending = self.refund_ending_due(now).or(self.refund_ending);
+        self
+    }
+
     pub(super) fn refund_ends(&mut self, ending: RefundEnding, now: Wall) {
         self.refund_ending = Some(ending);
         if ending == RefundEnding::Over
@@ -429,21 +456,6 @@ impl Order {
             | State::Held { .. }
             | State::Closed { .. }
             | State::Refunded { .. } => Err(Refused::NotPaid),
-        }
-    }
-
-    /// If a call for a refund may have had its effect, a look must come before anything else.
-    fn nothing_unsure(&self) -> Result<(), Refused> {
-        match &self.repayment {
-            Some(Repayment::Refused { unsure: true, .. }) => Err(Refused::RefundUnsure),
-            Some(
-                Repayment::Asked { .. }
-                | Repayment::Refused { unsure: false, .. }
-                | Repayment::Done { .. }
-                | Repayment::ByHand { .. }
-                | Repayment::Given { .. },
-            )
-            | None => Ok(()),
         }
     }
 

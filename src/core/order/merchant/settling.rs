@@ -120,6 +120,7 @@ impl Order {
         }
         match report.said {
             Said::Suspect | Said::Other => self.note_unclear(now),
+            Said::Pending if self.charge().is_none() && self.has_our_metadata(report).is_err() => self.note_unclear(now),
             Said::Pending
             | Said::Settled
             | Said::Expired
@@ -203,12 +204,15 @@ impl Order {
     pub(super) fn status_unanswered(&mut self, now: Wall) {
         self.judge_doubt(now);
         self.looked_in_vain(now);
-        self.refund_not_seen(now);
         self.question_ended(now, false);
     }
 
     /// Plans the next question, after an answer or after the lack of one.
     pub(super) fn question_ended(&mut self, now: Wall, answered: bool) {
+        // An answer that tells of the refund has planned the next step for it.
+        if matches!(self.repayment, Some(Repayment::Asked { look: true, retry_at, .. }) if retry_at <= now) {
+            self.refund_not_seen(now);
+        }
         let tries = self.ask.tries;
         self.ask.tries += 1;
         (self.ask.asked_at, self.ask.answered) = (Some(now), answered);
@@ -361,8 +365,9 @@ impl Order {
         if report.said == Said::Settled && !is_paid {
             return Ok(());
         }
-        let as_paid = self.settlement().is_some_and(|by| by.gross_amount == report.gross_amount && is_in(report, by.currency.as_deref()));
-        if as_paid {
+        // Two sums that are not whole rupiah need not be the same.
+        let paid = self.settlement().filter(|by| by.gross_amount.is_some() && by.gross_amount == report.gross_amount);
+        if paid.is_some_and(|by| is_in(report, by.currency.as_deref())) {
             return Ok(());
         }
         self.fits_the_charge(report, rules)?;
@@ -380,8 +385,8 @@ impl Order {
             return Err(Differs::NoRefund);
         }
         match self.to_refund() {
-            Some(asked) if report.refund_amount != Some(asked) => Err(Differs::RefundAmount),
-            Some(_) | None => Ok(()),
+            Some(asked) if report.refund_amount == Some(asked) => Ok(()),
+            Some(_) | None => Err(Differs::RefundAmount),
         }
     }
 
@@ -433,13 +438,17 @@ impl Order {
                 if fits { Ok(()) } else { Err(Differs::Sum) }
             }
             None if report.said == Said::Pending => Ok(()),
-            None if report.metadata.iter().any(Option::is_none) => Err(Differs::NoMetadata),
-            None => {
-                let texts = self.sale.metadata().to_texts();
-                let ours = report.metadata.iter().zip(&texts).all(|(got, want)| got.as_deref() == Some(want));
-                if ours { Ok(()) } else { Err(Differs::Metadata) }
-            }
+            None => self.has_our_metadata(report),
         }
+    }
+
+    fn has_our_metadata(&self, report: &StatusReport) -> Result<(), Differs> {
+        if report.metadata.iter().any(Option::is_none) {
+            return Err(Differs::NoMetadata);
+        }
+        let texts = self.sale.metadata().to_texts();
+        let ours = report.metadata.iter().zip(&texts).all(|(got, want)| got.as_deref() == Some(want));
+        if ours { Ok(()) } else { Err(Differs::Metadata) }
     }
 
     /// Whether the order ended because the gateway asked for a wrong sum.

@@ -11,6 +11,7 @@ mod counter;
 mod over;
 mod refunds;
 mod repaying;
+mod the_same_answer;
 mod unconfirmed;
 mod walk;
 

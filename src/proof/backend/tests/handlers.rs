@@ -3,7 +3,7 @@
 use super::*;
 use crate::disk::{Disk, Trouble};
 use crate::midtrans::faults::{Fault, Plan};
-use crate::midtrans::{Change, Options, Reply, Via};
+use crate::midtrans::{Change, Forgery, Options, Reply, Via};
 use qris_backend::midtrans::MidtransError;
 use qris_core::order::ids::{ItemId, RequestId, Ticket};
 use qris_core::order::merchant::{AtBank, Attention, Call, Event, Order, RefundWish, Refused, Repayment, Said, State, StatusReport};
@@ -81,6 +81,7 @@ impl Town {
                     Effect::AsksMidtrans(asked) => {
                         let Asked { call, request, reply, .. } = *asked;
                         self.calls.extend(call.map(|call| (call, request.idempotency_key.clone())));
+                        assert!(self.calls.len() < 10_000, "Midtrans is asked without a pause: {:?}", self.calls.last());
                         let unreachable = MidtransError::Unreachable("no way".into());
                         let answer = if way == Way::Closed { Err(unreachable) } else { Ok(self.at_midtrans(&request)) };
                         if std::mem::take(&mut loses) || way == Way::Silent {
@@ -153,9 +154,8 @@ impl Town {
 
     /// A person wants its money to go back, and Midtrans is asked.
     fn wishes(&mut self, order: &OrderResource) -> Result<(), BooksError> {
-        let wish = RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Sari".into())) };
         let wall = self.wall();
-        self.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish, wall))?;
+        self.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish(), wall))?;
         self.seconds(90, Way::Open);
         Ok(())
     }
@@ -421,6 +421,47 @@ fn a_key_that_another_set_of_books_used_up_is_followed_by_a_new_one() {
     town.wishes(&order).expect("granted");
     town.seconds(90, Way::Open);
     assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment);
+}
+
+/// The answer to a refund is lost, and from then on get-status has one word.
+#[test]
+fn a_refund_whose_end_midtrans_never_tells_is_asked_about_with_pauses_and_ended_by_a_person() {
+    for word in ["pending", "refund_pending", "expire", "cancel", "deny", "failure"] {
+        let mut town = Town::new();
+        let order = town.undelivered(Via::Gopay);
+        town.program.books(|tx, policy| books::request_refund(tx, policy, &order.order_id, wish(), town.wall())).expect("granted");
+        town.seconds(1, Way::LosesAnAnswer);
+        let set = serde_json::json!({ "transaction_status": word });
+        let forgery = Forgery { set: set.as_object().cloned().expect("fields"), ..Forgery::default() };
+        town.midtrans.plan(Plan { on: Some("status".into()), ..Plan::from(Fault::AlterAnswer(forgery)) });
+        let before = town.calls.len();
+        town.seconds(60, Way::Open);
+        assert!(town.calls.len() - before < 6, "{word}: {} questions in a minute", town.calls.len() - before);
+        for _ in 0..48 {
+            town.program.take_up();
+            drop(town.listen(1_800_000, Way::Open));
+        }
+        assert!(town.calls.len() - before < 30, "{word}: {} questions", town.calls.len() - before);
+        assert_eq!(town.of(&order).attention(), [Attention::RefundFailed], "{word}");
+        let by_hand = |town: &Town, by| books_by_hand(town, &order.order_id, by);
+        assert!(matches!(by_hand(&town, None), Err(BooksError::Refused(Refused::RefundUnsure))), "{word}");
+        by_hand(&town, Some("Sari".into())).expect("granted");
+        assert_eq!(town.of(&order).attention(), [], "{word}");
+        // Midtrans tells it after all.
+        town.midtrans.heal();
+        town.seconds(60, Way::Open);
+        assert_eq!(town.of(&order).attention(), [Attention::LateFact], "{word}: the customer has it twice");
+    }
+}
+
+fn books_by_hand(town: &Town, id: &OrderId, by: Option<Box<str>>) -> Result<(), BooksError> {
+    let done = town.program.books(|tx, policy| books::refund_by_hand(tx, policy, id, "cash", by, false, town.wall()));
+    done.map(drop)
+}
+
+/// A person's wish for a refund.
+fn wish() -> RefundWish {
+    RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Sari".into())) }
 }
 
 #[test]

@@ -230,8 +230,8 @@ fn without_a_known_charge_every_word_that_ends_it_or_moves_money_needs_all_of_ou
             for metadata in [fields(at, None), fields(at, Some("vm-002"))] {
                 let order = live(&lost(Event::Status(StatusReport { metadata, ..report(said) })));
                 if said == Said::Pending {
-                    // It ends nothing. The charge is cancelled once more.
-                    assert_eq!((word(&order).as_str(), order.attention()), ("cancelling", vec![]));
+                    // It ends nothing. The charge is cancelled once more, and after a while a person hears of it.
+                    assert_eq!((word(&order).as_str(), order.attention()), ("cancelling", vec![Attention::Unconfirmed]));
                     continue;
                 }
                 assert_eq!((word(&order).as_str(), order.attention()), ("looking", vec![Attention::Unconfirmed]), "{said:?}");
@@ -252,4 +252,20 @@ fn without_a_known_charge_every_word_that_ends_it_or_moves_money_needs_all_of_ou
     assert_eq!(word(&cancelled(report(Said::Cancelled).metadata)), "cancel");
     let silent = cancelled([None, None, None]);
     assert_eq!((word(&silent).as_str(), duty(&silent, T0 + Span::millis(500))), ("looking", Duty::Call(Call::GetStatus)));
+}
+
+#[test]
+fn sums_that_nobody_can_read_are_not_the_same_sum() {
+    let no_sum = |said| StatusReport { gross_amount: None, ..report(said) };
+    let paid =
+        [(0, Event::Charged(charge(5000))), (1000, Event::Status(no_sum(Said::Settled))), (11_000, Event::Status(no_sum(Said::Settled)))];
+    let mismatch = live(&paid);
+    assert_eq!((word(&mismatch).as_str(), mismatch.to_refund()), ("mismatch", None));
+    let then = |more: &[(i64, Event)]| live(&[&paid[..], more].concat());
+    assert_eq!(word(&then(&[(20_000, Event::Status(no_sum(Said::Refunded)))])), "mismatch");
+    let asked = (20_000, Event::RefundAsked(RefundWish::of_a_person(None)));
+    let answered = (21_000, Event::RefundAnswered(approved()));
+    let unsure = then(&[asked.clone(), answered.clone()]);
+    assert!(matches!(unsure.repayment, Some(Repayment::Asked { unsure: true, look: true, .. })), "{:?}", unsure.repayment);
+    assert_eq!(word(&then(&[asked, answered, (40_000, status(Said::Refunded))])), "refunded", "of the charge's sum");
 }

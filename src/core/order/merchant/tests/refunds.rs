@@ -120,6 +120,10 @@ fn people_hear_of_the_end_of_the_time_and_then_nobody_asks_any_more() {
     assert_eq!(then(&order, 7 * DAY, wish()), Err(Refused::OnlyByHand));
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
     assert!(after(&order, 7 * DAY, by_hand).attention().is_empty());
+    // While no program ran, nobody wrote it.
+    for (ms, kinds) in [(0, vec![RefundDue]), (5 * DAY, vec![RefundDue, RefundSoon]), (8 * DAY, vec![RefundDue, OnlyByHand])] {
+        assert_eq!(due(Some(7)).as_of(at(ms)).attention(), kinds);
+    }
     assert!(!due(Some(7)).may_refund_by_itself(until) && due(Some(7)).may_refund_by_itself(until - Span::millis(1)));
     // A payment without such a time can be refunded for ever.
     assert_eq!((due(None).repay_by(), next_deadline(&due(None))), (None, None));
