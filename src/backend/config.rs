@@ -1,5 +1,7 @@
 //! `backend.toml`: as it is written, and as it is used.
 
+pub mod settings;
+
 use crate::gateway::Configured;
 use crate::http::Limits;
 use crate::keeping::databases::Place;
@@ -9,14 +11,16 @@ use crate::midtrans;
 use crate::money::fees::{self, Fees};
 use crate::store::MACHINES_FILE;
 use crate::store::postgres::Server;
-use crate::telling::alerts::{self, OFFLINE_AFTER_S, Tellers};
+use crate::telling::alerts::{self, OFFLINE_AFTER, Tellers};
 use qris_core::order::time::{Span, Zone};
+use qris_host::config::settings::{is_on, number};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use serde::Deserialize;
+use settings::SETTINGS;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -30,8 +34,6 @@ pub const CONTACT_MAX: usize = 64;
 pub const DESCRIPTORS: u64 = 8192;
 /// The descriptors for everything except connections: the books, the broker, calls to the gateway.
 const DESCRIPTORS_BESIDE: u64 = 256;
-/// The connections, unless the merchant sets another number. Each takes up to 44 KiB, if its other side does its worst.
-const CONNECTIONS: i64 = 1024;
 /// A smaller number is of no use.
 const CONNECTIONS_MIN: i64 = 64;
 /// The key of the file with the signing keys.
@@ -224,7 +226,7 @@ impl Config {
     /// A machine that is missing for this long is told as missing.
     #[must_use]
     pub fn offline_after(&self) -> Span {
-        self.tellers.as_ref().map_or(Span::secs(OFFLINE_AFTER_S), |tellers| tellers.offline_after)
+        self.tellers.as_ref().map_or(Span::secs(OFFLINE_AFTER.usual), |tellers| tellers.offline_after)
     }
 
     /// Remarks that keep no program from running, but that somebody should see to.
@@ -264,9 +266,8 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         }
     });
     let public_url = http.public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
-    let orders_per_minute = checker.integer(http.orders_per_minute, 10, 0..=10_000, "http.orders_per_minute");
-    let most = i64::try_from(DESCRIPTORS - DESCRIPTORS_BESIDE).expect("a small number");
-    let connections = checker.integer(http.connections, CONNECTIONS, CONNECTIONS_MIN..=most, "http.connections");
+    let orders_per_minute = checker.whole(http.orders_per_minute, number(SETTINGS, "http.orders_per_minute"));
+    let connections = checker.whole(http.connections, number(SETTINGS, "http.connections"));
     let proxies = match http.proxies {
         Some(proxies) => {
             let mut address = |text: &String| match text.parse() {
@@ -318,10 +319,11 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
         plain.then_some(issuer)
     });
     let signing_key_file = checker.required(receipts.signing_key_file, SIGNING_KEY);
-    let reversal_window = Span::secs(checker.integer(orders.reversal_window_s, 300, 0..=3600, "orders.reversal_window_s"));
-    let collect_within = Span::secs(checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h") * 3600);
-    let per_day = checker.integer(orders.auto_refund_per_day, 10, 1..=1000, "orders.auto_refund_per_day");
-    let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
+    let reversal_window = Span::secs(checker.whole(orders.reversal_window_s, number(SETTINGS, "orders.reversal_window_s")));
+    let collect_within = Span::secs(checker.whole(orders.collect_within_h, number(SETTINGS, "orders.collect_within_h")) * 3600);
+    let per_day = checker.whole(orders.auto_refund_per_day, number(SETTINGS, "orders.auto_refund_per_day"));
+    let auto_refund_per_day =
+        if orders.auto_refund.unwrap_or(is_on(SETTINGS, "orders.auto_refund")) { u32::try_from(per_day).expect("checked") } else { 0 };
     let fees = fees.check(checker);
     let zone = reports.zone.map_or(Some(Zone::default()), |word| {
         let zone = Zone::from_word(&word);

@@ -4,6 +4,7 @@ pub mod afar;
 pub mod items;
 pub mod orders;
 pub mod screen;
+pub mod settings;
 
 use super::machine;
 use items::{WrittenItem, check_items};
@@ -12,6 +13,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::KeySet;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
+use qris_host::config::settings::{Whole, number};
 use qris_host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url, is_far};
 use qris_host::hint::meant;
 use qris_host::mqtt::LinkSettings;
@@ -21,13 +23,13 @@ use qris_host::tls::LastTrusted;
 use qris_host::{clock, texts, tls};
 use screen::{WrittenScreen, check_languages, check_letters};
 use serde::Deserialize;
+use settings::SETTINGS;
 use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
 
-/// A report of what was sold goes out after this time.
-const REPORT_EVERY: Span = Span::secs(900);
+const REPORT_EVERY: Whole = number(SETTINGS, "device.report_every_s");
 
 // What does not fit between items and lines. An answer in the set-up's dialogue can cause it, so that says it in its language; `qrisd`
 // says it in English.
@@ -270,7 +272,7 @@ impl LooseLine {
 }
 
 fn check_report(seconds: Option<i64>, usual: Span, checker: &mut Checker<'_>) -> Span {
-    Span::secs(checker.integer(seconds, usual.0 / 1000, 0..=86_400, "device.report_every_s"))
+    Span::secs(checker.integer(seconds, usual.0 / 1000, REPORT_EVERY.range(), REPORT_EVERY.key))
 }
 
 impl WrittenConfig {
@@ -319,7 +321,7 @@ impl WrittenConfig {
             keys: keys?,
             screen_required: panel.required,
             labels: Vec::new(),
-            report_every: check_report(self.device.report_every_s, REPORT_EVERY, checker),
+            report_every: check_report(self.device.report_every_s, Span::secs(REPORT_EVERY.usual), checker),
             looks: panel.settings(languages, name, shown)?,
             store,
             boot_id,

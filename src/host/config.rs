@@ -9,6 +9,7 @@ mod address;
 mod bus_address;
 mod places;
 mod reader;
+pub mod settings;
 mod words;
 
 #[cfg(feature = "http")]
@@ -21,6 +22,7 @@ use crate::interrupt::Input;
 use crate::secret::located;
 use reader::{Misread, Wrong};
 use serde::de::DeserializeOwned;
+use settings::Whole;
 use std::fmt;
 use std::io::Read as _;
 use std::ops::{Range, RangeInclusive};
@@ -344,6 +346,11 @@ impl<'a> Checker<'a> {
     /// Gives the value of a check, or notes its error with all its causes.
     pub fn take<T, E: std::error::Error>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
         result.map_err(|error| self.fault(&(), key, causes::in_one_line(&error))).ok()
+    }
+
+    /// Gives the value of a setting, or notes its range. A missing value is its default.
+    pub fn whole(&mut self, value: Option<i64>, setting: Whole) -> i64 {
+        self.integer(value, setting.usual, setting.range(), setting.key)
     }
 
     /// Gives an integer within its range, or notes the range. A missing value is `default`.

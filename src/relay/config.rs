@@ -1,5 +1,6 @@
 //! `relay.toml`: first written form, then checked form. Every fault is told with file, line and key.
 
+pub mod settings;
 mod written;
 
 use super::outlet::Settings;

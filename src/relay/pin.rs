@@ -1,7 +1,9 @@
 //! Pins: lines of GPIO chips, or files that stand for them, as `relay.toml` names them.
 
+use crate::config::settings::SETTINGS;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
+use qris_host::config::settings::number;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -148,7 +150,8 @@ impl WrittenInput {
     pub(crate) fn check(self, checker: &mut Checker<'_>, at: &str, debounce_ms: i64) -> Option<Pin> {
         let chip = check_chip(checker, self.chip, self.offset, at);
         let bias = check_bias(checker, self.bias.as_deref(), &format!("{at}.bias"));
-        let debounce = checker.integer(self.debounce_ms, debounce_ms, 0..=1000, &format!("{at}.debounce_ms"));
+        let debounce =
+            checker.integer(self.debounce_ms, debounce_ms, number(SETTINGS, "….debounce_ms").range(), &format!("{at}.debounce_ms"));
         Some(Pin { chip: chip?, active_low: self.active_low.unwrap_or(false), debounce: Span::millis(debounce), bias: bias? })
     }
 }
@@ -169,7 +172,8 @@ pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset
         return None;
     }
     let offset = checker.required(offset, &format!("{at}.offset"))?;
-    let offset = u32::try_from(checker.integer(Some(offset), 0, 0..=1023, &format!("{at}.offset"))).expect("0 to 1023");
+    let offset = u32::try_from(checker.integer(Some(offset), 0, number(SETTINGS, "line.offset").range(), &format!("{at}.offset")))
+        .expect("0 to 1023");
     Some(Chip::Gpio { path: chip.into(), offset })
 }
 

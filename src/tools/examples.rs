@@ -22,4 +22,5 @@ pub(super) const EXAMPLES: ExamplesOf = &[
     ),
     ("manuals", &[("Into ./target/manuals", "qris-tools manuals target/manuals")]),
     ("catalog", &[("The document of all events", "qris-tools catalog --page")]),
+    ("settings", &[("The tables of the document", "qris-tools settings docs/using/configuration.md")]),
 ];

@@ -6,6 +6,7 @@ mod examples;
 mod fleet;
 mod manuals;
 mod prove;
+pub mod settings;
 
 use qris_host::commands::with_examples;
 use std::ffi::OsString;
@@ -35,7 +36,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 #[must_use]
 pub fn definition() -> clap::Command {
     let [search, nth, simulate] = prove::definitions();
-    let commands = [search, nth, simulate, fleet::definition(), manuals::definition(), catalog::definition()];
+    let commands = [search, nth, simulate, fleet::definition(), manuals::definition(), catalog::definition(), settings::definition()];
     let own = <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION")).subcommands(commands);
     with_examples(own, examples::EXAMPLES)
 }
@@ -53,6 +54,7 @@ fn tool(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "fleet" => Some(|arguments| fleet::main(arguments.into_iter())),
         "manuals" => Some(|arguments| manuals::main(arguments.into_iter())),
         "catalog" => Some(|arguments| catalog::main(arguments.into_iter())),
+        "settings" => Some(|arguments| settings::main(arguments.into_iter())),
         _ => None,
     }
 }

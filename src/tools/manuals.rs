@@ -1,11 +1,13 @@
 //! `qris-tools manuals DIRECTORY`: manual pages and completions of all programs, made from the definitions of
 //! their commands. Packages take them from there.
 
+use super::settings::TABLES;
 use clap::Command;
 use clap_complete::env::Shells;
 use clap_complete::{Generator as _, Shell, generate_to};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
+use qris_host::config::settings::{MQTT, Setting};
 use qris_host::{Failure, exit, parse};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -81,7 +83,43 @@ fn write(directory: &Path) -> io::Result<()> {
         definition.build();
         write_page(&man, &page, &definition, &name)?;
     }
+    for ((file, settings), (what, has_mqtt, see)) in TABLES.into_iter().zip(FILES) {
+        write_file_page(&man, file, settings, what, has_mqtt, see)?;
+    }
     Ok(())
+}
+
+/// Of the first tables: what file it is, whether it has a section `[mqtt]`, and what to read besides.
+const FILES: [(&str, bool, &str); 3] = [
+    ("the machine and its screen, for qrisd", true, "qrisd(8), relay.toml(5), qrisctl(1)"),
+    ("the outputs of a machine, for qris-relayd", false, "qris-relayd(8), qrisd.toml(5), qrisctl(1)"),
+    ("the merchant's backend, for qris-backend", true, "qris-backend(8)"),
+];
+
+/// The page of a file of configuration.
+fn write_file_page(directory: &Path, file: &str, settings: &[Setting], what: &str, has_mqtt: bool, see: &str) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("TH", [file, "5", "", concat!("qrisd ", env!("CARGO_PKG_VERSION")), "qrisd"]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman(format!("{file} - {what}"))]);
+    roff.control("SH", ["DESCRIPTION"]);
+    roff.text([roman("TOML. A key that is not named here is an error. The program's --check tells all that is wrong with a file.")]);
+    roff.control("SH", ["SETTINGS"]);
+    let mqtt = MQTT
+        .iter()
+        .filter(|_| has_mqtt)
+        .map(|setting| (setting.key.split(", ").map(|key| format!("mqtt.{key}")).collect::<Vec<_>>(), setting));
+    let own = settings.iter().map(|setting| (vec![setting.key.to_owned()], setting));
+    for (keys, setting) in own.chain(mqtt) {
+        roff.control("TP", []);
+        roff.text([bold(keys.join(", "))]);
+        roff.text([roman(setting.for_manual())]);
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman(see)]);
+    let mut text = Vec::new();
+    roff.to_writer(&mut text)?;
+    fs::write(directory.join(format!("{file}.5")), text)
 }
 
 /// What has the shell ask the program itself: it knows names of machines.
@@ -110,7 +148,7 @@ fn pages() -> [Page; 4] {
                 ("/var/lib/qrisd/qrisd.db", "orders, kept across restarts and power cuts"),
             ],
             service: Service::Whole("nothing is lost"),
-            see: "qris-relayd(8), qrisctl(1)",
+            see: "qrisd.toml(5), qris-relayd(8), qrisctl(1)",
         },
         Page {
             definition: qris_relay::USAGE.definition(),
@@ -125,7 +163,7 @@ fn pages() -> [Page; 4] {
                 ),
             ],
             service: Service::Whole("a pulse that would take longer is cut short, and its order becomes uncertain; nothing else is lost"),
-            see: "qrisd(8), qrisctl(1)",
+            see: "relay.toml(5), qrisd(8), qrisctl(1)",
         },
         Page {
             definition: qris_backend::definition(),
@@ -138,7 +176,7 @@ fn pages() -> [Page; 4] {
             service: Service::Serve(
                 "Exit status: 0 done, 1 failed or refused, or a difference or something bad was found, 2 wrong use or configuration.",
             ),
-            see: "qrisd(8), qrisctl(1)",
+            see: "backend.toml(5), qrisd(8), qrisctl(1)",
         },
         Page {
             definition: qris_ctl::definition(),

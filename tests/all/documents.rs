@@ -15,6 +15,41 @@ fn the_catalog_is_that_of_the_table_of_events() {
     assert!(source_text("docs/using/journal.md") == qris::host::catalog::page(), "run: cargo tools catalog --page > docs/using/journal.md");
 }
 
+#[test]
+fn the_tables_of_settings_are_those_of_the_programs() {
+    let page = source_text("docs/using/configuration.md");
+    let made = qris::host::config::settings::document(&page, &qris::tools::settings::TABLES).expect("it has its tables");
+    assert!(made == page, "run: cargo tools settings docs/using/configuration.md");
+}
+
+/// A program knows the keys of its table, and no others.
+#[test]
+fn each_key_of_the_tables_is_one_that_its_program_reads() {
+    use qris::host::config::Source;
+    let [(_, machine), _, (_, backend), _] = qris::tools::settings::TABLES;
+    let of = |table: &[qris::host::config::settings::Setting], section: &str| -> BTreeSet<String> {
+        let keys = table.iter().flat_map(|setting| setting.key.split(", ")).filter_map(|key| key.strip_prefix(section)?.strip_prefix('.'));
+        keys.map(|key| key.split('.').next().expect("a word").to_owned()).filter(|key| key != "…").collect()
+    };
+    let known = |section: &str, faults: qris::host::config::Faults| -> BTreeSet<String> {
+        let key = format!("{section}.zzz");
+        let fault = faults.iter().find(|fault| fault.key.as_deref() == Some(&key)).unwrap_or_else(|| panic!("{key} is known: {faults}"));
+        let words = fault.why.rsplit_once("expected ").expect("it names those it knows").1.trim_start_matches("one of ");
+        words.split(", ").flat_map(|word| word.split(" or ")).map(|word| word.trim_matches('`').to_owned()).collect()
+    };
+    let text = |section: &str| Source::from_text("file", format!("[{section}]\nzzz = 1\n"));
+    for section in ["device", "backend", "receipts", "orders", "store", "screen", "screen.virtual", "relay", "controller"] {
+        let faults = qris::device::config::Config::from_source(&text(section)).expect_err("a key that nobody knows");
+        assert_eq!(known(section, faults), of(machine, section), "qrisd.toml: {section}");
+    }
+    for section in
+        ["http", "customer", "midtrans", "midtrans.refund_days", "orders", "alerts", "reports", "fees", "store", "machines", "receipts"]
+    {
+        let faults = qris::backend::config::Config::from_source(&text(section)).expect_err("a key that nobody knows");
+        assert_eq!(known(section, faults), of(backend, section), "backend.toml: {section}");
+    }
+}
+
 /// An event that a page names must be one that a program writes: somebody searches for it.
 #[test]
 fn every_event_in_the_documents_is_of_the_table() {

@@ -79,6 +79,21 @@ fn every_option_of_every_program_has_its_place() {
     assert!(read("man/qris-backend-orders.8".into()).contains("no_proof"));
 }
 
+#[test]
+fn the_page_of_a_file_has_each_of_its_keys() {
+    let directory = tempfile::tempdir().expect("a directory");
+    succeed(command(env!("CARGO_BIN_EXE_qris-tools")).arg("manuals").arg(directory.path()));
+    let read = |file: &str| std::fs::read_to_string(directory.path().join(format!("man/{file}.5"))).expect(file).replace("\\-", "-");
+    for (file, told) in [
+        ("qrisd.toml", "\\fBorders.timeout_s\\fR\n10–840 s; default: 120. Also from afar. how long a QR is on the screen"),
+        ("relay.toml", "\\fBline.pulse_ms\\fR\n1–120,000 ms; required. one pulse"),
+        ("backend.toml", "\\fBmqtt.username, mqtt.password_file\\fR\ntext, secret; default: none. a password"),
+    ] {
+        let page = read(file);
+        assert!(page.contains(told), "{file}: {page}");
+    }
+}
+
 /// Each example is a call of its command that the program would take.
 #[test]
 fn every_command_has_examples_that_can_be_called() {

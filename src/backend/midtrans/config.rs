@@ -1,8 +1,10 @@
 //! `[midtrans]` of `backend.toml`: as it is written, and as it is used.
 
 use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, RefundDays, ServerKey, Settings, SettingsError};
+use crate::config::settings::SETTINGS;
 use crate::gateway::{Configured, Gateway, SecretFile};
 use qris_host::Failure;
+use qris_host::config::settings::{Whole, is_on, number};
 use qris_host::config::{Checker, Source, http_url};
 use qris_host::finding::Finding;
 use qris_host::http::{HttpError, Limits, client};
@@ -105,7 +107,7 @@ impl Section {
             checker.fault(&(), "midtrans.base_url", why);
         }
         let server_key_file = checker.required(self.server_key_file, SERVER_KEY);
-        let max_imposed_fee = checker.integer(self.max_imposed_fee, 0, 0..=1_000_000, "midtrans.max_imposed_fee");
+        let max_imposed_fee = checker.whole(self.max_imposed_fee, number(SETTINGS, "midtrans.max_imposed_fee"));
         let notification_url = match self.notification_url {
             Some(url) => checker.take(http_url(&url), "midtrans.notification_url"),
             None => public_url.map(|url| format!("{url}/{NAME}/notifications")),
@@ -243,18 +245,19 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         checker.fault(&(), "midtrans.acquirer", "is for charge_as = \"qris\" only");
     }
     // Below 15 minutes Midtrans' batch is not reliable. The upper limits are the acquirers'.
+    let setting = number(SETTINGS, "midtrans.qr_expiry_min");
     let longest = match acquirer {
-        Acquirer::Gopay => 7 * 24 * 60,
+        Acquirer::Gopay => setting.most,
         Acquirer::AirpayShopee => 5 * 24 * 60,
     };
-    let number = |value: i64| u32::try_from(value).expect("checked");
+    let small = |value: i64| u32::try_from(value).expect("checked");
     let qr_expiry_min = written.qr_expiry_min.map(|minutes| {
-        let minutes = checker.integer(Some(minutes), 15, 15..=longest, "midtrans.qr_expiry_min");
-        number(minutes)
+        let minutes = checker.integer(Some(minutes), setting.usual, setting.least..=longest, setting.key);
+        small(minutes)
     });
     let counter_expiry_h = written.counter_expiry_h.map(|hours| {
-        let hours = checker.integer(Some(hours), 24, 1..=168, "midtrans.counter_expiry_h");
-        number(hours)
+        let hours = checker.whole(Some(hours), number(SETTINGS, "midtrans.counter_expiry_h"));
+        small(hours)
     });
     let customer = written.customer.as_ref().map(|customer| Customer {
         first_name: customer.first_name.clone(),
@@ -270,7 +273,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
             checker.fault(&(), "midtrans.customer", why);
         }
     }
-    let deeplink = written.deeplink.unwrap_or(true);
+    let deeplink = written.deeplink.unwrap_or(is_on(SETTINGS, "midtrans.deeplink"));
     let finish_base = public_url.filter(|_| deeplink).map(|url| format!("{url}/pay/"));
     let picture_hosts = written.picture_hosts.clone().unwrap_or_else(|| PICTURE_HOSTS.map(str::to_owned).to_vec());
     let is_host = |host: &String| {
@@ -280,16 +283,12 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
     if !picture_hosts.iter().all(is_host) {
         checker.fault(&(), "midtrans.picture_hosts", "must be a list of host names in small letters, as in [\"midtrans.com\"]");
     }
-    let usual = RefundDays::default();
-    let mut days = |written: Option<i64>, usual: u16, key| {
-        let days = checker.integer(written, usual.into(), 1..=3650, key);
-        u16::try_from(days).expect("checked")
-    };
+    let mut days = |written: Option<i64>, setting: Whole| u16::try_from(checker.whole(written, setting)).expect("checked");
     let refund_days = RefundDays {
-        on_us: days(written.refund_days.on_us, usual.on_us, "midtrans.refund_days.on_us"),
-        off_us: days(written.refund_days.off_us, usual.off_us, "midtrans.refund_days.off_us"),
-        shopeepay: days(written.refund_days.shopeepay, usual.shopeepay, "midtrans.refund_days.shopeepay"),
-        deeplink: days(written.refund_days.deeplink, usual.deeplink, "midtrans.refund_days.deeplink"),
+        on_us: days(written.refund_days.on_us, number(SETTINGS, "midtrans.refund_days.on_us")),
+        off_us: days(written.refund_days.off_us, number(SETTINGS, "midtrans.refund_days.off_us")),
+        shopeepay: days(written.refund_days.shopeepay, number(SETTINGS, "midtrans.refund_days.shopeepay")),
+        deeplink: days(written.refund_days.deeplink, number(SETTINGS, "midtrans.refund_days.deeplink")),
     };
     ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts, refund_days }
 }

@@ -1,11 +1,13 @@
 //! The bodies that are sent to Midtrans: a charge, and its three custom fields. A backend that forgot an order can
 //! rebuild it from these.
 
+use crate::config::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{COUNTER_EXPIRY, Metadata, QR_EXPIRY};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
+use qris_host::config::settings::{Whole, number};
 use serde_json::{Value, json};
 
 /// The longest `item_details.name`. Midtrans gives no limit for the Core API; Snap's is 50, and integrators cut there.
@@ -95,7 +97,13 @@ pub struct RefundDays {
 
 impl Default for RefundDays {
     fn default() -> Self {
-        Self { on_us: 45, off_us: 7, shopeepay: 365, deeplink: 45 }
+        let days = |setting: Whole| u16::try_from(setting.usual).expect("a few years");
+        Self {
+            on_us: days(number(SETTINGS, "midtrans.refund_days.on_us")),
+            off_us: days(number(SETTINGS, "midtrans.refund_days.off_us")),
+            shopeepay: days(number(SETTINGS, "midtrans.refund_days.shopeepay")),
+            deeplink: days(number(SETTINGS, "midtrans.refund_days.deeplink")),
+        }
     }
 }
 

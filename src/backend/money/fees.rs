@@ -1,14 +1,14 @@
 //! What the gateway keeps of a payment, as the merchant's contract says. The gateway's interface does not tell it, so without these
 //! settings it is not known. Not known is never 0.
 
+use crate::config::settings::SETTINGS;
 use crate::money::takings::Scheme;
 use qris_host::config::Checker;
+use qris_host::config::settings::{Whole, number};
 use serde::Deserialize;
 
 /// A part of ten thousand: 70 are 0.70 %.
 const WHOLE: u64 = 10_000;
-/// The largest fixed part, in rupiah.
-const RUPIAH_MAX: i64 = 1_000_000;
 
 /// `[fees]`, as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -64,9 +64,12 @@ impl WrittenFees {
             checker.fault(&(), key, "needs basis_points (70 are 0.70 %), rupiah, or both");
             return None;
         }
-        let basis_points = checker.integer(self.basis_points, 0, 0..=WHOLE.cast_signed(), &format!("{key}.basis_points"));
-        let rupiah = checker.integer(self.rupiah, 0, 0..=RUPIAH_MAX, &format!("{key}.rupiah"));
-        Some(Rate { basis_points: basis_points.unsigned_abs(), rupiah: rupiah.unsigned_abs() })
+        let mut part = |value, name: &str, setting: Whole| {
+            checker.integer(value, setting.usual, setting.range(), &format!("{key}.{name}")).unsigned_abs()
+        };
+        let basis_points = part(self.basis_points, "basis_points", number(SETTINGS, "fees.….basis_points"));
+        let rupiah = part(self.rupiah, "rupiah", number(SETTINGS, "fees.….rupiah"));
+        Some(Rate { basis_points, rupiah })
     }
 }
 

@@ -11,11 +11,13 @@ pub mod webhook;
 pub use section::Section;
 
 use crate::command;
+use crate::config::settings::SETTINGS;
 use crate::sale::books::{self, Alert, Subject, Ways};
 use crate::shop::Shop;
 use crate::telling::wording;
 use qris_core::order::merchant::Attention;
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -34,7 +36,7 @@ const OVER: &str = "over";
 const NOTHING_TO_DO: &str = "nothing is to be done";
 
 /// A machine that is missing for this long leads to an alert, unless the merchant sets another time.
-pub const OFFLINE_AFTER_S: i64 = 600;
+pub const OFFLINE_AFTER: Whole = number(SETTINGS, "alerts.offline_after_s");
 
 /// How people are told.
 #[derive(Debug, Clone)]

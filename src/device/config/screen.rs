@@ -1,6 +1,8 @@
 //! The panel and its looks: `[screen]`, and the language of `[device]`.
 
+use super::settings::SETTINGS;
 use qris_host::config::Checker;
+use qris_host::config::settings::{is_on, number};
 use qris_host::hint::instead;
 use qris_screen::logo::{FILE_MAX, Logo};
 use qris_screen::theme::{self, Theme};
@@ -114,8 +116,8 @@ impl WrittenScreen {
             rotate,
             contact: self.contact.inspect(|contact| check_letters(contact, "screen.contact", checker)).unwrap_or_default().trim().into(),
             greeting: self.greeting.map(|greeting| check_greeting(&greeting, checker)).unwrap_or_default(),
-            required: self.required.unwrap_or(true),
-            deeplink: self.deeplink.unwrap_or(false),
+            required: self.required.unwrap_or(is_on(SETTINGS, "screen.required")),
+            deeplink: self.deeplink.unwrap_or(is_on(SETTINGS, "screen.deeplink")),
             theme: check_colours(self.colours, checker),
             logo: self.logo.and_then(|path| check_logo(&path, checker)),
         }
@@ -125,11 +127,9 @@ impl WrittenScreen {
 impl WrittenVirtual {
     fn check(self, checker: &mut Checker<'_>) -> Option<SurfaceSettings> {
         let path = checker.required(self.path, "screen.virtual.path");
-        let side = |checker: &mut Checker<'_>, value: Option<i64>, default, key: &str| {
-            u32::try_from(checker.integer(value, default, 96..=4096, key)).unwrap_or(240)
-        };
-        let width = side(checker, self.width, 480, "screen.virtual.width");
-        let height = side(checker, self.height, 800, "screen.virtual.height");
+        let side = |value| u32::try_from(value).expect("checked");
+        let width = side(checker.whole(self.width, number(SETTINGS, "screen.virtual.width")));
+        let height = side(checker.whole(self.height, number(SETTINGS, "screen.virtual.height")));
         let format = match self.format.as_deref() {
             None | Some("rgb565") => PixelFormat::Rgb565,
             Some("xrgb8888") => PixelFormat::Xrgb8888,

@@ -1,11 +1,13 @@
 //! `relay.toml` as it is written, and the rules that it must keep.
 
+use super::settings::SETTINGS;
 use super::{Button, Chip, Config, Items, LINES_MAX, LineSettings, Pin};
 use crate::outlet;
 use crate::pin::WrittenInput;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::keys::KeySet;
 use qris_core::order::money::Rupiah;
+use qris_host::config::settings::is_on;
 use qris_host::config::{BusAddress, Checker};
 use qris_host::speech::fill;
 use qris_host::texts;
@@ -151,7 +153,7 @@ impl WrittenLine {
             items: items?,
             min_amount: min_amount?,
             outlet: outlet?,
-            block_on_uncertain: self.block_on_uncertain.unwrap_or(false),
+            block_on_uncertain: self.block_on_uncertain.unwrap_or(is_on(SETTINGS, "line.block_on_uncertain")),
             clear_button: clear_button?,
         })
     }

@@ -8,6 +8,7 @@ mod gpio;
 pub mod pulses;
 
 use super::{Ending, Job, Outlet, OutletKind, STEP, Settings, Stop};
+use crate::config::settings::SETTINGS;
 use crate::input::{self, Input};
 use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
 use file::SimLine;
@@ -17,6 +18,7 @@ use qris_core::order::ledger::{DRIVE_MAX, LedgerRefusal, Limits};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
 use qris_host::clock;
+use qris_host::config::settings::number;
 use qris_host::config::{Checker, OtherKeys};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -193,7 +195,7 @@ impl WrittenSensor {
     fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Sensor> {
         let key = format!("{at}.within_ms");
         let within = checker.required(self.within_ms, &key);
-        let within = checker.integer(within, 1, 1..=DRIVE_MAX.0, &key);
+        let within = checker.integer(within, 1, number(SETTINGS, "line.sensor.within_ms").range(), &key);
         let Self { chip, offset, active_low, bias, debounce_ms, within_ms: _ } = self;
         let input = pin::WrittenInput { chip, offset, active_low, bias, debounce_ms };
         let pin = input.check(checker, at, SENSOR_DEBOUNCE_MS);

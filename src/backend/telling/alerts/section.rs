@@ -1,9 +1,11 @@
 //! `[alerts]`, as it is written, and as it is used.
 
 use super::webhook::Webhook;
-use super::{OFFLINE_AFTER_S, Tellers};
+use super::{OFFLINE_AFTER, Tellers};
 use crate::config::program;
+use crate::config::settings::SETTINGS;
 use qris_core::order::time::Span;
+use qris_host::config::settings::is_on;
 use qris_host::config::{Checker, http_url};
 use qris_host::secret::Secret;
 use qris_host::tls::{LastTrusted, client_config};
@@ -52,7 +54,7 @@ impl Section {
                 None
             }
         };
-        let offline_after = Span::secs(checker.integer(offline_after_s, OFFLINE_AFTER_S, 10..=86_400, "alerts.offline_after_s"));
+        let offline_after = Span::secs(checker.whole(offline_after_s, OFFLINE_AFTER));
         Some(Tellers {
             command: match command {
                 Some(command) => Some(command?),
@@ -63,7 +65,7 @@ impl Section {
                 None => None,
             },
             webhook_secret_file,
-            over: over.unwrap_or(true),
+            over: over.unwrap_or(is_on(SETTINGS, "alerts.over")),
             offline_after,
         })
     }

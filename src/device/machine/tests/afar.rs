@@ -423,3 +423,19 @@ fn damaged_settings_never_become_another_price() {
     assert_eq!((rig.price(), rig.has_fault()), (5000, true), "the machine's own file");
     assert_eq!((rig.wants(&priced(1, 0, 6000)).version, rig.price(), rig.has_fault()), (1, 6000, false));
 }
+
+#[test]
+fn what_can_be_set_from_afar_is_marked_in_the_table() {
+    use crate::config::{afar, settings::SETTINGS};
+    use std::collections::BTreeSet;
+    let rig = Rig::new();
+    for (section, only_from_afar) in [("device", Some("labels")), ("orders", None), ("screen", None)] {
+        let text = format!("[{section}]\nzzz = 1\n");
+        let wrong = afar::apply(&text, false, &rig.machine.own, &[]).expect_err("a key that nobody knows");
+        let known = wrong[0].why.rsplit_once("expected one of ").expect("it names those it knows").1;
+        let known: BTreeSet<&str> = known.split(", ").flat_map(|word| word.split(" or ")).collect();
+        let marked = SETTINGS.iter().filter(|setting| setting.afar);
+        let marked = marked.filter_map(|setting| setting.key.strip_prefix(section)?.strip_prefix('.'));
+        assert_eq!(known, marked.chain(only_from_afar).collect(), "{section}");
+    }
+}

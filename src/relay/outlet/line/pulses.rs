@@ -1,10 +1,12 @@
 //! How a line is driven: one pulse whatever the amount, or one pulse for each part of the amount, as coin
 //! acceptors give them.
 
-use qris_core::order::ledger::{DRIVE_MAX, LedgerRefusal};
+use crate::config::settings::SETTINGS;
+use qris_core::order::ledger::LedgerRefusal;
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
+use qris_host::config::settings::{Whole, number};
 
 /// How a line is driven for an amount.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,16 +91,17 @@ impl WrittenPulses {
                         checker.fault(&(), &key(name), "belongs to rupiah_per_pulse, not to pulse_ms");
                     }
                 }
-                let on = checker.integer(Some(on), 500, 1..=DRIVE_MAX.0, &key("pulse_ms"));
+                let on = checker.integer(Some(on), 1, number(SETTINGS, "line.pulse_ms").range(), &key("pulse_ms"));
                 Some(Drive::Single { on: Span::millis(on) })
             }
             (None, Some(rupiah)) => {
                 let rupiah = checker.take(Rupiah::new(u64::try_from(rupiah).unwrap_or(0)), &key("rupiah_per_pulse"));
-                let mut span = |value, name: &str| {
+                let mut span = |value, name: &str, setting: Whole| {
                     let value = checker.required(value, &key(name));
-                    Span::millis(checker.integer(value, 1, 1..=DRIVE_MAX.0, &key(name)))
+                    Span::millis(checker.integer(value, setting.usual, setting.range(), &key(name)))
                 };
-                let (on, off) = (span(self.on_ms, "on_ms"), span(self.off_ms, "off_ms"));
+                let on = span(self.on_ms, "on_ms", number(SETTINGS, "line.on_ms"));
+                let off = span(self.off_ms, "off_ms", number(SETTINGS, "line.off_ms"));
                 rupiah.map(|rupiah| Drive::PerPulse { rupiah, on, off })
             }
             (None, None) => {

@@ -114,7 +114,7 @@ do_install() {
 	install -d ${D}${datadir}/${BPN}
 	gzip -9n < ${B}/libraries > ${D}${datadir}/${BPN}/libraries.gz
 	# For qrisd-doc, which an image has with IMAGE_FEATURES += "doc-pkgs".
-	for page in ${UNPACKDIR}/manuals/*.[18]; do
+	for page in ${UNPACKDIR}/manuals/*.[158]; do
 		install -Dm644 $page ${D}${mandir}/man${page##*.}/$(basename $page)
 	done
 	# What the services find at a start, also where the root is read-only and something is mounted here.

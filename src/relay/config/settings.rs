@@ -1,0 +1,61 @@
+//! The settings of `relay.toml`.
+
+use qris_core::order::ledger::DRIVE_MAX;
+use qris_host::config::settings::{Setting, flag, said, whole_or};
+
+/// Every key of `relay.toml`, in the order of the document. `[mqtt]` has a table of its own.
+pub const SETTINGS: &[Setting] = &[
+    said("device.id", "device id", "–", "this machine; only receipts for it are taken"),
+    said("dbus.bus", "[bus](#d-bus)", "`\"system\"`", "where `io.qrisd.Relay1` is served"),
+    said("receipts.keys_file", "path", "`/etc/qrisd/keys.json`", "as in `qrisd.toml`"),
+    said("ledger.path", "path", "`/var/lib/qris-relay/ledger.db`", "its directory must be there"),
+    said("line", "1–256 of `[[line]]`", "–", "outputs"),
+    said("line.name", "1–64 bytes", "–", "for people and the ledger; each once. A block belongs to the name"),
+    said("line.items", "item ids, or `[\"*\"]`", "–", "what it hands out; `\"*\"`: every item that no other line has"),
+    said("line.min_amount", "rupiah", "1", "a ticket or receipt for less is refused"),
+    said("line.chip", "path, or `\"sim:/PATH\"`", "–", "a GPIO chip; or a file to which each edge is written as a line"),
+    whole_or("line.offset", 0..=1_023, "", (0, "– (not for `sim:`)"), "the line of the chip"),
+    flag("line.active_low", false, "the relay board pulls in at the low level"),
+    whole_or("line.pulse_ms", 1..=DRIVE_MAX.0, "ms", (1, "–"), "one pulse, whatever the amount"),
+    said(
+        "line.rupiah_per_pulse",
+        "rupiah",
+        "",
+        "\
+        instead of `pulse_ms`: so many pulses as the amount holds of these; other amounts are refused",
+    ),
+    whole_or("line.on_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "length of a pulse"),
+    whole_or("line.off_ms", 1..=DRIVE_MAX.0, "ms", (1, "– (with `rupiah_per_pulse`)"), "the pause after each"),
+    flag("line.block_on_uncertain", false, "an `uncertain` outcome blocks the line, too"),
+    said("line.clear_button", "table", "none", "inside the door; clears a block: `chip`, `offset`, `active_low`, `bias`, `debounce_ms`"),
+    said(
+        "line.sensor",
+        "table",
+        "none",
+        "\
+        sees the item fall: `chip`, `offset`, `active_low`, `bias`, `debounce_ms`, `within_ms`. No edge: `failed`",
+    ),
+    whole_or(
+        "line.sensor.within_ms",
+        1..=DRIVE_MAX.0,
+        "ms",
+        (1, "–"),
+        "\
+        counted from the end of the pulses; an edge during them counts",
+    ),
+    said(
+        "button",
+        "up to 256 of `[[button]]`",
+        "none",
+        "\
+        a machine without a controller: `item` (–), `chip`, `offset`, `active_low`, `bias`, `debounce_ms`",
+    ),
+    said(
+        "….bias",
+        "`\"pull_up\"`, `\"pull_down\"`, `\"disabled\"`",
+        "as it is",
+        "\
+        the resistor inside the chip, at a button or sensor; one that has none ignores it",
+    ),
+    whole_or("….debounce_ms", 0..=1_000, "ms", (50, "50; sensor 0"), "a button or sensor must stand still so long"),
+];
