@@ -47,14 +47,13 @@ use super::rng::Rng;
 use desk::Desk;
 use fate::{Fate, Plan};
 use losses::Losses;
-use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ids::ItemId;
 use qris_core::order::keys::{KeySet, jwk_set};
 use qris_core::order::money::Rupiah;
-use qris_core::order::proof::{Last, RelayKey};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::topics::Topic;
 use qris_host::events::Event as Journal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Faults may happen for this time.
@@ -264,16 +263,18 @@ enum Outage {
     Midtrans,
 }
 
+/// The whole of it. Each part has its own place, and what only it knows.
 struct World {
     directory: PathBuf,
     /// Where the two machines and the backend have their databases.
     places: [PathBuf; 3],
     rng: Rng,
+    /// The chance of an odd Midtrans, and of the person who ends what it never confirms. The other seeds stay as they are.
+    odd: Option<Rng>,
     fate: Fate,
     /// Milliseconds since the beginning.
     now: i64,
-    queue: BTreeMap<(i64, u64), Event>,
-    number: u64,
+    timeline: Timeline,
     trace: String,
     counts: Counts,
     failure: Option<String>,
@@ -287,79 +288,27 @@ struct World {
     relays: [relay::SimulatedRelay; 2],
     /// The machines that exist.
     alive: [bool; 2],
+    ledgers: relay::Ledgers,
     merchant: merchant::SimulatedMerchant,
-    midtrans: Midtrans,
-    midtrans_at: Option<i64>,
+    gateway: asking::Gateway,
     broker: broker::Broker,
-    /// Whether there is one. Without it all requests come over the board, and nobody brings news of a payment.
-    has_broker: bool,
-    /// The connections that are cut.
-    cut: [bool; 4],
-    /// The error of the clock of the web server before the backend.
-    front_off: i64,
-    vended: u64,
-    /// Payloads and codes that customers have seen.
-    seen: BTreeSet<Box<str>>,
-    /// How often the line was driven for an order, in one life of a ledger.
-    pulses: BTreeMap<(OrderId, u32), u32>,
-    /// Counts the lives of ledgers.
-    lives: u32,
-    /// When the image of the card was made, if there is one.
-    image: Option<i64>,
-    cloned: bool,
-    backed_up: bool,
+    network: broker::Network,
+    people: people::People,
+    thief: thief::Thief,
+    words: relay_keys::Words,
     losses: Losses,
-    /// For these Midtrans names another sum than the charge.
-    altered: BTreeSet<OrderId>,
-    /// Of these a forged notification says that they are paid, and its signed part is genuine: people are told.
-    misled: BTreeSet<OrderId>,
-    /// The backend took such a notification of these, which it had for unpaid, and its books know it.
-    doubted: BTreeSet<OrderId>,
-    /// Midtrans tells the payments of these by notifications only. Get-status never does.
-    never_confirmed: BTreeSet<OrderId>,
-    /// Midtrans took money for these although their charges had ended.
-    paid_late: BTreeSet<OrderId>,
-    /// The bank refuses the refund of these after Midtrans has approved it.
-    bounced: BTreeSet<OrderId>,
-    /// A person has ended these, while nobody said whether they are paid, and the books know it.
-    ended: BTreeSet<OrderId>,
-    /// The chance of an odd Midtrans, and of the person who ends what it never confirms. The other seeds stay as they are.
-    odd: Option<Rng>,
-    /// Midtrans answers later calls about a charge with the transaction_id in the place of the order_id.
-    alien: bool,
-    /// For these money went back at Midtrans without the merchant. The moment is the first.
-    outside: BTreeMap<OrderId, i64>,
-    /// For these the backend has heard from Midtrans that all of the money went back. The moment is the first.
-    known_back: BTreeMap<OrderId, i64>,
-    /// The merchant decided on these.
-    repaid: BTreeSet<OrderId>,
-    /// The merchant wanted to decide on these, and got an error: the decision may be written all the same.
-    wished: BTreeSet<OrderId>,
-    /// For these the backend asked Midtrans to give the money back.
-    asked_back: BTreeSet<OrderId>,
-    /// For these a stranger on the bus began the pulse.
-    strange: BTreeSet<OrderId>,
-    /// Somebody has the machine's token and its bus.
-    thief: bool,
-    /// The thief had his hand in these.
-    betrayed: BTreeSet<OrderId>,
-    /// The first word that a relay has signed on a ticket.
-    words: BTreeMap<Ticket, (Last, Box<str>)>,
-    /// A person wanted money back for these, whatever the relay had signed.
-    unproven: BTreeSet<OrderId>,
-    /// The keys by which the backend has known the machine's relay, each with the moment since which.
-    relay_keys: Vec<(i64, RelayKey)>,
-    /// When the first attempt at an order was made.
-    made: BTreeMap<OrderId, i64>,
-    /// These may have been made while the backend knew the relay by the thief's key. Their goods and money are his.
-    of_thiefs_time: BTreeSet<OrderId>,
-    /// Notifications as they were posted.
-    posted: Vec<Vec<u8>>,
     desk: Desk,
     commands: commands::Commands,
     reports: reports::Reports,
     /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
+}
+
+/// What will happen, and when.
+#[derive(Debug, Default)]
+struct Timeline {
+    queue: BTreeMap<(i64, u64), Event>,
+    number: u64,
 }
 
 fn small() -> ItemId {
@@ -420,58 +369,29 @@ impl World {
             directory: directory.into(),
             places,
             rng,
+            odd,
             fate,
             now: 0,
-            queue: BTreeMap::new(),
-            number: 0,
+            timeline: Timeline::default(),
             trace: String::new(),
             counts: Counts::default(),
             failure: None,
             storm: true,
             heals_at: STORM,
+            keys,
             items: [small(), large()].map(|item| (item.clone(), price(&item))).into(),
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
+            ledgers: relay::Ledgers::default(),
             merchant: merchant::SimulatedMerchant::new(by_itself, fee_max),
-            midtrans: Midtrans::new(options),
-            midtrans_at: None,
+            gateway: asking::Gateway::new(Midtrans::new(options), alien),
             broker: broker::Broker::default(),
-            has_broker,
-            cut: [false; 4],
-            front_off: 0,
-            vended: 0,
-            seen: BTreeSet::new(),
-            pulses: BTreeMap::new(),
-            lives: 0,
-            image: None,
-            cloned: false,
-            backed_up: false,
+            network: broker::Network { has_broker, ..broker::Network::default() },
+            people: people::People::default(),
+            thief: thief::Thief { is_here: thief, ..thief::Thief::default() },
+            words: relay_keys::Words::default(),
             losses: Losses::default(),
-            altered: BTreeSet::new(),
-            misled: BTreeSet::new(),
-            doubted: BTreeSet::new(),
-            never_confirmed: BTreeSet::new(),
-            paid_late: BTreeSet::new(),
-            bounced: BTreeSet::new(),
-            ended: BTreeSet::new(),
-            odd,
-            alien,
-            outside: BTreeMap::new(),
-            known_back: BTreeMap::new(),
-            repaid: BTreeSet::new(),
-            wished: BTreeSet::new(),
-            asked_back: BTreeSet::new(),
-            strange: BTreeSet::new(),
-            thief,
-            betrayed: BTreeSet::new(),
-            words: BTreeMap::new(),
-            unproven: BTreeSet::new(),
-            relay_keys: Vec::new(),
-            made: BTreeMap::new(),
-            of_thiefs_time: BTreeSet::new(),
-            posted: Vec::new(),
-            keys,
             desk: Desk::default(),
             commands: Default::default(),
             reports: Default::default(),
@@ -510,12 +430,12 @@ impl World {
     fn live(&mut self, over: i64) {
         while self.failure.is_none() {
             self.look_at_disks();
-            let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
+            let next = self.timeline.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
             // The backend runs by itself until then, and may do something that changes the next events.
             if !self.merchant_runs_until(next.min(over)) {
                 continue;
             }
-            let Some(first) = self.queue.first_entry().filter(|first| first.key().0 <= over) else { break };
+            let Some(first) = self.timeline.queue.first_entry().filter(|first| first.key().0 <= over) else { break };
             let ((at, _), event) = first.remove_entry();
             self.now = self.now.max(at);
             self.happen(event);
@@ -551,8 +471,8 @@ impl World {
             Event::Relay(m, arrival) => self.relay_arrival(m, arrival),
             Event::Computer(m, arrival) => self.computer_arrival(m, arrival),
             Event::Merchant(arrival) => self.merchant_arrival(arrival),
-            Event::MidtransDue if self.midtrans_at.is_some_and(|at| at <= self.now) => {
-                self.midtrans_at = None;
+            Event::MidtransDue if self.gateway.due_at.is_some_and(|at| at <= self.now) => {
+                self.gateway.due_at = None;
                 self.send_notices();
             }
             // Something else became due before it. If each of these planned another one, there would be more and more.
@@ -563,7 +483,7 @@ impl World {
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
             // An operator reaches a machine over the broker.
-            Event::Sets | Event::Commands(_) | Event::Clears if !self.has_broker => {}
+            Event::Sets | Event::Commands(_) | Event::Clears if !self.network.has_broker => {}
             Event::Sets => self.wants_another_price(),
             Event::Holds => {
                 let m = self.below_usize(2);
@@ -592,7 +512,7 @@ impl World {
             Event::Reconnects => self.reconnect(),
             Event::ClockIsSet(m) => self.machines[m].wall_off = 0,
             Event::Ends(outage) => {
-                self.cut[outage as usize] = false;
+                self.network.cut[outage as usize] = false;
                 if matches!(outage, Outage::Broker) {
                     let m = self.some_machine();
                     self.connect_broker(m, 100);
@@ -603,10 +523,10 @@ impl World {
     }
 
     fn look_at_midtrans(&mut self) {
-        let Some(due) = self.midtrans.next_due() else { return };
+        let Some(due) = self.gateway.midtrans.next_due() else { return };
         let at = (due.0 - BEGIN).max(self.now);
-        if self.midtrans_at.is_none_or(|known| at < known) {
-            self.midtrans_at = Some(at);
+        if self.gateway.due_at.is_none_or(|known| at < known) {
+            self.gateway.due_at = Some(at);
             self.at(at, Event::MidtransDue);
         }
     }
@@ -618,8 +538,8 @@ impl World {
     }
 
     fn at(&mut self, at: i64, event: Event) {
-        self.number += 1;
-        self.queue.insert((at.max(self.now), self.number), event);
+        self.timeline.number += 1;
+        self.timeline.queue.insert((at.max(self.now), self.timeline.number), event);
     }
 
     fn after(&mut self, span: i64, event: Event) {

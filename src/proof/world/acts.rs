@@ -58,17 +58,21 @@ impl World {
             before,
             Event::Machine(_, machine::Arrival::Timeout(_)) | Event::Relay(_, relay::Arrival::Tick { .. }) | Event::MidtransDue
         );
-        if !self.is_planned() || self.seen.is_empty() || changes_nothing {
+        if !self.is_planned() || self.people.seen.is_empty() || changes_nothing {
             return;
         }
         let paid = self.paid().into_iter().next();
-        let unpaid = self.seen.iter().find(|payload| self.midtrans.transaction(payload).is_some_and(|book| book.settled_at_ms.is_none()));
+        let unpaid = self
+            .people
+            .seen
+            .iter()
+            .find(|payload| self.gateway.midtrans.transaction(payload).is_some_and(|book| book.settled_at_ms.is_none()));
         if let Some(payload) = unpaid.cloned()
             && self.may(1, Kind::Late)
         {
             self.pays(&payload, true);
         }
-        if self.pulses.is_empty() {
+        if self.ledgers.are_new() {
             if self.may(1, Kind::Cancels) {
                 self.cancel(1);
             }

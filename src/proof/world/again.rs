@@ -65,7 +65,7 @@ impl World {
         let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
         self.note(|| format!("all is well, and a controller asks: {body}"));
         match read_request(body.as_bytes()) {
-            Ok(request) if number == 1 || !self.has_broker => self.ask_on_board(m, Request::Vend(request)),
+            Ok(request) if number == 1 || !self.network.has_broker => self.ask_on_board(m, Request::Vend(request)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.into_bytes()),
         }
         self.after(WITHIN, Event::BuysAgain(number + 1));
@@ -85,6 +85,6 @@ impl World {
 
     fn charge_for(&self, number: u32) -> Option<Book> {
         let name = format!("{NAME}{number}");
-        self.midtrans.transactions().into_iter().find(|book| book.custom_fields[1].as_ref() == Some(&name))
+        self.gateway.midtrans.transactions().into_iter().find(|book| book.custom_fields[1].as_ref() == Some(&name))
     }
 }

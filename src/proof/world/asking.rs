@@ -7,17 +7,75 @@ use super::{Event, Outage, World};
 use crate::backend::{Asked, ReplyTo};
 use crate::middlebox::Foreign;
 use crate::midtrans::faults::{Fault, Plan};
-use crate::midtrans::{Book, Notice, Reply, Request};
+use crate::midtrans::{Book, Midtrans, Notice, Reply, Request};
 use qris_backend::midtrans::{MidtransError, read_answer};
 use qris_backend::sale::books::{self, Stored};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Call, State};
 use qris_core::order::time::Wall;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
 const NOTICE: i64 = 15_000;
 /// A forger of notifications remembers this many genuine ones.
 const POSTED_MAX: usize = 200;
+
+/// Midtrans, and what only it knows of the orders.
+pub(super) struct Gateway {
+    pub(super) midtrans: Midtrans,
+    /// When it has something to send.
+    pub(super) due_at: Option<i64>,
+    /// Notifications as they were posted.
+    pub(super) posted: Vec<Vec<u8>>,
+    /// It answers later calls about a charge with the transaction_id in the place of the order_id.
+    alien: bool,
+    /// For these it names another sum than the charge.
+    pub(super) altered: BTreeSet<OrderId>,
+    /// Of these a forged notification says that they are paid, and its signed part is genuine: people are told.
+    pub(super) misled: BTreeSet<OrderId>,
+    /// The backend took such a notification of these, which it had for unpaid, and its books know it.
+    pub(super) doubted: BTreeSet<OrderId>,
+    /// It tells the payments of these by notifications only. Get-status never does.
+    pub(super) never_confirmed: BTreeSet<OrderId>,
+    /// It took money for these although their charges had ended.
+    pub(super) paid_late: BTreeSet<OrderId>,
+    /// The bank refuses the refund of these after Midtrans has approved it.
+    pub(super) bounced: BTreeSet<OrderId>,
+    /// Until then get-status does not tell what became of the refund of these.
+    refund_untold: BTreeMap<OrderId, i64>,
+    /// For these money went back without the merchant. The moment is the first.
+    pub(super) outside: BTreeMap<OrderId, i64>,
+    /// For these the backend has heard that all of the money went back. The moment is the first.
+    pub(super) known_back: BTreeMap<OrderId, i64>,
+    /// For these the backend asked it to give the money back.
+    pub(super) asked_back: BTreeSet<OrderId>,
+}
+
+impl Gateway {
+    pub(super) fn new(midtrans: Midtrans, alien: bool) -> Self {
+        Self {
+            midtrans,
+            due_at: None,
+            posted: Vec::new(),
+            alien,
+            altered: BTreeSet::new(),
+            misled: BTreeSet::new(),
+            doubted: BTreeSet::new(),
+            never_confirmed: BTreeSet::new(),
+            paid_late: BTreeSet::new(),
+            bounced: BTreeSet::new(),
+            refund_untold: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            known_back: BTreeMap::new(),
+            asked_back: BTreeSet::new(),
+        }
+    }
+
+    /// Whether no word of get-status about this order counts, so that only a person may end it.
+    pub(super) fn says_nothing_of(&self, order: &OrderId) -> bool {
+        self.never_confirmed.contains(order) || self.altered.contains(order)
+    }
+}
 
 impl World {
     /// The backend asks Midtrans.
@@ -32,7 +90,7 @@ impl World {
             self.judge_refund(&stored.order);
         }
         self.note(|| format!("the backend asks Midtrans: {}", call.map_or("Picture".into(), |call| format!("{call:?}"))));
-        if self.cut[Outage::Midtrans as usize] && self.one_in(2) {
+        if self.network.cut[Outage::Midtrans as usize] && self.one_in(2) {
             let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
@@ -42,50 +100,50 @@ impl World {
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
-        let lost = self.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
+        let lost = self.network.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
         let comes_back = !self.goes_wrong(25, Kind::MidtransAnswer);
         let there = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
         let back = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
         if call == Some(Call::Charge) && self.goes_wrong(60, Kind::ChargeDenied) {
             let name = asked.id.to_string();
-            self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::Deny { code: 900 }) });
+            self.gateway.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::Deny { code: 900 }) });
         }
         // By chance only: the search looks at one thing at a time, and has enough places without these.
         if call == Some(Call::Refund) && !self.is_planned() && self.goes_wrong(4, Kind::RefundDenied) {
             let name = asked.id.to_string();
-            self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::DenyRefund) });
+            self.gateway.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::DenyRefund) });
         }
         if call == Some(Call::Refund) && self.oddly(2) {
             self.counts.note(Kind::RefundBounced);
-            self.bounced.insert(asked.id.clone());
+            self.gateway.bounced.insert(asked.id.clone());
             let name = asked.id.to_string();
-            self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::BounceRefund) });
+            self.gateway.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::BounceRefund) });
         }
         // What the bank does later is told by the same word.
-        if call == Some(Call::Refund) && !self.bounced.contains(&asked.id) && self.oddly(3) {
+        if call == Some(Call::Refund) && !self.gateway.bounced.contains(&asked.id) && self.oddly(3) {
             let until = self.now + self.below(7_200_000);
             self.counts.note(Kind::RefundUntold);
-            self.merchant.refund_untold.insert(asked.id.clone(), until);
+            self.gateway.refund_untold.insert(asked.id.clone(), until);
         }
         // A charge may be asked for twice. The first lag counts.
         let lags = |plan: &Plan| matches!(plan.fault, Fault::StatusLags { .. }) && plan.order_id.as_deref() == Some(asked.id.as_str());
-        let lags = self.midtrans.plans().iter().any(lags);
+        let lags = self.gateway.midtrans.plans().iter().any(lags);
         if call == Some(Call::Charge) && (self.storm && self.oddly(12) || self.is_to(Kind::NeverConfirmed)) && !lags {
-            self.never_confirmed.insert(asked.id.clone());
+            self.gateway.never_confirmed.insert(asked.id.clone());
             let name = asked.id.to_string();
-            self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: i64::MAX }) });
+            self.gateway.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: i64::MAX }) });
         }
         if call == Some(Call::Charge)
             && !self.is_planned()
             && self.goes_wrong(60, Kind::MidtransBehind)
-            && !self.never_confirmed.contains(&asked.id)
+            && !self.gateway.never_confirmed.contains(&asked.id)
         {
             let name = asked.id.to_string();
-            self.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
+            self.gateway.midtrans.plan(Plan { order_id: Some(name), ..Plan::from(Fault::StatusLags { ms: 420_000 }) });
         }
         if call == Some(Call::Charge) && self.may(30, Kind::MidtransAltered) {
             // From now on Midtrans names another sum for this charge.
-            self.altered.insert(asked.id.clone());
+            self.gateway.altered.insert(asked.id.clone());
         }
         if !lost {
             self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
@@ -98,15 +156,15 @@ impl World {
     /// A request of the backend, and Midtrans' answer.
     pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Option<Call>, request: &Request) -> Option<(u16, Vec<u8>)> {
         let refunded = |book: Book| (book.refunded, book.gross_amount);
-        let before = self.midtrans.transaction(id.as_str()).map(refunded);
-        let reply = self.midtrans.handle(request, self.wall());
-        let after = self.midtrans.transaction(id.as_str()).map(refunded);
+        let before = self.gateway.midtrans.transaction(id.as_str()).map(refunded);
+        let reply = self.gateway.midtrans.handle(request, self.wall());
+        let after = self.gateway.midtrans.transaction(id.as_str()).map(refunded);
         // If Midtrans names another sum than the one paid, no other can be asked for.
         if call == Some(Call::Refund)
             && before != after
             && let Some((back, paid)) = after
             && back != paid
-            && !self.altered.contains(id)
+            && !self.gateway.altered.contains(id)
         {
             self.fail(format!("the backend had {back} of {paid} given back for {id}"));
         }
@@ -124,20 +182,20 @@ impl World {
             return Some((http, body));
         };
         // Anybody who has the QR may pay it, although the backend was told of another charge.
-        let alters_charge = call == Call::Charge && self.altered.contains(id) && self.may(2, Kind::MidtransAltered);
-        if let Some(book) = self.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
+        let alters_charge = call == Call::Charge && self.gateway.altered.contains(id) && self.may(2, Kind::MidtransAltered);
+        if let Some(book) = self.gateway.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
             let after = self.below(60_000);
             self.after(after, Event::Pays { payload: book.qr_payload.into(), force: true });
         }
-        if (call == Call::GetStatus || alters_charge) && self.altered.contains(id) {
+        if (call == Call::GetStatus || alters_charge) && self.gateway.altered.contains(id) {
             self.counts.note(Kind::MidtransAltered);
             return Some((http, altered(body, id)));
         }
-        if call != Call::Charge && self.knows_its_transaction(id) && (self.alien || self.is_to(Kind::MidtransNames)) {
+        if call != Call::Charge && self.knows_its_transaction(id) && (self.gateway.alien || self.is_to(Kind::MidtransNames)) {
             self.counts.note(Kind::MidtransNames);
             return Some((http, with(body, "order_id", |told| told.get("transaction_id").cloned())));
         }
-        if call == Call::GetStatus && self.merchant.refund_untold.get(id).is_some_and(|until| self.now < *until) {
+        if call == Call::GetStatus && self.gateway.refund_untold.get(id).is_some_and(|until| self.now < *until) {
             return Some((http, with(body, "transaction_status", |_| Some("pending".into()))));
         }
         if call == Call::GetStatus && self.storm && self.oddly(40) {
@@ -176,7 +234,7 @@ impl World {
         reply: ReplyTo,
         answer: Result<(u16, Vec<u8>), MidtransError>,
     ) {
-        let book = self.midtrans.transaction(of.as_str());
+        let book = self.gateway.midtrans.transaction(of.as_str());
         let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body).ok()).filter(|told| {
             told.order_id.as_ref() == Some(&of) || book.is_some_and(|book| told.transaction_id.as_str() == book.transaction_id)
         });
@@ -190,7 +248,7 @@ impl World {
     }
 
     pub(super) fn send_notices(&mut self) {
-        for notice in self.midtrans.due(self.wall()) {
+        for notice in self.gateway.midtrans.due(self.wall()) {
             let delay = if self.may(6, Kind::Notices) { self.delay(40_000, 40_000) } else { 30 + self.below(400) };
             if self.goes_wrong(12, Kind::Notices) {
                 let later = delay + self.delay(60_000, 60_000);
@@ -201,13 +259,13 @@ impl World {
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {
-        if self.posted.len() < POSTED_MAX {
-            self.posted.push(notice.body.clone());
+        if self.gateway.posted.len() < POSTED_MAX {
+            self.gateway.posted.push(notice.body.clone());
         }
         if self.is_to(Kind::BackendKilled) {
             self.start_merchant();
         }
-        if self.cut[Outage::Midtrans as usize] || self.is_to(Kind::Partitions) {
+        if self.network.cut[Outage::Midtrans as usize] || self.is_to(Kind::Partitions) {
             self.unanswered(Posted::Genuine(notice));
         } else {
             self.post(Posted::Genuine(notice));
@@ -219,7 +277,7 @@ impl World {
         match posted {
             Posted::Genuine(notice) => {
                 let at = Wall(self.wall().0 + NOTICE);
-                self.midtrans.notified(notice, None, at);
+                self.gateway.midtrans.notified(notice, None, at);
             }
             Posted::Forged(_) => {}
         }
@@ -231,7 +289,7 @@ impl World {
             Posted::Genuine(notice) => {
                 self.note(|| format!("a notification is answered {http}"));
                 let now = self.wall();
-                self.midtrans.notified(notice, Some(http), now);
+                self.gateway.midtrans.notified(notice, Some(http), now);
             }
             Posted::Forged(body) => self.forged(&body, http),
         }
@@ -241,8 +299,8 @@ impl World {
 
     /// A notification that somebody saw once, and changed.
     pub(super) fn forge_notification(&mut self) {
-        let at = self.below_usize(self.posted.len());
-        let Some(body) = self.posted.get(at).cloned() else { return };
+        let at = self.below_usize(self.gateway.posted.len());
+        let Some(body) = self.gateway.posted.get(at).cloned() else { return };
         let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return };
         self.count(Kind::Forged, "somebody forges a notification");
         // Not all of it is signed. Midtrans is asked about the unsigned part.
@@ -258,7 +316,7 @@ impl World {
             && fields.get("status_code").is_some_and(|code| code == "200")
             && let Some(Ok(id)) = fields.get("order_id").and_then(|id| Some(OrderId::new(id.as_str()?)))
         {
-            self.misled.insert(id);
+            self.gateway.misled.insert(id);
         }
         self.after(5, Event::Merchant(Arrival::Forged(serde_json::Value::Object(fields).to_string().into_bytes())));
     }
@@ -267,7 +325,7 @@ impl World {
     fn doubts(&mut self, body: &[u8]) {
         let fields: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let Some(Ok(id)) = fields["order_id"].as_str().map(OrderId::new) else { return };
-        if fields["transaction_status"] != "settlement" || !self.misled.contains(&id) {
+        if fields["transaction_status"] != "settlement" || !self.gateway.misled.contains(&id) {
             return;
         }
         let Ok(Some(Stored { order, .. })) = self.books(|tx, _| books::load(tx, &id)) else { return };
@@ -276,14 +334,14 @@ impl World {
             State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
         };
         if is_unpaid && !order.is_decided() {
-            self.ended.remove(&id);
-            self.doubted.insert(id);
+            self.people.ended.remove(&id);
+            self.gateway.doubted.insert(id);
         }
     }
 
     fn forged(&mut self, body: &[u8], http: u16) {
         // Forgers may leave the signed part as it was.
-        let signed = self.posted.iter().any(|genuine| same_signed_part(genuine, body));
+        let signed = self.gateway.posted.iter().any(|genuine| same_signed_part(genuine, body));
         self.note(|| format!("a forged notification is answered {http}"));
         if http == 200 {
             self.doubts(body);

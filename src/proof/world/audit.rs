@@ -42,34 +42,33 @@ fn is_kept(status: &str) -> bool {
 impl World {
     /// How often the line was driven for an order, in all lives of all ledgers.
     pub(super) fn driven(&self, order: &OrderId) -> u32 {
-        let lives = self.pulses.range((order.clone(), 0)..=(order.clone(), u32::MAX));
-        lives.map(|(_, times)| *times).sum()
+        self.ledgers.driven(order)
     }
 
     /// The rules when a line is driven for an order.
     pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId) {
-        let book = self.midtrans.transaction(order.as_str());
+        let book = self.gateway.midtrans.transaction(order.as_str());
         let Some((book, settled_at)) = book.and_then(|book| book.settled_at_ms.map(|at| (book, at))) else {
             return self.fail(format!("{order} was driven and is not paid"));
         };
-        if self.altered.contains(order) {
+        if self.gateway.altered.contains(order) {
             self.fail(format!("{order} was driven, and Midtrans says that something else was paid"));
         }
-        let strange = self.strange.contains(order);
-        let given_back = self.repaid.contains(order) || self.asked_back.contains(order);
-        if given_back && !strange && !self.betrayed.contains(order) && !self.is_forgotten(order) {
+        let strange = self.thief.strange.contains(order);
+        let given_back = self.people.repaid.contains(order) || self.gateway.asked_back.contains(order);
+        if given_back && !strange && !self.thief.betrayed.contains(order) && !self.is_forgotten(order) {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
         }
         // A proof gives nobody both goods and money. This holds for any driver of the line, and for any word that it would not be
         // driven.
-        let by_thief = self.of_thiefs_time.contains(order);
-        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) && !by_thief {
+        let by_thief = self.thief.of_his_time.contains(order);
+        if self.gateway.asked_back.contains(order) && !self.people.unproven.contains(order) && !self.is_in_two_ledgers(order) && !by_thief {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
         // A thief told an outcome. A person believed it without the relay's word, or took the thief's key for the relay's.
-        let is_misled = self.betrayed.contains(order) && (self.unproven.contains(order) || by_thief);
+        let is_misled = self.thief.betrayed.contains(order) && (self.people.unproven.contains(order) || by_thief);
         if !is_kept(book.status) && !strange && !is_misled && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
-            let known = self.known_back.get(order).map(|at| self.now - at);
+            let known = self.gateway.known_back.get(order).map(|at| self.now - at);
             self.fail(format!("{order} was driven and is {}; the backend has known it for {known:?} ms", book.status));
         }
         let waited = BEGIN + self.now - settled_at;
@@ -79,10 +78,10 @@ impl World {
         // One request is sold once, whatever orders are behind it.
         let life = self.relays[m].life();
         let of = |book: &Book| book.custom_fields[1].clone();
-        let others: Vec<Book> = self.midtrans.transactions().into_iter().filter(|other| of(other) == of(&book)).collect();
+        let others: Vec<Book> = self.gateway.midtrans.transactions().into_iter().filter(|other| of(other) == of(&book)).collect();
         for other in others.iter().filter(|other| other.order_id != order.as_str()) {
             if let Ok(id) = OrderId::new(&other.order_id)
-                && self.pulses.contains_key(&(id.clone(), life))
+                && self.ledgers.has_driven(&id, life)
             {
                 self.fail(format!("{order} was driven, and {id} of the same request before"));
             }
@@ -92,7 +91,7 @@ impl World {
     /// The money went back, and there was a pulse. Is the pulse excused, because the backend told "paid" before it knew, or because
     /// nothing was wrong?
     fn may_be_on_its_way(&self, order: &OrderId, book: &Book) -> bool {
-        if !self.outside.contains_key(order) {
+        if !self.gateway.outside.contains_key(order) {
             return false;
         }
         // A bank may take back what it likes. For the machine it stays a settlement.
@@ -100,7 +99,7 @@ impl World {
             return true;
         }
         let within = if book.store.is_some() { COLLECTED_PULSE_WITHIN } else { BELIEVED_PULSE_WITHIN };
-        self.known_back.get(order).is_none_or(|known| self.now - known <= within)
+        self.gateway.known_back.get(order).is_none_or(|known| self.now - known <= within)
     }
 
     /// The rules when an order is told to a machine.
@@ -110,33 +109,34 @@ impl World {
         }
         // A machine that has told an outcome is done with the order.
         let opens = order.status == Status::Settlement || order.receipt.is_some();
-        if opens && order.outcome.is_none() && self.known_back.contains_key(&order.order_id) && !self.is_chargeback(&order.order_id) {
+        if opens && order.outcome.is_none() && self.gateway.known_back.contains_key(&order.order_id) && !self.is_chargeback(&order.order_id)
+        {
             self.fail(format!("{} is told as paid, and the backend knows that its money went back", order.order_id));
         }
     }
 
     fn is_chargeback(&self, order: &OrderId) -> bool {
-        self.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
+        self.gateway.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
     }
 
     /// The rules when a receipt is signed.
     pub(super) fn judge_receipt(&mut self, order: &Order, by_status: bool) {
         let id = &order.id;
-        if self.altered.contains(id) {
+        if self.gateway.altered.contains(id) {
             return self.fail(format!("a receipt of {id} was signed, and Midtrans says that something else was paid"));
         }
-        if self.ended.contains(id) {
+        if self.people.ended.contains(id) {
             return self.fail(format!("a receipt of {id} was signed, and a person had ended it"));
         }
         if !by_status {
             return self.fail(format!("a receipt of {id} was signed without Midtrans' word for its settlement"));
         }
-        let Some(book) = self.midtrans.transaction(id.as_str()) else {
+        let Some(book) = self.gateway.midtrans.transaction(id.as_str()) else {
             return self.fail(format!("a receipt was signed for {id}, which Midtrans does not know"));
         };
         let Some(settled_at) = book.settled_at_ms else { return self.fail(format!("a receipt of {id} was signed, which is not paid")) };
         // Events at Midtrans may overtake Midtrans' answer.
-        let overtaken = self.outside.get(id).is_some_and(|at| self.now - at <= CALL);
+        let overtaken = self.gateway.outside.get(id).is_some_and(|at| self.now - at <= CALL);
         if book.status != "settlement" && !overtaken {
             self.fail(format!("a receipt of {id} was signed, which is {}", book.status));
         }
@@ -155,13 +155,13 @@ impl World {
     /// The rules when Midtrans is asked to give money back.
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
-        self.asked_back.insert(id.clone());
+        self.gateway.asked_back.insert(id.clone());
         let told = order.delivery.as_ref().map(|told| told.outcome);
-        let wanted = self.repaid.contains(id) || self.wished.contains(id);
+        let wanted = self.people.repaid.contains(id) || self.people.wished.contains(id);
         if !wanted && self.merchant.policy.auto_refund_per_day == 0 {
             return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
         }
-        let (forgotten, by_thief) = (self.is_forgotten(id), self.of_thiefs_time.contains(id));
+        let (forgotten, by_thief) = (self.is_forgotten(id), self.thief.of_his_time.contains(id));
         // Without a person's word money goes back only for an order that the machine will never hand out, by its own word.
         let by_itself = match &order.state {
             State::Withheld { why, .. } => *why == Withheld::PaidTwice,
@@ -173,18 +173,18 @@ impl World {
         if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten && !by_thief {
             self.fail(format!("the backend gives back {id}, which was handed out; told {told:?}"));
         }
-        if !self.unproven.contains(id) {
+        if !self.people.unproven.contains(id) {
             // An older image of the card has the ledger's key too, but knows nothing of later deliveries.
             if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
-            let failed = matches!(self.words.get(&order.sale.ticket), Some((Last::Failed, _)));
+            let failed = matches!(self.words.first.get(&order.sale.ticket), Some((Last::Failed, _)));
             if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
                 self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
         }
         // A receipt opens the relay. A withheld payment has no receipt.
-        if !self.betrayed.contains(id)
+        if !self.thief.betrayed.contains(id)
             && order.receipt().is_some()
             && told != Some(Delivery::Failed)
             && self.may_be_driven(id)
@@ -196,8 +196,8 @@ impl World {
 
     /// Midtrans' books. A charge that it denied frees its order_id, and then only the next charge counts.
     fn charges(&self) -> Vec<Book> {
-        let mut all = self.midtrans.transactions();
-        all.retain(|book| self.midtrans.transaction(&book.order_id).is_none_or(|last| last.transaction_id == book.transaction_id));
+        let mut all = self.gateway.midtrans.transactions();
+        all.retain(|book| self.gateway.midtrans.transaction(&book.order_id).is_none_or(|last| last.transaction_id == book.transaction_id));
         all
     }
 
@@ -213,16 +213,16 @@ impl World {
             _ => None,
         };
         let Some(id) = left.or(order.order_id()) else { return false };
-        if self.never_confirmed.contains(id) || self.altered.contains(id) {
+        if self.gateway.says_nothing_of(id) {
             return true;
         }
-        if self.misled.contains(id)
-            && !self.ended.contains(id)
+        if self.gateway.misled.contains(id)
+            && !self.people.ended.contains(id)
             && matches!(order.state, Machine::Ended { left: LeftCharge::Lasting(_), .. })
         {
             return true;
         }
-        let is_made = || self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str());
+        let is_made = || self.gateway.midtrans.transactions().iter().any(|book| book.order_id == id.as_str());
         self.losses.books()
             && match &order.state {
                 Machine::Ended { left: LeftCharge::Lasting(_), .. } => true,
@@ -249,8 +249,8 @@ impl World {
             Err(error) if self.says_damaged(&error) => Vec::new(),
             Err(error) => return Some(format!("the books cannot be read: {error}")),
         };
-        let is_listed = |order: &Order| self.altered.contains(&order.id) && order.attention().contains(&Attention::Unconfirmed);
-        let may_last = |order: &Order| self.is_for_a_person(order) || self.never_confirmed.contains(&order.id) || is_listed(order);
+        let is_listed = |order: &Order| self.gateway.altered.contains(&order.id) && order.attention().contains(&Attention::Unconfirmed);
+        let may_last = |order: &Order| self.is_for_a_person(order) || self.gateway.never_confirmed.contains(&order.id) || is_listed(order);
         if let Some(stored) = open.iter().find(|stored| !may_last(&stored.order)) {
             return Some(format!("the backend never ended {}: {:?}", stored.order.id, stored.order.state));
         }
@@ -285,13 +285,12 @@ impl World {
             | EventState::Other(_) => false,
         };
         // Without a broker nobody keeps the events.
-        if !self.has_broker || self.losses.card() || self.losses.store() {
+        if !self.network.has_broker || self.losses.card() || self.losses.store() {
             return None;
         }
         let asked_for_a_day = |state: &EventState| self.losses.books() && *state == EventState::Cancelling;
-        let books = self.midtrans.transactions();
-        let never = |id: &OrderId| self.never_confirmed.contains(id) || self.altered.contains(id);
-        let never = books.iter().filter(|book| OrderId::new(&book.order_id).is_ok_and(|id| never(&id)));
+        let books = self.gateway.midtrans.transactions();
+        let never = books.iter().filter(|book| OrderId::new(&book.order_id).is_ok_and(|id| self.gateway.says_nothing_of(&id)));
         let never: Vec<&str> = never.filter_map(|book| book.custom_fields[1].as_deref()).collect();
         let lasts = |request: &str, state: &EventState| asked_for_a_day(state) || never.contains(&request);
         let mut open = self.broker.last.iter().filter(|(_, state)| !ended(state));
@@ -311,7 +310,7 @@ impl World {
         {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}", book.status, stored.order.state));
         }
-        if self.never_confirmed.contains(&id) && book.settled_at_ms.is_some() {
+        if self.gateway.never_confirmed.contains(&id) && book.settled_at_ms.is_some() {
             return None;
         }
         if book.settled_at_ms.is_none() {
@@ -330,7 +329,7 @@ impl World {
         // No word of get-status counts where its sum is another one for ever. People are told, and nothing is handed out. A person may have
         // ended it.
         let is_told = order.attention().contains(&Attention::Unconfirmed) || order.ended_by.is_some();
-        if self.altered.contains(&id) && is_told && order.receipt().is_none() && times == 0 {
+        if self.gateway.altered.contains(&id) && is_told && order.receipt().is_none() && times == 0 {
             return None;
         }
         if let Some(why) = self.audit_money(&order, book) {
@@ -338,18 +337,18 @@ impl World {
         }
         let told = order.delivery.as_ref().map(|told| told.outcome);
         // A thief's word is not a fact. He gets no goods twice, and a person is told what he took from the customer.
-        if self.betrayed.contains(&id) {
+        if self.thief.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
             let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
             // Books from before the machine's own word have only his, and his word is the relay's if his key was known.
-            let is_lost = self.losses.books() || self.of_thiefs_time.contains(&id);
+            let is_lost = self.losses.books() || self.thief.of_his_time.contains(&id);
             let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. }) && !is_lost;
             let twice = times > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
         }
         // All is well again, and Midtrans has answered.
-        if order.unconfirmed_at.is_some() && !self.misled.contains(&id) {
+        if order.unconfirmed_at.is_some() && !self.gateway.misled.contains(&id) {
             return Some(format!(
                 "{id}: nobody confirms whether it is paid; at Midtrans {}, at the backend {:?}",
                 book.status, order.state
@@ -370,20 +369,20 @@ impl World {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => false,
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         };
-        if self.never_confirmed.contains(id) && (order.receipt().is_some() || self.driven(id) > 0) {
+        if self.gateway.never_confirmed.contains(id) && (order.receipt().is_some() || self.driven(id) > 0) {
             return Some("get-status never told its payment, and it has a receipt");
         }
         let listed = order.attention();
         let is_listed = listed.contains(&Attention::Unconfirmed) || listed.contains(&Attention::Suspect);
-        let is_to_be_listed = self.doubted.contains(id) || self.is_never_confirmed(id);
+        let is_to_be_listed = self.gateway.doubted.contains(id) || self.is_never_confirmed(id);
         (is_to_be_listed && !is_paid && !is_listed && order.ended_by.is_none() && !order.is_decided())
             .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
     }
 
     /// Was it paid, and never confirmed?
     fn is_never_confirmed(&self, id: &OrderId) -> bool {
-        let is_paid = || self.midtrans.transaction(id.as_str()).is_some_and(|book| book.settled_at_ms.is_some());
-        self.never_confirmed.contains(id) && is_paid() && !self.outside.contains_key(id) && !self.losses.books()
+        let is_paid = || self.gateway.midtrans.transaction(id.as_str()).is_some_and(|book| book.settled_at_ms.is_some());
+        self.gateway.never_confirmed.contains(id) && is_paid() && !self.gateway.outside.contains_key(id) && !self.losses.books()
     }
 
     /// The money: the books must have the same as Midtrans.
@@ -397,13 +396,13 @@ impl World {
                 return Some("it is paid, and the books do not say so");
             }
         }
-        if self.altered.contains(&order.id) && order.receipt().is_some() {
+        if self.gateway.altered.contains(&order.id) && order.receipt().is_some() {
             return Some("it does not match its charge, and has a receipt");
         }
         let whole = book.refunded == book.gross_amount;
         // The bank refused it after Midtrans had approved it, and a person is told. Later more may go back.
         let is_told = order.late_fact || order.taken_back == Some(TakenBack::Chargeback);
-        let is_bounced = is_told && self.bounced.contains(&order.id);
+        let is_bounced = is_told && self.gateway.bounced.contains(&order.id);
         match &order.repayment {
             Some(Repayment::Asked { .. }) => return Some("nobody knows what became of its refund"),
             Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
@@ -412,7 +411,7 @@ impl World {
             Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
         // All that the customer paid is a part of the sum that get-status tells.
-        let is_of_more = self.altered.contains(&order.id) && matches!(order.taken_back, Some(TakenBack::Partly { .. }));
+        let is_of_more = self.gateway.altered.contains(&order.id) && matches!(order.taken_back, Some(TakenBack::Partly { .. }));
         if whole && !matches!(order.state, State::Refunded { .. }) && !is_of_more {
             return Some("Midtrans gave it back, and the books do not know it");
         }
@@ -420,7 +419,7 @@ impl World {
             return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
         }
         // Each refund that the backend asked for was judged at that moment.
-        if book.refunded > 0 && !(self.outside.contains_key(&order.id) || self.asked_back.contains(&order.id)) {
+        if book.refunded > 0 && !(self.gateway.outside.contains_key(&order.id) || self.gateway.asked_back.contains(&order.id)) {
             return Some("money went back, and nobody wanted it");
         }
         let listed = |how: &TakenBack| order.taken_back.as_ref() == Some(how);
@@ -457,7 +456,7 @@ impl World {
             (State::Withheld { .. }, None) if times > 0 && !self.losses.books() => return Some("it is withheld, and was handed out"),
             (State::Withheld { .. }, None) => return None,
             // It was given back before the machine had told.
-            (State::Refunded { .. }, None) if self.outside.contains_key(id) || times == 0 || forgotten || self.losses.books() => {
+            (State::Refunded { .. }, None) if self.gateway.outside.contains_key(id) || times == 0 || forgotten || self.losses.books() => {
                 return None;
             }
             (State::Settled { .. }, None) if self.is_for_a_person(order) => return None,
@@ -501,7 +500,7 @@ impl World {
                 // It could not keep its first word and said so. Then it was killed before it had written the second.
                 Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 // Lost books forgot what one of two machines with one card had told. The other one's ledger does not know it.
-                Delivery::Uncertain if self.cloned && self.losses.books() => matches!(ledger, Some(DispenseAnswer::Ended(_))),
+                Delivery::Uncertain if self.losses.cloned && self.losses.books() => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
                 Delivery::Other(_) => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain))),
                 Delivery::Undelivered => ledger == Some(DispenseAnswer::Unknown),
@@ -547,7 +546,7 @@ impl World {
             return Some("the machine's own word is another one than it told");
         }
         // A newer stream of events exists, and the last event of the old one is no end. Without a broker nobody keeps the events.
-        if !self.has_broker || self.losses.card() || self.losses.store() {
+        if !self.network.has_broker || self.losses.card() || self.losses.store() {
             return None;
         }
         let event = self.broker.last.get(order.sale.request_id.as_str());
@@ -574,7 +573,7 @@ impl World {
     fn is_for_a_person(&self, order: &Order) -> bool {
         let settled = matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
         // Money that comes long after Midtrans had ended the charge finds no machine that still asks.
-        let is_late = self.paid_late.contains(&order.id);
+        let is_late = self.gateway.paid_late.contains(&order.id);
         (self.touched(&order.id) || is_late) && (settled || order.attention().contains(&Attention::Unreported))
     }
 

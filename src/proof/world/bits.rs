@@ -84,7 +84,7 @@ impl World {
         if let Some(why) = self.audit() {
             return Some(why);
         }
-        let books = self.midtrans.transactions();
+        let books = self.gateway.midtrans.transactions();
         let words = books.iter().find_map(|book| self.audit_words(book, amnesia, unkept));
         words.or_else(|| ["r-1", "r-2"].into_iter().find_map(|request| self.audit_request(request, &books, amnesia, unkept)))
     }
@@ -153,7 +153,7 @@ impl World {
             return Some("the machine's database opens, and cannot be worked with".into());
         }
         let is_down = self.merchant.is_down();
-        for book in self.midtrans.transactions() {
+        for book in self.gateway.midtrans.transactions() {
             let Ok(id) = OrderId::new(&book.order_id) else { continue };
             let times = self.driven(&id);
             if times > 0 && !matches!(book.status, "settlement" | "refund") {

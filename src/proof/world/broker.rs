@@ -82,10 +82,21 @@ impl Broker {
     }
 }
 
+/// The connections.
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    /// Whether there is a broker. Without it all requests come over the board, and nobody brings news of a payment.
+    pub(super) has_broker: bool,
+    /// Those that are cut.
+    pub(super) cut: [bool; 4],
+    /// The error of the clock of the web server before the backend.
+    pub(super) front_off: i64,
+}
+
 impl World {
     /// Somebody publishes to the machine.
     pub(super) fn broker_takes(&mut self, topic: Topic, payload: Vec<u8>) {
-        if !self.has_broker {
+        if !self.network.has_broker {
             return;
         }
         self.broker.hear(topic, &payload);
@@ -115,9 +126,9 @@ impl World {
 
     /// A machine connects. A machine with the same name loses its connection, and tries again.
     pub(super) fn broker_welcomes(&mut self, m: usize) {
-        if !self.has_broker
+        if !self.network.has_broker
             || self.broker.is_far
-            || self.cut[Outage::Broker as usize]
+            || self.network.cut[Outage::Broker as usize]
             || !self.machine_runs(m)
             || self.broker.connection_of(m).is_some()
         {
@@ -292,7 +303,7 @@ impl World {
     fn with_forged_claims(&mut self, payload: Vec<u8>) -> Vec<u8> {
         let at = self.below_usize(self.broker.receipts.len());
         let Some(receipt) = self.broker.receipts.get(at) else { return payload };
-        let Some(forged) = forged(receipt, self.vended) else { return payload };
+        let Some(forged) = forged(receipt, self.people.vended) else { return payload };
         changed(payload, |fields| drop(fields.insert("receipt".into(), forged.into())))
     }
 
@@ -315,7 +326,7 @@ impl World {
         let at = self.below_usize(self.broker.receipts.len());
         let Some(receipt) = self.broker.receipts.get(at).cloned() else { return };
         self.count(Kind::Strangers, "a stranger shows the relay a receipt");
-        let receipt = if self.one_in(2) { receipt } else { forged(&receipt, self.vended).unwrap_or(receipt) };
+        let receipt = if self.one_in(2) { receipt } else { forged(&receipt, self.people.vended).unwrap_or(receipt) };
         self.after(1, Event::Relay(m, super::relay::Arrival::Stranger { receipt }));
     }
 }

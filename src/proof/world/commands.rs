@@ -132,7 +132,7 @@ impl World {
         let command = match self.below(10) {
             0 => Command::Restart {},
             1 | 2 => Command::Reboot {},
-            3 => Command::Cancel { request_id: RequestId::new(&format!("r-{}", self.vended)).expect("an id") },
+            3 => Command::Cancel { request_id: RequestId::new(&format!("r-{}", self.people.vended)).expect("an id") },
             4 | 5 => Command::TestPulse { item: small() },
             6 => Command::Clear { item: small() },
             _ if may_update => Command::Update { bundle: "/image.raucb".into() },
@@ -308,7 +308,7 @@ impl World {
             return Some("while a system is installed for another");
         }
         // A database that was lost in mid-pulse knows nothing of it.
-        let drives = self.relays[m].drives_order().is_some_and(|order| !self.strange.contains(order));
+        let drives = self.relays[m].drives_order().is_some_and(|order| !self.thief.strange.contains(order));
         (drives && !self.is_machine_forgetful()).then_some("while the line is driven for an order")
     }
 
@@ -316,7 +316,7 @@ impl World {
     pub(super) fn judge_proof(&mut self, m: usize) {
         let machine = &self.machines[m];
         let proofs = [
-            (!self.has_broker || self.broker.connection_of(m).is_some(), "the broker is there"),
+            (!self.network.has_broker || self.broker.connection_of(m).is_some(), "the broker is there"),
             (machine.has_heard_backend, "the backend has answered"),
             (machine.screen_gone.is_none(), "the screen works"),
             (machine.has_relay, "the relay is there"),

@@ -42,6 +42,10 @@ pub(super) struct Given {
 
 #[derive(Debug, Default)]
 pub(super) struct Losses {
+    /// When the image of the card was made, if there is one.
+    pub(super) image: Option<i64>,
+    pub(super) cloned: bool,
+    pub(super) backed_up: bool,
     /// Each with the moment of the loss.
     all: Vec<(Loss, i64)>,
     pub(super) tickets: BTreeMap<String, Given>,
@@ -147,7 +151,7 @@ impl World {
     /// Is the pulse forgotten that a stranger on the bus began? The machine never asked for it and knows of it only from the
     /// ledger. The ledger was lost before the backend was told.
     pub(super) fn is_pulse_unheard(&self, order: &OrderId) -> bool {
-        self.strange.contains(order) && self.losses.forgets_pulse(order, self.ticket_of(order).as_ref())
+        self.thief.strange.contains(order) && self.losses.forgets_pulse(order, self.ticket_of(order).as_ref())
     }
 
     /// The ticket of an order, from Midtrans' own record of the charge.
@@ -156,7 +160,7 @@ impl World {
     }
 
     fn ticket_name(&self, order: &OrderId) -> Option<String> {
-        let book = self.midtrans.transaction(order.as_str())?;
+        let book = self.gateway.midtrans.transaction(order.as_str())?;
         Some(book.custom_fields[2].as_ref()?.rsplit('|').next()?.to_owned())
     }
 

@@ -231,7 +231,7 @@ impl World {
     fn settings(&self, m: usize) -> Settings {
         Settings {
             device: device(),
-            broker: self.has_broker.then(|| "the broker".into()),
+            broker: self.network.has_broker.then(|| "the broker".into()),
             prices: PriceList::new(self.items.iter().map(|(item, price)| (item.clone(), Price::Fixed(*price)))),
             names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
             orders: OrderSettings { timeout: TIMEOUT, per_minute: 0, ..OrderSettings::default() },
@@ -576,7 +576,7 @@ impl World {
         let caller = self.caller(m);
         self.machines[m].asked.insert(caller, asked);
         self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
-        if self.cut[Outage::Bus as usize] || self.goes_wrong(80, Kind::BusLost) {
+        if self.network.cut[Outage::Bus as usize] || self.goes_wrong(80, Kind::BusLost) {
             return;
         }
         let delay = if self.goes_wrong(80, Kind::BusSlow) { self.delay(4_000, 60_000) } else { 1 };
@@ -588,7 +588,7 @@ impl World {
         self.note(|| format!("the machine asks the backend: {}", ask.word()));
         self.machines[m].asked.insert(caller, asked);
         self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
-        if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
+        if self.network.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
             return;
         }
         if !self.shakes_hands(m, Server::Backend, false) {

@@ -97,8 +97,6 @@ pub(super) struct SimulatedMerchant {
     pub(super) vouched: BTreeMap<OrderId, bool>,
     /// The last minute in which Midtrans was asked about an order, and how often in it.
     asked: BTreeMap<OrderId, (i64, u32)>,
-    /// Until then get-status does not tell what became of an order's refund.
-    pub(super) refund_untold: BTreeMap<OrderId, i64>,
     /// The state in which an order was last seen in the books, and whether it had a receipt.
     seen: Seen,
     /// Orders whose charge it gives up, and since when.
@@ -140,7 +138,6 @@ impl SimulatedMerchant {
             posts: 0,
             vouched: BTreeMap::new(),
             asked: BTreeMap::new(),
-            refund_untold: BTreeMap::new(),
             seen: BTreeMap::new(),
             giving_up: BTreeMap::new(),
             fails: false,
@@ -328,10 +325,12 @@ impl World {
                     }
                     Journal::StoreBack { .. } => self.merchant.fails = false,
                     Journal::RelayKeyKnown { .. } => self.look_at_key(),
-                    Journal::MachineTwice { .. } if self.cloned => self.count(Kind::Twins, "two computers were seen to be one machine"),
+                    Journal::MachineTwice { .. } if self.losses.cloned => {
+                        self.count(Kind::Twins, "two computers were seen to be one machine")
+                    }
                     Journal::MachineTwice { .. } if self.losses.card() => self.count(Kind::SetBack, "an older card was seen"),
                     // Whose key is believed can sign a number twice, as an older ledger does.
-                    Journal::MachineTwice { .. } if self.relay_keys.iter().any(|(_, key)| *key == RelayKey::of(&own_key())) => {}
+                    Journal::MachineTwice { .. } if self.words.knew(&RelayKey::of(&own_key())) => {}
                     Journal::MachineTwice { .. } => self.fail("one computer was taken for two".into()),
                     _ => {}
                 }
@@ -358,8 +357,8 @@ impl World {
             self.judge_receipt(order, vouched);
         }
         let is_back = matches!(order.state, State::Refunded { .. }) || order.taken_back == Some(TakenBack::Reversal);
-        if is_back && self.outside.contains_key(&order.id) {
-            self.known_back.entry(order.id.clone()).or_insert(self.now);
+        if is_back && self.gateway.outside.contains_key(&order.id) {
+            self.gateway.known_back.entry(order.id.clone()).or_insert(self.now);
         }
         self.judge_key(order);
         if order.delivery.is_some() {
@@ -461,7 +460,7 @@ impl World {
             | BackendAnswer::Wrong(_)
             | BackendAnswer::NoAnswer { .. } => {}
         }
-        if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
+        if self.network.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
             return;
         }
         let answer = if !self.is_planned() && self.goes_wrong(40, Kind::LaterWords) { in_later_words(answer) } else { answer };
@@ -473,7 +472,7 @@ impl World {
         self.note(|| "the merchant reconciles".into());
         let now = self.wall();
         if let Some(program) = &self.merchant.program {
-            program.reconcile(&mut self.midtrans, now);
+            program.reconcile(&mut self.gateway.midtrans, now);
         }
         self.plan_sweep(AT_ONCE);
     }
@@ -509,7 +508,7 @@ impl World {
     }
 
     fn publish(&mut self) {
-        if self.cut[Outage::Broker as usize] {
+        if self.network.cut[Outage::Broker as usize] {
             return self.publish_soon(5_000);
         }
         let Ok(news) = self.books(|tx, _| books::take_outbox(tx, 0)) else { return self.publish_in_vain() };

@@ -60,13 +60,13 @@ impl World {
             27..=29 => self.fail_once(m),
             30 | 31 => self.meddle_at_midtrans(),
             32 => self.forge_notification(),
-            33..=35 if self.thief => self.steal(m),
+            33..=35 if self.thief.is_here => self.steal(m),
             _ => {}
         }
     }
 
     fn begin_outage(&mut self, outage: Outage) {
-        self.cut[outage as usize] = true;
+        self.network.cut[outage as usize] = true;
         let after = 500 + self.below(60_000);
         self.after(after, Event::Ends(outage));
     }
@@ -115,17 +115,17 @@ impl World {
     /// While a machine is off, somebody makes an image of its card, puts an older one in its place, or makes a second card.
     fn take_out_card(&mut self, m: usize) {
         let what = self.below(4);
-        match self.image {
+        match self.losses.image {
             Some(image) if what < 2 => {
                 self.count(Kind::Cards, "an older image of the card is put in");
                 self.losses.note(Loss::Card { image }, self.now);
                 let from = self.directory.join("image");
                 self.put_in(m, &from);
             }
-            Some(_) if what == 2 && !self.cloned => self.clone_card(m),
+            Some(_) if what == 2 && !self.losses.cloned => self.clone_card(m),
             Some(_) | None => {
                 self.note(|| "an image of the card is made".into());
-                self.image = Some(self.now);
+                self.losses.image = Some(self.now);
                 let to = self.directory.join("image");
                 for name in CARD {
                     remove(&to, name);
@@ -149,7 +149,7 @@ impl World {
             return;
         }
         self.count(Kind::Clones, "the card is cloned");
-        self.cloned = true;
+        self.losses.cloned = true;
         self.losses.note(Loss::Card { image: self.now }, self.now);
         let from = self.places[m].clone();
         self.put_in(CLONE, &from);
@@ -196,7 +196,7 @@ impl World {
     fn back_up_or_restore(&mut self) {
         self.stop_merchant();
         let (live, saved) = (self.places[MERCHANT].clone(), self.directory.join("backup"));
-        if self.backed_up && self.one_in(2) {
+        if self.losses.backed_up && self.one_in(2) {
             self.count(Kind::Restored, "the backend is restored from a backup");
             self.lose_books();
             self.remove(MERCHANT, BOOKS);
@@ -209,7 +209,7 @@ impl World {
             self.note(|| "the backend is backed up".into());
             remove(&saved, BOOKS);
             copy(&live, &saved, BOOKS);
-            self.backed_up = true;
+            self.losses.backed_up = true;
         }
         self.start_merchant();
     }
@@ -217,9 +217,9 @@ impl World {
     /// What the books knew last may be forgotten.
     fn lose_books(&mut self) {
         self.losses.note(Loss::Books, self.now);
-        self.known_back.clear();
-        self.doubted.clear();
-        self.ended.clear();
+        self.gateway.known_back.clear();
+        self.gateway.doubted.clear();
+        self.people.ended.clear();
     }
 
     /// All files of a database go. The program that had it is stopped.
@@ -269,7 +269,7 @@ impl World {
         self.storm = false;
         self.note(|| "all is well from now on".into());
         self.count_operations();
-        self.cut = [false; 4];
+        self.network.cut = [false; 4];
         for (place, disk) in self.disks.iter().enumerate() {
             disk.forgive();
             for name in if place == MERCHANT { vec![BOOKS] } else { CARD.to_vec() } {
@@ -280,7 +280,7 @@ impl World {
         self.counts.more(Kind::SyncFails, struck);
         self.scrap_one();
         let m = self.survivor();
-        (self.machines[m].wall_off, self.front_off) = (0, 0);
+        (self.machines[m].wall_off, self.network.front_off) = (0, 0);
         self.mend_systems();
         self.screen_back(m);
         self.connect_broker(m, 100);

@@ -11,6 +11,7 @@ use qris_core::order::time::Wall;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_request;
 use qris_device::machine::Request;
+use std::collections::BTreeSet;
 
 /// The program looks this often for news that a command has left, in milliseconds.
 const LOOK: i64 = 5_000;
@@ -20,13 +21,30 @@ pub(super) const TRIES: u32 = 8;
 const BY_HAND: i64 = 4;
 const SEEN: i64 = 7;
 
+/// What customers and the merchant did.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    /// How many requests there were.
+    pub(super) vended: u64,
+    /// Payloads and codes that customers have seen.
+    pub(super) seen: BTreeSet<Box<str>>,
+    /// The merchant decided on these.
+    pub(super) repaid: BTreeSet<OrderId>,
+    /// The merchant wanted to decide on these, and got an error: the decision may be written all the same.
+    pub(super) wished: BTreeSet<OrderId>,
+    /// A person has ended these, while nobody said whether they are paid, and the books know it.
+    pub(super) ended: BTreeSet<OrderId>,
+    /// A person wanted money back for these, whatever the relay had signed.
+    pub(super) unproven: BTreeSet<OrderId>,
+}
+
 impl World {
     // Controllers.
 
     pub(super) fn vend(&mut self) {
-        self.vended += 1;
+        self.people.vended += 1;
         self.counts.note(Kind::Requests);
-        let request = self.vended;
+        let request = self.people.vended;
         let (item, payment) = match self.below(12) {
             0 => ("B1", "alfamart"),
             1 => ("B1", "indomaret"),
@@ -59,7 +77,7 @@ impl World {
     pub(super) fn ask_for(&mut self, body: &str) {
         let m = self.some_machine();
         match read_request(body.as_bytes()) {
-            Ok(request) if self.machine_runs(m) && (!self.has_broker || self.one_in(4)) => {
+            Ok(request) if self.machine_runs(m) && (!self.network.has_broker || self.one_in(4)) => {
                 self.counts.note(Kind::OverBus);
                 self.ask_on_board(m, Request::Vend(request));
             }
@@ -71,7 +89,7 @@ impl World {
         self.counts.note(Kind::Cancels);
         let m = self.some_machine();
         match RequestId::new(&format!("r-{request}")) {
-            Ok(id) if self.machine_runs(m) && (!self.has_broker || self.one_in(4)) => self.ask_on_board(m, Request::Cancel(id)),
+            Ok(id) if self.machine_runs(m) && (!self.network.has_broker || self.one_in(4)) => self.ask_on_board(m, Request::Cancel(id)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCancel, format!(r#"{{"request_id":"r-{request}"}}"#).into_bytes()),
         }
     }
@@ -88,7 +106,7 @@ impl World {
     }
 
     pub(super) fn pays(&mut self, payload: &str, force: bool) {
-        let paid = self.midtrans.pay(payload, Via::Qris, force, self.wall());
+        let paid = self.gateway.midtrans.pay(payload, Via::Qris, force, self.wall());
         self.note(|| format!("a customer pays: {}", if paid.is_ok() { "paid" } else { "refused" }));
         let Ok(paid) = paid else { return };
         self.note_paid(&paid.order_id, force);
@@ -97,12 +115,12 @@ impl World {
     fn note_paid(&mut self, order: &str, force: bool) {
         if force {
             self.counts.note(Kind::Late);
-            self.paid_late.extend(OrderId::new(order));
+            self.gateway.paid_late.extend(OrderId::new(order));
         }
-        if OrderId::new(order).is_ok_and(|id| self.never_confirmed.contains(&id)) {
+        if OrderId::new(order).is_ok_and(|id| self.gateway.never_confirmed.contains(&id)) {
             self.counts.note(Kind::NeverConfirmed);
         }
-        if self.midtrans.transaction(order).is_some_and(|book| book.gross_amount != book.amount) {
+        if self.gateway.midtrans.transaction(order).is_some_and(|book| book.gross_amount != book.amount) {
             self.counts.note(Kind::WithFee);
         }
     }
@@ -118,11 +136,11 @@ impl World {
     }
 
     pub(super) fn pays_at_store(&mut self, code: Box<str>, force: bool) {
-        let paid = self.midtrans.pay(&code, Via::Qris, force, self.wall());
+        let paid = self.gateway.midtrans.pay(&code, Via::Qris, force, self.wall());
         self.note(|| format!("a customer pays at a store: {}", if paid.is_ok() { "paid" } else { "refused" }));
         let Ok(paid) = paid else { return };
         self.note_paid(&paid.order_id, force);
-        let book = self.midtrans.transaction(&paid.order_id);
+        let book = self.gateway.midtrans.transaction(&paid.order_id);
         if book.is_some_and(|book| book.store == Some("indomaret")) && self.one_in(4) {
             let after = self.below(900_000);
             self.after(after, Event::Reverses(code.clone()));
@@ -135,7 +153,7 @@ impl World {
     }
 
     pub(super) fn collects(&mut self, code: Box<str>, tries: u32) {
-        let Some(book) = self.midtrans.transaction(&code) else { return };
+        let Some(book) = self.gateway.midtrans.transaction(&code) else { return };
         let Ok(order) = OrderId::new(&book.order_id) else { return };
         if self.driven(&order) > 0 {
             self.counts.note(Kind::Collected);
@@ -149,7 +167,9 @@ impl World {
         };
         let m = self.some_machine();
         match PaymentCode::typed(&typed) {
-            Ok(typed) if self.machine_runs(m) && (!self.has_broker || self.one_in(2)) => self.ask_on_board(m, Request::Collect(typed)),
+            Ok(typed) if self.machine_runs(m) && (!self.network.has_broker || self.one_in(2)) => {
+                self.ask_on_board(m, Request::Collect(typed))
+            }
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCollect, format!(r#"{{"code":"{typed}"}}"#).into_bytes()),
         }
         if tries >= TRIES {
@@ -173,15 +193,15 @@ impl World {
     pub(super) fn takes_money_back(&mut self, id: OrderId, how: i64) {
         let now = self.wall();
         let name = id.as_str();
-        let was = self.midtrans.transaction(name).map(|book| book.status);
+        let was = self.gateway.midtrans.transaction(name).map(|book| book.status);
         match how {
-            0 => drop(self.midtrans.refund_by_hand(name, b"", now)),
-            1 => drop(self.midtrans.refund_by_hand(name, br#"{"amount":1000}"#, now)),
+            0 => drop(self.gateway.midtrans.refund_by_hand(name, b"", now)),
+            1 => drop(self.gateway.midtrans.refund_by_hand(name, br#"{"amount":1000}"#, now)),
             // Refused if there is nothing to take.
-            2 => drop(self.midtrans.charge_back(name, None, now)),
-            _ => drop(self.midtrans.charge_back(name, Some(2_000), now)),
+            2 => drop(self.gateway.midtrans.charge_back(name, None, now)),
+            _ => drop(self.gateway.midtrans.charge_back(name, Some(2_000), now)),
         }
-        let status = self.midtrans.transaction(name).map(|book| book.status);
+        let status = self.gateway.midtrans.transaction(name).map(|book| book.status);
         if status == was {
             return;
         }
@@ -190,17 +210,17 @@ impl World {
             Some("partial_refund") => Kind::PartOutside,
             _ => Kind::Chargebacks,
         };
-        self.outside.entry(id).or_insert(self.now);
+        self.gateway.outside.entry(id).or_insert(self.now);
         self.count(kind, "money goes back at Midtrans");
     }
 
     /// A shop takes back a payment that it has told.
     pub(super) fn reverses(&mut self, code: &str) {
         let now = self.wall();
-        if let Ok(paid) = self.midtrans.reverse(code, now)
+        if let Ok(paid) = self.gateway.midtrans.reverse(code, now)
             && let Ok(id) = OrderId::new(&paid.order_id)
         {
-            self.outside.entry(id).or_insert(self.now);
+            self.gateway.outside.entry(id).or_insert(self.now);
             self.count(Kind::Reversals, "a counter takes a settlement back");
         }
     }
@@ -212,7 +232,7 @@ impl World {
     }
 
     pub(super) fn paid(&self) -> Vec<OrderId> {
-        let books = self.midtrans.transactions();
+        let books = self.gateway.midtrans.transactions();
         books.iter().filter(|book| book.settled_at_ms.is_some()).filter_map(|book| OrderId::new(&book.order_id).ok()).collect()
     }
 
@@ -263,7 +283,7 @@ impl World {
         let asks = wish == Kind::RefundAsked;
         if asks && (no_proof || before.order.delivery.is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
             self.counts.note(Kind::Unproven);
-            self.unproven.insert(id.clone());
+            self.people.unproven.insert(id.clone());
         }
         match done {
             Ok(_) => {
@@ -271,12 +291,16 @@ impl World {
                 if let Some(why) = why_not(&before.order, no_report || wish == Kind::Given, now) {
                     self.fail(format!("{id}: {wish:?} was granted: {why}"));
                 }
-                if asks && !self.unproven.contains(&id) && !self.is_signed_as_not_delivered(&before.order) && !self.is_in_two_ledgers(&id) {
+                if asks
+                    && !self.people.unproven.contains(&id)
+                    && !self.is_signed_as_not_delivered(&before.order)
+                    && !self.is_in_two_ledgers(&id)
+                {
                     self.fail(format!("{id}: {wish:?} was granted, and no relay has signed that it was not delivered"));
                 }
                 self.decided(&before.order);
                 self.note_ended(&before.order);
-                self.repaid.insert(id);
+                self.people.repaid.insert(id);
                 // When the program looks again, it finds what a command has written.
                 self.plan_sweep(merchant::AT_ONCE);
                 self.publish_soon(LOOK);
@@ -284,14 +308,14 @@ impl World {
             Err(BooksError::Refused(_)) => self.counts.note(Kind::WishRefused),
             Err(_) => {
                 self.decided(&before.order);
-                self.wished.insert(id);
+                self.people.wished.insert(id);
             }
         }
     }
 
     /// An order that is listed as unconfirmed.
     fn some_unconfirmed(&mut self) -> Option<OrderId> {
-        let all = self.midtrans.transactions();
+        let all = self.gateway.midtrans.transactions();
         let known = all.iter().filter_map(|book| OrderId::new(&book.order_id).ok());
         let listed: Vec<OrderId> = known
             .filter(|id| {
@@ -307,8 +331,8 @@ impl World {
     fn note_ended(&mut self, before: &Order) {
         if before.unconfirmed_at.is_some() {
             self.count(Kind::EndedByPerson, "a person ends an unconfirmed payment");
-            self.doubted.remove(&before.id);
-            self.ended.insert(before.id.clone());
+            self.gateway.doubted.remove(&before.id);
+            self.people.ended.insert(before.id.clone());
             self.merchant.is_ended(&before.id);
         }
     }

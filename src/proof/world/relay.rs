@@ -125,6 +125,39 @@ impl SimulatedRelay {
     }
 }
 
+/// What lines and ledgers went through.
+#[derive(Debug, Default)]
+pub(super) struct Ledgers {
+    /// How often the line was driven for an order, in one life of a ledger.
+    pulses: BTreeMap<(OrderId, u32), u32>,
+    /// Counts the lives.
+    lives: u32,
+}
+
+impl Ledgers {
+    /// A line is driven for an order. How often that happened in this life.
+    fn drive(&mut self, order: &OrderId, life: u32) -> u32 {
+        let times = self.pulses.entry((order.clone(), life)).or_default();
+        *times += 1;
+        *times
+    }
+
+    /// How often it happened for an order, in all lives of all ledgers.
+    pub(super) fn driven(&self, order: &OrderId) -> u32 {
+        self.pulses.range((order.clone(), 0)..=(order.clone(), u32::MAX)).map(|(_, times)| *times).sum()
+    }
+
+    /// Whether it happened in this life.
+    pub(super) fn has_driven(&self, order: &OrderId, life: u32) -> bool {
+        self.pulses.contains_key(&(order.clone(), life))
+    }
+
+    /// Whether it never happened.
+    pub(super) fn are_new(&self) -> bool {
+        self.pulses.is_empty()
+    }
+}
+
 impl World {
     fn relay_config(&self, m: usize) -> Config {
         let line = LineSettings {
@@ -159,8 +192,8 @@ impl World {
 
     /// Its memory is not what it wrote last.
     pub(super) fn begin_another_ledger(&mut self, m: usize) {
-        self.lives += 1;
-        self.relays[m].life = self.lives;
+        self.ledgers.lives += 1;
+        self.relays[m].life = self.ledgers.lives;
     }
 
     /// The program ends at this point and starts again.
@@ -242,7 +275,7 @@ impl World {
                 if let Some(dispenser) = &mut self.relays[m].dispenser
                     && let Ok(Dispensed::Begun(Cause::Order { order, .. })) = dispenser.dispense(&receipt)
                 {
-                    self.strange.insert(order.clone());
+                    self.thief.strange.insert(order.clone());
                     self.relays[m].begun = Some(Begun::Order(order));
                 }
                 self.relay_effects(m);
@@ -574,9 +607,7 @@ impl World {
             let soon = self.delay(PULSE, PULSE / 2);
             self.after(soon, Event::PowerCut(m));
         }
-        let times = self.pulses.entry((order.clone(), self.relays[m].life)).or_default();
-        *times += 1;
-        if *times > 1 {
+        if self.ledgers.drive(&order, self.relays[m].life) > 1 {
             self.fail(format!("{order} was driven twice"));
         }
         self.ticket_used(&order);

@@ -8,14 +8,33 @@ use qris_backend::machines::devices;
 use qris_backend::machines::invitations::{self, Terms};
 use qris_backend::sale::books::BooksError;
 use qris_backend::store::Tx;
-use qris_core::order::ids::OrderId;
+use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::merchant::{DeliveryReport, NoProof, Order, Proof};
-use qris_core::order::proof::RelayKey;
+use qris_core::order::proof::{Last, RelayKey};
 use qris_core::order::time::Span;
 use qris_core::wire::invitation::{Claim, Code};
+use std::collections::BTreeMap;
 
 /// The backend reads the key this long before the order is in its books, at most.
 const READ_BEFORE: i64 = 15_000;
+
+/// What relays have signed, and the keys that count.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    /// The first word that a relay has signed on a ticket.
+    pub(super) first: BTreeMap<Ticket, (Last, Box<str>)>,
+    /// The keys by which the backend has known the machine's relay, each with the moment since which.
+    keys: Vec<(i64, RelayKey)>,
+    /// When the first attempt at an order was made.
+    made: BTreeMap<OrderId, i64>,
+}
+
+impl Words {
+    /// Whether the backend has known the relay by this key.
+    pub(super) fn knew(&self, key: &RelayKey) -> bool {
+        self.keys.iter().any(|(_, known)| known == key)
+    }
+}
 
 impl World {
     /// A code lets the machine in once more. Whoever shows a key next is its relay.
@@ -51,19 +70,19 @@ impl World {
         let known = self.machines(|tx| Ok(devices::list(tx)?.machines.pop()));
         if let Some(Some(machine)) = known
             && let (Some(key), Some(since)) = (machine.relay_key, machine.relay_key_since)
-            && self.relay_keys.last().is_none_or(|(_, last)| *last != key)
+            && self.words.keys.last().is_none_or(|(_, last)| *last != key)
         {
-            self.relay_keys.push((since.0 - BEGIN, key));
+            self.words.keys.push((since.0 - BEGIN, key));
         }
     }
 
     /// The rules for the key of a proof, whenever its order is written.
     pub(super) fn judge_key(&mut self, order: &Order) {
         if order.attempt == 1 && !order.rebuilt {
-            self.made.insert(order.id.clone(), order.created_at.0 - BEGIN);
+            self.words.made.insert(order.id.clone(), order.created_at.0 - BEGIN);
         }
         if self.was_known_by(order, |key| *key == RelayKey::of(&super::thief::own_key())) {
-            self.of_thiefs_time.insert(order.id.clone());
+            self.thief.of_his_time.insert(order.id.clone());
         }
         match order.delivery.as_ref().map(|DeliveryReport { proof, .. }| proof) {
             Some(Proof::Signed { kid, .. }) if !self.was_known_by(order, |key| key.kid() == *kid) => {
@@ -84,10 +103,10 @@ impl World {
         // Every attempt has the key of the first.
         let id = order.id.as_str();
         let first = id.rsplit_once('-').filter(|_| order.attempt > 1).map_or(id, |(first, _)| first);
-        let made = OrderId::new(first).ok().and_then(|first| self.made.get(&first));
+        let made = OrderId::new(first).ok().and_then(|first| self.words.made.get(&first));
         let Some(made) = made else { return order.attempt > 1 };
-        let ends = self.relay_keys.iter().skip(1).map(|(since, _)| *since).chain([i64::MAX]);
-        let mut known = self.relay_keys.iter().zip(ends);
+        let ends = self.words.keys.iter().skip(1).map(|(since, _)| *since).chain([i64::MAX]);
+        let mut known = self.words.keys.iter().zip(ends);
         known.any(|((since, key), end)| *since <= *made && *made - READ_BEFORE <= end && is_such(key))
     }
 

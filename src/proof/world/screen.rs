@@ -77,11 +77,11 @@ impl World {
             return self.fail("a QR is drawn, and Midtrans has no charge for it".into());
         };
         // The fee may be told only by get-status: the screen knows of it only where the books were rebuilt from that.
-        let without = self.midtrans.options().fee_in_status && shown.fee.is_none();
+        let without = self.gateway.midtrans.options().fee_in_status && shown.fee.is_none();
         let asked = if without { book.amount } else { book.gross_amount };
         let other = shown.amount.get() != asked || shown.fee.map_or(0, Rupiah::get) != asked - book.amount;
         // If Midtrans named another sum than it charges, a backend that had lost the order cannot know the right one.
-        if other && !OrderId::new(&book.order_id).is_ok_and(|id| self.altered.contains(&id)) {
+        if other && !OrderId::new(&book.order_id).is_ok_and(|id| self.gateway.altered.contains(&id)) {
             self.fail("the screen says another sum than is charged".into());
         }
         self.counts.note(Kind::QrsAgainstWord);
@@ -95,7 +95,7 @@ impl World {
                 self.fail("a QR is drawn for what cannot be delivered".into());
             }
         }
-        if self.seen.insert(shown.payload.clone()) {
+        if self.people.seen.insert(shown.payload.clone()) {
             if self.is_planned() {
                 self.sees_an_offer(shown.payload);
             } else if Self::is_again(&book) {
@@ -119,7 +119,7 @@ impl World {
 
     /// The charge behind a QR or code, and its ticket.
     fn charge_of(&self, payload: &str) -> Option<(Book, Ticket)> {
-        let book = self.midtrans.transaction(payload)?;
+        let book = self.gateway.midtrans.transaction(payload)?;
         let ticket = Ticket::new(book.custom_fields[2].as_ref()?.rsplit('|').next()?).ok()?;
         Some((book, ticket))
     }

@@ -13,6 +13,20 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::wire::orders::OutcomeReport;
 use qris_device::machine::{HttpCall, Identity};
+use std::collections::BTreeSet;
+
+/// What he did.
+#[derive(Debug, Default)]
+pub(super) struct Thief {
+    /// There is one.
+    pub(super) is_here: bool,
+    /// He had his hand in these.
+    pub(super) betrayed: BTreeSet<OrderId>,
+    /// These may have been made while the backend knew the relay by his key. Their goods and money are his.
+    pub(super) of_his_time: BTreeSet<OrderId>,
+    /// For these a stranger on the bus began the pulse.
+    pub(super) strange: BTreeSet<OrderId>,
+}
 
 impl World {
     /// A relay has signed the end of a ticket.
@@ -20,7 +34,7 @@ impl World {
         let Some(statement) = self.relays.iter().find_map(|relay| proof::verify(jws, &relay.proof_key()?).ok()) else {
             return self.fail(format!("a relay signed something of {ticket} that is not believed"));
         };
-        let said = self.words.entry(ticket.clone()).or_insert_with(|| (statement.outcome, jws.into()));
+        let said = self.words.first.entry(ticket.clone()).or_insert_with(|| (statement.outcome, jws.into()));
         if said.0 != statement.outcome && !self.losses.is_open_in_an_image(self.losses.tickets.get(ticket.as_str())) {
             let said = said.0;
             self.fail(format!("{ticket} was signed as {said:?} and as {:?}", statement.outcome));
@@ -30,8 +44,8 @@ impl World {
     /// Has the relay signed that nothing came out for this order, as far as one card knows? A thief whose key was known when the order was
     /// made is its relay.
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
-        let word = self.words.get(&order.sale.ticket).map(|(word, _)| *word);
-        let by_relay = matches!(word, Some(Last::Closed | Last::Failed)) || self.of_thiefs_time.contains(&order.id);
+        let word = self.words.first.get(&order.sale.ticket).map(|(word, _)| *word);
+        let by_relay = matches!(word, Some(Last::Closed | Last::Failed)) || self.thief.of_his_time.contains(&order.id);
         matches!(order.state, State::Withheld { .. }) && !order.rebuilt || by_relay
     }
 
@@ -49,7 +63,7 @@ impl World {
         let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) else { return };
         let order = stored.order;
         self.count(Kind::Thief, "a thief with the machine's token and bus acts");
-        self.betrayed.insert(id.clone());
+        self.thief.betrayed.insert(id.clone());
         match self.below(5) {
             0 => {
                 if let Some(dispenser) = self.relays[m].dispenser()
@@ -100,11 +114,11 @@ impl World {
             }
             // One of another order.
             2 => {
-                let at = self.below_usize(self.words.len());
-                self.words.values().nth(at).map(|(_, jws)| jws.to_string())
+                let at = self.below_usize(self.words.first.len());
+                self.words.first.values().nth(at).map(|(_, jws)| jws.to_string())
             }
             // One that the relay has signed before, or signs now.
-            3 => self.words.get(&ticket).map(|(_, jws)| jws.to_string()),
+            3 => self.words.first.get(&ticket).map(|(_, jws)| jws.to_string()),
             _ => {
                 let signed = self.relays[m].dispenser().and_then(|dispenser| dispenser.prove(ticket.as_str()).ok().flatten());
                 if let Some(jws) = &signed {

@@ -73,7 +73,7 @@ impl World {
     fn told(&self, m: usize) -> ServerTime {
         let (clock, shown) = (self.clocks(m).wall, &self.machines[m].trust.shown);
         let is_good = shown.iter().all(|shown| shown.is_some_and(|certificate| certificate.check(clock).is_ok()));
-        ServerTime { date: Wall(self.wall().0 + self.front_off), is_good }
+        ServerTime { date: Wall(self.wall().0 + self.network.front_off), is_good }
     }
 
     /// An answer of the backend tells the time.
@@ -91,7 +91,7 @@ impl World {
     }
 
     pub(super) fn time_is_asked(&mut self, m: usize) {
-        if !self.cut[Outage::Http as usize] && !self.goes_wrong(25, Kind::HttpLost) && self.shakes_hands(m, Server::Backend, true) {
+        if !self.network.cut[Outage::Http as usize] && !self.goes_wrong(25, Kind::HttpLost) && self.shakes_hands(m, Server::Backend, true) {
             self.time_is_told(m);
         }
     }
@@ -114,7 +114,7 @@ impl World {
         if std::mem::replace(&mut self.machines[m].wall_off, offset) != offset {
             self.count(Kind::Clock, "the machine's wall clock jumps");
         }
-        self.front_off = if self.one_in(2) { offset } else { 0 };
+        self.network.front_off = if self.one_in(2) { offset } else { 0 };
         // Nothing is sold by a clock that is ahead, until it is set.
         if offset > 0 {
             self.will_be_set(m);

@@ -127,9 +127,9 @@ impl Week {
             // It learns of the payment when it is too late.
             6 => {
                 self.pass(3_000);
-                self.world.cut[Outage::Http as usize] = true;
+                self.world.network.cut[Outage::Http as usize] = true;
                 self.pass(EACH - 100_000);
-                self.world.cut[Outage::Http as usize] = false;
+                self.world.network.cut[Outage::Http as usize] = false;
             }
             _ => {}
         }
@@ -151,11 +151,11 @@ impl Week {
             load(self).delivery.is_some()
         });
         assert!(is_told, "{number} is never reported");
-        self.world.cut[Outage::Http as usize] = true;
+        self.world.network.cut[Outage::Http as usize] = true;
         self.start();
         self.world.merchant_decides(id.clone(), 0, false, true);
         self.pass(60_000);
-        self.world.cut[Outage::Http as usize] = false;
+        self.world.network.cut[Outage::Http as usize] = false;
         assert!(matches!(load(self).state, State::Refunded { .. }), "{number}");
         self.paid_back.insert(id);
     }
