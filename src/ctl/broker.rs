@@ -76,6 +76,9 @@ pub(super) enum BrokerError {
     /// No connection.
     #[error("the broker: {0}")]
     Down(String),
+    /// No connection: its certificate is not good.
+    #[error("the broker: {0}")]
+    Certificate(String),
     /// No connection: it does not take our name or password.
     #[error("the broker: {0}")]
     Refused(String),
@@ -296,7 +299,8 @@ impl Broker {
                     None => return Ok(()),
                 },
                 Some(MqttEvent::Down { reason, refused: true, .. }) => return Err(BrokerError::Refused(reason)),
-                Some(MqttEvent::Down { reason, refused: false, .. }) => return Err(BrokerError::Down(reason)),
+                Some(MqttEvent::Down { reason, certificate: Some(_), .. }) => return Err(BrokerError::Certificate(reason)),
+                Some(MqttEvent::Down { reason, .. }) => return Err(BrokerError::Down(reason)),
                 Some(MqttEvent::Message(message)) => {
                     self.mqtt.ack(message.ack);
                     self.early.push_back(message);

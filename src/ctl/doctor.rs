@@ -13,7 +13,7 @@ use super::{chips, hardware, look, print};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
 use qris_device::config::Config as DeviceConfig;
-use qris_host::config::{Faults, Source};
+use qris_host::config::{About, Fault, Faults, Source};
 use qris_host::finding::{self, CONFIG, Finding};
 use qris_host::trust::certificate_time;
 use qris_host::{Failure, clock};
@@ -25,8 +25,6 @@ const UNTOLD: Span = Span::secs(900);
 
 /// What is to be done about what only root can see.
 const AS_ROOT: &str = "sudo qrisctl doctor";
-/// The words of faults that only root can judge: of a file that others may not read, and of a secret that only its service can find.
-const DENIED: [&str; 2] = ["Permission denied", "cannot read the secret"];
 
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
 #[derive(clap::Args, Debug)]
@@ -115,10 +113,7 @@ fn configuration(
         source.map(|source| Source::from_text(path, source.text()).with_places(places.clone()))
     };
     let mut tell = |faults: Faults| {
-        let to_do = |why: &str| if why.contains("cannot be read: No such file") { "sudo qrisctl setup makes it" } else { "correct it" };
-        let is_denied = |said: &str| !is_root() && DENIED.iter().any(|words| said.contains(words));
-        let found = |said: String| if is_denied(&said) { needs_root(CONFIG, said) } else { Finding::bad(CONFIG, &*said, to_do(&said)) };
-        findings.extend(faults.iter().map(|fault| found(fault.to_string())));
+        findings.extend(faults.iter().map(|fault| finding_of(fault, is_root())));
     };
     let (qrisd, relayd) = (read(qrisd_toml), read(&relay_toml));
     let device = qrisd.as_ref().map_err(Clone::clone).and_then(DeviceConfig::from_source).map_err(&mut tell).ok();
@@ -132,6 +127,16 @@ fn configuration(
         }
     }
     Ok((device, relay))
+}
+
+/// A file that others may not read, and a secret that only its service is given: only root can judge them.
+fn finding_of(fault: &Fault, is_root: bool) -> Finding {
+    match fault.about {
+        About::Denied | About::Credential if !is_root => needs_root(CONFIG, fault),
+        About::Missing if fault.key.is_none() => Finding::bad(CONFIG, fault.to_string(), "sudo qrisctl setup makes it"),
+        About::Missing => Finding::bad(CONFIG, fault.to_string(), "sudo qrisctl setup makes it; or correct the path"),
+        About::UnknownKey | About::Denied | About::Credential | About::Value => Finding::bad(CONFIG, fault.to_string(), "correct it"),
+    }
 }
 
 /// The orders of this machine that are open at the backend.

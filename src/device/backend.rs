@@ -11,7 +11,7 @@ use qris_core::wire::orders::{ANSWER_MAX, BOOT, NEWEST_EVENT, OpenOrders, OrderR
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
 use qris_host::http::{HttpError, Limits, client, is_from_afar, read_limited};
-use qris_host::tls::{LastTrusted, TlsError, client_configs, is_date_refusal};
+use qris_host::tls::{CertificateRefusal, LastTrusted, TlsError, certificate_refusal, client_configs};
 use qris_host::trust::{ServerTime, matters};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -206,7 +206,7 @@ fn is_asked_for(call: &HttpCall, order: &OrderResource) -> bool {
 
 /// The last cause, without the address. The journal shows it, and an address may hold private parts.
 fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
-    let date_refusal = is_date_refusal(error);
+    let date_refusal = certificate_refusal(error) == Some(CertificateRefusal::Dates);
     BackendAnswer::NoAnswer { why: causes::last(error).into(), code: None, date_refusal }
 }
 

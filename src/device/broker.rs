@@ -9,7 +9,7 @@ use qris_core::wire::status::Status;
 use qris_core::wire::topics::{self, Topic};
 use qris_host::config::MqttSettings;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
-use qris_host::tls::{LastTrusted, TlsError};
+use qris_host::tls::{CertificateRefusal, LastTrusted, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
 /// A machine that vanished is said to be offline after this time.
@@ -50,7 +50,9 @@ pub async fn listen(
             MqttEvent::Up { refused, .. } => {
                 inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
             }
-            MqttEvent::Down { reason, date_refusal, .. } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
+            MqttEvent::Down { reason, certificate, .. } => {
+                inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal: certificate == Some(CertificateRefusal::Dates) })
+            }
             MqttEvent::Message(message) => {
                 let Some(message) = controllers.take(message).await else { continue };
                 let (payload, ack) = (message.payload, message.ack);

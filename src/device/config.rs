@@ -10,7 +10,6 @@ use super::machine;
 use items::{WrittenItem, check_items};
 use orders::{OrderSettings, WrittenOrders};
 use qris_core::order::ids::DeviceId;
-use qris_core::order::keys::KeySet;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
 use qris_host::config::settings::{Whole, number};
@@ -26,8 +25,8 @@ use serde::Deserialize;
 use settings::SETTINGS;
 use std::path::{Path, PathBuf};
 
-/// The largest `keys.json` that is read, in bytes.
-const KEYS_BYTES_MAX: u64 = 64 * 1024;
+/// The key of the file with the receipt keys.
+const KEYS_FILE: &str = "receipts.keys_file";
 
 const REPORT_EVERY: Whole = number(SETTINGS, "device.report_every_s");
 
@@ -286,7 +285,8 @@ impl WrittenConfig {
             checker.take(LinkSettings::new(mqtt.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
         }
         let backend = self.backend.check(checker);
-        let keys = check_keys(self.receipts.keys_file, checker);
+        let keys_file = checker.required(self.receipts.keys_file, KEYS_FILE);
+        let keys = keys_file.and_then(|file| checker.keys(&file, KEYS_FILE));
         let store = self.store.path.unwrap_or_else(|| "/var/lib/qrisd/qrisd.db".into());
         let panel = self.screen.check(checker);
         let relay = check_bus(self.relay.bus.as_deref().unwrap_or("system"), "relay.bus", checker);
@@ -351,23 +351,6 @@ impl WrittenBackend {
 
 fn check_bus(text: &str, key: &str, checker: &mut Checker<'_>) -> Option<BusAddress> {
     checker.take(text.parse::<BusAddress>(), key)
-}
-
-fn check_keys(file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<KeySet> {
-    let key = "receipts.keys_file";
-    let file = checker.required(file, key)?;
-    let file = checker.locate(&file);
-    let size = checker.take(std::fs::metadata(&file), key)?.len();
-    if size > KEYS_BYTES_MAX {
-        checker.fault(&(), key, format_args!("{} is larger than {KEYS_BYTES_MAX} bytes", file.display()));
-        return None;
-    }
-    let json = checker.take(std::fs::read_to_string(&file), key)?;
-    let keys = KeySet::from_jwks(&json).map_err(|why| checker.fault(&(), key, format_args!("{}: {why}", file.display()))).ok()?;
-    if keys.receipt_kids().is_empty() {
-        checker.fault(&(), key, format_args!("{} holds no receipt key: nothing could ever be delivered", file.display()));
-    }
-    Some(keys)
 }
 
 #[cfg(test)]

@@ -19,12 +19,14 @@ pub use places::Places;
 
 use crate::causes;
 use crate::interrupt::Input;
-use crate::secret::located;
+use crate::secret::{SecretError, located};
+use qris_core::order::keys::KeySet;
 use reader::{Misread, Wrong};
 use serde::de::DeserializeOwned;
 use settings::Whole;
+use std::error::Error;
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::ops::{Range, RangeInclusive};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,8 @@ use toml::de::{DeTable, DeValue};
 
 /// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
+/// The largest set of keys that is read: 64 KiB.
+const KEYS_BYTES_MAX: u64 = 64 * 1024;
 /// The most faults that are told.
 const FAULTS_MAX: usize = 100;
 
@@ -64,8 +68,29 @@ pub struct Fault {
 pub enum About {
     /// A key that this release does not know.
     UnknownKey,
+    /// A file that is not there.
+    Missing,
+    /// A file that this user may not read.
+    Denied,
+    /// A secret by the plain name of a credential. Only its service is given that.
+    Credential,
     /// Anything else.
     Value,
+}
+
+impl About {
+    /// What an error is about. It looks through the whole chain of causes.
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        if matches!(error.downcast_ref(), Some(SecretError::NoFile)) {
+            return Self::Credential;
+        }
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::NotFound) => Self::Missing,
+            Some(io::ErrorKind::PermissionDenied) => Self::Denied,
+            Some(_) => Self::Value,
+            None => error.source().map_or(Self::Value, Self::of),
+        }
+    }
 }
 
 /// Everything that is wrong with a configuration: one fault or more, one on each line, in the order of the file.
@@ -87,19 +112,20 @@ impl Source {
     /// # Errors
     /// One fault that says why the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Faults> {
-        let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why, about: About::Value }]);
+        let whole = |why: String, about| Faults(vec![Fault { file: path.into(), line: None, key: None, why, about }]);
         // The size of a device or a pipe is not known before it is read.
         let mut text = String::new();
         let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
         if text.len() as u64 > SIZE_MAX {
-            return Err(whole("is larger than 1 MiB: name the configuration".into()));
+            return Err(whole("is larger than 1 MiB: name the configuration".into(), About::Value));
         }
         read.map_err(|error| {
-            whole(match error.kind() {
-                std::io::ErrorKind::InvalidData => "is no text: it must be UTF-8, as any editor writes it".into(),
-                std::io::ErrorKind::NotFound => format!("cannot be read: {error}; {}, or name another file", made_by(path)),
+            let why = match error.kind() {
+                io::ErrorKind::InvalidData => "is no text: it must be UTF-8, as any editor writes it".into(),
+                io::ErrorKind::NotFound => format!("cannot be read: {error}; {}, or name another file", made_by(path)),
                 _ => format!("cannot be read: {error}; mend that, or name another file"),
-            })
+            };
+            whole(why, About::of(&error))
         })?;
         Ok(Self { path: path.into(), text, places: Places::default() })
     }
@@ -331,8 +357,12 @@ impl<'a> Checker<'a> {
     /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0). With `()` as the
     /// spot, the key gives the line.
     pub fn fault(&mut self, spot: &impl Spot, key: &str, why: impl fmt::Display) {
+        self.note(spot, key, why.to_string(), About::Value);
+    }
+
+    fn note(&mut self, spot: &impl Spot, key: &str, why: String, about: About) {
         let span = spot.span().or_else(|| self.lookup(key));
-        self.faults.push(self.source.fault(span, Some(key.into()), why.to_string(), About::Value));
+        self.faults.push(self.source.fault(span, Some(key.into()), why, about));
     }
 
     /// Gives the value of a key that must be there, or notes that it is missing.
@@ -344,8 +374,24 @@ impl<'a> Checker<'a> {
     }
 
     /// Gives the value of a check, or notes its error with all its causes.
-    pub fn take<T, E: std::error::Error>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
-        result.map_err(|error| self.fault(&(), key, causes::in_one_line(&error))).ok()
+    pub fn take<T, E: Error + 'static>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
+        result.map_err(|error| self.note(&(), key, causes::in_one_line(&error), About::of(&error))).ok()
+    }
+
+    /// Reads a set of keys that has one for receipts, or notes why there is none.
+    pub fn keys(&mut self, file: &Path, key: &str) -> Option<KeySet> {
+        let file = self.locate(file);
+        let shown = file.display();
+        let json = std::fs::metadata(&file).map(|metadata| metadata.len()).and_then(|size| match size {
+            0..=KEYS_BYTES_MAX => std::fs::read_to_string(&file),
+            _ => Err(io::ErrorKind::FileTooLarge.into()),
+        });
+        let json = json.map_err(|why| self.note(&(), key, format!("{shown} cannot be read: {why}"), About::of(&why))).ok()?;
+        let keys = KeySet::from_jwks(&json).map_err(|why| self.fault(&(), key, format_args!("{shown}: {why}"))).ok()?;
+        if keys.receipt_kids().is_empty() {
+            self.fault(&(), key, format_args!("{shown} holds no receipt key: nothing could ever be delivered"));
+        }
+        Some(keys)
     }
 
     /// Gives the value of a setting, or notes its range. A missing value is its default.
@@ -494,7 +540,7 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl Error for Faults {}
 
 /// The rights of a file. `None`: the file cannot be seen; its reader says so.
 fn mode(file: &Path) -> Option<u32> {

@@ -11,7 +11,7 @@ mod link;
 mod packets;
 
 use crate::config::MqttSettings;
-use crate::tls::{self, LastTrusted, TlsError};
+use crate::tls::{self, CertificateRefusal, LastTrusted, TlsError};
 use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,8 +205,8 @@ pub enum MqttEvent {
         reason: String,
         /// The broker refuses our name or password.
         refused: bool,
-        /// The broker's certificate was refused for its dates: our clock may be wrong.
-        date_refusal: bool,
+        /// The broker's certificate was refused.
+        certificate: Option<CertificateRefusal>,
     },
     /// A message came in.
     Message(Inbound),

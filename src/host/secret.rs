@@ -32,6 +32,7 @@ pub enum SecretError {
         /// The file that was tried.
         path: PathBuf,
         /// The system's reason.
+        #[source]
         why: std::io::Error,
     },
     /// No path, and no name of a credential. It may be the secret itself, so it is not repeated.

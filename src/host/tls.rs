@@ -8,7 +8,7 @@ use crate::interrupt::Input;
 use judge::{By, Judge, Server};
 use qris_core::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
@@ -23,13 +23,22 @@ pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Why the settings give no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A certificate or key file could not be read or holds no PEM.
+    /// A certificate or key file could not be read.
+    #[error("{path}: {why}", path = path.display())]
+    Read {
+        /// The file that the settings, or the system, name.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        why: io::Error,
+    },
+    /// A certificate or key file holds no PEM.
     #[error("{path}: {why}", path = path.display())]
     File {
         /// The file that the settings, or the system, name.
         path: PathBuf,
         /// The error of the reader.
-        why: rustls::pki_types::pem::Error,
+        why: pem::Error,
     },
     /// The file was read, and holds no certificate that can be used.
     #[error("{path}: no usable certificate in it", path = path.display())]
@@ -157,24 +166,33 @@ pub fn first_end(path: &Path) -> Option<Wall> {
     certificates(path).ok()?.filter_map(|found| certificate::end(&found.ok()?)).min()
 }
 
-/// Whether a connection failed because a certificate is not valid yet, or no longer: the machine's clock may be
-/// wrong (fault `clock`). It looks through the whole chain of causes.
+/// What was wrong with the certificate of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateRefusal {
+    /// It is not valid yet, or no longer: the machine's clock may be wrong (fault `clock`).
+    Dates,
+    /// Another thing, such as its authority or its name.
+    Other,
+}
+
+/// Whether a connection failed because the server's certificate was refused. It looks through the whole chain of causes.
 #[must_use]
-pub fn is_date_refusal(error: &(dyn Error + 'static)) -> bool {
+pub fn certificate_refusal(error: &(dyn Error + 'static)) -> Option<CertificateRefusal> {
     if let Some(rustls::Error::InvalidCertificate(refused)) = error.downcast_ref::<rustls::Error>() {
-        return matches!(
+        let is_date = matches!(
             refused,
             CertificateError::Expired
                 | CertificateError::ExpiredContext { .. }
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. }
         );
+        return Some(if is_date { CertificateRefusal::Dates } else { CertificateRefusal::Other });
     }
     // `source()` of an I/O error skips the wrapped error, and TLS errors travel wrapped in an I/O error.
     if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        return is_date_refusal(inner);
+        return certificate_refusal(inner);
     }
-    error.source().is_some_and(is_date_refusal)
+    error.source().and_then(certificate_refusal)
 }
 
 fn system_roots() -> PathBuf {
@@ -193,18 +211,22 @@ fn roots(bundle: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-type PemCertificates = Box<dyn Iterator<Item = Result<CertificateDer<'static>, rustls::pki_types::pem::Error>>>;
+type PemCertificates = Box<dyn Iterator<Item = Result<CertificateDer<'static>, pem::Error>>>;
 
 fn certificates(path: &Path) -> Result<PemCertificates, TlsError> {
     Ok(Box::new(CertificateDer::pem_reader_iter(opened(path)?)))
 }
 
 fn opened(path: &Path) -> Result<BufReader<Input>, TlsError> {
-    Input::of(path).map(BufReader::new).map_err(|why| file_error(path, rustls::pki_types::pem::Error::Io(why)))
+    Input::of(path).map(BufReader::new).map_err(|why| file_error(path, pem::Error::Io(why)))
 }
 
-fn file_error(path: &Path, why: rustls::pki_types::pem::Error) -> TlsError {
-    TlsError::File { path: path.to_path_buf(), why }
+fn file_error(path: &Path, why: pem::Error) -> TlsError {
+    let path = path.to_path_buf();
+    match why {
+        pem::Error::Io(why) => TlsError::Read { path, why },
+        why => TlsError::File { path, why },
+    }
 }
 
 #[cfg(test)]
@@ -222,20 +244,20 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_for_dates_is_found_inside_other_errors() {
+    fn a_refused_certificate_is_found_inside_other_errors() {
         #[derive(Debug, thiserror::Error)]
         #[error("outer")]
         struct Outer(#[source] io::Error);
         let wrapped = |refused| Outer(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(refused)));
-        for (refused, is_date) in [
-            (CertificateError::Expired, true),
-            (CertificateError::NotValidYet, true),
-            (CertificateError::UnknownIssuer, false),
-            (CertificateError::NotValidForName, false),
+        for (refused, wanted) in [
+            (CertificateError::Expired, CertificateRefusal::Dates),
+            (CertificateError::NotValidYet, CertificateRefusal::Dates),
+            (CertificateError::UnknownIssuer, CertificateRefusal::Other),
+            (CertificateError::NotValidForName, CertificateRefusal::Other),
         ] {
-            assert_eq!(is_date_refusal(&wrapped(refused.clone())), is_date, "{refused:?}");
+            assert_eq!(certificate_refusal(&wrapped(refused.clone())), Some(wanted), "{refused:?}");
         }
-        assert!(!is_date_refusal(&io::Error::from(io::ErrorKind::ConnectionRefused)));
+        assert_eq!(certificate_refusal(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
     }
 
     #[test]

@@ -219,6 +219,11 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         }
     }
 
+    /// Whether the books fail as a whole, and not one damaged row or page.
+    pub(super) fn store_fails(&self) -> bool {
+        self.shop.store_fails()
+    }
+
     /// Milliseconds since it was started, in its own time.
     pub(super) fn age(&self) -> i64 {
         let _here = self.runtime.enter();

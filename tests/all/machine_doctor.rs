@@ -377,6 +377,16 @@ fn a_user_without_rights_gets_no_false_alarm() {
     let text = stderr(&told);
     assert_eq!(told.status.code(), Some(1), "{text}");
     assert!(text.contains("this user may not ask qrisd: use sudo, or be of the group qrisd-control"), "{text}");
+    // A closed file is not one that is not there.
+    let of_config =
+        |lines: &[Value], level: &str| of(lines, level).into_iter().filter(|said| said.starts_with("config ")).collect::<Vec<_>>();
+    machine.sh("chmod 600 etc/qrisd/keys.json");
+    let (_, lines) = examine(&doctor);
+    assert!(of_config(&lines, "bad").is_empty() && of_config(&lines, "warn")[0].ends_with(": needs root"), "{lines:#?}");
+    machine.sh("chmod 644 etc/qrisd/keys.json; mv etc/qrisd/keys.json kept");
+    let (status, lines) = examine(&doctor);
+    assert!(status == Some(2) && of_config(&lines, "bad")[0].contains("keys.json cannot be read"), "{lines:#?}");
+    machine.sh("mv kept etc/qrisd/keys.json");
     // What everybody sees is bad all the same.
     machine.sh("printf '#!/bin/sh\\necho qrisd 0.0.9\\n' > bin/qrisd; chmod 755 bin/qrisd");
     let (status, lines) = examine(&doctor);

@@ -6,7 +6,7 @@ use crate::rig::{PATIENCE, soon};
 use qris::host::config::MqttSettings;
 use qris::host::http;
 use qris::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId, Retained, Subscription, Will};
-use qris::host::tls::{self, LastTrusted};
+use qris::host::tls::{self, CertificateRefusal, LastTrusted};
 use qris::order::time::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,9 +56,9 @@ impl Link {
         }
     }
 
-    async fn wait_down(&mut self) -> (String, bool) {
+    async fn wait_down(&mut self) -> (String, Option<CertificateRefusal>) {
         match self.next().await {
-            MqttEvent::Down { reason, date_refusal, .. } => (reason, date_refusal),
+            MqttEvent::Down { reason, certificate, .. } => (reason, certificate),
             other => panic!("not down but {other:?}"),
         }
     }
@@ -293,15 +293,15 @@ async fn tls_trusts_the_private_authority_and_no_other() {
     ));
     for (authority, trusted, expected) in [
         ("ca", LastTrusted::default(), None),
-        ("other-ca", LastTrusted::default(), Some(false)),
-        ("ca", LastTrusted::new(YEAR_2100), Some(true)),
+        ("other-ca", LastTrusted::default(), Some(CertificateRefusal::Other)),
+        ("ca", LastTrusted::new(YEAR_2100), Some(CertificateRefusal::Dates)),
     ] {
         let mut link = Link::start(over_tls(broker.port, &certificates, authority, false, &trusted));
         match expected {
             None => assert!(!link.wait_up().await),
-            Some(date_refusal) => {
-                let (reason, for_dates) = link.wait_down().await;
-                assert_eq!(for_dates, date_refusal, "{authority}: {reason}");
+            Some(refusal) => {
+                let (reason, certificate) = link.wait_down().await;
+                assert_eq!(certificate, Some(refusal), "{authority}: {reason}");
             }
         }
     }
@@ -318,13 +318,15 @@ async fn an_https_call_tells_a_refusal_for_dates_from_all_others() {
         certificates.key("server").display()
     ));
     let limits = http::Limits { total: PATIENCE, read: PATIENCE, idle_connections: 1 };
-    for (authority, trusted, for_dates) in
-        [("ca", LastTrusted::default(), false), ("other-ca", LastTrusted::default(), false), ("ca", LastTrusted::new(YEAR_2100), true)]
-    {
+    for (authority, trusted, refusal) in [
+        ("ca", LastTrusted::default(), None),
+        ("other-ca", LastTrusted::default(), Some(CertificateRefusal::Other)),
+        ("ca", LastTrusted::new(YEAR_2100), Some(CertificateRefusal::Dates)),
+    ] {
         let config = tls::client_config(Some(&certificates.certificate(authority)), None, &trusted).expect("the files are good");
         let client = http::client(Some(&config), limits).expect("a client");
         let refused = client.get(format!("https://127.0.0.1:{}/", server.port)).send().await.expect_err("no HTTP is spoken there");
-        assert_eq!(tls::is_date_refusal(&refused), for_dates, "{authority}: {refused:?}");
+        assert_eq!(tls::certificate_refusal(&refused), refusal, "{authority}: {refused:?}");
     }
 }
 

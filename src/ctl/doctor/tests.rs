@@ -52,3 +52,23 @@ fn a_certificate_that_ends_soon_is_told_in_time() {
     }
     assert_eq!(files::certificates(&Certificates::default(), Wall(0)), []);
 }
+
+#[test]
+fn only_root_judges_a_file_that_is_closed_to_others() {
+    for (about, is_root, level, to_do) in [
+        (About::Denied, false, Level::Warn, "sudo qrisctl doctor"),
+        (About::Credential, false, Level::Warn, "sudo qrisctl doctor"),
+        (About::Denied, true, Level::Bad, "correct it"),
+        (About::Credential, true, Level::Bad, "correct it"),
+        (About::Missing, false, Level::Bad, "setup makes it"),
+        (About::Missing, true, Level::Bad, "setup makes it"),
+        (About::Value, false, Level::Bad, "correct it"),
+        (About::UnknownKey, false, Level::Bad, "correct it"),
+    ] {
+        // The words say another thing.
+        let why = "cannot be read: No such file: Permission denied".into();
+        let found = finding_of(&Fault { file: "/etc/qrisd/qrisd.toml".into(), line: None, key: None, why, about }, is_root);
+        let told = found.to_do.as_deref().unwrap_or_default();
+        assert_eq!((found.level, told.contains(to_do)), (level, true), "{about:?}: {found:?}");
+    }
+}

@@ -65,7 +65,7 @@ pub(super) fn no_authority(why: &TlsError) -> String {
         TlsError::NoCertificate { path } => fill(texts().no_certificate, &[&path.display()]),
         TlsError::Roots { path, why } => fill(texts().no_roots, &[&path.display(), why]),
         // What the reader of the file says.
-        TlsError::File { .. } | TlsError::Client { .. } | TlsError::Provider(_) => why.to_string(),
+        TlsError::Read { .. } | TlsError::File { .. } | TlsError::Client { .. } | TlsError::Provider(_) => why.to_string(),
     }
 }
 

@@ -88,7 +88,7 @@ pub enum MqttError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The password.
-    #[error(transparent)]
+    #[error("{0}")]
     Password(#[from] SecretError),
     /// A password without a user name: MQTT 5 would allow it, brokers do not.
     #[error("{}", texts().no_username)]

@@ -200,3 +200,35 @@ fn only_a_key_is_left_out_whatever_a_value_says_of_itself() {
     let faults = read("x = 1\nvalue = \"y\"").expect_err("a wrong value").to_string();
     assert_eq!(faults, "a.toml:2: value: unknown field `a`, expected `b`");
 }
+
+#[test]
+fn a_fault_tells_a_file_that_is_not_there_from_one_that_is_closed_to_us() {
+    use std::io::ErrorKind;
+    let source = Source::from_text("a.toml", "token_file = \"t\"");
+    let about = |note: &dyn Fn(&mut Checker<'_>) -> bool| {
+        let mut checker = source.checker();
+        assert!(note(&mut checker), "nothing was read");
+        let faults = checker.finish().expect_err("a fault");
+        faults.iter().map(|fault| fault.about).collect::<Vec<_>>()
+    };
+    for (kind, wanted) in
+        [(ErrorKind::NotFound, About::Missing), (ErrorKind::PermissionDenied, About::Denied), (ErrorKind::IsADirectory, About::Value)]
+    {
+        let unread = || SecretError::Read { path: "/etc/t".into(), why: kind.into() };
+        assert_eq!(about(&|checker| checker.take::<(), _>(Err(std::io::Error::from(kind)), "token_file").is_none()), [wanted]);
+        assert_eq!(about(&|checker| checker.take::<(), _>(Err(unread()), "token_file").is_none()), [wanted]);
+        #[cfg(feature = "http")]
+        {
+            let tls = || crate::tls::TlsError::Read { path: "/etc/t".into(), why: kind.into() };
+            assert_eq!(about(&|checker| checker.take::<(), _>(Err(MqttError::from(unread())), "token_file").is_none()), [wanted]);
+            assert_eq!(about(&|checker| checker.take::<(), _>(Err(tls()), "ca_file").is_none()), [wanted]);
+        }
+    }
+    let credential = || crate::secret::Secret::read(Path::new("no-such-credential"));
+    assert_eq!(about(&|checker| checker.take(credential(), "token_file").is_none()), [About::Credential]);
+    #[cfg(feature = "http")]
+    assert_eq!(about(&|checker| checker.take(credential().map_err(MqttError::from), "token_file").is_none()), [About::Credential]);
+    assert_eq!(about(&|checker| checker.keys(Path::new("/nowhere/keys.json"), "keys_file").is_none()), [About::Missing]);
+    let whole = Source::read(Path::new("/nowhere/qrisd.toml")).expect_err("no file");
+    assert_eq!(whole.iter().map(|fault| fault.about).collect::<Vec<_>>(), [About::Missing]);
+}

@@ -11,7 +11,7 @@ use super::{
     PUBLISHES_AT_ONCE, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, packets,
 };
 use crate::backoff::Backoff;
-use crate::tls;
+use crate::tls::{self, CertificateRefusal};
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck, PubAckReason, Publish, SubAck};
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
@@ -39,7 +39,7 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
         connection.abandon(&mut caller);
         subscribed = connection.subscribed;
         let down = match end {
-            End::Lost { reason, refused, date_refusal } if !connection.is_stopping() => MqttEvent::Down { reason, refused, date_refusal },
+            End::Lost { reason, refused, certificate } if !connection.is_stopping() => MqttEvent::Down { reason, refused, certificate },
             End::Lost { .. } | End::Stopped => return,
         };
         caller.lost(down);
@@ -54,13 +54,13 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
 
 /// How a connection ended.
 enum End {
-    Lost { reason: String, refused: bool, date_refusal: bool },
+    Lost { reason: String, refused: bool, certificate: Option<CertificateRefusal> },
     Stopped,
 }
 
 impl End {
     fn lost(reason: impl Into<String>) -> Self {
-        Self::Lost { reason: reason.into(), refused: false, date_refusal: false }
+        Self::Lost { reason: reason.into(), refused: false, certificate: None }
     }
 }
 
@@ -461,7 +461,7 @@ impl<'a> Connection<'a> {
         {
             caller.tell(MqttEvent::Rejected { id, reason: "packet too large" });
         }
-        End::Lost { reason: error.to_string(), refused: packets::is_refusal(error), date_refusal: tls::is_date_refusal(error) }
+        End::Lost { reason: error.to_string(), refused: packets::is_refusal(error), certificate: tls::certificate_refusal(error) }
     }
 
     /// Answers the publishes that were lost with the connection.

@@ -101,9 +101,7 @@ pub(super) struct SimulatedMerchant {
     seen: Seen,
     /// Orders whose charge it gives up, and since when.
     giving_up: BTreeMap<OrderId, i64>,
-    /// The journal was told that the books fail, and was not told that they work again.
-    fails: bool,
-    /// It was told so when all was well.
+    /// The journal was told that the books fail when all was well.
     failed: bool,
 }
 
@@ -140,15 +138,14 @@ impl SimulatedMerchant {
             asked: BTreeMap::new(),
             seen: BTreeMap::new(),
             giving_up: BTreeMap::new(),
-            fails: false,
             failed: false,
         }
     }
 
     /// Is it impossible to work with the books until a person has looked, and is that person told? Either they cannot be
     /// opened. Or a page or row of them is damaged, and the journal says so whenever something needs it.
-    pub(super) const fn is_down(&self) -> bool {
-        self.program.is_none() || self.fails || self.failed
+    pub(super) fn is_down(&self) -> bool {
+        self.failed || self.program.as_ref().is_none_or(Program::store_fails)
     }
 
     /// Notes a call to Midtrans about an order. Were there too many in this minute?
@@ -184,7 +181,6 @@ impl World {
         merchant.program = None;
         merchant.run += 1;
         merchant.dying = false;
-        merchant.fails = false;
         merchant.sweep_at = None;
         merchant.vouched.clear();
         merchant.giving_up.clear();
@@ -318,12 +314,7 @@ impl World {
             Effect::Journal(event) => {
                 self.note_journal("the backend", BOOKS, &event);
                 match *event {
-                    Journal::StoreFailing { why, .. } => {
-                        // The journal is told of a damaged row or page again, as long as something needs it.
-                        self.merchant.fails |= !why.contains("is damaged") && !why.contains("malformed");
-                        self.merchant.failed |= !self.storm;
-                    }
-                    Journal::StoreBack { .. } => self.merchant.fails = false,
+                    Journal::StoreFailing { .. } => self.merchant.failed |= !self.storm,
                     Journal::RelayKeyKnown { .. } => self.look_at_key(),
                     Journal::MachineTwice { .. } if self.losses.cloned => {
                         self.count(Kind::Twins, "two computers were seen to be one machine")

@@ -5,7 +5,6 @@ use super::{Button, Chip, Config, Items, LINES_MAX, LineSettings, Pin};
 use crate::outlet;
 use crate::pin::WrittenInput;
 use qris_core::order::ids::{DeviceId, ItemId};
-use qris_core::order::keys::KeySet;
 use qris_core::order::money::Rupiah;
 use qris_host::config::settings::is_on;
 use qris_host::config::{BusAddress, Checker};
@@ -13,12 +12,10 @@ use qris_host::speech::fill;
 use qris_host::texts;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The longest name of a line, in bytes.
 const NAME_MAX: usize = 64;
-/// The largest `keys.json` that is read, in bytes.
-const KEYS_BYTES_MAX: u64 = 64 * 1024;
 /// A button is believed after it stood still for this time, unless the configuration says
 /// otherwise.
 const DEBOUNCE_MS: i64 = 50;
@@ -105,7 +102,7 @@ impl WrittenConfig {
         let bus = self.dbus.bus.as_deref().unwrap_or("system").parse::<BusAddress>();
         let bus = checker.take(bus, "dbus.bus");
         let keys_file = self.receipts.keys_file.unwrap_or_else(|| "/etc/qrisd/keys.json".into());
-        let keys = read_keys(&checker.locate(&keys_file), checker);
+        let keys = checker.keys(&keys_file, "receipts.keys_file");
         let ledger = self.ledger.path.unwrap_or_else(|| super::LEDGER.into());
         if self.line.is_empty() {
             checker.fault(&(), "line", "is missing: write at least one [[line]]");
@@ -236,34 +233,6 @@ fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], ch
     for (i, button) in buttons.iter().enumerate() {
         if let Some(button) = button {
             pin(&button.pin, format!("button[{i}].offset"), checker);
-        }
-    }
-}
-
-fn read_keys(path: &Path, checker: &mut Checker<'_>) -> Option<KeySet> {
-    let key = "receipts.keys_file";
-    let size = std::fs::metadata(path).map(|metadata| metadata.len());
-    let text = size.and_then(|size| if size > KEYS_BYTES_MAX { Ok(None) } else { std::fs::read_to_string(path).map(Some) });
-    let text = match text {
-        Ok(Some(text)) => text,
-        Ok(None) => {
-            checker.fault(&(), key, format_args!("{} is larger than 64 KiB", path.display()));
-            return None;
-        }
-        Err(error) => {
-            checker.fault(&(), key, format_args!("{} cannot be read: {error}", path.display()));
-            return None;
-        }
-    };
-    match KeySet::from_jwks(&text) {
-        Ok(keys) if keys.receipt_kids().is_empty() => {
-            checker.fault(&(), key, format_args!("{} holds no receipt key", path.display()));
-            None
-        }
-        Ok(keys) => Some(keys),
-        Err(error) => {
-            checker.fault(&(), key, format_args!("{}: {error}", path.display()));
-            None
         }
     }
 }

@@ -18,7 +18,7 @@ use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Outbound, Retained};
 use qris_host::speech::fill;
-use qris_host::tls::{LastTrusted, client_config, install_provider, is_date_refusal};
+use qris_host::tls::{CertificateRefusal, LastTrusted, certificate_refusal, client_config, install_provider};
 use qris_host::trust;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
@@ -93,8 +93,7 @@ fn no_broker(place: &str, name: Option<&str>, failure: &Failure) -> Finding {
             return Finding::bad(CHECK, fill(texts().broker_refuses, &[&place, &whom, &why]), texts().broker_refuses_do);
         }
         Some(BrokerError::Deaf { .. }) => texts().broker_deaf_do,
-        // What is wrong with a certificate is known by rustls alone.
-        _ if why.to_lowercase().contains("certificate") => texts().broker_certificate_do,
+        Some(BrokerError::Certificate(_)) => texts().broker_certificate_do,
         _ => texts().broker_away_do,
     };
     Finding::bad(CHECK, format!("{place}: {why}"), to_do)
@@ -122,10 +121,8 @@ async fn backend(wanted: &Backend, trusted: &LastTrusted) -> Asked {
         Ok(answer) => answer,
         Err(Unasked::Ours(why)) => return bad(why, texts().backend_ours_do),
         Err(Unasked::Dates(why)) => return bad(format!("{url}: {why}"), texts().backend_dates_do),
-        Err(Unasked::Silent(why)) => {
-            let to_do = if why.to_lowercase().contains("certificate") { texts().backend_certificate_do } else { texts().backend_away_do };
-            return bad(fill(texts().backend_away, &[url, &why]), to_do);
-        }
+        Err(Unasked::Certificate(why)) => return bad(fill(texts().backend_away, &[url, &why]), texts().backend_certificate_do),
+        Err(Unasked::Silent(why)) => return bad(fill(texts().backend_away, &[url, &why]), texts().backend_away_do),
     };
     let clock = clock_finding(date, before, clock::now().wall);
     let answer = |finding: Finding, open| Asked { findings: vec![finding, clock.clone()], open, kids: kids.clone() };
@@ -177,6 +174,8 @@ enum Unasked {
     Ours(String),
     /// The dates of one side are wrong.
     Dates(String),
+    /// The certificate of the backend is not good for another reason.
+    Certificate(String),
     /// The way there is at fault.
     Silent(String),
 }
@@ -202,7 +201,11 @@ async fn ask(wanted: &Backend, trusted: &LastTrusted) -> Result<HttpAnswer, Unas
     let sent = client.get(format!("{}/v1/orders?state=open", wanted.url)).header(AUTHORIZATION, token).send().await;
     let silent = |error: &(dyn std::error::Error + 'static)| {
         let why = causes::last(error);
-        if is_date_refusal(error) { Unasked::Dates(why) } else { Unasked::Silent(why) }
+        match certificate_refusal(error) {
+            Some(CertificateRefusal::Dates) => Unasked::Dates(why),
+            Some(CertificateRefusal::Other) => Unasked::Certificate(why),
+            None => Unasked::Silent(why),
+        }
     };
     let response = sent.map_err(|error| silent(&error))?;
     let kids = response.headers().get(RECEIPT_KEYS).and_then(|kids| kids.to_str().ok());
@@ -283,7 +286,7 @@ mod tests {
         for (why, to_do) in [
             (BrokerError::Refused("refused: NotAuthorized".into()), "mosquitto_passwd"),
             (BrokerError::Deaf { filter: "qrisd/v1/vm-001/vend/request".into(), reason: "x" }, "access list"),
-            (BrokerError::Down("invalid peer certificate: UnknownIssuer".into()), "mqtt.ca_file"),
+            (BrokerError::Certificate("invalid peer certificate: UnknownIssuer".into()), "mqtt.ca_file"),
             (BrokerError::Down("Connection refused".into()), "whether the broker runs"),
         ] {
             let found = no_broker("b:1", Some("vm-001"), &Failure::failed(why));
