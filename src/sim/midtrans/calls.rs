@@ -23,7 +23,7 @@ impl Midtrans {
         if is_stale {
             (told.status, told.settled_at, told.paid_via) = (Status::Pending, None, None);
         }
-        let mut body = told.signed(told.answer_code(), &self.options);
+        let mut body = told.signed(told.status.answer_code(), &self.options);
         body["status_message"] = json!("Success, transaction is found");
         (self.answer_about(body), fault)
     }

@@ -45,13 +45,9 @@ impl Midtrans {
             Status::Pending | Status::Expire => Err(PayError::Expired),
             Status::Cancel => Err(PayError::Cancelled),
             Status::Deny | Status::Failure => Err(PayError::Denied),
-            Status::Authorize
-            | Status::Capture
-            | Status::Settlement
-            | Status::Refund
-            | Status::PartialRefund
-            | Status::Chargeback
-            | Status::PartialChargeback => Err(PayError::AlreadyPaid),
+            Status::Settlement | Status::Refund | Status::PartialRefund | Status::Chargeback | Status::PartialChargeback => {
+                Err(PayError::AlreadyPaid)
+            }
         }
     }
 
@@ -109,15 +105,10 @@ impl Midtrans {
         self.pass(now);
         let (at, transaction) = self.books.find(name).ok_or(PayError::Unknown)?;
         match transaction.status {
-            Status::Settlement | Status::Capture | Status::PartialRefund | Status::PartialChargeback => Ok(at),
-            Status::Pending
-            | Status::Authorize
-            | Status::Expire
-            | Status::Cancel
-            | Status::Deny
-            | Status::Failure
-            | Status::Refund
-            | Status::Chargeback => Err(PayError::NotPaid),
+            Status::Settlement | Status::PartialRefund | Status::PartialChargeback => Ok(at),
+            Status::Pending | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund | Status::Chargeback => {
+                Err(PayError::NotPaid)
+            }
         }
     }
 
@@ -133,7 +124,7 @@ impl Midtrans {
         }
         let transaction = self.books.at_mut(at);
         transaction.fraud = fraud.unwrap_or(transaction.fraud);
-        if matches!(transaction.status, Status::Settlement | Status::Capture) {
+        if transaction.status == Status::Settlement {
             transaction.settled_at.get_or_insert(now);
         }
         if !quietly {

@@ -175,8 +175,6 @@ impl Transaction {
             Status::Settlement
             | Status::PartialRefund
             | Status::Pending
-            | Status::Authorize
-            | Status::Capture
             | Status::Expire
             | Status::Cancel
             | Status::Deny

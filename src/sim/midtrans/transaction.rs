@@ -15,10 +15,6 @@ use serde_json::{Value, json};
 pub enum Status {
     /// It can be paid.
     Pending,
-    /// A card's money is reserved.
-    Authorize,
-    /// A card was taken; the money comes with the next settlement.
-    Capture,
     /// It is paid.
     Settlement,
     /// Nobody has paid in time.
@@ -45,8 +41,6 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
-            Self::Authorize => "authorize",
-            Self::Capture => "capture",
             Self::Settlement => "settlement",
             Self::Expire => "expire",
             Self::Cancel => "cancel",
@@ -72,18 +66,11 @@ impl Status {
         }
     }
 
-    /// The `status_code` of get-status, cancel and expire, if there is no suspicion of fraud.
+    /// The `status_code` of get-status, cancel and expire.
     pub(super) const fn answer_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
-            Self::Authorize
-            | Self::Capture
-            | Self::Settlement
-            | Self::Cancel
-            | Self::Refund
-            | Self::PartialRefund
-            | Self::Chargeback
-            | Self::PartialChargeback => "200",
+            Self::Settlement | Self::Cancel | Self::Refund | Self::PartialRefund | Self::Chargeback | Self::PartialChargeback => "200",
             Self::Expire => "407",
             Self::Deny | Self::Failure => "202",
         }
@@ -93,14 +80,7 @@ impl Status {
     pub(super) const fn frees_order_id(self) -> bool {
         match self {
             Self::Expire | Self::Cancel | Self::Deny | Self::Failure => true,
-            Self::Pending
-            | Self::Authorize
-            | Self::Capture
-            | Self::Settlement
-            | Self::Refund
-            | Self::PartialRefund
-            | Self::Chargeback
-            | Self::PartialChargeback => false,
+            Self::Pending | Self::Settlement | Self::Refund | Self::PartialRefund | Self::Chargeback | Self::PartialChargeback => false,
         }
     }
 }
@@ -181,19 +161,11 @@ pub(super) struct Refund {
 }
 
 impl Transaction {
-    /// The `status_code` of get-status, cancel and expire.
-    pub fn answer_code(&self) -> &'static str {
-        match (self.status, self.fraud) {
-            (Status::Capture | Status::Authorize, Fraud::Challenge) => "201",
-            (status, _) => status.answer_code(),
-        }
-    }
-
     /// The `status_code` of a notification.
     pub fn notification_code(&self) -> &'static str {
         match self.status {
             Status::Expire | Status::Cancel => "202",
-            _ => self.answer_code(),
+            status => status.answer_code(),
         }
     }
 
@@ -327,7 +299,7 @@ impl Transaction {
         let id = &self.id;
         let public_url = &options.public_url;
         let channel = self.charge.channel;
-        let mut answer = self.facts(self.answer_code(), options);
+        let mut answer = self.facts(self.status.answer_code(), options);
         answer["gross_amount"] = json!(format!("{}.00", self.asked(options)));
         answer["status_message"] = json!(match channel {
             Channel::Gopay => "GoPay transaction is created",
@@ -419,5 +391,5 @@ const fn channel_message(code: u16) -> &'static str {
 pub(super) fn signature(order_id: &str, code: &str, gross_amount: &str, server_key: &str) -> String {
     let mut digest = Context::new(&SHA512);
     digest.update(format!("{order_id}{code}{gross_amount}{server_key}").as_bytes());
-    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    qris_core::hex(digest.finish().as_ref())
 }

@@ -167,7 +167,7 @@ fn banks_take_money_back_and_hands_can_do_anything() {
         let notice = told(&mut sim, START).pop().expect("told");
         assert_eq!((&notice["transaction_status"], &notice["status_code"]), (&json!(status), &json!("200")));
     }
-    for (order_id, status, fraud) in [("o-2", Status::Capture, Fraud::Challenge), ("o-3", Status::Settlement, Fraud::Deny)] {
+    for (order_id, status, fraud) in [("o-2", Status::Settlement, Fraud::Challenge), ("o-3", Status::Settlement, Fraud::Deny)] {
         sim.set(order_id, Some(status), Some(fraud), false, START).expect("known");
         let notice = told(&mut sim, START).pop().expect("told");
         assert_eq!((&notice["transaction_status"], &notice["fraud_status"]), (&json!(status.as_str()), &json!(fraud.as_str())));
