@@ -9,7 +9,7 @@ use super::broker::Connection;
 use super::found::texts;
 use super::site::{QRISD_TOML, Site, is_root};
 use super::staging::{Staging, credentials};
-use super::{chips, hardware, look, print};
+use super::{chips, connectivity, hardware, print};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{OpenOrders, OrderResource, Status};
 use qris_device::config::Config as DeviceConfig;
@@ -69,8 +69,8 @@ impl Doctor {
         }
         if let Some(device) = &device {
             findings.extend(contact(device));
-            let (trusted, clock) = (look::stored(&site, device), clock::now().wall);
-            findings.extend(look::stands_in_the_way(trusted.get(), clock));
+            let (trusted, clock) = (connectivity::stored(&site, device), clock::now().wall);
+            findings.extend(connectivity::stands_in_the_way(trusted.get(), clock));
             // A clock that was reset to 1970 would call every certificate good.
             findings.extend(files::certificates(&device.certificates(), certificate_time(clock, trusted.get())));
             if site.runs() {
@@ -78,9 +78,9 @@ impl Doctor {
                 findings.extend(here::device(device).await);
             }
             if !self.offline {
-                let (found, open) = look::outside(device, &trusted).await;
+                let (found, open) = connectivity::outside(device, &trusted).await;
                 findings.extend(found);
-                findings.push(open.as_ref().map_or_else(look::no_keys, orders));
+                findings.push(open.as_ref().map_or_else(connectivity::no_keys, orders));
             }
         }
         finding::end(&findings, json, print::line)

@@ -5,9 +5,9 @@ mod diff;
 mod ends;
 mod list;
 mod progress;
+mod retained;
 mod run;
 mod show;
-mod told;
 mod what;
 
 use super::broker::Connection;

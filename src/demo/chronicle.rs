@@ -1,6 +1,6 @@
 //! The events of all programs, in the order in which the demo learned of them, and a way to wait for one.
 
-use super::told::{self, Bilingual};
+use super::captions::{self, Bilingual};
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Boot;
@@ -53,9 +53,9 @@ impl Network {
     #[must_use]
     pub fn name(self) -> Bilingual {
         match self {
-            Self::Broker => told::machine_broker(),
-            Self::Backend => told::machine_backend(),
-            Self::Midtrans => told::backend_midtrans(),
+            Self::Broker => captions::machine_broker(),
+            Self::Backend => captions::machine_backend(),
+            Self::Midtrans => captions::backend_midtrans(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The controller inside the machine, on D-Bus. The buttons sell through it while the broker cannot be reached. And the
 //! addresses for a visitor's own controller.
 
+use super::captions;
 use super::chronicle::{EntryKind, Who};
 use super::shop::DEVICE;
-use super::told;
 use super::watch::Watched;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{OrderId, RequestId};
@@ -145,7 +145,7 @@ pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, re
     if let Some(order_id) = &order_id {
         watched.keep(order_id, state, reason);
     }
-    let mut text = told::state(state);
+    let mut text = captions::state(state);
     if let Some(reason) = reason {
         text = text.and(" ", format_args!("({reason})"));
     }

@@ -1,11 +1,11 @@
 //! What the demo's shop sells, and its files before anything runs.
 
+use super::captions::Bilingual;
 use super::controller;
 use super::panel::{HEIGHT, WIDTH};
 use super::ports::{NearPorts, Ports};
 use super::sandbox::Sandbox;
 use super::shop::{BrokerAccess, CONTACT, MachineFiles, MerchantFiles, SetUpError, framebuffer, item, line, quoted, write};
-use super::told::Bilingual;
 use serde::Serialize;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;

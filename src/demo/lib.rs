@@ -6,6 +6,7 @@
 mod books;
 pub mod broker;
 mod cable;
+mod captions;
 pub mod chronicle;
 pub mod conform;
 mod controller;
@@ -26,7 +27,6 @@ mod script;
 pub mod shop;
 mod site;
 mod tap;
-mod told;
 mod watch;
 
 use layout::Options;

@@ -2,11 +2,11 @@
 //! words.
 
 use super::cable::Socket;
+use super::captions::{self, Bilingual};
 use super::chronicle::{Chronicle, EntryKind, Network, Who};
 use super::ports::{NearPorts, Ports};
 use super::shop::SetUpError;
 use super::tap::{TappedMessage, TappedRequest};
-use super::told::{self, Bilingual};
 use super::watch::{Standing, Watched};
 use qris_core::order::money::Rupiah;
 use serde_json::Value;
@@ -86,7 +86,7 @@ impl Networks {
         if switch.send_replace(up) == up {
             return;
         }
-        let deed = if up { told::mends(network.name()) } else { told::cuts(network.name()) };
+        let deed = if up { captions::mends(network.name()) } else { captions::cuts(network.name()) };
         watched.chronicle.note(Who::Demo, deed, EntryKind::Network { network, up });
         watched.change_view(|view| view.networks = self.standing());
     }
@@ -155,17 +155,17 @@ impl<'a> Call<'a> {
 fn asked_words(asked: &TappedRequest) -> Option<Bilingual> {
     let body = &asked.body;
     Some(match Call::of(asked) {
-        Call::Create => told::order(text(body, "item"), rupiah(body.get("amount"))),
-        Call::Open => told::any_open(),
-        Call::Look { waits: true } => told::when_paid(),
-        Call::Look { waits: false } => told::how_does_it_stand(),
-        Call::CancelOrder => told::cancel_order(),
-        Call::Outcome => told::outcome(text(body, "outcome")),
-        Call::Charge => told::charge(rupiah(body.pointer("/transaction_details/gross_amount"))),
+        Call::Create => captions::order(text(body, "item"), rupiah(body.get("amount"))),
+        Call::Open => captions::any_open(),
+        Call::Look { waits: true } => captions::when_paid(),
+        Call::Look { waits: false } => captions::how_does_it_stand(),
+        Call::CancelOrder => captions::cancel_order(),
+        Call::Outcome => captions::outcome(text(body, "outcome")),
+        Call::Charge => captions::charge(rupiah(body.pointer("/transaction_details/gross_amount"))),
         Call::Status => "get-status".into(),
-        Call::CancelCharge => told::cancel_charge(),
-        Call::Image => told::picture(),
-        Call::Notice => told::notification(text(body, "transaction_status")),
+        Call::CancelCharge => captions::cancel_charge(),
+        Call::Image => captions::picture(),
+        Call::Notice => captions::notification(text(body, "transaction_status")),
         Call::Other(path) => format_args!("{} {path}", asked.method).into(),
     })
 }
@@ -176,10 +176,10 @@ fn answer_words(asked: &TappedRequest, status: u16, body: &Value) -> Option<Bili
         return Some(format_args!("{status}{code}").into());
     }
     Some(match Call::of(asked) {
-        Call::Create => told::order_with_qr(),
-        Call::Open => told::open_orders(body.get("orders").and_then(Value::as_array).map_or(0, Vec::len)),
+        Call::Create => captions::order_with_qr(),
+        Call::Open => captions::open_orders(body.get("orders").and_then(Value::as_array).map_or(0, Vec::len)),
         Call::Look { .. } | Call::CancelOrder => match (text(body, "status"), body.get("receipt")) {
-            (status, Some(Value::Object(_) | Value::String(_))) => told::receipt(status),
+            (status, Some(Value::Object(_) | Value::String(_))) => captions::receipt(status),
             (status, _) => status.into(),
         },
         Call::Charge | Call::Status | Call::CancelCharge => match text(body, "transaction_status") {

@@ -2,13 +2,13 @@
 //! pixels of the panel and the state of the relay lines.
 
 use super::books::{Audit, audit};
+use super::captions;
 use super::chronicle::{Entry, EntryKind, Network, Who};
 use super::language::Language;
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
 use super::site::{Site, SiteError};
-use super::told;
 use super::watch::View;
 use axum::Router;
 use axum::extract::{Json, Path, State};
@@ -207,16 +207,16 @@ struct Payment {
 async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Result<StatusCode, PageRefusal> {
     let bill = Bill::from(payment.bill);
     let deed = match (payment.via, payment.under_way) {
-        (_, true) => told::paid_before_the_cancel(bill.amount),
-        (Via::Gopay, false) => told::pays_with_gopay(bill.amount),
-        (Via::Qris, false) => told::pays_with_qris(bill.amount),
+        (_, true) => captions::paid_before_the_cancel(bill.amount),
+        (Via::Gopay, false) => captions::pays_with_gopay(bill.amount),
+        (Via::Qris, false) => captions::pays_with_qris(bill.amount),
     };
     let chronicle = &site.watched.chronicle;
     chronicle.arrow(Who::Customer, Who::Midtrans, deed, EntryKind::Deed);
     let midtrans = site.simulated()?;
     let result = if payment.under_way { midtrans.pay_under_way(&bill, payment.via).await } else { midtrans.pay(&bill, payment.via).await };
     let text = match &result {
-        Ok(()) => told::paid(),
+        Ok(()) => captions::paid(),
         Err(error) => error.into(),
     };
     chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: result.is_ok() });
@@ -225,10 +225,10 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
 
 async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, PageRefusal> {
     let chronicle = &site.watched.chronicle;
-    chronicle.arrow(Who::Customer, Who::Midtrans, told::wrong_pin(), EntryKind::Deed);
+    chronicle.arrow(Who::Customer, Who::Midtrans, captions::wrong_pin(), EntryKind::Deed);
     let result = site.simulated()?.fail(&photo.into()).await;
     let text = match &result {
-        Ok(()) => told::nothing_paid(),
+        Ok(()) => captions::nothing_paid(),
         Err(error) => error.into(),
     };
     chronicle.arrow(Who::Midtrans, Who::Customer, text, EntryKind::Payment { paid: false });
@@ -236,7 +236,7 @@ async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result
 }
 
 async fn leave(State(site): State<Arc<Site>>) -> StatusCode {
-    site.watched.chronicle.note(Who::Customer, told::walks_away(), EntryKind::Leave);
+    site.watched.chronicle.note(Who::Customer, captions::walks_away(), EntryKind::Leave);
     StatusCode::NO_CONTENT
 }
 

@@ -1,8 +1,8 @@
 //! One program of the demo as a process of its own. It is started under its name, ready when it says so, and certainly
 //! ended.
 
+use super::captions;
 use super::chronicle::{Chronicle, EntryKind, Who};
-use super::told;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal};
 use std::io::{self, BufRead as _, BufReader};
@@ -125,7 +125,7 @@ impl Process {
         let (who, book) = (program.who, Arc::clone(chronicle));
         std::thread::spawn(move || {
             follow(stderr, who, &book);
-            book.note(who, told::has_ended(name), EntryKind::Program { name, up: false });
+            book.note(who, captions::has_ended(name), EntryKind::Program { name, up: false });
             // This fails only when nobody waits any more.
             let _ = tell_end.send(true);
         });
@@ -138,7 +138,7 @@ impl Process {
             },
             () = process.ended() => return Err(ProcessError::Ended { program: name, words: chronicle.last_words(program.who) }),
         }
-        chronicle.note(program.who, told::ready(name), EntryKind::Program { name, up: true });
+        chronicle.note(program.who, captions::ready(name), EntryKind::Program { name, up: true });
         Ok(process)
     }
 

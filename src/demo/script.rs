@@ -1,12 +1,12 @@
 //! `--script`: five sales without a hand, and the books at the end.
 
 use super::books::{Audit, audit};
+use super::captions;
 use super::chronicle::{Entry, EntryKind, InVain};
 use super::layout::{Options, PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
 use super::site::{Site, SiteError};
-use super::told;
 use super::watch::View;
 use qris_core::order::ids::RequestId;
 use qris_core::order::reason::Reason;
@@ -183,7 +183,7 @@ impl Script<'_> {
 
     /// The machine asks once more about an order that it has cancelled. From the answer on it delivers no late payment.
     async fn given_up(&self, offer: &Offer) -> Result<(), ScriptError> {
-        let steps = [told::cancel_order().en, told::how_does_it_stand().en, "cancel".into()];
+        let steps = [captions::cancel_order().en, captions::how_does_it_stand().en, "cancel".into()];
         let mut steps = steps.into_iter().peekable();
         let pick = |entry: &Entry| {
             steps.next_if(|step| *step == entry.text);

@@ -2,6 +2,7 @@
 //! configuration files and commands are those of a real one.
 
 use super::broker::{Accounts, Broker, BrokerError};
+use super::captions;
 use super::chronicle::{EntryKind, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
 use super::directory::Directory;
@@ -14,7 +15,6 @@ use super::ports::Ports;
 use super::process::{self, Process, ProcessError, Program};
 use super::sandbox::{self, SandboxError};
 use super::shop::{self, BACKEND, DEVICE, SetUpError, random_name};
-use super::told;
 use super::watch::{self, Watched};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::keys::{KeyError, KeyFile, Level};
@@ -160,7 +160,7 @@ impl Site {
         let users = [DEVICE, controller::USER, BACKEND, OURSELVES].map(|user| (user, &*password));
         let accounts = Accounts::write(&files.broker(), users, OURSELVES)?;
         let broker = Broker::start(&files.broker(), ports.broker, &accounts, "").await?;
-        watched.chronicle.note(Who::Broker, told::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
+        watched.chronicle.note(Who::Broker, captions::ready("mosquitto"), EntryKind::Program { name: "broker", up: true });
         let mut servers = Vec::new();
         let mut midtrans = None;
         if options.sandbox.is_none() {
@@ -277,7 +277,7 @@ impl Site {
         self.watched.chronicle.arrow(
             Who::Customer,
             Who::Machine,
-            told::presses(product.words(), amount),
+            captions::presses(product.words(), amount),
             EntryKind::Press { item: product.id },
         );
         if self.watched.view.borrow().connected {
@@ -297,7 +297,7 @@ impl Site {
     /// # Errors
     /// When the machine does not answer on D-Bus.
     pub async fn cancel(&self, request_id: &RequestId) -> Result<(), SiteError> {
-        self.watched.chronicle.arrow(Who::Customer, Who::Machine, told::presses_cancel(), EntryKind::Deed);
+        self.watched.chronicle.arrow(Who::Customer, Who::Machine, captions::presses_cancel(), EntryKind::Deed);
         if self.watched.view.borrow().connected {
             self.publish(Topic::VendCancel, &serde_json::json!({"request_id": request_id}));
             return Ok(());
@@ -335,7 +335,7 @@ impl Site {
     /// When the panel's file cannot be written.
     pub async fn cut_power(&self) -> Result<(), SiteError> {
         let Some(Machine { device, relay }) = self.machine.lock().await.take() else { return Ok(()) };
-        self.watched.chronicle.note(Who::Demo, told::cuts_power(), EntryKind::Power { on: false });
+        self.watched.chronicle.note(Who::Demo, captions::cuts_power(), EntryKind::Power { on: false });
         device.kill();
         relay.kill();
         self.watched.change_view(|view| (view.power, view.driven, view.online) = (false, false, false));
@@ -351,7 +351,7 @@ impl Site {
         if machine.is_some() {
             return Ok(());
         }
-        self.watched.chronicle.note(Who::Demo, told::gives_power(), EntryKind::Power { on: true });
+        self.watched.chronicle.note(Who::Demo, captions::gives_power(), EntryKind::Power { on: true });
         self.watched.change_view(|view| view.power = true);
         let relay = self.start_on_machine("qris-relayd", Who::Relay, "relay.toml").await?;
         let device = self.start_on_machine("qrisd", Who::Machine, "qrisd.toml").await?;

@@ -1,10 +1,10 @@
 //! Watches the world for the demo: the broker's messages, the panel's pixels, the relay line.
 
+use super::captions::{self, Bilingual};
 use super::chronicle::{Chronicle, EntryKind, Who};
 use super::language::{self, Desk, Language};
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
-use super::told::{self, Bilingual};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
@@ -182,13 +182,13 @@ fn take(watched: &Watched, message: &Inbound) {
         Topic::PaymentUpdate => match PaymentUpdate::read(&message.payload) {
             Ok(update) => {
                 let status = update.status.as_str();
-                let text = if update.receipt.is_some() { told::receipt(status) } else { status.into() };
+                let text = if update.receipt.is_some() { captions::receipt(status) } else { status.into() };
                 let kind = EntryKind::Update { update: Box::new(update) };
                 // The message is read at the broker. A machine that is not connected gets it later, or never.
                 if watched.view.borrow().connected {
                     chronicle.arrow(Who::Backend, Who::Machine, text, kind);
                 } else {
-                    chronicle.note(Who::Backend, told::at_broker(text), kind);
+                    chronicle.note(Who::Backend, captions::at_broker(text), kind);
                 }
             }
             Err(Refusal { detail, .. }) => {
@@ -206,8 +206,8 @@ fn take_settings(watched: &Watched, message: &Inbound, desk: &Mutex<Desk>, mqtt:
     let Ok(reported) = serde_json::from_slice::<Reported>(&message.payload) else { return };
     let (speaks, settings) = desk.lock().unwrap_or_else(PoisonError::into_inner).hear(&reported, device);
     match speaks {
-        Some(Language::En) => watched.chronicle.note(Who::Machine, told::speaks_english(), EntryKind::Status),
-        Some(Language::Id) => watched.chronicle.note(Who::Machine, told::speaks_indonesian(), EntryKind::Status),
+        Some(Language::En) => watched.chronicle.note(Who::Machine, captions::speaks_english(), EntryKind::Status),
+        Some(Language::Id) => watched.chronicle.note(Who::Machine, captions::speaks_indonesian(), EntryKind::Status),
         None => {}
     }
     if let Some(settings) = settings {
@@ -220,9 +220,9 @@ fn take_status(watched: &Watched, status: Status) {
     let faults = status.faults.unwrap_or_default();
     let words = faults.iter().map(|fault| format!("{}: {}", fault.code.as_str(), fault.detail)).collect::<Vec<_>>().join("; ");
     let text = match (online, words.is_empty()) {
-        (true, true) => told::online(),
-        (true, false) => told::online_with(words),
-        (false, _) => told::offline(),
+        (true, true) => captions::online(),
+        (true, false) => captions::online_with(words),
+        (false, _) => captions::offline(),
     };
     let before = watched.view.borrow().clone();
     watched.change_view(|view| (view.online, view.faults) = (online, faults.clone()));
@@ -254,7 +254,7 @@ fn towards(state: EventState) -> Option<Who> {
 
 /// An event in words.
 fn in_words(event: &VendEvent) -> Bilingual {
-    let mut text = told::state(event.state);
+    let mut text = captions::state(event.state);
     if let Some(reason) = event.reason {
         text = text.and(" ", format_args!("({reason})"));
     }
@@ -299,7 +299,7 @@ pub async fn line(watched: Arc<Watched>, log: PathBuf) {
                 view.driven = on;
                 view.pulses += u64::from(on);
             });
-            let text = if on { told::line_on(&line) } else { told::line_off(&line) };
+            let text = if on { captions::line_on(&line) } else { captions::line_off(&line) };
             let kind = EntryKind::Edge { line, on };
             if on {
                 watched.chronicle.arrow(Who::Relay, Who::Customer, text, kind);

@@ -107,10 +107,10 @@ impl Controllers {
 #[derive(Default)]
 struct Questions {
     last: u64,
-    open: HashMap<u64, Answer>,
+    open: HashMap<u64, Respond>,
 }
 
-type Answer = Box<dyn FnOnce(Reply) + Send>;
+type Respond = Box<dyn FnOnce(Reply) + Send>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code under these locks can panic half-way.

@@ -5,8 +5,8 @@ use super::broker;
 use super::controller::Controllers;
 use super::controller::mqtt::commands;
 use super::controller::shutdown::Logind;
+use super::diagnostics::{self, Files};
 use super::inbox::Inbox;
-use super::look::{self, Files};
 use super::machine::{
     Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer, SystemCall,
 };
@@ -230,7 +230,7 @@ impl Ports {
         let Some(mqtt) = self.mqtt.clone() else { return };
         let (files, device) = (Arc::clone(&self.files), self.device.clone());
         tokio::task::spawn_blocking(move || {
-            let payload = look::with_vitals(payload, &files);
+            let payload = diagnostics::with_vitals(payload, &files);
             mqtt.publish(id, broker::outbound(&device, Notice::Telemetry, payload));
         });
     }
@@ -248,9 +248,9 @@ impl Ports {
                 _ => Err("the relay service is gone".into()),
             };
             let read = tokio::task::spawn_blocking(move || match command {
-                Command::Logs(wanted) => look::logs(&wanted),
-                Command::Diag {} => Ok(look::diag(known, relay.unwrap_or_else(|why| json!(why)), &files)),
-                _ => Ok(look::vitals(&files, &known["vitals"])),
+                Command::Logs(wanted) => diagnostics::logs(&wanted),
+                Command::Diag {} => Ok(diagnostics::diag(known, relay.unwrap_or_else(|why| json!(why)), &files)),
+                _ => Ok(diagnostics::vitals(&files, &known["vitals"])),
             });
             read.await.unwrap_or_else(|why| Err(Problem::new(Code::Refused, why.to_string())))
         };

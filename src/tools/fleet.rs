@@ -1,7 +1,6 @@
 //! `qris-tools fleet`: thousands of machines at a real Mosquitto and real backends: what they cost, and how they come back. The money
 //! of all of them is compared with the backend's books at the end.
 
-mod asked;
 mod audit;
 mod board;
 mod brokers;
@@ -11,6 +10,7 @@ mod machine;
 mod observer;
 mod phases;
 mod postgres;
+mod status_calls;
 mod town;
 mod yard;
 

@@ -4,7 +4,7 @@ use super::Which;
 use super::diff::{self, Flat};
 use super::ends::Ends;
 use super::progress::Progress;
-use super::told::LastWords;
+use super::retained::LastWords;
 use super::what::What;
 use crate::broker::{Broker, Connection, News, random_hex};
 use crate::{keys, print, screen};

@@ -1,6 +1,6 @@
 //! `fleet show`: everything that machines last told the broker.
 
-use super::told::{LastWords, Words};
+use super::retained::{LastWords, Words};
 use super::{Which, config};
 use crate::broker::Connection;
 use crate::print;

@@ -14,7 +14,7 @@ use crate::doctor::contact;
 use crate::found::texts as found_texts;
 use crate::site::Site;
 use crate::staging::Staging;
-use crate::{hardware, look, print};
+use crate::{connectivity, hardware, print};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::{Fault, Faults};
@@ -74,7 +74,7 @@ impl Settling<'_> {
             }
             findings.extend(contact(&checked.device));
             if looks {
-                findings.extend(look::outside(&checked.device, &look::stored(self.site, &checked.device)).await.0);
+                findings.extend(connectivity::outside(&checked.device, &connectivity::stored(self.site, &checked.device)).await.0);
             }
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);

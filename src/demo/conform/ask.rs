@@ -68,7 +68,7 @@ pub struct Call<'a> {
 
 /// An answer that came.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct CallAnswer {
     /// The call, in words.
     pub what: String,
     pub status: u16,
@@ -103,7 +103,7 @@ impl Ask {
     ///
     /// # Errors
     /// No answer.
-    pub async fn get(&self, url: &str) -> Result<Answer, Stop> {
+    pub async fn get(&self, url: &str) -> Result<CallAnswer, Stop> {
         let url = if url.starts_with('/') { format!("{}{url}", self.url) } else { url.to_owned() };
         self.read(self.client.get(&url), format!("GET {url}")).await
     }
@@ -112,7 +112,7 @@ impl Ask {
     ///
     /// # Errors
     /// No answer.
-    pub async fn method(&self, method: Method, path: &str, token: &str) -> Result<Answer, Stop> {
+    pub async fn method(&self, method: Method, path: &str, token: &str) -> Result<CallAnswer, Stop> {
         let what = format!("{method} {path}");
         self.read(self.client.request(method, format!("{}{path}", self.url)).bearer_auth(token), what).await
     }
@@ -134,7 +134,7 @@ impl Ask {
         shapes.iter().map(told).collect()
     }
 
-    async fn read(&self, request: reqwest::RequestBuilder, what: String) -> Result<Answer, Stop> {
+    async fn read(&self, request: reqwest::RequestBuilder, what: String) -> Result<CallAnswer, Stop> {
         let start = Instant::now();
         let no_answer = |why: String| different(format_args!("an answer to {what}"), why);
         let response = request.send().await.map_err(|error| no_answer(causes::in_one_line(&error)))?;
@@ -143,10 +143,10 @@ impl Ask {
         let content_type = text("content-type").unwrap_or_default();
         let retry_after = text("retry-after").and_then(|seconds| seconds.parse().ok());
         let body = read_limited(response, ANSWER_MAX).await.map_err(|error| no_answer(error.to_string()))?;
-        Ok(Answer { what, status, content_type, retry_after, body, took: start.elapsed() })
+        Ok(CallAnswer { what, status, content_type, retry_after, body, took: start.elapsed() })
     }
 
-    fn note(&self, op: Op, answer: &Answer) {
+    fn note(&self, op: Op, answer: &CallAnswer) {
         let content_type = answer.content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let headers: &[&str] = if answer.retry_after.is_some() { &["retry-after"] } else { &[] };
         let seen =
@@ -192,7 +192,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// No answer.
-    pub async fn send(self) -> Result<Answer, Stop> {
+    pub async fn send(self) -> Result<CallAnswer, Stop> {
         let path = self.op.path.replace("{order_id}", self.id);
         let question = if self.query.is_empty() { "" } else { "?" };
         let what = format!("{} {path}{question}{}", self.op.method.to_ascii_uppercase(), self.query);
@@ -213,7 +213,7 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Answer {
+impl CallAnswer {
     /// Goes on only with this status.
     ///
     /// # Errors

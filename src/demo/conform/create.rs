@@ -2,7 +2,7 @@
 
 use super::ask::{CREATE, OPEN};
 use super::paid::COUNTER_MIN;
-use super::report::{Checked, Report, Stop, different, holds, same};
+use super::report::{Checked, Conformance, Stop, different, holds, same};
 use super::{CHECK, Tester, text};
 use qris_core::order::ids::Ticket;
 use qris_core::order::money::Rupiah;
@@ -15,7 +15,7 @@ const AT_ONCE: usize = 5;
 /// An order_id has at least 80 random bits: that takes this many letters out of 64.
 const ORDER_ID_MIN: usize = 14;
 
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("a sale is charged, with every field as it was asked", CHECK, charged(t)).await;
     report.check("the QR is a QRIS payload of the amount", CHECK, payload(t)).await;
     report.check("the same key and body again give the same order", CHECK, again(t)).await;

@@ -1,13 +1,13 @@
 //! `POST /v1/orders/{order_id}/cancel`, alone and in a race with a payment.
 
-use super::report::{Checked, Report, Stop, different, holds, same};
+use super::report::{Checked, Conformance, Stop, different, holds, same};
 use super::{CHECK, Tester, text};
 use serde_json::{Value, json};
 
 /// Races of a cancel with a payment.
 const RACES: u32 = 5;
 
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("a cancel ends an order, and a second cancel changes nothing", CHECK, cancelled(t)).await;
     report.check("several cancels at the same time count as one", CHECK, at_once(t)).await;
     report.check("a request that was cancelled is not charged again", CHECK, not_again(t)).await;

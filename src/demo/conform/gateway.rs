@@ -2,7 +2,7 @@
 //! told to.
 
 use super::paid::{tell, verify};
-use super::report::{Checked, Report, Stop, holds, same};
+use super::report::{Checked, Conformance, Stop, holds, same};
 use super::{CHECK, Tester, different, text};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris;
@@ -15,7 +15,7 @@ const LATE: Duration = Duration::from_secs(6);
 /// An order is looked at this often.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     let name = json!({"order_id": "a-name-of-midtrans"});
     report.check("a payment that Midtrans tells under another order_id becomes a receipt", CHECK, told_as(t, &name)).await;
     let word = json!({"transaction_status": "SETTLEMENT", "fraud_status": "ACCEPT"});

@@ -13,14 +13,14 @@ mod report;
 pub mod schema;
 mod watch;
 
-use ask::{Answer, Ask, CANCEL, CREATE, SHOW};
+use ask::{Ask, CANCEL, CREATE, CallAnswer, SHOW};
 use hand::Hand;
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, Ticket};
 use qris_core::order::keys::{KeySet, SigningKey};
 use qris_core::order::proof::RelayKey;
 use qris_host::clock;
 use qris_host::{Failure, exit, parse};
-use report::{Report, Stop, different};
+use report::{Conformance, Stop, different};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use schema::Schema;
@@ -119,7 +119,7 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let tester = Tester::new(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Failure::failed)?;
     let good = runtime.block_on(async {
-        let mut report = Report::of(only);
+        let mut report = Conformance::of(only);
         outside::strangers(&tester, &mut report).await;
         create::all(&tester, &mut report).await;
         watch::all(&tester, &mut report).await;
@@ -247,14 +247,14 @@ impl Tester {
     }
 
     /// Posts a body once.
-    async fn post(&self, body: &Value) -> Result<Answer, Stop> {
+    async fn post(&self, body: &Value) -> Result<CallAnswer, Stop> {
         let key = body["request_id"].as_str().unwrap_or_default();
         let answer = self.ask.call(CREATE, "").token(&self.token).key(key).json(body).send().await?;
         self.remember(&answer);
         Ok(answer)
     }
 
-    fn remember(&self, answer: &Answer) {
+    fn remember(&self, answer: &CallAnswer) {
         let order: Option<Value> = serde_json::from_slice(&answer.body).ok();
         if let Some(id) = order.as_ref().and_then(|order| order["order_id"].as_str()) {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,7 +265,7 @@ impl Tester {
     }
 
     /// Posts a body. If the backend asks for a later try, it is asked again.
-    async fn order(&self, body: &Value) -> Result<Answer, Stop> {
+    async fn order(&self, body: &Value) -> Result<CallAnswer, Stop> {
         let end = Instant::now() + AGAIN;
         loop {
             let answer = self.post(body).await?;
@@ -294,7 +294,7 @@ impl Tester {
     }
 
     /// Cancels. If the backend asks for a later try, it is asked again.
-    async fn cancel(&self, id: &str) -> Result<Answer, Stop> {
+    async fn cancel(&self, id: &str) -> Result<CallAnswer, Stop> {
         let end = Instant::now() + AGAIN;
         loop {
             let answer = self.ask.call(CANCEL, id).token(&self.token).send().await?;

@@ -1,7 +1,7 @@
 //! The calls that strangers may not make, and the calls that machines do not make.
 
 use super::ask::{CANCEL, CREATE, FINISH, NOTIFY, OPEN, OUTCOME, QR, SHOW};
-use super::report::{Checked, Report, Stop, different, holds, same};
+use super::report::{Checked, Conformance, Stop, different, holds, same};
 use super::{CHECK, Tester, text};
 use reqwest::Method;
 use serde_json::json;
@@ -12,7 +12,7 @@ const HUGE: usize = 10 << 20;
 const LARGE: usize = 100 << 10;
 
 /// Before anything is ordered.
-pub async fn strangers(t: &Tester, report: &mut Report) {
+pub async fn strangers(t: &Tester, report: &mut Conformance) {
     report.check("a call without a token is refused", CHECK, nobody(t, None)).await;
     report.check("a wrong token is refused", CHECK, nobody(t, Some("nobody-has-this-token"))).await;
     report.check("an order that nobody made does not exist", CHECK, unknown(t)).await;
@@ -20,7 +20,7 @@ pub async fn strangers(t: &Tester, report: &mut Report) {
 }
 
 /// After everything else.
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("a body that is too large is refused", CHECK, large(t)).await;
     report.check("a body of 10 MB is refused or cut off", CHECK, huge(t)).await;
     report.check("the customer's page shows the order and leaks nothing", CHECK, page(t)).await;

@@ -1,7 +1,7 @@
 //! Orders that were paid: receipts and outcomes.
 
-use super::ask::{Answer, OPEN, OUTCOME, SHOW};
-use super::report::{Checked, Report, Stop, different, holds, same};
+use super::ask::{CallAnswer, OPEN, OUTCOME, SHOW};
+use super::report::{Checked, Conformance, Stop, different, holds, same};
 use super::{SOON, Tester, now_s, text};
 use base64::Engine as _;
 use qris_core::order::ids::DeviceId;
@@ -15,7 +15,7 @@ const CLOCKS_S: i64 = 300;
 /// Counters take no small sums.
 pub const COUNTER_MIN: u64 = 20_000;
 
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     let within = t.within();
     report.check("an order that is not paid has no outcome", within, unpaid(t)).await;
     report.check("a payment becomes a receipt that verifies, and wakes the long poll", within, receipt(t)).await;
@@ -35,7 +35,7 @@ pub async fn all(t: &Tester, report: &mut Report) {
 }
 
 /// Tells an outcome.
-pub async fn tell(t: &Tester, id: &str, outcome: &str) -> Result<Answer, Stop> {
+pub async fn tell(t: &Tester, id: &str, outcome: &str) -> Result<CallAnswer, Stop> {
     let body = json!({"outcome": outcome, "reason": null, "detail": "told by qris-demo conform"});
     t.ask.call(OUTCOME, id).token(&t.token).json(&body).send().await
 }

@@ -2,7 +2,7 @@
 
 use super::ask::OUTCOME;
 use super::gateway::{charged, pay};
-use super::report::{Checked, Report, Stop, different, holds};
+use super::report::{Checked, Conformance, Stop, different, holds};
 use super::{CHECK, NEWS, Tester, text};
 use qris_core::order::ids::{DeviceId, Ticket};
 use qris_core::order::proof::{self, Last, Statement};
@@ -20,7 +20,7 @@ const STILL: Duration = Duration::from_secs(6);
 /// Order and calls are looked at this often.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("a refund that the bank refuses later is looked up at Midtrans", CHECK, bounced(t)).await;
     report.check("a refund that the bank denies leaves the money owed", CHECK, denied(t)).await;
     report.check("a refund whose key is used up is made under another key", CHECK, other_key(t)).await;

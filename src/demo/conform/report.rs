@@ -34,14 +34,14 @@ pub fn holds(holds: bool, expected: impl fmt::Display, came: impl fmt::Display) 
 
 /// Prints the results and counts them.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct Conformance {
     only: Option<String>,
     good: usize,
     different: usize,
     not_run: usize,
 }
 
-impl Report {
+impl Conformance {
     /// Runs only the checks whose names have these words, if there are any.
     pub fn of(only: Option<String>) -> Self {
         Self { only, ..Self::default() }

@@ -1,12 +1,12 @@
 //! Reading orders: `GET /v1/orders`, `GET /v1/orders/{order_id}` and its long polls, the picture of the QR.
 
 use super::ask::{CANCEL, OPEN, OUTCOME, QR, SHOW};
-use super::report::{Checked, Report, Stop, different, holds, same};
+use super::report::{Checked, Conformance, Stop, different, holds, same};
 use super::{CHECK, SOON, Tester, text};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-pub async fn all(t: &Tester, report: &mut Report) {
+pub async fn all(t: &Tester, report: &mut Conformance) {
     report.check("an order is shown as it was first answered", CHECK, shown(t)).await;
     report.check("news since an older rev come at once", CHECK, since(t)).await;
     report.check("a long poll without news waits", CHECK, waits(t)).await;

@@ -64,7 +64,7 @@ pub(super) enum Arrival {
     Woken {
         run: u64,
     },
-    Answer(Caller, Answer),
+    Answer(Caller, ServiceAnswer),
     /// Nobody answered in time.
     Timeout(Caller),
     RelayUp(RelayFacts),
@@ -131,7 +131,7 @@ impl Caller {
 }
 
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ServiceAnswer {
     Prepared(Result<Ticket, PrepareError>),
     Relay(RelayAnswer),
     Facts(RelayFacts),
@@ -335,10 +335,12 @@ impl World {
             Arrival::Answer(caller, answer) => self.answered(caller, answer),
             Arrival::Timeout(caller) => {
                 let none = match self.machines[m].asked.get(&caller) {
-                    Some(Asked::Prepare(_)) => Answer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
-                    Some(Asked::Relay(..) | Asked::Close | Asked::Operate(_)) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
+                    Some(Asked::Prepare(_)) => ServiceAnswer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
+                    Some(Asked::Relay(..) | Asked::Close | Asked::Operate(_)) => {
+                        ServiceAnswer::Relay(RelayAnswer::NoAnswer("no answer".into()))
+                    }
                     Some(Asked::Backend(..) | Asked::Open(_)) => {
-                        Answer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
+                        ServiceAnswer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
                     }
                     Some(Asked::Facts) | None => return,
                 };
@@ -392,21 +394,21 @@ impl World {
         }
     }
 
-    fn answered(&mut self, caller: Caller, answer: Answer) {
+    fn answered(&mut self, caller: Caller, answer: ServiceAnswer) {
         let m = caller.m;
         // It was given up, or belongs to an earlier run.
         let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
-        if matches!(&answer, Answer::Backend(answer) if !matches!(answer, BackendAnswer::NoAnswer { .. })) {
+        if matches!(&answer, ServiceAnswer::Backend(answer) if !matches!(answer, BackendAnswer::NoAnswer { .. })) {
             self.time_is_told(m);
         }
         match (asked, answer) {
-            (Asked::Prepare(id), Answer::Prepared(answer)) => {
+            (Asked::Prepare(id), ServiceAnswer::Prepared(answer)) => {
                 if let Ok(ticket) = &answer {
                     self.machines[m].heard.insert(ticket.clone(), true);
                 }
                 self.input(m, Input::Prepared(id, answer));
             }
-            (Asked::Relay(id, request, ticket), Answer::Relay(answer)) => {
+            (Asked::Relay(id, request, ticket), ServiceAnswer::Relay(answer)) => {
                 // A line that is driven for a test is free in a moment. It is asked again then.
                 if let (Some(ticket), RelayAnswer::Checked { deliverable, reason }) = (ticket, &answer)
                     && **reason != *Reason::Busy.as_str()
@@ -415,14 +417,14 @@ impl World {
                 }
                 self.input(m, Input::Relay(id, request, answer));
             }
-            (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
-            (Asked::Open(id), Answer::Backend(answer)) => {
+            (Asked::Backend(id, request), ServiceAnswer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
+            (Asked::Open(id), ServiceAnswer::Backend(answer)) => {
                 self.machines[m].has_heard_backend |= matches!(answer, BackendAnswer::Open(_));
                 self.input(m, Input::Open(id, answer));
             }
             (Asked::Operate(id), answer) => self.input(m, Input::Operated(id, for_operator(answer))),
-            (Asked::Close, Answer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
-            (Asked::Facts, Answer::Facts(facts)) => self.relay_told(m, facts, Input::RelayTold),
+            (Asked::Close, ServiceAnswer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
+            (Asked::Facts, ServiceAnswer::Facts(facts)) => self.relay_told(m, facts, Input::RelayTold),
             (_, _) => {}
         }
     }
@@ -593,7 +595,7 @@ impl World {
         }
         if !self.shakes_hands(m, Server::Backend, false) {
             let refused = BackendAnswer::NoAnswer { why: "certificate expired".into(), code: None, date_refusal: true };
-            return self.machine_hears(m, Arrival::Answer(caller, Answer::Backend(refused)), 30);
+            return self.machine_hears(m, Arrival::Answer(caller, ServiceAnswer::Backend(refused)), 30);
         }
         if self.goes_wrong(25, Kind::HttpForeign) {
             self.answer_in_its_place(&ask, caller);
@@ -615,7 +617,7 @@ impl World {
             self.fail(format!("the machine takes {} for the backend's word", believed.name()));
         }
         let answer = ask.answered_by(foreign);
-        self.machine_hears(to.m, Arrival::Answer(to, Answer::Backend(answer)), 4);
+        self.machine_hears(to.m, Arrival::Answer(to, ServiceAnswer::Backend(answer)), 4);
     }
 
     // The calls of controllers on the board.
@@ -649,15 +651,15 @@ impl World {
 }
 
 /// The relay's answer, as the program's own client of the relay reads it.
-fn for_operator(answer: Answer) -> Operated {
+fn for_operator(answer: ServiceAnswer) -> Operated {
     match answer {
-        Answer::Relay(RelayAnswer::Dispense(answer)) => relay::tested(answer.as_str(), ""),
-        Answer::Relay(RelayAnswer::Refused(error, detail)) => relay::refused(error, &detail),
-        Answer::Cleared => relay::cleared("cleared", ""),
-        Answer::Relay(RelayAnswer::Checked { .. } | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
-        | Answer::Prepared(_)
-        | Answer::Facts(_)
-        | Answer::Backend(_) => Operated::NoAnswer,
+        ServiceAnswer::Relay(RelayAnswer::Dispense(answer)) => relay::tested(answer.as_str(), ""),
+        ServiceAnswer::Relay(RelayAnswer::Refused(error, detail)) => relay::refused(error, &detail),
+        ServiceAnswer::Cleared => relay::cleared("cleared", ""),
+        ServiceAnswer::Relay(RelayAnswer::Checked { .. } | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
+        | ServiceAnswer::Prepared(_)
+        | ServiceAnswer::Facts(_)
+        | ServiceAnswer::Backend(_) => Operated::NoAnswer,
     }
 }
 

@@ -310,7 +310,7 @@ impl World {
             Arrival::Cleared => self.clear_line(m),
             Arrival::Waited { run, cause } if run == current => {
                 for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
-                    self.relay_answers(from, machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Dispensing)));
+                    self.relay_answers(from, machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Dispensing)));
                 }
             }
             Arrival::Tick { run } if run == current => {
@@ -384,13 +384,13 @@ impl World {
                     self.relay_effects(m);
                     return;
                 }
-                Ok(Some(Dispensed::Known(answer, _))) => machine::Answer::Relay(RelayAnswer::Dispense(answer)),
+                Ok(Some(Dispensed::Known(answer, _))) => machine::ServiceAnswer::Relay(RelayAnswer::Dispense(answer)),
                 Ok(None) => return,
-                Err(refusal) => machine::Answer::Relay(refused(refusal)),
+                Err(refusal) => machine::ServiceAnswer::Relay(refused(refusal)),
             },
             machine::Call::Clear(jws) => match self.clears(m, &jws) {
-                Ok(_) => machine::Answer::Cleared,
-                Err(refusal) => machine::Answer::Relay(refused(refusal)),
+                Ok(_) => machine::ServiceAnswer::Cleared,
+                Err(refusal) => machine::ServiceAnswer::Relay(refused(refusal)),
             },
             machine::Call::Prepare(item, amount) => {
                 let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
@@ -398,10 +398,10 @@ impl World {
                 if let Ok(ticket) = &given {
                     self.losses.tickets.insert(ticket.to_string(), Given { life: relay.life, at: self.now, ended: None });
                 }
-                machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
+                machine::ServiceAnswer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
             machine::Call::Facts => match self.facts(m) {
-                Some(facts) => machine::Answer::Facts(facts),
+                Some(facts) => machine::ServiceAnswer::Facts(facts),
                 None => return,
             },
             machine::Call::Order(call) => {
@@ -443,7 +443,7 @@ impl World {
                         Err(refusal) => refused(refusal),
                     },
                 };
-                machine::Answer::Relay(answer)
+                machine::ServiceAnswer::Relay(answer)
             }
         };
         if !self.relay_effects(m) {
@@ -500,7 +500,7 @@ impl World {
         bits
     }
 
-    fn relay_answers(&mut self, from: machine::Caller, answer: machine::Answer) {
+    fn relay_answers(&mut self, from: machine::Caller, answer: machine::ServiceAnswer) {
         if self.goes_wrong(60, Kind::BusLost) {
             return;
         }
@@ -544,7 +544,7 @@ impl World {
                     self.note(|| format!("the relay finished: {outcome}"));
                     for from in self.relays[m].waits.remove(&cause).unwrap_or_default() {
                         let answer = RelayAnswer::Dispense(DispenseAnswer::Ended(outcome));
-                        self.relay_answers(from, machine::Answer::Relay(answer));
+                        self.relay_answers(from, machine::ServiceAnswer::Relay(answer));
                     }
                     if let Cause::Order { order, .. } = cause {
                         self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
@@ -559,18 +559,18 @@ impl World {
     }
 
     /// As a relay of a later release would say it: it has another word for an item that did not come.
-    fn in_later_words(&mut self, answer: machine::Answer) -> machine::Answer {
+    fn in_later_words(&mut self, answer: machine::ServiceAnswer) -> machine::ServiceAnswer {
         let jammed = Word::new("jammed").expect("a word");
         match answer {
-            machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
+            machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
                 if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) =>
             {
-                machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
+                machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
             }
-            machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
+            machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
                 if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) =>
             {
-                machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
+                machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
             }
             answer => answer,
         }

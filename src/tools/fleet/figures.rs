@@ -1,8 +1,8 @@
 //! What was measured, as a table or as JSON.
 
-use super::asked::Asked;
 use super::audit::{Audit, Presence};
 use super::computer::Taken;
+use super::status_calls::StatusCalls;
 use serde::Serialize;
 
 /// The aims, for ten thousand machines and two backends.
@@ -51,7 +51,7 @@ pub struct Back {
     /// Orders that were not paid then, and had not ended.
     pub open: usize,
     /// How often Midtrans was asked in this time.
-    pub get_status: Asked,
+    pub get_status: StatusCalls,
     /// Questions that the backend did not answer in this time. They were asked again.
     pub unanswered: u64,
     /// What the backends took at the end.

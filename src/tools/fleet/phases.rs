@@ -1,10 +1,10 @@
 //! The phases: each does something to the machines, and tells its figures.
 
-use super::asked::Asked;
 use super::board::{Sale, Tally};
 use super::computer::Taken;
 use super::figures::{Back, Idle, Silence, Sold};
 use super::machine::{Customer, Input, Machine};
+use super::status_calls::StatusCalls;
 use super::yard::{Yard, YardError};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::Wall;
@@ -170,7 +170,7 @@ impl Return {
         let calls = calls.map(|call| (call.at_ms, call.call, call.order_id.as_str()));
         let tally = board.lock();
         let is_unpaid = |id: &str| tally.orders.iter().any(|(known, sale)| known.as_str() == id && sale.paid.is_none());
-        let get_status = Asked::since(self.at.0, calls, is_unpaid);
+        let get_status = StatusCalls::since(self.at.0, calls, is_unpaid);
         let open = tally.orders.values().filter(|sale| !sale.ended && sale.told.is_none()).count();
         Ok(Back {
             machines,

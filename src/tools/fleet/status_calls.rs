@@ -9,7 +9,7 @@ const SLACK_MS: i64 = 1_000;
 
 /// The get-status calls of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Asked {
+pub struct StatusCalls {
     /// All of them.
     pub all: usize,
     /// Those of the busiest second.
@@ -18,7 +18,7 @@ pub struct Asked {
     pub hasty: usize,
 }
 
-impl Asked {
+impl StatusCalls {
     /// `calls`: time, name and order of every charge and get-status ever, the oldest first. `from`: when the counted time begins, in
     /// milliseconds. `is_unpaid`: no notification about this order was ever sent.
     pub fn since<'a>(from: i64, calls: impl IntoIterator<Item = (i64, &'a str, &'a str)>, is_unpaid: impl Fn(&str) -> bool) -> Self {
@@ -47,10 +47,10 @@ mod tests {
         let charge = |at, order| (at, "charge", order);
         let calls =
             [charge(500, "a"), status(1_000, "a"), charge(2_500, "b"), status(11_000, "a"), status(12_000, "b"), status(12_500, "c")];
-        let asked = Asked::since(10_000, calls, |order| order != "c");
-        assert_eq!(asked, Asked { all: 3, busiest_second: 2, hasty: 0 });
+        let asked = StatusCalls::since(10_000, calls, |order| order != "c");
+        assert_eq!(asked, StatusCalls { all: 3, busiest_second: 2, hasty: 0 });
         let again = [status(12_600, "c"), status(12_900, "b"), charge(13_000, "d"), status(15_000, "d")];
-        let asked = Asked::since(10_000, calls.into_iter().chain(again), |order| order != "c");
-        assert_eq!(asked, Asked { all: 6, busiest_second: 4, hasty: 2 });
+        let asked = StatusCalls::since(10_000, calls.into_iter().chain(again), |order| order != "c");
+        assert_eq!(asked, StatusCalls { all: 6, busiest_second: 4, hasty: 2 });
     }
 }
