@@ -267,23 +267,6 @@ impl World {
 
     /// The last event of this request is not its end. A database that was lost begins a new stream of events.
     fn request_without_end(&self) -> Option<&str> {
-        let ended = |state: &EventState| match state {
-            EventState::Dispensed
-            | EventState::Cancelled
-            | EventState::Expired
-            | EventState::Denied
-            | EventState::Failed
-            | EventState::RefundDue
-            | EventState::Refunded
-            | EventState::Refused => true,
-            EventState::Requested
-            | EventState::AwaitingPayment
-            | EventState::AwaitingCollection
-            | EventState::Cancelling
-            | EventState::Paid
-            | EventState::Dispensing
-            | EventState::Other(_) => false,
-        };
         // Without a broker nobody keeps the events.
         if !self.network.has_broker || self.losses.card() || self.losses.store() {
             return None;
@@ -293,7 +276,7 @@ impl World {
         let never = books.iter().filter(|book| OrderId::new(&book.order_id).is_ok_and(|id| self.gateway.says_nothing_of(&id)));
         let never: Vec<&str> = never.filter_map(|book| book.custom_fields[1].as_deref()).collect();
         let lasts = |request: &str, state: &EventState| asked_for_a_day(state) || never.contains(&request);
-        let mut open = self.broker.last.iter().filter(|(_, state)| !ended(state));
+        let mut open = self.broker.last.iter().filter(|(_, state)| !state.is_end());
         open.find(|(request, state)| !lasts(request, state)).map(|(request, _)| &**request)
     }
 

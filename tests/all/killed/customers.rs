@@ -280,5 +280,5 @@ fn pay_late(ordeal: &mut Ordeal, payload: &str) {
 
 /// Whether the news says that a request came to its end.
 fn ended(ordeal: &Ordeal, request: &str) -> Option<EventState> {
-    ordeal.told.get(request).copied().filter(|state| state.is_end() || *state == EventState::Refused)
+    ordeal.told.get(request).copied().filter(|state| state.is_end())
 }
