@@ -30,9 +30,9 @@ use present::Present;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_host::config::BusAddress;
+use qris_host::setup::conversation::Conversation;
 use qris_host::setup::{ask, services, write};
-use qris_host::speech::{self, Language};
-use qris_host::{Failure, interrupt, terminal};
+use qris_host::{Failure, interrupt};
 use settle::Settling;
 use specs::{parse_degrees, parse_letters};
 use std::fs::{File, TryLockError};
@@ -128,25 +128,14 @@ pub(super) struct Setup {
     /// Change the name of a machine that has one; write although a check fails
     #[arg(long)]
     force: bool,
-    /// Ask nothing
-    #[arg(long, short)]
-    yes: bool,
-    /// Ask, although standard input is not a terminal
-    #[arg(long, conflicts_with = "yes")]
-    ask: bool,
-    /// The language of the questions; by default that of your locale (LANG=id_ID.UTF-8), else English
-    #[arg(long, value_name = "LANGUAGE")]
-    speak: Option<Language>,
+    #[command(flatten)]
+    conversation: Conversation,
 }
 
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let reads_input = [&self.from, &self.code].into_iter().any(|from| from.as_deref() == Some("-"));
-        let asks = self.ask || (!self.yes && !json && !reads_input && terminal::is_there());
-        // Scripts read messages in one language, and that is English if they do not say another one.
-        if asks || self.speak.is_some() {
-            speech::speak(self.speak);
-        }
+        let asks = self.conversation.begin(!json && !reads_input);
         let site = Site::below(&self.root).map_err(|why| Failure::usage(fill(texts().root_away, &[&self.root.display(), &why])))?;
         if self.find {
             return match json {

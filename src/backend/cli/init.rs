@@ -13,6 +13,7 @@ use clap::Args;
 use compose::{Composed, Present};
 use qris_host::finding;
 use qris_host::setup::ask;
+use qris_host::setup::conversation::Conversation;
 use qris_host::setup::services::{self, systemctl};
 use qris_host::setup::site::{Site, is_root};
 use qris_host::setup::staging::Staging;
@@ -88,15 +89,8 @@ pub struct Init {
     /// Neither enable nor start the services
     #[arg(long)]
     no_start: bool,
-    /// Ask nothing
-    #[arg(long, short)]
-    yes: bool,
-    /// Ask, although standard input is not a terminal
-    #[arg(long, conflicts_with = "yes")]
-    ask: bool,
-    /// The language of the questions; by default that of your locale (LANG=id_ID.UTF-8), else English
-    #[arg(long, value_name = "LANGUAGE")]
-    speak: Option<Language>,
+    #[command(flatten)]
+    conversation: Conversation,
 }
 
 /// An answer, which may be that there is none.
@@ -121,11 +115,7 @@ impl Init {
     /// Runs the command. `config`: the path that a flag of all commands names.
     pub async fn run(self, config: &Path) -> Result<(), Failure> {
         let reads_input = self.server_key_file.as_deref() == Some(Path::new("-"));
-        let asks = self.ask || (!self.yes && !reads_input && terminal::is_there());
-        // Scripts read messages in one language, and that is English if they do not say another one.
-        if asks || self.speak.is_some() {
-            speech::speak(self.speak);
-        }
+        let asks = self.conversation.begin(!reads_input);
         if config != Path::new(BACKEND_TOML) {
             return Err(Failure::usage(fill(texts().no_config_flag, &[&BACKEND_TOML])));
         }

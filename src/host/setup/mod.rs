@@ -2,6 +2,7 @@
 //! in their places. Nothing of it knows what is set up.
 
 pub mod ask;
+pub mod conversation;
 pub mod edit;
 pub mod services;
 pub mod site;
