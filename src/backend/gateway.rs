@@ -3,6 +3,10 @@
 //!
 //! [`midtrans`](crate::midtrans) is one of them. `docs/developing/add-a-gateway.md` says how to add another.
 
+mod watched;
+
+pub use watched::{CHARGES_FAIL, SERVING, Turn, WatchedGateway};
+
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Charge, Event, NoCharge, Order, RefundAnswer, Said, StatusReport};

@@ -12,13 +12,19 @@ pub use connections::{Limits, listen, serve};
 pub use operators::OPENAPI;
 pub(crate) use pay::escape;
 
+use crate::counters::Counters;
+use crate::gateway::{Gateway, WatchedGateway};
 use crate::machines::devices;
+use crate::machines::handle::Machines;
 use crate::machines::twins::{self, Sight};
 use crate::sale::books::BooksError;
-use crate::shop::Shop;
+use crate::sale::handle::Books;
+use crate::sale::view::Place;
+use crate::sale::waiters::Waiters;
+use crate::sale::work::Work;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response_with_state;
@@ -32,6 +38,7 @@ use qris_core::order::reason::Reason;
 use qris_core::wire::invitation;
 use qris_core::wire::orders::{BOOT, FieldError, NEWEST_EVENT, PROBLEM_TYPE, Problem};
 use qris_host::events::Event as Journal;
+use qris_host::surroundings::Surroundings;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -48,9 +55,56 @@ const SHOWN_MAX: usize = 64;
 /// The most bytes of a body that is too large. They are read before it is refused.
 const DRAIN_MAX: usize = 128 << 10;
 
+/// The handles of the running backend. The router gives each handler those that it needs.
+#[derive(Debug, Clone)]
+pub struct Handles {
+    /// Clock, randomness and journal.
+    pub around: Arc<dyn Surroundings>,
+    /// The books.
+    pub books: Arc<Books>,
+    /// The work on them.
+    pub work: Arc<Work>,
+    /// Those who wait for its news.
+    pub waiters: Arc<Waiters>,
+    /// The gateway.
+    pub gateway: Arc<WatchedGateway>,
+    /// The machines.
+    pub machines: Arc<Machines>,
+    /// What is counted for operators.
+    pub counters: Arc<Counters>,
+    /// Where customers find this backend.
+    pub place: Arc<Place>,
+}
+
+impl Handles {
+    /// Puts books, machines and gateway together.
+    #[must_use]
+    pub fn new(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Machines, gateway: Arc<dyn Gateway>, place: Place) -> Self {
+        let (waiters, counters) = (Arc::<Waiters>::default(), Arc::<Counters>::default());
+        let gateway = Arc::new(WatchedGateway::new(gateway, Arc::clone(&around)));
+        let (of, to) = (Arc::clone(&books), Arc::clone(&gateway));
+        let work = Arc::new(Work::new(of, to, Arc::clone(&waiters), Arc::clone(&counters), Arc::clone(&around)));
+        Self { around, books, work, waiters, gateway, machines: Arc::new(machines), counters, place: Arc::new(place) }
+    }
+}
+
+/// A handler may ask for this handle.
+macro_rules! given {
+    ($($handle:ident: $kind:ty),+ $(,)?) => {
+        $(impl FromRef<Handles> for Arc<$kind> {
+            fn from_ref(handles: &Handles) -> Self {
+                Arc::clone(&handles.$handle)
+            }
+        })+
+    };
+}
+
+given! {
+    around: dyn Surroundings, books: Books, work: Work, gateway: WatchedGateway, machines: Machines, counters: Counters, place: Place,
+}
+
 /// The handler of each address.
-pub fn router(shop: Arc<Shop>) -> Router {
-    let clock = Arc::clone(&shop);
+pub fn router(handles: &Handles) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))
         .route("/v1/orders/{order_id}", get(orders::show))
@@ -58,23 +112,23 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .route("/v1/orders/{order_id}/cancel", post(orders::cancel))
         .route("/v1/orders/{order_id}/outcome", post(orders::outcome))
         .route(invitation::PATH, post(enrolment::claim))
-        .route(&format!("/{}/notifications", shop.gateway.name()), post(notifications::take))
+        .route(&format!("/{}/notifications", handles.gateway.name()), post(notifications::take))
         .route("/healthz", get(operators::health))
         .route("/readyz", get(operators::ready))
         .route("/metrics", get(operators::metrics))
         .route("/openapi.json", get(operators::openapi))
-        .with_state(Arc::clone(&shop))
-        .merge(pay::router(shop))
+        .with_state(handles.clone())
+        .merge(pay::router(Arc::clone(&handles.books), Arc::clone(&handles.place)))
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND).code(Reason::Malformed).detail("there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED).code(Reason::Malformed).detail("this address does not support this method")
         })
-        .layer(map_response_with_state(clock, dated))
+        .layer(map_response_with_state(Arc::clone(&handles.around), dated))
 }
 
 /// Machines compare their clocks with this. The header of hyper stands still while a clock that was ahead has been set back.
-async fn dated(State(shop): State<Arc<Shop>>, mut response: Response) -> Response {
-    if let Ok(date) = HeaderValue::from_str(&shop.clock().to_http_date()) {
+async fn dated(State(around): State<Arc<dyn Surroundings>>, mut response: Response) -> Response {
+    if let Ok(date) = HeaderValue::from_str(&around.now().to_http_date()) {
         response.headers_mut().insert(header::DATE, date);
     }
     response
@@ -205,21 +259,22 @@ struct Machine {
     token_hash: String,
 }
 
-impl FromRequestParts<Arc<Shop>> for Machine {
+impl FromRequestParts<Handles> for Machine {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, handles: &Handles) -> Result<Self, Refusal> {
+        let machines = &handles.machines;
         // Only what came over a connection has one.
         let caller = parts.extensions.get::<Caller>();
         let sight = sight(&parts.headers, caller);
-        let Known { device, token_hash, is_news } = device(shop, &parts.headers, &sight).await?;
+        let Known { device, token_hash, is_news } = device(&*handles.around, machines, &parts.headers, &sight).await?;
         if let Some(caller) = caller {
             caller.is(&device);
         }
         if is_news {
-            shop.seen(&device, sight.clone()).await;
+            machines.seen(&device, sight.clone()).await;
         }
-        shop.machine_called(&device).await;
+        machines.called(&device).await;
         Ok(Self { device, sight, token_hash })
     }
 }
@@ -245,17 +300,17 @@ struct Known {
 }
 
 /// The machine of the token.
-async fn device(shop: &Shop, headers: &HeaderMap, sight: &Sight) -> Result<Known, Refusal> {
+async fn device(around: &dyn Surroundings, machines: &Machines, headers: &HeaderMap, sight: &Sight) -> Result<Known, Refusal> {
     let refused = |why: &'static str| {
-        shop.emit(&Journal::TokenRefused { device: None, why: why.into() });
+        around.emit(&Journal::TokenRefused { device: None, why: why.into() });
         Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
     };
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let token_hash = devices::hash(token.trim());
-    let (wanted, sight, now) = (token_hash.clone(), sight.clone(), shop.now());
-    let found = shop.machines(move |tx| {
+    let (wanted, sight, now) = (token_hash.clone(), sight.clone(), machines.now());
+    let found = machines.read(move |tx| {
         let Some(device) = devices::by_token(tx, &wanted)? else { return Ok(None) };
         // A machine is let in also if this cannot be read.
         let is_news = twins::is_news(tx, &device, &sight, now).unwrap_or(false);

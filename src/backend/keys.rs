@@ -8,7 +8,7 @@
 //! It has mode 0600, and is replaced as a whole. Keys are never taken out by the program: a receipt of an old order may
 //! still be wanted. Remove one by hand when no machine lists it any more.
 
-use crate::shop::Shop;
+use crate::sale::handle::Books;
 use qris_core::order::ids::KeyId;
 use qris_core::order::keys::{KEYS_MAX, KeyError, SigningKey, jwk_set};
 use qris_host::events::Event as Journal;
@@ -101,7 +101,7 @@ impl Watch {
 }
 
 /// Signs with the keys of the file, after every change of it, for as long as the program runs.
-pub async fn follow(shop: Arc<Shop>, path: PathBuf) {
+pub async fn follow(books: Arc<Books>, path: PathBuf) {
     let mut watch = Watch::new(&path);
     let mut tick = tokio::time::interval(LOOK);
     loop {
@@ -109,10 +109,10 @@ pub async fn follow(shop: Arc<Shop>, path: PathBuf) {
         match watch.changed() {
             None => {}
             Some(Ok(ring)) => {
-                let before: Vec<KeyId> = shop.policy().rules.keys.iter().map(|key| key.kid().clone()).collect();
+                let before: Vec<KeyId> = books.policy().rules.keys.iter().map(|key| key.kid().clone()).collect();
                 let kids = ring.kids();
                 if kids != before {
-                    shop.use_keys(ring.into_keys());
+                    books.use_keys(ring.into_keys());
                     emit(&Journal::KeyInUse { kid: kids[0].to_string().into() });
                 }
             }

@@ -7,6 +7,7 @@
 mod cli;
 mod command;
 pub mod config;
+pub mod counters;
 pub mod gateway;
 pub mod http;
 pub mod keeping;
@@ -17,7 +18,6 @@ pub mod money;
 pub mod sale;
 #[cfg(test)]
 mod samples;
-pub mod shop;
 pub mod store;
 pub mod telling;
 #[cfg(test)]
@@ -25,27 +25,29 @@ mod tests;
 
 use cli::{Arguments, Command};
 use config::Config;
+use http::Handles;
 use keeping::databases;
 use keys::Ring;
-use machines::presence::Presence;
-use machines::{accounts, devices};
+use machines::handle::Machines;
+use machines::{devices, revoked};
 use qris_host::config::{Source, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
-use qris_host::surroundings::Computer;
+use qris_host::surroundings::{Computer, Surroundings};
 use qris_host::tls;
 use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
 use sale::books::Policy;
+use sale::handle::{Bell, Books};
 use sale::{books, view, work};
-use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::postgres::Server;
-use telling::{alerts, broker};
+use telling::alerts;
+use telling::broker::{self, Publisher};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -124,38 +126,42 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         server.prove_sessions().await.map_err(Failure::failed)?;
     }
     let open = open_stores(&config)?;
-    let shop = Arc::new(open_shop(&config, source, ring, open.books.clone(), open.machines.clone())?);
-    emit(&Journal::KeyInUse { kid: shop.policy().rules.keys[0].kid().to_string().into() });
+    let handles = handles(&config, source, ring, open.books.clone(), open.machines.clone())?;
+    let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
+    emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if open.is_alone {
-        shop.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
+        books.write(|tx, policy, now| books::restarted(tx, policy, now)).await.map_err(Failure::failed)?;
     }
     open.let_others_in().map_err(Failure::failed)?;
-    tell_of_lost_machines(&shop).await.map_err(Failure::failed)?;
+    tell_of_lost_machines(&books, &machines).await.map_err(Failure::failed)?;
 
     let (stop, stopping) = watch::channel(false);
-    let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
-    let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
-    let others = tokio::spawn(work::follow(Arc::clone(&shop)));
+    let sweep = tokio::spawn(Arc::clone(&work).sweep());
+    let keys = tokio::spawn(keys::follow(Arc::clone(&books), config.signing_key_file.clone()));
+    let others = tokio::spawn(work::follow(Arc::clone(&books), Arc::clone(&waiters)));
     let hearer = match &config.store {
-        databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&shop), Server::clone(server)))),
+        databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
         databases::Place::File(_) => None,
     };
-    let teller = config.tellers.clone().map(|tellers| tokio::spawn(alerts::run(Arc::clone(&shop), tellers)));
-    let ender = config.accounts.clone().map(|administrator| tokio::spawn(accounts::follow(Arc::clone(&shop), administrator)));
+    let tell = |tellers| tokio::spawn(alerts::run(Arc::clone(&around), Arc::clone(&books), place, tellers));
+    let teller = config.tellers.clone().map(tell);
+    let end = |administrator| tokio::spawn(revoked::follow(Arc::clone(&around), Arc::clone(&machines), administrator));
+    let ender = config.accounts.clone().map(end);
     let mut publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
             let name = format!("{}:{}", wanted.host, wanted.port);
             let watches = config.tellers.is_some();
-            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings, watches)))
+            let publisher = Publisher::new(Arc::clone(&books), machines, Arc::clone(&waiters), counters, around);
+            Some(tokio::spawn(publisher.publish(name, settings, watches)))
         }
         None => None,
     };
-    let mut server = tokio::spawn(http::serve(Arc::clone(&shop), config.limits.clone(), listener, stopping));
+    let mut server = tokio::spawn(http::serve(handles, config.limits.clone(), listener, stopping));
     service::status(&format!("serving at {}", config.listen));
-    service::status(shop::SERVING);
+    service::status(gateway::SERVING);
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
     let told = tokio::select! {
@@ -163,7 +169,9 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         _ = &mut server => return Err(Failure::ended("the server ended by itself")),
     };
     let leave = told.announce(NAME);
-    shop.stop();
+    // Nobody waits any longer, and nothing new is begun.
+    waiters.end();
+    books.ring(Bell::Outbox);
     // An error says that the server has ended already.
     let _ = stop.send(true);
     teller.into_iter().chain([sweep, keys]).for_each(|task| task.abort());
@@ -172,7 +180,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
             let _ = timeout(LAST_NEWS, publisher).await;
         }
     };
-    let _ = timeout(LEAVE, async { tokio::join!(&mut server, published, work::hand_over(&shop)) }).await;
+    let _ = timeout(LEAVE, async { tokio::join!(&mut server, published, work.hand_over()) }).await;
     publisher.into_iter().chain(ender).chain(hearer).chain([others]).for_each(|task| task.abort());
     Ok(leave)
 }
@@ -188,17 +196,17 @@ fn open_stores(config: &Config) -> Result<databases::Open, Failure> {
 }
 
 /// There are orders, and no machine: the machines that sold them are locked out.
-async fn tell_of_lost_machines(shop: &Shop) -> Result<(), books::BooksError> {
-    let listed = shop.machines(devices::list).await?;
-    if listed.machines.is_empty() && listed.damaged.is_empty() && shop.read(books::newest_line).await? > 0 {
+async fn tell_of_lost_machines(books: &Books, machines: &Machines) -> Result<(), books::BooksError> {
+    let listed = machines.read(devices::list).await?;
+    if listed.machines.is_empty() && listed.damaged.is_empty() && books.read(books::newest_line).await? > 0 {
         emit(&Journal::MachinesLost {});
     }
     Ok(())
 }
 
-fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Shop, Failure> {
+fn handles(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Handles, Failure> {
+    let around: Arc<dyn Surroundings> = Arc::new(Computer);
     let gateway = config.gateway.open(source)?;
-    let policy = policy(config, ring.into_keys());
     let place = view::Place {
         public_url: config.public_url.clone().map(Into::into),
         sandbox: config.gateway.is_sandbox(),
@@ -207,9 +215,10 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
         collect_within: config.collect_within,
         zone: config.zone,
     };
-    let mut shop = Shop::new(Arc::new(Computer), store, machines, policy, gateway, place, Presence::new(config.offline_after()));
-    shop.accounts.clone_from(&config.accounts);
-    Ok(shop)
+    let books = Arc::new(Books::new(store, policy(config, ring.into_keys()), Arc::clone(&around)));
+    let (offline_after, accounts) = (config.offline_after(), config.accounts.clone());
+    let machines = Machines::new(machines, Arc::clone(&books), offline_after, accounts, Arc::clone(&around));
+    Ok(Handles::new(around, books, machines, gateway, place))
 }
 
 /// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.
@@ -226,11 +235,4 @@ fn policy(config: &Config, keys: Vec<qris_core::order::keys::SigningKey>) -> Pol
         orders_per_minute: config.orders_per_minute,
         auto_refund_per_day: config.auto_refund_per_day,
     }
-}
-
-/// A name that nothing else has.
-fn drawn_name() -> String {
-    let mut bits = [0; 8];
-    qris_host::random::fill(&mut bits);
-    qris_core::hex(&bits)
 }

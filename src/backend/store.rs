@@ -10,12 +10,14 @@ pub mod sqlite;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watched;
 
 pub use row::{Row, Value};
 pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, machines_beside, read_on, together};
 pub(crate) use sqlite::{SqliteTx, say};
 pub use table::Columns;
 pub(crate) use table::{insert, put, update};
+pub use watched::{JobError, WatchedStore};
 
 use qris_core::order::time::{Span, Wall};
 use qris_host::sqlite::{OpenError, find_room};

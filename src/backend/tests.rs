@@ -7,12 +7,12 @@ mod relay_keys;
 use crate::gateway::Gateway;
 use crate::http;
 use crate::machines::devices;
-use crate::machines::presence::Presence;
+use crate::machines::handle::Machines;
 use crate::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::sale::books::{self, Policy};
+use crate::sale::handle::{Bell, Books};
 use crate::sale::view;
 use crate::sale::work;
-use crate::shop::Shop;
 use crate::store::{BOOKS, MACHINES, testing};
 use qris_core::order::ids::{DeviceId, KeyId, Ticket};
 use qris_core::order::keys::{KeySet, SigningKey, jwk_set};
@@ -44,7 +44,7 @@ const LIMITS: Limits = Limits { total: Duration::from_secs(90), read: Duration::
 
 /// A backend that serves, beside a gateway.
 struct Rig<G = SimulatorHandle> {
-    shop: Arc<Shop>,
+    handles: http::Handles,
     simulator: G,
     http: reqwest::Client,
     url: String,
@@ -147,14 +147,17 @@ impl<G> Rig<G> {
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
         let journal = Arc::new(Recorded::default());
         let around = Arc::clone(&journal) as Arc<dyn Surroundings>;
-        let shop = Arc::new(Shop::new(around, store, machines, policy, gateway, place, Presence::new(Span::secs(600))));
+        let books = Arc::new(Books::new(store, policy, Arc::clone(&around)));
+        let machines = Machines::new(machines, Arc::clone(&books), Span::secs(600), None, Arc::clone(&around));
+        let handles = http::Handles::new(around, books, machines, gateway, place);
         let (id, hash) = (DeviceId::new("vm-001").expect("an id"), devices::hash("vm-001"));
-        shop.machines.run(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
+        handles.machines.write(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         let (stop, stopping) = watch::channel(false);
         let limits = http::Limits { connections: 64, proxies: Box::default() };
-        tokio::spawn(http::serve(Arc::clone(&shop), limits, listener, stopping));
-        tokio::spawn(work::sweep(Arc::clone(&shop)));
-        Self { shop, simulator, http: client(None, LIMITS).expect("a client"), url, keys, kid, journal, _directory: directory, _stop: stop }
+        tokio::spawn(http::serve(handles.clone(), limits, listener, stopping));
+        tokio::spawn(Arc::clone(&handles.work).sweep());
+        let http = client(None, LIMITS).expect("a client");
+        Self { handles, simulator, http, url, keys, kid, journal, _directory: directory, _stop: stop }
     }
 
     /// A request of vm-001, whose token is its name.
@@ -200,7 +203,7 @@ impl<G> Rig<G> {
         let begun = Instant::now();
         loop {
             let id = order.order_id.clone();
-            let stored = self.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
+            let stored = self.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
             if so(&stored) {
                 return;
             }
@@ -276,7 +279,7 @@ async fn a_qr_that_pays_somebody_else_is_sold_and_a_person_is_told() {
     let other = Change { nmid: Some("AID000000000001".into()), ..Change::default() };
     rig.simulator.with(|midtrans, now| midtrans.change(other, now));
     assert!(rig.order("second").await.qr_payload.is_some_and(|payload| payload.contains("AID000000000001")));
-    let told = rig.shop.read(|tx| books::due_alerts(tx, clock::now().wall)).await.expect("readable");
+    let told = rig.handles.books.read(|tx| books::due_alerts(tx, clock::now().wall)).await.expect("readable");
     assert_eq!(told.iter().map(|alert| (alert.kind(), alert.subject())).collect::<Vec<_>>(), [("merchant", "AID000000000001")]);
 }
 
@@ -334,7 +337,7 @@ async fn a_settlement_counts_only_with_its_own_code() {
         let signature = ServerKey::new(&Secret::new(KEY)).sign("o-1", code, "5000.00");
         let body = json!({ "order_id": "o-1", "status_code": code, "gross_amount": "5000.00", "signature_key": signature,
             "transaction_status": "settlement", "transaction_id": "t" });
-        rig.shop.gateway.notification(&HeaderMap::new(), body.to_string().as_bytes()).expect("genuine").said
+        rig.handles.gateway.notification(&HeaderMap::new(), body.to_string().as_bytes()).expect("genuine").said
     };
     assert_eq!((said("200"), said("201")), (Said::Settled, Said::Other));
 }
@@ -411,7 +414,7 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     let refunded = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str()).expect("in the books").refunded);
     let told = rig.get(&format!("/v1/orders/{}", order.order_id)).await;
     assert_eq!((refunded, told.refund, told.receipt), (5100, Some(Refund::Done), None));
-    let outbox = rig.shop.read(|tx| books::take_outbox(tx, 0)).await.expect("read");
+    let outbox = rig.handles.books.read(|tx| books::take_outbox(tx, 0)).await.expect("read");
     assert!(outbox.iter().any(|message| message.payload.contains("\"status\":\"refund\"")), "its machine hears of it: {outbox:?}");
 }
 
@@ -435,20 +438,20 @@ async fn a_backend_that_lost_its_books_knows_a_code_again() {
 async fn what_another_process_changes_is_heard() {
     let rig = Rig::new().await;
     let order = rig.order("heard").await;
-    let hears = || rig.shop.waiters.hears();
+    let hears = || rig.handles.waiters.hears();
     let Some(server) = testing::server(rig._directory.path()) else { return assert!(!hears(), "there is nobody who could tell") };
-    tokio::spawn(work::listen(Arc::clone(&rig.shop), server));
+    tokio::spawn(work::listen(Arc::clone(&rig.handles.waiters), server));
     let until = async |wanted: bool| {
         while hears() != wanted {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let waiter = rig.shop.waiters.register(&order.device, &order.request_id);
+    let waiter = rig.handles.waiters.register(&order.device, &order.request_id);
     for is_lost in [false, true] {
         until(true).await;
         if is_lost {
             let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'LISTEN qris'";
-            rig.shop.store.run(move |tx| tx.rows(end, &[])).await.expect("ended");
+            rig.handles.books.write(move |tx, _, _| Ok(tx.rows(end, &[])?)).await.expect("ended");
             until(false).await;
             until(true).await;
         }
@@ -457,7 +460,7 @@ async fn what_another_process_changes_is_heard() {
         // Another process does not announce it here.
         let change = "UPDATE orders SET rev = rev + 1 WHERE order_id = $1";
         let id = order.order_id.clone();
-        rig.shop.store.run(move |tx| tx.rows(change, &[id.as_str().into()])).await.expect("changed");
+        rig.handles.books.write(move |tx, _, _| Ok(tx.rows(change, &[id.as_str().into()])?)).await.expect("changed");
         tokio::time::timeout(Duration::from_secs(60), news).await.expect("news");
     }
 }

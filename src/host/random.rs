@@ -9,3 +9,11 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 pub fn fill(bytes: &mut [u8]) {
     SystemRandom::new().fill(bytes).expect("the kernel has randomness");
 }
+
+/// A name that nothing else has: 16 hex digits.
+#[must_use]
+pub fn name() -> String {
+    let mut bits = [0; 8];
+    fill(&mut bits);
+    qris_core::hex(&bits)
+}

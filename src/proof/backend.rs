@@ -30,12 +30,12 @@ use output::{Output, Reader, ToMidtrans};
 use qris_backend::http;
 use qris_backend::keeping::databases::open_both;
 use qris_backend::machines::devices;
-use qris_backend::machines::presence::Presence;
+use qris_backend::machines::handle::Machines;
 use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::sale::books::{self, BooksError, Noted, Policy};
+use qris_backend::sale::handle::{Bell, Books};
 use qris_backend::sale::view::Place;
-use qris_backend::sale::work;
-use qris_backend::shop::Shop;
+use qris_backend::sale::work::Work;
 use qris_backend::store::{Runner, Store, Tx, read_on};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::keys::SigningKey;
@@ -154,7 +154,8 @@ pub(super) struct Program<C> {
     // The order matters: the tasks go first, the database last.
     runtime: Runtime,
     service: TowerToHyperService<Router>,
-    shop: Arc<Shop>,
+    handle: Arc<Books>,
+    work: Arc<Work>,
     began: Instant,
     output: Arc<Output<C>>,
     /// Those that wait for its answers.
@@ -190,29 +191,24 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             Instant::now()
         };
         let around = Around { output: Arc::clone(&output), began, wall: start.wall, rng: Mutex::new(Rng::new(start.seed)) };
-        let shop = Arc::new(Shop::new(
-            Arc::new(around),
-            Store::with(Arc::clone(&books) as Arc<dyn Runner>),
-            Store::with(Arc::clone(&machines) as Arc<dyn Runner>),
-            start.policy,
-            Arc::new(midtrans),
-            start.place,
-            Presence::new(Span::secs(600)),
-        ));
-        let service = TowerToHyperService::new(http::router(Arc::clone(&shop)));
-        let program = Self { runtime, service, shop, began, output, calls: BTreeMap::new(), books, machines };
+        let around: Arc<dyn Surroundings> = Arc::new(around);
+        let store = |database: &Arc<Database>| Store::with(Arc::clone(database) as Arc<dyn Runner>);
+        let handle = Arc::new(Books::new(store(&books), start.policy, Arc::clone(&around)));
+        let of = Machines::new(store(&machines), Arc::clone(&handle), Span::secs(600), None, Arc::clone(&around));
+        let handles = http::Handles::new(around, Arc::clone(&handle), of, Arc::new(midtrans), start.place);
+        let service = TowerToHyperService::new(http::router(&handles));
+        let program = Self { runtime, service, handle, work: handles.work, began, output, calls: BTreeMap::new(), books, machines };
         program.listen();
         Ok(program)
     }
 
     /// Hands on the wake-ups for its other tasks: the one that publishes, and the one that looks for due work.
     fn listen(&self) {
-        for (is_outbox, effect) in [(true, (|| Effect::HasNews) as fn() -> Effect<C>), (false, || Effect::IsDue)] {
-            let (shop, output) = (Arc::clone(&self.shop), Arc::clone(&self.output));
+        for (bell, effect) in [(Bell::Outbox, (|| Effect::HasNews) as fn() -> Effect<C>), (Bell::Due, || Effect::IsDue)] {
+            let (books, output) = (Arc::clone(&self.handle), Arc::clone(&self.output));
             self.runtime.spawn(async move {
-                let poked = if is_outbox { &shop.outbox } else { &shop.due };
                 loop {
-                    poked.notified().await;
+                    books.rung(bell).await;
                     output.put(effect());
                 }
             });
@@ -221,7 +217,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Whether the books fail as a whole, and not one damaged row or page.
     pub(super) fn store_fails(&self) -> bool {
-        self.shop.store_fails()
+        self.handle.fail()
     }
 
     /// Milliseconds since it was started, in its own time.
@@ -288,11 +284,11 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Takes up the due work.
     pub(super) fn take_up(&self) {
-        let shop = Arc::clone(&self.shop);
+        let work = Arc::clone(&self.work);
         self.runtime.spawn(async move {
             // The journal was told of an error. The next look comes later.
-            drop(work::take_up(&shop).await);
-            drop(work::take_up_strangers(&shop).await);
+            drop(work.take_up().await);
+            drop(work.take_up_strangers().await);
         });
     }
 
@@ -331,7 +327,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Works with the books beside the program, as its commands do.
     pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Policy) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        let policy = self.shop.policy();
+        let policy = self.handle.policy();
         run(&self.books.connection(), |tx| job(tx, &policy))
     }
 }

@@ -4,11 +4,11 @@ pub mod network;
 
 use super::print::Out;
 use crate::config::Config;
+use crate::gateway::CHARGES_FAIL;
 use crate::keeping::databases::Place;
 use crate::keys::{Ring, RingError};
 use crate::machines::devices;
 use crate::sale::books::{self as ledger, BooksError, Cursor, Wanted};
-use crate::shop::CHARGES_FAIL;
 use crate::store::postgres::{CONNECTIONS, Server};
 use crate::store::{self, Store};
 use clap::Args;

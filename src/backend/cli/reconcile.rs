@@ -6,15 +6,15 @@ use super::print::{Column, Out, counted, heading, left, row};
 use super::time::{Days, days_told};
 use super::{books, machines};
 use crate::config::Config;
-use crate::gateway::{Answered, Looked, TroubleKind};
+use crate::gateway::{Answered, Looked, TroubleKind, WatchedGateway};
+use crate::handles;
+use crate::http::Handles;
 use crate::keys::Ring;
 use crate::money::reconcile::{Difference, compare, is_live, live};
-use crate::open_shop;
 use crate::sale::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
+use crate::sale::handle::Books;
 use crate::sale::view;
-use crate::sale::work;
-use crate::sale::work::Found;
-use crate::shop::Shop;
+use crate::sale::work::{Found, Work};
 use crate::store::Tx;
 use clap::Args;
 use qris_core::order::ids::OrderId;
@@ -76,10 +76,10 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     let span = wanted.days.span(clock::now().wall, config.zone).map_err(Failure::usage)?;
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
-    let shop = Arc::new(open_shop(config, source, ring, books(config)?, machines(config, true)?)?);
+    let Handles { books, work, gateway, .. } = handles(config, source, ring, books(config)?, machines(config, true)?)?;
     let about = if wanted.order.is_empty() { days_told(span, config.zone) } else { "by name".into() };
     let (ids, damaged) = match wanted.order.is_empty() {
-        true => shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
+        true => books.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
         false => (wanted.order, BTreeSet::new()),
     };
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
@@ -91,22 +91,22 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     }
     for (number, id) in ids.iter().enumerate() {
         let wanted_id = id.clone();
-        if shop.read(move |tx| ledger::load(tx, &wanted_id)).await.map_err(Failure::failed)?.is_none() {
+        if books.read(move |tx| ledger::load(tx, &wanted_id)).await.map_err(Failure::failed)?.is_none() {
             if let Some(where_it_is) = gone(config, id).await? {
                 eprintln!("{where_it_is}");
                 tally.archived += 1;
                 continue;
             }
             pace.tick().await;
-            if let Some(order) = rebuilt(&shop, id, &mut tally).await? {
+            if let Some(order) = rebuilt(&work, id, &mut tally).await? {
                 out.text(&told(&order, &Difference::Rebuilt, wanted.json))?;
             }
             continue;
         }
-        let (order, found) = look(&shop, id, &mut pace, &mut tally).await?;
+        let (order, found) = look(&books, &gateway, id, &mut pace, &mut tally).await?;
         tally.differences += found.len() as u64;
         for difference in &found {
-            let now = if difference.is_news() { take_up(&shop, &order, difference).await? } else { order.clone() };
+            let now = if difference.is_news() { take_up(&work, &order, difference).await? } else { order.clone() };
             out.text(&told(&now, difference, wanted.json))?;
         }
         if number % PROGRESS_EVERY == PROGRESS_EVERY - 1 && std::io::stderr().is_terminal() {
@@ -168,8 +168,8 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>
 }
 
 /// Takes back an order that the books do not have. If that is not possible, it says why.
-async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Option<Order>, Failure> {
-    let why = match work::take_back(shop, id, None).await.map_err(Failure::failed)? {
+async fn rebuilt(work: &Arc<Work>, id: &OrderId, tally: &mut Tally) -> Result<Option<Order>, Failure> {
+    let why = match work.take_back(id, None).await.map_err(Failure::failed)? {
         Found::Rebuilt(stored) => {
             tally.asked += 1;
             tally.differences += 1;
@@ -195,19 +195,25 @@ async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Op
 }
 
 /// Asks about one order, and compares.
-async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally) -> Result<(Order, Vec<Difference>), Failure> {
-    let order = load(shop, id).await?;
+async fn look(
+    books: &Books,
+    gateway: &WatchedGateway,
+    id: &OrderId,
+    pace: &mut Interval,
+    tally: &mut Tally,
+) -> Result<(Order, Vec<Difference>), Failure> {
+    let order = load(books, id).await?;
     if is_live(&order) {
         tally.live += 1;
         let found = live(next_deadline(&order), clock::now().wall);
         return Ok((order, found.into_iter().collect()));
     }
-    let Some(answer) = ask(shop, id, pace).await? else {
+    let Some(answer) = ask(gateway, id, pace).await? else {
         tally.unanswered += 1;
         return Ok((order, Vec::new()));
     };
     // A change during the question is in the books by now.
-    let order = load(shop, id).await?;
+    let order = load(books, id).await?;
     if answer.as_ref().is_some_and(|report| !order.is_meant_by(report) && !report.is_about(id, [])) {
         eprintln!("{id}: the gateway answers about another order");
         tally.unanswered += 1;
@@ -219,10 +225,10 @@ async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally)
 }
 
 /// `None`: the gateway could not be asked. `Some(None)`: it has no such transaction.
-async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<StatusReport>>, Failure> {
+async fn ask(gateway: &WatchedGateway, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<StatusReport>>, Failure> {
     for attempt in 1..=TRIES {
         pace.tick().await;
-        let Answered { says, problem } = shop.gateway.status(id).await;
+        let Answered { says, problem } = gateway.ask().status(id).await;
         match (says, problem) {
             (Looked::Found(report), _) => return Ok(Some(Some(report))),
             (Looked::Unknown, _) => return Ok(Some(None)),
@@ -241,29 +247,29 @@ async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Op
 }
 
 /// Hands the books the news of a notification. They ask the gateway themselves, and believe only that.
-async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Result<Order, Failure> {
+async fn take_up(work: &Arc<Work>, order: &Order, difference: &Difference) -> Result<Order, Failure> {
     let (id, said) = (order.id.clone(), difference.as_notified());
     if let Some(said) = said {
-        let noted = shop.write(move |tx, policy, now| ledger::notified(tx, policy, &id, said, now)).await;
+        let noted = work.books().write(move |tx, policy, now| ledger::notified(tx, policy, &id, said, now)).await;
         if let Noted::News(done) = noted.map_err(Failure::failed)? {
-            work::carry_on(Arc::clone(shop), *done).await;
+            Arc::clone(work).carry_on(*done).await;
         }
     }
     // If the gateway told of an order a moment ago, the question waits its ten seconds.
     let end = Instant::now() + TAKEN_UP_WITHIN;
     loop {
-        let now = load(shop, &order.id).await?;
+        let now = load(work.books(), &order.id).await?;
         match now.ask.at {
             Some(at) if Instant::now() < end => sleep((at - clock::now().wall).to_duration().clamp(LOOK, TAKEN_UP_WITHIN)).await,
             Some(_) | None => return Ok(now),
         }
-        work::advance(Arc::clone(shop), order.id.clone()).await;
+        Arc::clone(work).advance(order.id.clone()).await;
     }
 }
 
-async fn load(shop: &Shop, id: &OrderId) -> Result<Order, Failure> {
+async fn load(books: &Books, id: &OrderId) -> Result<Order, Failure> {
     let wanted = id.clone();
-    let found = shop.read(move |tx| ledger::load(tx, &wanted)?.ok_or(BooksError::Unknown)).await;
+    let found = books.read(move |tx| ledger::load(tx, &wanted)?.ok_or(BooksError::Unknown)).await;
     found.map(|stored| stored.order).map_err(Failure::failed)
 }
 

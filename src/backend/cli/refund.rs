@@ -4,14 +4,14 @@
 use super::print::Out;
 use super::{books, machines};
 use crate::config::Config;
+use crate::http::Handles;
 use crate::keys::Ring;
 use crate::sale::books::{self as ledger, BooksError, Done, Policy};
 use crate::sale::view;
-use crate::sale::work;
-use crate::shop::Shop;
+use crate::sale::work::Work;
 use crate::store::{Store, Tx};
 use crate::telling::wording;
-use crate::{open_shop, policy};
+use crate::{handles, policy};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
@@ -94,14 +94,17 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         let order = decided(config, &id, decide).await?;
         return say(&order, config.zone, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
-    let shop = shop(config, source)?;
-    let written = shop.write(move |tx, policy, now| {
+    tls::install_provider();
+    let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
+    let store = books(config)?;
+    let Handles { books, work, .. } = handles(config, source, ring, store.clone(), machines(config, true)?)?;
+    let written = books.write(move |tx, policy, now| {
         let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
         ledger::request_refund(tx, policy, &wanted, wish, now)
     });
     let written = written.await;
-    taken(&shop.store, &id, written).await?;
-    let order = answered(&shop, &id).await?;
+    taken(&store, &id, written).await?;
+    let order = answered(&store, &work, &id).await?;
     match &order.repayment {
         Some(Repayment::Refused { why, unsure, .. }) => {
             if json {
@@ -145,12 +148,6 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
     let ended = if order.ended_by.is_some() { ", and has ended: nothing is handed out for it any more" } else { "" };
     say(&order, config.zone, json, &format!("{} is noted as seen by {by}{ended}", about(&order)))
-}
-
-fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
-    tls::install_provider();
-    let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
-    Ok(Arc::new(open_shop(config, source, ring, books(config)?, machines(config, true)?)?))
 }
 
 /// Writes a decision without a question to the gateway. This needs neither its key nor ours.
@@ -203,15 +200,15 @@ fn advice(why: Refused, id: &OrderId) -> String {
 }
 
 /// Sees the refund through: asks the gateway, unless `serve` does, and waits for the result.
-async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
+async fn answered(store: &Store, work: &Arc<Work>, id: &OrderId) -> Result<Order, Failure> {
     let end = Instant::now() + WAIT;
     loop {
-        let order = load(&shop.store, id).await?;
+        let order = load(store, id).await?;
         if !matches!(order.repayment, Some(Repayment::Asked { .. })) || Instant::now() > end {
             return Ok(order);
         }
-        if next_deadline(&order).is_some_and(|due| due <= shop.now()) {
-            work::advance(Arc::clone(shop), id.clone()).await;
+        if next_deadline(&order).is_some_and(|due| due <= work.books().now()) {
+            Arc::clone(work).advance(id.clone()).await;
         }
         sleep(LOOK).await;
     }

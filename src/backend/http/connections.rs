@@ -7,8 +7,8 @@
 //! No library does this. hyper's time for a head runs while a connection is idle, too; the kernel's `TCP_USER_TIMEOUT` does not see a reader
 //! who takes a drop at a time; and no layer of tower makes room by age.
 
-use super::router;
-use crate::shop::Shop;
+use super::{Handles, router};
+use crate::counters::Counters;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -82,10 +82,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` says so. Then the running requests have a moment to end.
-pub async fn serve(shop: Arc<Shop>, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    let router = TowerToHyperService::new(router(Arc::clone(&shop)));
+pub async fn serve(handles: Handles, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let router = TowerToHyperService::new(router(&handles));
     let connections = limits.connections;
-    let doors = Arc::new(Doors { shop, room: Arc::new(Semaphore::new(connections)), limits, list: Mutex::default() });
+    let doors = Arc::new(Doors { counters: handles.counters, room: Arc::new(Semaphore::new(connections)), limits, list: Mutex::default() });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -144,7 +144,7 @@ async fn attend(stream: TcpStream, visit: Arc<Visit>, router: TowerToHyperServic
 /// The connections, and the room for more.
 #[derive(Debug)]
 struct Doors {
-    shop: Arc<Shop>,
+    counters: Arc<Counters>,
     room: Arc<Semaphore>,
     limits: Limits,
     list: Mutex<List>,
@@ -171,7 +171,7 @@ impl Doors {
     }
 
     fn count_closed(&self) {
-        self.shop.metrics.connections_closed.inc();
+        self.counters.connections_closed.inc();
     }
 }
 

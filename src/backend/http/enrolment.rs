@@ -4,10 +4,11 @@
 use super::{Refusal, json};
 use crate::machines::accounts;
 use crate::machines::devices;
+use crate::machines::handle::Machines;
 use crate::machines::invitations;
 use crate::machines::invitations::NotLetIn;
 use crate::sale::books::BooksError;
-use crate::shop::Shop;
+use crate::sale::handle::Books;
 use crate::store::StoreError;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -20,6 +21,7 @@ use qris_core::order::reason::Reason;
 use qris_core::wire::enrolment::Enrolment;
 use qris_core::wire::invitation::Claim;
 use qris_host::events::Event as Journal;
+use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -28,66 +30,73 @@ use tokio::time::timeout;
 const TURN_WAIT: Duration = Duration::from_secs(30);
 
 /// The whole answer.
-pub async fn claim(State(shop): State<Arc<Shop>>, request: Request) -> Result<Response, Refusal> {
+pub async fn claim(
+    State(around): State<Arc<dyn Surroundings>>,
+    State(books): State<Arc<Books>>,
+    State(machines): State<Arc<Machines>>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let bytes = json(request).await?;
     let claim: Claim = serde_json::from_slice(&bytes).map_err(|_| {
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail("this is not a machine's name and its code")
     })?;
     // A machine that hangs up leaves nothing half done.
-    let enrolment = tokio::spawn(enrol(shop, claim)).await.map_err(|_| BooksError::Store(StoreError::Gone))??;
+    let enrolment = tokio::spawn(async move { enrol(&*around, &books, &machines, claim).await })
+        .await
+        .map_err(|_| BooksError::Store(StoreError::Gone))??;
     let mut response = Json(enrolment).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-async fn enrol(shop: Arc<Shop>, claim: Claim) -> Result<Enrolment, Refusal> {
+async fn enrol(around: &dyn Surroundings, books: &Books, machines: &Machines, claim: Claim) -> Result<Enrolment, Refusal> {
     // A caller without a good code holds nobody up.
-    let (wanted, now) = (claim.clone(), shop.now());
-    shop.machines(move |tx| invitations::check(tx, &wanted, now)).await?.map_err(|why| not_let_in(&shop, &claim.device, &why))?;
+    let (wanted, now) = (claim.clone(), machines.now());
+    machines.read(move |tx| invitations::check(tx, &wanted, now)).await?.map_err(|why| not_let_in(around, &claim.device, &why))?;
     // Two claims of one code must not leave the token of one and the password of the other.
     let busy =
         || Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Backend).detail("too many machines are being let in").retry_after(10);
-    let _one = timeout(TURN_WAIT, shop.enrolling.lock()).await.map_err(|_| busy())?;
+    let _one = timeout(TURN_WAIT, machines.turn()).await.map_err(|_| busy())?;
     let no_account = |device: &DeviceId, why: String| {
-        shop.emit(&Journal::AccountNotMade { device: device.clone(), why: why.into() });
+        around.emit(&Journal::AccountNotMade { device: device.clone(), why: why.into() });
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE)
             .code(Reason::Backend)
             .detail("its account at the broker could not be made now")
             .retry_after(5)
     };
     // Its earlier token stays good as long as there is nothing to give in its place.
-    if let Some(administrator) = &shop.accounts {
+    if let Some(administrator) = machines.accounts() {
         administrator.check().await.map_err(|why| no_account(&claim.device, why.to_string()))?;
     }
-    let (device, now) = (claim.device.clone(), shop.now());
-    let token = draw(&shop);
-    let (hash, makes_account) = (devices::hash(&token), shop.accounts.is_some());
-    let claimed = shop.machines.run(move |tx| {
+    let (device, now) = (claim.device.clone(), machines.now());
+    let token = draw(around);
+    let (hash, makes_account) = (devices::hash(&token), machines.accounts().is_some());
+    let claimed = machines.write(move |tx| {
         let claimed = invitations::claim(tx, &claim, &hash, now)?;
         if claimed.is_ok() && makes_account {
             accounts::note(tx, &claim.device)?;
         }
         Ok::<_, BooksError>(claimed)
     });
-    let terms = claimed.await?.map_err(|why| not_let_in(&shop, &device, &why))?;
-    let password = match (&shop.accounts, &terms.broker) {
+    let terms = claimed.await?.map_err(|why| not_let_in(around, &device, &why))?;
+    let password = match (machines.accounts(), &terms.broker) {
         (Some(administrator), Some(_)) => {
-            let password = draw(&shop);
+            let password = draw(around);
             administrator.open(&device, &password).await.map_err(|why| no_account(&device, why.to_string()))?;
-            is_still(&shop, &device, &devices::hash(&token)).await?.then_some(()).ok_or_else(busy)?;
+            is_still(machines, &device, &devices::hash(&token)).await?.then_some(()).ok_or_else(busy)?;
             Some(password.into())
         }
         (None, _) | (_, None) => None,
     };
-    shop.emit(&Journal::DeviceEnrolled { device: device.clone() });
-    Ok(terms.enrol(device, &token, password, &shop.policy().rules))
+    around.emit(&Journal::DeviceEnrolled { device: device.clone() });
+    Ok(terms.enrol(device, &token, password, &books.policy().rules))
 }
 
 /// Whether the machine still has this token: another process may have revoked it, or may have let it in once more. Then its account
 /// ends if it is revoked.
-async fn is_still(shop: &Shop, device: &DeviceId, hash: &str) -> Result<bool, BooksError> {
+async fn is_still(machines: &Machines, device: &DeviceId, hash: &str) -> Result<bool, BooksError> {
     let (device, hash) = (device.clone(), hash.to_owned());
-    let checked = shop.machines.run(move |tx| {
+    let checked = machines.write(move |tx| {
         let is_still = devices::by_token(tx, &hash)?.is_some();
         if !is_still {
             accounts::note(tx, &device)?;
@@ -97,15 +106,15 @@ async fn is_still(shop: &Shop, device: &DeviceId, hash: &str) -> Result<bool, Bo
     checked.await
 }
 
-fn not_let_in(shop: &Shop, device: &DeviceId, why: &NotLetIn) -> Refusal {
-    shop.emit(&Journal::EnrolmentRefused { device: device.clone(), why: why.to_string().into() });
+fn not_let_in(around: &dyn Surroundings, device: &DeviceId, why: &NotLetIn) -> Refusal {
+    around.emit(&Journal::EnrolmentRefused { device: device.clone(), why: why.to_string().into() });
     let detail = format!("{why}: ask the merchant for another one (qris-backend device invite {device})");
     Refusal::new(StatusCode::FORBIDDEN).code(Reason::Backend).detail(detail)
 }
 
 /// 256 random bits.
-fn draw(shop: &Shop) -> String {
+fn draw(around: &dyn Surroundings) -> String {
     let mut bits = [0; 32];
-    shop.random(&mut bits);
+    around.random(&mut bits);
     BASE64URL.encode(bits)
 }

@@ -2,10 +2,11 @@
 //! answered, and then the gateway is asked.
 
 use super::{Refusal, body};
-use crate::gateway::{NoNotice, Notice};
+use crate::counters::Counters;
+use crate::gateway::{NoNotice, Notice, WatchedGateway};
 use crate::sale::books::{self, BooksError, Noted, Policy};
-use crate::sale::work;
-use crate::shop::Shop;
+use crate::sale::handle::Bell;
+use crate::sale::work::Work;
 use crate::store::{StoreError, Tx};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -13,31 +14,40 @@ use qris_core::order::merchant::Said;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Wall;
 use qris_host::events::Event as Journal;
+use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
 
 /// `POST /NAME/notifications`, with the gateway's name.
-pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<StatusCode, Refusal> {
-    let answer = read_and_note(&shop, request).await;
-    let counter = if answer.is_ok() { &shop.metrics.notifications } else { &shop.metrics.notifications_refused };
+pub async fn take(
+    State(around): State<Arc<dyn Surroundings>>,
+    State(gateway): State<Arc<WatchedGateway>>,
+    State(work): State<Arc<Work>>,
+    State(counters): State<Arc<Counters>>,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
+    let answer = read_and_note(around, &gateway, work, request).await;
+    let counter = if answer.is_ok() { &counters.notifications } else { &counters.notifications_refused };
     counter.inc();
     answer
 }
 
-async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode, Refusal> {
+async fn read_and_note(
+    around: Arc<dyn Surroundings>,
+    gateway: &WatchedGateway,
+    work: Arc<Work>,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
     let headers = request.headers().clone();
     let bytes = body(request).await?;
-    let notice = shop.gateway.notification(&headers, &bytes).map_err(|why| refusal(shop, &why))?;
-    if let Some(word) = &notice.unknown {
-        shop.note_word(word);
-    }
+    let notice = gateway.notification(&headers, &bytes).map_err(|why| refusal(&*around, &why))?;
     let Notice { order: Some(id), said, .. } = notice else {
-        shop.emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
+        around.emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
         return Ok(StatusCode::OK);
     };
-    let (shop, about) = (Arc::clone(shop), id.clone());
+    let about = id.clone();
     // It runs in a task of its own: a sender that hangs up does not stop the work of its message.
     let noted = tokio::spawn(async move {
-        let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
+        let place = work.place();
         let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
         let write = move |tx: &mut dyn Tx, policy: &Policy, now: Wall| {
             let noted = note(tx, policy, &id, said, now)?;
@@ -47,18 +57,18 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
             }
             Ok(noted)
         };
-        match shop.write(write).await? {
+        match work.books().write(write).await? {
             Noted::News(done) => {
                 tokio::spawn(async move {
-                    work::carry_on(shop, *done).await;
+                    work.carry_on(*done).await;
                     drop(place);
                 });
             }
-            Noted::Forgotten => shop.due.notify_one(),
+            Noted::Forgotten => work.books().ring(Bell::Due),
             // The payment may be no news.
             Noted::Archived { was_paid } if may_be_money(said) && !(was_paid && said == Said::Settled) => {
                 let why = format!("the gateway says {}", format!("{said:?}").to_lowercase());
-                shop.emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
+                around.emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
             }
             Noted::Archived { .. } | Noted::Known => {}
         }
@@ -68,11 +78,11 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     Ok(StatusCode::OK)
 }
 
-fn refusal(shop: &Shop, why: &NoNotice) -> Refusal {
+fn refusal(around: &dyn Surroundings, why: &NoNotice) -> Refusal {
     let refusal = match why {
         NoNotice::Malformed(_) => Refusal::new(StatusCode::BAD_REQUEST).code(Reason::Malformed),
         NoNotice::Forged(order) => {
-            shop.emit(&Journal::NotificationRefused { order: order.clone(), why: "its signature is wrong".into() });
+            around.emit(&Journal::NotificationRefused { order: order.clone(), why: "its signature is wrong".into() });
             Refusal::new(StatusCode::FORBIDDEN).code(Reason::Mismatch)
         }
     };

@@ -1,7 +1,10 @@
 //! For operators: whether it is alive, whether it can work, and what it did.
 
 use super::Refusal;
-use crate::shop::Shop;
+use crate::counters::Counters;
+use crate::gateway::WatchedGateway;
+use crate::machines::handle::Machines;
+use crate::sale::handle::Books;
 use crate::telling::metrics;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -15,16 +18,22 @@ pub async fn health() -> &'static str {
 }
 
 /// `GET /readyz`: the books can be read.
-pub async fn ready(State(shop): State<Arc<Shop>>) -> Result<&'static str, Refusal> {
-    match shop.read(|tx| Ok(tx.rows("SELECT 1", &[])?)).await {
+pub async fn ready(State(books): State<Arc<Books>>) -> Result<&'static str, Refusal> {
+    match books.read(|tx| Ok(tx.rows("SELECT 1", &[])?)).await {
         Ok(_) => Ok("ready\n"),
         Err(_) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Store).detail("the books cannot be read").retry_after(2)),
     }
 }
 
 /// `GET /metrics`: counters, latencies and what waits, in the text format of OpenMetrics.
-pub async fn metrics(State(shop): State<Arc<Shop>>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&shop).await).into_response()
+pub async fn metrics(
+    State(counters): State<Arc<Counters>>,
+    State(gateway): State<Arc<WatchedGateway>>,
+    State(books): State<Arc<Books>>,
+    State(machines): State<Arc<Machines>>,
+) -> Response {
+    let text = metrics::text(&counters, &gateway, &books, &machines).await;
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
 /// `GET /openapi.json`: this interface, for programs that read such documents.

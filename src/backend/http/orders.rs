@@ -2,19 +2,20 @@
 
 use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
 use crate::machines::devices;
+use crate::machines::handle::Machines;
 use crate::machines::twins::{Sight, is_ledger_old};
 use crate::sale::books::{self, BooksError, Noted, Stored};
+use crate::sale::handle::Books;
 use crate::sale::view;
-use crate::sale::waiters::Place;
-use crate::sale::work::{self, Found};
-use crate::shop::Shop;
+use crate::sale::waiters::{Place, Waiters};
+use crate::sale::work::{Found, Work};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Order, Proof, Refused, Sale, State};
+use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Proof, Refused, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
@@ -25,7 +26,6 @@ use qris_core::wire::orders::{
     FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, WAIT_MAX_S,
 };
 use qris_core::wire::strict::Object;
-use qris_host::events::Event as Journal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -47,15 +47,18 @@ const QR_QUIET: u32 = 4;
 
 /// `POST /v1/orders`
 pub async fn create(
-    Shared(shop): Shared<Arc<Shop>>,
+    Shared(work): Shared<Arc<Work>>,
+    Shared(machines): Shared<Arc<Machines>>,
+    Shared(place): Shared<Arc<view::Place>>,
     Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let _place = waiting(&shop, &device)?;
+    let _place = waiting(work.waiters(), &device)?;
     let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
-    let kid = shop
+    let kid = work
+        .books()
         .policy()
         .rules
         .choose(&new.kids)
@@ -63,10 +66,10 @@ pub async fn create(
         .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
     let digest = qris_core::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
     // The key that the request shows counts only if it has just become the known one.
-    shop.relay_key_shown(&device, token_hash, new.relay_key.clone()).await;
+    machines.relay_key_shown(&device, token_hash, new.relay_key.clone()).await;
     let relay_key = {
         let device = device.clone();
-        shop.machines(move |tx| devices::relay_key(tx, &device)).await?
+        machines.read(move |tx| devices::relay_key(tx, &device)).await?
     };
     let sale = Sale {
         device,
@@ -82,24 +85,11 @@ pub async fn create(
         relay_key,
     };
     let (device, request_id) = (sale.device.clone(), sale.request_id.clone());
-    let taken = {
-        let shop = Arc::clone(&shop);
-        tokio::spawn(async move {
-            let fresh = shop.draw_order_id();
-            let created = shop.write(move |tx, policy, now| books::create(tx, policy, sale, &digest, &fresh, now)).await?;
-            if created.is_new {
-                shop.metrics.orders.inc();
-            }
-            let is_new = created.is_new;
-            tokio::spawn(work::carry_on(shop, created.done));
-            Ok::<_, BooksError>(is_new)
-        })
-        .await
-    };
+    let taken = tokio::spawn(Arc::clone(&work).take(sale, digest)).await;
     let is_new = taken.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
 
-    let waiter = shop.waiters.register(&device, &request_id);
-    let answer = waiter.until(CHARGE_WAIT, || charged(&shop, &device, &request_id)).await?;
+    let waiter = work.waiters().register(&device, &request_id);
+    let answer = waiter.until(CHARGE_WAIT, || charged(work.books(), &place, &device, &request_id)).await?;
     match answer {
         Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, *order).into_response()),
         Some(Charged::Refused(refusal)) => Err(refusal),
@@ -108,13 +98,13 @@ pub async fn create(
 }
 
 /// A machine's request that waits for the gateway.
-fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> {
-    shop.waiters.at_gateway(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
+fn waiting<'a>(waiters: &'a Waiters, device: &DeviceId) -> Result<Place<'a>, Refusal> {
+    waiters.at_gateway(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
 }
 
 /// One order, as its machine sees it.
-fn resource(stored: &Stored, shop: &Shop) -> Json<OrderResource> {
-    Json(view::resource(&stored.order, stored.rev, shop.now(), &shop.place))
+fn resource(stored: &Stored, books: &Books, place: &view::Place) -> Json<OrderResource> {
+    Json(view::resource(&stored.order, stored.rev, books.now(), place))
 }
 
 /// The answer to a POST.
@@ -124,15 +114,15 @@ enum Charged {
 }
 
 /// The state of the newest attempt at a request; `None` while it is being charged.
-async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
+async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
     let key = (device.clone(), request.clone());
-    let stored = shop.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
+    let stored = books.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
     let order = &stored.order;
     let refused = match &order.state {
         State::Charging { .. } => return Ok(None),
         State::Cancelling { why, .. } | State::Closed { why: Some(why), .. } => match why {
             // Another attempt follows, or the time runs out.
-            Ending::GaveUp | Ending::NotMade { again: true, .. } if shop.now() < order.answer_by => return Ok(None),
+            Ending::GaveUp | Ending::NotMade { again: true, .. } if books.now() < order.answer_by => return Ok(None),
             Ending::GaveUp | Ending::Leftover => Some(Refusal::gateway("the charge could not be made")),
             Ending::NotMade { again: true, why } => Some(Refusal::gateway(why.to_string())),
             // It refuses this sale for good. Who waits for another answer waits in vain.
@@ -161,7 +151,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
     };
     Ok(Some(match refused {
         Some(refusal) => Charged::Refused(refusal),
-        None => Charged::Order(Box::new(resource(&stored, shop))),
+        None => Charged::Order(Box::new(resource(&stored, books, place))),
     }))
 }
 
@@ -243,7 +233,9 @@ fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusa
 
 /// `GET /v1/orders?state=open`
 pub async fn open(
-    Shared(shop): Shared<Arc<Shop>>,
+    Shared(work): Shared<Arc<Work>>,
+    Shared(machines): Shared<Arc<Machines>>,
+    Shared(place): Shared<Arc<view::Place>>,
     Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -254,50 +246,51 @@ pub async fn open(
     }
     // A key of another form is of a later release.
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
-    shop.relay_key_shown(&device, token_hash, shown).await;
-    let orders = shop.read(move |tx| books::open_orders(tx, &device)).await?;
-    let now = shop.now();
-    let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect();
-    let kids: Vec<_> = shop.policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
+    machines.relay_key_shown(&device, token_hash, shown).await;
+    let orders = work.books().read(move |tx| books::open_orders(tx, &device)).await?;
+    let now = work.books().now();
+    let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &place)).collect();
+    let kids: Vec<_> = work.books().policy().rules.keys.iter().map(|key| key.kid().to_string()).collect();
     Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders })))
 }
 
 /// `GET /v1/orders/{order_id}`
 pub async fn show(
-    Shared(shop): Shared<Arc<Shop>>,
+    Shared(work): Shared<Arc<Work>>,
+    Shared(place): Shared<Arc<view::Place>>,
     Machine { device, .. }: Machine,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<OrderResource>, Refusal> {
     let wanted = query(wanted)?;
-    let mut stored = find(&shop, &device, id.as_str()).await?;
+    let mut stored = find(&work, &device, id.as_str()).await?;
     if wanted.ask {
-        stored = asked(&shop, &device, stored).await?;
+        stored = asked(&work, &device, stored).await?;
     }
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
     if wait == 0 || stored.rev > since {
-        return Ok(resource(&stored, &shop));
+        return Ok(resource(&stored, work.books(), &place));
     }
-    let Some(_poll) = shop.waiters.long_poll(&device) else {
+    let Some(_poll) = work.waiters().long_poll(&device) else {
         return Err(Refusal::too_many("two long polls are open already"));
     };
     let id = stored.order.id.clone();
-    let waiter = shop.waiters.register(&device, &stored.order.sale.request_id);
+    let waiter = work.waiters().register(&device, &stored.order.sale.request_id);
     let changed = waiter.until(Duration::from_secs(wait), || {
         let id = id.clone();
-        let shop = &shop;
+        let work = &work;
         async move {
-            let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
+            let stored = work.books().read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
             Ok::<_, Refusal>((stored.rev > since).then_some(stored))
         }
     });
-    Ok(resource(&changed.await?.unwrap_or(stored), &shop))
+    Ok(resource(&changed.await?.unwrap_or(stored), work.books(), &place))
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
-pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Machine, id: Named) -> Result<Response, Refusal> {
-    let stored = find(&shop, &device, id.as_str()).await?;
+pub async fn qr_png(Shared(work): Shared<Arc<Work>>, Machine { device, .. }: Machine, id: Named) -> Result<Response, Refusal> {
+    let stored = find(&work, &device, id.as_str()).await?;
     let payload = view::offered(&stored.order).and_then(|charge| charge.qr_payload.clone());
     let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
     match draw(&payload) {
@@ -327,60 +320,65 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine { device, .. }: Machine, id: Named) -> Result<Json<OrderResource>, Refusal> {
-    let _place = waiting(&shop, &device)?;
-    let stored = find(&shop, &device, id.as_str()).await?;
+pub async fn cancel(
+    Shared(work): Shared<Arc<Work>>,
+    Shared(place): Shared<Arc<view::Place>>,
+    Machine { device, .. }: Machine,
+    id: Named,
+) -> Result<Json<OrderResource>, Refusal> {
+    let _place = waiting(work.waiters(), &device)?;
+    let stored = find(&work, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
     let asked = {
-        let (shop, device, id) = (Arc::clone(&shop), device.clone(), id.clone());
+        let (work, device, id) = (Arc::clone(&work), device.clone(), id.clone());
         tokio::spawn(async move {
-            let done = shop.write(move |tx, policy, now| books::cancel_asked(tx, policy, &device, &id, now)).await?;
-            tokio::spawn(work::carry_on(shop, done));
+            let done = work.books().write(move |tx, policy, now| books::cancel_asked(tx, policy, &device, &id, now)).await?;
+            tokio::spawn(work.carry_on(done));
             Ok::<_, BooksError>(())
         })
         .await
     };
     asked.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
-    let waiter = shop.waiters.register(&device, &request);
+    let waiter = work.waiters().register(&device, &request);
     let ended = waiter.until(ANSWER_WITHIN.to_duration(), || {
         let id = id.clone();
-        let shop = &shop;
+        let work = &work;
         async move {
-            let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
+            let stored = work.books().read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
             // Of a payment that nobody confirms the end may never come.
             let is_known = view::status(&stored.order) != Status::Pending || view::is_unconfirmed(&stored.order);
             Ok::<_, Refusal>(is_known.then_some(stored))
         }
     });
     match ended.await? {
-        Some(stored) => Ok(resource(&stored, &shop)),
+        Some(stored) => Ok(resource(&stored, work.books(), &place)),
         None => Err(Refusal::gateway("the gateway has not ended it yet; we go on trying")),
     }
 }
 
 /// A machine says that an order was paid. Asks the gateway about it, as after a notification.
-async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
-    let noted = shop.write(move |tx, policy, now| books::told_paid(tx, policy, &id, now)).await?;
+async fn look_again(work: &Arc<Work>, id: OrderId) -> Result<(), BooksError> {
+    let noted = work.books().write(move |tx, policy, now| books::told_paid(tx, policy, &id, now)).await?;
     if let Noted::News(done) = noted {
-        tokio::spawn(work::carry_on(Arc::clone(shop), *done));
+        tokio::spawn(Arc::clone(work).carry_on(*done));
     }
     Ok(())
 }
 
 /// The order after the gateway was asked about it, or as it is if the gateway need not be asked now. A machine takes the answer for the
 /// gateway's, so its silence is none.
-async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<Stored, Refusal> {
-    if !stored.order.may_be_asked_about(shop.now()) {
+async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<Stored, Refusal> {
+    if !stored.order.may_be_asked_about(work.books().now()) {
         return Ok(stored);
     }
-    let _place = waiting(shop, device)?;
+    let _place = waiting(work.waiters(), device)?;
     let id = stored.order.id.clone();
-    let waiter = shop.waiters.register(device, &stored.order.sale.request_id);
+    let waiter = work.waiters().register(device, &stored.order.sale.request_id);
     let written = {
-        let (shop, device, id) = (Arc::clone(shop), device.clone(), id.clone());
+        let (work, device, id) = (Arc::clone(work), device.clone(), id.clone());
         tokio::spawn(async move {
-            let done = shop.write(move |tx, policy, now| books::asked_about(tx, policy, &device, &id, now)).await?;
-            tokio::spawn(work::carry_on(shop, done));
+            let done = work.books().write(move |tx, policy, now| books::asked_about(tx, policy, &device, &id, now)).await?;
+            tokio::spawn(work.carry_on(done));
             Ok::<_, BooksError>(())
         })
         .await
@@ -390,7 +388,7 @@ async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<St
         let id = id.clone();
         let before = &stored;
         async move {
-            let now = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
+            let now = work.books().read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
             let is_news = now.rev > before.rev || now.order.ask.asked_at != before.order.ask.asked_at;
             Ok::<_, Refusal>(is_news.then_some(now))
         }
@@ -403,7 +401,9 @@ async fn asked(shop: &Arc<Shop>, device: &DeviceId, stored: Stored) -> Result<St
 
 /// `POST /v1/orders/{order_id}/outcome`
 pub async fn outcome(
-    Shared(shop): Shared<Arc<Shop>>,
+    Shared(work): Shared<Arc<Work>>,
+    Shared(machines): Shared<Arc<Machines>>,
+    Shared(place): Shared<Arc<view::Place>>,
     Machine { device, sight, .. }: Machine,
     id: Named,
     request: Request,
@@ -419,27 +419,26 @@ pub async fn outcome(
     let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
     let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
     if let Ok(id) = OrderId::new(id.as_str())
-        && is_archived(&shop, &device, &id).await?
+        && is_archived(work.books(), &device, &id).await?
     {
         // Its end was told, or a person said it, so the machine need not go on telling. But that may have been another end.
-        let (told, kept) = (outcome.to_string().into(), "the outcome in its archive".into());
-        shop.emit(&Journal::OutcomeConflict { order: id.clone(), device: Some(device), told, kept });
+        work.conflict(&id, &device, outcome, "the outcome in its archive");
         let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&id);
         return Err(refusal.detail("this order is archived: its outcome cannot change"));
     }
-    let stored = find(&shop, &device, id.as_str()).await?;
+    let stored = find(&work, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
     let proof = Proof::of(proof.as_deref(), &id, &stored.order.sale, outcome);
     let told = DeliveryReport { outcome, reason, detail, proof };
     let written = {
-        let (shop, told, id) = (Arc::clone(&shop), told.clone(), id.clone());
+        let (work, told, id) = (Arc::clone(&work), told.clone(), id.clone());
         tokio::spawn(async move {
-            let result = shop.write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, told, now)).await?;
+            let result = work.books().write(move |tx, policy, now| books::delivered(tx, policy, &device, &id, told, now)).await?;
             if let Ok(done) = &result {
-                work::announce(&shop, done);
+                work.announce(done);
                 if is_ledger_old(&done.now.order) && !is_ledger_old(&done.was) {
-                    shop.seen(&done.was.sale.device, Sight { is_ledger_old: true, ..sight }).await;
+                    machines.seen(&done.was.sale.device, Sight { is_ledger_old: true, ..sight }).await;
                 }
             }
             Ok::<_, BooksError>(result)
@@ -448,85 +447,63 @@ pub async fn outcome(
     };
     let result = match written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))? {
         Err(BooksError::Refused(Refused::NotPaid)) => {
-            look_again(&shop, id).await?;
+            look_again(&work, id).await?;
             return Err(BooksError::Refused(Refused::NotPaid).into());
         }
         result => result?,
     };
     match result {
         Ok(done) => {
+            let order = &done.now.order;
             match was {
-                None => tell(&shop, &done.now, &told),
-                Some(was) if was.outcome != told.outcome => conflict(&shop, &done.now.order, was.outcome, told.outcome),
+                None => work.outcome(order, &told),
+                Some(was) if was.outcome != told.outcome => {
+                    work.conflict(&order.id, &order.sale.device, was.outcome, told.outcome.as_str());
+                }
                 Some(_) => {}
             }
-            Ok(resource(&done.now, &shop))
+            Ok(resource(&done.now, work.books(), &place))
         }
         Err(done) => {
             let order = &done.now.order;
             let kept = order.delivery.as_ref().map_or(told.outcome, |kept| kept.outcome);
-            conflict(&shop, order, told.outcome, kept);
+            work.conflict(&order.id, &order.sale.device, told.outcome, kept.as_str());
             let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
             Err(refusal.detail(format!("{kept} was told before, and stands")))
         }
     }
 }
 
-/// Tells the journal that two outcomes were told, and which of them stands.
-fn conflict(shop: &Shop, order: &Order, told: Delivery, kept: Delivery) {
-    let (device, told, kept) = (Some(order.sale.device.clone()), told.to_string().into(), kept.to_string().into());
-    shop.emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept });
-}
-
-/// Tells the journal of an outcome at which a person must look.
-fn tell(shop: &Shop, stored: &Stored, told: &DeliveryReport) {
-    let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
-    shop.metrics.outcome(told, amount);
-    let (request, order, device) = (Some(request_id), stored.order.id.clone(), Some(device));
-    match told.outcome {
-        Delivery::Dispensed => {}
-        Delivery::Failed | Delivery::Undelivered => {
-            shop.metrics.refunds_due.inc();
-            let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str).to_owned().into();
-            shop.emit(&Journal::RefundDue { request, order, device, item, amount, why });
-        }
-        Delivery::Uncertain | Delivery::Other(_) => {
-            let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
-            shop.emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
-        }
-    }
-}
-
 /// A machine's order. If the books have forgotten it, it is looked up at the gateway.
-async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, Refusal> {
+async fn find(work: &Arc<Work>, device: &DeviceId, id: &str) -> Result<Stored, Refusal> {
     let Ok(id) = OrderId::new(id) else { return Err(Refusal::no_such_order()) };
     let wanted = id.clone();
-    if let Some(stored) = shop.read(move |tx| books::load(tx, &wanted)).await? {
+    if let Some(stored) = work.books().read(move |tx| books::load(tx, &wanted)).await? {
         return if stored.order.sale.device == *device { Ok(stored) } else { Err(Refusal::no_such_order().about(&id)) };
     }
-    if is_archived(shop, device, &id).await? {
+    if is_archived(work.books(), device, &id).await? {
         return Err(Refusal::nothing("this order is archived: it is over").about(&id));
     }
-    match look_up(shop, &id, device).await? {
+    match look_up(work, &id, device).await? {
         Some(stored) => Ok(stored),
         None => Err(Refusal::no_such_order().about(&id)),
     }
 }
 
 /// Whether a machine's order is over for so long that it is in an archive.
-async fn is_archived(shop: &Shop, device: &DeviceId, id: &OrderId) -> Result<bool, BooksError> {
+async fn is_archived(books: &Books, device: &DeviceId, id: &OrderId) -> Result<bool, BooksError> {
     let id = id.clone();
-    let archived = shop.read(move |tx| books::archived(tx, &id)).await?;
+    let archived = books.read(move |tx| books::archived(tx, &id)).await?;
     Ok(archived.is_some_and(|archived| archived.device == *device))
 }
 
 /// Asks the gateway for an order that the books do not have. `None`: there is no such order, or it is not ours.
-async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: &DeviceId) -> Result<Option<Stored>, Refusal> {
-    if !shop.may_look_up(id, Some(device)) {
+async fn look_up(work: &Arc<Work>, id: &OrderId, device: &DeviceId) -> Result<Option<Stored>, Refusal> {
+    if !work.may_look_up(id, Some(device)) {
         return Err(Refusal::gateway("orders are looked up at the gateway once a minute").retry_after(60));
     }
-    let (shop, id, device) = (Arc::clone(shop), id.clone(), device.clone());
-    let asked = tokio::time::timeout(LOOK_UP, tokio::spawn(async move { work::take_back(&shop, &id, Some(device)).await }));
+    let (work, id, device) = (Arc::clone(work), id.clone(), device.clone());
+    let asked = tokio::time::timeout(LOOK_UP, tokio::spawn(async move { work.take_back(&id, Some(device)).await }));
     match asked.await {
         Ok(Ok(Ok(Found::Rebuilt(stored)))) => Ok(Some(*stored)),
         Ok(Ok(Ok(Found::Known | Found::NotOurs | Found::Unknown))) => Ok(None),

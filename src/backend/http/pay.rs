@@ -9,8 +9,8 @@ pub(crate) use draw::escape;
 use super::limit::Pace;
 use super::{Named, orders};
 use crate::sale::books::{self, Stored};
-use crate::sale::view;
-use crate::shop::Shop;
+use crate::sale::handle::Books;
+use crate::sale::view::{self, Place};
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -32,13 +32,14 @@ const AGAIN_S: u32 = 5;
 /// The page's part of the server.
 #[derive(Debug)]
 struct Window {
-    shop: Arc<Shop>,
+    books: Arc<Books>,
+    place: Arc<Place>,
     pace: Pace,
 }
 
 /// `/pay/{order_id}` and `/pay/{order_id}/finish`
-pub fn router(shop: Arc<Shop>) -> Router {
-    let window = Arc::new(Window { shop, pace: Pace::default() });
+pub fn router(books: Arc<Books>, place: Arc<Place>) -> Router {
+    let window = Arc::new(Window { books, place, pace: Pace::default() });
     Router::new().route("/pay/{order_id}", get(page)).route("/pay/{order_id}/finish", get(finish)).with_state(window)
 }
 
@@ -68,24 +69,23 @@ impl Query {
 }
 
 async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
-    let shop = &window.shop;
     let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let words = words::choose(query.value("lang"), accept);
     let Ok(id) = OrderId::new(id.as_str()) else { return not_found(words) };
     if !window.pace.take(&id, clock::now().boot) {
         return not_now(StatusCode::TOO_MANY_REQUESTS, words);
     }
-    match shop.read(move |tx| books::load(tx, &id)).await {
-        Ok(Some(stored)) => draw(&stored, shop, headers, words, finish),
+    match window.books.read(move |tx| books::load(tx, &id)).await {
+        Ok(Some(stored)) => draw(&stored, window, headers, words, finish),
         Ok(None) => not_found(words),
         Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, words),
     }
 }
 
 /// The page. One that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
-fn draw(stored: &Stored, shop: &Shop, headers: &HeaderMap, words: &'static Words, finish: Option<Finish>) -> Response {
-    let (order, now) = (&stored.order, shop.now());
-    let resource = view::resource(order, stored.rev, now, &shop.place);
+fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static Words, finish: Option<Finish>) -> Response {
+    let (order, place, now) = (&stored.order, &window.place, window.books.now());
+    let resource = view::resource(order, stored.rev, now, place);
     let charge = order.charge();
     let hotlinked = charge.and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
@@ -105,8 +105,8 @@ fn draw(stored: &Stored, shop: &Shop, headers: &HeaderMap, words: &'static Words
     };
     let mut sheet = Sheet {
         order: &resource,
-        zone: shop.place.zone,
-        merchant: shop.place.merchant.as_deref().or_else(named),
+        zone: place.zone,
+        merchant: place.merchant.as_deref().or_else(named),
         machine: order.sale.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
         name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
         standing: match &order.state {
@@ -124,7 +124,7 @@ fn draw(stored: &Stored, shop: &Shop, headers: &HeaderMap, words: &'static Words
         until,
         left: None,
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
-        contact: shop.place.contact.as_deref(),
+        contact: place.contact.as_deref(),
         finish,
         other_language: &other_language,
         tag: "",

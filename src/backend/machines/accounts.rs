@@ -5,20 +5,12 @@ pub mod passwords;
 pub mod plugin;
 
 use crate::sale::books::BooksError;
-use crate::shop::Shop;
 use crate::store::Tx;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
 use qris_host::config::MqttSettings;
-use qris_host::events::Event as Journal;
 use qris_host::tls::TlsError;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// How often revoked machines are looked for: another program revokes them.
-const LOOK: Duration = Duration::from_secs(5);
-/// After a failure the broker is told again after this time.
-const AGAIN: Duration = Duration::from_secs(15);
 
 /// An administrator of the plugin, as which the backend talks to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +73,10 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
 }
 
 /// The revoked machines whose accounts are not ended yet.
-fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
+///
+/// # Errors
+/// The database's.
+pub fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
     let sql = "SELECT device FROM accounts JOIN devices ON devices.id = accounts.device
         WHERE devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NULL ORDER BY device";
     let rows = tx.rows(sql, &[])?;
@@ -90,40 +85,12 @@ fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
 }
 
 /// The account of a machine that is still revoked is over.
-fn ended(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
+///
+/// # Errors
+/// The database's.
+pub fn ended(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
     let sql = "UPDATE accounts SET ended_ms = $1
         WHERE device = $2 AND EXISTS (SELECT 1 FROM devices WHERE id = $2 AND revoked_ms IS NOT NULL)";
     tx.rows(sql, &[now.into(), device.as_str().into()])?;
-    Ok(())
-}
-
-/// Ends the accounts of machines that are revoked, for ever.
-pub async fn follow(shop: Arc<Shop>, administrator: Administrator) {
-    let mut has_failed = false;
-    loop {
-        let failed = end_revoked(&shop, &administrator).await;
-        if let (Err((device, why)), false) = (&failed, has_failed) {
-            shop.emit(&Journal::AccountNotEnded { device: device.clone(), why: why.to_string().into() });
-        }
-        has_failed = failed.is_err();
-        tokio::time::sleep(if has_failed { AGAIN } else { LOOK }).await;
-    }
-}
-
-async fn end_revoked(shop: &Shop, administrator: &Administrator) -> Result<(), (DeviceId, AccountError)> {
-    // The journal has heard why the database cannot be read or written.
-    let Ok(devices) = shop.machines(to_end).await else { return Ok(()) };
-    for device in devices {
-        // Nobody is let in by a code meanwhile: that machine's account would be ended.
-        let _one = shop.enrolling.lock().await;
-        if !shop.machines(to_end).await.is_ok_and(|still| still.contains(&device)) {
-            continue;
-        }
-        administrator.end(&device).await.map_err(|why| (device.clone(), why))?;
-        let (over, now) = (device.clone(), shop.now());
-        if shop.machines.run(move |tx| ended(tx, &over, now)).await.is_ok() {
-            shop.emit(&Journal::AccountEnded { device });
-        }
-    }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod devices;
+pub mod handle;
 pub mod invitations;
 pub mod presence;
+pub mod revoked;
 pub mod twins;

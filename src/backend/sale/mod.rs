@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod claims;
+pub mod handle;
 pub mod view;
 pub mod waiters;
 pub mod work;

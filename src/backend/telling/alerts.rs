@@ -13,12 +13,14 @@ pub use section::Section;
 use crate::command;
 use crate::config::settings::SETTINGS;
 use crate::sale::books::{self, Alert, Subject, Ways};
-use crate::shop::Shop;
+use crate::sale::handle::{Bell, Books};
+use crate::sale::view::Place;
 use crate::telling::wording;
 use qris_core::order::merchant::Attention;
 use qris_core::order::time::{Span, Wall, Zone};
 use qris_host::config::settings::{Whole, number};
 use qris_host::events::Event as Journal;
+use qris_host::surroundings::Surroundings;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,36 +91,36 @@ impl Tellers {
 }
 
 /// Tells every alert, for ever.
-pub async fn run(shop: Arc<Shop>, tellers: Tellers) {
+pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, place: Arc<Place>, tellers: Tellers) {
     loop {
         // Both ends of the wait lead to a look.
-        let _ = timeout(LOOK, shop.alerts.notified()).await;
-        tell_all(&shop, &tellers).await;
+        let _ = timeout(LOOK, books.rung(Bell::Alerts)).await;
+        tell_all(&*around, &books, &place, &tellers).await;
     }
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(shop: &Shop, tellers: &Tellers) {
-    let now = shop.now();
-    let due = shop.read(move |tx| books::due_alerts(tx, now)).await;
+async fn tell_all(around: &dyn Surroundings, books: &Books, place: &Place, tellers: &Tellers) {
+    let now = books.now();
+    let due = books.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
     let Ok(due) = due else { return };
     for alert in due {
-        let (who, wanted) = (shop.name.clone(), alert.clone());
+        let (who, wanted) = (books.process().to_owned(), alert.clone());
         // One of two backends has the turn. An alert that the other one has just told, or that has ended, is not told again.
-        let mine = shop.write(move |tx, _, now| books::take_turn(tx, &who, &wanted, now)).await;
+        let mine = books.write(move |tx, _, now| books::take_turn(tx, &who, &wanted, now)).await;
         match mine {
             Ok(true) => {}
             Ok(false) => continue,
             Err(_) => return,
         }
-        let body = object(&alert, shop.place.sandbox, shop.place.zone).to_string();
-        let (took, failed) = tellers.tell(&alert, &body, shop.now()).await;
+        let body = object(&alert, place.sandbox, place.zone).to_string();
+        let (took, failed) = tellers.tell(&alert, &body, books.now()).await;
         let (tried, left) = (alert.clone(), !failed.is_empty());
-        let kept = shop.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
+        let kept = books.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
         // The journal comes after the books: who reads there that somebody was told may stop us.
         if !(took.is_none() && failed.is_empty()) {
-            note(shop, &alert, &failed);
+            note(around, &alert, &failed);
         }
         if kept.is_err() {
             return;
@@ -126,7 +128,7 @@ async fn tell_all(shop: &Shop, tellers: &Tellers) {
     }
 }
 
-fn note(shop: &Shop, alert: &Alert, failed: &[String]) {
+fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
@@ -135,9 +137,9 @@ fn note(shop: &Shop, alert: &Alert, failed: &[String]) {
     let over = if alert.until.is_some() { " is over" } else { "" };
     let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
     if failed.is_empty() {
-        shop.emit(&Journal::AlertTold { order, device, kind });
+        around.emit(&Journal::AlertTold { order, device, kind });
     } else {
-        shop.emit(&Journal::AlertFailed { order, device, kind, why: failed.join("; ").into() });
+        around.emit(&Journal::AlertFailed { order, device, kind, why: failed.join("; ").into() });
     }
 }
 

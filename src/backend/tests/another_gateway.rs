@@ -192,8 +192,8 @@ async fn another_gateway_sells_with_words_of_its_own() {
     assert_eq!(rig.tell(&order, Last::Failed).await, StatusCode::OK);
     let id = order.order_id.clone();
     let wish = RefundWish::of_a_person(Some("Ani".into()));
-    rig.shop.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
-    rig.shop.due.notify_one();
+    rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
+    rig.handles.books.ring(Bell::Due);
     rig.until(&order, "the refund", |stored| books::state_word(&stored.order.state) == "refunded").await;
     assert_eq!(rig.simulator.bills()[&order.order_id].word, "RETURNED");
 }

@@ -48,8 +48,8 @@ async fn an_order_is_sold_ended_and_given_back_whatever_midtrans_calls_it() {
         assert_eq!(rig.tell(&order, Last::Failed).await, StatusCode::OK);
         let id = order.order_id.clone();
         let wish = RefundWish::of_a_person(None);
-        rig.shop.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
-        rig.shop.due.notify_one();
+        rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
+        rig.handles.books.ring(Bell::Due);
         rig.until(&order, what, |stored| books::state_word(&stored.order.state) == "refunded").await;
         let book = rig.simulator.with(|midtrans, _| midtrans.transaction(order.order_id.as_str())).expect("charged");
         assert_eq!(book.refunded, 5000 + fee, "{what}");
@@ -186,7 +186,7 @@ async fn alone_without_an_answer(fault: Fault) {
     rig.until(&order, &what, |stored| stored.order.ask.tries >= 2).await;
     let of = async |order: &OrderResource| {
         let id = order.order_id.clone();
-        rig.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
+        rig.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
     };
     let silent = of(&order).await;
     assert_eq!(silent.unclear_since, None, "{what}");
@@ -221,7 +221,7 @@ async fn a_charge_in_another_form_is_ended_and_told() {
         assert!(told, "{why}");
         let id = rig.simulator.with(|midtrans, _| midtrans.transactions()[0].order_id.clone());
         let id = qris_core::order::ids::OrderId::new(&id).expect("ours");
-        let stored = rig.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
+        let stored = rig.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
         assert!(
             matches!(stored.order.state, State::Closed { why: Some(Ending::GaveUp), .. } | State::Cancelling { .. }),
             "{:?}",
@@ -261,12 +261,12 @@ async fn not_the_refund(what: &'static str, set: Value, why: &'static str) {
         rig.simulator.with(|midtrans, _| midtrans.plan(Plan { on: Some(on.into()), ..Plan::from(fault) }));
     }
     let (id, wish) = (order.order_id.clone(), RefundWish::of_a_person(None));
-    rig.shop.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
-    rig.shop.due.notify_one();
+    rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
+    rig.handles.books.ring(Bell::Due);
     let is_unsure = |stored: &books::Stored| matches!(stored.order.repayment, Some(Repayment::Asked { unsure: true, look: true, .. }));
     rig.until(&order, what, is_unsure).await;
     let id = order.order_id.clone();
-    let history = rig.shop.read(move |tx| books::history(tx, &id)).await.expect("read");
+    let history = rig.handles.books.read(move |tx| books::history(tx, &id)).await.expect("read");
     assert!(
         history.iter().any(|line| line.event.contains("the refund was not answered") && line.event.contains(why)),
         "{what}: {history:?}"

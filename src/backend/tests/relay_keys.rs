@@ -42,7 +42,7 @@ impl Rig {
         &self,
         job: impl FnOnce(&mut dyn crate::store::Tx) -> Result<T, books::BooksError> + Send + 'static,
     ) -> T {
-        self.shop.machines.run(job).await.expect("works")
+        self.handles.machines.write(job).await.expect("works")
     }
 
     /// The machine shows this key.
@@ -87,7 +87,7 @@ impl Rig {
 
     async fn in_the_books(&self, order: &OrderResource) -> Order {
         let id = order.order_id.clone();
-        self.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
+        self.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
     }
 
     async fn pays(&self, order: &OrderResource) {
@@ -102,7 +102,7 @@ impl Rig {
         assert!(known.attention().contains(&listed) && known.repayment.is_none(), "{row}: {:?}", known.attention());
         let id = order.order_id.clone();
         let plain = RefundWish::of_a_person(Some("Sari".into()));
-        let asked = self.shop.write(move |tx, policy, now| books::request_refund(tx, policy, &id, plain, now)).await;
+        let asked = self.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, plain, now)).await;
         assert!(matches!(asked, Err(books::BooksError::Refused(Refused::NoProof))), "{row}: {asked:?}");
     }
 }

@@ -44,12 +44,12 @@ fn a_damaged_page_is_told_of_once_a_minute_while_all_else_works() {
     let mut program = program(directory.path());
     let mut journal = Vec::new();
     for _ in 0..100 {
-        let shop = Arc::clone(&program.shop);
+        let books = Arc::clone(&program.handle);
         program.runtime.spawn(async move {
             let damaged = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None);
-            let failed = shop.write(|_, _, _| Err::<(), _>(BooksError::Store(StoreError::Sqlite(damaged)))).await;
+            let failed = books.write(|_, _, _| Err::<(), _>(BooksError::Store(StoreError::Sqlite(damaged)))).await;
             assert!(failed.is_err());
-            shop.read(books::newest_line).await.expect("all else works");
+            books.read(books::newest_line).await.expect("all else works");
         });
         journal.extend(journal_of(&mut program, 1_000));
     }
@@ -72,14 +72,14 @@ fn jobs_of_one_moment_are_committed_together() {
     let mut program = program(directory.path());
     program.books(|tx, _| Ok(tx.rows("CREATE TABLE seen (place INTEGER, all_of_them INTEGER) STRICT", &[]).map(drop)?)).expect("made");
     for place in 0..3_i64 {
-        let shop = Arc::clone(&program.shop);
+        let books = Arc::clone(&program.handle);
         program.runtime.spawn(async move {
             let job = move |tx: &mut dyn Tx, _: &Policy, _: Wall| {
                 tx.rows("INSERT INTO seen VALUES ($1, (SELECT count(*) FROM seen))", &[place.into()])?;
                 // The last one undoes only its own change.
                 if place == 2 { Err(BooksError::Unknown) } else { Ok(()) }
             };
-            assert_eq!(shop.write(job).await.is_ok(), place < 2);
+            assert_eq!(books.write(job).await.is_ok(), place < 2);
         });
     }
     journal_of(&mut program, 5);

@@ -1,6 +1,6 @@
 //! What stands in the books of an order, what a change of it brings, and why the books refuse.
 
-use crate::store::StoreError;
+use crate::store::{JobError, StoreError};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Call, Order, Refused, Rules};
 use qris_core::order::time::Wall;
@@ -36,6 +36,15 @@ impl BooksError {
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Store(StoreError::Damaged { .. }))
+    }
+}
+
+impl JobError for BooksError {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Unknown | Self::ReusedId | Self::ReusedTicket | Self::Full | Self::RateLimited(_) | Self::Refused(_) => None,
+        }
     }
 }
 

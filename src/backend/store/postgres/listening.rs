@@ -54,7 +54,7 @@ impl Server {
     /// # Errors
     /// [`StoreError::Postgres`]
     pub async fn prove_sessions(&self) -> Result<(), StoreError> {
-        let (channel, word) = ("qris_test", crate::drawn_name());
+        let (channel, word) = ("qris_test", qris_host::random::name());
         let wanted = word.clone();
         let (tell, mut told) = unbounded_channel();
         let looked = async {

@@ -1,0 +1,159 @@
+//! The machines, as the running backend has them: their database, who is there, and who is being let in.
+
+use crate::machines::accounts::Administrator;
+use crate::machines::devices::{self, Shown};
+use crate::machines::presence::Presence;
+use crate::machines::twins::{self, Sight};
+use crate::sale::books::{self, BooksError};
+use crate::sale::handle::{Bell, Books};
+use crate::store::{Store, Tx, WatchedStore};
+use qris_core::order::ids::DeviceId;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::time::{Span, Wall};
+use qris_host::events::Event as Journal;
+use qris_host::surroundings::Surroundings;
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The machines.
+#[derive(Debug)]
+pub struct Machines {
+    around: Arc<dyn Surroundings>,
+    database: WatchedStore,
+    books: Arc<Books>,
+    presence: Presence,
+    accounts: Option<Administrator>,
+    /// Whoever has it changes who is let in by a code, and what accounts there are.
+    enrolling: Mutex<()>,
+}
+
+impl Machines {
+    /// The machines in this database, which sell as these books say. One of which nothing is heard for `missing_after` is missing.
+    /// `accounts`: where their accounts at the broker are made, if this backend makes them.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        books: Arc<Books>,
+        missing_after: Span,
+        accounts: Option<Administrator>,
+        around: Arc<dyn Surroundings>,
+    ) -> Self {
+        let database = WatchedStore::new(store, Arc::clone(&around), "of machines");
+        Self { around, database, books, presence: Presence::new(missing_after), accounts, enrolling: Mutex::default() }
+    }
+
+    /// The time of day, by the clock of the books.
+    #[must_use]
+    pub fn now(&self) -> Wall {
+        self.books.now()
+    }
+
+    /// Reads in the database of the machines.
+    ///
+    /// # Errors
+    /// The job's own; or the database's, which also goes to the journal.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        let result = self.database.read(job).await;
+        if result.is_ok() {
+            self.database.is_back();
+        }
+        result
+    }
+
+    /// Writes in the database of the machines. The journal hears of no error.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        self.database.write_quietly(job).await
+    }
+
+    /// A machine that was let in by this token shows the key with which its relay signs its proofs. If it cannot be noted now, the
+    /// journal is told. The key is shown again with the next order, and nobody is kept from selling.
+    pub async fn relay_key_shown(&self, device: &DeviceId, token_hash: String, key: Option<RelayKey>) {
+        if let Some(key) = key {
+            drop(self.note_relay_key(device, token_hash, key).await);
+        }
+    }
+
+    async fn note_relay_key(&self, device: &DeviceId, token_hash: String, key: RelayKey) -> Result<(), BooksError> {
+        let (known, wanted) = (device.clone(), key.clone());
+        if self.read(move |tx| devices::is_known_by(tx, &known, &wanted)).await? {
+            return Ok(());
+        }
+        let of = device.clone();
+        let is_new = !self.books.read(move |tx| books::has_orders(tx, &of)).await?;
+        let (shown, fingerprint) = (device.clone(), key.fingerprint().into());
+        let now = self.now();
+        let written = self.database.write(move |tx| devices::shown(tx, &shown, &token_hash, &key, is_new, now)).await;
+        let device = device.clone();
+        match written? {
+            Shown::Known | Shown::Another { news: false } => {}
+            Shown::First => self.around.emit(&Journal::RelayKeyKnown { device, fingerprint, by: "its first key".into() }),
+            Shown::Another { news: true } => self.around.emit(&Journal::RelayKeyOther { device, fingerprint }),
+        }
+        Ok(())
+    }
+
+    /// A machine asked something, or took a message.
+    pub async fn called(&self, device: &DeviceId) {
+        if self.presence.called(device, self.now()) {
+            let wanted = device.clone();
+            // If this fails, the alert stays until the machine is missing and back once more.
+            let was_missing = self.books.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await;
+            if matches!(was_missing, Ok(true)) {
+                self.around.emit(&Journal::MachineBack { device: device.clone() });
+                self.books.ring(Bell::Alerts);
+            }
+        }
+    }
+
+    /// A call shows something new of a machine's computer. If that is another computer, people are told.
+    pub async fn seen(&self, device: &DeviceId, sight: Sight) {
+        let (of, now) = (device.clone(), self.now());
+        // What cannot be written now is new at the next call, too. The books tell of a full disk.
+        let Ok(Some(both)) = self.write(move |tx| twins::note(tx, &of, &sight, now)).await else { return };
+        let addresses: Box<str> = both.join(" and ").into();
+        self.around.emit(&Journal::MachineTwice { device: device.clone(), addresses: String::from(&*addresses).into() });
+        let wanted = device.clone();
+        // The journal has heard of the machine already, and hears of an error too.
+        let _ = self.books.write(move |tx, _, now| books::machine_twice(tx, &wanted, &addresses, now)).await;
+        self.books.ring(Bell::Alerts);
+    }
+
+    /// Nobody took a message to a machine.
+    pub async fn not_taken(&self, device: &DeviceId) {
+        if self.presence.not_taken(device, self.now()) {
+            self.around.emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
+            let wanted = device.clone();
+            // The journal has heard of the machine already, and hears of an error too.
+            let _ = self.books.write(move |tx, _, now| books::machine_offline(tx, &wanted, now)).await;
+            self.books.ring(Bell::Alerts);
+        }
+    }
+
+    /// The machines to look for now: those that were silent for a while.
+    pub async fn silent(&self) -> Vec<DeviceId> {
+        let Ok(let_in) = self.read(devices::let_in).await else { return Vec::new() };
+        let now = self.now();
+        self.presence.know(&let_in, now);
+        self.presence.look_for(now)
+    }
+
+    /// Where their accounts at the broker are made, if this backend makes them.
+    #[must_use]
+    pub const fn accounts(&self) -> Option<&Administrator> {
+        self.accounts.as_ref()
+    }
+
+    /// Waits for the turn to change who is let in by a code, and what accounts there are.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.enrolling.lock().await
+    }
+}

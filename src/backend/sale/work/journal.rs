@@ -1,0 +1,156 @@
+//! What the journal hears of an order, and what is counted of it.
+
+use super::Work;
+use crate::gateway::Turn;
+use crate::sale::books::{self, Done};
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::{Attention, DeliveryReport, Ending, Order, Proof, Repayment, Sale, State, Withheld};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::reason::Reason;
+use qris_host::events::Event as Journal;
+
+impl Work {
+    /// Tells the journal the new state of an order.
+    pub(super) fn journal(&self, done: &Done) {
+        let order = &done.now.order;
+        self.journal_listed(order, &done.was);
+        if done.next.is_none() {
+            self.note_charge(order, &done.was);
+        }
+        if books::state_word(&order.state) == books::state_word(&done.was.state) {
+            return;
+        }
+        let Sale { device, request_id, item, amount, .. } = order.sale.clone();
+        let (id, request) = (order.id.clone(), request_id.clone());
+        match &order.state {
+            State::Charging { .. } => {}
+            // It has one word with an order that can be paid. Only its receipt is told.
+            State::Held { .. } => {}
+            State::Pending { .. } => {
+                self.counters.charges.inc();
+                self.around.emit(&Journal::ChargeMade { request, order: id, device, item, amount });
+            }
+            State::Cancelling { why: Ending::GrossAmount, charge, .. } => {
+                let asked = charge.as_ref().map_or_else(|| "another sum".into(), |charge| charge.gross_amount.to_string());
+                let why = format!("the gateway asks {asked} for {amount}").into();
+                self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
+            }
+            State::Cancelling { why: Ending::Unreadable(why), .. } | State::Closed { why: Some(Ending::NotMade { why, .. }), .. } => {
+                self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why: why.to_string().into() });
+            }
+            State::Cancelling { .. } => {}
+            State::Closed { how, why, .. } => {
+                let why = match why {
+                    Some(why) => format!("{how:?}, {why:?}").to_lowercase(),
+                    None => format!("{how:?}").to_lowercase(),
+                };
+                self.around.emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
+            }
+            State::Settled { .. } => {
+                self.counters.receipts.inc();
+                self.around.emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
+            }
+            State::Withheld { by, why, .. } => {
+                self.counters.withheld.inc();
+                let device = Some(device);
+                match why {
+                    Withheld::Mismatch => self.around.emit(&Journal::SettlementMismatch {
+                        request: Some(request),
+                        order: id,
+                        device,
+                        amount: by.gross_amount,
+                        why: "it differs from the charge".into(),
+                    }),
+                    Withheld::PaidTwice | Withheld::Ended => {
+                        let why = if *why == Withheld::PaidTwice { "paid_twice" } else { "a person had ended it" };
+                        self.around.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: why.into() });
+                    }
+                }
+            }
+            State::Refunded { .. } => {
+                let why = match &order.repayment {
+                    Some(Repayment::ByHand { .. }) => "by hand",
+                    Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
+                        "through the gateway"
+                    }
+                };
+                self.around.emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
+            }
+        }
+    }
+
+    /// Tells the journal once that charges fail one after the other for one reason, and once that one was made again.
+    fn note_charge(&self, order: &Order, was: &Order) {
+        let Some(end) = order.charge_end().filter(|_| was.charge_end().is_none()) else { return };
+        match self.gateway.note_charge(end.as_ref().err().map(|failure| failure.kind)) {
+            Some(Turn::Fails(count)) => {
+                let why = end.err().map(|failure| failure.why).unwrap_or_default();
+                self.around.emit(&Journal::ChargesFailing { count: i64::from(count), why: why.into_string().into() });
+            }
+            Some(Turn::Works) => self.around.emit(&Journal::ChargesBack {}),
+            None => {}
+        }
+    }
+
+    /// Tells the journal the new reasons for a person to look at an order. Reasons with an event of their own are left to that.
+    fn journal_listed(&self, order: &Order, was: &Order) {
+        let had = was.attention();
+        for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
+            let why = match kind {
+                Attention::NoProof => match &order.delivery {
+                    Some(DeliveryReport { proof: Proof::Missing(why), .. }) => {
+                        format!("no refund: the relay's proof is missing: {}", why.why())
+                    }
+                    Some(DeliveryReport { proof: Proof::Signed { .. }, .. }) | None => kind.as_str().into(),
+                },
+                Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
+                Attention::RefundFailed => match &order.repayment {
+                    Some(Repayment::Refused { why, .. }) => format!("no refund: {why}"),
+                    Some(Repayment::Asked { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
+                        kind.as_str().into()
+                    }
+                },
+                Attention::Unreported => "the machine has told no outcome".into(),
+                Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),
+                Attention::Unconfirmed => match order.unclear_since {
+                    Some(_) => "the gateway's get-status tells nothing of it: its history says why".into(),
+                    None => "the gateway told that it is paid, and does not confirm that".into(),
+                },
+                Attention::RefundSoon => "its refund through the gateway is possible for three days at most".into(),
+                Attention::RefundLastDay => "its refund through the gateway is possible for one day at most".into(),
+                Attention::OnlyByHand => "its time for a refund through the gateway is over: only by hand".into(),
+                Attention::PartialRefund => "a part of the money went back".into(),
+                Attention::Chargeback => "the customer's bank took the money back".into(),
+                Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),
+                Attention::LateFact => "news came after the order was settled".into(),
+            };
+            let Sale { device, request_id: request, item, amount, .. } = order.sale.clone();
+            self.around.emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
+        }
+    }
+
+    /// Tells the journal that two outcomes were told, and which of them stands.
+    pub fn conflict(&self, order: &OrderId, device: &DeviceId, told: Delivery, kept: &str) {
+        let (order, device) = (order.clone(), Some(device.clone()));
+        self.around.emit(&Journal::OutcomeConflict { order, device, told: told.to_string().into(), kept: kept.to_owned().into() });
+    }
+
+    /// Tells the journal of an outcome at which a person must look.
+    pub fn outcome(&self, order: &Order, told: &DeliveryReport) {
+        let Sale { device, request_id, item, amount, .. } = order.sale.clone();
+        self.counters.outcome(told, amount);
+        let (request, order, device) = (Some(request_id), order.id.clone(), Some(device));
+        match told.outcome {
+            Delivery::Dispensed => {}
+            Delivery::Failed | Delivery::Undelivered => {
+                self.counters.refunds_due.inc();
+                let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str).to_owned().into();
+                self.around.emit(&Journal::RefundDue { request, order, device, item, amount, why });
+            }
+            Delivery::Uncertain | Delivery::Other(_) => {
+                let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
+                self.around.emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
+            }
+        }
+    }
+}
