@@ -1,6 +1,7 @@
 //! Runs a program of the merchant's: without a shell, without our environment, in a process group of its own. Its
 //! time has a limit, and so has the part of its output that is kept.
 
+use qris_host::config::Checker;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
 use std::process::Stdio;
@@ -65,6 +66,15 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A program with its arguments, as a setting names it.
+pub(crate) fn checked(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
+    let is_good = command.first().is_some_and(|program| program.starts_with('/'));
+    if !is_good {
+        checker.fault(&(), key, "must be a list that begins with the absolute path of a program");
+    }
+    is_good.then_some(command)
 }
 
 /// Runs a program with `input` on its standard input, for `limit` at most.

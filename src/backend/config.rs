@@ -1,14 +1,13 @@
 //! `backend.toml`: as it is written, and as it is used.
 
-pub mod settings;
-
 use crate::gateway::Configured;
 use crate::http::Limits;
 use crate::keeping::databases::Place;
 use crate::keys::Ring;
 use crate::machines::accounts::Administrator;
 use crate::midtrans;
-use crate::money::fees::{self, Fees};
+use crate::money::takings::{Fees, FeesSection};
+use crate::settings::{DESCRIPTORS_BESIDE, SETTINGS};
 use crate::store::MACHINES_FILE;
 use crate::store::postgres::Server;
 use crate::telling::alerts::{self, OFFLINE_AFTER, Tellers};
@@ -20,7 +19,6 @@ use qris_host::mqtt::LinkSettings;
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use serde::Deserialize;
-use settings::SETTINGS;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -30,12 +28,6 @@ use std::sync::Arc;
 const ISSUER_MAX: usize = 100;
 /// The longest name of the merchant and the longest contact, in characters: they stand on a phone's page.
 pub const CONTACT_MAX: usize = 64;
-/// `LimitNOFILE` of the unit: the number of descriptors that the service has.
-pub const DESCRIPTORS: u64 = 8192;
-/// The descriptors for everything except connections: the books, the broker, calls to the gateway.
-const DESCRIPTORS_BESIDE: u64 = 256;
-/// A smaller number is of no use.
-const CONNECTIONS_MIN: i64 = 64;
 /// The key of the file with the signing keys.
 const SIGNING_KEY: &str = "receipts.signing_key_file";
 
@@ -53,7 +45,7 @@ struct WrittenConfig {
     machines: Machines,
     receipts: Receipts,
     reports: Reports,
-    fees: fees::Section,
+    fees: FeesSection,
 }
 
 /// Where the machines' accounts at the broker are made.
@@ -415,15 +407,6 @@ fn administrator(section: Accounts, mqtt: Option<&Option<MqttSettings>>, checker
         return None;
     };
     Some(Administrator(MqttSettings { username: Some(username), password: Some(password?), ..broker.clone()? }))
-}
-
-/// A program with its arguments.
-pub(super) fn program(command: Vec<String>, key: &str, checker: &mut Checker<'_>) -> Option<Vec<String>> {
-    let is_good = command.first().is_some_and(|program| program.starts_with('/'));
-    if !is_good {
-        checker.fault(&(), key, "must be a list that begins with the absolute path of a program");
-    }
-    is_good.then_some(command)
 }
 
 #[cfg(test)]

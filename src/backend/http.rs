@@ -16,6 +16,7 @@ use crate::counters::Counters;
 use crate::gateway::{Gateway, WatchedGateway};
 use crate::machines::devices;
 use crate::machines::handle::Machines;
+use crate::machines::token;
 use crate::machines::twins::{self, Sight};
 use crate::sale::books::BooksError;
 use crate::sale::handle::Books;
@@ -308,7 +309,7 @@ async fn device(around: &dyn Surroundings, machines: &Machines, headers: &Header
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
-    let token_hash = devices::hash(token.trim());
+    let token_hash = token::hash(token.trim());
     let (wanted, sight, now) = (token_hash.clone(), sight.clone(), machines.now());
     let found = machines.read(move |tx| {
         let Some(device) = devices::by_token(tx, &wanted)? else { return Ok(None) };

@@ -18,10 +18,12 @@ pub mod money;
 pub mod sale;
 #[cfg(test)]
 mod samples;
+pub mod settings;
 pub mod store;
 pub mod telling;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use cli::{Arguments, Command};
 use config::Config;
@@ -34,17 +36,14 @@ use qris_host::config::{Source, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
 use qris_host::service::Signals;
-use qris_host::surroundings::{Computer, Surroundings};
 use qris_host::tls;
 use qris_host::{self, Failure, Leave, commands, interrupt, memory, service};
-use sale::books::Policy;
 use sale::handle::{Bell, Books};
-use sale::{books, view, work};
+use sale::{books, work};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
 use store::postgres::Server;
 use telling::alerts;
 use telling::broker::{self, Publisher};
@@ -126,7 +125,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         server.prove_sessions().await.map_err(Failure::failed)?;
     }
     let open = open_stores(&config)?;
-    let handles = handles(&config, source, ring, open.books.clone(), open.machines.clone())?;
+    let handles = together::handles(&config, source, ring, open.books.clone(), open.machines.clone())?;
     let Handles { around, books, work, waiters, machines, counters, place, .. } = handles.clone();
     emit(&Journal::KeyInUse { kid: books.policy().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
@@ -202,37 +201,4 @@ async fn tell_of_lost_machines(books: &Books, machines: &Machines) -> Result<(),
         emit(&Journal::MachinesLost {});
     }
     Ok(())
-}
-
-fn handles(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Handles, Failure> {
-    let around: Arc<dyn Surroundings> = Arc::new(Computer);
-    let gateway = config.gateway.open(source)?;
-    let place = view::Place {
-        public_url: config.public_url.clone().map(Into::into),
-        sandbox: config.gateway.is_sandbox(),
-        merchant: config.merchant.clone(),
-        contact: config.contact.clone(),
-        collect_within: config.collect_within,
-        zone: config.zone,
-    };
-    let books = Arc::new(Books::new(store, policy(config, ring.into_keys()), Arc::clone(&around)));
-    let (offline_after, accounts) = (config.offline_after(), config.accounts.clone());
-    let machines = Machines::new(machines, Arc::clone(&books), offline_after, accounts, Arc::clone(&around));
-    Ok(Handles::new(around, books, machines, gateway, place))
-}
-
-/// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.
-fn policy(config: &Config, keys: Vec<qris_core::order::keys::SigningKey>) -> Policy {
-    Policy {
-        rules: qris_core::order::merchant::Rules {
-            issuer: config.issuer.clone(),
-            keys,
-            max_imposed_fee: config.gateway.max_imposed_fee(),
-            reversal_window: config.reversal_window,
-            collect_within: config.collect_within,
-        },
-        push: config.mqtt.is_some(),
-        orders_per_minute: config.orders_per_minute,
-        auto_refund_per_day: config.auto_refund_per_day,
-    }
 }

@@ -8,6 +8,7 @@ use crate::gateway::Gateway;
 use crate::http;
 use crate::machines::devices;
 use crate::machines::handle::Machines;
+use crate::machines::token;
 use crate::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::sale::books::{self, Policy};
 use crate::sale::handle::{Bell, Books};
@@ -150,7 +151,7 @@ impl<G> Rig<G> {
         let books = Arc::new(Books::new(store, policy, Arc::clone(&around)));
         let machines = Machines::new(machines, Arc::clone(&books), Span::secs(600), None, Arc::clone(&around));
         let handles = http::Handles::new(around, books, machines, gateway, place);
-        let (id, hash) = (DeviceId::new("vm-001").expect("an id"), devices::hash("vm-001"));
+        let (id, hash) = (DeviceId::new("vm-001").expect("an id"), token::hash("vm-001"));
         handles.machines.write(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         let (stop, stopping) = watch::channel(false);
         let limits = http::Limits { connections: 64, proxies: Box::default() };

@@ -31,6 +31,7 @@ use qris_backend::http;
 use qris_backend::keeping::databases::open_both;
 use qris_backend::machines::devices;
 use qris_backend::machines::handle::Machines;
+use qris_backend::machines::token;
 use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::sale::books::{self, BooksError, Noted, Policy};
 use qris_backend::sale::handle::{Bell, Books};
@@ -317,7 +318,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Lets the only machine in, if this was not done yet.
     pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
-        self.machines(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
+        self.machines(|tx| devices::add(tx, &device(), &token::hash(TOKEN), false, now))
     }
 
     /// Works with the machines beside the program, as its commands do.

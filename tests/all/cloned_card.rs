@@ -10,7 +10,7 @@ use crate::rig::proxy::{FORWARDED_FOR, Proxy};
 use crate::rig::shop::{DEVICE, Options, Program, Shop, relay_key};
 use crate::rig::{user, wait_for};
 use crate::two_backends::second;
-use qris::backend::machines::devices::hash;
+use qris::backend::machines::token::hash;
 use qris::order::ids::{DeviceId, Ticket};
 use qris::order::proof::{self, Last, Statement};
 use rusqlite::{Connection, OptionalExtension as _};

@@ -37,7 +37,7 @@ fn each_credential_is_loaded_by_one_plain_line() {
 fn the_backend_has_the_descriptors_that_its_connections_may_take() {
     let unit = source_text("systemd/qris-backend.service");
     let given = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE="));
-    assert_eq!(given, Some(qris::backend::config::DESCRIPTORS.to_string().as_str()));
+    assert_eq!(given, Some(qris::backend::settings::DESCRIPTORS.to_string().as_str()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::machines::accounts;
 use crate::machines::devices::{self, Device, Listed};
 use crate::machines::invitations::{self, Terms};
+use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::telling::listed;
 use base64::Engine as _;
@@ -250,7 +251,7 @@ async fn add(
     let written = draft.map(|draft| draft.with(&token)).transpose()?;
     let store = machines(config, true)?;
     written.as_ref().map_or(Ok(()), |written| keep(&written.text))?;
-    let (hash, wanted, has_account) = (devices::hash(&token), device.clone(), account.is_some());
+    let (hash, wanted, has_account) = (token::hash(&token), device.clone(), account.is_some());
     let now = store.now(clock::now().wall);
     let added = store.run(move |tx| {
         let added = devices::add(tx, &wanted, &hash, replace, now)?;

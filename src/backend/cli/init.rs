@@ -4,13 +4,16 @@
 mod answers;
 mod broker;
 mod compose;
+mod draft;
+mod present;
 mod text;
 
 use super::doctor::network;
 use crate::config::Config;
 use answers::{Answers, Dialogue};
 use clap::Args;
-use compose::{Composed, Present};
+use compose::Composed;
+use present::Present;
 use qris_host::finding;
 use qris_host::setup::ask;
 use qris_host::setup::conversation::Conversation;
@@ -269,7 +272,7 @@ fn remark(text: &str) {
 
 /// A command of this program, as the user of the service.
 fn as_service(site: &Site, words: &[&str]) -> Result<Command, Failure> {
-    let user = site.user(USER).ok_or_else(|| Failure::usage(compose::no_user()))?;
+    let user = site.user(USER).ok_or_else(|| Failure::usage(present::no_user()))?;
     let mut command = Command::new("/proc/self/exe");
     command.args(words).current_dir("/").stdin(Stdio::null());
     if is_root() {

@@ -341,7 +341,7 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
         facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
-        facts.push(("proof", wording::proof(&told.proof)));
+        facts.push(("proof", books::proof_in_words(&told.proof)));
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
     facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", wording::repayment(repayment, zone))));

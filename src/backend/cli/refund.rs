@@ -11,7 +11,7 @@ use crate::sale::view;
 use crate::sale::work::Work;
 use crate::store::{Store, Tx};
 use crate::telling::wording;
-use crate::{handles, policy};
+use crate::together::{handles, policy};
 use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};

@@ -7,6 +7,7 @@ use crate::machines::devices;
 use crate::machines::handle::Machines;
 use crate::machines::invitations;
 use crate::machines::invitations::NotLetIn;
+use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::sale::handle::Books;
 use crate::store::StoreError;
@@ -70,9 +71,9 @@ async fn enrol(around: &dyn Surroundings, books: &Books, machines: &Machines, cl
     }
     let (device, now) = (claim.device.clone(), machines.now());
     let token = draw(around);
-    let (hash, makes_account) = (devices::hash(&token), machines.accounts().is_some());
+    let (hash, makes_account) = (token::hash(&token), machines.accounts().is_some());
     let claimed = machines.write(move |tx| {
-        let claimed = invitations::claim(tx, &claim, &hash, now)?;
+        let claimed = devices::claim(tx, &claim, &hash, now)?;
         if claimed.is_ok() && makes_account {
             accounts::note(tx, &claim.device)?;
         }
@@ -83,7 +84,7 @@ async fn enrol(around: &dyn Surroundings, books: &Books, machines: &Machines, cl
         (Some(administrator), Some(_)) => {
             let password = draw(around);
             administrator.open(&device, &password).await.map_err(|why| no_account(&device, why.to_string()))?;
-            is_still(machines, &device, &devices::hash(&token)).await?.then_some(()).ok_or_else(busy)?;
+            is_still(machines, &device, &token::hash(&token)).await?.then_some(()).ok_or_else(busy)?;
             Some(password.into())
         }
         (None, _) | (_, None) => None,

@@ -1,12 +1,13 @@
 //! The machines that are let in, in a database of their own. A token is 256 random bits. Only its SHA-256 is kept, so a reader
 //! of the database cannot log in with it.
 
-use crate::machines::invitations;
+use crate::machines::invitations::{self, NotLetIn, Terms};
 use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
+use qris_core::wire::invitation::Claim;
 use qris_host::checksum::checksum;
 use std::collections::HashSet;
 use subtle::ConstantTimeEq as _;
@@ -69,12 +70,6 @@ pub struct Listed {
     pub damaged: Vec<Box<str>>,
 }
 
-/// The hash under which a token is kept, in lower-case hex.
-#[must_use]
-pub fn hash(token: &str) -> String {
-    qris_core::hex(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref())
-}
-
 /// Lets a machine in with a new token. Its old token is void then. Without `replace`, an old token stays, and the answer is
 /// false. A damaged row is replaced as a whole.
 ///
@@ -94,6 +89,20 @@ pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, 
     };
     save(tx, &device, token_hash)?;
     Ok(true)
+}
+
+/// Lets a machine in by its code, with the token of this hash. The token that it had before is void then.
+///
+/// # Errors
+/// The database's; [`NotLetIn`].
+pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
+    let terms = match invitations::check(tx, claim, now)? {
+        Ok(terms) => terms,
+        refused => return Ok(refused),
+    };
+    add(tx, &claim.device, token_hash, true, now)?;
+    invitations::claimed(tx, &claim.device, token_hash)?;
+    Ok(Ok(terms))
 }
 
 /// Does not let a machine in any more, neither by its token nor by a code. False: there is no such machine.
@@ -287,6 +296,7 @@ fn sum(device: &Device, token_hash: &str) -> String {
 mod tests {
     use super::*;
     use crate::keeping::databases::open_both;
+    use crate::machines::token::hash;
     use crate::store::read_on;
     use qris_core::order::keys::SigningKey;
     use qris_host::sqlite::testing::damage;

@@ -2,7 +2,7 @@
 //! machine that has the last token shows the key of its relay. So a set-up that is given up, or an answer that is lost, costs no
 //! code, and nothing is kept at the machine meanwhile. Only the SHA-256 of a code is kept.
 
-use crate::machines::devices;
+use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::store::{self, StoreError, Tx, Value};
 use qris_core::order::ids::DeviceId;
@@ -104,19 +104,14 @@ pub fn check(tx: &mut dyn Tx, claim: &Claim, now: Wall) -> Result<Result<Terms, 
     Ok(Ok(serde_json::from_str(terms).map_err(damaged)?))
 }
 
-/// Lets a machine in with the token of this hash. The token that it had before is void then.
+/// The machine has the token of this hash for its code.
 ///
 /// # Errors
-/// The database's; [`NotLetIn`].
-pub fn claim(tx: &mut dyn Tx, claim: &Claim, token_hash: &str, now: Wall) -> Result<Result<Terms, NotLetIn>, BooksError> {
-    let terms = match check(tx, claim, now)? {
-        Ok(terms) => terms,
-        refused => return Ok(refused),
-    };
-    devices::add(tx, &claim.device, token_hash, true, now)?;
+/// The database's.
+pub fn claimed(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str) -> Result<(), BooksError> {
     let sql = "UPDATE invitations SET token_hash = $1 WHERE device = $2";
-    tx.rows(sql, &[token_hash.into(), claim.device.as_str().into()])?;
-    Ok(Ok(terms))
+    tx.rows(sql, &[token_hash.into(), device.as_str().into()])?;
+    Ok(())
 }
 
 /// Whether the machine has its present token for a code that is not used up.
@@ -162,14 +157,14 @@ pub fn withdraw(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> 
 /// The hash of a code, with all that the code was made for.
 fn hash(code: &Code, device: &str, until_ms: i64, terms: &str) -> String {
     let all = serde_json::to_string(&(code.expose(), device, until_ms, terms)).expect("plain data");
-    devices::hash(&all)
+    token::hash(&all)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keeping::databases::open_both;
-    use crate::machines::devices::{Shown, by_token, list, relay_key, revoke, shown};
+    use crate::machines::devices::{Shown, by_token, claim, list, relay_key, revoke, shown};
     use crate::store::read_on as in_store;
     use qris_core::order::keys::SigningKey;
     use qris_core::order::proof::RelayKey;
@@ -197,16 +192,16 @@ mod tests {
 
         /// The machine shows the code, and is given this token.
         fn claim(&self, number: u8, token: &str, now: i64) -> Result<Terms, NotLetIn> {
-            self.run(|tx| claim(tx, &of(number), &devices::hash(token), Wall(now)))
+            self.run(|tx| claim(tx, &of(number), &token::hash(token), Wall(now)))
         }
 
         fn is_let_in(&self, token: &str) -> bool {
-            self.run(|tx| by_token(tx, &devices::hash(token))).is_some()
+            self.run(|tx| by_token(tx, &token::hash(token))).is_some()
         }
 
         /// Whoever has this token shows the key of a relay.
         fn show(&self, token: &str, number: u8, now: i64) -> Shown {
-            self.run(|tx| shown(tx, &device(), &devices::hash(token), &key(number), false, Wall(now)))
+            self.run(|tx| shown(tx, &device(), &token::hash(token), &key(number), false, Wall(now)))
         }
     }
 

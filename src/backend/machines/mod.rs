@@ -6,4 +6,5 @@ pub mod handle;
 pub mod invitations;
 pub mod presence;
 pub mod revoked;
+pub mod token;
 pub mod twins;

@@ -8,7 +8,7 @@
 //! written when there is something new: when a computer is started and once a minute later, and with a question for open orders. An order
 //! costs no commit.
 
-use crate::machines::devices::hash;
+use crate::machines::token::hash;
 use crate::sale::books::BooksError;
 use crate::store::{self, Row, Tx};
 use qris_core::order::ids::DeviceId;

@@ -1,8 +1,8 @@
 //! `[midtrans]` of `backend.toml`: as it is written, and as it is used.
 
 use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, RefundDays, ServerKey, Settings, SettingsError};
-use crate::config::settings::SETTINGS;
 use crate::gateway::{Configured, Gateway, SecretFile};
+use crate::settings::SETTINGS;
 use qris_host::Failure;
 use qris_host::config::settings::{Whole, is_on, number};
 use qris_host::config::{Checker, Source, http_url};

@@ -11,6 +11,7 @@ mod qr_image;
 mod request;
 mod signature;
 mod trial;
+mod words;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
 pub use config::{Account, Section};

@@ -1,7 +1,7 @@
 //! The bodies that are sent to Midtrans: a charge, and its three custom fields. A backend that forgot an order can
 //! rebuild it from these.
 
-use crate::config::settings::SETTINGS;
+use crate::settings::SETTINGS;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{COUNTER_EXPIRY, Metadata, QR_EXPIRY};
 use qris_core::order::money::Rupiah;

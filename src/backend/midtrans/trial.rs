@@ -1,6 +1,6 @@
 //! A charge that nobody is to pay. It shows whether this program can read what Midtrans answers, before a customer comes.
 
-use super::gateway::{no_charge, report, whole_rupiah};
+use super::words::{no_charge, report, whole_rupiah};
 use super::{ChargeRequest, Midtrans, MidtransError, Transaction, TransactionStatus, idempotency_key};
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::merchant::{Metadata, NoCharge, Said, StatusReport};

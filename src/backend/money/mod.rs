@@ -1,6 +1,5 @@
 //! What was sold and what is left of it, and whether the gateway sees it as the books do.
 
-pub mod fees;
 pub mod reconcile;
 pub mod report;
 pub mod takings;

@@ -1,8 +1,7 @@
 //! The payments in a span of days, and what became of them. It has only sums, by the time of settlement: of all, and by machine,
 //! item, scheme, day or month.
 
-use crate::money::fees::Fees;
-use crate::money::takings::{Taking, scheme_in_full, signed};
+use crate::money::takings::{Fees, Taking, scheme_in_full, signed};
 use crate::sale::books::{self, BooksError, Cursor};
 use crate::store::Tx;
 use crate::telling::wording::{self, End, RefundUntil};

@@ -11,10 +11,10 @@ pub mod webhook;
 pub use section::Section;
 
 use crate::command;
-use crate::config::settings::SETTINGS;
 use crate::sale::books::{self, Alert, Subject, Ways};
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
+use crate::settings::SETTINGS;
 use crate::telling::wording;
 use qris_core::order::merchant::Attention;
 use qris_core::order::time::{Span, Wall, Zone};

@@ -163,15 +163,6 @@ pub const fn to_do(attention: Attention) -> &'static str {
     }
 }
 
-/// Whether the relay has signed an outcome.
-#[must_use]
-pub fn proof(proof: &Proof) -> String {
-    match proof {
-        Proof::Signed { number, .. } => format!("signed by the machine's relay, as its number {number}"),
-        Proof::Missing(why) => format!("missing: {}", why.why()),
-    }
-}
-
 /// How the money goes back, or why it does not.
 #[must_use]
 pub fn repayment(repayment: &Repayment, zone: Zone) -> String {

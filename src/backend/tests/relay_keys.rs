@@ -69,7 +69,7 @@ impl Rig {
             }
             let terms = Terms { backend_url: "https://pay.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
             invitations::invite(tx, &claim, &terms, now + Span::secs(60))?;
-            assert!(invitations::claim(tx, &claim, &devices::hash("vm-001"), now)?.is_ok());
+            assert!(devices::claim(tx, &claim, &token::hash("vm-001"), now)?.is_ok());
             Ok(())
         })
         .await;

@@ -6,6 +6,7 @@ use super::{BEGIN, World, device};
 use crate::backend::TOKEN;
 use qris_backend::machines::devices;
 use qris_backend::machines::invitations::{self, Terms};
+use qris_backend::machines::token;
 use qris_backend::sale::books::BooksError;
 use qris_backend::store::Tx;
 use qris_core::order::ids::{OrderId, Ticket};
@@ -44,7 +45,7 @@ impl World {
         let terms = Terms { backend_url: "https://backend.example".into(), backend_ca: None, broker: None, operators: Vec::new() };
         let used = self.machines(|tx| {
             invitations::invite(tx, &claim, &terms, now + Span::secs(3600))?;
-            invitations::claim(tx, &claim, &devices::hash(TOKEN), now)
+            devices::claim(tx, &claim, &token::hash(TOKEN), now)
         });
         if matches!(used, Some(Ok(_))) {
             self.count(Kind::Codes, "a code lets the machine in once more");

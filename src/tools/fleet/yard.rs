@@ -9,7 +9,7 @@ use super::postgres::Postgres;
 use super::town::Town;
 use super::{Arguments, audit};
 use qris_backend::config::Config;
-use qris_backend::machines::devices;
+use qris_backend::machines::{devices, token};
 use qris_backend::sale::books::BooksError;
 use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::order::keys::{KeyError, KeySet};
@@ -293,7 +293,7 @@ fn config_name(number: usize) -> String {
 async fn let_in(config: &Path, names: &[String], tokens: &[String]) -> Result<(), YardError> {
     let (config, _) = Config::read(config).map_err(YardError::Config)?;
     let store = config.store.machines(true).map_err(BooksError::from)?;
-    let all: Vec<_> = names.iter().zip(tokens).map(|(name, token)| (name.clone(), devices::hash(token))).collect();
+    let all: Vec<_> = names.iter().zip(tokens).map(|(name, token)| (name.clone(), token::hash(token))).collect();
     for some in all.chunks(LET_IN) {
         let (some, now) = (some.to_vec(), clock::now().wall);
         let add = move |tx: &mut dyn qris_backend::store::Tx| {

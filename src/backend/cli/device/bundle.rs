@@ -114,7 +114,7 @@ impl Bundle {
             return Err(Failure::usage(texts().broker_missing));
         }
         let password = self.broker_password_file.as_deref().map(password).transpose()?;
-        let rules = crate::policy(config, ring.into_keys()).rules;
+        let rules = crate::together::policy(config, ring.into_keys()).rules;
         Ok(Draft { device: device.clone(), terms, password, rules, draws: self.qr })
     }
 }

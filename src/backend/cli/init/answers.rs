@@ -1,6 +1,6 @@
 //! The answers: from flags, and from the person at the terminal.
 
-use super::compose::Present;
+use super::present::{Present, hostname};
 use super::text::{fill, texts};
 use super::{Init, Said, broker};
 use crate::config;
@@ -123,7 +123,7 @@ impl<'a> Dialogue<'a> {
             say(&format!("  {}", texts().install_mosquitto))?;
         }
         let host = answers.public_url.as_ref().and_then(Said::value).or(self.present.public_url.as_ref()).map(|url| host(url));
-        let usual = host.unwrap_or_else(|| super::compose::hostname(self.site));
+        let usual = host.unwrap_or_else(|| hostname(self.site));
         answers.broker = Some(self.asker.line(texts().broker_name, Some(&usual), broker)?);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! machines' accounts. The certificates are made by the `openssl` command, as the guide makes them: the package brings it along
 //! (it needs ca-certificates, which needs it), and a crate for two certificates would bring twenty others.
 
-use super::compose::Draft;
+use super::draft::Draft;
 use super::text::{fill, texts};
 use super::{PUBLIC, ROOTS, SECRET};
 use crate::machines::accounts::{passwords, plugin};

@@ -2,16 +2,17 @@
 //! key that it has.
 
 use super::answers::{Answers, Place, host};
+use super::draft::Draft;
+use super::present::{Present, hostname};
 use super::text::{fill, texts};
-use super::{BACKEND_TOML, OWN, SECRET, Said, USER, broker};
+use super::{BACKEND_TOML, OWN, SECRET, Said, broker};
 use crate::keys;
 use qris_host::Failure;
-use qris_host::config::{Places, Source};
-use qris_host::setup::edit::{self, Text};
+use qris_host::config::Source;
+use qris_host::setup::edit::Text;
 use qris_host::setup::site::Site;
 use qris_host::setup::staging::Staging;
-use qris_host::setup::write::{Change, Planned, Rights};
-use std::path::{Path, PathBuf};
+use qris_host::setup::write::{Change, Planned};
 
 /// The shipped example.
 const EXAMPLE: &str = include_str!("../../../../config/backend.toml");
@@ -19,17 +20,6 @@ const EXAMPLE: &str = include_str!("../../../../config/backend.toml");
 const SERVER_KEY: &str = "/etc/qris-backend/midtrans-server-key";
 /// Where the signing key goes.
 const SIGNING_KEY: &str = "/var/lib/qris-backend/signing-key.json";
-
-/// What is on the disk.
-#[derive(Debug, Default)]
-pub(super) struct Present {
-    pub(super) backend: Option<Text>,
-    pub(super) public_url: Option<String>,
-    pub(super) has_server_key: bool,
-    pub(super) has_public_url: bool,
-    pub(super) has_contact: bool,
-    pub(super) has_broker: bool,
-}
 
 /// What is to be written.
 pub(super) struct Composed {
@@ -51,72 +41,9 @@ impl Composed {
     }
 }
 
-impl Present {
-    /// Reads what is there.
-    pub(super) fn read(site: &Site) -> Result<Self, Failure> {
-        if site.user(USER).is_none() {
-            return Err(Failure::usage(no_user()));
-        }
-        let path = site.at(BACKEND_TOML);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
-        };
-        let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
-        let has_broker = table.get("mqtt").is_some();
-        let backend = Text { file: BACKEND_TOML, text };
-        let is_there = |section, key| {
-            // A plain name is a credential of systemd.
-            let named = backend.value(section, key).map(PathBuf::from);
-            named.is_some_and(|file| file.components().count() == 1 || site.at(&file).exists())
-        };
-        let public_url = backend.value("http", "public_url");
-        Ok(Self {
-            has_server_key: is_there("midtrans", "server_key_file"),
-            has_public_url: public_url.is_some(),
-            has_contact: backend.value("customer", "contact").is_some(),
-            has_broker,
-            public_url,
-            backend: Some(backend),
-        })
-    }
-}
-
-/// The package is not installed.
-pub(super) fn no_user() -> String {
-    fill(texts().no_user, &[&USER])
-}
-
-/// The name of that computer.
-pub(super) fn hostname(site: &Site) -> String {
-    let name = std::fs::read_to_string(site.at("/etc/hostname")).unwrap_or_default();
-    match name.trim() {
-        "" => "localhost".into(),
-        name => name.to_lowercase(),
-    }
-}
-
-/// Files, and where they are for now.
-pub(super) struct Draft<'a> {
-    staging: &'a Staging,
-    places: Places,
-    pub(super) files: Vec<Planned>,
-}
-
-impl Draft<'_> {
-    /// A file that the configuration names. It is looked at before it is in its place.
-    pub(super) fn named(&mut self, path: &str, rights: Rights, content: &str) -> Result<(), Failure> {
-        let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
-        self.places.put_for_now(path, self.staging.put(&format!("{}-{name}", self.files.len()), content.as_bytes())?);
-        self.files.push(Planned::new(path, rights, content));
-        Ok(())
-    }
-}
-
 /// Puts it all together.
 pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers: &Answers) -> Result<Composed, Failure> {
-    let mut draft = Draft { staging, places: site.places(), files: Vec::new() };
+    let mut draft = Draft::new(site, staging);
     let mut kept = Vec::new();
     let mut remarks = Vec::new();
     let public_url = answers.public_url.as_ref().and_then(Said::value);
@@ -181,7 +108,7 @@ pub(super) fn compose(site: &Site, staging: &Staging, present: &Present, answers
     }
     // This file comes last: the service waits for it.
     draft.files.push(Planned::new(BACKEND_TOML, SECRET, text.text.as_str()).shown());
-    let Draft { places, files, .. } = draft;
+    let (places, files) = draft.into_parts();
     Ok(Composed { files, kept, remarks, makes_broker, source: Source::from_text(BACKEND_TOML, text.text).with_places(places) })
 }
 
@@ -214,6 +141,7 @@ fn fresh(site: &Site, public_url: Option<&str>, has_broker: bool) -> Result<Text
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_host::setup::edit;
 
     #[test]
     fn a_new_configuration_has_what_was_said_and_no_more() {

@@ -3,8 +3,7 @@
 use super::super::print::{Out, csv_record, csv_text};
 use super::{books, readable};
 use crate::config::Config;
-use crate::money::fees::Fees;
-use crate::money::takings::{self, Taking};
+use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
 use crate::sale::view;
 use crate::telling::wording::{self, RefundUntil};

@@ -1,5 +1,5 @@
 use super::super::RefundDays;
-use super::super::gateway::{looked, no_charge, not_cancelled, refund_answer, refund_within};
+use super::super::words::{looked, no_charge, not_cancelled, refund_answer, refund_within};
 use super::*;
 use crate::gateway::{Cancelled, Looked};
 use qris_core::order::merchant::{NoCharge, RefundAnswer, Said};
@@ -156,11 +156,11 @@ fn words_are_read_in_any_case_and_in_their_known_spellings() {
         ("settle ment", Other, false),
     ] {
         let found = read(&with(json!({ "status_code": "200", "transaction_status": word }))).expect(word);
-        let told = crate::midtrans::gateway::report(found, &RefundDays::default());
+        let told = crate::midtrans::words::report(found, &RefundDays::default());
         assert_eq!((told.said, told.unknown.is_none()), (said, known), "{word}: {told:?}");
     }
     let odd = read(&with(json!({ "status_code": "200", "transaction_status": "settlement", "fraud_status": "maybe" }))).expect("read");
-    let told = crate::midtrans::gateway::report(odd, &RefundDays::default());
+    let told = crate::midtrans::words::report(odd, &RefundDays::default());
     assert_eq!((told.said, told.unknown.as_deref()), (Said::Suspect, Some("fraud_status \"maybe\"")));
     // A charge that is denied in another spelling is none.
     for word in ["Denied", "FAILURE", "failed"] {
@@ -181,7 +181,7 @@ fn the_forms_of_other_fields_are_read() {
         (json!({ "expiry_time": "2024-01-13T18:06:40+07:00" }), |t| t.expiry_time == Wall::from_wib("2024-01-13 18:06:40").ok()),
         (json!({ "qr_string": " 0002\r\n" }), |t| t.qr_string.as_deref() == Some("0002")),
         (json!({ "payment_type": "CStore", "store": "Indomaret" }), |t| {
-            crate::midtrans::gateway::report(t.clone(), &RefundDays::default()).payment == qris_core::order::request::Payment::Indomaret
+            crate::midtrans::words::report(t.clone(), &RefundDays::default()).payment == qris_core::order::request::Payment::Indomaret
         }),
         (json!({ "actions": [{ "name": "Generate-QR-Code", "url": "u" }] }), |t| t.picture_url() == Some("u")),
         (json!({ "actions": [{ "name": "generate-qr-code-v2", "url": "2" }] }), |t| t.picture_url() == Some("2")),
@@ -523,7 +523,7 @@ fn whatever_comes_is_classified_and_nothing_panics() {
                     let paid = transaction.transaction_status == TransactionStatus::Settlement
                         && matches!(transaction.fraud_status, None | Some(FraudStatus::Accept));
                     assert_eq!(transaction.is_settled(), paid, "{}", said());
-                    let money = crate::midtrans::gateway::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+                    let money = crate::midtrans::words::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
                     assert_eq!(money == qris_core::order::merchant::Said::Settled, paid, "{}", said());
                     assert!(transaction.actions.len() <= LIST_MAX, "{}", said());
                 }

@@ -17,7 +17,8 @@ fn sum(orders: u64, amount: u64) -> Sum {
 }
 
 fn wanted(by: By, fees: &str) -> Wanted {
-    let fees = Source::from_text("b", fees).read_checked(|section: crate::money::fees::Section, checker| Some(section.check(checker)));
+    let fees =
+        Source::from_text("b", fees).read_checked(|section: crate::money::takings::FeesSection, checker| Some(section.check(checker)));
     Wanted { device: None, span: (Wall(i64::MIN), Wall(i64::MAX)), by, zone: Zone::Wib, fees: fees.expect("good"), now: T0 }
 }
 

@@ -1,6 +1,6 @@
 //! The words of the history.
 
-use qris_core::order::merchant::{Asker, DeliveryReport, Event, RefundAnswer, RefundEnding, State, StatusReport};
+use qris_core::order::merchant::{Asker, DeliveryReport, Event, Proof, RefundAnswer, RefundEnding, State, StatusReport};
 
 /// The state's name in the books and in the history.
 #[must_use]
@@ -15,6 +15,15 @@ pub fn state_word(state: &State) -> &'static str {
         State::Settled { .. } => "settled",
         State::Withheld { .. } => "withheld",
         State::Refunded { .. } => "refunded",
+    }
+}
+
+/// Whether the relay has signed an outcome.
+#[must_use]
+pub fn proof_in_words(proof: &Proof) -> String {
+    match proof {
+        Proof::Signed { number, .. } => format!("signed by the machine's relay, as its number {number}"),
+        Proof::Missing(why) => format!("missing: {}", why.why()),
     }
 }
 
@@ -43,7 +52,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelAsked => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("the machine told {}{reason}; proof {}", told.outcome, crate::telling::wording::proof(&told.proof))
+            format!("the machine told {}{reason}; proof {}", told.outcome, proof_in_words(&told.proof))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::Unreported => "no outcome was told in time".into(),

@@ -2,8 +2,8 @@
 
 use super::webhook::Webhook;
 use super::{OFFLINE_AFTER, Tellers};
-use crate::config::program;
-use crate::config::settings::SETTINGS;
+use crate::command;
+use crate::settings::SETTINGS;
 use qris_core::order::time::Span;
 use qris_host::config::settings::is_on;
 use qris_host::config::{Checker, http_url};
@@ -44,7 +44,7 @@ impl Section {
         if command.is_none() && webhook_url.is_none() {
             checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
         }
-        let command = command.map(|command| program(command, "alerts.command", checker));
+        let command = command.map(|words| command::checked(words, "alerts.command", checker));
         let webhook = match webhook_url {
             Some(url) => Some(webhook(&url, webhook_secret_file.clone(), webhook_ca_file, checker)),
             None => {

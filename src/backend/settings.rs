@@ -1,7 +1,13 @@
 //! The settings of `backend.toml`.
 
-use super::{CONNECTIONS_MIN, DESCRIPTORS, DESCRIPTORS_BESIDE};
 use qris_host::config::settings::{Setting, flag, said, whole, whole_or};
+
+/// `LimitNOFILE` of the unit: the number of descriptors that the service has.
+pub const DESCRIPTORS: u64 = 8192;
+/// The descriptors for everything except connections: the books, the broker, calls to the gateway.
+pub const DESCRIPTORS_BESIDE: u64 = 256;
+/// A smaller number is of no use.
+const CONNECTIONS_MIN: i64 = 64;
 
 /// Every key of `backend.toml`, in the order of the document. `[mqtt]` has a table of its own.
 pub const SETTINGS: &[Setting] = &[

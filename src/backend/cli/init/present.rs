@@ -1,0 +1,65 @@
+//! What is there already.
+
+use super::text::{fill, texts};
+use super::{BACKEND_TOML, USER};
+use qris_host::Failure;
+use qris_host::setup::edit::{self, Text};
+use qris_host::setup::site::Site;
+use std::path::PathBuf;
+
+/// What is on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    pub(super) backend: Option<Text>,
+    pub(super) public_url: Option<String>,
+    pub(super) has_server_key: bool,
+    pub(super) has_public_url: bool,
+    pub(super) has_contact: bool,
+    pub(super) has_broker: bool,
+}
+
+impl Present {
+    /// Reads what is there.
+    pub(super) fn read(site: &Site) -> Result<Self, Failure> {
+        if site.user(USER).is_none() {
+            return Err(Failure::usage(no_user()));
+        }
+        let path = site.at(BACKEND_TOML);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Failure::failed(format!("{}: {error}", path.display()))),
+        };
+        let table = edit::parse(&text).map_err(|why| Failure::usage(format!("{BACKEND_TOML}: {why}")))?;
+        let has_broker = table.get("mqtt").is_some();
+        let backend = Text { file: BACKEND_TOML, text };
+        let is_there = |section, key| {
+            // A plain name is a credential of systemd.
+            let named = backend.value(section, key).map(PathBuf::from);
+            named.is_some_and(|file| file.components().count() == 1 || site.at(&file).exists())
+        };
+        let public_url = backend.value("http", "public_url");
+        Ok(Self {
+            has_server_key: is_there("midtrans", "server_key_file"),
+            has_public_url: public_url.is_some(),
+            has_contact: backend.value("customer", "contact").is_some(),
+            has_broker,
+            public_url,
+            backend: Some(backend),
+        })
+    }
+}
+
+/// The package is not installed.
+pub(super) fn no_user() -> String {
+    fill(texts().no_user, &[&USER])
+}
+
+/// The name of that computer.
+pub(super) fn hostname(site: &Site) -> String {
+    let name = std::fs::read_to_string(site.at("/etc/hostname")).unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".into(),
+        name => name.to_lowercase(),
+    }
+}
