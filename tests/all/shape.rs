@@ -1,5 +1,5 @@
-//! The shape of the code, read from its sources. The pure rooms name nothing of the outside world. Some program writes each
-//! journal event. The file of a program is short.
+//! The shape of the code, read from its sources. The pure rooms name nothing of the outside world. The rooms of the backend import
+//! downwards. Some program writes each journal event. The file of a program is short.
 
 use crate::rig::files::files;
 use crate::rig::{source, source_text};
@@ -28,6 +28,36 @@ fn the_pure_rooms_name_no_outside_world() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The rooms of the backend, from the ground up. They are one crate, so the compiler lets each import any other.
+const BACKEND: [&str; 15] = [
+    "store", "command", "gateway", "counters", "midtrans", "sale", "machines", "telling", "money", "keeping", "keys", "http", "config",
+    "together", "cli",
+];
+
+#[test]
+fn a_room_of_the_backend_imports_only_what_is_below_it() {
+    let place = source("src/backend");
+    let floor = |room: &str| BACKEND.iter().position(|known| *known == room);
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for (path, text) in sources(&place) {
+        let room = path.strip_prefix(&place).expect("below it").iter().next().expect("a name").to_string_lossy();
+        let Some(own) = floor(room.trim_end_matches(".rs")) else { continue };
+        // Tests of a room open databases and start the whole.
+        let tested = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+        let is_test = path.iter().any(|part| part == "tests") || path.ends_with("tests.rs") || path.ends_with("testing.rs");
+        for (number, line) in code(&text[..tested]).filter(|_| !is_test) {
+            for rest in line.split("crate::").skip(1) {
+                let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+                seen += 1;
+                if floor(name).is_none_or(|other| other > own) {
+                    wrong.push(format!("{}:{number}: {room} imports {name:?}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty() && seen > 100, "{seen} imports\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Machines {
     books: Arc<Books>,
     presence: Presence,
     accounts: Option<Administrator>,
-    /// Whoever has it changes who is let in by a code, and what accounts there are.
+    /// Its holder alone changes who is let in by a code, and the accounts.
     enrolling: Mutex<()>,
 }
 
@@ -152,7 +152,7 @@ impl Machines {
         self.accounts.as_ref()
     }
 
-    /// Waits for the turn to change who is let in by a code, and what accounts there are.
+    /// Waits for the turn to change who is let in by a code, and the accounts. It lasts as long as its guard.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.enrolling.lock().await
     }

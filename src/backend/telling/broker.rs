@@ -45,7 +45,7 @@ pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())
 }
 
-/// What the outbox has for the broker, and who hears whether it was taken.
+/// The outbox, the machines that its messages are for, and the counter of those that the broker has.
 #[derive(Debug)]
 pub struct Publisher {
     around: Arc<dyn Surroundings>,

@@ -1,4 +1,4 @@
-//! What the journal hears of an order, and what is counted of it.
+//! The journal's news of an order. They are counted, too.
 
 use super::Work;
 use crate::gateway::Turn;
