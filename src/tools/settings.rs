@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 /// The files of configuration, and the section that several have, each with its settings.
 pub const TABLES: [(&str, &[Setting]); 4] = [
-    ("qrisd.toml", qris_device::settings::SETTINGS),
-    ("relay.toml", qris_relay::settings::SETTINGS),
+    ("qrisd.toml", qris_device::config::settings::SETTINGS),
+    ("relay.toml", qris_relay::config::settings::SETTINGS),
     ("backend.toml", qris_backend::settings::SETTINGS),
     ("MQTT", MQTT),
 ];

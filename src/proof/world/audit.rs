@@ -10,7 +10,7 @@ use crate::midtrans::Book;
 use qris_backend::sale::books;
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::{self as core, LeftCharge, State as Machine, Undelivered, unfinished};
-use qris_core::order::merchant::{Attention, Order, Repayment, State, TakenBack, Withheld};
+use qris_core::order::merchant::{Attention, Closing, Order, Repayment, State, TakenBack, Withheld};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
@@ -357,7 +357,9 @@ impl World {
         }
         let listed = order.attention();
         let is_listed = listed.contains(&Attention::Unconfirmed) || listed.contains(&Attention::Suspect);
-        let is_to_be_listed = self.gateway.doubted.contains(id) || self.is_never_confirmed(id);
+        // A counter may deny what it has told as settled. That is how such a payment ends.
+        let is_denied = order.is_over_the_counter() && matches!(order.state, State::Closed { how: Closing::Deny, .. });
+        let is_to_be_listed = self.gateway.doubted.contains(id) && !is_denied || self.is_never_confirmed(id);
         (is_to_be_listed && !is_paid && !is_listed && order.ended_by.is_none() && !order.is_decided())
             .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
     }
