@@ -154,7 +154,7 @@ impl Shared {
 
     fn create(&self, new: &NewOrder) -> OrderResource {
         let mut orders = self.lock();
-        if let Some(order) = orders.values().find(|order| order.request_id == new.request_id) {
+        if let Some(order) = orders.values().find(|order| order.request_id == new.purchase.request_id) {
             return order.clone();
         }
         let number = orders.len();
@@ -163,16 +163,16 @@ impl Shared {
         let order = OrderResource {
             order_id: order_id.clone(),
             rev: 1,
-            request_id: new.request_id.clone(),
+            request_id: new.purchase.request_id.clone(),
             device: self.device.clone(),
-            ticket: new.ticket.clone(),
-            item: new.item.clone(),
-            amount: new.amount,
-            gross_amount: Some(new.amount),
-            payment: new.payment,
+            ticket: new.purchase.ticket.clone(),
+            item: new.purchase.item.clone(),
+            amount: new.purchase.amount,
+            gross_amount: Some(new.purchase.amount),
+            payment: new.purchase.payment,
             status: Status::Pending,
             over: false,
-            qr_payload: Some(Merchant::default().payload(new.amount.get(), &reference).into()),
+            qr_payload: Some(Merchant::default().payload(new.purchase.amount.get(), &reference).into()),
             deeplink_url: None,
             pay_url: None,
             payment_code: None,

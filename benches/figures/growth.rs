@@ -22,7 +22,7 @@ use qris::order::money::Rupiah;
 use qris::order::outcome::{Delivery, Outcome};
 use qris::order::proof::RelayKey;
 use qris::order::receipt::Claims;
-use qris::order::request::Payment;
+use qris::order::request::{Payment, Purchase};
 use qris::order::time::{BootId, Span, Wall};
 use qris::relay::store::Begun;
 use qris::relay::store::database::Database as Ledger;
@@ -324,15 +324,17 @@ fn sell(tx: &mut dyn Tx, policy: &Policy, number: usize, now: Wall) -> Result<()
     let (amount, key) = (Rupiah::new(5000).expect("an amount"), &policy.rules.keys[0]);
     let device = DeviceId::new(&format!("vm-{:03}", number % FLEET + 1)).expect("a name");
     let sale = Sale {
+        purchase: Purchase {
+            request_id: name(RequestId::new, "old", number),
+            ticket: Ticket::from_random(bits(number)),
+            item: ItemId::new("A1").expect("a name"),
+            description: Some("Teh botol 350 ml".into()),
+            machine: None,
+            amount,
+            payment: Payment::Gopay,
+            timeout_s: 120,
+        },
         device: device.clone(),
-        request_id: name(RequestId::new, "old", number),
-        ticket: Ticket::from_random(bits(number)),
-        item: ItemId::new("A1").expect("a name"),
-        description: Some("Teh botol 350 ml".into()),
-        machine: None,
-        amount,
-        payment: Payment::Gopay,
-        timeout: Span::secs(120),
         kid: key.kid().clone(),
         relay_key: Some(RelayKey::of(key)),
     };

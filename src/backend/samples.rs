@@ -5,7 +5,7 @@ use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{self, Charge, Context, DeliveryReport, Event, Order, QR_EXPIRY, Rules, Said, Sale, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::request::Payment;
+use qris_core::order::request::{Payment, Purchase};
 use qris_core::order::time::{Span, Wall};
 
 /// The time at which every sample begins.
@@ -14,15 +14,17 @@ pub const T0: Wall = Wall(1_795_132_800_000);
 /// An order that is being charged.
 pub fn order(id: &str, device: &str, price: u64) -> Order {
     let sale = Sale {
+        purchase: Purchase {
+            request_id: RequestId::new(id).expect("an id"),
+            ticket: Ticket::from_random([7; 16]),
+            item: ItemId::new("A1").expect("an id"),
+            description: None,
+            machine: None,
+            amount: Rupiah::new(price).expect("an amount"),
+            payment: Payment::Gopay,
+            timeout_s: 120,
+        },
         device: DeviceId::new(device).expect("an id"),
-        request_id: RequestId::new(id).expect("an id"),
-        ticket: Ticket::from_random([7; 16]),
-        item: ItemId::new("A1").expect("an id"),
-        description: None,
-        machine: None,
-        amount: Rupiah::new(price).expect("an amount"),
-        payment: Payment::Gopay,
-        timeout: Span::secs(120),
         kid: rules().keys[0].kid().clone(),
         relay_key: None,
     };

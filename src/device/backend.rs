@@ -131,7 +131,8 @@ impl Backend {
     pub fn request(&self, call: &HttpCall) -> RequestBuilder {
         let request = match call {
             HttpCall::Create(order) => {
-                let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.request_id.as_str());
+                let request =
+                    self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.purchase.request_id.as_str());
                 request.json(&**order).timeout(ANSWER_WAIT)
             }
             HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
@@ -199,7 +200,7 @@ fn is_resource(status: StatusCode) -> bool {
 
 fn is_asked_for(call: &HttpCall, order: &OrderResource) -> bool {
     match call {
-        HttpCall::Create(new) => order.request_id == new.request_id && order.ticket == new.ticket,
+        HttpCall::Create(new) => order.request_id == new.purchase.request_id && order.ticket == new.purchase.ticket,
         HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) | HttpCall::Tell(id, _) => order.order_id == *id,
     }
 }
@@ -268,6 +269,7 @@ fn order_id(call: &HttpCall) -> Option<&OrderId> {
 mod tests {
     use super::*;
     use qris_core::order::outcome::Delivery;
+    use qris_core::order::request::Purchase;
     use qris_core::wire::orders::{NewOrder, OutcomeReport};
     use serde_json::{Value, json};
 
@@ -282,15 +284,8 @@ mod tests {
     fn calls() -> [HttpCall; 5] {
         let OrderResource { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
         let new = NewOrder {
-            request_id,
-            ticket,
+            purchase: Purchase { request_id, ticket, item, description: None, machine: None, amount, payment, timeout_s: 120 },
             kids: Vec::new(),
-            item,
-            description: None,
-            machine: None,
-            amount,
-            payment,
-            timeout_s: 120,
             relay_key: None,
         };
         let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };

@@ -224,8 +224,8 @@ fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
         order.created_at.to_local(zone)[..16].into(),
         order.id.to_string(),
         sale.device.to_string(),
-        sale.item.to_string(),
-        sale.amount.to_string(),
+        sale.purchase.item.to_string(),
+        sale.purchase.amount.to_string(),
         view::status(order).as_str().into(),
         outcome.into(),
         note(order),
@@ -306,17 +306,23 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     let sale = &order.sale;
     let mut facts = vec![
         ("machine", sale.device.to_string()),
-        ("request", sale.request_id.to_string()),
-        ("ticket", sale.ticket.to_string()),
-        ("item", sale.description.as_deref().map_or_else(|| sale.item.to_string(), |name| format!("{} ({name})", sale.item))),
-        ("price", sale.amount.to_string()),
+        ("request", sale.purchase.request_id.to_string()),
+        ("ticket", sale.purchase.ticket.to_string()),
+        (
+            "item",
+            sale.purchase
+                .description
+                .as_deref()
+                .map_or_else(|| sale.purchase.item.to_string(), |name| format!("{} ({name})", sale.purchase.item)),
+        ),
+        ("price", sale.purchase.amount.to_string()),
     ];
     let others: Vec<_> = attempts.iter().filter(|id| **id != order.id).map(ToString::to_string).collect();
     if !others.is_empty() {
         facts.push(("attempt", format!("{}; the same request was also charged as {}", order.attempt, others.join(", "))));
     }
     let state = books::state_word(&order.state);
-    facts.push(("payment", sale.payment.as_str().into()));
+    facts.push(("payment", sale.purchase.payment.as_str().into()));
     facts.push(("began", order.created_at.to_local(zone)));
     if let Some(charge) = order.charge() {
         facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_local(zone))));
@@ -360,8 +366,8 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
     let more = json!({
         "rev": stored.rev,
         "state": books::state_word(&stored.order.state),
-        "ticket": stored.order.sale.ticket,
-        "description": stored.order.sale.description,
+        "ticket": stored.order.sale.purchase.ticket,
+        "description": stored.order.sale.purchase.description,
         "attempts": attempts,
         "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),
         "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_in(zone)),

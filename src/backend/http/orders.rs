@@ -20,8 +20,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
-use qris_core::order::time::Span;
+use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::wire::orders::{
     FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, WAIT_MAX_S,
 };
@@ -71,20 +70,8 @@ pub async fn create(
         let device = device.clone();
         machines.read(move |tx| devices::relay_key(tx, &device)).await?
     };
-    let sale = Sale {
-        device,
-        request_id: new.request_id,
-        ticket: new.ticket,
-        item: new.item,
-        description: new.description,
-        machine: new.machine,
-        amount: new.amount,
-        payment: new.payment,
-        timeout: Span::secs(new.timeout_s.into()),
-        kid,
-        relay_key,
-    };
-    let (device, request_id) = (sale.device.clone(), sale.request_id.clone());
+    let sale = Sale { purchase: new.purchase, device, kid, relay_key };
+    let (device, request_id) = (sale.device.clone(), sale.purchase.request_id.clone());
     let taken = tokio::spawn(Arc::clone(&work).take(sale, digest)).await;
     let is_new = taken.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
 
@@ -131,7 +118,7 @@ async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request:
             }
             Ending::GrossAmount => {
                 let asked = order.charge().map_or(0, |charge| charge.gross_amount.get());
-                let detail = format!("the gateway asks {asked} for a price of {}", order.sale.amount.get());
+                let detail = format!("the gateway asks {asked} for a price of {}", order.sale.purchase.amount.get());
                 Some(Refusal::field(Reason::GrossAmount, "amount", detail))
             }
             // It would be the same again, so there is no retry.
@@ -200,7 +187,8 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     }
     match (request_id, ticket, kids, item, amount, payment, timeout_s) {
         (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
-            Ok(NewOrder { request_id, ticket, kids, item, description, machine, amount, payment, timeout_s, relay_key })
+            let purchase = Purchase { request_id, ticket, item, description, machine, amount, payment, timeout_s };
+            Ok(NewOrder { purchase, kids, relay_key })
         }
         _ => Err(unprocessable().errors(errors)),
     }
@@ -276,7 +264,7 @@ pub async fn show(
         return Err(Refusal::too_many("two long polls are open already"));
     };
     let id = stored.order.id.clone();
-    let waiter = work.waiters().register(&device, &stored.order.sale.request_id);
+    let waiter = work.waiters().register(&device, &stored.order.sale.purchase.request_id);
     let changed = waiter.until(Duration::from_secs(wait), || {
         let id = id.clone();
         let work = &work;
@@ -328,7 +316,7 @@ pub async fn cancel(
 ) -> Result<Json<OrderResource>, Refusal> {
     let _place = waiting(work.waiters(), &device)?;
     let stored = find(&work, &device, id.as_str()).await?;
-    let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
+    let (id, request) = (stored.order.id.clone(), stored.order.sale.purchase.request_id.clone());
     let asked = {
         let (work, device, id) = (Arc::clone(&work), device.clone(), id.clone());
         tokio::spawn(async move {
@@ -373,7 +361,7 @@ async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<St
     }
     let _place = waiting(work.waiters(), device)?;
     let id = stored.order.id.clone();
-    let waiter = work.waiters().register(device, &stored.order.sale.request_id);
+    let waiter = work.waiters().register(device, &stored.order.sale.purchase.request_id);
     let written = {
         let (work, device, id) = (Arc::clone(work), device.clone(), id.clone());
         tokio::spawn(async move {

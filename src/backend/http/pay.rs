@@ -95,7 +95,9 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static W
     });
     let named = || charge.and_then(|charge| qris::merchant_name(charge.qr_payload.as_deref()?));
     // The machine takes its QR off the screen before the backend ends the charge.
-    let off_screen = charge.filter(|_| !order.sale.payment.is_over_the_counter()).map(|charge| charge.charged_at + order.sale.timeout);
+    let off_screen = charge
+        .filter(|_| !order.sale.purchase.payment.is_over_the_counter())
+        .map(|charge| charge.charged_at + order.sale.purchase.timeout());
     let until = order.ends_at().map(|at| off_screen.map_or(at, |off| off.min(at)));
     let other = words.other().language;
     let other_language = match finish {
@@ -107,8 +109,8 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static W
         order: &resource,
         zone: place.zone,
         merchant: place.merchant.as_deref().or_else(named),
-        machine: order.sale.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
-        name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
+        machine: order.sale.purchase.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
+        name: order.sale.purchase.description.as_deref().unwrap_or_else(|| order.sale.purchase.item.as_str()),
         standing: match &order.state {
             merchant::State::Charging { .. } => Standing::Charging,
             merchant::State::Pending { .. } => Standing::Payable,

@@ -258,7 +258,7 @@ pub fn find(archive: &Path, id: &OrderId) -> Result<Option<Whole>, CopyError> {
 pub fn whole(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Whole>, BooksError> {
     let Some(stored) = books::load(tx, id)? else { return Ok(None) };
     let sale = &stored.order.sale;
-    let attempts = books::attempts(tx, &sale.device, &sale.request_id)?;
+    let attempts = books::attempts(tx, &sale.device, &sale.purchase.request_id)?;
     Ok(Some((attempts, books::history(tx, id)?, stored)))
 }
 

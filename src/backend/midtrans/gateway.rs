@@ -119,8 +119,8 @@ fn problem(error: &MidtransError) -> Problem {
 async fn charge(midtrans: &Midtrans, order: &Order, now: Wall) -> Answered<Charged> {
     let request = ChargeRequest {
         order_id: order.id.clone(),
-        description: order.sale.description.clone().map(String::from).unwrap_or_default(),
-        payment: order.sale.payment,
+        description: order.sale.purchase.description.clone().map(String::from).unwrap_or_default(),
+        payment: order.sale.purchase.payment,
         metadata: order.sale.metadata(),
     };
     let key = idempotency_key(&order.id, "charge");
@@ -130,7 +130,7 @@ async fn charge(midtrans: &Midtrans, order: &Order, now: Wall) -> Answered<Charg
     };
     match answer {
         Ok(transaction) => match whole_rupiah(&transaction) {
-            Ok(sum) => Answered { says: charged(midtrans, &transaction, sum, order.sale.payment, now).await, problem: None },
+            Ok(sum) => Answered { says: charged(midtrans, &transaction, sum, order.sale.purchase.payment, now).await, problem: None },
             // A charge exists, and it is not the one that was asked for. It is ended like a charge whose answer was lost.
             Err(why) => Answered { says: Charged::No(NoCharge::Exists), problem: Some(Problem { kind: TroubleKind::Gone, why }) },
         },
@@ -185,7 +185,7 @@ async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<St
 /// The reason for Midtrans.
 fn refund_reason(order: &Order) -> String {
     match order.delivery.as_ref().map(|told| told.outcome) {
-        Some(outcome) => format!("{}: {outcome}", order.sale.item),
-        None => order.sale.item.to_string(),
+        Some(outcome) => format!("{}: {outcome}", order.sale.purchase.item),
+        None => order.sale.purchase.item.to_string(),
     }
 }

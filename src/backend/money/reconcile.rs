@@ -247,7 +247,7 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
 mod tests {
     use super::*;
     use crate::samples::{T0, after, order, paid, pending, report, reported_order};
-    use qris_core::order::merchant::{Event, NoCharge, Sale};
+    use qris_core::order::merchant::{Event, NoCharge};
     use qris_core::order::money::Rupiah;
     use qris_core::order::outcome::Delivery;
     use qris_core::order::request::Payment;
@@ -274,7 +274,7 @@ mod tests {
         let given = || after(failed(), Event::Given { by: "Budi".into() }, T0);
         let at_store = || {
             let order = sold();
-            Order { sale: Sale { payment: Payment::Alfamart, ..order.sale.clone() }, ..order }
+            Order { sale: order.sale.clone().paid_by(Payment::Alfamart), ..order }
         };
         let reversed = || {
             let order = at_store();

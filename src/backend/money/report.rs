@@ -56,7 +56,7 @@ impl By {
     fn of(self, order: &Order, settled_at: Wall, zone: Zone) -> String {
         match self {
             Self::Machine => order.sale.device.to_string(),
-            Self::Item => order.sale.item.to_string(),
+            Self::Item => order.sale.purchase.item.to_string(),
             Self::Scheme => scheme_in_full(order),
             Self::Day => settled_at.to_local(zone)[..10].into(),
             Self::Month => settled_at.to_local(zone)[..7].into(),

@@ -63,7 +63,7 @@ impl Taking {
     /// Of an order that was settled.
     #[must_use]
     pub fn of(order: &Order, fees: &Fees) -> Self {
-        let price = order.sale.amount.get();
+        let price = order.sale.purchase.amount.get();
         let paid = order.settlement().and_then(|by| by.gross_amount).or_else(|| order.charge().map(|charge| charge.gross_amount));
         let paid = paid.map_or(price, |amount| amount.get());
         let returned = returned(order, paid);
@@ -93,7 +93,7 @@ pub fn signed(amount: u64) -> i64 {
 /// The scheme of a payment; `None`: the books never saw the payment itself, only its refund.
 #[must_use]
 pub fn scheme(order: &Order) -> Option<Scheme> {
-    match order.sale.payment {
+    match order.sale.purchase.payment {
         Payment::Alfamart => Some(Scheme::Alfamart),
         Payment::Indomaret => Some(Scheme::Indomaret),
         // A charge for GoPay is paid by any app of QRIS. The gateway's word tells by which.

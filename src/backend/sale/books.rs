@@ -6,6 +6,7 @@ use crate::store::{Row, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{self, DeliveryReport, Event, NoProof, Order, Proof, Refused, Said, Sale};
 use qris_core::order::proof::is_far_ahead;
+use qris_core::order::request::Purchase;
 use qris_core::order::time::{Span, Wall};
 
 mod alerts;
@@ -65,12 +66,13 @@ pub struct Created {
 /// # Errors
 /// [`BooksError::ReusedId`], [`BooksError::ReusedTicket`], [`BooksError::RateLimited`].
 pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh: &OrderId, now: Wall) -> Result<Created, BooksError> {
-    if let Some(stored) = ledger::latest(tx, &sale.device, &sale.request_id)? {
+    if let Some(stored) = ledger::latest(tx, &sale.device, &sale.purchase.request_id)? {
         let same = match &stored.digest {
             Some(known) => known == digest,
             // It was rebuilt from the gateway, which knows only these.
             None => {
-                (&stored.order.sale.ticket, &stored.order.sale.item, stored.order.sale.amount) == (&sale.ticket, &sale.item, sale.amount)
+                (&stored.order.sale.purchase.ticket, &stored.order.sale.purchase.item, stored.order.sale.purchase.amount)
+                    == (&sale.purchase.ticket, &sale.purchase.item, sale.purchase.amount)
             }
         };
         if !same {
@@ -84,12 +86,12 @@ pub fn create(tx: &mut dyn Tx, policy: &Policy, sale: Sale, digest: &str, fresh:
         };
         return Ok(Created { done, is_new: false });
     }
-    if archived::has_request(tx, &sale.device, &sale.request_id)? {
+    if archived::has_request(tx, &sale.device, &sale.purchase.request_id)? {
         return Err(BooksError::ReusedId);
     }
     let others = "SELECT 1 FROM orders WHERE device = $1 AND ticket = $2 LIMIT 1";
-    let has_order = !tx.rows(others, &[sale.device.as_str().into(), sale.ticket.as_str().into()])?.is_empty();
-    if has_order || archived::has_ticket(tx, &sale.device, &sale.ticket)? {
+    let has_order = !tx.rows(others, &[sale.device.as_str().into(), sale.purchase.ticket.as_str().into()])?.is_empty();
+    if has_order || archived::has_ticket(tx, &sale.device, &sale.purchase.ticket)? {
         return Err(BooksError::ReusedTicket);
     }
     if policy.orders_per_minute > 0 {
@@ -164,7 +166,7 @@ pub fn answered(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, event: Event, no
     stored.claimed_until = None;
     let mut done = write(tx, policy, stored, event, now, Claim::Renew)?;
     let Order { attempt, answer_by, sale, .. } = &done.now.order;
-    if merchant::wants_another(&done.now.order, now) && newest(tx, &sale.device, &sale.request_id)?.order.attempt == *attempt {
+    if merchant::wants_another(&done.now.order, now) && newest(tx, &sale.device, &sale.purchase.request_id)?.order.attempt == *attempt {
         done.next = replace(tx, &done.now, now, *answer_by)?;
     }
     Ok(done)
@@ -193,7 +195,7 @@ pub fn asked_about(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &Ord
 /// [`BooksError::Unknown`].
 pub fn cancel_asked(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
-    let newest = newest(tx, device, &stored.order.sale.request_id)?;
+    let newest = newest(tx, device, &stored.order.sale.purchase.request_id)?;
     let mut done = write(tx, policy, stored, Event::CancelAsked, now, Claim::Take)?;
     if newest.order.id != *id {
         done.next = Some(newest.order.id.clone());
@@ -300,7 +302,7 @@ pub fn restarted(tx: &mut dyn Tx, policy: &Policy, now: Wall) -> Result<usize, B
 
 /// Puts a new attempt into the books, and gives its name.
 fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<Option<OrderId>, BooksError> {
-    let Sale { device, request_id, .. } = &old.order.sale;
+    let Sale { device, purchase: Purchase { request_id, .. }, .. } = &old.order.sale;
     let first = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt LIMIT 1";
     let rows = tx.rows(first, &[device.as_str().into(), request_id.as_str().into()])?;
     let first = ledger::order_id(rows.first().ok_or(BooksError::Unknown)?.text("order_id")?)?;

@@ -97,13 +97,13 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
     orders::OrderResource {
         order_id: order.id.clone(),
         rev,
-        request_id: sale.request_id.clone(),
+        request_id: sale.purchase.request_id.clone(),
         device: sale.device.clone(),
-        ticket: sale.ticket.clone(),
-        item: sale.item.clone(),
-        amount: sale.amount,
+        ticket: sale.purchase.ticket.clone(),
+        item: sale.purchase.item.clone(),
+        amount: sale.purchase.amount,
         gross_amount: charge.map(|charge| charge.gross_amount),
-        payment: sale.payment,
+        payment: sale.purchase.payment,
         status: status(order),
         over: order.is_over(),
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
@@ -124,7 +124,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         refund: refund(order),
         sandbox: place.sandbox,
         unconfirmed: is_unconfirmed(order),
-        collect_within_s: sale.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
+        collect_within_s: sale.purchase.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn what_a_counter_took_back_is_denied_and_has_no_receipt() {
         let mut order = pending("o-1", "vm-001", 10_000, 10_000);
-        order.sale.payment = Payment::Indomaret;
+        order.sale.purchase.payment = Payment::Indomaret;
         for (said, at_s, wanted) in
             [(Said::Settled, 6, Status::Pending), (Said::Settled, 3_600, Status::Settlement), (Said::Denied, 3_700, Status::Deny)]
         {

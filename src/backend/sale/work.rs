@@ -15,7 +15,7 @@ use crate::store::postgres::{ListenEvent, Server};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::merchant::{self, Call, Charge, Differs, Event, Order, RefundAnswer, Sale, State, StatusReport};
 use qris_core::order::qris;
-use qris_core::order::request::Payment;
+use qris_core::order::request::{Payment, Purchase};
 use qris_core::order::time::{Span, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::service;
@@ -328,7 +328,7 @@ impl Work {
             }
             Forgotten::Rebuilt(done) => {
                 let stored = done.now.clone();
-                let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
+                let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = stored.order.sale.clone();
                 self.around.emit(&Journal::OrderRebuilt { request: request_id, order: id.clone(), device, item, amount });
                 if merchant::next_deadline(&stored.order).is_some() {
                     self.books.ring(Bell::Due);
@@ -346,7 +346,7 @@ impl Work {
         let sale = &done.now.order.sale;
         let answered = done.now.order.ask.asked_at != done.was.ask.asked_at;
         if done.news || answered || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
-            self.waiters.wake(&sale.device, &sale.request_id);
+            self.waiters.wake(&sale.device, &sale.purchase.request_id);
         }
         if done.news && self.books.policy().push {
             self.books.ring(Bell::Outbox);
@@ -387,7 +387,7 @@ impl Work {
 
     async fn charge(&self, order: &Order) -> Event {
         let charged = self.heard(Call::Charge, self.gateway.ask().charge(order, self.books.now())).await;
-        match (charged, order.sale.payment) {
+        match (charged, order.sale.purchase.payment) {
             (Charged::Made(charge), Payment::Gopay) => self.checked(order, charge).await,
             (charged, Payment::Gopay | Payment::Alfamart | Payment::Indomaret) => charged.into(),
         }

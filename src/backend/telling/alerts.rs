@@ -152,7 +152,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
             let order = &stored.order;
             (
                 order.id.as_str(),
-                in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()),
+                in_words(*kind, &order.sale.purchase.item.to_string(), &order.sale.purchase.amount.to_string()),
                 wording::to_do(*kind),
                 wording::summary(order, zone),
             )

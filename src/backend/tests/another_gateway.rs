@@ -94,7 +94,7 @@ impl Gateway for PaperGateway {
     fn charge<'a>(&'a self, order: &'a Owed, now: Wall) -> Asking<'a, Answered<Charged>> {
         let closed = Charged::No(NoCharge::Passing("the shutters are down".into()));
         let answer = self.answers(closed, |bills| {
-            let (total, memo) = (order.sale.amount, order.sale.metadata().to_texts());
+            let (total, memo) = (order.sale.purchase.amount, order.sale.metadata().to_texts());
             bills.entry(order.id.clone()).or_insert(Bill { total, memo, word: "ACTIVE" });
             Charged::Made(Charge {
                 transaction_id: name_of(&order.id),

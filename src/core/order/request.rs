@@ -1,6 +1,6 @@
 //! Requests: what may be sold, for how much, and which requests are refused.
 
-use super::ids::{ItemId, RequestId};
+use super::ids::{ItemId, RequestId, Ticket};
 use super::money::Rupiah;
 use super::reason::Reason;
 use super::time::Span;
@@ -113,6 +113,37 @@ pub struct Offer {
     pub amount: Rupiah,
     /// How long the QR is shown.
     pub timeout: Span,
+}
+
+/// What a machine asks the backend to have charged: a request that its price list allows, with the ticket of its relay. It is the same in
+/// the machine's call, in the books and in the charge.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Purchase {
+    /// The machine's request.
+    pub request_id: RequestId,
+    /// The relay's ticket. It is copied into the receipt and never interpreted.
+    pub ticket: Ticket,
+    /// What is sold.
+    pub item: ItemId,
+    /// The text that the customer reads in the app; at most [`DESCRIPTION_MAX`] characters.
+    pub description: Option<Box<str>>,
+    /// The machine's name for customers, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Box<str>>,
+    /// The price.
+    pub amount: Rupiah,
+    /// How it is paid.
+    pub payment: Payment,
+    /// Seconds that the QR is shown: [`TIMEOUT_S`].
+    pub timeout_s: u16,
+}
+
+impl Purchase {
+    /// How long the QR is shown.
+    #[must_use]
+    pub fn timeout(&self) -> Span {
+        Span::secs(self.timeout_s.into())
+    }
 }
 
 /// Why a request is refused. The refusal changed nothing. It is sent as an answer and written down, so it stays short

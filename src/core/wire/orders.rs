@@ -5,7 +5,7 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::proof::RelayKey;
 use crate::order::reason::Reason;
-use crate::order::request::Payment;
+use crate::order::request::{Payment, Purchase};
 use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::{Refund, Status};
@@ -34,25 +34,11 @@ pub const WAIT_MAX_S: u64 = 60;
 /// The body of `POST /v1/orders`; the `Idempotency-Key` header is the request_id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NewOrder {
-    /// The machine's request.
-    pub request_id: RequestId,
-    /// The relay's ticket; copied into the receipt, never interpreted.
-    pub ticket: Ticket,
+    /// What is to be charged.
+    #[serde(flatten)]
+    pub purchase: Purchase,
     /// The receipt keys that the relay lists.
     pub kids: Vec<KeyId>,
-    /// What is sold.
-    pub item: ItemId,
-    /// The text that the customer sees in the app; at most 50 characters.
-    pub description: Option<Box<str>>,
-    /// The machine's name for customers; at most [`MACHINE_NAME_MAX`] characters. A later backend shows it on the customer's page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<Box<str>>,
-    /// The price, whole rupiah.
-    pub amount: Rupiah,
-    /// How it is paid.
-    pub payment: Payment,
-    /// Seconds that the QR is shown: 10–840.
-    pub timeout_s: u16,
     /// The key with which the relay signs its proofs, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay_key: Option<RelayKey>,

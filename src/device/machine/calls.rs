@@ -7,6 +7,7 @@ use crate::store::Stored;
 use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, RelayCall, RelayRefusal, State};
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::reason::Reason;
+use qris_core::order::request::Purchase;
 use qris_core::order::time::{Boot, Span};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{NewOrder, OutcomeReport};
@@ -486,18 +487,17 @@ fn patience(call: &HttpCall, order: &Order) -> Span {
 /// The body of an order's request.
 fn new_order(order: &Order) -> NewOrder {
     let request = &order.offer.request;
-    NewOrder {
+    let purchase = Purchase {
         request_id: request.request_id.clone(),
         ticket: order.ticket.clone(),
-        kids: order.posted.kids.clone(),
         item: request.item.clone(),
         description: Some(order.posted.description.clone()),
         machine: order.posted.machine.clone(),
         amount: order.offer.amount,
         payment: request.payment,
         timeout_s: u16::try_from(order.offer.timeout.as_secs_up()).unwrap_or(u16::MAX),
-        relay_key: order.posted.relay_key.clone(),
-    }
+    };
+    NewOrder { purchase, kids: order.posted.kids.clone(), relay_key: order.posted.relay_key.clone() }
 }
 
 /// The news of an order in a relay's answer, if there is any.

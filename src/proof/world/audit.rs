@@ -178,7 +178,7 @@ impl World {
             if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
-            let failed = matches!(self.words.first.get(&order.sale.ticket), Some((Last::Failed, _)));
+            let failed = matches!(self.words.first.get(&order.sale.purchase.ticket), Some((Last::Failed, _)));
             if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) && !by_thief {
                 self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
@@ -534,7 +534,7 @@ impl World {
         if !self.network.has_broker || self.losses.card() || self.losses.store() {
             return None;
         }
-        let event = self.broker.last.get(order.sale.request_id.as_str());
+        let event = self.broker.last.get(order.sale.purchase.request_id.as_str());
         let agrees = match told {
             Delivery::Dispensed => event == Some(&EventState::Dispensed),
             Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered | Delivery::Other(_) => {

@@ -44,7 +44,7 @@ impl World {
     /// Has the relay signed that nothing came out for this order, as far as one card knows? A thief whose key was known when the order was
     /// made is its relay.
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
-        let word = self.words.first.get(&order.sale.ticket).map(|(word, _)| *word);
+        let word = self.words.first.get(&order.sale.purchase.ticket).map(|(word, _)| *word);
         let by_relay = matches!(word, Some(Last::Closed | Last::Failed)) || self.thief.of_his_time.contains(&order.id);
         matches!(order.state, State::Withheld { .. }) && !order.rebuilt || by_relay
     }
@@ -67,9 +67,9 @@ impl World {
         match self.below(5) {
             0 => {
                 if let Some(dispenser) = self.relays[m].dispenser()
-                    && dispenser.close(order.sale.ticket.as_str()).is_ok()
+                    && dispenser.close(order.sale.purchase.ticket.as_str()).is_ok()
                 {
-                    self.losses.ended(order.sale.ticket.as_str(), self.now);
+                    self.losses.ended(order.sale.purchase.ticket.as_str(), self.now);
                 }
                 self.relay_effects(m);
             }
@@ -104,7 +104,7 @@ impl World {
     fn tells_a_lie(&mut self, m: usize, id: &OrderId, order: &Order) {
         let outcomes = [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed];
         let outcome = outcomes[self.below_usize(outcomes.len())];
-        let ticket = order.sale.ticket.clone();
+        let ticket = order.sale.purchase.ticket.clone();
         let proof = match self.below(7) {
             0 => None,
             // One that he made himself.

@@ -7,7 +7,7 @@ use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
-use qris_core::order::request::Payment;
+use qris_core::order::request::{Payment, Purchase};
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::settings::Reported;
@@ -225,15 +225,17 @@ impl Running {
         let leaves_at = Instant::now() + LEAVES_AFTER;
         self.requests.insert(request.clone(), Request { ticket: ticket.clone(), customer, leaves_at });
         let new = NewOrder {
-            request_id: request,
-            ticket,
+            purchase: Purchase {
+                request_id: request,
+                ticket,
+                item: ItemId::new(ITEM).expect("an item"),
+                description: None,
+                machine: None,
+                amount: Rupiah::new(PRICE).expect("an amount"),
+                payment: Payment::Gopay,
+                timeout_s: TIMEOUT_S,
+            },
             kids: vec![self.of.town.kid.clone()],
-            item: ItemId::new(ITEM).expect("an item"),
-            description: None,
-            machine: None,
-            amount: Rupiah::new(PRICE).expect("an amount"),
-            payment: Payment::Gopay,
-            timeout_s: TIMEOUT_S,
             relay_key: None,
         };
         self.ask(HttpCall::Create(Box::new(new)), Duration::ZERO);
@@ -269,10 +271,11 @@ impl Running {
                 None
             }
         };
-        let has_left = |new: &NewOrder| self.requests.get(&new.request_id).is_some_and(|request| request.leaves_at <= Instant::now());
+        let has_left =
+            |new: &NewOrder| self.requests.get(&new.purchase.request_id).is_some_and(|request| request.leaves_at <= Instant::now());
         match (again, &question) {
             // Such a charge is not tried for ever: the backend makes no further attempt at it.
-            (Some(_), Question::About(HttpCall::Create(new))) if has_left(new) => return self.refused(&new.request_id),
+            (Some(_), Question::About(HttpCall::Create(new))) if has_left(new) => return self.refused(&new.purchase.request_id),
             (Some(after), _) => return self.ask_about(question, after),
             (None, _) => {}
         }
@@ -285,7 +288,7 @@ impl Running {
                 self.of.town.board.note(|tally| tally.machine_answered(number, wave));
             }
             (Question::About(HttpCall::Create(_)), BackendAnswer::Order(order)) => self.shown(*order),
-            (Question::About(HttpCall::Create(new)), BackendAnswer::Refused(_)) => self.refused(&new.request_id),
+            (Question::About(HttpCall::Create(new)), BackendAnswer::Refused(_)) => self.refused(&new.purchase.request_id),
             (Question::About(HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_)), BackendAnswer::Order(order)) => {
                 self.seen(&order)
             }

@@ -39,7 +39,7 @@ fn refunded(id: &str) -> Order {
 /// Paid in this way.
 fn by_scheme(id: &str, payment: Payment, payment_type: &str, acquirer: Option<&str>, issuer: Option<&str>) -> Order {
     let mut order = pending(id, "vm-001", 10_000, 10_000);
-    order.sale.payment = payment;
+    order.sale.purchase.payment = payment;
     let parties = Parties { acquirer: acquirer.map(Into::into), issuer: issuer.map(Into::into) };
     let report = Told { payment_type: Some(payment_type.into()), parties, ..said(&order, Said::Settled) };
     after(order, Event::Status(report), T0 + Span::secs(6))
@@ -49,7 +49,7 @@ fn orders() -> Vec<(Order, End)> {
     let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
     let given = Event::Given { by: "Budi".into() };
     let mut second = reported_order("g", "vm-002", 7000, 7000, Delivery::Undelivered);
-    second.sale.item = ItemId::new("A2").expect("an id");
+    second.sale.purchase.item = ItemId::new("A2").expect("an id");
     vec![
         (reported_order("a", "vm-001", 5000, 5100, Delivery::Dispensed), End::Delivered),
         (failed("b"), End::RefundDue),

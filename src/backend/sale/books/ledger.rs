@@ -158,7 +158,7 @@ pub(super) fn has_receipt_elsewhere(tx: &mut dyn Tx, order: &Order, transaction:
 pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM receipts WHERE order_id <> $1 AND device = $2 AND request_id = $3
         UNION ALL SELECT 1 FROM archived WHERE device = $2 AND request_id = $3 AND transaction_id IS NOT NULL LIMIT 1";
-    let values = [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.request_id.as_str().into()];
+    let values = [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.purchase.request_id.as_str().into()];
     Ok(!tx.rows(sql, &values)?.is_empty())
 }
 
@@ -206,13 +206,13 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
     let mut row = vec![
         ("order_id", order.id.as_str().into()),
         ("device", sale.device.as_str().into()),
-        ("request_id", sale.request_id.as_str().into()),
+        ("request_id", sale.purchase.request_id.as_str().into()),
         ("attempt", i64::from(order.attempt).into()),
         ("digest", digest.into()),
-        ("ticket", sale.ticket.as_str().into()),
-        ("item", sale.item.as_str().into()),
-        ("amount", number(sale.amount.get()).into()),
-        ("payment", sale.payment.as_str().into()),
+        ("ticket", sale.purchase.ticket.as_str().into()),
+        ("item", sale.purchase.item.as_str().into()),
+        ("amount", number(sale.purchase.amount.get()).into()),
+        ("payment", sale.purchase.payment.as_str().into()),
         ("created_ms", order.created_at.into()),
     ];
     row.extend(changing(&stored));

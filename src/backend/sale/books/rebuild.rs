@@ -10,8 +10,8 @@ use qris_core::order::merchant::{
     self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Ending, Event, Metadata, Order, QR_EXPIRY, Sale, State,
     StatusReport,
 };
-use qris_core::order::request::{Payment, TIMEOUT_S};
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::request::{Payment, Purchase, TIMEOUT_S};
+use qris_core::order::time::Wall;
 
 /// The fate of a forgotten order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,6 @@ pub fn rebuild(
     if !report.is_about(id, []) {
         return Ok(Forgotten::Unclear);
     }
-    let timeout = Span::secs((*TIMEOUT_S.end()).into());
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
     let kid = policy.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = report.payment;
@@ -97,20 +96,22 @@ pub fn rebuild(
     };
     let sale = Sale {
         device: metadata.device,
-        request_id: metadata.request_id,
-        ticket: metadata.ticket,
-        item: metadata.item,
-        description: None,
-        machine: None,
-        amount: metadata.amount,
-        payment,
-        timeout,
+        purchase: Purchase {
+            request_id: metadata.request_id,
+            ticket: metadata.ticket,
+            item: metadata.item,
+            description: None,
+            machine: None,
+            amount: metadata.amount,
+            payment,
+            timeout_s: *TIMEOUT_S.end(),
+        },
         kid,
         // The key of today may not have been known then.
         relay_key: None,
     };
     let state = if charged.contains(&gross_amount.get()) {
-        let cancel_at = (payment == Payment::Gopay).then(|| now + timeout + CANCEL_AFTER_TIMEOUT);
+        let cancel_at = (payment == Payment::Gopay).then(|| now + sale.purchase.timeout() + CANCEL_AFTER_TIMEOUT);
         State::Pending { charge, cancel_at }
     } else {
         State::Cancelling { charge: Some(charge), why: Ending::GrossAmount, look: false, tries: 0, retry_at: now }

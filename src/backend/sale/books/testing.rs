@@ -6,7 +6,7 @@ use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Charge, QR_EXPIRY, Rules, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::request::Payment;
+use qris_core::order::request::{Payment, Purchase};
 
 /// Writes five sales of this moment. Three are over: their items came. Of one no outcome is known, and of one the money is due.
 ///
@@ -27,15 +27,17 @@ pub fn sell(tx: &mut dyn Tx, now: Wall) {
     let outcomes = [Some(Delivery::Dispensed), None, Some(Delivery::Dispensed), Some(Delivery::Failed), Some(Delivery::Dispensed)];
     for (n, outcome) in (1_u8..).zip(outcomes) {
         let sale = Sale {
+            purchase: Purchase {
+                request_id: RequestId::new(&format!("r{n}")).expect("an id"),
+                ticket: Ticket::from_random([n; 16]),
+                item: ItemId::new("A1").expect("an id"),
+                description: Some("Teh".into()),
+                machine: None,
+                amount: Rupiah::new(5000).expect("an amount"),
+                payment: Payment::Gopay,
+                timeout_s: 120,
+            },
             device: device.clone(),
-            request_id: RequestId::new(&format!("r{n}")).expect("an id"),
-            ticket: Ticket::from_random([n; 16]),
-            item: ItemId::new("A1").expect("an id"),
-            description: Some("Teh".into()),
-            machine: None,
-            amount: Rupiah::new(5000).expect("an amount"),
-            payment: Payment::Gopay,
-            timeout: Span::secs(120),
             kid: kid.clone(),
             relay_key: None,
         };

@@ -6,7 +6,7 @@ use qris_core::order::keys::SigningKey;
 use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Rules, State, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::request::Payment;
+use qris_core::order::request::{Payment, Purchase};
 use qris_core::wire::orders::Status;
 use std::sync::Arc;
 
@@ -88,17 +88,19 @@ fn id(text: &str) -> OrderId {
 
 fn sale(device: &str, request: &str, ticket: u8) -> Sale {
     Sale {
-        device: DeviceId::new(device).expect("an id"),
-        request_id: RequestId::new(request).expect("an id"),
-        ticket: Ticket::from_random([ticket; 16]),
-        item: ItemId::new("A1").expect("an id"),
-        description: Some("'); DROP TABLE orders; --".into()),
-        machine: Some("'); DROP TABLE orders; --".into()),
-        amount: Rupiah::new(5000).expect("an amount"),
-        payment: Payment::Gopay,
-        timeout: Span::secs(120),
+        purchase: Purchase {
+            request_id: RequestId::new(request).expect("an id"),
+            ticket: Ticket::from_random([ticket; 16]),
+            item: ItemId::new("A1").expect("an id"),
+            description: Some("'); DROP TABLE orders; --".into()),
+            machine: Some("'); DROP TABLE orders; --".into()),
+            amount: Rupiah::new(5000).expect("an amount"),
+            payment: Payment::Gopay,
+            timeout_s: 120,
+        },
         kid: policy().rules.keys[0].kid().clone(),
         relay_key: None,
+        device: DeviceId::new(device).expect("an id"),
     }
 }
 

@@ -7,6 +7,7 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, DeliveryReport, Ending, Order, Proof, Repayment, Sale, State, Withheld};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
+use qris_core::order::request::Purchase;
 use qris_host::events::Event as Journal;
 
 impl Work {
@@ -20,7 +21,7 @@ impl Work {
         if books::state_word(&order.state) == books::state_word(&done.was.state) {
             return;
         }
-        let Sale { device, request_id, item, amount, .. } = order.sale.clone();
+        let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
         let (id, request) = (order.id.clone(), request_id.clone());
         match &order.state {
             State::Charging { .. } => {}
@@ -124,7 +125,7 @@ impl Work {
                 Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),
                 Attention::LateFact => "news came after the order was settled".into(),
             };
-            let Sale { device, request_id: request, item, amount, .. } = order.sale.clone();
+            let Sale { device, purchase: Purchase { request_id: request, item, amount, .. }, .. } = order.sale.clone();
             self.around.emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
         }
     }
@@ -137,7 +138,7 @@ impl Work {
 
     /// Tells the journal of an outcome at which a person must look.
     pub fn outcome(&self, order: &Order, told: &DeliveryReport) {
-        let Sale { device, request_id, item, amount, .. } = order.sale.clone();
+        let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
         self.counters.outcome(told, amount);
         let (request, order, device) = (Some(request_id), order.id.clone(), Some(device));
         match told.outcome {

@@ -16,7 +16,7 @@ impl Order {
                 } else {
                     self.ask.at = Some(self.ask.at.unwrap_or(now + self.spread(ASK_SPACING)));
                     // A QR whose life is over is offered to nobody, whatever get-status says of it.
-                    let over = (charge.charged_at + self.sale.timeout).min(charge.expires_at);
+                    let over = (charge.charged_at + self.sale.purchase.timeout()).min(charge.expires_at);
                     let cancel_at = over + CANCEL_AFTER_TIMEOUT;
                     let cancel_at = (!self.is_over_the_counter()).then_some(cancel_at);
                     self.state = State::Pending { charge, cancel_at };
@@ -53,7 +53,7 @@ impl Order {
 
     /// Whether a customer may be asked for this sum: the price, and at most the extra that the merchant allows.
     pub(super) fn may_be_asked(&self, gross_amount: Rupiah, rules: &Rules) -> bool {
-        let price = self.sale.amount.get();
+        let price = self.sale.purchase.amount.get();
         (price..=price.saturating_add(rules.max_imposed_fee)).contains(&gross_amount.get())
     }
 
@@ -71,7 +71,7 @@ impl Order {
 
     pub(super) fn not_charged(&mut self, no_charge: NoCharge, now: Wall) {
         // The gateway keeps no key for it. It would refuse the same call again as a second one.
-        let repeatable = self.sale.payment != Payment::Indomaret;
+        let repeatable = self.sale.purchase.payment != Payment::Indomaret;
         match &mut self.state {
             State::Charging { tries, unsure, retry_at } => {
                 *tries += 1;

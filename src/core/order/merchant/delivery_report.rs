@@ -74,7 +74,7 @@ impl Proof {
             Err(ProofError::Key) => missing(NoProof::OtherKey),
             Err(ProofError::Form(_) | ProofError::Signature) => missing(NoProof::Wrong),
             Ok(word) => {
-                let about_it = word.device == sale.device && word.ticket == sale.ticket;
+                let about_it = word.device == sale.device && word.ticket == sale.purchase.ticket;
                 if !about_it || word.order_id.is_some_and(|order| order != *id) {
                     missing(NoProof::OtherSale)
                 } else if word.outcome.delivery() == outcome {

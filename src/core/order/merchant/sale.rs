@@ -3,8 +3,7 @@
 use crate::order::ids::{DeviceId, ItemId, KeyId, RequestId, Ticket};
 use crate::order::money::Rupiah;
 use crate::order::proof::RelayKey;
-use crate::order::request::Payment;
-use crate::order::time::Span;
+use crate::order::request::Purchase;
 use serde::{Deserialize, Serialize};
 
 /// The sale. It is the same for every attempt at charging it.
@@ -12,23 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Sale {
     /// The machine.
     pub device: DeviceId,
-    /// Its request.
-    pub request_id: RequestId,
-    /// Its relay's ticket.
-    pub ticket: Ticket,
-    /// The item.
-    pub item: ItemId,
-    /// The text that the customer reads in the app.
-    pub description: Option<Box<str>>,
-    /// The machine's name for customers, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<Box<str>>,
-    /// The price.
-    pub amount: Rupiah,
-    /// How it is paid.
-    pub payment: Payment,
-    /// How long the QR is shown.
-    pub timeout: Span,
+    /// What it asked for.
+    #[serde(flatten)]
+    pub purchase: Purchase,
     /// The key that will sign the receipt.
     pub kid: KeyId,
     /// The key of the machine's relay that was known when the order was made. No other key proves the order's end. A key that came later
@@ -80,11 +65,21 @@ impl Metadata {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+impl Sale {
+    /// The same sale, paid in another way.
+    #[must_use]
+    pub fn paid_by(mut self, payment: crate::order::request::Payment) -> Self {
+        self.purchase.payment = payment;
+        self
+    }
+}
+
 impl Sale {
     /// The metadata in a charge of it.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
-        let Self { device, request_id, item, amount, ticket, .. } = self.clone();
-        Metadata { device, request_id, item, amount, ticket }
+        let Purchase { request_id, item, amount, ticket, .. } = self.purchase.clone();
+        Metadata { device: self.device.clone(), request_id, item, amount, ticket }
     }
 }

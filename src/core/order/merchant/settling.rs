@@ -3,7 +3,7 @@
 use super::*;
 use crate::order::ids::TransactionId;
 use crate::order::money::Rupiah;
-use crate::order::request::Payment;
+use crate::order::request::{Payment, Purchase};
 
 /// Whether a notification is worth a question. Only an answer of the gateway to a question changes an order's status.
 /// A `pending` notification is worth none.
@@ -320,7 +320,7 @@ impl Order {
             | State::Closed { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
-            | State::Refunded { .. } => self.sale.payment == Payment::Indomaret && rules.reversal_window > Span::ZERO,
+            | State::Refunded { .. } => self.sale.purchase.payment == Payment::Indomaret && rules.reversal_window > Span::ZERO,
         }
     }
 
@@ -329,7 +329,7 @@ impl Order {
             transaction_id: report.transaction_id.clone(),
             gross_amount: report.gross_amount,
             currency: report.currency.clone(),
-            payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
+            payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.purchase.payment.as_str().into()),
             settled_at: report.settled_at.unwrap_or(now),
             parties: report.parties.clone(),
             refund_until: report.refund_within.map(|within| report.settled_at.unwrap_or(now) + within),
@@ -415,7 +415,7 @@ impl Order {
             return Err(Differs::Metadata);
         }
         // The charge was never to be paid, and was.
-        if gross_amount < self.sale.amount || self.ended_for_its_sum() {
+        if gross_amount < self.sale.purchase.amount || self.ended_for_its_sum() {
             return Err(Differs::Sum);
         }
         if self.charge().is_none() && !self.may_be_asked(gross_amount, rules) {
@@ -457,8 +457,9 @@ impl Order {
     }
 
     fn sign(&self, by: &Settlement, gross_amount: Rupiah, now: Wall, rules: &Rules) -> Receipt {
-        assert!(gross_amount >= self.sale.amount, "a receipt for less than the price of {}", self.id);
-        let Sale { device, request_id, ticket, item, amount, kid, .. } = self.sale.clone();
+        assert!(gross_amount >= self.sale.purchase.amount, "a receipt for less than the price of {}", self.id);
+        let Sale { device, purchase, kid, .. } = self.sale.clone();
+        let Purchase { request_id, ticket, item, amount, .. } = purchase;
         let claims = Claims {
             iss: rules.issuer.clone(),
             aud: device,

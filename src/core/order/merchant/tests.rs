@@ -3,7 +3,7 @@ use crate::order::ids::{DeviceId, ItemId, RequestId, Ticket, TransactionId};
 use crate::order::keys::{KeySet, jwk_set};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
-use crate::order::request::Payment;
+use crate::order::request::{Payment, Purchase};
 
 mod answers;
 mod bounds;
@@ -33,15 +33,17 @@ fn rules() -> Rules {
 
 fn order() -> Order {
     let sale = Sale {
+        purchase: Purchase {
+            request_id: RequestId::new("r-1").expect("an id"),
+            ticket: Ticket::from_random([7; 16]),
+            item: ItemId::new("A1").expect("an id"),
+            description: None,
+            machine: None,
+            amount: rp(5000),
+            payment: Payment::Gopay,
+            timeout_s: 120,
+        },
         device: DeviceId::new("vm-001").expect("an id"),
-        request_id: RequestId::new("r-1").expect("an id"),
-        ticket: Ticket::from_random([7; 16]),
-        item: ItemId::new("A1").expect("an id"),
-        description: None,
-        machine: None,
-        amount: rp(5000),
-        payment: Payment::Gopay,
-        timeout: Span::secs(120),
         kid: rules().keys[1].kid().clone(),
         relay_key: None,
     };
@@ -271,7 +273,7 @@ fn the_receipt_says_what_was_sold_and_paid() {
     let receipt = order.receipt().expect("settled");
     let verified = keys.verify(receipt.jws(), &order.sale.device).expect("ours");
     let claims = verified.claims();
-    assert_eq!((claims.sub.as_str(), claims.jti.as_str(), &claims.ticket), ("o1", "r-1", &order.sale.ticket));
+    assert_eq!((claims.sub.as_str(), claims.jti.as_str(), &claims.ticket), ("o1", "r-1", &order.sale.purchase.ticket));
     assert_eq!((claims.amount, claims.gross_amount, &*claims.payment_type), (rp(5000), rp(5000), "qris"));
     assert_eq!(&*claims.settled_at, T0.to_rfc3339_wib());
     assert!(receipt.jws().starts_with(&rules.sign(rules.keys[1].kid(), claims.clone()).jws()[..40]), "with the key that was fixed");

@@ -475,7 +475,7 @@ impl Order {
     /// Whether it is paid at a shop's counter, with a code.
     #[must_use]
     pub fn is_over_the_counter(&self) -> bool {
-        self.sale.payment.is_over_the_counter()
+        self.sale.purchase.payment.is_over_the_counter()
     }
 
     /// Whether its receipt is void: the counter took the payment back before anybody collected.
@@ -537,7 +537,7 @@ impl super::StatusReport {
     #[must_use]
     pub fn of(order: &Order, said: Said) -> Self {
         let charge = order.charge();
-        let gross_amount = charge.map_or(order.sale.amount, |charge| charge.gross_amount);
+        let gross_amount = charge.map_or(order.sale.purchase.amount, |charge| charge.gross_amount);
         let unnamed = || TransactionId::new("t1").expect("a name");
         Self {
             order_id: Some(order.id.clone()),
@@ -547,7 +547,7 @@ impl super::StatusReport {
             currency: Some("IDR".into()),
             payment_type: Some("gopay".into()),
             parties: Parties::default(),
-            payment: order.sale.payment,
+            payment: order.sale.purchase.payment,
             said,
             word: format!("{said:?}").to_lowercase().into(),
             unknown: None,

@@ -29,7 +29,7 @@ fn a_sale() {
     rig.prepare(&effects, Ok(ticket(1)));
     assert!(rig.is_acked(ack));
     let Some(HttpCall::Create(posted)) = rig.backend(1) else { panic!("the backend is asked") };
-    assert_eq!((&*posted.kids, posted.description.as_deref(), posted.timeout_s), (&*rig.facts.kids, Some("Tea"), 120));
+    assert_eq!((&*posted.kids, posted.purchase.description.as_deref(), posted.purchase.timeout_s), (&*rig.facts.kids, Some("Tea"), 120));
     rig.answer(1, order(resource(1, Status::Pending)));
     assert!(rig.scene.starts_with("Pay"));
     assert_eq!(rig.backend(1), None, "with the broker there is no poll at first");

@@ -9,7 +9,7 @@ use qris_core::order::ids::{ItemId, RequestId, Ticket};
 use qris_core::order::merchant::{AtBank, Attention, Call, Event, Order, RefundWish, Refused, Repayment, Said, State, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
-use qris_core::order::request::Payment;
+use qris_core::order::request::{Payment, Purchase};
 use qris_core::order::state::Status;
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_device::machine::{BackendAnswer, HttpCall};
@@ -172,15 +172,17 @@ impl Town {
     /// A machine asks for an order.
     fn order(&mut self, way: Way) -> OrderResource {
         let new = NewOrder {
-            request_id: RequestId::new("r1").expect("an id"),
-            ticket: Ticket::from_random([1; 16]),
+            purchase: Purchase {
+                request_id: RequestId::new("r1").expect("an id"),
+                ticket: Ticket::from_random([1; 16]),
+                item: ItemId::new("A1").expect("an item"),
+                description: None,
+                machine: None,
+                amount: Rupiah::new(5_000).expect("an amount"),
+                payment: Payment::Gopay,
+                timeout_s: 300,
+            },
             kids: vec![key().kid().clone()],
-            item: ItemId::new("A1").expect("an item"),
-            description: None,
-            machine: None,
-            amount: Rupiah::new(5_000).expect("an amount"),
-            payment: Payment::Gopay,
-            timeout_s: 300,
             relay_key: None,
         };
         self.ask(Ask::Order(HttpCall::Create(Box::new(new))));

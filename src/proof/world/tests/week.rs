@@ -143,7 +143,7 @@ impl Week {
     /// that.
     fn is_refunded_at_once(&mut self, number: u64) {
         let request = RequestId::new(&format!("r-{number}")).expect("an id");
-        let id = self.orders().into_iter().find(|order| order.sale.request_id == request).expect("it is paid").id;
+        let id = self.orders().into_iter().find(|order| order.sale.purchase.request_id == request).expect("it is paid").id;
         let load =
             |week: &mut Self| week.world.books(|tx, _| books::load(tx, &id)).expect("the books can be read").expect("it is there").order;
         let is_told = (0..90_000).any(|_| {
@@ -256,8 +256,8 @@ fn after_seven_days_without_the_broker_the_reports_agree_with_the_books() {
     let (mut wanted, mut kinds) = (Sums::new(), BTreeSet::new());
     for order in &orders {
         let end = told(order, &week.paid_back);
-        add(&mut wanted, end, 1, i64::try_from(order.sale.amount.get()).expect("small"));
-        kinds.insert((order.sale.item.clone(), end));
+        add(&mut wanted, end, 1, i64::try_from(order.sale.purchase.amount.get()).expect("small"));
+        kinds.insert((order.sale.purchase.item.clone(), end));
     }
     assert_eq!(reported, wanted, "to the rupiah");
     assert_eq!(wanted.values().map(|(count, _)| *count).sum::<i64>(), 1 + i64::try_from(ORDERS).expect("small"));

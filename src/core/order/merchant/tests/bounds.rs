@@ -25,7 +25,7 @@ fn pass(answer: NoCharge) -> Event {
 }
 
 fn counter(payment: Payment) -> Order {
-    Order { sale: Sale { payment, ..order().sale }, ..charged() }
+    Order { sale: order().sale.paid_by(payment), ..charged() }
 }
 
 #[test]

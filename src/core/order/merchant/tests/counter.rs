@@ -3,7 +3,7 @@
 use super::*;
 
 fn counter(payment: Payment) -> Order {
-    Order { sale: Sale { payment, ..order().sale }, ..order() }
+    Order { sale: order().sale.paid_by(payment), ..order() }
 }
 
 fn code(store: &str) -> Charge {

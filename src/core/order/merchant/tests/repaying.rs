@@ -70,7 +70,7 @@ fn refund_and_delivery_exclude_each_other() {
     let hour = NO_REPORT_AFTER.0 + 1000;
     let unreported = || then(paid(None), vec![Event::Unreported], 901_000).expect("a fact");
     let conflict = |first, second| then(paid(Some(first)), vec![contradicted(second)], 3000).expect("a fact");
-    let counter = || Order { sale: Sale { payment: Payment::Alfamart, ..order().sale }, ..paid(Some(Delivery::Undelivered)) };
+    let counter = || Order { sale: order().sale.paid_by(Payment::Alfamart), ..paid(Some(Delivery::Undelivered)) };
     let pending = || live(&[(0, Event::Charged(charge(5000)))]);
     let unproven = |outcome| {
         let told = DeliveryReport { proof: Proof::Missing(NoProof::None), ..DeliveryReport::proven(outcome) };
@@ -514,7 +514,8 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
     let key = SigningKey::from_seed([3; 32]);
     let public = RelayKey::of(&key);
     let (sale, id) = (Sale { relay_key: Some(public.clone()), ..order().sale }, order().id);
-    let word = |outcome| Statement { device: sale.device.clone(), ticket: sale.ticket.clone(), order_id: None, outcome, number: 7 };
+    let word =
+        |outcome| Statement { device: sale.device.clone(), ticket: sale.purchase.ticket.clone(), order_id: None, outcome, number: 7 };
     let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), &id, &sale, outcome);
     let signed = Proof::Signed { kid: public.kid(), number: 7 };
     for (last, outcome) in [
@@ -574,7 +575,7 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
         for (moment, events) in &moments {
             let order = then(paid(None), events.clone(), 901_000).expect("a fact");
             let order = Order { sale: Sale { relay_key: relay_key.clone(), ..order.sale }, ..order };
-            let Sale { device, ticket, .. } = order.sale.clone();
+            let Sale { device, purchase: Purchase { ticket, .. }, .. } = order.sale.clone();
             let word = Statement { device, ticket, order_id: None, outcome: Last::Closed, number: 7 };
             let proof = Proof::of(Some(&proof::sign(signer, &word)), &order.id, &order.sale, Delivery::Undelivered);
             assert_eq!(proof, expected, "{whose}, {moment}");

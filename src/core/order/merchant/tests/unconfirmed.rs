@@ -92,7 +92,7 @@ fn an_order_whose_get_status_is_not_understood_is_listed() {
     let pending = live(&[charged()]);
     let cancelling = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused)]);
     let held = {
-        let order = Order { sale: Sale { payment: Payment::Indomaret, ..order().sale }, ..pending.clone() };
+        let order = Order { sale: order().sale.paid_by(Payment::Indomaret), ..pending.clone() };
         after(&order, 700, status(Said::Settled))
     };
     let alien = || {

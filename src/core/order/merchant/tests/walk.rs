@@ -92,7 +92,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
         let mut dice = Dice(seed + life);
         let payment = dice.of(&[Payment::Gopay, Payment::Alfamart, Payment::Indomaret]);
         let rules = rules();
-        let mut order = Order { sale: Sale { payment, ..order().sale }, ..order() };
+        let mut order = Order { sale: order().sale.paid_by(payment), ..order() };
         let mut bank = Bank::default();
         let mut now = T0;
         let mut settled_seen = false;
@@ -149,7 +149,7 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
     if before.receipt().is_some() && before.receipt() != after.receipt() {
         return Err("a receipt stays as it is");
     }
-    if after.receipt().is_some() && before.receipt().is_none() && after.sale.payment == Payment::Indomaret {
+    if after.receipt().is_some() && before.receipt().is_none() && after.sale.purchase.payment == Payment::Indomaret {
         let State::Held { until, .. } = &before.state else { return Err("an Indomaret's receipt without its window") };
         if now < *until {
             return Err("an Indomaret's receipt within its window");
