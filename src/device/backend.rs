@@ -2,7 +2,7 @@
 //! that counts.
 
 use super::config::Backend as Settings;
-use super::machine::{BackendAnswer, HttpCall, Identity};
+use super::words::{BackendAnswer, HttpCall, Identity};
 use qris_core::order::ids::OrderId;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;

@@ -1,8 +1,8 @@
 //! The broker: the link to it, the receivers of its messages, and the topics of the machine's own notices.
 
-use super::controller::mqtt::{Reader, commands};
+use super::controller::mqtt::Reader;
 use super::inbox::Inbox;
-use super::machine::{self, Input, Notice};
+use super::words::{ANSWER, Input, NEWS, Notice, report_of};
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::SETTINGS_MAX;
 use qris_core::wire::status::Status;
@@ -64,8 +64,8 @@ pub async fn listen(
                 }
             }
             // A notice that is not in the outbox need not be forgotten there, and nobody is woken for it.
-            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 && machine::report_of(id).is_none() => {}
-            MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
+            MqttEvent::Delivered { id, .. } if id.0 & NEWS != 0 && report_of(id).is_none() => {}
+            MqttEvent::Rejected { id: ANSWER, .. } | MqttEvent::Undelivered(ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),

@@ -6,9 +6,9 @@ pub mod orders;
 pub mod screen;
 pub mod settings;
 
-use super::machine;
+use super::words::{OrderSettings, Settings};
 use items::{WrittenItem, check_items};
-use orders::{OrderSettings, WrittenOrders};
+use orders::WrittenOrders;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{BootId, Span};
@@ -43,7 +43,7 @@ texts! {
 #[derive(Debug)]
 pub struct Config {
     /// The settings of the machine's decisions, and the looks of its screen.
-    pub machine: machine::Settings,
+    pub machine: Settings,
     /// The broker; `None`: the machine sells without one.
     pub mqtt: Option<MqttSettings>,
     /// The backend.
@@ -312,7 +312,7 @@ impl WrittenConfig {
             Some(settings) => Some(settings?),
             None => None,
         };
-        let machine = machine::Settings {
+        let machine = Settings {
             device,
             broker: mqtt.as_ref().map(|mqtt| format!("{}:{}", mqtt.host, mqtt.port).into()),
             prices,

@@ -13,12 +13,12 @@ pub mod shutdown;
 
 use super::config::Config;
 use super::inbox::Inbox;
-use super::machine::{Asker, ControllerKind, Input, Reply, Request, View};
-use super::screen::Camera;
+use super::words::{Asker, ControllerKind, Input, Reply, Request, View};
 use qris_core::order::ids::{ItemId, RequestId};
 use qris_core::order::request::{Payment, VendRequest};
 use qris_core::wire::vend::VendEvent;
 use qris_host::mqtt::Mqtt;
+use qris_screen::Camera;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! The way into the machine: one queue for all inputs.
 
-use super::machine::Input;
+use super::words::Input;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -17,6 +17,7 @@ pub mod rauc;
 pub mod relay;
 pub use qris_screen as screen;
 pub mod store;
+pub mod words;
 
 use config::Config;
 use controller::Controllers;
@@ -24,7 +25,7 @@ use controller::buttons::Buttons;
 use diagnostics::Files;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
-use machine::{Effect, Input, Machine, Operated};
+use machine::Machine;
 use ports::{Ports, RelaySlot};
 use qris_core::order::ids::ItemId;
 use qris_core::order::time::Boot;
@@ -39,13 +40,15 @@ use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt};
 use qris_host::service::{Request, Signals};
 use qris_host::tls::{LastTrusted, install_provider};
 use qris_host::{self, Failure, Leave, clock, memory, service};
+use qris_screen::Screen;
+use qris_screen::picture::{Picture, Scene};
 use relay::Relay;
-use screen::Screen;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
+use words::{Effect, Input, Operated};
 
 const PROGRAM: &str = "qrisd";
 /// The machine looks at the time at least this often.
@@ -113,9 +116,9 @@ fn run(path: &Path) -> Result<Leave, Failure> {
         Effect::Show(picture) => Some(picture.clone()),
         _ => None,
     });
-    let first = first.unwrap_or(screen::picture::Picture { scene: screen::picture::Scene::Starting, sandbox: false });
+    let first = first.unwrap_or(Picture { scene: Scene::Starting, sandbox: false });
     let (report, failed) = (inbox.clone(), inbox.clone());
-    screen::outlive_panics(move |state| failed.send(Input::Screen(state)));
+    qris_screen::outlive_panics(move |state| failed.send(Input::Screen(state)));
     let screen = Screen::start(machine.looks().clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());

@@ -7,12 +7,11 @@ use super::controller::mqtt::commands;
 use super::controller::shutdown::Logind;
 use super::diagnostics::{self, Files};
 use super::inbox::Inbox;
-use super::machine::{
-    Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer, SystemCall,
-};
 use super::rauc::Rauc;
 use super::relay::Relay;
-use super::screen::Screen;
+use super::words::{
+    Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer, SystemCall,
+};
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
 use qris_host::config::BusAddress;
@@ -20,6 +19,7 @@ use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
 use qris_host::service;
 use qris_host::trust::ServerTime;
+use qris_screen::Screen;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::pin::pin;

@@ -1,7 +1,7 @@
 //! RAUC, which writes an image into the slot that does not run, over its own interface `de.pengutronix.rauc.Installer`.
 //! <https://rauc.readthedocs.io/en/latest/reference.html#d-bus-api>
 
-use crate::machine::{System, SystemAnswer};
+use crate::words::{System, SystemAnswer};
 use futures_util::StreamExt as _;
 use qris_host::bus::connect;
 use qris_host::config::BusAddress;

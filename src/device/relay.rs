@@ -1,6 +1,6 @@
 //! The client of the relay service, `io.qrisd.Relay1`.
 
-use super::machine::{Operated, PrepareError, RelayAnswer, RelayFacts, RelayLine};
+use super::words::{Operated, PrepareError, RelayAnswer, RelayFacts, RelayLine};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
 use qris_core::order::ledger::Limits;
 use qris_core::order::machine::RelayCall;

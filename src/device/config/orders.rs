@@ -1,6 +1,7 @@
 //! The times and limits of orders: `[orders]`.
 
 use super::settings::SETTINGS;
+use crate::words::OrderSettings;
 use qris_core::order::machine::Rules;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
@@ -26,17 +27,6 @@ pub struct WrittenOrders {
     cancel_wait_s: Option<i64>,
     late_settlement_grace_s: Option<i64>,
     deliver_within_s: Option<i64>,
-}
-
-/// `[orders]`, checked.
-#[derive(Clone, Debug)]
-pub struct OrderSettings {
-    /// How long a QR is shown if the request does not say.
-    pub timeout: Span,
-    /// Requests a minute; 0: no limit.
-    pub per_minute: usize,
-    /// The rules for orders.
-    pub rules: Rules,
 }
 
 impl Default for OrderSettings {

@@ -2,7 +2,7 @@
 //! press.
 
 use super::{Controllers, Requests, request_for};
-use crate::machine::{ControllerKind, Request};
+use crate::words::{ControllerKind, Request};
 use qris_core::order::ids::ItemId;
 use qris_core::order::request::Way;
 

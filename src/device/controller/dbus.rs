@@ -1,8 +1,7 @@
 //! The interface `io.qrisd.Device1`, for a controller on the same board.
 
-use super::{Controllers, Listener, Requests, lock, shutdown};
-use crate::machine::{self, ControllerKind, Reply, Request, Shown, View};
-use crate::screen::Camera;
+use super::{Controllers, Listener, Requests, lock};
+use crate::words::{ControllerKind, OPERATOR, Reply, Request, SHUTDOWN, Shown, View};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
@@ -15,6 +14,7 @@ use qris_host::clock;
 use qris_host::config::BusAddress;
 use qris_host::events::Event;
 use qris_host::journal::emit;
+use qris_screen::Camera;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -223,7 +223,7 @@ impl Device1 {
 fn holder(who: &str) -> zbus::fdo::Result<Box<str>> {
     let is_name = (1..=HOLDER_CHARS_MAX).contains(&who.chars().count()) && !who.chars().any(char::is_control);
     let why = || zbus::fdo::Error::InvalidArgs(format!("who must be 1 to {HOLDER_CHARS_MAX} printable characters"));
-    if [machine::OPERATOR, shutdown::HOLDER].contains(&who) {
+    if [OPERATOR, SHUTDOWN].contains(&who) {
         return Err(zbus::fdo::Error::InvalidArgs(format!("the name {who} is the machine's own")));
     }
     is_name.then(|| who.into()).ok_or_else(why)

@@ -4,7 +4,7 @@
 //! while it starts a service that died: a customer who was there is there still. The next start makes it true again.
 
 use super::{Controllers, Listener};
-use crate::machine::View;
+use crate::words::View;
 use qris_core::order::ids::RequestId;
 use qris_host::clock;
 use qris_host::events::Event;

@@ -4,8 +4,7 @@
 pub mod commands;
 
 use super::{Controllers, Requests};
-use crate::machine::{ControllerKind, Request};
-use crate::screen::Camera;
+use crate::words::{ControllerKind, Request};
 use commands::Commands;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::reason::Reason;
@@ -13,6 +12,7 @@ use qris_core::order::request::{Refusal, Way};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{Rejected, read_cancel, read_collect, read_request};
 use qris_host::mqtt::{Inbound, Mqtt};
+use qris_screen::Camera;
 
 /// A reply acknowledges the message. The broker does not carry its words.
 pub const KIND: ControllerKind = ControllerKind { way: Way::Remote, hears_replies: false };

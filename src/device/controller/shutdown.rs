@@ -3,7 +3,7 @@
 
 use super::dbus::KIND;
 use super::{Controllers, Requests};
-use crate::machine::Request;
+use crate::words::{Request, SHUTDOWN};
 use futures_util::StreamExt as _;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
@@ -18,8 +18,6 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedFd};
 const NAME: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
 const INTERFACE: &str = "org.freedesktop.login1.Manager";
-/// The name under which the machine is held.
-pub(super) const HOLDER: &str = "shutdown";
 /// A machine that does not go down after all sells again after this time.
 const HELD_FOR: Span = Span::secs(600);
 /// The machine is asked again after this time, as long as a customer is there.
@@ -83,7 +81,7 @@ async fn guard(requests: &Requests, connection: &Connection) -> zbus::Result<()>
     while let Some(signal) = signals.next().await {
         if signal?.body().deserialize::<bool>()? {
             while delay.is_some() {
-                let reply = requests.ask(Request::Hold(HOLDER.into(), HELD_FOR)).await;
+                let reply = requests.ask(Request::Hold(SHUTDOWN.into(), HELD_FOR)).await;
                 // Somebody else who holds the machine has no customer there either.
                 if reply.is_none_or(|reply| reply.reason != Some(Reason::Busy)) {
                     delay = None;
@@ -92,7 +90,7 @@ async fn guard(requests: &Requests, connection: &Connection) -> zbus::Result<()>
                 }
             }
         } else {
-            requests.ask(Request::Release(HOLDER.into())).await;
+            requests.ask(Request::Release(SHUTDOWN.into())).await;
             delay = Some(inhibit(connection).await?);
         }
     }

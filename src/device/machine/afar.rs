@@ -1,9 +1,12 @@
 //! The settings that come from afar: believed, kept, and taken when no customer is there.
 
-use super::{Effect, Machine, Settings, text};
+use super::faults::Faults;
+use super::outbox::Outbox;
+use super::storage::Storage;
 use crate::config::afar;
 use crate::store::StoreError;
 use crate::store::fact::{Fact, Known};
+use crate::words::{Effect, RelayLine, Settings, text};
 use qris_core::order::ids::KeyId;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::settings::{Desired, Objection, RefusedSettings, Reported, Waiting, WrongValue};
@@ -58,6 +61,28 @@ struct Accepted {
     kid: KeyId,
     /// Since when they are in force, RFC 3339; `None`: the clock was not trusted.
     since: Option<Box<str>>,
+}
+
+/// What judges and keeps settings, beside themselves.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    /// Those of the machine's own file.
+    pub(super) own: &'a Settings,
+    /// Those in force.
+    pub(super) in_force: &'a mut Settings,
+    /// The relay's lines, as far as it tells them.
+    pub(super) lines: &'a [RelayLine],
+    /// Whether a customer is there.
+    pub(super) is_busy: bool,
+    pub(super) storage: &'a mut Storage,
+    pub(super) faults: &'a mut Faults,
+    pub(super) out: &'a mut Outbox,
+}
+
+impl Around<'_> {
+    fn store_failed(&mut self, error: &StoreError, now: Now) {
+        self.storage.failed(error, self.faults, self.out, now);
+    }
 }
 
 impl Kept {
@@ -118,182 +143,182 @@ impl Afar {
     pub(super) fn deadline(&self) -> Option<Boot> {
         self.look_at
     }
-}
 
-impl Machine {
     /// Settings came from the broker. It has the last ones for every new connection, so the same come again and again. Nothing is lost
     /// if they cannot be stored now, and the program ends.
-    pub(super) fn desired(&mut self, payload: &[u8], ack: Ack, now: Now) {
-        self.read_desired(payload, now);
-        self.outbox.push(Effect::Ack(ack));
+    pub(super) fn desired(&mut self, payload: &[u8], ack: Ack, mut with: Around, now: Now) {
+        self.read_desired(payload, &mut with, now);
+        with.out.push(Effect::Ack(ack));
     }
 
-    fn read_desired(&mut self, payload: &[u8], now: Now) {
-        match Desired::read(payload, &self.own.keys, &self.own.device) {
+    fn read_desired(&mut self, payload: &[u8], with: &mut Around, now: Now) {
+        match Desired::read(payload, &with.own.keys, &with.own.device) {
             Ok((desired, kid)) => {
-                let is_taken = self.wanted(desired, kid, now);
-                self.afar.unstored = (!is_taken).then(|| payload.into());
+                let is_taken = self.wanted(desired, kid, with, now);
+                self.unstored = (!is_taken).then(|| payload.into());
             }
-            Err((refused, kid)) => self.refuse_settings(refused, kid.as_ref(), now),
+            Err((refused, kid)) => self.refuse(refused, kid.as_ref(), with, now),
         }
     }
 
     /// Keeps settings that an operator has signed. `false`: they could not be stored.
-    fn wanted(&mut self, desired: Desired, kid: KeyId, now: Now) -> bool {
-        if self.afar.kept.newest().is_some_and(|newest| newest.desired == desired) {
-            self.settings_are_good(now);
+    fn wanted(&mut self, desired: Desired, kid: KeyId, with: &mut Around, now: Now) -> bool {
+        if self.kept.newest().is_some_and(|newest| newest.desired == desired) {
+            self.are_good(with, now);
             return true;
         }
-        if let Err(refused) = self.afar.judge(&desired) {
-            self.refuse_settings(refused, Some(&kid), now);
+        if let Err(refused) = self.judge(&desired) {
+            self.refuse(refused, Some(&kid), with, now);
             return true;
         }
-        if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, &self.own, self.links.lines(&self.own)) {
-            self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
+        if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, with.own, with.lines) {
+            self.refuse(invalid(&desired, faults), Some(&kid), with, now);
             return true;
         }
-        let kept = Kept { next: Some(Accepted { desired, kid, since: None }), ..self.afar.kept.clone() };
-        let is_taken = self.keep(kept, now);
+        let kept = Kept { next: Some(Accepted { desired, kid, since: None }), ..self.kept.clone() };
+        let is_taken = self.keep(kept, with, now);
         if is_taken {
-            self.settings_are_good(now);
-            self.tell_why_settings_wait(now);
+            self.are_good(with, now);
+            self.tell_why_they_wait(with, now);
         }
         is_taken
     }
 
     /// Who sent them finds them in the journal before they are in force, too.
-    fn tell_why_settings_wait(&mut self, now: Now) {
-        let Some(Accepted { desired, kid, .. }) = &self.afar.kept.next else { return };
+    fn tell_why_they_wait(&self, with: &mut Around, now: Now) {
+        let Some(Accepted { desired, kid, .. }) = &self.kept.next else { return };
         let until = match &desired.effective_at {
-            Some(at) if self.look_again(desired, now).is_some() => text(at),
-            _ if self.is_busy() => text("no customer is there"),
+            Some(at) if look_again(desired, with.own, now).is_some() => text(at),
+            _ if with.is_busy => text("no customer is there"),
             _ => return,
         };
         let (version, by) = (i64::try_from(desired.version).unwrap_or(i64::MAX), text(kid.as_str()));
-        self.outbox.journal(Journal::SettingsWait { version, until, by });
-    }
-
-    /// When to look again at settings whose time has not come, as far as anybody knows. `None`: it has come.
-    fn look_again(&self, desired: &Desired, now: Now) -> Option<Boot> {
-        let due = desired.due()?;
-        let left = self.own.trusted(now.wall).map(|wall| due - wall);
-        let is_early = left.is_none_or(|left| left > Span::default());
-        is_early.then(|| now.boot + left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)))
+        with.out.journal(Journal::SettingsWait { version, until, by });
     }
 
     /// Takes settings that wait, if it is their time and no customer is there.
-    pub(super) fn take_settings(&mut self, now: Now) {
-        if !self.storage.is_failing()
-            && let Some(payload) = self.afar.unstored.take()
+    pub(super) fn take_next(&mut self, mut with: Around, now: Now) {
+        let with = &mut with;
+        if !with.storage.is_failing()
+            && let Some(payload) = self.unstored.take()
         {
-            self.read_desired(&payload, now);
+            self.read_desired(&payload, with, now);
         }
-        self.afar.look_at = None;
-        let Some(next) = &self.afar.kept.next else { return };
-        let look_at = self.look_again(&next.desired, now);
-        if look_at.is_some() || self.is_busy() || self.storage.is_failing() {
-            self.afar.look_at = look_at;
+        self.look_at = None;
+        let Some(next) = &self.kept.next else { return };
+        let look_at = look_again(&next.desired, with.own, now);
+        if look_at.is_some() || with.is_busy || with.storage.is_failing() {
+            self.look_at = look_at;
             return;
         }
         let mut taken = next.clone();
-        taken.since = self.own.time_of_day(now.wall);
+        taken.since = with.own.time_of_day(now.wall);
         let told =
             Journal::SettingsTaken { version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX), by: text(taken.kid.as_str()) };
-        match afar::apply(&taken.desired.settings, taken.desired.skip_unknown, &self.own, self.links.lines(&self.own)) {
+        match afar::apply(&taken.desired.settings, taken.desired.skip_unknown, with.own, with.lines) {
             Ok((settings, left_out)) => {
-                if self.keep(Kept { in_force: Some(taken), next: None }, now) {
-                    self.outbox.journal(told);
-                    self.put_in_force(settings, left_out);
+                if self.keep(Kept { in_force: Some(taken), next: None }, with, now) {
+                    with.out.journal(told);
+                    self.put_in_force(settings, left_out, with);
                 }
             }
             // They were good when they came: a newer release or another file of the machine judges otherwise, or the
             // relay service was away.
             Err(faults) => {
-                if self.keep(Kept { next: None, ..self.afar.kept.clone() }, now) {
-                    self.refuse_settings(invalid(&taken.desired, faults), Some(&taken.kid), now);
+                if self.keep(Kept { next: None, ..self.kept.clone() }, with, now) {
+                    self.refuse(invalid(&taken.desired, faults), Some(&taken.kid), with, now);
                 }
             }
         }
     }
 
     /// Takes up what the database has. Without a broker nobody could change that any more, so the machine's own file is in force.
-    pub(super) fn take_up_settings(&mut self, now: Now) -> Result<(), StoreError> {
-        if self.own.broker.is_none() {
+    pub(super) fn take_up(&mut self, mut with: Around, now: Now) -> Result<(), StoreError> {
+        let with = &mut with;
+        if with.own.broker.is_none() {
             return Ok(());
         }
-        let Some(store) = self.storage.store_mut() else { return Ok(()) };
+        let Some(store) = with.storage.store_mut() else { return Ok(()) };
         let stored = store.known(&KEPT)?;
-        self.afar.is_known = true;
+        self.is_known = true;
         match stored {
             // The database is another one than a moment ago.
-            Known::Never if self.afar.kept != Kept::default() => return store.keep(&KEPT, &self.afar.kept),
+            Known::Never if self.kept != Kept::default() => return store.keep(&KEPT, &self.kept),
             Known::Never => return Ok(()),
             Known::Damaged => {
                 let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
                 let refused = RefusedSettings { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
-                self.refuse_settings(refused, None, now);
+                self.refuse(refused, None, with, now);
                 return Ok(());
             }
-            Known::Is(kept) => self.afar.kept = kept,
+            Known::Is(kept) => self.kept = kept,
         }
-        if let Some(Accepted { desired, kid, .. }) = self.afar.kept.in_force.clone() {
+        if let Some(Accepted { desired, kid, .. }) = self.kept.in_force.clone() {
             // They were judged when they were taken, and the relay service judges each sale.
-            match afar::apply(&desired.settings, desired.skip_unknown, &self.own, &[]) {
-                Ok((settings, left_out)) => self.put_in_force(settings, left_out),
+            match afar::apply(&desired.settings, desired.skip_unknown, with.own, &[]) {
+                Ok((settings, left_out)) => self.put_in_force(settings, left_out, with),
                 Err(faults) => {
-                    self.afar.kept.in_force = None;
-                    self.afar.has_lost = true;
-                    self.refuse_settings(invalid(&desired, faults), Some(&kid), now);
+                    self.kept.in_force = None;
+                    self.has_lost = true;
+                    self.refuse(invalid(&desired, faults), Some(&kid), with, now);
                 }
             }
         }
         Ok(())
     }
 
-    fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>) {
-        self.outbox.push(Effect::Dress(Box::new(settings.looks.clone())));
-        self.settings = settings;
-        (self.afar.left_out, self.afar.has_lost) = (left_out, false);
+    fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>, with: &mut Around) {
+        with.out.push(Effect::Dress(Box::new(settings.looks.clone())));
+        *with.in_force = settings;
+        (self.left_out, self.has_lost) = (left_out, false);
     }
 
     /// Stores what came from afar. `false`: it could not be stored, and nothing has changed.
-    fn keep(&mut self, kept: Kept, now: Now) -> bool {
-        match self.storage.store_mut().map(|store| store.keep(&KEPT, &kept)) {
+    fn keep(&mut self, kept: Kept, with: &mut Around, now: Now) -> bool {
+        match with.storage.store_mut().map(|store| store.keep(&KEPT, &kept)) {
             Some(Ok(())) => {
-                self.afar.kept = kept;
+                self.kept = kept;
                 true
             }
             Some(Err(error)) => {
-                self.store_failed(&error, now);
+                with.store_failed(&error, now);
                 false
             }
             None => false,
         }
     }
 
-    fn settings_are_good(&mut self, now: Now) {
-        self.afar.refused = None;
-        self.faults.set(FaultCode::Settings, None, now);
+    fn are_good(&mut self, with: &mut Around, now: Now) {
+        self.refused = None;
+        with.faults.set(FaultCode::Settings, None, now);
     }
 
-    fn refuse_settings(&mut self, refused: RefusedSettings, kid: Option<&KeyId>, now: Now) {
-        let Afar { refusals, refused: last, .. } = &mut self.afar;
+    fn refuse(&mut self, refused: RefusedSettings, kid: Option<&KeyId>, with: &mut Around, now: Now) {
+        let Afar { refusals, refused: last, .. } = self;
         refusals.retain(|at| now.boot < *at + SECOND);
         if refusals.len() >= REFUSALS {
             return;
         }
         refusals.push_back(now.boot);
         // Whoever sends the same again waits for an answer. The journal has it.
-        self.outbox.repeat_settings();
+        with.out.repeat_settings();
         if last.as_ref() == Some(&refused) {
             return;
         }
         let version = refused.version.map_or_else(|| "settings".into(), |version| format!("settings version {version}"));
-        self.faults.set(FaultCode::Settings, Some(&format!("{version}: {}", refused.message)), now);
+        with.faults.set(FaultCode::Settings, Some(&format!("{version}: {}", refused.message)), now);
         let by = kid.map_or("nobody that this machine knows", KeyId::as_str);
-        self.outbox.journal(Journal::SettingsRefused { what: version.into(), by: text(by), why: text(&refused.message) });
-        self.afar.refused = Some(refused);
+        with.out.journal(Journal::SettingsRefused { what: version.into(), by: text(by), why: text(&refused.message) });
+        self.refused = Some(refused);
     }
+}
+
+/// When to look again at settings whose time has not come, as far as anybody knows. `None`: it has come.
+fn look_again(desired: &Desired, own: &Settings, now: Now) -> Option<Boot> {
+    let due = desired.due()?;
+    let left = own.trusted(now.wall).map(|wall| due - wall);
+    let is_early = left.is_none_or(|left| left > Span::default());
+    is_early.then(|| now.boot + left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)))
 }
 
 /// The refusal of a text with these faults; its message names the first.

@@ -1,8 +1,9 @@
 //! Answers and news from relay, backend and broker. What they say of orders is applied, and the next call is paced.
 
 use super::calls::Live;
-use super::{BackendAnswer, CallId, Effect, HttpCall, Machine, RelayAnswer};
+use super::parts::Machine;
 use crate::store::StoreError;
+use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, RelayCall, Seen, unfinished};
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
@@ -14,6 +15,7 @@ use qris_core::wire::orders::{OPEN_MAX, OrderResource, Status};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
+use qris_host::trust::{ServerTime, new_floor};
 
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
@@ -184,6 +186,22 @@ impl Machine {
                 self.store_failed(&error, now);
                 false
             }
+        }
+    }
+
+    /// The backend told the time. If all agree, the present time is trusted, and stored before anything is judged by it.
+    pub(super) fn time_told(&mut self, told: ServerTime, now: Now) {
+        let floor = new_floor(self.last_trusted(), now.wall, told, self.settings.released);
+        let Some((trusted, store)) = floor.zip(self.storage.store_mut()).filter(|_| self.settings.tells_time) else { return };
+        match store.trust(trusted) {
+            Ok(()) => {
+                self.outbox.push(Effect::Trust(trusted));
+                self.are_not_over_after(trusted, now);
+                if self.links.dates_are_refused() {
+                    self.wake_backend(now.boot);
+                }
+            }
+            Err(error) => self.store_failed(&error, now),
         }
     }
 

@@ -2,8 +2,8 @@
 //! paced here.
 
 use super::outbox::Outbox;
-use super::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
 use crate::store::Stored;
+use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
 use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, RelayCall, RelayRefusal, State};
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::reason::Reason;

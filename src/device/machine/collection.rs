@@ -1,8 +1,8 @@
 //! A customer who collects goods that were paid at a store. The customer types in the payment code, and gets them if the
 //! backend and the relay say at that moment that they may be handed out.
 
-use super::{Asker, BackendAnswer, CallId, PREPARE_WAIT, RelayAnswer};
 use crate::store::fact::Fact;
+use crate::words::{Asker, BackendAnswer, CallId, PREPARE_WAIT, RelayAnswer};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::machine::{Order, State};
 use qris_core::order::reason::Reason;

@@ -1,69 +1,44 @@
-//! Commands that operators have signed. One that changes anything is stored before it is begun: it is carried out once, and has
-//! one end, whatever crashes in between. The same id again gets the same end again. `carrying.rs` has the steps of each. `reading.rs`
-//! has those that only read, and `damaged.rs` those whose record is damaged.
+//! The commands that operators have signed: those that are known, and how far each is.
 
-mod carrying;
-mod damaged;
-mod reading;
-
-pub use carrying::HOLDER;
-
-use self::damaged::Damaged;
-use self::reading::Reading;
-use super::system::INSTALLED_WITHIN;
-use super::{Address, Effect, Machine, text};
-use crate::store::database::Database;
-use crate::store::fact::Fact;
-use crate::store::{StoreError, sealed};
+use crate::words::Address;
 use qris_core::order::ids::{CommandId, KeyId};
-use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
-use qris_core::wire::command::{Code, Command, Problem, RefusedCommand, Response, SignedCommand, Stage, VALID_MAX_S};
-use qris_host::events::{Event as Journal, Text};
-use qris_host::mqtt::Ack;
-use qris_host::trust::AGREES;
+use qris_core::order::time::{Boot, BootId, Span, Wall};
+use qris_core::wire::command::{Command, Response, SignedCommand, VALID_MAX_S};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// The most that are remembered. One whose time is over is forgotten.
-const KNOWN_MAX: usize = 64;
-/// The most that are read in a second: anybody at the broker can send one.
-const READ_MAX: usize = 5;
 /// The most that are answered in a second, if only to say that these were too many.
-const ANSWERED_MAX: usize = 20;
+pub(super) const ANSWERED_MAX: usize = 20;
 const SECOND: Span = Span::secs(1);
-/// So many characters of a command's name are kept.
-const NAME_MAX: usize = 32;
-/// The latest end (`exp`) of those that were forgotten, or refused because it was over. In seconds since 1970.
-const FORGOTTEN: Fact<i64> = Fact::new("commands_forgotten");
 
 /// The commands that are known.
 #[derive(Debug)]
 pub(super) struct Commands {
-    known: BTreeMap<CommandId, Kept>,
+    pub(super) known: BTreeMap<CommandId, Kept>,
     /// Nobody knows whether they were carried out, so they are not.
-    damaged: BTreeMap<CommandId, Damaged>,
+    pub(super) damaged: BTreeMap<CommandId, Damaged>,
     /// The question about the computer that is being answered.
-    reading: Option<Reading>,
+    pub(super) reading: Option<Reading>,
     /// What this process did about those that have no end yet.
-    tries: BTreeMap<CommandId, Try>,
+    pub(super) tries: BTreeMap<CommandId, Try>,
     /// All that ended (`exp`) until then may be forgotten: it is over for good, in seconds since 1970.
-    forgotten: i64,
+    pub(super) forgotten: i64,
     /// When commands came, within the last second.
     came: VecDeque<Boot>,
 }
 
 /// One that the database has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Kept {
-    asked: SignedCommand,
-    kid: KeyId,
-    jws: Box<str>,
-    to: Address,
-    step: Step,
+pub(super) struct Kept {
+    pub(super) asked: SignedCommand,
+    pub(super) kid: KeyId,
+    pub(super) jws: Box<str>,
+    pub(super) to: Address,
+    pub(super) step: Step,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-enum Step {
+pub(super) enum Step {
     /// Nothing was done yet.
     Accepted,
     /// It is being done, from this boot on.
@@ -78,31 +53,67 @@ enum Step {
 
 /// Nothing of this is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Try {
+pub(super) struct Try {
     /// It is given up then.
-    until: Boot,
+    pub(super) until: Boot,
     /// Somebody is doing it.
-    is_under_way: bool,
+    pub(super) is_under_way: bool,
     /// It is tried again then.
-    again_at: Option<Boot>,
+    pub(super) again_at: Option<Boot>,
     /// How many times the asker heard that it is under way.
-    told: u32,
+    pub(super) told: u32,
     /// How many times what was ordered did not happen.
-    in_vain: u8,
+    pub(super) in_vain: u8,
     /// This process has begun it.
-    is_begun_here: bool,
+    pub(super) is_begun_here: bool,
     /// Another slot runs than before, and is to prove itself.
-    is_other_slot: bool,
+    pub(super) is_other_slot: bool,
 }
 
 impl Try {
-    const fn new(until: Boot) -> Self {
+    pub(super) const fn new(until: Boot) -> Self {
         Self { until, is_under_way: false, again_at: None, told: 0, in_vain: 0, is_begun_here: false, is_other_slot: false }
     }
 }
 
+impl Step {
+    /// Whether something is being done.
+    pub(super) fn is_under_way(&self) -> bool {
+        match self {
+            Self::Begun(_) | Self::Installing { .. } | Self::Installed { .. } => true,
+            Self::Accepted | Self::Ended { .. } => false,
+        }
+    }
+}
+
+/// One whose row in the database is damaged, or was written by a later release.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Damaged {
+    /// When that was seen, in seconds since 1970, by a clock that was trusted.
+    pub(super) seen: Option<i64>,
+    /// Who is still to be told.
+    pub(super) tell: Option<Address>,
+}
+
+impl Damaged {
+    /// Nobody signs a command for a later time.
+    pub(super) fn over_at(&self) -> Option<i64> {
+        self.seen.map(|seen| seen.saturating_add(VALID_MAX_S))
+    }
+}
+
+/// A question about the computer, until it is answered.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) asked: SignedCommand,
+    pub(super) kid: KeyId,
+    pub(super) to: Vec<Address>,
+    pub(super) until: Boot,
+}
+
 impl Kept {
-    fn is_ended(&self) -> bool {
+    pub(super) fn is_ended(&self) -> bool {
         matches!(self.step, Step::Ended { .. })
     }
 
@@ -127,7 +138,7 @@ impl Commands {
     }
 
     /// Whether another command is under way that nothing may disturb.
-    fn is_another_under_way(&self, id: &CommandId) -> bool {
+    pub(super) fn is_another_under_way(&self, id: &CommandId) -> bool {
         self.known.iter().any(|(other, kept)| other != id && kept.is_disturbing())
     }
 
@@ -137,12 +148,12 @@ impl Commands {
     }
 
     /// Whether its time was over before then.
-    fn is_over_since(&self, id: &CommandId, now: Wall, span: Span) -> bool {
+    pub(super) fn is_over_since(&self, id: &CommandId, now: Wall, span: Span) -> bool {
         self.known.get(id).is_some_and(|kept| kept.asked.is_over(Wall(now.0 - span.0)))
     }
 
     /// Counts a command. Answers with how many came within a second.
-    fn count(&mut self, now: Boot) -> usize {
+    pub(super) fn count(&mut self, now: Boot) -> usize {
         self.came.retain(|at| now < *at + SECOND);
         if self.came.len() <= ANSWERED_MAX {
             self.came.push_back(now);
@@ -150,236 +161,7 @@ impl Commands {
         self.came.len()
     }
 
-    fn open(&self) -> Vec<CommandId> {
+    pub(super) fn open(&self) -> Vec<CommandId> {
         self.known.iter().filter(|(_, kept)| !kept.is_ended()).map(|(id, _)| id.clone()).collect()
     }
-}
-
-impl Machine {
-    /// A command came. It is acknowledged once it is stored or refused.
-    pub(super) fn commanded(&mut self, name: &str, payload: &[u8], retained: bool, to: Address, ack: Ack, now: Now) {
-        let came = self.commands.count(now.boot);
-        // Anybody chose it, and the journal keeps it.
-        let name: &str = &name.chars().take(NAME_MAX).collect::<String>();
-        let taken = match came {
-            ..=READ_MAX => self.take_command(name, payload, retained, &to, now),
-            _ => Err(Problem::new(Code::RateLimited, format!("at most {READ_MAX} commands in a second are read")).into()),
-        };
-        if let Err(RefusedCommand { id, kid, why }) = taken {
-            if why.code != Code::RateLimited {
-                let by = kid.as_ref().map_or("nobody that this machine knows", KeyId::as_str);
-                self.outbox.journal(Journal::CommandRefused { command: text(name), by: text(by), why: text(&why.message) });
-            }
-            if came <= ANSWERED_MAX {
-                self.answer(&to, Response::ended(id, Stage::Rejected, why));
-            }
-        }
-        self.outbox.push(Effect::Ack(ack));
-    }
-
-    fn take_command(&mut self, name: &str, payload: &[u8], retained: bool, to: &Address, now: Now) -> Result<(), RefusedCommand> {
-        if retained {
-            return Err(Problem::new(Code::Retained, "a retained command may be of any age").into());
-        }
-        if !Command::NAMES.contains(&name) {
-            return Err(Problem::new(Code::UnknownRequest, format!("this release has no command {name}")).into());
-        }
-        let jws = SignedCommand::jws_in(payload)?;
-        let (asked, kid) = SignedCommand::read(&jws, &self.own.keys, &self.own.device)?;
-        let id = asked.jti.clone();
-        let refused = |why| RefusedCommand { id: Some(id.clone()), kid: Some(kid.clone()), why };
-        if asked.command.name() != name {
-            return Err(refused(Problem::new(Code::Malformed, format!("it is signed for the command {}", asked.command.name()))));
-        }
-        if let Some(kept) = self.commands.known.get(&id) {
-            if kept.asked != asked {
-                return Err(refused(Problem::new(Code::ReusedId, "this jti was used for another command")));
-            }
-            let answer = match &kept.step {
-                Step::Ended { answer, .. } => answer.clone(),
-                Step::Accepted | Step::Begun(_) | Step::Installing { .. } | Step::Installed { .. } => Response::accepted(id),
-            };
-            // Whoever repeats it does not take the answer away from the one who has sent it.
-            self.answer(to, answer);
-            return Ok(());
-        }
-        if self.commands.damaged.contains_key(&id) {
-            let is_ended = self.end_damaged(asked, kid.clone(), jws, to, now);
-            return if is_ended { Ok(()) } else { Err(refused(cannot_store())) };
-        }
-        if !asked.command.changes() {
-            return self.read_for(asked, kid.clone(), to, now).map_err(refused);
-        }
-        if self.storage.store().is_none() {
-            return Err(refused(Problem::new(Code::Store, "the database is not open")));
-        }
-        self.check_time_of(&asked, now).map_err(refused)?;
-        self.forget_commands(now);
-        if self.commands.known.len() >= KNOWN_MAX {
-            let why = format!("{KNOWN_MAX} commands are remembered until their time is over (exp): try later");
-            return Err(refused(Problem::new(Code::RateLimited, why)));
-        }
-        let kept = Kept { asked: asked.clone(), kid: kid.clone(), jws, to: to.clone(), step: Step::Accepted };
-        if !self.keep_command(kept, now) {
-            return Err(refused(cannot_store()));
-        }
-        self.journal_taken(&asked, &kid);
-        self.answer(to, Response::accepted(id));
-        Ok(())
-    }
-
-    /// Objections of time. A command that a trusted clock saw as over stays over, whatever the clock does then.
-    fn check_time_of(&mut self, asked: &SignedCommand, now: Now) -> Result<(), Problem> {
-        let trusted = self.last_trusted();
-        // A clock behind the last trusted time is wrong.
-        let clock = self.own.trusted(now.wall).filter(|wall| *wall + AGREES >= trusted);
-        let checked = asked.check_time(clock, self.storage.store().map(Database::stream));
-        if let Err(why) = checked {
-            if why.code == Code::Expired && clock.is_some_and(|wall| asked.is_over(wall)) && asked.exp > self.commands.forgotten {
-                self.all_are_over_until(asked.exp, now);
-            }
-            return Err(why);
-        }
-        if asked.exp <= self.commands.forgotten || asked.is_over(trusted) {
-            return Err(Problem::new(Code::Expired, "its time was over before (exp)"));
-        }
-        Ok(())
-    }
-
-    /// This time is trusted. Nobody has signed a command that ends later than a day after it, but by a clock that was ahead. Commands
-    /// that such a clock saw expired stop no others for longer.
-    pub(super) fn are_not_over_after(&mut self, trusted: Wall, now: Now) {
-        let latest = trusted.0.div_euclid(1000) + VALID_MAX_S;
-        if self.commands.forgotten > latest {
-            self.all_are_over_until(latest, now);
-        }
-    }
-
-    /// Stores that everything is over that ended until then, and nothing else. `false`: it could not be stored.
-    fn all_are_over_until(&mut self, exp: i64, now: Now) -> bool {
-        match self.storage.store_mut().map(|store| store.keep(&FORGOTTEN, &exp)) {
-            Some(Ok(())) => {
-                self.commands.forgotten = exp;
-                true
-            }
-            Some(Err(error)) => {
-                self.store_failed(&error, now);
-                false
-            }
-            None => false,
-        }
-    }
-
-    fn journal_taken(&mut self, asked: &SignedCommand, kid: &KeyId) {
-        let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
-        self.outbox.journal(Journal::CommandTaken { command, id, by });
-    }
-
-    /// The one end of a command. If it cannot be stored, the command is carried on later, as after a crash.
-    fn end_command(&mut self, id: &CommandId, answer: Response, now: Now) {
-        let Some(kept) = self.commands.known.get(id).cloned() else { return };
-        let result = result_of(&answer);
-        let (command, by) = (text(kept.asked.command.name()), text(kept.kid.as_str()));
-        let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
-        if !self.keep_command(Kept { step: Step::Ended { answer, told: false }, ..kept }, now) {
-            return;
-        }
-        self.commands.tries.remove(id);
-        self.outbox.journal(Journal::CommandEnded { command, id: text(id.as_str()), by, result });
-        if may_install {
-            // It was given up, and RAUC may go on.
-            self.rauc_holds(INSTALLED_WITHIN, now);
-        }
-        if self.commands.tries.is_empty() {
-            self.hold.release(HOLDER);
-        }
-    }
-
-    /// Tells the ends that nobody was told.
-    fn tell_ends(&mut self, now: Now) {
-        self.tell_damaged(now);
-        let untold = self.commands.known.values().filter(|kept| matches!(kept.step, Step::Ended { told: false, .. }));
-        for kept in untold.cloned().collect::<Vec<_>>() {
-            let Step::Ended { answer, .. } = kept.step.clone() else { continue };
-            let to = kept.to.clone();
-            if self.keep_command(Kept { step: Step::Ended { answer: answer.clone(), told: true }, ..kept }, now) {
-                self.answer(&to, answer);
-            }
-        }
-    }
-
-    /// Forgets those whose time is over. Nobody could have them carried out again.
-    fn forget_commands(&mut self, now: Now) {
-        let Some(wall) = self.own.trusted(now.wall) else { return };
-        let over = |kept: &&Kept| kept.is_ended() && kept.asked.is_over(wall);
-        let known = self.commands.known.values().filter(over).map(|kept| (kept.asked.jti.clone(), kept.asked.exp));
-        let damaged = self.commands.damaged.iter().filter_map(|(id, damaged)| Some((id.clone(), damaged.over_at()?)));
-        let over: Vec<(CommandId, i64)> = known.chain(damaged.filter(|(_, exp)| exp.saturating_mul(1000) <= wall.0)).collect();
-        let Some(latest) = over.iter().map(|(_, exp)| *exp).max() else { return };
-        if !self.all_are_over_until(latest.max(self.commands.forgotten), now) {
-            return;
-        }
-        for (id, _) in over {
-            match self.storage.store_mut().map(|store| store.forget_command(&id)) {
-                Some(Ok(())) => drop((self.commands.known.remove(&id), self.commands.damaged.remove(&id))),
-                Some(Err(error)) => return self.store_failed(&error, now),
-                None => return,
-            }
-        }
-    }
-
-    /// Takes up what the database has.
-    pub(super) fn take_up_commands(&mut self, now: Now) -> Result<(), StoreError> {
-        let Some(store) = self.storage.store_mut() else { return Ok(()) };
-        let Commands { known, damaged, tries, forgotten, .. } = &mut self.commands;
-        let before = std::mem::take(known);
-        damaged.clear();
-        let mut strange = Vec::new();
-        let stored = store.known(&FORGOTTEN)?.good();
-        *forgotten = stored.unwrap_or(i64::MIN).max(*forgotten);
-        for (id, record) in store.commands()? {
-            match sealed::open(&record) {
-                Some(kept) => drop(known.insert(id, kept)),
-                None => strange.push((id, record)),
-            }
-        }
-        // The database is another one than a moment ago.
-        for (id, kept) in before {
-            if !known.contains_key(&id) && strange.iter().all(|(other, _)| *other != id) {
-                store.keep_command(&id, &sealed::seal(&kept))?;
-                known.insert(id, kept);
-            }
-        }
-        tries.retain(|id, _| known.contains_key(id));
-        strange.into_iter().try_for_each(|(id, row)| self.take_up_damaged(id, &row, now))
-    }
-
-    /// Stores a command. `false`: it could not be stored, and nothing has changed.
-    fn keep_command(&mut self, kept: Kept, now: Now) -> bool {
-        let id = kept.asked.jti.clone();
-        match self.storage.store_mut().map(|store| store.keep_command(&id, &sealed::seal(&kept))) {
-            Some(Ok(())) => {
-                self.commands.known.insert(id, kept);
-                true
-            }
-            Some(Err(error)) => {
-                self.store_failed(&error, now);
-                false
-            }
-            None => false,
-        }
-    }
-
-    fn answer(&mut self, to: &Address, answer: Response) {
-        self.outbox.push(Effect::Answer(to.clone(), Box::new(answer)));
-    }
-}
-
-/// The end of a command, for the journal.
-fn result_of(end: &Response) -> Text {
-    end.error.as_ref().map_or_else(|| end.state.to_string(), |problem| format!("{}: {}", end.state, problem.message)).into()
-}
-
-fn cannot_store() -> Problem {
-    Problem::new(Code::Store, "the machine cannot store it now")
 }

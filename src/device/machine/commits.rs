@@ -1,6 +1,6 @@
 //! The changes of an order. They are applied and committed with their events; only then are they known and announced.
 
-use super::{Machine, TRANSITIONS_MAX};
+use super::parts::Machine;
 use crate::store::database::Database;
 use crate::store::{Draft, StoreError, Stored};
 use qris_core::order::ids::RequestId;
@@ -9,6 +9,9 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::Now;
 use qris_core::wire::vend::{EventState, VendEvent};
+
+/// The most transitions of an order within one input. More would be a loop in the rules.
+const TRANSITIONS_MAX: usize = 8;
 
 /// An order passed a state, and looked like this.
 type Step = ((EventState, Option<Reason>), Order);

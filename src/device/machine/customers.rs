@@ -4,10 +4,10 @@
 use super::answers::seen_of;
 use super::collection::{Collection, WRONG_CODES, may_be_news, objection, unconfirmed};
 use super::front::{Candidate, Customer};
-use super::hold::RAUC;
 use super::outbox::RefusedVend;
-use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PrepareError, RelayAnswer, Reply, Request, text};
+use super::parts::Machine;
 use crate::store::{StoreError, Stored};
+use crate::words::{Asker, BackendAnswer, CallId, Effect, HttpCall, PrepareError, RAUC, RelayAnswer, Reply, Request, text};
 use qris_core::order::ids::{PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, RelayCall};
 use qris_core::order::reason::Reason;

@@ -3,11 +3,11 @@
 use super::collection::{Collection, Guesses};
 use super::orders::Orders;
 use super::show::{Stage, goods, scene_of};
-use super::{Asker, CallId, Settings};
-use crate::screen::picture::Scene;
+use crate::words::{Asker, CallId, Settings};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::request::Offer;
 use qris_core::order::time::{Boot, Span};
+use qris_screen::picture::Scene;
 use std::collections::VecDeque;
 
 /// `Prepare` gets 2 s. If its answer is lost all the same, the request is refused after this time.

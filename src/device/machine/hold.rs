@@ -1,12 +1,10 @@
 //! Somebody looks after the machine: an upgrade, a restart, a person. Nothing is sold meanwhile. RAUC holds it beside any of these:
 //! whoever lets go, an installation goes on.
 
+use crate::words::RAUC;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{Boot, Span};
-
-/// RAUC's name as a holder. `rauc-pre-install` takes it.
-pub(super) const RAUC: &str = "rauc";
 
 /// Who holds the machine. It is not stored: whoever wants it for longer asks again.
 #[derive(Debug, Default)]

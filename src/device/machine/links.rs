@@ -4,8 +4,7 @@
 use super::calls::RETRY_MAX;
 use super::faults::Faults;
 use super::outbox::Outbox;
-use super::{BackendAnswer, PREPARE_WAIT, RelayFacts, RelayLine, Settings, text};
-use crate::screen::ScreenState;
+use crate::words::{BackendAnswer, PREPARE_WAIT, RelayFacts, RelayLine, Settings, text};
 use qris_core::order::ids::Ticket;
 use qris_core::order::machine::{Context, Posted};
 use qris_core::order::proof::RelayKey;
@@ -16,6 +15,7 @@ use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
+use qris_screen::ScreenState;
 use std::collections::BTreeSet;
 
 /// The present state of these things.

@@ -5,7 +5,7 @@
 //! its caller, which carries effects out and brings answers back as inputs.
 //!
 //! It is made of parts. Each stands in a file, with its state, its deadline and its transitions, and knows no more of the
-//! others than it is given:
+//! others than it is given. All of them stand on [`crate::words`]:
 //!
 //! | part | file |
 //! | --- | --- |
@@ -24,7 +24,9 @@
 //! | everything that leaves the machine | `outbox.rs` |
 //! | the comparison with the backend's open orders and the relay's tickets | `reconcile.rs` |
 //!
-//! What needs several of them stands here, in `customers.rs` and in `answers.rs`. `commits.rs` alone writes orders.
+//! `parts.rs` puts them side by side. What needs several of them stands above that. Customers are served in `customers.rs`, operators in
+//! `operators.rs`. The answers of relay, backend and broker come to `answers.rs`. The system that runs proves itself in `proving.rs`.
+//! `commits.rs` alone writes orders. The loop itself is here.
 
 mod afar;
 mod answers;
@@ -37,12 +39,13 @@ mod customers;
 mod faults;
 mod front;
 mod hold;
-mod io;
 mod links;
+mod operators;
 mod orders;
 mod outbox;
+mod parts;
+mod proving;
 mod reconcile;
-mod settings;
 mod show;
 mod storage;
 mod system;
@@ -51,18 +54,12 @@ mod telemetry;
 mod tests;
 mod trust;
 
-pub use commands::HOLDER as OPERATOR;
-pub use io::{
-    Address, Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Identity, Input, Notice, Operated, Operation, PrepareError,
-    RelayAnswer, RelayFacts, RelayLine, Reply, Request, System, SystemAnswer, SystemCall,
-};
-pub use outbox::NEWS;
-pub use settings::Settings;
-pub use show::{Shown, View};
-pub use telemetry::report_of;
+pub use parts::Machine;
 
-use super::store::StoreError;
+use crate::store::StoreError;
+use crate::words::{Effect, Input, RelayFacts, Settings, View, report_of, text};
 use afar::Afar;
+use boot::Start;
 use collection::{Guesses, WRONG_CODES};
 use commands::Commands;
 use faults::Faults;
@@ -71,48 +68,17 @@ use hold::Hold;
 use links::Links;
 use orders::Orders;
 use outbox::Outbox;
-use qris_core::order::ids::RequestId;
-use qris_core::order::machine::{self as core, Context, Event};
+use qris_core::order::machine::{self as core, Event};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
-use qris_core::order::time::{Boot, Now, Span};
-use qris_core::wire::command::Command;
-use qris_core::wire::status::{FaultCode, Presence, Status};
-use qris_core::wire::telemetry::Booted;
-use qris_host::events::{Event as Journal, Text};
+use qris_core::order::time::{Boot, Now};
+use qris_core::wire::status::{FaultCode, Status};
+use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
 use storage::Storage;
 use system::Systems;
 use telemetry::Reports;
 use trust::Trust;
-
-/// How long a request waits for its ticket, and for a relay service that is not there yet.
-pub const PREPARE_WAIT: Span = Span::secs(2);
-/// The most transitions of an order within one input. More would be a loop in the rules.
-const TRANSITIONS_MAX: usize = 8;
-
-/// The machine. See the module's text.
-#[derive(Debug)]
-pub struct Machine {
-    /// Those of the machine's own file.
-    own: Settings,
-    /// Those in force: with what came from afar.
-    settings: Settings,
-    afar: Afar,
-    commands: Commands,
-    reports: Reports,
-    booted: Booted,
-    systems: Systems,
-    hold: Hold,
-    storage: Storage,
-    orders: Orders,
-    front: Front,
-    links: Links,
-    faults: Faults,
-    outbox: Outbox,
-    reconciliation: Reconciliation,
-    trust: Trust,
-}
 
 impl Machine {
     /// Opens the database and takes up its orders. The first effects put the right picture on the screen. A database
@@ -130,7 +96,7 @@ impl Machine {
             afar: Afar::default(),
             commands: Commands::default(),
             reports: Reports::new(now.boot),
-            booted: Booted::Unknown,
+            start: Start::new(settings.boot_id.clone()),
             systems: Systems::new(now.boot),
             hold: Hold::default(),
             trust: Trust::default(),
@@ -147,7 +113,10 @@ impl Machine {
         match input {
             Input::Asked(request, asker) => self.requested(request, asker, now),
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
-            Input::Desired { payload, ack } => self.desired(&payload, ack, now),
+            Input::Desired { payload, ack } => {
+                let (afar, with) = self.afar();
+                afar.desired(&payload, ack, with, now);
+            }
             Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),
             Input::System(answer) => self.system_told(answer, now),
             Input::Operated(id, answer) => self.operated(&id, answer, now),
@@ -220,7 +189,7 @@ impl Machine {
                 self.outbox.next_forgetting(),
                 self.reconciliation.deadline(),
                 self.commands.deadline(now),
-                self.report_deadline(),
+                self.reports.deadline(&self.settings, &self.outbox),
                 self.systems.deadline(now),
             ]
             .into_iter()
@@ -229,22 +198,24 @@ impl Machine {
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
         let others = [self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()];
-        [stored, self.time_deadline()].into_iter().chain(others).flatten().min()
+        [stored, self.trust.deadline()].into_iter().chain(others).flatten().min()
     }
 
     /// Notes a clean stop. The answer is its last message.
     #[must_use]
     pub fn farewell(&mut self) -> Vec<u8> {
-        if !self.storage.is_failing() {
+        if !self.storage.is_failing()
+            && let Some(store) = self.storage.store_mut()
+        {
             // A disk that does not take it is no reason to stay. The next boot is told as one after a power cut then.
-            let _ = self.note_boot(true);
+            let _ = self.start.note(true, store);
         }
         serde_json::to_vec(&Status::offline()).expect("a status is plain data")
     }
 
     /// The looks of the screen.
     #[must_use]
-    pub fn looks(&self) -> &crate::screen::Settings {
+    pub fn looks(&self) -> &qris_screen::Settings {
         &self.settings.looks
     }
 
@@ -267,11 +238,12 @@ impl Machine {
             let newest_event = || self.storage.store().map(|store| store.newest_event());
             self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, &mut self.outbox, now.boot);
         }
-        self.ask_time(now);
+        self.trust.ask(self.links.dates_are_refused(), &self.storage, &self.own, &mut self.outbox, now);
         self.carry_commands(now);
-        self.take_settings(now);
+        let (afar, with) = self.afar();
+        afar.take_next(with, now);
         self.publish_events(now);
-        self.report(now);
+        self.reports.report(self.known_vitals(), &self.settings, &mut self.storage, &mut self.faults, &mut self.outbox, now);
         // A system is called good only after everything else has gone well.
         self.look_after_system(now);
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
@@ -318,40 +290,6 @@ impl Machine {
         }
     }
 
-    /// The machine's `status`, without its time.
-    fn status(&self) -> Status {
-        Status {
-            state: Presence::Online,
-            version: Some(env!("CARGO_PKG_VERSION").into()),
-            relay_version: self.links.relay_version().map(Into::into),
-            boot_id: Some(self.settings.boot_id.0.clone()),
-            stream: self.storage.store().map(|store| store.stream().into()),
-            at: None,
-            busy: Some(self.is_busy()),
-            faults: Some(self.faults.all().cloned().collect()),
-            commands: Some(Command::NAMES.map(Into::into).to_vec()),
-        }
-    }
-
-    /// Whether a customer is there.
-    fn is_busy(&self) -> bool {
-        self.customer().is_some()
-    }
-
-    /// The request of the customer who is there.
-    fn customer(&self) -> Option<&RequestId> {
-        self.orders.held_by().or_else(|| self.front.request())
-    }
-
-    fn context(&self, of: &RequestId) -> Context<'_> {
-        self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected()))
-    }
-
-    /// The orders that wait for the list of open orders.
-    fn lookers(&self, now: Now) -> Vec<RequestId> {
-        self.orders.lookers(now.boot, self.links.context(&self.settings, self.outbox.is_connected()))
-    }
-
     fn open_store(&mut self, now: Now) {
         self.storage.leave();
         self.orders.forget(&mut self.outbox);
@@ -373,9 +311,12 @@ impl Machine {
 
     /// Takes what is stored into memory, as after a restart.
     fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
-        self.take_up_settings(now)?;
+        let (afar, with) = self.afar();
+        afar.take_up(with, now)?;
         self.take_up_commands(now)?;
-        self.take_up_boot()?;
+        if let Some(store) = self.storage.store_mut() {
+            self.start.take_up(store)?;
+        }
         self.take_up_system()?;
         let Some(store) = self.storage.store() else { return Ok(()) };
         let guesses = store.known(&WRONG_CODES)?.good().unwrap_or_default();
@@ -391,10 +332,6 @@ impl Machine {
             self.front.stage.take_up(store);
         }
         Ok(())
-    }
-
-    fn store_failed(&mut self, error: &StoreError, now: Now) {
-        self.storage.failed(error, &mut self.faults, &mut self.outbox, now);
     }
 
     fn relay_told(&mut self, facts: RelayFacts, is_new: bool, now: Now) {
@@ -414,24 +351,4 @@ impl Machine {
         self.faults.set(FaultCode::Config, detail.as_deref(), now);
         self.links.broker(false, None, &mut self.faults, &mut self.outbox, now);
     }
-
-    /// Notes whether the backend is there, as far as its last answer tells.
-    fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
-        if self.links.backend(answer, &mut self.faults, &mut self.outbox, now) {
-            self.wake_backend(now.boot);
-        }
-    }
-
-    /// Makes the calls that wait for the backend.
-    fn wake_backend(&mut self, now: Boot) {
-        if self.links.may_wake(now) {
-            self.orders.all_mut().for_each(|(_, live)| live.backend.nudge());
-            self.reconciliation.nudge();
-        }
-    }
-}
-
-/// A text of the journal.
-fn text(text: &str) -> Text {
-    text.to_owned().into()
 }

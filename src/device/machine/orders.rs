@@ -1,10 +1,10 @@
 //! The unfinished orders in memory. All of them are in the database too.
 
-use super::HttpCall;
 use super::calls::{Live, Room};
 use super::outbox::Outbox;
 use super::storage::Storage;
 use crate::store::{StoreError, Stored};
+use crate::words::HttpCall;
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
 use qris_core::order::machine::{self as core, BackendCall, Context, Order, State};
 use qris_core::order::time::Boot;

@@ -1,8 +1,8 @@
 //! Everything that leaves the machine: the effects of this input, and the events that wait for the broker. Those go one at
 //! a time, in order, until the broker has them.
 
-use super::{Asker, CallId, Effect, Notice, Reply, Settings, text};
 use crate::store::Stored;
+use crate::words::{Asker, CallId, Effect, NEWS, Notice, Reply, Settings, text};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::machine::Order;
 use qris_core::order::reason::Reason;
@@ -15,8 +15,6 @@ use qris_host::events::Event as Journal;
 use qris_host::mqtt::PublishId;
 use std::collections::VecDeque;
 
-/// The mark in the numbers of messages that are not in the queue: status, refusals, repetitions.
-pub const NEWS: u64 = 1 << 63;
 /// An event that the broker has is forgotten with the next commit, or by itself after this time. So a delivery costs no
 /// write of its own.
 const FORGET_AFTER: Span = Span::secs(5);

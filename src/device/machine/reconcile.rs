@@ -3,7 +3,7 @@
 
 use super::calls::Slot;
 use super::outbox::Outbox;
-use super::{CallId, Effect, Identity};
+use crate::words::{CallId, Effect, Identity};
 use qris_core::order::ids::{RequestId, Ticket};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Span};

@@ -2,17 +2,14 @@
 
 use super::faults::Faults;
 use super::outbox::Outbox;
-use super::{Effect, Settings};
 use crate::store::database::Database;
 use crate::store::fact::{Fact, Known};
-use qris_core::order::ids::{ItemId, OrderId, RequestId};
+use crate::words::{Effect, Settings, Shown, View};
 use qris_core::order::machine::{End, Order, State, Undelivered};
-use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
 use qris_core::order::time::{Boot, Span};
 use qris_core::wire::status::FaultCode;
-use qris_core::wire::vend::EventState;
 use qris_screen::picture::{Goods, Picture, Scene};
 
 /// How long the end of a sale stays on the screen.
@@ -22,55 +19,6 @@ const MONEY_FOR: Span = Span::secs(120);
 
 /// The name under which the database keeps whether the backend's money is not real.
 const SANDBOX: Fact<bool> = Fact::new("sandbox");
-
-/// The view that a controller can read at any time.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct View {
-    /// The order that holds the machine; `None`: idle.
-    pub order: Option<Shown>,
-    /// The request of the customer who is there, also before it is an order.
-    pub customer: Option<RequestId>,
-    /// The codes of the faults.
-    pub faults: Vec<FaultCode>,
-    /// Who looks after the machine. Nothing is sold meanwhile.
-    pub holder: Option<Box<str>>,
-}
-
-impl std::fmt::Display for View {
-    /// One line for `systemctl status`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.order {
-            Some(order) => write!(f, "{}: {}, {}", order.state.as_str(), order.item, order.amount)?,
-            None => f.write_str("idle")?,
-        }
-        if let Some(holder) = &self.holder {
-            write!(f, "; held by {holder}")?;
-        }
-        for (i, fault) in self.faults.iter().enumerate() {
-            write!(f, "{}{}", if i == 0 { "; faults: " } else { ", " }, fault.as_str())?;
-        }
-        Ok(())
-    }
-}
-
-/// The order that holds the machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Shown {
-    /// Its state.
-    pub state: EventState,
-    /// The controller's name for it.
-    pub request_id: RequestId,
-    /// The backend's name for it.
-    pub order_id: Option<OrderId>,
-    /// What is sold.
-    pub item: ItemId,
-    /// The price.
-    pub amount: Rupiah,
-    /// What the customer pays.
-    pub gross_amount: Option<Rupiah>,
-    /// When the QR leaves the screen.
-    pub until: Option<Boot>,
-}
 
 /// The screen's memory: how the last sale ended, for a while.
 #[derive(Debug, Default)]

@@ -1,16 +1,17 @@
 //! Reports of what was sold, and of how the machine is: now and then, and when a fault comes or goes.
 
-use super::{Machine, Notice};
+use super::faults::Faults;
+use super::outbox::Outbox;
+use super::storage::Storage;
+use crate::words::{Effect, Notice, Settings, id_of_report};
 use qris_core::order::ids::RequestId;
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::telemetry::{Measured, Telemetry, VERSION, bucket};
 use qris_core::wire::vend::EventState;
-use qris_host::mqtt::PublishId;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The mark in the numbers of reports at the broker's link. They are not in the outbox, and their delivery is awaited.
-const MARK: u64 = super::NEWS | super::NEWS >> 2;
 /// Two reports are apart by this, however many faults come and go.
 const LEAST: Span = Span::secs(10);
 
@@ -36,13 +37,6 @@ pub(super) struct Measures {
     pub(super) fresh: Measured,
     /// When the orders that are on their way were requested, and paid.
     begun: BTreeMap<(RequestId, EventState), Boot>,
-}
-
-/// The report of this publish, if it is one.
-#[must_use]
-pub const fn report_of(id: PublishId) -> Option<u64> {
-    // The other mark is that of answers to commands.
-    if id.0 & (MARK | super::NEWS >> 1) == MARK { Some(id.0 & !MARK) } else { None }
 }
 
 impl Measures {
@@ -105,31 +99,36 @@ impl Reports {
             Some(last) => last + if self.is_due { LEAST } else { every },
         })
     }
-}
 
-impl Machine {
-    pub(super) fn report_deadline(&self) -> Option<Boot> {
-        if self.outbox.is_connected() { self.reports.next_at(self.settings.report_every) } else { None }
+    pub(super) fn deadline(&self, settings: &Settings, out: &Outbox) -> Option<Boot> {
+        if out.is_connected() { self.next_at(settings.report_every) } else { None }
     }
 
-    /// Publishes a report when it is time.
-    pub(super) fn report(&mut self, now: Now) {
-        let faults: Vec<FaultCode> = self.faults.all().map(|fault| fault.code).collect();
-        if faults != self.reports.faults {
-            self.reports.faults = faults;
-            self.reports.is_due = true;
+    /// Publishes a report when it is time. `vitals`: what the machine itself knows of the computer's condition.
+    pub(super) fn report(
+        &mut self,
+        vitals: Value,
+        settings: &Settings,
+        storage: &mut Storage,
+        faults: &mut Faults,
+        out: &mut Outbox,
+        now: Now,
+    ) {
+        let present: Vec<FaultCode> = faults.all().map(|fault| fault.code).collect();
+        if present != self.faults {
+            self.faults = present;
+            self.is_due = true;
         }
-        let is_time = self.report_deadline().is_some_and(|at| now.boot >= at);
-        if !is_time || self.storage.is_failing() {
+        let is_time = self.deadline(settings, out).is_some_and(|at| now.boot >= at);
+        if !is_time || storage.is_failing() {
             return;
         }
-        let (is_taken, vitals) = (self.reports.is_taken, self.known_vitals());
-        let Some(store) = self.storage.store_mut() else { return };
+        let Some(store) = storage.store_mut() else { return };
         // A report that the broker may not have is published again, as it was: each counts once.
-        let fresh = &mut self.reports.measures.fresh;
-        if (is_taken || store.tally().number == 0) && (store.tally().has_news() || *fresh != Measured::default()) {
+        let fresh = &mut self.measures.fresh;
+        if (self.is_taken || store.tally().number == 0) && (store.tally().has_news() || *fresh != Measured::default()) {
             if let Err(error) = store.begin_report(fresh) {
-                return self.store_failed(&error, now);
+                return storage.failed(&error, faults, out, now);
             }
             *fresh = Measured::default();
         }
@@ -139,21 +138,21 @@ impl Machine {
             v: VERSION,
             number: tally.number,
             stream: store.stream().into(),
-            at: self.settings.time_of_day(now.wall),
+            at: settings.time_of_day(now.wall),
             ended: tally.told.clone(),
             sums: tally.sums,
             waiting: store.waiting(),
             measured: tally.told_measured,
-            running_s: (now.boot - self.reports.began_at).0 / 1000,
+            running_s: (now.boot - self.began_at).0 / 1000,
             vitals: Some(vitals),
         };
-        self.outbox.push(super::Effect::Publish {
-            id: PublishId(MARK | tally.number),
+        out.push(Effect::Publish {
+            id: id_of_report(tally.number),
             notice: Notice::Telemetry,
             payload: serde_json::to_vec(&telemetry).expect("a report is plain data"),
         });
-        (self.reports.last, self.reports.last_at) = (telemetry.number, Some(now.boot));
+        (self.last, self.last_at) = (telemetry.number, Some(now.boot));
         // What had no room follows soon.
-        (self.reports.is_due, self.reports.is_taken) = (is_more && is_taken, false);
+        (self.is_due, self.is_taken) = (is_more && self.is_taken, false);
     }
 }

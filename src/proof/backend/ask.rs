@@ -10,7 +10,7 @@ use qris_core::order::time::BootId;
 use qris_core::wire::orders::BOOT;
 use qris_device::backend::{self as client, Backend};
 use qris_device::config;
-use qris_device::machine::{BackendAnswer, HttpCall, Identity};
+use qris_device::words::{BackendAnswer, HttpCall, Identity};
 use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use std::sync::OnceLock;

@@ -9,7 +9,7 @@ use qris_backend::sale::books::{self, BooksError, Stored};
 use qris_backend::store::{StoreError, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Call;
-use qris_device::machine::BackendAnswer;
+use qris_device::words::BackendAnswer;
 use qris_host::events::Event as Journal;
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -10,8 +10,8 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Delivery;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_request;
-use qris_device::machine::Request;
 use qris_device::screen::picture::Scene;
+use qris_device::words::Request;
 
 /// The first of them asks this long after all is well, in milliseconds. By then a machine whose power was off is back, earlier
 /// payments are handed out or given up, and a person has looked at its line.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
-use qris_device::machine::{Input, NEWS, report_of};
+use qris_device::words::{Input, NEWS, report_of};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 

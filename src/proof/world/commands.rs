@@ -8,7 +8,7 @@ use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Code, Command, Response, SignedCommand, Stage};
 use qris_core::wire::status::Status;
-use qris_device::machine::{Address, Input, Operation};
+use qris_device::words::{Address, Input, Operation};
 use qris_host::mqtt::Ack;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -280,7 +280,7 @@ impl World {
                 return self.fail(format!("{id} is carried out once more"));
             }
             if matches!(operation, Operation::Reboot) && self.goes_wrong(10, Kind::RebootUndone) {
-                return self.operated(m, id, qris_device::machine::Operated::NoAnswer, 2_000);
+                return self.operated(m, id, qris_device::words::Operated::NoAnswer, 2_000);
             }
             *self.commands.sent[number].carried_out.entry(m).or_default() += 1;
             self.counts.note(Kind::CarriedOut);

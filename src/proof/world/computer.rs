@@ -6,7 +6,7 @@ use super::machine::SimulatedMachine;
 use super::{Event, World, machine};
 use qris_core::order::ids::CommandId;
 use qris_core::wire::command::{Code, Problem};
-use qris_device::machine::{Operated, System, SystemAnswer, SystemCall};
+use qris_device::words::{Operated, System, SystemAnswer, SystemCall};
 use std::collections::BTreeSet;
 
 /// RAUC answers within this time, or not at all: the bus's own limit.

@@ -19,16 +19,16 @@ use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::topics::Topic;
 use qris_device::broker;
-use qris_device::config::orders::OrderSettings;
 use qris_device::controller::{dbus, mqtt};
-use qris_device::machine::{
-    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, Operated, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
-    SystemAnswer,
-};
+use qris_device::machine::Machine;
 use qris_device::relay;
 use qris_device::screen::picture::Scene;
 use qris_device::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_device::store::database::Database;
+use qris_device::words::{
+    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Operated, OrderSettings, PrepareError, RelayAnswer, RelayFacts, Request,
+    Settings, SystemAnswer,
+};
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, BTreeSet};

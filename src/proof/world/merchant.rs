@@ -16,7 +16,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::state::Status;
 use qris_core::wire::topics::Topic;
-use qris_device::machine::{BackendAnswer, HttpCall};
+use qris_device::words::{BackendAnswer, HttpCall};
 use qris_host::events::Event as Journal;
 use std::collections::BTreeMap;
 

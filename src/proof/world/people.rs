@@ -10,7 +10,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_request;
-use qris_device::machine::Request;
+use qris_device::words::Request;
 use std::collections::BTreeSet;
 
 /// The program looks this often for news that a command has left, in milliseconds.

@@ -13,7 +13,7 @@ use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
 use qris_core::order::word::Word;
-use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts, RelayLine};
+use qris_device::words::{PrepareError, RelayAnswer, RelayFacts, RelayLine};
 use qris_host::config::BusAddress;
 use qris_relay::config::{Config, Items, LineSettings};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};

@@ -8,9 +8,9 @@ use crate::midtrans::Book;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::GONE_WAIT;
 use qris_core::order::money::Rupiah;
-use qris_device::machine::Input;
 use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
+use qris_device::words::Input;
 
 /// A QR may stay this long while the relay's word is not known, in milliseconds: the start time of a relay, a question after it,
 /// and a second for messages on their way.

@@ -12,7 +12,7 @@ use qris_core::order::merchant::{Order, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::wire::orders::OutcomeReport;
-use qris_device::machine::{HttpCall, Identity};
+use qris_device::words::{HttpCall, Identity};
 use std::collections::BTreeSet;
 
 /// What he did.

@@ -4,7 +4,7 @@ use super::counts::Kind;
 use super::machine::{Arrival, RELEASED};
 use super::{BEGIN, Event, Outage, World};
 use qris_core::order::time::Wall;
-use qris_device::machine::Input;
+use qris_device::words::Input;
 use qris_host::trust::{AGREES, ServerTime, judge, matters};
 
 /// The backend has another certificate this often.

@@ -13,7 +13,7 @@ use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::topics::Topic;
-use qris_device::machine::{BackendAnswer, HttpCall, Identity, Notice};
+use qris_device::words::{BackendAnswer, HttpCall, Identity, Notice};
 use qris_host::backoff::Backoff;
 use qris_host::clock;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, PublishId};

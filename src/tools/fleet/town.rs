@@ -6,7 +6,7 @@ use qris_core::order::ids::{KeyId, OrderId, RequestId, Ticket};
 use qris_core::order::keys::KeySet;
 use qris_core::wire::orders::ANSWER_MAX;
 use qris_device::backend::{Backend, read_open, read_order};
-use qris_device::machine::BackendAnswer;
+use qris_device::words::BackendAnswer;
 use qris_host::http::read_limited;
 use qris_sim::midtrans::Via;
 use qris_sim::midtrans_http::SimulatorHandle;

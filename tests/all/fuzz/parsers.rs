@@ -10,8 +10,8 @@ use qris::backend::machines::accounts::plugin;
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::backend::telling::listed::{self, Listed};
 use qris::device::config::afar;
-use qris::device::machine::RelayLine;
 use qris::device::screen::{Languages, SurfaceSettings, samples};
+use qris::device::words::RelayLine;
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
@@ -337,7 +337,7 @@ fn machines() {
 fn settings() {
     let key = SigningKey::from_seed([0x0d; 32]);
     let keys = KeySet::from_jwks(&keys::jwk_set(&[key.to_operator_jwk(Level::Manage)])).expect("a set");
-    let own = qris::device::machine::Settings {
+    let own = qris::device::words::Settings {
         device: DeviceId::new("vm-001").expect("an id"),
         broker: Some("".into()),
         prices: qris::order::request::PriceList::new([]),

@@ -2,13 +2,13 @@
 //! signature, and one in 5 s is enough.
 
 use crate::inbox::Inbox;
-use crate::machine::{Address, Input, NEWS};
-use crate::screen::Camera;
+use crate::words::{ANSWER, Address, Input};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::command::{self, Code, Problem, Response, SCREENSHOT, Screenshot, Stage};
-use qris_host::mqtt::{Inbound, Mqtt, Outbound, PublishId};
+use qris_host::mqtt::{Inbound, Mqtt, Outbound};
+use qris_screen::Camera;
 use std::time::{Duration, Instant};
 
 /// The time from one picture to the next.
@@ -18,9 +18,6 @@ const TOPIC_MAX: usize = 256;
 const CORRELATION_MAX: usize = 128;
 /// The asker waits no longer than this for an answer that is on its way.
 const EXPIRY_S: u32 = 300;
-
-/// The number of every answer. It is not in the outbox, and nobody waits for its delivery.
-pub const ANSWER: PublishId = PublishId(NEWS | NEWS >> 1);
 
 /// Takes commands.
 pub struct Commands {

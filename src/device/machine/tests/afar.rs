@@ -1,7 +1,6 @@
 //! Settings that come from afar.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::ledger::Limits;
 use qris_core::order::receipt::testing::{key, operator};

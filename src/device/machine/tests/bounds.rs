@@ -2,7 +2,6 @@
 
 use super::rig::*;
 use crate::machine::orders::{MOST, Most};
-use crate::machine::*;
 use qris_core::wire::orders::{OrderResource, Status};
 
 impl Rig {

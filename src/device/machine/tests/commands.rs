@@ -1,7 +1,6 @@
 //! Commands that operators have signed.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::ids::CommandId;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::outcome::Outcome;

@@ -4,7 +4,6 @@ use super::rig::*;
 use crate::controller::buttons::Buttons;
 use crate::controller::{Controllers, Listener};
 use crate::inbox::{Inbox, Letter};
-use crate::machine::*;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::Status;
 use qris_core::wire::vend::EventState;

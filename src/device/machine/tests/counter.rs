@@ -3,7 +3,6 @@
 use super::rig::*;
 use crate::machine::calls::{LASTING_FIRST, LOOK_EVERY};
 use crate::machine::orders::WAITING_MAX;
-use crate::machine::*;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::CloseAnswer;
 use qris_core::order::proof::RelayKey;

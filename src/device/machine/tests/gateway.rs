@@ -1,7 +1,6 @@
 //! What the machine tells of the merchant's gateway: charges that fail one after the other, and a payment that nobody confirms.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::wire::orders::{OrderResource, Status};

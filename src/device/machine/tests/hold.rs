@@ -1,7 +1,6 @@
 //! Somebody looks after the machine.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::reason::Reason;
 
 const TEN_MINUTES: Span = Span::secs(600);

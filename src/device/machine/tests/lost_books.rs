@@ -2,7 +2,6 @@
 
 use super::counter::paid_at_store;
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;

@@ -2,7 +2,6 @@
 
 use super::rig::*;
 use crate::machine::calls::{AWAIT_EVERY, LASTING_FIRST};
-use crate::machine::*;
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::{LAST_ANSWER, RelayCall};
 use qris_core::order::outcome::Outcome;

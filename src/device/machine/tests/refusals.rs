@@ -1,7 +1,6 @@
 //! Refusals, and how they are told.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::Status;
 use qris_core::wire::vend::EventState;

@@ -1,10 +1,10 @@
 //! The machine's surroundings.
 
-use crate::config::orders::OrderSettings;
 use crate::controller::mqtt;
-use crate::machine::*;
+pub(super) use crate::machine::Machine;
 pub(super) use crate::screen::ScreenState;
 use crate::screen::{Language, Languages, SurfaceSettings, samples};
+pub(super) use crate::words::*;
 use qris_core::order::ids::DeviceId;
 pub(super) use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::RelayCall;
@@ -14,12 +14,14 @@ use qris_core::order::outcome::{CloseAnswer, Outcome};
 use qris_core::order::receipt::testing::{claims, key, keys};
 use qris_core::order::receipt::{Claims, Receipt};
 use qris_core::order::request::{Payment, Price, PriceList, Way};
-use qris_core::order::time::BootId;
-pub(super) use qris_core::order::time::Wall;
+pub(super) use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
+
 pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OrderResource, Status};
+pub(super) use qris_core::wire::status::FaultCode;
 pub(super) use qris_core::wire::topics::Topic;
 pub(super) use qris_core::wire::vend::VendEvent;
+pub(super) use qris_host::events::Event as Journal;
 pub(super) use qris_host::mqtt::{Ack, PublishId};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
 //! Sales, good and bad, with power cuts in between.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::ids::ItemId;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, Delivery, Outcome};

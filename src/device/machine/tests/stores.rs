@@ -1,8 +1,6 @@
 //! A database that cannot be written, is damaged, lost, full or too new.
 
 use super::rig::*;
-use crate::machine::outbox::NEWS;
-use crate::machine::*;
 use crate::store::OUTBOX_MAX;
 use crate::store::database::Database;
 use qris_core::order::machine::RelayCall;

@@ -1,7 +1,6 @@
 //! Messages of any kind from anybody; and orders and tickets that nobody here knows.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::reason::Reason;

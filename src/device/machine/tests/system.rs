@@ -1,7 +1,6 @@
 //! Systems that RAUC has installed, without a command.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::outcome::Outcome;
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;

@@ -1,7 +1,6 @@
 //! Reports of what was sold.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_core::order::machine::RelayCall;
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::telemetry::{Measured, Telemetry};

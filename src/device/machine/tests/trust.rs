@@ -1,7 +1,6 @@
 //! A clock that was ahead, behind, or right: what is trusted, and what it stops.
 
 use super::rig::*;
-use crate::machine::*;
 use qris_host::trust::ServerTime;
 
 const DAY: Span = Span::secs(86_400);

@@ -12,7 +12,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::request::{Payment, Purchase};
 use qris_core::order::state::Status;
 use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
-use qris_device::machine::{BackendAnswer, HttpCall};
+use qris_device::words::{BackendAnswer, HttpCall};
 
 /// The program, and Midtrans behind it.
 struct Town {

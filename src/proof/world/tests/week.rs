@@ -14,7 +14,7 @@ use qris_core::order::reason::Reason;
 use qris_core::wire::telemetry::{Ended, Measured, Telemetry};
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, read_request};
-use qris_device::machine::Request;
+use qris_device::words::Request;
 use qris_relay::outlet::Ending;
 use std::collections::{BTreeMap, BTreeSet};
 

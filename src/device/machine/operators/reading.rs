@@ -1,11 +1,13 @@
 //! Commands that only read. They are answered while the database is not open, too: an operator needs them most then. Nothing of them
 //! is stored. One question about the computer is answered at a time, and once, however often it comes meanwhile.
 
-use super::{Address, result_of};
-use crate::machine::{Effect, Machine, text};
+use super::result_of;
+use crate::machine::commands::Reading;
+use crate::machine::parts::Machine;
 use crate::store::StoreError;
+use crate::words::{Address, Effect, text};
 use qris_core::order::ids::{CommandId, KeyId};
-use qris_core::order::time::{Boot, Now, Span};
+use qris_core::order::time::{Now, Span};
 use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage};
 use qris_core::wire::status::Status;
 use qris_host::events::Event as Journal;
@@ -17,15 +19,6 @@ const DIAG_ORDERS: u16 = 50;
 const ASKERS_MAX: usize = 4;
 /// All that the computer is asked for has come by then, or never comes.
 const READ_WITHIN: Span = Span::secs(180);
-
-/// A question about the computer, until it is answered.
-#[derive(Debug)]
-pub(super) struct Reading {
-    asked: SignedCommand,
-    kid: KeyId,
-    to: Vec<Address>,
-    until: Boot,
-}
 
 impl Machine {
     /// Answers a command that only reads.

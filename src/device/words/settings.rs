@@ -1,9 +1,9 @@
 //! The settings of a machine: the part of its configuration that decides.
 
 use super::text;
-use crate::config::orders::OrderSettings;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::keys::KeySet;
+use qris_core::order::machine::Rules;
 use qris_core::order::request::PriceList;
 use qris_core::order::time::{BootId, Span, Wall};
 use qris_host::events::Text;
@@ -32,7 +32,7 @@ pub struct Settings {
     /// A report of what was sold goes out after this time; 0: never.
     pub report_every: Span,
     /// The looks of the screen.
-    pub looks: crate::screen::Settings,
+    pub looks: qris_screen::Settings,
     /// The path of the database.
     pub store: PathBuf,
     /// The kernel's name of this boot.
@@ -46,21 +46,32 @@ pub struct Settings {
 
 impl Settings {
     /// The wall clock, unless it is surely wrong.
-    pub(super) fn trusted(&self, wall: Wall) -> Option<Wall> {
+    pub(crate) fn trusted(&self, wall: Wall) -> Option<Wall> {
         (wall >= self.released).then_some(wall)
     }
 
     /// The same for people and events.
-    pub(super) fn time_of_day(&self, wall: Wall) -> Option<Box<str>> {
+    pub(crate) fn time_of_day(&self, wall: Wall) -> Option<Box<str>> {
         self.trusted(wall).map(|wall| wall.to_rfc3339().into())
     }
 
     /// The broker's address in the journal.
-    pub(super) fn broker_name(&self) -> Text {
+    pub(crate) fn broker_name(&self) -> Text {
         text(self.broker.as_deref().unwrap_or("none"))
     }
 
-    pub(super) fn name_of<'a>(&'a self, item: &'a ItemId) -> &'a str {
+    pub(crate) fn name_of<'a>(&'a self, item: &'a ItemId) -> &'a str {
         self.names.get(item).map_or(item.as_str(), |name| name)
     }
+}
+
+/// The times and limits of orders: `[orders]`, checked.
+#[derive(Clone, Debug)]
+pub struct OrderSettings {
+    /// How long a QR is shown if the request does not say.
+    pub timeout: Span,
+    /// Requests a minute; 0: no limit.
+    pub per_minute: usize,
+    /// The rules for orders.
+    pub rules: Rules,
 }

@@ -1,32 +1,17 @@
 //! Commands whose row in the database is damaged, or was written by a later release. Nobody knows how far they came. So they are not
 //! carried on: each ends as failed. The row says so from then on.
 
-use super::{Address, Kept, Step, result_of};
-use crate::machine::{Machine, text};
+use super::result_of;
+use crate::machine::commands::{Damaged, Kept, Step};
+use crate::machine::parts::Machine;
 use crate::store::{StoreError, sealed};
+use crate::words::{Address, text};
 use qris_core::order::ids::{CommandId, DeviceId, KeyId};
 use qris_core::order::time::Now;
-use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage, VALID_MAX_S, may_answer_on};
+use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage, may_answer_on};
 use qris_host::events::Event as Journal;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
-
-/// A row of this kind.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Damaged {
-    /// When that was seen, in seconds since 1970, by a clock that was trusted.
-    seen: Option<i64>,
-    /// Who is still to be told.
-    tell: Option<Address>,
-}
-
-impl Damaged {
-    /// Nobody signs a command for a later time.
-    pub(super) fn over_at(&self) -> Option<i64> {
-        self.seen.map(|seen| seen.saturating_add(VALID_MAX_S))
-    }
-}
 
 fn end_of(id: &CommandId) -> Response {
     let why = "its record in the database is damaged: nobody knows whether it was carried out";

@@ -1,15 +1,14 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
-use super::{Kept, Step, Try};
+use crate::machine::commands::{Kept, Step, Try};
+use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
-use crate::machine::{Effect, Machine, Operated, Operation};
+use crate::words::{Effect, OPERATOR, Operated, Operation};
 use qris_core::order::ids::CommandId;
 use qris_core::order::time::{Now, Span};
 use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
 use serde_json::json;
 
-/// Who holds the machine for commands. Nobody else may take this name.
-pub const HOLDER: &str = "operator";
 /// The longest time that one waits for a customer to go.
 const WAIT: Span = Span::secs(900);
 /// A restart, reboot or pulse that was ordered has happened by then.
@@ -203,7 +202,7 @@ impl Machine {
         // One that waits for longer than it wanted holds nobody up, and goes on between two customers.
         let left = tried.until + Span::secs(1) - now.boot;
         let is_alone = !self.commands.is_another_under_way(id);
-        let is_held = is_alone && self.hold.take(HOLDER, left.max(WAIT), now.boot).is_some();
+        let is_held = is_alone && self.hold.take(OPERATOR, left.max(WAIT), now.boot).is_some();
         is_held && !self.is_busy()
     }
 
@@ -226,7 +225,7 @@ impl Machine {
     fn why_not_free(&self) -> (Code, &'static str) {
         if self.is_busy() {
             (Code::Busy, "a customer is served to the end first")
-        } else if self.hold.holder() == Some(HOLDER) {
+        } else if self.hold.holder() == Some(OPERATOR) {
             (Code::Updating, "another command is under way")
         } else {
             (Code::Updating, "somebody else looks after the machine")
@@ -246,8 +245,8 @@ impl Machine {
         if let Operated::Percent(percent) = answer {
             if matches!(step, Step::Installing { .. }) {
                 self.try_command(id, |tried| tried.until = now.boot + INSTALLED_WITHIN);
-                if self.hold.holder() == Some(HOLDER) {
-                    self.hold.take(HOLDER, Span(INSTALLED_WITHIN.0 + 1000), now.boot);
+                if self.hold.holder() == Some(OPERATOR) {
+                    self.hold.take(OPERATOR, Span(INSTALLED_WITHIN.0 + 1000), now.boot);
                 }
             }
             return self.tell_progress(id, &format!("{percent} % are installed"));
@@ -325,15 +324,5 @@ impl Machine {
 
     fn time_out_command(&mut self, id: &CommandId, code: Code, why: &str, now: Now) {
         self.end_command(id, Response::ended(Some(id.clone()), Stage::TimedOut, Problem::new(code, why)), now);
-    }
-}
-
-impl Step {
-    /// Whether something is being done.
-    pub(super) fn is_under_way(&self) -> bool {
-        match self {
-            Self::Begun(_) | Self::Installing { .. } | Self::Installed { .. } => true,
-            Self::Accepted | Self::Ended { .. } => false,
-        }
     }
 }

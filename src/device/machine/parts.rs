@@ -1,0 +1,120 @@
+//! The machine: its parts side by side, and the short questions that need several of them.
+
+use super::afar::{self, Afar};
+use super::boot::Start;
+use super::commands::Commands;
+use super::faults::Faults;
+use super::front::Front;
+use super::hold::Hold;
+use super::links::Links;
+use super::orders::Orders;
+use super::outbox::Outbox;
+use super::reconcile::Reconciliation;
+use super::storage::Storage;
+use super::system::Systems;
+use super::telemetry::Reports;
+use super::trust::{Trust, last_trusted};
+use crate::store::StoreError;
+use crate::words::{BackendAnswer, Settings};
+use qris_core::order::ids::RequestId;
+use qris_core::order::machine::Context;
+use qris_core::order::time::{Boot, Now, Wall};
+use qris_core::wire::command::Command;
+use qris_core::wire::status::{Presence, Status};
+use serde_json::{Value, json};
+
+/// The machine. See [`super`].
+#[derive(Debug)]
+pub struct Machine {
+    /// Those of the machine's own file.
+    pub(super) own: Settings,
+    /// Those in force: with what came from afar.
+    pub(super) settings: Settings,
+    pub(super) afar: Afar,
+    pub(super) commands: Commands,
+    pub(super) reports: Reports,
+    pub(super) start: Start,
+    pub(super) systems: Systems,
+    pub(super) hold: Hold,
+    pub(super) storage: Storage,
+    pub(super) orders: Orders,
+    pub(super) front: Front,
+    pub(super) links: Links,
+    pub(super) faults: Faults,
+    pub(super) outbox: Outbox,
+    pub(super) reconciliation: Reconciliation,
+    pub(super) trust: Trust,
+}
+
+impl Machine {
+    /// The last trusted time, by which the dates of certificates are judged. Without a backend that tells the time there is none.
+    #[must_use]
+    pub fn last_trusted(&self) -> Wall {
+        last_trusted(&self.storage, &self.own)
+    }
+
+    /// What came from afar, and what it needs.
+    pub(super) fn afar(&mut self) -> (&mut Afar, afar::Around<'_>) {
+        let is_busy = self.is_busy();
+        let Self { afar, own, settings, links, storage, faults, outbox, .. } = self;
+        (afar, afar::Around { lines: links.lines(own), own, in_force: settings, is_busy, storage, faults, out: outbox })
+    }
+
+    /// What the machine itself knows of the computer's condition.
+    pub(super) fn known_vitals(&self) -> Value {
+        json!({ "booted": self.start.booted(), "slot": self.systems.slot() })
+    }
+
+    /// The machine's `status`, without its time.
+    pub(super) fn status(&self) -> Status {
+        Status {
+            state: Presence::Online,
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            relay_version: self.links.relay_version().map(Into::into),
+            boot_id: Some(self.settings.boot_id.0.clone()),
+            stream: self.storage.store().map(|store| store.stream().into()),
+            at: None,
+            busy: Some(self.is_busy()),
+            faults: Some(self.faults.all().cloned().collect()),
+            commands: Some(Command::NAMES.map(Into::into).to_vec()),
+        }
+    }
+
+    /// Whether a customer is there.
+    pub(super) fn is_busy(&self) -> bool {
+        self.customer().is_some()
+    }
+
+    /// The request of the customer who is there.
+    pub(super) fn customer(&self) -> Option<&RequestId> {
+        self.orders.held_by().or_else(|| self.front.request())
+    }
+
+    pub(super) fn context(&self, of: &RequestId) -> Context<'_> {
+        self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected()))
+    }
+
+    /// The orders that wait for the list of open orders.
+    pub(super) fn lookers(&self, now: Now) -> Vec<RequestId> {
+        self.orders.lookers(now.boot, self.links.context(&self.settings, self.outbox.is_connected()))
+    }
+
+    pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
+        self.storage.failed(error, &mut self.faults, &mut self.outbox, now);
+    }
+
+    /// Notes whether the backend is there, as far as its last answer tells.
+    pub(super) fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
+        if self.links.backend(answer, &mut self.faults, &mut self.outbox, now) {
+            self.wake_backend(now.boot);
+        }
+    }
+
+    /// Makes the calls that wait for the backend.
+    pub(super) fn wake_backend(&mut self, now: Boot) {
+        if self.links.may_wake(now) {
+            self.orders.all_mut().for_each(|(_, live)| live.backend.nudge());
+            self.reconciliation.nudge();
+        }
+    }
+}

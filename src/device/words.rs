@@ -1,0 +1,177 @@
+//! The words of the machine: what can happen to it, and what is to be done for it. This is the ground on which its parts stand, and
+//! all those around it that bring the one and carry out the other. A file for each of them.
+
+mod backend;
+mod broker;
+mod commands;
+mod controllers;
+mod relay;
+mod settings;
+mod system;
+
+pub use backend::{BackendAnswer, HttpCall, Identity};
+pub use broker::{ANSWER, NEWS, Notice, id_of_report, report_of};
+pub use commands::{Address, Operated, Operation};
+pub use controllers::{Asker, ControllerKind, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
+pub use relay::{PREPARE_WAIT, PrepareError, RelayAnswer, RelayFacts, RelayLine};
+pub use settings::{OrderSettings, Settings};
+pub use system::{System, SystemAnswer, SystemCall};
+
+use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::machine::RelayCall;
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::time::Wall;
+use qris_core::wire::command::{Command, Response};
+use qris_core::wire::vend::VendEvent;
+use qris_host::events::{Event as Journal, Text};
+use qris_host::mqtt::{Ack, PublishId};
+use qris_host::trust::ServerTime;
+use qris_screen::ScreenState;
+use qris_screen::picture::Picture;
+
+/// What can happen to a machine.
+#[derive(Debug)]
+pub enum Input {
+    /// A controller asks.
+    Asked(Request, Asker),
+    /// The broker brings news of a payment.
+    PaymentUpdate {
+        /// The text as it came.
+        payload: Vec<u8>,
+        /// It is acknowledged once the news is stored or refused.
+        ack: Ack,
+    },
+    /// The broker brings the settings that are wanted.
+    Desired {
+        /// The text as it came.
+        payload: Vec<u8>,
+        /// It is acknowledged once the settings are stored or refused.
+        ack: Ack,
+    },
+    /// The broker brings a command.
+    Command {
+        /// Its name in the topic.
+        name: Box<str>,
+        /// The text as it came.
+        payload: Vec<u8>,
+        /// Whether it is retained.
+        retained: bool,
+        /// Where it is answered.
+        to: Address,
+        /// It is acknowledged once the command is stored or refused.
+        ack: Ack,
+    },
+    /// The end of an operation, or the news that there is none yet.
+    Operated(CommandId, Operated),
+    /// RAUC or the computer has answered a [`SystemCall`].
+    System(SystemAnswer),
+    /// The relay's answer to `Prepare`.
+    Prepared(CallId, Result<Ticket, PrepareError>),
+    /// The computer has answered a command that reads what it knows.
+    Looked(CommandId, Box<Response>),
+    /// The relay's answer to another call.
+    Relay(CallId, RequestId, RelayAnswer),
+    /// A ticket had to be closed, and the relay did not answer.
+    TicketLeft,
+    /// The relay's signal.
+    Finished(OrderId, DispenseAnswer),
+    /// The relay has a new owner, with these facts.
+    RelayUp(RelayFacts),
+    /// The relay's facts, read again.
+    RelayTold(RelayFacts),
+    /// The relay is gone.
+    RelayDown(Box<str>),
+    /// The backend's answer to a call of this order.
+    Backend(CallId, RequestId, BackendAnswer),
+    /// The backend's answer to `?state=open`.
+    Open(CallId, BackendAnswer),
+    /// The broker is there.
+    BrokerUp {
+        /// The filters that it refused.
+        refused: Vec<String>,
+    },
+    /// The broker is gone.
+    BrokerDown {
+        /// Why.
+        reason: Box<str>,
+        /// Its certificate's dates were refused.
+        date_refusal: bool,
+    },
+    /// The broker has taken a message.
+    Delivered(PublishId),
+    /// The broker has not taken a message; `Some`: it refuses it.
+    Undelivered(PublishId, Option<Box<str>>),
+    /// The backend told what time it is.
+    Time(ServerTime),
+    /// News of the screen.
+    Screen(ScreenState),
+    /// A deadline passed.
+    Woken,
+}
+
+/// The work to be done outside, in this order. Everything that it rests on is committed.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Acknowledge news of a payment.
+    Ack(Ack),
+    /// Break the connection to the broker off. Then the broker sends all unacknowledged messages again.
+    DropBroker,
+    /// Publish at QoS 1.
+    Publish {
+        /// Its number.
+        id: PublishId,
+        /// Its kind.
+        notice: Notice,
+        /// Its payload.
+        payload: Vec<u8>,
+    },
+    /// Call `Prepare`.
+    Prepare(CallId, ItemId, Rupiah),
+    /// Call the relay for an order.
+    Relay(CallId, RequestId, RelayCall),
+    /// Close a ticket that no order has.
+    CloseTicket(Ticket),
+    /// Read the relay's facts.
+    ReadRelay,
+    /// Call the backend for an order.
+    Backend(CallId, RequestId, HttpCall),
+    /// Ask the backend for all open orders, and show it who asks.
+    AskOpen(CallId, Identity),
+    /// Nobody wants the answer of this call any more.
+    Abandon(CallId),
+    /// Judge certificates by this time at the least, from now on. It may be earlier than the one before.
+    Trust(Wall),
+    /// Ask the backend what time it is, with its certificate judged by the clock alone. Without an answer nothing has changed.
+    AskTime,
+    /// The screen takes other texts, items and colours from now on.
+    Dress(Box<qris_screen::Settings>),
+    /// Answer a command.
+    Answer(Address, Box<Response>),
+    /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Looked`] has the end. Before that,
+    /// the asker may be told that it takes some time.
+    Look(Address, CommandId, Command, serde_json::Value),
+    /// Have something done for a command.
+    Operate(CommandId, Operation),
+    /// Look after the system that runs.
+    System(SystemCall),
+    /// Show this.
+    Show(Picture),
+    /// Tell every controller which order holds the machine now, and which faults it has.
+    View(View),
+    /// Tell every controller the news of a request.
+    OrderChanged(VendEvent),
+    /// Answer the asker, once.
+    Reply(Asker, Reply),
+    /// Write this to the journal.
+    Journal(Journal),
+}
+
+/// Names one call, so that a late answer is not taken for another call's answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+/// A text of the journal.
+pub(crate) fn text(text: &str) -> Text {
+    text.to_owned().into()
+}

@@ -1,0 +1,60 @@
+//! The calls to the backend, and its answers.
+
+use qris_core::order::ids::OrderId;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::order::time::Span;
+use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
+
+/// What a machine shows of itself when it asks for its open orders.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Identity {
+    /// The key with which its relay signs its proofs.
+    pub relay_key: Option<RelayKey>,
+    /// The id of its newest event.
+    pub newest_event: Option<Box<str>>,
+}
+
+/// A call to the backend, ready to be sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HttpCall {
+    /// `POST /v1/orders`.
+    Create(Box<NewOrder>),
+    /// `GET /v1/orders/{order_id}?wait=&since=`.
+    Watch(OrderId, u64),
+    /// `GET /v1/orders/{order_id}?ask=true`.
+    Get(OrderId),
+    /// `POST /v1/orders/{order_id}/cancel`.
+    Cancel(OrderId),
+    /// `POST /v1/orders/{order_id}/outcome`.
+    Tell(OrderId, OutcomeReport),
+}
+
+/// The answer of the backend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BackendAnswer {
+    /// An order.
+    Order(Box<OrderResource>),
+    /// The open orders.
+    Open(Vec<OrderResource>),
+    /// The backend itself says that its books do not have this order.
+    Absent,
+    /// The answer to an outcome: the backend itself says that it has another outcome of this order. This counts as told.
+    OtherOutcome,
+    /// It refuses. To ask the same again is of no use.
+    Refused(Refusal),
+    /// It cannot answer now (503). Ask again after this time.
+    Later(Refusal, Span),
+    /// It does not let this machine in (401).
+    Wrong(Refusal),
+    /// There is no answer, or it is not surely the backend's and about this question. Nobody knows what the backend did.
+    NoAnswer {
+        /// Why, for people.
+        why: Box<str>,
+        /// Why, as a problem's code.
+        code: Option<Reason>,
+        /// Its certificate's dates were refused.
+        date_refusal: bool,
+    },
+}
