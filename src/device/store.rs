@@ -1,9 +1,12 @@
 //! The data that the machine keeps: orders across power cuts, and events until the broker has them.
 //!
-//! [`database`] writes them; here stand the words that it shares with the machine.
+//! [`database`] has them, a file for each kind of what is kept; here stand the words that it shares with the machine.
 
+mod commands;
 pub mod database;
 pub mod fact;
+mod orders;
+mod outbox;
 pub mod sealed;
 
 use qris_core::order::machine::Order;

@@ -2,7 +2,13 @@
 //!
 //! [`database`] writes them; here stand the words that it shares with the ledger.
 
+mod blocked;
+mod commands;
 pub mod database;
+mod pulses;
+mod row;
+mod signer;
+mod tickets;
 
 use qris_core::order::ids::{CommandId, ItemId};
 use qris_core::order::ledger::{Cause, Entry};

@@ -1,6 +1,7 @@
 //! What the machine knows besides its orders: one value under each name, with its type. It is stored [sealed](super::sealed).
 
 use super::sealed;
+use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -30,11 +31,17 @@ impl<T: Serialize + DeserializeOwned> Fact<T> {
         Self { name, value: PhantomData }
     }
 
-    pub(super) fn open(&self, stored: Option<String>) -> Known<T> {
-        match stored {
-            None => Known::Never,
-            Some(text) => sealed::open(&text).map_or(Known::Damaged, Known::Is),
-        }
+    /// What the database has of it.
+    pub(super) fn read(&self, connection: &Connection) -> rusqlite::Result<Known<T>> {
+        let mut select = connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+        let stored: Option<String> = select.query_row([self.name], |row| row.get("value")).optional()?;
+        Ok(stored.map_or(Known::Never, |text| sealed::open(&text).map_or(Known::Damaged, Known::Is)))
+    }
+
+    /// Stores it, in place of the earlier one.
+    pub(super) fn write(&self, connection: &Connection, value: &T) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        connection.prepare_cached(sql)?.execute([self.name, &sealed::seal(value)]).map(drop)
     }
 }
 

@@ -1,16 +1,18 @@
-//! The store: a SQLite database. Each row that was read is checked.
+//! The store: a SQLite database. Each row that was read is checked. It is opened here, and what is written together is committed here. Each
+//! table has a file.
 
-use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError};
+use super::pulses::PulseRow;
+use super::tickets::TicketRow;
+use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, signer};
 use crate::mark::Mark;
-use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{Cause, Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
-use qris_host::checksum::checksum;
 use qris_host::sqlite::{self, OpenError, Schema};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _};
 use std::path::{Path, PathBuf};
 
 /// This many pulses are kept. A receipt needs an open ticket, so no receipt is good again when old pulses are
@@ -93,7 +95,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
-        self.ticket_row(ticket)?.map(|row| row.entry()).transpose()
+        TicketRow::find(&self.connection, ticket)?.map(|row| row.entry()).transpose()
     }
 
     /// The record of an order.
@@ -101,7 +103,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
-        self.pulse_row("order_id", order.as_str())?.map(|row| row.pulse()).transpose()
+        PulseRow::of_order(&self.connection, order)?.map(|row| row.pulse()).transpose()
     }
 
     /// The record of a test.
@@ -109,7 +111,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn test(&self, jti: &CommandId) -> Result<Option<Pulse>, StoreError> {
-        self.pulse_row("jti", jti.as_str())?.map(|row| row.pulse()).transpose()
+        PulseRow::of_test(&self.connection, jti)?.map(|row| row.pulse()).transpose()
     }
 
     /// Was the request or the transaction of this receipt driven for another order? One request gets one receipt.
@@ -130,19 +132,8 @@ impl Database {
     /// It was given before, or the file cannot be written.
     pub fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah) -> Result<(), StoreError> {
         let seq = self.tickets + 1;
-        let row = TicketRow {
-            seq,
-            ticket: ticket.to_string(),
-            item: item.to_string(),
-            amount: whole(amount),
-            state: "open".into(),
-            order_id: None,
-            number: None,
-        };
         let transaction = self.connection.transaction()?;
-        transaction
-            .prepare_cached("INSERT INTO tickets (seq, ticket, item, amount, state, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![seq, row.ticket, row.item, row.amount, row.state, row.sum()])?;
+        TicketRow::open(seq, ticket, item, amount).insert(&transaction)?;
         if seq % PRUNE_EVERY == 0 {
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
             // The row with the last number stays, so that the next number follows it.
@@ -160,7 +151,9 @@ impl Database {
     /// # Errors
     /// It is not open, or the file cannot be written.
     pub fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
-        let Some(row) = self.ticket_row(ticket)? else { return Err(StoreError::Damaged(format!("ticket {ticket} is gone"))) };
+        let Some(row) = TicketRow::find(&self.connection, ticket)? else {
+            return Err(StoreError::Damaged(format!("ticket {ticket} is gone")));
+        };
         let number = self.left + 1;
         let transaction = self.connection.transaction()?;
         row.leave_open(&transaction, "closed", None, number)?;
@@ -174,7 +167,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError> {
-        let number = self.ticket_row(ticket)?.and_then(|row| row.number);
+        let number = TicketRow::find(&self.connection, ticket)?.and_then(|row| row.number);
         Ok(number.and_then(|number| u64::try_from(number).ok()))
     }
 
@@ -193,21 +186,9 @@ impl Database {
             Begun::Order(receipt) => (&receipt.claims().item, receipt.claims().amount),
             Begun::Test { item, amount, .. } => (*item, *amount),
         };
-        let mut row = PulseRow {
-            seq: self.pulses + 1,
-            order_id: None,
-            ticket: None,
-            request_id: None,
-            transaction_id: None,
-            jti: None,
-            line: line.into(),
-            item: item.to_string(),
-            amount: whole(amount),
-            outcome: None,
-            detail: String::new(),
-        };
+        let mut row = PulseRow::driving(self.pulses + 1, line, item, amount);
         let ticket = match begun {
-            Begun::Order(receipt) => self.ticket_row(&receipt.claims().ticket)?,
+            Begun::Order(receipt) => TicketRow::find(&self.connection, &receipt.claims().ticket)?,
             Begun::Test { .. } => None,
         };
         let mut left = self.left;
@@ -224,28 +205,11 @@ impl Database {
                 row.transaction_id = Some(claims.transaction_id.to_string());
             }
             Begun::Test { once, .. } => {
-                keep(&transaction, once)?;
+                commands::keep(&transaction, once)?;
                 row.jti = Some(once.jti.to_string());
             }
         }
-        transaction
-            .prepare_cached(
-                "INSERT INTO pulses (seq, order_id, ticket, request_id, transaction_id, jti, line, item, amount, detail, sum)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute(params![
-                row.seq,
-                row.order_id,
-                row.ticket,
-                row.request_id,
-                row.transaction_id,
-                row.jti,
-                row.line,
-                row.item,
-                row.amount,
-                row.detail,
-                row.sum()
-            ])?;
+        row.insert(&transaction)?;
         transaction.commit()?;
         (self.pulses, self.left) = (row.seq, left);
         Ok(())
@@ -256,15 +220,13 @@ impl Database {
     /// # Errors
     /// It is not being driven, or the file cannot be written.
     pub fn end(&mut self, cause: &Cause, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
-        let row = match cause {
-            Cause::Order { order, .. } => self.pulse_row("order_id", order.as_str())?,
-            Cause::Test(jti) => self.pulse_row("jti", jti.as_str())?,
+        let Some(row) = PulseRow::find(&self.connection, cause)? else {
+            return Err(StoreError::Damaged(format!("the pulse of {cause:?} is gone")));
         };
-        let Some(row) = row else { return Err(StoreError::Damaged(format!("the pulse of {cause:?} is gone"))) };
         let transaction = self.connection.transaction()?;
         row.end(&transaction, outcome, detail)?;
         if let Some(why) = why_blocked {
-            block(&transaction, &row.line, why, &row.item)?;
+            blocked::block(&transaction, &row.line, why, &row.item)?;
         }
         Ok(transaction.commit()?)
     }
@@ -276,7 +238,7 @@ impl Database {
     pub fn clear(&mut self, line: &str, once: Option<Once<'_>>) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.prepare_cached("DELETE FROM blocked WHERE line = ?1")?.execute([line])?;
-        once.map_or(Ok(()), |once| keep(&transaction, &once))?;
+        once.map_or(Ok(()), |once| commands::keep(&transaction, &once))?;
         Ok(transaction.commit()?)
     }
 
@@ -285,9 +247,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn command(&self, jti: &CommandId) -> Result<Option<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM commands WHERE jti = ?1")?;
-        let mut rows = statement.query([jti.as_str()])?;
-        rows.next()?.map(what).transpose()
+        commands::find(&self.connection, jti)
     }
 
     /// How many commands are remembered that end after this, in seconds since 1970.
@@ -303,7 +263,7 @@ impl Database {
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     pub fn over(&self) -> Result<i64, StoreError> {
-        over(&self.connection)
+        commands::over(&self.connection)
     }
 
     /// A command that was seen as over is over for good, and so is every other one that ended until then, in seconds since 1970.
@@ -311,7 +271,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be written.
     pub fn all_are_over_until(&mut self, exp: i64) -> Result<(), StoreError> {
-        keep_over(&self.connection, exp)
+        commands::keep_over(&self.connection, exp)
     }
 
     /// Writes beside the ledger how many of its tickets were used or closed, and how often a line was driven. So the ledger cannot forget
@@ -343,30 +303,21 @@ impl Database {
             return Err(StoreError::Damaged(damage));
         }
         let mut whole = Whole::default();
-        {
-            let mut statement = connection.prepare("SELECT * FROM tickets ORDER BY seq")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let row = TicketRow::read(row)?;
-                whole.tickets = row.seq;
-                whole.left = whole.left.max(row.number.unwrap_or(0));
-                if let TicketEntry::Open { .. } = row.entry()? {
-                    whole.open.push(row.ticket()?);
-                }
+        TicketRow::all(connection, &mut |row| {
+            whole.tickets = row.seq;
+            whole.left = whole.left.max(row.number.unwrap_or(0));
+            if let TicketEntry::Open { .. } = row.entry()? {
+                whole.open.push(row.ticket()?);
             }
-        }
+            Ok(())
+        })?;
         let mut driving = Vec::new();
-        {
-            let mut statement = connection.prepare("SELECT * FROM pulses ORDER BY seq")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let row = PulseRow::read(row)?;
-                whole.pulses = row.seq;
-                if row.outcome.is_none() {
-                    driving.push(row);
-                }
+        PulseRow::all(connection, &mut |row| {
+            whole.pulses = row.seq;
+            if row.outcome.is_none() {
+                driving.push(row);
             }
-        }
+        })?;
         let counted = whole.left + whole.pulses;
         if counted < mark.counted() {
             return Err(StoreError::Damaged(format!(
@@ -379,39 +330,15 @@ impl Database {
             let (outcome, detail) = INTERRUPTED;
             row.end(&transaction, outcome, detail)?;
             if blocks(&row.line) {
-                block(&transaction, &row.line, INTERRUPTED_BLOCKS, &row.item)?;
+                blocked::block(&transaction, &row.line, INTERRUPTED_BLOCKS, &row.item)?;
             }
             let pulse = row.pulse()?;
             whole.interrupted.push(Pulse { entry: Entry::Ended(outcome), detail: detail.into(), ..pulse });
         }
         transaction.commit()?;
-        let mut statement = connection.prepare("SELECT * FROM blocked")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (line, why, item, sum): (String, String, String, String) =
-                (row.get("line")?, row.get("why")?, row.get("item")?, row.get("sum")?);
-            same(&sum, &["blocked", &line, &why, &item], "blocked", &line)?;
-            whole.blocked.push(Block { line, why, item: id(&item)? });
-        }
-        let mut statement = connection.prepare("SELECT * FROM commands")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            what(row)?;
-        }
-        over(connection)?;
-        Ok((whole, key(connection, draw)?))
-    }
-
-    fn ticket_row(&self, ticket: &Ticket) -> Result<Option<TicketRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM tickets WHERE ticket = ?1")?;
-        let mut rows = statement.query([ticket.as_str()])?;
-        rows.next()?.map(TicketRow::read).transpose()
-    }
-
-    fn pulse_row(&self, column: &'static str, id: &str) -> Result<Option<PulseRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("SELECT * FROM pulses WHERE {column} = ?1"))?;
-        let mut rows = statement.query([id])?;
-        rows.next()?.map(PulseRow::read).transpose()
+        whole.blocked = blocked::all(connection)?;
+        commands::check(connection)?;
+        Ok((whole, signer::key(connection, draw)?))
     }
 }
 
@@ -436,227 +363,6 @@ struct Whole {
     open: Vec<Ticket>,
     interrupted: Vec<Pulse>,
     blocked: Vec<Block>,
-}
-
-struct TicketRow {
-    seq: i64,
-    ticket: String,
-    item: String,
-    amount: i64,
-    state: String,
-    order_id: Option<String>,
-    number: Option<i64>,
-}
-
-impl TicketRow {
-    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        let ticket = Self {
-            seq: row.get("seq")?,
-            ticket: row.get("ticket")?,
-            item: row.get("item")?,
-            amount: row.get("amount")?,
-            state: row.get("state")?,
-            order_id: row.get("order_id")?,
-            number: row.get("number")?,
-        };
-        let sum: String = row.get("sum")?;
-        if sum == ticket.sum() {
-            Ok(ticket)
-        } else {
-            Err(StoreError::Damaged(format!("the checksum of ticket {} is wrong", ticket.ticket)))
-        }
-    }
-
-    fn sum(&self) -> String {
-        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
-        let order = self.order_id.as_deref().unwrap_or("");
-        // It has a number once it has left `open`.
-        let number = self.number.map(|number| number.to_string());
-        let mut columns = vec!["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order];
-        columns.extend(number.as_deref());
-        sum(&columns)
-    }
-
-    fn entry(&self) -> Result<TicketEntry, StoreError> {
-        match (self.state.as_str(), &self.order_id) {
-            ("open", None) => Ok(TicketEntry::Open { item: id(&self.item)?, amount: rupiah(self.amount)? }),
-            ("used", Some(order)) => Ok(TicketEntry::Used(id(order)?)),
-            ("closed", None) => Ok(TicketEntry::Closed),
-            (state, _) => Err(StoreError::Damaged(format!("ticket {} has the state {state}", self.ticket))),
-        }
-    }
-
-    fn ticket(&self) -> Result<Ticket, StoreError> {
-        id(&self.ticket)
-    }
-
-    fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>, number: i64) -> Result<(), StoreError> {
-        let row = Self { state: state.into(), order_id: order.map(str::to_owned), number: Some(number), ..self };
-        connection
-            .prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4, number = ?5 WHERE seq = ?1")?
-            .execute(params![row.seq, row.state, row.order_id, row.sum(), row.number])?;
-        Ok(())
-    }
-}
-
-struct PulseRow {
-    seq: i64,
-    order_id: Option<String>,
-    ticket: Option<String>,
-    request_id: Option<String>,
-    transaction_id: Option<String>,
-    jti: Option<String>,
-    line: String,
-    item: String,
-    amount: i64,
-    outcome: Option<String>,
-    detail: String,
-}
-
-impl PulseRow {
-    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        let pulse = Self {
-            seq: row.get("seq")?,
-            order_id: row.get("order_id")?,
-            ticket: row.get("ticket")?,
-            request_id: row.get("request_id")?,
-            transaction_id: row.get("transaction_id")?,
-            jti: row.get("jti")?,
-            line: row.get("line")?,
-            item: row.get("item")?,
-            amount: row.get("amount")?,
-            outcome: row.get("outcome")?,
-            detail: row.get("detail")?,
-        };
-        let sum: String = row.get("sum")?;
-        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of pulse {} is wrong", pulse.seq))) }
-    }
-
-    fn sum(&self) -> String {
-        self.sum_with(self.outcome.as_deref().unwrap_or(""), &self.detail)
-    }
-
-    fn sum_with(&self, outcome: &str, detail: &str) -> String {
-        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
-        let [order, ticket, request, transaction, jti] =
-            [&self.order_id, &self.ticket, &self.request_id, &self.transaction_id, &self.jti].map(|id| id.as_deref().unwrap_or(""));
-        sum(&["pulse", &seq, order, ticket, request, transaction, jti, &self.line, &self.item, &amount, outcome, detail])
-    }
-
-    fn pulse(&self) -> Result<Pulse, StoreError> {
-        let entry = match self.outcome.as_deref() {
-            None => Entry::Driving,
-            Some(word) => Entry::Ended(
-                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
-            ),
-        };
-        let cause = match (&self.order_id, &self.request_id, &self.jti) {
-            (Some(order), Some(request), None) => Cause::Order { order: id::<OrderId>(order)?, request: id::<RequestId>(request)? },
-            (None, None, Some(jti)) => Cause::Test(id(jti)?),
-            _ => return Err(StoreError::Damaged(format!("pulse {} is for nothing, or for two things", self.seq))),
-        };
-        Ok(Pulse {
-            cause,
-            item: id(&self.item)?,
-            amount: rupiah(self.amount)?,
-            line: self.line.clone(),
-            entry,
-            detail: self.detail.clone(),
-        })
-    }
-
-    fn end(&self, connection: &Connection, outcome: Outcome, detail: &str) -> Result<(), StoreError> {
-        connection.prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
-            self.seq,
-            outcome.as_str(),
-            detail,
-            self.sum_with(outcome.as_str(), detail)
-        ])?;
-        Ok(())
-    }
-}
-
-/// The ledger's key. A ledger without a key draws one now.
-fn key(connection: &Connection, draw: &mut dyn FnMut(&mut [u8])) -> Result<SigningKey, StoreError> {
-    let read = |row: &Row<'_>| Ok((row.get::<_, String>("seed")?, row.get::<_, String>("sum")?));
-    if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
-        same(&written, &["signer", &seed], "signer", "1")?;
-        return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has a wrong form".into()));
-    }
-    let mut seed = [0; 32];
-    draw(&mut seed);
-    let key = SigningKey::from_seed(seed);
-    let seed = key.seed_text();
-    connection.execute("INSERT INTO signer (id, seed, sum) VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;
-    Ok(key)
-}
-
-/// What a remembered command asked for.
-fn what(row: &Row<'_>) -> Result<String, StoreError> {
-    let (jti, what, exp, sum): (String, String, i64, String) = (row.get("jti")?, row.get("what")?, row.get("exp")?, row.get("sum")?);
-    same(&sum, &["command", &jti, &what, &exp.to_string()], "command", &jti)?;
-    Ok(what)
-}
-
-fn over(connection: &Connection) -> Result<i64, StoreError> {
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("at")?, row.get::<_, String>("sum")?));
-    let found = connection.prepare_cached("SELECT at, sum FROM commands_over")?.query_row([], read).optional()?;
-    let Some((at, written)) = found else { return Ok(i64::MIN) };
-    same(&written, &["over", &at.to_string()], "commands_over", "1")?;
-    Ok(at)
-}
-
-/// Remembers that a command is carried out, and forgets those that are over.
-fn keep(connection: &Connection, once: &Once<'_>) -> Result<(), StoreError> {
-    let Once { jti, what, exp, over } = once;
-    keep_over(connection, *over)?;
-    connection.prepare_cached("DELETE FROM commands WHERE exp <= ?1")?.execute([over])?;
-    let sum = sum(&["command", jti.as_str(), what, &exp.to_string()]);
-    connection.prepare_cached("INSERT INTO commands (jti, what, exp, sum) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        jti.as_str(),
-        what,
-        exp,
-        sum
-    ])?;
-    Ok(())
-}
-
-fn keep_over(connection: &Connection, over: i64) -> Result<(), StoreError> {
-    let set = "INSERT INTO commands_over (id, at, sum) VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at, sum = excluded.sum";
-    connection.prepare_cached(set)?.execute(params![over, sum(&["over", &over.to_string()])])?;
-    Ok(())
-}
-
-fn block(connection: &Connection, line: &str, why: &str, item: &str) -> Result<(), StoreError> {
-    connection.prepare_cached("INSERT OR REPLACE INTO blocked (line, why, item, sum) VALUES (?1, ?2, ?3, ?4)")?.execute([
-        line,
-        why,
-        item,
-        &sum(&["blocked", line, why, item]),
-    ])?;
-    Ok(())
-}
-
-/// The checksum of a row, whose first value is what kind of row it is.
-fn sum(columns: &[&str]) -> String {
-    qris_core::hex(&checksum(&columns))
-}
-
-fn same(written: &str, columns: &[&str], table: &str, key: &str) -> Result<(), StoreError> {
-    if sum(columns) == written { Ok(()) } else { Err(StoreError::Damaged(format!("the checksum of {table} {key} is wrong"))) }
-}
-
-fn id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|error| StoreError::Damaged(format!("{text:?}: {error}")))
-}
-
-fn rupiah(amount: i64) -> Result<Rupiah, StoreError> {
-    let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
-    amount.ok_or_else(|| StoreError::Damaged("an amount is out of range".into()))
-}
-
-fn whole(amount: Rupiah) -> i64 {
-    i64::try_from(amount.get()).expect("an amount is at most 1,000,000,000")
 }
 
 #[cfg(test)]

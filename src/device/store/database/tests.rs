@@ -1,12 +1,14 @@
 //! The schema's own rules, and the data that is kept.
 
 use super::*;
-use qris_core::order::ids::ItemId;
-use qris_core::order::machine::{Charge, Posted, State};
+use crate::store::{Draft, KNOWN_REQUESTS};
+use qris_core::order::ids::{ItemId, OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Charge, Order, Posted, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::testing::{claims, key};
 use qris_core::order::request::{Offer, Payment, VendRequest};
 use qris_core::order::time::{Boot, Span};
+use qris_core::wire::vend::VendEvent;
 
 fn open(directory: &tempfile::TempDir) -> Database {
     let opened = Database::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("opens");
@@ -205,13 +207,13 @@ fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
     for (n, last) in [(2, 3), (3, 4)] {
         drop(store);
         store = open(&directory);
-        assert_eq!((store.next_event(0).expect("readable"), store.waiting), (None, 0));
+        assert_eq!((store.next_event(0).expect("readable"), store.waiting()), (None, 0));
         let (events, _) = store.commit(&finished(n), None, vec![draft()], &[], &Measured::default()).expect("stored");
         assert_eq!(seqs(events), [last]);
         // It happens with a commit of its own, and with a commit that tells nothing.
         store.commit(&finished(n + 10), None, vec![], &[last], &Measured::default()).expect("stored");
         let rows: i64 = store.connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).expect("a count");
-        assert_eq!((store.next_event(0).expect("readable"), store.waiting, rows), (None, 0, 1));
+        assert_eq!((store.next_event(0).expect("readable"), store.waiting(), rows), (None, 0, 1));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The file: its refusals, its memory, and what it drops.
 
 use super::*;
-use qris_core::order::ids::TransactionId;
+use qris_core::order::ids::{RequestId, TransactionId};
 use qris_core::order::receipt::Claims;
 use qris_core::order::receipt::testing::{claims, key};
 use qris_host::random;

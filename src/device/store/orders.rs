@@ -1,0 +1,299 @@
+//! The orders: how a version of one is written, with its events, and how orders are found.
+
+use super::database::{Database, TALLY};
+use super::{Draft, KNOWN_REQUESTS, StoreError, Stored};
+use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Order, unfinished};
+use qris_core::order::time::BootId;
+use qris_core::wire::telemetry::Measured;
+use qris_core::wire::vend::VendEvent;
+use qris_host::checksum::checksum;
+use rusqlite::{OptionalExtension as _, Row, ToSql, Transaction, params};
+use serde_json::Value;
+
+const SELECT: &str = "SELECT * FROM orders";
+
+impl Database {
+    /// All orders with something to do or to await, oldest first.
+    ///
+    /// # Errors
+    /// When a row is damaged, or the file cannot be read.
+    pub fn live(&self) -> Result<Vec<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE live = 1 ORDER BY rowid"))?;
+        let rows = select.query_map([], OrderRow::read)?;
+        rows.map(|row| self.restore(row?)).collect()
+    }
+
+    /// The order of a request, finished or not.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError> {
+        self.one("request_id = ?1", request_id.as_str())
+    }
+
+    /// The order with that name, finished or not.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError> {
+        self.one("order_id = ?1", order_id.as_str())
+    }
+
+    /// The order with this payment code, finished or not. Of several it is the newest.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError> {
+        let which = "request_id IN (SELECT request_id FROM codes WHERE code = ?1) ORDER BY rowid DESC LIMIT 1";
+        self.one(which, code.as_str())
+    }
+
+    /// Whether an order has this ticket.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT 1 FROM orders WHERE ticket = ?1")?;
+        Ok(select.exists([ticket.as_str()])?)
+    }
+
+    /// Writes a new version of an order, its events and what was measured, all or nothing. Forgets the events `sent`, which
+    /// the broker has. Answers with the events as they were stored.
+    ///
+    /// # Errors
+    /// Then nothing was changed.
+    pub fn commit(
+        &mut self,
+        order: &Order,
+        before: Option<i64>,
+        drafts: Vec<Draft>,
+        sent: &[u64],
+        measured: &Measured,
+    ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+        let transaction = self.connection.transaction()?;
+        let (mut outbox, mut tally) = (self.outbox, self.tally.clone());
+        tally.measure(measured);
+        let mut events = Vec::new();
+        let (indexed, mut last_event) = match before {
+            None => (None, Box::default()),
+            Some(_) => Indexed::read(&transaction, &order.offer.request.request_id).map(|(indexed, last)| (Some(indexed), last))?,
+        };
+        for draft in drafts {
+            let seq = outbox.last() + 1;
+            let event = draft(seq, &format!("{}.{seq}", self.stream));
+            tally.count(serde_json::from_str(&last_event).ok().as_ref(), &event);
+            last_event = serde_json::to_string(&event).expect("an event is plain data").into();
+            outbox.append(&transaction, &last_event)?;
+            events.push(event);
+        }
+        let row = OrderRow::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
+        row.write(&transaction, indexed.as_ref())?;
+        if let Some(code) = order.code() {
+            let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
+        }
+        let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
+        if tally != self.tally {
+            TALLY.write(&transaction, &tally)?;
+        }
+        outbox.forget(&transaction, sent)?;
+        transaction.commit()?;
+        (self.outbox, self.tally, self.orders) = (outbox, tally, orders);
+        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
+        Ok((events, stored))
+    }
+
+    /// The last events of the newest requests, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn newest(&self, limit: u16) -> Result<Vec<Value>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT last_event FROM orders ORDER BY rowid DESC LIMIT ?1")?;
+        let rows = select.query_map([limit], |row| row.get::<_, String>("last_event"))?;
+        let events = rows.map(|row| Ok(serde_json::from_str(&row?).unwrap_or_default()));
+        events.collect()
+    }
+
+    /// Checks every order.
+    pub(super) fn check_orders(&self) -> Result<(), StoreError> {
+        let mut select = self.connection.prepare(SELECT)?;
+        let rows = select.query_map([], OrderRow::read)?;
+        rows.into_iter().try_for_each(|row| self.restore(row?).map(drop))
+    }
+
+    fn one(&self, which: &str, value: &str) -> Result<Option<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE {which}"))?;
+        let row = select.query_row([value], OrderRow::read).optional()?;
+        row.map(|row| self.restore(row)).transpose()
+    }
+
+    fn restore(&self, row: OrderRow) -> Result<Stored, StoreError> {
+        let damaged = || StoreError::Damaged(format!("order {}", row.request_id).into());
+        if row.sum != row.checksum() {
+            return Err(damaged());
+        }
+        let order = row.order().ok_or_else(damaged)?;
+        let same_boot = *row.boot_id == *self.boot_id.0;
+        Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into() })
+    }
+}
+
+/// A row of `orders`.
+struct OrderRow {
+    request_id: String,
+    order_id: Option<String>,
+    ticket: String,
+    state: String,
+    reason: Option<String>,
+    body: String,
+    receipt: Option<String>,
+    holds: bool,
+    live: bool,
+    boot_id: String,
+    last_event: String,
+    rev: i64,
+    sum: i64,
+}
+
+/// The columns of a row that have an index, and may change.
+struct Indexed {
+    order_id: Option<String>,
+    holds: bool,
+    live: bool,
+}
+
+impl Indexed {
+    /// Those of an order, and its last event.
+    fn read(transaction: &Transaction<'_>, request: &RequestId) -> rusqlite::Result<(Self, Box<str>)> {
+        let mut select = transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
+        select.query_row([request.as_str()], |row| {
+            Ok((Self { order_id: row.get("order_id")?, holds: row.get("holds")?, live: row.get("live")? }, row.get("last_event")?))
+        })
+    }
+}
+
+impl OrderRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            request_id: row.get("request_id")?,
+            order_id: row.get("order_id")?,
+            ticket: row.get("ticket")?,
+            state: row.get("state")?,
+            reason: row.get("reason")?,
+            body: row.get("body")?,
+            receipt: row.get("receipt")?,
+            holds: row.get("holds")?,
+            live: row.get("live")?,
+            boot_id: row.get("boot_id")?,
+            last_event: row.get("last_event")?,
+            rev: row.get("rev")?,
+            sum: row.get("sum")?,
+        })
+    }
+
+    fn of(order: &Order, rev: i64, boot_id: &BootId, last_event: &str) -> Self {
+        let (state, reason) = order.name();
+        let mut body = serde_json::to_value(order).expect("an order is plain data");
+        if let Some(receipt) = receipt_in(&mut body) {
+            // The receipt has a column of its own, and the schema never lets it change.
+            *receipt = Value::Null;
+        }
+        let mut row = Self {
+            request_id: order.offer.request.request_id.to_string(),
+            order_id: order.order_id().map(ToString::to_string),
+            ticket: order.ticket.to_string(),
+            state: state.as_str().into(),
+            reason: reason.map(|r| r.as_str().into()),
+            body: body.to_string(),
+            receipt: order.receipt().map(|r| r.jws().into()),
+            holds: order.holds_machine(),
+            live: unfinished(order),
+            boot_id: boot_id.0.to_string(),
+            last_event: last_event.into(),
+            rev,
+            sum: 0,
+        };
+        row.sum = row.checksum();
+        row
+    }
+
+    fn order(&self) -> Option<Order> {
+        let mut body: Value = serde_json::from_str(&self.body).ok()?;
+        if let (Some(place), Some(receipt)) = (receipt_in(&mut body), &self.receipt) {
+            *place = receipt.as_str().into();
+        }
+        serde_json::from_value(body).ok()
+    }
+
+    /// Writes the row in place of a row whose columns were `before`. SQLite writes an index anew for each column that
+    /// a statement sets, changed or not. A transition changes one of these columns at most, so each is set only when it
+    /// changes.
+    fn write(&self, transaction: &Transaction<'_>, before: Option<&Indexed>) -> rusqlite::Result<()> {
+        let always: [(&str, &dyn ToSql); 8] = [
+            ("state", &self.state),
+            ("reason", &self.reason),
+            ("body", &self.body),
+            ("receipt", &self.receipt),
+            ("boot_id", &self.boot_id),
+            ("last_event", &self.last_event),
+            ("rev", &self.rev),
+            ("sum", &self.sum),
+        ];
+        let (order_id, holds, live): (_, _, _) = (&self.order_id, &self.holds, &self.live);
+        let mut columns = always.to_vec();
+        let request_id: (&str, &dyn ToSql) = ("request_id", &self.request_id);
+        let sql = match before {
+            None => {
+                columns.extend([
+                    ("order_id", order_id as &dyn ToSql),
+                    ("holds", holds),
+                    ("live", live),
+                    ("ticket", &self.ticket),
+                    request_id,
+                ]);
+                let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+                format!("INSERT INTO orders ({}) VALUES ({})", names.join(", "), vec!["?"; names.len()].join(", "))
+            }
+            Some(before) => {
+                let changed: [(bool, &str, &dyn ToSql); 3] = [
+                    (before.order_id != *order_id, "order_id", order_id),
+                    (before.holds != *holds, "holds", holds),
+                    (before.live != *live, "live", live),
+                ];
+                columns.extend(changed.into_iter().filter(|(changed, ..)| *changed).map(|(_, name, value)| (name, value)));
+                let set: Vec<_> = columns.iter().map(|(name, _)| format!("{name} = ?")).collect();
+                columns.push(request_id);
+                format!("UPDATE orders SET {} WHERE request_id = ?", set.join(", "))
+            }
+        };
+        let values: Vec<&dyn ToSql> = columns.iter().map(|(_, value)| *value).collect();
+        let changed = transaction.prepare_cached(&sql)?.execute(&values[..])?;
+        if changed != 1 {
+            return Err(rusqlite::Error::StatementChangedRows(changed));
+        }
+        Ok(())
+    }
+
+    /// Over all other columns.
+    fn checksum(&self) -> i64 {
+        let ids = (&self.request_id, &self.order_id, &self.ticket);
+        let order = (&self.state, &self.reason, &self.body, &self.receipt);
+        i64::from_be_bytes(checksum(&(ids, order, self.holds, self.live, &self.boot_id, &self.last_event, self.rev)))
+    }
+}
+
+/// The place of the receipt in an order's body: `state.{name}.receipt`.
+fn receipt_in(body: &mut Value) -> Option<&mut Value> {
+    body.get_mut("state")?.as_object_mut()?.values_mut().next()?.get_mut("receipt")
+}
+
+/// Forgets the oldest finished orders beyond the limit; `orders` is the number of all orders. Answers how many it forgot.
+fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result<i64> {
+    if orders <= KNOWN_REQUESTS {
+        return Ok(0);
+    }
+    let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT ?1)";
+    let changed = transaction.prepare_cached(sql)?.execute([orders - KNOWN_REQUESTS])?;
+    Ok(i64::try_from(changed).unwrap_or(i64::MAX))
+}

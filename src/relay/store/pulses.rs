@@ -1,0 +1,158 @@
+//! The pulses: each drives a line once, for an order or a test.
+
+use super::row::{id, rupiah, sum, whole};
+use super::{Pulse, StoreError};
+use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId};
+use qris_core::order::ledger::{Cause, Entry};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
+use rusqlite::{Connection, Row, params};
+
+/// A row of `pulses`.
+pub(super) struct PulseRow {
+    pub(super) seq: i64,
+    pub(super) order_id: Option<String>,
+    pub(super) ticket: Option<String>,
+    pub(super) request_id: Option<String>,
+    pub(super) transaction_id: Option<String>,
+    pub(super) jti: Option<String>,
+    pub(super) line: String,
+    pub(super) item: String,
+    pub(super) amount: i64,
+    pub(super) outcome: Option<String>,
+    pub(super) detail: String,
+}
+
+impl PulseRow {
+    /// A new one, which is being driven. What it is for must still be said.
+    pub(super) fn driving(seq: i64, line: &str, item: &ItemId, amount: Rupiah) -> Self {
+        Self {
+            seq,
+            order_id: None,
+            ticket: None,
+            request_id: None,
+            transaction_id: None,
+            jti: None,
+            line: line.into(),
+            item: item.to_string(),
+            amount: whole(amount),
+            outcome: None,
+            detail: String::new(),
+        }
+    }
+
+    /// That for an order or a test.
+    pub(super) fn find(connection: &Connection, cause: &Cause) -> Result<Option<Self>, StoreError> {
+        match cause {
+            Cause::Order { order, .. } => Self::of_order(connection, order),
+            Cause::Test(jti) => Self::of_test(connection, jti),
+        }
+    }
+
+    pub(super) fn of_order(connection: &Connection, order: &OrderId) -> Result<Option<Self>, StoreError> {
+        Self::one(connection, "SELECT * FROM pulses WHERE order_id = ?1", order.as_str())
+    }
+
+    pub(super) fn of_test(connection: &Connection, jti: &CommandId) -> Result<Option<Self>, StoreError> {
+        Self::one(connection, "SELECT * FROM pulses WHERE jti = ?1", jti.as_str())
+    }
+
+    fn one(connection: &Connection, sql: &str, id: &str) -> Result<Option<Self>, StoreError> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([id])?;
+        rows.next()?.map(Self::read).transpose()
+    }
+
+    /// All, in the order of their numbers.
+    pub(super) fn all(connection: &Connection, each: &mut dyn FnMut(Self)) -> Result<(), StoreError> {
+        let mut statement = connection.prepare("SELECT * FROM pulses ORDER BY seq")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(Self::read(row)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection
+            .prepare_cached(
+                "INSERT INTO pulses (seq, order_id, ticket, request_id, transaction_id, jti, line, item, amount, detail, sum)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                self.seq,
+                self.order_id,
+                self.ticket,
+                self.request_id,
+                self.transaction_id,
+                self.jti,
+                self.line,
+                self.item,
+                self.amount,
+                self.detail,
+                self.sum()
+            ])?;
+        Ok(())
+    }
+
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let pulse = Self {
+            seq: row.get("seq")?,
+            order_id: row.get("order_id")?,
+            ticket: row.get("ticket")?,
+            request_id: row.get("request_id")?,
+            transaction_id: row.get("transaction_id")?,
+            jti: row.get("jti")?,
+            line: row.get("line")?,
+            item: row.get("item")?,
+            amount: row.get("amount")?,
+            outcome: row.get("outcome")?,
+            detail: row.get("detail")?,
+        };
+        let sum: String = row.get("sum")?;
+        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of pulse {} is wrong", pulse.seq))) }
+    }
+
+    fn sum(&self) -> String {
+        self.sum_with(self.outcome.as_deref().unwrap_or(""), &self.detail)
+    }
+
+    fn sum_with(&self, outcome: &str, detail: &str) -> String {
+        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
+        let [order, ticket, request, transaction, jti] =
+            [&self.order_id, &self.ticket, &self.request_id, &self.transaction_id, &self.jti].map(|id| id.as_deref().unwrap_or(""));
+        sum(&["pulse", &seq, order, ticket, request, transaction, jti, &self.line, &self.item, &amount, outcome, detail])
+    }
+
+    pub(super) fn pulse(&self) -> Result<Pulse, StoreError> {
+        let entry = match self.outcome.as_deref() {
+            None => Entry::Driving,
+            Some(word) => Entry::Ended(
+                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
+            ),
+        };
+        let cause = match (&self.order_id, &self.request_id, &self.jti) {
+            (Some(order), Some(request), None) => Cause::Order { order: id::<OrderId>(order)?, request: id::<RequestId>(request)? },
+            (None, None, Some(jti)) => Cause::Test(id(jti)?),
+            _ => return Err(StoreError::Damaged(format!("pulse {} is for nothing, or for two things", self.seq))),
+        };
+        Ok(Pulse {
+            cause,
+            item: id(&self.item)?,
+            amount: rupiah(self.amount)?,
+            line: self.line.clone(),
+            entry,
+            detail: self.detail.clone(),
+        })
+    }
+
+    pub(super) fn end(&self, connection: &Connection, outcome: Outcome, detail: &str) -> Result<(), StoreError> {
+        connection.prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
+            self.seq,
+            outcome.as_str(),
+            detail,
+            self.sum_with(outcome.as_str(), detail)
+        ])?;
+        Ok(())
+    }
+}
