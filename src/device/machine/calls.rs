@@ -2,6 +2,7 @@
 //! paced here.
 
 use super::outbox::Outbox;
+use super::slot::Slot;
 use crate::store::Stored;
 use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
 use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, RelayCall, RelayRefusal, State};
@@ -13,15 +14,6 @@ use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{NewOrder, OutcomeReport};
 use qris_host::events::Event as Journal;
 
-/// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
-const RETRY_FIRST: Span = Span::millis(250);
-/// The longest wait before a call is repeated.
-pub(super) const RETRY_MAX: Span = Span::secs(30);
-/// After this many failures the wait is the longest.
-const DOUBLINGS: u32 = 7;
-/// After this many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
-const PATIENT_AFTER: u32 = 26;
-const RETRY_RARELY: Span = Span::secs(900);
 /// While the line is driven, its outcome is asked for this often. Its signal mostly comes first.
 const DRIVEN_RETRY: Span = Span::millis(500);
 /// A long poll without news is repeated after this time at the earliest.
@@ -69,37 +61,51 @@ impl Room {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) stored: Stored,
-    pub(super) relay: Slot<RelayCall>,
-    pub(super) backend: Slot<HttpCall>,
-    /// The relay's owner at the last call.
-    asked_owner: u64,
+    /// A call keeps the relay's owner.
+    pub(super) relay: Slot<RelayCall, u64>,
+    /// A call keeps when it began.
+    pub(super) backend: Slot<HttpCall, Boot>,
     /// The newest version that the backend told.
     rev: u64,
-    /// The backend says that nobody confirms whether it is paid.
+    /// The backend says that nobody confirms whether it is paid. This is its last word on it, whatever is asked since.
     pub(super) unconfirmed: bool,
-    hinted: bool,
-    hint_after: Boot,
-    /// For an order that waits for news: the time of the next question to the backend.
-    look_at: Option<Boot>,
-    /// The time of the last one.
-    asked_at: Boot,
-    /// The time between the last such question and the next.
-    pace: Span,
-    /// The time since which the backend says that its books do not have the order.
+    hint: Hint,
+    /// `None`: it does not wait for news.
+    look: Option<Look>,
+    /// The time since which the backend says that its books do not have the order; `None`: they have it, as far as is known.
     absent_since: Option<Boot>,
-    /// The relay's signed word for the report; `Some(None)`: there is none.
-    proof: Option<Option<Box<str>>>,
+    proof: Proof,
     /// A `Dispense` was not answered, and that could not be stored yet. This call may have driven the line, whatever the
-    /// answer to the next call is.
+    /// answer to the next call is. Any call may be under way meanwhile.
     unanswered: bool,
 }
 
-/// A call under way, or the wait before the next.
+/// Somebody says that the order changed at the backend, or may say so again.
+#[derive(Clone, Copy, Debug)]
+enum Hint {
+    /// None waits. The next one is followed from then on.
+    Quiet(Boot),
+    /// One waits to be followed then.
+    Waits(Boot),
+}
+
+/// An order that waits for news is asked about now and then.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// The time of the next question to the backend.
+    at: Boot,
+    /// The time between the last one and that; 0 before the first.
+    pace: Span,
+}
+
+/// The relay's signed word for the report.
 #[derive(Debug)]
-pub(super) struct Slot<C> {
-    running: Option<(CallId, C)>,
-    failures: u32,
-    retry_at: Boot,
+enum Proof {
+    /// Nobody has told it yet.
+    Unknown,
+    /// There is none.
+    Missing,
+    Signed(Box<str>),
 }
 
 /// A call to the relay that came to its end.
@@ -127,22 +133,43 @@ pub(super) struct BackendEnd {
     before: (i64, u64),
 }
 
+impl Hint {
+    /// A hint is followed from then on, at the earliest.
+    const fn at(self) -> Boot {
+        match self {
+            Self::Quiet(at) | Self::Waits(at) => at,
+        }
+    }
+
+    /// When the one that waits is followed.
+    const fn due(self) -> Option<Boot> {
+        match self {
+            Self::Quiet(_) => None,
+            Self::Waits(at) => Some(at),
+        }
+    }
+
+    /// The same, followed from then on.
+    const fn from(self, at: Boot) -> Self {
+        match self {
+            Self::Quiet(_) => Self::Quiet(at),
+            Self::Waits(_) => Self::Waits(at),
+        }
+    }
+}
+
 impl Live {
     pub(super) fn new(stored: Stored) -> Self {
         Self {
             stored,
             relay: Slot::default(),
             backend: Slot::default(),
-            asked_owner: 0,
             rev: 0,
             unconfirmed: false,
-            hinted: false,
-            hint_after: Boot(i64::MIN),
-            look_at: None,
-            asked_at: Boot(i64::MIN),
-            pace: Span::ZERO,
+            hint: Hint::Quiet(Boot(i64::MIN)),
+            look: None,
             absent_since: None,
-            proof: None,
+            proof: Proof::Unknown,
             unanswered: false,
         }
     }
@@ -152,20 +179,20 @@ impl Live {
         let order = &self.stored.order;
         let duty = self.duty(now, with);
         let room = if order.holds_machine() { Room::ALL } else { room }.for_backend(duty.backend.as_ref());
-        let relay = duty.relay.is_some() && with.relay_owner.is_some() && self.relay.running.is_none() && room.relay;
-        let free = self.backend.running.is_none() && room.backend;
-        let hint = self.hinted.then_some(self.hint_after);
+        let relay = self.relay.free_at().filter(|_| duty.relay.is_some() && with.relay_owner.is_some() && room.relay);
+        let hint = self.hint.due();
         let backend = match duty.backend {
             // The list of open orders answers this.
             Some(BackendCall::Find) => None,
-            Some(BackendCall::Await(_) | BackendCall::Look(_)) => [self.look_at, hint].into_iter().flatten().min(),
-            Some(_) => Some(self.backend.retry_at),
+            Some(BackendCall::Await(_) | BackendCall::Look(_)) => self.look.map(|look| look.at).into_iter().chain(hint).min(),
+            Some(BackendCall::Create | BackendCall::Watch(_) | BackendCall::Confirm(_)) => Some(Boot(i64::MIN)),
+            Some(BackendCall::Cancel(_) | BackendCall::Tell(..)) => Some(Boot(i64::MIN)),
             None => hint.filter(|_| order.order_id().is_some() && !order.name().0.is_end()),
         };
-        let backend = backend.filter(|_| free).map(|at| at.max(self.backend.retry_at));
+        let backend = backend.zip(self.backend.free_at().filter(|_| room.backend)).map(|(at, free_at)| at.max(free_at));
         let unproven = (matches!(duty.relay, Some(RelayCall::Prove(_))) && with.relay_owner.is_none()).then(|| unproven_from(with));
         let deadline = core::next_deadline(order, now, with);
-        [deadline, relay.then_some(self.relay.retry_at), backend, unproven].into_iter().flatten().min()
+        [deadline, relay, backend, unproven].into_iter().flatten().min()
     }
 
     /// What it asks for now. A report waits for the relay's proof. It goes without one if there is none.
@@ -175,7 +202,7 @@ impl Live {
             return duty;
         }
         let gone = with.relay_owner.is_none() && now >= unproven_from(with);
-        if self.proof.is_some() || gone { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
+        if gone || !matches!(self.proof, Proof::Unknown) { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
     }
 
     /// Begins the calls that its duty asks for.
@@ -186,7 +213,8 @@ impl Live {
         if let Some(pace) = pace {
             // The open orders were asked for when the program started. From then on news comes by itself, or is asked for. An order is
             // not open any more when it has ended: nobody brings the news of that one.
-            self.look_at.get_or_insert(if self.stored.order.waits_for_customer() { now + pace } else { now });
+            let at = if self.stored.order.waits_for_customer() { now + pace } else { now };
+            self.look.get_or_insert(Look { at, pace: Span::ZERO });
         }
         let backend = self.http_call(duty.backend, now);
         let request = &self.stored.order.offer.request.request_id;
@@ -194,10 +222,9 @@ impl Live {
         let dispensing = matches!(self.relay.call(), Some(RelayCall::Dispense(_)));
         if !dispensing && self.relay.call() != duty.relay.as_ref() {
             // A call that is no longer wanted runs to its end. A final answer to it still counts.
-            self.relay.running = None;
-            if let (Some(call), Some(owner), true) = (duty.relay, with.relay_owner, room.relay && now >= self.relay.retry_at) {
-                self.asked_owner = owner;
-                let id = self.relay.begin(call.clone(), out);
+            self.relay.give_up();
+            if let (Some(call), Some(owner), true) = (duty.relay, with.relay_owner, room.relay && self.relay.is_free(now)) {
+                let id = self.relay.begin(call.clone(), owner, out);
                 out.push(Effect::Relay(id, request.clone(), call));
             }
         }
@@ -206,15 +233,16 @@ impl Live {
             (running, wanted) => running == wanted.as_ref(),
         };
         if !same {
-            if let Some((running, _)) = self.backend.running.take() {
+            if let Some(running) = self.backend.give_up() {
                 out.push(Effect::Abandon(running));
                 self.backend.done();
             }
-            if let Some(call) = backend.filter(|_| room.backend && now >= self.backend.retry_at) {
-                self.hinted = false;
-                self.pace = pace.unwrap_or_default();
-                self.asked_at = now;
-                let id = self.backend.begin(call.clone(), out);
+            if let Some(call) = backend.filter(|_| room.backend && self.backend.is_free(now)) {
+                self.hint = Hint::Quiet(self.hint.at());
+                if let Some(look) = &mut self.look {
+                    look.pace = pace.unwrap_or_default();
+                }
+                let id = self.backend.begin(call.clone(), now, out);
                 out.push(Effect::Backend(id, request.clone(), call));
             }
         }
@@ -225,17 +253,21 @@ impl Live {
         match duty? {
             BackendCall::Await(_) if self.stored.order.grace_ends_at().is_some_and(|end| now < end) => Some(AWAIT_EVERY),
             BackendCall::Look(_) if self.stored.order.waits_for_customer() => Some(LOOK_EVERY),
-            BackendCall::Await(_) | BackendCall::Look(_) => Some(Span((self.pace.0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
+            BackendCall::Await(_) | BackendCall::Look(_) => Some(Span((self.pace().0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
             BackendCall::Create | BackendCall::Find | BackendCall::Watch(_) => None,
             BackendCall::Confirm(_) | BackendCall::Cancel(_) | BackendCall::Tell(..) => None,
         }
+    }
+
+    fn pace(&self) -> Span {
+        self.look.map_or(Span::ZERO, |look| look.pace)
     }
 
     /// The HTTP call for a duty towards the backend.
     fn http_call(&self, duty: Option<BackendCall>, now: Boot) -> Option<HttpCall> {
         let order = &self.stored.order;
         // A hint is being followed, or must be followed now.
-        let follows_hint = matches!(self.backend.call(), Some(HttpCall::Get(_))) || self.hinted && now >= self.hint_after;
+        let follows_hint = matches!(self.backend.call(), Some(HttpCall::Get(_))) || self.hint.due().is_some_and(|at| now >= at);
         match duty {
             Some(BackendCall::Create) => Some(HttpCall::Create(Box::new(new_order(order)))),
             // The list of open orders answers this, for all orders that look.
@@ -243,12 +275,15 @@ impl Live {
             Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, self.rev)),
             Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
             Some(BackendCall::Await(id) | BackendCall::Look(id)) => {
-                let due = self.look_at.is_some_and(|at| now >= at);
+                let due = self.look.is_some_and(|look| now >= look.at);
                 (due || follows_hint).then_some(HttpCall::Get(id))
             }
             Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
             Some(BackendCall::Tell(id, outcome, reason)) => {
-                let proof = self.proof.clone().flatten();
+                let proof = match &self.proof {
+                    Proof::Signed(word) => Some(word.clone()),
+                    Proof::Unknown | Proof::Missing => None,
+                };
                 Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None, proof }))
             }
             None => order.order_id().filter(|_| follows_hint && !order.name().0.is_end()).cloned().map(HttpCall::Get),
@@ -257,7 +292,8 @@ impl Live {
 
     /// Somebody says that this order changed at the backend.
     pub(super) fn hint(&mut self) {
-        self.hinted = !self.stored.order.name().0.is_end() || self.stored.order.waits_for_news();
+        let matters = !self.stored.order.name().0.is_end() || self.stored.order.waits_for_news();
+        self.hint = if matters { Hint::Waits(self.hint.at()) } else { Hint::Quiet(self.hint.at()) };
     }
 
     /// The backend told this version.
@@ -267,27 +303,28 @@ impl Live {
 
     /// The order is over, or forgotten.
     pub(super) fn abandon(self, out: &mut Outbox) {
-        if let Some((running, _)) = self.backend.running {
-            out.push(Effect::Abandon(running));
+        if let Some((running, _)) = self.backend.running() {
+            out.push(Effect::Abandon(*running));
         }
     }
 
     /// The relay answered. `None`: that is no news of the order. `owner`: the relay's last one.
     pub(super) fn relay_ended(&mut self, id: CallId, answer: &RelayAnswer, owner: u64, now: Boot) -> Option<RelayEnd> {
         let call = self.relay.end(id);
-        if let Some(RelayCall::Prove(_)) = &call {
-            let is_enough = self.relay.failures >= PROOF_TRIES;
+        if let Some((RelayCall::Prove(_), _)) = &call {
+            let is_enough = self.relay.failures() >= PROOF_TRIES;
             self.proof = match answer {
-                RelayAnswer::Proof(proof) => Some(proof.clone()),
-                // The relay has another ledger.
-                RelayAnswer::Refused(RelayError::UnknownTicket, _) => Some(None),
+                RelayAnswer::Proof(Some(word)) => Proof::Signed(word.clone()),
+                // The relay has none, or another ledger.
+                RelayAnswer::Proof(None) | RelayAnswer::Refused(RelayError::UnknownTicket, _) => Proof::Missing,
+                RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) if is_enough => Proof::Missing,
                 // The ledger, or the relay itself, may be well again in a moment. But the customer who paid must hear of it.
-                RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => is_enough.then_some(None),
-                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => None,
+                RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => Proof::Unknown,
+                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => Proof::Unknown,
             };
             match self.proof {
-                Some(_) => self.relay.done(),
-                None => self.relay.again(Span::ZERO, now),
+                Proof::Signed(_) | Proof::Missing => self.relay.done(),
+                Proof::Unknown => self.relay.again(Span::ZERO, now),
             }
             return None;
         }
@@ -296,10 +333,10 @@ impl Live {
             return None;
         }
         let before = self.stored.order.clone();
-        let news = relay_event(answer, call.as_ref(), self.asked_owner, owner, &before);
+        let news = relay_event(answer, call.as_ref(), owner, &before);
         let is_silence = matches!(news, Some(Event::RelayUnanswered));
         let earlier = news.as_ref().and_then(|_| self.unanswered.then_some(Event::RelayUnanswered));
-        Some(RelayEnd { call, events: earlier.into_iter().chain(news).collect(), is_silence, before })
+        Some(RelayEnd { call: call.map(|(call, _)| call), events: earlier.into_iter().chain(news).collect(), is_silence, before })
     }
 
     /// Paces the next call after this end. `stored`: whether its events are stored, if there were any.
@@ -331,10 +368,11 @@ impl Live {
 
     /// The backend answered. `None`: nobody waits for this answer any more.
     pub(super) fn backend_ended(&mut self, id: CallId, answer: &BackendAnswer, now: Boot) -> Option<BackendEnd> {
-        let call = self.backend.end(id)?;
+        let (call, began_at) = self.backend.end(id)?;
         if matches!(call, HttpCall::Get(_)) {
-            self.hint_after = now + HINT_EVERY;
-            self.look_at = self.stored.order.waits_for_news().then_some(now + self.pace);
+            let pace = self.pace();
+            self.hint = self.hint.from(now + HINT_EVERY);
+            self.look = self.stored.order.waits_for_news().then_some(Look { at: now + pace, pace });
         }
         let is_news = self.absent_since.is_none();
         match answer {
@@ -350,7 +388,7 @@ impl Live {
         let forsaken = absent && self.absent_since.is_some_and(|since| now >= since + patience(&call, &self.stored.order));
         let unwanted = forsaken && matches!(call, HttpCall::Tell(..));
         let grace_ends_at = self.stored.order.grace_ends_at();
-        let was_last = matches!(call, HttpCall::Get(_)) && grace_ends_at.is_some_and(|end| self.asked_at >= end);
+        let was_last = matches!(call, HttpCall::Get(_)) && grace_ends_at.is_some_and(|end| began_at >= end);
         let loss = if unwanted || absent && is_news { self.loss(unwanted) } else { None };
         Some(BackendEnd { call, forsaken, was_last, loss, before: (self.stored.rev, self.rev) })
     }
@@ -358,7 +396,7 @@ impl Live {
     /// Takes the version that was committed. An order that waited for its customer and has ended is asked about at once.
     pub(super) fn take(&mut self, stored: Stored) {
         if self.stored.order.waits_for_customer() && !stored.order.waits_for_customer() {
-            (self.look_at, self.pace) = (None, Span::ZERO);
+            self.look = None;
         }
         self.stored = stored;
     }
@@ -385,7 +423,7 @@ impl Live {
             HttpCall::Get(_) if known && stored => self.backend.done(),
             // The reason for this question is still there.
             HttpCall::Get(_) if self.stored.order.waits_for_news() => {
-                self.hinted = true;
+                self.hint = Hint::Waits(self.hint.at());
                 self.backend.again_in_background(Span::ZERO, now);
             }
             HttpCall::Create(_) | HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => {
@@ -396,78 +434,6 @@ impl Live {
                 }
             }
         }
-    }
-}
-
-impl<C> Default for Slot<C> {
-    fn default() -> Self {
-        Self { running: None, failures: 0, retry_at: Boot(i64::MIN) }
-    }
-}
-
-impl<C> Slot<C> {
-    pub(super) fn begin(&mut self, call: C, out: &mut Outbox) -> CallId {
-        let id = out.next_call();
-        self.running = Some((id, call));
-        id
-    }
-
-    /// The call with this number, if it runs. It has ended.
-    pub(super) fn end(&mut self, id: CallId) -> Option<C> {
-        self.running.take_if(|(running, _)| *running == id).map(|(_, call)| call)
-    }
-
-    pub(super) fn running(&self) -> Option<&(CallId, C)> {
-        self.running.as_ref()
-    }
-
-    pub(super) fn call(&self) -> Option<&C> {
-        self.running.as_ref().map(|(_, call)| call)
-    }
-
-    /// The time at which the next call may begin, if none runs.
-    pub(super) fn free_at(&self) -> Option<Boot> {
-        self.running.is_none().then_some(self.retry_at)
-    }
-
-    /// The call ended and brought the order on.
-    pub(super) fn done(&mut self) {
-        *self = Self::default();
-    }
-
-    /// The call ended and must be repeated: not before `least`, and later after every failure.
-    pub(super) fn again(&mut self, least: Span, now: Boot) {
-        self.running = None;
-        let doubled = RETRY_FIRST.0 << self.failures.min(DOUBLINGS);
-        self.failures = self.failures.saturating_add(1);
-        self.retry_at = now + Span(doubled.min(RETRY_MAX.0).max(least.0));
-    }
-
-    /// The same for a call that nobody waits for. After many failures it is rare.
-    pub(super) fn again_in_background(&mut self, least: Span, now: Boot) {
-        let least = if self.failures >= PATIENT_AFTER { least.max(RETRY_RARELY) } else { least };
-        self.again(least, now);
-    }
-
-    /// The other side is back: the call waits no longer.
-    pub(super) fn wake(&mut self) {
-        if self.running.is_none() {
-            self.done();
-        }
-    }
-
-    /// The other side has answered something. The call is repeated once at once, and then no sooner than before, unless its wait
-    /// was a rare one.
-    pub(super) fn nudge(&mut self) {
-        if self.running.is_none() {
-            self.failures = self.failures.min(DOUBLINGS);
-            self.retry_at = Boot(i64::MIN);
-        }
-    }
-
-    /// The call ended, and it did not fail. It is repeated after this time.
-    pub(super) fn pause(&mut self, pause: Span, now: Boot) {
-        *self = Self { retry_at: now + pause, ..Self::default() };
     }
 }
 
@@ -501,10 +467,12 @@ fn new_order(order: &Order) -> NewOrder {
 }
 
 /// The news of an order in a relay's answer, if there is any.
-fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
-    match (answer, call) {
-        (RelayAnswer::Checked { .. }, _) if asked != owner => None,
-        (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
+fn relay_event(answer: &RelayAnswer, call: Option<&(RelayCall, u64)>, owner: u64, order: &Order) -> Option<Event> {
+    let asked = call.map(|(_, asked)| *asked);
+    match (answer, call.map(|(call, _)| call)) {
+        // Another relay than now said so.
+        (RelayAnswer::Checked { .. }, _) if asked != Some(owner) => None,
+        (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(owner)),
         (RelayAnswer::Checked { deliverable: false, reason }, _) => {
             let blocked = **reason == *Reason::LineBlocked.as_str();
             // A QR that is not shown yet waits for a relay that may still be starting. Time ends that wait.

@@ -51,28 +51,66 @@ pub(super) enum Step {
     Ended { answer: Response, told: bool },
 }
 
-/// Nothing of this is stored.
+/// What this process did about a command. Nothing of this is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Try {
     /// It is given up then.
     pub(super) until: Boot,
-    /// Somebody is doing it.
-    pub(super) is_under_way: bool,
-    /// It is tried again then.
-    pub(super) again_at: Option<Boot>,
-    /// How many times the asker heard that it is under way.
+    pub(super) turn: Turn,
+    pub(super) hand: Hand,
+    /// How many times the asker heard that it is under way. It goes on over all steps.
     pub(super) told: u32,
-    /// How many times what was ordered did not happen.
-    pub(super) in_vain: u8,
-    /// This process has begun it.
-    pub(super) is_begun_here: bool,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    /// The machine's: it is carried on.
+    Here,
+    /// Somebody is doing it.
+    Outside,
+    /// It is tried again then.
+    AgainAt(Boot),
+}
+
+/// Who began the step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hand {
+    /// Nobody, or another process of this program: the database has told of it.
+    Before,
+    /// This process. What it ordered did not happen so many times.
+    Here { in_vain: u8 },
     /// Another slot runs than before, and is to prove itself.
-    pub(super) is_other_slot: bool,
+    OtherSlot,
 }
 
 impl Try {
     pub(super) const fn new(until: Boot) -> Self {
-        Self { until, is_under_way: false, again_at: None, told: 0, in_vain: 0, is_begun_here: false, is_other_slot: false }
+        Self { until, turn: Turn::Here, hand: Hand::Before, told: 0 }
+    }
+
+    /// Whether this process has begun the step.
+    pub(super) const fn is_begun_here(self) -> bool {
+        match self.hand {
+            Hand::Here { .. } => true,
+            Hand::Before | Hand::OtherSlot => false,
+        }
+    }
+
+    /// How many times what this process ordered did not happen.
+    pub(super) const fn in_vain(self) -> u8 {
+        match self.hand {
+            Hand::Here { in_vain } => in_vain,
+            Hand::Before | Hand::OtherSlot => 0,
+        }
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Boot> {
+        let again_at = match self.turn {
+            Turn::Here | Turn::Outside => None,
+            Turn::AgainAt(at) => Some(at),
+        };
+        std::iter::once(self.until).chain(again_at)
     }
 }
 
@@ -134,7 +172,7 @@ impl Default for Commands {
 impl Commands {
     /// What is due already waits for something else: a customer, mostly.
     pub(super) fn deadline(&self, now: Boot) -> Option<Boot> {
-        self.tries.values().flat_map(|tried| [Some(tried.until), tried.again_at]).flatten().filter(|at| *at > now).min()
+        self.tries.values().flat_map(Try::deadlines).filter(|at| *at > now).min()
     }
 
     /// Whether another command is under way that nothing may disturb.

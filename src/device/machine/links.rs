@@ -1,9 +1,9 @@
 //! The links to the relay, the screen and the backend: whether they are there, since when, and the faults that follow. The
 //! link to the broker is in the outbox.
 
-use super::calls::RETRY_MAX;
 use super::faults::Faults;
 use super::outbox::Outbox;
+use super::slot::RETRY_MAX;
 use crate::words::{BackendAnswer, PREPARE_WAIT, RelayFacts, RelayLine, Settings, text};
 use qris_core::order::ids::Ticket;
 use qris_core::order::machine::{Context, Posted};

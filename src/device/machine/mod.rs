@@ -10,7 +10,7 @@
 //! | part | file |
 //! | --- | --- |
 //! | the database and its health | `storage.rs` |
-//! | the unfinished orders, each with its calls under way | `orders.rs`, `calls.rs` |
+//! | the unfinished orders, each with its calls under way | `orders.rs`, `calls.rs`, `slot.rs` |
 //! | the customer in front of the machine, the one who collects, and the screen | `front.rs`, `collection.rs`, `show.rs` |
 //! | the links to relay, screen and backend | `links.rs` |
 //! | the faults | `faults.rs` |
@@ -47,6 +47,7 @@ mod parts;
 mod proving;
 mod reconcile;
 mod show;
+mod slot;
 mod storage;
 mod system;
 mod telemetry;

@@ -1,8 +1,8 @@
 //! Compares the backend's open orders and the relay's promises with the stored orders: at start, at every connect, and
 //! whenever somebody says that there is more.
 
-use super::calls::Slot;
 use super::outbox::Outbox;
+use super::slot::Slot;
 use crate::words::{CallId, Effect, Identity};
 use qris_core::order::ids::{RequestId, Ticket};
 use qris_core::order::proof::RelayKey;
@@ -114,9 +114,9 @@ impl Reconciliation {
             self.look_for_tickets(out);
         }
         self.wanted |= !lookers.is_empty() || (key.is_some() && key != self.shown_key.as_ref());
-        if self.wanted && self.slot.free_at().is_some_and(|at| now >= at) {
+        if self.wanted && self.slot.is_free(now) {
             self.wanted = false;
-            let call = self.slot.begin((), out);
+            let call = self.slot.begin((), (), out);
             self.asked_about = std::mem::take(&mut self.suspects);
             self.asked_for = lookers;
             self.shown_key = key.cloned();

@@ -1,6 +1,6 @@
 //! How a command is carried on, step by step, from what is stored of it. Nothing of this begins while a customer is there.
 
-use crate::machine::commands::{Kept, Step, Try};
+use crate::machine::commands::{Hand, Kept, Step, Try, Turn};
 use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
 use crate::words::{Effect, OPERATOR, Operated, Operation};
@@ -40,7 +40,12 @@ impl Machine {
             Step::Accepted | Step::Begun(_) | Step::Installed { .. } | Step::Ended { .. } => WAIT,
         };
         let tried = *self.commands.tries.entry(id.clone()).or_insert_with(|| Try::new(now.boot + within));
-        if tried.is_under_way || tried.again_at.is_some_and(|at| now.boot < at) {
+        let is_waiting = match tried.turn {
+            Turn::Here => false,
+            Turn::Outside => true,
+            Turn::AgainAt(at) => now.boot < at,
+        };
+        if is_waiting {
             if now.boot >= tried.until {
                 self.nothing_happened(id, step, tried, now);
             }
@@ -57,7 +62,7 @@ impl Machine {
                 self.begin_accepted(id, command, tried, now);
             }
             // Another process of this program has begun it.
-            (Command::Restart {}, Step::Begun(_)) if !tried.is_begun_here => {
+            (Command::Restart {}, Step::Begun(_)) if !tried.is_begun_here() => {
                 let result = json!({ "version": env!("CARGO_PKG_VERSION") });
                 self.end_command(id, Response::done(Some(id.clone()), result), now);
             }
@@ -76,7 +81,7 @@ impl Machine {
                 Some(Trying::New) => self.fail_command(id, Trying::New.why(), now),
             },
             (Command::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
-                self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here }, now);
+                self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here() }, now);
             }
             (Command::Update { .. }, Step::Installed { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Reboot, now);
@@ -147,19 +152,19 @@ impl Machine {
         let Some(kept) = self.commands.known.get(id).cloned() else { return false };
         let is_kept = self.keep_command(Kept { step, ..kept }, now);
         if is_kept {
-            self.try_command(id, |tried| *tried = Try { is_begun_here: true, told: tried.told, ..Try::new(now.boot + within) });
+            self.try_command(id, |tried| *tried = Try { hand: Hand::Here { in_vain: 0 }, told: tried.told, ..Try::new(now.boot + within) });
         }
         is_kept
     }
 
     /// Another slot is to run. It proves itself, or is started again until the bootloader goes back.
     fn prove(&mut self, id: &CommandId, tried: Try, step: Step, now: Now) {
-        if let Some(slot) = self.systems.good_slot().filter(|_| tried.is_other_slot) {
+        if let Some(slot) = self.systems.good_slot().filter(|_| tried.hand == Hand::OtherSlot) {
             let result = json!({ "slot": slot, "version": env!("CARGO_PKG_VERSION") });
             self.end_command(id, Response::done(Some(id.clone()), result), now);
         } else if now.boot >= tried.until {
             self.nothing_happened(id, step, tried, now);
-        } else if !tried.is_other_slot {
+        } else if tried.hand != Hand::OtherSlot {
             self.operate(id, Operation::TellSlot { may_be_late: true });
         }
     }
@@ -178,7 +183,7 @@ impl Machine {
     }
 
     fn operate(&mut self, id: &CommandId, operation: Operation) {
-        self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (true, None));
+        self.try_command(id, |tried| tried.turn = Turn::Outside);
         self.outbox.push(Effect::Operate(id.clone(), operation));
     }
 
@@ -252,7 +257,7 @@ impl Machine {
             return self.tell_progress(id, &format!("{percent} % are installed"));
         }
         // If what comes of it cannot be stored, it is tried again.
-        self.try_command(id, |tried| (tried.is_under_way, tried.again_at) = (false, Some(now.boot + ASK_AGAIN)));
+        self.try_command(id, |tried| tried.turn = Turn::AgainAt(now.boot + ASK_AGAIN));
         match (answer, step) {
             (_, Step::Ended { .. }) | (Operated::NoAnswer | Operated::Percent(_), _) => {}
             (Operated::Installed, Step::Installing { boot, slot }) => {
@@ -283,7 +288,9 @@ impl Machine {
                 self.fail_command(id, &format!("the bootloader went back to {slot}"), now);
             }
             Step::Installing { .. } | Step::Installed { .. } => {
-                self.try_command(id, |tried| *tried = Try { is_other_slot: true, told: tried.told, ..Try::new(now.boot + PROVEN_WITHIN) });
+                self.try_command(id, |tried| {
+                    *tried = Try { hand: Hand::OtherSlot, told: tried.told, ..Try::new(now.boot + PROVEN_WITHIN) }
+                });
                 self.tell_progress(id, &format!("{slot} runs, and is to prove itself"));
             }
             Step::Accepted | Step::Ended { .. } => {}
@@ -296,10 +303,10 @@ impl Machine {
         match step {
             // The new system has not proven itself. Or RAUC does not answer there, so nobody will ever call it good.
             Step::Installed { boot, slot, starts } if boot != *here => self.start_again(id, slot, starts, now),
-            Step::Installing { boot, slot } if boot != *here && tried.is_other_slot => self.start_again(id, slot, 0, now),
-            Step::Installed { .. } if tried.in_vain < RESTARTS_WAITED => {
-                let (until, in_vain) = (now.boot + HAPPENS_WITHIN, tried.in_vain + 1);
-                self.try_command(id, |tried| *tried = Try { until, in_vain, is_under_way: false, again_at: None, ..*tried });
+            Step::Installing { boot, slot } if boot != *here && tried.hand == Hand::OtherSlot => self.start_again(id, slot, 0, now),
+            Step::Installed { .. } if tried.in_vain() < RESTARTS_WAITED => {
+                let hand = Hand::Here { in_vain: tried.in_vain() + 1 };
+                self.try_command(id, |tried| *tried = Try { hand, told: tried.told, ..Try::new(now.boot + HAPPENS_WITHIN) });
                 self.carry(id, now);
             }
             Step::Installed { .. } => {
