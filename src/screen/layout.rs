@@ -79,7 +79,7 @@ impl Layout {
                 self.code = None;
                 match other {
                     Scene::Idle { trouble: None } if page.shelf(None) => {}
-                    Scene::Offline { reason } if page.shelf(Some(reason)) => {}
+                    Scene::Offline { missing } if page.shelf(Some(*missing)) => {}
                     Scene::TestCard => page.test_card(),
                     other => {
                         let mut message = Message::of(other, &settings.theme, page.texts, &page.name(other.goods()));

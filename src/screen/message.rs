@@ -4,6 +4,7 @@ use super::paint::{Colour, Sign};
 use super::picture::Scene;
 use super::text::Texts;
 use super::theme::{Signal, Theme, WHITE};
+use qris_core::order::reason::Reason;
 
 /// A page that says one thing.
 pub(super) struct Message {
@@ -56,7 +57,7 @@ impl Message {
     }
 
     fn code(self, code: &str) -> Self {
-        Self { code: Some(code.into()).filter(|code: &String| !code.is_empty()), ..self }
+        Self { code: Some(code.into()), ..self }
     }
 
     pub(super) fn too_small(theme: &Theme, t: &Texts, item: &str) -> Self {
@@ -69,14 +70,14 @@ impl Message {
         match scene {
             Scene::Starting | Scene::TestCard => plain(Sign::Clock, theme.accent, t.starting).line(t.starting_more),
             Scene::Idle { trouble: None } => plain(Sign::Check, theme.good(), t.ready).line(t.choose_on_machine).line(t.pay_with_more),
-            Scene::Offline { reason } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(reason),
+            Scene::Offline { missing } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(missing.as_str()),
             // Somebody sees to it: nothing is broken.
-            Scene::Idle { trouble: Some(code) } if &**code == "updating" => {
-                plain(Sign::Clock, theme.accent, t.starting_more).line(t.why(code)).line(t.out_of_order_more)
+            Scene::Idle { trouble: Some(Reason::Updating) } => {
+                plain(Sign::Clock, theme.accent, t.starting_more).line(t.why(Reason::Updating)).line(t.out_of_order_more)
             }
-            Scene::Idle { trouble: Some(code) } => {
-                let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(code)).line(t.out_of_order_more);
-                Self { contact: true, ..message.code(code) }
+            Scene::Idle { trouble: Some(reason) } => {
+                let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(*reason)).line(t.out_of_order_more);
+                Self { contact: true, ..message.code(reason.as_str()) }
             }
             Scene::Preparing { amount, .. } => {
                 Self { amount: Some(amount.to_string()), ..plain(Sign::Clock, theme.accent, t.preparing) }.line(item)
@@ -107,7 +108,8 @@ impl Message {
             Scene::Expired => plain(Sign::Cross, theme.accent, t.expired).line(t.nothing_paid),
             Scene::Denied => plain(Sign::Cross, theme.stop(), t.denied).line(t.denied_more),
             Scene::Failed { reason } => {
-                plain(Sign::Exclamation, theme.warn(), t.failed).line(t.why(reason)).line(t.failed_more).code(reason)
+                let message = |why| plain(Sign::Exclamation, theme.warn(), t.failed).line(why).line(t.failed_more);
+                reason.map_or_else(|| message(t.why_machine), |reason| message(t.why(reason)).code(reason.as_str()))
             }
             Scene::RefundDue { order, amount, page } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more);

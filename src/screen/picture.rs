@@ -4,6 +4,7 @@
 
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
+use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
 
 /// Everything that the panel shows at one moment.
@@ -32,15 +33,15 @@ pub enum Scene {
     Starting,
     /// Nobody is buying, and the network is gone. The items stay on the screen, with a word that a sale may not work.
     Offline {
-        /// The reason code.
-        reason: Box<str>,
+        /// What is not there.
+        missing: Missing,
     },
     /// Not a state of a machine: it shows a person who wires a panel whether it is wired well.
     TestCard,
     /// Nobody is buying. The machine's name, items and prices come from the screen's own settings.
     Idle {
-        /// The reason code (`relay`, `backend`, …) when the machine sells nothing at the moment.
-        trouble: Option<Box<str>>,
+        /// Why the machine sells nothing at the moment, if so.
+        trouble: Option<Reason>,
     },
     /// A charge is being made.
     Preparing {
@@ -128,8 +129,8 @@ pub enum Scene {
     Denied,
     /// No sale came about.
     Failed {
-        /// The reason code.
-        reason: Box<str>,
+        /// Why, if that is known.
+        reason: Option<Reason>,
     },
     /// Paid without goods: the order number and whom to contact.
     RefundDue {
@@ -156,6 +157,29 @@ pub enum Scene {
         /// The sum that went back.
         amount: Rupiah,
     },
+}
+
+/// What a machine without its network misses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// The right time: certificates are not believed.
+    Clock,
+    /// The backend.
+    Backend,
+    /// The broker.
+    Broker,
+}
+
+impl Missing {
+    /// The code on the panel, for the person who repairs the machine.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Backend => "backend",
+            Self::Broker => "broker",
+        }
+    }
 }
 
 impl Scene {

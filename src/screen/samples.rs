@@ -1,11 +1,12 @@
 //! One picture of every state, by name. They are drawn without a machine, for documents, for tests, and for people who
 //! try colours.
 
-use super::picture::{Goods, Picture, Scene};
+use super::picture::{Goods, Missing, Picture, Scene};
 use super::{Item, Settings};
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::qris::crc;
+use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
 
 /// The content of the pictures.
@@ -49,9 +50,9 @@ const PAYMENT_CODE: &str = "8127740588870520";
 const STATES: [(&str, Make); 24] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None }),
-    ("offline", |_| Scene::Offline { reason: "backend".into() }),
-    ("out-of-order", |_| Scene::Idle { trouble: Some("relay".into()) }),
-    ("updating", |_| Scene::Idle { trouble: Some("updating".into()) }),
+    ("offline", |_| Scene::Offline { missing: Missing::Backend }),
+    ("out-of-order", |_| Scene::Idle { trouble: Some(Reason::Relay) }),
+    ("updating", |_| Scene::Idle { trouble: Some(Reason::Updating) }),
     ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
     ("pay", |sample| Scene::Pay {
         payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
@@ -82,7 +83,7 @@ const STATES: [(&str, Make); 24] = [
     ("timed-out", |_| Scene::Cancelled { timed_out: true }),
     ("expired", |_| Scene::Expired),
     ("refused", |_| Scene::Denied),
-    ("failed", |_| Scene::Failed { reason: "backend".into() }),
+    ("failed", |_| Scene::Failed { reason: Some(Reason::Backend) }),
     ("refund-due", |sample| Scene::RefundDue { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("uncertain", |sample| Scene::Uncertain { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("refunded", |sample| Scene::Refunded { order: sample.order.clone(), amount: sample.amount }),

@@ -6,9 +6,10 @@ mod small;
 
 use super::fonts::Fonts;
 use super::paint::MarkKind;
-use super::picture::{Goods, Picture, Scene};
+use super::picture::{Goods, Missing, Picture, Scene};
 use super::*;
 use qris_core::order::ids::OrderId;
+use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -89,8 +90,8 @@ fn scenes() -> Vec<Scene> {
     vec![
         Scene::Starting,
         Scene::Idle { trouble: None },
-        Scene::Idle { trouble: Some("line_blocked".into()) },
-        Scene::Offline { reason: "backend".into() },
+        Scene::Idle { trouble: Some(Reason::LineBlocked) },
+        Scene::Offline { missing: Missing::Backend },
         Scene::TestCard,
         Scene::Preparing { goods: long(), amount: rupiah(1_000_000_000) },
         pay(119_000).scene,
@@ -120,7 +121,7 @@ fn scenes() -> Vec<Scene> {
         Scene::Cancelled { timed_out: false },
         Scene::Expired,
         Scene::Denied,
-        Scene::Failed { reason: "backend".into() },
+        Scene::Failed { reason: Some(Reason::Backend) },
         Scene::RefundDue { order: order(), amount: rupiah(5_000), page: None },
         Scene::RefundDue { order: order(), amount: rupiah(1_000_000_000), page: Some(PAGE.into()) },
         Scene::Uncertain { order: order(), amount: rupiah(5_000), page: None },

@@ -2,6 +2,7 @@
 
 use super::Language;
 use qris_core::order::money::Rupiah;
+use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
 
 macro_rules! texts {
@@ -104,14 +105,22 @@ pub(super) const fn texts(language: Language) -> &'static Texts {
 }
 
 impl Texts {
-    /// The meaning of a reason code for a customer. The code itself stands beside it, for the person who repairs the machine.
-    pub(super) fn why(&self, code: &str) -> &'static str {
-        match code {
-            "backend" | "gateway" | "clock" => self.why_connection,
-            "updating" => self.why_updating,
-            "busy" | "rate_limited" => self.why_busy,
-            "malformed" | "too_large" | "unknown_item" | "wrong_amount" | "reused_id" | "retained" | "gross_amount" => self.why_refused,
-            _ => self.why_machine,
+    /// The meaning of a reason for a customer. Its code stands beside it, for the person who repairs the machine.
+    pub(super) fn why(&self, reason: Reason) -> &'static str {
+        match reason {
+            Reason::Backend | Reason::Gateway => self.why_connection,
+            Reason::Updating => self.why_updating,
+            Reason::Busy | Reason::RateLimited => self.why_busy,
+            Reason::Malformed | Reason::TooLarge | Reason::UnknownItem | Reason::WrongAmount => self.why_refused,
+            Reason::ReusedId | Reason::Retained | Reason::GrossAmount => self.why_refused,
+            Reason::Store | Reason::NewerDatabase | Reason::Relay | Reason::LineBlocked | Reason::Screen => self.why_machine,
+            // The backend and the relay do not fit each other.
+            Reason::UnknownKey => self.why_machine,
+            // What ends in these ways has a page of its own, or nobody stands there.
+            Reason::Timeout | Reason::Customer | Reason::Late | Reason::NotCollected | Reason::RelayRefused => self.why_machine,
+            Reason::Failed | Reason::Uncertain | Reason::Mismatch | Reason::WrongCode | Reason::UnknownRequest => self.why_machine,
+            // A backend of a later release says so. Its code is told, and that nothing is sold.
+            Reason::Other(_) => self.why_machine,
         }
     }
 
@@ -198,6 +207,22 @@ mod tests {
         assert_eq!(photograph(Some(Span::secs(259_200))), "Foto kode ini. Setelah membayar, ketik kode di mesin ini dalam 72 jam.");
         assert_eq!(photograph(None), "Foto kode ini. Setelah membayar, ketik kode di mesin ini.");
         assert_eq!(texts(Language::Id).pay_at_store("Indomaret", Some(Span::secs(259_200))), "Bayar di kasir Indomaret dalam 72 jam");
+    }
+
+    #[test]
+    fn every_reason_means_something_to_a_customer_and_one_of_a_later_release_too() {
+        let t = texts(Language::En);
+        let table = [
+            (Reason::Gateway, t.why_connection),
+            (Reason::Updating, t.why_updating),
+            (Reason::RateLimited, t.why_busy),
+            (Reason::GrossAmount, t.why_refused),
+            (Reason::LineBlocked, t.why_machine),
+            (Reason::from_word("of_a_later_release").expect("a word"), t.why_machine),
+        ];
+        for (reason, words) in table {
+            assert_eq!(t.why(reason), words, "{reason}");
+        }
     }
 
     #[test]

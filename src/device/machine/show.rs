@@ -10,7 +10,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
 use qris_core::order::time::{Boot, Span};
 use qris_core::wire::status::FaultCode;
-use qris_screen::picture::{Goods, Picture, Scene};
+use qris_screen::picture::{Goods, Missing, Picture, Scene};
 
 /// How long the end of a sale stays on the screen.
 const END_FOR: Span = Span::secs(10);
@@ -112,13 +112,14 @@ impl Stage {
 pub(super) fn idle(trouble: Option<Reason>, faults: &Faults, is_broker_lost: bool) -> Scene {
     // A request may well fail, or not even come, because the network is gone. Requests are taken all the same, since nothing
     // else would find out that the network is back.
-    let fault = [(FaultCode::Clock, "clock"), (FaultCode::Backend, "backend")].into_iter().find(|(code, _)| faults.has(*code));
-    let offline = fault.map(|(_, word)| word).or(is_broker_lost.then_some("broker"));
-    match (trouble, offline) {
+    let fault =
+        [(FaultCode::Clock, Missing::Clock), (FaultCode::Backend, Missing::Backend)].into_iter().find(|(code, _)| faults.has(*code));
+    let missing = fault.map(|(_, missing)| missing).or(is_broker_lost.then_some(Missing::Broker));
+    match (trouble, missing) {
         // No news of it has come yet, neither good nor bad.
         (Some(Reason::Relay), _) if !faults.has(FaultCode::Relay) => Scene::Starting,
-        (None, Some(reason)) => Scene::Offline { reason: reason.into() },
-        (trouble, _) => Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) },
+        (None, Some(missing)) => Scene::Offline { missing },
+        (trouble, _) => Scene::Idle { trouble },
     }
 }
 
@@ -163,7 +164,7 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
         State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
         State::Ended { how: End::Expired, .. } => Scene::Expired,
         State::Ended { how: End::Denied, .. } => Scene::Denied,
-        State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.as_ref().map_or("", Reason::as_str).into() },
+        State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: *why },
         State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
         State::Dispensed { .. } => Scene::Take { goods },
         State::RefundDue { why, .. } => match order.order_id() {

@@ -4,11 +4,12 @@ use super::{Align, Page};
 use crate::Item;
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
+use crate::picture::Missing;
 
 impl Page<'_> {
-    /// The items with their prices, and "ready", or the reason code that makes a sale doubtful. `false`: there is
+    /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is
     /// nothing to list or no room for a list, and nothing is drawn.
-    pub(super) fn shelf(&mut self, offline: Option<&str>) -> bool {
+    pub(super) fn shelf(&mut self, offline: Option<Missing>) -> bool {
         let items = &self.settings.items;
         let body = self.body(true);
         let margin = self.px(20);
@@ -29,7 +30,7 @@ impl Page<'_> {
         let mut y = body.y + margin;
         let (colour, state) = match offline {
             None => (self.theme.good(), self.texts.ready.to_owned()),
-            Some(code) => (self.theme.warn(), format!("{} ({code})", self.texts.offline)),
+            Some(missing) => (self.theme.warn(), format!("{} ({})", self.texts.offline, missing.as_str())),
         };
         let dot = ready.line() / 2;
         // A person who repairs the machine also finds the code in its status.

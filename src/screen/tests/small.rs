@@ -97,7 +97,7 @@ fn what_the_order_s_code_is_good_for_is_said_whole_or_not_at_all() {
 #[test]
 fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
     for (size, language, sandbox) in both(&[(96, 96), (128, 160), (160, 128), (240, 240)]) {
-        for scene in [Scene::Idle { trouble: None }, Scene::Offline { reason: "backend".into() }] {
+        for scene in [Scene::Idle { trouble: None }, Scene::Offline { missing: Missing::Backend }] {
             let t = text::texts(language);
             let said = said(&Picture { scene, sandbox }, &looks(language, ""), size);
             let cut = said.iter().filter_map(|text| text.strip_suffix('…')).find(|text| {

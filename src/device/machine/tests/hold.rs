@@ -24,7 +24,7 @@ impl Rig {
 fn nothing_is_sold_while_it_is_held_and_it_ends_by_itself() {
     let mut rig = Rig::new();
     assert_eq!(rig.holds("apt"), None);
-    assert_eq!(rig.scene, r#"Idle { trouble: Some("updating") }"#);
+    assert_eq!(rig.scene, "Idle { trouble: Some(Updating) }");
     rig.vend(1);
     assert_eq!(rig.told(), ["refused(updating)"]);
     assert_eq!(rig.holds("a person"), Some(Reason::Updating), "one at a time");
