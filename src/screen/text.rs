@@ -116,7 +116,7 @@ impl Texts {
             Reason::Store | Reason::NewerDatabase | Reason::Relay | Reason::LineBlocked | Reason::Screen => self.why_machine,
             // The backend and the relay do not fit each other.
             Reason::UnknownKey => self.why_machine,
-            // What ends in these ways has a page of its own, or nobody stands there.
+            // These have pages of their own, or nobody stands there.
             Reason::Timeout | Reason::Customer | Reason::Late | Reason::NotCollected | Reason::RelayRefused => self.why_machine,
             Reason::Failed | Reason::Uncertain | Reason::Mismatch | Reason::WrongCode | Reason::UnknownRequest => self.why_machine,
             // A backend of a later release says so. Its code is told, and that nothing is sold.

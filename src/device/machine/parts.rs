@@ -53,7 +53,7 @@ impl Machine {
         last_trusted(&self.storage, &self.own)
     }
 
-    /// What came from afar, and what it needs.
+    /// The settings from afar, with the parts that they need.
     pub(super) fn afar(&mut self) -> (&mut Afar, afar::Around<'_>) {
         let is_busy = self.is_busy();
         let Self { afar, own, settings, links, storage, faults, outbox, .. } = self;

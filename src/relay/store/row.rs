@@ -1,4 +1,4 @@
-//! What the rows of all tables have: a checksum, and values that are checked when they are read.
+//! The rows of all tables: each has a checksum, and its values are checked when they are read.
 
 use super::StoreError;
 use qris_core::order::money::Rupiah;
