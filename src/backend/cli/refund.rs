@@ -182,7 +182,10 @@ fn advice(why: Refused, id: &OrderId) -> String {
         Refused::NoProof => format!("look at the machine; if the item did not come out: refund {id} --no-proof --by NAME"),
         Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
         Refused::NotByApi | Refused::OnlyByHand => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
-        Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),
+        Refused::RefundUnderWay => format!(
+            "`serve` goes on with it: see `orders {id}`. If nobody tells what became of it, after some minutes: refund {id} \
+             --settled-by-hand NOTE --by NAME"
+        ),
         Refused::RefundUnsure => format!(
             "refund {id}; or look in the gateway's dashboard, and if nothing went back: refund {id} --settled-by-hand NOTE --by NAME"
         ),

@@ -179,8 +179,8 @@ pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
             };
             format!("refunded through the gateway at {}{bank}", at.to_local(zone))
         }
-        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_local(zone)),
-        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_local(zone)),
+        Repayment::ByHand { note, by: who, at, .. } => format!("settled by hand{} at {}: {note}", by(who), at.to_local(zone)),
+        Repayment::Given { by, at, .. } => format!("handed over by {by} at {}", at.to_local(zone)),
     }
 }
 

@@ -288,7 +288,7 @@ impl World {
         match done {
             Ok(_) => {
                 self.count(wish, "the merchant decides about an order");
-                if let Some(why) = why_not(&before.order, no_report || wish == Kind::Given, now) {
+                if let Some(why) = why_not(&before.order, asks, no_report || wish == Kind::Given, now) {
                     self.fail(format!("{id}: {wish:?} was granted: {why}"));
                 }
                 if asks
@@ -348,9 +348,11 @@ impl World {
 
 /// Why one of these would be wrong: a refund in cash or through Midtrans, or goods from an attendant's hand. The rule
 /// is written here once more, from the promise and not from the product.
-fn why_not(order: &Order, no_report: bool, now: Wall) -> Option<&'static str> {
+fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option<&'static str> {
     match &order.repayment {
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),
+        // Nobody tells what became of a refund, and the merchant says by name that it was not made.
+        Some(Repayment::Asked { look: true, unsure: true, tries: 4.., .. }) if !is_refund => {}
         Some(Repayment::Asked { .. }) => return Some("Midtrans is being asked"),
         Some(Repayment::Refused { .. }) | None => {}
     }

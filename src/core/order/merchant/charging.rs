@@ -1,5 +1,6 @@
 //! The changes of an order while it is charged, ended and reported.
 
+use super::settling::polling;
 use super::*;
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
@@ -106,16 +107,21 @@ impl Order {
             State::Cancelling { charge: None, why, .. } => {
                 let why = why.clone();
                 let how = if why == Ending::Asked { Closing::Cancel } else { Closing::Failure };
-                self.close(None, how, Some(why), now);
-                self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
+                // Get-status may call it pending all the same.
+                if asked {
+                    self.unclear_since = None;
+                }
+                let again = self.looks_again_at(&why, now);
+                self.close_in_doubt(None, how, Some(why), now);
+                self.ask = Ask { at: again, ..Ask::default() };
             }
             // The gateway has answered for it before: look once more, or cancel once more.
             State::Cancelling { charge: Some(_), .. } => {
                 if asked {
                     self.note_unclear(now);
                 }
-                self.cancel_again(now, !asked);
                 self.question_ended(now, true);
+                self.cancel_again(now, !asked);
             }
             State::Pending { .. } | State::Held { .. } => {
                 self.note_unclear(now);
@@ -162,12 +168,10 @@ impl Order {
         self.judge_doubt(now);
         match &mut self.state {
             State::Cancelling { charge, why, .. } if give_up => {
-                let (charge, why, unclear) = (charge.take(), why.clone(), (self.unclear_since, self.unconfirmed_at));
-                self.close(charge, Closing::Failure, Some(why), now);
-                (self.unclear_since, self.unconfirmed_at) = unclear;
-                // It is given up, but not forgotten. When the gateway can be asked again, it is asked once more what
-                // became of it.
-                self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
+                let (charge, why) = (charge.take(), why.clone());
+                let again = self.looks_again_at(&why, now);
+                self.close_in_doubt(charge, Closing::Failure, Some(why), now);
+                self.ask = Ask { at: again, ..Ask::default() };
             }
             State::Cancelling { look, tries, retry_at, .. } => {
                 *tries += 1;
@@ -190,6 +194,18 @@ impl Order {
         self.cancel_again(now, false);
         if matches!(self.state, State::Cancelling { tries, .. } if tries % CANCELS_THEN_LOOK == 0) {
             self.ask.at = Some(now);
+        }
+    }
+
+    /// The time of the next question about a charge that is given up, and not forgotten: when the gateway can be asked again, it is asked
+    /// what became of it. If it is found again and again, that is asked now and then. What a person has ended is over.
+    fn looks_again_at(&self, why: &Ending, now: Wall) -> Option<Wall> {
+        match why {
+            _ if self.ended_by.is_some() => self.last_look(now),
+            Ending::Leftover => Some(now + self.spread(polling(now - self.created_at)).max(LOOK_AGAIN)),
+            Ending::Asked | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_) | Ending::GaveUp | Ending::NotMade { .. } => {
+                Some(now + LOOK_AGAIN)
+            }
         }
     }
 
@@ -293,10 +309,14 @@ impl Order {
 
     /// A person ends it, while nobody can say whether it is paid.
     pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
+        self.ended_by = Some(by);
+        (self.settlement_told_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
         match &mut self.state {
             State::Pending { charge, .. } => {
                 let charge = charge.clone();
                 self.close(Some(charge), Closing::Failure, None, now);
+                // If get-status still calls it pending, it is cancelled: nobody is to pay it any more.
+                self.ask.at = Some(now);
             }
             State::Cancelling { charge, why, .. } => {
                 let (charge, why) = (charge.take(), why.clone());
@@ -307,8 +327,6 @@ impl Order {
             }
             State::Charging { .. } | State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
-        self.ended_by = Some(by);
-        (self.settlement_told_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
     }
 
     pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
@@ -321,10 +339,17 @@ impl Order {
     }
 
     pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
-        self.state = State::Closed { charge, how, why };
         self.unclear_since = None;
+        self.close_in_doubt(charge, how, why, now);
+    }
+
+    /// The same where no answer about the charge says so: what get-status left open stays open. Somebody may have told that it is paid, too.
+    /// It is asked about until one of them is answered, so that people are told.
+    fn close_in_doubt(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
+        self.state = State::Closed { charge, how, why };
         self.judge_doubt(now);
-        self.ask.at = self.ask.at.or(self.last_look(now));
+        let doubt = self.settlement_told_at.or(self.unclear_since).map(|since| now + self.spread(polling(now - since)));
+        self.ask.at = self.ask.at.or(self.last_look(now)).into_iter().chain(doubt).min();
     }
 
     /// The time of the last question about a charge that ended unpaid. Somebody may have paid it all the same, and the

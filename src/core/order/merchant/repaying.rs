@@ -7,6 +7,8 @@ use crate::order::outcome::Delivery;
 
 /// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
 const REFUND_TRIES: u32 = 20;
+/// After so many questions that do not tell what became of a refund, some two minutes, a person may decide by name.
+const LOOKS_THEN_A_PERSON: u32 = 4;
 /// The pause between the first two of them. Later pauses double.
 const REFUND_PAUSE: Span = Span::secs(10);
 /// The longest pause between two of them.
@@ -20,11 +22,13 @@ const SETTLED_AGAIN: Span = Span::secs(300);
 /// Why a refund is not asked for any more.
 const PART_IS_GONE: &str = "only a part of it went back";
 /// Likewise.
+const NO_KEY_IS_LEFT: &str = "every key for its refund is used up: only by hand";
+/// Likewise.
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
 impl Order {
     pub(super) fn refund_asked(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
-        self.may_repay(now, wish.no_report)?;
+        self.may_repay(now, wish.no_report, false)?;
         if self.is_over_the_counter() {
             return Err(Refused::NotByApi);
         }
@@ -35,8 +39,12 @@ impl Order {
         self.holds_the_money()?;
         // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
         let unsure = self.is_refund_unsure();
-        let over = self.refund_time_is_over(now) || self.refund_keys >= REFUND_KEYS_MAX;
-        if over && !unsure {
+        let no_more = match (self.refund_time_is_over(now), self.refund_keys >= REFUND_KEYS_MAX) {
+            (true, _) => Some(TIME_IS_OVER),
+            (false, true) => Some(NO_KEY_IS_LEFT),
+            (false, false) => None,
+        };
+        if no_more.is_some() && !unsure {
             return Err(Refused::OnlyByHand);
         }
         // If an order with a receipt has no report, it has no proof either, and a person has said so.
@@ -44,14 +52,14 @@ impl Order {
         if !(wish.no_proof || unreported || self.is_proven()) {
             return Err(Refused::NoProof);
         }
-        let refused = over.then(|| TIME_IS_OVER.into());
+        let refused = no_more.map(Into::into);
         let by = wish.by;
         self.repayment = Some(Repayment::Asked { by, tries: 0, retry_at: now, look: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
     pub(super) fn settled_by_hand(&mut self, note: Box<str>, by: Option<Box<str>>, no_report: bool, now: Wall) -> Result<(), Refused> {
-        self.may_repay(now, no_report)?;
+        self.may_repay(now, no_report, by.is_some())?;
         let unsure = self.is_refund_unsure();
         if unsure && by.is_none() {
             return Err(Refused::RefundUnsure);
@@ -59,7 +67,7 @@ impl Order {
         if self.unconfirmed_at.is_some() {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
-        self.repayment = Some(Repayment::ByHand { note, by, at: now });
+        self.repayment = Some(Repayment::ByHand { note, by, at: now, unsure });
         self.judge_doubt(now);
         if unsure {
             self.look_once_more(now);
@@ -75,20 +83,23 @@ impl Order {
     pub(super) fn given(&mut self, by: Box<str>, now: Wall) -> Result<(), Refused> {
         // An attendant stands at the machine. But the machine may still deliver an order without a report, until the
         // hour is over.
-        self.may_repay(now, true)?;
+        self.may_repay(now, true, true)?;
         self.holds_the_money()?;
         let unsure = self.is_refund_unsure();
-        self.repayment = Some(Repayment::Given { by, at: now });
+        self.repayment = Some(Repayment::Given { by, at: now, unsure });
         if unsure {
             self.look_once_more(now);
         }
         Ok(())
     }
 
-    /// Whether a call for a refund may have had its effect, and the gateway could not tell for half a day. Whoever knows better says so by
-    /// name.
+    /// Whether a call for a refund may have had its effect, and the gateway does not tell. Whoever knows better says so by name.
     fn is_refund_unsure(&self) -> bool {
-        matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }))
+        match &self.repayment {
+            Some(Repayment::Asked { look, unsure, tries, .. }) => *look && *unsure && *tries >= LOOKS_THEN_A_PERSON,
+            Some(Repayment::Refused { unsure, .. }) => *unsure,
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => false,
+        }
     }
 
     /// If the refund was made all the same, the customer has the money twice, or the goods and the money. Then a person is told.
@@ -106,7 +117,13 @@ impl Order {
             },
             RefundAnswer::Unsure(_) | RefundAnswer::Passing(_) | RefundAnswer::KeyUsed(_) | RefundAnswer::Refused(_) => answer,
         };
-        let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, key_used, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, key_used, .. }) = &mut self.repayment else {
+            // A person has decided meanwhile.
+            if matches!(answer, RefundAnswer::Approved(_)) {
+                self.refunded(None, now);
+            }
+            return;
+        };
         *tries += 1;
         *retry_at = now + pause;
         let why = match answer {
@@ -312,6 +329,11 @@ impl Order {
             Some(Repayment::Done { .. }) if self.late_fact => None,
             Some(Repayment::Done { .. }) if self.settled_again_at.is_some() => Some(now + SETTLED_AGAIN),
             Some(Repayment::Done { at, bank: Some(AtBank::Asked) }) if now < *at + BANK_LOOKS => Some(now + self.spread(BANK_LOOK)),
+            Some(Repayment::ByHand { at, unsure: true, .. } | Repayment::Given { at, unsure: true, .. })
+                if !self.late_fact && now < *at + BANK_LOOKS =>
+            {
+                Some(now + self.spread(BANK_LOOK))
+            }
             Some(
                 Repayment::Asked { .. }
                 | Repayment::Refused { .. }
@@ -394,8 +416,10 @@ impl Order {
     }
 
     /// Whether the money may go back, or the goods may be handed over. Refund and delivery exclude each other.
-    fn may_repay(&self, now: Wall, no_report: bool) -> Result<(), Refused> {
+    /// By name, a person may decide also while the gateway does not tell what became of a refund.
+    fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
         match &self.repayment {
+            Some(Repayment::Asked { .. }) if by_name && self.is_refund_unsure() => {}
             Some(Repayment::Asked { .. }) => return Err(Refused::RefundUnderWay),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. }) => return Err(Refused::RefundedAlready),
             Some(Repayment::Given { .. }) => return Err(Refused::Given),

@@ -120,7 +120,10 @@ impl Order {
         }
         match report.said {
             Said::Suspect | Said::Other => self.note_unclear(now),
-            Said::Pending if self.charge().is_none() && self.has_our_metadata(report).is_err() => self.note_unclear(now),
+            // It is nobody's; or it could not be cancelled for a day.
+            Said::Pending if self.charge().is_none() && self.has_our_metadata(report).is_err() || self.is_given_up(now) => {
+                self.note_unclear(now);
+            }
             Said::Pending
             | Said::Settled
             | Said::Expired
@@ -159,6 +162,15 @@ impl Order {
             self.ask.noted_back = None;
         }
         self.question_ended(now, true);
+    }
+
+    /// Whether its charge was to be cancelled, and could not be for so long that nobody tries it any more.
+    fn is_given_up(&self, now: Wall) -> bool {
+        match &self.state {
+            State::Cancelling { .. } | State::Closed { .. } => self.created_at + CANCEL_GIVE_UP <= now,
+            State::Charging { .. } | State::Pending { .. } | State::Held { .. } => false,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
+        }
     }
 
     /// The answer is not understood.
@@ -233,7 +245,11 @@ impl Order {
             // A person has ended it, or has given the money back.
             State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => hot.or(self.last_look(now)),
             // What became of a refund is looked at until the bank has confirmed or refused it.
-            State::Refunded { .. } if answered && self.next_look_at_refund(now).is_some() => self.next_look_at_refund(now),
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. }
+                if answered && self.next_look_at_refund(now).is_some() =>
+            {
+                self.next_look_at_refund(now)
+            }
             // The gateway may say settled in a notification before get-status does. The question that was just answered may
             // also be older than the notification.
             State::Closed { .. } if answered => {
@@ -592,7 +608,7 @@ fn is_in(report: &StatusReport, currency: Option<&str>) -> bool {
 }
 
 /// The time between two questions about a charge of this age.
-fn polling(age: Span) -> Span {
+pub(super) fn polling(age: Span) -> Span {
     match age.0 / 1000 {
         ..300 => ASK_SPACING,
         300..900 => Span::secs(30),

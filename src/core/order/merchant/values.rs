@@ -306,6 +306,8 @@ pub enum Repayment {
         by: Option<Box<str>>,
         /// When.
         at: Wall,
+        /// The gateway may have made a refund all the same.
+        unsure: bool,
     },
     /// An attendant handed the goods over: no refund.
     Given {
@@ -313,6 +315,8 @@ pub enum Repayment {
         by: Box<str>,
         /// When.
         at: Wall,
+        /// The gateway may have made a refund all the same.
+        unsure: bool,
     },
 }
 
