@@ -188,7 +188,7 @@ impl Store {
         let ready = thread::scope(|scope| {
             let first = scope.spawn(move || {
                 let mut first = session()?;
-                first.bring_up_to_date(make)?;
+                first.bring_up_to_date(make, &*STEPS)?;
                 Ok::<_, StoreError>(first)
             });
             first.join().unwrap_or(Err(StoreError::Gone))
@@ -210,7 +210,7 @@ impl Store {
 /// The job's, or the database's. Then nothing was written.
 pub fn alone<T, E: From<StoreError>>(server: &Server, writes: bool, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
     let mut session = Session::new(server.clone(), Arc::default())?;
-    session.bring_up_to_date(writes)?;
+    session.bring_up_to_date(writes, &*STEPS)?;
     session.begin(writes)?;
     let done = job(&mut session).and_then(|value| Ok(session.say("RELEASE job; COMMIT").map(|()| value)?));
     if done.is_err() {
@@ -338,13 +338,14 @@ impl Session {
         Ok(())
     }
 
-    fn bring_up_to_date(&mut self, make: bool) -> Result<(), StoreError> {
+    /// Takes the steps that the database has not taken: all of them, or none.
+    fn bring_up_to_date(&mut self, make: bool, steps: &[String]) -> Result<(), StoreError> {
         self.begin(true)?;
-        let done = self.take_steps(make).and_then(|()| self.say("RELEASE job; COMMIT"));
+        let done = self.take_steps(make, steps).and_then(|()| self.say("RELEASE job; COMMIT"));
         done.inspect_err(|_| self.give_up())
     }
 
-    fn take_steps(&mut self, make: bool) -> Result<(), StoreError> {
+    fn take_steps(&mut self, make: bool, steps: &[String]) -> Result<(), StoreError> {
         let name = self.server.name();
         let missing = self.rows("SELECT 1 WHERE to_regclass('qris_steps') IS NULL", &[])?.len() == 1;
         if missing && !make {
@@ -355,11 +356,11 @@ impl Session {
         }
         let taken = self.rows("SELECT coalesce(max(step), 0) FROM qris_steps", &[])?;
         let taken = usize::try_from(Row::number(&taken)?).unwrap_or(usize::MAX);
-        if taken > STEPS.len() {
-            let why = format!("{name} is of a newer release (step {taken}; this one knows {}): run that one", STEPS.len());
+        if taken > steps.len() {
+            let why = format!("{name} is of a newer release (step {taken}; this one knows {}): run that one", steps.len());
             return Err(StoreError::Postgres(why));
         }
-        for (number, step) in (1_i64..).zip(STEPS.iter()).skip(taken) {
+        for (number, step) in (1_i64..).zip(steps).skip(taken) {
             self.say(step)?;
             self.rows("INSERT INTO qris_steps (step) VALUES ($1)", &[number.into()])?;
         }
@@ -451,4 +452,37 @@ fn why(error: &tokio_postgres::Error) -> String {
         return format!("{} ({}){}", told.message(), code.code(), if is_shared { format!(". {POOLER}") } else { String::new() });
     }
     causes::in_one_line(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing;
+
+    #[test]
+    #[ignore = "it needs PostgreSQL: tests/books-in-postgres runs it"]
+    fn a_step_that_is_cut_off_is_taken_again_and_a_newer_database_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = testing::server(directory.path()).expect("a server");
+        let take = |steps: &[&str]| {
+            let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            let mut session = Session::new(server.clone(), Arc::default()).expect("a runtime");
+            let taken = move || {
+                session.connect()?;
+                let done = session.bring_up_to_date(true, &steps);
+                session.begin(false)?;
+                let rows = session.rows("SELECT (SELECT max(step) FROM qris_steps) AS step WHERE to_regclass('second') IS NULL", &[])?;
+                Ok::<_, StoreError>((done, rows.len()))
+            };
+            thread::scope(|scope| scope.spawn(taken).join()).expect("no panic").expect("a server")
+        };
+        let (first, second) = ("CREATE TABLE first (n BIGINT)", "CREATE TABLE second (n BIGINT)");
+        assert!(matches!(take(&[first]), (Ok(()), 1)));
+        // It fails behind its first half.
+        assert!(matches!(take(&[first, &format!("{second}; SELECT 1 / 0")]), (Err(_), 1)), "half a step stays");
+        assert!(matches!(take(&[first, second]), (Ok(()), 0)));
+        assert!(matches!(take(&[first, second]), (Ok(()), 0)), "a step is taken twice");
+        let (refused, _) = take(&[first]);
+        assert!(refused.is_err_and(|why| why.to_string().contains("is of a newer release (step 2; this one knows 1)")));
+    }
 }
