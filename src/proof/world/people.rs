@@ -352,7 +352,7 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
     match &order.repayment {
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),
         // Nobody tells what became of a refund, and the merchant says by name that it was not made.
-        Some(Repayment::Asked { look: true, unsure: true, tries: 4.., .. }) if !is_refund => {}
+        Some(Repayment::Asked { tries: 4.., .. }) if !is_refund => {}
         Some(Repayment::Asked { .. }) => return Some("Midtrans is being asked"),
         Some(Repayment::Refused { .. }) | None => {}
     }

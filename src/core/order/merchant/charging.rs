@@ -113,7 +113,7 @@ impl Order {
                 }
                 let again = self.looks_again_at(&why, now);
                 self.close_in_doubt(None, how, Some(why), now);
-                self.ask = Ask { at: again, ..Ask::default() };
+                self.ask = Ask { at: again.into_iter().chain(self.polls_since(self.settlement_told_at, now)).min(), ..Ask::default() };
             }
             // The gateway has answered for it before: look once more, or cancel once more.
             State::Cancelling { charge: Some(_), .. } => {
@@ -171,7 +171,7 @@ impl Order {
                 let (charge, why) = (charge.take(), why.clone());
                 let again = self.looks_again_at(&why, now);
                 self.close_in_doubt(charge, Closing::Failure, Some(why), now);
-                self.ask = Ask { at: again, ..Ask::default() };
+                self.ask = Ask { at: again.into_iter().chain(self.polls_since(self.settlement_told_at, now)).min(), ..Ask::default() };
             }
             State::Cancelling { look, tries, retry_at, .. } => {
                 *tries += 1;
@@ -197,11 +197,17 @@ impl Order {
         }
     }
 
+    /// Somebody told then that it is paid, or get-status left that open then. It is asked about until that is answered, so that people are
+    /// told.
+    fn polls_since(&self, since: Option<Wall>, now: Wall) -> Option<Wall> {
+        since.map(|since| now + self.spread(polling(now - since)))
+    }
+
     /// The time of the next question about a charge that is given up, and not forgotten: when the gateway can be asked again, it is asked
-    /// what became of it. If it is found again and again, that is asked now and then. What a person has ended is over.
+    /// what became of it. If it is found again and again, that is asked now and then. What a person has ended or settled is over.
     fn looks_again_at(&self, why: &Ending, now: Wall) -> Option<Wall> {
         match why {
-            _ if self.ended_by.is_some() => self.last_look(now),
+            _ if self.ended_by.is_some() || self.is_decided() => self.last_look(now),
             Ending::Leftover => Some(now + self.spread(polling(now - self.created_at)).max(LOOK_AGAIN)),
             Ending::Asked | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_) | Ending::GaveUp | Ending::NotMade { .. } => {
                 Some(now + LOOK_AGAIN)
@@ -343,12 +349,11 @@ impl Order {
         self.close_in_doubt(charge, how, why, now);
     }
 
-    /// The same where no answer about the charge says so: what get-status left open stays open. Somebody may have told that it is paid, too.
-    /// It is asked about until one of them is answered, so that people are told.
+    /// The same where no answer about the charge says so: what get-status left open stays open.
     fn close_in_doubt(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
         self.state = State::Closed { charge, how, why };
         self.judge_doubt(now);
-        let doubt = self.settlement_told_at.or(self.unclear_since).map(|since| now + self.spread(polling(now - since)));
+        let doubt = self.polls_since(self.settlement_told_at.or(self.unclear_since), now);
         self.ask.at = self.ask.at.or(self.last_look(now)).into_iter().chain(doubt).min();
     }
 

@@ -7,7 +7,7 @@ use crate::order::outcome::Delivery;
 
 /// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
 const REFUND_TRIES: u32 = 20;
-/// After so many questions that do not tell what became of a refund, some two minutes, a person may decide by name.
+/// After so many calls that do not end a refund, some two minutes, a person may decide by name.
 const LOOKS_THEN_A_PERSON: u32 = 4;
 /// The pause between the first two of them. Later pauses double.
 const REFUND_PAUSE: Span = Span::secs(10);
@@ -60,13 +60,14 @@ impl Order {
 
     pub(super) fn settled_by_hand(&mut self, note: Box<str>, by: Option<Box<str>>, no_report: bool, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, no_report, by.is_some())?;
-        let unsure = self.is_refund_unsure();
-        if unsure && by.is_none() {
+        if self.is_refund_unsure() && by.is_none() {
             return Err(Refused::RefundUnsure);
         }
         if self.unconfirmed_at.is_some() {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
+        // Get-status may be behind where it said that nothing went back.
+        let unsure = self.repayment.is_some();
         self.repayment = Some(Repayment::ByHand { note, by, at: now, unsure });
         self.judge_doubt(now);
         if unsure {
@@ -85,7 +86,7 @@ impl Order {
         // hour is over.
         self.may_repay(now, true, true)?;
         self.holds_the_money()?;
-        let unsure = self.is_refund_unsure();
+        let unsure = self.repayment.is_some();
         self.repayment = Some(Repayment::Given { by, at: now, unsure });
         if unsure {
             self.look_once_more(now);
@@ -93,10 +94,11 @@ impl Order {
         Ok(())
     }
 
-    /// Whether a call for a refund may have had its effect, and the gateway does not tell. Whoever knows better says so by name.
+    /// Whether a call for a refund may have had its effect, and the gateway does not tell, or does not answer. Whoever knows better says so by
+    /// name.
     fn is_refund_unsure(&self) -> bool {
         match &self.repayment {
-            Some(Repayment::Asked { look, unsure, tries, .. }) => *look && *unsure && *tries >= LOOKS_THEN_A_PERSON,
+            Some(Repayment::Asked { tries, .. }) => *tries >= LOOKS_THEN_A_PERSON,
             Some(Repayment::Refused { unsure, .. }) => *unsure,
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => false,
         }
@@ -118,8 +120,9 @@ impl Order {
             RefundAnswer::Unsure(_) | RefundAnswer::Passing(_) | RefundAnswer::KeyUsed(_) | RefundAnswer::Refused(_) => answer,
         };
         let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, key_used, .. }) = &mut self.repayment else {
-            // A person has decided meanwhile.
+            // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
             if matches!(answer, RefundAnswer::Approved(_)) {
+                self.late_fact |= self.conflict;
                 self.refunded(None, now);
             }
             return;
@@ -247,6 +250,7 @@ impl Order {
         if self.is_decided() {
             self.late_fact = true;
         } else {
+            self.late_fact |= on_its_way && matches!(self.repayment, Some(Repayment::Asked { .. }));
             self.conflict = true;
         }
         let why = || "the machine told another outcome meanwhile".into();

@@ -121,7 +121,11 @@ impl Order {
         match report.said {
             Said::Suspect | Said::Other => self.note_unclear(now),
             // It is nobody's; or it could not be cancelled for a day.
-            Said::Pending if self.charge().is_none() && self.has_our_metadata(report).is_err() || self.is_given_up(now) => {
+            Said::Pending
+                if self.charge().is_none() && self.has_our_metadata(report).is_err()
+                    || self.is_given_up(now)
+                    || matches!(self.state, State::Held { charge: None, .. }) =>
+            {
                 self.note_unclear(now);
             }
             Said::Pending
@@ -231,7 +235,10 @@ impl Order {
         let hot = self.is_hot(now).then(|| now + doubled(Span::millis(250), tries + 1, Span::secs(2)));
         self.ask.at = match &self.state {
             State::Charging { .. } => self.ask.at,
-            State::Pending { charge, .. } => Some(hot.unwrap_or_else(|| now + self.spread(polling(now - charge.charged_at)))),
+            State::Pending { charge, .. } => {
+                let since = self.settlement_told_at.unwrap_or(charge.charged_at);
+                Some(hot.unwrap_or_else(|| now + self.spread(polling(now - since))))
+            }
             // The order is not asked about before the final answer can come, unless somebody said that something has happened.
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is repeated and followed by a look without this.
@@ -506,6 +513,7 @@ impl Order {
             State::Held { charge: Some(charge), .. } => {
                 let charge = charge.clone();
                 self.state = State::Pending { charge, cancel_at: None };
+                self.settlement_told_at.get_or_insert(now);
             }
             State::Charging { .. }
             | State::Pending { .. }

@@ -254,3 +254,128 @@ fn a_charge_that_stays_pending_whatever_is_done_is_listed_after_a_day_and_seldom
         }
     }
 }
+
+#[test]
+fn a_settlement_that_is_told_after_a_persons_end_is_listed_again() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    for (begun, listed_at) in [
+        (live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)]), DAY + 7_200_000),
+        (live(&[(0, Event::Restarted)]), DAY + 7_200_000),
+    ] {
+        for cancel in cancels().into_iter().skip(1) {
+            let answer = |call| if call == Call::Cancel { cancel.clone() } else { status(Said::Pending) };
+            let listed = lives(begun.clone(), 500, listed_at, &answer).order;
+            let seen = apply(listed, Event::SeenBy("Ani".into()), at(listed_at), &with).expect("granted");
+            let quiet = lives(seen, listed_at, listed_at + 3_600_000, &answer).order;
+            let told_at = listed_at + 3_600_000;
+            let told = apply(quiet, Event::Notified(Said::Settled), at(told_at), &with).expect("a fact");
+            let later = lives(told.clone(), told_at, told_at + 660_000, &answer).order;
+            assert_eq!(later.attention(), [Attention::Unconfirmed], "{cancel:?}: {later:#?}");
+            let paid = lives(told, told_at, told_at + 660_000, &|call| {
+                if call == Call::Cancel { Event::CancelRefused } else { status(Said::Settled) }
+            });
+            assert_eq!((word(&paid.order).as_str(), paid.order.receipt()), ("ended", None), "{cancel:?}");
+        }
+    }
+}
+
+/// It may be paid for hours. Whoever has paid waits for the goods.
+#[test]
+fn a_payment_code_is_asked_about_soon_after_it_is_told_as_paid() {
+    let hours = 7 * 3_600_000;
+    let sold = Order { sale: order().sale.paid_by(Payment::Alfamart), ..order() };
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let code = Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) };
+    let pending = apply(sold, Event::Charged(code), T0, &with).expect("a fact");
+    let pending = lives(pending, 0, hours, &|_| status(Said::Pending)).order;
+    let told = apply(pending, Event::Notified(Said::Settled), at(hours), &with).expect("a fact");
+    let behind = lives(told, hours, hours + 6000, &|_| status(Said::Pending)).order;
+    assert_eq!(word(&lives(behind.clone(), hours + 6000, hours + 30_000, &|_| status(Said::Settled)).order), "settled");
+    assert_eq!(lives(behind, hours + 6000, hours + 660_000, &|_| status(Said::Pending)).order.attention(), [Attention::Unconfirmed]);
+}
+
+#[test]
+fn an_order_that_was_held_and_is_called_pending_is_listed() {
+    for (charged, wanted) in [(Event::Charged(charge(5000)), "pending"), (Event::Restarted, "held")] {
+        let rules = rules();
+        let with = Context { rules: &rules, paid_already: false };
+        let sold = Order { sale: order().sale.paid_by(Payment::Indomaret), ..order() };
+        let held = [charged, Event::Notified(Said::Settled), status(Said::Settled)].into_iter();
+        let held = held.fold(sold, |order, event| apply(order, event, at(500), &with).expect("a fact"));
+        assert_eq!(word(&held), "held");
+        let order = lives(held, 500, 1_500_000, &|_| status(Said::Pending)).order;
+        assert_eq!((word(&order).as_str(), order.attention()), (wanted, vec![Attention::Unconfirmed]));
+    }
+}
+
+#[test]
+fn what_a_person_settled_is_over_whatever_the_gateway_calls_it() {
+    let begun = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)];
+    let settled = (2000, Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false });
+    let order = live(&[&begun[..], &[(1500, Event::CancelDone(report(Said::Cancelled))), settled]].concat());
+    for cancel in cancels().into_iter().skip(1) {
+        let life = lives(order.clone(), 2000, 3 * DAY, &|call| if call == Call::Cancel { cancel.clone() } else { status(Said::Pending) });
+        let late = life.calls.iter().filter(|(_, ms)| *ms > DAY + 7_200_000).count();
+        assert_eq!((late, life.order.is_over(), life.order.attention()), (0, true, vec![]), "{cancel:?}");
+    }
+}
+
+/// Get-status is behind and says that nothing went back. The call is refused, because the refund was made. A person pays in cash.
+#[test]
+fn a_refund_that_get_status_tells_late_is_found_after_a_decision() {
+    let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let asked = apply(due, Event::RefundAsked(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
+    let lost = apply(asked, Event::RefundAnswered(RefundAnswer::Unsure("cut".into())), at(3010), &with).expect("a fact");
+    let behind =
+        |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Refused("414".into())) } else { status(Said::Settled) };
+    let failed = lives(lost, 3010, 60_000, &behind).order;
+    assert!(matches!(failed.repayment, Some(Repayment::Refused { unsure: false, .. })), "{:?}", failed.repayment);
+    for decision in [Event::SettledByHand { note: "cash".into(), by: None, no_report: false }, Event::Given { by: "Budi".into() }] {
+        let decided = apply(failed.clone(), decision, at(60_000), &with).expect("granted");
+        let still = lives(decided, 60_000, 400_000, &behind).order;
+        assert_eq!(lives(still, 400_000, 2 * DAY, &|_| status(Said::Refunded)).order.attention(), [Attention::LateFact]);
+    }
+}
+
+#[test]
+fn a_person_decides_by_name_whatever_keeps_a_refund_under_way() {
+    let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let asked = apply(due, Event::RefundAsked(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
+    let cut = apply(asked.clone(), Event::Abandoned, at(3500), &with).expect("a fact");
+    for begun in [asked, cut] {
+        for (says, event) in answers() {
+            for refund in refunds() {
+                let answer = |call| if call == Call::Refund { Event::RefundAnswered(refund.clone()) } else { event.clone() };
+                let order = lives(begun.clone(), 3500, 600_000, &answer).order;
+                let by_hand = Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false };
+                let decided = apply(order.clone(), by_hand, at(600_000), &with);
+                let is_over = !order.is_refund_due() || order.is_decided();
+                assert!(is_over || decided.is_ok(), "get-status says {says}; the refund says {refund:?}: {decided:?}");
+            }
+        }
+    }
+}
+
+/// The machine told both, and the refund was on its way.
+#[test]
+fn a_refund_that_comes_after_another_outcome_is_told() {
+    for on_its_way in [true, false] {
+        let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
+        let told = DeliveryReport::proven(Delivery::Dispensed);
+        let events = [
+            Event::RefundAsked(RefundWish::of_a_person(None)),
+            Event::Contradicted { told, refund_on_its_way: on_its_way },
+            Event::RefundAnswered(approved()),
+        ];
+        let rules = rules();
+        let with = Context { rules: &rules, paid_already: false };
+        let order = events.into_iter().fold(due, |order, event| apply(order, event, at(3000), &with).expect("granted"));
+        assert_eq!((word(&order).as_str(), order.attention()), ("refunded", vec![Attention::LateFact]), "on its way: {on_its_way}");
+    }
+}
