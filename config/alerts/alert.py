@@ -146,7 +146,7 @@ def words(alert, language):
     """Says in few words which machine, what happened, what to do, and where to look it up."""
     order = alert.get("order") or {}
     kind, number = alert.get("over") or alert.get("kind"), order.get("order_id") or ""
-    what, to_do = alert.get("told"), alert.get("to_do")
+    what, to_do = alert.get("message"), alert.get("to_do")
     if order and "amount" not in order:
         kind = "damaged"
     if language == "id" and kind in INDONESIAN:

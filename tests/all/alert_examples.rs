@@ -90,7 +90,7 @@ fn tell(example: &str, settings: &Path, alert: &Value) -> Output {
 fn alert(kind: &str) -> Value {
     json!({
         "alert_id": "pw8q/refund_due/1", "kind": kind, "since": "2026-11-20T19:37:35+07:00", "device": "vm-001",
-        "told": "A2 for Rp7.000 was paid and not delivered: the customer is owed the money",
+        "message": "A2 for Rp7.000 was paid and not delivered: the customer is owed the money",
         "to_do": "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
         "order": { "order_id": "pw8q", "item": "A2", "amount": 7000, "transaction_id": "d4bc7e14" }, "tries": 0, "sandbox": true
     })
@@ -132,7 +132,7 @@ fn telegram_is_told_in_either_language() {
     assert_eq!(told("", &offline), "vm-001\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00");
     // What is over is not taken for news, and no words ask for a refund that is done.
     let mut over = alert("over");
-    (over["over"], over["until"], over["told"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
+    (over["over"], over["until"], over["message"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
     over["to_do"] = json!("nothing is to be done");
     let said = told("", &over);
     assert!(

@@ -66,7 +66,7 @@ fn whatever_a_person_must_look_at_is_told_once() {
     for (alert, (order_id, kind)) in told.iter().zip([(&failed, "refund_due"), (&uncertain, "uncertain")]) {
         assert_eq!((&alert["order"]["order_id"], &alert["kind"]), (&json!(order_id), &json!(kind)));
         assert_eq!((&alert["device"], &alert["order"]["amount"], &alert["sandbox"]), (&json!(DEVICE), &json!(5000), &json!(true)));
-        for field in ["alert_id", "since", "told", "to_do"] {
+        for field in ["alert_id", "since", "message", "to_do"] {
             assert!(alert[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {alert}");
         }
     }
@@ -234,6 +234,6 @@ fn a_machine_that_is_not_there_is_told_of() {
     backend.wait_line("device vm-001 is there again");
     let over = &alerted.wait_told(2)[1];
     assert_eq!((&over["kind"], &over["over"], &over["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
-    assert!(over["told"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");
+    assert!(over["message"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");
     assert_eq!((&told[0]["over"], &told[0]["until"]), (&Value::Null, &Value::Null));
 }

@@ -95,7 +95,7 @@ impl Copy {
 fn told_of(alerted: &Alerted, addresses: &str) {
     let told = alerted.wait_told(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"], &told[0]["order"]), (&json!("twice"), &json!(DEVICE), &Value::Null));
-    assert!(told[0]["told"].as_str().is_some_and(|told| told.contains(addresses)), "{told:?}");
+    assert!(told[0]["message"].as_str().is_some_and(|message| message.contains(addresses)), "{told:?}");
 }
 
 #[test]

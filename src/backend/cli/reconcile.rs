@@ -280,7 +280,7 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
             "order_id": order.id,
             "device": device,
             "difference": difference.as_str(),
-            "told": difference.sentence(),
+            "message": difference.sentence(),
             "to_do": difference.to_do(),
             "status": view::status(order),
             "refund": view::refund(order),

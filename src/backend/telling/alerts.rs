@@ -191,7 +191,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
         "since": alert.since.to_rfc3339_in(zone),
         "until": alert.until.map(|until| until.to_rfc3339_in(zone)),
         "device": device,
-        "told": told,
+        "message": told,
         "to_do": to_do,
         "order": order,
         "tries": alert.tries,

@@ -60,7 +60,7 @@ fn present(waiting: Result<Waiting, BooksError>, machines: Result<(u64, u64), Bo
         registry.register("outbox", "News that the broker does not have yet", ConstGauge::new(waiting.outbox.0));
         let oldest = ConstGauge::new(age(waiting.outbox.1));
         registry.register_with_unit("outbox_oldest", "The age of the oldest of them", Unit::Seconds, oldest);
-        registry.register("alerts_untold", "Alerts that could not be told yet", ConstGauge::new(waiting.untold));
+        registry.register("alerts_waiting", "Alerts that did not arrive, and are tried again", ConstGauge::new(waiting.alerts));
     }
     if let (Ok((let_in, revoked)), Some(missing)) = (machines, missing) {
         let machines = Counts::default();

@@ -15,8 +15,8 @@ pub struct Waiting {
     pub open: (u64, Option<Wall>),
     /// News that the broker does not have yet, and the age of the oldest.
     pub outbox: (u64, Option<Wall>),
-    /// Alerts that could not be told yet.
-    pub untold: u64,
+    /// Alerts that did not arrive, and are tried again.
+    pub alerts: u64,
     /// Machines that are missing.
     pub machines_missing: u64,
 }
@@ -56,7 +56,7 @@ pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, BooksError> {
         attention,
         open: counted("SELECT count(*) AS number, min(created_ms) AS oldest_ms FROM orders WHERE is_open = 1")?,
         outbox: counted("SELECT count(*) AS number, min(created_ms) AS oldest_ms FROM outbox")?,
-        untold: counted("SELECT count(*) AS number, min(next_ms) AS oldest_ms FROM alerts WHERE next_ms IS NOT NULL AND tries > 0")?.0,
+        alerts: counted("SELECT count(*) AS number, min(next_ms) AS oldest_ms FROM alerts WHERE next_ms IS NOT NULL AND tries > 0")?.0,
         machines_missing: {
             let rows = tx.rows("SELECT count(*) FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[OFFLINE.into()])?;
             u64::try_from(Row::number(&rows)?).unwrap_or(0)
