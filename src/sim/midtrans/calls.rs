@@ -28,7 +28,7 @@ impl Midtrans {
         (self.answer_about(body), fault)
     }
 
-    /// Cancel and expire over the API. They end only a pending transaction.
+    /// Cancel, and expire at the dashboard. They end only a pending transaction.
     pub(super) fn end(&mut self, id: &str, how: Status, now: Wall) -> Answer {
         let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
         if transaction.status != Status::Pending {

@@ -61,7 +61,7 @@ impl Midtrans {
         Ok(self.books.at(at).paid())
     }
 
-    /// Cancelled or expired at the dashboard: the same rules as over the API, and the same answer.
+    /// Cancelled or expired at the dashboard, by the rules of the API, and with its answer.
     pub fn end_by_hand(&mut self, name: &str, how: Status, now: Wall) -> Value {
         self.pass(now);
         body_of(&self.end(name, how, now))
@@ -71,7 +71,7 @@ impl Midtrans {
     pub fn refund_by_hand(&mut self, name: &str, body: &[u8], now: Wall) -> Value {
         self.pass(now);
         let allowed = std::mem::replace(&mut self.options.refunds, true);
-        let (answer, _) = self.refund(name, false, body, now);
+        let (answer, _) = self.refund(name, body, now);
         self.options.refunds = allowed;
         body_of(&answer)
     }
@@ -188,7 +188,7 @@ impl Midtrans {
         let (status, order_id, urls) = (transaction.status, transaction.charge.order_id.clone(), transaction.urls.clone());
         let mut body = self.message(at);
         let fault = self.faults.take(Moment::Notification, status.as_str(), &order_id);
-        let (mut due, mut copies) = (now + self.options.notification_delay, 1);
+        let (mut due, mut copies) = (now, 1);
         match &fault {
             Some(Fault::DropNotification) => copies = 0,
             Some(Fault::DuplicateNotification) => copies = 2,

@@ -208,9 +208,7 @@ impl Midtrans {
             Route::Charge => self.charge(request, order_id, now),
             Route::Status(id) => self.status(id, order_id, now),
             Route::Cancel(id) => (self.end(id, Status::Cancel, now), None),
-            Route::Expire(id) => (self.end(id, Status::Expire, now), None),
-            Route::Refund(id) => self.refund(id, false, body, now),
-            Route::RefundDirect(id) => self.refund(id, true, body, now),
+            Route::Refund(id) => self.refund(id, body, now),
             Route::Image(name, look) => self.image(name, look, order_id),
             Route::WrongMethod | Route::Nowhere => (Answer::nowhere(), None),
         }

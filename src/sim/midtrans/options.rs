@@ -22,8 +22,6 @@ pub struct Options {
     pub counter_expiry: Span,
     /// The time between two runs of the batch that expires transactions. Until the batch runs, get-status says pending.
     pub batch_every: Span,
-    /// The time that a notification takes.
-    pub notification_delay: Span,
     /// How long Midtrans waits for a merchant's answer to a notification. The documents say 15 s and 30 s.
     pub notification_timeout: Span,
     /// The waits between the attempts to deliver one notification.
@@ -44,7 +42,7 @@ pub struct Options {
     pub qr_code: bool,
     /// Is the check value in a QR written in small letters?
     pub small_check_value: bool,
-    /// Do the answers to get-status, cancel, expire and refund have the transaction_id in the place of the order_id? Integrators
+    /// Do the answers to get-status, cancel and refund have the transaction_id in the place of the order_id? Integrators
     /// see that since April 2025.
     pub alien_order_id: bool,
     /// The spelling of `transaction_status` and `fraud_status`.
@@ -94,7 +92,6 @@ impl Options {
             expiry: Span::secs(15 * 60),
             counter_expiry: Span::secs(24 * 3_600),
             batch_every: Span::secs(60),
-            notification_delay: Span::ZERO,
             notification_timeout: Span::secs(15),
             retry_spacing: [120, 600, 1_800, 5_400, 12_600].map(Span::secs).to_vec(),
             refund_confirmed_after: Span::secs(2),
@@ -136,7 +133,7 @@ impl Options {
         );
         take_spans!(
             expiry <- expiry_ms, counter_expiry <- counter_expiry_ms, batch_every <- batch_every_ms,
-            notification_delay <- notification_delay_ms, notification_timeout <- notification_timeout_ms,
+            notification_timeout <- notification_timeout_ms,
             refund_confirmed_after <- refund_confirmed_after_ms, refund_key_life <- refund_key_life_ms
         );
         if let Some(spacing) = change.retry_spacing_ms {
@@ -161,7 +158,6 @@ impl Options {
             expiry_ms: Some(self.expiry.0),
             counter_expiry_ms: Some(self.counter_expiry.0),
             batch_every_ms: Some(self.batch_every.0),
-            notification_delay_ms: Some(self.notification_delay.0),
             notification_timeout_ms: Some(self.notification_timeout.0),
             retry_spacing_ms: Some(self.retry_spacing.iter().map(|wait| wait.0).collect()),
             refund_confirmed_after_ms: Some(self.refund_confirmed_after.0),
@@ -192,7 +188,6 @@ pub struct Change {
     pub expiry_ms: Option<i64>,
     pub counter_expiry_ms: Option<i64>,
     pub batch_every_ms: Option<i64>,
-    pub notification_delay_ms: Option<i64>,
     pub notification_timeout_ms: Option<i64>,
     pub retry_spacing_ms: Option<Vec<i64>>,
     pub refund_confirmed_after_ms: Option<i64>,

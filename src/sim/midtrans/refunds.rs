@@ -15,10 +15,7 @@ const DAY_S: i64 = 86_400;
 
 /// The `refund_key` in the body of a refund.
 pub(super) fn key(route: Route<'_>, body: &[u8]) -> Option<String> {
-    let is_refund = matches!(route, Route::Refund(_) | Route::RefundDirect(_));
-    if !is_refund {
-        return None;
-    }
+    let Route::Refund(_) = route else { return None };
     object(body).ok()?.get("refund_key")?.as_str().map(ToOwned::to_owned)
 }
 
@@ -39,8 +36,8 @@ struct Wanted {
 }
 
 impl Midtrans {
-    /// `POST /v2/{id}/refund` and, with `direct`, `/refund/online/direct`.
-    pub(super) fn refund(&mut self, id: &str, direct: bool, body: &[u8], now: Wall) -> (Answer, Option<Fault>) {
+    /// `POST /v2/{id}/refund`.
+    pub(super) fn refund(&mut self, id: &str, body: &[u8], now: Wall) -> (Answer, Option<Fault>) {
         let Some((at, transaction)) = self.books.find(id) else { return (self.unknown(), None) };
         let wanted = match Wanted::read(body) {
             Ok(wanted) => wanted,
@@ -56,7 +53,7 @@ impl Midtrans {
         if let Some(used) = used {
             let answer = match self.options.refund_key_again {
                 KeyAgain::Conflict => self.error(406, "Duplicate refund ID"),
-                KeyAgain::Replay => self.answer_about(transaction.refunded_answer(used, direct, &self.options)),
+                KeyAgain::Replay => self.answer_about(transaction.refunded_answer(used, &self.options)),
             };
             return (answer, None);
         }
@@ -96,7 +93,7 @@ impl Midtrans {
             now + after,
             if fault.is_some() { Later::Bounce { transaction: at } } else { Later::Confirm { transaction: at, refund } },
         );
-        (self.answer_about(self.books.at(at).refunded_answer(refund, direct, &self.options)), fault)
+        (self.answer_about(self.books.at(at).refunded_answer(refund, &self.options)), fault)
     }
 
     /// Enters a refund, and tells of it. Returns its place in the list.
@@ -193,11 +190,10 @@ impl Transaction {
         if self.settled_at.is_some_and(|at| now - at > window) { Err(CANNOT) } else { Ok(()) }
     }
 
-    fn refunded_answer(&self, refund: usize, direct: bool, options: &super::Options) -> Value {
+    fn refunded_answer(&self, refund: usize, options: &super::Options) -> Value {
         let refund = &self.refunds[refund];
         let mut answer = self.facts("200", options);
-        answer["status_message"] =
-            json!(if direct { "Success, refund request is approved by the bank" } else { "Success, refund request is approved" });
+        answer["status_message"] = json!("Success, refund request is approved");
         answer["settlement_time"] = json!(self.settled_at.map(Wall::to_wib));
         answer["refund_chargeback_id"] = json!(refund.id);
         answer["refund_chargeback_uuid"] = json!(refund.uuid);

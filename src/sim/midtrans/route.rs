@@ -8,9 +8,7 @@ pub(super) enum Route<'a> {
     Charge,
     Status(&'a str),
     Cancel(&'a str),
-    Expire(&'a str),
     Refund(&'a str),
-    RefundDirect(&'a str),
     Image(&'a str, Look),
     /// The path exists, but not with this method.
     WrongMethod,
@@ -25,9 +23,7 @@ impl<'a> Route<'a> {
             ["v2", "charge"] => ("POST", Self::Charge),
             ["v2", id, "status"] => ("GET", Self::Status(id)),
             ["v2", id, "cancel"] => ("POST", Self::Cancel(id)),
-            ["v2", id, "expire"] => ("POST", Self::Expire(id)),
             ["v2", id, "refund"] => ("POST", Self::Refund(id)),
-            ["v2", id, "refund", "online", "direct"] => ("POST", Self::RefundDirect(id)),
             ["v2", "gopay" | "qris", name, "qr-code"] => ("GET", Self::Image(name, Look::Plain)),
             ["v4", "qris", "gopay", name, "qr-code"] => ("GET", Self::Image(name, Look::Framed)),
             _ => return Self::Nowhere,
@@ -44,8 +40,7 @@ impl<'a> Route<'a> {
             Self::Charge => "charge",
             Self::Status(_) => "status",
             Self::Cancel(_) => "cancel",
-            Self::Expire(_) => "expire",
-            Self::Refund(_) | Self::RefundDirect(_) => "refund",
+            Self::Refund(_) => "refund",
             Self::Image(..) => "qr_image",
             Self::WrongMethod | Self::Nowhere => "none",
         }
@@ -54,9 +49,7 @@ impl<'a> Route<'a> {
     /// The order_id, transaction_id or other name in its path.
     pub const fn id(self) -> Option<&'a str> {
         match self {
-            Self::Status(id) | Self::Cancel(id) | Self::Expire(id) | Self::Refund(id) | Self::RefundDirect(id) | Self::Image(id, _) => {
-                Some(id)
-            }
+            Self::Status(id) | Self::Cancel(id) | Self::Refund(id) | Self::Image(id, _) => Some(id),
             Self::Charge | Self::WrongMethod | Self::Nowhere => None,
         }
     }
@@ -69,7 +62,7 @@ impl<'a> Route<'a> {
     /// Does it take an Idempotency-Key? All POST calls do.
     pub const fn is_idempotent(self) -> bool {
         match self {
-            Self::Charge | Self::Cancel(_) | Self::Expire(_) | Self::Refund(_) | Self::RefundDirect(_) => true,
+            Self::Charge | Self::Cancel(_) | Self::Refund(_) => true,
             Self::Status(_) | Self::Image(..) | Self::WrongMethod | Self::Nowhere => false,
         }
     }

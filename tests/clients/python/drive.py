@@ -69,7 +69,7 @@ def qr(core):
     # What was cancelled frees its order_id.
     same(core.charge(charge("qris", order_id=charged["order_id"])), status_code="201")
     # 407 is no error for this client.
-    same(core.transactions.expire(charged["order_id"]), status_code="407", transaction_status="expire")
+    control(f"expire/{charged['order_id']}")
     same(core.transactions.status(charged["order_id"]), status_code="407", transaction_status="expire")
 
 
@@ -91,10 +91,10 @@ def over_the_counter(core):
 def refunds(core):
     charged = core.charge(charge("gopay"))
     order_id = charged["order_id"]
-    fails("412", lambda: core.transactions.refundDirect(order_id, {"refund_key": "early", "amount": 5000, "reason": "none"}))
+    fails("412", lambda: core.transactions.refund(order_id, {"refund_key": "early", "amount": 5000, "reason": "none"}))
     control(f"pay/{order_id}?via=gopay")
     part = {"refund_key": "part", "amount": 4000, "reason": "the drink jammed"}
-    same(core.transactions.refundDirect(order_id, part), status_code="200", transaction_status="partial_refund",
+    same(core.transactions.refund(order_id, part), status_code="200", transaction_status="partial_refund",
          refund_amount="4000.00", refund_key="part")
     fails("406", lambda: core.transactions.refund(order_id, part))
     fails("414", lambda: core.transactions.refund(order_id, {"refund_key": "much", "amount": 6001}))
