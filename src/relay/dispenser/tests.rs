@@ -28,10 +28,10 @@ impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let keys = directory.path().join("keys.json");
-        let [desk, door] = [Level::Manage, Level::Service].map(qris_core::order::receipt::testing::operator);
+        let [manage, service] = [Level::Manage, Level::Service].map(qris_core::order::receipt::testing::operator);
         std::fs::write(
             &keys,
-            jwk_set(&[key().to_public_jwk(ISSUER), door.to_operator_jwk(Level::Service), desk.to_operator_jwk(Level::Manage)]),
+            jwk_set(&[key().to_public_jwk(ISSUER), service.to_operator_jwk(Level::Service), manage.to_operator_jwk(Level::Manage)]),
         )
         .expect("written");
         let text = format!(

@@ -104,9 +104,9 @@ impl Layout {
     }
 }
 
-/// The size of a page of memory, in bytes. rustix reads it from the auxiliary vector, and panics where the service's sandbox hides that.
+/// The size of a page of memory, in bytes.
 fn page_size() -> usize {
-    #[allow(unsafe_code, reason = "sysconf has no safe form; it only answers with a number")]
+    #[allow(unsafe_code, reason = "the safe form, rustix's, panics where a sandbox hides the auxiliary vector")]
     // SAFETY: it takes a number and answers with one.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(4096)
