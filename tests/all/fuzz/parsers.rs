@@ -292,8 +292,8 @@ fn plugin_answer() {
             // What is not looked at may be no text.
             let Ok(answers) = serde_json::from_slice::<Value>(bytes) else { return "yes, and more".into() };
             let answers = answers["responses"].as_array().expect("a list");
-            let is_good = |answer: &Value| answer["error"].is_null() || answer["error"] == "Client already exists";
-            assert!(answers.len() == 4 && answers.iter().all(is_good));
+            // The second one makes the client, which may be there.
+            assert!(answers.len() == 4 && [0, 2, 3].iter().all(|at| answers[*at]["error"].is_null()));
             "yes".into()
         }
         Some(Err(why)) => {

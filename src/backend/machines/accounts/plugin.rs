@@ -28,13 +28,13 @@ const WAIT: Duration = Duration::from_secs(10);
 const EVENTS: usize = 16;
 /// So much of what it says is told, in characters.
 const ERROR_MAX: usize = 200;
-/// The answer to a client that is there already.
-const THERE: &str = "Client already exists";
 
-/// A command, and the refusal that is as good as yes.
+/// A command.
 pub(super) struct Step {
     command: Value,
-    forgives: Option<&'static str>,
+    /// A client may be there already, and the plugin says so in words only. So any refusal to make it counts for nothing: the next
+    /// command is refused if there is no client.
+    may_be_refused: bool,
 }
 
 #[derive(Deserialize)]
@@ -55,9 +55,9 @@ pub(super) fn opening(device: &DeviceId, password: &str) -> Vec<Step> {
     let name = device.as_str();
     vec![
         leave_rights_to_the_list(),
-        Step { command: json!({ "command": "createClient", "username": name, "password": password }), forgives: Some(THERE) },
-        Step { command: json!({ "command": "setClientPassword", "username": name, "password": password }), forgives: None },
-        Step { command: json!({ "command": "enableClient", "username": name }), forgives: None },
+        Step { command: json!({ "command": "createClient", "username": name, "password": password }), may_be_refused: true },
+        Step { command: json!({ "command": "setClientPassword", "username": name, "password": password }), may_be_refused: false },
+        Step { command: json!({ "command": "enableClient", "username": name }), may_be_refused: false },
     ]
 }
 
@@ -67,8 +67,8 @@ pub(super) fn ending(device: &DeviceId) -> Vec<Step> {
     let name = device.as_str();
     vec![
         leave_rights_to_the_list(),
-        Step { command: json!({ "command": "createClient", "username": name }), forgives: Some(THERE) },
-        Step { command: json!({ "command": "disableClient", "username": name }), forgives: None },
+        Step { command: json!({ "command": "createClient", "username": name }), may_be_refused: true },
+        Step { command: json!({ "command": "disableClient", "username": name }), may_be_refused: false },
     ]
 }
 
@@ -93,12 +93,12 @@ pub fn beginning(administrator: &str, password: &str) -> String {
 
 /// A question that changes nothing.
 pub(super) fn looking() -> Step {
-    Step { command: json!({ "command": "getDefaultACLAccess" }), forgives: None }
+    Step { command: json!({ "command": "getDefaultACLAccess" }), may_be_refused: false }
 }
 
 fn leave_rights_to_the_list() -> Step {
     let rights: Vec<_> = RIGHTS.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();
-    Step { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), forgives: None }
+    Step { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), may_be_refused: false }
 }
 
 /// Gives the commands to the plugin, in one message, and waits for all answers.
@@ -164,15 +164,35 @@ pub fn heard_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Re
     heard(payload, mark, &opening(device, "a password"))
 }
 
-/// Every command has an answer, and each answer is good.
+/// Every command has an answer, and each answer is good enough.
 fn judge(steps: &[Step], answers: &[PluginAnswer]) -> Result<(), AccountError> {
     if answers.len() != steps.len() {
         return Err(AccountError::Refused("it did not answer every command".into()));
     }
     for (step, answer) in steps.iter().zip(answers) {
-        if let Some(error) = answer.error.as_deref().filter(|error| step.forgives != Some(*error)) {
+        if let Some(error) = answer.error.as_deref().filter(|_| !step.may_be_refused) {
             return Err(AccountError::Refused(error.chars().take(ERROR_MAX).collect()));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_of_a_client_that_is_made_a_refusal_is_forgiven_in_whatever_words() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let refused_at = |steps: &[Step], refused: usize| {
+            let answer = |at| json!({ "correlationData": format!("m-{at}"), "error": (at == refused).then_some("klien sudah ada") });
+            let answers = json!({ "responses": (0..steps.len()).map(answer).collect::<Vec<_>>() });
+            heard(answers.to_string().as_bytes(), "m-0", steps).expect("ours").is_ok()
+        };
+        for steps in [opening(&device, "a password"), ending(&device)] {
+            let passed: Vec<_> = (0..=steps.len()).filter(|refused| refused_at(&steps, *refused)).collect();
+            let made = steps.iter().position(|step| step.command["command"] == "createClient").expect("a client is made");
+            assert_eq!(passed, [made, steps.len()]);
+        }
+    }
 }
