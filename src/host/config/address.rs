@@ -193,6 +193,12 @@ pub fn is_far(url: &str) -> bool {
     strict(url).is_some_and(|url| url.scheme() == "https" && !is_loopback(host(&url)))
 }
 
+/// Whether an address that was checked here, also a broker's, is that of this computer. By its name alone, too.
+#[must_use]
+pub fn is_here(url: &str) -> bool {
+    strict(url).is_some_and(|url| is_loopback(host(&url)))
+}
+
 /// Host, port and TLS of the broker's address.
 fn mqtt_place(text: &str, allow_plaintext: bool) -> Result<(String, u16, bool), AddressError> {
     let wrong = || AddressError::Mqtt(text.into());

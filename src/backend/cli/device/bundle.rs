@@ -11,7 +11,7 @@ use qris_core::order::keys::{KeySet, jwk_set};
 use qris_core::order::merchant::Rules;
 use qris_core::wire::enrolment::Enrolment;
 use qris_host::Failure;
-use qris_host::config::{MqttSection, http_url};
+use qris_host::config::{MqttSection, http_url, is_here};
 use qris_host::speech::fill;
 use qris_host::texts;
 use std::io::Read as _;
@@ -207,16 +207,11 @@ pub fn remarks(terms: &Terms) -> Vec<String> {
         told.push(texts().no_broker.into());
     }
     for (what, url) in [("backend", Some(&*terms.backend_url)), ("broker", broker)] {
-        if let Some(url) = url.filter(|url| is_loopback(url)) {
+        if let Some(url) = url.filter(|url| is_here(url)) {
             told.push(fill(texts().loopback, &[&what, &url]));
         }
     }
     told
-}
-
-fn is_loopback(url: &str) -> bool {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
 }
 
 fn certificate(path: &Path) -> Result<Box<str>, Failure> {
@@ -297,10 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn what_only_this_computer_reaches_is_known() {
-        for url in ["http://127.0.0.1:8080", "mqtt://localhost:1883", "mqtts://[::1]:8883"] {
-            assert!(is_loopback(url), "{url}");
+    fn what_only_this_computer_reaches_is_remarked() {
+        for (backend_url, broker_url, count) in [
+            ("http://127.0.0.1:8080", "mqtt://localhost:1883", 2),
+            ("https://localhost:8443", "mqtts://[::1]:8883", 2),
+            ("https://pay.example", "mqtts://broker.example:8883", 0),
+            ("https://localhost.example", "mqtts://127.example", 0),
+        ] {
+            let broker = Some(BrokerTerms { url: broker_url.into(), username: None, ca: None });
+            let terms = Terms { backend_url: backend_url.into(), backend_ca: None, broker, operators: Vec::new() };
+            assert_eq!(remarks(&terms).len(), count, "{backend_url} {broker_url}");
         }
-        assert!(!is_loopback("https://pay.example") && !is_loopback("mqtts://broker.example:8883"));
     }
 }
