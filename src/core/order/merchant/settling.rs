@@ -120,7 +120,7 @@ impl Order {
         }
         match report.said {
             Said::Suspect | Said::Other => self.note_unclear(now),
-            // It is nobody's; or it could not be cancelled for a day.
+            // It is nobody's; or it did not end for a day.
             Said::Pending
                 if self.charge().is_none() && self.has_our_metadata(report).is_err()
                     || self.is_given_up(now)
@@ -168,11 +168,13 @@ impl Order {
         self.question_ended(now, true);
     }
 
-    /// Whether its charge was to be cancelled, and could not be for so long that nobody tries it any more.
+    /// Whether its charge was to end, and did not for so long that nobody tries it any more.
     fn is_given_up(&self, now: Wall) -> bool {
         match &self.state {
             State::Cancelling { .. } | State::Closed { .. } => self.created_at + CANCEL_GIVE_UP <= now,
-            State::Charging { .. } | State::Pending { .. } | State::Held { .. } => false,
+            // A payment code that nobody cancels.
+            State::Pending { charge, .. } => charge.expires_at + CANCEL_GIVE_UP <= now,
+            State::Charging { .. } | State::Held { .. } => false,
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
         }
     }

@@ -294,6 +294,23 @@ fn a_payment_code_is_asked_about_soon_after_it_is_told_as_paid() {
     assert_eq!(lives(behind, hours + 6000, hours + 660_000, &|_| status(Said::Pending)).order.attention(), [Attention::Unconfirmed]);
 }
 
+/// Nobody cancels it: the gateway should end it.
+#[test]
+fn a_payment_code_that_never_ends_is_listed_and_a_person_ends_it() {
+    let sold = Order { sale: order().sale.paid_by(Payment::Alfamart), ..order() };
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let code = Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) };
+    let pending = apply(sold, Event::Charged(code), T0, &with).expect("a fact");
+    let answer = |call| if call == Call::Cancel { Event::CancelRefused } else { status(Said::Pending) };
+    assert_eq!(lives(pending.clone(), 0, 2 * DAY, &answer).order.attention(), []);
+    let listed = lives(pending, 0, 2 * DAY + 7_200_000, &answer).order;
+    assert_eq!(listed.attention(), [Attention::Unconfirmed]);
+    let seen = apply(listed, Event::SeenBy("Ani".into()), at(3 * DAY), &with).expect("granted");
+    let last = lives(seen, 3 * DAY, 9 * DAY, &answer);
+    assert!(last.calls.len() < 5 && last.order.attention().is_empty(), "{:?}", last.calls);
+}
+
 #[test]
 fn an_order_that_was_held_and_is_called_pending_is_listed() {
     for (charged, wanted) in [(Event::Charged(charge(5000)), "pending"), (Event::Restarted, "held")] {
