@@ -243,7 +243,9 @@ pub fn note(order: &Order) -> String {
     let money = match view::refund(order) {
         Some(Refund::Due) if !why.is_empty() => Some("due"),
         Some(Refund::ByHand) if !why.is_empty() => Some("by hand"),
-        Some(Refund::Done) if matches!(order.repayment, Some(Repayment::Done { bank: Some(AtBank::Asked), .. })) => Some("refund asked"),
+        Some(Refund::Done) if matches!(order.repayment, Some(Repayment::Done { bank: Some(AtBank::Requested), .. })) => {
+            Some("refund asked")
+        }
         refund => refund.map(refund_told),
     };
     money.into_iter().chain(why).collect::<Vec<_>>().join(", ")
@@ -375,7 +377,7 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
         "paid": stored.order.settlement().and_then(|by| by.gross_amount),
         "acquirer": stored.order.settlement().and_then(|by| by.parties.acquirer.clone()),
         "issuer": stored.order.settlement().and_then(|by| by.parties.issuer.clone()),
-        "outcome_at": stored.order.told_at.map(|at| at.to_rfc3339_in(zone)),
+        "outcome_at": stored.order.reported_at.map(|at| at.to_rfc3339_in(zone)),
         "kid": stored.order.sale.kid,
         "relay_key": stored.order.sale.relay_key.as_ref().map(RelayKey::fingerprint),
         "has_receipt": stored.order.receipt().is_some(),

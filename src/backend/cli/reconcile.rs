@@ -259,7 +259,7 @@ async fn take_up(work: &Arc<Work>, order: &Order, difference: &Difference) -> Re
     let end = Instant::now() + TAKEN_UP_WITHIN;
     loop {
         let now = load(work.books(), &order.id).await?;
-        match now.ask.at {
+        match now.polling.at {
             Some(at) if Instant::now() < end => sleep((at - clock::now().wall).to_duration().clamp(LOOK, TAKEN_UP_WITHIN)).await,
             Some(_) | None => return Ok(now),
         }

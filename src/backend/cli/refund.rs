@@ -119,7 +119,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             };
             Err(Failure::failed(lines))
         }
-        Some(Repayment::Asked { .. }) => {
+        Some(Repayment::Requested { .. }) => {
             let said = format!(
                 "{}: the gateway has not answered in {} s; `serve` goes on asking, see `orders {id}`",
                 about(&order),
@@ -207,7 +207,7 @@ async fn answered(store: &Store, work: &Arc<Work>, id: &OrderId) -> Result<Order
     let end = Instant::now() + WAIT;
     loop {
         let order = load(store, id).await?;
-        if !matches!(order.repayment, Some(Repayment::Asked { .. })) || Instant::now() > end {
+        if !matches!(order.repayment, Some(Repayment::Requested { .. })) || Instant::now() > end {
             return Ok(order);
         }
         if next_deadline(&order).is_some_and(|due| due <= work.books().now()) {

@@ -127,7 +127,7 @@ async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request:
                     .code(Reason::Gateway)
                     .detail(format!("the gateway's answer cannot be shown: {why}")),
             ),
-            Ending::Asked | Ending::Timeout => None,
+            Ending::Requested | Ending::Timeout => None,
         },
         State::Pending { .. }
         | State::Held { .. }
@@ -320,7 +320,7 @@ pub async fn cancel(
     let asked = {
         let (work, device, id) = (Arc::clone(&work), device.clone(), id.clone());
         tokio::spawn(async move {
-            let done = work.books().write(move |tx, policy, now| books::cancel_asked(tx, policy, &device, &id, now)).await?;
+            let done = work.books().write(move |tx, policy, now| books::cancel_requested(tx, policy, &device, &id, now)).await?;
             tokio::spawn(work.carry_on(done));
             Ok::<_, BooksError>(())
         })
@@ -346,7 +346,7 @@ pub async fn cancel(
 
 /// A machine says that an order was paid. Asks the gateway about it, as after a notification.
 async fn look_again(work: &Arc<Work>, id: OrderId) -> Result<(), BooksError> {
-    let noted = work.books().write(move |tx, policy, now| books::told_paid(tx, policy, &id, now)).await?;
+    let noted = work.books().write(move |tx, policy, now| books::payment_reported(tx, policy, &id, now)).await?;
     if let Noted::News(done) = noted {
         tokio::spawn(Arc::clone(work).carry_on(*done));
     }
@@ -365,7 +365,7 @@ async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<St
     let written = {
         let (work, device, id) = (Arc::clone(work), device.clone(), id.clone());
         tokio::spawn(async move {
-            let done = work.books().write(move |tx, policy, now| books::asked_about(tx, policy, &device, &id, now)).await?;
+            let done = work.books().write(move |tx, policy, now| books::status_requested(tx, policy, &device, &id, now)).await?;
             tokio::spawn(work.carry_on(done));
             Ok::<_, BooksError>(())
         })
@@ -377,12 +377,12 @@ async fn asked(work: &Arc<Work>, device: &DeviceId, stored: Stored) -> Result<St
         let before = &stored;
         async move {
             let now = work.books().read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
-            let is_news = now.rev > before.rev || now.order.ask.asked_at != before.order.ask.asked_at;
+            let is_news = now.rev > before.rev || now.order.polling.last_at != before.order.polling.last_at;
             Ok::<_, Refusal>(is_news.then_some(now))
         }
     });
     match answered.await? {
-        Some(now) if now.rev > stored.rev || now.order.ask.answered => Ok(now),
+        Some(now) if now.rev > stored.rev || now.order.polling.answered => Ok(now),
         Some(_) | None => Err(Refusal::gateway("the gateway does not answer: nobody knows whether it is paid by now").retry_after(1)),
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn report(transaction: Transaction, days: &RefundDays) -> StatusRepor
         store: transaction.store.map(Into::into),
         payment_code: transaction.payment_code.map(Into::into),
         refund_amount: transaction.refund_amount,
-        refund_at_bank: transaction.refunds_confirmed.map(|all| if all { AtBank::Confirmed } else { AtBank::Asked }),
+        refund_at_bank: transaction.refunds_confirmed.map(|all| if all { AtBank::Confirmed } else { AtBank::Requested }),
         refund_within,
     }
 }

@@ -158,7 +158,7 @@ pub fn is_live(order: &Order) -> bool {
     match &order.state {
         State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
         State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
-            matches!(order.repayment, Some(Repayment::Asked { .. }))
+            matches!(order.repayment, Some(Repayment::Requested { .. }))
         }
     }
 }
@@ -204,7 +204,7 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
     let (refunded, otherwise) = match &order.repayment {
         Some(Repayment::Done { .. }) => (true, false),
         Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => (false, true),
-        Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded { .. }), false),
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded { .. }), false),
     };
     let back = || theirs.refund_amount.map_or_else(|| "an unknown amount".into(), |amount| amount.to_string());
     let part = || match &order.taken_back {

@@ -126,7 +126,7 @@ pub fn scheme_in_full(order: &Order) -> String {
 pub const fn refunded_at(order: &Order) -> Option<Wall> {
     match &order.repayment {
         Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. }) => Some(*at),
-        Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => None,
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => None,
     }
 }
 
@@ -141,7 +141,7 @@ fn returned(order: &Order, paid: u64) -> Option<u64> {
         (_, Some(TakenBack::Partly { amount })) => return amount.map(Rupiah::get),
         // By hand the order counts as refunded, too. If anything came later, it may have been the gateway's refund.
         (Some(Repayment::ByHand { .. }), None) => return if order.late_fact { None } else { Some(0) },
-        (Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
+        (Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
     }
     match &order.state {
         State::Held { .. } | State::Settled { .. } | State::Withheld { .. } => Some(0),

@@ -135,8 +135,8 @@ pub fn notified(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, said: Said, now:
 ///
 /// # Errors
 /// The database's.
-pub fn told_paid(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Noted, BooksError> {
-    note_down(tx, policy, id, Event::ToldPaid, now, Claim::Take)
+pub fn payment_reported(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Result<Noted, BooksError> {
+    note_down(tx, policy, id, Event::PaymentReported, now, Claim::Take)
 }
 
 /// Takes a verified notification when there is no time to ask get-status. The sweep asks later.
@@ -184,22 +184,22 @@ pub fn claim(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall) -> Resul
 ///
 /// # Errors
 /// [`BooksError::Unknown`].
-pub fn asked_about(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn status_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
-    write(tx, policy, stored, Event::AskedAbout, now, Claim::Take)
+    write(tx, policy, stored, Event::StatusRequested, now, Claim::Take)
 }
 
 /// The machine wants the order ended, and with it the attempt that replaced it meanwhile (`next`).
 ///
 /// # Errors
 /// [`BooksError::Unknown`].
-pub fn cancel_asked(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+pub fn cancel_requested(tx: &mut dyn Tx, policy: &Policy, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
     let newest = newest(tx, device, &stored.order.sale.purchase.request_id)?;
-    let mut done = write(tx, policy, stored, Event::CancelAsked, now, Claim::Take)?;
+    let mut done = write(tx, policy, stored, Event::CancelRequested, now, Claim::Take)?;
     if newest.order.id != *id {
         done.next = Some(newest.order.id.clone());
-        write(tx, policy, newest, Event::CancelAsked, now, Claim::Keep)?;
+        write(tx, policy, newest, Event::CancelRequested, now, Claim::Keep)?;
     }
     Ok(done)
 }

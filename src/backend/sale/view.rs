@@ -54,7 +54,7 @@ pub fn refund(order: &Order) -> Option<Refund> {
         (Some(Repayment::ByHand { .. }), _) => Some(Refund::ByHand),
         (_, State::Refunded { .. }) | (Some(Repayment::Done { .. }), _) => Some(Refund::Done),
         (Some(Repayment::Given { .. }), _) => Some(Refund::Given),
-        (Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None, _) => order.is_refund_due().then_some(Refund::Due),
+        (Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None, _) => order.is_refund_due().then_some(Refund::Due),
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         let payable = pending("o-1", "vm-001", 5_000, 5_000);
         assert_eq!(seen(&payable), (Status::Pending, true, true));
         let settled = report(&payable, Said::Settled);
-        let ending = after(payable.clone(), Event::CancelAsked, T0);
+        let ending = after(payable.clone(), Event::CancelRequested, T0);
         assert_ne!(visible(&payable), visible(&ending), "`rev` counts it");
         assert_eq!(seen(&ending), (Status::Pending, false, false));
         assert_eq!(seen(&after(ending, Event::Status(settled), T0)), (Status::Settlement, true, true));

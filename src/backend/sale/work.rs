@@ -344,7 +344,7 @@ impl Work {
         // This comes first: on a computer with all programs, the journal then tells its consequences after it.
         self.journal(done);
         let sale = &done.now.order.sale;
-        let answered = done.now.order.ask.asked_at != done.was.ask.asked_at;
+        let answered = done.now.order.polling.last_at != done.was.polling.last_at;
         if done.news || answered || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
             self.waiters.wake(&sale.device, &sale.purchase.request_id);
         }
@@ -375,7 +375,7 @@ impl Work {
         let event = match call {
             Call::Charge => self.charge(order).await,
             Call::GetStatus => {
-                let unanswered_at = order.ask.asked_at.filter(|_| !order.ask.answered);
+                let unanswered_at = order.polling.last_at.filter(|_| !order.polling.answered);
                 self.get_status(&order.id, unanswered_at, |report| order.judge(report, &self.books.policy().rules)).await.into()
             }
             Call::Cancel => self.cancel(order).await.into(),

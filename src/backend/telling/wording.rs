@@ -83,7 +83,7 @@ pub fn end(order: &Order) -> End {
         Some(Repayment::Given { .. }) => return End::Given,
         Some(Repayment::ByHand { .. }) => return End::RefundedByHand,
         Some(Repayment::Done { .. }) => return End::Refunded,
-        Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => {}
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {}
     }
     match &order.taken_back {
         Some(TakenBack::Chargeback | TakenBack::Reversal) => return End::TakenBack,
@@ -168,12 +168,12 @@ pub const fn to_do(attention: Attention) -> &'static str {
 pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
     let by = |by: &Option<Box<str>>| by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
     match repayment {
-        Repayment::Asked { by: Asker::Automatic, .. } => "the gateway is asked for the refund, as auto_refund says".into(),
-        Repayment::Asked { by: Asker::Person(who), .. } => format!("the gateway is asked for the refund{}", by(who)),
+        Repayment::Requested { by: Asker::Automatic, .. } => "the gateway is asked for the refund, as auto_refund says".into(),
+        Repayment::Requested { by: Asker::Person(who), .. } => format!("the gateway is asked for the refund{}", by(who)),
         Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_local(zone)),
         Repayment::Done { at, bank } => {
             let bank = match bank {
-                Some(AtBank::Asked) => "; the bank is asked, and has not confirmed it",
+                Some(AtBank::Requested) => "; the bank is asked, and has not confirmed it",
                 Some(AtBank::Confirmed) => "; the bank has confirmed it",
                 None => "",
             };

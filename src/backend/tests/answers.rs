@@ -183,7 +183,7 @@ async fn alone_without_an_answer(fault: Fault) {
     rig.simulator.with(|midtrans, _| midtrans.plan(Plan { fault, on: Some("status".into()), order_id, count: None }));
     rig.pay(&order);
     // Nothing else is asked: it is gone as far as anybody knows.
-    rig.until(&order, &what, |stored| stored.order.ask.tries >= 2).await;
+    rig.until(&order, &what, |stored| stored.order.polling.tries >= 2).await;
     let of = async |order: &OrderResource| {
         let id = order.order_id.clone();
         rig.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
@@ -263,7 +263,8 @@ async fn not_the_refund(what: &'static str, set: Value, why: &'static str) {
     let (id, wish) = (order.order_id.clone(), RefundWish::of_a_person(None));
     rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
     rig.handles.books.ring(Bell::Due);
-    let is_unsure = |stored: &books::Stored| matches!(stored.order.repayment, Some(Repayment::Asked { unsure: true, look: true, .. }));
+    let is_unsure =
+        |stored: &books::Stored| matches!(stored.order.repayment, Some(Repayment::Requested { unsure: true, get_status: true, .. }));
     rig.until(&order, what, is_unsure).await;
     let id = order.order_id.clone();
     let history = rig.handles.books.read(move |tx| books::history(tx, &id)).await.expect("read");

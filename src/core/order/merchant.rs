@@ -5,7 +5,7 @@
 //! it, and while [`duty`] is `Apply(e)` apply that too. 3. Commit. 4. Make the [`Call`] unless it is being made. 5. Sleep
 //! until [`next_deadline`].
 //!
-//! Facts are never refused: the gateway's words are news or already known. Requests ([`Event::CancelAsked`],
+//! Facts are never refused: the gateway's words are news or already known. Requests ([`Event::CancelRequested`],
 //! [`Event::Delivered`]) may be refused. A receipt comes from one place only: [`Event::Status`], the gateway's own
 //! answer to a get-status, for exactly the charge that was made.
 
@@ -18,6 +18,7 @@ mod attention;
 mod charging;
 mod delivery_report;
 mod events;
+mod judging;
 mod repaying;
 mod sale;
 mod settling;
@@ -28,8 +29,8 @@ pub use delivery_report::{DeliveryReport, NoProof, Proof};
 pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
 pub use sale::{Metadata, Sale};
 pub use values::{
-    Ask, Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, RefundEnding, Repayment, Settlement, State,
-    TakenBack, Withheld,
+    Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, Polling, RefundEnding, Repayment, Settlement,
+    State, TakenBack, Withheld,
 };
 #[cfg(test)]
 mod tests;
@@ -53,19 +54,19 @@ pub const ASK_SPACING: Span = Span::secs(10);
 /// A settlement that does not match its charge is looked at again after this time.
 const MISMATCH_WAIT: Span = Span::secs(10);
 /// A charge that the gateway did not know is looked for once more after this time: its request may have been on the way.
-const LOOK_AGAIN: Span = Span::secs(60);
+const CHECK_AGAIN: Span = Span::secs(60);
 /// A genuine settlement that get-status does not confirm for this time is for a person. So is an order whose get-status is not
 /// understood for so long.
 pub const UNCONFIRMED_AFTER: Span = Span::secs(300);
 /// An order that ended unpaid is asked about once more this long after its charge expired.
-const LAST_LOOK: Span = Span::secs(60);
+const LAST_CHECK: Span = Span::secs(60);
 /// The same after the gateway itself has said that it ended: the life of a QR. A payment may cross that end, and get-status may be minutes
 /// behind.
-const LOOK_AFTER_END: Span = Span::secs(900);
+const CHECK_AFTER_END: Span = Span::secs(900);
 /// A cancel without success is given up after this time.
 const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
 /// After so many cancels without an answer, get-status is asked: the order may be paid meanwhile.
-const CANCELS_THEN_LOOK: u32 = 2;
+const CANCELS_THEN_STATUS: u32 = 2;
 /// A machine reports a paid order within this time, or the order is listed.
 pub const REPORT_WITHIN: Span = Span::secs(900);
 /// This long after its receipt an order without a report is not delivered any more: a machine delivers within ten minutes.
@@ -88,7 +89,7 @@ pub enum Duty {
     /// Ask the gateway.
     Call(Call),
     /// Do nothing until [`next_deadline`].
-    Rest,
+    Wait,
 }
 
 /// A question to the gateway.
@@ -219,18 +220,18 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::CancelUnknown => order.unknown(now, false),
         Event::CancelUnanswered => order.cancel_unanswered(now),
         Event::Notified(said) => order.notified(said, now),
-        Event::ToldPaid => order.look_at_news(Said::Settled, now),
+        Event::PaymentReported => order.note_news(Said::Settled, now),
         Event::Abandoned => order.abandoned(),
         Event::Restarted => order.give_up(now, true),
         Event::GaveUp => order.give_up(now, false),
         Event::Awaited => order.awaited(now),
         Event::TimedOut => order.end(Ending::Timeout, now),
-        Event::AskedAbout => order.asked_about(now),
-        Event::CancelAsked => order.end(Ending::Asked, now),
+        Event::StatusRequested => order.status_requested(now),
+        Event::CancelRequested => order.end(Ending::Requested, now),
         Event::Delivered(told) => order.delivered(told, now)?,
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => order.unreported_at = order.unreported_at.or(Some(now)),
-        Event::RefundAsked(wish) => order.refund_asked(wish, now)?,
+        Event::RefundRequested(wish) => order.refund_requested(wish, now)?,
         Event::RefundAnswered(answer) => order.refund_answered(answer, now, with),
         Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
         Event::Given { by } => order.given(by, now)?,
@@ -243,17 +244,17 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
 /// The next step. It follows only from the stored order.
 #[must_use]
 pub fn duty(order: &Order, now: Wall) -> Duty {
-    let asks = order.ask.at.is_some_and(|at| at <= now);
+    let asks = order.polling.at.is_some_and(|at| at <= now);
     if let Some(ending) = order.refund_ending_due(now) {
         return Duty::Apply(Event::RefundEnds(ending));
     }
     match &order.state {
         State::Charging { .. } if order.answer_by <= now => Duty::Apply(Event::GaveUp),
         State::Charging { retry_at, .. } if *retry_at <= now => Duty::Call(Call::Charge),
-        State::Charging { .. } => Duty::Rest,
+        State::Charging { .. } => Duty::Wait,
         State::Pending { cancel_at: Some(at), .. } if *at <= now => Duty::Apply(Event::TimedOut),
-        State::Cancelling { look, retry_at, .. } if !asks && *retry_at <= now => {
-            Duty::Call(if *look { Call::GetStatus } else { Call::Cancel })
+        State::Cancelling { get_status, retry_at, .. } if !asks && *retry_at <= now => {
+            Duty::Call(if *get_status { Call::GetStatus } else { Call::Cancel })
         }
         State::Settled { .. } if order.unreported_after().is_some_and(|at| at <= now) => Duty::Apply(Event::Unreported),
         State::Settled { .. } | State::Withheld { .. } if !asks && refund_due_at(order).is_some_and(|(at, _)| at <= now) => {
@@ -269,7 +270,7 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
             if asks {
                 Duty::Call(Call::GetStatus)
             } else {
-                Duty::Rest
+                Duty::Wait
             }
         }
     }
@@ -278,7 +279,7 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
 /// The time of the next step for a refund that was asked for, and whether that step is a look at its result.
 fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
     match &order.repayment {
-        Some(Repayment::Asked { retry_at, look, .. }) => Some((*retry_at, *look)),
+        Some(Repayment::Requested { retry_at, get_status, .. }) => Some((*retry_at, *get_status)),
         Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => None,
     }
 }
@@ -296,7 +297,7 @@ pub fn next_deadline(order: &Order) -> Option<Wall> {
         }
         State::Held { .. } | State::Closed { .. } | State::Refunded { .. } => None,
     };
-    own.into_iter().chain(order.ask.at).min()
+    own.into_iter().chain(order.polling.at).min()
 }
 
 /// Whether to charge the request once more under another order_id: this one is dead, somebody waits, and another may do
@@ -312,7 +313,9 @@ pub fn may_try_again(order: &Order) -> bool {
     let better = match &order.state {
         State::Closed { why, .. } => match why {
             Some(Ending::GaveUp | Ending::NotMade { again: true, .. }) => true,
-            Some(Ending::NotMade { again: false, .. } | Ending::Asked | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_))
+            Some(
+                Ending::NotMade { again: false, .. } | Ending::Requested | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_),
+            )
             | Some(Ending::Leftover)
             | None => false,
         },
@@ -351,10 +354,10 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         created_at: now,
         answer_by: now + ANSWER_WITHIN,
         state: State::Charging { tries: 0, unsure: false, retry_at: now },
-        ask: Ask::default(),
+        polling: Polling::default(),
         mismatched_at: None,
         delivery: None,
-        told_at: None,
+        reported_at: None,
         conflict: false,
         repayment: None,
         taken_back: None,
@@ -364,7 +367,7 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         collect_by: None,
         seen: Vec::new(),
         rebuilt: false,
-        settlement_told_at: None,
+        settlement_notified_at: None,
         unclear_since: None,
         unconfirmed_at: None,
         ended_by: None,

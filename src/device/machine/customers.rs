@@ -103,7 +103,7 @@ impl Machine {
     /// Cancels an order. Answers with the order after that, and whether it changed.
     pub(super) fn cancel_order(&mut self, id: &RequestId, now: Now) -> Result<Option<(Stored, bool)>, StoreError> {
         let Some(before) = self.find(id)? else { return Ok(None) };
-        self.happen(id, vec![Event::CancelAsked], now)?;
+        self.happen(id, vec![Event::CancelRequested], now)?;
         let after = self.find(id)?.unwrap_or_else(|| before.clone());
         let is_changed = after.rev != before.rev;
         Ok(Some((after, is_changed)))

@@ -90,7 +90,7 @@ impl World {
         if self.may(1, Kind::RefundOutside) {
             self.takes_money_back(id.clone(), 0);
         }
-        if self.may(1, Kind::RefundAsked) {
+        if self.may(1, Kind::RefundRequested) {
             self.merchant_decides(id, 0, false, false);
         }
     }

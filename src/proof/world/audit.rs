@@ -389,7 +389,7 @@ impl World {
         let is_told = order.late_fact || order.taken_back == Some(TakenBack::Chargeback);
         let is_bounced = is_told && self.gateway.bounced.contains(&order.id);
         match &order.repayment {
-            Some(Repayment::Asked { .. }) => return Some("nobody knows what became of its refund"),
+            Some(Repayment::Requested { .. }) => return Some("nobody knows what became of its refund"),
             Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
             Some(Repayment::Refused { why, .. }) if why.contains(KEY_OVER) => return Some("its refund was refused only for its key"),
             Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),

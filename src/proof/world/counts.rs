@@ -48,7 +48,7 @@ kinds! {
     QrsAgainstRelay = "QRs compared with the relay itself",
     Collected = "goods collected with a code",
     WrongCodes = "wrong codes typed in",
-    RefundAsked = "refunds asked for over Midtrans' interface",
+    RefundRequested = "refunds asked for over Midtrans' interface",
     ByHand = "refunds by hand",
     Given = "goods handed over by an attendant",
     WishRefused = "wishes of the merchant that the books refused",

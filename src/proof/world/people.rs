@@ -264,7 +264,7 @@ impl World {
         let by = Some(Box::from("Sari"));
         let (wish, done) = match what {
             0..=3 => (
-                Kind::RefundAsked,
+                Kind::RefundRequested,
                 self.books(|tx, policy| {
                     let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
                     books::request_refund(tx, policy, &id, wish, now)
@@ -280,7 +280,7 @@ impl World {
                 return;
             }
         };
-        let asks = wish == Kind::RefundAsked;
+        let asks = wish == Kind::RefundRequested;
         if asks && (no_proof || before.order.delivery.is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
             self.counts.note(Kind::Unproven);
             self.people.unproven.insert(id.clone());
@@ -352,8 +352,8 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
     match &order.repayment {
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),
         // Nobody tells what became of a refund, and the merchant says by name that it was not made.
-        Some(Repayment::Asked { tries: 4.., .. }) if !is_refund => {}
-        Some(Repayment::Asked { .. }) => return Some("Midtrans is being asked"),
+        Some(Repayment::Requested { tries: 4.., .. }) if !is_refund => {}
+        Some(Repayment::Requested { .. }) => return Some("Midtrans is being asked"),
         Some(Repayment::Refused { .. }) | None => {}
     }
     match &order.state {

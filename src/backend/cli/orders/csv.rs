@@ -81,7 +81,7 @@ fn fields(order: &Order, settled_at: Wall, fees: &Fees, zone: Zone) -> [String; 
         text(parties.and_then(|parties| parties.issuer.as_deref())),
         time(Some(order.created_at)),
         time(Some(settled_at)),
-        time(order.told_at),
+        time(order.reported_at),
         time(takings::refunded_at(order)),
         view::status(order).as_str().into(),
         text(order.delivery.as_ref().map(|told| told.outcome.as_str())),

@@ -31,7 +31,7 @@ fn failed(id: &str) -> Order {
 }
 
 fn refunded(id: &str) -> Order {
-    let asked = after(failed(id), Event::RefundAsked(RefundWish::of_a_person(None)), hours(1));
+    let asked = after(failed(id), Event::RefundRequested(RefundWish::of_a_person(None)), hours(1));
     let report = Told { refund_amount: asked.to_refund(), ..Told::of(&asked, Said::Refunded) };
     after(asked, Event::RefundAnswered(RefundAnswer::Approved(Box::new(report))), hours(1))
 }

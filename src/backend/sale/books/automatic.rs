@@ -26,5 +26,5 @@ pub(super) fn begin(tx: &mut dyn Tx, policy: &Policy, before: &Order, after: &Or
     // There is only one for each order, ever. Only a person may ask for a second.
     let sql = "INSERT INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING 1";
     let new = !tx.rows(sql, &[after.id.as_str().into(), device.into(), now.0.into()])?.is_empty();
-    Ok(new.then_some(Event::RefundAsked(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })))
+    Ok(new.then_some(Event::RefundRequested(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })))
 }

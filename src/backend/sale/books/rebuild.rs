@@ -7,7 +7,7 @@ use super::{archived, ledger, listing, strangers};
 use crate::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
-    self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Ending, Event, Metadata, Order, QR_EXPIRY, Sale, State,
+    self, ANSWER_WITHIN, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Ending, Event, Metadata, Order, Polling, QR_EXPIRY, Sale, State,
     StatusReport,
 };
 use qris_core::order::request::{Payment, Purchase, TIMEOUT_S};
@@ -114,13 +114,13 @@ pub fn rebuild(
         let cancel_at = (payment == Payment::Gopay).then(|| now + sale.purchase.timeout() + CANCEL_AFTER_TIMEOUT);
         State::Pending { charge, cancel_at }
     } else {
-        State::Cancelling { charge: Some(charge), why: Ending::GrossAmount, look: false, tries: 0, retry_at: now }
+        State::Cancelling { charge: Some(charge), why: Ending::GrossAmount, get_status: false, tries: 0, retry_at: now }
     };
     let order = Order {
         attempt,
         answer_by: now - ANSWER_WITHIN,
         state,
-        ask: Ask { at: Some(now + merchant::ASK_SPACING), ..Ask::default() },
+        polling: Polling { at: Some(now + merchant::ASK_SPACING), ..Polling::default() },
         rebuilt: true,
         ..merchant::begin(id.clone(), sale, now)
     };

@@ -16,7 +16,7 @@ use qris_core::order::time::Wall;
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed.
 pub fn request_refund(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, policy, stored, Event::RefundAsked(wish), now, Claim::Keep)
+    write(tx, policy, stored, Event::RefundRequested(wish), now, Claim::Keep)
 }
 
 /// A person gave an order's money back in another way; `note` says how.

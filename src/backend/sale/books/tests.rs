@@ -294,9 +294,9 @@ async fn a_cancel_ends_the_attempt_that_took_over_too() {
     let done = rig.answered("o-r1", Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }), T0).await;
     assert_eq!(done.next, Some(id("o-r1-2")));
     let device = DeviceId::new("vm-001").expect("an id");
-    let done = rig.run(move |tx, policy| cancel_asked(tx, policy, &device, &id("o-r1"), T0)).await.expect("granted");
+    let done = rig.run(move |tx, policy| cancel_requested(tx, policy, &device, &id("o-r1"), T0)).await.expect("granted");
     assert_eq!(done.next, Some(id("o-r1-2")));
-    assert!(matches!(rig.load("o-r1-2").await.order.state, State::Cancelling { why: merchant::Ending::Asked, .. }));
+    assert!(matches!(rig.load("o-r1-2").await.order.state, State::Cancelling { why: merchant::Ending::Requested, .. }));
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn another_machines_order_does_not_exist() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let other = || DeviceId::new("vm-002").expect("an id");
-    let cancelled = rig.run(move |tx, policy| cancel_asked(tx, policy, &other(), &id("o-r1"), T0)).await;
+    let cancelled = rig.run(move |tx, policy| cancel_requested(tx, policy, &other(), &id("o-r1"), T0)).await;
     assert!(matches!(cancelled, Err(BooksError::Unknown)), "{cancelled:?}");
     let told = DeliveryReport::proven(Delivery::Dispensed);
     let told = rig.run(move |tx, policy| delivered(tx, policy, &other(), &id("o-r1"), told, T0)).await;

@@ -42,21 +42,21 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelUnknown => "the gateway has nothing to cancel".into(),
         Event::CancelUnanswered => "cancel was not answered".into(),
         Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
-        Event::ToldPaid => "the machine says that it was paid".into(),
+        Event::PaymentReported => "the machine says that it was paid".into(),
         Event::Abandoned => "the program that asked the gateway is gone".into(),
         Event::Restarted => "the backend was restarted".into(),
         Event::TimedOut => "nobody ended it in time".into(),
         Event::GaveUp => "the machine no longer waits for the charge".into(),
         Event::Awaited => "the machine asked again".into(),
-        Event::AskedAbout => "the machine asks".into(),
-        Event::CancelAsked => "the machine wants it ended".into(),
+        Event::StatusRequested => "the machine asks".into(),
+        Event::CancelRequested => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
             format!("the machine told {}{reason}; proof {}", told.outcome, proof_in_words(&told.proof))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::Unreported => "no outcome was told in time".into(),
-        Event::RefundAsked(wish) => {
+        Event::RefundRequested(wish) => {
             let by = match &wish.by {
                 Asker::Automatic => "the backend itself".into(),
                 Asker::Person(by) => person(by.as_deref()),

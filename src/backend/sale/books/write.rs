@@ -71,7 +71,7 @@ fn settle(
                 order = apply(tx, policy, order, event, now)?;
             }
             Duty::Call(call) => break Some(call),
-            Duty::Rest => break None,
+            Duty::Wait => break None,
         }
     };
     let (claimed_until, call) = match claim {
@@ -128,7 +128,7 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
 /// News for the machine. The answer to its own request tells it the rest.
 fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
     let order = &stored.order;
-    let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Asked), .. });
+    let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Requested), .. });
     let status = view::status(order);
     if asked || status == Status::Pending {
         return Ok(());
@@ -144,7 +144,7 @@ pub(super) fn matters(before: &Order, after: &Order) -> bool {
     state_word(&before.state) != state_word(&after.state)
         || before.delivery != after.delivery
         || before.mismatched_at != after.mismatched_at
-        || before.ask.hot_from != after.ask.hot_from
+        || before.polling.hot_from != after.polling.hot_from
         || before.repayment != after.repayment
         || before.taken_back != after.taken_back
         || (before.suspect, before.conflict, before.late_fact) != (after.suspect, after.conflict, after.late_fact)

@@ -71,9 +71,8 @@ impl Work {
             State::Refunded { .. } => {
                 let why = match &order.repayment {
                     Some(Repayment::ByHand { .. }) => "by hand",
-                    Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
-                        "through the gateway"
-                    }
+                    Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. })
+                    | None => "through the gateway",
                 };
                 self.around.emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
             }
@@ -107,9 +106,8 @@ impl Work {
                 Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
                 Attention::RefundFailed => match &order.repayment {
                     Some(Repayment::Refused { why, .. }) => format!("no refund: {why}"),
-                    Some(Repayment::Asked { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
-                        kind.as_str().into()
-                    }
+                    Some(Repayment::Requested { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. })
+                    | None => kind.as_str().into(),
                 },
                 Attention::Unreported => "the machine has told no outcome".into(),
                 Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),

@@ -62,7 +62,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::TicketUnknown => order.state = ticket_unknown(order.state),
         Event::Told => order.state = told(order.state),
         Event::Forgotten => order.state = forgotten(order.state),
-        Event::CancelAsked => order.state = cancel_asked(order.state, now, with),
+        Event::CancelRequested => order.state = cancel_requested(order.state, now, with),
         Event::Collected => return collected(order, now, with),
     }
     order
@@ -176,7 +176,7 @@ fn withdraw(state: State, why: Ending, now: Boot, with: &Context) -> State {
     }
 }
 
-fn cancel_asked(state: State, now: Boot, with: &Context) -> State {
+fn cancel_requested(state: State, now: Boot, with: &Context) -> State {
     withdraw(state, Ending::Cancelled(Reason::Customer), now, with)
 }
 

@@ -82,7 +82,7 @@ pub enum Event {
     /// The backend lists the order among those without an outcome.
     Forgotten,
     /// A person or controller wants it cancelled.
-    CancelAsked,
+    CancelRequested,
     /// The customer typed in the code. The backend and the relay were asked just now, and say that it can be handed out.
     Collected,
 }

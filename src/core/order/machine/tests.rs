@@ -326,11 +326,11 @@ fn a_cancel_is_asked_until_it_is_answered_and_the_grace_follows() {
     walk.then(news(Status::Cancel), "cancelled(timeout) |").after(145, "| close");
     // It loses the race.
     Walk::offered()
-        .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
+        .then(Event::CancelRequested, "cancelling(customer) | cancel o-1")
         .then(news(Status::Settlement), "| cancel o-1")
         .then(Event::Settled(receipt()), "paid dispensing | dispense o-1");
     // It comes before the charge is answered: a QR is never shown, and the ticket is closed at once.
-    let early = || Walk::new().then(Event::CancelAsked, "cancelling(customer) | create");
+    let early = || Walk::new().then(Event::CancelRequested, "cancelling(customer) | create");
     early().then(news(Status::Pending), "| cancel o-1").then(news(Status::Cancel), "cancelled(customer) | close");
     // A new charge is not made for a machine that is free.
     early().after(15, "| find").then(Event::Absent, "cancelled(customer) | close");
@@ -339,7 +339,7 @@ fn a_cancel_is_asked_until_it_is_answered_and_the_grace_follows() {
 #[test]
 fn a_late_receipt_dispenses_within_the_grace_if_the_machine_is_free() {
     let cancelled = || {
-        let walk = Walk::offered().then(Event::CancelAsked, "cancelling(customer) | cancel o-1");
+        let walk = Walk::offered().then(Event::CancelRequested, "cancelling(customer) | cancel o-1");
         walk.then(news(Status::Cancel), "cancelled(customer) |")
     };
     let (delivers, late) = ("paid dispensing | dispense o-1", "refund_due(late) | close");
@@ -367,7 +367,7 @@ fn a_late_receipt_dispenses_within_the_grace_if_the_machine_is_free() {
 #[test]
 fn refund_due_is_told_only_after_the_ticket_is_closed() {
     Walk::offered()
-        .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
+        .then(Event::CancelRequested, "cancelling(customer) | cancel o-1")
         .alone(false)
         .then(Event::Settled(receipt()), "refund_due(late) | close")
         .then(closed(CloseAnswer::Dispensing), "| close")
@@ -498,7 +498,7 @@ fn without_the_relay_its_keys_of_the_ticket_count() {
 
 #[test]
 fn what_is_known_changes_nothing() {
-    for event in [Event::Settled(receipt()), Event::CancelAsked, news(Status::Settlement), Event::Absent, Event::Told] {
+    for event in [Event::Settled(receipt()), Event::CancelRequested, news(Status::Settlement), Event::Absent, Event::Told] {
         assert_eq!(Walk::dispensing().then(event, "| dispense o-1").order, Walk::dispensing().order);
     }
     // Another charge of the request is no news of the one on the screen. Of an order that ended none is left.
@@ -507,7 +507,7 @@ fn what_is_known_changes_nothing() {
         assert_eq!(Walk::offered().then(other, "|").order, Walk::offered().order);
     }
     Walk::offered()
-        .then(Event::CancelAsked, "cancelling(customer) | cancel o-1")
+        .then(Event::CancelRequested, "cancelling(customer) | cancel o-1")
         .then(news(Status::Cancel), "cancelled(customer) |")
         .then(other_news(Status::Pending), "| cancel o-2")
         .then(other_news(Status::Cancel), "|");

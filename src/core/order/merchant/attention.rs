@@ -129,7 +129,7 @@ impl Order {
             | State::Refunded { .. } => return false,
         };
         match &self.repayment {
-            Some(Repayment::Asked { .. } | Repayment::Refused { .. }) => !self.money_is_gone(),
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) => !self.money_is_gone(),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => false,
             None => owed && !self.money_is_gone(),
         }
@@ -148,7 +148,7 @@ impl Order {
     pub fn is_decided(&self) -> bool {
         match &self.repayment {
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
-            Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded { .. }),
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded { .. }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The changes of an order while it is charged, ended and reported.
 
-use super::settling::polling;
+use super::settling::poll_pause;
 use super::*;
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
@@ -15,7 +15,7 @@ impl Order {
                 } else if now > self.answer_by + HAND_OUT_GRACE {
                     self.begin_cancelling(Some(charge), Ending::GaveUp, now);
                 } else {
-                    self.ask.at = Some(self.ask.at.unwrap_or(now + self.spread(ASK_SPACING)));
+                    self.polling.at = Some(self.polling.at.unwrap_or(now + self.spread(ASK_SPACING)));
                     // A QR whose life is over is offered to nobody, whatever get-status says of it.
                     let over = (charge.charged_at + self.sale.purchase.timeout()).min(charge.expires_at);
                     let cancel_at = over + CANCEL_AFTER_TIMEOUT;
@@ -88,7 +88,7 @@ impl Order {
                 }
             }
             State::Cancelling { charge: None, why, .. } => match no_charge {
-                NoCharge::NotMade { .. } if *why == Ending::Asked => self.close(None, Closing::Cancel, Some(Ending::Asked), now),
+                NoCharge::NotMade { .. } if *why == Ending::Requested => self.close(None, Closing::Cancel, Some(Ending::Requested), now),
                 NoCharge::Passing(_) | NoCharge::Unsure(_) | NoCharge::Exists | NoCharge::NotMade { .. } => {}
             },
             State::Pending { .. }
@@ -106,14 +106,15 @@ impl Order {
         match &mut self.state {
             State::Cancelling { charge: None, why, .. } => {
                 let why = why.clone();
-                let how = if why == Ending::Asked { Closing::Cancel } else { Closing::Failure };
+                let how = if why == Ending::Requested { Closing::Cancel } else { Closing::Failure };
                 // Get-status may call it pending all the same.
                 if asked {
                     self.unclear_since = None;
                 }
-                let again = self.looks_again_at(&why, now);
+                let again = self.next_check_at(&why, now);
                 self.close_in_doubt(None, how, Some(why), now);
-                self.ask = Ask { at: again.into_iter().chain(self.polls_since(self.settlement_told_at, now)).min(), ..Ask::default() };
+                self.polling =
+                    Polling { at: again.into_iter().chain(self.polls_since(self.settlement_notified_at, now)).min(), ..Polling::default() };
             }
             // The gateway has answered for it before: look once more, or cancel once more.
             State::Cancelling { charge: Some(_), .. } => {
@@ -163,21 +164,22 @@ impl Order {
     }
 
     /// The cancel was not done. Look why (`look`), or ask for it again later.
-    pub(super) fn cancel_again(&mut self, now: Wall, then_look: bool) {
+    pub(super) fn cancel_again(&mut self, now: Wall, then_status: bool) {
         let give_up = self.created_at + CANCEL_GIVE_UP <= now;
         self.judge_doubt(now);
         match &mut self.state {
             State::Cancelling { charge, why, .. } if give_up => {
                 let (charge, why) = (charge.take(), why.clone());
-                let again = self.looks_again_at(&why, now);
+                let again = self.next_check_at(&why, now);
                 self.close_in_doubt(charge, Closing::Failure, Some(why), now);
-                self.ask = Ask { at: again.into_iter().chain(self.polls_since(self.settlement_told_at, now)).min(), ..Ask::default() };
+                self.polling =
+                    Polling { at: again.into_iter().chain(self.polls_since(self.settlement_notified_at, now)).min(), ..Polling::default() };
             }
-            State::Cancelling { look, tries, retry_at, .. } => {
+            State::Cancelling { get_status, tries, retry_at, .. } => {
                 *tries += 1;
                 // The look after a cancel is due at once: the cancel lost a race, and somebody waits to know who won.
-                *retry_at = if then_look && !*look { now } else { now + doubled(Span::secs(1), *tries, Span::secs(300)) };
-                *look = then_look;
+                *retry_at = if then_status && !*get_status { now } else { now + doubled(Span::secs(1), *tries, Span::secs(300)) };
+                *get_status = then_status;
             }
             State::Charging { .. }
             | State::Pending { .. }
@@ -192,25 +194,25 @@ impl Order {
     /// Somebody may have paid. The silence of one call says nothing about the other.
     pub(super) fn cancel_unanswered(&mut self, now: Wall) {
         self.cancel_again(now, false);
-        if matches!(self.state, State::Cancelling { tries, .. } if tries % CANCELS_THEN_LOOK == 0) {
-            self.ask.at = Some(now);
+        if matches!(self.state, State::Cancelling { tries, .. } if tries % CANCELS_THEN_STATUS == 0) {
+            self.polling.at = Some(now);
         }
     }
 
     /// Somebody told then that it is paid, or get-status left that open then. It is asked about until that is answered, so that people are
     /// told.
     fn polls_since(&self, since: Option<Wall>, now: Wall) -> Option<Wall> {
-        since.map(|since| now + self.spread(polling(now - since)))
+        since.map(|since| now + self.spread(poll_pause(now - since)))
     }
 
     /// The time of the next question about a charge that is given up, and not forgotten: when the gateway can be asked again, it is asked
     /// what became of it. If it is found again and again, that is asked now and then. What a person has ended or settled is over.
-    fn looks_again_at(&self, why: &Ending, now: Wall) -> Option<Wall> {
+    fn next_check_at(&self, why: &Ending, now: Wall) -> Option<Wall> {
         match why {
-            _ if self.ended_by.is_some() || self.is_decided() => self.last_look(now),
-            Ending::Leftover => Some(now + self.spread(polling(now - self.created_at)).max(LOOK_AGAIN)),
-            Ending::Asked | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_) | Ending::GaveUp | Ending::NotMade { .. } => {
-                Some(now + LOOK_AGAIN)
+            _ if self.ended_by.is_some() || self.is_decided() => self.last_check(now),
+            Ending::Leftover => Some(now + self.spread(poll_pause(now - self.created_at)).max(CHECK_AGAIN)),
+            Ending::Requested | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_) | Ending::GaveUp | Ending::NotMade { .. } => {
+                Some(now + CHECK_AGAIN)
             }
         }
     }
@@ -218,7 +220,7 @@ impl Order {
     pub(super) fn abandoned(&mut self) {
         // The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the
         // whole truth.
-        if let Some(Repayment::Asked { unsure, look: false, .. }) = &mut self.repayment {
+        if let Some(Repayment::Requested { unsure, get_status: false, .. }) = &mut self.repayment {
             *unsure = true;
         }
         match &mut self.state {
@@ -276,7 +278,7 @@ impl Order {
             }
             State::Cancelling { why: stored, .. } => {
                 // A machine that asks for the end of an order that was given up does not want another attempt.
-                if *stored == Ending::GaveUp && why == Ending::Asked {
+                if *stored == Ending::GaveUp && why == Ending::Requested {
                     *stored = why;
                 }
             }
@@ -298,9 +300,9 @@ impl Order {
         }
         match &mut self.delivery {
             None => {
-                self.first_told(told.outcome);
+                self.first_reported(told.outcome);
                 self.delivery = Some(told);
-                self.told_at = Some(now);
+                self.reported_at = Some(now);
             }
             // The detail is for people, and a repeated report may word it in another way. A proof may come later.
             Some(first) if first.outcome == told.outcome => {
@@ -316,13 +318,13 @@ impl Order {
     /// A person ends it, while nobody can say whether it is paid.
     pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
         self.ended_by = Some(by);
-        (self.settlement_told_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
+        (self.settlement_notified_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
         match &mut self.state {
             State::Pending { charge, .. } => {
                 let charge = charge.clone();
                 self.close(Some(charge), Closing::Failure, None, now);
                 // If get-status still calls it pending, it is cancelled: nobody is to pay it any more.
-                self.ask.at = Some(now);
+                self.polling.at = Some(now);
             }
             State::Cancelling { charge, why, .. } => {
                 let (charge, why) = (charge.take(), why.clone());
@@ -338,10 +340,10 @@ impl Order {
     pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
         // A charge for another sum was never to be paid, however often it is cancelled.
         let why = if self.ended_for_its_sum() { Ending::GrossAmount } else { why };
-        self.state = State::Cancelling { charge, why, look: false, tries: 0, retry_at: now };
+        self.state = State::Cancelling { charge, why, get_status: false, tries: 0, retry_at: now };
         self.ended_at = None;
         // A question after a notification stays. The regular questions about an order that could be paid end.
-        self.ask.at = self.ask.at.filter(|_| self.is_hot(now));
+        self.polling.at = self.polling.at.filter(|_| self.is_hot(now));
     }
 
     pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
@@ -353,15 +355,15 @@ impl Order {
     fn close_in_doubt(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
         self.state = State::Closed { charge, how, why };
         self.judge_doubt(now);
-        let doubt = self.polls_since(self.settlement_told_at.or(self.unclear_since), now);
-        self.ask.at = self.ask.at.or(self.last_look(now)).into_iter().chain(doubt).min();
+        let doubt = self.polls_since(self.settlement_notified_at.or(self.unclear_since), now);
+        self.polling.at = self.polling.at.or(self.last_check(now)).into_iter().chain(doubt).min();
     }
 
     /// The time of the last question about a charge that ended unpaid. Somebody may have paid it all the same, and the
     /// notification of that may be lost. A charge whose answer was lost was shown to nobody.
-    pub(super) fn last_look(&self, now: Wall) -> Option<Wall> {
-        let own_end = self.charge()?.expires_at + self.spread(LAST_LOOK);
-        let at = self.ended_at.map_or(own_end, |ended| own_end.min(ended + self.spread(LOOK_AFTER_END)));
+    pub(super) fn last_check(&self, now: Wall) -> Option<Wall> {
+        let own_end = self.charge()?.expires_at + self.spread(LAST_CHECK);
+        let at = self.ended_at.map_or(own_end, |ended| own_end.min(ended + self.spread(CHECK_AFTER_END)));
         (now < at).then_some(at)
     }
 

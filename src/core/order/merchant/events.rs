@@ -35,9 +35,9 @@ pub enum Event {
     /// A notification whose signature verifies says this.
     Notified(Said),
     /// Its machine asks whether it is paid: a customer may wait there.
-    AskedAbout,
+    StatusRequested,
     /// The machine says that it was paid. That is worth a question, and no more.
-    ToldPaid,
+    PaymentReported,
     /// The caller that made a call for it is gone.
     Abandoned,
     /// The backend was started. Nobody waits for a charge any more.
@@ -49,7 +49,7 @@ pub enum Event {
     /// The machine posted its request again and waits.
     Awaited,
     /// The machine wants it ended.
-    CancelAsked,
+    CancelRequested,
     /// The machine told what became of it.
     Delivered(DeliveryReport),
     /// The machine told another outcome than before.
@@ -62,7 +62,7 @@ pub enum Event {
     /// No outcome came in time (from [`super::duty`]).
     Unreported,
     /// The money is to go back through the gateway.
-    RefundAsked(RefundWish),
+    RefundRequested(RefundWish),
     /// The gateway's answer to that.
     RefundAnswered(RefundAnswer),
     /// A person gave the money back in another way.

@@ -8,15 +8,15 @@ use crate::order::outcome::Delivery;
 /// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
 const REFUND_TRIES: u32 = 20;
 /// After so many calls that do not end a refund, some two minutes, a person may decide by name.
-const LOOKS_THEN_A_PERSON: u32 = 4;
+const CHECKS_THEN_A_PERSON: u32 = 4;
 /// The pause between the first two of them. Later pauses double.
 const REFUND_PAUSE: Span = Span::secs(10);
 /// The longest pause between two of them.
 const REFUND_PAUSE_MAX: Span = Span::secs(3600);
 /// A refund that the bank has not confirmed is looked at this often …
-const BANK_LOOK: Span = Span::secs(6 * 3600);
+const BANK_CHECK: Span = Span::secs(6 * 3600);
 /// … for this time. News of it that get-status does not tell is looked for as long.
-const BANK_LOOKS: Span = Span::secs(7 * 24 * 3600);
+const BANK_CHECKS: Span = Span::secs(7 * 24 * 3600);
 /// A settlement that comes after a refund is looked at once more after this time: get-status may be behind.
 const SETTLED_AGAIN: Span = Span::secs(300);
 /// Why a refund is not asked for any more.
@@ -27,7 +27,7 @@ const NO_KEY_IS_LEFT: &str = "every key for its refund is used up: only by hand"
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
 impl Order {
-    pub(super) fn refund_asked(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
+    pub(super) fn refund_requested(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, wish.no_report, false)?;
         if self.is_over_the_counter() {
             return Err(Refused::NotByApi);
@@ -54,7 +54,7 @@ impl Order {
         }
         let refused = no_more.map(Into::into);
         let by = wish.by;
-        self.repayment = Some(Repayment::Asked { by, tries: 0, retry_at: now, look: unsure, unsure, refused, key_used: false });
+        self.repayment = Some(Repayment::Requested { by, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Order {
         self.repayment = Some(Repayment::ByHand { note, by, at: now, unsure });
         self.judge_doubt(now);
         if unsure {
-            self.look_once_more(now);
+            self.check_once_more(now);
         }
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
@@ -89,7 +89,7 @@ impl Order {
         let unsure = self.repayment.is_some();
         self.repayment = Some(Repayment::Given { by, at: now, unsure });
         if unsure {
-            self.look_once_more(now);
+            self.check_once_more(now);
         }
         Ok(())
     }
@@ -98,15 +98,15 @@ impl Order {
     /// name.
     fn is_refund_unsure(&self) -> bool {
         match &self.repayment {
-            Some(Repayment::Asked { tries, .. }) => *tries >= LOOKS_THEN_A_PERSON,
+            Some(Repayment::Requested { tries, .. }) => *tries >= CHECKS_THEN_A_PERSON,
             Some(Repayment::Refused { unsure, .. }) => *unsure,
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => false,
         }
     }
 
     /// If the refund was made all the same, the customer has the money twice, or the goods and the money. Then a person is told.
-    fn look_once_more(&mut self, now: Wall) {
-        self.ask = Ask { at: Some(now), ..Ask::default() };
+    fn check_once_more(&mut self, now: Wall) {
+        self.polling = Polling { at: Some(now), ..Polling::default() };
     }
 
     /// Takes the gateway's answer to the refund.
@@ -119,7 +119,7 @@ impl Order {
             },
             RefundAnswer::Unsure(_) | RefundAnswer::Passing(_) | RefundAnswer::KeyUsed(_) | RefundAnswer::Refused(_) => answer,
         };
-        let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, key_used, .. }) = &mut self.repayment else {
+        let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repayment else {
             // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
             if matches!(answer, RefundAnswer::Approved(_)) {
                 self.late_fact |= self.conflict;
@@ -133,22 +133,22 @@ impl Order {
             RefundAnswer::Approved(_) => {
                 self.refunded(None, now);
                 // Get-status may tell whether the bank has confirmed it.
-                let look = now + LOOK_AGAIN;
-                self.ask.at = Some(self.ask.at.map_or(look, |at| at.min(look)));
+                let check = now + CHECK_AGAIN;
+                self.polling.at = Some(self.polling.at.map_or(check, |at| at.min(check)));
                 return;
             }
             // A call with this key was made before, and that one may have made the refund.
             RefundAnswer::KeyUsed(why) => {
-                (*look, *unsure, *retry_at, *refused, *key_used) = (true, true, now, Some(why), true);
+                (*get_status, *unsure, *retry_at, *refused, *key_used) = (true, true, now, Some(why), true);
                 return;
             }
             RefundAnswer::Refused(why) => {
-                (*look, *retry_at, *refused, *key_used) = (true, now, Some(why), false);
+                (*get_status, *retry_at, *refused, *key_used) = (true, now, Some(why), false);
                 return;
             }
             RefundAnswer::Passing(why) => why,
             RefundAnswer::Unsure(why) => {
-                (*look, *unsure) = (true, true);
+                (*get_status, *unsure) = (true, true);
                 why
             }
         };
@@ -172,17 +172,17 @@ impl Order {
         if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
             *unsure = false;
         }
-        let Some(Repayment::Asked { look, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment else { return };
-        if !*look {
+        let Some(Repayment::Requested { get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment else { return };
+        if !*get_status {
             return;
         }
         if std::mem::take(unsure) && refused.is_some() {
             // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
             // it is asked twice.
-            *retry_at = now + LOOK_AGAIN;
+            *retry_at = now + CHECK_AGAIN;
             return;
         }
-        *look = false;
+        *get_status = false;
         match refused.take() {
             // The refund with this key was not made, and never will be. The next call has another one.
             Some(why) => {
@@ -201,7 +201,7 @@ impl Order {
     /// Get-status was asked what became of the refund, and did not tell.
     pub(super) fn refund_not_seen(&mut self, now: Wall) {
         let pause = self.pause_after_refund();
-        let Some(Repayment::Asked { look: true, tries, retry_at, refused, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Requested { get_status: true, tries, retry_at, refused, .. }) = &mut self.repayment else { return };
         *tries += 1;
         *retry_at = now + pause;
         if *tries >= REFUND_TRIES {
@@ -214,20 +214,20 @@ impl Order {
     /// There is nothing left to refund, as get-status says. So the refund has not happened.
     pub(super) fn stop_refund(&mut self, why: &str, now: Wall) {
         match &mut self.repayment {
-            Some(Repayment::Asked { .. }) => self.repayment = Some(Repayment::Refused { why: why.into(), at: now, unsure: false }),
+            Some(Repayment::Requested { .. }) => self.repayment = Some(Repayment::Refused { why: why.into(), at: now, unsure: false }),
             Some(Repayment::Refused { unsure, .. }) => *unsure = false,
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
     }
 
     /// Whether get-status is asked only to see what became of a refund.
-    pub(super) fn is_looking_for_a_refund(&self) -> bool {
-        matches!(self.repayment, Some(Repayment::Asked { look: true, .. }))
+    pub(super) fn is_checking_refund(&self) -> bool {
+        matches!(self.repayment, Some(Repayment::Requested { get_status: true, .. }))
     }
 
     fn pause_after_refund(&self) -> Span {
         match &self.repayment {
-            Some(Repayment::Asked { tries, .. }) => self.spread(doubled(REFUND_PAUSE, tries + 1, REFUND_PAUSE_MAX)),
+            Some(Repayment::Requested { tries, .. }) => self.spread(doubled(REFUND_PAUSE, tries + 1, REFUND_PAUSE_MAX)),
             Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
                 REFUND_PAUSE
             }
@@ -243,28 +243,28 @@ impl Order {
             (Some(Proof::Signed { .. }), Proof::Missing(_)) => return,
             (Some(Proof::Missing(_)), Proof::Signed { .. }) => {
                 self.delivery = Some(told);
-                self.told_at = Some(now);
+                self.reported_at = Some(now);
             }
             (Some(Proof::Signed { .. }), Proof::Signed { .. }) | (Some(Proof::Missing(_)), Proof::Missing(_)) | (None, _) => {}
         }
         if self.is_decided() {
             self.late_fact = true;
         } else {
-            self.late_fact |= on_its_way && matches!(self.repayment, Some(Repayment::Asked { .. }));
+            self.late_fact |= on_its_way && matches!(self.repayment, Some(Repayment::Requested { .. }));
             self.conflict = true;
         }
         let why = || "the machine told another outcome meanwhile".into();
         match &mut self.repayment {
             // One of the calls may have made it. Get-status has the last word.
-            Some(Repayment::Asked { unsure: true, look, refused, retry_at, key_used, .. }) if !on_its_way => {
+            Some(Repayment::Requested { unsure: true, get_status, refused, retry_at, key_used, .. }) if !on_its_way => {
                 refused.get_or_insert_with(why);
-                (*look, *retry_at, *key_used) = (true, now, false);
+                (*get_status, *retry_at, *key_used) = (true, now, false);
             }
-            Some(Repayment::Asked { .. }) if !on_its_way => {
+            Some(Repayment::Requested { .. }) if !on_its_way => {
                 self.repayment = Some(Repayment::Refused { why: why(), at: now, unsure: false });
             }
             Some(
-                Repayment::Asked { .. }
+                Repayment::Requested { .. }
                 | Repayment::Refused { .. }
                 | Repayment::Done { .. }
                 | Repayment::ByHand { .. }
@@ -275,7 +275,7 @@ impl Order {
     }
 
     /// An outcome was told for the first time. The matter may have been settled before that without one.
-    pub(super) fn first_told(&mut self, outcome: Delivery) {
+    pub(super) fn first_reported(&mut self, outcome: Delivery) {
         let came = match outcome {
             Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => true,
             Delivery::Failed | Delivery::Undelivered => false,
@@ -283,7 +283,7 @@ impl Order {
         match &self.repayment {
             Some(Repayment::Refused { unsure: false, .. }) if outcome == Delivery::Dispensed => self.repayment = None,
             Some(
-                Repayment::Asked { .. }
+                Repayment::Requested { .. }
                 | Repayment::Refused { .. }
                 | Repayment::Done { .. }
                 | Repayment::ByHand { .. }
@@ -301,7 +301,7 @@ impl Order {
             // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
             Some(Repayment::Done { bank, .. }) => *bank = told.or(*bank),
-            Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => {
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
                 self.repayment = Some(Repayment::Done { at: now, bank: told })
             }
         }
@@ -328,18 +328,18 @@ impl Order {
     }
 
     /// The time of the next look at a refund that the gateway has approved.
-    pub(super) fn next_look_at_refund(&self, now: Wall) -> Option<Wall> {
+    pub(super) fn next_refund_check(&self, now: Wall) -> Option<Wall> {
         match &self.repayment {
             Some(Repayment::Done { .. }) if self.late_fact => None,
             Some(Repayment::Done { .. }) if self.settled_again_at.is_some() => Some(now + SETTLED_AGAIN),
-            Some(Repayment::Done { at, bank: Some(AtBank::Asked) }) if now < *at + BANK_LOOKS => Some(now + self.spread(BANK_LOOK)),
+            Some(Repayment::Done { at, bank: Some(AtBank::Requested) }) if now < *at + BANK_CHECKS => Some(now + self.spread(BANK_CHECK)),
             Some(Repayment::ByHand { at, unsure: true, .. } | Repayment::Given { at, unsure: true, .. })
-                if !self.late_fact && now < *at + BANK_LOOKS =>
+                if !self.late_fact && now < *at + BANK_CHECKS =>
             {
-                Some(now + self.spread(BANK_LOOK))
+                Some(now + self.spread(BANK_CHECK))
             }
             Some(
-                Repayment::Asked { .. }
+                Repayment::Requested { .. }
                 | Repayment::Refused { .. }
                 | Repayment::Done { .. }
                 | Repayment::ByHand { .. }
@@ -351,14 +351,14 @@ impl Order {
 
     /// Whether get-status of a paid order has failed for so long to tell of money that went back, that it is not asked any more. No person
     /// is called for this: that it was paid is known, and what is owed is listed by itself.
-    pub(super) fn looks_for_money_back_end(&self, now: Wall) -> bool {
+    pub(super) fn refund_checks_end(&self, now: Wall) -> bool {
         let back_at = match &self.repayment {
             Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. } | Repayment::Given { at, .. }) => Some(*at),
             // The gateway may have made a refund that is owed as far as anybody knows.
             Some(Repayment::Refused { unsure: true, .. }) => return false,
-            Some(Repayment::Asked { .. } | Repayment::Refused { unsure: false, .. }) | None => None,
+            Some(Repayment::Requested { .. } | Repayment::Refused { unsure: false, .. }) | None => None,
         };
-        self.ask.noted_at.max(back_at).is_none_or(|since| since + BANK_LOOKS <= now)
+        self.polling.noted_at.max(back_at).is_none_or(|since| since + BANK_CHECKS <= now)
     }
 
     /// The `refund_key` of the next call: the order's name, and with a number behind it once keys are used up. No order_id looks like
@@ -406,11 +406,11 @@ impl Order {
     pub(super) fn refund_ends(&mut self, ending: RefundEnding, now: Wall) {
         self.refund_ending = Some(ending);
         if ending == RefundEnding::Over
-            && let Some(Repayment::Asked { look, unsure, retry_at, refused, key_used, .. }) = &mut self.repayment
+            && let Some(Repayment::Requested { get_status, unsure, retry_at, refused, key_used, .. }) = &mut self.repayment
         {
             // A call may be on its way. Get-status has the last word, and no other call is made.
             refused.get_or_insert_with(|| TIME_IS_OVER.into());
-            (*look, *unsure, *retry_at, *key_used) = (true, true, now, false);
+            (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, false);
         }
     }
 
@@ -423,8 +423,8 @@ impl Order {
     /// By name, a person may decide also while the gateway does not tell what became of a refund.
     fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
         match &self.repayment {
-            Some(Repayment::Asked { .. }) if by_name && self.is_refund_unsure() => {}
-            Some(Repayment::Asked { .. }) => return Err(Refused::RefundUnderWay),
+            Some(Repayment::Requested { .. }) if by_name && self.is_refund_unsure() => {}
+            Some(Repayment::Requested { .. }) => return Err(Refused::RefundUnderWay),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. }) => return Err(Refused::RefundedAlready),
             Some(Repayment::Given { .. }) => return Err(Refused::Given),
             Some(Repayment::Refused { .. }) | None => {}

@@ -1,7 +1,6 @@
 //! The effect of the gateway's answer to a get-status, and the times of these questions.
 
 use super::*;
-use crate::order::ids::TransactionId;
 use crate::order::money::Rupiah;
 use crate::order::request::{Payment, Purchase};
 
@@ -30,14 +29,14 @@ fn is_news(order: &Order, said: Said) -> bool {
         // The gateway gave a part back, beside the money that a person had given back, or in place of the whole.
         (State::Refunded { .. }, Said::PartlyRefunded) => match &order.repayment {
             Some(Repayment::ByHand { .. }) => order.taken_back.is_none(),
-            Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Asked) && !order.late_fact,
-            Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => false,
+            Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Requested) && !order.late_fact,
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => false,
         },
         (State::Refunded { .. }, Said::Refunded) => match &order.repayment {
             // The bank may have confirmed it by now.
-            Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Asked),
+            Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Requested),
             None => false,
-            Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => {
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => {
                 !order.late_fact
             }
         },
@@ -62,35 +61,35 @@ impl Order {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {
                 if said == Said::Settled && !self.is_decided() {
-                    self.settlement_told_at.get_or_insert(now);
+                    self.settlement_notified_at.get_or_insert(now);
                 }
             }
             State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
-        self.look_at_news(said, now);
+        self.note_news(said, now);
     }
 
     /// Somebody says this. The gateway is asked, if it may be so.
-    pub(super) fn look_at_news(&mut self, said: Said, now: Wall) {
+    pub(super) fn note_news(&mut self, said: Said, now: Wall) {
         if !is_news(self, said) {
             return;
         }
-        let earlier = self.ask.noted_back.filter(|_| self.unanswered_since(now).is_some());
-        self.ask.noted_back = goes_back(self, said).then_some(said).or(earlier);
-        self.ask.noted_at = Some(now);
-        match self.ask.hot_from {
+        let earlier = self.polling.noted_back.filter(|_| self.unanswered_since(now).is_some());
+        self.polling.noted_back = goes_back(self, said).then_some(said).or(earlier);
+        self.polling.noted_at = Some(now);
+        match self.polling.hot_from {
             // The same news again, or a flood of it: the answer to the question under way also answers this.
             Some(from) if (from..from + ASK_SPACING).contains(&now) => {
-                self.ask.at = Some(self.ask.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING))
+                self.polling.at = Some(self.polling.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING))
             }
-            Some(_) | None => self.ask = Ask { at: Some(now), hot_from: Some(now), tries: 0, ..self.ask },
+            Some(_) | None => self.polling = Polling { at: Some(now), hot_from: Some(now), tries: 0, ..self.polling },
         }
     }
 
     /// Its machine asks. A question that is planned for later comes now.
-    pub(super) fn asked_about(&mut self, now: Wall) {
+    pub(super) fn status_requested(&mut self, now: Wall) {
         if self.may_be_asked_about(now) {
-            self.ask.at = Some(now);
+            self.polling.at = Some(now);
         }
     }
 
@@ -105,13 +104,13 @@ impl Order {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
         };
         // A time in the future is one from before the clock was set back.
-        let last = self.ask.asked_at.or(self.charge().map(|charge| charge.charged_at));
+        let last = self.polling.last_at.or(self.charge().map(|charge| charge.charged_at));
         may_be_paid && last.is_none_or(|last| !(last..last + ASK_SPACING).contains(&now))
     }
 
     /// The time of news that may be newer than the question that was just answered.
     fn unanswered_since(&self, now: Wall) -> Option<Wall> {
-        self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
+        self.polling.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
     }
 
     pub(super) fn status(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
@@ -138,18 +137,18 @@ impl Order {
             | Said::PartlyRefunded
             | Said::ChargedBack => self.unclear_since = None,
         }
-        self.hear(report, now, with);
+        self.take(report, now, with);
         self.judge_doubt(now);
     }
 
     /// Takes the gateway's word for it.
-    fn hear(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
+    fn take(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         match report.said {
             Said::Settled => return self.settled(report, now, with),
             Said::Pending => self.still_pending(now),
             Said::Suspect | Said::Other => {
                 self.suspected();
-                self.looked_in_vain(now);
+                self.status_not_clear(now);
             }
             Said::Expired => self.ended(Closing::Expire, now),
             Said::Cancelled => self.ended(Closing::Cancel, now),
@@ -162,8 +161,8 @@ impl Order {
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
         }
         // It is the same news. But of refunds of a part, there may be another one by now.
-        if self.ask.noted_back == Some(report.said) && report.said != Said::PartlyRefunded {
-            self.ask.noted_back = None;
+        if self.polling.noted_back == Some(report.said) && report.said != Said::PartlyRefunded {
+            self.polling.noted_back = None;
         }
         self.question_ended(now, true);
     }
@@ -207,12 +206,12 @@ impl Order {
             State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         };
         if paid || self.is_decided() {
-            self.settlement_told_at = None;
+            self.settlement_notified_at = None;
         }
         if !matches!(self.state, State::Held { .. }) && paid || self.is_decided() {
             self.unclear_since = None;
         }
-        match self.settlement_told_at {
+        match self.settlement_notified_at {
             None if self.unclear_since.is_none() => self.unconfirmed_at = None,
             Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.unconfirmed_at.get_or_insert(now),
             None | Some(_) => {}
@@ -221,55 +220,55 @@ impl Order {
 
     pub(super) fn status_unanswered(&mut self, now: Wall) {
         self.judge_doubt(now);
-        self.looked_in_vain(now);
+        self.status_not_clear(now);
         self.question_ended(now, false);
     }
 
     /// Plans the next question, after an answer or after the lack of one.
     pub(super) fn question_ended(&mut self, now: Wall, answered: bool) {
         // An answer that tells of the refund has planned the next step for it.
-        if matches!(self.repayment, Some(Repayment::Asked { look: true, retry_at, .. }) if retry_at <= now) {
+        if matches!(self.repayment, Some(Repayment::Requested { get_status: true, retry_at, .. }) if retry_at <= now) {
             self.refund_not_seen(now);
         }
-        let tries = self.ask.tries;
-        self.ask.tries += 1;
-        (self.ask.asked_at, self.ask.answered) = (Some(now), answered);
+        let tries = self.polling.tries;
+        self.polling.tries += 1;
+        (self.polling.last_at, self.polling.answered) = (Some(now), answered);
         let hot = self.is_hot(now).then(|| now + doubled(Span::millis(250), tries + 1, Span::secs(2)));
-        self.ask.at = match &self.state {
-            State::Charging { .. } => self.ask.at,
+        self.polling.at = match &self.state {
+            State::Charging { .. } => self.polling.at,
             State::Pending { charge, .. } => {
-                let since = self.settlement_told_at.unwrap_or(charge.charged_at);
-                Some(hot.unwrap_or_else(|| now + self.spread(polling(now - since))))
+                let since = self.settlement_notified_at.unwrap_or(charge.charged_at);
+                Some(hot.unwrap_or_else(|| now + self.spread(poll_pause(now - since))))
             }
             // The order is not asked about before the final answer can come, unless somebody said that something has happened.
-            State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
+            State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(poll_pause(now - *until))).max(*until))),
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
             // Somebody paid, as the gateway itself has told; or its answers do not tell.
-            State::Closed { .. } if self.settlement_told_at.is_some() || self.unclear_since.is_some() => {
-                let since = self.settlement_told_at.or(self.unclear_since).unwrap_or(now);
+            State::Closed { .. } if self.settlement_notified_at.is_some() || self.unclear_since.is_some() => {
+                let since = self.settlement_notified_at.or(self.unclear_since).unwrap_or(now);
                 let unsure = self.unanswered_since(now).map(|noted| noted + CALL_LIFE);
-                Some(hot.or(unsure).unwrap_or(now + self.spread(polling(now - since))))
+                Some(hot.or(unsure).unwrap_or(now + self.spread(poll_pause(now - since))))
             }
             // A person has ended it, or has given the money back.
-            State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => hot.or(self.last_look(now)),
+            State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => hot.or(self.last_check(now)),
             // What became of a refund is looked at until the bank has confirmed or refused it.
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. }
-                if answered && self.next_look_at_refund(now).is_some() =>
+                if answered && self.next_refund_check(now).is_some() =>
             {
-                self.next_look_at_refund(now)
+                self.next_refund_check(now)
             }
             // The gateway may say settled in a notification before get-status does. The question that was just answered may
             // also be older than the notification.
             State::Closed { .. } if answered => {
                 let unsure = self.unanswered_since(now);
-                hot.or(unsure.map(|noted| noted + CALL_LIFE)).or(self.last_look(now))
+                hot.or(unsure.map(|noted| noted + CALL_LIFE)).or(self.last_check(now))
             }
             // The answer that it is settled may be older than the news that the money went back.
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => {
-                self.unanswered_since(now).filter(|_| self.ask.noted_back.is_some()).map(|noted| noted + CALL_LIFE)
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_checking_refund() => {
+                self.unanswered_since(now).filter(|_| self.polling.noted_back.is_some()).map(|noted| noted + CALL_LIFE)
             }
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if self.looks_for_money_back_end(now) => None,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if self.refund_checks_end(now) => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 Some(hot.unwrap_or(now + doubled(ASK_SPACING, tries.saturating_sub(3), Span::secs(600))))
             }
@@ -277,7 +276,7 @@ impl Order {
     }
 
     pub(super) fn is_hot(&self, now: Wall) -> bool {
-        self.ask.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
+        self.polling.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
     }
 
     /// The gateway says settled. It is believed if it is the charge.
@@ -309,9 +308,9 @@ impl Order {
         match self.matching(report, with.rules) {
             Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
                 let again = *self.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
-                self.ask.at = Some(again);
-                if let State::Cancelling { look, retry_at, .. } = &mut self.state {
-                    (*look, *retry_at) = (true, again + MISMATCH_WAIT);
+                self.polling.at = Some(again);
+                if let State::Cancelling { get_status, retry_at, .. } = &mut self.state {
+                    (*get_status, *retry_at) = (true, again + MISMATCH_WAIT);
                 }
                 return;
             }
@@ -322,7 +321,7 @@ impl Order {
                     self.state = State::Held { charge, by, until: now + with.rules.reversal_window };
                 }
                 if let State::Held { until, .. } = &self.state {
-                    self.ask = Ask { at: Some(*until), ..Ask::default() };
+                    self.polling = Polling { at: Some(*until), ..Polling::default() };
                 }
                 return;
             }
@@ -361,121 +360,6 @@ impl Order {
         }
     }
 
-    /// Whether the gateway's answer is about this order, as far as names tell. [`Order::judge`] judges the rest.
-    #[must_use]
-    pub fn is_meant_by(&self, report: &StatusReport) -> bool {
-        report.is_about(&self.id, self.transactions())
-    }
-
-    /// Whether an answer counts. It is the one rule for the answers to get-status, cancel and refund, whatever word they have. The answer
-    /// must be about the order ([`StatusReport::is_about`]), in its currency, and of its sum. With a receipt, that is the sum that was paid.
-    /// Without one, the charge's sum counts too, also with an allowed fee. Where no charge is known, the answer has all of our metadata.
-    ///
-    /// The settlement of an order that is not paid is only looked at for whose it is. In another sum or currency it is a mismatch, which a
-    /// person sees.
-    ///
-    /// What Midtrans leaves out: its answers to cancel and refund have no metadata, and those to a refund, as its documents show them,
-    /// no currency. All of its answers about a transaction have `gross_amount`, and those to a refund `refund_amount`.
-    ///
-    /// # Errors
-    /// The part that differs. Then the answer answers nothing.
-    pub fn judge(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
-        if !self.is_meant_by(report) {
-            return Err(Differs::Transaction);
-        }
-        let is_paid = match &self.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => false,
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
-        };
-        if report.said == Said::Settled && !is_paid {
-            return Ok(());
-        }
-        // Two sums that are not whole rupiah need not be the same.
-        let paid = self.settlement().filter(|by| by.gross_amount.is_some() && by.gross_amount == report.gross_amount);
-        if paid.is_some_and(|by| is_in(report, by.currency.as_deref())) {
-            return Ok(());
-        }
-        self.fits_the_charge(report, rules)?;
-        // The charge's sum is another one than that of the receipt: the customer paid a fee on top.
-        if self.receipt().is_some() { Err(Differs::Sum) } else { Ok(()) }
-    }
-
-    /// Whether the answer to a call for a refund says that all of the money that was asked for went back.
-    ///
-    /// # Errors
-    /// The part that differs. Then nobody knows whether the refund was made: get-status must tell.
-    pub fn judge_refund(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
-        self.judge(report, rules)?;
-        if report.said != Said::Refunded {
-            return Err(Differs::NoRefund);
-        }
-        match self.to_refund() {
-            Some(asked) if report.refund_amount == Some(asked) => Ok(()),
-            Some(_) | None => Err(Differs::RefundAmount),
-        }
-    }
-
-    /// Whether this transaction is known to be the order's.
-    #[must_use]
-    pub fn has_transaction(&self, id: &TransactionId) -> bool {
-        self.transactions().any(|known| known == id)
-    }
-
-    fn transactions(&self) -> impl Iterator<Item = &TransactionId> {
-        let known = [self.charge().map(|charge| &charge.transaction_id), self.settlement().map(|by| &by.transaction_id)];
-        known.into_iter().flatten()
-    }
-
-    /// The sum that was paid, if a settlement of the order's transaction fits the sale: also its metadata as far as it has them, and the
-    /// price.
-    ///
-    /// # Errors
-    /// The part that differs.
-    fn matching(&self, report: &StatusReport, rules: &Rules) -> Result<Rupiah, Differs> {
-        self.fits_the_charge(report, rules)?;
-        let gross_amount = report.gross_amount.ok_or(Differs::Sum)?;
-        let expected = self.sale.metadata().to_texts();
-        let mut texts = report.metadata.iter().zip(&expected);
-        if texts.any(|(got, want)| got.as_deref().is_some_and(|got| got != want)) {
-            return Err(Differs::Metadata);
-        }
-        // The charge was never to be paid, and was.
-        if gross_amount < self.sale.purchase.amount || self.ended_for_its_sum() {
-            return Err(Differs::Sum);
-        }
-        if self.charge().is_none() && !self.may_be_asked(gross_amount, rules) {
-            return Err(Differs::Sum);
-        }
-        Ok(gross_amount)
-    }
-
-    /// Whether an answer has the charge's currency, and its sum or that and an allowed fee: the gateway may tell the fee only now. Where the
-    /// answer to the charge was lost, its sum is not known, and the metadata must say that it is ours. A charge that can be paid is only
-    /// cancelled once more, so that needs no metadata.
-    fn fits_the_charge(&self, report: &StatusReport, rules: &Rules) -> Result<(), Differs> {
-        if !is_in(report, Some("IDR")) {
-            return Err(Differs::Currency);
-        }
-        match self.charge() {
-            Some(charge) => {
-                let sum = report.gross_amount.ok_or(Differs::Sum)?;
-                let fits = sum == charge.gross_amount || charge.gross_amount < sum && self.may_be_asked(sum, rules);
-                if fits { Ok(()) } else { Err(Differs::Sum) }
-            }
-            None if report.said == Said::Pending => Ok(()),
-            None => self.has_our_metadata(report),
-        }
-    }
-
-    fn has_our_metadata(&self, report: &StatusReport) -> Result<(), Differs> {
-        if report.metadata.iter().any(Option::is_none) {
-            return Err(Differs::NoMetadata);
-        }
-        let texts = self.sale.metadata().to_texts();
-        let ours = report.metadata.iter().zip(&texts).all(|(got, want)| got.as_deref() == Some(want));
-        if ours { Ok(()) } else { Err(Differs::Metadata) }
-    }
-
     /// Whether the order ended because the gateway asked for a wrong sum.
     pub(super) const fn ended_for_its_sum(&self) -> bool {
         matches!(self.state, State::Cancelling { why: Ending::GrossAmount, .. } | State::Closed { why: Some(Ending::GrossAmount), .. })
@@ -506,7 +390,7 @@ impl Order {
     fn still_pending(&mut self, now: Wall) {
         self.suspect = false;
         match &mut self.state {
-            State::Cancelling { look: true, .. } => self.cancel_again(now, false),
+            State::Cancelling { get_status: true, .. } => self.cancel_again(now, false),
             State::Closed { charge, .. } => {
                 let charge = charge.take();
                 self.begin_cancelling(charge, Ending::Leftover, now);
@@ -515,11 +399,11 @@ impl Order {
             State::Held { charge: Some(charge), .. } => {
                 let charge = charge.clone();
                 self.state = State::Pending { charge, cancel_at: None };
-                self.settlement_told_at.get_or_insert(now);
+                self.settlement_notified_at.get_or_insert(now);
             }
             State::Charging { .. }
             | State::Pending { .. }
-            | State::Cancelling { look: false, .. }
+            | State::Cancelling { get_status: false, .. }
             | State::Held { charge: None, .. }
             | State::Settled { .. }
             | State::Withheld { .. }
@@ -538,12 +422,12 @@ impl Order {
     }
 
     /// A look after a cancel brought nothing. It is repeated later.
-    fn looked_in_vain(&mut self, now: Wall) {
+    fn status_not_clear(&mut self, now: Wall) {
         match &self.state {
-            State::Cancelling { look: true, .. } => self.cancel_again(now, true),
+            State::Cancelling { get_status: true, .. } => self.cancel_again(now, true),
             State::Charging { .. }
             | State::Pending { .. }
-            | State::Cancelling { look: false, .. }
+            | State::Cancelling { get_status: false, .. }
             | State::Held { .. }
             | State::Closed { .. }
             | State::Settled { .. }
@@ -556,7 +440,7 @@ impl Order {
         let took_back = how == Closing::Deny && self.is_over_the_counter();
         if took_back {
             // That is how the settlement ended that a notification told of.
-            self.settlement_told_at = None;
+            self.settlement_notified_at = None;
         }
         let (charge, why) = match &mut self.state {
             State::Charging { .. } => (None, None),
@@ -612,13 +496,8 @@ impl Order {
     }
 }
 
-/// Whether an answer is in this currency. An answer that tells none is in any, unless it is a settlement, which may buy goods.
-fn is_in(report: &StatusReport, currency: Option<&str>) -> bool {
-    report.currency.as_deref() == currency || report.currency.is_none() && report.said != Said::Settled
-}
-
 /// The time between two questions about a charge of this age.
-pub(super) fn polling(age: Span) -> Span {
+pub(super) fn poll_pause(age: Span) -> Span {
     match age.0 / 1000 {
         ..300 => ASK_SPACING,
         300..900 => Span::secs(30),

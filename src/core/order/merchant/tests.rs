@@ -81,8 +81,8 @@ fn word(order: &Order) -> String {
     match &order.state {
         State::Charging { .. } => "charging".into(),
         State::Pending { .. } => "pending".into(),
-        State::Cancelling { look: false, .. } => "cancelling".into(),
-        State::Cancelling { look: true, .. } => "looking".into(),
+        State::Cancelling { get_status: false, .. } => "cancelling".into(),
+        State::Cancelling { get_status: true, .. } => "looking".into(),
         State::Closed { how, .. } => format!("{how:?}").to_lowercase(),
         State::Held { .. } => "held".into(),
         State::Settled { .. } => "settled".into(),
@@ -116,7 +116,7 @@ type Life = (&'static str, Vec<(i64, Event)>, &'static str);
 #[test]
 fn transitions() {
     use Event::{
-        CancelAsked, CancelDone, CancelRefused, CancelUnanswered, CancelUnknown, Charged, NotCharged, Notified, Restarted,
+        CancelDone, CancelRefused, CancelRequested, CancelUnanswered, CancelUnknown, Charged, NotCharged, Notified, Restarted,
         StatusUnanswered, StatusUnknown,
     };
     let charged = || (100, Charged(charge(5000)));
@@ -142,32 +142,36 @@ fn transitions() {
         ("restarted when it can be paid", vec![charged(), (200, Restarted)], "pending"),
         ("paid", vec![charged(), (500, status(Said::Settled))], "settled"),
         ("paid, says the notification only", vec![charged(), (500, Notified(Said::Settled))], "pending"),
-        ("paid, says the cancel's answer only", vec![charged(), (500, CancelAsked), (600, CancelDone(report(Said::Settled)))], "looking"),
+        (
+            "paid, says the cancel's answer only",
+            vec![charged(), (500, CancelRequested), (600, CancelDone(report(Said::Settled)))],
+            "looking",
+        ),
         ("paid, not accepted", vec![charged(), (500, status(Said::Suspect))], "pending"),
         ("expired", vec![charged(), (900_000, status(Said::Expired))], "expire"),
         ("denied later", vec![charged(), (500, status(Said::Denied))], "deny"),
         ("a word nobody knows", vec![charged(), (500, status(Said::Other))], "pending"),
         ("unknown to the gateway, says a stale answer", vec![charged(), (500, StatusUnknown)], "pending"),
         ("nobody ended it", vec![charged(), (180_000, StatusUnanswered)], "cancelling"),
-        ("cancelled", vec![charged(), (500, CancelAsked), (600, CancelDone(report(Said::Cancelled)))], "cancel"),
+        ("cancelled", vec![charged(), (500, CancelRequested), (600, CancelDone(report(Said::Cancelled)))], "cancel"),
         (
             "cancelled while charging",
-            vec![(0, CancelAsked), (50, Charged(charge(5000))), (90, CancelDone(report(Said::Cancelled)))],
+            vec![(0, CancelRequested), (50, Charged(charge(5000))), (90, CancelDone(report(Said::Cancelled)))],
             "cancel",
         ),
-        ("cancelled while charging, and denied", vec![(0, CancelAsked), (50, denied(false))], "cancel"),
-        ("cancel not answered", vec![charged(), (500, CancelAsked), (600, CancelUnanswered)], "cancelling"),
-        ("cancel too late", vec![charged(), (500, CancelAsked), (600, CancelRefused)], "looking"),
-        ("cancel too late: paid", vec![charged(), (500, CancelAsked), (600, CancelRefused), (601, status(Said::Settled))], "settled"),
-        ("cancel too late: expired", vec![charged(), (500, CancelAsked), (600, CancelRefused), (601, status(Said::Expired))], "expire"),
+        ("cancelled while charging, and denied", vec![(0, CancelRequested), (50, denied(false))], "cancel"),
+        ("cancel not answered", vec![charged(), (500, CancelRequested), (600, CancelUnanswered)], "cancelling"),
+        ("cancel too late", vec![charged(), (500, CancelRequested), (600, CancelRefused)], "looking"),
+        ("cancel too late: paid", vec![charged(), (500, CancelRequested), (600, CancelRefused), (601, status(Said::Settled))], "settled"),
+        ("cancel too late: expired", vec![charged(), (500, CancelRequested), (600, CancelRefused), (601, status(Said::Expired))], "expire"),
         (
             "cancel refused for nothing",
-            vec![charged(), (500, CancelAsked), (600, CancelRefused), (601, status(Said::Pending))],
+            vec![charged(), (500, CancelRequested), (600, CancelRefused), (601, status(Said::Pending))],
             "cancelling",
         ),
         (
             "paid after the cancel",
-            vec![charged(), (1, CancelAsked), (2, CancelDone(report(Said::Cancelled))), (9, status(Said::Settled))],
+            vec![charged(), (1, CancelRequested), (2, CancelDone(report(Said::Cancelled))), (9, status(Said::Settled))],
             "settled",
         ),
         ("paid after the expiry", vec![charged(), (500, status(Said::Expired)), (900, status(Said::Settled))], "settled"),
@@ -176,7 +180,7 @@ fn transitions() {
             vec![charged(), (1, status(Said::Settled)), (2, status(Said::Pending)), (3, status(Said::Expired))],
             "settled",
         ),
-        ("cancel after the money", vec![charged(), (1, status(Said::Settled)), (2, CancelAsked)], "settled"),
+        ("cancel after the money", vec![charged(), (1, status(Said::Settled)), (2, CancelRequested)], "settled"),
         ("given back", vec![charged(), (1, status(Said::Settled)), (2, status(Said::Refunded))], "refunded"),
         ("taken back in part", vec![charged(), (1, status(Said::Settled)), (2, status(Said::PartlyRefunded))], "settled"),
         ("taken back before we knew of it", vec![charged(), (1, status(Said::PartlyRefunded))], "mismatch"),
@@ -190,12 +194,12 @@ fn transitions() {
 #[test]
 fn a_cancel_that_came_too_late_is_looked_after_at_once() {
     let silence = (0..6).map(|n| (600 + n * 40_000, Event::CancelUnanswered));
-    let silent: Vec<_> = [(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)].into_iter().chain(silence).collect();
+    let silent: Vec<_> = [(0, Event::Charged(charge(5000))), (500, Event::CancelRequested)].into_iter().chain(silence).collect();
     let refused = live(&[&silent[..], &[(300_000, Event::CancelRefused)]].concat());
     assert_eq!(duty(&refused, T0 + Span::millis(300_000)), Duty::Call(Call::GetStatus));
     // A look that finds nothing is not repeated as fast.
     let in_vain = live(&[&silent[..], &[(300_000, Event::CancelRefused), (300_100, Event::StatusUnanswered)]].concat());
-    assert_eq!(duty(&in_vain, T0 + Span::millis(310_000)), Duty::Rest);
+    assert_eq!(duty(&in_vain, T0 + Span::millis(310_000)), Duty::Wait);
 }
 
 #[test]
@@ -221,7 +225,7 @@ fn a_settlement_must_be_exactly_the_charge() {
             assert_eq!(word(&first), "settled", "{what}");
             continue;
         }
-        assert_eq!((word(&first).as_str(), first.ask.at), ("pending", Some(T0 + Span::millis(11_000))), "{what}: looked at again");
+        assert_eq!((word(&first).as_str(), first.polling.at), ("pending", Some(T0 + Span::millis(11_000))), "{what}: looked at again");
         let early = live(&[(0, Event::Charged(charge(5000))), (1000, said.clone()), (5000, said.clone())]);
         assert_eq!(word(&early), "pending", "{what}: too early");
         let second = live(&[(0, Event::Charged(charge(5000))), (1000, said.clone()), (11_000, said.clone())]);
@@ -244,7 +248,8 @@ fn a_sum_that_nobody_was_to_pay_buys_nothing() {
         assert_eq!((word(&paid).as_str(), paid.is_refund_due(), paid.needs_attention()), ("mismatch", true, true));
         assert!(paid.receipt().is_none());
         // The same if somebody had given the order up before the charge was answered.
-        let late = live(&[(0, Event::CancelAsked), (100, first[0].1.clone()), (1000, first[1].1.clone()), (11_000, first[1].1.clone())]);
+        let late =
+            live(&[(0, Event::CancelRequested), (100, first[0].1.clone()), (1000, first[1].1.clone()), (11_000, first[1].1.clone())]);
         assert_eq!((word(&late).as_str(), late.receipt().is_none()), ("mismatch", true));
         // Midtrans said that it had ended the charge, calls it pending after all, and then it is paid.
         let ended = [(500, Event::CancelDone(report(Said::Cancelled))), (700, status(Said::Pending))];
@@ -303,7 +308,7 @@ fn an_answer_to_an_older_question_does_not_answer_a_notification() {
     assert_eq!(duty(&order, again), Duty::Call(Call::GetStatus));
     let order = apply(order, Event::Status(report(Said::Settled)), again, &with).expect("a fact");
     assert!(matches!(order.state, State::Settled { .. }));
-    assert_eq!(order.ask.at, None);
+    assert_eq!(order.polling.at, None);
 }
 
 #[test]
@@ -317,15 +322,15 @@ fn an_answer_to_an_older_question_does_not_undo_that_the_money_went_back() {
         let order = then(order, Event::Notified(said), 1000);
         let order = then(order, Event::Status(report(Said::Settled)), 1200);
         assert!(matches!(order.state, State::Settled { .. }), "{said:?}");
-        assert_eq!(order.ask.at, asked_for.then(|| at(1000) + CALL_LIFE), "{said:?}");
+        assert_eq!(order.polling.at, asked_for.then(|| at(1000) + CALL_LIFE), "{said:?}");
         // The same for a settled order: a part went back, and then the rest.
         let order = then(live(&[(0, Event::Charged(charge(5000)))]), status(Said::Settled), 500);
         let order = then(order, Event::Notified(Said::PartlyRefunded), 1000);
         let order = then(order, Event::Notified(said), 1100);
         let order = then(order, status(Said::PartlyRefunded), 1200);
-        assert!(order.ask.at.is_some(), "{said:?}");
+        assert!(order.polling.at.is_some(), "{said:?}");
         let order = then(order, status(Said::Refunded), 20_000);
-        assert!(matches!(order.state, State::Refunded { .. }) && order.ask.at.is_none(), "{said:?}");
+        assert!(matches!(order.state, State::Refunded { .. }) && order.polling.at.is_none(), "{said:?}");
     }
 }
 
@@ -337,7 +342,7 @@ fn a_clock_that_was_set_back_delays_no_question_and_hurries_none() {
     // The clock goes back by two minutes. So this question is no quick question after that notification.
     let now = T0 + Span::secs(60);
     let asked = apply(order.clone(), status(Said::Pending), now, &with).expect("a fact");
-    assert!(asked.ask.at.is_some_and(|at| at >= now + ASK_SPACING), "{:?}", asked.ask);
+    assert!(asked.polling.at.is_some_and(|at| at >= now + ASK_SPACING), "{:?}", asked.polling);
     // The next notification is news.
     let told = apply(order, Event::Notified(Said::Settled), now, &with).expect("a fact");
     assert_eq!(duty(&told, now), Duty::Call(Call::GetStatus));
@@ -351,7 +356,7 @@ fn what_ended_unpaid_is_asked_about_once_more() {
         // No notification tells what comes later.
         let ended = match said {
             Said::Cancelled => {
-                live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelAsked), (2000, Event::CancelDone(report(said)))])
+                live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelRequested), (2000, Event::CancelDone(report(said)))])
             }
             _ => live(&[(0, Event::Charged(charge(5000))), (900_000, status(said))]),
         };
@@ -415,7 +420,7 @@ fn the_gateway_is_not_asked_more_often_than_every_ten_seconds() {
     let mut asked = 0;
     while let Some(due) = next_deadline(&order).filter(|due| *due < T0 + Span::secs(180)) {
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
-        assert_eq!(duty(&order, due - Span::millis(1)), Duty::Rest);
+        assert_eq!(duty(&order, due - Span::millis(1)), Duty::Wait);
         assert!(due - last >= ASK_SPACING, "after {} ms", (due - last).0);
         let event = if asked % 2 == 0 { status(Said::Pending) } else { Event::StatusUnanswered };
         order = apply(order, event, due, &with).expect("a fact");
@@ -432,17 +437,17 @@ fn a_notification_is_asked_about_at_once_and_a_flood_of_them_is_not() {
     let at = |ms: i64| T0 + Span::millis(ms);
     let mut order = live(&[(0, Event::Charged(charge(5000)))]);
     order = apply(order, Event::Notified(Said::Pending), at(1000), &with).expect("a fact");
-    assert_eq!(duty(&order, at(1000)), Duty::Rest, "a pending one asks nothing");
+    assert_eq!(duty(&order, at(1000)), Duty::Wait, "a pending one asks nothing");
     order = apply(order, Event::Notified(Said::Settled), at(1000), &with).expect("a fact");
     // Get-status is behind. It is asked again for five seconds, then every ten.
     let mut times = Vec::new();
-    while let Some(due) = order.ask.at.filter(|due| *due < at(40_000)) {
+    while let Some(due) = order.polling.at.filter(|due| *due < at(40_000)) {
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
         times.push((due - T0).0);
         order = apply(order, status(Said::Pending), due, &with).expect("a fact");
         // The same notification changes nothing, however often it comes.
         let flooded = apply(order.clone(), Event::Notified(Said::Settled), due + Span::millis(1), &with).expect("a fact");
-        assert!(flooded.ask.at >= order.ask.at.min(Some(at(11_000))));
+        assert!(flooded.polling.at >= order.polling.at.min(Some(at(11_000))));
     }
     assert!(times.starts_with(&[1000, 1250, 1750, 2750, 4750]), "{times:?}");
     assert!(times[5] - times[4] <= 2000 && times[6..].windows(2).all(|pair| pair[1] - pair[0] >= 10_000), "{times:?}");
@@ -455,7 +460,7 @@ fn a_notification_is_asked_about_at_once_and_a_flood_of_them_is_not() {
 #[test]
 fn what_is_given_up_is_asked_about_once_more() {
     let day = CANCEL_GIVE_UP.0;
-    let given_up = live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelAsked), (day, Event::CancelUnanswered)]);
+    let given_up = live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelRequested), (day, Event::CancelUnanswered)]);
     assert_eq!(word(&given_up), "failure");
     let due = next_deadline(&given_up).expect("once more");
     assert_eq!(duty(&given_up, due), Duty::Call(Call::GetStatus));
@@ -481,8 +486,8 @@ fn another_attempt_follows_only_one_that_is_dead() {
     for other in [
         live(&[(0, Event::NotCharged(NoCharge::NotMade { again: false, why: "402".into() }))]),
         live(&[(0, Event::Charged(charge(9000))), (1, Event::CancelDone(report(Said::Cancelled)))]),
-        live(&[(0, Event::CancelAsked), (1, Event::CancelUnknown)]),
-        live(&[(0, Event::Restarted), (1, Event::CancelAsked), (2, Event::CancelUnknown)]),
+        live(&[(0, Event::CancelRequested), (1, Event::CancelUnknown)]),
+        live(&[(0, Event::Restarted), (1, Event::CancelRequested), (2, Event::CancelUnknown)]),
     ] {
         assert!(!may_try_again(&other), "{:?}", other.state);
     }
@@ -499,7 +504,7 @@ fn it_reads_back_as_it_was_written() {
     for events in [
         vec![],
         vec![(0, Event::Charged(charge(5000)))],
-        vec![(0, Event::Charged(charge(5000))), (1, Event::CancelAsked)],
+        vec![(0, Event::Charged(charge(5000))), (1, Event::CancelRequested)],
         vec![(0, Event::Charged(charge(5000))), (1, status(Said::Settled)), (2, told(Delivery::Failed))],
         vec![(0, Event::NotCharged(NoCharge::NotMade { again: true, why: "ü\"'; DROP".into() }))],
     ] {
@@ -545,7 +550,7 @@ fn no_answer_leads_in_a_circle() {
     };
     let mut stack: Vec<(Order, i64, u32)> = Vec::new();
     for state in [vec![], vec![(0, Event::Restarted)], vec![(0, Event::Charged(charge(5000)))]] {
-        for news in [None, Some(Event::Notified(Said::Settled)), Some(Event::CancelAsked)] {
+        for news in [None, Some(Event::Notified(Said::Settled)), Some(Event::CancelRequested)] {
             stack.push((live(&state.iter().cloned().chain(news.map(|event| (1, event))).collect::<Vec<_>>()), 1, 0));
         }
     }
@@ -554,7 +559,7 @@ fn no_answer_leads_in_a_circle() {
         let now = T0 + Span::millis(ms);
         match duty(&order, now) {
             Duty::Apply(event) => stack.push((apply(order, event, now, &with).expect("a fact"), ms, calls)),
-            Duty::Rest => lives += 1,
+            Duty::Wait => lives += 1,
             Duty::Call(call) => {
                 assert!(calls < 5, "{calls} calls at once: {order:?}");
                 stack.extend(

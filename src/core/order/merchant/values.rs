@@ -27,14 +27,14 @@ pub struct Order {
     /// Its present state.
     pub state: State,
     /// When the gateway is asked for its status.
-    pub ask: Ask,
+    pub polling: Polling,
     /// The first time that get-status said settled in a way that does not fit the charge.
     pub mismatched_at: Option<Wall>,
     /// The machine's report.
     pub delivery: Option<DeliveryReport>,
     /// The time at which that report came.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub told_at: Option<Wall>,
+    pub reported_at: Option<Wall>,
     /// The machine told two different outcomes.
     pub conflict: bool,
     /// How the money of an undelivered order goes back, once somebody or something sees to it.
@@ -54,7 +54,7 @@ pub struct Order {
     /// The books had lost it. It may have had a receipt that they do not know.
     pub rebuilt: bool,
     /// The time of the first genuine notification that it is settled, while get-status has not confirmed that.
-    pub settlement_told_at: Option<Wall>,
+    pub settlement_notified_at: Option<Wall>,
     /// The time since which get-status is answered, and its answer is not understood.
     pub unclear_since: Option<Wall>,
     /// The time at which it was listed because nobody confirms whether it is paid.
@@ -97,7 +97,7 @@ pub enum State {
         /// Why.
         why: Ending,
         /// The next question is get-status (the cancel was refused), and not the cancel.
-        look: bool,
+        get_status: bool,
         /// The number of calls so far.
         tries: u32,
         /// The time of the next call, at the earliest.
@@ -217,7 +217,7 @@ impl Parties {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Ending {
     /// The machine asked for it.
-    Asked,
+    Requested,
     /// Nobody ended it in time.
     Timeout,
     /// The gateway asks for another sum than the price and the fee allowed.
@@ -266,7 +266,7 @@ pub enum Withheld {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Repayment {
     /// The gateway is being asked for it.
-    Asked {
+    Requested {
         /// Who wants it.
         by: Asker,
         /// The number of calls so far.
@@ -274,7 +274,7 @@ pub enum Repayment {
         /// The time of the next call, at the earliest.
         retry_at: Wall,
         /// The next question is get-status, and not the refund.
-        look: bool,
+        get_status: bool,
         /// One of the calls may have made the refund.
         unsure: bool,
         /// Why the gateway refused, if it did: get-status has the last word.
@@ -325,7 +325,7 @@ pub enum Repayment {
 #[serde(rename_all = "snake_case")]
 pub enum AtBank {
     /// The bank is asked.
-    Asked,
+    Requested,
     /// The bank has confirmed it.
     Confirmed,
 }
@@ -367,7 +367,7 @@ pub enum TakenBack {
 
 /// The times at which the gateway is asked for an order's status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Ask {
+pub struct Polling {
     /// The next question.
     pub at: Option<Wall>,
     /// The last time that a notification began a round of quick questions.
@@ -376,7 +376,7 @@ pub struct Ask {
     pub tries: u32,
     /// The last time that a question ended, with an answer or without.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked_at: Option<Wall>,
+    pub last_at: Option<Wall>,
     /// Whether the gateway answered that question.
     pub answered: bool,
     /// The last time that a notification brought news. An answer to an older question does not answer it.
@@ -425,7 +425,7 @@ impl Order {
                 Ending::Unreadable(why) => failed(ChargeTrouble::Unreadable, why),
                 Ending::GrossAmount => failed(ChargeTrouble::Sum, "the gateway asks for another sum than the price"),
                 Ending::GaveUp => failed(ChargeTrouble::Unanswered, "the gateway did not answer in time"),
-                Ending::Asked | Ending::Timeout | Ending::Leftover => charge.as_ref().map(|_| Ok(())),
+                Ending::Requested | Ending::Timeout | Ending::Leftover => charge.as_ref().map(|_| Ok(())),
             },
         }
     }
@@ -507,7 +507,7 @@ impl Order {
             State::Closed { .. } if self.ended_by.is_some() => true,
             State::Closed { .. } => {
                 let may_be_money = self.suspect && !self.is_decided() && !self.seen.contains(&Attention::Suspect);
-                self.ask.at.is_none() && !may_be_money
+                self.polling.at.is_none() && !may_be_money
             }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         }

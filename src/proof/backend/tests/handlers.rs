@@ -490,7 +490,7 @@ fn what_the_bank_does_after_a_refund_is_heard() {
     let order = town.undelivered(Via::Gopay);
     town.midtrans.change(Change { refund_confirmed_after_ms: Some(3_600_000), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
-    assert_eq!(bank(&town.of(&order)), Some(AtBank::Asked));
+    assert_eq!(bank(&town.of(&order)), Some(AtBank::Requested));
     town.days(1);
     assert_eq!(bank(&town.of(&order)), Some(AtBank::Confirmed));
     // Another one bounces.

@@ -133,7 +133,7 @@ async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() 
     rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
     assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
     rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(1))).await.expect("starts");
-    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Asked { unsure: true, .. })));
+    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Requested { unsure: true, .. })));
     assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
 }
 
@@ -144,7 +144,7 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
         rig.paid(request, ticket, T0).await;
     }
     let asked = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
-    assert!(matches!(asked.now.order.repayment, Some(Repayment::Asked { .. })), "proven: it goes back by itself");
+    assert!(matches!(asked.now.order.repayment, Some(Repayment::Requested { .. })), "proven: it goes back by itself");
     // The same report again, as after a restart of the machine, changes nothing.
     let again = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
     assert_eq!(again.now.order, asked.now.order);
@@ -318,7 +318,7 @@ async fn the_backend_refunds_by_itself_within_its_limit_and_never_what_is_doubtf
     let tomorrow = T0 + Span::secs(86_400);
     rig.paid("r6", 6, tomorrow).await;
     rig.tell("o-r6", Delivery::Failed, tomorrow).await;
-    assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Asked { .. })));
+    assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Requested { .. })));
     rig.tell("o-r6", Delivery::Dispensed, tomorrow).await;
     assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Refused { .. })));
     assert_eq!(rig.pass("o-r6", tomorrow + Span::secs(3600)).await.call, None);

@@ -106,9 +106,9 @@ fn what_ends_an_order_in_the_background() {
         (told_news(Status::Cancel), "cancelled(backend) | close"),
         (told_news(Status::Deny), "denied(gateway) | close, cancel o-1"),
         (told_news(Status::Failure), "failed(gateway) | close"),
-        (Event::CancelAsked, "cancelling(customer) | cancel o-1"),
+        (Event::CancelRequested, "cancelling(customer) | cancel o-1"),
     ] {
-        let asked = event == Event::CancelAsked;
+        let asked = event == Event::CancelRequested;
         let walk = in_background().alone(false).then(event, follows);
         assert!(!walk.order.holds_machine(), "{follows}: another customer is served meanwhile");
         let walk = if asked { walk.then(told_news(Status::Cancel), "cancelled(customer) | close") } else { walk };
@@ -119,7 +119,7 @@ fn what_ends_an_order_in_the_background() {
 
 #[test]
 fn cancelled_from_the_screen_and_paid_within_the_grace_it_waits_and_is_not_dropped_before_nobody() {
-    let walk = Walk { now: 5_000, ..at_store() }.then(Event::CancelAsked, "cancelling(customer) | cancel o-1");
+    let walk = Walk { now: 5_000, ..at_store() }.then(Event::CancelRequested, "cancelling(customer) | cancel o-1");
     assert!(walk.order.holds_machine(), "for its answer");
     let walk = walk.then(told_news(Status::Cancel), "cancelled(customer) |");
     walk.alone(false).then(Event::Settled(receipt()), "awaiting_collection | look o-1");

@@ -67,7 +67,7 @@ fn a_cancel_is_done_by_the_charges_transaction_too() {
     let cancelled = |name, transaction: &str| {
         let told =
             StatusReport { order_id: name, transaction_id: TransactionId::new(transaction).expect("an id"), ..report(Said::Cancelled) };
-        word(&live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked), (600, Event::CancelDone(told))]))
+        word(&live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelRequested), (600, Event::CancelDone(told))]))
     };
     assert_eq!(cancelled(report(Said::Cancelled).order_id, "t1"), "cancel");
     assert_eq!(cancelled(alien(), "t1"), "cancel");
@@ -80,7 +80,7 @@ fn a_cancel_is_done_by_the_charges_transaction_too() {
 fn an_answer_about_another_transaction_ends_nothing_and_is_for_a_person() {
     let another = |said| Event::Status(StatusReport { transaction_id: TransactionId::new("t2").expect("an id"), ..report(said) });
     for said in [Said::Settled, Said::Expired, Said::Cancelled, Said::Denied, Said::Failed, Said::Refunded, Said::ChargedBack] {
-        for more in [vec![], vec![(500, Event::CancelAsked), (600, Event::CancelRefused)]] {
+        for more in [vec![], vec![(500, Event::CancelRequested), (600, Event::CancelRefused)]] {
             let life = [vec![(0, Event::Charged(charge(5000)))], more, vec![(1000, another(said))]].concat();
             let order = live(&life);
             assert!(order.is_open() && order.attention().is_empty() && next_deadline(&order).is_some(), "{said:?}: asked again");
@@ -133,8 +133,8 @@ fn an_answer_of_another_sum_or_currency_answers_nothing_whatever_it_says() {
     let charged = || vec![(0, Event::Charged(charge(5000)))];
     let lives = [
         ("pending", charged()),
-        ("looking", [charged(), vec![(500, Event::CancelAsked), (600, Event::CancelRefused)]].concat()),
-        ("cancel", [charged(), vec![(500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))]].concat()),
+        ("looking", [charged(), vec![(500, Event::CancelRequested), (600, Event::CancelRefused)]].concat()),
+        ("cancel", [charged(), vec![(500, Event::CancelRequested), (600, Event::CancelDone(report(Said::Cancelled)))]].concat()),
         ("settled", [charged(), vec![(500, status(Said::Settled))]].concat()),
     ];
     for said in OTHER_WORDS {
@@ -168,7 +168,7 @@ fn an_answer_of_another_sum_or_currency_answers_nothing_whatever_it_says() {
     }
     // A cancel is not done by such an answer. Get-status must tell.
     for (what, told) in odd(Said::Cancelled) {
-        let life = [charged(), vec![(500, Event::CancelAsked), (600, Event::CancelDone(told))]].concat();
+        let life = [charged(), vec![(500, Event::CancelRequested), (600, Event::CancelDone(told))]].concat();
         assert_eq!(word(&live(&life)), "looking", "{what}");
     }
     // The charge itself may have been for a wrong sum. Then that is its sum.
@@ -204,7 +204,7 @@ fn what_was_settled_is_the_sum_and_the_currency_of_what_goes_back() {
         assert_eq!(word(&order), wanted, "{what}");
     }
     // Whether a refund was made is not read off an answer of another sum, either.
-    let asked = [(20_000, told(Delivery::Failed)), (21_000, Event::RefundAsked(RefundWish::of_a_person(None)))];
+    let asked = [(20_000, told(Delivery::Failed)), (21_000, Event::RefundRequested(RefundWish::of_a_person(None)))];
     let unsure = [(22_000, Event::RefundAnswered(RefundAnswer::Refused("412".into())))];
     for (what, sum, currency, is_certain) in
         [("the same", 5000, "IDR", true), ("another sum", 4999, "IDR", false), ("dollars", 5000, "USD", false)]
@@ -263,9 +263,9 @@ fn sums_that_nobody_can_read_are_not_the_same_sum() {
     assert_eq!((word(&mismatch).as_str(), mismatch.to_refund()), ("mismatch", None));
     let then = |more: &[(i64, Event)]| live(&[&paid[..], more].concat());
     assert_eq!(word(&then(&[(20_000, Event::Status(no_sum(Said::Refunded)))])), "mismatch");
-    let asked = (20_000, Event::RefundAsked(RefundWish::of_a_person(None)));
+    let asked = (20_000, Event::RefundRequested(RefundWish::of_a_person(None)));
     let answered = (21_000, Event::RefundAnswered(approved()));
     let unsure = then(&[asked.clone(), answered.clone()]);
-    assert!(matches!(unsure.repayment, Some(Repayment::Asked { unsure: true, look: true, .. })), "{:?}", unsure.repayment);
+    assert!(matches!(unsure.repayment, Some(Repayment::Requested { unsure: true, get_status: true, .. })), "{:?}", unsure.repayment);
     assert_eq!(word(&then(&[asked, answered, (40_000, status(Said::Refunded))])), "refunded", "of the charge's sum");
 }

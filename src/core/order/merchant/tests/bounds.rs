@@ -58,13 +58,13 @@ fn a_receipt_is_signed_with_a_key_that_the_machine_has() {
 #[test]
 fn a_charge_is_made_at_once_and_again_after_a_pause_that_doubles() {
     let new = order();
-    assert_eq!((duty(&new, T0), duty(&new, at(-1))), (Duty::Call(Call::Charge), Duty::Rest));
+    assert_eq!((duty(&new, T0), duty(&new, at(-1))), (Duty::Call(Call::Charge), Duty::Wait));
     let mut order = new;
     let mut ms = 0;
     for pause in [250, 500, 1000, 2000, 3000] {
         order = then(&order, ms, pass(NoCharge::Passing("no route".into())));
         ms += pause;
-        assert_eq!((duty(&order, at(ms - 1)), duty(&order, at(ms))), (Duty::Rest, Duty::Call(Call::Charge)), "after {pause} ms");
+        assert_eq!((duty(&order, at(ms - 1)), duty(&order, at(ms))), (Duty::Wait, Duty::Call(Call::Charge)), "after {pause} ms");
     }
 }
 
@@ -75,7 +75,7 @@ fn another_attempt_waits_longer_than_the_one_before() {
         let order = Order { attempt, ..denied.clone() };
         let next = next_attempt(&order, &denied.id, T0, denied.answer_by).expect("another");
         assert_eq!(next_deadline(&next), Some(at(pause)), "{attempt}");
-        assert_eq!((duty(&next, at(pause - 1)), duty(&next, at(pause))), (Duty::Rest, Duty::Call(Call::Charge)), "{attempt}");
+        assert_eq!((duty(&next, at(pause - 1)), duty(&next, at(pause))), (Duty::Wait, Duty::Call(Call::Charge)), "{attempt}");
     }
 }
 
@@ -90,19 +90,19 @@ fn a_charge_is_handed_out_until_four_seconds_after_whoever_waits() {
 fn a_denial_of_what_may_exist_ends_nothing_that_was_not_asked_to_end() {
     let denied = || pass(NoCharge::NotMade { again: true, why: "900".into() });
     assert_eq!(word(&live(&[(0, Event::Restarted), (50, denied())])), "cancelling", "an earlier call may have been granted");
-    assert_eq!(word(&live(&[(0, Event::CancelAsked), (50, denied())])), "cancel");
+    assert_eq!(word(&live(&[(0, Event::CancelRequested), (50, denied())])), "cancel");
 }
 
 #[test]
 fn what_gateway_does_not_know_is_looked_for_once_more() {
     for unknown in [Event::CancelUnknown, Event::StatusUnknown] {
         let order = live(&[(0, Event::Restarted), (1, unknown)]);
-        assert_eq!((word(&order).as_str(), next_deadline(&order)), ("failure", Some(at(1) + LOOK_AGAIN)));
-        assert_eq!(duty(&order, at(1) + LOOK_AGAIN), Duty::Call(Call::GetStatus));
+        assert_eq!((word(&order).as_str(), next_deadline(&order)), ("failure", Some(at(1) + CHECK_AGAIN)));
+        assert_eq!(duty(&order, at(1) + CHECK_AGAIN), Duty::Call(Call::GetStatus));
     }
     // The gateway has answered for this charge, so it is not gone. The cancel finds nothing, so look; the look finds
     // nothing, so cancel.
-    let looks = live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked), (600, Event::CancelUnknown)]);
+    let looks = live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelRequested), (600, Event::CancelUnknown)]);
     assert_eq!((word(&looks).as_str(), duty(&looks, at(600))), ("looking", Duty::Call(Call::GetStatus)));
     assert_eq!(word(&then(&looks, 700, Event::StatusUnknown)), "cancelling");
 }
@@ -110,11 +110,11 @@ fn what_gateway_does_not_know_is_looked_for_once_more() {
 #[test]
 fn what_is_given_up_is_looked_for_a_minute_later() {
     let day = CANCEL_GIVE_UP.0;
-    let asked = [(0, Event::Charged(charge(5000))), (1000, Event::CancelAsked)];
+    let asked = [(0, Event::Charged(charge(5000))), (1000, Event::CancelRequested)];
     let early = live(&[&asked[..], &[(day - 1, Event::CancelUnanswered)]].concat());
     assert_eq!(word(&early), "cancelling");
     let given_up = live(&[&asked[..], &[(day, Event::CancelUnanswered)]].concat());
-    assert_eq!((word(&given_up).as_str(), next_deadline(&given_up)), ("failure", Some(at(day) + LOOK_AGAIN)));
+    assert_eq!((word(&given_up).as_str(), next_deadline(&given_up)), ("failure", Some(at(day) + CHECK_AGAIN)));
 }
 
 #[test]
@@ -125,12 +125,12 @@ fn who_asks_for_the_end_changes_why_only_of_what_was_given_up() {
     };
     let table: [(Event, Ending); 4] = [
         (Event::ChargedUnreadable(charge(4999), "blank".into()), Ending::GrossAmount),
-        (Event::Restarted, Ending::Asked),
+        (Event::Restarted, Ending::Requested),
         (Event::Charged(charge(9000)), Ending::GrossAmount),
         (Event::ChargedUnreadable(charge(5000), "blank".into()), Ending::Unreadable("blank".into())),
     ];
     for (first, wanted) in table {
-        assert_eq!(why(&live(&[(0, first.clone()), (1, Event::CancelAsked)])), wanted, "{first:?}");
+        assert_eq!(why(&live(&[(0, first.clone()), (1, Event::CancelRequested)])), wanted, "{first:?}");
     }
     assert_eq!(why(&then(&live(&[(0, Event::Restarted)]), 1, Event::TimedOut)), Ending::GaveUp);
 }
@@ -154,12 +154,12 @@ fn a_flood_of_news_waits_for_ten_seconds_after_the_first() {
     let order = live(&[
         (0, Event::Charged(charge(5000))),
         (1000, Event::Notified(Said::Settled)),
-        (1100, Event::CancelAsked),
+        (1100, Event::CancelRequested),
         (6500, status(Said::Other)),
     ]);
-    assert_eq!(order.ask.at, None);
+    assert_eq!(order.polling.at, None);
     let again = then(&order, 7000, Event::Notified(Said::Settled));
-    assert_eq!(again.ask.at, Some(at(11_000)));
+    assert_eq!(again.polling.at, Some(at(11_000)));
 }
 
 #[test]
@@ -169,14 +169,14 @@ fn the_first_question_after_news_is_repeated_quickly_however_many_there_were() {
         order = then(&order, round * 10_000, status(Said::Pending));
     }
     let order = then(&order, 100_000, Event::Notified(Said::Settled));
-    assert_eq!(then(&order, 100_100, status(Said::Pending)).ask.at, Some(at(100_350)));
+    assert_eq!(then(&order, 100_100, status(Said::Pending)).polling.at, Some(at(100_350)));
 }
 
 #[test]
 fn an_indomarets_settlement_that_nobody_answers_for_is_asked_about_with_a_pause() {
     let held = then(&counter(Payment::Indomaret), 1000, status(Said::Settled));
     let order = then(&held, 301_000, Event::StatusUnanswered);
-    assert!(next_deadline(&order).is_some_and(|next| next >= at(301_000) + ASK_SPACING), "{:?}", order.ask);
+    assert!(next_deadline(&order).is_some_and(|next| next >= at(301_000) + ASK_SPACING), "{:?}", order.polling);
     // Without a window there is nothing to wait for.
     let rules = Rules { reversal_window: Span::ZERO, ..rules() };
     let with = Context { rules: &rules, paid_already: false };

@@ -52,7 +52,7 @@ fn a_code_waits_for_its_customer_and_nobody_cancels_it_but_the_machine() {
     assert!(asked.len() < 150 && asked.len() > 60, "{} questions in a day", asked.len());
     let expired = lives(Payment::Alfamart, &[(86_400_000, status(Said::Expired))]);
     assert_eq!(word(&expired), "expire");
-    let cancelled = lives(Payment::Alfamart, &[(1000, Event::CancelAsked), (2000, Event::CancelDone(report(Said::Cancelled)))]);
+    let cancelled = lives(Payment::Alfamart, &[(1000, Event::CancelRequested), (2000, Event::CancelDone(report(Said::Cancelled)))]);
     assert_eq!(word(&cancelled), "cancel");
 }
 
@@ -93,7 +93,7 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
         ("nobody answers at the end", vec![settled(1000), (301_000, Event::StatusUnanswered)], "held"),
         ("the notification of the settlement alone", vec![(1000, Event::Notified(Said::Settled))], "pending"),
         ("taken back after the window", vec![settled(1000), settled(301_000), (400_000, status(Said::Denied))], "settled"),
-        ("cancelled by the machine while held", vec![settled(1000), (2000, Event::CancelAsked)], "held"),
+        ("cancelled by the machine while held", vec![settled(1000), (2000, Event::CancelRequested)], "held"),
     ];
     for (what, events, wanted) in table {
         let order = lives(Payment::Indomaret, &events);

@@ -5,7 +5,7 @@ use super::*;
 fn asked(order: Order, ms: i64) -> Order {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    apply(order, Event::AskedAbout, T0 + Span::millis(ms), &with).expect("a fact")
+    apply(order, Event::StatusRequested, T0 + Span::millis(ms), &with).expect("a fact")
 }
 
 fn calls(order: &Order, ms: i64) -> bool {
@@ -14,19 +14,19 @@ fn calls(order: &Order, ms: i64) -> bool {
 
 #[test]
 fn an_order_is_over_once_the_gateway_was_asked_after_its_end() {
-    use Event::{CancelAsked, CancelDone, Charged};
+    use Event::{CancelDone, CancelRequested, Charged};
     let charged = || (100, Charged(charge(5000)));
-    let cancelled = || vec![charged(), (1_000, CancelAsked), (1_100, CancelDone(report(Said::Cancelled)))];
+    let cancelled = || vec![charged(), (1_000, CancelRequested), (1_100, CancelDone(report(Said::Cancelled)))];
     let after = |more: Vec<(i64, Event)>| live(&cancelled().into_iter().chain(more).collect::<Vec<_>>());
-    let end = QR_EXPIRY.0 + 2 * LAST_LOOK.0;
+    let end = QR_EXPIRY.0 + 2 * LAST_CHECK.0;
     let table = [
         ("can be paid", live(&[charged()]), false),
         ("is cancelled", after(vec![]), false),
         ("was looked at a moment after its end", after(vec![(60_000, status(Said::Cancelled))]), false),
-        ("was looked at minutes after it", after(vec![(1_100 + 2 * LOOK_AFTER_END.0, status(Said::Cancelled))]), true),
+        ("was looked at minutes after it", after(vec![(1_100 + 2 * CHECK_AFTER_END.0, status(Said::Cancelled))]), true),
         (
             "was given up, and nobody says that it ended",
-            live(&[charged(), (1_000, CancelAsked), (2_000, Event::CancelRefused), (90_000_000, Event::StatusUnanswered)]),
+            live(&[charged(), (1_000, CancelRequested), (2_000, Event::CancelRefused), (90_000_000, Event::StatusUnanswered)]),
             false,
         ),
         ("was looked at after it", after(vec![(end, status(Said::Cancelled))]), true),
@@ -89,7 +89,7 @@ fn a_machine_that_asks_makes_one_question_in_ten_seconds_while_it_may_be_paid() 
     assert!(calls(&asked(order, 5_000), 5_000));
     let closed = live(&[(100, Event::Charged(charge(5000))), (1_000, status(Said::Expired))]);
     assert!(calls(&asked(closed, 20_000), 20_000), "it ended, and a payment may have been under way");
-    let over = live(&[(100, Event::Charged(charge(5000))), (QR_EXPIRY.0 + 2 * LAST_LOOK.0, status(Said::Expired))]);
+    let over = live(&[(100, Event::Charged(charge(5000))), (QR_EXPIRY.0 + 2 * LAST_CHECK.0, status(Said::Expired))]);
     for known in [over, super::order(), live(&[(100, Event::Charged(charge(5000))), (500, status(Said::Settled))])] {
         assert_eq!(asked(known.clone(), 2_000_000), known);
     }
@@ -100,13 +100,13 @@ fn a_machine_that_asks_makes_one_question_in_ten_seconds_while_it_may_be_paid() 
 fn what_the_gateway_has_ended_is_looked_at_once_more_minutes_later() {
     let day = Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) };
     let charged = || (0, Event::Charged(day.clone()));
-    let by_cancel = live(&[charged(), (1_000, Event::CancelAsked), (2_000, Event::CancelDone(report(Said::Cancelled)))]);
-    let by_look = live(&[charged(), (1_000, Event::CancelAsked), (1_500, Event::CancelRefused), (2_000, status(Said::Denied))]);
+    let by_cancel = live(&[charged(), (1_000, Event::CancelRequested), (2_000, Event::CancelDone(report(Said::Cancelled)))]);
+    let by_look = live(&[charged(), (1_000, Event::CancelRequested), (1_500, Event::CancelRefused), (2_000, status(Said::Denied))]);
     let expired = live(&[charged(), (2_000, status(Said::Expired))]);
     for (what, order) in [("cancel", by_cancel), ("deny", by_look), ("expire", expired)] {
         let look = next_deadline(&order).expect("once more");
         let after = (look - T0).0 - 2_000;
-        assert!((LOOK_AFTER_END.0..LOOK_AFTER_END.0 * 11 / 10).contains(&after), "{what}: {after} ms");
+        assert!((CHECK_AFTER_END.0..CHECK_AFTER_END.0 * 11 / 10).contains(&after), "{what}: {after} ms");
         // Its machine asks in between. That puts the last look off by nothing.
         let asked = asked(order.clone(), 60_000);
         let rules = rules();
@@ -121,15 +121,15 @@ fn what_the_gateway_has_ended_is_looked_at_once_more_minutes_later() {
         // It can be paid all the same: it is ended again, and the time begins anew.
         let found = apply(over, status(Said::Pending), T0 + Span::secs(900), &with).expect("a fact");
         let again = apply(found, Event::CancelDone(report(Said::Cancelled)), T0 + Span::secs(901), &with).expect("a fact");
-        assert!(next_deadline(&again).is_some_and(|look| look >= T0 + Span::secs(901) + LOOK_AFTER_END), "{what}");
+        assert!(next_deadline(&again).is_some_and(|look| look >= T0 + Span::secs(901) + CHECK_AFTER_END), "{what}");
     }
     // Nobody says that it has ended: it can be paid until its own end.
-    let given_up = live(&[charged(), (1_000, Event::CancelAsked), (CANCEL_GIVE_UP.0, Event::CancelUnanswered)]);
+    let given_up = live(&[charged(), (1_000, Event::CancelRequested), (CANCEL_GIVE_UP.0, Event::CancelUnanswered)]);
     let told = Charge { expires_at: T0 + Span::secs(7 * 86_400), ..charge(5000) };
     let State::Closed { how, why, .. } = given_up.state.clone() else { panic!("{given_up:?}") };
     let given_up = Order { state: State::Closed { charge: Some(told), how, why }, ..given_up };
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let unknown = apply(given_up, Event::StatusUnknown, T0 + Span::secs(2 * 86_400), &with).expect("a fact");
-    assert!(next_deadline(&unknown).is_some_and(|look| look > T0 + Span::secs(7 * 86_400)), "{:?}", unknown.ask);
+    assert!(next_deadline(&unknown).is_some_and(|look| look > T0 + Span::secs(7 * 86_400)), "{:?}", unknown.polling);
 }

@@ -34,7 +34,7 @@ fn due(days: Option<i64>) -> Order {
 }
 
 fn wish() -> Event {
-    Event::RefundAsked(RefundWish::of_a_person(Some("Ani".into())))
+    Event::RefundRequested(RefundWish::of_a_person(Some("Ani".into())))
 }
 
 fn answered(answer: RefundAnswer) -> Event {
@@ -54,7 +54,7 @@ fn unsure() -> Event {
 }
 
 fn is_asked(order: &Order) -> bool {
-    matches!(order.repayment, Some(Repayment::Asked { .. }))
+    matches!(order.repayment, Some(Repayment::Requested { .. }))
 }
 
 #[test]
@@ -165,9 +165,9 @@ fn what_the_bank_says_later_is_heard() {
         other => panic!("{other:?}"),
     };
     let approved = all(&due(None), 3000, vec![wish(), answered(approved())]);
-    assert_eq!((bank(&approved), next_deadline(&approved)), (None, Some(at(3000) + LOOK_AGAIN)));
-    let asked = after(&approved, 63_000, said(Some(AtBank::Asked)));
-    assert_eq!(bank(&asked), Some(AtBank::Asked));
+    assert_eq!((bank(&approved), next_deadline(&approved)), (None, Some(at(3000) + CHECK_AGAIN)));
+    let asked = after(&approved, 63_000, said(Some(AtBank::Requested)));
+    assert_eq!(bank(&asked), Some(AtBank::Requested));
     let next = next_deadline(&asked).expect("it is asked again");
     assert!(next > at(63_000 + 3_600_000), "a bank takes its time");
     let noted = after(&asked, 100_000, Event::Notified(Said::Refunded));
@@ -179,7 +179,7 @@ fn what_the_bank_says_later_is_heard() {
     let mut order = asked;
     let mut looks = 0;
     while let Some(next) = next_deadline(&order) {
-        order = after(&order, (next - T0).0, said(Some(AtBank::Asked)));
+        order = after(&order, (next - T0).0, said(Some(AtBank::Requested)));
         looks += 1;
     }
     assert!((20..40).contains(&looks), "{looks}");
@@ -255,7 +255,7 @@ fn a_refunds_answer_counts_only_with_the_sum_that_was_asked_for() {
             assert_eq!(word(&order), "refunded", "{what}");
             continue;
         }
-        let is_unsure = matches!(order.repayment, Some(Repayment::Asked { unsure: true, look: true, .. }));
+        let is_unsure = matches!(order.repayment, Some(Repayment::Requested { unsure: true, get_status: true, .. }));
         assert!(is_unsure && word(&order) == "settled", "{what}: {:?}", order.repayment);
         let next = next_deadline(&order).expect("the look");
         assert_eq!(duty(&order, next), Duty::Call(Call::GetStatus), "{what}: get-status decides");

@@ -21,11 +21,11 @@ fn contradicted(outcome: Delivery) -> Event {
 }
 
 fn refund(no_report: bool) -> Event {
-    Event::RefundAsked(RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) })
+    Event::RefundRequested(RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) })
 }
 
 fn refund_without_proof() -> Event {
-    Event::RefundAsked(RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Ani".into())) })
+    Event::RefundRequested(RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Ani".into())) })
 }
 
 fn by_hand(no_report: bool) -> Event {
@@ -55,8 +55,8 @@ fn then(mut order: Order, events: Vec<Event>, ms: i64) -> Result<Order, Refused>
 fn money(order: &Order) -> &'static str {
     match &order.repayment {
         None => "none",
-        Some(Repayment::Asked { look: false, .. }) => "asked",
-        Some(Repayment::Asked { look: true, .. }) => "looking",
+        Some(Repayment::Requested { get_status: false, .. }) => "asked",
+        Some(Repayment::Requested { get_status: true, .. }) => "looking",
         Some(Repayment::Refused { .. }) => "refused",
         Some(Repayment::Done { .. }) => "done",
         Some(Repayment::ByHand { .. }) => "by_hand",
@@ -185,7 +185,7 @@ fn gateway_answers_decide_and_get_status_has_the_last_word() {
         ("406: it was made before", vec![refused(), status(Said::Refunded)], "done", "refunded"),
         ("refused: a part of it went back before", vec![refused(), status(Said::PartlyRefunded)], "refused", "settled"),
         ("refused: the bank took it", vec![refused(), status(Said::ChargedBack)], "refused", "settled"),
-        ("a notification is enough to look, not to believe", vec![Event::Notified(Said::Refunded)], "asked", "settled"),
+        ("a notification is enough to get_status, not to believe", vec![Event::Notified(Said::Refunded)], "asked", "settled"),
     ];
     for (what, events, repayment, state) in table {
         let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
@@ -241,7 +241,8 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
         live(&[charged(), (1000, said.clone()), (11_000, said)])
     };
     let suspect = || live(&[charged(), (500, status(Said::Suspect))]);
-    let given_up = || live(&[charged(), (500, status(Said::Suspect)), (1000, Event::CancelAsked), (90_000_000, Event::CancelUnanswered)]);
+    let given_up =
+        || live(&[charged(), (500, status(Said::Suspect)), (1000, Event::CancelRequested), (90_000_000, Event::CancelUnanswered)]);
     type Row = (&'static str, Order, Vec<Attention>);
     let table: Vec<Row> = vec![
         ("dispensed", paid(Some(Delivery::Dispensed)), vec![]),
@@ -312,13 +313,13 @@ fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
     assert_eq!(money(&then(stopped.clone(), vec![status(Said::Refunded)], 5000).expect("a fact")), "done");
     let not_made = then(stopped, vec![status(Said::Settled), status(Said::Settled)], 5000).expect("facts");
     assert_eq!((money(&not_made), not_made.attention().contains(&Attention::Conflict)), ("refused", true));
-    assert_eq!(duty(&not_made, T0 + Span::millis(10_000_000)), Duty::Rest, "a person decides first");
+    assert_eq!(duty(&not_made, T0 + Span::millis(10_000_000)), Duty::Wait, "a person decides first");
     assert_eq!(money(&then(asked, vec![contradicted(Delivery::Dispensed)], 4000).expect("a fact")), "refused", "nobody asked before");
 }
 
 #[test]
 fn what_was_given_back_by_hand_gets_no_receipt_when_gateway_is_sure_at_last() {
-    let ended = live(&[(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)]);
+    let ended = live(&[(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelRequested)]);
     let closed = then(ended, vec![Event::CancelDone(report(Said::Cancelled))], 2000).expect("a fact");
     let by_hand = then(closed, vec![by_hand(false)], 3000).expect("granted");
     let sure = then(by_hand, vec![Event::Notified(Said::Settled), status(Said::Settled)], 60_000).expect("facts");
@@ -347,7 +348,7 @@ fn what_is_silent_is_noticed_after_a_quarter_of_an_hour() {
     let order = paid(None);
     let at = T0 + Span::millis(1000) + REPORT_WITHIN;
     assert_eq!(next_deadline(&order), Some(at));
-    assert_eq!((duty(&order, at - Span::millis(1)), duty(&order, at)), (Duty::Rest, Duty::Apply(Event::Unreported)));
+    assert_eq!((duty(&order, at - Span::millis(1)), duty(&order, at)), (Duty::Wait, Duty::Apply(Event::Unreported)));
     let listed = then(order, vec![Event::Unreported], 901_000).expect("a fact");
     assert!(next_deadline(&listed).is_none() && listed.is_open());
     assert!(next_deadline(&paid(Some(Delivery::Dispensed))).is_none());
@@ -379,7 +380,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
     // A second outcome stops a refund that has not been sent yet. A refund that is on its way cannot be called back.
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let stopped = then(asked.clone(), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
-    assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Rest));
+    assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Wait));
     let told = DeliveryReport::proven(Delivery::Dispensed);
     let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
     assert_eq!(money(&on_its_way), "asked");
@@ -405,11 +406,11 @@ fn what_a_look_did_not_find_is_looked_for_and_asked_for_later() {
     let lost = then(asked(), vec![unsure(), status(Said::Settled)], 3000).expect("facts");
     let due = next_deadline(&lost).expect("it is asked for again");
     assert!(due >= T0 + Span::millis(13_000), "{due:?}");
-    assert_eq!((duty(&lost, due - Span::millis(1)), duty(&lost, due)), (Duty::Rest, Duty::Call(Call::Refund)));
+    assert_eq!((duty(&lost, due - Span::millis(1)), duty(&lost, due)), (Duty::Wait, Duty::Call(Call::Refund)));
     // The answer was lost, then a call was refused. Get-status may be behind, and is asked again a minute later.
     let refused = answered(RefundAnswer::Refused("406".into()));
     let behind = then(asked(), vec![unsure(), refused, status(Said::Settled)], 3000).expect("facts");
-    assert_eq!(next_deadline(&behind), Some(T0 + Span::millis(3000) + LOOK_AGAIN));
+    assert_eq!(next_deadline(&behind), Some(T0 + Span::millis(3000) + CHECK_AGAIN));
 }
 
 #[test]
@@ -428,7 +429,7 @@ fn a_refund_that_failed_is_not_due_any_more_when_the_item_came_and_only_then() {
 
 #[test]
 fn what_was_never_accepted_is_given_back_by_hand_and_not_otherwise() {
-    let suspect = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)];
+    let suspect = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelRequested)];
     let given_up = live(&[&suspect[..], &[(90_000_000, Event::CancelUnanswered)]].concat());
     assert_eq!(given_up.attention(), [Attention::Suspect]);
     for (wish, wanted) in [(refund(true), Err(Refused::NotPaid)), (given(), Err(Refused::NotPaid)), (by_hand(false), Ok("by_hand"))] {

@@ -74,7 +74,7 @@ fn lives(mut order: Order, from: i64, to: i64, answer: &dyn Fn(Call) -> Event) -
                 now += 10;
                 answer(call)
             }
-            Duty::Rest => match next_deadline(&order) {
+            Duty::Wait => match next_deadline(&order) {
                 Some(next) => {
                     assert!(next > at(now), "{order:#?}");
                     now = (next - T0).0;
@@ -105,7 +105,7 @@ fn no_order_is_asked_about_without_a_pause() {
     let begun: [(&str, Vec<(i64, Event)>); 6] = [
         ("it can be paid", vec![(0, Event::Charged(charge(5000)))]),
         ("a notification says paid", vec![(0, Event::Charged(charge(5000))), (500, Event::Notified(Said::Settled))]),
-        ("it is cancelled", vec![(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)]),
+        ("it is cancelled", vec![(0, Event::Charged(charge(5000))), (500, Event::CancelRequested)]),
         ("its charge is not known", vec![(0, Event::Restarted)]),
         ("it is paid", vec![(0, Event::Charged(charge(5000))), (500, status(Said::Settled))]),
         ("it has ended", vec![(0, Event::Charged(charge(5000))), (500, status(Said::Expired)), (600, Event::Notified(Said::Settled))]),
@@ -131,7 +131,7 @@ fn a_refund_whose_end_nobody_tells_is_listed_and_a_person_ends_it() {
     let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let asked = apply(due, Event::RefundAsked(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
+    let asked = apply(due, Event::RefundRequested(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
     let by_hand = |by: Option<&str>| Event::SettledByHand { note: "cash".into(), by: by.map(Into::into), no_report: false };
     let given = || Event::Given { by: "Budi".into() };
     let mut unsure = 0;
@@ -146,7 +146,7 @@ fn a_refund_whose_end_nobody_tells_is_listed_and_a_person_ends_it() {
             let life = lives(asked.clone(), 3000, 3 * DAY, &answer);
             has_pauses(&what, &life);
             let Life { order, .. } = life;
-            assert!(!matches!(order.repayment, Some(Repayment::Asked { .. })), "{what}: nobody is told");
+            assert!(!matches!(order.repayment, Some(Repayment::Requested { .. })), "{what}: nobody is told");
             if !matches!(order.repayment, Some(Repayment::Refused { unsure: true, .. })) {
                 continue;
             }
@@ -170,7 +170,7 @@ fn a_refund_whose_end_nobody_tells_is_listed_and_a_person_ends_it() {
 
 #[test]
 fn a_payment_is_found_while_only_the_cancel_has_no_answer() {
-    let cancelled = live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)]);
+    let cancelled = live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelRequested)]);
     let answer = |call| match call {
         Call::GetStatus => status(Said::Settled),
         Call::Charge | Call::Cancel | Call::Refund => Event::CancelUnanswered,
@@ -185,7 +185,7 @@ fn a_person_decides_by_name_after_some_questions_that_do_not_tell() {
     let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let asked = apply(due, Event::RefundAsked(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
+    let asked = apply(due, Event::RefundRequested(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
     let answer = |call| match call {
         Call::Refund => Event::RefundAnswered(RefundAnswer::Unsure("cut".into())),
         Call::GetStatus | Call::Charge | Call::Cancel => status(Said::Pending),
@@ -196,7 +196,7 @@ fn a_person_decides_by_name_after_some_questions_that_do_not_tell() {
         assert_eq!(decide(60_000, early), Err(Refused::RefundUnderWay));
     }
     assert_eq!(decide(300_000, by_hand(None)), Err(Refused::RefundUnderWay));
-    assert_eq!(decide(300_000, Event::RefundAsked(RefundWish::of_a_person(Some("Ani".into())))), Err(Refused::RefundUnderWay));
+    assert_eq!(decide(300_000, Event::RefundRequested(RefundWish::of_a_person(Some("Ani".into())))), Err(Refused::RefundUnderWay));
     for decision in [by_hand(Some("Ani")), Event::Given { by: "Budi".into() }] {
         let settled = decide(300_000, decision).expect("by name");
         // The answer to the call was on its way.
@@ -209,7 +209,7 @@ fn a_person_decides_by_name_after_some_questions_that_do_not_tell() {
 fn a_settlement_that_was_told_is_listed_whatever_becomes_of_the_cancel() {
     let begun: [(&str, Vec<(i64, Event)>); 4] = [
         ("it can be paid", vec![(0, Event::Charged(charge(5000)))]),
-        ("it is cancelled", vec![(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)]),
+        ("it is cancelled", vec![(0, Event::Charged(charge(5000))), (500, Event::CancelRequested)]),
         ("its charge is not known", vec![(0, Event::Restarted)]),
         ("it has ended", vec![(0, Event::Charged(charge(5000))), (500, status(Said::Expired)), (3_600_000, Event::StatusUnanswered)]),
     ];
@@ -237,7 +237,7 @@ fn a_charge_that_stays_pending_whatever_is_done_is_listed_after_a_day_and_seldom
         for cancel in cancels().into_iter().skip(1) {
             let what = format!("charge known: {charged}; cancel says {cancel:?}");
             let begun = if charged {
-                live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)])
+                live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelRequested)])
             } else {
                 live(&[(0, Event::Restarted)])
             };
@@ -260,17 +260,17 @@ fn a_settlement_that_is_told_after_a_persons_end_is_listed_again() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let listed_at = DAY + 7_200_000;
-    for begun in [live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)]), live(&[(0, Event::Restarted)])] {
+    for begun in [live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelRequested)]), live(&[(0, Event::Restarted)])] {
         for cancel in cancels().into_iter().skip(1) {
             let answer = |call| if call == Call::Cancel { cancel.clone() } else { status(Said::Pending) };
             let listed = lives(begun.clone(), 500, listed_at, &answer).order;
             let seen = apply(listed, Event::SeenBy("Ani".into()), at(listed_at), &with).expect("granted");
             let quiet = lives(seen, listed_at, listed_at + 3_600_000, &answer).order;
-            let told_at = listed_at + 3_600_000;
-            let told = apply(quiet, Event::Notified(Said::Settled), at(told_at), &with).expect("a fact");
-            let later = lives(told.clone(), told_at, told_at + 660_000, &answer).order;
+            let reported_at = listed_at + 3_600_000;
+            let told = apply(quiet, Event::Notified(Said::Settled), at(reported_at), &with).expect("a fact");
+            let later = lives(told.clone(), reported_at, reported_at + 660_000, &answer).order;
             assert_eq!(later.attention(), [Attention::Unconfirmed], "{cancel:?}: {later:#?}");
-            let paid = lives(told, told_at, told_at + 660_000, &|call| {
+            let paid = lives(told, reported_at, reported_at + 660_000, &|call| {
                 if call == Call::Cancel { Event::CancelRefused } else { status(Said::Settled) }
             });
             assert_eq!((word(&paid.order).as_str(), paid.order.receipt()), ("ended", None), "{cancel:?}");
@@ -327,7 +327,7 @@ fn an_order_that_was_held_and_is_called_pending_is_listed() {
 
 #[test]
 fn what_a_person_settled_is_over_whatever_the_gateway_calls_it() {
-    let begun = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)];
+    let begun = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelRequested)];
     let settled = (2000, Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false });
     let order = live(&[&begun[..], &[(1500, Event::CancelDone(report(Said::Cancelled))), settled]].concat());
     for cancel in cancels().into_iter().skip(1) {
@@ -343,7 +343,7 @@ fn a_refund_that_get_status_tells_late_is_found_after_a_decision() {
     let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let asked = apply(due, Event::RefundAsked(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
+    let asked = apply(due, Event::RefundRequested(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
     let lost = apply(asked, Event::RefundAnswered(RefundAnswer::Unsure("cut".into())), at(3010), &with).expect("a fact");
     let behind =
         |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Refused("414".into())) } else { status(Said::Settled) };
@@ -361,7 +361,7 @@ fn a_person_decides_by_name_whatever_keeps_a_refund_under_way() {
     let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
-    let asked = apply(due, Event::RefundAsked(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
+    let asked = apply(due, Event::RefundRequested(RefundWish::of_a_person(None)), at(3000), &with).expect("granted");
     let cut = apply(asked.clone(), Event::Abandoned, at(3500), &with).expect("a fact");
     for begun in [asked, cut] {
         for (says, event) in answers() {
@@ -384,7 +384,7 @@ fn a_refund_that_comes_after_another_outcome_is_told() {
         let due = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled)), (2000, told(Delivery::Failed))]);
         let told = DeliveryReport::proven(Delivery::Dispensed);
         let events = [
-            Event::RefundAsked(RefundWish::of_a_person(None)),
+            Event::RefundRequested(RefundWish::of_a_person(None)),
             Event::Contradicted { told, refund_on_its_way: on_its_way },
             Event::RefundAnswered(approved()),
         ];

@@ -33,7 +33,7 @@ const FIVE: i64 = 300_000;
 fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
     type Row = (&'static str, Vec<(i64, Event)>, Event, bool);
     let told = || (1000, Event::Notified(Said::Settled));
-    let cancelled = || [(500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))];
+    let cancelled = || [(500, Event::CancelRequested), (600, Event::CancelDone(report(Said::Cancelled)))];
     let table: Vec<Row> = vec![
         ("pending for ever", vec![charged(), told()], status(Said::Pending), true),
         ("expired", vec![charged(), told()], status(Said::Expired), true),
@@ -46,7 +46,7 @@ fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
         ("cancelled", [vec![charged()], cancelled().into(), vec![told()]].concat(), status(Said::Cancelled), true),
         ("cancelled, and unknown", [vec![charged()], cancelled().into(), vec![told()]].concat(), Event::StatusUnknown, true),
         ("confirmed", vec![charged(), told()], status(Said::Settled), false),
-        ("told by the machine only", vec![charged(), (1000, Event::ToldPaid)], status(Said::Pending), false),
+        ("told by the machine only", vec![charged(), (1000, Event::PaymentReported)], status(Said::Pending), false),
         ("never told", vec![charged()], status(Said::Pending), false),
     ];
     for (what, life, answer, wanted) in table {
@@ -70,7 +70,7 @@ fn a_settlement_that_get_status_does_not_confirm_is_listed_whatever_it_says() {
 fn what_is_told_is_asked_about_until_it_is_confirmed() {
     let cancelled = live(&[
         charged(),
-        (500, Event::CancelAsked),
+        (500, Event::CancelRequested),
         (600, Event::CancelDone(report(Said::Cancelled))),
         (1000, Event::Notified(Said::Settled)),
     ]);
@@ -90,7 +90,7 @@ fn what_is_told_is_asked_about_until_it_is_confirmed() {
 #[test]
 fn an_order_whose_get_status_is_not_understood_is_listed() {
     let pending = live(&[charged()]);
-    let cancelling = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused)]);
+    let cancelling = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelRefused)]);
     let held = {
         let order = Order { sale: order().sale.paid_by(Payment::Indomaret), ..pending.clone() };
         after(&order, 700, status(Said::Settled))
@@ -99,7 +99,7 @@ fn an_order_whose_get_status_is_not_understood_is_listed() {
         let transaction_id = TransactionId::new("t2").expect("an id");
         Event::Status(StatusReport { order_id: OrderId::new("A1KHIMID").ok(), transaction_id, ..report(Said::Other) })
     };
-    let closed = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))]);
+    let closed = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelDone(report(Said::Cancelled)))]);
     let lost = live(&[(0, Event::Restarted), (600, Event::CancelUnknown)]);
     let states =
         [("pending", pending.clone()), ("cancelling", cancelling), ("held", held), ("closed", closed.clone()), ("never charged", lost)];
@@ -120,12 +120,12 @@ fn an_order_whose_get_status_is_not_understood_is_listed() {
             }
             // A person's end of it ends the questions, too, once the last look has come.
             let seen = after(&listed, 2000 + FIVE, Event::SeenBy("Sari".into()));
-            let looked = after(&seen, QR_EXPIRY.0 + 2 * LAST_LOOK.0, answer.clone());
-            assert_eq!((looked.attention(), looked.ask.at), (vec![], None), "{what}: {answer:?}");
+            let looked = after(&seen, QR_EXPIRY.0 + 2 * LAST_CHECK.0, answer.clone());
+            assert_eq!((looked.attention(), looked.polling.at), (vec![], None), "{what}: {answer:?}");
         }
     }
     // However often it was asked about before, what has ended is asked about again within these minutes.
-    let often = Order { ask: Ask { tries: 30, ..closed.ask }, ..closed.clone() };
+    let often = Order { polling: Polling { tries: 30, ..closed.polling }, ..closed.clone() };
     assert!(next_deadline(&after(&often, 1000, unclear())).is_some_and(|next| next < at(60_000)));
     // The gateway knows no such charge any more: it had ended it, and so that is understood.
     let doubt = after(&closed, 1000, unclear());
@@ -143,7 +143,7 @@ fn an_order_whose_get_status_is_not_understood_is_listed() {
     let silent = [1000, 1000 + FIVE, 1000 + 2 * FIVE].into_iter().fold(pending, |order, ms| after(&order, ms, Event::StatusUnanswered));
     assert!(!is_listed(&silent));
     // A charge that is given up after a day stays on the list.
-    let gone = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused), (1000, unclear()), (90_000_000, unclear())]);
+    let gone = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelRefused), (1000, unclear()), (90_000_000, unclear())]);
     assert_eq!((word(&gone).as_str(), is_listed(&gone)), ("failure", true));
 }
 
@@ -164,8 +164,8 @@ fn a_persons_end_bars_every_receipt() {
     };
     let states = [
         ("pending", told(vec![charged()])),
-        ("cancelling", told(vec![charged(), (500, Event::CancelAsked)])),
-        ("closed", told(vec![charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))])),
+        ("cancelling", told(vec![charged(), (500, Event::CancelRequested)])),
+        ("closed", told(vec![charged(), (500, Event::CancelRequested), (600, Event::CancelDone(report(Said::Cancelled)))])),
     ];
     let later = 2_000 + FIVE;
     for (what, order) in states {
@@ -203,12 +203,12 @@ fn a_persons_end_bars_every_receipt() {
 fn what_a_person_ended_is_asked_about_again_only_when_the_gateway_tells_that_it_is_paid() {
     let listed = after(&live(&[charged(), (1000, Event::Notified(Said::Settled))]), 1000 + FIVE, status(Said::Pending));
     let ended = after(&listed, 1000 + FIVE + 1, Event::SeenBy("Sari".into()));
-    let late = QR_EXPIRY.0 + 2 * LAST_LOOK.0;
+    let late = QR_EXPIRY.0 + 2 * LAST_CHECK.0;
     let quiet = after(&ended, late, Event::StatusUnanswered);
-    assert!(quiet.is_over() && quiet.ask.at.is_none(), "{:?}", quiet.ask);
+    assert!(quiet.is_over() && quiet.polling.at.is_none(), "{:?}", quiet.polling);
     let told = after(&quiet, late + 1000, Event::Notified(Said::Settled));
     // Get-status is behind for longer than the first quick questions.
-    assert!(after(&told, late + 60_000, status(Said::Expired)).ask.at.is_some());
+    assert!(after(&told, late + 60_000, status(Said::Expired)).polling.at.is_some());
 }
 
 #[test]
@@ -229,10 +229,10 @@ fn a_word_that_may_mean_money_is_listed_as_both_and_seen_ends_it() {
 #[test]
 fn a_word_that_may_mean_money_lists_what_has_ended_too_and_a_person_ends_it() {
     let day = 24 * 3_600_000;
-    let by_cancel = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelDone(report(Said::Cancelled)))]);
+    let by_cancel = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelDone(report(Said::Cancelled)))]);
     let by_look = live(&[charged(), (600, status(Said::Expired))]);
     let lost = live(&[(0, Event::Restarted), (600, Event::CancelUnknown)]);
-    let gone = live(&[charged(), (500, Event::CancelAsked), (600, Event::CancelRefused), (day + 1000, Event::StatusUnanswered)]);
+    let gone = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelRefused), (day + 1000, Event::StatusUnanswered)]);
     let rows = [("cancelled", 1000, by_cancel), ("expired", 1000, by_look), ("never charged", 1000, lost), ("given up", 2 * day, gone)];
     for (what, begin, closed) in rows {
         assert!(matches!(closed.state, State::Closed { .. }), "{what}");
@@ -259,7 +259,7 @@ fn a_word_that_may_mean_money_lists_what_has_ended_too_and_a_person_ends_it() {
             assert!(paid.receipt().is_none() && paid.is_refund_due(), "{what}, {word:?}: {paid:?}");
             // It is not asked about for ever.
             let quiet = after(&seen, begin + 2 * QR_EXPIRY.0, status(word));
-            assert_eq!((quiet.attention(), quiet.ask.at), (vec![], None), "{what}");
+            assert_eq!((quiet.attention(), quiet.polling.at), (vec![], None), "{what}");
         }
     }
 }
@@ -291,7 +291,7 @@ fn an_answer_that_is_not_understood_lists_nothing_that_is_paid() {
     let week = 7 * 24 * 3_600_000;
     for order in [settled, refunded] {
         let told = after(&order, 1000, Event::Notified(Said::ChargedBack));
-        assert!(after(&told, week, unclear()).ask.at.is_some());
-        assert_eq!(after(&told, 1000 + week, unclear()).ask.at, None);
+        assert!(after(&told, week, unclear()).polling.at.is_some());
+        assert_eq!(after(&told, 1000 + week, unclear()).polling.at, None);
     }
 }

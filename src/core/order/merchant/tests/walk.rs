@@ -73,11 +73,11 @@ fn outside(dice: &mut Dice, honest: bool) -> Event {
         1 if !honest => Event::Status(StatusReport { gross_amount: Some(rp(1)), ..report(Said::Settled) }),
         2 => Event::StatusUnanswered,
         3 => Event::StatusUnknown,
-        4 => Event::CancelAsked,
+        4 => Event::CancelRequested,
         5 => Event::CancelUnanswered,
         6 => Event::Restarted,
         7 | 8 => Event::Delivered(told),
-        9 => Event::RefundAsked(RefundWish { no_report: dice.draw(2) == 0, ..RefundWish::of_a_person(None) }),
+        9 => Event::RefundRequested(RefundWish { no_report: dice.draw(2) == 0, ..RefundWish::of_a_person(None) }),
         10 => Event::SettledByHand { note: "cash".into(), by: None, no_report: dice.draw(2) == 0 },
         11 => Event::Given { by: by() },
         12 => Event::SeenBy(by()),
@@ -119,7 +119,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
                     }
                     Call::Refund => Event::RefundAnswered(bank.refund(&mut dice)),
                 },
-                Duty::Call(_) | Duty::Rest => outside(&mut dice, life % 2 == 0),
+                Duty::Call(_) | Duty::Wait => outside(&mut dice, life % 2 == 0),
             };
             let before = order.clone();
             trail.push(format!("{} {event:?}", (now - T0).0));
@@ -173,7 +173,7 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
     }
     let no_report = matches!(
         event,
-        Event::RefundAsked(RefundWish { no_report: true, .. }) | Event::SettledByHand { no_report: true, .. } | Event::Given { .. }
+        Event::RefundRequested(RefundWish { no_report: true, .. }) | Event::SettledByHand { no_report: true, .. } | Event::Given { .. }
     );
     let silent = matches!(before.state, State::Settled { .. }) && before.delivery.is_none();
     if !begun(before) && begun(after) && silent && !matches!(event, Event::Status(_)) {
