@@ -23,7 +23,7 @@ pub struct StandIn {
     pub port: u16,
     shared: Arc<Shared>,
     /// Orders whose outcome was told.
-    pub told: Receiver<OrderId>,
+    pub reported: Receiver<OrderId>,
 }
 
 struct Shared {
@@ -54,7 +54,7 @@ impl StandIn {
                 std::thread::spawn(move || shared.serve(stream));
             }
         });
-        Self { port, shared, told: receiver }
+        Self { port, shared, reported: receiver }
     }
 
     /// The key that signs receipts.

@@ -1,6 +1,6 @@
 //! Two ways beside one another, in turn: a round of each, and again. So what else the machine does meanwhile meets both.
 
-use crate::figures::{Report, Times};
+use crate::figures::{FiguresText, Times};
 
 /// What was measured of each, a value a round.
 pub struct Beside<R> {
@@ -22,7 +22,7 @@ impl<R> Beside<R> {
     }
 
     /// A table of times: of all rounds together. The aim is that of the first row.
-    pub fn times(&self, report: &mut Report, title: &str, aim: &str, of: impl Fn(&R) -> &Times) {
+    pub fn times(&self, report: &mut FiguresText, title: &str, aim: &str, of: impl Fn(&R) -> &Times) {
         let base = self.rows[self.base].0;
         report.line(&format!("\n| {title} | p50 ms | p99 ms | n | × {base} | aim |\n| --- | ---: | ---: | ---: | ---: | --- |"));
         for (n, (name, rounds)) in self.rows.iter().enumerate() {
@@ -34,7 +34,7 @@ impl<R> Beside<R> {
     }
 
     /// A table of numbers, each the sum of its parts: those of the middle round, of two rounds the higher ones.
-    pub fn numbers<const N: usize>(&self, report: &mut Report, title: &str, unit: &str, aim: &str, of: impl Fn(&R) -> [f64; N]) {
+    pub fn numbers<const N: usize>(&self, report: &mut FiguresText, title: &str, unit: &str, aim: &str, of: impl Fn(&R) -> [f64; N]) {
         let base = self.rows[self.base].0;
         report.line(&format!("\n| {title} | {unit} | × {base} | aim |\n| --- | ---: | ---: | --- |"));
         let sum = |round: &R| of(round).iter().sum::<f64>();

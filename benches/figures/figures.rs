@@ -56,9 +56,9 @@ pub type Figures = Vec<(&'static str, String, &'static str)>;
 
 /// The tables, in markdown.
 #[derive(Debug, Default)]
-pub struct Report(String);
+pub struct FiguresText(String);
 
-impl Report {
+impl FiguresText {
     pub fn line(&mut self, text: &str) {
         eprintln!("{text}");
         let _ = writeln!(self.0, "{text}");

@@ -1,7 +1,7 @@
 //! Many machines, and one that is besieged: `fleet list`, and a sale beside 10,000 bad commands and settings a minute.
 
 use crate::beside::Beside;
-use crate::figures::{Report, Times};
+use crate::figures::{FiguresText, Times};
 use crate::mqtt::Client;
 use crate::program::Places;
 use crate::rig;
@@ -28,7 +28,7 @@ pub struct Counts {
 }
 
 /// From the start of `qrisctl fleet list` to its end.
-pub fn lists(report: &mut Report, places: &Places, counts: &Counts) {
+pub fn lists(report: &mut FiguresText, places: &Places, counts: &Counts) {
     let broker = BareBroker::start(&shipped());
     let mut machines = Client::connect(broker.port, "machines", "");
     let commands: Vec<&str> = qris::wire::command::Command::NAMES.to_vec();
@@ -63,7 +63,7 @@ pub fn lists(report: &mut Report, places: &Places, counts: &Counts) {
 }
 
 /// Sales while the machine is besieged, and without.
-pub fn flooded(report: &mut Report, places: &Places, databases: &Path, counts: &Counts) {
+pub fn flooded(report: &mut FiguresText, places: &Places, databases: &Path, counts: &Counts) {
     let mut shop = Shop::open(&Options::ours(places, databases));
     let operators = Operators::new();
     let keys = std::fs::read_to_string(shop.path().join("keys.json")).expect("written");

@@ -2,8 +2,8 @@
 //! orders in the books. What should stay the same stands in one row.
 
 use crate::both;
-use crate::figures::{Figures, Report, Times};
-use crate::load::{Office, REST, Wire};
+use crate::figures::{Figures, FiguresText, Times};
+use crate::load::{IDLE, Office, Wire};
 use crate::program::Places;
 use crate::program::Program;
 use crate::sales::{SETTLED, Sold};
@@ -63,7 +63,7 @@ impl Counts {
             sales: 100,
             sold: 1000,
             starts: 10,
-            rest: [SETTLED, REST],
+            rest: [SETTLED, IDLE],
         }
     }
 
@@ -73,7 +73,7 @@ impl Counts {
     }
 }
 
-pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, counts: &Counts) {
+pub fn measure(report: &mut FiguresText, places: &Places, ram: &Path, disk: &Path, counts: &Counts) {
     let new = |place: &Path| tempfile::tempdir_in(place).expect("a directory");
     let lines = |lines| {
         let databases = new(ram);
@@ -155,7 +155,7 @@ fn fill_machine(shop: &Shop, databases: &Path, count: usize) {
         order.offer.request.request_id = jti.clone();
         order.ticket = ticket;
         order.charge.as_mut().expect("it was charged").order_id = sub.clone();
-        order.state = State::Dispensed { receipt, told: true };
+        order.state = State::Dispensed { receipt, reported: true };
         let event = VendEvent { request_id: Some(jti), order_id: Some(sub), ..last.clone() };
         let draft: Draft = Box::new(move |seq, id| VendEvent { event_id: id.into(), seq: Some(seq), ..event });
         let (events, _) = store.commit(&order, None, vec![draft], &sent, &Measured::default()).expect("a new order");

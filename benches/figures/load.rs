@@ -1,7 +1,7 @@
 //! The merchant's backend under load: many machines that order, and Midtrans that notifies, as fast as it answers.
 
 use crate::acquirer::{self, AMOUNT};
-use crate::figures::{Report, Times};
+use crate::figures::{FiguresText, Times};
 use crate::mqtt::Client;
 use crate::program::{Places, Program};
 use crate::shop::{DEVICE, json, password};
@@ -30,7 +30,7 @@ const PACE: u32 = 100;
 /// Writes by which the disk is known.
 const FLOORS: usize = 1000;
 /// Caches and threads come to rest, and what is freed is given back.
-pub const REST: Duration = Duration::from_secs(3);
+pub const IDLE: Duration = Duration::from_secs(3);
 
 /// How much is sent.
 pub struct Amounts {
@@ -42,9 +42,9 @@ pub struct Amounts {
     pub all: usize,
 }
 
-pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, amounts: &Amounts) {
+pub fn measure(report: &mut FiguresText, places: &Places, ram: &Path, disk: &Path, amounts: &Amounts) {
     let in_ram = Office::open(places, ram, 1);
-    std::thread::sleep(REST);
+    std::thread::sleep(IDLE);
     let idle = in_ram.backend.memory();
     let before = in_ram.backend.cpu();
     let orders = in_ram.order(amounts.burst);
@@ -59,14 +59,14 @@ pub fn measure(report: &mut Report, places: &Places, ram: &Path, disk: &Path, am
         in_ram.settle(more);
         made += more;
     }
-    std::thread::sleep(REST);
+    std::thread::sleep(IDLE);
     let after = in_ram.backend.memory();
     drop(in_ram);
     // Means, before and after: what a disk does in a second is what its slow moments leave, and they come and go.
     let floors = || [floor::sync(disk, FLOORS).mean(), floor::commit(disk, FLOORS).mean()];
     let before = floors();
     let on_disk = Office::open(places, disk, 1);
-    std::thread::sleep(REST);
+    std::thread::sleep(IDLE);
     let (orders_on_disk, notified_on_disk) = (on_disk.order(amounts.burst), on_disk.settle(amounts.burst));
     let after_load = floors();
     let [sync, commit] = [0, 1].map(|floor| f64::midpoint(before[floor], after_load[floor]));

@@ -25,7 +25,7 @@ mod shop;
 mod trace;
 mod whole;
 
-use figures::{Report, Times};
+use figures::{FiguresText, Times};
 use program::Places;
 use sales::{SETTLED, Sold};
 use shop::{Options, Shop};
@@ -102,9 +102,9 @@ impl Counts {
     }
 }
 
-fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
+fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> FiguresText {
     assert!(only.is_none_or(|only| GROUPS.contains(&only)), "--only takes one of {GROUPS:?}");
-    let mut report = Report::default();
+    let mut report = FiguresText::default();
     report.line(&machine());
     let ram = tempfile::Builder::new().prefix("qris-bench-db-").tempdir_in("/dev/shm").expect("memory");
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build's directory");
@@ -144,7 +144,7 @@ fn measure(places: &Places, counts: &Counts, only: Option<&str>) -> Report {
 }
 
 /// Latency, processor time and disk pages of sales, and the floors in the same run.
-fn sales(report: &mut Report, places: &Places, databases: &Path, place: &str, count: usize) {
+fn sales(report: &mut FiguresText, places: &Places, databases: &Path, place: &str, count: usize) {
     let in_ram = place.ends_with("RAM");
     let aim = |text: &'static str| if in_ram { text } else { "" };
     let mut shop = Shop::open(&Options::ours(places, databases));
@@ -172,7 +172,7 @@ fn both(parts: [f64; 2], digits: usize, unit: &str) -> String {
 }
 
 /// From the start of a process to its word, to the broker, and to the QR of an order that was on the screen.
-fn starts(report: &mut Report, places: &Places, databases: &Path, count: usize) {
+fn starts(report: &mut FiguresText, places: &Places, databases: &Path, count: usize) {
     let mut shop = Shop::open(&Options::ours(places, databases));
     shop.start_machine();
     for _ in 0..10 {
@@ -208,7 +208,7 @@ fn starts(report: &mut Report, places: &Places, databases: &Path, count: usize) 
 }
 
 /// Resident memory, idle after ten sales.
-fn memory(report: &mut Report, places: &Places, databases: &Path, others: &Path) {
+fn memory(report: &mut FiguresText, places: &Places, databases: &Path, others: &Path) {
     let mut shop = Shop::open(&Options { tls: true, ..Options::ours(places, databases) });
     shop.start_machine();
     for _ in 0..10 {
@@ -225,7 +225,7 @@ fn memory(report: &mut Report, places: &Places, databases: &Path, others: &Path)
 }
 
 /// System calls, and bytes and syncs of the databases, by strace.
-fn written(report: &mut Report, places: &Places, databases: &Path, counts: &Counts) {
+fn written(report: &mut FiguresText, places: &Places, databases: &Path, counts: &Counts) {
     let mut shop = Shop::open(&Options { traced: true, ..Options::ours(places, databases) });
     shop.start_machine();
     let many = sales::traced(&mut shop, counts.traced, Duration::ZERO);
@@ -244,7 +244,7 @@ fn written(report: &mut Report, places: &Places, databases: &Path, counts: &Coun
     }
 }
 
-fn sizes(report: &mut Report, places: &Places) {
+fn sizes(report: &mut FiguresText, places: &Places) {
     report.numbers("binary, stripped", "MB");
     for name in ["qrisd", "qris-relayd", "qris-backend", "qrisctl"] {
         let bytes = std::fs::metadata(places.ours(name)).map_or(f64::NAN, |file| file.len() as f64);

@@ -212,7 +212,7 @@ impl Shop {
     }
 
     fn wait_told(&self) {
-        self.backend.told.recv_timeout(PATIENCE).expect("the machine tells the outcome");
+        self.backend.reported.recv_timeout(PATIENCE).expect("the machine tells the outcome");
     }
 
     fn log(&self) -> String {

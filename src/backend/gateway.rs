@@ -31,7 +31,7 @@ pub trait Gateway: Debug + Send + Sync {
     /// Asks, at this moment, for a charge of exactly the order's price, which carries its sale's metadata.
     fn charge<'a>(&'a self, order: &'a Order, now: Wall) -> Asking<'a, Answered<Charged>>;
     /// Asks what became of it.
-    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>>;
+    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<StatusAnswer>>;
     /// Ends an unpaid charge.
     fn cancel<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Cancelled>>;
     /// Gives all of the payment back.
@@ -47,7 +47,7 @@ pub trait Gateway: Debug + Send + Sync {
     /// --charge`. `max_fee` is the most that may be put on a price, in rupiah.
     fn try_charge(&self, payment: Payment, max_fee: u64) -> Asking<'_, Finding>;
     /// What its clock said in its last answer, once for each answer. A gateway that tells no time has none.
-    fn told_time(&self) -> Option<Wall> {
+    fn reported_time(&self) -> Option<Wall> {
         None
     }
 }
@@ -145,7 +145,7 @@ pub enum Charged {
 /// The gateway's word on an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
-pub enum Looked {
+pub enum StatusAnswer {
     /// It knows the order.
     Found(StatusReport),
     /// It does not know the order.
@@ -203,13 +203,13 @@ impl From<Charged> for Event {
     }
 }
 
-impl From<Looked> for Event {
-    fn from(looked: Looked) -> Self {
+impl From<StatusAnswer> for Event {
+    fn from(looked: StatusAnswer) -> Self {
         match looked {
-            Looked::Found(report) => Self::Status(report),
-            Looked::Unknown => Self::StatusUnknown,
-            Looked::Unclear(why) => Self::StatusUnclear(why),
-            Looked::Unanswered => Self::StatusUnanswered,
+            StatusAnswer::Found(report) => Self::Status(report),
+            StatusAnswer::Unknown => Self::StatusUnknown,
+            StatusAnswer::Unclear(why) => Self::StatusUnclear(why),
+            StatusAnswer::Unanswered => Self::StatusUnanswered,
         }
     }
 }

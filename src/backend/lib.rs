@@ -25,7 +25,7 @@ pub mod telling;
 mod tests;
 mod together;
 
-use cli::{Arguments, Command};
+use cli::{BackendArguments, Command};
 use config::Config;
 use http::Handles;
 use keeping::databases;
@@ -62,7 +62,7 @@ const LAST_NEWS: Duration = Duration::from_secs(1);
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     memory::keep_private();
-    let arguments: Arguments = match qris_host::parse(definition(), arguments) {
+    let arguments: BackendArguments = match qris_host::parse(definition(), arguments) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -75,13 +75,13 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 /// Its commands, with their examples.
 #[must_use]
 pub fn definition() -> clap::Command {
-    let command = commands::definition::<Arguments>(cli::EXAMPLES);
+    let command = commands::definition::<BackendArguments>(cli::EXAMPLES);
     // What only looks at the configuration is no order to do something else.
     let beside: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).filter(|name| name != "serve").collect();
     commands::without(command, &beside.iter().map(|name| (name.as_str(), &["check"][..])).collect::<Vec<_>>())
 }
 
-fn run(arguments: Arguments) -> Result<Leave, Failure> {
+fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
     if arguments.check {
         let config = Config::examine(&arguments.config)?;
         config.remark().into_iter().for_each(|why| remark(&arguments.config, why));

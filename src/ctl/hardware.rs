@@ -2,7 +2,7 @@
 
 use super::found::texts;
 use super::site::Site;
-use super::{print, rest};
+use super::{idle_level, print};
 use qris_device::config::Config as DeviceConfig;
 use qris_device::screen::SurfaceSettings;
 use qris_host::finding::Finding;
@@ -134,7 +134,7 @@ pub(super) fn chip_words(site: &Site) -> Vec<String> {
             Ok(chip) => {
                 told.push(format!("  {:<16} {}", chip.device.display(), fill(texts().chip_said, &[&chip.label, &chip.lines.len()])));
                 told.extend(wrapped(&chip.lines));
-                told.extend(rest::advice(&chip.label).map(|advice| format!("      {advice}")));
+                told.extend(idle_level::advice(&chip.label).map(|advice| format!("      {advice}")));
             }
             Err(why) => told.push(format!("  {why}")),
         }
@@ -173,7 +173,7 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
         (false, false) => Finding::bad(check, fill(texts().not_there, &[&what]), to_do),
     };
     let mut findings = Vec::new();
-    match &device.machine.looks.surface {
+    match &device.machine.appearance.surface {
         SurfaceSettings::Device(path) => {
             findings.push(found("screen", site.at(path).exists(), &path.display().to_string(), texts().not_there_do));
         }
@@ -188,7 +188,7 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
     );
     // The chips of another computer cannot be asked.
     if site.runs() {
-        findings.extend(rest::findings(&relay.lines, |path| label(site, path)));
+        findings.extend(idle_level::findings(&relay.lines, |path| label(site, path)));
     }
     findings
 }

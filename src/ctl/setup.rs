@@ -269,7 +269,7 @@ impl Setup {
             Part::Broker => true,
             Part::Keys => self.keys.is_some() || self.is_enrolled(),
             Part::Backend => self.backend.is_some() || self.token_file.is_some() || self.backend_ca_file.is_some() || self.is_enrolled(),
-            Part::Looks => self.name.is_some() || self.language.is_some() || self.contact.is_some(),
+            Part::Appearance => self.name.is_some() || self.language.is_some() || self.contact.is_some(),
             Part::Panel => self.screen.is_some() || self.rotate.is_some(),
             Part::Items => !self.item.is_empty(),
             Part::Lines => !self.line.is_empty(),

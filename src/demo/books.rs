@@ -71,7 +71,7 @@ pub struct Audit {
 /// # Errors
 /// When a side cannot be asked.
 pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
-    let told = site.watched.last_told();
+    let told = site.watched.last_reported();
     let mut sales = Vec::new();
     // The sandbox has no list of its transactions: there the backend's word is taken, and only the machine's orders are known.
     let paid_of = match &site.midtrans {

@@ -108,8 +108,8 @@ impl Drop for Networks {
 
 fn tell(chronicle: &Chronicle, from: Who, to: Who, heard: &TappedMessage) {
     let (from, to, words) = match heard {
-        TappedMessage::TappedRequest(asked) => (from, to, asked_words(asked)),
-        TappedMessage::Answered { asked, status, body } => (to, from, answer_words(asked, *status, body)),
+        TappedMessage::TappedRequest(request) => (from, to, asked_words(request)),
+        TappedMessage::Answered { request, status, body } => (to, from, answer_words(request, *status, body)),
     };
     if let Some(words) = words {
         chronicle.arrow(from, to, words, EntryKind::Call { answer: matches!(heard, TappedMessage::Answered { .. }) });
@@ -132,10 +132,10 @@ enum Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn of(asked: &'a TappedRequest) -> Self {
-        let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
+    fn of(request: &'a TappedRequest) -> Self {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        match (asked.method.as_str(), segments.as_slice()) {
+        match (request.method.as_str(), segments.as_slice()) {
             ("POST", ["v1", "orders"]) => Self::Create,
             ("GET", ["v1", "orders"]) => Self::Open,
             ("GET", ["v1", "orders", _]) => Self::Look { waits: query.contains("wait=") },
@@ -152,9 +152,9 @@ impl<'a> Call<'a> {
 }
 
 /// A request in few words; `None` if it needs no words.
-fn asked_words(asked: &TappedRequest) -> Option<Bilingual> {
-    let body = &asked.body;
-    Some(match Call::of(asked) {
+fn asked_words(request: &TappedRequest) -> Option<Bilingual> {
+    let body = &request.body;
+    Some(match Call::of(request) {
         Call::Create => captions::order(text(body, "item"), rupiah(body.get("amount"))),
         Call::Open => captions::any_open(),
         Call::Look { waits: true } => captions::when_paid(),
@@ -166,16 +166,16 @@ fn asked_words(asked: &TappedRequest) -> Option<Bilingual> {
         Call::CancelCharge => captions::cancel_charge(),
         Call::Image => captions::picture(),
         Call::Notice => captions::notification(text(body, "transaction_status")),
-        Call::Other(path) => format_args!("{} {path}", asked.method).into(),
+        Call::Other(path) => format_args!("{} {path}", request.method).into(),
     })
 }
 
-fn answer_words(asked: &TappedRequest, status: u16, body: &Value) -> Option<Bilingual> {
+fn answer_words(request: &TappedRequest, status: u16, body: &Value) -> Option<Bilingual> {
     if !(200..300).contains(&status) {
         let code = body.get("code").and_then(Value::as_str).map_or_else(String::new, |code| format!(" {code}"));
         return Some(format_args!("{status}{code}").into());
     }
-    Some(match Call::of(asked) {
+    Some(match Call::of(request) {
         Call::Create => captions::order_with_qr(),
         Call::Open => captions::open_orders(body.get("orders").and_then(Value::as_array).map_or(0, Vec::len)),
         Call::Look { .. } | Call::CancelOrder => match (text(body, "status"), body.get("receipt")) {
@@ -250,9 +250,9 @@ mod tests {
             (asked("GET", "/v2/gopay/o-1/qr-code", Value::Null), 200, Value::Null, "the QR’s picture", None),
             (asked("GET", "/healthz", Value::Null), 500, Value::Null, "GET /healthz", Some("500")),
         ];
-        for (asked, status, body, question, answer) in cases {
-            assert_eq!(asked_words(&asked).map(|words| words.en).as_deref(), Some(question));
-            assert_eq!(answer_words(&asked, status, &body).map(|words| words.en).as_deref(), answer, "{question}");
+        for (request, status, body, question, answer) in cases {
+            assert_eq!(asked_words(&request).map(|words| words.en).as_deref(), Some(question));
+            assert_eq!(answer_words(&request, status, &body).map(|words| words.en).as_deref(), answer, "{question}");
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum TappedMessage {
     /// The answer to it.
     Answered {
         /// Its request.
-        asked: TappedRequest,
+        request: TappedRequest,
         /// The HTTP status.
         status: u16,
         /// `Null` if it is no JSON.
@@ -105,7 +105,7 @@ impl Tap {
                 let Some((body, end)) = body(&self.back, head, response.headers)? else { return Ok(None) };
                 let status = response.code.ok_or(Strange)?;
                 self.back.drain(..end);
-                TappedMessage::Answered { asked: self.open.pop_front().ok_or(Strange)?, status, body }
+                TappedMessage::Answered { request: self.open.pop_front().ok_or(Strange)?, status, body }
             }
         }))
     }
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn messages_are_heard_whole_however_they_are_cut() {
-        let asked = TappedRequest { method: "POST".into(), target: "/v1/orders".into(), body: json!({ "item": "A1" }) };
+        let request = TappedRequest { method: "POST".into(), target: "/v1/orders".into(), body: json!({ "item": "A1" }) };
         let poll = TappedRequest { method: "GET".into(), target: "/v1/orders/o-1".into(), body: Value::Null };
         let wanted = [
-            TappedMessage::TappedRequest(asked.clone()),
+            TappedMessage::TappedRequest(request.clone()),
             TappedMessage::TappedRequest(poll.clone()),
-            TappedMessage::Answered { asked, status: 201, body: json!({ "status": "pending" }) },
-            TappedMessage::Answered { asked: poll, status: 204, body: Value::Null },
+            TappedMessage::Answered { request, status: 201, body: json!({ "status": "pending" }) },
+            TappedMessage::Answered { request: poll, status: 204, body: Value::Null },
         ];
         for step in [1, 7, 1000] {
             let mut tap = Tap::new();

@@ -97,7 +97,7 @@ impl Watched {
 
     /// The machine's last word on every order.
     #[must_use]
-    pub fn last_told(&self) -> BTreeMap<OrderId, (EventState, Option<Reason>)> {
+    pub fn last_reported(&self) -> BTreeMap<OrderId, (EventState, Option<Reason>)> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -368,7 +368,7 @@ mod tests {
             (AwaitingPayment, None, Dispensed),
         ] {
             watched.keep(&order_id, state, reason);
-            assert_eq!(watched.last_told()[&order_id].0, wanted, "after {state:?}");
+            assert_eq!(watched.last_reported()[&order_id].0, wanted, "after {state:?}");
         }
     }
 

@@ -110,7 +110,7 @@ impl Config {
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
-        let is_seen = self.machine.screen_required && self.machine.looks.contact.is_empty();
+        let is_seen = self.machine.screen_required && self.machine.appearance.contact.is_empty();
         is_seen.then_some("screen.contact: is missing: customers need somebody whom they can call about their money")
     }
 
@@ -322,7 +322,7 @@ impl WrittenConfig {
             screen_required: panel.required,
             labels: Vec::new(),
             report_every: check_report(self.device.report_every_s, Span::secs(REPORT_EVERY.usual), checker),
-            looks: panel.settings(languages, name, shown)?,
+            appearance: panel.settings(languages, name, shown)?,
             store,
             boot_id,
             released: clock::RELEASED,

@@ -136,7 +136,7 @@ impl Requests {
             questions.open.insert(question, Box::new(answer));
             question
         };
-        self.inbox.send_foreign(Input::Asked(request, Asker { question, kind: self.kind })).await;
+        self.inbox.send_foreign(Input::Requested(request, Asker { question, kind: self.kind })).await;
     }
 
     /// Asks, and waits for the answer; `None`: the program is stopping.

@@ -119,7 +119,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let first = first.unwrap_or(Picture { scene: Scene::Starting, sandbox: false });
     let (report, failed) = (inbox.clone(), inbox.clone());
     qris_screen::outlive_panics(move |state| failed.send(Input::Screen(state)));
-    let screen = Screen::start(machine.looks().clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
+    let screen = Screen::start(machine.appearance().clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
     let link = config.mqtt.as_ref().map(|mqtt| broker::link(&config.machine.device, mqtt, &trusted));

@@ -210,7 +210,7 @@ impl Ports {
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
             Effect::Answer(to, answer) => self.at_broker(|mqtt| commands::answer(mqtt, &to, *answer)),
-            Effect::Look(to, id, command, known) => self.answer_from_files(to, id, command, known),
+            Effect::Read(to, id, command, known) => self.answer_from_files(to, id, command, known),
             Effect::Operate(id, operation) => self.operate(id, operation),
             Effect::System(call) => self.system(call),
             // These need no one else.
@@ -268,7 +268,7 @@ impl Ports {
                 Ok(result) => Response::done(Some(id.clone()), result),
                 Err(problem) => Response::ended(Some(id.clone()), Stage::Failed, problem),
             };
-            inbox.send(Input::Looked(id, Box::new(end)));
+            inbox.send(Input::Read(id, Box::new(end)));
         });
     }
 
@@ -339,7 +339,7 @@ impl Ports {
         tokio::spawn(async move {
             let rauc = async || rauc_on(bus.as_ref()).await;
             let answer = match call {
-                SystemCall::Look => async { rauc().await?.slot_status().await }.await,
+                SystemCall::GetRunning => async { rauc().await?.slot_status().await }.await,
                 SystemCall::MarkGood => async { rauc().await?.mark_good().await }.await.map(|()| SystemAnswer::Good),
                 SystemCall::AwaitIdle => {
                     if let Ok(rauc) = rauc().await {

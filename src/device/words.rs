@@ -34,7 +34,7 @@ use qris_screen::picture::Picture;
 #[derive(Debug)]
 pub enum Input {
     /// A controller asks.
-    Asked(Request, Asker),
+    Requested(Request, Asker),
     /// The broker brings news of a payment.
     PaymentUpdate {
         /// The text as it came.
@@ -69,7 +69,7 @@ pub enum Input {
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The computer has answered a command that reads what it knows.
-    Looked(CommandId, Box<Response>),
+    Read(CommandId, Box<Response>),
     /// The relay's answer to another call.
     Relay(CallId, RequestId, RelayAnswer),
     /// A ticket had to be closed, and the relay did not answer.
@@ -150,7 +150,7 @@ pub enum Effect {
     Answer(Address, Box<Response>),
     /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Looked`] has the end. Before that,
     /// the asker may be told that it takes some time.
-    Look(Address, CommandId, Command, serde_json::Value),
+    Read(Address, CommandId, Command, serde_json::Value),
     /// Have something done for a command.
     Operate(CommandId, Operation),
     /// Look after the system that runs.

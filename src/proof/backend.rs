@@ -15,7 +15,7 @@ mod output;
 mod tests;
 
 pub(super) use ask::Ask;
-pub(super) use output::{Asked, Effect, ReplyTo};
+pub(super) use output::{Effect, MidtransCall, ReplyTo};
 
 use super::midtrans::{self, Book};
 use super::rng::Rng;

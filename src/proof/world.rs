@@ -329,7 +329,7 @@ impl World {
         for name in ["machine", "clone", "backend", "image", "backup"] {
             std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
         }
-        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key(), commands::looking_public_key()]);
+        let jwks = jwk_set(&[key().to_public_jwk(ISSUER), desk::public_key(), commands::viewer_public_key()]);
         let keys = KeySet::from_jwks(&jwks).expect("our own keys");
         let mut rng = Rng::new(seed);
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
@@ -429,7 +429,7 @@ impl World {
 
     fn live(&mut self, over: i64) {
         while self.failure.is_none() {
-            self.look_at_disks();
+            self.check_disks();
             let next = self.timeline.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
             // The backend runs by itself until then, and may do something that changes the next events.
             if !self.merchant_runs_until(next.min(over)) {
@@ -499,7 +499,7 @@ impl World {
                 self.ask_for(&body);
             }
             Event::Cancels(request) => self.cancel(request),
-            Event::MerchantLooks => self.merchant_looks(),
+            Event::MerchantLooks => self.merchant_checks(),
             Event::Heals => self.heal(),
             Event::Falls(who) => self.falls(who, who.place()),
             Event::Flips => self.flip(),
@@ -519,10 +519,10 @@ impl World {
                 }
             }
         }
-        self.look_at_midtrans();
+        self.check_midtrans();
     }
 
-    fn look_at_midtrans(&mut self) {
+    fn check_midtrans(&mut self) {
         let Some(due) = self.gateway.midtrans.next_due() else { return };
         let at = (due.0 - BEGIN).max(self.now);
         if self.gateway.due_at.is_none_or(|known| at < known) {

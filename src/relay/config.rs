@@ -4,7 +4,7 @@ pub mod settings;
 mod written;
 
 use super::outlet::Settings;
-use super::pin::{Chip, HardwareError, Pin, look_at};
+use super::pin::{Chip, HardwareError, Pin, check};
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::keys::KeySet;
 use qris_core::order::ledger::{Condition, Limits, LineState, prepare};
@@ -120,11 +120,11 @@ impl Config {
     fn look(&self) -> Vec<(String, Result<(), HardwareError>)> {
         let mut looked = Vec::new();
         for (i, line) in self.lines.iter().enumerate() {
-            looked.push((format!("line[{i}].{}", line.outlet.key()), line.outlet.look_at()));
-            looked.extend(line.sensor().map(|pin| (format!("line[{i}].sensor.chip"), look_at(&pin.chip))));
-            looked.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), look_at(&pin.chip))));
+            looked.push((format!("line[{i}].{}", line.outlet.key()), line.outlet.check()));
+            looked.extend(line.sensor().map(|pin| (format!("line[{i}].sensor.chip"), check(&pin.chip))));
+            looked.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), check(&pin.chip))));
         }
-        looked.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), look_at(&button.pin.chip))));
+        looked.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), check(&button.pin.chip))));
         looked
     }
 

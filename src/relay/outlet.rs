@@ -96,7 +96,7 @@ pub trait Settings: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// What refuses.
-    fn look_at(&self) -> Result<(), HardwareError> {
+    fn check(&self) -> Result<(), HardwareError> {
         self.device().map_or(Ok(()), |path| std::fs::metadata(path).map(drop).map_err(HardwareError::io(path)))
     }
 

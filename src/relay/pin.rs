@@ -91,7 +91,7 @@ pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
 ///
 /// # Errors
 /// What refuses.
-pub fn look_at(chip: &Chip) -> Result<(), HardwareError> {
+pub fn check(chip: &Chip) -> Result<(), HardwareError> {
     match chip {
         Chip::Gpio { path, offset } => {
             let line = gpiocdev::Chip::from_path(path).and_then(|chip| chip.line_info(*offset));

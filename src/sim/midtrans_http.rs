@@ -7,7 +7,7 @@ mod door;
 mod pages;
 mod sender;
 
-use super::midtrans::{Answer, Midtrans, Options, Reply, Request};
+use super::midtrans::{Midtrans, Options, Reply, Request, SimulatedAnswer};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -214,7 +214,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 
-fn response(answer: Answer, date_off: Span) -> Response {
+fn response(answer: SimulatedAnswer, date_off: Span) -> Response {
     let status = StatusCode::from_u16(answer.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let date = (clock::now().wall + date_off).to_http_date();
     let headers = [(header::CONTENT_TYPE, answer.content_type.to_owned()), (header::DATE, date)];

@@ -90,7 +90,7 @@ fn luhn(digits: &str) -> u32 {
 
 /// The look of a QR picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum PictureStyle {
     /// Modules, and a quiet zone of four modules.
     Plain,
     /// The same in a frame with logos, the merchant's name and number, and small print around it, as the `generate-qr-code-v2`
@@ -108,11 +108,11 @@ const BAND_PIXELS: usize = 96;
 
 /// A PNG of a text; `None` if it is too long for any QR.
 #[must_use]
-pub fn png(text: &str, look: Look) -> Option<Vec<u8>> {
+pub fn png(text: &str, look: PictureStyle) -> Option<Vec<u8>> {
     let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M).ok()?;
     let (modules, colors) = (code.width(), code.to_colors());
     let side = (modules + 2 * QUIET_MODULES) * PIXELS_A_MODULE;
-    let (frame, band) = if look == Look::Framed { (FRAME_PIXELS, BAND_PIXELS) } else { (0, 0) };
+    let (frame, band) = if look == PictureStyle::Framed { (FRAME_PIXELS, BAND_PIXELS) } else { (0, 0) };
     let (width, height) = (side + 2 * frame, side + 2 * (frame + band));
     let print = [merchant_name(text).unwrap_or_default(), merchant(text).unwrap_or_default()];
     let dark = |x: usize, y: usize| {
@@ -128,7 +128,7 @@ pub fn png(text: &str, look: Look) -> Option<Vec<u8>> {
             return printed(print[0], x, y, [20, 8], 3) || printed(print[1], x, y, [20, 36], 2) || printed(text, x, y, [8, 64], 1);
         }
         let module = |at: usize| (at / PIXELS_A_MODULE).checked_sub(QUIET_MODULES).filter(|module| *module < modules);
-        look != Look::Blank
+        look != PictureStyle::Blank
             && module(x).zip(module(y - band)).is_some_and(|(column, row)| colors[row * modules + column] == qrcode::Color::Dark)
     };
     let pixels: Vec<u8> = (0..width * height).map(|i| if dark(i % width, i / width) { 0 } else { 255 }).collect();

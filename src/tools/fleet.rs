@@ -31,7 +31,7 @@ const DESCRIPTORS_BESIDE: u64 = 2_000;
 /// backends PostgreSQL.
 #[derive(clap::Parser, Debug)]
 #[command(name = "fleet", bin_name = "qris-tools fleet")]
-struct Arguments {
+struct FleetArguments {
     /// So many machines.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = RangedU64ValueParser::<usize>::new().range(4..=20_000))]
     machines: usize,
@@ -63,18 +63,18 @@ struct Arguments {
 
 /// Its arguments.
 pub(super) fn definition() -> clap::Command {
-    <Arguments as clap::CommandFactory>::command()
+    <FleetArguments as clap::CommandFactory>::command()
 }
 
 /// Runs the command: arguments, phases, figures, exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Arguments>(super::definition_of("fleet"), arguments) {
+    match parse::<FleetArguments>(super::definition_of("fleet"), arguments) {
         Ok(arguments) => exit("qris-tools fleet", run(&arguments)),
         Err(status) => status,
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Failure> {
+fn run(arguments: &FleetArguments) -> Result<(), Failure> {
     let needed = arguments.machines as u64 + DESCRIPTORS_BESIDE;
     let allowed = descriptors::allow(needed).map_err(Failure::failed)?;
     if allowed < needed {
@@ -94,7 +94,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-async fn play(arguments: &Arguments) -> Result<Figures, Failure> {
+async fn play(arguments: &FleetArguments) -> Result<Figures, Failure> {
     let (began, first_day) = (Instant::now(), clock::now().wall.to_wib());
     // The figures are on standard output.
     let says = |what: &str| eprintln!("{:>6.1} s  {what}", began.elapsed().as_secs_f64());
@@ -132,7 +132,7 @@ async fn play(arguments: &Arguments) -> Result<Figures, Failure> {
     })
 }
 
-fn tell(arguments: &Arguments, figures: &Figures) -> Result<(), Failure> {
+fn tell(arguments: &FleetArguments, figures: &Figures) -> Result<(), Failure> {
     if arguments.json {
         println!("{}", serde_json::to_string(figures).map_err(Failure::failed)?);
     } else {

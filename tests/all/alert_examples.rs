@@ -16,7 +16,7 @@ const TOKEN: &str = "123456:a-secret-of-the-test";
 
 /// A request as it came.
 #[derive(Debug)]
-pub struct Asked {
+pub struct ServiceRequest {
     line: String,
     pub headers: String,
     pub body: Value,
@@ -27,7 +27,7 @@ pub struct Asked {
 /// A server that gives each request the next answer, and the last one for ever.
 pub struct Service {
     pub base: String,
-    pub asked: Receiver<Asked>,
+    pub requests: Receiver<ServiceRequest>,
 }
 
 impl Service {
@@ -35,7 +35,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let answers: Vec<(String, String)> = answers.iter().map(|(status, body)| ((*status).into(), (*body).into())).collect();
-        let (tell, asked) = channel();
+        let (tell, requests) = channel();
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let (status, body) = &answers[number.min(answers.len() - 1)];
@@ -45,15 +45,15 @@ impl Service {
                 }
             }
         });
-        Self { base, asked }
+        Self { base, requests }
     }
 
-    pub fn next(&self) -> Asked {
-        self.asked.recv_timeout(std::time::Duration::from_secs(60)).expect("a request")
+    pub fn next(&self) -> ServiceRequest {
+        self.requests.recv_timeout(std::time::Duration::from_secs(60)).expect("a request")
     }
 }
 
-fn answer(stream: TcpStream, status: &str, body: &str) -> Asked {
+fn answer(stream: TcpStream, status: &str, body: &str) -> ServiceRequest {
     let mut reader = BufReader::new(stream);
     let (mut line, mut headers) = (String::new(), String::new());
     reader.read_line(&mut line).expect("read");
@@ -66,7 +66,7 @@ fn answer(stream: TcpStream, status: &str, body: &str) -> Asked {
     let answer =
         format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     reader.get_mut().write_all(answer.as_bytes()).expect("written");
-    Asked { line, headers, body: serde_json::from_slice(&text).expect("JSON"), raw: text }
+    ServiceRequest { line, headers, body: serde_json::from_slice(&text).expect("JSON"), raw: text }
 }
 
 fn settings(directory: &Path, text: &str) -> PathBuf {
@@ -205,7 +205,7 @@ fn what_was_not_taken_is_a_failure_that_names_the_reason_and_no_secret() {
         let service = Service::start(&[(status, body)]);
         assert_eq!(failed(example, &format!("{}base = {}\n", fields(example), service.base), 0o640), wanted);
         service.next();
-        assert!(service.asked.try_recv().is_err(), "asked once: the backend does the repeating");
+        assert!(service.requests.try_recv().is_err(), "asked once: the backend does the repeating");
     }
     let wrong = [
         ("base = http://127.0.0.1:1\n", 0o640, "cannot be reached: "),
@@ -241,11 +241,11 @@ fn the_backend_tells_by_it_and_its_journal_says_why_nobody_was_told() {
         [tool("python3"), "-B".into(), source("config/alerts/telegram"), file].map(|path| format!("\"{}\"", path.display())).join(", ");
     let section = format!("charge_as = \"gopay\"\n[alerts]\ncommand = [{command}]\n");
     let shop = Shop::open(Options { machine: false, midtrans: section, ..Options::default() });
-    let first = shop.told("failed");
+    let first = shop.reported("failed");
     let line = shop.backend.as_ref().expect("it runs").wait_line("nobody could be told");
     assert!(line.contains(&first) && line.contains("Telegram: 502 Bad Gateway") && !line.contains(TOKEN), "{line}");
     assert!(service.next().body["text"].as_str().is_some_and(|text| text.contains(&first)));
-    let second = shop.told("uncertain");
+    let second = shop.reported("uncertain");
     let told = service.next();
     assert!(told.body["text"].as_str().is_some_and(|text| text.contains(&second) && text.contains("Rp5.000")), "{told:?}");
 }

@@ -2,7 +2,7 @@
 //! not told again after the backend was killed. Sales do not wait for the program. It is never run twice at the same time.
 //! If it fails, the journal says so.
 
-use crate::alert_examples::{Asked, Service};
+use crate::alert_examples::{Service, ServiceRequest};
 use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
@@ -44,12 +44,12 @@ impl Alerted {
     }
 
     /// The alerts that were written to `told`, a line each.
-    pub fn told(&self) -> Vec<Value> {
+    pub fn sent(&self) -> Vec<Value> {
         self.text("told").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    pub fn wait_told(&self, count: usize) -> Vec<Value> {
-        watched::until(&self.file("told"), &format!("{count} alerts"), || Some(self.told()).filter(|told| told.len() >= count))
+    pub fn wait_sent(&self, count: usize) -> Vec<Value> {
+        watched::until(&self.file("told"), &format!("{count} alerts"), || Some(self.sent()).filter(|told| told.len() >= count))
     }
 }
 
@@ -60,9 +60,9 @@ pub const TELL: &str = "{ cat; echo; } >> told; env >> environment";
 fn whatever_a_person_must_look_at_is_told_once() {
     let alerted = Alerted::open(TELL, "");
     let shop = &alerted.shop;
-    let (failed, uncertain) = (shop.told("failed"), shop.told("uncertain"));
-    shop.told("dispensed");
-    let told = alerted.wait_told(2);
+    let (failed, uncertain) = (shop.reported("failed"), shop.reported("uncertain"));
+    shop.reported("dispensed");
+    let told = alerted.wait_sent(2);
     for (alert, (order_id, kind)) in told.iter().zip([(&failed, "refund_due"), (&uncertain, "uncertain")]) {
         assert_eq!((&alert["order"]["order_id"], &alert["kind"]), (&json!(order_id), &json!(kind)));
         assert_eq!((&alert["device"], &alert["order"]["amount"], &alert["sandbox"]), (&json!(DEVICE), &json!(5000), &json!(true)));
@@ -77,8 +77,8 @@ fn whatever_a_person_must_look_at_is_told_once() {
     let mut alerted = alerted;
     alerted.shop.kill_backend();
     alerted.shop.start_backend();
-    let third = alerted.shop.told("undelivered");
-    let told = alerted.wait_told(3);
+    let third = alerted.shop.reported("undelivered");
+    let told = alerted.wait_sent(3);
     assert!(told.len() == 3 && told[2]["order"]["order_id"] == json!(third), "{told:#?}");
     // The program knows nothing of ours but where tools are.
     let environment = alerted.text("environment");
@@ -95,16 +95,16 @@ fn selling_does_not_wait_and_never_two_are_told_at_once() {
     let script = "echo begin >> log; while ! test -e go; do sleep 0.05; done; echo end >> log; { cat; echo; } >> told";
     let alerted = Alerted::open(script, "");
     let shop = &alerted.shop;
-    shop.told("failed");
+    shop.reported("failed");
     watched::until(&alerted.file("log"), "the command to begin", || alerted.text("log").starts_with("begin").then_some(()));
     let start = Instant::now();
     for _ in 0..3 {
-        shop.told("failed");
+        shop.reported("failed");
     }
     assert!(start.elapsed() < Duration::from_secs(20), "selling took {:?}", start.elapsed());
     assert_eq!(alerted.text("log"), "begin\n", "the others wait for the first");
     std::fs::write(alerted.file("go"), "").expect("written");
-    alerted.wait_told(4);
+    alerted.wait_sent(4);
     assert_eq!(alerted.text("log"), "begin\nend\n".repeat(4));
 }
 
@@ -112,7 +112,7 @@ fn selling_does_not_wait_and_never_two_are_told_at_once() {
 fn a_command_that_fails_is_told_to_the_journal_and_settled_alerts_are_not_told() {
     let script = "echo begin >> log; echo 'no route to phone' >&2; exit 3";
     let alerted = Alerted::open(script, "");
-    let order_id = alerted.shop.told("failed");
+    let order_id = alerted.shop.reported("failed");
     let backend = alerted.shop.backend.as_ref().expect("it runs");
     let line = backend.wait_line("nobody could be told");
     assert!(line.contains(&order_id) && line.contains("exit status: 3: no route to phone"), "{line}");
@@ -122,7 +122,7 @@ fn a_command_that_fails_is_told_to_the_journal_and_settled_alerts_are_not_told()
 const SECRET: &str = "a-secret-of-the-test";
 
 /// The receiver verifies as `docs/using/merchant.md` says.
-fn verify(asked: &Asked) {
+fn verify(asked: &ServiceRequest) {
     let document = source_text("docs/using/merchant.md");
     let (_, code) = document.split_once("```python\n").expect("an example");
     let (code, _) = code.split_once("```").expect("its end");
@@ -163,7 +163,7 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
     std::fs::write(&secret, format!("{SECRET}\n")).expect("written");
     let section = format!("webhook_url = \"{}/hidden-path\"\nwebhook_secret_file = \"{}\"\n", service.base, secret.display());
     let mut alerted = Alerted::open(TELL, &section);
-    let order_id = alerted.shop.told("failed");
+    let order_id = alerted.shop.reported("failed");
     let wait_line = |alerted: &Alerted, wanted: &str| alerted.shop.backend.as_ref().expect("it runs").wait_line(wanted);
     let mut alert_id = Value::Null;
     for (tries, answers) in ["answers 503", "answers 307"].iter().enumerate() {
@@ -187,9 +187,9 @@ fn a_webhook_takes_each_alert_and_its_end_once_however_often_it_fails_and_the_co
     due_now(&mut alerted);
     assert_eq!(service.next().body["until"], over.body["until"]);
     wait_line(&alerted, "refund_due is over: somebody was told");
-    let told: Vec<_> = alerted.told().iter().map(|alert| (alert["kind"].clone(), alert["alert_id"].clone())).collect();
+    let told: Vec<_> = alerted.sent().iter().map(|alert| (alert["kind"].clone(), alert["alert_id"].clone())).collect();
     assert_eq!(told, [(json!("refund_due"), alert_id.clone()), (json!("over"), alert_id)], "the command is told of each once");
-    assert!(service.asked.try_recv().is_err() && elsewhere.asked.try_recv().is_err(), "nor is anybody else");
+    assert!(service.requests.try_recv().is_err() && elsewhere.requests.try_recv().is_err(), "nor is anybody else");
 }
 
 /// The receiver's certificate is of the merchant's own authority.
@@ -205,7 +205,7 @@ fn a_webhook_of_a_private_authority_is_trusted_by_its_file() {
     let authority = |name: &str| format!("webhook_ca_file = \"{}\"\n", tls.certificate(name).display());
     let section = format!("webhook_url = \"https://127.0.0.1:{port}/\"\nwebhook_secret_file = \"{}\"\n", secret.display());
     let mut alerted = Alerted::open(TELL, &(section + &authority("other-ca")));
-    let order_id = alerted.shop.told("failed");
+    let order_id = alerted.shop.reported("failed");
     let line = alerted.shop.backend.as_ref().expect("it runs").wait_line("nobody could be told");
     assert!(line.contains("certificate"), "{line}");
     let doctor = stdout(&alerted.shop.merchant(&["doctor"]));
@@ -225,14 +225,14 @@ fn a_machine_that_is_not_there_is_told_of() {
     let shop = &alerted.shop;
     // It has sold once; nobody subscribes for it, and from now on it asks nothing.
     shop.charge();
-    let told = alerted.wait_told(1);
+    let told = alerted.wait_sent(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"], &told[0]["order"]), (&json!("offline"), &json!(DEVICE), &Value::Null));
     let backend = shop.backend.as_ref().expect("it runs");
     backend.wait_line("device vm-001 has not been there for 10 s");
     // It asks: it is back, and that is known.
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200);
     backend.wait_line("device vm-001 is there again");
-    let over = &alerted.wait_told(2)[1];
+    let over = &alerted.wait_sent(2)[1];
     assert_eq!((&over["kind"], &over["over"], &over["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
     assert!(over["message"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");
     assert_eq!((&told[0]["over"], &told[0]["until"]), (&Value::Null, &Value::Null));

@@ -4,7 +4,7 @@
 use crate::rig::midtrans::notification;
 use crate::rig::postgres::Postgres;
 use crate::rig::shop::{Options, Shop, new_request_id};
-use crate::rig::{command, output, told, wait_for};
+use crate::rig::{command, output, output_text, wait_for};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     let cancelled = shop.charged();
     assert_eq!(shop.post_to(&cancelled, "cancel", &json!({})).status, 200);
     shop.wait_status(&cancelled, "cancel");
-    let (due, unreported, open) = (shop.told("undelivered"), shop.paid(), shop.charged());
+    let (due, unreported, open) = (shop.reported("undelivered"), shop.paid(), shop.charged());
     // Those of the simulated Midtrans may be on their way. After these and the questions about them, they are no news.
     for (id, status) in [(&sold, "settlement"), (&cancelled, "cancel")] {
         assert_eq!(shop.notify(&notification(id, "200", "5000.00", status)).status, 200);
@@ -60,32 +60,36 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
         });
     }
     age(&shop);
-    let young = shop.told("dispensed");
+    let young = shop.reported("dispensed");
 
     let late = shop.merchant(&["archive", "--before", "2099-01-01", "/nowhere/archive.db"]);
-    assert!(late.status.code() == Some(2) && told(&late).contains("at least a week ago"), "{}", told(&late));
+    assert!(late.status.code() == Some(2) && output_text(&late).contains("at least a week ago"), "{}", output_text(&late));
     let (file, done) = archive(&shop, "archive.db");
-    assert!(done.status.success() && told(&done).contains("2 orders taken out of the books"), "{}", told(&done));
-    assert!(told(&done).contains("used by new orders"), "serve runs: {}", told(&done));
+    assert!(done.status.success() && output_text(&done).contains("2 orders taken out of the books"), "{}", output_text(&done));
+    assert!(output_text(&done).contains("used by new orders"), "serve runs: {}", output_text(&done));
     let (_, again) = archive(&shop, "archive.db");
-    assert!(told(&again).contains("nothing to archive"), "{}", told(&again));
+    assert!(output_text(&again).contains("nothing to archive"), "{}", output_text(&again));
     let name = file.to_str().expect("text");
 
     // Found there, and the books say where.
     let whole = shop.merchant(&["orders", &sold, "--archive", name]);
-    assert!(told(&whole).contains("outcome      dispensed") && told(&whole).contains("ordered: charging"), "{}", told(&whole));
+    assert!(
+        output_text(&whole).contains("outcome      dispensed") && output_text(&whole).contains("ordered: charging"),
+        "{}",
+        output_text(&whole)
+    );
     let gone = shop.merchant(&["orders", &sold]);
-    assert!(gone.status.code() == Some(1) && told(&gone).contains(&format!("in {name}")), "{}", told(&gone));
-    let list = told(&shop.merchant(&["orders"]));
+    assert!(gone.status.code() == Some(1) && output_text(&gone).contains(&format!("in {name}")), "{}", output_text(&gone));
+    let list = output_text(&shop.merchant(&["orders"]));
     assert!([&due, &unreported, &open, &young].iter().all(|id| list.contains(id.as_str())) && !list.contains(&sold), "{list}");
-    assert!(told(&shop.merchant(&["orders", &young, "--archive", name])).contains("there is no order"));
+    assert!(output_text(&shop.merchant(&["orders", &young, "--archive", name])).contains("there is no order"));
     let day = output(command("date").args(["-u", "-d", "31 days ago", "+%F"]));
     let day = String::from_utf8(day.stdout).expect("text");
     let report = shop.merchant(&["report", "--date", day.trim(), "--until", &fortnight()]);
-    assert!(told(&report).contains("1 orders of these days are archived"), "{}", told(&report));
+    assert!(output_text(&report).contains("1 orders of these days are archived"), "{}", output_text(&report));
 
     // The request, the ticket and the transaction are used.
-    let problem = |answer: crate::rig::http::Answer, status: u16, code: &str| {
+    let problem = |answer: crate::rig::http::HttpAnswer, status: u16, code: &str| {
         assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)), "{}", answer.text());
         answer.json()
     };
@@ -111,18 +115,18 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     backend.wait_line(&format!("order {cancelled} is archived, but there is news of it: the gateway says settled"));
     assert!(!backend.text().contains(&format!("order {sold} is archived, but there is news of it: the gateway says settled")));
     let reconciled = shop.merchant(&["reconcile", "--order", &sold]);
-    assert!(told(&reconciled).contains("1 are archived, and not asked about"), "{}", told(&reconciled));
+    assert!(output_text(&reconciled).contains("1 are archived, and not asked about"), "{}", output_text(&reconciled));
     assert_eq!(shop.midtrans.calls("status", &sold).len(), asked);
-    assert!(told(&shop.merchant(&["orders", &sold])).contains("was archived"), "not rebuilt");
+    assert!(output_text(&shop.merchant(&["orders", &sold])).contains("was archived"), "not rebuilt");
     // And it sells on.
-    shop.told("dispensed");
+    shop.reported("dispensed");
     assert!(shop.merchant(&["backup", shop.path().join("backup.db").to_str().expect("text")]).status.success());
 }
 
 #[test]
 fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
     let mut shop = Shop::merchants_side();
-    let sold: Vec<String> = (0..20).map(|_| shop.told("dispensed")).collect();
+    let sold: Vec<String> = (0..20).map(|_| shop.reported("dispensed")).collect();
     age(&shop);
     let file = shop.path().join("archive.db");
     let mut running = shop.program_command(crate::rig::shop::Program::Backend);
@@ -141,7 +145,7 @@ fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
     }
     // Without `serve` the file of the books becomes smaller.
     for _ in 0..20 {
-        shop.told("dispensed");
+        shop.reported("dispensed");
     }
     age(&shop);
     shop.kill_backend();
@@ -151,10 +155,14 @@ fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
     drop(pages);
     let before = size(&shop);
     let (_, done) = archive(&shop, "second.db");
-    assert!(told(&done).contains("20 orders taken out of the books") && told(&done).contains("is given back"), "{}", told(&done));
+    assert!(
+        output_text(&done).contains("20 orders taken out of the books") && output_text(&done).contains("is given back"),
+        "{}",
+        output_text(&done)
+    );
     assert!(size(&shop) + 20 * 3000 < before, "{before}, then {}", size(&shop));
     shop.start_backend();
-    shop.told("dispensed");
+    shop.reported("dispensed");
 }
 
 #[test]
@@ -162,24 +170,24 @@ fn what_is_over_leaves_postgresql_for_a_file_too() {
     let server = Postgres::start(&[]);
     let store = Some(format!("url = \"{}\"", server.url()));
     let shop = Shop::open(Options { machine: false, store, ..Options::default() });
-    let sold: Vec<String> = (0..60).map(|_| shop.told("dispensed")).collect();
-    let due = shop.told("undelivered");
+    let sold: Vec<String> = (0..60).map(|_| shop.reported("dispensed")).collect();
+    let due = shop.reported("undelivered");
     server.ask(&format!("UPDATE orders SET created_ms = created_ms - {0}, settled_ms = settled_ms - {0}", 30 * DAY_MS));
-    let young = shop.told("dispensed");
+    let young = shop.reported("dispensed");
     let file = shop.path().join("archive.db");
     let name = file.to_str().expect("text");
     let done = shop.merchant(&["archive", "--before", &fortnight(), name]);
-    assert!(told(&done).contains("60 orders taken out of the books"), "{}", told(&done));
+    assert!(output_text(&done).contains("60 orders taken out of the books"), "{}", output_text(&done));
     for id in &sold {
         let whole = shop.merchant(&["orders", id, "--archive", name]);
-        assert!(told(&whole).contains("outcome      dispensed"), "{}", told(&whole));
+        assert!(output_text(&whole).contains("outcome      dispensed"), "{}", output_text(&whole));
     }
-    let gone = told(&shop.merchant(&["orders", &sold[0]]));
+    let gone = output_text(&shop.merchant(&["orders", &sold[0]]));
     assert!(gone.contains(&format!("in {name}")), "{gone}");
     let left = server.ask("SELECT string_agg(order_id, ' ' ORDER BY created_ms) FROM orders");
     assert_eq!(left, format!("{due} {young}"));
     assert_eq!(server.ask("SELECT count(*) FROM archived JOIN archives USING (archive)"), "60");
     assert_eq!(server.ask("SELECT count(*) FROM history WHERE order_id NOT IN (SELECT order_id FROM orders)"), "0");
     assert_eq!(shop.backend_get(&format!("/v1/orders/{}", sold[0])).status, 404);
-    shop.told("dispensed");
+    shop.reported("dispensed");
 }

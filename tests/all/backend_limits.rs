@@ -1,14 +1,14 @@
 //! What the backend answers to a machine that asks too much, and while Midtrans refuses: status, headers and problem.
 
 use crate::rig::clock::by_the_clock_in;
-use crate::rig::http::{Answer, Http};
+use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::shop::{Program, Shop, new_request_id};
 use crate::rig::{PATIENCE, wait_for};
 use serde_json::json;
 use std::sync::mpsc;
 
 /// A problem of RFC 9457 with this status and word, and the seconds after which to ask again.
-fn problem(what: &str, answer: &Answer, status: u16, code: &str) -> u64 {
+fn problem(what: &str, answer: &HttpAnswer, status: u16, code: &str) -> u64 {
     assert_eq!(answer.status, status, "{what}: {}", answer.text());
     assert_eq!(answer.content_type, "application/problem+json", "{what}");
     let problem = answer.json();

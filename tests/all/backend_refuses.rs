@@ -1,7 +1,7 @@
 //! What the backend refuses, and survives: floods, bodies that are too large or too slow, lies that are well signed, SQL in
 //! every string, a full disk. What it answers otherwise stands in `notifications` and `backend_limits`.
 
-use crate::rig::http::{Answer, Http};
+use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::midtrans::{SERVER_KEY, Via, notification};
 use crate::rig::namespace::SmallDisk;
 use crate::rig::shop::{Program, Shop, new_request_id};
@@ -16,7 +16,7 @@ fn id(order: &Value) -> String {
     order["order_id"].as_str().unwrap_or_else(|| panic!("no order: {order}")).to_owned()
 }
 
-fn problem(what: &str, answer: &Answer, status: u16, code: &str) {
+fn problem(what: &str, answer: &HttpAnswer, status: u16, code: &str) {
     assert_eq!((answer.status, answer.content_type.as_str()), (status, "application/problem+json"), "{what}: {}", answer.text());
     assert_eq!((&answer.json()["status"], &answer.json()["code"]), (&json!(status), &json!(code)), "{what}: {}", answer.text());
 }
@@ -236,7 +236,7 @@ fn anothers_order_is_not_ours() {
     assert_eq!(told.status, 200, "a web shop's order: it needs no second time");
     shop.backend.as_ref().expect("started").wait_line("order web-shop-order-0001, which is not ours");
     problem("to a machine", &shop.backend_get(&format!("/v1/orders/{order_id}")), 503, "gateway");
-    assert!(crate::rig::told(&shop.merchant(&["reconcile", "--order", order_id])).contains("no metadata of ours"));
+    assert!(crate::rig::output_text(&shop.merchant(&["reconcile", "--order", order_id])).contains("no metadata of ours"));
     assert_eq!(shop.merchant(&["orders", order_id]).status.code(), Some(1));
     assert_eq!(metric(&shop, "receipts_total"), 0);
     // One that Midtrans does not know either; and then, before a minute is over, nobody is asked.

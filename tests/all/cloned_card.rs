@@ -93,7 +93,7 @@ impl Copy {
 }
 
 fn told_of(alerted: &Alerted, addresses: &str) {
-    let told = alerted.wait_told(1);
+    let told = alerted.wait_sent(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"], &told[0]["order"]), (&json!("twice"), &json!(DEVICE), &Value::Null));
     assert!(told[0]["message"].as_str().is_some_and(|message| message.contains(addresses)), "{told:?}");
 }
@@ -111,7 +111,7 @@ fn two_at_once_are_told_also_by_a_backend_that_is_started_anew() {
     let _copy = Copy::start(&alerted.shop, &alerted.shop.backend_url);
     twins.wait_for_starts(3);
     alerted.shop.kill_backend();
-    assert_eq!(alerted.told(), [Value::Null; 0]);
+    assert_eq!(alerted.sent(), [Value::Null; 0]);
     twins.age();
     alerted.shop.start_backend();
     told_of(&alerted, &format!("127.0.0.1 and {FORWARDED_FOR}"));

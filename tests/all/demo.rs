@@ -1,6 +1,6 @@
 //! The demo leaves nothing behind, however it is ended.
 
-use crate::rig::process::told_end;
+use crate::rig::process::await_end;
 use crate::rig::{Running, command, output, wait_for};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -19,7 +19,7 @@ fn start(temporary: &Path) -> Running {
 fn signal(demo: &mut Running, signal: &str) -> ExitStatus {
     let sent = Command::new("kill").args([signal, &demo.0.id().to_string()]).status().expect("kill is there");
     assert!(sent.success());
-    told_end(demo.0.id(), "the demo");
+    await_end(demo.0.id(), "the demo");
     demo.0.wait().expect("it is ours")
 }
 

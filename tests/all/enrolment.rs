@@ -6,7 +6,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::mosquitto::password;
 use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
-use crate::rig::{PATIENCE, output, stderr, stdout, told};
+use crate::rig::{PATIENCE, output, output_text, stderr, stdout};
 use crate::setup::{Site, succeeded};
 use qris::backend::machines::accounts::passwords;
 use qris::order::keys::{Level, SigningKey};
@@ -30,7 +30,7 @@ pub fn with_plugin(shop: &mut Shop) {
 /// The invitation of a machine.
 pub fn invite(shop: &Shop, device: &str) -> String {
     let invited = shop.merchant(&["device", "invite", device, "--replace"]);
-    assert!(invited.status.success(), "{}", told(&invited));
+    assert!(invited.status.success(), "{}", output_text(&invited));
     stdout(&invited).trim().to_owned()
 }
 
@@ -63,11 +63,11 @@ fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
     std::fs::write(&code, &invitation).expect("written");
     // It is given up the first time, and the code is good again.
     let given_up = output(site.setup().arg("--code").arg(&code).args(["--item", "A1:5000", "--no-start"]));
-    assert_eq!(given_up.status.code(), Some(2), "{}", told(&given_up));
+    assert_eq!(given_up.status.code(), Some(2), "{}", output_text(&given_up));
     let done = succeeded(site.setup().arg("--code").arg(&code).args(site.goods()));
     assert!(stdout(&done).contains(&format!("lets {DEVICE} in")), "{}", stdout(&done));
     let secret = std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written");
-    assert!(!told(&done).contains(secret.trim()), "a secret is shown");
+    assert!(!output_text(&done).contains(secret.trim()), "a secret is shown");
     site.take_over();
     site.shop.start_machine();
     // The key of the relay is known, and the code used up, without another step.
@@ -75,7 +75,7 @@ fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
     let (status, text) = claim(&site.shop.http, &invitation);
     assert!(status == 403 && text.contains("was used up at"), "{status}: {text}");
     let again = output(site.setup().arg("--code").arg(&code).arg("--no-start"));
-    assert!(again.status.code() == Some(1) && stderr(&again).contains("was used up at"), "{}", told(&again));
+    assert!(again.status.code() == Some(1) && stderr(&again).contains("was used up at"), "{}", output_text(&again));
     site.shop.sell("A1", Via::Gopay);
     assert_eq!(site.shop.pulses(), 1);
 
@@ -117,7 +117,7 @@ fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
     // A key of which root was told does not come: nothing is written.
     let empty = site.tree();
     let other = output(&mut setup(&["--operator", &format!("service:{}", sari.kid())]));
-    assert!(other.status.code() == Some(2) && stderr(&other).contains("did not bring this key"), "{}", told(&other));
+    assert!(other.status.code() == Some(2) && stderr(&other).contains("did not bring this key"), "{}", output_text(&other));
     assert_eq!(site.tree(), empty);
     // Nobody names one.
     let done = succeeded(&mut setup(&["--yes"]));
@@ -137,7 +137,7 @@ fn an_operators_key_that_comes_with_a_code_is_believed_only_if_root_names_it() {
         let mut asks = setup(&["--ask"]);
         let done = succeeded(asks.stdin(std::fs::File::open(&answers).expect("there")));
         assert_eq!(believed(), wanted);
-        let shown = told(&done);
+        let shown = output_text(&done);
         assert!(shown.contains(&format!("the key {}. From afar, its owner may (service)", thief.kid())), "{shown}");
         assert!(!shown.contains(sari.kid().as_str()), "{shown}");
     }
@@ -202,20 +202,20 @@ fn a_code_is_refused_to_whoever_does_not_have_it_and_nothing_changes() {
     let later = invite(&shop, "vm-002");
     assert_eq!(claim(&shop.http, &invitation).0, 403);
     let revoked = shop.merchant(&["device", "revoke", "vm-002"]);
-    assert!(revoked.status.success(), "{}", told(&revoked));
+    assert!(revoked.status.success(), "{}", output_text(&revoked));
     assert_eq!(claim(&shop.http, &later).0, 403);
     // So has a machine that gets its token by hand.
     let open = invite(&shop, "vm-003");
     assert!(shop.merchant(&["device", "add", "vm-003"]).status.success());
     assert_eq!(claim(&shop.http, &open).0, 403);
     let named = shop.merchant(&["device", "invite", "vm-004", "--broker-username", "four"]);
-    assert!(named.status.code() == Some(2) && stderr(&named).contains("--broker-username"), "{}", told(&named));
+    assert!(named.status.code() == Some(2) && stderr(&named).contains("--broker-username"), "{}", output_text(&named));
     // Who is let in already needs a word more, and nobody takes the backend's own name.
     let there = shop.merchant(&["device", "invite", DEVICE]);
-    assert!(there.status.code() == Some(1) && stderr(&there).contains("--replace"), "{}", told(&there));
+    assert!(there.status.code() == Some(1) && stderr(&there).contains("--replace"), "{}", output_text(&there));
     for name in ["backend", ADMINISTRATOR] {
         let own = shop.merchant(&["device", "invite", name]);
-        assert!(own.status.code() == Some(2) && stderr(&own).contains("another name"), "{}", told(&own));
+        assert!(own.status.code() == Some(2) && stderr(&own).contains("another name"), "{}", output_text(&own));
     }
     // Without the broker there is no account. The code stays good, and so does the token of before.
     let before = claimed(&shop.http, &invite(&shop, "vm-002"));
@@ -252,7 +252,7 @@ fn a_machine_that_the_plugin_has_forgotten_is_ended_there_too() {
         let mut qrisctl = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
         let broker = format!("mqtt://127.0.0.1:{}", shop.broker.port);
         qrisctl.args(["status", "--username", "vm-008", "--broker", &broker, "--device", "vm-008", "--password-file"]).arg(&secret);
-        told(&output(&mut qrisctl))
+        output_text(&output(&mut qrisctl))
     };
     assert!(!tells().contains("the broker"), "it gets in: {}", tells());
     shop.merchant(&["device", "revoke", "vm-008"]);

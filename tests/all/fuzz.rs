@@ -14,7 +14,7 @@ use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use parsers::{DETAIL_MAX, signing_key, ticket};
-use qris::sim::qris::Look;
+use qris::sim::qris::PictureStyle;
 use serde_json::Value;
 
 /// The corpora's receipts, signed by the key of these tests, and pictures, drawn by the simulated Midtrans.
@@ -31,7 +31,7 @@ fn write_corpora() {
         }
     }
     let payload = source_text("tests/corpora/qris_payload/real-1");
-    for (name, look) in [("plain", Look::Plain), ("framed", Look::Framed), ("blank", Look::Blank)] {
+    for (name, look) in [("plain", PictureStyle::Plain), ("framed", PictureStyle::Framed), ("blank", PictureStyle::Blank)] {
         let png = qris::sim::qris::png(&payload, look).expect("it fits");
         std::fs::write(crate::rig::source(&format!("tests/corpora/qr_image/{name}.png")), png).expect("written");
     }

@@ -1,9 +1,9 @@
 //! What the programs write: fields for journald where the service manager started them, lines on a terminal.
 
-use crate::rig::heard::Heard;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
+use crate::rig::received::Received;
 use crate::rig::shop::{Program, Shop};
 use crate::rig::{PATIENCE, command, tool};
 use qris::wire::vend::EventState;
@@ -23,7 +23,7 @@ type Entry = BTreeMap<String, String>;
 
 /// A stand-in for journald: its socket, and what came. Seen where it should be in a namespace.
 struct Journald {
-    entries: Heard<Entry>,
+    entries: Received<Entry>,
     namespace: Namespace,
     _directory: tempfile::TempDir,
 }
@@ -32,7 +32,7 @@ impl Journald {
     fn start() -> Self {
         let (socket, namespace, directory) = Self::place();
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
-        let entries = Heard::default();
+        let entries = Received::default();
         let sink = entries.clone();
         let place = directory.path().to_path_buf();
         std::thread::spawn(move || {

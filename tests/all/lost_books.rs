@@ -2,7 +2,7 @@
 
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
-use crate::rig::{command, output, told, wait_for};
+use crate::rig::{command, output, output_text, wait_for};
 use qris::wire::vend::EventState;
 use serde_json::json;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ fn lose(shop: &mut Shop, name: &str) {
 /// The order as the commands tell it, once it is so.
 fn wait_told(shop: &Shop, order_id: &str, words: &str) -> String {
     wait_for(&format!("{order_id}: {words}"), || {
-        let text = told(&shop.merchant(&["orders", order_id]));
+        let text = output_text(&shop.merchant(&["orders", order_id]));
         text.contains(words).then_some(text)
     })
 }
@@ -34,7 +34,7 @@ fn machines_are_let_in_after_the_books_were_lost() {
     shop.start_backend();
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200);
     assert!(shop.charge()["order_id"].is_string(), "it sells on");
-    assert!(told(&shop.merchant(&["device", "list"])).contains(DEVICE));
+    assert!(output_text(&shop.merchant(&["device", "list"])).contains(DEVICE));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn what_was_handed_out_before_the_loss_is_told_once_more() {
     shop.wait_order(&sold, "its outcome", |order| order["outcome"]["outcome"].as_str().map(str::to_owned));
     lose(&mut shop, "orders.db");
     shop.start_backend();
-    let rebuilt = told(&shop.merchant(&["reconcile", "--order", &sold]));
+    let rebuilt = output_text(&shop.merchant(&["reconcile", "--order", &sold]));
     assert!(rebuilt.contains("rebuilt from the gateway"), "{rebuilt}");
     // When it connects or is started, a machine asks what is open there.
     shop.kill_qrisd();
@@ -83,27 +83,27 @@ fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
     assert!(text.contains("machine      vm-001") && text.contains("rebuilt from the gateway"), "{text}");
     // One whose notification will never come is asked for by its name, as the dashboard has it.
     let reconciled = shop.merchant(&["reconcile", "--order", &asked_for, "--order", "nobody-has-this-id"]);
-    let text = told(&reconciled);
+    let text = output_text(&reconciled);
     assert!(text.contains("rebuilt from the gateway; it is now: settlement"), "{text}");
     assert!(text.contains("nobody-has-this-id is not in the books, and the gateway does not know it"), "{text}");
     assert!(reconciled.status.code() == Some(1) && text.contains("asked about 1 order, 1 difference; 1 are not orders of ours"), "{text}");
-    let again = told(&shop.merchant(&["reconcile", "--order", &asked_for, "--order", &told_of]));
+    let again = output_text(&shop.merchant(&["reconcile", "--order", &asked_for, "--order", &told_of]));
     assert!(again.contains("asked about 2 orders, 0 differences"), "{again}");
     // Nobody takes them: a person says how they ended.
     let token = shop.merchant(&["device", "add", DEVICE]);
     shop.token = String::from_utf8(token.stdout).expect("text").trim().into();
     assert_eq!(shop.post_to(&told_of, "outcome", &json!({ "outcome": "undelivered" })).status, 200);
-    let due = told(&shop.merchant(&["orders", "--refund-due"]));
+    let due = output_text(&shop.merchant(&["orders", "--refund-due"]));
     assert!(due.contains(&told_of) && !due.contains(&asked_for), "{due}");
-    let day = told(&shop.merchant(&["reconcile", "--per-second", "100"]));
+    let day = output_text(&shop.merchant(&["reconcile", "--per-second", "100"]));
     assert!(day.contains("asked about 2 orders, 0 differences"), "{day}");
 }
 
 #[test]
 fn a_backup_that_was_made_beside_serve_sells_on() {
     let mut shop = Shop::merchants_side();
-    let sold = shop.told("dispensed");
-    let due = shop.told("undelivered");
+    let sold = shop.reported("dispensed");
+    let due = shop.reported("undelivered");
     let file = shop.path().join("backup.db");
     let name = file.to_str().expect("text").to_owned();
     // While orders are written all the time.
@@ -127,11 +127,15 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     // It is never put over anything.
     let before = std::fs::read(&file).expect("there");
     let again = shop.merchant(&["backup", &name]);
-    assert!(again.status.code() == Some(1) && told(&again).contains("is there already"), "{}", told(&again));
+    assert!(again.status.code() == Some(1) && output_text(&again).contains("is there already"), "{}", output_text(&again));
     assert!(!shop.merchant(&["backup", &devices.replace(".devices", "")]).status.success());
     assert_eq!(std::fs::read(&file).expect("there"), before);
     let nowhere = shop.merchant(&["backup", "/nowhere/backup.db"]);
-    assert!(nowhere.status.code() == Some(1) && told(&nowhere).contains("/nowhere/backup.db.part: No such file"), "{}", told(&nowhere));
+    assert!(
+        nowhere.status.code() == Some(1) && output_text(&nowhere).contains("/nowhere/backup.db.part: No such file"),
+        "{}",
+        output_text(&nowhere)
+    );
 
     let after = shop.paid();
     lose(&mut shop, "orders.db");
@@ -140,7 +144,7 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     std::fs::copy(&devices, shop.path().join("devices.db")).expect("copied");
     shop.start_backend();
     assert_eq!(shop.order_at_backend(&sold)["outcome"]["outcome"], "dispensed");
-    assert!(told(&shop.merchant(&["orders", "--refund-due"])).contains(&due));
+    assert!(output_text(&shop.merchant(&["orders", "--refund-due"])).contains(&due));
     shop.paid();
     // What is younger than the backup comes back when its machine asks.
     assert_eq!(shop.order_at_backend(&after)["status"], "settlement");
@@ -149,7 +153,7 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
 #[test]
 fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
     let mut shop = Shop::merchants_side();
-    let (harmed, well) = (shop.told("dispensed"), shop.told("dispensed"));
+    let (harmed, well) = (shop.reported("dispensed"), shop.reported("dispensed"));
     shop.kill_backend();
     let books = rusqlite::Connection::open(shop.path().join("orders.db")).expect("the books");
     let trigger: String = books
@@ -161,7 +165,7 @@ fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
     drop(books);
     let file = shop.path().join("backup.db");
     let output = shop.merchant(&["backup", file.to_str().expect("text")]);
-    let text = told(&output);
+    let text = output_text(&output);
     assert!(output.status.code() == Some(1) && text.contains(&format!("damaged in the books and in this backup: {harmed};")), "{text}");
     assert!(file.exists() && !text.contains(&well), "all else is saved");
     // Whose pages are damaged is not copied as if it were good.
@@ -169,7 +173,7 @@ fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
     shop.spoil("orders.db");
     let other = shop.path().join("other.db");
     let output = shop.merchant(&["backup", other.to_str().expect("text")]);
-    assert!(output.status.code() == Some(1) && told(&output).contains("is damaged"), "{}", told(&output));
+    assert!(output.status.code() == Some(1) && output_text(&output).contains("is damaged"), "{}", output_text(&output));
     let left: Vec<_> = std::fs::read_dir(shop.path()).expect("read").map(|entry| entry.expect("an entry").file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("other.db")), "{left:?}");
 }
@@ -182,11 +186,11 @@ fn a_backend_that_lost_its_machines_says_what_to_do() {
     shop.start_backend();
     shop.backend.as_ref().expect("started").wait_line("devices.db was lost");
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 401);
-    let doctor = told(&shop.merchant(&["doctor"]));
+    let doctor = output_text(&shop.merchant(&["doctor"]));
     assert!(doctor.contains("0 are let in, 0 are revoked"), "{doctor}");
     // Each is given a new token, and its orders are still there.
     let token = shop.merchant(&["device", "add", DEVICE]);
-    assert!(token.status.success(), "{}", told(&token));
+    assert!(token.status.success(), "{}", output_text(&token));
     shop.token = String::from_utf8(token.stdout).expect("text").trim().into();
     assert_eq!(shop.order_at_backend(&paid)["status"], "settlement");
 }
@@ -198,10 +202,10 @@ fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
     lose(&mut shop, "devices.db");
     shop.spoil("devices.db");
     let listed = shop.merchant(&["device", "list"]);
-    assert!(!listed.status.success() && told(&listed).contains("is damaged"), "{}", told(&listed));
+    assert!(!listed.status.success() && output_text(&listed).contains("is damaged"), "{}", output_text(&listed));
     shop.start_backend();
     let backend = shop.backend.as_ref().expect("started");
     backend.wait_line("devices.db was damaged: it was set aside as");
     backend.wait_line("devices.db was lost");
-    assert!(told(&shop.merchant(&["orders"])).contains(&paid));
+    assert!(output_text(&shop.merchant(&["orders"])).contains(&paid));
 }

@@ -29,8 +29,8 @@ fn lines(text: &str) -> Vec<Value> {
 #[test]
 fn orders_are_listed_filtered_and_shown() {
     let shop = Shop::merchants_side();
-    let failed = shop.told("failed");
-    let uncertain = shop.told("uncertain");
+    let failed = shop.reported("failed");
+    let uncertain = shop.reported("uncertain");
     let pending = shop.charged();
 
     let list = good(&shop, &["orders"]);
@@ -109,7 +109,7 @@ fn orders_are_listed_filtered_and_shown() {
 #[test]
 fn a_refund_goes_through_midtrans_with_and_without_serve() {
     let mut shop = Shop::merchants_side();
-    let (first, second) = (shop.told("failed"), shop.told("undelivered"));
+    let (first, second) = (shop.reported("failed"), shop.reported("undelivered"));
     let told = good(&shop, &["refund", &first, "--by", "Sari"]);
     assert_eq!(told, format!("Rp5.000 of order {first} (A1 at vm-001) was refunded through the gateway\n"));
     // `serve` noticed.
@@ -132,7 +132,7 @@ fn a_refund_goes_through_midtrans_with_and_without_serve() {
 fn what_the_contract_does_not_allow_is_given_back_by_hand() {
     let shop = Shop::merchants_side();
     shop.midtrans.change(&json!({ "refunds": false }));
-    let order_id = shop.told("failed");
+    let order_id = shop.reported("failed");
     let told = refused(&shop, &["refund", &order_id]);
     assert!(told.contains(&format!("Rp5.000 of order {order_id}")) && told.contains("POS refunds not allowed"), "{told}");
     assert!(told.contains("--settled-by-hand"), "{told}");
@@ -148,14 +148,14 @@ fn what_the_contract_does_not_allow_is_given_back_by_hand() {
 #[test]
 fn goods_that_were_handed_over_are_not_refunded() {
     let shop = Shop::merchants_side();
-    let order_id = shop.told("failed");
+    let order_id = shop.reported("failed");
     let told = good(&shop, &["given", &order_id, "--by", "Budi"]);
     assert_eq!(told, format!("Rp5.000 of order {order_id} (A1 at vm-001) is noted as handed over by Budi: no refund\n"));
     assert_eq!(shop.order_at_backend(&order_id)["refund"], "given");
     assert!(refused(&shop, &["refund", &order_id]).contains("an attendant handed the goods over"));
     assert!(shop.midtrans.calls("refund", &order_id).is_empty());
 
-    let (sold, silent) = (shop.told("dispensed"), shop.paid());
+    let (sold, silent) = (shop.reported("dispensed"), shop.paid());
     let unpaid = shop.charged();
     let table: [(&[&str], &str); 7] = [
         (&["refund", &sold], "reported it as dispensed"),
@@ -177,7 +177,7 @@ fn goods_that_were_handed_over_are_not_refunded() {
 #[test]
 fn a_chargeback_is_listed_until_somebody_has_seen_it() {
     let shop = Shop::merchants_side();
-    let order_id = shop.told("dispensed");
+    let order_id = shop.reported("dispensed");
     shop.midtrans.set(&order_id, "chargeback", false);
     wait_for("the chargeback in the list", || good(&shop, &["orders", "--attention=chargeback"]).contains(&order_id).then_some(()));
     assert!(good(&shop, &["seen", &order_id, "--by", "Sari"]).contains("is noted as seen by Sari"));
@@ -187,9 +187,9 @@ fn a_chargeback_is_listed_until_somebody_has_seen_it() {
 #[test]
 fn a_report_sums_up_what_became_of_every_rupiah() {
     let shop = Shop::merchants_side();
-    shop.told("dispensed");
-    let (failed, refunded, given) = (shop.told("failed"), shop.told("failed"), shop.told("failed"));
-    shop.told("uncertain");
+    shop.reported("dispensed");
+    let (failed, refunded, given) = (shop.reported("failed"), shop.reported("failed"), shop.reported("failed"));
+    shop.reported("uncertain");
     shop.paid();
     good(&shop, &["refund", &refunded]);
     good(&shop, &["given", &given, "--by", "Budi"]);
@@ -235,10 +235,10 @@ fn a_report_sums_up_what_became_of_every_rupiah() {
 #[test]
 fn after_the_last_day_each_list_says_that_the_money_goes_back_only_by_hand() {
     let shop = Shop::merchants_side();
-    let open = shop.told("failed");
+    let open = shop.reported("failed");
     let long_ago = json!({"settlement_time": "2026-01-02 03:04:05"});
     shop.midtrans.fault(&json!({"fault": "alter_answer", "on": "status", "set": long_ago}));
-    let over = shop.told("failed");
+    let over = shop.reported("failed");
     let json_of = |order: &str| lines(&good(&shop, &["orders", order, "--json"])).remove(0);
     wait_for("its time to be over", || {
         json_of(&over)["attention"].as_array().is_some_and(|kinds| kinds.contains(&json!("only_by_hand"))).then_some(())
@@ -293,7 +293,7 @@ fn every_payment_is_a_record_that_accounts_can_take() {
     shop.midtrans.pay(&by_qris, Via::Qris);
     shop.wait_order(&by_qris, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
     shop.post_to(&by_qris, "outcome", &json!({ "outcome": "dispensed", "proof": shop.proof(&by_qris, "dispensed") }));
-    let refunded = shop.told("failed");
+    let refunded = shop.reported("failed");
     good(&shop, &["refund", &refunded]);
     let awaited = shop.paid();
     // Nobody paid it.
@@ -377,8 +377,8 @@ fn every_payment_is_a_record_that_accounts_can_take() {
 #[test]
 fn each_breakdown_of_a_report_is_balanced_and_agrees_with_the_payments() {
     let shop = shop_in_the_east();
-    shop.told("dispensed");
-    shop.told("failed");
+    shop.reported("dispensed");
+    shop.reported("failed");
     let by_qris = shop.charged();
     shop.midtrans.pay(&by_qris, Via::Qris);
     shop.wait_order(&by_qris, "its receipt", |order| order["receipt"].as_str().map(|_| ()));

@@ -4,7 +4,7 @@
 use crate::rig::midtrans::{Midtrans, SERVER_KEY};
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
-use crate::rig::{command, free_port, output, stderr, stdout, told, tool, user};
+use crate::rig::{command, free_port, output, output_text, stderr, stdout, tool, user};
 use crate::setup_asks::Terminal;
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ impl Server {
 
 fn well(command: &mut Command) -> Output {
     let done = output(command);
-    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    assert_eq!(done.status.code(), Some(0), "{}", output_text(&done));
     done
 }
 
@@ -117,7 +117,7 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
         assert!(stderr(&dry).contains(words), "{words}:\n{}", stderr(&dry));
     }
     let done = well(&mut server.script());
-    assert!(!told(&dry).contains(SERVER_KEY) && !told(&done).contains(SERVER_KEY), "the key is shown");
+    assert!(!output_text(&dry).contains(SERVER_KEY) && !output_text(&done).contains(SERVER_KEY), "the key is shown");
     assert!(stderr(&done).contains("qris-backend device add vm-007 --bundle"), "{}", stderr(&done));
     let made = server.tree();
     for (path, uid, gid, mode) in [
@@ -374,19 +374,19 @@ fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
         (&["--config", "/etc/other.toml"], 2, "--config is for other commands"),
     ] {
         let done = output(server.init().arg("--yes").args(words));
-        assert_eq!(done.status.code(), Some(code), "{words:?}: {}", told(&done));
-        assert!(told(&done).contains(wanted), "{words:?}: {}", told(&done));
-        assert!(!told(&done).contains("hunter2") && !told(&done).contains("server-wrong"), "{}", told(&done));
+        assert_eq!(done.status.code(), Some(code), "{words:?}: {}", output_text(&done));
+        assert!(output_text(&done).contains(wanted), "{words:?}: {}", output_text(&done));
+        assert!(!output_text(&done).contains("hunter2") && !output_text(&done).contains("server-wrong"), "{}", output_text(&done));
         assert_eq!(server.tree(), empty, "{words:?}");
     }
     // A broker that somebody made, and a computer without Mosquitto.
     std::fs::write(server.file("etc/mosquitto/qrisd.passwd"), "mine\n").expect("written");
     let done = output(&mut server.script());
-    assert!(done.status.code() == Some(2) && stderr(&done).contains("So there is a broker here"), "{}", told(&done));
+    assert!(done.status.code() == Some(2) && stderr(&done).contains("So there is a broker here"), "{}", output_text(&done));
     std::fs::remove_file(server.file("etc/mosquitto/qrisd.passwd")).expect("there");
     std::fs::remove_dir_all(server.file("usr/lib")).expect("there");
     let done = output(&mut server.script());
-    assert!(done.status.code() == Some(2) && stderr(&done).contains("apt-get install mosquitto"), "{}", told(&done));
+    assert!(done.status.code() == Some(2) && stderr(&done).contains("apt-get install mosquitto"), "{}", output_text(&done));
     assert!(!server.file("etc/qris-backend").exists());
     // Where it would run, another program has its address.
     let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -398,7 +398,7 @@ fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
     init.args(["--public-url", "none", "--contact", "none", "--broker", "none", "--device", "none"]);
     init.args(["--listen", &other.local_addr().expect("bound").to_string()]);
     let done = output(&mut system.command(&init));
-    assert!(done.status.code() == Some(1) && stderr(&done).contains("Another program has that address"), "{}", told(&done));
+    assert!(done.status.code() == Some(1) && stderr(&done).contains("Another program has that address"), "{}", output_text(&done));
     assert_eq!(server.tree(), before);
 }
 

@@ -30,8 +30,8 @@ fn each_alert_fires_where_it_should() {
 #[test]
 fn prometheus_finds_each_figure_that_is_watched() {
     let shop = Shop::merchants_side();
-    shop.told("dispensed");
-    let undelivered = shop.told("undelivered");
+    shop.reported("dispensed");
+    let undelivered = shop.reported("undelivered");
     shop.midtrans.fault(&json!({ "fault": "server_error", "code": 503, "on": "charge", "count": 1 }));
     shop.charge();
 

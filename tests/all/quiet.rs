@@ -1,9 +1,9 @@
 //! What is gone for long is tried again all the time, and told twice: when it went and when it came back. A journal in
 //! memory, or on a card, has no room for a line an attempt.
 
-use crate::rig::heard::Heard;
 use crate::rig::link::{Cable, Link};
 use crate::rig::process::Process;
+use crate::rig::received::Received;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::{soon, wait_for_within};
 use qris::wire::dbus::{RELAY_NAME, RELAY_PATH};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits for so many more attempts.
-fn attempts(what: &str, heard: &Heard<()>, from: usize, count: usize) {
+fn attempts(what: &str, heard: &Received<()>, from: usize, count: usize) {
     let came = heard.find_from(from + count - 1, PATIENCE, |()| Some(()));
     assert!(came.is_some(), "{what}: {} of {count} attempts in {PATIENCE:?}", heard.count() - from);
 }
@@ -114,7 +114,7 @@ fn a_relay_service_and_a_bus_that_are_gone_are_told_once() {
     let by_qrisd = begun(&qrisd, ONLINE);
     shop.kill_relayd();
     qrisd.wait_line_from(by_qrisd, "the relay service does not answer");
-    let asked = Heard::default();
+    let asked = Received::default();
     let nonsense = serve(&shop.bus.address, Nonsense(asked.clone()));
     attempts("somebody who has its name", &asked, 0, 10);
     wrote(&qrisd, by_qrisd, &["the relay service does not answer"]);
@@ -182,7 +182,7 @@ fn slept(process: u32, thread: &str) -> u64 {
 }
 
 /// Has the relay service's name and says nothing of what it is asked.
-struct Nonsense(Heard<()>);
+struct Nonsense(Received<()>);
 
 #[zbus::interface(name = "io.qrisd.Relay1")]
 impl Nonsense {
@@ -205,7 +205,7 @@ fn serve(address: &str, nonsense: Nonsense) -> (zbus::Connection, tokio::runtime
 
 /// Stands where a bus should be, takes connections, counts them, and closes them without a word.
 struct DeafBus {
-    attempts: Heard<()>,
+    attempts: Received<()>,
     over: Arc<AtomicBool>,
     path: std::path::PathBuf,
 }
@@ -214,7 +214,7 @@ impl DeafBus {
     fn at(path: &Path) -> Self {
         drop(std::fs::remove_file(path));
         let listener = UnixListener::bind(path).expect("a socket");
-        let (attempts, over) = (Heard::default(), Arc::new(AtomicBool::new(false)));
+        let (attempts, over) = (Received::default(), Arc::new(AtomicBool::new(false)));
         let (sink, is_over) = (attempts.clone(), Arc::clone(&over));
         std::thread::spawn(move || {
             for connection in listener.incoming() {

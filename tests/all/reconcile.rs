@@ -24,8 +24,8 @@ fn differences(shop: &Shop) -> (Option<i32>, Vec<(String, String)>) {
 #[test]
 fn books_that_agree_with_midtrans_have_no_difference() {
     let shop = Shop::merchants_side();
-    shop.told("dispensed");
-    shop.told("failed");
+    shop.reported("dispensed");
+    shop.reported("failed");
     let cancelled = shop.charged();
     assert_eq!(shop.post_to(&cancelled, "cancel", &json!({})).status, 200);
     let pending = shop.charged();
@@ -45,7 +45,7 @@ fn books_that_agree_with_midtrans_have_no_difference() {
 fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
     let shop = Shop::merchants_side();
     // Refunded and charged back in the dashboard, unseen; and one that Midtrans suddenly calls expired.
-    let (refunded, charged_back, expired) = (shop.told("failed"), shop.told("dispensed"), shop.told("dispensed"));
+    let (refunded, charged_back, expired) = (shop.reported("failed"), shop.reported("dispensed"), shop.reported("dispensed"));
     for (order_id, status) in [(&refunded, "refund"), (&charged_back, "chargeback"), (&expired, "expire")] {
         shop.midtrans.set(order_id, status, true);
     }
@@ -84,7 +84,7 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
 #[test]
 fn another_environment_and_silence_are_told_apart() {
     let shop = Shop::merchants_side();
-    let order_id = shop.told("dispensed");
+    let order_id = shop.reported("dispensed");
     let other = Midtrans::start();
     let (here, there) = (shop.midtrans.url.clone(), other.url.clone());
     shop.edit(Program::Backend, |text| text.replace(&here, &there));
@@ -97,7 +97,7 @@ fn another_environment_and_silence_are_told_apart() {
 #[test]
 fn midtrans_is_asked_at_an_even_pace() {
     let shop = Shop::merchants_side();
-    let orders: Vec<String> = (0..5).map(|_| shop.told("dispensed")).collect();
+    let orders: Vec<String> = (0..5).map(|_| shop.reported("dispensed")).collect();
     let before: usize = orders.iter().map(|order_id| shop.midtrans.calls("status", order_id).len()).sum();
     let start = Instant::now();
     assert_eq!(shop.merchant(&["reconcile", "--per-second", "2"]).status.code(), Some(0));

@@ -3,7 +3,7 @@
 use crate::rig::inputs::Inputs;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop, new_request_id};
-use crate::rig::{command, output, stdout, told};
+use crate::rig::{command, output, output_text, stdout};
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
     let lines = stdout(&ctl(&["relay", "lines"]));
     assert!(lines.contains("line \"tray 1\": blocked (items *)\n") && lines.contains("open tickets: 0\n"), "{lines}");
     let clear = ctl(&["relay", "clear", "A1", "--json"]);
-    assert_eq!(told(&clear), "{\"item\":\"A1\",\"outcome\":\"cleared\"}\n");
+    assert_eq!(output_text(&clear), "{\"item\":\"A1\",\"outcome\":\"cleared\"}\n");
     let cleared = Instant::now();
     shop.wait_fault("line_blocked", false);
     assert!(cleared.elapsed().as_secs() < 10, "the relay's signal tells it; without one it is read every 30 s");

@@ -234,7 +234,7 @@ fn a_system_that_rauc_has_installed_by_itself_is_called_good_once() {
     assert!(shop.qrisd.take().expect("it runs").terminate().0.success());
     shop.start_qrisd();
     shop.wait_online();
-    wait_for("another look", || (rauc.facts.lock().expect("no panic").looks == 2).then_some(()));
+    wait_for("another look", || (rauc.facts.lock().expect("no panic").queries == 2).then_some(()));
     rauc.facts.lock().expect("no panic").installed = "2026-11-24T08:00:00Z";
     assert!(shop.qrisd.take().expect("it runs").terminate().0.success());
     shop.start_qrisd();

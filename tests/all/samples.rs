@@ -2,10 +2,10 @@
 //! they need.
 
 use crate::rig::bus::{DbusDaemon, Names};
-use crate::rig::heard::Heard;
 use crate::rig::http::Http;
 use crate::rig::link::{Cable, Link};
 use crate::rig::process::Process;
+use crate::rig::received::Received;
 use crate::rig::relay_log::RelayLog;
 use crate::rig::screen::Screen;
 use crate::rig::{PATIENCE, command, free_port, installed, output, source, succeed, tool, user};
@@ -87,7 +87,7 @@ impl Demo {
 struct Sale {
     /// The sample, where it is a program that ends with the sale.
     program: Option<Process>,
-    lines: Heard<String>,
+    lines: Received<String>,
     from: usize,
     request_id: String,
 }
@@ -100,7 +100,7 @@ impl Sale {
         Self::begun(Some(program), lines, 0)
     }
 
-    fn begun(program: Option<Process>, lines: Heard<String>, from: usize) -> Self {
+    fn begun(program: Option<Process>, lines: Received<String>, from: usize) -> Self {
         let mut sale = Self { program, lines, from, request_id: String::new() };
         let line = sale.wait("request ");
         sale.request_id = line.rsplit(' ').next().expect("its name").to_owned();

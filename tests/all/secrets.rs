@@ -9,7 +9,7 @@ use crate::rig::midtrans::{SERVER_KEY, Via};
 use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Program, Shop};
-use crate::rig::{PATIENCE, command, output, told, tool, wait_for};
+use crate::rig::{PATIENCE, command, output, output_text, tool, wait_for};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use qris::order::reason::Reason;
@@ -114,7 +114,7 @@ fn a_sale_tells_no_secret() {
     let commands = format!("keys public|device list|orders|orders {order_id}|report|reconcile|doctor|--check|--help");
     for arguments in commands.split('|') {
         let done = output(shop.program_command(Program::Backend).args(arguments.split(' ')));
-        search.through(arguments, &told(&done));
+        search.through(arguments, &output_text(&done));
     }
     // The token is kept hashed.
     for file in ["orders.db", "orders.db-wal", "devices.db", "devices.db-wal"] {
@@ -181,7 +181,7 @@ fn what_an_operator_reads_from_afar_tells_no_secret() {
         let run = ["fleet", "run", what, "--device", DEVICE, "--json", "--operator-key", &desk.file("desk.jwk")];
         let answer = output(desk.shop.qrisctl_command("fleet").args(run));
         assert!(answer.status.success() && !answer.stdout.is_empty(), "{answer:?}");
-        search.through(what, &told(&answer));
+        search.through(what, &output_text(&answer));
     }
     search_shop(&desk.shop, &search);
 }

@@ -3,7 +3,7 @@
 use crate::rig::mosquitto::{Mosquitto, password};
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Program, Shop};
-use crate::rig::{command, free_port, output, stderr, stdout, succeed, told, user};
+use crate::rig::{command, free_port, output, output_text, stderr, stdout, succeed, user};
 use qris::order::keys::{SigningKey, jwk_set};
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
@@ -103,7 +103,7 @@ impl Site {
 
 pub fn succeeded(command: &mut Command) -> Output {
     let done = output(command);
-    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    assert_eq!(done.status.code(), Some(0), "{}", output_text(&done));
     done
 }
 
@@ -150,7 +150,7 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
     let directory = std::fs::File::open(site.file("etc/qrisd")).expect("there");
     directory.lock().expect("nobody has it");
     let beside = output(site.setup().args(["--no-start", "--item", "A1:50000"]));
-    assert!(!beside.status.success() && told(&beside).contains("another set-up runs on this computer"), "{}", told(&beside));
+    assert!(!beside.status.success() && output_text(&beside).contains("another set-up runs on this computer"), "{}", output_text(&beside));
     directory.unlock().expect("it was locked");
     let dropped = stdout(&succeeded(site.setup().args(["--dry-run", "--item", "A2:50000"]).args(["--line", "A2=sim:/tmp/a2"])));
     assert!(dropped.contains("\nsells A2 for Rp50.000\nno longer sells A1\n"), "{dropped}");

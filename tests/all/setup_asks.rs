@@ -4,7 +4,7 @@
 use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::password;
 use crate::rig::namespace::Namespace;
-use crate::rig::process::{Process, told_end};
+use crate::rig::process::{Process, await_end};
 use crate::rig::shop::{DEVICE, Program, without_broker};
 use crate::rig::{command, free_port, output, stderr, stdout, succeed, tool, wait_for};
 use crate::setup::Site;
@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 /// Answers line by line, to their end; the set-up must succeed.
 fn converse_well(site: &Site, lines: &[&str], more: &[&str]) -> Output {
     let done = converse(site, lines, more);
-    assert_eq!(done.status.code(), Some(0), "{}", crate::rig::told(&done));
+    assert_eq!(done.status.code(), Some(0), "{}", crate::rig::output_text(&done));
     done
 }
 
@@ -30,7 +30,7 @@ fn converse(site: &Site, lines: &[&str], more: &[&str]) -> Output {
 }
 
 fn told(output: &Output, words: &[&str]) {
-    let shown = crate::rig::told(output);
+    let shown = crate::rig::output_text(output);
     for words in words {
         assert!(shown.contains(words), "{words}:\n{shown}");
     }
@@ -122,7 +122,7 @@ impl Terminal {
     }
 
     pub fn end(&mut self) -> ExitStatus {
-        told_end(self.child.id(), "the program at the terminal");
+        await_end(self.child.id(), "the program at the terminal");
         let status = self.child.wait().expect("ours");
         // Its last words may still be on their way.
         self.reader.take().into_iter().for_each(|reader| reader.join().expect("it reads"));
@@ -284,7 +284,7 @@ fn what_is_refused_is_told_in_indonesian() {
     let flags: Vec<_> = ["--offline", "--name", "Lobi", "--language", "id"].into_iter().chain(goods).collect();
     let silent = run(&[&text, "", "", "ya"], &flags);
     told(&silent, &["`screen.contact` belum diisi", "jalur \"A1\": sudah diaktifkan"]);
-    let shown = crate::rig::told(&silent);
+    let shown = crate::rig::output_text(&silent);
     assert!(!shown.contains("is missing") && !shown.contains("driven"), "{shown}");
 }
 

@@ -2,7 +2,7 @@
 //! process that is told to end hands over what it has begun.
 
 use crate::rig::clock::at_another_time;
-use crate::rig::http::{Answer, Http};
+use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::link::{Cable, Link};
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
@@ -122,7 +122,7 @@ fn a_clock_that_is_wrong_costs_nothing() {
 }
 
 /// Two long polls of the machine, which are open.
-fn two_polls(shop: &Shop, url: &str) -> Vec<JoinHandle<Answer>> {
+fn two_polls(shop: &Shop, url: &str) -> Vec<JoinHandle<HttpAnswer>> {
     let open = || {
         let (url, token) = (format!("{url}?wait=60"), shop.token.clone());
         // The one that looks may have its place.

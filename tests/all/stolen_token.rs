@@ -1,7 +1,7 @@
 //! Somebody has a machine's token, its bus and all its receipts, and wants the goods and the money: nobody gets both.
 
 use crate::enrolment::{claimed, invite, with_plugin};
-use crate::rig::caller::{Caller, Refused};
+use crate::rig::caller::{CallRefused, Caller};
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{DEVICE, PRICE, Program, Shop, new_request_id, relay_key};
 use crate::rig::wait_for;
@@ -62,7 +62,7 @@ impl Thief {
         assert!(matches!(told.status, 200 | 409), "{}", told.text());
     }
 
-    fn dispenses(&self, loot: &Loot) -> Result<(String, String), Refused> {
+    fn dispenses(&self, loot: &Loot) -> Result<(String, String), CallRefused> {
         self.bus.relay("Dispense", &(loot.receipt.as_str(),))
     }
 
@@ -174,11 +174,11 @@ fn a_person_may_refund_without_a_proof_and_take_another_key_by_name() {
     let take = |fingerprint: &str| thief.shop.merchant(&["device", "relay-key", DEVICE, fingerprint, "--by", "Sari"]);
     assert!(!take(&own).status.success(), "the machine has not shown it");
     thief.shop.charge();
-    let before = thief.shop.told("undelivered");
+    let before = thief.shop.reported("undelivered");
     assert_eq!(thief.shop.midtrans.calls("refund", &before), Vec::<Value>::new());
     assert!(!take("0000-0000-0000-0000-0000").status.success(), "not the one that it shows");
     assert!(take(&own).status.success());
-    let after = thief.shop.told("undelivered");
+    let after = thief.shop.reported("undelivered");
     thief.shop.wait_order(&after, "the refund", |order| (order["refund"] == "done").then_some(()));
 }
 

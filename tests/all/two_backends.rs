@@ -1,6 +1,6 @@
 //! Two processes of the backend on one database: whatever both hear at the same time happens once.
 
-use crate::rig::http::{Answer, Http};
+use crate::rig::http::{Http, HttpAnswer};
 use crate::rig::midtrans::{Via, notification};
 use crate::rig::postgres::Postgres;
 use crate::rig::process::Process;
@@ -57,7 +57,7 @@ pub fn second_command(shop: &Shop) -> (Command, u16) {
 }
 
 /// Asks both at the same time; both answers.
-fn both(urls: [&str; 2], ask: impl Fn(&Http, &str) -> Answer + Sync) -> [Answer; 2] {
+fn both(urls: [&str; 2], ask: impl Fn(&Http, &str) -> HttpAnswer + Sync) -> [HttpAnswer; 2] {
     let together = Barrier::new(2);
     std::thread::scope(|scope| {
         let asked = urls.map(|url| {
@@ -152,7 +152,7 @@ fn one_refund(server: Option<&Postgres>) {
         refund
     };
     // The first one has asked, and has no answer yet.
-    let order_id = shop.told("failed");
+    let order_id = shop.reported("failed");
     shop.midtrans.fault(&json!({"fault": "hang", "on": "refund", "count": 1}));
     std::thread::scope(|scope| {
         let mut asks = refund(&order_id, "Sari");
@@ -167,7 +167,7 @@ fn one_refund(server: Option<&Postgres>) {
     shop.wait_order(&order_id, "its refund", |order| (order["refund"] == "done").then_some(()));
     assert_eq!(shop.midtrans.calls("refund", &order_id).len(), 1);
     for _ in 0..ORDERS {
-        let order_id = shop.told("failed");
+        let order_id = shop.reported("failed");
         let together = Barrier::new(2);
         let done = std::thread::scope(|scope| {
             let desks = ["Sari", "Budi"].map(|name| {

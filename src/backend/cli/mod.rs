@@ -29,7 +29,7 @@ use std::thread;
 /// The merchant's backend: asks the gateway for charges, and signs receipts for what was paid.
 #[derive(Debug, Parser)]
 #[command(name = "qris-backend")]
-pub struct Arguments {
+pub struct BackendArguments {
     /// The configuration
     #[arg(long, global = true, display_order = 900, value_name = "FILE", default_value = "/etc/qris-backend/backend.toml")]
     pub config: PathBuf,
@@ -65,7 +65,7 @@ pub enum Command {
     /// An order that is listed as unconfirmed ends with it: nothing is handed out for it any more.
     Seen(refund::Seen),
     /// Show what was paid on a day, and what became of it
-    Report(report::Report),
+    Report(report::ReportArguments),
     /// Ask the gateway about every order of a day, and list each difference
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs

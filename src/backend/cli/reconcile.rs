@@ -3,10 +3,10 @@
 
 use super::orders::{gone, note};
 use super::print::{Column, Out, counted, heading, left, row};
-use super::time::{Days, days_told};
+use super::time::{Days, days_text};
 use super::{books, machines};
 use crate::config::Config;
-use crate::gateway::{Answered, Looked, TroubleKind, WatchedGateway};
+use crate::gateway::{Answered, StatusAnswer, TroubleKind, WatchedGateway};
 use crate::http::Handles;
 use crate::keys::Ring;
 use crate::money::reconcile::{Difference, compare, is_live, live};
@@ -77,7 +77,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
     let Handles { books, work, gateway, .. } = handles(config, source, ring, books(config)?, machines(config, true)?)?;
-    let about = if wanted.order.is_empty() { days_told(span, config.zone) } else { "by name".into() };
+    let about = if wanted.order.is_empty() { days_text(span, config.zone) } else { "by name".into() };
     let (ids, damaged) = match wanted.order.is_empty() {
         true => books.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
         false => (wanted.order, BTreeSet::new()),
@@ -230,9 +230,9 @@ async fn ask(gateway: &WatchedGateway, id: &OrderId, pace: &mut Interval) -> Res
         pace.tick().await;
         let Answered { says, problem } = gateway.ask().status(id).await;
         match (says, problem) {
-            (Looked::Found(report), _) => return Ok(Some(Some(report))),
-            (Looked::Unknown, _) => return Ok(Some(None)),
-            (Looked::Unclear(_) | Looked::Unanswered, Some(problem)) => match problem.kind {
+            (StatusAnswer::Found(report), _) => return Ok(Some(Some(report))),
+            (StatusAnswer::Unknown, _) => return Ok(Some(None)),
+            (StatusAnswer::Unclear(_) | StatusAnswer::Unanswered, Some(problem)) => match problem.kind {
                 TroubleKind::Locked => return Err(Failure::failed(problem)),
                 TroubleKind::Gone | TroubleKind::Busy if attempt < TRIES => sleep(PAUSE).await,
                 TroubleKind::Gone | TroubleKind::Busy | TroubleKind::Refusal => {
@@ -240,7 +240,7 @@ async fn ask(gateway: &WatchedGateway, id: &OrderId, pace: &mut Interval) -> Res
                     return Ok(None);
                 }
             },
-            (Looked::Unclear(_) | Looked::Unanswered, None) => return Ok(None),
+            (StatusAnswer::Unclear(_) | StatusAnswer::Unanswered, None) => return Ok(None),
         }
     }
     Ok(None)

@@ -3,7 +3,7 @@
 use super::books;
 use super::orders::device_id;
 use super::print::{Column, Out, counted, csv_record, csv_text, heading, left, right, row};
-use super::time::{Days, date_of, days_told};
+use super::time::{Days, date_of, days_text};
 use crate::config::Config;
 use crate::money::report::{self, By, Sum, Sums};
 use crate::sale::books::{BooksError, archived_between};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 /// Which days, and how.
 #[derive(Debug, Args)]
-pub struct Report {
+pub struct ReportArguments {
     #[command(flatten)]
     days: Days,
     /// Only of this machine
@@ -66,7 +66,7 @@ const fn title(by: By) -> &'static str {
 }
 
 /// Runs the command.
-pub async fn run(config: &Config, asked: Report, now: Wall) -> Result<(), Failure> {
+pub async fn run(config: &Config, asked: ReportArguments, now: Wall) -> Result<(), Failure> {
     let span = asked.days.span(now, config.zone).map_err(Failure::usage)?;
     let store = books(config)?;
     let wanted = report::Wanted { device: asked.device, span, by: asked.by, zone: config.zone, fees: config.fees, now: store.now(now) };
@@ -93,7 +93,7 @@ pub async fn run(config: &Config, asked: Report, now: Wall) -> Result<(), Failur
 fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     let all = &report.total;
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
-    let mut text = format!("settled {} (days of {})\n\n", days_told(wanted.span, wanted.zone), wanted.zone.words());
+    let mut text = format!("settled {} (days of {})\n\n", days_text(wanted.span, wanted.zone), wanted.zone.words());
     text += &format!("{:<44} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
     text += &format!("{:<44} {}", "paid", total_of(all.paid));
     for end in End::ALL {

@@ -141,7 +141,7 @@ impl Days {
 
 /// A span in words: its months if they are whole ones, or its days, the first and the last.
 #[must_use]
-pub fn days_told((from, until): (Wall, Wall), zone: Zone) -> String {
+pub fn days_text((from, until): (Wall, Wall), zone: Zone) -> String {
     let (from, last, behind) = (date_of(from, zone), date_of(until - Span::secs(1), zone), date_of(until, zone));
     let shown = if from.ends_with("-01") && behind.ends_with("-01") { 7 } else { 10 };
     if from[..shown] == last[..shown] { from[..shown].into() } else { format!("{} to {}", &from[..shown], &last[..shown]) }
@@ -212,11 +212,11 @@ mod tests {
         for (date, until, told) in table {
             for zone in Zone::ALL {
                 let span = days(date, until).span(Wall(0), zone).expect("a span");
-                assert_eq!(days_told(span, zone), told, "{zone:?}");
+                assert_eq!(days_text(span, zone), told, "{zone:?}");
             }
         }
         let now = utc("2026-11-20T15:30:00Z");
-        let today = |zone| days_told(Days { date: None, until: None }.span(now, zone).expect("a span"), zone);
+        let today = |zone| days_text(Days { date: None, until: None }.span(now, zone).expect("a span"), zone);
         assert_eq!((today(Zone::Wib), today(Zone::Wit)), ("2026-11-20".into(), "2026-11-21".into()));
         assert!(days("2026-11-20", Some("2026-11-19")).span(Wall(0), Zone::Wib).is_err());
         assert!(days("2026-11", Some("2026-10")).span(Wall(0), Zone::Wib).is_err());

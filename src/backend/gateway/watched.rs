@@ -142,7 +142,7 @@ impl WatchedGateway {
     /// Compares our clock with that of the gateway, if it told the time in an answer. It was asked when ours said `asked`. The journal
     /// is told when they differ by more than a minute, and when they agree again.
     pub fn note_clock(&self, asked: Wall) {
-        let Some(theirs) = self.gateway.told_time() else { return };
+        let Some(theirs) = self.gateway.reported_time() else { return };
         let off = off(theirs, asked, self.around.now());
         let differs = off.0.abs() > AGREES.0;
         if self.clock_differs.swap(differs, Ordering::Relaxed) == differs {

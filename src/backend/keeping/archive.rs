@@ -101,7 +101,7 @@ fn write(tx: &mut dyn Tx, before: Wall, part: &Path) -> Result<(u64, Vec<String>
     }
     say(&connection, "COMMIT").map_err(of_part)?;
     drop(connection);
-    let archive = copies::look_at(part)?;
+    let archive = copies::check(part)?;
     let has = Row::number(&read_on(&archive, |tx| tx.rows("SELECT count(*) FROM orders", &[]))?)?;
     let why = match copies::damaged_orders(&archive)?.as_slice() {
         [] if u64::try_from(has) == Ok(wanted) => return Ok((wanted, bad)),
@@ -175,7 +175,7 @@ fn read(tx: &mut dyn Tx, key: &Key) -> Result<Request, StoreError> {
 /// Takes the orders of the file out of the books, and leaves a guard for each. Gives the number of those that stayed.
 fn take_out(books: &Place, to: &Path, now: Wall) -> Result<u64, CopyError> {
     let file = std::path::absolute(to).unwrap_or_else(|_| to.into()).display().to_string();
-    let archive = copies::look_at(to)?;
+    let archive = copies::check(to)?;
     let all = "SELECT DISTINCT device, request_id FROM orders WHERE (device, request_id) > ($1, $2) ORDER BY device, request_id LIMIT $3";
     let (mut number, mut stayed, mut behind) = (None, 0, Key::default());
     loop {

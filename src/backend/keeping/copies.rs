@@ -97,8 +97,8 @@ pub fn back_up(books: &Path, to: &Path) -> Result<Backup, CopyError> {
 fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, CopyError> {
     let orders = copy(books, &BOOKS, "SELECT count(*) FROM orders", &parts[0])?;
     let machines = copy(&machines_beside(books), &MACHINES, "SELECT count(*) FROM devices", &parts[1])?;
-    let mut damaged = damaged_orders(&look_at(&parts[0])?)?;
-    damaged.extend(store::read_on(&look_at(&parts[1])?, devices::list)?.damaged.into_iter().map(String::from));
+    let mut damaged = damaged_orders(&check(&parts[0])?)?;
+    damaged.extend(store::read_on(&check(&parts[1])?, devices::list)?.damaged.into_iter().map(String::from));
     for (had, has) in [orders, machines] {
         // Meanwhile rows leave the books only for an archive.
         if has < had {
@@ -120,7 +120,7 @@ fn copy(from: &Path, schema: &Schema, count: &str, part: &Path) -> Result<(i64, 
     // It copies one moment of the database, while others write on.
     connection.execute("VACUUM INTO ?1", [name(part)?]).map_err(failed(part))?;
     File::open(part).and_then(|file| file.sync_all()).map_err(io_error(part))?;
-    Ok((had, number(&look_at(part)?).map_err(failed(part))?))
+    Ok((had, number(&check(part)?).map_err(failed(part))?))
 }
 
 /// The names of orders that cannot be read.
@@ -170,7 +170,7 @@ pub fn open(path: &Path) -> Result<Connection, CopyError> {
 }
 
 /// Opens a copy, changes nothing in it, and checks every page, index and reference.
-pub(super) fn look_at(path: &Path) -> Result<Connection, CopyError> {
+pub(super) fn check(path: &Path) -> Result<Connection, CopyError> {
     let bad = |why: String| CopyError::Bad { path: path.into(), why };
     let look = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

@@ -50,7 +50,7 @@ impl Administrator {
     /// # Errors
     /// [`AccountError`]
     pub async fn check(&self) -> Result<(), AccountError> {
-        plugin::tell(&self.0, vec![plugin::looking()]).await
+        plugin::tell(&self.0, vec![plugin::checking()]).await
     }
 
     /// Lets a machine in no more. The broker also ends its connection at once.

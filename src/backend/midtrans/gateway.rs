@@ -1,8 +1,8 @@
 //! Midtrans in the words of [`gateway`](crate::gateway).
 
-use super::words::{looked, no_charge, not_cancelled, refund_answer, report, said, unknown, whole_rupiah};
+use super::words::{no_charge, not_cancelled, refund_answer, report, said, status_of_error, unknown, whole_rupiah};
 use super::{ChargeRequest, Midtrans, MidtransError, Notification, Transaction, doctor, idempotency_key, trial};
-use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Looked, NoNotice, Notice, Problem, TroubleKind};
+use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, NoNotice, Notice, Problem, StatusAnswer, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Charge, NoCharge, Order, RefundAnswer, Said};
@@ -32,11 +32,11 @@ impl Gateway for Midtrans {
         Box::pin(charge(self, order, now))
     }
 
-    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>> {
+    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<StatusAnswer>> {
         Box::pin(async move {
             answered(self.status(id.as_str()).await, |answer| match answer {
-                Ok(transaction) => Looked::Found(report(transaction, &self.charge.refund_days)),
-                Err(error) => looked(&error),
+                Ok(transaction) => StatusAnswer::Found(report(transaction, &self.charge.refund_days)),
+                Err(error) => status_of_error(&error),
             })
         })
     }
@@ -86,8 +86,8 @@ impl Gateway for Midtrans {
         Box::pin(trial::try_charge(self, payment, max_fee))
     }
 
-    fn told_time(&self) -> Option<Wall> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn reported_time(&self) -> Option<Wall> {
+        self.reported_time.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

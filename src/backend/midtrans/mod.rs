@@ -81,7 +81,7 @@ pub struct Midtrans {
     charge: ChargeOptions,
     timeout: Duration,
     /// What Midtrans' clock said in the last answer.
-    told: Arc<Mutex<Option<Wall>>>,
+    reported_time: Arc<Mutex<Option<Wall>>>,
 }
 
 /// A setting that does not fit into any request.
@@ -113,7 +113,7 @@ impl Midtrans {
                 .map_err(|_| SettingsError("notification_url"))?,
             charge: settings.charge,
             timeout: CALL_TIMEOUT,
-            told: Arc::default(),
+            reported_time: Arc::default(),
         })
     }
 
@@ -264,7 +264,7 @@ impl Midtrans {
     async fn answer(&self, call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
         let response = self.send(call).await?;
         let http = response.status().as_u16();
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = date_of(&response);
+        *self.reported_time.lock().unwrap_or_else(PoisonError::into_inner) = date_of(&response);
         let body = read(response, ANSWER_BYTES_MAX).await?;
         let body = body.ok_or_else(|| MidtransError::Unreadable(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
         Ok((http, body))

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_picture_in_the_national_frame_is_read() {
         for text in [PAYLOAD.to_owned(), qris_sim::qris::Merchant::default().payload(5_000, "b1855b6c-70ab-4449-9778-61b8ffe43fd2")] {
-            let picture = qris_sim::qris::png(&text, qris_sim::qris::Look::Framed).expect("a picture");
+            let picture = qris_sim::qris::png(&text, qris_sim::qris::PictureStyle::Framed).expect("a picture");
             assert_eq!(payload(&picture), Ok(text));
         }
     }

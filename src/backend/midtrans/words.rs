@@ -1,7 +1,7 @@
 //! What Midtrans' answers mean for an order.
 
 use super::{FraudStatus, MidtransError, RefundDays, RefundRefusal, Transaction, TransactionStatus};
-use crate::gateway::{Cancelled, Looked};
+use crate::gateway::{Cancelled, StatusAnswer};
 use qris_core::order::merchant::{AtBank, NoCharge, Parties, RefundAnswer, Said, StatusReport};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
@@ -19,15 +19,15 @@ pub(super) fn whole_rupiah(charge: &Transaction) -> Result<Rupiah, String> {
 }
 
 /// An answer that says nothing of the order is not the silence of a gateway that is gone, which has an alert of its own.
-pub(super) fn looked(error: &MidtransError) -> Looked {
+pub(super) fn status_of_error(error: &MidtransError) -> StatusAnswer {
     match error {
-        MidtransError::NotFound => Looked::Unknown,
+        MidtransError::NotFound => StatusAnswer::Unknown,
         MidtransError::Unauthorized
         | MidtransError::RateLimited
         | MidtransError::Running
         | MidtransError::Unavailable { .. }
         | MidtransError::NoAnswer(_)
-        | MidtransError::Unreachable(_) => Looked::Unanswered,
+        | MidtransError::Unreachable(_) => StatusAnswer::Unanswered,
         MidtransError::Unreadable(_)
         | MidtransError::Conflict
         | MidtransError::CannotModify
@@ -35,16 +35,16 @@ pub(super) fn looked(error: &MidtransError) -> Looked {
         | MidtransError::Refused { .. }
         | MidtransError::NotActivated { .. }
         | MidtransError::RefundRefused { .. }
-        | MidtransError::Qr(_) => Looked::Unclear(error.to_string().into()),
+        | MidtransError::Qr(_) => StatusAnswer::Unclear(error.to_string().into()),
     }
 }
 
 /// After an answer that does not tell, the cancel is not repeated for a day: get-status must tell.
 pub(super) fn not_cancelled(error: &MidtransError) -> Cancelled {
-    match looked(error) {
-        Looked::Unknown => Cancelled::Unknown,
-        Looked::Unanswered => Cancelled::Unanswered,
-        Looked::Unclear(_) | Looked::Found(_) => Cancelled::Refused,
+    match status_of_error(error) {
+        StatusAnswer::Unknown => Cancelled::Unknown,
+        StatusAnswer::Unanswered => Cancelled::Unanswered,
+        StatusAnswer::Unclear(_) | StatusAnswer::Found(_) => Cancelled::Refused,
     }
 }
 

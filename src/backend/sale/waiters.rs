@@ -14,9 +14,9 @@ pub const LONG_POLLS_MAX: u32 = 2;
 pub const WAITING_MAX: u32 = 32;
 
 /// A waiting caller reads again after this time without news: another process on the same database wakes nobody here.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const READ_AGAIN: Duration = Duration::from_secs(2);
 /// The same, while the database tells what other processes write.
-pub const LOOK_WHILE_HEARD: Duration = Duration::from_secs(10);
+pub const READ_AGAIN_IF_NOTIFIED: Duration = Duration::from_secs(10);
 
 type Key = (DeviceId, RequestId);
 
@@ -159,7 +159,7 @@ impl Waiter<'_> {
             if now >= end || self.waiters.is_over() {
                 return Ok(None);
             }
-            let look = if self.waiters.hears() { LOOK_WHILE_HEARD } else { LOOK_AGAIN };
+            let look = if self.waiters.hears() { READ_AGAIN_IF_NOTIFIED } else { READ_AGAIN };
             // News and the end of the wait mean the same: read again.
             let _ = tokio::time::timeout_at(end.min(now + look), news).await;
         }

@@ -5,11 +5,11 @@
 mod journal;
 
 use crate::counters::Counters;
-use crate::gateway::{Answered, Cancelled, Charged, Looked, Problem, TroubleKind, WatchedGateway};
+use crate::gateway::{Answered, Cancelled, Charged, Problem, StatusAnswer, TroubleKind, WatchedGateway};
 use crate::sale::books::{self, BooksError, Done, Forgotten, Later, Policy, Stored};
 use crate::sale::claims::Claims;
 use crate::sale::handle::{Bell, Books};
-use crate::sale::waiters::{LOOK_WHILE_HEARD, Waiters};
+use crate::sale::waiters::{READ_AGAIN_IF_NOTIFIED, Waiters};
 use crate::store::Tx;
 use crate::store::postgres::{ListenEvent, Server};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
@@ -47,7 +47,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub async fn follow(books: Arc<Books>, waiters: Arc<Waiters>) {
     let mut seen = None;
     loop {
-        tokio::time::sleep(if waiters.hears() { LOOK_WHILE_HEARD } else { LOOK }).await;
+        tokio::time::sleep(if waiters.hears() { READ_AGAIN_IF_NOTIFIED } else { LOOK }).await;
         let from = if waiters.is_idle() { None } else { seen };
         let read = books.read(move |tx| match from {
             Some(line) => match books::changed_since(tx, line)? {
@@ -73,7 +73,7 @@ pub async fn listen(waiters: Arc<Waiters>, server: Server) {
     let heard = move |heard: ListenEvent<'_>| match heard {
         ListenEvent::Begin => waiters.hear(true),
         ListenEvent::End => waiters.hear(false),
-        ListenEvent::Told(whose) => {
+        ListenEvent::Notified(whose) => {
             let names = whose.split_once(' ').map(|(device, request)| (DeviceId::new(device), RequestId::new(request)));
             // Anybody with the database's password may tell something else. It means nothing.
             if let Some((Ok(device), Ok(request))) = names {
@@ -313,10 +313,10 @@ impl Work {
             if asked_by.is_none() || report.is_about(id, []) { Ok(()) } else { Err(Differs::Transaction) }
         };
         let report = match self.get_status(id, None, judge).await {
-            Looked::Found(report) => report,
-            Looked::Unknown => return Ok(Found::Unknown),
-            Looked::Unclear(_) => return Ok(Found::Unclear),
-            Looked::Unanswered => return Ok(Found::Unanswered),
+            StatusAnswer::Found(report) => report,
+            StatusAnswer::Unknown => return Ok(Found::Unknown),
+            StatusAnswer::Unclear(_) => return Ok(Found::Unclear),
+            StatusAnswer::Unanswered => return Ok(Found::Unanswered),
         };
         let wanted = id.clone();
         match self.books.write(move |tx, policy, now| books::rebuild(tx, policy, &wanted, &report, asked_by.as_ref(), now)).await? {
@@ -412,27 +412,27 @@ impl Work {
         id: &OrderId,
         unanswered_at: Option<Wall>,
         judge: impl FnOnce(&StatusReport) -> Result<(), Differs>,
-    ) -> Looked {
+    ) -> StatusAnswer {
         let asking = self.gateway.ask().status(id);
         let judged = async {
             match asking.await {
-                Answered { says: Looked::Unanswered, problem: Some(problem) }
+                Answered { says: StatusAnswer::Unanswered, problem: Some(problem) }
                     if unanswered_at.is_some_and(|at| self.gateway.has_answered_since(at)) =>
                 {
-                    Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
+                    Answered { says: StatusAnswer::Unclear(problem.why.clone().into()), problem: Some(problem) }
                 }
-                Answered { says: Looked::Found(report), problem } => match judge(&report) {
-                    Ok(()) => Answered { says: Looked::Found(report), problem },
+                Answered { says: StatusAnswer::Found(report), problem } => match judge(&report) {
+                    Ok(()) => Answered { says: StatusAnswer::Found(report), problem },
                     Err(differs) => {
                         let problem = does_not_count(id, &report, differs);
-                        Answered { says: Looked::Unclear(problem.why.clone().into()), problem: Some(problem) }
+                        Answered { says: StatusAnswer::Unclear(problem.why.clone().into()), problem: Some(problem) }
                     }
                 },
                 answered => answered,
             }
         };
         let looked = self.heard(Call::GetStatus, judged).await;
-        if let Looked::Found(StatusReport { unknown: Some(word), .. }) = &looked {
+        if let StatusAnswer::Found(StatusReport { unknown: Some(word), .. }) = &looked {
             self.gateway.note_word(word);
         }
         looked

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// The longest name, in characters: it stands on a label.
 pub const NAME_MAX: usize = 40;
 /// The most faults that are told.
-pub const TOLD_MAX: usize = 50;
+pub const LISTED_MAX: usize = 50;
 
 /// A machine of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub fn parse(text: &str, reserved: impl Fn(&str) -> bool) -> Result<Vec<Listed>,
     if faults.is_empty() {
         return Ok(listed);
     }
-    let more = faults.len().saturating_sub(TOLD_MAX);
-    faults.truncate(TOLD_MAX);
+    let more = faults.len().saturating_sub(LISTED_MAX);
+    faults.truncate(LISTED_MAX);
     Err((faults, more))
 }
 
@@ -148,7 +148,7 @@ mod tests {
         let long = "x".repeat(100_000);
         let many = format!("id,name,{long}\n{}", format!("{long},a,b\n").repeat(60));
         let (told, more) = parse(&many, |_| false).expect_err("faults");
-        assert_eq!((told.len(), more), (TOLD_MAX, 61 - TOLD_MAX));
+        assert_eq!((told.len(), more), (LISTED_MAX, 61 - LISTED_MAX));
         assert!(told.iter().all(|(_, why)| why.len() < 200), "{told:?}");
         assert!(parse(&long, |_| false).expect_err("a fault").0[0].1.len() < 200);
     }

@@ -1,7 +1,7 @@
 //! A gateway that is not Midtrans: other words, other notifications, no HTTP. The rest of the backend is the same.
 
 use super::*;
-use crate::gateway::{Answered, Asking, Cancelled, Charged, Looked, NoNotice, Notice, Problem, TroubleKind};
+use crate::gateway::{Answered, Asking, Cancelled, Charged, NoNotice, Notice, Problem, StatusAnswer, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, Parties, RefundAnswer, RefundWish, Said, StatusReport};
@@ -111,9 +111,10 @@ impl Gateway for PaperGateway {
         Box::pin(async { answer })
     }
 
-    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>> {
-        let found = |bills: &mut HashMap<OrderId, Bill>| bills.get(id).map_or(Looked::Unknown, |bill| Looked::Found(report(id, bill)));
-        let answer = self.answers(Looked::Unanswered, found);
+    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<StatusAnswer>> {
+        let found =
+            |bills: &mut HashMap<OrderId, Bill>| bills.get(id).map_or(StatusAnswer::Unknown, |bill| StatusAnswer::Found(report(id, bill)));
+        let answer = self.answers(StatusAnswer::Unanswered, found);
         Box::pin(async { answer })
     }
 

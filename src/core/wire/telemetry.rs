@@ -85,11 +85,11 @@ pub struct Tally {
     /// The number of the last report; 0: there was none.
     pub number: u64,
     /// What that report says.
-    pub told: Vec<Ended>,
+    pub reported: Vec<Ended>,
     /// What the next one will say. The oldest row is the first.
     pub since: Vec<Ended>,
     /// What was measured, by that report.
-    pub told_measured: Measured,
+    pub reported_measured: Measured,
     /// What was measured since.
     pub since_measured: Measured,
     /// What all reports together say.
@@ -224,9 +224,9 @@ impl Tally {
     /// Begins another report, with what ended since the last one, as far as there is room.
     pub fn begin_report(&mut self) {
         self.number += 1;
-        self.told = self.since.drain(..self.since.len().min(ROWS_MAX)).collect();
-        self.told_measured = std::mem::take(&mut self.since_measured);
-        for row in &self.told {
+        self.reported = self.since.drain(..self.since.len().min(ROWS_MAX)).collect();
+        self.reported_measured = std::mem::take(&mut self.since_measured);
+        for row in &self.reported {
             self.sums.add(row);
         }
     }
@@ -274,8 +274,8 @@ mod tests {
         let (mut rows, all) = (0, tally.all());
         while tally.has_news() {
             tally.begin_report();
-            assert!((1..=ROWS_MAX).contains(&tally.told.len()));
-            rows += tally.told.iter().filter(|row| row.state == EventState::Dispensed).map(|row| row.amount).sum::<i64>();
+            assert!((1..=ROWS_MAX).contains(&tally.reported.len()));
+            rows += tally.reported.iter().filter(|row| row.state == EventState::Dispensed).map(|row| row.amount).sum::<i64>();
             assert_eq!(tally.sums.dispensed_amount, rows, "the sums are those of all reports until then");
         }
         assert_eq!((rows, tally.sums.dispensed), (wanted, 500));
@@ -287,7 +287,7 @@ mod tests {
         tally.count(None, &event("I0", EventState::Dispensed, 1000));
         tally.begin_report();
         assert_eq!(
-            tally.told.iter().map(|row| (row.state, row.count)).collect::<Vec<_>>(),
+            tally.reported.iter().map(|row| (row.state, row.count)).collect::<Vec<_>>(),
             [(EventState::RefundDue, -1), (EventState::Dispensed, 1)]
         );
         assert_eq!((tally.sums.refund_due, tally.sums.refund_due_amount, tally.sums.dispensed), (0, 0, 501));
@@ -357,9 +357,9 @@ mod tests {
         assert!(tally.has_news());
         tally.begin_report();
         let twice = Measured { qr_ms: [0, 2, 0, 0, 0, 0, 0, 4], delivery_ms: [2, 0, 0, 0, 0, 0, 0, 0], connections: 6 };
-        assert_eq!((tally.told_measured, tally.has_news()), (twice, false));
+        assert_eq!((tally.reported_measured, tally.has_news()), (twice, false));
         tally.begin_report();
-        assert_eq!(tally.told_measured, Measured::default());
+        assert_eq!(tally.reported_measured, Measured::default());
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn told(line: &str, module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rest::tests::line;
+    use crate::idle_level::tests::line;
     use crate::site::put;
     use qris_host::finding::Level;
 

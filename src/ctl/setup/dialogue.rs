@@ -126,7 +126,7 @@ impl<'a> Dialogue<'a> {
                 Part::Broker => self.broker(answers)?,
                 Part::Backend => self.backend(answers)?,
                 Part::Keys => self.keys(answers)?,
-                Part::Looks => {
+                Part::Appearance => {
                     self.name(answers)?;
                     self.language(answers)?;
                     self.contact(answers)?;

@@ -12,7 +12,7 @@ pub(super) enum Part {
     Broker,
     Backend,
     Keys,
-    Looks,
+    Appearance,
     Panel,
     Items,
     Lines,
@@ -37,8 +37,8 @@ impl Part {
         let key = fault.key.as_deref()?;
         match key.split(['.', '[']).next()? {
             "device" if key == "device.id" => Some(Self::Device),
-            "device" => Some(Self::Looks),
-            "screen" if key == "screen.contact" => Some(Self::Looks),
+            "device" => Some(Self::Appearance),
+            "screen" if key == "screen.contact" => Some(Self::Appearance),
             "screen" => Some(Self::Panel),
             "mqtt" => Some(Self::Broker),
             "backend" => Some(Self::Backend),
@@ -56,7 +56,7 @@ impl Part {
             Self::Broker => (texts().part_broker, "--broker, --username, --password-file, --ca-file, --cert-file, --key-file"),
             Self::Backend => (texts().part_backend, "--backend, --token-file, --backend-ca-file"),
             Self::Keys => (texts().part_keys, "--keys"),
-            Self::Looks => (texts().part_looks, "--name, --language, --contact"),
+            Self::Appearance => (texts().part_looks, "--name, --language, --contact"),
             Self::Panel => (texts().part_panel, "--screen, --rotate"),
             Self::Items => (texts().part_items, "--item"),
             Self::Lines => (texts().part_lines, "--line"),
@@ -73,8 +73,8 @@ mod tests {
     fn what_is_wrong_in_a_file_is_asked_for_where_it_was_said() {
         for (key, part) in [
             (Some("device.id"), Some(Part::Device)),
-            (Some("device.name"), Some(Part::Looks)),
-            (Some("screen.contact"), Some(Part::Looks)),
+            (Some("device.name"), Some(Part::Appearance)),
+            (Some("screen.contact"), Some(Part::Appearance)),
             (Some("screen"), Some(Part::Panel)),
             (Some("mqtt.ca_file"), Some(Part::Broker)),
             (Some("backend.token_file"), Some(Part::Backend)),

@@ -162,7 +162,7 @@ impl<'a> Trial<'a> {
 
     async fn card(&self, setup: &Setup, checked: &Checked, dialogue: Option<&mut Dialogue<'_>>) -> Result<(), Failure> {
         let device = &checked.device;
-        let surface = &device.machine.looks.surface;
+        let surface = &device.machine.appearance.surface;
         if !self.site.runs() && !matches!(surface, SurfaceSettings::Virtual { .. }) {
             return Err(Failure::usage(texts().card_not_here));
         }
@@ -173,7 +173,7 @@ impl<'a> Trial<'a> {
         {
             return Err(Failure::failed(texts().card_taken));
         }
-        let card = Card::show(device.machine.looks.clone()).await?;
+        let card = Card::show(device.machine.appearance.clone()).await?;
         match (dialogue, setup.test_card) {
             (Some(dialogue), None) => dialogue.seen_card()?,
             (_, seconds) => tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))).await,

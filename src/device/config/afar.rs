@@ -87,7 +87,7 @@ impl WrittenSettings {
             settings.labels = check_labels(&labels, checker);
         }
         settings.report_every = check_report(self.device.report_every_s, own.report_every, checker);
-        let looks = &mut settings.looks;
+        let looks = &mut settings.appearance;
         if let Some(language) = &self.device.language {
             looks.languages = check_languages(Some(language), checker);
         }

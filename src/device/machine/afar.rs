@@ -268,7 +268,7 @@ impl Afar {
     }
 
     fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>, with: &mut Around) {
-        with.out.push(Effect::Dress(Box::new(settings.looks.clone())));
+        with.out.push(Effect::Dress(Box::new(settings.appearance.clone())));
         *with.in_force = settings;
         (self.left_out, self.has_lost) = (left_out, false);
     }

@@ -72,16 +72,16 @@ impl Machine {
             BackendAnswer::Order(resource) => {
                 let mut events = self.seen(request, *resource);
                 if matches!(end.call, HttpCall::Tell(..)) {
-                    events.insert(0, Event::Told);
+                    events.insert(0, Event::Reported);
                 }
                 events.extend(end.was_last.then_some(Event::GraceOver));
                 events
             }
-            BackendAnswer::OtherOutcome => vec![Event::Told],
+            BackendAnswer::OtherOutcome => vec![Event::Reported],
             BackendAnswer::Absent => match end.call {
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) if end.forsaken => vec![Event::Forsaken],
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
-                HttpCall::Tell(..) if end.forsaken => vec![Event::Told],
+                HttpCall::Tell(..) if end.forsaken => vec![Event::Reported],
                 HttpCall::Tell(..) | HttpCall::Create(_) => vec![],
             },
             BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match end.call {
@@ -218,7 +218,7 @@ impl Machine {
         // A list that fills its limit does not say what is missing.
         let whole = open.len() < OPEN_MAX;
         let looks = self.lookers(now);
-        let mut absent = self.reconciliation.take_asked_for();
+        let mut absent = self.reconciliation.take_requested();
         absent.retain(|request| whole && looks.contains(request));
         for resource in &open {
             if let Err(error) = self.take_in(resource, now) {

@@ -19,7 +19,7 @@ const DRIVEN_RETRY: Span = Span::millis(500);
 /// A long poll without news is repeated after this time at the earliest.
 const WATCH_RETRY: Span = Span::secs(1);
 /// An order that waits for its customer is looked at this often.
-pub(super) const LOOK_EVERY: Span = Span::secs(900);
+pub(super) const CHECK_EVERY: Span = Span::secs(900);
 /// While a payment of an order that ended is still delivered, it is asked about this often: the backend asks the gateway no more often.
 pub(super) const AWAIT_EVERY: Span = Span::secs(10);
 /// After that it is asked about at once, and until the gateway has ended its charge for good: again after so long, and then after twice
@@ -44,16 +44,16 @@ pub(super) struct Room {
     pub(super) relay: bool,
     pub(super) backend: bool,
     /// To the backend, for an order that waits for its customer.
-    pub(super) look: bool,
+    pub(super) check: bool,
 }
 
 impl Room {
-    pub(super) const ALL: Self = Self { relay: true, backend: true, look: true };
+    pub(super) const ALL: Self = Self { relay: true, backend: true, check: true };
 
     /// The room for this duty. Many orders that only look do not delay an order that has something to say.
     fn for_backend(self, duty: Option<&BackendCall>) -> Self {
-        let look = matches!(duty, Some(BackendCall::Look(_)));
-        Self { backend: self.backend && (self.look || !look), ..self }
+        let look = matches!(duty, Some(BackendCall::Check(_)));
+        Self { backend: self.backend && (self.check || !look), ..self }
     }
 }
 
@@ -184,7 +184,7 @@ impl Live {
         let backend = match duty.backend {
             // The list of open orders answers this.
             Some(BackendCall::Find) => None,
-            Some(BackendCall::Await(_) | BackendCall::Look(_)) => self.look.map(|look| look.at).into_iter().chain(hint).min(),
+            Some(BackendCall::Await(_) | BackendCall::Check(_)) => self.look.map(|look| look.at).into_iter().chain(hint).min(),
             Some(BackendCall::Create | BackendCall::Watch(_) | BackendCall::Confirm(_)) => Some(Boot(i64::MIN)),
             Some(BackendCall::Cancel(_) | BackendCall::Tell(..)) => Some(Boot(i64::MIN)),
             None => hint.filter(|_| order.order_id().is_some() && !order.name().0.is_end()),
@@ -252,8 +252,8 @@ impl Live {
     fn next_pace(&self, duty: Option<&BackendCall>, now: Boot) -> Option<Span> {
         match duty? {
             BackendCall::Await(_) if self.stored.order.grace_ends_at().is_some_and(|end| now < end) => Some(AWAIT_EVERY),
-            BackendCall::Look(_) if self.stored.order.waits_for_customer() => Some(LOOK_EVERY),
-            BackendCall::Await(_) | BackendCall::Look(_) => Some(Span((self.pace().0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
+            BackendCall::Check(_) if self.stored.order.waits_for_customer() => Some(CHECK_EVERY),
+            BackendCall::Await(_) | BackendCall::Check(_) => Some(Span((self.pace().0 * 2).clamp(LASTING_FIRST.0, LASTING_MAX.0))),
             BackendCall::Create | BackendCall::Find | BackendCall::Watch(_) => None,
             BackendCall::Confirm(_) | BackendCall::Cancel(_) | BackendCall::Tell(..) => None,
         }
@@ -274,7 +274,7 @@ impl Live {
             Some(BackendCall::Find) => None,
             Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, self.rev)),
             Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
-            Some(BackendCall::Await(id) | BackendCall::Look(id)) => {
+            Some(BackendCall::Await(id) | BackendCall::Check(id)) => {
                 let due = self.look.is_some_and(|look| now >= look.at);
                 (due || follows_hint).then_some(HttpCall::Get(id))
             }

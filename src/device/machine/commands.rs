@@ -30,7 +30,7 @@ pub(super) struct Commands {
 /// One that the database has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
-    pub(super) asked: SignedCommand,
+    pub(super) signed: SignedCommand,
     pub(super) kid: KeyId,
     pub(super) jws: Box<str>,
     pub(super) to: Address,
@@ -48,7 +48,7 @@ pub(super) enum Step {
     /// Another system is installed beside the one of this slot, which ran in this boot. It is started for the so many-th time.
     Installed { boot: BootId, slot: Box<str>, starts: u8 },
     /// It has its end; the asker was told, or not yet.
-    Ended { answer: Response, told: bool },
+    Ended { answer: Response, notified: bool },
 }
 
 /// What this process did about a command. Nothing of this is stored.
@@ -59,7 +59,7 @@ pub(super) struct Try {
     pub(super) turn: Turn,
     pub(super) hand: Hand,
     /// How many times the asker heard that it is under way. It goes on over all steps.
-    pub(super) told: u32,
+    pub(super) notices: u32,
 }
 
 /// Whose turn it is.
@@ -86,7 +86,7 @@ pub(super) enum Hand {
 
 impl Try {
     pub(super) const fn new(until: Boot) -> Self {
-        Self { until, turn: Turn::Here, hand: Hand::Before, told: 0 }
+        Self { until, turn: Turn::Here, hand: Hand::Before, notices: 0 }
     }
 
     /// Whether this process has begun the step.
@@ -144,7 +144,7 @@ impl Damaged {
 /// A question about the computer, until it is answered.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub(super) asked: SignedCommand,
+    pub(super) signed: SignedCommand,
     pub(super) kid: KeyId,
     pub(super) to: Vec<Address>,
     pub(super) until: Boot,
@@ -158,7 +158,7 @@ impl Kept {
     /// Nothing else may be done to the machine meanwhile.
     fn is_disturbing(&self) -> bool {
         use Command::{Reboot, Restart, TestPulse, Update};
-        self.step.is_under_way() && matches!(self.asked.command, Restart {} | Reboot {} | Update { .. } | TestPulse { .. })
+        self.step.is_under_way() && matches!(self.signed.command, Restart {} | Reboot {} | Update { .. } | TestPulse { .. })
     }
 }
 
@@ -187,7 +187,7 @@ impl Commands {
 
     /// Whether its time was over before then.
     pub(super) fn is_over_since(&self, id: &CommandId, now: Wall, span: Span) -> bool {
-        self.known.get(id).is_some_and(|kept| kept.asked.is_over(Wall(now.0 - span.0)))
+        self.known.get(id).is_some_and(|kept| kept.signed.is_over(Wall(now.0 - span.0)))
     }
 
     /// Counts a command. Answers with how many came within a second.

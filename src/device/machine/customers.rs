@@ -178,7 +178,7 @@ impl Machine {
                 self.reconciliation.prepared();
                 self.links.relay_prepared(&self.settings, &mut self.faults, now);
                 let posted = self.links.posted(&candidate.offer, &self.settings);
-                let order = Order::new(candidate.offer.clone(), ticket.clone(), posted, candidate.owner, candidate.asked_at);
+                let order = Order::new(candidate.offer.clone(), ticket.clone(), posted, candidate.owner, candidate.requested_at);
                 // Another customer, who had paid, may have come in between.
                 let begun = if self.orders.is_held() { Err(busy()) } else { self.begin(order, now).map_err(|error| store_refusal(&error)) };
                 match begun {
@@ -195,7 +195,7 @@ impl Machine {
             }
             (Some(candidate), Err(PrepareError::NoAnswer(why))) => {
                 // The relay may have given a ticket all the same.
-                self.reconciliation.look_for_tickets(&mut self.outbox);
+                self.reconciliation.read_tickets(&mut self.outbox);
                 (candidate, Refusal::new(Reason::Relay, why))
             }
         };
@@ -359,7 +359,7 @@ impl Machine {
     pub(super) fn give_up(&mut self, now: Now) {
         match self.front.give_up(now.boot) {
             Some(Customer::Asks(candidate)) => {
-                self.reconciliation.look_for_tickets(&mut self.outbox);
+                self.reconciliation.read_tickets(&mut self.outbox);
                 self.refuse_candidate(candidate, &Refusal::new(Reason::Relay, "the relay service did not answer"), now);
             }
             Some(Customer::Collects(collection)) => {

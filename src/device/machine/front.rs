@@ -40,15 +40,15 @@ pub(super) struct Candidate {
     call: CallId,
     /// The relay's owner at the question.
     pub(super) owner: u64,
-    pub(super) asked_at: Boot,
+    pub(super) requested_at: Boot,
     pub(super) askers: Vec<Asker>,
     /// The askers who want it cancelled as soon as it is an order.
     pub(super) cancelled: Vec<Asker>,
 }
 
 impl Candidate {
-    pub(super) fn new(offer: Offer, call: CallId, owner: u64, asked_at: Boot, asker: Asker) -> Self {
-        Self { offer, call, owner, asked_at, askers: vec![asker], cancelled: Vec::new() }
+    pub(super) fn new(offer: Offer, call: CallId, owner: u64, requested_at: Boot, asker: Asker) -> Self {
+        Self { offer, call, owner, requested_at, askers: vec![asker], cancelled: Vec::new() }
     }
 
     pub(super) fn request_id(&self) -> &RequestId {
@@ -59,7 +59,7 @@ impl Candidate {
 impl Customer {
     fn give_up_at(&self) -> Boot {
         match self {
-            Self::Asks(candidate) => candidate.asked_at + PREPARE_LOST,
+            Self::Asks(candidate) => candidate.requested_at + PREPARE_LOST,
             Self::Collects(collection) => collection.give_up_at(),
         }
     }

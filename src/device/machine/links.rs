@@ -139,7 +139,7 @@ impl Links {
         let request = &offer.request;
         let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&request.item));
         let description = description.chars().take(DESCRIPTION_MAX).collect::<String>().into();
-        let machine = Some(settings.looks.name.chars().take(MACHINE_NAME_MAX).collect::<String>().into());
+        let machine = Some(settings.appearance.name.chars().take(MACHINE_NAME_MAX).collect::<String>().into());
         Posted { kids: self.relay.kids.clone(), relay_key: self.relay.proof_key.clone(), description, machine }
     }
 

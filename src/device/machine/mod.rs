@@ -112,7 +112,7 @@ impl Machine {
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let (faults, out) = (&mut self.faults, &mut self.outbox);
         match input {
-            Input::Asked(request, asker) => self.requested(request, asker, now),
+            Input::Requested(request, asker) => self.requested(request, asker, now),
             Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
             Input::Desired { payload, ack } => {
                 let (afar, with) = self.afar();
@@ -121,10 +121,10 @@ impl Machine {
             Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),
             Input::System(answer) => self.system_told(answer, now),
             Input::Operated(id, answer) => self.operated(&id, answer, now),
-            Input::Looked(id, end) => self.looked(&id, &end),
+            Input::Read(id, end) => self.read(&id, &end),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, &answer, now),
-            Input::TicketLeft => self.reconciliation.look_for_tickets(out),
+            Input::TicketLeft => self.reconciliation.read_tickets(out),
             Input::Finished(order, answer) => {
                 if let (Some(id), DispenseAnswer::Ended(_)) = (self.orders.of_order(&order), answer) {
                     // If it cannot be stored, `Query` tells it again.
@@ -216,8 +216,8 @@ impl Machine {
 
     /// The looks of the screen.
     #[must_use]
-    pub fn looks(&self) -> &qris_screen::Settings {
-        &self.settings.looks
+    pub fn appearance(&self) -> &qris_screen::Settings {
+        &self.settings.appearance
     }
 
     /// Time, calls, events, picture and status. After every input, all of these follow from the stored orders.
@@ -246,7 +246,7 @@ impl Machine {
         self.publish_events(now);
         self.reports.report(self.known_vitals(), &self.settings, &mut self.storage, &mut self.faults, &mut self.outbox, now);
         // A system is called good only after everything else has gone well.
-        self.look_after_system(now);
+        self.check_system(now);
         let unconfirmed = self.orders.unconfirmed().map(|order| format!("nobody confirms whether order {order} is paid"));
         self.faults.set(FaultCode::Unconfirmed, unconfirmed.as_deref(), now);
         self.tell(now);

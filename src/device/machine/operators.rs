@@ -59,14 +59,14 @@ impl Machine {
             return Err(Problem::new(Code::UnknownRequest, format!("this release has no command {name}")).into());
         }
         let jws = SignedCommand::jws_in(payload)?;
-        let (asked, kid) = SignedCommand::read(&jws, &self.own.keys, &self.own.device)?;
-        let id = asked.jti.clone();
+        let (signed, kid) = SignedCommand::read(&jws, &self.own.keys, &self.own.device)?;
+        let id = signed.jti.clone();
         let refused = |why| RefusedCommand { id: Some(id.clone()), kid: Some(kid.clone()), why };
-        if asked.command.name() != name {
-            return Err(refused(Problem::new(Code::Malformed, format!("it is signed for the command {}", asked.command.name()))));
+        if signed.command.name() != name {
+            return Err(refused(Problem::new(Code::Malformed, format!("it is signed for the command {}", signed.command.name()))));
         }
         if let Some(kept) = self.commands.known.get(&id) {
-            if kept.asked != asked {
+            if kept.signed != signed {
                 return Err(refused(Problem::new(Code::ReusedId, "this jti was used for another command")));
             }
             let answer = match &kept.step {
@@ -78,43 +78,43 @@ impl Machine {
             return Ok(());
         }
         if self.commands.damaged.contains_key(&id) {
-            let is_ended = self.end_damaged(asked, kid.clone(), jws, to, now);
+            let is_ended = self.end_damaged(signed, kid.clone(), jws, to, now);
             return if is_ended { Ok(()) } else { Err(refused(cannot_store())) };
         }
-        if !asked.command.changes() {
-            return self.read_for(asked, kid.clone(), to, now).map_err(refused);
+        if !signed.command.changes() {
+            return self.read_for(signed, kid.clone(), to, now).map_err(refused);
         }
         if self.storage.store().is_none() {
             return Err(refused(Problem::new(Code::Store, "the database is not open")));
         }
-        self.check_time_of(&asked, now).map_err(refused)?;
+        self.check_time_of(&signed, now).map_err(refused)?;
         self.forget_commands(now);
         if self.commands.known.len() >= KNOWN_MAX {
             let why = format!("{KNOWN_MAX} commands are remembered until their time is over (exp): try later");
             return Err(refused(Problem::new(Code::RateLimited, why)));
         }
-        let kept = Kept { asked: asked.clone(), kid: kid.clone(), jws, to: to.clone(), step: Step::Accepted };
+        let kept = Kept { signed: signed.clone(), kid: kid.clone(), jws, to: to.clone(), step: Step::Accepted };
         if !self.keep_command(kept, now) {
             return Err(refused(cannot_store()));
         }
-        self.journal_taken(&asked, &kid);
+        self.journal_taken(&signed, &kid);
         self.answer(to, Response::accepted(id));
         Ok(())
     }
 
     /// Objections of time. A command that a trusted clock saw as over stays over, whatever the clock does then.
-    fn check_time_of(&mut self, asked: &SignedCommand, now: Now) -> Result<(), Problem> {
+    fn check_time_of(&mut self, signed: &SignedCommand, now: Now) -> Result<(), Problem> {
         let trusted = self.last_trusted();
         // A clock behind the last trusted time is wrong.
         let clock = self.own.trusted(now.wall).filter(|wall| *wall + AGREES >= trusted);
-        let checked = asked.check_time(clock, self.storage.store().map(Database::stream));
+        let checked = signed.check_time(clock, self.storage.store().map(Database::stream));
         if let Err(why) = checked {
-            if why.code == Code::Expired && clock.is_some_and(|wall| asked.is_over(wall)) && asked.exp > self.commands.forgotten {
-                self.all_are_over_until(asked.exp, now);
+            if why.code == Code::Expired && clock.is_some_and(|wall| signed.is_over(wall)) && signed.exp > self.commands.forgotten {
+                self.all_are_over_until(signed.exp, now);
             }
             return Err(why);
         }
-        if asked.exp <= self.commands.forgotten || asked.is_over(trusted) {
+        if signed.exp <= self.commands.forgotten || signed.is_over(trusted) {
             return Err(Problem::new(Code::Expired, "its time was over before (exp)"));
         }
         Ok(())
@@ -144,8 +144,8 @@ impl Machine {
         }
     }
 
-    fn journal_taken(&mut self, asked: &SignedCommand, kid: &KeyId) {
-        let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
+    fn journal_taken(&mut self, signed: &SignedCommand, kid: &KeyId) {
+        let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), text(kid.as_str()));
         self.outbox.journal(Journal::CommandTaken { command, id, by });
     }
 
@@ -153,9 +153,9 @@ impl Machine {
     fn end_command(&mut self, id: &CommandId, answer: Response, now: Now) {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
         let result = result_of(&answer);
-        let (command, by) = (text(kept.asked.command.name()), text(kept.kid.as_str()));
+        let (command, by) = (text(kept.signed.command.name()), text(kept.kid.as_str()));
         let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
-        if !self.keep_command(Kept { step: Step::Ended { answer, told: false }, ..kept }, now) {
+        if !self.keep_command(Kept { step: Step::Ended { answer, notified: false }, ..kept }, now) {
             return;
         }
         self.commands.tries.remove(id);
@@ -172,11 +172,11 @@ impl Machine {
     /// Tells the ends that nobody was told.
     fn tell_ends(&mut self, now: Now) {
         self.tell_damaged(now);
-        let untold = self.commands.known.values().filter(|kept| matches!(kept.step, Step::Ended { told: false, .. }));
+        let untold = self.commands.known.values().filter(|kept| matches!(kept.step, Step::Ended { notified: false, .. }));
         for kept in untold.cloned().collect::<Vec<_>>() {
             let Step::Ended { answer, .. } = kept.step.clone() else { continue };
             let to = kept.to.clone();
-            if self.keep_command(Kept { step: Step::Ended { answer: answer.clone(), told: true }, ..kept }, now) {
+            if self.keep_command(Kept { step: Step::Ended { answer: answer.clone(), notified: true }, ..kept }, now) {
                 self.answer(&to, answer);
             }
         }
@@ -185,8 +185,8 @@ impl Machine {
     /// Forgets those whose time is over. Nobody could have them carried out again.
     fn forget_commands(&mut self, now: Now) {
         let Some(wall) = self.own.trusted(now.wall) else { return };
-        let over = |kept: &&Kept| kept.is_ended() && kept.asked.is_over(wall);
-        let known = self.commands.known.values().filter(over).map(|kept| (kept.asked.jti.clone(), kept.asked.exp));
+        let over = |kept: &&Kept| kept.is_ended() && kept.signed.is_over(wall);
+        let known = self.commands.known.values().filter(over).map(|kept| (kept.signed.jti.clone(), kept.signed.exp));
         let damaged = self.commands.damaged.iter().filter_map(|(id, damaged)| Some((id.clone(), damaged.over_at()?)));
         let over: Vec<(CommandId, i64)> = known.chain(damaged.filter(|(_, exp)| exp.saturating_mul(1000) <= wall.0)).collect();
         let Some(latest) = over.iter().map(|(_, exp)| *exp).max() else { return };
@@ -230,7 +230,7 @@ impl Machine {
 
     /// Stores a command. `false`: it could not be stored, and nothing has changed.
     fn keep_command(&mut self, kept: Kept, now: Now) -> bool {
-        let id = kept.asked.jti.clone();
+        let id = kept.signed.jti.clone();
         match self.storage.store_mut().map(|store| store.keep_command(&id, &sealed::seal(&kept))) {
             Some(Ok(())) => {
                 self.commands.known.insert(id, kept);

@@ -19,7 +19,7 @@ pub(super) const WAITING_MAX: usize = 50;
 /// The most calls to the backend that orders in the background have at once, and the most to the relay.
 const BACKGROUND_CALLS_MAX: usize = 4;
 /// The most of these calls that only look at an order that waits for its customer.
-const LOOKS_MAX: usize = 2;
+const CHECKS_MAX: usize = 2;
 
 /// So many orders at most.
 #[derive(Clone, Copy, Debug)]
@@ -197,8 +197,8 @@ impl Orders {
         let background = || self.live.iter().filter(|(id, _)| !self.is_held_by(id)).map(|(_, live)| live);
         let relay = background().filter(|live| live.relay.call().is_some()).count();
         let backend = background().filter(|live| live.backend.call().is_some()).count();
-        let looks = background().filter(|live| matches!(live.backend.call(), Some(HttpCall::Get(_)))).count();
-        Room { relay: relay < BACKGROUND_CALLS_MAX, backend: backend < BACKGROUND_CALLS_MAX, look: looks < LOOKS_MAX }
+        let checks = background().filter(|live| matches!(live.backend.call(), Some(HttpCall::Get(_)))).count();
+        Room { relay: relay < BACKGROUND_CALLS_MAX, backend: backend < BACKGROUND_CALLS_MAX, check: checks < CHECKS_MAX }
     }
 
     /// The orders that wait for the list of open orders.

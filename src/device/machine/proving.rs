@@ -30,13 +30,13 @@ impl Machine {
     }
 
     /// Asks RAUC what runs, has it called good, or starts it again.
-    pub(super) fn look_after_system(&mut self, now: Now) {
+    pub(super) fn check_system(&mut self, now: Now) {
         self.keep_what_stands(now);
         if self.storage.is_failing() || !matches!(self.systems.turn, Turn::At(at) if now.boot >= at) {
             return;
         }
         let call = if self.systems.runs.is_none() {
-            SystemCall::Look
+            SystemCall::GetRunning
         } else if self.lacks().is_none() {
             SystemCall::MarkGood
         } else if let Some(starts) = self.has_to_start_again(now) {
@@ -45,7 +45,7 @@ impl Machine {
         } else {
             return;
         };
-        self.systems.turn = Turn::Asked;
+        self.systems.turn = Turn::Waits;
         self.outbox.push(Effect::System(call));
     }
 

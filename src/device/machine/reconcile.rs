@@ -26,7 +26,7 @@ pub(super) struct Reconciliation {
     /// A hint came too early. It is followed at `hint_after`.
     hinted: bool,
     /// The requests that were looked for when the present question was asked. The answer may not know later ones.
-    asked_for: Vec<RequestId>,
+    requested: Vec<RequestId>,
     /// The tickets that the relay had open before the question was asked.
     suspects: Vec<Ticket>,
     /// Those of them that were known when the present question was asked.
@@ -92,7 +92,7 @@ impl Reconciliation {
     }
 
     /// The relay may have tickets open that belong to no order. They are closed when it has told which tickets it has.
-    pub(super) fn look_for_tickets(&mut self, out: &mut Outbox) {
+    pub(super) fn read_tickets(&mut self, out: &mut Outbox) {
         self.reading = true;
         out.push(Effect::ReadRelay);
     }
@@ -111,14 +111,14 @@ impl Reconciliation {
         }
         let looked = self.reading || !self.suspects.is_empty() || !self.asked_about.is_empty();
         if self.open_tickets >= TICKETS_MANY && !looked {
-            self.look_for_tickets(out);
+            self.read_tickets(out);
         }
         self.wanted |= !lookers.is_empty() || (key.is_some() && key != self.shown_key.as_ref());
         if self.wanted && self.slot.is_free(now) {
             self.wanted = false;
             let call = self.slot.begin((), (), out);
             self.asked_about = std::mem::take(&mut self.suspects);
-            self.asked_for = lookers;
+            self.requested = lookers;
             self.shown_key = key.cloned();
             out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event() }));
         }
@@ -136,8 +136,8 @@ impl Reconciliation {
     }
 
     /// The list came: the requests that it had to tell about.
-    pub(super) fn take_asked_for(&mut self) -> Vec<RequestId> {
-        std::mem::take(&mut self.asked_for)
+    pub(super) fn take_requested(&mut self) -> Vec<RequestId> {
+        std::mem::take(&mut self.requested)
     }
 
     /// The list was taken in. `looks`: requests still wait for one.

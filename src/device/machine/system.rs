@@ -72,7 +72,7 @@ pub(super) enum Turn {
     /// It is looked after from then on.
     At(Boot),
     /// An answer is awaited.
-    Asked,
+    Waits,
     /// Nothing is to be done until the next start.
     Over,
 }
@@ -111,7 +111,7 @@ impl Systems {
         match self.turn {
             Turn::At(at) if at > now => Some(at),
             Turn::At(_) => Some(self.began + PROVEN_WITHIN).filter(|at| *at > now),
-            Turn::Asked | Turn::Over => None,
+            Turn::Waits | Turn::Over => None,
         }
     }
 }

@@ -139,10 +139,10 @@ impl Reports {
             number: tally.number,
             stream: store.stream().into(),
             at: settings.time_of_day(now.wall),
-            ended: tally.told.clone(),
+            ended: tally.reported.clone(),
             sums: tally.sums,
             waiting: store.waiting(),
-            measured: tally.told_measured,
+            measured: tally.reported_measured,
             running_s: (now.boot - self.began_at).0 / 1000,
             vitals: Some(vitals),
         };

@@ -32,7 +32,7 @@ pub struct Settings {
     /// A report of what was sold goes out after this time; 0: never.
     pub report_every: Span,
     /// The looks of the screen.
-    pub looks: qris_screen::Settings,
+    pub appearance: qris_screen::Settings,
     /// The path of the database.
     pub store: PathBuf,
     /// The kernel's name of this boot.

@@ -15,7 +15,7 @@ pub struct System {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SystemCall {
     /// Which system runs?
-    Look,
+    GetRunning,
     /// Call the one that runs good: the bootloader keeps it.
     MarkGood,
     /// Restart the computer.

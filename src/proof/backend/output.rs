@@ -24,7 +24,7 @@ const PNG: &[u8] = b"\x89PNG";
 #[derive(Debug)]
 pub(crate) enum Effect<C> {
     /// It asks Midtrans something.
-    AsksMidtrans(Box<Asked>),
+    AsksMidtrans(Box<MidtransCall>),
     /// It answers a machine.
     Answers(C, BackendAnswer),
     /// It answers a notification, with this HTTP status.
@@ -43,7 +43,7 @@ pub(crate) enum Effect<C> {
 
 /// A call of the program to Midtrans.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct MidtransCall {
     /// `None`: it fetches the picture of a QR.
     pub(crate) call: Option<Call>,
     /// The order; of a picture the name that Midtrans gave it.
@@ -125,7 +125,7 @@ impl<C: Send + 'static> Network for ToMidtrans<C> {
 }
 
 /// A request in the form for the simulated Midtrans, with its kind.
-fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
+fn asked(request: &reqwest::Request, reply: ReplyTo) -> MidtransCall {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
     let path = request.url().path();
@@ -150,7 +150,7 @@ fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
         body,
         ..midtrans::Request::default()
     };
-    Asked { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
+    MidtransCall { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
 }
 
 /// Watches the writes to the books.

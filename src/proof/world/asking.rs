@@ -4,7 +4,7 @@
 use super::counts::Kind;
 use super::merchant::{Arrival, Posted};
 use super::{Event, Outage, World};
-use crate::backend::{Asked, ReplyTo};
+use crate::backend::{MidtransCall, ReplyTo};
 use crate::middlebox::Foreign;
 use crate::midtrans::faults::{Fault, Plan};
 use crate::midtrans::{Book, Midtrans, Notice, Reply, Request};
@@ -48,7 +48,7 @@ pub(super) struct Gateway {
     /// For these the backend has heard that all of the money went back. The moment is the first.
     pub(super) known_back: BTreeMap<OrderId, i64>,
     /// For these the backend asked it to give the money back.
-    pub(super) asked_back: BTreeSet<OrderId>,
+    pub(super) refund_requested: BTreeSet<OrderId>,
 }
 
 impl Gateway {
@@ -67,7 +67,7 @@ impl Gateway {
             refund_untold: BTreeMap::new(),
             outside: BTreeMap::new(),
             known_back: BTreeMap::new(),
-            asked_back: BTreeSet::new(),
+            refund_requested: BTreeSet::new(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Gateway {
 
 impl World {
     /// The backend asks Midtrans.
-    pub(super) fn ask_midtrans(&mut self, asked: Box<Asked>) {
+    pub(super) fn ask_midtrans(&mut self, asked: Box<MidtransCall>) {
         let (run, call) = (self.merchant.run, asked.call);
         if self.merchant.asks_without_a_pause(&asked.id, self.now) {
             self.fail(format!("Midtrans is asked about {} without a pause: {call:?}", asked.id));
@@ -92,12 +92,12 @@ impl World {
         self.note(|| format!("the backend asks Midtrans: {}", call.map_or("Picture".into(), |call| format!("{call:?}"))));
         if self.network.cut[Outage::Midtrans as usize] && self.one_in(2) {
             let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
-            let Asked { id, reply, .. } = *asked;
+            let MidtransCall { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
         if let Some(answer) = self.in_place_of_midtrans() {
             let (after, answer) = (self.below(300), Ok(answer));
-            let Asked { id, reply, .. } = *asked;
+            let MidtransCall { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
         let lost = self.network.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
@@ -146,7 +146,7 @@ impl World {
             self.gateway.altered.insert(asked.id.clone());
         }
         if !lost {
-            self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
+            self.after(there, Event::Merchant(Arrival::AtMidtrans { run, call: asked, comes_back, after: back }));
         }
         if self.is_to(Kind::BackendKilled) {
             self.start_merchant();

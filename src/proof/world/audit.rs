@@ -55,14 +55,18 @@ impl World {
             self.fail(format!("{order} was driven, and Midtrans says that something else was paid"));
         }
         let strange = self.thief.strange.contains(order);
-        let given_back = self.people.repaid.contains(order) || self.gateway.asked_back.contains(order);
+        let given_back = self.people.repaid.contains(order) || self.gateway.refund_requested.contains(order);
         if given_back && !strange && !self.thief.betrayed.contains(order) && !self.is_forgotten(order) {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
         }
         // A proof gives nobody both goods and money. This holds for any driver of the line, and for any word that it would not be
         // driven.
         let by_thief = self.thief.of_his_time.contains(order);
-        if self.gateway.asked_back.contains(order) && !self.people.unproven.contains(order) && !self.is_in_two_ledgers(order) && !by_thief {
+        if self.gateway.refund_requested.contains(order)
+            && !self.people.unproven.contains(order)
+            && !self.is_in_two_ledgers(order)
+            && !by_thief
+        {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
         // A thief told an outcome. A person believed it without the relay's word, or took the thief's key for the relay's.
@@ -103,7 +107,7 @@ impl World {
     }
 
     /// The rules when an order is told to a machine.
-    pub(super) fn judge_told(&mut self, order: &OrderResource) {
+    pub(super) fn judge_reported(&mut self, order: &OrderResource) {
         if order.qr_payload.is_some() && self.merchant.gives_up(&order.order_id, self.now) {
             self.fail(format!("the QR of {} is offered, and its charge is being given up", order.order_id));
         }
@@ -155,7 +159,7 @@ impl World {
     /// The rules when Midtrans is asked to give money back.
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
-        self.gateway.asked_back.insert(id.clone());
+        self.gateway.refund_requested.insert(id.clone());
         let told = order.delivery.as_ref().map(|told| told.outcome);
         let wanted = self.people.repaid.contains(id) || self.people.wished.contains(id);
         if !wanted && self.merchant.policy.auto_refund_per_day == 0 {
@@ -404,7 +408,7 @@ impl World {
             return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
         }
         // Each refund that the backend asked for was judged at that moment.
-        if book.refunded > 0 && !(self.gateway.outside.contains_key(&order.id) || self.gateway.asked_back.contains(&order.id)) {
+        if book.refunded > 0 && !(self.gateway.outside.contains_key(&order.id) || self.gateway.refund_requested.contains(&order.id)) {
             return Some("money went back, and nobody wanted it");
         }
         let listed = |how: &TakenBack| order.taken_back.as_ref() == Some(how);
@@ -472,18 +476,18 @@ impl World {
                 Delivery::Undelivered if ledger.is_none() && self.flips(Who::Relay) => true,
                 // An outcome that the ledger could not keep is uncertain for the ledger, and known to the others.
                 Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
-                    self.losses.was_harmed_before_told(LEDGER, id)
+                    self.losses.was_harmed_before_report(LEDGER, id)
                 }
                 Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),
                 Delivery::Failed => ledger == Some(DispenseAnswer::Ended(Outcome::Failed)),
                 // A database that does not know whether the relay was ever asked must assume that it was: a person looks. The same
                 // is true if the relay's disk lost a ticket, for example by a failed sync that SQLite did not report.
                 Delivery::Uncertain if ledger == Some(DispenseAnswer::Unknown) => {
-                    let harmed = self.losses.was_harmed_before_told(LEDGER, id);
+                    let harmed = self.losses.was_harmed_before_report(LEDGER, id);
                     times == 0 && (self.losses.store() || self.losses.card() || harmed)
                 }
                 // It could not keep its first word and said so. Then it was killed before it had written the second.
-                Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
+                Delivery::Uncertain if self.losses.was_harmed_before_report(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 // Lost books forgot what one of two machines with one card had told. The other one's ledger does not know it.
                 Delivery::Uncertain if self.losses.cloned && self.losses.books() => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),

@@ -69,7 +69,7 @@ impl Broker {
     }
 
     /// The events that each life of a machine's database has told, in order.
-    pub(super) fn told_by_stream(&self) -> impl Iterator<Item = (Box<str>, Vec<VendEvent>)> {
+    pub(super) fn reported_by_stream(&self) -> impl Iterator<Item = (Box<str>, Vec<VendEvent>)> {
         let read = |stream: &Stream| stream.told.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
         self.streams.iter().map(move |(name, stream)| (name.clone(), read(stream)))
     }
@@ -178,10 +178,10 @@ impl World {
     pub(super) fn publishes(&mut self, m: usize, id: PublishId, topic: Topic, payload: &[u8]) {
         self.broker.hear(topic, payload);
         if topic == Topic::ConfigReported && self.broker.connection_of(m).is_some() {
-            self.told_settings(m, payload);
+            self.settings_reported(m, payload);
         }
         if topic == Topic::Status && self.broker.connection_of(m).is_some() {
-            self.told_status(m, payload);
+            self.status_reported(m, payload);
         }
         let event = matches!(topic, Topic::VendEvent | Topic::Telemetry).then(|| payload.to_vec());
         match self.broker.connection_of(m) {
@@ -317,7 +317,7 @@ impl World {
 
     /// Somebody on the machine's own bus, with every receipt that was ever heard: genuine ones, and changed ones.
     pub(super) fn play_to_relay(&mut self, m: usize) {
-        let commands = self.commands.heard_by_strangers();
+        let commands = self.commands.received_by_strangers();
         if !commands.is_empty() && self.one_in(3) {
             let (number, jws) = commands[self.below_usize(commands.len())].clone();
             self.count(Kind::Strangers, "a stranger shows the relay a command");

@@ -103,7 +103,7 @@ impl Commands {
     }
 
     /// Tests and clears, as a stranger has heard them.
-    pub(super) fn heard_by_strangers(&self) -> Vec<(usize, String)> {
+    pub(super) fn received_by_strangers(&self) -> Vec<(usize, String)> {
         let is_of_the_relay = |sent: &Sent| matches!(sent.asked.command, Command::TestPulse { .. } | Command::Clear { .. });
         let heard = self.sent.iter().enumerate().filter(|(_, sent)| is_of_the_relay(sent));
         heard.map(|(number, sent)| (number, sent.jws.clone())).collect()
@@ -116,13 +116,13 @@ impl Commands {
 }
 
 /// The key of an operator who may only look.
-fn looking_key() -> SigningKey {
+fn viewer_key() -> SigningKey {
     SigningKey::from_seed([0x0e; 32])
 }
 
 /// Its public key, for `keys.json`.
-pub(super) fn looking_public_key() -> String {
-    looking_key().to_operator_jwk(Level::View)
+pub(super) fn viewer_public_key() -> String {
+    viewer_key().to_operator_jwk(Level::View)
 }
 
 impl World {
@@ -169,7 +169,7 @@ impl World {
             };
             format!("the operator wants {} (c-{number}){stream}{may_not}", asked.command.name())
         });
-        let key = if is_forbidden { looking_key() } else { super::desk::key() };
+        let key = if is_forbidden { viewer_key() } else { super::desk::key() };
         let jws = asked.jws(&key);
         let (desks, carried_out, marked) = Default::default();
         let (is_delivered, is_cleared) = (false, false);
@@ -317,7 +317,7 @@ impl World {
         let machine = &self.machines[m];
         let proofs = [
             (!self.network.has_broker || self.broker.connection_of(m).is_some(), "the broker is there"),
-            (machine.has_heard_backend, "the backend has answered"),
+            (machine.knows_open_orders, "the backend has answered"),
             (machine.screen_gone.is_none(), "the screen works"),
             (machine.has_relay, "the relay is there"),
             (!machine.fails, "the database works"),
@@ -368,7 +368,7 @@ impl World {
     }
 
     /// The machine says what it is.
-    pub(super) fn told_status(&mut self, m: usize, payload: &[u8]) {
+    pub(super) fn status_reported(&mut self, m: usize, payload: &[u8]) {
         let Ok(status) = serde_json::from_slice::<Status>(payload) else { return self.fail("a status cannot be read".into()) };
         if status.stream.is_some() {
             self.commands.stream.clone_from(&status.stream);

@@ -285,7 +285,7 @@ impl World {
     }
 
     /// The program looks after the system that runs.
-    pub(super) fn looks_after_system(&mut self, m: usize, call: SystemCall) {
+    pub(super) fn checks_system(&mut self, m: usize, call: SystemCall) {
         let is_silent = self.machines[m].computer.is_without_rauc() || !self.is_planned() && self.goes_wrong(12, Kind::RaucSilent);
         let delay = 1 + self.below(500);
         match call {
@@ -294,8 +294,8 @@ impl World {
                 self.after(delay, Event::Computer(m, Arrival::Looks { run }));
             }
             SystemCall::Reboot => self.starts_unproven_again(m),
-            SystemCall::Look | SystemCall::MarkGood if is_silent => self.system_answers(m, SystemAnswer::NoAnswer, NO_ANSWER),
-            SystemCall::Look => {
+            SystemCall::GetRunning | SystemCall::MarkGood if is_silent => self.system_answers(m, SystemAnswer::NoAnswer, NO_ANSWER),
+            SystemCall::GetRunning => {
                 let computer = &self.machines[m].computer;
                 let installed = computer.slots[computer.runs].installation.to_string().into();
                 let (system, is_installing) = (System { slot: computer.slot().into(), installed }, computer.installing.is_some());
@@ -399,26 +399,26 @@ impl World {
 
     /// The rule for faults that a person has to mend: a system is not called good if it has one that the last good system did not have.
     fn judge_faults(&mut self, m: usize) {
-        let SimulatedMachine { computer, told, .. } = &self.machines[m];
+        let SimulatedMachine { computer, relay_trouble, .. } = &self.machines[m];
         if computer.good.is_none() || self.is_machine_forgetful() {
             return;
         }
-        if let Some(fault) = told.difference(&computer.stood).next() {
+        if let Some(fault) = relay_trouble.difference(&computer.stood).next() {
             self.fail(format!("a system is called good with {fault}, which the last good one did not have"));
         }
     }
 
     /// Notes what stands under a good system. The program has stored it, if nothing stood in its way.
     pub(super) fn note_what_stands(&mut self, m: usize) {
-        let SimulatedMachine { computer, told, program, has_relay, fails, knows_system, .. } = &mut self.machines[m];
+        let SimulatedMachine { computer, relay_trouble, program, has_relay, fails, knows_system, .. } = &mut self.machines[m];
         let runs = computer.slots[computer.runs];
         if runs.state != State::Good || program.is_none() {
             return;
         }
         if *has_relay && !*fails && *knows_system && computer.good == Some(runs.installation) {
-            computer.stood.clone_from(told);
+            computer.stood.clone_from(relay_trouble);
         } else {
-            computer.stood.extend(told.iter().cloned());
+            computer.stood.extend(relay_trouble.iter().cloned());
         }
     }
 
@@ -440,7 +440,7 @@ impl World {
     pub(super) fn mend_systems(&mut self) {
         for m in 0..self.machines.len() {
             self.machines[m].computer.slots.iter_mut().for_each(|slot| slot.fate = Fate::Works);
-            self.look_at_line(m);
+            self.check_line(m);
         }
     }
 

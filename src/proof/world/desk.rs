@@ -66,7 +66,7 @@ impl World {
     }
 
     /// A machine says which settings are in force. They are in force whole, and never go back but with the database.
-    pub(super) fn told_settings(&mut self, m: usize, payload: &[u8]) {
+    pub(super) fn settings_reported(&mut self, m: usize, payload: &[u8]) {
         let Ok(told) = serde_json::from_slice::<Reported>(payload) else { return self.fail("a report that cannot be read".into()) };
         self.note(|| format!("the machine reports version {}", told.version));
         let shown = self.machines[m].price;

@@ -33,7 +33,7 @@ impl World {
     }
 
     /// Has the operation failed that was to fail? The audit excuses nothing for it but a sync that has lost its data.
-    pub(super) fn look_at_disks(&mut self) {
+    pub(super) fn check_disks(&mut self) {
         let Some(Strike::Operation { who, op, how, nth }) = self.strike() else { return };
         let Fate::Plan(plan) = &mut self.fate else { return };
         if self.disks[who.place()].struck() == 0 || std::mem::replace(&mut plan.disks.happened, true) {
@@ -50,7 +50,7 @@ impl World {
 
     /// The disk has killed a program in the middle of its work: the power goes, or the program alone is killed.
     pub(super) fn falls(&mut self, who: Who, m: usize) {
-        self.look_at_disks();
+        self.check_disks();
         let power = !matches!(self.strike(), Some(Strike::Operation { how: How::Crash | How::ThenCrash, .. }));
         if power {
             self.count(Kind::MidCommit, &format!("the power goes in the middle of a commit of {}", who.name()));

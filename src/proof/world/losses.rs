@@ -50,7 +50,7 @@ pub(super) struct Losses {
     all: Vec<(Loss, i64)>,
     pub(super) tickets: BTreeMap<String, Given>,
     /// The moment when the backend was first told an outcome.
-    pub(super) told: BTreeMap<OrderId, i64>,
+    pub(super) reported: BTreeMap<OrderId, i64>,
     /// One of two machines with the same card did not know the fate of these, and said so. A person decided on its word while
     /// the other machine ran.
     pub(super) by_twin: BTreeSet<OrderId>,
@@ -81,8 +81,8 @@ impl Losses {
     }
 
     /// May one have failed before the backend was told the outcome of this order?
-    pub(super) fn was_harmed_before_told(&self, database: &str, order: &OrderId) -> bool {
-        let told = self.told.get(order).copied().unwrap_or(i64::MAX);
+    pub(super) fn was_harmed_before_report(&self, database: &str, order: &OrderId) -> bool {
+        let told = self.reported.get(order).copied().unwrap_or(i64::MAX);
         self.harmed.get(database).is_some_and(|since| *since <= told)
     }
 
@@ -128,14 +128,14 @@ impl Losses {
     pub(super) fn forgotten(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
         self.has(|loss| {
             let Loss::Card { image } = loss else { return false };
-            is_open_in(loss, ticket) && self.told.get(order).is_none_or(|told| told > image)
+            is_open_in(loss, ticket) && self.reported.get(order).is_none_or(|told| told > image)
         })
     }
 
     /// Was a ledger lost after this ticket was used or closed, and before the backend was told the outcome?
     fn forgets_pulse(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
         let Some(ended) = ticket.and_then(|ticket| ticket.ended) else { return false };
-        let told = self.told.get(order).copied().unwrap_or(i64::MAX);
+        let told = self.reported.get(order).copied().unwrap_or(i64::MAX);
         self.all.iter().any(|(loss, at)| *loss == Loss::Ledger && (ended..told).contains(at))
     }
 }

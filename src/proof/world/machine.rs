@@ -184,7 +184,7 @@ pub(super) struct SimulatedMachine {
     calls: u64,
     asked: BTreeMap<Caller, Asked>,
     /// The last word of its relay to this run of the program about a ticket: can it be delivered?
-    pub(super) heard: BTreeMap<Ticket, bool>,
+    pub(super) deliverable: BTreeMap<Ticket, bool>,
     /// The moment when the screen last said that nobody should pay, since the end of the order could not be stored.
     pub(super) could_not_store: Option<i64>,
     /// Somebody on the board looks after it until then, and no customer is there.
@@ -206,9 +206,9 @@ pub(super) struct SimulatedMachine {
     /// This run has heard of a relay that is there.
     pub(super) has_relay: bool,
     /// This run has heard from the backend which orders are open.
-    pub(super) has_heard_backend: bool,
+    pub(super) knows_open_orders: bool,
     /// The faults and the blocked lines of which its relay has told this run last.
-    pub(super) told: BTreeSet<Box<str>>,
+    pub(super) relay_trouble: BTreeSet<Box<str>>,
     /// RAUC has told this run which system runs.
     pub(super) knows_system: bool,
     /// What this run knows of the time.
@@ -240,7 +240,7 @@ impl World {
             labels: Vec::new(),
             // A play lasts for hours after its customers have gone.
             report_every: if matches!(self.fate, super::fate::Fate::Plan(_)) { Span::secs(300) } else { Span::secs(30) },
-            looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
+            appearance: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: self.places[m].join(STORE),
             boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
             released: RELEASED,
@@ -265,7 +265,7 @@ impl World {
         machine.program = None;
         machine.run += 1;
         machine.asked.clear();
-        machine.heard.clear();
+        machine.deliverable.clear();
         machine.woken_at = None;
         machine.scene = None;
         machine.held_until = None;
@@ -275,8 +275,8 @@ impl World {
         machine.is_held_by_order = false;
         machine.stream = None;
         machine.has_relay = false;
-        machine.has_heard_backend = false;
-        machine.told.clear();
+        machine.knows_open_orders = false;
+        machine.relay_trouble.clear();
         machine.knows_system = false;
         machine.trust = Trust::default();
         self.disks[m].revive(STORE);
@@ -357,13 +357,13 @@ impl World {
             }
             Arrival::Finished(order, answer) => self.input(m, Input::Finished(order, answer)),
             Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
-            Arrival::Time { run } if run == current => self.time_is_asked(m),
+            Arrival::Time { run } if run == current => self.time_is_requested(m),
             Arrival::Delivers { connection, message } => {
                 let Some((topic, payload)) = self.broker.message(m, connection, message) else { return };
                 let question = connection << 32 | message;
                 let ack = Ack::numbered(question);
                 match (mqtt::read(topic, &payload, false), topic) {
-                    (Some(request), _) => self.input(m, Input::Asked(request, Asker { question, kind: mqtt::KIND })),
+                    (Some(request), _) => self.input(m, Input::Requested(request, Asker { question, kind: mqtt::KIND })),
                     (None, Topic::PaymentUpdate) => self.input(m, Input::PaymentUpdate { payload, ack }),
                     (None, Topic::ConfigDesired) => self.input(m, Input::Desired { payload, ack }),
                     (None, _) => self.broker.acknowledged(m, ack),
@@ -399,12 +399,12 @@ impl World {
         // It was given up, or belongs to an earlier run.
         let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
         if matches!(&answer, ServiceAnswer::Backend(answer) if !matches!(answer, BackendAnswer::NoAnswer { .. })) {
-            self.time_is_told(m);
+            self.time_is_reported(m);
         }
         match (asked, answer) {
             (Asked::Prepare(id), ServiceAnswer::Prepared(answer)) => {
                 if let Ok(ticket) = &answer {
-                    self.machines[m].heard.insert(ticket.clone(), true);
+                    self.machines[m].deliverable.insert(ticket.clone(), true);
                 }
                 self.input(m, Input::Prepared(id, answer));
             }
@@ -413,13 +413,13 @@ impl World {
                 if let (Some(ticket), RelayAnswer::Checked { deliverable, reason }) = (ticket, &answer)
                     && **reason != *Reason::Busy.as_str()
                 {
-                    self.machines[m].heard.insert(ticket, *deliverable);
+                    self.machines[m].deliverable.insert(ticket, *deliverable);
                 }
                 self.input(m, Input::Relay(id, request, answer));
             }
             (Asked::Backend(id, request), ServiceAnswer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
             (Asked::Open(id), ServiceAnswer::Backend(answer)) => {
-                self.machines[m].has_heard_backend |= matches!(answer, BackendAnswer::Open(_));
+                self.machines[m].knows_open_orders |= matches!(answer, BackendAnswer::Open(_));
                 self.input(m, Input::Open(id, answer));
             }
             (Asked::Operate(id), answer) => self.input(m, Input::Operated(id, for_operator(answer))),
@@ -433,7 +433,7 @@ impl World {
     fn relay_told(&mut self, m: usize, facts: RelayFacts, input: fn(RelayFacts) -> Input) {
         let run = self.machines[m].run;
         if self.machine_runs(m) {
-            self.machines[m].told = facts.faults.iter().chain(&facts.blocked).cloned().collect();
+            self.machines[m].relay_trouble = facts.faults.iter().chain(&facts.blocked).cloned().collect();
         }
         self.input(m, input(facts));
         if self.machines[m].run == run {
@@ -481,7 +481,7 @@ impl World {
             }
         }
         for call in systems {
-            self.looks_after_system(m, call);
+            self.checks_system(m, call);
             if self.machines[m].run != run {
                 return;
             }
@@ -554,12 +554,12 @@ impl World {
             }
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
             Effect::Answer(to, answer) => self.command_answered(m, &to.topic, *answer),
-            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Look(..) | Effect::Operate(..) | Effect::System(_) => {}
+            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Read(..) | Effect::Operate(..) | Effect::System(_) => {}
         }
     }
 
     /// Is the relay being asked whether it can deliver this?
-    pub(super) fn is_asked_about(&self, m: usize, ticket: &Ticket) -> bool {
+    pub(super) fn is_being_checked(&self, m: usize, ticket: &Ticket) -> bool {
         self.machines[m].asked.values().any(|asked| matches!(asked, Asked::Relay(_, _, Some(about)) if about == ticket))
     }
 
@@ -624,13 +624,13 @@ impl World {
 
     /// An upgrade holds the machine, and forgets to give it back.
     pub(super) fn hold(&mut self, m: usize) {
-        self.input(m, Input::Asked(Request::Hold("apt".into(), HELD_FOR), CARETAKER));
+        self.input(m, Input::Requested(Request::Hold("apt".into(), HELD_FOR), CARETAKER));
     }
 
     /// RAUC's `pre-install` asks for the machine. Nobody may disturb the installation then.
     pub(super) fn rauc_holds(&mut self, m: usize) -> bool {
         let held = std::mem::take(&mut self.machines[m].held_until);
-        self.input(m, Input::Asked(Request::Hold("rauc".into(), INSTALLED_WITHIN), RAUC));
+        self.input(m, Input::Requested(Request::Hold("rauc".into(), INSTALLED_WITHIN), RAUC));
         let is_held = self.machines[m].held_until.is_some();
         self.machines[m].held_until = self.machines[m].held_until.or(held);
         is_held
@@ -638,7 +638,7 @@ impl World {
 
     /// A controller on the same board asks.
     pub(super) fn ask_on_board(&mut self, m: usize, request: Request) {
-        self.input(m, Input::Asked(request, CONTROLLERS));
+        self.input(m, Input::Requested(request, CONTROLLERS));
     }
 
     /// The database, when all is over.

@@ -4,7 +4,7 @@ use super::counts::Kind;
 use super::strike::Who;
 use super::thief::own_key;
 use super::{BEGIN, BOOKS, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
-use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, place, policy};
+use crate::backend::{Ask, Effect, MidtransCall, Program, ReplyTo, Start, place, policy};
 use crate::midtrans::Notice;
 use qris_backend::midtrans::MidtransError;
 use qris_backend::sale::books::{self, BooksError, Policy, Stored};
@@ -50,7 +50,7 @@ pub(super) enum Arrival {
     /// A call reaches Midtrans.
     AtMidtrans {
         run: u64,
-        asked: Box<Asked>,
+        call: Box<MidtransCall>,
         comes_back: bool,
         after: i64,
     },
@@ -221,7 +221,7 @@ impl World {
             Ok(seen) => {
                 self.merchant.seen = seen;
                 // The journal may not have heard of a key before the program was killed.
-                self.look_at_key();
+                self.check_key();
                 self.publish_soon(3);
                 self.plan_sweep(AT_ONCE);
             }
@@ -289,7 +289,7 @@ impl World {
         if self.merchant.listens() {
             self.plan_sweep(AT_ONCE);
         }
-        self.look_at_midtrans();
+        self.check_midtrans();
         false
     }
 
@@ -315,7 +315,7 @@ impl World {
                 self.note_journal("the backend", BOOKS, &event);
                 match *event {
                     Journal::StoreFailing { .. } => self.merchant.failed |= !self.storm,
-                    Journal::RelayKeyKnown { .. } => self.look_at_key(),
+                    Journal::RelayKeyKnown { .. } => self.check_key(),
                     Journal::MachineTwice { .. } if self.losses.cloned => {
                         self.count(Kind::Twins, "two computers were seen to be one machine")
                     }
@@ -353,7 +353,7 @@ impl World {
         }
         self.judge_key(order);
         if order.delivery.is_some() {
-            self.losses.told.entry(order.id.clone()).or_insert(self.now);
+            self.losses.reported.entry(order.id.clone()).or_insert(self.now);
         }
     }
 
@@ -370,8 +370,8 @@ impl World {
                 self.falls(Who::Backend, MERCHANT);
             }
             Arrival::Asked { ask, from } => self.asked(ask, from),
-            Arrival::AtMidtrans { run, asked, comes_back, after } => {
-                let Asked { call, id, request, reply } = *asked;
+            Arrival::AtMidtrans { run, call, comes_back, after } => {
+                let MidtransCall { call, id, request, reply } = *call;
                 let answer = self.at_midtrans(&id, call, &request);
                 if let Some(answer) = answer.filter(|_| comes_back) {
                     self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer: Ok(answer) }));
@@ -442,8 +442,8 @@ impl World {
 
     fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
         match &answer {
-            BackendAnswer::Order(order) => self.judge_told(order),
-            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_told(order)),
+            BackendAnswer::Order(order) => self.judge_reported(order),
+            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_reported(order)),
             BackendAnswer::Absent
             | BackendAnswer::OtherOutcome
             | BackendAnswer::Refused(_)

@@ -239,7 +239,7 @@ impl World {
     // The merchant.
 
     /// A person looks at an order and asks for something. A forbidden act is refused.
-    pub(super) fn merchant_looks(&mut self) {
+    pub(super) fn merchant_checks(&mut self) {
         // Whether the machine has another board, or somebody else shows a key, he cannot see.
         match self.below(12) {
             0 => return self.takes_the_key(),

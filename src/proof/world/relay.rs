@@ -214,7 +214,7 @@ impl World {
     }
 
     /// The line can be opened, or not: it depends on the system that runs.
-    pub(super) fn look_at_line(&mut self, m: usize) {
+    pub(super) fn check_line(&mut self, m: usize) {
         let is_without = self.machines[m].computer.is_without_line();
         let Some(dispenser) = &mut self.relays[m].dispenser else { return };
         let before = dispenser.faults();
@@ -264,7 +264,7 @@ impl World {
                     self.begin_another_ledger(m);
                 }
                 self.relays[m].dispenser = Some(dispenser);
-                self.look_at_line(m);
+                self.check_line(m);
                 self.relay_effects(m);
                 let after = 50 + self.below(3_000);
                 self.after(after, Event::Relay(m, Arrival::Appears { run }));

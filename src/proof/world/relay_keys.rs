@@ -62,12 +62,12 @@ impl World {
         });
         if taken == Some(true) {
             self.count(Kind::KeysTaken, "a person takes the relay's key that the machine shows");
-            self.look_at_key();
+            self.check_key();
         }
     }
 
     /// The known key may be another one.
-    pub(super) fn look_at_key(&mut self) {
+    pub(super) fn check_key(&mut self) {
         let known = self.machines(|tx| Ok(devices::list(tx)?.machines.pop()));
         if let Some(Some(machine)) = known
             && let (Some(key), Some(since)) = (machine.relay_key, machine.relay_key_since)
@@ -89,7 +89,7 @@ impl World {
             Some(Proof::Signed { kid, .. }) if !self.was_known_by(order, |key| key.kid() == *kid) => {
                 self.fail(format!("{} is proven by a key that was not known when it was made", order.id));
             }
-            Some(Proof::Missing(NoProof::OtherKey | NoProof::NoKey)) if !self.losses.told.contains_key(&order.id) => {
+            Some(Proof::Missing(NoProof::OtherKey | NoProof::NoKey)) if !self.losses.reported.contains_key(&order.id) => {
                 self.count(Kind::KeysOfLater, "an outcome comes with a proof by another key than the order's");
             }
             Some(Proof::Signed { .. } | Proof::Missing(_)) | None => {}

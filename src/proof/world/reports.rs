@@ -29,7 +29,7 @@ impl World {
         if self.losses.card() || self.losses.store() || self.losses.is_harmed(STORE) {
             return None;
         }
-        for (stream, told) in self.broker.told_by_stream() {
+        for (stream, told) in self.broker.reported_by_stream() {
             let of: Vec<&Telemetry> = self.reports.0.iter().filter(|((known, _), _)| *known == stream).map(|(_, report)| report).collect();
             let last = of.last().map_or(0, |report| report.number);
             if let Some(missing) = (1..last).find(|number| !of.iter().any(|report| report.number == *number)) {

@@ -85,11 +85,11 @@ impl World {
             self.fail("the screen says another sum than is charged".into());
         }
         self.counts.note(Kind::QrsAgainstWord);
-        if self.machines[m].heard.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
+        if self.machines[m].deliverable.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
             self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
         }
         // In the storm the relay may have gone since it was asked, and a relay that came back is asked just now.
-        if !self.storm && !self.is_asked_about(m, &ticket) {
+        if !self.storm && !self.is_being_checked(m, &ticket) {
             self.counts.note(Kind::QrsAgainstRelay);
             if !self.relays[m].could_deliver(&ticket) {
                 self.fail("a QR is drawn for what cannot be delivered".into());
@@ -133,7 +133,7 @@ impl World {
     /// order is being handed out.
     pub(super) fn judge_screen(&mut self, m: usize) {
         let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
-        let refused = self.machines[m].heard.get(&ticket) == Some(&false);
+        let refused = self.machines[m].deliverable.get(&ticket) == Some(&false);
         if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
             self.fail("a QR stays, and the relay said that it cannot deliver".into());
         }

@@ -77,7 +77,7 @@ impl World {
     }
 
     /// An answer of the backend tells the time.
-    pub(super) fn time_is_told(&mut self, m: usize) {
+    pub(super) fn time_is_reported(&mut self, m: usize) {
         if matters(self.machines[m].trust.floor, self.clocks(m).wall, RELEASED) {
             self.input(m, Input::Time(self.told(m)));
         }
@@ -90,9 +90,9 @@ impl World {
         self.machine_hears(m, Arrival::Time { run }, delay);
     }
 
-    pub(super) fn time_is_asked(&mut self, m: usize) {
+    pub(super) fn time_is_requested(&mut self, m: usize) {
         if !self.network.cut[Outage::Http as usize] && !self.goes_wrong(25, Kind::HttpLost) && self.shakes_hands(m, Server::Backend, true) {
-            self.time_is_told(m);
+            self.time_is_reported(m);
         }
     }
 

@@ -113,8 +113,8 @@ impl Settings for PulsedLine {
         Ok(Box::new(Delivers { drive: self.drive, hardware: self.take(name)? }))
     }
 
-    fn look_at(&self) -> Result<(), HardwareError> {
-        pin::look_at(&self.pin.chip)
+    fn check(&self) -> Result<(), HardwareError> {
+        pin::check(&self.pin.chip)
     }
 
     fn held(&self) -> serde_json::Value {

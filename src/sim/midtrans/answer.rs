@@ -8,7 +8,7 @@ pub(super) const INTERNAL_ERROR: &str = "Sorry, we encountered internal server e
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct SimulatedAnswer {
     /// The HTTP status.
     pub http: u16,
     /// The media type of the body.
@@ -21,16 +21,16 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// It answers.
-    Answer(Answer),
+    Answer(SimulatedAnswer),
     /// It answers as soon as [`Midtrans::is_held`] says no.
-    Hold(u64, Answer),
+    Hold(u64, SimulatedAnswer),
     /// It is closed in the middle of this answer.
-    CutAmid(Answer),
+    CutAmid(SimulatedAnswer),
     /// It is closed.
     Cut,
 }
 
-impl Answer {
+impl SimulatedAnswer {
     pub(super) fn json(http: u16, body: &Value) -> Self {
         Self { http, content_type: "application/json", body: body.to_string().into_bytes() }
     }
@@ -59,13 +59,13 @@ impl Answer {
 
 impl Midtrans {
     /// A body that is sent unchanged, with the HTTP status of its code.
-    pub(super) fn answer(&self, body: &Value) -> Answer {
+    pub(super) fn answer(&self, body: &Value) -> SimulatedAnswer {
         let code = body.get("status_code").and_then(Value::as_str).and_then(|code| code.parse().ok()).unwrap_or(200);
-        Answer::json(http_status(code), body)
+        SimulatedAnswer::json(http_status(code), body)
     }
 
     /// The answer to a later call about a transaction. It may name another order.
-    pub(super) fn answer_about(&self, mut body: Value) -> Answer {
+    pub(super) fn answer_about(&self, mut body: Value) -> SimulatedAnswer {
         if self.options.alien_order_id {
             body["order_id"] = body["transaction_id"].clone();
         }
@@ -73,31 +73,31 @@ impl Midtrans {
     }
 
     /// An error in Midtrans' words.
-    pub(super) fn error(&mut self, code: u16, message: &str) -> Answer {
+    pub(super) fn error(&mut self, code: u16, message: &str) -> SimulatedAnswer {
         let body = json!({ "status_code": code.to_string(), "status_message": message, "id": self.rng.uuid() });
-        Answer::json(http_status(code), &body)
+        SimulatedAnswer::json(http_status(code), &body)
     }
 
     /// 400, with the fault of the request.
-    pub(super) fn invalid(&mut self, wrong: &[String]) -> Answer {
+    pub(super) fn invalid(&mut self, wrong: &[String]) -> SimulatedAnswer {
         let message = "One or more parameters in the payload is invalid.";
         let body = json!({ "status_code": "400", "status_message": message, "validation_messages": wrong, "id": self.rng.uuid() });
-        Answer::json(http_status(400), &body)
+        SimulatedAnswer::json(http_status(400), &body)
     }
 
-    pub(super) fn malformed(&mut self) -> Answer {
+    pub(super) fn malformed(&mut self) -> SimulatedAnswer {
         self.error(413, "The request cannot be processed due to malformed syntax in the request body")
     }
 
-    pub(super) fn unknown(&mut self) -> Answer {
+    pub(super) fn unknown(&mut self) -> SimulatedAnswer {
         self.error(404, "Transaction doesn't exist.")
     }
 
-    pub(super) fn cannot_modify(&mut self) -> Answer {
+    pub(super) fn cannot_modify(&mut self) -> SimulatedAnswer {
         self.error(412, "Merchant cannot modify the status of the transaction")
     }
 
-    pub(super) fn refused(&mut self, refused: RefusedCharge) -> Answer {
+    pub(super) fn refused(&mut self, refused: RefusedCharge) -> SimulatedAnswer {
         match refused {
             RefusedCharge::Null => self.error(500, "Sorry, we encountered an unexpected error."),
             RefusedCharge::Syntax => self.malformed(),

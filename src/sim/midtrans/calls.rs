@@ -3,15 +3,15 @@
 use super::charge;
 use super::route::Route;
 use super::transaction::Status;
-use super::{Answer, Midtrans};
+use super::{Midtrans, SimulatedAnswer};
 use crate::midtrans::faults::{BrokenImage, Fault, Moment};
-use crate::qris::{self, Look};
+use crate::qris::{self, PictureStyle};
 use qris_core::order::qris::crc;
 use qris_core::order::time::Wall;
 use serde_json::{Value, json};
 
 impl Midtrans {
-    pub(super) fn status(&mut self, id: &str, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {
+    pub(super) fn status(&mut self, id: &str, order_id: &str, now: Wall) -> (SimulatedAnswer, Option<Fault>) {
         let Some((_, transaction)) = self.books.find(id) else { return (self.unknown(), None) };
         let mut told = transaction.clone();
         let fault = self.faults.take(Moment::Status, "status", order_id);
@@ -29,7 +29,7 @@ impl Midtrans {
     }
 
     /// Cancel, and expire at the dashboard. They end only a pending transaction.
-    pub(super) fn end(&mut self, id: &str, how: Status, now: Wall) -> Answer {
+    pub(super) fn end(&mut self, id: &str, how: Status, now: Wall) -> SimulatedAnswer {
         let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
         if transaction.status != Status::Pending {
             return self.cannot_modify();
@@ -42,7 +42,7 @@ impl Midtrans {
         self.answer_about(body)
     }
 
-    pub(super) fn image(&mut self, name: &str, look: Look, order_id: &str) -> (Answer, Option<Fault>) {
+    pub(super) fn image(&mut self, name: &str, look: PictureStyle, order_id: &str) -> (SimulatedAnswer, Option<Fault>) {
         let (payload, gross) = match self.books.find(name) {
             Some((_, transaction)) if !transaction.payload.is_empty() => (transaction.payload.clone(), transaction.gross),
             Some(_) | None => return (self.unknown(), None),
@@ -55,16 +55,16 @@ impl Midtrans {
             Some(BrokenImage::Unavailable) => {
                 let why = "Sorry. The bank/payment partner is experiencing some connection issues. Please retry later.";
                 let answer = self.error(503, why);
-                return (Answer { http: 200, ..answer }, fault);
+                return (SimulatedAnswer { http: 200, ..answer }, fault);
             }
             Some(BrokenImage::Html) => ("text/html", b"<!doctype html><title>QR</title>".to_vec()),
             Some(BrokenImage::Cut) => ("image/png", png(&payload, look).1.into_iter().take(120).collect()),
-            Some(BrokenImage::Blank) => png(&payload, Look::Blank),
+            Some(BrokenImage::Blank) => png(&payload, PictureStyle::Blank),
             Some(BrokenImage::TooLarge) => ("image/png", vec![0; 2 << 20]),
             Some(BrokenImage::WrongAmount) => png(&self.options.merchant.payload(gross + 1, &self.rng.uuid()), look),
             Some(BrokenImage::BadCrc) => png(&with_wrong_crc(&payload), look),
         };
-        (Answer { http: 200, content_type, body }, fault)
+        (SimulatedAnswer { http: 200, content_type, body }, fault)
     }
 
     /// The order of a request, if the request names one: for faults and the log.

@@ -3,7 +3,7 @@
 use super::channel::{Channel, Store};
 use super::charge::{self, Charge};
 use super::transaction::{Fraud, Status, Transaction};
-use super::{Answer, Midtrans, Request};
+use super::{Midtrans, Request, SimulatedAnswer};
 use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::Wall;
 
@@ -11,7 +11,7 @@ use qris_core::order::time::Wall;
 const NOTIFICATION_URLS_MAX: usize = 3;
 
 impl Midtrans {
-    pub(super) fn charge(&mut self, request: &Request, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {
+    pub(super) fn charge(&mut self, request: &Request, order_id: &str, now: Wall) -> (SimulatedAnswer, Option<Fault>) {
         let charge = match charge::read(&request.body, &self.options, now) {
             Ok(charge) => charge,
             Err(refused) => return (self.refused(refused), None),

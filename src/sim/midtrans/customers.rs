@@ -1,7 +1,7 @@
 //! The acts of customers, of time and of the people at the controls, and what Midtrans then tells the merchant.
 
 use super::forgery::Forgery;
-use super::{Answer, Attempt, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Via, is_held};
+use super::{Attempt, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, SimulatedAnswer, Status, Via, is_held};
 use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
@@ -325,7 +325,7 @@ impl Midtrans {
 
 const NOTIFICATION: &str = "midtrans payment notification";
 
-fn body_of(answer: &Answer) -> Value {
+fn body_of(answer: &SimulatedAnswer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 

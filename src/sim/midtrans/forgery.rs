@@ -1,6 +1,6 @@
 //! Messages with false contents.
 
-use super::answer::Answer;
+use super::answer::SimulatedAnswer;
 use super::transaction::signature;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -58,9 +58,9 @@ impl Forgery {
     }
 
     /// Changes an answer. An answer that is no JSON object stays as it is.
-    pub(super) fn alter_answer(&self, answer: Answer, server_key: &str) -> Answer {
+    pub(super) fn alter_answer(&self, answer: SimulatedAnswer, server_key: &str) -> SimulatedAnswer {
         let Ok(Value::Object(mut message)) = serde_json::from_slice(&answer.body) else { return answer };
         self.alter(&mut message, server_key);
-        Answer { body: Value::Object(message).to_string().into_bytes(), ..answer }
+        SimulatedAnswer { body: Value::Object(message).to_string().into_bytes(), ..answer }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::charge;
 use super::route::Route;
-use super::{Answer, Midtrans, Request, is_held};
+use super::{Midtrans, Request, SimulatedAnswer, is_held};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub(super) struct Kept {
     /// While this answer is held, the first call still runs.
     hold: Option<u64>,
     /// Only success is repeated.
-    answer: Option<Answer>,
+    answer: Option<SimulatedAnswer>,
 }
 
 /// The key of a request, if it has one that counts.
@@ -32,17 +32,17 @@ pub(super) fn key<'a>(request: &'a Request, route: Route<'_>) -> Option<&'a str>
 
 impl Midtrans {
     /// The answer that this key got, or 202 while that answer is under way.
-    pub(super) fn remembered(&mut self, key: &str, now: Wall) -> Option<Answer> {
+    pub(super) fn remembered(&mut self, key: &str, now: Wall) -> Option<SimulatedAnswer> {
         let kept = self.keys.get(key).filter(|kept| now - kept.at < LIFE || self.runs(kept, now))?;
         if self.runs(kept, now) {
             let message = "The first request with this Idempotency-Key is being processed";
             let body = json!({ "status_code": "202", "status_message": message, "id": self.rng.uuid() });
-            return Some(Answer::json(202, &body));
+            return Some(SimulatedAnswer::json(202, &body));
         }
         kept.answer.clone()
     }
 
-    pub(super) fn remember(&mut self, key: &str, answer: &Answer, hold: Option<u64>, now: Wall) {
+    pub(super) fn remember(&mut self, key: &str, answer: &SimulatedAnswer, hold: Option<u64>, now: Wall) {
         let success = matches!(answer.code().as_deref(), Some("200" | "201" | "407"));
         self.keys.insert(key.to_owned(), Kept { at: now, hold, answer: success.then(|| answer.clone()) });
     }

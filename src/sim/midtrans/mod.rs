@@ -20,7 +20,7 @@ mod refunds;
 mod route;
 mod transaction;
 
-pub use answer::{Answer, Reply};
+pub use answer::{Reply, SimulatedAnswer};
 pub use books::{Book, Logged, Paid, PayError};
 pub use forgery::{Forgery, Signature};
 pub use notices::{Attempt, Notice};
@@ -160,7 +160,7 @@ impl Midtrans {
             return (Reply::Answer(self.error(401, "Unknown Merchant server_key/id")), None);
         }
         if route == Route::Nowhere {
-            return (Reply::Answer(Answer::nowhere()), None);
+            return (Reply::Answer(SimulatedAnswer::nowhere()), None);
         }
         let key = idempotency::key(request, route);
         if let Some(answer) = key.and_then(|key| self.remembered(key, now)) {
@@ -181,7 +181,7 @@ impl Midtrans {
             (Some(Fault::CutAnswer), _) => Reply::CutAmid(answer),
             (Some(Fault::ServerError { code, .. }), _) => Reply::Answer(self.error(*code, answer::INTERNAL_ERROR)),
             (Some(Fault::Garble), _) => Reply::Answer(answer.garbled()),
-            (Some(Fault::TooLarge), _) => Reply::Answer(Answer { body: vec![b' '; 1 << 20], ..answer }),
+            (Some(Fault::TooLarge), _) => Reply::Answer(SimulatedAnswer { body: vec![b' '; 1 << 20], ..answer }),
             (Some(Fault::AlterAnswer(forgery)), _) => Reply::Answer(forgery.alter_answer(answer, &self.options.server_key)),
             _ => Reply::Answer(answer),
         };
@@ -191,18 +191,18 @@ impl Midtrans {
     /// Nothing is done.
     fn refused_at_the_door(&mut self, fault: &Fault) -> Reply {
         match fault {
-            Fault::RateLimit => Reply::Answer(Answer::json(429, &json!({ "message": "API rate limit exceeded" }))),
+            Fault::RateLimit => Reply::Answer(SimulatedAnswer::json(429, &json!({ "message": "API rate limit exceeded" }))),
             Fault::ServerError { code, .. } => Reply::Answer(self.error(*code, answer::INTERNAL_ERROR)),
             Fault::Error { code, http, message } => {
                 let message = message.as_deref().unwrap_or("The simulator was told to answer so");
                 let answer = self.error(*code, message);
-                Reply::Answer(Answer { http: http.unwrap_or(answer.http), ..answer })
+                Reply::Answer(SimulatedAnswer { http: http.unwrap_or(answer.http), ..answer })
             }
             _ => Reply::Cut,
         }
     }
 
-    fn call(&mut self, request: &Request, route: Route<'_>, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {
+    fn call(&mut self, request: &Request, route: Route<'_>, order_id: &str, now: Wall) -> (SimulatedAnswer, Option<Fault>) {
         let body = &request.body;
         match route {
             Route::Charge => self.charge(request, order_id, now),
@@ -210,7 +210,7 @@ impl Midtrans {
             Route::Cancel(id) => (self.end(id, Status::Cancel, now), None),
             Route::Refund(id) => self.refund(id, body, now),
             Route::Image(name, look) => self.image(name, look, order_id),
-            Route::WrongMethod | Route::Nowhere => (Answer::nowhere(), None),
+            Route::WrongMethod | Route::Nowhere => (SimulatedAnswer::nowhere(), None),
         }
     }
 

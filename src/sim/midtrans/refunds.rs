@@ -5,7 +5,7 @@ use super::charge::{object, whole};
 use super::options::KeyAgain;
 use super::route::Route;
 use super::transaction::{Refund, Status, Transaction, Via};
-use super::{Answer, Midtrans};
+use super::{Midtrans, SimulatedAnswer};
 use crate::midtrans::faults::{Fault, Moment};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
@@ -37,7 +37,7 @@ struct Wanted {
 
 impl Midtrans {
     /// `POST /v2/{id}/refund`.
-    pub(super) fn refund(&mut self, id: &str, body: &[u8], now: Wall) -> (Answer, Option<Fault>) {
+    pub(super) fn refund(&mut self, id: &str, body: &[u8], now: Wall) -> (SimulatedAnswer, Option<Fault>) {
         let Some((at, transaction)) = self.books.find(id) else { return (self.unknown(), None) };
         let wanted = match Wanted::read(body) {
             Ok(wanted) => wanted,

@@ -1,6 +1,6 @@
 //! The routes: a method and a path.
 
-use crate::qris::Look;
+use crate::qris::PictureStyle;
 
 /// A method and a path that mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) enum Route<'a> {
     Status(&'a str),
     Cancel(&'a str),
     Refund(&'a str),
-    Image(&'a str, Look),
+    Image(&'a str, PictureStyle),
     /// The path exists, but not with this method.
     WrongMethod,
     /// There is no such path.
@@ -24,8 +24,8 @@ impl<'a> Route<'a> {
             ["v2", id, "status"] => ("GET", Self::Status(id)),
             ["v2", id, "cancel"] => ("POST", Self::Cancel(id)),
             ["v2", id, "refund"] => ("POST", Self::Refund(id)),
-            ["v2", "gopay" | "qris", name, "qr-code"] => ("GET", Self::Image(name, Look::Plain)),
-            ["v4", "qris", "gopay", name, "qr-code"] => ("GET", Self::Image(name, Look::Framed)),
+            ["v2", "gopay" | "qris", name, "qr-code"] => ("GET", Self::Image(name, PictureStyle::Plain)),
+            ["v4", "qris", "gopay", name, "qr-code"] => ("GET", Self::Image(name, PictureStyle::Framed)),
             _ => return Self::Nowhere,
         };
         if !route.id().is_none_or(is_id) {

@@ -46,7 +46,7 @@ fn call(sim: &mut Midtrans, method: &str, path: &str, now: Wall) -> String {
     code(sim.handle(&request(method, path, b"{}"), now))
 }
 
-fn told(sim: &mut Midtrans, now: Wall) -> Vec<Value> {
+fn notified(sim: &mut Midtrans, now: Wall) -> Vec<Value> {
     sim.due(now).iter().map(|notice| serde_json::from_slice(&notice.body).expect("JSON")).collect()
 }
 
@@ -112,12 +112,12 @@ fn the_batch_comes_late() {
     let mut sim = midtrans();
     assert!(sim.due(START).is_empty());
     sim.handle(&charge_of("o-1", "gopay"), at(30));
-    assert_eq!(told(&mut sim, at(30))[0]["transaction_status"], "pending");
+    assert_eq!(notified(&mut sim, at(30))[0]["transaction_status"], "pending");
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(929)), "201");
     assert_eq!(sim.next_due(), Some(at(929 + 60)), "the batch that just ran came a second too soon");
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(988)), "201", "over, and still pending");
     assert_eq!(sim.pay("o-1", Via::Gopay, false, at(988)), Err(PayError::Expired), "but no app pays it");
-    let expired = told(&mut sim, at(989));
+    let expired = notified(&mut sim, at(989));
     assert_eq!((&expired[0]["transaction_status"], &expired[0]["status_code"]), (&json!("expire"), &json!("202")));
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(990)), "407");
 }
@@ -129,7 +129,7 @@ fn messages_are_signed_with_their_own_code() {
         sim.handle(&charge_of(order_id, "gopay"), START);
         sim.end_by_hand(order_id, how, START);
         let (_, status) = answer(sim.handle(&request("GET", &format!("/v2/{order_id}/status"), b""), START));
-        let notices = told(&mut sim, START);
+        let notices = notified(&mut sim, START);
         let last = notices.last().expect("told");
         assert_eq!((&last["status_code"], &last["transaction_status"]), (&json!("202"), &json!(how.as_str())));
         for message in [&status, last] {
@@ -258,7 +258,7 @@ fn answers_differ_where_the_documents_do() {
     let (_, raised) = answer(sim.handle(&charge_of("o-8", "qris"), START));
     assert_eq!(raised["gross_amount"], "5100.00");
     sim.pay("o-8", Via::Qris, false, START).expect("payable");
-    let settled = told(&mut sim, START).pop().expect("told");
+    let settled = notified(&mut sim, START).pop().expect("told");
     assert_eq!(settled["metadata"]["extra_info"]["gross_amount_info"]["original_amount"], "5000.00");
     assert!(serde_json::from_str::<Change>(r#"{"feee":100}"#).is_err(), "what is not there is no option");
 }
@@ -289,7 +289,7 @@ fn answers_have_other_names_words_and_forms() {
     let (_, found) = answer(sim.handle(&request("GET", "/v2/o-1/status", b""), START));
     assert_eq!((&found["order_id"], &found["transaction_status"]), (&found["transaction_id"], &json!("settled")));
     assert_eq!(found["gross_amount"], "5100.00");
-    let settled = told(&mut sim, START).pop().expect("told");
+    let settled = notified(&mut sim, START).pop().expect("told");
     assert_eq!((&settled["order_id"], &settled["transaction_status"]), (&json!("o-1"), &json!("settled")), "a notification has our name");
     let (_, refunded) = answer(sim.handle(&request("POST", "/v2/o-1/refund", b"{}"), START));
     assert_eq!(refunded["order_id"], refunded["transaction_id"]);

@@ -51,7 +51,7 @@ pub fn audit(yard: &Yard, dates: [&str; 2]) -> Result<Audit, YardError> {
 
 /// `paid`: the order ids and sums at Midtrans.
 fn compare(paid: &[(String, u64)], tally: &Tally, report: &Value) -> Audit {
-    let told = |outcome: Delivery| tally.orders.values().filter(|sale| sale.told.as_ref() == Some(&outcome)).count();
+    let told = |outcome: Delivery| tally.orders.values().filter(|sale| sale.reported.as_ref() == Some(&outcome)).count();
     let mut audit = Audit {
         orders: tally.orders.len(),
         refused: tally.refused,
@@ -66,7 +66,7 @@ fn compare(paid: &[(String, u64)], tally: &Tally, report: &Value) -> Audit {
         match sale {
             None => audit.wrong.push(format!("{id} is paid, and no machine knows it")),
             Some(sale) if sale.receipt.is_none() => audit.wrong.push(format!("{id} is paid, and its machine has no receipt")),
-            Some(sale) if sale.told.is_none() => audit.wrong.push(format!("{id} is paid, and its end was not told")),
+            Some(sale) if sale.reported.is_none() => audit.wrong.push(format!("{id} is paid, and its end was not told")),
             Some(_) => {}
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     fn each_paid_order_has_one_receipt_and_one_end_and_stands_in_the_books() {
         let board = Board::new(1);
         let mut tally = board.lock();
-        let done = |outcome| Sale { receipt: Some("a.b.c".into()), told: Some(outcome), ..Sale::default() };
+        let done = |outcome| Sale { receipt: Some("a.b.c".into()), reported: Some(outcome), ..Sale::default() };
         let id = |name: &str| OrderId::new(name).expect("an id");
         tally.orders.insert(id("o-1"), done(Delivery::Dispensed));
         tally.orders.insert(id("o-2"), done(Delivery::Undelivered));
@@ -124,7 +124,7 @@ mod tests {
         ] {
             assert!(!wrong(&paid(names), &tally, &report).is_empty(), "{what}");
         }
-        tally.orders.get_mut(&id("o-2")).expect("there").told = None;
+        tally.orders.get_mut(&id("o-2")).expect("there").reported = None;
         assert!(!wrong(&paid(&["o-1", "o-2"]), &tally, &report(2, 1, 1)).is_empty(), "the end was not told");
     }
 }

@@ -62,7 +62,7 @@ pub struct Sale {
     /// Its receipt.
     pub receipt: Option<Box<str>>,
     /// The outcome that the backend has acknowledged.
-    pub told: Option<Delivery>,
+    pub reported: Option<Delivery>,
     /// It ended unpaid.
     pub ended: bool,
 }

@@ -51,7 +51,7 @@ pub enum Customer {
     /// Pays when it is told to, and has left when the receipt comes.
     PaysAndLeaves,
     /// Looks, and does not pay.
-    Looks,
+    Browses,
 }
 
 /// What happens to a machine.
@@ -294,7 +294,7 @@ impl Running {
             }
             (Question::About(HttpCall::Tell(id, report)), BackendAnswer::Order(_)) => self.of.town.board.note(|tally| {
                 let Some(sale) = tally.orders.get_mut(&id) else { return };
-                if sale.told.replace(report.outcome).is_none() {
+                if sale.reported.replace(report.outcome).is_none() {
                     tally.unsettled -= 1;
                 }
             }),
@@ -325,7 +325,7 @@ impl Running {
         match customer {
             Customer::Pays => self.of.town.pay(&id),
             Customer::PaysLater | Customer::PaysAndLeaves => self.of.town.later(id.clone()),
-            Customer::Looks => {}
+            Customer::Browses => {}
         }
         // The last step: in between, a sale would be neither asked for nor unsettled, and its machine could lose its network in mid-sale.
         self.of.town.board.note(|tally| tally.asking -= 1);

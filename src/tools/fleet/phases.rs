@@ -120,7 +120,7 @@ pub async fn restart(yard: &mut Yard, down: Duration) -> Result<Back, PhaseError
     let (all, busy) = (yard.machines.len(), busy(yard.machines.len()));
     for machine in 0..busy * 2 {
         // Not those that were silent before.
-        yard.sell(all - 1 - machine % all, if machine % 2 == 0 { Customer::PaysLater } else { Customer::Looks });
+        yard.sell(all - 1 - machine % all, if machine % 2 == 0 { Customer::PaysLater } else { Customer::Browses });
     }
     until(yard, "the QRs", |tally| tally.asking == 0).await?;
     for broker in &mut yard.brokers {
@@ -139,8 +139,10 @@ pub async fn restart(yard: &mut Yard, down: Duration) -> Result<Back, PhaseError
 /// Nobody waits for anything any more: what is not paid is cancelled.
 pub async fn clear_up(yard: &Yard) -> Result<(), PhaseError> {
     (0..yard.machines.len()).for_each(|machine| yard.tell(machine, Input::CancelUnpaid));
-    until(yard, "the end of all orders", |tally| is_settled(tally) && tally.orders.values().all(|sale| sale.ended || sale.told.is_some()))
-        .await
+    until(yard, "the end of all orders", |tally| {
+        is_settled(tally) && tally.orders.values().all(|sale| sale.ended || sale.reported.is_some())
+    })
+    .await
 }
 
 /// The time in which machines come back.
@@ -171,7 +173,7 @@ impl Return {
         let tally = board.lock();
         let is_unpaid = |id: &str| tally.orders.iter().any(|(known, sale)| known.as_str() == id && sale.paid.is_none());
         let get_status = StatusCalls::since(self.at.0, calls, is_unpaid);
-        let open = tally.orders.values().filter(|sale| !sale.ended && sale.told.is_none()).count();
+        let open = tally.orders.values().filter(|sale| !sale.ended && sale.reported.is_none()).count();
         Ok(Back {
             machines,
             answered_s,
@@ -213,7 +215,7 @@ async fn until(yard: &Yard, what: &'static str, is_so: impl Fn(&Tally) -> bool) 
 
 /// Each paid order that has no end, and what the books say of it.
 fn without_end(yard: &Yard, tally: &Tally) -> Vec<String> {
-    let open = tally.orders.iter().filter(|(_, sale)| sale.paid.is_some() && sale.told.is_none());
+    let open = tally.orders.iter().filter(|(_, sale)| sale.paid.is_some() && sale.reported.is_none());
     let tell = |(id, sale): (&OrderId, &Sale)| {
         let books = yard.command(&["orders", id.as_str()]);
         let books = books.map_or_else(|error| error.to_string(), |text| String::from_utf8_lossy(&text).into_owned());

@@ -7,7 +7,7 @@ use super::machine::{Customer, Input, Machine};
 use super::observer;
 use super::postgres::Postgres;
 use super::town::Town;
-use super::{Arguments, audit};
+use super::{FleetArguments, audit};
 use qris_backend::config::Config;
 use qris_backend::machines::{devices, token};
 use qris_backend::sale::books::BooksError;
@@ -111,7 +111,7 @@ impl Yard {
     ///
     /// # Errors
     /// The first part that does not work. All that was started ends.
-    pub async fn open(arguments: &Arguments) -> Result<(Self, Vec<Machine>), YardError> {
+    pub async fn open(arguments: &FleetArguments) -> Result<(Self, Vec<Machine>), YardError> {
         let directory = Directory::create(&std::env::temp_dir(), false)?;
         let root = directory.path.clone();
         // PostgreSQL runs as a user of its own, whose directory is in this one. All files are closed to it.

@@ -286,7 +286,7 @@ fn plugin_answer() {
     let words = r#""responses":  "command":  "setDefaultACLAccess"  "createClient"  "setClientPassword"  "enableClient"  "correlationData":  "m-0"
         "error":  "Client already exists"  "data":"#;
     let device = DeviceId::new("vm-001").expect("an id");
-    Target { name: "plugin_answer", words, longest: 70_000 }.run(|bytes| match plugin::heard_opening(bytes, "m-0", &device) {
+    Target { name: "plugin_answer", words, longest: 70_000 }.run(|bytes| match plugin::received_opening(bytes, "m-0", &device) {
         None => "not ours".into(),
         Some(Ok(())) => {
             // What is not looked at may be no text.
@@ -321,7 +321,7 @@ fn machines() {
                 format!("{} machines", machines.len())
             }
             Err((faults, more)) => {
-                assert!((1..=listed::TOLD_MAX).contains(&faults.len()) && (more == 0 || faults.len() == listed::TOLD_MAX));
+                assert!((1..=listed::LISTED_MAX).contains(&faults.len()) && (more == 0 || faults.len() == listed::LISTED_MAX));
                 assert!(faults.iter().all(|(line, _)| (1..=text.lines().count().max(1)).contains(line)));
                 assert!(faults.iter().map(|(_, why)| why.len()).sum::<usize>() <= DETAIL_MAX);
                 // The other words are the list's own.
@@ -347,7 +347,7 @@ fn settings() {
         screen_required: true,
         labels: Vec::new(),
         report_every: qris::order::time::Span::secs(900),
-        looks: samples::settings(SurfaceSettings::Any, Languages::Both),
+        appearance: samples::settings(SurfaceSettings::Any, Languages::Both),
         store: "/nowhere".into(),
         boot_id: qris::order::time::BootId("".into()),
         released: Wall(0),

@@ -82,7 +82,7 @@ impl Customer {
 
     /// Without a QR: the machine refused, or something was wrong. The next one comes a bit later.
     fn leaves(self, ordeal: &mut Ordeal, request: &str) -> Result<(), String> {
-        if ordeal.told.get(request) == Some(&EventState::Refused) {
+        if ordeal.announced.get(request) == Some(&EventState::Refused) {
             ordeal.add("refused");
         } else {
             ordeal.add("orders");
@@ -98,7 +98,7 @@ impl Customer {
         let mut waited = Duration::ZERO;
         while waited < QR_WITHIN {
             ask(ordeal, request, line, timeout_s, self == Self::AtCounter);
-            ordeal.passes(Moment::Asked);
+            ordeal.passes(Moment::Requested);
             let seen = ordeal.until(ASK_AGAIN, |ordeal| {
                 if ended(ordeal, request).is_some() {
                     return Some(None);
@@ -280,5 +280,5 @@ fn pay_late(ordeal: &mut Ordeal, payload: &str) {
 
 /// Whether the news says that a request came to its end.
 fn ended(ordeal: &Ordeal, request: &str) -> Option<EventState> {
-    ordeal.told.get(request).copied().filter(|state| state.is_end())
+    ordeal.announced.get(request).copied().filter(|state| state.is_end())
 }

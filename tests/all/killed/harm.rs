@@ -82,7 +82,7 @@ enum Repair {
 /// A moment in a sale, at which somebody may lie in wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Moment {
-    Asked,
+    Requested,
     Shown,
     Scanned,
     Paid,
@@ -113,7 +113,7 @@ pub struct Ordeal {
     pub rng: Rng,
     pub figures: BTreeMap<String, u64>,
     /// What `vend/event` told last of each request: news, which may be lost with a broker.
-    pub told: BTreeMap<String, EventState>,
+    pub announced: BTreeMap<String, EventState>,
     /// Every request that was made, in this order.
     pub requests: Vec<Requested>,
     /// Payment codes of requests that are paid at a store.
@@ -184,7 +184,7 @@ impl Ordeal {
             shop,
             rng: Rng::new(seed),
             figures: BTreeMap::new(),
-            told: BTreeMap::new(),
+            announced: BTreeMap::new(),
             requests: Vec::new(),
             codes: BTreeMap::new(),
             to_collect: Vec::new(),
@@ -224,7 +224,7 @@ impl Ordeal {
 
     /// Sales so far: what the machine has told to be dispensed.
     pub fn sold(&self) -> u64 {
-        self.told.values().filter(|state| **state == EventState::Dispensed).count() as u64
+        self.announced.values().filter(|state| **state == EventState::Dispensed).count() as u64
     }
 
     /// A line of the journal that a failure leaves behind.
@@ -265,12 +265,12 @@ impl Ordeal {
 
     /// A new customer: perhaps somebody lies in wait for this sale.
     pub fn prepare_ambush(&mut self) {
-        use Moment::{Asked, Dispensed, Dispensing, Paid, Pulse, Scanned, Shown};
+        use Moment::{Dispensed, Dispensing, Paid, Pulse, Requested, Scanned, Shown};
         if self.rng.below(100) >= 55 {
             self.ambush = None;
             return;
         }
-        let moments = [Asked, Shown, Scanned, Scanned, Paid, Dispensing, Pulse, Pulse, Dispensed];
+        let moments = [Requested, Shown, Scanned, Scanned, Paid, Dispensing, Pulse, Pulse, Dispensed];
         let moment = self.pick(&moments);
         let after = if self.rng.below(3) == 0 { Duration::ZERO } else { self.millis(0, 150) };
         let harm = self.draw_program_harm();
@@ -326,8 +326,8 @@ impl Ordeal {
                 self.codes.insert(request.clone(), code.to_string());
             }
             // A refusal of a repeated request says nothing of the order that there is.
-            if event.state != EventState::Refused || !self.told.contains_key(&request) {
-                self.told.insert(request, event.state);
+            if event.state != EventState::Refused || !self.announced.contains_key(&request) {
+                self.announced.insert(request, event.state);
             }
             match event.state {
                 EventState::Paid => self.passes(Moment::Paid),

@@ -9,7 +9,7 @@ use zbus::{Connection, OwnedVariant, Variant};
 
 /// A D-Bus error: its name without `io.qrisd.Relay1.Error.`, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct CallRefused {
     pub name: String,
     pub detail: String,
 }
@@ -31,7 +31,7 @@ impl Caller {
     }
 
     /// Calls a method of the relay service.
-    pub fn relay<B, R>(&self, method: &str, body: &B) -> Result<R, Refused>
+    pub fn relay<B, R>(&self, method: &str, body: &B) -> Result<R, CallRefused>
     where
         B: Serialize + DynamicType,
         R: DeserializeOwned + Type,
@@ -40,7 +40,7 @@ impl Caller {
     }
 
     /// Calls a method of the device service.
-    pub fn device<B, R>(&self, method: &str, body: &B) -> Result<R, Refused>
+    pub fn device<B, R>(&self, method: &str, body: &B) -> Result<R, CallRefused>
     where
         B: Serialize + DynamicType,
         R: DeserializeOwned + Type,
@@ -74,7 +74,7 @@ impl Caller {
         message.body().deserialize().unwrap_or_else(|why| panic!("{name}: {why}"))
     }
 
-    fn call<B, R>(&self, name: &str, path: &str, method: &str, body: &B) -> Result<R, Refused>
+    fn call<B, R>(&self, name: &str, path: &str, method: &str, body: &B) -> Result<R, CallRefused>
     where
         B: Serialize + DynamicType,
         R: DeserializeOwned + Type,
@@ -85,9 +85,9 @@ impl Caller {
             Err(zbus::Error::MethodError(name, detail, _)) => {
                 let name = name.as_str();
                 let name = name.strip_prefix("io.qrisd.Relay1.Error.").unwrap_or(name).to_owned();
-                Err(Refused { name, detail: detail.unwrap_or_default() })
+                Err(CallRefused { name, detail: detail.unwrap_or_default() })
             }
-            Err(why) => Err(Refused { name: "no answer".into(), detail: why.to_string() }),
+            Err(why) => Err(CallRefused { name: "no answer".into(), detail: why.to_string() }),
         }
     }
 

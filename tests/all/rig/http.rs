@@ -11,14 +11,14 @@ pub struct Http {
 
 /// What came back.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct HttpAnswer {
     pub status: u16,
     pub content_type: String,
     pub retry_after: Option<String>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -38,7 +38,7 @@ impl Http {
     }
 
     /// Gets a page with headers of one's own; the answer with its headers.
-    pub fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> (Answer, reqwest::header::HeaderMap) {
+    pub fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> (HttpAnswer, reqwest::header::HeaderMap) {
         let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
         self.runtime.block_on(async {
             let response = request.send().await.unwrap_or_else(|why| panic!("no answer: {why:?}"));
@@ -46,39 +46,39 @@ impl Http {
             let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             let (status, content_type, retry_after) = (response.status().as_u16(), text("content-type"), text("retry-after"));
             let body = response.bytes().await.expect("a body").to_vec();
-            (Answer { status, content_type: content_type.unwrap_or_default(), retry_after, body }, headers)
+            (HttpAnswer { status, content_type: content_type.unwrap_or_default(), retry_after, body }, headers)
         })
     }
 
-    pub fn get(&self, url: &str, token: Option<&str>) -> Answer {
+    pub fn get(&self, url: &str, token: Option<&str>) -> HttpAnswer {
         self.send(self.client.get(url), token)
     }
 
-    pub fn delete(&self, url: &str) -> Answer {
+    pub fn delete(&self, url: &str) -> HttpAnswer {
         self.send(self.client.delete(url), None)
     }
 
     /// Posts JSON.
-    pub fn post(&self, url: &str, token: Option<&str>, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub fn post(&self, url: &str, token: Option<&str>, headers: &[(&str, &str)], body: &Value) -> HttpAnswer {
         let request = headers.iter().fold(self.client.post(url), |request, (name, value)| request.header(*name, *value));
         self.send(request.json(body), token)
     }
 
     /// Posts bytes as they are.
-    pub fn post_bytes(&self, url: &str, token: Option<&str>, content_type: &str, body: &[u8]) -> Answer {
+    pub fn post_bytes(&self, url: &str, token: Option<&str>, content_type: &str, body: &[u8]) -> HttpAnswer {
         self.send(self.client.post(url).header("Content-Type", content_type).body(body.to_vec()), token)
     }
 
-    pub fn try_delete(&self, url: &str) -> Result<Answer, reqwest::Error> {
+    pub fn try_delete(&self, url: &str) -> Result<HttpAnswer, reqwest::Error> {
         self.try_send(self.client.delete(url), None)
     }
 
     /// Sends a request and reads the whole answer; the test fails where there is none.
-    pub fn send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> Answer {
+    pub fn send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> HttpAnswer {
         self.try_send(request, token).unwrap_or_else(|why| panic!("no answer: {why:?}"))
     }
 
-    pub fn try_send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> Result<Answer, reqwest::Error> {
+    pub fn try_send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> Result<HttpAnswer, reqwest::Error> {
         let request = match token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -88,7 +88,7 @@ impl Http {
             let status = response.status().as_u16();
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             let (content_type, retry_after) = (header("content-type").unwrap_or_default(), header("retry-after"));
-            Ok(Answer { status, content_type, retry_after, body: response.bytes().await?.to_vec() })
+            Ok(HttpAnswer { status, content_type, retry_after, body: response.bytes().await?.to_vec() })
         })
     }
 }

@@ -1,7 +1,7 @@
 //! A cable between two programs that can be pulled: a TCP forwarder on a port of its own.
 
 use super::free_listener;
-use super::heard::Heard;
+use super::received::Received;
 use qris::sim::middlebox::Foreign;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -25,7 +25,7 @@ pub enum Cable {
 pub struct Link {
     pub port: u16,
     /// Whoever connected, also to a cable that is cut.
-    pub attempts: Heard<()>,
+    pub attempts: Received<()>,
     state: Arc<Mutex<State>>,
 }
 
@@ -42,7 +42,7 @@ impl Link {
         let (port, listener) = free_listener();
         let state = Arc::new(Mutex::new(State { targets: vec![target], cable: Cable::Whole, open: Vec::new(), closed: false }));
         let shared = Arc::clone(&state);
-        let attempts = Heard::default();
+        let attempts = Received::default();
         let sink = attempts.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {

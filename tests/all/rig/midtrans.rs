@@ -1,6 +1,6 @@
 //! The simulated Midtrans, as a process, and its customers.
 
-use super::http::{Answer, Http};
+use super::http::{Http, HttpAnswer};
 use super::process::Process;
 use super::{command, free_port, wait_for};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ impl Midtrans {
     }
 
     /// A customer scans a QR and pays; the simulator's answer.
-    pub fn scan(&self, payload: &str, via: Via) -> Answer {
+    pub fn scan(&self, payload: &str, via: Via) -> HttpAnswer {
         self.post("/sim/pay", &json!({"qr": payload, "via": via.as_str()}))
     }
 
@@ -66,7 +66,7 @@ impl Midtrans {
     }
 
     /// A customer tells the cashier a payment code, and pays if that can be.
-    pub fn pay_at_counter_if_possible(&self, code: &str) -> Answer {
+    pub fn pay_at_counter_if_possible(&self, code: &str) -> HttpAnswer {
         self.post("/sim/pay", &json!({ "payment_code": code }))
     }
 
@@ -82,7 +82,7 @@ impl Midtrans {
     }
 
     /// Pays an order that was cancelled or has expired, found by any of its names, if that can be.
-    pub fn pay_late_if_possible(&self, name: &str) -> Answer {
+    pub fn pay_late_if_possible(&self, name: &str) -> HttpAnswer {
         self.post(&format!("/sim/pay/{name}?via=gopay&force=true"), &json!({}))
     }
 
@@ -93,7 +93,7 @@ impl Midtrans {
     }
 
     /// The customer's attempt fails: wrong PIN, no money.
-    pub fn fail(&self, order_id: &str) -> Answer {
+    pub fn fail(&self, order_id: &str) -> HttpAnswer {
         self.post(&format!("/sim/fail/{order_id}"), &json!({}))
     }
 
@@ -175,7 +175,7 @@ impl Midtrans {
         assert!(answer.status < 300, "{path} {body}: {} {}", answer.status, answer.text());
     }
 
-    fn post(&self, path: &str, body: &Value) -> Answer {
+    fn post(&self, path: &str, body: &Value) -> HttpAnswer {
         self.http.post(&format!("{}{path}", self.url), None, &[], body)
     }
 }

@@ -13,7 +13,6 @@ pub mod desk;
 pub mod ends;
 pub mod files;
 pub mod fuzz;
-pub mod heard;
 pub mod http;
 pub mod inputs;
 pub mod link;
@@ -27,6 +26,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod rauc;
+pub mod received;
 pub mod relay_log;
 pub mod relayd;
 pub mod screen;
@@ -141,7 +141,7 @@ pub fn stderr(output: &Output) -> String {
 }
 
 /// Both.
-pub fn told(output: &Output) -> String {
+pub fn output_text(output: &Output) -> String {
     stdout(output) + &stderr(output)
 }
 

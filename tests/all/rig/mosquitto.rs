@@ -110,7 +110,7 @@ impl Mosquitto {
     }
 
     /// What the broker logged.
-    pub fn log(&self) -> &super::heard::Heard<String> {
+    pub fn log(&self) -> &super::received::Received<String> {
         &self.process.as_ref().expect("the broker runs").lines
     }
 }

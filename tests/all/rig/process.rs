@@ -1,6 +1,6 @@
 //! A process of the test: its lines, its word that it is ready, its end.
 
-use super::heard::Heard;
+use super::received::Received;
 use super::{PATIENCE, command, output, tool};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -17,9 +17,9 @@ pub struct Process {
     pub name: String,
     child: Mutex<Child>,
     /// What it wrote to standard output and standard error, line by line.
-    pub lines: Heard<String>,
+    pub lines: Received<String>,
     /// What it told the service manager: `READY=1`, `STATUS=…`, `WATCHDOG=1`, one assignment each.
-    pub notices: Heard<String>,
+    pub notices: Received<String>,
     notify: Option<PathBuf>,
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -27,7 +27,7 @@ pub struct Process {
 impl Process {
     /// Starts a command. Both of its outputs are kept as lines.
     pub fn start(name: &str, command: &mut Command) -> Self {
-        Self::spawn(name, command, None, Heard::default())
+        Self::spawn(name, command, None, Received::default())
     }
 
     /// Starts a service, and waits until it says that it is ready, in `NOTIFY_SOCKET`'s protocol. `directory` holds the
@@ -43,7 +43,7 @@ impl Process {
         let path = directory.join(format!("notify-{name}"));
         drop(std::fs::remove_file(&path));
         let socket = UnixDatagram::bind(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-        let notices = Heard::default();
+        let notices = Received::default();
         let sink = notices.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -58,10 +58,10 @@ impl Process {
         Self::spawn(name, command.env("NOTIFY_SOCKET", &path), Some(path), notices)
     }
 
-    fn spawn(name: &str, command: &mut Command, notify: Option<PathBuf>, notices: Heard<String>) -> Self {
+    fn spawn(name: &str, command: &mut Command, notify: Option<PathBuf>, notices: Received<String>) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|why| panic!("{name}: {command:?}: {why}"));
-        let lines = Heard::default();
+        let lines = Received::default();
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
         let readers = outputs.into_iter().map(|output| {
@@ -97,7 +97,7 @@ impl Process {
     }
 
     /// Waits for something heard; a process that ends meanwhile is told with all that it wrote.
-    fn hear<U>(&self, heard: &Heard<String>, from: usize, patience: Duration, what: &str, look: impl Fn(&String) -> Option<U>) -> U {
+    fn hear<U>(&self, heard: &Received<String>, from: usize, patience: Duration, what: &str, look: impl Fn(&String) -> Option<U>) -> U {
         let end = Instant::now() + patience;
         loop {
             let ended = self.try_status();
@@ -130,7 +130,7 @@ impl Process {
     pub fn wait(&self) -> ExitStatus {
         let status = self.try_status();
         status.unwrap_or_else(|| {
-            told_end(self.id(), &self.name);
+            await_end(self.id(), &self.name);
             self.child().wait().expect("a child can be waited for")
         })
     }
@@ -213,7 +213,7 @@ impl Drop for Process {
 }
 
 /// Waits until a child of ours has ended, which nobody has waited for yet.
-pub fn told_end(child: u32, name: &str) {
+pub fn await_end(child: u32, name: &str) {
     assert!(ends_within(child, PATIENCE), "waited {PATIENCE:?} in vain for: the end of {name}");
 }
 

@@ -18,7 +18,7 @@ pub struct Facts {
     /// The bundles that it was to install.
     pub bundles: Vec<String>,
     /// How often it was asked which slot runs.
-    pub looks: u32,
+    pub queries: u32,
     /// How often the slot that runs was called good.
     pub marked: u32,
     /// An installation is under way.
@@ -45,7 +45,7 @@ impl Installer {
         let word = |word: &str| OwnedVariant::from(zbus::Str::from(word.to_owned()));
         let slot = |state: &str, installed: &str| HashMap::from([("state", word(state)), ("installed.timestamp", word(installed))]);
         let mut facts = self.0.lock().expect("no panic");
-        facts.looks += 1;
+        facts.queries += 1;
         let installed = facts.installed;
         vec![("rootfs.1".into(), slot("inactive", "never")), ("rootfs.0".into(), slot("booted", installed))]
     }

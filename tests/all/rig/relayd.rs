@@ -1,7 +1,7 @@
 //! The relay service alone, on a real bus, with keys of the test.
 
 use super::bus::{DbusDaemon, Names};
-use super::caller::{Caller, Refused};
+use super::caller::{CallRefused, Caller};
 pub use super::claims::{ISSUER, claims};
 use super::process::Process;
 use super::relay_log::RelayLog;
@@ -71,7 +71,7 @@ impl Relayd {
     }
 
     /// A ticket for an item.
-    pub fn prepare_item(&self, item: &str, amount: i64) -> Result<String, Refused> {
+    pub fn prepare_item(&self, item: &str, amount: i64) -> Result<String, CallRefused> {
         self.caller.relay("Prepare", &("vm-001", item, amount))
     }
 
@@ -82,12 +82,12 @@ impl Relayd {
         (ticket, claims)
     }
 
-    pub fn dispense(&self, receipt: &str) -> Result<(String, String), Refused> {
+    pub fn dispense(&self, receipt: &str) -> Result<(String, String), CallRefused> {
         self.caller.relay("Dispense", &(receipt,))
     }
 
     /// Hands a receipt over and does not wait for the answer.
-    pub fn begin_dispense(&self, receipt: String) -> std::thread::JoinHandle<Result<(String, String), Refused>> {
+    pub fn begin_dispense(&self, receipt: String) -> std::thread::JoinHandle<Result<(String, String), CallRefused>> {
         let caller = Caller::connect(&self.bus.address);
         std::thread::spawn(move || caller.relay("Dispense", &(receipt.as_str(),)))
     }
@@ -97,7 +97,7 @@ impl Relayd {
         outcome
     }
 
-    pub fn close(&self, ticket: &str) -> Result<String, Refused> {
+    pub fn close(&self, ticket: &str) -> Result<String, CallRefused> {
         self.caller.relay("Close", &(ticket,))
     }
 

@@ -2,7 +2,7 @@
 
 use super::bus::{DbusDaemon, Names};
 use super::certificates::Certificates;
-use super::http::{Answer, Http};
+use super::http::{Http, HttpAnswer};
 use super::link::Link;
 use super::midtrans::{Midtrans, SERVER_KEY, Via};
 use super::mosquitto::{Mosquitto, TAP, password};
@@ -216,7 +216,7 @@ impl Shop {
     }
 
     /// Asks the backend as the machine does.
-    pub fn backend_get(&self, path: &str) -> Answer {
+    pub fn backend_get(&self, path: &str) -> HttpAnswer {
         self.http.get(&format!("{}{path}", self.backend_url), Some(&self.token))
     }
 
@@ -259,7 +259,7 @@ impl Shop {
     }
 
     /// Asks the backend for a charge.
-    pub fn post_order(&self, body: &Value) -> Answer {
+    pub fn post_order(&self, body: &Value) -> HttpAnswer {
         let request_id = body["request_id"].as_str().unwrap_or_default();
         let url = format!("{}/v1/orders", self.backend_url);
         let mut body = body.clone();
@@ -278,7 +278,7 @@ impl Shop {
     }
 
     /// Posts to an order's resource: `cancel`, `outcome`.
-    pub fn post_to(&self, order_id: &str, what: &str, body: &Value) -> Answer {
+    pub fn post_to(&self, order_id: &str, what: &str, body: &Value) -> HttpAnswer {
         self.http.post(&format!("{}/v1/orders/{order_id}/{what}", self.backend_url), Some(&self.token), &[], body)
     }
 
@@ -296,7 +296,7 @@ impl Shop {
     }
 
     /// The same, and its machine has told an outcome.
-    pub fn told(&self, outcome: &str) -> String {
+    pub fn reported(&self, outcome: &str) -> String {
         let order_id = self.paid();
         let answer = self.post_to(&order_id, "outcome", &json!({ "outcome": outcome, "proof": self.proof(&order_id, outcome) }));
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -326,7 +326,7 @@ impl Shop {
     }
 
     /// Posts a notification.
-    pub fn notify(&self, body: &Value) -> Answer {
+    pub fn notify(&self, body: &Value) -> HttpAnswer {
         self.http.post(&format!("{}/midtrans/notifications", self.backend_url), None, &[], body)
     }
 

@@ -1,8 +1,8 @@
 //! An MQTT client of the test: hears what its user may hear, publishes what it likes, and looks at the broker's answers.
 
 use super::PATIENCE;
-use super::heard::Heard;
 use super::mosquitto::{Mosquitto, password};
+use super::received::Received;
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
 use rumqttc::v5::mqttbytes::QoS;
@@ -35,8 +35,8 @@ impl Message {
 /// A connected client. It connects again by itself and subscribes again.
 pub struct Tap {
     client: Client,
-    messages: Heard<Message>,
-    acks: Heard<PubAckReason>,
+    messages: Received<Message>,
+    acks: Received<PubAckReason>,
     publishing: Mutex<()>,
     ended: Arc<AtomicBool>,
 }
@@ -59,7 +59,7 @@ impl Tap {
         // told to leave those out.
         options.set_max_packet_size(Some(MESSAGE_BYTES_MAX));
         let (client, mut connection) = Client::new(options, 64);
-        let (messages, acks, subscribed) = (Heard::default(), Heard::default(), Heard::default());
+        let (messages, acks, subscribed) = (Received::default(), Received::default(), Received::default());
         let ended = Arc::new(AtomicBool::new(false));
         let filters: Vec<_> = filters.iter().map(|filter| Filter::new(*filter, QoS::AtLeastOnce)).collect();
         let sinks = (messages.clone(), acks.clone(), subscribed.clone(), Arc::clone(&ended), client.clone());

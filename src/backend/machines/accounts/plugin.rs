@@ -92,7 +92,7 @@ pub fn beginning(administrator: &str, password: &str) -> String {
 }
 
 /// A question that changes nothing.
-pub(super) fn looking() -> Step {
+pub(super) fn checking() -> Step {
     Step { command: json!({ "command": "getDefaultACLAccess" }), may_be_refused: false }
 }
 
@@ -160,7 +160,7 @@ fn heard(payload: &[u8], mark: &str, steps: &[Step]) -> Option<Result<(), Accoun
 
 /// What the plugin says to the commands that open an account. For the tests that give it any bytes.
 #[must_use]
-pub fn heard_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Result<(), AccountError>> {
+pub fn received_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Result<(), AccountError>> {
     heard(payload, mark, &opening(device, "a password"))
 }
 

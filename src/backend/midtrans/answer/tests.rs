@@ -1,7 +1,7 @@
 use super::super::RefundDays;
-use super::super::words::{looked, no_charge, not_cancelled, refund_answer, refund_within};
+use super::super::words::{no_charge, not_cancelled, refund_answer, refund_within, status_of_error};
 use super::*;
-use crate::gateway::{Cancelled, Looked};
+use crate::gateway::{Cancelled, StatusAnswer};
 use qris_core::order::merchant::{NoCharge, RefundAnswer, Said};
 use qris_core::order::time::Span;
 use serde_json::json;
@@ -557,11 +557,11 @@ fn only_an_answer_that_came_is_one_that_is_not_understood() {
         MidtransError::Unavailable { code: 503, message: String::new() },
     ];
     for error in silent {
-        assert_eq!((looked(&error), not_cancelled(&error)), (Looked::Unanswered, Cancelled::Unanswered), "{error}");
+        assert_eq!((status_of_error(&error), not_cancelled(&error)), (StatusAnswer::Unanswered, Cancelled::Unanswered), "{error}");
     }
     for body in ["<html>", "{}", r#"{"status_code":"700"}"#, r#"{"status_code":"200"}"#, r#"{"status_code":"413"}"#] {
         let error = classify(200, body.as_bytes()).expect_err("no transaction");
-        assert!(matches!(looked(&error), Looked::Unclear(_)), "{error}");
+        assert!(matches!(status_of_error(&error), StatusAnswer::Unclear(_)), "{error}");
         assert_eq!(not_cancelled(&error), Cancelled::Refused, "{error}: get-status must tell");
     }
 }

@@ -23,7 +23,7 @@ pub enum ListenEvent<'a> {
     /// From here on everything is heard. What was told before is not.
     Begin,
     /// A transaction that was committed has told this.
-    Told(&'a str),
+    Notified(&'a str),
     /// The connection is lost.
     End,
 }
@@ -59,7 +59,7 @@ impl Server {
         let (tell, mut told) = unbounded_channel();
         let looked = async {
             let heard = move |heard: ListenEvent<'_>| {
-                if heard == ListenEvent::Told(&wanted) {
+                if heard == ListenEvent::Notified(&wanted) {
                     // Nobody may wait for it any more.
                     let _ = tell.send(());
                 }
@@ -95,7 +95,7 @@ where
 {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(told) = message {
-            heard(ListenEvent::Told(told.payload()));
+            heard(ListenEvent::Notified(told.payload()));
         }
     }
 }

@@ -60,7 +60,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::RelayUnanswered => order.state = relay_unanswered(order.state),
         Event::TicketClosed(answer) => order.state = ticket_closed(order.state, answer),
         Event::TicketUnknown => order.state = ticket_unknown(order.state),
-        Event::Told => order.state = told(order.state),
+        Event::Reported => order.state = told(order.state),
         Event::Forgotten => order.state = forgotten(order.state),
         Event::CancelRequested => order.state = cancel_requested(order.state, now, with),
         Event::Collected => return collected(order, now, with),
@@ -241,7 +241,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             Some(deliver_by) => State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue },
             None => refund_due(Some(receipt), Undelivered::Late, sent),
         },
-        State::RefundDue { receipt, report: ReportStep::Told(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
+        State::RefundDue { receipt, report: ReportStep::Reported(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
         state @ (State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
     };
     order
@@ -426,9 +426,9 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
 
 fn told(state: State) -> State {
     match state {
-        State::Dispensed { receipt, .. } => State::Dispensed { receipt, told: true },
+        State::Dispensed { receipt, .. } => State::Dispensed { receipt, reported: true },
         State::RefundDue { receipt, why, report: ReportStep::Tell(delivery) } => {
-            State::RefundDue { receipt, why, report: ReportStep::Told(delivery) }
+            State::RefundDue { receipt, why, report: ReportStep::Reported(delivery) }
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
@@ -447,8 +447,8 @@ fn told(state: State) -> State {
 /// The backend was told the outcome and does not know it: its books are older. It is told again.
 fn forgotten(state: State) -> State {
     match state {
-        State::Dispensed { receipt, told: true } => State::Dispensed { receipt, told: false },
-        State::RefundDue { receipt, why, report: ReportStep::Told(delivery) } => {
+        State::Dispensed { receipt, reported: true } => State::Dispensed { receipt, reported: false },
+        State::RefundDue { receipt, why, report: ReportStep::Reported(delivery) } => {
             State::RefundDue { receipt, why, report: ReportStep::Tell(delivery) }
         }
         state => state,

@@ -47,7 +47,7 @@ pub enum BackendCall {
     /// The same, now and again: a customer who has paid may still be there.
     Await(OrderId),
     /// The same, rarely: nobody waits for the answer.
-    Look(OrderId),
+    Check(OrderId),
     /// `POST /v1/orders/{order_id}/cancel`.
     Cancel(OrderId),
     /// `POST /v1/orders/{order_id}/outcome`.
@@ -77,7 +77,7 @@ fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
             Ask::Close => Some(RelayCall::Close(order.ticket.clone())),
         },
         State::RefundDue { report: ReportStep::CloseFirst { .. }, .. } => Some(RelayCall::Close(order.ticket.clone())),
-        State::Dispensed { told: false, .. } | State::RefundDue { report: ReportStep::Tell(_), .. } => {
+        State::Dispensed { reported: false, .. } | State::RefundDue { report: ReportStep::Tell(_), .. } => {
             Some(RelayCall::Prove(order.ticket.clone()))
         }
         State::Requested { .. }
@@ -98,7 +98,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
     match &order.state {
         State::Requested { .. } => Some(BackendCall::Create),
         State::AwaitingPayment { shown_at, .. } if !with.push || now >= *shown_at + POLL_AFTER => id.cloned().map(BackendCall::Watch),
-        State::AtCounter | State::AwaitingCollection { .. } => id.cloned().map(BackendCall::Look),
+        State::AtCounter | State::AwaitingCollection { .. } => id.cloned().map(BackendCall::Check),
         State::Cancelling { free_at, .. } => Some(match (id, free_at) {
             (Some(id), _) => BackendCall::Cancel(id.clone()),
             // The first POST may still be on its way. The same POST again gets its answer, and then the order can be cancelled.
@@ -111,12 +111,12 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
             LeftCharge::ToCancel(id) => Some(BackendCall::Cancel(id.clone())),
             // Whether the broker is there or not: its news may be lost.
             LeftCharge::Lasting(id) if !is_given_up(*late_until, now) => Some(BackendCall::Await(id.clone())),
-            LeftCharge::Lasting(id) => Some(BackendCall::Look(id.clone())),
+            LeftCharge::Lasting(id) => Some(BackendCall::Check(id.clone())),
         },
         State::Paid { receipt, .. } | State::Dispensing { receipt, ask: Ask::Confirm, .. } => {
             Some(BackendCall::Confirm(receipt.claims().sub.clone()))
         }
-        State::Dispensed { told: false, receipt } => Some(BackendCall::Tell(receipt.claims().sub.clone(), Delivery::Dispensed, None)),
+        State::Dispensed { reported: false, receipt } => Some(BackendCall::Tell(receipt.claims().sub.clone(), Delivery::Dispensed, None)),
         State::RefundDue { why, report: ReportStep::Tell(delivery), .. } => {
             id.cloned().map(|id| BackendCall::Tell(id, *delivery, Some(why.reason())))
         }
@@ -138,10 +138,10 @@ pub fn unfinished(order: &Order) -> bool {
         State::TakenBack { ticket_closed, .. } => !ticket_closed,
         State::Paid { .. } | State::Dispensing { .. } => true,
         State::Ended { left, ticket_closed, .. } => *left != LeftCharge::Nothing || !ticket_closed,
-        State::Dispensed { told, .. } => !told,
+        State::Dispensed { reported, .. } => !reported,
         State::RefundDue { report, .. } => match report {
             ReportStep::CloseFirst { .. } | ReportStep::Tell(_) => true,
-            ReportStep::Told(_) => false,
+            ReportStep::Reported(_) => false,
         },
         State::Refunded { .. } => false,
     }

@@ -78,7 +78,7 @@ pub enum Event {
     /// The relay's ledger does not know the ticket.
     TicketUnknown,
     /// The backend took the report, or already has another one.
-    Told,
+    Reported,
     /// The backend lists the order among those without an outcome.
     Forgotten,
     /// A person or controller wants it cancelled.

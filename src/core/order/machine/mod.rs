@@ -193,7 +193,7 @@ pub enum State {
         /// The proof.
         receipt: Receipt,
         /// Whether the backend knows.
-        told: bool,
+        reported: bool,
     },
     /// Paid, and not delivered, or nobody knows whether it was.
     RefundDue {
@@ -293,7 +293,7 @@ pub enum ReportStep {
     /// Tell this.
     Tell(Delivery),
     /// The backend was told this, and knows it.
-    Told(Delivery),
+    Reported(Delivery),
 }
 
 impl Order {

@@ -37,7 +37,7 @@ pub(super) fn uncertain(receipt: Option<Receipt>) -> State {
 /// The ledger's word is final.
 pub(super) fn delivered(receipt: Receipt, outcome: Outcome) -> State {
     match outcome {
-        Outcome::Dispensed => State::Dispensed { receipt, told: false },
+        Outcome::Dispensed => State::Dispensed { receipt, reported: false },
         Outcome::Failed => {
             State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: ReportStep::Tell(Delivery::Failed) }
         }

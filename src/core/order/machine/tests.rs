@@ -204,7 +204,7 @@ impl Walk {
             BackendCall::Watch(id) => format!("watch {id}"),
             BackendCall::Confirm(id) => format!("confirm {id}"),
             BackendCall::Await(id) => format!("await {id}"),
-            BackendCall::Look(id) => format!("look {id}"),
+            BackendCall::Check(id) => format!("look {id}"),
             BackendCall::Cancel(id) => format!("cancel {id}"),
             BackendCall::Tell(id, delivery, why) => {
                 format!("tell {id} {}{}", delivery.as_str(), why.map(|why| format!("({why})")).unwrap_or_default())
@@ -236,7 +236,7 @@ fn a_sale() {
     walk.then(news(Status::Pending), "awaiting_payment |")
         .then(Event::Settled(receipt()), "paid dispensing | dispense o-1")
         .then(over(Outcome::Dispensed), "dispensed | prove, tell o-1 dispensed")
-        .then(Event::Told, "|");
+        .then(Event::Reported, "|");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_backend_that_forgot_the_outcome_is_told_again() {
     ] {
         let walk = Walk::dispensing().then(over(outcome), &format!("{end} | {tells}"));
         assert!(unfinished(&walk.order));
-        let walk = walk.then(Event::Told, "|");
+        let walk = walk.then(Event::Reported, "|");
         assert!(!unfinished(&walk.order));
         // An answer without an outcome alone is no reason. A controller need not know.
         walk.then(news(Status::Settlement), "|").then(Event::Forgotten, &format!("| {tells}"));
@@ -498,7 +498,7 @@ fn without_the_relay_its_keys_of_the_ticket_count() {
 
 #[test]
 fn what_is_known_changes_nothing() {
-    for event in [Event::Settled(receipt()), Event::CancelRequested, news(Status::Settlement), Event::Absent, Event::Told] {
+    for event in [Event::Settled(receipt()), Event::CancelRequested, news(Status::Settlement), Event::Absent, Event::Reported] {
         assert_eq!(Walk::dispensing().then(event, "| dispense o-1").order, Walk::dispensing().order);
     }
     // Another charge of the request is no news of the one on the screen. Of an order that ended none is left.

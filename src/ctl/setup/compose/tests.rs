@@ -126,7 +126,7 @@ fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
     let changed = machine.composed(&answers);
     assert!(changed.qrisd.text().contains("cancel_wait_s = 20 # mine"));
     let (device, _) = check(&changed);
-    assert_eq!((device.backend.token, device.machine.looks.name.as_str()), (Secret::new("token-2"), "Lobi"));
+    assert_eq!((device.backend.token, device.machine.appearance.name.as_str()), (Secret::new("token-2"), "Lobi"));
     // New items take the place of the old ones; the line must take their price.
     let answers = Answers { items: vec![specs::item("A1:9000").expect("an item")], ..Answers::default() };
     assert_eq!(check(&machine.composed(&answers)).0.machine.prices.items().count(), 1);

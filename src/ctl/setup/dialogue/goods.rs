@@ -7,7 +7,7 @@ use crate::setup::goods::{add_item, add_line, pin_objection, unserved};
 use crate::setup::specs::{self, LineSpec};
 use crate::setup::text::{fill, texts};
 use crate::site::Site;
-use crate::{hardware, print, rest};
+use crate::{hardware, idle_level, print};
 use qris_host::Failure;
 use std::fmt::Display;
 use std::path::Path;
@@ -133,6 +133,6 @@ fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
 /// The effect of a resistor on it before the service runs.
 fn driven_at_rest(here: Option<&Site>, line: &LineSpec) -> Option<String> {
     let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
-    let (said, to_do) = rest::objection(&chip.label, line.offset?, line.active_low)?;
+    let (said, to_do) = idle_level::objection(&chip.label, line.offset?, line.active_low)?;
     Some(fill(texts().at_rest, &[&said, line.items.first()?, &to_do]))
 }

@@ -33,7 +33,7 @@ impl Machine {
     }
 
     fn carry(&mut self, id: &CommandId, now: Now) {
-        let Some(Kept { asked, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
+        let Some(Kept { signed, jws, step, .. }) = self.commands.known.get(id).cloned() else { return };
         let within = match &step {
             Step::Installing { .. } => INSTALLED_WITHIN,
             Step::Installed { boot, .. } if *boot != self.settings.boot_id => PROVEN_WITHIN,
@@ -52,7 +52,7 @@ impl Machine {
             return;
         }
         let here = self.settings.boot_id.clone();
-        match (asked.command, step) {
+        match (signed.command, step) {
             (command, Step::Accepted) => {
                 // A machine that was off for long does not begin what nobody waits for.
                 let is_late = self.own.trusted(now.wall).is_some_and(|wall| self.commands.is_over_since(id, wall, WAIT));
@@ -152,7 +152,9 @@ impl Machine {
         let Some(kept) = self.commands.known.get(id).cloned() else { return false };
         let is_kept = self.keep_command(Kept { step, ..kept }, now);
         if is_kept {
-            self.try_command(id, |tried| *tried = Try { hand: Hand::Here { in_vain: 0 }, told: tried.told, ..Try::new(now.boot + within) });
+            self.try_command(id, |tried| {
+                *tried = Try { hand: Hand::Here { in_vain: 0 }, notices: tried.notices, ..Try::new(now.boot + within) }
+            });
         }
         is_kept
     }
@@ -222,7 +224,7 @@ impl Machine {
 
     /// Says once why it has not begun.
     fn tell_wait(&mut self, id: &CommandId, why: &str) {
-        if self.commands.tries.get(id).is_some_and(|tried| tried.told == 0) {
+        if self.commands.tries.get(id).is_some_and(|tried| tried.notices == 0) {
             self.tell_progress(id, why);
         }
     }
@@ -239,8 +241,8 @@ impl Machine {
 
     fn tell_progress(&mut self, id: &CommandId, message: &str) {
         let (Some(tried), Some(kept)) = (self.commands.tries.get_mut(id), self.commands.known.get(id)) else { return };
-        tried.told += 1;
-        let (to, answer) = (kept.to.clone(), Response::running(id.clone(), tried.told, message));
+        tried.notices += 1;
+        let (to, answer) = (kept.to.clone(), Response::running(id.clone(), tried.notices, message));
         self.answer(&to, answer);
     }
 
@@ -289,7 +291,7 @@ impl Machine {
             }
             Step::Installing { .. } | Step::Installed { .. } => {
                 self.try_command(id, |tried| {
-                    *tried = Try { hand: Hand::OtherSlot, told: tried.told, ..Try::new(now.boot + PROVEN_WITHIN) }
+                    *tried = Try { hand: Hand::OtherSlot, notices: tried.notices, ..Try::new(now.boot + PROVEN_WITHIN) }
                 });
                 self.tell_progress(id, &format!("{slot} runs, and is to prove itself"));
             }
@@ -306,7 +308,7 @@ impl Machine {
             Step::Installing { boot, slot } if boot != *here && tried.hand == Hand::OtherSlot => self.start_again(id, slot, 0, now),
             Step::Installed { .. } if tried.in_vain() < RESTARTS_WAITED => {
                 let hand = Hand::Here { in_vain: tried.in_vain() + 1 };
-                self.try_command(id, |tried| *tried = Try { hand, told: tried.told, ..Try::new(now.boot + HAPPENS_WITHIN) });
+                self.try_command(id, |tried| *tried = Try { hand, notices: tried.notices, ..Try::new(now.boot + HAPPENS_WITHIN) });
                 self.carry(id, now);
             }
             Step::Installed { .. } => {

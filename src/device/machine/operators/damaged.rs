@@ -59,10 +59,10 @@ impl Machine {
     }
 
     /// It came once more, so it is known again what it was. `false`: its end cannot be stored now.
-    pub(super) fn end_damaged(&mut self, asked: SignedCommand, kid: KeyId, jws: Box<str>, to: &Address, now: Now) -> bool {
-        let (id, answer) = (asked.jti.clone(), end_of(&asked.jti));
-        let step = Step::Ended { answer: answer.clone(), told: true };
-        let is_kept = self.keep_command(Kept { asked, kid, jws, to: to.clone(), step }, now);
+    pub(super) fn end_damaged(&mut self, signed: SignedCommand, kid: KeyId, jws: Box<str>, to: &Address, now: Now) -> bool {
+        let (id, answer) = (signed.jti.clone(), end_of(&signed.jti));
+        let step = Step::Ended { answer: answer.clone(), notified: true };
+        let is_kept = self.keep_command(Kept { signed, kid, jws, to: to.clone(), step }, now);
         if is_kept {
             self.commands.damaged.remove(&id);
             self.answer(to, answer);

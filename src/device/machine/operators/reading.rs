@@ -22,16 +22,16 @@ const READ_WITHIN: Span = Span::secs(180);
 
 impl Machine {
     /// Answers a command that only reads.
-    pub(super) fn read_for(&mut self, asked: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
-        self.check_time_of(&asked, now)?;
+    pub(super) fn read_for(&mut self, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
+        self.check_time_of(&signed, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
         let settings = || self.afar.whole(&self.settings.labels);
-        let end = match &asked.command {
+        let end = match &signed.command {
             Command::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
             Command::ConfigGet {} => Ok(settings()),
             Command::Orders { newest } => self.newest_orders(*newest),
             Command::Vitals {} | Command::Logs(_) => {
-                return self.ask_computer(asked, kid, to, json!({ "vitals": self.known_vitals() }), now);
+                return self.ask_computer(signed, kid, to, json!({ "vitals": self.known_vitals() }), now);
             }
             Command::Diag {} => {
                 let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
@@ -39,7 +39,7 @@ impl Machine {
                 let known = json!({
                     "status": status(), "settings": settings(), "orders": orders, "database": database, "vitals": self.known_vitals()
                 });
-                return self.ask_computer(asked, kid, to, known, now);
+                return self.ask_computer(signed, kid, to, known, now);
             }
             Command::Cancel { .. }
             | Command::Restart {}
@@ -48,47 +48,47 @@ impl Machine {
             | Command::Clear { .. }
             | Command::TestPulse { .. } => return Ok(()),
         };
-        let id = Some(asked.jti.clone());
+        let id = Some(signed.jti.clone());
         let end = match end {
             Ok(result) => Response::done(id, result),
             Err(why) => Response::ended(id, Stage::Failed, Problem::new(Code::Store, why)),
         };
-        self.journal_taken(&asked, &kid);
-        self.journal_read(&asked, &kid, &end);
+        self.journal_taken(&signed, &kid);
+        self.journal_read(&signed, &kid, &end);
         self.answer(to, end);
         Ok(())
     }
 
-    fn ask_computer(&mut self, asked: SignedCommand, kid: KeyId, to: &Address, known: Value, now: Now) -> Result<(), Problem> {
+    fn ask_computer(&mut self, signed: SignedCommand, kid: KeyId, to: &Address, known: Value, now: Now) -> Result<(), Problem> {
         if let Some(reading) = self.commands.reading.as_mut().filter(|reading| now.boot < reading.until) {
-            if reading.asked.jti == asked.jti && reading.asked != asked {
+            if reading.signed.jti == signed.jti && reading.signed != signed {
                 return Err(Problem::new(Code::ReusedId, "this jti was used for another command"));
             }
             let is_known = reading.to.contains(to);
-            if reading.asked != asked || !is_known && reading.to.len() >= ASKERS_MAX {
+            if reading.signed != signed || !is_known && reading.to.len() >= ASKERS_MAX {
                 return Err(Problem::new(Code::RateLimited, "the machine answers another question: ask again in a moment"));
             }
             if !is_known {
                 reading.to.push(to.clone());
             }
-            self.answer(to, Response::accepted(asked.jti));
+            self.answer(to, Response::accepted(signed.jti));
             return Ok(());
         }
-        self.journal_taken(&asked, &kid);
-        self.outbox.push(Effect::Look(to.clone(), asked.jti.clone(), asked.command.clone(), known));
-        self.commands.reading = Some(Reading { asked, kid, to: vec![to.clone()], until: now.boot + READ_WITHIN });
+        self.journal_taken(&signed, &kid);
+        self.outbox.push(Effect::Read(to.clone(), signed.jti.clone(), signed.command.clone(), known));
+        self.commands.reading = Some(Reading { signed, kid, to: vec![to.clone()], until: now.boot + READ_WITHIN });
         Ok(())
     }
 
     /// The computer has answered.
-    pub(in crate::machine) fn looked(&mut self, id: &CommandId, end: &Response) {
-        let Some(Reading { asked, kid, to, .. }) = self.commands.reading.take_if(|reading| reading.asked.jti == *id) else { return };
-        self.journal_read(&asked, &kid, end);
+    pub(in crate::machine) fn read(&mut self, id: &CommandId, end: &Response) {
+        let Some(Reading { signed, kid, to, .. }) = self.commands.reading.take_if(|reading| reading.signed.jti == *id) else { return };
+        self.journal_read(&signed, &kid, end);
         to.iter().for_each(|to| self.answer(to, end.clone()));
     }
 
-    fn journal_read(&mut self, asked: &SignedCommand, kid: &KeyId, end: &Response) {
-        let (command, id, by) = (text(asked.command.name()), text(asked.jti.as_str()), text(kid.as_str()));
+    fn journal_read(&mut self, signed: &SignedCommand, kid: &KeyId, end: &Response) {
+        let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), text(kid.as_str()));
         self.outbox.journal(Journal::CommandEnded { command, id, by, result: result_of(end) });
     }
 

@@ -83,7 +83,7 @@ fn another_price_is_in_force_at_once_if_nobody_is_there() {
         effects.iter().any(|effect| matches!(effect, Effect::Journal(Journal::SettingsTaken { version: 1, by: told }) if **told == *by))
     );
     rig.message(Topic::VendRequest, r#"{"request_id":"r-1","item":"A1","amount":5000}"#);
-    assert_eq!(rig.told(), ["refused(wrong_amount)"]);
+    assert_eq!(rig.announced(), ["refused(wrong_amount)"]);
     let (_, effects) = rig.message(Topic::VendRequest, r#"{"request_id":"r-2","item":"A1","amount":6000}"#);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Prepare(_, _, amount) if *amount == rp(6000))));
 }
@@ -285,19 +285,19 @@ price = 12000
     );
     assert_eq!(rig.wants(&desired(1, 0, &text)).refused, None);
     let settings = &rig.machine.settings;
-    let looks = &settings.looks;
+    let looks = &settings.appearance;
     assert_eq!(settings.labels, ["jakarta".into(), "drinks".into()]);
     assert_eq!((looks.name.as_str(), looks.contact.as_str(), looks.logo.is_some()), ("Lobi", "0811", true));
     assert_eq!(looks.greeting, "Selamat datang");
-    assert_ne!(format!("{:?}", looks.theme), format!("{:?}", rig.settings.looks.theme));
+    assert_ne!(format!("{:?}", looks.theme), format!("{:?}", rig.settings.appearance.theme));
     assert_eq!((settings.orders.timeout, settings.orders.per_minute), (Span::secs(300), 0));
     assert_eq!((settings.orders.rules.cancel_wait, settings.orders.rules.late_grace), (Span::secs(10), Span::secs(60)));
     assert_eq!(settings.orders.rules.deliver_within, Span::secs(100));
     assert_eq!(settings.names.values().map(|name| &**name).collect::<Vec<_>>(), ["Coffee"], "a charge is named in the machine's language");
     // What the next text does not say is as in the machine's own file.
     assert_eq!(rig.wants(&desired(2, 1, "")).refused, None);
-    assert_eq!((rig.price(), rig.machine.settings.looks.name.as_str()), (5000, "Lobby"));
-    assert!(rig.machine.settings.looks.logo.is_none() && rig.machine.settings.looks.greeting.is_empty());
+    assert_eq!((rig.price(), rig.machine.settings.appearance.name.as_str()), (5000, "Lobby"));
+    assert!(rig.machine.settings.appearance.logo.is_none() && rig.machine.settings.appearance.greeting.is_empty());
     for own in ["[device]\nid = \"vm-002\"", "[mqtt]\nurl = \"mqtt://h\"", "[receipts]\nkeys_file = \"/k\"", "[relay]\nbus = \"system\""] {
         assert_eq!(rig.wants(&desired(3, 2, own)).refused.expect("refused").code, Objection::Invalid, "{own}");
     }

@@ -13,10 +13,10 @@ impl Rig {
     }
 
     fn refuses(&mut self, n: u8) {
-        self.told();
+        self.announced();
         let (_, effects) = self.vend(n);
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))), "{effects:?}");
-        assert_eq!(self.told(), ["refused(backend)"]);
+        assert_eq!(self.announced(), ["refused(backend)"]);
         let refused = self.events.last().expect("an event");
         assert_eq!(refused.detail.as_deref(), Some("too many orders are unfinished"));
     }
@@ -70,7 +70,7 @@ fn with_too_many_charges_that_last_nothing_is_sold_until_the_gateway_has_ended_o
     assert_eq!(rig.keeps().len(), 5);
     // Money that comes for one of them is not lost.
     rig.pay(&receipt_of(1));
-    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
     rig.delivered(1);
     rig.answer(1, order(settled(1, 9)));
     assert_eq!(rig.keeps().len(), 4);

@@ -123,9 +123,9 @@ fn a_reboot_waits_for_the_customer_and_nothing_new_is_sold() {
     let effects = rig.on(Input::Finished(order_id("o-1"), DispenseAnswer::Ended(qris_core::order::outcome::Outcome::Dispensed)));
     let came = Came::of(effects);
     assert_eq!(came.operations, [Operation::Reboot]);
-    rig.told();
+    rig.announced();
     rig.vend(2);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.power_cut(false);
     let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Done], 0));
@@ -159,7 +159,7 @@ fn a_reboot_that_was_lost_is_ordered_again_and_one_that_never_comes_is_told() {
 #[test]
 fn the_wait_for_somebody_else_who_holds_the_machine_has_an_end() {
     let mut rig = Rig::new();
-    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    rig.on(Input::Requested(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
     assert_eq!(rig.commands("c-1", Command::Restart {}).stages(), [Stage::Accepted, Stage::Running]);
     let came = Came::of(rig.after(901_000));
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::TimedOut], 0));
@@ -179,7 +179,7 @@ fn the_wait_has_an_end_after_a_start_in_the_middle_too() {
     version(&rig, 99);
     rig.power_cut(true);
     rig.on(Input::BrokerUp { refused: vec![] });
-    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    rig.on(Input::Requested(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
     version(&rig, crate::store::database::SCHEMA.version());
     let came = Came::of(rig.after(5_000));
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Running], 0), "{came:?}");
@@ -207,7 +207,7 @@ fn the_relay_is_asked_until_it_answers_also_after_a_crash() {
     let test = vec![Operation::Test(asked.jws(&door()).into())];
     assert_eq!(rig.sends(&asked).operations, test);
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"], "nothing is sold in the middle of a test");
+    assert_eq!(rig.announced(), ["refused(updating)"], "nothing is sold in the middle of a test");
     assert_eq!(rig.operated("c-1", Operated::NoAnswer).operations, []);
     assert_eq!(Came::of(rig.after(2_000)).operations, test);
     rig.power_cut(true);
@@ -232,7 +232,7 @@ fn a_test_that_goes_on_after_a_start_still_holds_the_machine() {
     rig.bring_up();
     rig.settle_open();
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"], "the relay may drive the line at any moment");
+    assert_eq!(rig.announced(), ["refused(updating)"], "the relay may drive the line at any moment");
 }
 
 #[test]
@@ -407,14 +407,14 @@ impl Rig {
         let ack = Ack::numbered(95_000);
         let effects = self.on(Input::Command { name: asked.command.name().into(), payload, retained: false, to, ack });
         self.after(250);
-        effects.into_iter().find_map(|effect| if let Effect::Look(.., known) = effect { Some(known) } else { None })
+        effects.into_iter().find_map(|effect| if let Effect::Read(.., known) = effect { Some(known) } else { None })
     }
 
     /// The computer answers. Tells where the end went, and what the journal has of it.
     fn looked(&mut self, jti: &str) -> (Vec<String>, Vec<(String, String, String)>) {
         let id = CommandId::new(jti).expect("an id");
         let end = Box::new(Response::done(Some(id.clone()), serde_json::json!({})));
-        let effects = self.on(Input::Looked(id, end));
+        let effects = self.on(Input::Read(id, end));
         let told = effects.iter().filter_map(|effect| if let Effect::Answer(to, _) = effect { Some(to.topic.to_string()) } else { None });
         let told = told.collect();
         let journal: Vec<_> =
@@ -474,7 +474,7 @@ fn what_only_reads_is_answered_at_once() {
     let payload = SignedCommand::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
     let known = effects.iter().find_map(|effect| match effect {
-        Effect::Look(_, _, Command::Vitals {}, known) => Some(known),
+        Effect::Read(_, _, Command::Vitals {}, known) => Some(known),
         _ => None,
     });
     assert_eq!(known.expect("asked of the computer")["vitals"]["booted"], "unknown");
@@ -518,7 +518,7 @@ fn a_system_that_was_installed_is_called_good_when_it_has_proven_itself() {
     let came = rig.operated("c-1", Operated::Percent(40));
     assert_eq!((came.answers[0].number, came.answers[0].message.as_deref()), (Some(1), Some("40 % are installed")));
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.installed_and_started("rootfs.1");
     rig.on(Input::Screen(ScreenState::Working));
     rig.on(Input::RelayUp(rig.facts.clone()));
@@ -597,11 +597,11 @@ fn an_update_has_its_time_for_as_long_as_it_comes_further() {
         rig.operated("c-1", Operated::Percent(percent));
     }
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     let came = Came::of(rig.after(3_600_000));
     assert_eq!((came.stages(), came.systems), (vec![Stage::TimedOut], vec![SystemCall::AwaitIdle]));
     rig.vend(2);
-    assert_eq!(rig.told(), ["refused(updating)"], "it is given up, and RAUC may go on");
+    assert_eq!(rig.announced(), ["refused(updating)"], "it is given up, and RAUC may go on");
     rig.on(Input::System(SystemAnswer::Idle));
     rig.requested(3);
 }
@@ -640,7 +640,7 @@ fn a_customer_who_is_there_when_an_image_is_installed_keeps_the_computer_up_and_
     let asked = rig.operated("c-1", Operated::NoAnswer);
     assert_eq!(asked.operations, []);
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"], "it is held for as long as it takes");
+    assert_eq!(rig.announced(), ["refused(updating)"], "it is held for as long as it takes");
     assert_eq!(Came::of(rig.after(2_000)).operations, [Operation::Install { bundle: "/image.raucb".into(), may_join: true }]);
     assert_eq!(rig.operated("c-1", Operated::Installed).operations, [Operation::Reboot]);
     // Nobody reboots it, and that is not the end of it.
@@ -651,7 +651,7 @@ fn a_customer_who_is_there_when_an_image_is_installed_keeps_the_computer_up_and_
         let again = Came::of(rig.after(301_000));
         assert_eq!((again.stages(), again.operations), (vec![], vec![Operation::Reboot]));
         rig.vend(2);
-        assert_eq!(rig.told(), ["refused(updating)"]);
+        assert_eq!(rig.announced(), ["refused(updating)"]);
     }
     // A machine that cannot be restarted sells on. Whoever reboots it next starts the new system.
     assert_eq!(Came::of(rig.after(301_000)).stages(), [Stage::TimedOut]);
@@ -727,7 +727,7 @@ fn what_was_forgotten_is_not_carried_out_again_whatever_the_clock_says() {
 #[test]
 fn a_machine_that_was_off_for_long_does_not_begin_what_nobody_waits_for() {
     let mut rig = Rig::new();
-    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    rig.on(Input::Requested(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
     rig.commands("c-1", Command::Reboot {});
     rig.now.wall = qris_core::order::time::Wall(rig.now.wall.0 + 7 * 86_400_000);
     rig.power_cut(false);

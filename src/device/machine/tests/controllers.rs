@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 fn ask(rig: &mut Rig, request: Request) -> Vec<Effect> {
-    rig.on(Input::Asked(request, ON_BOARD))
+    rig.on(Input::Requested(request, ON_BOARD))
 }
 
 fn replied(effects: &[Effect]) -> Option<(Option<EventState>, Option<Reason>)> {
@@ -95,7 +95,7 @@ async fn a_button_sells_and_is_refused_like_anybody() {
     let effects = press().await;
     press().await;
     rig.prepare(&effects, Ok(ticket(1)));
-    assert_eq!(rig.told(), ["refused(busy)", "requested"]);
+    assert_eq!(rig.announced(), ["refused(busy)", "requested"]);
     let [refused, sold] = &rig.events[..] else { panic!("two events") };
     assert_ne!(refused.request_id, sold.request_id, "each press has a name of its own");
 }
@@ -176,18 +176,18 @@ fn who_hears_no_reply_is_told_by_events() {
     let mut rig = Rig::new();
     let deaf = Asker { kind: ControllerKind { hears_replies: false, ..ON_BOARD.kind }, ..ON_BOARD };
     let cancel = |rig: &mut Rig, n: u8| {
-        let effects = rig.on(Input::Asked(Request::Cancel(request_id(&format!("r-{n}"))), deaf));
+        let effects = rig.on(Input::Requested(Request::Cancel(request_id(&format!("r-{n}"))), deaf));
         assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply(asker, _) if *asker == deaf)), "its question is over");
     };
     cancel(&mut rig, 9);
-    assert_eq!(rig.told(), ["refused(unknown_request)"]);
+    assert_eq!(rig.announced(), ["refused(unknown_request)"]);
     rig.offered(1);
-    rig.told();
+    rig.announced();
     cancel(&mut rig, 1);
     cancel(&mut rig, 1);
-    assert_eq!(rig.told(), ["cancelling(customer)", "cancelling(customer)"]);
+    assert_eq!(rig.announced(), ["cancelling(customer)", "cancelling(customer)"]);
     let code = qris_core::order::ids::PaymentCode::new("8127740588870520").expect("a code");
-    let effects = rig.on(Input::Asked(Request::Collect(code), deaf));
+    let effects = rig.on(Input::Requested(Request::Collect(code), deaf));
     assert!(matches!(&effects[0], Effect::Reply(asker, Reply { state: None, reason: None }) if *asker == deaf), "at once");
-    assert_eq!(rig.told(), ["refused(wrong_code)"]);
+    assert_eq!(rig.announced(), ["refused(wrong_code)"]);
 }

@@ -1,7 +1,7 @@
 //! Orders that are paid at a store: many at once wait in the background, and customers collect them with their codes.
 
 use super::rig::*;
-use crate::machine::calls::{LASTING_FIRST, LOOK_EVERY};
+use crate::machine::calls::{CHECK_EVERY, LASTING_FIRST};
 use crate::machine::orders::WAITING_MAX;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::CloseAnswer;
@@ -62,7 +62,7 @@ impl Rig {
         self.taken_along(n);
         let (ack, _) = self.pay(&receipt_of(n));
         assert!(self.is_acked(ack));
-        assert_eq!(self.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
+        assert_eq!(self.announced(), ["requested", "awaiting_payment", "awaiting_collection"]);
     }
 
     fn collect(&mut self, code: &str) -> Vec<Effect> {
@@ -86,7 +86,7 @@ impl Rig {
         let effects = self.collect(&code(n));
         let effects = self.confirm(&effects, n, order(paid_at_store(n)));
         self.check(&effects, n, checked(true, ""));
-        assert_eq!(self.told(), ["paid", "dispensing"]);
+        assert_eq!(self.announced(), ["paid", "dispensing"]);
     }
 
     /// Answers the question to the relay for a collection.
@@ -112,7 +112,7 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
     rig.taken_along(1);
     let shown = rig.events.last().expect("an event");
     assert_eq!((shown.payment_code.as_deref(), shown.store.as_deref()), (Some(&*code(1)), Some("alfamart")));
-    rig.told();
+    rig.announced();
     rig.offered(2);
     rig.pay(&receipt_of(1));
     assert!(rig.scene.starts_with("Pay {"), "who stands there does not notice: {}", rig.scene);
@@ -121,7 +121,7 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
     rig.pay(&receipt_of(2));
     rig.delivered(2);
     rig.after(11_000);
-    rig.told();
+    rig.announced();
 
     let effects = rig.collect(&code(1)[..4]);
     assert!(effects.iter().all(|effect| !matches!(effect, Effect::Backend(..))));
@@ -131,17 +131,17 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
     let seen = |effect: &Effect| matches!(effect, Effect::View(view) if view.customer == Some(request_id("r-1")));
     assert!(effects.iter().any(seen), "the customer is back");
     rig.vend(3);
-    assert_eq!(rig.told(), ["refused(wrong_code)", "refused(busy)"]);
+    assert_eq!(rig.announced(), ["refused(wrong_code)", "refused(busy)"]);
     let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
     rig.check(&effects, 1, checked(true, ""));
-    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
     assert!(rig.scene.starts_with("Dispensing"), "{}", rig.scene);
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
     rig.delivered(1);
     assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
     assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.outcome == qris_core::order::outcome::Delivery::Dispensed));
     rig.answer(1, order(OrderResource { rev: 3, ..paid_at_store(1) }));
-    rig.told();
+    rig.announced();
     rig.collect(&code(1));
     assert_eq!(refusal(&rig), (Some("unknown_request"), Some("r-1"), Some(&*code(1))), "known after its end too");
     assert!(rig.events.last().expect("an event").detail.as_deref().is_some_and(|why| why.contains("collected already")));
@@ -168,7 +168,7 @@ fn paid_while_its_code_is_up_the_screen_says_so_and_how_long_it_can_be_collected
         assert!(!rig.machine.orders.is_held());
         rig.after(10_000);
         assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
-        assert_eq!(rig.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
+        assert_eq!(rig.announced(), ["requested", "awaiting_payment", "awaiting_collection"]);
     }
 }
 
@@ -177,7 +177,7 @@ fn the_backend_is_asked_for_what_waits_every_fifteen_minutes_and_at_each_hint() 
     let mut rig = Rig::new();
     rig.taken_along(1);
     for _ in 0..3 {
-        rig.after(LOOK_EVERY.0 - 1);
+        rig.after(CHECK_EVERY.0 - 1);
         assert_eq!(rig.backend(1), None);
         rig.after(1);
         assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "one GET, not a long poll");
@@ -192,10 +192,10 @@ fn the_backend_is_asked_for_what_waits_every_fifteen_minutes_and_at_each_hint() 
     rig.after(5_000);
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "what was to be asked is asked again");
     rig.answer(1, order(paid_at_store(1)));
-    assert_eq!(rig.told().last().map(String::as_str), Some("awaiting_collection"));
-    rig.after(LOOK_EVERY.0);
+    assert_eq!(rig.announced().last().map(String::as_str), Some("awaiting_collection"));
+    rig.after(CHECK_EVERY.0);
     rig.answer(1, order(OrderResource { expires_in_s: Some(0), ..paid_at_store(1) }));
-    assert_eq!(rig.told(), ["refund_due(not_collected)"]);
+    assert_eq!(rig.announced(), ["refund_due(not_collected)"]);
     rig.closed(1);
     let told = rig.backend(1);
     assert!(
@@ -228,14 +228,14 @@ fn at_every_connect_the_list_tells_what_became_of_those_that_wait() {
     rig.collectable(1);
     rig.taken_along(2);
     rig.taken_along(3);
-    rig.told();
+    rig.announced();
     rig.on(Input::BrokerUp { refused: vec![] });
     rig.answer_open(vec![OrderResource { expires_in_s: Some(0), ..paid_at_store(1) }, at_store(3, Status::Pending)]);
-    assert_eq!(rig.told(), ["refund_due(not_collected)"]);
+    assert_eq!(rig.announced(), ["refund_due(not_collected)"]);
     assert_eq!(rig.backend(2), Some(HttpCall::Get(order_id("o-2"))), "open no more: how did it end?");
     assert_eq!(rig.backend(3), None);
     rig.answer(2, order(at_store(2, Status::Expire)));
-    assert_eq!(rig.told(), ["expired"]);
+    assert_eq!(rig.announced(), ["expired"]);
     let effects = rig.collect(&code(2));
     rig.confirm(&effects, 2, order(at_store(2, Status::Expire)));
     assert_eq!(refusal(&rig).0, Some("unknown_request"));
@@ -257,11 +257,11 @@ fn who_types_a_code_in_makes_the_machine_ask_in_every_state_in_which_the_backend
     cancelled.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
     cancelled.answer(1, order(OrderResource { over: false, ..at_store(1, Status::Cancel) }));
     for (what, mut rig) in [("shown", shown), ("taken along", along), ("cancelling", cancelling), ("cancelled", cancelled)] {
-        rig.told();
+        rig.announced();
         let effects = rig.collect(&code(1));
         let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
         rig.check(&effects, 1, checked(true, ""));
-        assert_eq!(rig.told(), ["awaiting_collection", "paid", "dispensing"], "{what}");
+        assert_eq!(rig.announced(), ["awaiting_collection", "paid", "dispensing"], "{what}");
         assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "{what}");
     }
 }
@@ -271,10 +271,10 @@ fn a_code_that_is_not_paid_is_asked_about_once_and_refused_with_its_state() {
     let mut rig = Rig::new();
     rig.taken_along(1);
     let why = |rig: &mut Rig, answer: OrderResource| {
-        rig.told();
+        rig.announced();
         let effects = rig.collect(&code(1));
         rig.confirm(&effects, 1, order(answer));
-        (rig.told(), rig.events.last().and_then(|event| event.detail.clone()).unwrap_or_default().to_string())
+        (rig.announced(), rig.events.last().and_then(|event| event.detail.clone()).unwrap_or_default().to_string())
     };
     let refused = || vec!["refused(unknown_request)".to_owned()];
     assert_eq!(why(&mut rig, at_store(1, Status::Pending)), (refused(), "it is not paid yet".into()));
@@ -296,17 +296,17 @@ fn a_code_that_is_not_paid_is_asked_about_once_and_refused_with_its_state() {
 fn while_the_backend_is_away_a_code_can_be_typed_in_again() {
     let mut rig = Rig::new();
     rig.taken_along(1);
-    rig.told();
+    rig.announced();
     let effects = rig.collect(&code(1));
     rig.confirm(&effects, 1, gone());
-    assert_eq!(rig.told(), ["refused(backend)"]);
+    assert_eq!(rig.announced(), ["refused(backend)"]);
     // Another customer has the machine.
     rig.after(2_000);
     rig.settle_open();
     rig.offered(2);
-    rig.told();
+    rig.announced();
     rig.collect(&code(1));
-    assert_eq!(rig.told(), ["refused(busy)"]);
+    assert_eq!(rig.announced(), ["refused(busy)"]);
 }
 
 #[test]
@@ -331,33 +331,33 @@ fn what_speaks_against_a_collection_is_told_and_it_can_be_collected_afterwards()
         if let Some(relay) = relay {
             rig.check(&effects, 1, relay);
         }
-        assert_eq!(rig.told(), [told]);
+        assert_eq!(rig.announced(), [told]);
         assert_eq!(refusal(&rig).2, Some(&*code(1)));
         rig.after(1_000);
     }
     // Nobody answers at all.
     let effects = rig.collect(&code(1));
     rig.after(10_000);
-    assert_eq!(rig.told(), ["refused(backend)"]);
+    assert_eq!(rig.announced(), ["refused(backend)"]);
     rig.confirm(&effects, 1, order(paid_at_store(1)));
-    assert!(rig.told().is_empty() && !rig.machine.orders.is_held(), "too late for this one");
+    assert!(rig.announced().is_empty() && !rig.machine.orders.is_held(), "too late for this one");
     let effects = rig.collect(&code(1));
     let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
     rig.after(2_000);
-    assert_eq!(rig.told(), ["refused(relay)"]);
+    assert_eq!(rig.announced(), ["refused(relay)"]);
     rig.check(&effects, 1, checked(true, ""));
-    assert!(rig.told().is_empty() && !rig.machine.orders.is_held());
+    assert!(rig.announced().is_empty() && !rig.machine.orders.is_held());
 
     // The relay goes while the backend is asked.
     rig.after(1_000);
     let effects = rig.collect(&code(1));
     rig.on(Input::RelayDown("gone".into()));
-    assert_eq!(rig.told(), ["refused(relay)"]);
+    assert_eq!(rig.announced(), ["refused(relay)"]);
     rig.confirm(&effects, 1, order(paid_at_store(1)));
-    assert!(rig.told().is_empty() && !rig.machine.orders.is_held(), "too late for this one");
+    assert!(rig.announced().is_empty() && !rig.machine.orders.is_held(), "too late for this one");
     rig.after(1_000);
     rig.collect(&code(1));
-    assert_eq!(rig.told(), ["refused(relay)"]);
+    assert_eq!(rig.announced(), ["refused(relay)"]);
     rig.on(Input::RelayUp(rig.facts.clone()));
     rig.settle_open();
     rig.collected(1);
@@ -371,7 +371,7 @@ fn the_answer_of_a_relay_that_was_replaced_meanwhile_does_not_count() {
     let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
     rig.on(Input::RelayUp(rig.facts.clone()));
     rig.check(&effects, 1, checked(true, ""));
-    assert_eq!(rig.told(), ["refused(relay)"]);
+    assert_eq!(rig.announced(), ["refused(relay)"]);
 }
 
 #[test]
@@ -387,13 +387,13 @@ fn what_the_backend_says_at_the_collection_counts() {
         let mut rig = Rig::new();
         rig.collectable(1);
         let asked = qris_core::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
-        let effects = rig.on(Input::Asked(Request::Collect(asked), ON_BOARD));
+        let effects = rig.on(Input::Requested(Request::Collect(asked), ON_BOARD));
         let mut resource = paid_at_store(1);
         change(&mut resource);
         let effects = rig.confirm(&effects, 1, order(resource.clone()));
         let replied = effects.iter().any(|effect| matches!(effect, Effect::Reply(ON_BOARD, reply) if reply.state == Some(state)));
         assert!(replied, "{effects:?}");
-        assert_eq!(rig.told(), [told], "its own event, and no refusal beside it");
+        assert_eq!(rig.announced(), [told], "its own event, and no refusal beside it");
         assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
         rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
         let effects = rig.collect(&code(1));
@@ -410,34 +410,34 @@ fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
         rig.collect(known);
         rig.after(1_000);
     }
-    assert_eq!(rig.told(), ["refused(wrong_code)"; 4]);
+    assert_eq!(rig.announced(), ["refused(wrong_code)"; 4]);
     rig.collectable(2);
     // A known code does not count as a guess, and neither does a text that is not a code.
     let (ack, _) = rig.message(Topic::VendCollect, r#"{"code":""}"#);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["refused(malformed)"]);
+    assert_eq!(rig.announced(), ["refused(malformed)"]);
     rig.taken_along(3);
-    rig.told();
+    rig.announced();
     let effects = rig.collect(&code(3));
     rig.confirm(&effects, 3, order(at_store(3, Status::Pending)));
-    assert_eq!(rig.told(), ["refused(unknown_request)"], "not paid yet");
+    assert_eq!(rig.announced(), ["refused(unknown_request)"], "not paid yet");
     rig.collect("8127740588870599");
     rig.after(1_000);
     rig.collect(&code(1));
-    assert_eq!(rig.told(), ["refused(wrong_code)", "refused(rate_limited)"]);
+    assert_eq!(rig.announced(), ["refused(wrong_code)", "refused(rate_limited)"]);
     let typed = qris_core::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
     let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Backend(_, _, HttpCall::Get(_))));
-    assert!(asks(&rig.on(Input::Asked(Request::Collect(typed), ON_BOARD))), "the board's own keys are not locked out");
+    assert!(asks(&rig.on(Input::Requested(Request::Collect(typed), ON_BOARD))), "the board's own keys are not locked out");
     for same_boot in [true, false] {
         rig.cut_and_up(same_boot);
         rig.answer_open(vec![paid_at_store(1), paid_at_store(2), at_store(3, Status::Pending)]);
         rig.after(1_000);
         rig.collect(&code(1));
-        assert_eq!(rig.told(), ["refused(rate_limited)"], "{same_boot}");
+        assert_eq!(rig.announced(), ["refused(rate_limited)"], "{same_boot}");
     }
     rig.after(600_000);
     let effects = rig.collect(&code(1));
-    assert!(asks(&effects) && rig.told().is_empty());
+    assert!(asks(&effects) && rig.announced().is_empty());
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_wrong_code_that_cannot_be_counted_is_refused_otherwise() {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     connection.execute_batch("BEGIN IMMEDIATE").expect("locked");
     rig.collect("1234");
-    assert_eq!(rig.told(), ["refused(store)"]);
+    assert_eq!(rig.announced(), ["refused(store)"]);
     drop(connection);
     rig.after(2_000);
     assert!(rig.machine.faults.all().next().is_none());
@@ -460,11 +460,11 @@ fn a_retained_or_garbled_code_is_refused() {
     let payload = format!(r#"{{"code":"{}"}}"#, code(1));
     let (ack, effects) = rig.any_message(Topic::VendCollect, &payload, true);
     assert!(rig.is_acked(ack) && !effects.iter().any(|effect| matches!(effect, Effect::Backend(..))));
-    assert_eq!(rig.told(), ["refused(retained)"]);
+    assert_eq!(rig.announced(), ["refused(retained)"]);
     for (payload, told) in [("{}", "refused(malformed)"), (r#"{"code":7}"#, "refused(malformed)"), ("", "refused(malformed)")] {
         let (ack, _) = rig.message(Topic::VendCollect, payload);
         assert!(rig.is_acked(ack));
-        assert_eq!(rig.told(), [told], "{payload}");
+        assert_eq!(rig.announced(), [told], "{payload}");
     }
 }
 
@@ -474,7 +474,7 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
         let mut rig = Rig::new();
         rig.collectable(1);
         rig.taken_along(2);
-        rig.told();
+        rig.announced();
         rig.power_cut(same_boot);
         assert_eq!(rig.scene, "Starting", "nothing was heard of the relay yet");
         rig.bring_up();
@@ -485,9 +485,9 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
         rig.after(1_000);
         let effects = rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending)]);
         assert_eq!(closes(&effects), [ticket(9)], "a ticket may be open for days");
-        assert!(rig.told().is_empty(), "{same_boot}: nothing happened to them");
+        assert!(rig.announced().is_empty(), "{same_boot}: nothing happened to them");
         rig.pay(&receipt_of(2));
-        assert_eq!(rig.told(), ["awaiting_collection"]);
+        assert_eq!(rig.announced(), ["awaiting_collection"]);
         rig.collected(1);
     }
 }
@@ -496,19 +496,19 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
 fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     let mut rig = Rig::new();
     rig.collectable(1);
-    rig.told();
+    rig.announced();
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     qris_host::sqlite::testing::damage(&connection, "UPDATE orders SET body = replace(body, '5000', '5001')");
     drop(connection);
     rig.cut_and_up(true);
     rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending), OrderResource { expires_in_s: Some(0), ..paid_at_store(3) }]);
-    assert_eq!(rig.told(), ["awaiting_collection", "awaiting_payment", "awaiting_collection", "refund_due(not_collected)"]);
+    assert_eq!(rig.announced(), ["awaiting_collection", "awaiting_payment", "awaiting_collection", "refund_due(not_collected)"]);
     let effects = rig.collect(&code(1));
     rig.confirm(&effects, 1, order(paid_at_store(1)));
     assert_eq!(refusal(&rig).0, Some("relay"), "first the ledger");
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
-    rig.told();
+    rig.announced();
     rig.collected(1);
 }
 
@@ -519,24 +519,24 @@ fn so_many_wait_and_no_more_while_a_qr_is_still_sold() {
     for n in 1..=most {
         rig.taken_along(n);
     }
-    rig.told();
+    rig.announced();
     rig.after(1_000);
     let effects = rig.vend_at_store(most + 1);
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))));
-    assert_eq!(rig.told(), ["refused(rate_limited)"]);
+    assert_eq!(rig.announced(), ["refused(rate_limited)"]);
     assert_eq!(rig.events.last().and_then(|event| event.field.as_deref()), Some("payment"));
     rig.offered(most + 2);
     rig.message(Topic::VendCancel, &format!(r#"{{"request_id":"r-{}"}}"#, most + 2));
     rig.answer(most + 2, order(resource(most + 2, Status::Cancel)));
     // One order is given up, which makes room, and nobody sees anything of it.
     rig.after(11_000);
-    rig.told();
+    rig.announced();
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
-    assert_eq!(rig.told(), ["cancelling(customer)"]);
+    assert_eq!(rig.announced(), ["cancelling(customer)"]);
     assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
     assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
     rig.answer(1, order(at_store(1, Status::Cancel)));
-    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    assert_eq!(rig.announced(), ["cancelled(customer)"]);
     rig.code_shown(most + 3);
 }
 
@@ -550,7 +550,7 @@ fn a_paid_order_waits_for_its_own_relay_and_asks_no_other_machine_s() {
     rig.settle_open();
     rig.after(5_000);
     assert_eq!(rig.relay(1), None, "its answers say nothing of this machine's orders, nor are its tickets ours to close");
-    assert_eq!(rig.told().last().map(String::as_str), Some("dispensing"));
+    assert_eq!(rig.announced().last().map(String::as_str), Some("dispensing"));
     rig.on(Input::RelayUp(own));
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
 }

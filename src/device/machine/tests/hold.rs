@@ -7,7 +7,7 @@ const TEN_MINUTES: Span = Span::secs(600);
 
 impl Rig {
     fn asks(&mut self, request: Request) -> Option<Reason> {
-        let effects = self.on(Input::Asked(request, ON_BOARD));
+        let effects = self.on(Input::Requested(request, ON_BOARD));
         let replies = effects.iter().filter_map(|effect| if let Effect::Reply(_, reply) = effect { Some(*reply) } else { None });
         let replies: Vec<_> = replies.collect();
         assert_eq!(replies.len(), 1, "each question gets one reply");
@@ -26,16 +26,16 @@ fn nothing_is_sold_while_it_is_held_and_it_ends_by_itself() {
     assert_eq!(rig.holds("apt"), None);
     assert_eq!(rig.scene, "Idle { trouble: Some(Updating) }");
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     assert_eq!(rig.holds("a person"), Some(Reason::Updating), "one at a time");
     rig.asks(Request::Release("a person".into()));
     rig.after(1_000);
     rig.vend(2);
-    assert_eq!(rig.told(), ["refused(updating)"], "only its holder gives it back");
+    assert_eq!(rig.announced(), ["refused(updating)"], "only its holder gives it back");
     assert_eq!(rig.holds("apt"), None, "for another ten minutes");
     rig.after(599_000);
     rig.vend(3);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.after(1_000);
     assert_eq!(rig.scene, "Idle { trouble: None }");
     rig.requested(4);
@@ -47,10 +47,10 @@ fn a_customer_who_is_there_is_served_to_the_end_and_the_next_one_is_not() {
     rig.dispensing(1);
     assert_eq!(rig.holds("shutdown"), Some(Reason::Busy));
     rig.delivered(1);
-    rig.told();
+    rig.announced();
     assert_eq!(rig.holds("shutdown"), None);
     rig.vend(2);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.asks(Request::Release("shutdown".into()));
     rig.after(1_000);
     rig.requested(3);

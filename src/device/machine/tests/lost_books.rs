@@ -37,13 +37,13 @@ fn a_charge_that_the_books_have_lost_is_to_be_cancelled_for_a_day() {
     let mut rig = Rig::new();
     rig.offered(1);
     rig.after(10_000);
-    rig.told();
+    rig.announced();
     assert_eq!(absent(&mut rig, 1, 20), 1, "a person is told once");
-    assert_eq!(rig.told(), ["cancelling(backend)"], "nobody could be told that it is paid");
+    assert_eq!(rig.announced(), ["cancelling(backend)"], "nobody could be told that it is paid");
     assert_eq!(absent(&mut rig, 1, 23 * 3600), 0);
-    assert_eq!(rig.told(), [""; 0], "it can be paid at Midtrans all the same");
+    assert_eq!(rig.announced(), [""; 0], "it can be paid at Midtrans all the same");
     absent(&mut rig, 1, 2 * 3600);
-    assert_eq!(rig.told(), ["cancelled(backend)"]);
+    assert_eq!(rig.announced(), ["cancelled(backend)"]);
 }
 
 #[test]
@@ -52,24 +52,24 @@ fn a_cancel_is_confirmed_by_the_books_when_they_are_back() {
     rig.offered(1);
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
     absent(&mut rig, 1, 600);
-    rig.told();
+    rig.announced();
     asked(&mut rig, 1);
     rig.answer(1, order(resource(1, qris_core::wire::orders::Status::Cancel)));
-    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    assert_eq!(rig.announced(), ["cancelled(customer)"]);
 }
 
 #[test]
 fn what_waits_for_its_customer_waits_also_where_the_books_have_lost_it() {
     let mut rig = Rig::new();
     rig.collectable(1);
-    rig.told();
+    rig.announced();
     assert_eq!(absent(&mut rig, 1, 20 * 3600), 1);
-    assert_eq!((rig.told(), rig.relay(1)), (vec![], None), "its ticket is not closed");
+    assert_eq!((rig.announced(), rig.relay(1)), (vec![], None), "its ticket is not closed");
     asked(&mut rig, 1);
     rig.answer(1, order(paid_at_store(1)));
     assert_eq!(absent(&mut rig, 1, 20 * 3600), 1, "lost anew");
     absent(&mut rig, 1, 10 * 3600);
-    assert_eq!(rig.told(), ["refund_due(not_collected)"], "longer than it could be paid or collected");
+    assert_eq!(rig.announced(), ["refund_due(not_collected)"], "longer than it could be paid or collected");
 }
 
 #[test]
@@ -79,13 +79,13 @@ fn a_paid_order_of_an_earlier_boot_is_delivered_in_its_time_if_the_books_find_it
         rig.dispensing(1);
         rig.cut_and_up(false);
         rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
-        rig.told();
+        rig.announced();
         for _ in 0..5 {
             assert_eq!((rig.relay(1), rig.backend(1)), (None, Some(HttpCall::Get(order_id("o-1")))));
             rig.answer(1, BackendAnswer::Absent);
             rig.after(4_000);
         }
-        assert_eq!(rig.told(), [""; 0]);
+        assert_eq!(rig.announced(), [""; 0]);
         if found {
             rig.answer(1, order(settled(1, 30)));
             assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));

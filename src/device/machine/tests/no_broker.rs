@@ -27,7 +27,7 @@ impl Rig {
     pub(super) fn offered_on_board(&mut self, n: u8) -> Vec<Effect> {
         let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
         let request = Request::Vend(read_request(payload.as_bytes()).expect("a request"));
-        let mut all = self.on(Input::Asked(request, ON_BOARD));
+        let mut all = self.on(Input::Requested(request, ON_BOARD));
         all.extend(self.prepare(&all.clone(), Ok(ticket(n))));
         all.extend(self.answer(n, order(resource(n, Status::Pending))));
         all
@@ -98,9 +98,9 @@ fn a_broker_that_comes_later_is_told_all_sums_and_no_old_event() {
         rig.offered_on_board(n);
         rig.paid_and_handed_out(n);
     }
-    rig.told();
+    rig.announced();
     rig.begins_anew(Some("the broker"));
-    assert_eq!(rig.told(), [] as [&str; 0]);
+    assert_eq!(rig.announced(), [] as [&str; 0]);
     let report = rig.next_report();
     assert_eq!((report.sums.dispensed, report.sums.dispensed_amount, report.waiting), (3, 15_000, 0));
     let counted: i64 = report.ended.iter().map(|row| row.count).sum();
@@ -116,13 +116,13 @@ fn what_waited_for_a_broker_waits_on_while_there_is_none() {
     rig.offered_on_board(1);
     rig.paid_and_handed_out(1);
     assert_eq!(rig.outbox().0, 5);
-    rig.told();
+    rig.announced();
     rig.begins_anew(None);
     rig.offered_on_board(2);
     rig.paid_and_handed_out(2);
     assert_eq!(rig.outbox(), (5, 6), "no more than that");
     rig.begins_anew(Some("the broker"));
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
+    assert_eq!(rig.announced(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
     rig.after(10_000);
     assert_eq!(rig.outbox(), (0, 1));
 }

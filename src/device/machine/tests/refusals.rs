@@ -19,12 +19,12 @@ fn a_repeated_request_is_answered_with_its_last_event() {
     let (ack, effects) = rig.vend(1);
     assert!(rig.is_acked(ack) && !effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))));
     assert_eq!(rig.events.last().cloned(), last, "same event_id, same seq");
-    rig.told();
+    rig.announced();
     let (ack, _) = rig.message(Topic::VendRequest, r#"{"request_id":"r-1","item":"A1","timeout_s":60}"#);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["refused(reused_id)"]);
+    assert_eq!(rig.announced(), ["refused(reused_id)"]);
     rig.vend(2);
-    assert_eq!(rig.told(), ["refused(busy)"]);
+    assert_eq!(rig.announced(), ["refused(busy)"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn refusals_name_what_is_wrong_and_are_not_remembered() {
     let mut rig = Rig::new();
     let (ack, _) = rig.any_message(Topic::VendRequest, r#"{"request_id":"r-1","item":"A1"}"#, true);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["refused(retained)"]);
+    assert_eq!(rig.announced(), ["refused(retained)"]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn the_relay_of_another_machine_is_not_asked() {
     assert_eq!(&*fault.detail, "it is of another machine, vm-002");
     let (ack, effects) = rig.vend(1);
     assert!(rig.is_acked(ack) && !effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))));
-    assert_eq!(rig.told(), ["refused(relay)"]);
+    assert_eq!(rig.announced(), ["refused(relay)"]);
     rig.on(Input::RelayUp(own));
     assert!(rig.machine.faults.all().next().is_none(), "{:?}", rig.machine.faults);
     rig.settle_open();
@@ -84,7 +84,7 @@ fn what_the_relay_says_to_prepare() {
         let (ack, effects) = rig.vend(1);
         rig.prepare(&effects, answer);
         assert!(rig.is_acked(ack));
-        assert_eq!(rig.told(), [told]);
+        assert_eq!(rig.announced(), [told]);
     }
 }
 
@@ -94,7 +94,7 @@ fn a_prepare_whose_answer_is_lost_does_not_hold_the_machine_for_ever() {
     let (ack, effects) = rig.vend(1);
     rig.after(5000);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["refused(relay)"]);
+    assert_eq!(rig.announced(), ["refused(relay)"]);
     let effects = rig.prepare(&effects, Ok(ticket(1)));
     assert_eq!(closes(&effects), [ticket(1)], "it comes too late");
     rig.requested(2);
@@ -131,10 +131,10 @@ fn more_than_so_many_orders_a_minute_are_refused_before_prepare() {
         let (_, effects) = rig.vend(n);
         rig.prepare(&effects, Err(PrepareError::NoAnswer("".into())));
     }
-    rig.told();
+    rig.announced();
     let (_, effects) = rig.vend(3);
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))));
-    assert_eq!(rig.told(), ["refused(rate_limited)"]);
+    assert_eq!(rig.announced(), ["refused(rate_limited)"]);
     rig.after(60_000);
     rig.requested(4);
 }
@@ -145,15 +145,15 @@ fn refusals_are_limited() {
     for _ in 0..50 {
         rig.message(Topic::VendRequest, "{");
     }
-    assert_eq!(rig.told().len(), 5, "without a request_id");
+    assert_eq!(rig.announced().len(), 5, "without a request_id");
     for _ in 0..3 {
         rig.message(Topic::VendRequest, r#"{"request_id":"r-1","item":"B9"}"#);
     }
-    assert_eq!(rig.told().len(), 1, "one a second for each");
+    assert_eq!(rig.announced().len(), 1, "one a second for each");
     for n in 0..50 {
         rig.message(Topic::VendRequest, &format!(r#"{{"request_id":"x-{n}","item":"B9"}}"#));
     }
-    assert_eq!(rig.told().len(), 19, "20 together");
+    assert_eq!(rig.announced().len(), 19, "20 together");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn nothing_is_sold_without_relay_or_screen() {
         rig.on(gone);
         rig.after(2000);
         rig.vend(1);
-        assert_eq!(rig.told(), [told]);
+        assert_eq!(rig.announced(), [told]);
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Rig {
     pub(super) now: Now,
     pub(super) facts: RelayFacts,
     /// The events on `vend/event`, as `state` or `state(reason)`.
-    pub(super) told: Vec<String>,
+    pub(super) announced: Vec<String>,
     pub(super) events: Vec<VendEvent>,
     pub(super) acked: Vec<Ack>,
     pub(super) scene: String,
@@ -174,7 +174,7 @@ impl Rig {
             screen_required: true,
             labels: Vec::new(),
             report_every: Span::secs(900),
-            looks: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
+            appearance: samples::settings(SurfaceSettings::Any, Languages::Only(Language::Id)),
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
             broker: Some("the broker".into()),
@@ -190,7 +190,7 @@ impl Rig {
             machine,
             now,
             facts,
-            told: Vec::new(),
+            announced: Vec::new(),
             events: Vec::new(),
             acked: Vec::new(),
             scene: String::new(),
@@ -259,7 +259,7 @@ impl Rig {
                         // An event that the broker has may be published again after a restart, with the same name.
                         let again = id.0 & NEWS == 0 && self.events.iter().any(|known| known.event_id == event.event_id);
                         if !again {
-                            self.told.push(format!("{}{why}", event.state.as_str()));
+                            self.announced.push(format!("{}{why}", event.state.as_str()));
                             self.events.push(event);
                         }
                     }
@@ -288,8 +288,8 @@ impl Rig {
     }
 
     /// The announcements since the last look.
-    pub(super) fn told(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.told)
+    pub(super) fn announced(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.announced)
     }
 
     pub(super) fn message(&mut self, topic: Topic, payload: &str) -> (Ack, Vec<Effect>) {
@@ -300,7 +300,7 @@ impl Rig {
         self.messages += 1;
         let ack = Ack::numbered(self.messages);
         let input = match mqtt::read(topic, payload.as_bytes(), retained) {
-            Some(request) => Input::Asked(request, Asker { question: self.messages, kind: mqtt::KIND }),
+            Some(request) => Input::Requested(request, Asker { question: self.messages, kind: mqtt::KIND }),
             None => {
                 assert_eq!(topic, Topic::PaymentUpdate, "the machine hears nothing else");
                 Input::PaymentUpdate { payload: payload.as_bytes().to_vec(), ack }

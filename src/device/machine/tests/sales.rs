@@ -24,7 +24,7 @@ fn told(call: Option<HttpCall>) -> Option<Delivery> {
 fn a_sale() {
     let mut rig = Rig::new();
     let (ack, effects) = rig.vend(1);
-    assert!(!rig.is_acked(ack) && rig.told().is_empty(), "nothing before the commit");
+    assert!(!rig.is_acked(ack) && rig.announced().is_empty(), "nothing before the commit");
     rig.prepare(&effects, Ok(ticket(1)));
     assert!(rig.is_acked(ack));
     let Some(HttpCall::Create(posted)) = rig.backend(1) else { panic!("the backend is asked") };
@@ -39,7 +39,7 @@ fn a_sale() {
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.answer(1, order(settled(1, 3)));
     assert!(rig.machine.orders.ids().is_empty());
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
+    assert_eq!(rig.announced(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
     assert_eq!(rig.states().iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     rig.after(10_000);
     assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
@@ -93,7 +93,7 @@ fn one_fifteen_second_bound_from_the_request_to_its_end() {
     assert!(matches!(rig.backend(1), Some(HttpCall::Create(_))));
     rig.answer(1, gone());
     rig.after(15_000 - 1900 - 2000);
-    assert_eq!(rig.told(), ["requested", "failed(gateway)"], "the problem's code decides");
+    assert_eq!(rig.announced(), ["requested", "failed(gateway)"], "the problem's code decides");
     assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
 }
 
@@ -110,7 +110,7 @@ fn answers_of_the_backend_to_a_request() {
         let mut rig = Rig::new();
         rig.requested(1);
         rig.answer(1, answer);
-        assert_eq!(rig.told(), ["requested", end]);
+        assert_eq!(rig.announced(), ["requested", end]);
     }
 }
 
@@ -173,19 +173,19 @@ fn cancel_at_each_state() {
     assert!(!rig.is_acked(ack));
     rig.prepare(&effects, Ok(ticket(1)));
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["requested", "cancelling(customer)"]);
+    assert_eq!(rig.announced(), ["requested", "cancelling(customer)"]);
     // The POST gets its answer; then its charge is cancelled.
     rig.answer(1, order(resource(1, Status::Pending)));
     assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
     rig.answer(1, order(resource(1, Status::Cancel)));
-    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    assert_eq!(rig.announced(), ["cancelled(customer)"]);
     rig.closed(1);
     assert!(rig.machine.orders.ids().is_empty());
     // The cancel of an ended order: its last event comes again.
     let before = rig.events.last().map(|event| event.event_id.clone());
     let (ack, _) = rig.message(Topic::VendCancel, cancel);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    assert_eq!(rig.announced(), ["cancelled(customer)"]);
     assert_eq!(rig.events.last().map(|event| event.event_id.clone()), before);
     // The cancel comes while the QR is shown, and it is too late.
     let mut rig = Rig::new();
@@ -193,14 +193,14 @@ fn cancel_at_each_state() {
     rig.message(Topic::VendCancel, cancel);
     assert!(rig.scene.starts_with("Cancelling"));
     rig.answer(1, order(settled(1, 0)));
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "cancelling(customer)", "paid", "dispensing"]);
+    assert_eq!(rig.announced(), ["requested", "awaiting_payment", "cancelling(customer)", "paid", "dispensing"]);
     // The cancel comes during the delivery: nothing can be cancelled any more.
     rig.message(Topic::VendCancel, cancel);
-    assert_eq!(rig.told(), ["dispensing"]);
+    assert_eq!(rig.announced(), ["dispensing"]);
     // The cancel of an unknown request.
     let (ack, _) = rig.message(Topic::VendCancel, r#"{"request_id":"r-9"}"#);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["refused(unknown_request)"]);
+    assert_eq!(rig.announced(), ["refused(unknown_request)"]);
 }
 
 #[test]
@@ -212,11 +212,11 @@ fn a_cancel_that_is_not_answered_frees_the_machine_and_goes_on() {
     rig.after(15_000);
     assert!(rig.scene.starts_with("DoNotPay"), "{}", rig.scene);
     assert!(matches!(rig.backend(1), Some(HttpCall::Cancel(_))));
-    rig.told();
+    rig.announced();
     rig.requested(2);
     // The receipt comes while another customer stands there.
     rig.pay(&receipt_of(1));
-    assert_eq!(rig.told(), ["requested", "refund_due(late)"]);
+    assert_eq!(rig.announced(), ["requested", "refund_due(late)"]);
     assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
     rig.closed(1);
     assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
@@ -229,12 +229,12 @@ fn who_has_paid_goes_before_a_request_that_waits_for_its_ticket() {
     rig.after(120_000);
     rig.answer(1, order(resource(1, Status::Cancel)));
     let (ack, effects) = rig.vend(2);
-    rig.told();
+    rig.announced();
     rig.pay(&receipt_of(1));
-    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
     let effects = rig.prepare(&effects, Ok(ticket(2)));
     assert!(rig.is_acked(ack));
-    assert_eq!((rig.told(), closes(&effects)), (vec!["refused(busy)".to_owned()], vec![ticket(2)]));
+    assert_eq!((rig.announced(), closes(&effects)), (vec!["refused(busy)".to_owned()], vec![ticket(2)]));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn power_cuts_in_the_same_boot() {
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.answer(1, BackendAnswer::OtherOutcome);
     assert!(rig.machine.orders.ids().is_empty());
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"], "each once");
+    assert_eq!(rig.announced(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"], "each once");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn power_cuts_in_another_boot() {
     let mut rig = Rig::new();
     rig.requested(1);
     rig.cut_and_up(false);
-    assert_eq!(rig.told(), ["requested", "failed(backend)"]);
+    assert_eq!(rig.announced(), ["requested", "failed(backend)"]);
     rig.answer_open(vec![resource(1, Status::Pending)]);
     assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
     // Awaiting payment: its time begins once more, but never goes beyond the charge's.
@@ -293,18 +293,18 @@ fn power_cuts_in_another_boot() {
     rig.after(30_000);
     assert!(rig.scene.starts_with("Cancelling"), "{}", rig.scene);
     // It is paid now. Only the backend can allow the delivery.
-    rig.told();
+    rig.announced();
     rig.answer(1, order(settled(1, 20)));
-    assert_eq!((rig.told(), rig.relay(1)), (vec!["paid".to_owned()], None));
+    assert_eq!((rig.announced(), rig.relay(1)), (vec!["paid".to_owned()], None));
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
     // The QR left the screen in an earlier boot: nobody knows when.
     let mut rig = Rig::new();
     rig.offered(1);
     rig.after(120_000);
     rig.cut_and_up(false);
-    rig.told();
+    rig.announced();
     rig.pay(&receipt_of(1));
-    assert_eq!(rig.told(), ["refund_due(late)"]);
+    assert_eq!(rig.announced(), ["refund_due(late)"]);
 }
 
 #[test]
@@ -318,9 +318,9 @@ fn a_dispense_that_was_never_answered_counts_as_sent() {
     rig.on(Input::RelayUp(rig.facts.clone()));
     assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))), "a relay that is back is asked at once");
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
-    rig.told();
+    rig.announced();
     rig.answer_relay(1, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
-    assert_eq!(rig.told(), ["refund_due(uncertain)"]);
+    assert_eq!(rig.announced(), ["refund_due(uncertain)"]);
 }
 
 #[test]
@@ -332,9 +332,9 @@ fn a_dispense_under_way_at_the_deadline_is_waited_for_before_close() {
     rig.answer_relay(1, RelayAnswer::NoAnswer("no answer in 22 s".into()));
     rig.after(250);
     assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
-    rig.told();
+    rig.announced();
     rig.answer_relay(1, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
-    assert_eq!(rig.told(), ["refund_due(uncertain)"]);
+    assert_eq!(rig.announced(), ["refund_due(uncertain)"]);
     assert!(rig.scene.starts_with("Uncertain"), "the screen has the word of the books: {}", rig.scene);
     assert_eq!(told(rig.backend(1)), Some(Delivery::Uncertain));
 }
@@ -349,7 +349,7 @@ fn a_check_of_the_old_owner_says_nothing_of_the_new_one() {
     rig.after(250);
     assert_eq!(rig.relay(1), Some(RelayCall::Check(ticket(1))), "asked again");
     rig.answer_relay(1, RelayAnswer::Checked { deliverable: false, reason: "line_blocked".into() });
-    assert_eq!(rig.told().last().map(String::as_str), Some("cancelling(line_blocked)"));
+    assert_eq!(rig.announced().last().map(String::as_str), Some("cancelling(line_blocked)"));
 }
 
 #[test]
@@ -367,11 +367,11 @@ fn close_decides_even_from_refund_due() {
     let mut rig = Rig::new();
     rig.dispensing(1);
     rig.answer_relay(1, RelayAnswer::Refused(RelayError::Hardware, "broken".into()));
-    assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(relay_refused)"));
+    assert_eq!(rig.announced().last().map(String::as_str), Some("refund_due(relay_refused)"));
     assert!(rig.machine.faults.has(FaultCode::Relay));
     assert_eq!(rig.backend(1), None, "nothing is told before the ticket is closed");
     rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Ended(Outcome::Dispensed)));
-    assert_eq!((rig.told(), told(rig.backend(1))), (vec!["dispensed".to_owned()], Some(Delivery::Dispensed)));
+    assert_eq!((rig.announced(), told(rig.backend(1))), (vec!["dispensed".to_owned()], Some(Delivery::Dispensed)));
     rig.answer(1, order(settled(1, 3)));
     rig.requested(2);
     assert!(!rig.machine.faults.has(FaultCode::Relay), "until a `Prepare` passes");

@@ -24,11 +24,11 @@ fn a_request_that_cannot_be_stored_is_refused_and_the_machine_recovers_by_itself
     let held = lock(&rig);
     let effects = rig.prepare(&effects, Ok(ticket(1)));
     assert!(rig.is_acked(ack));
-    assert_eq!((rig.told(), closes(&effects)), (vec!["refused(store)".to_owned()], vec![ticket(1)]));
+    assert_eq!((rig.announced(), closes(&effects)), (vec!["refused(store)".to_owned()], vec![ticket(1)]));
     assert!(rig.machine.faults.has(FaultCode::Store));
     let (ack, _) = rig.vend(2);
     assert!(rig.is_acked(ack));
-    assert_eq!(rig.told(), ["refused(store)"]);
+    assert_eq!(rig.announced(), ["refused(store)"]);
     rig.after(2000);
     assert!(rig.machine.faults.has(FaultCode::Store), "still locked");
     drop(held);
@@ -49,7 +49,7 @@ fn a_database_that_another_process_has_is_waited_for() {
     let fault = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Store).expect("a fault");
     assert!(fault.detail.contains("another process has it"), "{}", fault.detail);
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(store)"]);
+    assert_eq!(rig.announced(), ["refused(store)"]);
     rig.after(2000);
     assert!(rig.machine.faults.has(FaultCode::Store), "still there");
     drop(owner);
@@ -83,10 +83,10 @@ fn a_database_that_somebody_else_wrote_is_read_anew() {
 fn a_disk_that_takes_a_little_delivers_what_is_paid_and_sells_nothing_until_it_takes_a_sale() {
     let mut rig = Rig::new();
     rig.offered(1);
-    rig.told();
+    rig.announced();
     let held = lock(&rig);
     rig.pay(&receipt_of(1));
-    rig.told();
+    rig.announced();
     // With this file in the way, the program cannot make the file that looks for room.
     let room = rig.settings.store.with_extension("db.room");
     std::fs::create_dir(&room).expect("made");
@@ -96,11 +96,11 @@ fn a_disk_that_takes_a_little_delivers_what_is_paid_and_sells_nothing_until_it_t
         assert!(rig.machine.faults.has(FaultCode::Store) && rig.scene.starts_with("DoNotPay"), "{}", rig.scene);
     }
     rig.pay(&receipt_of(1));
-    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
     rig.delivered(1);
-    rig.told();
+    rig.announced();
     rig.vend(2);
-    assert_eq!(rig.told(), ["refused(store)"]);
+    assert_eq!(rig.announced(), ["refused(store)"]);
     std::fs::remove_dir(&room).expect("removed");
     rig.after(2000);
     assert!(rig.machine.faults.all().next().is_none());
@@ -119,7 +119,7 @@ fn a_receipt_that_cannot_be_stored_is_not_acknowledged() {
     assert_eq!(rig.relay(1), None, "nothing is done before the commit");
     let (ack, effects) = rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
     assert!(rig.is_acked(ack) && !drops(&effects));
-    assert_eq!(rig.told(), ["requested", "awaiting_payment", "refused(store)"]);
+    assert_eq!(rig.announced(), ["requested", "awaiting_payment", "refused(store)"]);
     drop(held);
     rig.after(2000);
     rig.on(Input::BrokerDown { reason: "dropped".into(), date_refusal: false });
@@ -146,7 +146,7 @@ fn silence_that_cannot_be_stored_is_not_forgotten() {
     assert!(matches!(rig.relay(1), Some(RelayCall::Query(_))), "{:?}", rig.relay(1));
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     rig.answer_relay(1, refused());
-    assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(uncertain)"));
+    assert_eq!(rig.announced().last().map(String::as_str), Some("refund_due(uncertain)"));
 }
 
 #[test]
@@ -156,11 +156,11 @@ fn an_outcome_that_cannot_be_stored_is_asked_again() {
     let held = lock(&rig);
     rig.delivered(1);
     drop(held);
-    rig.told();
+    rig.announced();
     rig.after(2000);
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "the same receipt brings the recorded outcome");
     rig.delivered(1);
-    assert_eq!(rig.told(), ["dispensed"]);
+    assert_eq!(rig.announced(), ["dispensed"]);
 }
 
 #[test]
@@ -189,10 +189,10 @@ fn a_newer_database_is_left_alone_and_nothing_is_sold() {
     rig.cut_and_up(true);
     rig.vend(1);
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
-    assert_eq!(rig.told(), ["refused(newer_database)"], "and one refusal a second for each");
+    assert_eq!(rig.announced(), ["refused(newer_database)"], "and one refusal a second for each");
     rig.after(1000);
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
-    assert_eq!(rig.told(), ["refused(newer_database)"]);
+    assert_eq!(rig.announced(), ["refused(newer_database)"]);
     let (ack, effects) = rig.pay(&receipt_of(1));
     assert!(drops(&effects) && !rig.is_acked(ack), "the next release may know it");
     assert_eq!(
@@ -228,7 +228,7 @@ fn lose_the_index(rig: &Rig) {
 fn a_paid_order_that_its_index_lost_is_missed_when_the_backend_tells_of_it() {
     let mut rig = Rig::new();
     rig.dispensing(1);
-    rig.told();
+    rig.announced();
     lose_the_index(&rig);
     rig.power_cut(true);
     assert!(!rig.machine.faults.has(FaultCode::StoreReset), "nothing is looked at that nobody needs");
@@ -249,7 +249,7 @@ fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
     rig.offered(2);
     let stream = rig.events.last().map(|event| event.stream.clone());
     damage(&rig, "UPDATE orders SET body = replace(body, '5000', '5001') WHERE request_id = 'r-2'");
-    rig.told();
+    rig.announced();
     rig.power_cut(true);
     assert!(rig.machine.faults.has(FaultCode::StoreReset));
     rig.bring_up();
@@ -257,19 +257,19 @@ fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
     // A pending order is cancelled. A settled one is treated as one of an earlier boot.
     assert_eq!(rig.backend(2), Some(HttpCall::Cancel(order_id("o-2"))));
     assert_eq!(rig.relay(3), Some(RelayCall::Query(order_id("o-3"))));
-    let mut told = rig.told();
+    let mut told = rig.announced();
     told.sort();
     assert_eq!(told, ["cancelled(store)", "dispensing"]);
     let last = rig.events.last().expect("an event");
     assert!(Some(&last.stream) != stream.as_ref() && last.seq == Some(2), "a new stream begins");
     rig.vend(2);
-    assert_eq!(rig.told(), ["cancelled(store)"], "the same request again: its last event");
+    assert_eq!(rig.announced(), ["cancelled(store)"], "the same request again: its last event");
     rig.answer_relay(3, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
     rig.after(300);
     rig.answer_relay(3, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     rig.answer(3, order(settled(3, 25)));
     rig.answer_relay(3, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
-    assert_eq!(rig.told(), ["refund_due(uncertain)"], "`Dispense` is taken as sent");
+    assert_eq!(rig.announced(), ["refund_due(uncertain)"], "`Dispense` is taken as sent");
 }
 
 #[test]
@@ -280,14 +280,14 @@ fn damage_that_is_found_while_it_runs_is_set_aside_then() {
     rig.answer(1, order(settled(1, 3)));
     // A finished order is read only when somebody asks for it.
     damage(&rig, "UPDATE orders SET last_event = 'x' WHERE request_id = 'r-1'");
-    rig.told();
+    rig.announced();
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(store)"]);
+    assert_eq!(rig.announced(), ["refused(store)"]);
     rig.after(2000);
     assert!(rig.machine.faults.has(FaultCode::StoreReset), "{:?}", rig.machine.faults);
     rig.answer_open(vec![]);
     rig.requested(2);
-    assert_eq!(rig.told(), ["requested"], "the new stream's events leave too");
+    assert_eq!(rig.announced(), ["requested"], "the new stream's events leave too");
 }
 
 #[test]
@@ -296,15 +296,15 @@ fn events_leave_in_order_once_each_across_restarts_and_connections() {
     rig.broker_takes = false;
     rig.dispensing(1);
     rig.delivered(1);
-    assert_eq!(rig.told(), ["requested"], "one at a time");
+    assert_eq!(rig.announced(), ["requested"], "one at a time");
     rig.power_cut(true);
     rig.broker_takes = true;
     rig.bring_up();
-    assert_eq!(rig.told(), ["awaiting_payment", "paid", "dispensing", "dispensed"]);
+    assert_eq!(rig.announced(), ["awaiting_payment", "paid", "dispensing", "dispensed"]);
     assert_eq!(rig.states().iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     rig.after(5000);
     rig.cut_and_up(true);
-    assert!(rig.told().is_empty(), "what the broker has is forgotten");
+    assert!(rig.announced().is_empty(), "what the broker has is forgotten");
     // The numbers go on, though the outbox is empty.
     rig.answer_open(vec![]);
     rig.answer(1, BackendAnswer::OtherOutcome);
@@ -342,7 +342,7 @@ fn with_a_full_outbox_nothing_new_is_sold() {
     rig.on(Input::Screen(ScreenState::Working));
     rig.on(Input::RelayUp(rig.facts.clone()));
     let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"A1"}"#).expect("a request");
-    let effects = rig.on(Input::Asked(Request::Vend(request), ON_BOARD));
+    let effects = rig.on(Input::Requested(Request::Vend(request), ON_BOARD));
     let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, Reply { reason: Some(Reason::Store), .. })));
     assert!(refused, "{effects:?}");
 }

@@ -11,7 +11,7 @@ use qris_core::wire::orders::{OrderResource, Status};
 fn receipts_that_are_not_for_this_order_change_nothing() {
     let mut rig = Rig::new();
     rig.offered(1);
-    rig.told();
+    rig.announced();
     let good = receipt_of(1);
     let altered = good.jws().replacen('A', "B", 1);
     let strange = [
@@ -29,14 +29,14 @@ fn receipts_that_are_not_for_this_order_change_nothing() {
     let payload = format!(r#"{{"order_id":"o-1","rev":2,"status":"settlement","receipt":"{altered}"}}"#);
     let (ack, _) = rig.message(Topic::PaymentUpdate, &payload);
     assert!(rig.is_acked(ack));
-    assert_eq!((rig.told(), rig.relay(1)), (vec![], None));
+    assert_eq!((rig.announced(), rig.relay(1)), (vec![], None));
     // The right receipt, then again and again.
     rig.pay(&good);
     rig.pay(&good);
     rig.delivered(1);
     rig.answer(1, order(settled(1, 2)));
     rig.pay(&good);
-    assert_eq!(rig.told(), ["paid", "dispensing", "dispensed"]);
+    assert_eq!(rig.announced(), ["paid", "dispensing", "dispensed"]);
     assert!(rig.machine.orders.ids().is_empty());
 }
 

@@ -67,7 +67,7 @@ fn a_system_that_nobody_ordered_is_started_again_until_the_bootloader_goes_back(
         rig.bring_up();
         rig.settle_open();
         rig.vend(start);
-        assert_eq!(rig.told(), ["refused(updating)"], "it goes down in a moment");
+        assert_eq!(rig.announced(), ["refused(updating)"], "it goes down in a moment");
     }
     assert!(says(&rig.starts_with("rootfs.0", "monday"), |event| matches!(event, Journal::SystemWentBack { .. })));
     rig.bring_up();
@@ -86,15 +86,15 @@ fn a_machine_that_goes_back_over_a_step_that_only_adds_sells_on() {
     // The later system brings the database up to date, and does not prove itself.
     rig.starts_with("rootfs.1", "friday");
     grow(&rig.settings.store, &SCHEMA);
-    rig.told();
+    rig.announced();
     assert!(says(&rig.starts_with("rootfs.0", "monday"), |event| matches!(event, Journal::SystemWentBack { .. })));
     rig.bring_up();
     rig.settle_open();
     rig.vend(1);
-    assert_eq!(rig.told(), ["dispensed"], "it knows what it has sold");
+    assert_eq!(rig.announced(), ["dispensed"], "it knows what it has sold");
     rig.dispensing(2);
     rig.delivered(2);
-    assert_eq!(rig.told().last().map(String::as_str), Some("dispensed"));
+    assert_eq!(rig.announced().last().map(String::as_str), Some("dispensed"));
     // A step that does more keeps it out.
     let mut rig = Rig::with_a_good_system();
     rig.starts_with("rootfs.1", "friday");
@@ -102,7 +102,7 @@ fn a_machine_that_goes_back_over_a_step_that_only_adds_sells_on() {
     rig.starts_with("rootfs.0", "monday");
     rig.bring_up();
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(newer_database)"]);
+    assert_eq!(rig.announced(), ["refused(newer_database)"]);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn what_stands_is_stored_when_it_changes_and_not_again() {
 /// The other slot has the last good system. If it were overwritten, the bootloader could go back to nothing.
 #[test]
 fn rauc_installs_nothing_while_a_new_system_is_tried() {
-    let hold = || Input::Asked(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD);
+    let hold = || Input::Requested(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD);
     let is_held = |rig: &mut Rig| {
         let effects = rig.on(hold());
         let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, reply) if *reply == Reply::UNPROVEN));
@@ -332,27 +332,27 @@ fn a_customer_is_served_before_the_computer_is_restarted() {
 #[test]
 fn rauc_holds_the_machine_as_long_as_it_installs() {
     let mut rig = Rig::new();
-    let held = rig.on(Input::Asked(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD));
+    let held = rig.on(Input::Requested(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD));
     assert_eq!(calls(&held), [SystemCall::AwaitIdle]);
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     assert!(says(&rig.on(Input::System(SystemAnswer::Idle)), |event| matches!(event, Journal::MachineReleased { .. })));
     // Word that comes late holds nobody.
     rig.on(Input::System(SystemAnswer::GoesOn));
     rig.requested(2);
     // Somebody else's hold is not RAUC's.
     let mut rig = Rig::new();
-    rig.on(Input::Asked(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
+    rig.on(Input::Requested(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
     rig.on(Input::System(SystemAnswer::GoesOn));
     rig.on(Input::System(SystemAnswer::Idle));
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
 }
 
 #[test]
 fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
-    let hold = |who: &str| Input::Asked(Request::Hold(who.into(), Span::secs(600)), ON_BOARD);
-    let release = |who: &str| Input::Asked(Request::Release(who.into()), ON_BOARD);
+    let hold = |who: &str| Input::Requested(Request::Hold(who.into(), Span::secs(600)), ON_BOARD);
+    let release = |who: &str| Input::Requested(Request::Release(who.into()), ON_BOARD);
     let found = || {
         let system = System { slot: "rootfs.0".into(), installed: "".into() };
         Input::System(SystemAnswer::Runs { system, is_installing: true })
@@ -367,7 +367,7 @@ fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
         for (n, given_back) in (1..).zip(["apt", "rauc"]) {
             rig.on(release(given_back));
             rig.vend(n);
-            assert_eq!(rig.told(), ["refused(updating)"], "{number}: {given_back} lets go");
+            assert_eq!(rig.announced(), ["refused(updating)"], "{number}: {given_back} lets go");
         }
         rig.on(Input::System(SystemAnswer::Idle));
         rig.requested(3);
@@ -378,7 +378,7 @@ fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
     assert_eq!(calls(&rig.on(hold("rauc"))), []);
     assert_eq!(calls(&rig.on(Input::System(SystemAnswer::Idle))), [SystemCall::AwaitIdle]);
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.on(Input::System(SystemAnswer::Idle));
     rig.after(1_000);
     rig.requested(2);
@@ -389,7 +389,7 @@ fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
     assert_eq!(rig.scene, "Idle { trouble: None }");
     rig.on(Input::System(SystemAnswer::GoesOn));
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
     rig.on(Input::System(SystemAnswer::Idle));
     rig.after(1_000);
     rig.requested(2);
@@ -399,7 +399,7 @@ fn whoever_lets_go_while_rauc_installs_lets_nobody_buy() {
 fn an_image_that_takes_hours_holds_the_machine_until_it_comes_no_further() {
     let ended = |effects: &[Effect]| says(effects, |event| matches!(event, Journal::MachineReleased { .. }));
     let mut rig = Rig::new();
-    rig.on(Input::Asked(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD));
+    rig.on(Input::Requested(Request::Hold("rauc".into(), Span::secs(3600)), ON_BOARD));
     for _ in 0..3 {
         assert!(!ended(&rig.after(3_000_000)));
         rig.on(Input::System(SystemAnswer::GoesOn));
@@ -414,7 +414,7 @@ fn an_installation_that_is_under_way_holds_a_program_that_starts() {
     let told = rig.on(Input::System(SystemAnswer::Runs { system, is_installing: true }));
     assert!(calls(&told).contains(&SystemCall::AwaitIdle));
     rig.vend(1);
-    assert_eq!(rig.told(), ["refused(updating)"]);
+    assert_eq!(rig.announced(), ["refused(updating)"]);
 }
 
 #[test]
@@ -422,7 +422,7 @@ fn a_computer_without_rauc_is_not_asked_for_ever() {
     let mut rig = Rig::new();
     for _ in 0..60 {
         rig.on(Input::System(SystemAnswer::NoAnswer));
-        assert_eq!(calls(&rig.after(10_000)), [SystemCall::Look]);
+        assert_eq!(calls(&rig.after(10_000)), [SystemCall::GetRunning]);
     }
     rig.on(Input::System(SystemAnswer::NoAnswer));
     assert_eq!(calls(&rig.after(86_400_000)), []);

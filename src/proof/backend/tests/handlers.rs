@@ -79,7 +79,7 @@ impl Town {
             for effect in self.program.run(end) {
                 match effect {
                     Effect::AsksMidtrans(asked) => {
-                        let Asked { call, request, reply, .. } = *asked;
+                        let MidtransCall { call, request, reply, .. } = *asked;
                         self.calls.extend(call.map(|call| (call, request.idempotency_key.clone())));
                         assert!(self.calls.len() < 10_000, "Midtrans is asked without a pause: {:?}", self.calls.last());
                         let unreachable = MidtransError::Unreachable("no way".into());

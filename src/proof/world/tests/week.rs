@@ -134,7 +134,7 @@ impl Week {
             _ => {}
         }
         if self.below(8) == 0 {
-            self.world.merchant_looks();
+            self.world.merchant_checks();
         }
         self.pass(until - self.at);
     }
@@ -273,7 +273,7 @@ fn after_seven_days_without_the_broker_the_reports_agree_with_the_books() {
     assert_eq!((last.refund_due, last.refund_due_amount, last.unpaid), (all_due.0, all_due.1, wanted[&UNPAID].0));
 
     // A wait whose beginning an earlier run of the program saw is not measured. No other is missing.
-    let events: Vec<EventState> = week.world.broker.told_by_stream().flat_map(|(_, told)| told).map(|event| event.state).collect();
+    let events: Vec<EventState> = week.world.broker.reported_by_stream().flat_map(|(_, told)| told).map(|event| event.state).collect();
     for (waits, end) in [(measured.qr_ms, EventState::AwaitingPayment), (measured.delivery_ms, EventState::Dispensed)] {
         let (waits, all) = (waits.iter().sum::<u32>(), u32::try_from(events.iter().filter(|state| **state == end).count()).expect("small"));
         assert!(waits <= all && all <= waits + week.starts, "{waits} waits of {all}, {} starts", week.starts);

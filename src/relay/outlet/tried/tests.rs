@@ -153,7 +153,7 @@ fn its_keys_are_its_own() {
     }
     let config = rig.config("");
     assert_eq!((config.devices(), config.pins().len()), (vec![rig.path.as_path()], 0));
-    assert!(config.lines[0].outlet.look_at().is_ok());
+    assert!(config.lines[0].outlet.check().is_ok());
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn faults_strike_where_they_are_planned() {
     for expected in ["202", "202", "201"] {
         assert_eq!(code(sim.handle(&charge_of("o-2", "gopay"), START)), expected);
     }
-    let statuses: Vec<Value> = told(&mut sim, START).into_iter().map(|notice| notice["transaction_status"].clone()).collect();
+    let statuses: Vec<Value> = notified(&mut sim, START).into_iter().map(|notice| notice["transaction_status"].clone()).collect();
     assert_eq!(statuses, ["pending", "deny", "deny", "pending"]);
     sim.plan(once(Fault::ImposeFee { rupiah: 100 }));
     let (_, charge) = answer(sim.handle(&charge_of("o-3", "qris"), START));
@@ -36,8 +36,8 @@ fn faults_strike_where_they_are_planned() {
     {
         sim.plan(once(fault));
         sim.notify_again("o-2", START).expect("known");
-        assert_eq!(told(&mut sim, at(late) - Span(1)).len(), 0);
-        assert_eq!(told(&mut sim, at(late)).len(), copies);
+        assert_eq!(notified(&mut sim, at(late) - Span(1)).len(), 0);
+        assert_eq!(notified(&mut sim, at(late)).len(), copies);
     }
     assert!(sim.plans().is_empty());
     sim.plan(once(Fault::Refuse));
@@ -55,7 +55,7 @@ fn messages_can_be_forged() {
     let mut sim = midtrans();
     sim.handle(&charge_of("o-1", "gopay"), START);
     sim.pay("o-1", Via::Gopay, false, START).expect("payable");
-    let truth = told(&mut sim, START).pop().expect("told");
+    let truth = notified(&mut sim, START).pop().expect("told");
     let rows = [
         (json!({ "transaction_status": "refund" }), Signature::Kept, true),
         (json!({ "gross_amount": "1.00" }), Signature::Kept, false),
@@ -78,19 +78,19 @@ fn messages_can_be_forged() {
         sim.forge("o-1", &forgery(&set, how), None, at(1)).expect("sent");
         sim.plan(once(Fault::ForgeNotification(forgery(&set, how))));
         sim.notify_again("o-1", at(1)).expect("known");
-        let notices = told(&mut sim, at(1));
+        let notices = notified(&mut sim, at(1));
         assert_eq!(notices.len(), 2);
         notices.iter().for_each(forged);
         sim.plan(once(Fault::AlterAnswer(forgery(&set, how))));
         forged(&answer(sim.handle(&request("GET", "/v2/o-1/status", b""), at(1))).1);
         sim.notify_again("o-1", at(1)).expect("known");
-        assert_eq!(told(&mut sim, at(1)), std::slice::from_ref(&truth), "the truth is what it was");
+        assert_eq!(notified(&mut sim, at(1)), std::slice::from_ref(&truth), "the truth is what it was");
     }
     // The order is one that nobody knows.
     let nobody = forgery(&json!({ "gross_amount": "9.00" }), Signature::Right);
     assert_eq!(sim.forge("nobody", &nobody, None, at(2)), Err(PayError::Unknown), "nowhere to send it");
     assert!(sim.forge("nobody", &nobody, Some("http://merchant/n".into()), at(2)).is_ok());
-    assert_eq!(told(&mut sim, at(2))[0]["order_id"], "nobody");
+    assert_eq!(notified(&mut sim, at(2))[0]["order_id"], "nobody");
 }
 
 #[test]

@@ -19,17 +19,17 @@ fn shops_take_the_money() {
         assert_eq!((charge.get("actions"), charge.get("qr_string")), (None, None));
         let code = charge["payment_code"].as_str().expect("a code").to_owned();
         assert!(code.len() == digits && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-        assert_eq!(told(&mut sim, START)[0]["transaction_status"], "pending");
+        assert_eq!(notified(&mut sim, START)[0]["transaction_status"], "pending");
         assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(3_600)), "201", "it has a day");
         assert_eq!(sim.pay("999", Via::Gopay, false, at(3_600)), Err(PayError::Unknown));
         assert_eq!(sim.pay(&code, Via::Gopay, false, at(3_600)), Ok(Paid { order_id: "o-1".into(), amount: 10_000 }));
-        let settled = &told(&mut sim, at(3_600))[0];
+        let settled = &notified(&mut sim, at(3_600))[0];
         assert_eq!((&settled["transaction_status"], &settled["payment_code"]), (&json!("settlement"), &json!(code)));
         assert_eq!((settled["fraud_status"].is_string(), settled["approval_code"].is_string()), (has_fraud, has_approval));
         // The shop takes it back.
         assert!(sim.reverse("o-1", at(3_700)).is_ok());
         assert_eq!(sim.reverse("o-1", at(3_700)), Err(PayError::NotPaid));
-        let denied = &told(&mut sim, at(3_700))[0];
+        let denied = &notified(&mut sim, at(3_700))[0];
         assert_eq!((&denied["transaction_status"], &denied["status_code"]), (&json!("deny"), &json!("202")));
         assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(3_701)), "202");
         assert_eq!(call(&mut sim, "POST", "/v2/o-1/refund", at(3_701)), "412");
@@ -91,11 +91,11 @@ fn refunds_are_told_twice() {
     assert_eq!(code(sim.handle(&refund_of(path, &part), at(1))), "406");
     let (_, second) = answer(sim.handle(&refund_of(path, &json!({})), at(2)));
     assert_eq!(seen(&second), row("200", "refund", "3000.00"));
-    let notices = told(&mut sim, at(2));
+    let notices = notified(&mut sim, at(2));
     assert_eq!(notices.iter().map(seen).collect::<Vec<_>>(), [row("200", "partial_refund", "2000.00"), row("200", "refund", "5000.00")]);
     assert_eq!((&notices[0]["refunds"][0]["bank_confirmed_at"], &notices[0]["refunds"][0]["refund_key"]), (&Value::Null, &json!("o-1_a")));
     assert_eq!(sim.next_due(), Some(at(3)), "the bank confirms the first after two seconds");
-    let notices = told(&mut sim, at(4));
+    let notices = notified(&mut sim, at(4));
     assert_eq!(notices.len(), 2);
     assert_eq!(notices[1]["refunds"][1]["bank_confirmed_at"], at(4).to_wib());
     assert_eq!(code(sim.handle(&refund_of(path, &json!({})), at(5))), "412", "nothing is left");
@@ -147,8 +147,8 @@ fn a_refund_key_is_good_for_a_week_and_a_bank_may_refuse_later() {
     sim.change(Change { balance: Some(Some(5_000)), ..Change::default() }, START);
     sim.plan(Plan { count: Some(1), ..Fault::BounceRefund.into() });
     assert_eq!(code(sim.handle(&with_key("l"), at(week))), "200");
-    assert_eq!(told(&mut sim, at(week))[0]["transaction_status"], "refund");
-    let bounced = told(&mut sim, at(week + 2)).pop().expect("told");
+    assert_eq!(notified(&mut sim, at(week))[0]["transaction_status"], "refund");
+    let bounced = notified(&mut sim, at(week + 2)).pop().expect("told");
     assert_eq!((&bounced["transaction_status"], bounced.get("refunds")), (&json!("settlement"), None));
     assert_eq!(code(sim.handle(&with_key("m"), at(week + 3))), "200", "the money is there again");
 }
@@ -164,12 +164,12 @@ fn banks_take_money_back_and_hands_can_do_anything() {
     sim.due(START);
     for (amount, status) in [(Some(1_000), "partial_chargeback"), (None, "chargeback")] {
         sim.charge_back("o-1", amount, START).expect("taken back");
-        let notice = told(&mut sim, START).pop().expect("told");
+        let notice = notified(&mut sim, START).pop().expect("told");
         assert_eq!((&notice["transaction_status"], &notice["status_code"]), (&json!(status), &json!("200")));
     }
     for (order_id, status, fraud) in [("o-2", Status::Settlement, Fraud::Challenge), ("o-3", Status::Settlement, Fraud::Deny)] {
         sim.set(order_id, Some(status), Some(fraud), false, START).expect("known");
-        let notice = told(&mut sim, START).pop().expect("told");
+        let notice = notified(&mut sim, START).pop().expect("told");
         assert_eq!((&notice["transaction_status"], &notice["fraud_status"]), (&json!(status.as_str()), &json!(fraud.as_str())));
     }
     sim.set("o-4", Some(Status::Failure), None, true, START).expect("known");

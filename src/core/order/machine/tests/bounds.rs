@@ -92,7 +92,7 @@ fn a_delivery_that_is_over_in_time_is_decided_by_close_and_not_before() {
 #[test]
 fn what_was_paid_back_is_refunded_once_its_report_is_there_and_the_backend_says_so() {
     for (status, follows) in [(Status::Refund, "refunded |"), (Status::Settlement, "|")] {
-        let report = ReportStep::Told(Delivery::Undelivered);
+        let report = ReportStep::Reported(Delivery::Undelivered);
         Walk::in_state(State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report }).then(news(status), follows);
     }
 }

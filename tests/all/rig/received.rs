@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 /// A growing list that can be waited for. Clones are the same list.
 #[derive(Debug)]
-pub struct Heard<T>(Arc<(Mutex<Vec<T>>, Condvar)>);
+pub struct Received<T>(Arc<(Mutex<Vec<T>>, Condvar)>);
 
-impl<T> Clone for Heard<T> {
+impl<T> Clone for Received<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> Default for Heard<T> {
+impl<T> Default for Received<T> {
     fn default() -> Self {
         Self(Arc::new((Mutex::new(Vec::new()), Condvar::new())))
     }
 }
 
-impl<T> Heard<T> {
+impl<T> Received<T> {
     pub fn push(&self, item: T) {
         self.lock().push(item);
         self.0.1.notify_all();
@@ -65,7 +65,7 @@ impl<T> Heard<T> {
     }
 }
 
-impl<T: Clone> Heard<T> {
+impl<T: Clone> Received<T> {
     /// Those at and behind a place.
     pub fn since(&self, from: usize) -> Vec<T> {
         self.lock().get(from..).unwrap_or_default().to_vec()
