@@ -141,7 +141,7 @@ async fn backend(wanted: &Backend, trusted: &LastTrusted) -> Asked {
 
 /// Nobody knows whether this machine would believe a receipt.
 pub(super) fn no_keys() -> Finding {
-    Finding::warn("keys", texts().keys_unasked, texts().keys_unasked_do)
+    Finding::warn("keys", texts().keys_unread, texts().keys_unread_do)
 }
 
 /// Would this machine believe a receipt of the backend? The key in use must be one of our keys, or another of its keys
@@ -150,7 +150,7 @@ fn keys(ours: &[KeyId], theirs: Option<&[KeyId]>) -> Finding {
     const CHECK: &str = "keys";
     let to_do = texts().keys_do;
     let Some(theirs) = theirs else {
-        return Finding::ok(CHECK, fill(texts().keys_untold, &[&counted(ours.len())]));
+        return Finding::ok(CHECK, fill(texts().keys_unnamed, &[&counted(ours.len())]));
     };
     let Some(in_use) = theirs.first() else {
         return Finding::bad(CHECK, texts().keys_none, texts().keys_none_do);
@@ -227,7 +227,7 @@ fn own_clock(ours: Wall) -> Finding {
     if ours < RELEASED {
         Finding::bad("clock", texts().clock_early, texts().clock_early_do)
     } else {
-        Finding::warn("clock", texts().clock_untold, texts().clock_untold_do)
+        Finding::warn("clock", texts().clock_unknown, texts().clock_unknown_do)
     }
 }
 

@@ -37,9 +37,9 @@ texts! {
     backend_busy_do: "lihat lagi satu menit lagi", "look again in a minute";
     backend_answers: "jawaban {0} adalah {1}", "{0} answers {1}";
     backend_answers_do: "periksa server web di depan backend, dan jurnalnya", "look at the web server in front of the backend, and at its journal";
-    keys_unasked: "backend tidak bisa ditanya tentang kuncinya", "the backend could not be asked for its keys";
-    keys_unasked_do: "selesaikan dulu masalah dengan backend", "solve the problem of the backend first";
-    keys_untold: "di sini ada {0}; backend tidak menyebut kunci yang dipakainya", "{0} here; the backend does not tell which key it signs with";
+    keys_unread: "backend tidak bisa ditanya tentang kuncinya", "the backend could not be asked for its keys";
+    keys_unread_do: "selesaikan dulu masalah dengan backend", "solve the problem of the backend first";
+    keys_unnamed: "di sini ada {0}; backend tidak menyebut kunci yang dipakainya", "{0} here; the backend does not tell which key it signs with";
     keys_none: "backend tidak punya kunci", "the backend has no key";
     keys_none_do: "buat satu: `qris-backend keys new`", "make one: `qris-backend keys new`";
     keys_good: "di sini ada {0}; backend menandatangani dengan salah satunya, {1}", "{0} here; the backend signs with one of them, {1}";
@@ -53,8 +53,8 @@ texts! {
     clock_early_do: "atur jamnya: `timedatectl set-ntp true`, dan pastikan server waktu bisa dihubungi", "set it: `timedatectl set-ntp true`, and see that a time server can be reached";
     clock_stored: "waktu tepercaya yang tersimpan ({0}) lebih maju daripada jam mesin ini ({1}), dan tanggal sertifikat dinilai menurut waktu itu", "the stored trusted time ({0}) is ahead of this machine's clock ({1}), and the dates of certificates are judged by it";
     clock_stored_do: "kalau jamnya benar: qrisd memundurkannya sendiri dalam satu menit begitu backend dan broker bisa dihubungi; kalau tidak: `timedatectl set-ntp true`", "if the clock is right, qrisd sets it back by itself within a minute, once it reaches backend and broker; if not: `timedatectl set-ntp true`";
-    clock_untold: "broker dan backend tidak memberi tahu waktu", "neither broker nor backend told the time";
-    clock_untold_do: "cocokkan `timedatectl` sendiri", "compare `timedatectl` by hand";
+    clock_unknown: "broker dan backend tidak memberi tahu waktu", "neither broker nor backend told the time";
+    clock_unknown_do: "cocokkan `timedatectl` sendiri", "compare `timedatectl` by hand";
     is_there: "{0} ada", "{0} is there";
     not_here: "{0} tidak ada di sini", "{0} is not here";
     not_here_do: "pastikan mesinnya punya", "make sure that the machine has it";
@@ -81,5 +81,5 @@ texts! {
     stays_output: "{0}: pin tetap menjadi keluaran, dan diam", "{0}: the pin stays an output, at rest";
     contact: "`screen.contact` belum diisi: pelanggan perlu orang yang bisa dihubungi tentang uang mereka", "`screen.contact` is missing: customers need somebody whom they can call about their money";
     contact_do: "sudo qrisctl setup --contact TEKS", "sudo qrisctl setup --contact TEXT";
-    at_rest: "Diam sejak listrik menyala: GPIO {0} jika aktif pada level rendah (:low), {1} jika aktif pada level tinggi.", "At rest from power-on: GPIO {0} where the low level drives (:low), {1} where the high level does.";
+    idle_pins: "Diam sejak listrik menyala: GPIO {0} jika aktif pada level rendah (:low), {1} jika aktif pada level tinggi.", "At rest from power-on: GPIO {0} where the low level drives (:low), {1} where the high level does.";
 }

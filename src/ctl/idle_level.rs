@@ -49,7 +49,7 @@ pub(super) fn objection(label: &str, offset: u32, active_low: bool) -> Option<(S
 
 /// The pins that are at rest by themselves, for a person who chooses one; none where this is not known.
 pub(super) fn advice(label: &str) -> Option<String> {
-    RASPBERRY_PI.contains(&label).then(|| fill(texts().at_rest, &[&listed(&SAFE_LOW), &listed(&SAFE_HIGH)]))
+    RASPBERRY_PI.contains(&label).then(|| fill(texts().idle_pins, &[&listed(&SAFE_LOW), &listed(&SAFE_HIGH)]))
 }
 
 /// A warning for each line that a resistor drives. `label`: the kernel's name for a chip, where the kernel can be asked.

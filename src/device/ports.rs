@@ -209,7 +209,7 @@ impl Ports {
             }
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
-            Effect::Answer(to, answer) => self.at_broker(|mqtt| commands::answer(mqtt, &to, *answer)),
+            Effect::AnswerCommand(to, answer) => self.at_broker(|mqtt| commands::answer(mqtt, &to, *answer)),
             Effect::Read(to, id, command, known) => self.answer_from_files(to, id, command, known),
             Effect::Operate(id, operation) => self.operate(id, operation),
             Effect::System(call) => self.system(call),

@@ -147,7 +147,7 @@ pub enum Effect {
     /// The screen takes other texts, items and colours from now on.
     Dress(Box<qris_screen::Settings>),
     /// Answer a command.
-    Answer(Address, Box<Response>),
+    AnswerCommand(Address, Box<Response>),
     /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Looked`] has the end. Before that,
     /// the asker may be told that it takes some time.
     Read(Address, CommandId, Command, serde_json::Value),

@@ -35,7 +35,7 @@ pub fn listed(examples: Examples) -> String {
 
 /// The arguments that it got.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Arguments {
+pub struct GivenArguments {
     /// Where the configuration is.
     pub config: PathBuf,
     /// The option of [`Usage::instead`].
@@ -47,7 +47,7 @@ impl Usage {
     ///
     /// # Errors
     /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use. Standard error then has the reason.
-    pub fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Arguments, ExitCode> {
+    pub fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<GivenArguments, ExitCode> {
         // When standard output or error is closed, nobody is left to read this.
         match self.try_read(arguments) {
             Ok(Parsed::Arguments(arguments)) => Ok(arguments),
@@ -89,7 +89,7 @@ impl Usage {
                 Arg::Value(word) => return Err(format!("{word:?} is no option: {} has no sub-commands", self.program).into()),
             }
         }
-        Ok(Parsed::Arguments(Arguments { config: config.unwrap_or_else(|| self.config.into()), instead }))
+        Ok(Parsed::Arguments(GivenArguments { config: config.unwrap_or_else(|| self.config.into()), instead }))
     }
 
     /// The same arguments for the libraries that make manual pages and completions.
@@ -122,7 +122,7 @@ impl Usage {
 
 /// What a command line is.
 enum Parsed {
-    Arguments(Arguments),
+    Arguments(GivenArguments),
     /// A question, with its answer.
     Answer(String),
 }
@@ -139,13 +139,13 @@ mod tests {
         examples: &[("Look", "t --check")],
     };
 
-    fn read(words: &[&str]) -> Result<Arguments, ExitCode> {
+    fn read(words: &[&str]) -> Result<GivenArguments, ExitCode> {
         USAGE.read(std::iter::once("t").chain(words.iter().copied()).map(OsString::from))
     }
 
     #[test]
     fn arguments_are_read_or_refused() {
-        let given = |config: &str, instead| Ok(Arguments { config: config.into(), instead });
+        let given = |config: &str, instead| Ok(GivenArguments { config: config.into(), instead });
         for (words, wanted) in [
             (&[][..], given("/etc/t", None)),
             (&["--config", "a"], given("a", None)),

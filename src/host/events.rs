@@ -454,7 +454,7 @@ events! {
     /// Somebody was told about something that a person must look at.
     /// The command or the webhook of [alerts] took it.
     /// Nothing is to be done here.
-    AlertTold { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
+    AlertSent { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
 
     /// The command or the webhook of [alerts] failed.
     /// It is tried again for two days: first after a minute, in the end every hour.

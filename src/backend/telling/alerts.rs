@@ -137,7 +137,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
     let over = if alert.until.is_some() { " is over" } else { "" };
     let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
     if failed.is_empty() {
-        around.emit(&Journal::AlertTold { order, device, kind });
+        around.emit(&Journal::AlertSent { order, device, kind });
     } else {
         around.emit(&Journal::AlertFailed { order, device, kind, why: failed.join("; ").into() });
     }

@@ -56,7 +56,7 @@ impl Part {
             Self::Broker => (texts().part_broker, "--broker, --username, --password-file, --ca-file, --cert-file, --key-file"),
             Self::Backend => (texts().part_backend, "--backend, --token-file, --backend-ca-file"),
             Self::Keys => (texts().part_keys, "--keys"),
-            Self::Appearance => (texts().part_looks, "--name, --language, --contact"),
+            Self::Appearance => (texts().part_appearance, "--name, --language, --contact"),
             Self::Panel => (texts().part_panel, "--screen, --rotate"),
             Self::Items => (texts().part_items, "--item"),
             Self::Lines => (texts().part_lines, "--line"),

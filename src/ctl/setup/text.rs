@@ -54,7 +54,7 @@ texts! {
     away: "tidak ada {0} yang bisa dihapus", "there is no {0} to take away";
     not_there: "{0} tidak ada", "{0} is not there";
     chip_not_there: "{0} tidak ada; qrisctl setup --find menunjukkan yang ada", "{0} is not there; qrisctl setup --find lists those that are";
-    at_rest: "Perhatian: {0}. -{1} menghapusnya: {2}.", "Note: {0}. -{1} takes it away: {2}.";
+    pin_not_idle: "Perhatian: {0}. -{1} menghapusnya: {2}.", "Note: {0}. -{1} takes it away: {2}.";
     moved: "Apakah yang bergerak sudah benar?", "Did the right thing move?";
     is_on: "Apakah relainya sekarang aktif, padahal seharusnya diam?", "Is its relay on now, when nothing should move?";
     in_between: "Apakah relainya diam sebelum dan sesudahnya, dan hanya aktif di antaranya?", "Was it at rest before and after, and on only in between?";
@@ -75,7 +75,7 @@ texts! {
     part_broker: "broker", "the broker";
     part_backend: "backend", "the backend";
     part_keys: "kunci tanda terima", "the receipt keys";
-    part_looks: "teks untuk pelanggan", "the texts for customers";
+    part_appearance: "teks untuk pelanggan", "the texts for customers";
     part_panel: "panel", "the panel";
     part_items: "barang yang dijual", "the items that it sells";
     part_lines: "jalur yang mengeluarkannya", "the lines that hand them out";

@@ -245,7 +245,7 @@ impl Machine {
     }
 
     fn answer(&mut self, to: &Address, answer: Response) {
-        self.outbox.push(Effect::Answer(to.clone(), Box::new(answer)));
+        self.outbox.push(Effect::AnswerCommand(to.clone(), Box::new(answer)));
     }
 }
 

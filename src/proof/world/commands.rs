@@ -283,7 +283,7 @@ impl World {
                 return self.operated(m, id, qris_device::words::Operated::NoAnswer, 2_000);
             }
             *self.commands.sent[number].carried_out.entry(m).or_default() += 1;
-            self.counts.note(Kind::CarriedOut);
+            self.counts.note(Kind::Executed);
         }
         match operation {
             Operation::Restart => self.start_machine(m, true),

@@ -25,7 +25,7 @@ kinds! {
     OtherStream = "commands for another life of the database",
     Clockless = "tests and clears while no clock was trusted",
     Held = "upgrades while nobody was there",
-    CarriedOut = "restarts and reboots from afar",
+    Executed = "restarts and reboots from afar",
     Updates = "systems installed from afar",
     Proved = "systems that proved themselves",
     ByItself = "systems that RAUC installed by itself",

@@ -64,7 +64,7 @@ pub(super) enum Arrival {
     Woken {
         run: u64,
     },
-    Answer(Caller, ServiceAnswer),
+    ServiceAnswer(Caller, ServiceAnswer),
     /// Nobody answered in time.
     Timeout(Caller),
     RelayUp(RelayFacts),
@@ -309,7 +309,7 @@ impl World {
     }
 
     pub(super) fn machine_arrival(&mut self, m: usize, arrival: Arrival) {
-        let brings_news = matches!(arrival, Arrival::Answer(..) | Arrival::Finished(..) | Arrival::Delivers { .. });
+        let brings_news = matches!(arrival, Arrival::ServiceAnswer(..) | Arrival::Finished(..) | Arrival::Delivers { .. });
         if brings_news && self.machine_runs(m) && self.is_to(Kind::MachineKilled) {
             return self.start_machine(m, true);
         }
@@ -332,7 +332,7 @@ impl World {
                 self.machines[m].woken_at = None;
                 self.input(m, Input::Woken);
             }
-            Arrival::Answer(caller, answer) => self.answered(caller, answer),
+            Arrival::ServiceAnswer(caller, answer) => self.answered(caller, answer),
             Arrival::Timeout(caller) => {
                 let none = match self.machines[m].asked.get(&caller) {
                     Some(Asked::Prepare(_)) => ServiceAnswer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
@@ -553,7 +553,7 @@ impl World {
                 machine.is_held_by_order = view.order.is_some() || view.customer.is_some();
             }
             Effect::Dress(looks) => self.dressed(m, looks.items.first().and_then(|item| item.price)),
-            Effect::Answer(to, answer) => self.command_answered(m, &to.topic, *answer),
+            Effect::AnswerCommand(to, answer) => self.command_answered(m, &to.topic, *answer),
             Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Read(..) | Effect::Operate(..) | Effect::System(_) => {}
         }
     }
@@ -595,7 +595,7 @@ impl World {
         }
         if !self.shakes_hands(m, Server::Backend, false) {
             let refused = BackendAnswer::NoAnswer { why: "certificate expired".into(), code: None, date_refusal: true };
-            return self.machine_hears(m, Arrival::Answer(caller, ServiceAnswer::Backend(refused)), 30);
+            return self.machine_hears(m, Arrival::ServiceAnswer(caller, ServiceAnswer::Backend(refused)), 30);
         }
         if self.goes_wrong(25, Kind::HttpForeign) {
             self.answer_in_its_place(&ask, caller);
@@ -617,7 +617,7 @@ impl World {
             self.fail(format!("the machine takes {} for the backend's word", believed.name()));
         }
         let answer = ask.answered_by(foreign);
-        self.machine_hears(to.m, Arrival::Answer(to, ServiceAnswer::Backend(answer)), 4);
+        self.machine_hears(to.m, Arrival::ServiceAnswer(to, ServiceAnswer::Backend(answer)), 4);
     }
 
     // The calls of controllers on the board.

@@ -456,7 +456,7 @@ impl World {
         }
         let answer = if !self.is_planned() && self.goes_wrong(40, Kind::LaterWords) { in_later_words(answer) } else { answer };
         let delay = if self.goes_wrong(40, Kind::HttpSlow) { self.delay(9_000, 9_000) } else { 5 + self.below(60) };
-        self.machine_hears(to.m, machine::Arrival::Answer(to, machine::ServiceAnswer::Backend(answer)), delay);
+        self.machine_hears(to.m, machine::Arrival::ServiceAnswer(to, machine::ServiceAnswer::Backend(answer)), delay);
     }
 
     pub(super) fn reconcile(&mut self) {

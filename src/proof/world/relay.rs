@@ -506,7 +506,7 @@ impl World {
         }
         let answer = self.in_later_words(answer);
         let delay = if self.goes_wrong(60, Kind::BusSlow) { self.delay(6_000, 1_500) } else { 1 };
-        self.machine_hears(from.m, machine::Arrival::Answer(from, answer), delay);
+        self.machine_hears(from.m, machine::Arrival::ServiceAnswer(from, answer), delay);
     }
 
     /// Carries out, in order, what the dispenser committed. A crash may come between any two, and may have come in the

@@ -134,5 +134,5 @@ fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
 fn driven_at_rest(here: Option<&Site>, line: &LineSpec) -> Option<String> {
     let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
     let (said, to_do) = idle_level::objection(&chip.label, line.offset?, line.active_low)?;
-    Some(fill(texts().at_rest, &[&said, line.items.first()?, &to_do]))
+    Some(fill(texts().pin_not_idle, &[&said, line.items.first()?, &to_do]))
 }

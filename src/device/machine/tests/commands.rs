@@ -23,7 +23,7 @@ impl Came {
         let mut came = Self::default();
         for effect in effects {
             match effect {
-                Effect::Answer(to, answer) => {
+                Effect::AnswerCommand(to, answer) => {
                     assert_eq!((&*to.topic, to.correlation.as_deref()), ("here", Some(&b"me"[..])));
                     came.answers.push(*answer);
                 }
@@ -320,7 +320,7 @@ fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again
             rig.on(Input::BrokerUp { refused: vec![] })
         };
         let answers: Vec<_> =
-            loaded.iter().filter_map(|effect| if let Effect::Answer(to, end) = effect { Some((to, end)) } else { None }).collect();
+            loaded.iter().filter_map(|effect| if let Effect::AnswerCommand(to, end) = effect { Some((to, end)) } else { None }).collect();
         assert_eq!(answers.len(), usize::from(is_told), "{damage:?}: {answers:?}");
         assert!(answers.iter().all(|(told, end)| **told == to && end.state == Stage::Failed));
         rig.power_cut(true);
@@ -415,7 +415,8 @@ impl Rig {
         let id = CommandId::new(jti).expect("an id");
         let end = Box::new(Response::done(Some(id.clone()), serde_json::json!({})));
         let effects = self.on(Input::Read(id, end));
-        let told = effects.iter().filter_map(|effect| if let Effect::Answer(to, _) = effect { Some(to.topic.to_string()) } else { None });
+        let told =
+            effects.iter().filter_map(|effect| if let Effect::AnswerCommand(to, _) = effect { Some(to.topic.to_string()) } else { None });
         let told = told.collect();
         let journal: Vec<_> =
             effects.into_iter().filter_map(|effect| if let Effect::Journal(event) = effect { Some(event) } else { None }).collect();
@@ -705,7 +706,7 @@ fn a_repeated_command_takes_nobodys_answer_away() {
     let (to, ack) = (Address { topic: "elsewhere".into(), correlation: None }, Ack::numbered(91_000));
     let payload = SignedCommand::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "test-pulse".into(), payload, retained: false, to: to.clone(), ack });
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer(told, _) if *told == to)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::AnswerCommand(told, _) if *told == to)));
     let end = rig.operated("c-1", Operated::Done(serde_json::json!({ "outcome": "dispensed" })));
     assert_eq!(end.stages(), [Stage::Done], "to the one who has sent it");
 }

@@ -58,7 +58,7 @@ fn heard(effects: &[Effect]) -> Vec<(EventState, Option<u64>)> {
 }
 
 fn is_for_the_broker(effect: &Effect) -> bool {
-    matches!(effect, Effect::Publish { .. } | Effect::Ack(_) | Effect::DropBroker | Effect::Answer(..))
+    matches!(effect, Effect::Publish { .. } | Effect::Ack(_) | Effect::DropBroker | Effect::AnswerCommand(..))
 }
 
 #[test]
