@@ -16,7 +16,7 @@ use qris::host::clock;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
 use qris::order::keys::SigningKey;
 use qris::order::ledger::Cause;
-use qris::order::machine::State;
+use qris::order::machine::{Dispensed, State};
 use qris::order::merchant::{Charge, DeliveryReport, Event, Proof, QR_EXPIRY, Rules, Said, Sale, StatusReport as Status};
 use qris::order::money::Rupiah;
 use qris::order::outcome::{Delivery, Outcome};
@@ -155,7 +155,7 @@ fn fill_machine(shop: &Shop, databases: &Path, count: usize) {
         order.offer.request.request_id = jti.clone();
         order.ticket = ticket;
         order.charge.as_mut().expect("it was charged").order_id = sub.clone();
-        order.state = State::Dispensed { receipt, reported: true };
+        order.state = State::Dispensed(Dispensed { receipt, reported: true });
         let event = VendEvent { request_id: Some(jti), order_id: Some(sub), ..last.clone() };
         let draft: Draft = Box::new(move |seq, id| VendEvent { event_id: id.into(), seq: Some(seq), ..event });
         let (events, _) = store.commit(&order, None, vec![draft], &sent, &Measured::default()).expect("a new order");

@@ -5,7 +5,7 @@ use super::outbox::Outbox;
 use super::slot::Slot;
 use crate::store::Stored;
 use crate::words::{BackendAnswer, CallId, Effect, HttpCall, RelayAnswer};
-use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, RelayCall, RelayRefusal, State};
+use qris_core::order::machine::{self as core, AwaitingPayment, BackendCall, Context, Duty, Event, Order, RelayCall, RelayRefusal, State};
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Purchase;
@@ -476,7 +476,8 @@ fn relay_event(answer: &RelayAnswer, call: Option<&(RelayCall, u64)>, owner: u64
         (RelayAnswer::Checked { deliverable: false, reason }, _) => {
             let blocked = **reason == *Reason::LineBlocked.as_str();
             // A QR that is not shown yet waits for a relay that may still be starting. Time ends that wait.
-            let waits = matches!(order.state, State::AwaitingPayment { checked: 0, .. }) || **reason == *Reason::Busy.as_str();
+            let waits =
+                matches!(order.state, State::AwaitingPayment(AwaitingPayment { checked: 0, .. })) || **reason == *Reason::Busy.as_str();
             match (blocked, waits) {
                 (true, _) => Some(Event::CheckFailed(Reason::LineBlocked)),
                 (false, true) => None,

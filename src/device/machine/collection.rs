@@ -4,7 +4,7 @@
 use crate::store::fact::Fact;
 use crate::words::{Asker, BackendAnswer, CallId, PREPARE_WAIT, RelayAnswer};
 use qris_core::order::ids::{PaymentCode, RequestId};
-use qris_core::order::machine::{Order, State};
+use qris_core::order::machine::{AwaitingCollection, Order, State};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, Way};
 use qris_core::order::time::{Boot, BootId, Span};
@@ -106,29 +106,29 @@ pub(super) fn unconfirmed(answer: BackendAnswer) -> Refusal {
 /// Whether the backend may know more of an order than this machine, so that it is asked when the code is typed in.
 pub(super) fn may_be_news(order: &Order) -> bool {
     match &order.state {
-        State::AwaitingPayment { .. } | State::AtCounter | State::AwaitingCollection { .. } => true,
-        State::Cancelling { .. } | State::Ended { .. } | State::TakenBack { .. } | State::RefundDue { .. } => true,
+        State::AwaitingPayment(_) | State::AtCounter(_) | State::AwaitingCollection(_) => true,
+        State::Cancelling(_) | State::Ended(_) | State::TakenBack(_) | State::RefundDue(_) => true,
         // It has no charge yet; or it is paid, and is or was handed out; or its money went back.
-        State::Requested { .. } | State::Paid { .. } | State::Dispensing { .. } => false,
-        State::Dispensed { .. } | State::Refunded { .. } => false,
+        State::Requested(_) | State::Paid(_) | State::Dispensing(_) => false,
+        State::Dispensed(_) | State::Refunded(_) => false,
     }
 }
 
 /// Why an order with a known code is not collected now, as far as its state says.
 pub(super) fn objection(order: &Order) -> Option<Refusal> {
     let why = match &order.state {
-        State::AwaitingCollection { doubtful: false, .. } => return None,
-        State::AwaitingCollection { doubtful: true, .. } => {
+        State::AwaitingCollection(AwaitingCollection { doubtful: false, .. }) => return None,
+        State::AwaitingCollection(AwaitingCollection { doubtful: true, .. }) => {
             return Some(Refusal::new(Reason::Relay, "the relay service must first say whether it was handed out already"));
         }
-        State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter => "it is not paid yet",
-        State::Cancelling { .. } => "it is being cancelled",
-        State::Ended { .. } => "it was never paid, and cannot be any more",
-        State::TakenBack { .. } => "its payment was taken back",
-        State::Paid { .. } | State::Dispensing { .. } => "it is being handed out",
-        State::Dispensed { .. } => "it was collected already",
-        State::RefundDue { .. } => "it is not handed out any more: its refund is due",
-        State::Refunded { .. } => "its money was paid back",
+        State::Requested(_) | State::AwaitingPayment(_) | State::AtCounter(_) => "it is not paid yet",
+        State::Cancelling(_) => "it is being cancelled",
+        State::Ended(_) => "it was never paid, and cannot be any more",
+        State::TakenBack(_) => "its payment was taken back",
+        State::Paid(_) | State::Dispensing(_) => "it is being handed out",
+        State::Dispensed(_) => "it was collected already",
+        State::RefundDue(_) => "it is not handed out any more: its refund is due",
+        State::Refunded(_) => "its money was paid back",
     };
     Some(Refusal::field(Reason::UnknownRequest, "code", why))
 }

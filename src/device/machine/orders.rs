@@ -102,7 +102,7 @@ impl Orders {
     /// The order with this code. If there are several, a collectable one comes first, then one that is not over yet.
     pub(super) fn of_code(&self, code: &PaymentCode, storage: &Storage) -> Result<Option<Order>, StoreError> {
         let live = self.live.values().map(|live| &live.stored.order).filter(|order| order.code().is_some_and(|known| known.is(code)));
-        let rank = |order: &&Order| if matches!(order.state, State::AwaitingCollection { .. }) { 0 } else { 1 };
+        let rank = |order: &&Order| if matches!(order.state, State::AwaitingCollection(_)) { 0 } else { 1 };
         if let Some(order) = live.min_by_key(rank) {
             return Ok(Some(order.clone()));
         }
@@ -117,7 +117,7 @@ impl Orders {
 
     /// The order of a request, while it waits for its customer to come back.
     pub(super) fn collectable(&self, id: &RequestId) -> Option<&Order> {
-        self.get(id).map(|live| &live.stored.order).filter(|order| matches!(order.state, State::AwaitingCollection { .. }))
+        self.get(id).map(|live| &live.stored.order).filter(|order| matches!(order.state, State::AwaitingCollection(_)))
     }
 
     /// The first order of which nobody confirms whether it is paid, by the backend's word.

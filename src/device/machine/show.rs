@@ -5,7 +5,7 @@ use super::outbox::Outbox;
 use crate::store::database::Database;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Effect, Settings, Shown, View};
-use qris_core::order::machine::{End, Order, State, Undelivered};
+use qris_core::order::machine::{AwaitingPayment, Cancelling, End, Ended, Order, RefundDue, State, Undelivered};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Offer, Payment, Price};
 use qris_core::order::time::{Boot, Span};
@@ -56,13 +56,13 @@ impl Stage {
                 self.end = None;
                 return;
             }
-            State::RefundDue { .. } | State::Refunded { .. } | State::Cancelling { .. } | State::Dispensing { .. } => MONEY_FOR,
-            State::Ended { .. } | State::Dispensed { .. } | State::AwaitingCollection { .. } => END_FOR,
-            State::AtCounter | State::TakenBack { .. } => {
+            State::RefundDue(_) | State::Refunded(_) | State::Cancelling(_) | State::Dispensing(_) => MONEY_FOR,
+            State::Ended(_) | State::Dispensed(_) | State::AwaitingCollection(_) => END_FOR,
+            State::AtCounter(_) | State::TakenBack(_) => {
                 self.end = None;
                 return;
             }
-            State::Requested { .. } | State::AwaitingPayment { .. } | State::Paid { .. } => return,
+            State::Requested(_) | State::AwaitingPayment(_) | State::Paid(_) => return,
         };
         let same = self.end.as_ref().filter(|(known, _)| known.name() == order.name() && known.ticket == order.ticket);
         let until = same.map_or(now + span, |(_, until)| *until);
@@ -139,10 +139,10 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
     let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned() };
     match &order.state {
         // A payment could not be stored now, so nobody is invited to pay.
-        State::AwaitingPayment { .. } if frozen => do_not_pay,
+        State::AwaitingPayment(_) if frozen => do_not_pay,
         // It is not shown before the relay has said, in this run of the program, that it can deliver.
-        State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { goods, amount },
-        State::AwaitingPayment { payload, until, .. } => {
+        State::Requested(_) | State::AwaitingPayment(AwaitingPayment { checked: 0, .. }) => Scene::Preparing { goods, amount },
+        State::AwaitingPayment(AwaitingPayment { payload, until, .. }) => {
             let (fee, until) = (paid.above(amount), *until);
             match (payload, order.code(), store_name(order.offer.request.payment)) {
                 (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), goods, amount: paid, fee, page, until },
@@ -154,26 +154,24 @@ pub(super) fn scene_of(order: &Order, settings: &Settings, frozen: bool) -> Scen
                 (None, _, _) => Scene::Preparing { goods, amount },
             }
         }
-        State::AwaitingCollection { .. } => {
-            Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) }
-        }
+        State::AwaitingCollection(_) => Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) },
         // Only events tell this: nobody stands there.
-        State::AtCounter | State::TakenBack { .. } => Scene::Idle { trouble: None },
-        State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { goods },
-        State::Cancelling { free_at: None, .. } => do_not_pay,
-        State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
-        State::Ended { how: End::Expired, .. } => Scene::Expired,
-        State::Ended { how: End::Denied, .. } => Scene::Denied,
-        State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: *why },
-        State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
-        State::Dispensed { .. } => Scene::Take { goods },
-        State::RefundDue { why, .. } => match order.order_id() {
+        State::AtCounter(_) | State::TakenBack(_) => Scene::Idle { trouble: None },
+        State::Cancelling(Cancelling { free_at: Some(_), .. }) => Scene::Cancelling { goods },
+        State::Cancelling(Cancelling { free_at: None, .. }) => do_not_pay,
+        State::Ended(Ended { how: End::Cancelled, why, .. }) => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
+        State::Ended(Ended { how: End::Expired, .. }) => Scene::Expired,
+        State::Ended(Ended { how: End::Denied, .. }) => Scene::Denied,
+        State::Ended(Ended { how: End::Failed, why, .. }) => Scene::Failed { reason: *why },
+        State::Paid(_) | State::Dispensing(_) => Scene::Dispensing { goods },
+        State::Dispensed(_) => Scene::Take { goods },
+        State::RefundDue(RefundDue { why, .. }) => match order.order_id() {
             // The books do not say that the money is due: a person must find out.
             Some(id) if *why == Undelivered::Uncertain => Scene::Uncertain { order: id.clone(), amount: paid, page },
             Some(id) => Scene::RefundDue { order: id.clone(), amount: paid, page },
             None => do_not_pay,
         },
-        State::Refunded { .. } => match order.order_id() {
+        State::Refunded(_) => match order.order_id() {
             Some(id) => Scene::Refunded { order: id.clone(), amount: paid },
             None => Scene::Idle { trouble: None },
         },
@@ -192,18 +190,18 @@ fn store_name(payment: Payment) -> Option<&'static str> {
 /// The order, as a controller sees it.
 pub(super) fn shown(order: &Order) -> Shown {
     let until = match &order.state {
-        State::AwaitingPayment { until, .. } => Some(*until),
-        State::Requested { .. }
-        | State::AtCounter
-        | State::AwaitingCollection { .. }
-        | State::TakenBack { .. }
-        | State::Cancelling { .. }
-        | State::Ended { .. }
-        | State::Paid { .. }
-        | State::Dispensing { .. }
-        | State::Dispensed { .. }
-        | State::RefundDue { .. }
-        | State::Refunded { .. } => None,
+        State::AwaitingPayment(AwaitingPayment { until, .. }) => Some(*until),
+        State::Requested(_)
+        | State::AtCounter(_)
+        | State::AwaitingCollection(_)
+        | State::TakenBack(_)
+        | State::Cancelling(_)
+        | State::Ended(_)
+        | State::Paid(_)
+        | State::Dispensing(_)
+        | State::Dispensed(_)
+        | State::RefundDue(_)
+        | State::Refunded(_) => None,
     };
     Shown {
         state: order.name().0,

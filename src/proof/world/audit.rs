@@ -9,7 +9,7 @@ use super::{BEGIN, LEDGER, STORE, World, device};
 use crate::midtrans::Book;
 use qris_backend::sale::books;
 use qris_core::order::ids::OrderId;
-use qris_core::order::machine::{self as core, LeftCharge, State as Machine, Undelivered, unfinished};
+use qris_core::order::machine::{self as core, Ended, LeftCharge, RefundDue, State as Machine, Undelivered, unfinished};
 use qris_core::order::merchant::{Attention, Closing, Order, Repayment, State, TakenBack, Withheld};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
@@ -213,7 +213,7 @@ impl World {
     fn lasts(&self, order: &core::Order) -> bool {
         // What is left may be another attempt than the one that the machine showed.
         let left = match &order.state {
-            Machine::Ended { left: LeftCharge::Lasting(id) | LeftCharge::ToCancel(id), .. } => Some(id),
+            Machine::Ended(Ended { left: LeftCharge::Lasting(id) | LeftCharge::ToCancel(id), .. }) => Some(id),
             _ => None,
         };
         let Some(id) = left.or(order.order_id()) else { return false };
@@ -222,15 +222,15 @@ impl World {
         }
         if self.gateway.misled.contains(id)
             && !self.people.ended.contains(id)
-            && matches!(order.state, Machine::Ended { left: LeftCharge::Lasting(_), .. })
+            && matches!(order.state, Machine::Ended(Ended { left: LeftCharge::Lasting(_), .. }))
         {
             return true;
         }
         let is_made = || self.gateway.midtrans.transactions().iter().any(|book| book.order_id == id.as_str());
         self.losses.books()
             && match &order.state {
-                Machine::Ended { left: LeftCharge::Lasting(_), .. } => true,
-                Machine::Ended { left: LeftCharge::ToCancel(_), .. } | Machine::Cancelling { .. } => !is_made(),
+                Machine::Ended(Ended { left: LeftCharge::Lasting(_), .. }) => true,
+                Machine::Ended(Ended { left: LeftCharge::ToCancel(_), .. }) | Machine::Cancelling(_) => !is_made(),
                 _ => false,
             }
     }
@@ -326,7 +326,7 @@ impl World {
         // A thief's word is not a fact. He gets no goods twice, and a person is told what he took from the customer.
         if self.thief.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
-            let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
+            let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue(_))));
             // Books from before the machine's own word have only his, and his word is the relay's if his key was known.
             let is_lost = self.losses.books() || self.thief.of_his_time.contains(&id);
             let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. }) && !is_lost;
@@ -512,24 +512,24 @@ impl World {
             return Some("the machine does not know it");
         };
         let own = match &stored.order.state {
-            Machine::Dispensed { .. } => Some(Delivery::Dispensed),
-            Machine::RefundDue { why, .. } => Some(match why {
+            Machine::Dispensed(_) => Some(Delivery::Dispensed),
+            Machine::RefundDue(RefundDue { why, .. }) => Some(match why {
                 Undelivered::Failed => Delivery::Failed,
                 // Or a later relay's word for it, as it came.
                 Undelivered::Uncertain => Some(told).filter(|told| matches!(told, Delivery::Other(_))).unwrap_or(Delivery::Uncertain),
                 Undelivered::Late | Undelivered::RelayRefused | Undelivered::Mismatch | Undelivered::NotCollected => Delivery::Undelivered,
             }),
             // It has heard that the money is back.
-            Machine::Refunded { .. } => Some(told).filter(|told| *told != Delivery::Dispensed),
-            Machine::Requested { .. }
-            | Machine::AwaitingPayment { .. }
-            | Machine::AtCounter
-            | Machine::AwaitingCollection { .. }
-            | Machine::TakenBack { .. }
-            | Machine::Cancelling { .. }
-            | Machine::Ended { .. }
-            | Machine::Paid { .. }
-            | Machine::Dispensing { .. } => None,
+            Machine::Refunded(_) => Some(told).filter(|told| *told != Delivery::Dispensed),
+            Machine::Requested(_)
+            | Machine::AwaitingPayment(_)
+            | Machine::AtCounter(_)
+            | Machine::AwaitingCollection(_)
+            | Machine::TakenBack(_)
+            | Machine::Cancelling(_)
+            | Machine::Ended(_)
+            | Machine::Paid(_)
+            | Machine::Dispensing(_) => None,
         };
         if own != Some(told) {
             return Some("the machine's own word is another one than it told");

@@ -12,21 +12,23 @@ mod apply;
 mod counter;
 mod duty;
 mod events;
-mod relay;
-mod states;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use apply::{apply, passed};
 pub use duty::{BackendCall, Duty, RelayCall, duty, next_deadline, unfinished};
 pub use events::{Context, Event, RelayRefusal, Rules, Seen};
+pub use state::{
+    Ask, AtCounter, AwaitingCollection, AwaitingPayment, Cancelling, Dispensed, Dispensing, End, Ended, Ending, LeftCharge, Paid,
+    RefundDue, Refunded, ReportStep, Requested, State, TakenBack, Undelivered,
+};
 
 use super::ids::{KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;
-use super::outcome::Delivery;
 use super::proof::RelayKey;
 use super::reason::Reason;
-use super::receipt::Receipt;
+use super::receipt::{Claims, Receipt};
 use super::request::{Offer, VendRequest};
 use super::state::{EventState, Status};
 use super::time::{Boot, Span};
@@ -99,208 +101,11 @@ pub struct Charge {
     pub pay_url: Option<Box<str>>,
 }
 
-/// Where an order is. Deadlines are of the boot in which they were stored; see [`Order::restarted`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// The backend is asked for a charge.
-    Requested {
-        /// At this time the order fails.
-        give_up_at: Boot,
-        /// The number of the relay's owner that gave the ticket; 0: no owner in this run of the program.
-        #[serde(skip)]
-        checked: u64,
-        /// The backend's latest reason for not charging yet.
-        #[serde(skip)]
-        trouble: Option<Reason>,
-    },
-    /// The QR or payment code is on the screen, or will be as soon as the relay has said (again) that it can deliver.
-    AwaitingPayment {
-        /// The string in the QR, checked; `None`: over the counter, where the charge has a code.
-        payload: Option<Box<str>>,
-        /// The time since which it can be seen.
-        shown_at: Boot,
-        /// At this time at the latest it leaves the screen, also while this program is down.
-        until: Boot,
-        /// The number of the relay's owner that said it can deliver; 0: no owner in this run of the program.
-        #[serde(skip)]
-        checked: u64,
-    },
-    /// Over the counter: the code left the screen. It may be paid at the store until the gateway ends it.
-    AtCounter,
-    /// Paid over the counter. It waits until the customer is back and types in the code.
-    AwaitingCollection {
-        /// The proof.
-        receipt: Receipt,
-        /// Whether an earlier `Dispense` may have reached the relay.
-        sent: bool,
-        /// It cannot be collected until the relay has said that it recorded nothing for it.
-        doubtful: bool,
-    },
-    /// Paid over the counter. The store took the payment back before the order was collected, so nothing was paid after all.
-    TakenBack {
-        /// The receipt, which proves nothing any more.
-        receipt: Receipt,
-        /// How it ended.
-        how: End,
-        /// Whether the relay's ticket is void.
-        ticket_closed: bool,
-    },
-    /// The QR is gone and the backend is asked to cancel the charge.
-    Cancelling {
-        /// How it ends if the backend grants the cancel.
-        why: Ending,
-        /// The machine is held until then for the answer; `None`: it is free.
-        free_at: Option<Boot>,
-        /// Until then a payment still delivers; `None`: the grace is over.
-        late_until: Option<Boot>,
-    },
-    /// It ended and nothing was paid, as far as is known.
-    Ended {
-        /// How it ended.
-        how: End,
-        /// Why.
-        why: Option<Reason>,
-        /// Until then a payment still delivers; `None`: the grace is over, or nobody saw a QR.
-        late_until: Option<Boot>,
-        /// The charge that it leaves at the gateway.
-        left: LeftCharge,
-        /// Whether the relay's ticket is void.
-        ticket_closed: bool,
-    },
-    /// A receipt is stored. The backend must say that the order may still be delivered.
-    Paid {
-        /// The proof.
-        receipt: Receipt,
-        /// The machine is held until then.
-        deliver_by: Boot,
-    },
-    /// A receipt is stored and the relay decides.
-    Dispensing {
-        /// The proof.
-        receipt: Receipt,
-        /// It may be delivered until then.
-        deliver_by: Boot,
-        /// The next question.
-        ask: Ask,
-        /// Whether an earlier `Dispense` may have reached the relay without an answer.
-        sent: bool,
-        /// It is later than `deliver_by`. The order does not hold the machine, and only `Close` ends it.
-        overdue: bool,
-    },
-    /// Handed out.
-    Dispensed {
-        /// The proof.
-        receipt: Receipt,
-        /// Whether the backend knows.
-        reported: bool,
-    },
-    /// Paid, and not delivered, or nobody knows whether it was.
-    RefundDue {
-        /// The proof; a mismatch has no proof.
-        receipt: Option<Receipt>,
-        /// Why.
-        why: Undelivered,
-        /// The report to the backend, and whether the backend has it.
-        report: ReportStep,
-    },
-    /// The money went back.
-    Refunded {
-        /// The proof.
-        receipt: Option<Receipt>,
-    },
-}
-
-/// The ends of an order that was not paid.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// By the customer, the controller, a timeout or a fault.
-    Cancelled,
-    /// By the gateway.
-    Expired,
-    /// By the gateway.
-    Denied,
-    /// It could not be offered.
-    Failed,
-}
-
-/// Why a charge is being cancelled. This also says how the order ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// `cancelled`, with this reason.
-    Cancelled(Reason),
-    /// `failed`, with this reason: the charge could not be shown.
-    Failed(Reason),
-}
-
-/// The charge that an order leaves at the gateway when it ended unpaid.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LeftCharge {
-    /// Nothing.
-    Nothing,
-    /// The request was never answered: look for its charge by its request_id.
-    Unknown,
-    /// This charge must be cancelled.
-    ToCancel(OrderId),
-    /// This charge has ended as far as the backend knows. But the gateway has not ended it for good: money may still come.
-    Lasting(OrderId),
-}
-
-/// The next question about a dispensing order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ask {
-    /// The relay: dispense.
-    Dispense,
-    /// The relay: what became of it?
-    Query,
-    /// The backend: may it still be delivered?
-    Confirm,
-    /// The relay: never dispense for this ticket, or tell what became of it.
-    Close,
-}
-
-/// Why a paid order was not delivered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Undelivered {
-    /// The relay was driven and the item did not come.
-    Failed,
-    /// Nobody knows whether the item came.
-    Uncertain,
-    /// The payment, or the time for delivery, came when the customer was gone.
-    Late,
-    /// The relay would not take the receipt.
-    RelayRefused,
-    /// The settlement does not match the charge.
-    Mismatch,
-    /// Paid over the counter, and never collected.
-    NotCollected,
-}
-
-/// The report to the backend about a paid order that was not delivered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReportStep {
-    /// Nothing yet. First the relay must close the ticket: refund and delivery exclude each other.
-    CloseFirst {
-        /// Whether a `Dispense` may have reached the relay.
-        sent: bool,
-    },
-    /// Tell this.
-    Tell(Delivery),
-    /// The backend was told this, and knows it.
-    Reported(Delivery),
-}
-
 impl Order {
     /// A new order. It was asked for at `asked_at`, and the relay's owner with the number `owner` gave its ticket.
     #[must_use]
     pub fn new(offer: Offer, ticket: Ticket, posted: Posted, owner: u64, asked_at: Boot) -> Self {
-        let state = State::Requested { give_up_at: asked_at + REQUEST_WAIT, checked: owner, trouble: None };
+        let state = State::Requested(Requested { give_up_at: asked_at + REQUEST_WAIT, checked: owner, trouble: None });
         Self { offer, ticket, posted, charge: None, earlier_boot: false, state }
     }
 
@@ -313,22 +118,14 @@ impl Order {
         let charge = Charge::of(seen, counter, None);
         let state = match receipt {
             // Nobody waits for it, so it need not hold the machine.
-            Some(receipt) if counter => State::AwaitingCollection { receipt, sent: true, doubtful: true },
-            None if counter && charge.code.is_some() => State::AtCounter,
+            Some(receipt) if counter => State::AwaitingCollection(AwaitingCollection { receipt, sent: true, doubtful: true }),
+            None if counter && charge.code.is_some() => State::AtCounter(AtCounter {}),
             Some(receipt) if with.alone => {
                 let deliver_by = now + with.rules.deliver_within;
-                State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false }
+                State::Dispensing(Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false })
             }
-            Some(receipt) => {
-                State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: ReportStep::CloseFirst { sent: true } }
-            }
-            None => State::Ended {
-                how: End::Cancelled,
-                why: Some(Reason::Store),
-                late_until: None,
-                left: LeftCharge::ToCancel(seen.order_id.clone()),
-                ticket_closed: false,
-            },
+            Some(receipt) => RefundDue::new(Some(receipt), Undelivered::Late, true),
+            None => Ended::new(End::Cancelled, Some(Reason::Store), None, LeftCharge::ToCancel(seen.order_id.clone())),
         };
         let posted = Posted::default();
         Self { offer, ticket, posted, charge: Some(charge), earlier_boot: true, state }
@@ -339,37 +136,12 @@ impl Order {
     #[must_use]
     pub fn restarted(mut self, same_boot: bool, now: Boot, rules: &Rules) -> Self {
         self.earlier_boot |= !same_boot;
-        if let State::Dispensing { ask, sent, .. } = &mut self.state {
-            // Nobody knows what became of a call that was under way. Only the ledger can tell.
-            *sent = true;
-            if *ask != Ask::Close {
-                *ask = Ask::Query;
-            }
+        if let State::Dispensing(state) = &mut self.state {
+            state.restarted();
         }
-        if same_boot {
-            return self;
+        if !same_boot {
+            self.state = self.state.phase().rebooted(&self, now, rules).unwrap_or(self.state);
         }
-        self.state = match self.state {
-            // The customer has gone, and nobody saw a QR.
-            State::Requested { .. } => State::Ended {
-                how: End::Failed,
-                why: Some(Reason::Backend),
-                late_until: None,
-                left: LeftCharge::Unknown,
-                ticket_closed: false,
-            },
-            State::AwaitingPayment { payload, checked, .. } => {
-                State::AwaitingPayment { payload, shown_at: now, until: now + self.offer.timeout, checked }
-            }
-            state @ (State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. }) => state,
-            State::Cancelling { why, .. } => State::Cancelling { why, free_at: None, late_until: None },
-            State::Ended { how, why, left, ticket_closed, .. } => State::Ended { how, why, late_until: None, left, ticket_closed },
-            State::Paid { receipt, .. } => State::Paid { receipt, deliver_by: now + rules.deliver_within },
-            State::Dispensing { receipt, ask, sent, overdue, .. } => {
-                State::Dispensing { receipt, deliver_by: now + rules.deliver_within, ask, sent, overdue }
-            }
-            state @ (State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
-        };
         self
     }
 
@@ -377,11 +149,11 @@ impl Order {
     #[must_use]
     pub fn as_stored(&self) -> Self {
         let mut order = self.clone();
-        if let State::Requested { checked, .. } | State::AwaitingPayment { checked, .. } = &mut order.state {
-            *checked = 0;
-        }
-        if let State::Requested { trouble, .. } = &mut order.state {
-            *trouble = None;
+        match &mut order.state {
+            State::Requested(state) => (state.checked, state.trouble) = (0, None),
+            State::AwaitingPayment(state) => state.checked = 0,
+            State::AtCounter(_) | State::AwaitingCollection(_) | State::TakenBack(_) | State::Cancelling(_) | State::Ended(_) => {}
+            State::Paid(_) | State::Dispensing(_) | State::Dispensed(_) | State::RefundDue(_) | State::Refunded(_) => {}
         }
         order
     }
@@ -389,13 +161,7 @@ impl Order {
     /// Whether it keeps every other customer waiting.
     #[must_use]
     pub fn holds_machine(&self) -> bool {
-        match &self.state {
-            State::Requested { .. } | State::AwaitingPayment { .. } | State::Paid { .. } => true,
-            State::Cancelling { free_at, .. } => free_at.is_some(),
-            State::Dispensing { overdue, .. } => !overdue,
-            State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => false,
-            State::Ended { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => false,
-        }
+        self.state.phase().facts().holds_machine
     }
 
     /// Whether it is paid at a store, perhaps hours later, and not with the phone of the customer at the machine.
@@ -413,7 +179,7 @@ impl Order {
     /// Whether it waits in the background, until the customer pays at the store or comes back.
     #[must_use]
     pub fn waits_for_customer(&self) -> bool {
-        matches!(self.state, State::AtCounter | State::AwaitingCollection { .. })
+        matches!(self.state, State::AtCounter(_) | State::AwaitingCollection(_))
     }
 
     /// Whether the backend is asked about it now and then, since news may come that nobody brings: money, or the end of its charge.
@@ -425,7 +191,7 @@ impl Order {
     /// Whether it ended, and the gateway has not ended its charge for good.
     #[must_use]
     pub fn has_lasting_charge(&self) -> bool {
-        matches!(self.state, State::Ended { left: LeftCharge::Lasting(_), .. })
+        matches!(self.state, State::Ended(Ended { left: LeftCharge::Lasting(_), .. }))
     }
 
     /// The end of the grace of an order that the backend is asked about. The answer to a question that begins then or later tells whether it
@@ -433,12 +199,10 @@ impl Order {
     #[must_use]
     pub fn grace_ends_at(&self) -> Option<Boot> {
         match &self.state {
-            State::Ended { left: LeftCharge::Lasting(_), late_until, .. } => *late_until,
-            State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter | State::Cancelling { .. } | State::Ended { .. } => {
-                None
-            }
-            State::AwaitingCollection { .. } | State::TakenBack { .. } | State::Paid { .. } | State::Dispensing { .. } => None,
-            State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => None,
+            State::Ended(Ended { left: LeftCharge::Lasting(_), late_until, .. }) => *late_until,
+            State::Requested(_) | State::AwaitingPayment(_) | State::AtCounter(_) | State::Cancelling(_) | State::Ended(_) => None,
+            State::AwaitingCollection(_) | State::TakenBack(_) | State::Paid(_) | State::Dispensing(_) => None,
+            State::Dispensed(_) | State::RefundDue(_) | State::Refunded(_) => None,
         }
     }
 
@@ -451,13 +215,7 @@ impl Order {
     /// The stored proof of payment.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
-        match &self.state {
-            State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter => None,
-            State::Cancelling { .. } | State::Ended { .. } => None,
-            State::AwaitingCollection { receipt, .. } | State::TakenBack { receipt, .. } => Some(receipt),
-            State::Paid { receipt, .. } | State::Dispensing { receipt, .. } | State::Dispensed { receipt, .. } => Some(receipt),
-            State::RefundDue { receipt, .. } | State::Refunded { receipt } => receipt.as_ref(),
-        }
+        self.state.phase().facts().receipt
     }
 
     /// Whether the order came from the backend and not from a request in this database.
@@ -492,19 +250,7 @@ impl Order {
     /// Its state and reason, as they stand on `vend/event`.
     #[must_use]
     pub fn name(&self) -> (EventState, Option<Reason>) {
-        match &self.state {
-            State::Requested { .. } => (EventState::Requested, None),
-            State::AwaitingPayment { .. } | State::AtCounter => (EventState::AwaitingPayment, None),
-            State::AwaitingCollection { .. } => (EventState::AwaitingCollection, None),
-            State::TakenBack { how, .. } => (how.name(), Some(Reason::Gateway)),
-            State::Cancelling { why, .. } => (EventState::Cancelling, Some(why.reason())),
-            State::Ended { how, why, .. } => (how.name(), *why),
-            State::Paid { .. } => (EventState::Paid, None),
-            State::Dispensing { .. } => (EventState::Dispensing, None),
-            State::Dispensed { .. } => (EventState::Dispensed, None),
-            State::RefundDue { why, .. } => (EventState::RefundDue, Some(why.reason())),
-            State::Refunded { .. } => (EventState::Refunded, None),
-        }
+        self.state.phase().facts().name
     }
 }
 
@@ -529,47 +275,16 @@ impl Charge {
             pay_url: before.and_then(|charge| charge.pay_url.clone()).or_else(|| seen.pay_url.clone()),
         }
     }
-}
 
-impl End {
-    const fn name(self) -> EventState {
-        match self {
-            Self::Cancelled => EventState::Cancelled,
-            Self::Expired => EventState::Expired,
-            Self::Denied => EventState::Denied,
-            Self::Failed => EventState::Failed,
-        }
-    }
-}
-
-impl Ending {
-    /// The word for it.
-    #[must_use]
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Cancelled(reason) | Self::Failed(reason) => reason,
-        }
-    }
-
-    const fn end(self) -> End {
-        match self {
-            Self::Cancelled(_) => End::Cancelled,
-            Self::Failed(_) => End::Failed,
-        }
-    }
-}
-
-impl Undelivered {
-    /// The word for it.
-    #[must_use]
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Failed => Reason::Failed,
-            Self::Uncertain => Reason::Uncertain,
-            Self::Late => Reason::Late,
-            Self::RelayRefused => Reason::RelayRefused,
-            Self::Mismatch => Reason::Mismatch,
-            Self::NotCollected => Reason::NotCollected,
+    /// The same once it is paid: this receipt says what.
+    fn paid(before: Option<Self>, claims: &Claims) -> Self {
+        let (order_id, gross_amount) = (claims.sub.clone(), Some(claims.gross_amount));
+        match before {
+            Some(charge) if charge.order_id == order_id => Self { gross_amount, ..charge },
+            other => {
+                let sandbox = other.is_some_and(|charge| charge.sandbox);
+                Self { order_id, gross_amount, sandbox, code: None, pay_within: None, collect_within: None, pay_url: None }
+            }
         }
     }
 }

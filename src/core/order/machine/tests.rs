@@ -7,7 +7,7 @@ mod lasting;
 
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
-use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
+use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer, Outcome};
 use crate::order::receipt::testing::{claims, key};
 use crate::order::request::{Payment, Refusal};
 use crate::order::word::Word;
@@ -470,7 +470,7 @@ fn after_a_reboot_only_the_backend_allows_to_deliver() {
 fn a_qr_is_up_only_while_relay_and_screen_are_there() {
     // After a restart the relay must say first that it can deliver.
     let restarted = || Walk::offered().restarted(true);
-    assert!(matches!(restarted().order.state, State::AwaitingPayment { checked: 0, .. }));
+    assert!(matches!(restarted().order.state, State::AwaitingPayment(AwaitingPayment { checked: 0, .. })));
     assert_eq!((restarted().calls(), restarted().owned_by(1).calls()), (String::new(), "check".into()));
     restarted().owned_by(1).then(Event::CheckPassed(1), "|");
     restarted().owned_by(1).then(Event::CheckFailed(Reason::LineBlocked), "cancelling(line_blocked) | cancel o-1");
@@ -548,9 +548,10 @@ fn a_lost_database_cancels_what_is_pending_and_asks_the_ledger_about_what_is_pai
     let paid = adopted(true, Status::Settlement, Some(receipt())).order;
     assert!(paid.earlier_boot);
     let deliver_by = Boot(1_600_000);
-    assert_eq!(paid.state, State::Dispensing { receipt: receipt(), deliver_by, ask: Ask::Query, sent: true, overdue: false });
+    assert_eq!(paid.state, State::Dispensing(Dispensing { receipt: receipt(), deliver_by, ask: Ask::Query, sent: true, overdue: false }));
     // Only where nobody else is served.
-    let late = State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: ReportStep::CloseFirst { sent: true } };
+    let late =
+        State::RefundDue(RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: ReportStep::CloseFirst { sent: true } });
     assert_eq!(adopted(false, Status::Settlement, Some(receipt())).order.state, late);
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::{Draft, KNOWN_REQUESTS};
 use qris_core::order::ids::{ItemId, OrderId, PaymentCode, RequestId, Ticket};
-use qris_core::order::machine::{Charge, Order, Posted, State};
+use qris_core::order::machine::{AwaitingCollection, Charge, Dispensing, Order, Paid, Posted, Refunded, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::testing::{claims, key};
 use qris_core::order::request::{Offer, Payment, VendRequest};
@@ -32,7 +32,7 @@ fn order(n: u32) -> Order {
 }
 
 fn finished(n: u32) -> Order {
-    Order { state: State::Refunded { receipt: None }, ..order(n) }
+    Order { state: State::Refunded(Refunded { receipt: None }), ..order(n) }
 }
 
 fn paid(n: u32) -> Order {
@@ -46,14 +46,14 @@ fn paid(n: u32) -> Order {
         collect_within: None,
         pay_url: None,
     };
-    Order { charge: Some(charge), state: State::Paid { receipt, deliver_by: Boot(1) }, ..order(n) }
+    Order { charge: Some(charge), state: State::Paid(Paid { receipt, deliver_by: Boot(1) }), ..order(n) }
 }
 
 #[test]
 fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
-    let unfinished = Order { state: State::Paid { receipt: key().sign(claims()), deliver_by: Boot(1) }, ..paid(0) };
+    let unfinished = Order { state: State::Paid(Paid { receipt: key().sign(claims()), deliver_by: Boot(1) }), ..paid(0) };
     store.commit(&unfinished, None, vec![], &[], &Measured::default()).expect("stored");
     store.commit(&finished(1), None, vec![], &[], &Measured::default()).expect("stored");
     // They do not get a commit each: ten thousand would take a minute.
@@ -225,7 +225,11 @@ fn collectable(n: u32) -> Order {
         code: Some(PaymentCode::new(&format!("code{n}")).expect("a code")),
         ..paid(n).charge.expect("charged")
     };
-    Order { charge: Some(charge), state: State::AwaitingCollection { receipt, sent: false, doubtful: false }, ..order(n) }
+    Order {
+        charge: Some(charge),
+        state: State::AwaitingCollection(AwaitingCollection { receipt, sent: false, doubtful: false }),
+        ..order(n)
+    }
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn a_code_is_known_as_long_as_its_order() {
     let (_, stored) = store.commit(&collectable(1), None, vec![], &[], &Measured::default()).expect("stored");
     assert_eq!(store.by_code(&code(1)).expect("readable").map(|found| found.order), Some(stored.order));
     assert!(store.by_code(&code(2)).expect("readable").is_none());
-    let over = Order { state: State::Refunded { receipt: collectable(1).receipt().cloned() }, ..collectable(1) };
+    let over = Order { state: State::Refunded(Refunded { receipt: collectable(1).receipt().cloned() }), ..collectable(1) };
     store.commit(&over, Some(stored.rev), vec![], &[], &Measured::default()).expect("stored");
     assert!(store.by_code(&code(1)).expect("readable").is_some(), "also when it is over");
     store.connection.execute("DELETE FROM orders", []).expect("forgotten");
@@ -249,13 +253,13 @@ fn a_code_is_known_as_long_as_its_order() {
 fn what_is_dispensed_may_wait_for_its_customer_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
-    let dispensing = State::Dispensing {
+    let dispensing = State::Dispensing(Dispensing {
         receipt: key().sign(claims()),
         deliver_by: Boot(1),
         ask: qris_core::order::machine::Ask::Query,
         sent: true,
         overdue: false,
-    };
+    });
     let (_, stored) =
         store.commit(&Order { state: dispensing, ..collectable(1) }, None, vec![], &[], &Measured::default()).expect("stored");
     store.commit(&collectable(1), Some(stored.rev), vec![], &[], &Measured::default()).expect("it waits for its customer again");

@@ -3,31 +3,32 @@
 use super::*;
 
 fn ended(how: End, late_until: Option<Boot>, left: LeftCharge, ticket_closed: bool) -> State {
-    State::Ended { how, why: None, late_until, left, ticket_closed }
+    State::Ended(Ended { how, why: None, late_until, left, ticket_closed })
 }
 
 #[test]
 fn after_a_reboot_the_times_begin_anew() {
     let restarted = |state: State| match Walk::in_state(state).order.restarted(false, Boot(1_000_000), &RULES).state {
-        State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, .. } => (None, deliver_by),
-        State::AwaitingPayment { shown_at, until, .. } => (Some(shown_at), until),
+        State::Paid(Paid { deliver_by, .. }) | State::Dispensing(Dispensing { deliver_by, .. }) => (None, deliver_by),
+        State::AwaitingPayment(AwaitingPayment { shown_at, until, .. }) => (Some(shown_at), until),
         other => panic!("{other:?}"),
     };
-    assert_eq!(restarted(State::Paid { receipt: receipt(), deliver_by: Boot(1) }), (None, Boot(1_600_000)));
+    assert_eq!(restarted(State::Paid(Paid { receipt: receipt(), deliver_by: Boot(1) })), (None, Boot(1_600_000)));
     assert_eq!(restarted(Walk::dispensing().order.state), (None, Boot(1_600_000)));
     assert_eq!(restarted(Walk::offered().order.state), (Some(Boot(1_000_000)), Boot(1_120_000)));
 }
 
 #[test]
 fn who_waits_for_a_customer() {
-    let waiting = State::AwaitingCollection { receipt: receipt(), sent: false, doubtful: false };
-    for (state, waits) in [(State::AtCounter, true), (waiting, true), (Walk::dispensing().order.state, false)] {
+    let waiting = State::AwaitingCollection(AwaitingCollection { receipt: receipt(), sent: false, doubtful: false });
+    for (state, waits) in [(State::AtCounter(AtCounter {}), true), (waiting, true), (Walk::dispensing().order.state, false)] {
         assert_eq!(Walk::in_state(state).order.waits_for_customer(), waits);
     }
     // Only a collection of an earlier boot goes back to wait when its time is over.
     for (payment, earlier_boot) in [(Payment::Gopay, false), (Payment::Gopay, true), (Payment::Alfamart, false), (Payment::Alfamart, true)]
     {
-        let state = State::Dispensing { receipt: receipt(), deliver_by: Boot(10_000), ask: Ask::Query, sent: true, overdue: false };
+        let state =
+            State::Dispensing(Dispensing { receipt: receipt(), deliver_by: Boot(10_000), ask: Ask::Query, sent: true, overdue: false });
         let waits = payment == Payment::Alfamart && earlier_boot;
         let follows = if waits { "awaiting_collection | query o-1" } else { "| close" };
         Walk::of(Order { offer: offer_by(payment), earlier_boot, state, ..Walk::new().order }).after(10, follows);
@@ -77,13 +78,13 @@ fn what_a_charge_was_told_once_stays_known_of_it_and_of_no_other() {
 #[test]
 fn a_delivery_that_is_over_in_time_is_decided_by_close_and_not_before() {
     let walk = Walk::dispensing();
-    let State::Dispensing { deliver_by, .. } = walk.order.state else { panic!("it is delivered") };
+    let State::Dispensing(Dispensing { deliver_by, .. }) = walk.order.state else { panic!("it is delivered") };
     assert_eq!(walk.with(next_deadline), Some(deliver_by));
     let mut walk = Walk { now: deliver_by.0 - 1, ..walk }.then(Event::Tick, "| dispense o-1");
     walk.now += 1;
     walk.then(Event::Tick, "| close");
     // A receipt that waits for the backend's word was never sent to the relay. (Its order has no charge here.)
-    let paid = Walk::in_state(State::Paid { receipt: receipt(), deliver_by: Boot(10_000) });
+    let paid = Walk::in_state(State::Paid(Paid { receipt: receipt(), deliver_by: Boot(10_000) }));
     let mut walk = Walk { now: 9_999, ..paid }.then(Event::Tick, "| confirm o-1");
     walk.now += 1;
     walk.then(Event::Tick, "refund_due(late) | close");
@@ -93,7 +94,8 @@ fn a_delivery_that_is_over_in_time_is_decided_by_close_and_not_before() {
 fn what_was_paid_back_is_refunded_once_its_report_is_there_and_the_backend_says_so() {
     for (status, follows) in [(Status::Refund, "refunded |"), (Status::Settlement, "|")] {
         let report = ReportStep::Reported(Delivery::Undelivered);
-        Walk::in_state(State::RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report }).then(news(status), follows);
+        Walk::in_state(State::RefundDue(RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report }))
+            .then(news(status), follows);
     }
 }
 
@@ -101,7 +103,7 @@ fn what_was_paid_back_is_refunded_once_its_report_is_there_and_the_backend_says_
 fn a_deadline_of_gateway_counts_where_it_is_more_than_two_seconds_sooner() {
     for (left_ms, until) in [(119_000, 120_000), (118_000, 120_000), (117_999, 117_999)] {
         let walk = Walk::offered().then(Event::Seen(Seen { expires_in: Some(Span::millis(left_ms)), ..seen(Status::Pending) }), "|");
-        let State::AwaitingPayment { until: found, .. } = walk.order.state else { panic!("it is on the screen") };
+        let State::AwaitingPayment(AwaitingPayment { until: found, .. }) = walk.order.state else { panic!("it is on the screen") };
         assert_eq!(found, Boot(until), "{left_ms}");
     }
 }
@@ -138,7 +140,7 @@ fn a_receipt_tells_what_was_paid_and_leaves_the_rest_of_its_charge() {
 fn that_the_relay_knows_nothing_answers_a_query_and_nothing_else() {
     for (ask, follows) in [(Ask::Query, "| dispense o-1"), (Ask::Dispense, "| dispense o-1"), (Ask::Close, "| close")] {
         let overdue = ask == Ask::Close;
-        let state = State::Dispensing { receipt: receipt(), deliver_by: Boot(600_000), ask, sent: true, overdue };
+        let state = State::Dispensing(Dispensing { receipt: receipt(), deliver_by: Boot(600_000), ask, sent: true, overdue });
         Walk::in_state(state).then(answered(DispenseAnswer::Unknown), follows);
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn at_store() -> Walk {
 pub(super) fn in_background() -> Walk {
     // No news: it goes on waiting for its payment, and nothing is cancelled.
     let walk = at_store().after(120, "| look o-1");
-    assert!(!walk.order.holds_machine() && walk.order.state == State::AtCounter);
+    assert!(!walk.order.holds_machine() && walk.order.state == State::AtCounter(AtCounter {}));
     walk
 }
 
@@ -47,7 +47,7 @@ pub(super) fn collected() -> Walk {
 }
 
 fn is_sent(walk: &Walk) -> bool {
-    matches!(walk.order.state, State::AwaitingCollection { sent: true, .. })
+    matches!(walk.order.state, State::AwaitingCollection(AwaitingCollection { sent: true, .. }))
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_payment_that_the_store_took_back_ends_unpaid() {
 fn a_restart_keeps_what_waits_and_the_power_cut_of_a_collection_gives_the_code_back() {
     for same_boot in [true, false] {
         let walk = in_background().restarted(same_boot).after(10_000, "| look o-1");
-        assert_eq!(walk.order.state, State::AtCounter);
+        assert_eq!(walk.order.state, State::AtCounter(AtCounter {}));
         let walk = walk.then(Event::Settled(receipt()), "awaiting_collection | look o-1");
         walk.restarted(same_boot).after(10_000, "| look o-1").owned_by(1).then(Event::Tick, "| look o-1");
     }

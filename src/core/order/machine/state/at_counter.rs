@@ -1,0 +1,34 @@
+//! Over the counter: the code left the screen.
+
+use super::*;
+
+/// Over the counter: the code left the screen. It may be paid at the store until the gateway ends it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AtCounter {}
+
+impl Phase for AtCounter {
+    fn facts(&self) -> Facts<'_> {
+        Facts { name: (EventState::AwaitingPayment, None), holds_machine: false, is_unfinished: true, receipt: None }
+    }
+
+    fn payment(&self, _at: &At) -> Payment {
+        Payment::InTime
+    }
+
+    fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {
+        Ended::at_gateway(seen, None, None)
+    }
+
+    fn backend_call(&self, at: &At) -> Option<BackendCall> {
+        at.order.order_id().cloned().map(BackendCall::Check)
+    }
+
+    fn forsaken(&self) -> Option<State> {
+        Some(Ended::new(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing))
+    }
+
+    /// Nobody stands there, so no other customer needs to wait for the answer.
+    fn withdraw(&self, why: Ending, _at: &At) -> Option<State> {
+        Some(State::Cancelling(Cancelling { why, free_at: None, late_until: None }))
+    }
+}

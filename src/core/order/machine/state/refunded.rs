@@ -1,0 +1,24 @@
+//! The money went back.
+
+use super::*;
+
+/// The money went back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refunded {
+    /// The proof.
+    pub receipt: Option<Receipt>,
+}
+
+impl Phase for Refunded {
+    fn facts(&self) -> Facts<'_> {
+        Facts { name: (EventState::Refunded, None), holds_machine: false, is_unfinished: false, receipt: self.receipt.as_ref() }
+    }
+
+    fn payment(&self, _at: &At) -> Payment {
+        Payment::Known
+    }
+
+    fn seen(&self, _seen: &Seen, _at: &At) -> Option<State> {
+        None
+    }
+}
