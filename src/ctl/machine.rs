@@ -162,11 +162,6 @@ pub(super) struct Properties {
 }
 
 impl Properties {
-    /// All of them.
-    pub(super) fn values(self) -> HashMap<String, OwnedVariant> {
-        self.values
-    }
-
     /// Takes one property out.
     pub(super) fn take<T: TryFrom<Variant<'static>>>(&mut self, property: &'static str) -> Result<T, ServiceError> {
         let wrong = || ServiceError::Property { service: self.service, property };

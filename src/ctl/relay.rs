@@ -1,15 +1,15 @@
 //! `relay lines` and `relay clear`: the relay service of this machine.
 
-use super::machine::{Bus, Service};
+use super::machine::{Bus, Properties, Service, ServiceError};
 use super::print;
 use clap::Subcommand;
 use qris_core::order::ids::ItemId;
 use qris_core::order::proof::RelayKey;
-use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
-use qris_device::relay::as_json;
+use qris_core::wire::dbus::{RELAY_FACTS, RELAY_NAME, RELAY_PATH};
+use qris_core::wire::relay::RelayFacts;
 use qris_host::Failure;
 use qris_host::config::BusAddress;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Looks at the relay service, or clears a blocked line.
 #[derive(clap::Args, Debug)]
@@ -40,10 +40,9 @@ impl Relay {
         match self.command {
             Command::Lines { bus } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
-                let mut properties = service.properties().await.map_err(Failure::failed)?.values();
-                let wrong = |why| Failure::failed(format!("{RELAY_NAME} answers wrongly ({why}): is it of another release?"));
-                let relay = as_json(&mut properties).map_err(wrong)?;
-                print::line(&if json { relay.to_string() } else { words(&relay) })
+                let relay = service.properties().await.and_then(facts).map_err(Failure::failed)?;
+                let words = || relay.in_words().iter().map(|line| print::plain(line)).collect::<Vec<_>>().join("\n");
+                print::line(&if json { json!(relay).to_string() } else { words() })
             }
             Command::Clear { bus, item } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
@@ -54,42 +53,15 @@ impl Relay {
     }
 }
 
+/// What the relay service says of itself, of its properties.
+pub(super) fn facts(mut properties: Properties) -> Result<RelayFacts, ServiceError> {
+    let json: String = properties.take(RELAY_FACTS)?;
+    serde_json::from_str(&json).map_err(|_| ServiceError::Property { service: RELAY_NAME, property: RELAY_FACTS })
+}
+
 /// The key with which the relay service of this machine signs its proofs.
 pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
     let service = Service::connect_at(bus, RELAY_NAME, RELAY_PATH).await?;
-    let key = service.properties().await.and_then(|mut properties| properties.take::<String>("ProofKey")).map_err(Failure::failed)?;
-    key.parse().map_err(Failure::failed)
-}
-
-fn words(relay: &Value) -> String {
-    let list = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-    let text = |value: &Value| print::plain(value.as_str().unwrap_or_default());
-    let mut told = vec![format!("machine {}", text(&relay["device"]))];
-    for line in relay["lines"].as_array().into_iter().flatten() {
-        told.push(format!("line {:?}: {} (items {})", text(&line["name"]), text(&line["state"]), print::plain(&list(&line["items"]))));
-    }
-    told.push(format!("keys: {}", print::plain(&list(&relay["keys"]))));
-    let fingerprint = relay["proof_key"]["fingerprint"].as_str().unwrap_or("none");
-    told.push(format!("key of its proofs: {fingerprint}"));
-    told.push(format!("open tickets: {}", relay["tickets"]));
-    if relay["faults"].as_array().is_some_and(|faults| !faults.is_empty()) {
-        told.push(format!("faults: {}", print::plain(&list(&relay["faults"]))));
-    }
-    told.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_relay_is_told_in_lines() {
-        let relay = json!({
-            "device": "vm-001", "lines": [{"name": "tray 1", "items": ["A1", "A2"], "state": "blocked"}], "keys": ["k1"],
-            "proof_key": {"x": "…", "fingerprint": "3c9b-51f0-77ad-0e42-a6d8"}, "tickets": 2, "faults": ["gpio"]
-        });
-        let told = "machine vm-001\nline \"tray 1\": blocked (items A1, A2)\nkeys: k1\nkey of its proofs: 3c9b-51f0-77ad-0e42-a6d8\n\
-            open tickets: 2\nfaults: gpio";
-        assert_eq!(words(&relay), told);
-    }
+    let key = service.properties().await.and_then(facts).map_err(Failure::failed)?.proof_key;
+    key.map(|key| key.x).ok_or_else(|| Failure::failed("the relay service has no key: its ledger cannot be had"))
 }

@@ -320,7 +320,7 @@ async fn tell(relay: Option<&Relay>, slot: &RelaySlot, inbox: &Inbox, up: bool) 
             // Both happen together, with no other task in between. So a caller that waits for the relay gets it, and
             // the machine hears of the relay before the answer to the next call.
             slot.set(Some(relay.clone()));
-            inbox.send(if up { Input::RelayTold(facts) } else { Input::RelayUp(facts) });
+            inbox.send(if up { Input::RelayReported(facts) } else { Input::RelayUp(facts) });
             true
         }
         Err(why) => {

@@ -177,7 +177,7 @@ impl Ports {
             }),
             Effect::ReadRelay => self.with_relay(|relay| async move {
                 let facts = relay?.facts().await.ok()?;
-                Some(Input::RelayTold(facts))
+                Some(Input::RelayReported(facts))
             }),
             Effect::Backend(id, request, call) => {
                 let backend = self.backend.clone();
@@ -244,7 +244,7 @@ impl Ports {
         let asks_relay = matches!(command, Command::Diag {});
         let read = async move {
             let relay = match relay {
-                Some(relay) if asks_relay => relay.as_json().await,
+                Some(relay) if asks_relay => relay.facts().await.map(|facts| json!(facts)),
                 _ => Err("the relay service is gone".into()),
             };
             let read = tokio::task::spawn_blocking(move || match command {

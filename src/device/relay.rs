@@ -1,18 +1,16 @@
 //! The client of the relay service, `io.qrisd.Relay1`.
 
-use super::words::{Operated, PrepareError, RelayAnswer, RelayFacts, RelayLine};
-use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
-use qris_core::order::ledger::Limits;
+use super::words::{Operated, PrepareError, RelayAnswer};
+use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
-use qris_core::order::proof::RelayKey;
 use qris_core::wire::command::{Code, Problem};
-use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
+use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_FACTS, RELAY_NAME, RELAY_PATH, RelayError};
+use qris_core::wire::relay::RelayFacts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::collections::HashMap;
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
 use zbus::zvariant::{DynamicType, Type};
@@ -95,46 +93,17 @@ impl Relay {
         }
     }
 
-    /// The relay's facts about itself.
+    /// What the relay service says of itself.
     ///
     /// # Errors
     /// There is no answer, or it is one that no relay service of ours would give.
     pub async fn facts(&self) -> Result<RelayFacts, Box<str>> {
-        let mut all = self.properties().await?;
-        let device: String = property(&mut all, "Device")?;
-        let keys: Vec<String> = property(&mut all, "Keys")?;
-        let tickets: Vec<String> = property(&mut all, "Tickets")?;
-        let faults: Vec<String> = property(&mut all, "Faults")?;
-        let proof_key: String = property(&mut all, "ProofKey")?;
-        let limits = property(&mut all, "Limits")?;
-        let version: String = property(&mut all, "Version")?;
-        let lines: Vec<(String, Vec<String>, String)> = property(&mut all, "Lines")?;
-        Ok(RelayFacts {
-            lines: limited(limits, &lines).into(),
-            version: Some(version.into()),
-            device: Some(device.into()),
-            kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
-            // There is no key while the relay's ledger cannot be read.
-            proof_key: proof_key.parse().ok(),
-            tickets: tickets.iter().filter_map(|ticket| Ticket::new(ticket).ok()).collect(),
-            faults: faults.into_iter().map(Into::into).collect(),
-            blocked: lines.into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, _, _)| name.into()).collect(),
-        })
-    }
-
-    /// What it tells of itself and its ledger, as [`as_json`].
-    ///
-    /// # Errors
-    /// As [`Relay::facts`].
-    pub async fn as_json(&self) -> Result<Value, Box<str>> {
-        as_json(&mut self.properties().await?)
-    }
-
-    /// All of them come in one call. Four calls would be four ways there and back, after nearly every answer of the relay.
-    async fn properties(&self) -> Result<HashMap<String, OwnedVariant>, Box<str>> {
-        let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, Some("org.freedesktop.DBus.Properties"), "GetAll", &(RELAY_NAME,));
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, properties, "Get", &(RELAY_NAME, RELAY_FACTS));
         let reply = timeout(QUICK, call).await.map_err(|_| "no answer in 2 s")?.map_err(|e| e.to_string())?;
-        Ok(reply.body().deserialize().map_err(|e| e.to_string())?)
+        let facts: OwnedVariant = reply.body().deserialize().map_err(|e| e.to_string())?;
+        let json = String::try_from(facts).map_err(|_| "its facts are no text")?;
+        serde_json::from_str(&json).map_err(|error| format!("its facts: {error}").into())
     }
 
     async fn call<B, A>(&self, method: &str, body: &B, within: Duration) -> Result<A, Failure>
@@ -192,43 +161,6 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
     Operated::Refused(Problem::new(Code::Refused, why))
 }
 
-/// What the relay service tells of itself and its ledger, for people and programs: `qrisctl relay lines --json`, and a part of `diag`.
-///
-/// # Errors
-/// A property is missing or of another type: it is of another release.
-pub fn as_json(properties: &mut HashMap<String, OwnedVariant>) -> Result<Value, Box<str>> {
-    let lines: Vec<(String, Vec<String>, String)> = property(properties, "Lines")?;
-    let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
-    // There is no key while the relay's ledger cannot be read.
-    let key: Option<RelayKey> = property::<String>(properties, "ProofKey")?.parse().ok();
-    Ok(json!({
-        "device": property::<String>(properties, "Device")?,
-        "version": property::<String>(properties, "Version")?,
-        "lines": lines,
-        "keys": property::<Vec<String>>(properties, "Keys")?,
-        "proof_key": key.map(|key| json!({ "x": key, "fingerprint": key.fingerprint() })),
-        "tickets": property::<Vec<String>>(properties, "Tickets")?.len(),
-        "faults": property::<Vec<String>>(properties, "Faults")?,
-    }))
-}
-
-/// The lines whose limits are told.
-fn limited(limits: Vec<(String, i64, i64, i64)>, lines: &[(String, Vec<String>, String)]) -> Vec<RelayLine> {
-    let amount = |amount: i64| u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
-    let line = |(name, min, step, max): (String, i64, i64, i64)| {
-        let (_, items, _) = lines.iter().find(|(known, ..)| *known == name)?;
-        let limits = Limits { min: amount(min)?, step: amount(step), max: amount(max) };
-        Some(RelayLine { name: name.into(), items: items.iter().map(|item| item.as_str().into()).collect(), limits })
-    };
-    // With a part of them, an item would seem to have no line.
-    limits.into_iter().map(line).collect::<Option<Vec<_>>>().filter(|told| told.len() == lines.len()).unwrap_or_default()
-}
-
-fn property<T: TryFrom<OwnedVariant>>(all: &mut HashMap<String, OwnedVariant>, name: &str) -> Result<T, Box<str>> {
-    let value = all.remove(name).ok_or_else(|| format!("there is no property {name}"))?;
-    T::try_from(value).map_err(|_| format!("the property {name} has another type").into())
-}
-
 /// The order and its outcome in a `Finished` signal.
 pub fn finished(order_id: &str, outcome: &str) -> Option<(OrderId, DispenseAnswer)> {
     Some((OrderId::new(order_id).ok()?, DispenseAnswer::from_word(outcome)?))
@@ -265,27 +197,6 @@ mod tests {
             (RelayError::Hardware, "relay: why"),
         ] {
             assert_eq!(refused(error, "why"), Operated::Refused(Problem::new(Code::Refused, message)), "{error}");
-        }
-    }
-
-    #[test]
-    fn limits_are_those_of_all_lines_or_of_none() {
-        let lines = [("tray 1", "A1"), ("rest", "*")].map(|(name, item)| (name.to_owned(), vec![item.to_owned()], "ready".to_owned()));
-        let told = |limits: &[(&str, i64, i64, i64)]| {
-            let limits = limits.iter().map(|(name, min, step, max)| ((*name).to_owned(), *min, *step, *max)).collect();
-            limited(limits, &lines).into_iter().map(|line| (line.items[0].clone(), line.limits.to_string())).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            told(&[("tray 1", 5000, 0, 0), ("rest", 1000, 500, 9000)]),
-            [
-                ("A1".into(), "at least Rp5.000".into()),
-                ("*".into(), "at least Rp1.000, at most Rp9.000, and only multiples of Rp500".into())
-            ]
-        );
-        for bad in
-            [&[][..], &[("tray 1", 5000, 0, 0)], &[("tray 1", 5000, 0, 0), ("tray 2", 1, 0, 0)], &[("tray 1", 0, 0, 0), ("rest", 1, 0, 0)]]
-        {
-            assert_eq!(told(bad), [], "{bad:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub use backend::{BackendAnswer, HttpCall, Identity};
 pub use broker::{ANSWER, NEWS, Notice, id_of_report, report_of};
 pub use commands::{Address, Operated, Operation};
 pub use controllers::{Asker, ControllerKind, OPERATOR, RAUC, Reply, Request, SHUTDOWN, Shown, View};
-pub use relay::{PREPARE_WAIT, PrepareError, RelayAnswer, RelayFacts, RelayLine};
+pub use relay::{PREPARE_WAIT, PrepareError, RelayAnswer};
 pub use settings::{OrderSettings, Settings};
 pub use system::{System, SystemAnswer, SystemCall};
 
@@ -23,6 +23,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{Command, Response};
+use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::vend::VendEvent;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::mqtt::{Ack, PublishId};
@@ -79,7 +80,7 @@ pub enum Input {
     /// The relay has a new owner, with these facts.
     RelayUp(RelayFacts),
     /// The relay's facts, read again.
-    RelayTold(RelayFacts),
+    RelayReported(RelayFacts),
     /// The relay is gone.
     RelayDown(Box<str>),
     /// The backend's answer to a call of this order.

@@ -5,8 +5,7 @@ use super::outlet::Ending;
 use super::outlet::OutletCommand;
 use super::threads::ThreadReport;
 use qris_core::order::ids::{ItemId, OrderId};
-use qris_core::order::ledger::{Cause, Limits};
-use qris_core::order::money::Rupiah;
+use qris_core::order::ledger::Cause;
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
@@ -256,48 +255,10 @@ impl Relay1 {
         Ok(("cleared".into(), String::new()))
     }
 
+    /// [`RelayFacts`](qris_core::wire::relay::RelayFacts), in JSON.
     #[zbus(property(emits_changed_signal = "false"))]
-    async fn device(&self) -> String {
-        self.0.with(|dispenser| dispenser.device().to_string())
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn lines(&self) -> Vec<(String, Vec<String>, String)> {
-        self.0.with(|dispenser| dispenser.lines())
-    }
-
-    /// The prices that each line takes: its name, the least, the amount that divides each, the most. 0: no such limit.
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn limits(&self) -> Vec<(String, i64, i64, i64)> {
-        let amount = |amount: Option<Rupiah>| amount.and_then(|amount| i64::try_from(amount.get()).ok()).unwrap_or(0);
-        let told = |(name, Limits { min, step, max })| (name, amount(Some(min)), amount(step), amount(max));
-        self.0.with(|dispenser| dispenser.limits().into_iter().map(told).collect())
-    }
-
-    /// The release of this program.
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn version(&self) -> &str {
-        env!("CARGO_PKG_VERSION")
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn keys(&self) -> Vec<String> {
-        self.0.with(|dispenser| dispenser.keys().iter().map(ToString::to_string).collect())
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn proof_key(&self) -> String {
-        self.0.with(|dispenser| dispenser.key().map(|key| key.to_string()).unwrap_or_default())
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn tickets(&self) -> Vec<String> {
-        self.0.with(|dispenser| dispenser.tickets().iter().map(ToString::to_string).collect())
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn faults(&self) -> Vec<String> {
-        self.0.with(|dispenser| dispenser.faults().into_iter().map(str::to_owned).collect())
+    async fn facts(&self) -> String {
+        serde_json::to_string(&self.0.with(|dispenser| dispenser.facts())).expect("facts are plain data")
     }
 
     /// Declared for introspection; it is sent to every connection by [`emit`].

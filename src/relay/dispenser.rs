@@ -10,26 +10,18 @@ pub use super::ledger::Refusal;
 use super::ledger::{Draw, Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::{Begun, Once, Pulse};
-use qris_core::order::ids::{CommandId, DeviceId, ItemId, KeyId, OrderId, Ticket};
+use qris_core::order::ids::{CommandId, DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::KeySet;
-use qris_core::order::ledger::{
-    Admission, Cause, Condition, Entry, LedgerRefusal, Limits, LineState, TicketEntry, admit, after_restart, prepare,
-};
+use qris_core::order::ledger::{Admission, Cause, Condition, Entry, LedgerRefusal, LineState, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::proof::{self, Last, RelayKey, Statement};
 use qris_core::order::receipt::{Receipt, ReceiptError};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use qris_core::wire::relay::{LineCondition, ProofKey, RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_host::events::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The fault of a ledger that was set aside while this process runs.
-pub const FAULT_LEDGER_RESET: &str = "ledger_reset";
-/// The fault of a ledger that cannot be read or written.
-pub const FAULT_LEDGER: &str = "ledger";
-/// The fault of a line's or a button's hardware that does not work.
-pub const FAULT_GPIO: &str = "gpio";
 
 /// The heart of the relay service.
 pub struct Dispenser {
@@ -418,54 +410,51 @@ impl Dispenser {
         }
     }
 
-    /// `Lines`: names, items and states.
+    /// `Facts`: what it says of itself.
     #[must_use]
-    pub fn lines(&self) -> Vec<(String, Vec<String>, String)> {
-        let of = |line: &Line| {
-            let items = match &line.settings.items {
-                Items::Any => vec!["*".to_owned()],
-                Items::These(items) => items.iter().map(ToString::to_string).collect(),
-            };
-            let state = match line.condition() {
-                Condition::Ready => "ready",
-                Condition::Busy => "busy",
-                Condition::Blocked | Condition::Broken => "blocked",
-            };
-            (line.settings.name.clone(), items, state.to_owned())
+    pub fn facts(&self) -> RelayFacts {
+        RelayFacts {
+            device: Some(self.me.clone()),
+            lines: self.lines(),
+            keys: self.keys.receipt_kids(),
+            proof_key: self.key().map(ProofKey::from),
+            tickets: self.tickets(),
+            faults: self.faults(),
+            status: RelayStatus { version: env!("CARGO_PKG_VERSION").into() },
+        }
+    }
+
+    /// The lines.
+    #[must_use]
+    pub fn lines(&self) -> Vec<RelayLine> {
+        let of = |line: &Line| RelayLine {
+            name: line.settings.name.as_str().into(),
+            items: match &line.settings.items {
+                Items::Any => vec!["*".into()],
+                Items::These(items) => items.iter().map(|item| item.as_str().into()).collect(),
+            },
+            state: match line.condition() {
+                Condition::Ready => LineCondition::Ready,
+                Condition::Busy => LineCondition::Busy,
+                Condition::Blocked | Condition::Broken => LineCondition::Blocked,
+            },
+            limits: line.settings.limits(),
         };
         self.lines.iter().map(of).collect()
     }
 
-    /// `Limits`: the prices that each line takes.
-    #[must_use]
-    pub fn limits(&self) -> Vec<(String, Limits)> {
-        self.lines.iter().map(|line| (line.settings.name.clone(), line.settings.limits())).collect()
-    }
-
-    /// `Device`.
-    #[must_use]
-    pub fn device(&self) -> &DeviceId {
-        &self.me
-    }
-
-    /// `Keys`: the receipt keys by name.
-    #[must_use]
-    pub fn keys(&self) -> Vec<KeyId> {
-        self.keys.receipt_kids()
-    }
-
-    /// `Tickets`: the open ones.
+    /// The open tickets.
     #[must_use]
     pub fn tickets(&self) -> Vec<Ticket> {
         self.ledger.tickets()
     }
 
-    /// `Faults`.
+    /// The faults of the service itself.
     #[must_use]
-    pub fn faults(&self) -> Vec<&'static str> {
+    pub fn faults(&self) -> Vec<RelayFault> {
         let is_failing = self.ledger.usable().is_err();
         let is_broken = self.lines.iter().any(|line| line.broken.is_some()) || !self.broken_buttons.is_empty();
-        let all = [(self.ledger.was_reset(), FAULT_LEDGER_RESET), (is_failing, FAULT_LEDGER), (is_broken, FAULT_GPIO)];
+        let all = [(self.ledger.was_reset(), RelayFault::LedgerReset), (is_failing, RelayFault::Ledger), (is_broken, RelayFault::Gpio)];
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
     }
 

@@ -22,6 +22,7 @@ use dispenser::Dispenser;
 use held::Held;
 use outlet::Outlet;
 use pin::HardwareError;
+use qris_core::wire::relay::{LineCondition, RelayFault};
 use qris_host::arguments::Usage;
 use qris_host::config::{BusAddress, Faults};
 use qris_host::events::Event;
@@ -246,9 +247,10 @@ async fn serve_bus(address: BusAddress, service: Arc<Service>, mut signals: mpsc
 /// Tells the service manager how things are, when that changed.
 fn tell_status(told: &mut String, service: &Service, trouble: &BusTrouble) {
     let (lines, faults) = service.with(|dispenser| (dispenser.lines(), dispenser.faults()));
-    let ready = lines.iter().filter(|(_, _, state)| state != "blocked").count();
+    let ready = lines.iter().filter(|line| line.state != LineCondition::Blocked).count();
     let mut status = format!("{ready} of {} lines can be driven", lines.len());
     if !faults.is_empty() {
+        let faults: Vec<_> = faults.iter().map(RelayFault::as_str).collect();
         status = format!("{status}; faults: {}", faults.join(" "));
     }
     if let Some(why) = trouble.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {

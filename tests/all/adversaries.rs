@@ -296,7 +296,7 @@ impl Attacker {
         if let Some(ticket) = self.some_ticket() {
             assert_eq!(self.relay.check(&ticket).0, self.tickets[&ticket].2 == State::Open, "{ticket}");
         }
-        let open: BTreeSet<String> = self.relay.caller.relay_property::<Vec<String>>("Tickets").into_iter().collect();
+        let open: BTreeSet<String> = self.relay.caller.open_tickets().into_iter().collect();
         let model: BTreeSet<String> =
             self.tickets.iter().filter(|(_, (_, _, state))| *state == State::Open).map(|(ticket, _)| ticket.clone()).collect();
         assert_eq!(open, model);

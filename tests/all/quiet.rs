@@ -187,7 +187,7 @@ struct Nonsense(Received<()>);
 #[zbus::interface(name = "io.qrisd.Relay1")]
 impl Nonsense {
     #[zbus(property)]
-    fn device(&self) -> zbus::fdo::Result<String> {
+    fn facts(&self) -> zbus::fdo::Result<String> {
         self.0.push(());
         Err(zbus::fdo::Error::Failed("out of order".to_owned()))
     }

@@ -9,9 +9,9 @@ const PULSE: &str = "pulse_ms = 50\n";
 fn a_receipt_drives_the_line_once_and_is_remembered() {
     let mut relay = Relayd::start(PULSE);
     let (ticket, claims) = relay.sale("o-1");
-    assert_eq!(relay.caller.relay_property::<String>("Device"), "vm-001");
-    assert_eq!(relay.caller.relay_property::<Vec<String>>("Keys"), [relay.key.kid().to_string()]);
-    assert_eq!(relay.caller.relay_property::<Vec<String>>("Tickets"), [ticket.as_str()]);
+    let facts = relay.caller.relay_facts();
+    assert_eq!((facts.device.expect("one").as_str(), &*facts.keys), ("vm-001", std::slice::from_ref(relay.key.kid())));
+    assert_eq!(relay.caller.open_tickets(), [ticket.as_str()]);
     assert_eq!(relay.check(&ticket), (true, String::new()));
     assert_eq!(relay.query("o-1"), "unknown");
     let receipt = relay.key.sign(claims);
@@ -24,7 +24,7 @@ fn a_receipt_drives_the_line_once_and_is_remembered() {
         assert_eq!(relay.dispense(receipt.jws()).expect("what is recorded is an answer").0, "dispensed");
         assert_eq!(relay.query("o-1"), "dispensed");
         assert_eq!(relay.close(&ticket).as_deref(), Ok("dispensed"));
-        assert_eq!(relay.caller.relay_property::<Vec<String>>("Tickets"), Vec::<String>::new());
+        assert_eq!(relay.caller.open_tickets(), [""; 0]);
         // The second time around it must come from the file.
         relay.kill();
         relay.resume();

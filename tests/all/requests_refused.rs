@@ -76,7 +76,7 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
     shop.tap.wait_refused(&refused, Reason::LineBlocked);
     shop.wait_fault("line_blocked", true);
     let lines = stdout(&ctl(&["relay", "lines"]));
-    assert!(lines.contains("line \"tray 1\": blocked (items *)\n") && lines.contains("open tickets: 0\n"), "{lines}");
+    assert!(lines.contains("line \"tray 1\": blocked (items *; it takes at least Rp") && lines.contains("open tickets: 0\n"), "{lines}");
     let clear = ctl(&["relay", "clear", "A1", "--json"]);
     assert_eq!(output_text(&clear), "{\"item\":\"A1\",\"outcome\":\"cleared\"}\n");
     let cleared = Instant::now();

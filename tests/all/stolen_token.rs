@@ -33,7 +33,7 @@ impl Thief {
         shop.start_backend();
         shop.start_relayd();
         let bus = Caller::connect(&shop.bus.address);
-        let key = bus.relay_property("ProofKey");
+        let key = bus.relay_facts().proof_key.expect("a ledger").x.to_string();
         Self { shop, bus, key }
     }
 

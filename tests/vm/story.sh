@@ -300,7 +300,7 @@ power_cut_with_qr() {
 }
 
 confined() {
-  local asks="busctl get-property io.qrisd.Relay1 /io/qrisd/Relay1 io.qrisd.Relay1 Device"
+  local asks="busctl get-property io.qrisd.Relay1 /io/qrisd/Relay1 io.qrisd.Relay1 Facts"
   exposed qrisd 2.0
   exposed qris-relayd 1.5
   is "networks that the relay service sees" "lo" "$(guest "sed -n 's/^ *\([^:]*\):.*/\1/p' /proc/$(pid_of qris-relayd)/net/dev")"
@@ -342,7 +342,7 @@ reload_and_stop() {
   holds "systemctl stop" guest "systemctl stop qrisd qris-relayd"
   awaits "a stopped machine is offline at the broker" offline
   is "the relay service" "inactive" "$(guest systemctl is-active qris-relayd)"
-  is "a call to it" "nobody answers" "$(guest "busctl get-property io.qrisd.Relay1 /io/qrisd/Relay1 io.qrisd.Relay1 Device 2>/dev/null || echo nobody answers")"
+  is "a call to it" "nobody answers" "$(guest "busctl get-property io.qrisd.Relay1 /io/qrisd/Relay1 io.qrisd.Relay1 Facts 2>/dev/null || echo nobody answers")"
   is "and does not start it" "inactive" "$(guest systemctl is-active qris-relayd)"
   holds "systemctl start qrisd" guest "systemctl start qrisd"
   is "which starts the relay service, too" "active" "$(guest systemctl is-active qris-relayd)"

@@ -8,6 +8,7 @@ use super::money::Rupiah;
 use super::outcome::Outcome;
 use super::receipt::Receipt;
 use super::time::Span;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The longest time that an outlet takes for an order: it drives a line and waits for the sensor.
@@ -66,13 +67,15 @@ pub struct LineState {
 }
 
 /// The prices that a line takes, whatever it is doing now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// It takes no less.
     pub min: Rupiah,
     /// It takes multiples of this only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Rupiah>,
     /// It takes no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<Rupiah>,
 }
 

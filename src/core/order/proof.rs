@@ -86,7 +86,7 @@ pub struct RelayKey([u8; 32]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this is not the public key of a relay: 43 characters of base64url that are an Ed25519 key, and none of the few weak ones. Take it from \
-     the property ProofKey of the relay service"
+     the property Facts of the relay service (proof_key.x)"
 )]
 pub struct NoRelayKey;
 

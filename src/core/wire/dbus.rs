@@ -8,6 +8,8 @@ use std::fmt;
 pub const RELAY_NAME: &str = "io.qrisd.Relay1";
 /// Where its object is.
 pub const RELAY_PATH: &str = "/io/qrisd/Relay1";
+/// Its property with [what it says of itself](super::relay::RelayFacts), in JSON.
+pub const RELAY_FACTS: &str = "Facts";
 /// The device service's bus name and interface.
 pub const DEVICE_NAME: &str = "io.qrisd.Device1";
 /// Where its object is.

@@ -6,6 +6,7 @@ pub mod enrolment;
 pub mod invitation;
 pub mod orders;
 pub mod payment;
+pub mod relay;
 pub mod settings;
 pub mod status;
 pub mod strict;

@@ -1,5 +1,6 @@
 //! `status`: a machine's retained state and its faults.
 
+use super::relay::RelayStatus;
 use crate::order::reason::Reason;
 use crate::order::word::words;
 use serde::{Deserialize, Serialize};
@@ -85,9 +86,9 @@ pub struct Status {
     /// The program's release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Box<str>>,
-    /// The relay service's release, while it is there.
+    /// Facts of the relay service, while it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relay_version: Option<Box<str>>,
+    pub relay: Option<RelayStatus>,
     /// The kernel's name of this boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<Box<str>>,
@@ -115,7 +116,7 @@ impl Status {
         Self {
             state: Presence::Offline,
             version: None,
-            relay_version: None,
+            relay: None,
             boot_id: None,
             stream: None,
             at: None,

@@ -3,9 +3,11 @@
 use super::needs_root;
 use crate::hardware;
 use crate::machine::{Properties, Service, ServiceError};
+use crate::relay::facts;
 use crate::site::{SERVICES, Site, is_root};
-use qris_core::order::ids::KeyId;
+use qris_core::order::ids::{DeviceId, KeyId};
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
+use qris_core::wire::relay::{LineCondition, RelayFacts, RelayFault};
 use qris_device::config::Config as DeviceConfig;
 use qris_host::config::BusAddress;
 use qris_host::finding::{Finding, Level};
@@ -140,83 +142,66 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
 
 /// The relay service's own word.
 pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
-    let read = |mut told: Properties| {
-        Ok(Relay {
-            device: told.take("Device")?,
-            lines: told.take("Lines")?,
-            keys: told.take("Keys")?,
-            tickets: told.take::<Vec<String>>("Tickets")?.len(),
-            faults: told.take("Faults")?,
-        })
-    };
-    match properties(&device.relay, RELAY_NAME, RELAY_PATH).await.and_then(read) {
-        Ok(relay) => relay.findings(device.machine.device.as_str(), &device.machine.keys.receipt_kids()),
+    match properties(&device.relay, RELAY_NAME, RELAY_PATH).await.and_then(|told| Ok(facts(told)?)) {
+        Ok(relay) => judge(&relay, &device.machine.device, &device.machine.keys.receipt_kids()),
         Err(why) => vec![silent("relay", &*why, "systemctl status qris-relayd; journalctl -x -u qris-relayd")],
     }
 }
 
-/// The properties of the relay service.
-struct Relay {
-    device: String,
-    lines: Vec<(String, Vec<String>, String)>,
-    keys: Vec<String>,
-    tickets: usize,
-    faults: Vec<String>,
-}
-
-impl Relay {
-    fn findings(&self, device: &str, keys: &[KeyId]) -> Vec<Finding> {
-        const CHECK: &str = "relay";
-        let mut findings = Vec::new();
-        if self.device != device {
-            let said = format!("qris-relayd is of machine {}, qrisd.toml of {device}", self.device);
-            findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
-        }
-        let missing: Vec<_> = keys.iter().filter(|kid| !self.keys.contains(&kid.to_string())).map(KeyId::as_str).collect();
-        let surplus = self.keys.iter().filter(|kid| !keys.iter().any(|ours| ours.as_str() == *kid)).count();
-        if !missing.is_empty() || surplus > 0 {
-            let said = format!(
-                "qris-relayd has other keys than keys.json (missing: {}; {surplus} more)",
-                if missing.is_empty() { "none".into() } else { missing.join(", ") }
-            );
-            findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
-        }
-        for (name, items, state) in &self.lines {
-            if state == "blocked" {
-                let item = items.first().map_or("ITEM", String::as_str);
-                let said = format!("line {name:?} is blocked: it failed, and waits for a person");
-                let to_do = format!("look for an empty or jammed spiral; then, as root: qrisctl relay clear {item}");
-                findings.push(Finding::bad("lines", said, to_do));
-            }
-        }
-        findings.extend(self.faults.iter().map(|fault| {
-            let (level, said, to_do) = match fault.as_str() {
-                "ledger_reset" => {
-                    (Level::Warn, "the ledger was lost or damaged, and a new one was begun", "keep the old file, look at the card")
-                }
-                "gpio" => (
-                    Level::Bad,
-                    "the hardware of a line or a button does not work",
-                    "journalctl -x -u qris-relayd says which; chip, offset, group gpio, wiring",
-                ),
-                "ledger" => {
-                    (Level::Bad, "the ledger cannot be written", "make room in its directory, or look whether the disk became read-only")
-                }
-                other => return Finding::bad(CHECK, format!("fault {other}"), "journalctl -x -u qris-relayd"),
-            };
-            Finding { check: CHECK, level, said: said.into(), to_do: Some(to_do.into()) }
-        }));
-        if self.tickets >= TICKETS_WARN {
-            let said = format!("{} tickets are open", self.tickets);
-            findings.push(Finding::warn(CHECK, said, "is qrisd connected to its backend? Then it closes them"));
-        }
-        if findings.is_empty() {
-            let busy = self.lines.iter().filter(|(_, _, state)| state == "busy").count();
-            let said = format!("lines: {}, driven now: {busy}; open tickets: {}; no fault", self.lines.len(), self.tickets);
-            findings.push(Finding::ok(CHECK, said));
-        }
-        findings
+/// The findings about what the relay service says of itself.
+fn judge(relay: &RelayFacts, device: &DeviceId, keys: &[KeyId]) -> Vec<Finding> {
+    const CHECK: &str = "relay";
+    let mut findings = Vec::new();
+    if relay.device.as_ref() != Some(device) {
+        let other = relay.device.as_ref().map_or("", DeviceId::as_str);
+        let said = format!("qris-relayd is of machine {other}, qrisd.toml of {device}");
+        findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
     }
+    let missing: Vec<_> = keys.iter().filter(|kid| !relay.keys.contains(kid)).map(KeyId::as_str).collect();
+    let surplus = relay.keys.iter().filter(|kid| !keys.contains(kid)).count();
+    if !missing.is_empty() || surplus > 0 {
+        let said = format!(
+            "qris-relayd has other keys than keys.json (missing: {}; {surplus} more)",
+            if missing.is_empty() { "none".into() } else { missing.join(", ") }
+        );
+        findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
+    }
+    for line in relay.lines.iter().filter(|line| line.state == LineCondition::Blocked) {
+        let item = line.items.first().map_or("ITEM", |item| item);
+        let said = format!("line {:?} is blocked: it failed, and waits for a person", line.name);
+        let to_do = format!("look for an empty or jammed spiral; then, as root: qrisctl relay clear {item}");
+        findings.push(Finding::bad("lines", said, to_do));
+    }
+    findings.extend(relay.faults.iter().map(|fault| {
+        let (level, said, to_do) = match fault {
+            RelayFault::LedgerReset => {
+                (Level::Warn, "the ledger was lost or damaged, and a new one was begun", "keep the old file, look at the card")
+            }
+            RelayFault::Gpio => (
+                Level::Bad,
+                "the hardware of a line or a button does not work",
+                "journalctl -x -u qris-relayd says which; chip, offset, group gpio, wiring",
+            ),
+            RelayFault::Ledger => {
+                (Level::Bad, "the ledger cannot be written", "make room in its directory, or look whether the disk became read-only")
+            }
+            RelayFault::Other(other) => {
+                return Finding::bad(CHECK, format!("fault {}", other.as_str()), "journalctl -x -u qris-relayd");
+            }
+        };
+        Finding { check: CHECK, level, said: said.into(), to_do: Some(to_do.into()) }
+    }));
+    let tickets = relay.tickets.len();
+    if tickets >= TICKETS_WARN {
+        let said = format!("{tickets} tickets are open");
+        findings.push(Finding::warn(CHECK, said, "is qrisd connected to its backend? Then it closes them"));
+    }
+    if findings.is_empty() {
+        let busy = relay.lines.iter().filter(|line| line.state == LineCondition::Busy).count();
+        let said = format!("lines: {}, driven now: {busy}; open tickets: {tickets}; no fault", relay.lines.len());
+        findings.push(Finding::ok(CHECK, said));
+    }
+    findings
 }
 
 /// The device service's own word.
@@ -283,6 +268,8 @@ async fn properties(bus: &BusAddress, name: &'static str, path: &'static str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_core::order::ids::Ticket;
+    use serde_json::json;
 
     fn unit(active: &str, enabled: &str, restarts: u32, result: &str) -> Unit {
         Unit { active: active.into(), enabled: enabled.into(), loaded: "loaded".into(), pid: 0, restarts, result: result.into() }
@@ -320,12 +307,14 @@ mod tests {
     #[test]
     fn the_relay_service_is_held_against_what_it_should_be() {
         let kid = |name: &str| KeyId::new(name).expect("a key's name");
-        let relay = |device: &str, state: &str, keys: &[&str], faults: &[&str], tickets| Relay {
-            device: device.into(),
-            lines: vec![("tray 1".into(), vec!["A1".into()], state.into())],
-            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-            tickets,
-            faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
+        let me = DeviceId::new("vm-001").expect("an id");
+        let relay = |device: &str, state: &str, keys: &[&str], faults: &[&str], tickets: u128| -> RelayFacts {
+            let tickets: Vec<_> = (0..tickets).map(|n| Ticket::from_random(n.to_be_bytes())).collect();
+            let line = json!({ "name": "tray 1", "items": ["A1"], "state": state, "limits": { "min": 1 } });
+            let told = json!({
+                "device": device, "lines": [line], "keys": keys, "proof_key": null, "tickets": tickets, "faults": faults, "version": "0.1.0"
+            });
+            serde_json::from_value(told).expect("facts")
         };
         for (relay, check, level, told) in [
             (relay("vm-001", "ready", &["k"], &[], 2), "relay", Level::Ok, "no fault"),
@@ -337,7 +326,7 @@ mod tests {
             (relay("vm-001", "ready", &["k"], &["gpio"], 0), "relay", Level::Bad, "hardware"),
             (relay("vm-001", "ready", &["k"], &[], 950), "relay", Level::Warn, "950 tickets"),
         ] {
-            let found = relay.findings("vm-001", &[kid("k")]);
+            let found = judge(&relay, &me, &[kid("k")]);
             assert_eq!((found.len(), found[0].check, found[0].level, found[0].said.contains(told)), (1, check, level, true), "{found:?}");
         }
     }

@@ -38,8 +38,11 @@ impl Show {
 
 fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     let mut lines = vec![format!("{device}: {}, release {}", words.state(), words.release())];
-    let relay = words.status.iter().find_map(|status| status.relay_version.as_deref()).filter(|relay| *relay != words.release());
-    lines.extend(relay.map(|relay| format!("  the relay service is of another release, {relay}: restart it")));
+    if let Some(relay) = words.status.as_ref().and_then(|status| status.relay.as_ref()) {
+        lines.push(format!("  relay service: {}", relay.in_words().join(", ")));
+        let is_other = *relay.version != *words.release();
+        lines.extend(is_other.then(|| "  the relay service is of another release: restart it".into()));
+    }
     for fault in words.status.iter().flat_map(|status| status.faults.iter().flatten()) {
         let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {since}"));
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));

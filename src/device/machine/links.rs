@@ -4,7 +4,7 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::slot::RETRY_MAX;
-use crate::words::{BackendAnswer, PREPARE_WAIT, RelayFacts, RelayLine, Settings, text};
+use crate::words::{BackendAnswer, PREPARE_WAIT, Settings, text};
 use qris_core::order::ids::Ticket;
 use qris_core::order::machine::{Context, Posted};
 use qris_core::order::proof::RelayKey;
@@ -13,6 +13,7 @@ use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
 use qris_core::order::time::{Boot, Now};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::MACHINE_NAME_MAX;
+use qris_core::wire::relay::{RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_screen::ScreenState;
@@ -60,7 +61,7 @@ impl Links {
             // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),
             relay_changed_at: self.relay_changed_at,
-            relay_kids: &self.relay.kids,
+            relay_kids: &self.relay.keys,
             screen_gone_since: self.screen_gone_since.filter(|_| settings.screen_required),
             push,
         }
@@ -68,7 +69,7 @@ impl Links {
 
     /// The key with which the relay signs its proofs.
     pub(super) fn proof_key(&self) -> Option<&RelayKey> {
-        self.relay.proof_key.as_ref()
+        self.relay.proof_key.as_ref().map(|key| &key.x)
     }
 
     /// The number of the relay's last owner.
@@ -87,8 +88,8 @@ impl Links {
 
     /// Why the relay service is not this machine's, if so. It would give no ticket and believe no receipt.
     fn relay_foreign(&self, settings: &Settings) -> Option<String> {
-        let device = self.relay.device.as_deref()?;
-        (device != settings.device.as_str()).then(|| format!("it is of another machine, {device}"))
+        let device = self.relay.device.as_ref()?;
+        (*device != settings.device).then(|| format!("it is of another machine, {device}"))
     }
 
     /// The refusal of everything that such a relay would have to do.
@@ -113,21 +114,21 @@ impl Links {
         if is_known { &self.relay.lines } else { &[] }
     }
 
-    /// The relay's release while it is there.
-    pub(super) fn relay_version(&self) -> Option<&str> {
-        self.relay.version.as_deref().filter(|_| self.relay_up)
+    /// The relay's facts for `status`, while it is there.
+    pub(super) fn relay_status(&self) -> Option<&RelayStatus> {
+        self.relay_up.then_some(&self.relay.status)
     }
 
     /// Whether the relay has told a fault of its own or of a line.
     pub(super) fn relay_troubled(&self) -> bool {
-        !self.relay.faults.is_empty() || !self.relay.blocked.is_empty()
+        !self.relay.faults.is_empty() || self.relay.blocked().next().is_some()
     }
 
     /// The relay service's faults that need a person, by their names. `None`: it is not there.
     pub(super) fn relay_stands(&self, settings: &Settings) -> Option<BTreeSet<String>> {
         self.relay_up.then(|| {
             let own = self.relay.faults.iter().map(|fault| format!("{} {fault}", FaultCode::Relay));
-            let lines = self.relay.blocked.iter().map(|line| format!("{} {line}", FaultCode::LineBlocked));
+            let lines = self.relay.blocked().map(|line| format!("{} {line}", FaultCode::LineBlocked));
             let foreign = self.relay_foreign(settings).map(|_| "relay of another machine".into());
             let refused = self.relay_refused.then(|| "relay refuses receipts".into());
             own.chain(lines).chain(foreign).chain(refused).collect()
@@ -140,7 +141,7 @@ impl Links {
         let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&request.item));
         let description = description.chars().take(DESCRIPTION_MAX).collect::<String>().into();
         let machine = Some(settings.appearance.name.chars().take(MACHINE_NAME_MAX).collect::<String>().into());
-        Posted { kids: self.relay.kids.clone(), relay_key: self.relay.proof_key.clone(), description, machine }
+        Posted { kids: self.relay.keys.clone(), relay_key: self.proof_key().cloned(), description, machine }
     }
 
     /// The relay has a new owner.
@@ -154,7 +155,7 @@ impl Links {
         self.owner += 1;
     }
 
-    pub(super) fn relay_told(&mut self, facts: RelayFacts, settings: &Settings, faults: &mut Faults, now: Now) {
+    pub(super) fn relay_reported(&mut self, facts: RelayFacts, settings: &Settings, faults: &mut Faults, now: Now) {
         let before = self.relay_foreign(settings).is_some();
         self.relay = facts;
         if before != self.relay_foreign(settings).is_some() {
@@ -189,10 +190,11 @@ impl Links {
         if !self.relay_up {
             return;
         }
-        let own = (!self.relay.faults.is_empty()).then(|| self.relay.faults.join(", "));
+        let own = self.relay.faults.iter().map(RelayFault::as_str).collect::<Vec<_>>().join(", ");
+        let own = (!own.is_empty()).then_some(own);
         let refused = self.relay_refused.then(|| "it refused a receipt".into());
         faults.set(FaultCode::Relay, self.relay_foreign(settings).or(own).or(refused).as_deref(), now);
-        let blocked = self.relay.blocked.join(", ");
+        let blocked = self.relay.blocked().collect::<Vec<_>>().join(", ");
         faults.set(FaultCode::LineBlocked, Some(blocked.as_str()).filter(|blocked| !blocked.is_empty()), now);
     }
 

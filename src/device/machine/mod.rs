@@ -58,7 +58,7 @@ mod trust;
 pub use parts::Machine;
 
 use crate::store::StoreError;
-use crate::words::{Effect, Input, RelayFacts, Settings, View, report_of, text};
+use crate::words::{Effect, Input, Settings, View, report_of, text};
 use afar::Afar;
 use boot::Start;
 use collection::{Guesses, WRONG_CODES};
@@ -73,6 +73,7 @@ use qris_core::order::machine::{self as core, Event};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Now};
+use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::status::{FaultCode, Status};
 use qris_host::events::Event as Journal;
 use reconcile::Reconciliation;
@@ -119,7 +120,7 @@ impl Machine {
                 afar.desired(&payload, ack, with, now);
             }
             Input::Command { name, payload, retained, to, ack } => self.commanded(&name, &payload, retained, to, ack, now),
-            Input::System(answer) => self.system_told(answer, now),
+            Input::System(answer) => self.system_answered(answer, now),
             Input::Operated(id, answer) => self.operated(&id, answer, now),
             Input::Read(id, end) => self.read(&id, &end),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
@@ -134,9 +135,9 @@ impl Machine {
             Input::RelayUp(facts) => {
                 self.links.relay_came(out, now.boot);
                 self.orders.all_mut().for_each(|(_, live)| live.relay.wake());
-                self.relay_told(facts, true, now);
+                self.relay_reported(facts, true, now);
             }
-            Input::RelayTold(facts) => self.relay_told(facts, false, now),
+            Input::RelayReported(facts) => self.relay_reported(facts, false, now),
             Input::RelayDown(why) => {
                 self.links.relay_gone(&why, faults, out, now);
                 // A customer who waits for the backend would hear this in the end, and hears it now.
@@ -172,7 +173,7 @@ impl Machine {
                     faults.set(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
                 }
             }
-            Input::Time(told) => self.time_told(told, now),
+            Input::Time(time) => self.time_received(time, now),
             Input::Screen(state) => self.links.screen(&state, faults, out, now),
             Input::Woken => {}
         }
@@ -335,8 +336,8 @@ impl Machine {
         Ok(())
     }
 
-    fn relay_told(&mut self, facts: RelayFacts, is_new: bool, now: Now) {
-        self.links.relay_told(facts, &self.settings, &mut self.faults, now);
+    fn relay_reported(&mut self, facts: RelayFacts, is_new: bool, now: Now) {
+        self.links.relay_reported(facts, &self.settings, &mut self.faults, now);
         if let Some(tickets) = self.links.tickets(&self.settings) {
             self.reconciliation.take_tickets(tickets, is_new);
         }

@@ -70,7 +70,7 @@ impl Machine {
         Status {
             state: Presence::Online,
             version: Some(env!("CARGO_PKG_VERSION").into()),
-            relay_version: self.links.relay_version().map(Into::into),
+            relay: self.links.relay_status().cloned(),
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.storage.store().map(|store| store.stream().into()),
             at: None,

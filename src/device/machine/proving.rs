@@ -59,7 +59,7 @@ impl Machine {
     }
 
     /// RAUC or the computer has answered.
-    pub(super) fn system_told(&mut self, answer: SystemAnswer, now: Now) {
+    pub(super) fn system_answered(&mut self, answer: SystemAnswer, now: Now) {
         match answer {
             SystemAnswer::Runs { system, is_installing } => {
                 if is_installing {

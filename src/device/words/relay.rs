@@ -1,9 +1,6 @@
-//! What the relay service tells of itself, and answers.
+//! What the relay service answers.
 
-use qris_core::order::ids::{KeyId, Ticket};
-use qris_core::order::ledger::Limits;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
-use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
 use qris_core::wire::dbus::RelayError;
 
@@ -17,38 +14,6 @@ pub enum PrepareError {
     Refused(RelayError, Box<str>),
     /// The relay does not answer.
     NoAnswer(Box<str>),
-}
-
-/// The relay service's facts about itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct RelayFacts {
-    /// The machine that it says it belongs to; `None` before it said so.
-    pub device: Option<Box<str>>,
-    /// The receipt keys that it believes.
-    pub kids: Vec<KeyId>,
-    /// The key with which it signs its proofs.
-    pub proof_key: Option<RelayKey>,
-    /// Its open tickets.
-    pub tickets: Vec<Ticket>,
-    /// Its faults: `ledger_reset`, `ledger`, `gpio`.
-    pub faults: Box<[Box<str>]>,
-    /// The lines that are blocked.
-    pub blocked: Box<[Box<str>]>,
-    /// Its lines, with the prices that they take.
-    pub lines: Box<[RelayLine]>,
-    /// Its release; `None` before it told it.
-    pub version: Option<Box<str>>,
-}
-
-/// A line of the relay service.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RelayLine {
-    /// Its name.
-    pub name: Box<str>,
-    /// The items that it hands out; `*`: all that no other line has.
-    pub items: Vec<Box<str>>,
-    /// The prices that it takes.
-    pub limits: Limits,
 }
 
 /// The answer of the relay.

@@ -11,7 +11,7 @@ use qris_core::order::merchant::{Attention, Order, State};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::state::EventState;
-use qris_relay::dispenser::FAULT_LEDGER;
+use qris_core::wire::relay::RelayFault;
 use std::path::Path;
 
 impl World {
@@ -56,7 +56,7 @@ impl World {
         let Some(strike) = self.strike() else { return self.audit() };
         // A machine without a database may be one that was off for all of the run.
         let opens = self.machine_store(0).is_some_and(|mut store| store.probe().is_ok()) || !self.places[0].join(STORE).exists();
-        let is_shut = self.relays[0].dispenser.as_ref().is_none_or(|dispenser| dispenser.faults().contains(&FAULT_LEDGER));
+        let is_shut = self.relays[0].dispenser.as_ref().is_none_or(|dispenser| dispenser.faults().contains(&RelayFault::Ledger));
         let refused = !opens || self.machines[0].fails || self.machines[0].failed || is_shut || self.merchant.is_down();
         let aside = Who::ALL.map(|who| (who, aside(&self.places[who.place()], who.database())));
         let set_aside = aside.iter().map(|(_, many)| many).sum();

@@ -423,7 +423,7 @@ impl World {
     }
 
     /// RAUC has answered the program.
-    pub(super) fn system_told(&mut self, m: usize, answer: &SystemAnswer) {
+    pub(super) fn system_answered(&mut self, m: usize, answer: &SystemAnswer) {
         let SimulatedMachine { computer, program, fails, knows_system, .. } = &mut self.machines[m];
         if program.is_none() || *fails {
             return;

@@ -16,6 +16,7 @@ use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
+use qris_core::wire::relay::{RelayFacts, RelayFault};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::topics::Topic;
 use qris_device::broker;
@@ -26,8 +27,8 @@ use qris_device::screen::picture::Scene;
 use qris_device::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_device::store::database::Database;
 use qris_device::words::{
-    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Operated, OrderSettings, PrepareError, RelayAnswer, RelayFacts, Request,
-    Settings, SystemAnswer,
+    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Operated, OrderSettings, PrepareError, RelayAnswer, Request, Settings,
+    SystemAnswer,
 };
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::{Ack, PublishId};
@@ -68,7 +69,7 @@ pub(super) enum Arrival {
     /// Nobody answered in time.
     Timeout(Caller),
     RelayUp(RelayFacts),
-    RelayTold(RelayFacts),
+    RelayReported(RelayFacts),
     RelayGone,
     Finished(OrderId, DispenseAnswer),
     BrokerUp {
@@ -348,9 +349,9 @@ impl World {
             }
             Arrival::RelayUp(facts) => {
                 self.machines[m].has_relay = self.machine_runs(m);
-                self.relay_told(m, facts, Input::RelayUp);
+                self.relay_reported(m, facts, Input::RelayUp);
             }
-            Arrival::RelayTold(facts) => self.relay_told(m, facts, Input::RelayTold),
+            Arrival::RelayReported(facts) => self.relay_reported(m, facts, Input::RelayReported),
             Arrival::RelayGone => {
                 self.machines[m].has_relay = false;
                 self.input(m, Input::RelayDown("it is gone".into()));
@@ -378,7 +379,7 @@ impl World {
             Arrival::System { run, answer } if run == current => {
                 self.input(m, Input::System(answer.clone()));
                 if self.machines[m].run == current {
-                    self.system_told(m, &answer);
+                    self.system_answered(m, &answer);
                 }
             }
             Arrival::ScreenBack => self.screen_back(m),
@@ -424,16 +425,16 @@ impl World {
             }
             (Asked::Operate(id), answer) => self.input(m, Input::Operated(id, for_operator(answer))),
             (Asked::Close, ServiceAnswer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
-            (Asked::Facts, ServiceAnswer::Facts(facts)) => self.relay_told(m, facts, Input::RelayTold),
+            (Asked::Facts, ServiceAnswer::Facts(facts)) => self.relay_reported(m, facts, Input::RelayReported),
             (_, _) => {}
         }
     }
 
     /// The relay tells this run what is wrong with it.
-    fn relay_told(&mut self, m: usize, facts: RelayFacts, input: fn(RelayFacts) -> Input) {
+    fn relay_reported(&mut self, m: usize, facts: RelayFacts, input: fn(RelayFacts) -> Input) {
         let run = self.machines[m].run;
         if self.machine_runs(m) {
-            self.machines[m].relay_trouble = facts.faults.iter().chain(&facts.blocked).cloned().collect();
+            self.machines[m].relay_trouble = facts.faults.iter().map(RelayFault::as_str).chain(facts.blocked()).map(Into::into).collect();
         }
         self.input(m, input(facts));
         if self.machines[m].run == run {

@@ -13,10 +13,11 @@ use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
 use qris_core::order::word::Word;
-use qris_device::words::{PrepareError, RelayAnswer, RelayFacts, RelayLine};
+use qris_core::wire::relay::{RelayFacts, RelayFault};
+use qris_device::words::{PrepareError, RelayAnswer};
 use qris_host::config::BusAddress;
 use qris_relay::config::{Config, Items, LineSettings};
-use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
+use qris_relay::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use qris_relay::outlet::Ending;
 use qris_relay::outlet::line::PulsedLine;
 use qris_relay::pin::{Chip, Pin};
@@ -254,7 +255,7 @@ impl World {
                 let mut rng = Rng::new(self.rng.number());
                 let draw = move |bytes: &mut [u8]| bytes.fill_with(|| rng.number().to_le_bytes()[0]);
                 let dispenser = Dispenser::new(&self.relay_config(m), Box::new(draw));
-                if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
+                if dispenser.faults().contains(&RelayFault::LedgerReset) {
                     // A power cut costs only unsynced data. A page that cannot be read while the ledger is checked counts as damaged.
                     let unread = matches!(self.strike(), Some(Strike::Operation { who: Who::Relay, op: Op::Read, .. }));
                     if !unread && !self.losses.is_harmed(LEDGER) {
@@ -337,27 +338,12 @@ impl World {
     }
 
     fn facts(&self, m: usize) -> Option<RelayFacts> {
-        let dispenser = self.relays[m].dispenser.as_ref()?;
-        let lines = dispenser.lines().into_iter().zip(dispenser.limits()).map(|((name, items, _), (_, limits))| RelayLine {
-            name: name.into(),
-            items: items.into_iter().map(Into::into).collect(),
-            limits,
-        });
-        Some(RelayFacts {
-            lines: lines.collect(),
-            version: Some(env!("CARGO_PKG_VERSION").into()),
-            device: Some(dispenser.device().as_str().into()),
-            kids: dispenser.keys(),
-            proof_key: dispenser.key(),
-            tickets: dispenser.tickets(),
-            faults: dispenser.faults().into_iter().map(Into::into).collect(),
-            blocked: dispenser.lines().into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, ..)| name.into()).collect(),
-        })
+        self.relays[m].dispenser.as_ref().map(Dispenser::facts)
     }
 
     fn tell_facts(&mut self, m: usize) {
         if let Some(facts) = self.facts(m) {
-            self.machine_hears(m, machine::Arrival::RelayTold(facts), 5);
+            self.machine_hears(m, machine::Arrival::RelayReported(facts), 5);
         }
     }
 
@@ -490,7 +476,7 @@ impl World {
     }
 
     fn is_blocked(&self, m: usize) -> bool {
-        self.facts(m).is_some_and(|facts| !facts.blocked.is_empty())
+        self.facts(m).is_some_and(|facts| facts.blocked().next().is_some())
     }
 
     fn bits(&mut self) -> [u8; 16] {

@@ -5,9 +5,12 @@ use crate::config::Config;
 use crate::tests::run;
 use crate::threads::start as start_line;
 use futures_util::StreamExt as _;
-use qris_core::order::ids::{RequestId, Ticket, TransactionId};
+use qris_core::order::ids::{DeviceId, RequestId, Ticket, TransactionId};
 use qris_core::order::keys::jwk_set;
+use qris_core::order::ledger::Limits;
+use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::wire::relay::{LineCondition, RelayFacts, RelayFault, RelayLine};
 use qris_host::bus::connect;
 use qris_host::config::Source;
 use qris_host::random;
@@ -77,6 +80,11 @@ impl Rig {
     async fn proxy(&self) -> Proxy<'static> {
         let builder = zbus::proxy::Builder::<Proxy<'_>>::new(&self.connection).destination(RELAY_NAME).path(RELAY_PATH);
         builder.interface(RELAY_NAME).cache_properties(CacheProperties::No).build().await.expect("a proxy")
+    }
+
+    async fn facts(&self) -> RelayFacts {
+        let facts: String = self.proxy().await.get_property("Facts").await.expect("a property");
+        serde_json::from_str(&facts).expect("facts")
     }
 
     async fn prepare(&self, item: &str) -> Ticket {
@@ -169,7 +177,7 @@ fn a_sale_over_the_interface() {
         let proxy = rig.proxy().await;
         let mut finished = proxy.receive_signal("Finished").await.expect("subscribed");
         let ticket = rig.prepare("A1").await;
-        assert_eq!(proxy.get_property::<Vec<String>>("Tickets").await.expect("a property"), [ticket.as_str()]);
+        assert_eq!(rig.facts().await.tickets.iter().map(Ticket::as_str).collect::<Vec<_>>(), [ticket.as_str()]);
         let check: (bool, String) = proxy.call("Check", &(ticket.as_str(),)).await.expect("an answer");
         assert_eq!(check, (true, String::new()));
         let jws = receipt(1, "A1", &ticket);
@@ -182,15 +190,22 @@ fn a_sale_over_the_interface() {
         assert_eq!(told, ("o-1".into(), "dispensed".into(), "driven".into()));
         let log = std::fs::read_to_string(rig.directory.path().join("log")).expect("edges");
         assert_eq!(log.lines().map(|line| line.split_once(' ').expect("a time").1).collect::<Vec<_>>(), ["tray 1 1", "tray 1 0"]);
-        assert_eq!(proxy.get_property::<String>("Device").await.expect("a property"), "vm-001");
-        assert_eq!(proxy.get_property::<Vec<String>>("Keys").await.expect("a property"), [key().kid().as_str()]);
-        assert_eq!(proxy.get_property::<Vec<String>>("Faults").await.expect("a property"), [""; 0]);
-        let lines: Vec<(String, Vec<String>, String)> = proxy.get_property("Lines").await.expect("a property");
-        assert_eq!(lines[0], ("tray 1".into(), vec!["A1".into()], "ready".into()));
+        let facts = rig.facts().await;
+        assert_eq!(
+            (facts.device.as_ref().map(DeviceId::as_str), facts.keys, facts.faults),
+            (Some("vm-001"), vec![key().kid().clone()], vec![])
+        );
+        let line = RelayLine {
+            name: "tray 1".into(),
+            items: vec!["A1".into()],
+            state: LineCondition::Ready,
+            limits: Limits { min: Rupiah::new(5000).expect("an amount"), step: None, max: None },
+        };
+        assert_eq!(facts.lines[0], line);
         let closed: String = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
         assert_eq!(closed, "dispensed");
         rig.service.report(ThreadReport::Hardware(0, Err("unplugged".into())));
-        assert_eq!(proxy.get_property::<Vec<String>>("Faults").await.expect("a property"), ["gpio"]);
+        assert_eq!(rig.facts().await.faults, [RelayFault::Gpio]);
     });
 }
 
@@ -214,8 +229,7 @@ fn while_a_line_is_driven_every_other_call_is_answered() {
             assert_eq!(error_name(&proxy, "Dispense", &(receipt(2, "F1", &spare).as_str(),)).await, RelayError::Busy.name());
             let check: (bool, String) = proxy.call("Check", &(spare.as_str(),)).await.expect("an answer");
             assert_eq!(check, (false, "busy".to_owned()));
-            let lines: Vec<(String, Vec<String>, String)> = proxy.get_property("Lines").await.expect("a property");
-            assert_eq!(lines[1].2, "busy");
+            assert_eq!(rig.facts().await.lines[1].state, LineCondition::Busy);
             // Another line sells meanwhile. This one counts as driven from its command to its end.
             let other = rig.prepare("A1").await;
             assert_eq!((rig.dispense(&receipt(3, "A1", &other)).await.0.as_str(), counted()), ("dispensed", 1));

@@ -126,7 +126,7 @@ impl Rig {
     }
 
     fn state(&self, line: usize) -> String {
-        self.dispenser.lines()[line].2.clone()
+        self.dispenser.lines()[line].state.to_string()
     }
 
     fn query(&mut self, n: u8) -> DispenseAnswer {
@@ -300,7 +300,7 @@ fn what_prepare_refuses() {
     assert_eq!(rig.dispenser.tickets(), []);
     rig.dispenser.hardware(0, Err("unplugged".into()));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Hardware));
-    assert_eq!(rig.dispenser.faults(), [FAULT_GPIO]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::Gpio]);
     rig.dispenser.hardware(0, Ok(()));
     rig.begin(1);
     assert_eq!(rig.try_prepare("A2", 5000), Err(RelayError::Busy));
@@ -412,9 +412,9 @@ fn a_button_that_does_not_work_is_a_fault_told_once() {
     };
     for (state, faults, journal) in [
         (Ok(()), &[][..], 0),
-        (Err("busy".to_owned()), &[FAULT_GPIO], 1),
-        (Err("busy".to_owned()), &[FAULT_GPIO], 0),
-        (Err("gone".to_owned()), &[FAULT_GPIO], 1),
+        (Err("busy".to_owned()), &[RelayFault::Gpio], 1),
+        (Err("busy".to_owned()), &[RelayFault::Gpio], 0),
+        (Err("gone".to_owned()), &[RelayFault::Gpio], 1),
         (Ok(()), &[], 0),
     ] {
         rig.dispenser.button("the button for A1".into(), state);
@@ -422,7 +422,7 @@ fn a_button_that_does_not_work_is_a_fault_told_once() {
     }
     rig.dispenser.button("the button for A1".into(), Err("gone".into()));
     rig.dispenser.button("another".into(), Ok(()));
-    assert_eq!(rig.dispenser.faults(), [FAULT_GPIO]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::Gpio]);
     assert_eq!(rig.state(0), "ready", "what it hands out can be sold");
 }
 
@@ -453,7 +453,7 @@ fn a_thousand_tickets_and_no_more() {
     let full = rig.dispenser.prepare("vm-001", "A1", 5000, [1; 16]);
     assert_eq!(full.map_err(|r| r.error), Err(RelayError::Ledger));
     assert_eq!(rig.dispenser.tickets().len(), OPEN_TICKETS_MAX);
-    assert_eq!(rig.dispenser.faults(), [""; 0], "full is no fault of the disk");
+    assert_eq!(rig.dispenser.faults(), [], "full is no fault of the disk");
     assert_eq!(rig.close(&Ticket::from_random(ticket(5))), Ok(CloseAnswer::Closed));
     rig.prepare("A1", 5000);
 }
@@ -464,16 +464,16 @@ fn a_ledger_that_cannot_be_written_promises_and_drives_nothing() {
     let ticket = rig.prepare("A1", 5000);
     rig.fail_commits(true);
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
-    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::Ledger]);
     assert_eq!(rig.dispenser.check(ticket.as_str()).map_err(|r| r.error), Err(RelayError::Ledger));
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
     assert_eq!(rig.close(&ticket), Err(RelayError::Ledger));
     assert_eq!(rig.drives(), [0; 0]);
     rig.dispenser.tick();
-    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::Ledger]);
     rig.fail_commits(false);
     rig.dispenser.tick();
-    assert_eq!(rig.dispenser.faults(), [""; 0]);
+    assert_eq!(rig.dispenser.faults(), []);
     assert_eq!(rig.query(1), DispenseAnswer::Unknown, "an error means that nothing was recorded");
     assert!(rig.dispense(&receipt(1, &ticket)).is_ok());
 }
@@ -517,7 +517,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger), "nothing is promised that would be lost with it");
     rig.dispenser.tick();
-    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::LedgerReset]);
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
     rig.begin(2);
     rig.end(0, Outcome::Dispensed);
@@ -525,7 +525,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     rig.dispenser.ledger = Ledger::new(path.clone(), Box::new(random::fill));
     std::fs::write(&path, b"no database at all").expect("written");
     rig.restart();
-    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::LedgerReset]);
     assert_eq!(rig.query(2), DispenseAnswer::Unknown);
     rig.begin(3);
 }
@@ -541,7 +541,7 @@ fn damage_in_mid_pulse_waits_for_its_end() {
     rig.end(0, Outcome::Dispensed);
     assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
     rig.dispenser.tick();
-    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::LedgerReset]);
     assert_eq!(rig.state(0), "ready");
 }
 
@@ -552,14 +552,14 @@ fn without_a_ledger_nobody_is_told_that_an_order_is_unknown() {
     let home = rig.directory.path().join("home");
     let away = Config { ledger: home.join("ledger.db"), ..clone(&rig.config) };
     rig.dispenser = begin(&away);
-    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
+    assert_eq!(rig.dispenser.faults(), [RelayFault::Ledger]);
     assert_eq!(rig.dispenser.query("o-1").map_err(|r| r.error), Err(RelayError::Ledger));
     assert_eq!(rig.close(&ticket), Err(RelayError::Ledger));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
     std::fs::create_dir(&home).expect("made");
     rig.dispenser.tick();
-    assert_eq!(rig.dispenser.faults(), [""; 0]);
+    assert_eq!(rig.dispenser.faults(), []);
     rig.prepare("A1", 5000);
 }
 
@@ -654,7 +654,7 @@ fn trouble_is_told_when_it_changes() {
     rig.dispenser.tick();
     assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
     rig.dispenser.tick();
-    assert_eq!((rig.journal(), rig.dispenser.faults()), (vec![], vec![FAULT_LEDGER]));
+    assert_eq!((rig.journal(), rig.dispenser.faults()), (vec![], vec![RelayFault::Ledger]));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
     assert_eq!(rig.journal(), ["TicketRefused"]);
     std::fs::remove_dir(&room).expect("removed");

@@ -182,7 +182,7 @@ impl Running {
                 let status = Status {
                     state: Presence::Online,
                     version: Some(env!("CARGO_PKG_VERSION").into()),
-                    relay_version: None,
+                    relay: None,
                     boot_id: Some(wave.to_string().into()),
                     stream: Some("fleet".into()),
                     at,

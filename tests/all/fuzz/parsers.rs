@@ -11,7 +11,6 @@ use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notificati
 use qris::backend::telling::listed::{self, Listed};
 use qris::device::config::afar;
 use qris::device::screen::{Languages, SurfaceSettings, samples};
-use qris::device::words::RelayLine;
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
@@ -28,6 +27,7 @@ use qris::wire::enrolment::Enrolment;
 use qris::wire::invitation::{Claim, Invitation};
 use qris::wire::orders::{OpenOrders, OrderResource, Problem};
 use qris::wire::payment::PaymentUpdate;
+use qris::wire::relay::{LineCondition, RelayLine};
 use qris::wire::settings::{Desired, Reported, SETTINGS_MAX};
 use qris::wire::status::Status;
 use qris::wire::telemetry::Telemetry;
@@ -356,7 +356,7 @@ fn settings() {
     let words = r#"[[item]]  id =  name =  price =  [device]  language = "both"  labels = [  [orders]  timeout_s =  deliver_within_s =  [screen]
         contact =  colours = {  logo =  { from_request = { min = 1, max = 2 } }  "signed":"#;
     let limits = Limits { min: Rupiah::new(2).expect("an amount"), step: Rupiah::new(2).ok(), max: None };
-    let lines = [RelayLine { name: "tray 1".into(), items: ["A1".into()].into(), limits }];
+    let lines = [RelayLine { name: "tray 1".into(), items: ["A1".into()].into(), state: LineCondition::Ready, limits }];
     Target { name: "settings", words, longest: 270_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let refused = match Desired::read(bytes, &keys, &own.device) {

@@ -346,7 +346,7 @@ impl Audit {
         if !driven.is_empty() || !active.is_empty() {
             self.wrong.push(format!("other lines were driven ({driven:?}), or are still active ({active:?})"));
         }
-        let tickets: Vec<String> = caller.relay_property("Tickets");
+        let tickets = caller.open_tickets();
         if !tickets.is_empty() {
             self.wrong.push(format!("the relay holds {} tickets open: {tickets:?}", tickets.len()));
         }

@@ -1,7 +1,8 @@
 //! Calls to the programs' D-Bus interfaces, from a test.
 
 use super::{PATIENCE, soon, wait_for};
-use qris::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
+use qris::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_FACTS, RELAY_NAME, RELAY_PATH};
+use qris::wire::relay::RelayFacts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zbus::zvariant::{DynamicType, Type};
@@ -57,9 +58,15 @@ impl Caller {
         self.runtime.block_on(soon(signal, sent)).unwrap_or_else(|why| panic!("{signal}: {why}"));
     }
 
-    /// A property of the relay service.
-    pub fn relay_property<T: TryFrom<Variant<'static>>>(&self, name: &str) -> T {
-        self.property(RELAY_NAME, RELAY_PATH, name)
+    /// What the relay service says of itself.
+    pub fn relay_facts(&self) -> RelayFacts {
+        let facts: String = self.property(RELAY_NAME, RELAY_PATH, RELAY_FACTS);
+        serde_json::from_str(&facts).unwrap_or_else(|why| panic!("{facts}: {why}"))
+    }
+
+    /// Its open tickets.
+    pub fn open_tickets(&self) -> Vec<String> {
+        self.relay_facts().tickets.iter().map(ToString::to_string).collect()
     }
 
     /// A property of the device service.

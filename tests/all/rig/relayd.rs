@@ -111,7 +111,6 @@ impl Relayd {
 
     /// What the only line is: `ready`, `busy`, `blocked`.
     pub fn line_state(&self) -> String {
-        let lines: Vec<(String, Vec<String>, String)> = self.caller.relay_property("Lines");
-        lines.into_iter().next().map(|(_, _, state)| state).expect("there is a line")
+        self.caller.relay_facts().lines.first().expect("there is a line").state.to_string()
     }
 }

@@ -5,6 +5,7 @@ use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::ledger::Limits;
 use qris_core::order::receipt::testing::{key, operator};
 use qris_core::order::time::Wall;
+use qris_core::wire::relay::{LineCondition, RelayLine};
 use qris_core::wire::settings::{Desired, Objection, Reported, SETTINGS_MAX};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
@@ -179,12 +180,13 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
     let line = |name: &str, items: &[&str], min, step: Option<u64>, max: Option<u64>| RelayLine {
         name: name.into(),
         items: items.iter().map(|item| (*item).into()).collect(),
+        state: LineCondition::Ready,
         limits: Limits { min: rp(min), step: step.map(rp), max: max.map(rp) },
     };
     let text = "[[item]]\nid = \"A1\"\nprice = 5000\n[[item]]\nid = \"B1\"\nprice = 9000\n\
         [[item]]\nid = \"C1\"\nprice = { from_request = { min = 1, max = 9 } }\n";
     let fits = || vec![line("tray 1", &["A1"], 5000, None, None), line("rest", &["*"], 1, None, None)];
-    let with = |lines: Vec<RelayLine>| RelayFacts { lines: lines.into(), ..RelayFacts::default() };
+    let with = |lines: Vec<RelayLine>| RelayFacts { lines, ..RelayFacts::default() };
     let no_line = "no line of this machine hands out";
     for (facts, wanted) in [
         (with(fits()), vec![]),
@@ -198,10 +200,10 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
         ),
         (with(vec![fits().remove(0)]), vec![("item[1].id", 5, no_line), ("item[2].id", 8, no_line)]),
         // The relay service of another machine.
-        (RelayFacts { device: Some("vm-002".into()), ..with(vec![line("x", &["X"], 1, None, None)]) }, vec![]),
+        (RelayFacts { device: DeviceId::new("vm-002").ok(), ..with(vec![line("x", &["X"], 1, None, None)]) }, vec![]),
     ] {
         let mut rig = Rig::new();
-        rig.on(Input::RelayTold(facts.clone()));
+        rig.on(Input::RelayReported(facts.clone()));
         let refused = rig.wants(&desired(1, 0, text)).refused;
         let told = refused.iter().flat_map(|refused| &refused.faults);
         let told: Vec<_> = told.map(|fault| (&*fault.path, fault.line, &*fault.why)).collect();
@@ -211,7 +213,7 @@ fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
         }
         // While the relay service is gone, nobody knows.
         let mut rig = Rig::new();
-        rig.on(Input::RelayTold(facts));
+        rig.on(Input::RelayReported(facts));
         rig.on(Input::RelayDown("it stopped".into()));
         assert_eq!(rig.wants(&desired(1, 0, text)).refused, None);
     }
@@ -224,7 +226,7 @@ fn settings_that_wait_are_judged_once_more_by_the_relay_that_is_there_then() {
     let later = Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
     assert_eq!(rig.wants(&Desired { effective_at: Some(later), ..priced(1, 0, 4000) }).refused, None);
     let limits = Limits { min: rp(5000), step: None, max: None };
-    let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), limits };
+    let line = RelayLine { name: "tray 1".into(), items: ["*".into()].into(), state: LineCondition::Ready, limits };
     rig.on(Input::RelayUp(RelayFacts { lines: [line].into(), ..rig.facts.clone() }));
     for _ in 0..70 {
         rig.after(60_000);

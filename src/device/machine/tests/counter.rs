@@ -478,7 +478,7 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
         rig.power_cut(same_boot);
         assert_eq!(rig.scene, "Starting", "nothing was heard of the relay yet");
         rig.bring_up();
-        let effects = rig.on(Input::RelayTold(RelayFacts { tickets: vec![ticket(1), ticket(2), ticket(9)], ..rig.facts.clone() }));
+        let effects = rig.on(Input::RelayReported(RelayFacts { tickets: vec![ticket(1), ticket(2), ticket(9)], ..rig.facts.clone() }));
         assert!(closes(&effects).is_empty());
         rig.on(Input::RelayUp(RelayFacts { tickets: vec![ticket(1), ticket(2), ticket(9)], ..rig.facts.clone() }));
         rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending)]);
@@ -543,10 +543,10 @@ fn so_many_wait_and_no_more_while_a_qr_is_still_sold() {
 #[test]
 fn a_paid_order_waits_for_its_own_relay_and_asks_no_other_machine_s() {
     let mut rig = Rig::new();
-    let own = RelayFacts { device: Some("vm-001".into()), ..rig.facts.clone() };
+    let own = RelayFacts { device: DeviceId::new("vm-001").ok(), ..rig.facts.clone() };
     rig.dispensing(1);
     rig.answer_relay(1, RelayAnswer::NoAnswer("gone".into()));
-    rig.on(Input::RelayUp(RelayFacts { device: Some("vm-002".into()), tickets: vec![ticket(9)], ..own.clone() }));
+    rig.on(Input::RelayUp(RelayFacts { device: DeviceId::new("vm-002").ok(), tickets: vec![ticket(9)], ..own.clone() }));
     rig.settle_open();
     rig.after(5_000);
     assert_eq!(rig.relay(1), None, "its answers say nothing of this machine's orders, nor are its tickets ours to close");
@@ -561,16 +561,16 @@ fn the_key_of_a_relay_that_comes_late_is_shown_to_the_backend_without_another_re
     let mut rig = Rig::new();
     assert_eq!(rig.open(), None);
     let key = RelayKey::of(&key());
-    let facts = RelayFacts { proof_key: Some(key.clone()), ..rig.facts.clone() };
+    let facts = RelayFacts { proof_key: Some(key.clone().into()), ..rig.facts.clone() };
     let shows = |effects: &[Effect]| {
         effects.iter().any(|effect| matches!(effect, Effect::AskOpen(_, Identity { relay_key: Some(shown), .. }) if *shown == key))
     };
-    assert!(shows(&rig.on(Input::RelayTold(facts.clone()))));
+    assert!(shows(&rig.on(Input::RelayReported(facts.clone()))));
     let call = rig.open().expect("it is asked");
     rig.on(Input::Open(call, gone()));
     assert!(shows(&rig.after(60_000)), "until it is answered");
     rig.settle_open();
-    rig.on(Input::RelayTold(facts));
+    rig.on(Input::RelayReported(facts));
     assert_eq!(rig.open(), None, "and then no more");
 }
 

@@ -55,8 +55,8 @@ fn refusals_name_what_is_wrong_and_are_not_remembered() {
 #[test]
 fn the_relay_of_another_machine_is_not_asked() {
     let mut rig = Rig::new();
-    let own = RelayFacts { device: Some("vm-001".into()), ..rig.facts.clone() };
-    rig.on(Input::RelayUp(RelayFacts { device: Some("vm-002".into()), ..own.clone() }));
+    let own = RelayFacts { device: DeviceId::new("vm-001").ok(), ..rig.facts.clone() };
+    rig.on(Input::RelayUp(RelayFacts { device: DeviceId::new("vm-002").ok(), ..own.clone() }));
     let fault = rig.machine.faults.all().find(|fault| fault.code == FaultCode::Relay).expect("a fault");
     assert_eq!(&*fault.detail, "it is of another machine, vm-002");
     let (ack, effects) = rig.vend(1);
@@ -110,7 +110,7 @@ fn a_ticket_whose_prepare_was_not_answered_is_closed_when_the_relay_answers_agai
         // This call was not answered either. The relay's facts are read every now and then.
         rig.after(60_000);
         rig.facts.tickets = vec![ticket(9)];
-        rig.on(Input::RelayTold(rig.facts.clone()));
+        rig.on(Input::RelayReported(rig.facts.clone()));
         assert_eq!(closes(&rig.answer_open(vec![])), [ticket(9)]);
     }
     // The same of a ticket whose `Close` was not answered.
@@ -118,7 +118,7 @@ fn a_ticket_whose_prepare_was_not_answered_is_closed_when_the_relay_answers_agai
     let effects = rig.on(Input::TicketLeft);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)), "{effects:?}");
     rig.facts.tickets = vec![ticket(9)];
-    rig.on(Input::RelayTold(rig.facts.clone()));
+    rig.on(Input::RelayReported(rig.facts.clone()));
     assert_eq!(closes(&rig.answer_open(vec![])), [ticket(9)]);
 }
 

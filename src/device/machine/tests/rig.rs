@@ -5,8 +5,7 @@ pub(super) use crate::machine::Machine;
 pub(super) use crate::screen::ScreenState;
 use crate::screen::{Language, Languages, SurfaceSettings, samples};
 pub(super) use crate::words::*;
-use qris_core::order::ids::DeviceId;
-pub(super) use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
+pub(super) use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::RelayCall;
 pub(super) use qris_core::order::money::Rupiah;
 pub(super) use qris_core::order::outcome::DispenseAnswer;
@@ -18,6 +17,7 @@ pub(super) use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 
 pub(super) use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{OrderResource, Status};
+pub(super) use qris_core::wire::relay::RelayFacts;
 pub(super) use qris_core::wire::status::FaultCode;
 pub(super) use qris_core::wire::topics::Topic;
 pub(super) use qris_core::wire::vend::VendEvent;
@@ -183,7 +183,7 @@ impl Rig {
         };
         let now = Now { boot: Boot(50_000), wall: Wall(2_000_000) };
         let (machine, effects) = Machine::load(settings.clone(), now);
-        let facts = RelayFacts { kids: vec![key().kid().clone()], ..RelayFacts::default() };
+        let facts = RelayFacts { keys: vec![key().kid().clone()], ..RelayFacts::default() };
         let mut rig = Self {
             directory,
             settings,

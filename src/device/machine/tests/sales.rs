@@ -28,7 +28,7 @@ fn a_sale() {
     rig.prepare(&effects, Ok(ticket(1)));
     assert!(rig.is_acked(ack));
     let Some(HttpCall::Create(posted)) = rig.backend(1) else { panic!("the backend is asked") };
-    assert_eq!((&*posted.kids, posted.purchase.description.as_deref(), posted.purchase.timeout_s), (&*rig.facts.kids, Some("Tea"), 120));
+    assert_eq!((&*posted.kids, posted.purchase.description.as_deref(), posted.purchase.timeout_s), (&*rig.facts.keys, Some("Tea"), 120));
     rig.answer(1, order(resource(1, Status::Pending)));
     assert!(rig.scene.starts_with("Pay"));
     assert_eq!(rig.backend(1), None, "with the broker there is no poll at first");
@@ -119,9 +119,9 @@ fn the_same_request_is_posted_whatever_changed_meanwhile() {
     let mut rig = Rig::new();
     rig.requested(1);
     let first = rig.backend(1).expect("posted");
-    rig.facts.kids.clear();
+    rig.facts.keys.clear();
     rig.settings.names.clear();
-    rig.on(Input::RelayTold(rig.facts.clone()));
+    rig.on(Input::RelayReported(rig.facts.clone()));
     assert_eq!(rig.backend(1), Some(first.clone()), "the relay's keys changed: the call goes on");
     rig.power_cut(true);
     assert_eq!(rig.backend(1), Some(first), "another body would be refused as reused_id");

@@ -218,7 +218,7 @@ fn a_thousand_tickets_are_closed_in_portions_and_not_asked_for_in_a_loop() {
     let call = rig.open().expect("asked");
     let effects = rig.on(Input::Open(call, gone()));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)));
-    let effects = rig.on(Input::RelayTold(rig.facts.clone()));
+    let effects = rig.on(Input::RelayReported(rig.facts.clone()));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)));
 }
 

@@ -1,7 +1,9 @@
 //! Systems that RAUC has installed, without a command.
 
 use super::rig::*;
+use qris_core::order::ledger::Limits;
 use qris_core::order::outcome::Outcome;
+use qris_core::wire::relay::{LineCondition, RelayFault, RelayLine};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 
@@ -138,7 +140,7 @@ impl Rig {
     /// The computer starts with this system, and all is there. The relay tells these faults and blocked lines.
     fn comes_up_with(&mut self, slot: &str, faults: &[&str], blocked: &[&str]) -> Vec<Effect> {
         self.power_cut(false);
-        self.facts = RelayFacts { faults: words(faults), blocked: words(blocked), ..self.facts.clone() };
+        self.facts = told(&self.facts, faults, blocked);
         self.bring_up();
         self.settle_open();
         self.on(runs(slot, "some day"))
@@ -146,8 +148,8 @@ impl Rig {
 
     /// The relay tells these faults and blocked lines.
     fn hears(&mut self, faults: &[&str], blocked: &[&str]) -> Vec<Effect> {
-        self.facts = RelayFacts { faults: words(faults), blocked: words(blocked), ..self.facts.clone() };
-        self.on(Input::RelayTold(self.facts.clone()))
+        self.facts = told(&self.facts, faults, blocked);
+        self.on(Input::RelayReported(self.facts.clone()))
     }
 
     /// The computer starts with this system, which is good, and then these come.
@@ -160,8 +162,11 @@ impl Rig {
     }
 }
 
-fn words(words: &[&str]) -> Box<[Box<str>]> {
-    words.iter().map(|word| (*word).into()).collect()
+fn told(before: &RelayFacts, faults: &[&str], blocked: &[&str]) -> RelayFacts {
+    let limits = Limits { min: rp(1), step: None, max: None };
+    let line = |name: &&str| RelayLine { name: (*name).into(), items: Vec::new(), state: LineCondition::Blocked, limits };
+    let faults = faults.iter().map(|fault| RelayFault::from_word(fault).expect("a word")).collect();
+    RelayFacts { faults, lines: blocked.iter().map(line).collect(), ..before.clone() }
 }
 
 #[test]
@@ -197,7 +202,7 @@ fn a_fault_that_needs_a_person_counts_against_a_new_system_if_the_good_one_did_n
 #[test]
 fn a_first_system_is_not_blamed_for_what_a_person_has_to_mend() {
     let mut rig = Rig::dark(10);
-    rig.facts.faults = ["gpio".into()].into();
+    rig.facts.faults = vec![RelayFault::Gpio];
     rig.bring_up();
     rig.settle_open();
     assert_eq!(calls(&rig.on(runs("rootfs.0", "monday"))), [SystemCall::MarkGood], "there is nothing to go back to");

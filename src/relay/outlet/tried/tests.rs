@@ -8,6 +8,7 @@ use qris_core::order::keys::jwk_set;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::testing::{ISSUER, key};
 use qris_core::wire::dbus::DispenseAnswer;
+use qris_core::wire::relay::RelayFault;
 use qris_host::config::Source;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::io::{BufRead as _, BufReader};
@@ -78,7 +79,7 @@ fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
         service.report(reports.blocking_recv().expect("an end"));
         let query = || service.with(|dispenser| dispenser.query(order.as_str())).expect("readable");
         assert_eq!(query(), (DispenseAnswer::Ended(outcome), detail.to_owned()));
-        assert_eq!(service.with(|dispenser| dispenser.lines())[0].2, state, "{answer:?}");
+        assert_eq!(service.with(|dispenser| dispenser.lines())[0].state.as_str(), state, "{answer:?}");
         if outcome == Outcome::Uncertain {
             assert_eq!(rig.hears(), "STOP", "{answer:?}: whatever it does, it shall not go on");
         }
@@ -116,7 +117,7 @@ fn a_dispenser_that_is_gone_is_a_fault() {
     }
     let answer = service.with(|dispenser| dispenser.query(order.as_str())).expect("readable").0;
     assert_eq!(answer, DispenseAnswer::Ended(Outcome::Failed), "it was never asked");
-    assert_eq!(service.with(|dispenser| dispenser.faults()), ["gpio"]);
+    assert_eq!(service.with(|dispenser| dispenser.faults()), [RelayFault::Gpio]);
 }
 
 #[test]
