@@ -24,6 +24,7 @@ use qris_core::order::keys::KeySet;
 use reader::{Misread, Wrong};
 use serde::de::DeserializeOwned;
 use settings::Whole;
+use std::cell::OnceCell;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Read as _};
@@ -268,7 +269,7 @@ impl Source {
     /// Begins to check the values of this file.
     #[must_use]
     pub fn checker(&self) -> Checker<'_> {
-        Checker { source: self, faults: Vec::new(), misread: Vec::new() }
+        Checker { source: self, table: OnceCell::new(), faults: Vec::new(), misread: Vec::new() }
     }
 
     fn fault(&self, span: Option<Range<usize>>, key: Option<String>, why: String, about: About) -> Fault {
@@ -281,6 +282,8 @@ impl Source {
 #[derive(Debug)]
 pub struct Checker<'a> {
     source: &'a Source,
+    /// The file once more, for the places of its values. It is read for the first fault.
+    table: OnceCell<Spanned<DeTable<'a>>>,
     faults: Vec<Fault>,
     /// Values that could not be read, and were left out.
     misread: Vec<Fault>,
@@ -340,14 +343,13 @@ impl<'a> Checker<'a> {
     /// The part of table `index` of `[[list]]` that is beside these keys.
     #[must_use]
     pub fn other_keys(&self, list: &str, index: usize, known: &'static [&'static str]) -> OtherKeys<'a> {
-        let (root, _) = DeTable::parse_recoverable(&self.source.text);
-        let tables = root.into_inner().into_iter().find(|(key, _)| key.get_ref() == list).map(|(_, tables)| tables.into_inner());
+        let tables = self.table().iter().find(|(key, _)| key.get_ref() == list).map(|(_, tables)| tables.get_ref());
         let element = match tables {
-            Some(DeValue::Array(elements)) => elements.into_iter().nth(index),
+            Some(DeValue::Array(elements)) => elements.get(index),
             _ => None,
         };
-        let (span, table) = match element.map(|element| (element.span(), element.into_inner())) {
-            Some((span, DeValue::Table(table))) => (span, table),
+        let (span, table) = match element.map(|element| (element.span(), element.get_ref())) {
+            Some((span, DeValue::Table(table))) => (span, table.clone()),
             _ => (0..0, DeTable::new()),
         };
         let table = table.into_iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())).collect();
@@ -437,7 +439,7 @@ impl<'a> Checker<'a> {
     /// # Errors
     /// All noted faults.
     pub fn finish(self) -> Result<(), Faults> {
-        let Self { source: _, mut faults, misread } = self;
+        let Self { source: _, table: _, mut faults, misread } = self;
         // A value that could not be read must not also be called missing.
         faults.retain(|fault| !misread.iter().any(|read| read.explains(fault)));
         faults.extend(misread);
@@ -450,6 +452,10 @@ impl<'a> Checker<'a> {
         self.find(key).1.and_then(|span| self.source.text.get(span)).unwrap_or_default()
     }
 
+    fn table(&self) -> &DeTable<'a> {
+        self.table.get_or_init(|| DeTable::parse_recoverable(&self.source.text).0).get_ref()
+    }
+
     /// The span of a key, or of the nearest table around it that stands in the file.
     fn lookup(&self, key: &str) -> Option<Range<usize>> {
         self.find(key).0
@@ -457,8 +463,7 @@ impl<'a> Checker<'a> {
 
     /// The same, and the span of its value, if both are there.
     fn find(&self, key: &str) -> (Option<Range<usize>>, Option<Range<usize>>) {
-        let (table, _) = DeTable::parse_recoverable(&self.source.text);
-        let mut table = table.get_ref();
+        let mut table = self.table();
         let mut nearest = None;
         let mut steps = key.split('.').peekable();
         while let Some(step) = steps.next() {

@@ -22,6 +22,12 @@ const TOLD_MAX: usize = 20;
 /// The most labels of one machine.
 const LABELS_MAX: usize = 16;
 
+#[cfg(test)]
+std::thread_local! {
+    /// How many texts this thread has read.
+    pub static READ: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSettings {
@@ -53,20 +59,50 @@ struct WrittenLooks {
     logo: Option<String>,
 }
 
-/// The machine's own settings, with those of this text in their places. Keys that this release does not know are told, and are
-/// faults unless they may be left out. At most [`TOLD_MAX`] are told. If there are more, the last one says how many. `lines` are those that the
-/// relay service has told.
+/// A text that was read, and is good.
+#[derive(Debug)]
+pub struct Good {
+    /// The machine's own settings, with those of the text in their places.
+    pub settings: Settings,
+    /// The keys that this release does not know, and has left out. At most [`TOLD_MAX`] are told.
+    pub left_out: Vec<WrongValue>,
+    /// The text, if it has items.
+    items: Option<Source>,
+}
+
+/// Reads a text, and puts it over the machine's own settings. Keys that this release does not know are faults, unless they may be left
+/// out. At most [`TOLD_MAX`] faults are told. If there are more, the last one says how many. `lines` are those that the relay service
+/// has told.
 ///
 /// # Errors
 /// Everything that is wrong with the text.
-pub fn apply(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]) -> Result<(Settings, Vec<WrongValue>), Vec<WrongValue>> {
+pub fn read(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
+    #[cfg(test)]
+    READ.set(READ.get() + 1);
     let source = Source::from_text("settings", text);
-    let check = |written: WrittenSettings, checker: &mut Checker<'_>| Some(written.check(own, lines, checker));
+    let check = |written: WrittenSettings, checker: &mut Checker<'_>| {
+        let has_items = written.item.is_some();
+        Some((written.check(own, lines, checker), has_items))
+    };
     let read =
         if skip_unknown { source.read_checked_in_part(check) } else { source.read_checked(check).map(|settings| (settings, Vec::new())) };
     match read {
-        Ok((settings, left_out)) => Ok((settings, told(left_out.iter()))),
+        Ok(((settings, has_items), left_out)) => Ok(Good { settings, left_out: told(left_out.iter()), items: has_items.then_some(source) }),
         Err(faults) => Err(told(Faults::iter(&faults))),
+    }
+}
+
+impl Good {
+    /// The same, if these lines take its prices: the relay service may have been away when the text came.
+    ///
+    /// # Errors
+    /// What no line takes.
+    pub fn with(self, lines: &[RelayLine]) -> Result<Self, Vec<WrongValue>> {
+        let Some(source) = &self.items else { return Ok(self) };
+        let mut checker = source.checker();
+        check_lines(&self.settings.looks.items, lines, &mut checker);
+        checker.finish().map_err(|faults| told(Faults::iter(&faults)))?;
+        Ok(self)
     }
 }
 

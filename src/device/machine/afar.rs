@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::storage::Storage;
-use crate::config::afar;
+use crate::config::afar::{self, Good};
 use crate::store::StoreError;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Effect, Settings, text};
@@ -33,6 +33,8 @@ pub(super) struct Afar {
     /// Whether the database was asked. Before that, nobody knows what is in force.
     is_known: bool,
     kept: Kept,
+    /// What [`Kept::next`] comes to. `None`: it was stored before this run of the program, and was not read yet.
+    next: Option<Box<Good>>,
     /// What was wanted last, and could not be stored yet. It is read again when the database works.
     unstored: Option<Box<[u8]>>,
     /// This release refuses what was in force.
@@ -172,13 +174,17 @@ impl Afar {
             self.refuse(refused, Some(&kid), with, now);
             return true;
         }
-        if let Err(faults) = afar::apply(&desired.settings, desired.skip_unknown, with.own, with.lines) {
-            self.refuse(invalid(&desired, faults), Some(&kid), with, now);
-            return true;
-        }
+        let good = match afar::read(&desired.settings, desired.skip_unknown, with.own, with.lines) {
+            Ok(good) => good,
+            Err(faults) => {
+                self.refuse(invalid(&desired, faults), Some(&kid), with, now);
+                return true;
+            }
+        };
         let kept = Kept { next: Some(Accepted { desired, kid, since: None }), ..self.kept.clone() };
         let is_taken = self.keep(kept, with, now);
         if is_taken {
+            self.next = Some(Box::new(good));
             self.are_good(with, now);
             self.tell_why_they_wait(with, now);
         }
@@ -216,11 +222,17 @@ impl Afar {
         taken.since = with.own.time_of_day(now.wall);
         let told =
             Journal::SettingsTaken { version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX), by: text(taken.kid.as_str()) };
-        match afar::apply(&taken.desired.settings, taken.desired.skip_unknown, with.own, with.lines) {
-            Ok((settings, left_out)) => {
+        let good = match self.next.take() {
+            Some(good) => good.with(with.lines),
+            None => afar::read(&taken.desired.settings, taken.desired.skip_unknown, with.own, with.lines),
+        };
+        match good {
+            Ok(good) => {
                 if self.keep(Kept { in_force: Some(taken), next: None }, with, now) {
                     with.out.journal(told);
-                    self.put_in_force(settings, left_out, with);
+                    self.put_in_force(good, with);
+                } else {
+                    self.next = Some(Box::new(good));
                 }
             }
             // They were good when they came: a newer release or another file of the machine judges otherwise, or the
@@ -252,12 +264,12 @@ impl Afar {
                 self.refuse(refused, None, with, now);
                 return Ok(());
             }
-            Known::Is(kept) => self.kept = kept,
+            Known::Is(kept) => (self.kept, self.next) = (kept, None),
         }
         if let Some(Accepted { desired, kid, .. }) = self.kept.in_force.clone() {
             // They were judged when they were taken, and the relay service judges each sale.
-            match afar::apply(&desired.settings, desired.skip_unknown, with.own, &[]) {
-                Ok((settings, left_out)) => self.put_in_force(settings, left_out, with),
+            match afar::read(&desired.settings, desired.skip_unknown, with.own, &[]) {
+                Ok(good) => self.put_in_force(good, with),
                 Err(faults) => {
                     self.kept.in_force = None;
                     self.has_lost = true;
@@ -268,7 +280,7 @@ impl Afar {
         Ok(())
     }
 
-    fn put_in_force(&mut self, settings: Settings, left_out: Vec<WrongValue>, with: &mut Around) {
+    fn put_in_force(&mut self, Good { settings, left_out, .. }: Good, with: &mut Around) {
         with.out.push(Effect::Dress(Box::new(settings.appearance.clone())));
         *with.in_force = settings;
         (self.left_out, self.has_lost) = (left_out, false);

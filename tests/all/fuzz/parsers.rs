@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::backend::machines::accounts::plugin;
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::backend::telling::listed::{self, Listed};
-use qris::device::config::afar;
+use qris::device::config::afar::{self, Good};
 use qris::device::screen::{Languages, SurfaceSettings, samples};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
@@ -363,8 +363,8 @@ fn settings() {
             Ok((desired, _)) => desired.version.to_string(),
             Err((refused, _)) => refused.code.to_string(),
         };
-        let applied = [false, true].map(|skip_unknown| match afar::apply(&text, skip_unknown, &own, &lines) {
-            Ok((settings, left_out)) => {
+        let applied = [false, true].map(|skip_unknown| match afar::read(&text, skip_unknown, &own, &lines) {
+            Ok(Good { settings, left_out, .. }) => {
                 assert_eq!((&settings.device, &settings.store, left_out.is_empty()), (&own.device, &own.store, left_out.is_empty()));
                 assert!(left_out.is_empty() || skip_unknown);
                 format!("{} items, {} left out", settings.prices.items().count(), left_out.len())

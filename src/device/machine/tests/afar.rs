@@ -176,6 +176,24 @@ fn a_refusal_names_the_key_that_has_signed() {
 }
 
 #[test]
+fn a_text_is_read_once_however_long_it_waits_and_once_more_after_a_restart() {
+    use crate::config::afar::READ;
+    let mut rig = Rig::new();
+    READ.set(0);
+    rig.wants(&priced(1, 0, 6000));
+    rig.wants(&priced(1, 0, 6000));
+    assert_eq!((rig.price(), READ.replace(0)), (6000, 1), "taken at once, and sent again");
+    let later = Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
+    rig.wants(&Desired { effective_at: Some(later), ..priced(2, 1, 7000) });
+    for _ in 0..70 {
+        rig.after(60_000);
+    }
+    assert_eq!((rig.price(), READ.replace(0)), (7000, 1), "taken later");
+    rig.power_cut(true);
+    assert_eq!((rig.price(), READ.replace(0)), (7000, 1), "after a restart");
+}
+
+#[test]
 fn a_price_that_no_line_takes_is_refused_while_the_relay_tells_its_limits() {
     let line = |name: &str, items: &[&str], min, step: Option<u64>, max: Option<u64>| RelayLine {
         name: name.into(),
@@ -432,7 +450,7 @@ fn what_can_be_set_from_afar_is_marked_in_the_table() {
     let rig = Rig::new();
     for (section, only_from_afar) in [("device", Some("labels")), ("orders", None), ("screen", None)] {
         let text = format!("[{section}]\nzzz = 1\n");
-        let wrong = afar::apply(&text, false, &rig.machine.own, &[]).expect_err("a key that nobody knows");
+        let wrong = afar::read(&text, false, &rig.machine.own, &[]).expect_err("a key that nobody knows");
         let known = wrong[0].why.rsplit_once("expected one of ").expect("it names those it knows").1;
         let known: BTreeSet<&str> = known.split(", ").flat_map(|word| word.split(" or ")).collect();
         let marked = SETTINGS.iter().filter(|setting| setting.afar);
