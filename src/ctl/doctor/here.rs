@@ -269,7 +269,9 @@ async fn properties(bus: &BusAddress, name: &'static str, path: &'static str) ->
 mod tests {
     use super::*;
     use qris_core::order::ids::Ticket;
-    use serde_json::json;
+    use qris_core::order::ledger::Limits;
+    use qris_core::order::money::Rupiah;
+    use qris_core::wire::relay::RelayLine;
 
     fn unit(active: &str, enabled: &str, restarts: u32, result: &str) -> Unit {
         Unit { active: active.into(), enabled: enabled.into(), loaded: "loaded".into(), pid: 0, restarts, result: result.into() }
@@ -309,12 +311,16 @@ mod tests {
         let kid = |name: &str| KeyId::new(name).expect("a key's name");
         let me = DeviceId::new("vm-001").expect("an id");
         let relay = |device: &str, state: &str, keys: &[&str], faults: &[&str], tickets: u128| -> RelayFacts {
-            let tickets: Vec<_> = (0..tickets).map(|n| Ticket::from_random(n.to_be_bytes())).collect();
-            let line = json!({ "name": "tray 1", "items": ["A1"], "state": state, "limits": { "min": 1 } });
-            let told = json!({
-                "device": device, "lines": [line], "keys": keys, "proof_key": null, "tickets": tickets, "faults": faults, "version": "0.1.0"
-            });
-            serde_json::from_value(told).expect("facts")
+            let limits = Limits { min: Rupiah::new(1).expect("an amount"), step: None, max: None };
+            let state = LineCondition::from_word(state).expect("a word");
+            RelayFacts {
+                device: DeviceId::new(device).ok(),
+                lines: vec![RelayLine { name: "tray 1".into(), items: vec!["A1".into()], state, limits }],
+                keys: keys.iter().map(|key| kid(key)).collect(),
+                tickets: (0..tickets).map(|n| Ticket::from_random(n.to_be_bytes())).collect(),
+                faults: faults.iter().map(|fault| RelayFault::from_word(fault).expect("a word")).collect(),
+                ..RelayFacts::default()
+            }
         };
         for (relay, check, level, told) in [
             (relay("vm-001", "ready", &["k"], &[], 2), "relay", Level::Ok, "no fault"),
