@@ -66,6 +66,16 @@ fn every_event_in_the_documents_is_of_the_table() {
     assert!(looked_at > 3, "the documents name {looked_at}");
 }
 
+#[test]
+fn every_reason_and_fault_of_the_relay_service_is_in_the_protocol() {
+    use qris::order::reason::Reason;
+    use qris::wire::relay::RelayFault;
+    let page = source_text("docs/using/protocol.md");
+    let words = Reason::ALL.iter().map(Reason::as_str).chain(RelayFault::ALL.iter().map(RelayFault::as_str));
+    let missing: Vec<&str> = words.filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
 /// What has pages and what names them.
 const PLACES: [&str; 12] = [
     "README.md",

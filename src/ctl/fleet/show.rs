@@ -112,6 +112,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_relay_service_is_shown_and_of_another_release_it_is_to_be_restarted() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let shown = |relay: Value| {
+            let told = json!({ "state": "online", "version": "0.1.0", "relay": relay });
+            lines(&device, &Words { status: serde_json::from_value(told).expect("a status"), settings: None, telemetry: None })
+        };
+        let first = "vm-001: online, release 0.1.0";
+        assert_eq!(shown(json!({ "version": "0.1.0" })), [first, "  relay service: release 0.1.0"]);
+        let restart = "  the relay service is of another release: restart it";
+        assert_eq!(shown(json!({ "version": "0.0.9" })), [first, "  relay service: release 0.0.9", restart]);
+        assert_eq!(shown(Value::Null), [first]);
+    }
+
+    #[test]
     fn the_computer_is_told_in_plain_words() {
         let told = |name, value: Value| vital(name, &value);
         for (word, wanted) in [
