@@ -100,7 +100,7 @@ impl Good {
     pub fn with(self, lines: &[RelayLine]) -> Result<Self, Vec<WrongValue>> {
         let Some(source) = &self.items else { return Ok(self) };
         let mut checker = source.checker();
-        check_lines(&self.settings.looks.items, lines, &mut checker);
+        check_lines(&self.settings.appearance.items, lines, &mut checker);
         checker.finish().map_err(|faults| told(Faults::iter(&faults)))?;
         Ok(self)
     }
