@@ -29,8 +29,8 @@ pub use delivery_report::{DeliveryReport, NoProof, Proof};
 pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
 pub use sale::{Metadata, Sale};
 pub use values::{
-    Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, Polling, RefundEnding, Repayment, Settlement,
-    State, TakenBack, Withheld,
+    Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, PersonsEnd, Polling, RefundEnding, Repayment,
+    Settlement, State, TakenBack, Withheld,
 };
 #[cfg(test)]
 mod tests;

@@ -133,6 +133,8 @@ impl Order {
             State::Closed { charge, .. } => {
                 if charge.is_none() || self.ended_at.is_some() {
                     self.unclear_since = None;
+                } else if self.unclear_since.is_some() {
+                    self.note_unclear(now);
                 }
                 self.judge_doubt(now);
                 self.question_ended(now, true);
@@ -300,7 +302,7 @@ impl Order {
         }
         match &mut self.delivery {
             None => {
-                self.first_reported(told.outcome);
+                self.first_reported(told.outcome, now);
                 self.delivery = Some(told);
                 self.reported_at = Some(now);
             }
@@ -317,7 +319,7 @@ impl Order {
 
     /// A person ends it, while nobody can say whether it is paid.
     pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
-        self.ended_by = Some(by);
+        self.ended_by = Some(PersonsEnd { by, at: now });
         (self.settlement_notified_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
         match &mut self.state {
             State::Pending { charge, .. } => {

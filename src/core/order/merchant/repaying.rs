@@ -22,6 +22,8 @@ const SETTLED_AGAIN: Span = Span::secs(300);
 /// Why a refund is not asked for any more.
 const PART_IS_GONE: &str = "only a part of it went back";
 /// Likewise.
+const OTHER_OUTCOME: &str = "the machine told another outcome meanwhile";
+/// Likewise.
 const NO_KEY_IS_LEFT: &str = "every key for its refund is used up: only by hand";
 /// Likewise.
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
@@ -109,6 +111,33 @@ impl Order {
         self.polling = Polling { at: Some(now), ..Polling::default() };
     }
 
+    /// A person was sure that it is not paid, and may have erred. So it is looked at as after a decision over a refund.
+    pub(super) fn next_check_after_a_persons_end(&self, now: Wall) -> Option<Wall> {
+        let ended = self.ended_by.as_ref()?;
+        (now < ended.at + BANK_CHECKS).then(|| now + self.spread(BANK_CHECK))
+    }
+
+    /// No call for the refund is made any more. One may have been granted, or is on its way: get-status has the last word.
+    fn only_check_refund(&mut self, why: &str, now: Wall) {
+        if let Some(Repayment::Requested { get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment {
+            refused.get_or_insert_with(|| why.into());
+            (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, false);
+        }
+    }
+
+    /// The refund was not made, or (`unsure`) nobody knows. Who has the goods is owed nothing.
+    fn refund_fails(&mut self, why: Box<str>, at: Wall, unsure: bool) {
+        let has_goods = !self.conflict && self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
+        self.repayment = (unsure || !has_goods).then_some(Repayment::Refused { why, at, unsure });
+    }
+
+    /// Get-status says that no earlier call has made the refund.
+    fn refund_is_not_made(&mut self) {
+        if let Some(Repayment::Refused { why, at, unsure: true }) = &self.repayment {
+            self.refund_fails(why.clone(), *at, false);
+        }
+    }
+
     /// Takes the gateway's answer to the refund.
     pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall, with: &Context<'_>) {
         let pause = self.pause_after_refund();
@@ -137,13 +166,15 @@ impl Order {
                 self.polling.at = Some(self.polling.at.map_or(check, |at| at.min(check)));
                 return;
             }
-            // A call with this key was made before, and that one may have made the refund.
+            // A call with this key was made before, and that one may have made the refund. If no other call is to be made, a new key is none.
             RefundAnswer::KeyUsed(why) => {
-                (*get_status, *unsure, *retry_at, *refused, *key_used) = (true, true, now, Some(why), true);
+                (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, refused.is_none());
+                refused.get_or_insert(why);
                 return;
             }
             RefundAnswer::Refused(why) => {
-                (*get_status, *retry_at, *refused, *key_used) = (true, now, Some(why), false);
+                (*get_status, *retry_at, *key_used) = (true, now, false);
+                refused.get_or_insert(why);
                 return;
             }
             RefundAnswer::Passing(why) => why,
@@ -154,7 +185,7 @@ impl Order {
         };
         if *tries >= REFUND_TRIES {
             let unsure = *unsure;
-            self.repayment = Some(Repayment::Refused { why, at: now, unsure });
+            self.refund_fails(why, now, unsure);
         }
     }
 
@@ -169,17 +200,16 @@ impl Order {
     /// is gone, nobody asks for the whole again by itself.
     pub(super) fn not_refunded_yet(&mut self, part_is_gone: bool, now: Wall) {
         let pause = self.pause_after_refund();
-        if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
-            *unsure = false;
-        }
-        let Some(Repayment::Requested { get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment else { return };
+        self.refund_is_not_made();
+        let Some(Repayment::Requested { tries, get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment else { return };
         if !*get_status {
             return;
         }
         if std::mem::take(unsure) && refused.is_some() {
             // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
-            // it is asked twice.
-            *retry_at = now + CHECK_AGAIN;
+            // it is asked twice. That a key was used is a stronger sign.
+            *retry_at = now + if *key_used { SETTLED_AGAIN } else { CHECK_AGAIN };
+            *tries += 1;
             return;
         }
         *get_status = false;
@@ -190,7 +220,7 @@ impl Order {
                 match std::mem::take(key_used) && self.refund_keys < REFUND_KEYS_MAX {
                     true if part_is_gone => self.stop_refund(PART_IS_GONE, now),
                     true => *retry_at = now + pause,
-                    false => self.repayment = Some(Repayment::Refused { why, at: now, unsure: false }),
+                    false => self.refund_fails(why, now, false),
                 }
             }
             None if part_is_gone => self.stop_refund(PART_IS_GONE, now),
@@ -207,15 +237,15 @@ impl Order {
         if *tries >= REFUND_TRIES {
             let why = refused.take().unwrap_or_else(|| "the gateway could not be asked what became of it".into());
             // The refused call may have repeated a call that the gateway had granted.
-            self.repayment = Some(Repayment::Refused { why, at: now, unsure: true });
+            self.refund_fails(why, now, true);
         }
     }
 
     /// There is nothing left to refund, as get-status says. So the refund has not happened.
     pub(super) fn stop_refund(&mut self, why: &str, now: Wall) {
-        match &mut self.repayment {
-            Some(Repayment::Requested { .. }) => self.repayment = Some(Repayment::Refused { why: why.into(), at: now, unsure: false }),
-            Some(Repayment::Refused { unsure, .. }) => *unsure = false,
+        match &self.repayment {
+            Some(Repayment::Requested { .. }) => self.refund_fails(why.into(), now, false),
+            Some(Repayment::Refused { .. }) => self.refund_is_not_made(),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
     }
@@ -253,29 +283,16 @@ impl Order {
             self.late_fact |= on_its_way && matches!(self.repayment, Some(Repayment::Requested { .. }));
             self.conflict = true;
         }
-        let why = || "the machine told another outcome meanwhile".into();
-        match &mut self.repayment {
-            // One of the calls may have made it. Get-status has the last word.
-            Some(Repayment::Requested { unsure: true, get_status, refused, retry_at, key_used, .. }) if !on_its_way => {
-                refused.get_or_insert_with(why);
-                (*get_status, *retry_at, *key_used) = (true, now, false);
-            }
-            Some(Repayment::Requested { .. }) if !on_its_way => {
-                self.repayment = Some(Repayment::Refused { why: why(), at: now, unsure: false });
-            }
-            Some(
-                Repayment::Requested { .. }
-                | Repayment::Refused { .. }
-                | Repayment::Done { .. }
-                | Repayment::ByHand { .. }
-                | Repayment::Given { .. },
-            )
-            | None => {}
+        match &self.repayment {
+            // A refund that nobody may have made is not begun again.
+            Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now, false),
+            Some(Repayment::Requested { .. }) => self.only_check_refund(OTHER_OUTCOME, now),
+            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
     }
 
     /// An outcome was told for the first time. The matter may have been settled before that without one.
-    pub(super) fn first_reported(&mut self, outcome: Delivery) {
+    pub(super) fn first_reported(&mut self, outcome: Delivery, now: Wall) {
         let came = match outcome {
             Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => true,
             Delivery::Failed | Delivery::Undelivered => false,
@@ -291,6 +308,9 @@ impl Order {
             ) => self.late_fact |= came,
             None => {}
         }
+        if outcome == Delivery::Dispensed {
+            self.only_check_refund("the machine told that it was handed out", now);
+        }
     }
 
     /// The gateway says that the money went back.
@@ -302,6 +322,8 @@ impl Order {
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
             Some(Repayment::Done { bank, .. }) => *bank = told.or(*bank),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
+                // The machine told both: the customer may have the goods, too.
+                self.late_fact |= self.conflict;
                 self.repayment = Some(Repayment::Done { at: now, bank: told })
             }
         }
@@ -405,12 +427,8 @@ impl Order {
 
     pub(super) fn refund_ends(&mut self, ending: RefundEnding, now: Wall) {
         self.refund_ending = Some(ending);
-        if ending == RefundEnding::Over
-            && let Some(Repayment::Requested { get_status, unsure, retry_at, refused, key_used, .. }) = &mut self.repayment
-        {
-            // A call may be on its way. Get-status has the last word, and no other call is made.
-            refused.get_or_insert_with(|| TIME_IS_OVER.into());
-            (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, false);
+        if ending == RefundEnding::Over {
+            self.only_check_refund(TIME_IS_OVER, now);
         }
     }
 
@@ -434,6 +452,8 @@ impl Order {
             State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
                 Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => Ok(()),
                 Some(Delivery::Dispensed) if self.conflict => Ok(()),
+                // The gateway does not tell whether an earlier refund was made all the same.
+                Some(Delivery::Dispensed) if by_name && self.is_refund_unsure() => Ok(()),
                 Some(Delivery::Dispensed) => Err(Refused::Delivered),
                 None if !no_report => Err(Refused::NotReported),
                 None => match (self.unreported_at, self.receipt_at()) {

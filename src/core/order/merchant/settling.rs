@@ -46,12 +46,14 @@ fn is_news(order: &Order, said: Said) -> bool {
     }
 }
 
-/// Whether the word says that money goes back that was settled, or may have been.
+/// Whether the word says that money goes back that was settled, or may have been; or that money comes back that was refunded.
 fn goes_back(order: &Order, said: Said) -> bool {
     match said {
         Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => true,
         Said::Denied => order.is_over_the_counter(),
-        Said::Pending | Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other => false,
+        // The bank may have refused the refund.
+        Said::Settled => matches!(order.state, State::Refunded { .. }),
+        Said::Pending | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other => false,
     }
 }
 
@@ -113,6 +115,14 @@ impl Order {
         self.polling.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
     }
 
+    /// The time of the next question about news of money that goes back, or comes back, and that get-status does not tell: it may be
+    /// minutes behind.
+    fn next_check_of_news(&self, now: Wall) -> Option<Wall> {
+        let noted = self.polling.noted_at.filter(|_| self.polling.noted_back.is_some())?;
+        let again = if self.unanswered_since(now).is_some() { noted + CALL_LIFE } else { now + self.spread(CHECK_AGAIN) };
+        (noted..noted + CHECK_AFTER_END).contains(&now).then_some(again)
+    }
+
     pub(super) fn status(&mut self, report: &StatusReport, now: Wall, with: &Context<'_>) {
         if self.judge(report, with.rules).is_err() {
             return self.status_unclear(now);
@@ -161,7 +171,9 @@ impl Order {
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
         }
         // It is the same news. But of refunds of a part, there may be another one by now.
-        if self.polling.noted_back == Some(report.said) && report.said != Said::PartlyRefunded {
+        let is_last = report.said != Said::PartlyRefunded || self.unanswered_since(now).is_none();
+        let is_the_rest = report.said == Said::Refunded && self.polling.noted_back == Some(Said::PartlyRefunded);
+        if is_the_rest || self.polling.noted_back == Some(report.said) && is_last {
             self.polling.noted_back = None;
         }
         self.question_ended(now, true);
@@ -251,7 +263,9 @@ impl Order {
                 Some(hot.or(unsure).unwrap_or(now + self.spread(poll_pause(now - since))))
             }
             // A person has ended it, or has given the money back.
-            State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => hot.or(self.last_check(now)),
+            State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => {
+                hot.or(self.last_check(now)).or(self.next_check_after_a_persons_end(now))
+            }
             // What became of a refund is looked at until the bank has confirmed or refused it.
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. }
                 if answered && self.next_refund_check(now).is_some() =>
@@ -266,7 +280,7 @@ impl Order {
             }
             // The answer that it is settled may be older than the news that the money went back.
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_checking_refund() => {
-                self.unanswered_since(now).filter(|_| self.polling.noted_back.is_some()).map(|noted| noted + CALL_LIFE)
+                self.next_check_of_news(now)
             }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if self.refund_checks_end(now) => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
@@ -288,6 +302,7 @@ impl Order {
                 return self.question_ended(now, true);
             }
             State::Refunded { .. } => {
+                self.polling.noted_back = self.polling.noted_back.filter(|said| *said != Said::Settled);
                 self.settled_again(now);
                 return self.question_ended(now, true);
             }
@@ -425,6 +440,11 @@ impl Order {
     fn status_not_clear(&mut self, now: Wall) {
         match &self.state {
             State::Cancelling { get_status: true, .. } => self.cancel_again(now, true),
+            // A person has ended it, and it may still be paid: it is cancelled, as where get-status calls it pending.
+            State::Closed { charge: Some(charge), .. } if self.ended_by.is_some() && self.ended_at.is_none() && now < charge.expires_at => {
+                let charge = charge.clone();
+                self.begin_cancelling(Some(charge), Ending::Leftover, now);
+            }
             State::Charging { .. }
             | State::Pending { .. }
             | State::Cancelling { get_status: false, .. }

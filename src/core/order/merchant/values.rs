@@ -60,7 +60,7 @@ pub struct Order {
     /// The time at which it was listed because nobody confirms whether it is paid.
     pub unconfirmed_at: Option<Wall>,
     /// The person who ended it while nobody could say whether it is paid. No receipt is ever signed for it.
-    pub ended_by: Option<Box<str>>,
+    pub ended_by: Option<PersonsEnd>,
     /// The time at which the gateway first said that its charge ended unpaid; `None`: it did not say so, or took it back.
     pub ended_at: Option<Wall>,
     /// How many keys of refunds are used up: each was refused, and get-status has confirmed that nothing went back.
@@ -149,6 +149,15 @@ pub enum State {
         /// The payment; `None` if only the refund was ever seen.
         by: Option<Settlement>,
     },
+}
+
+/// The end that a person made of an order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PersonsEnd {
+    /// Who.
+    pub by: Box<str>,
+    /// When.
+    pub at: Wall,
 }
 
 /// A charge, as the gateway answered it.

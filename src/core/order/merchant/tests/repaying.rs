@@ -383,7 +383,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
     assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Wait));
     let told = DeliveryReport::proven(Delivery::Dispensed);
     let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
-    assert_eq!(money(&on_its_way), "asked");
+    assert_eq!(money(&on_its_way), "looking");
 }
 
 #[test]
