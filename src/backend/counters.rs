@@ -32,6 +32,7 @@ pub struct Counters {
     pub notifications: Counter,
     pub notifications_refused: Counter,
     pub published: Counter,
+    pub messages_unread: Counter,
     pub connections_closed: Counter,
     gateway_calls: Counter,
     gateway_errors: Counter,
@@ -56,6 +57,7 @@ impl Default for Counters {
             notifications: new(),
             notifications_refused: new(),
             published: new(),
+            messages_unread: new(),
             connections_closed: new(),
             gateway_calls: new(),
             gateway_errors: new(),
@@ -76,6 +78,7 @@ impl Default for Counters {
             ("gateway_calls", "Calls to the gateway", &counters.gateway_calls),
             ("gateway_errors", "Calls to the gateway that were not answered", &counters.gateway_errors),
             ("published", "News that the broker has", &counters.published),
+            ("messages_unread", "Messages of machines at the broker that could not be read", &counters.messages_unread),
             ("connections_closed", "Connections that were closed: too slow, or to make room for others", &counters.connections_closed),
         ];
         for (name, help, counter) in plain {

@@ -275,7 +275,7 @@ impl FromRequestParts<Handles> for Machine {
         if is_news {
             machines.seen(&device, sight.clone()).await;
         }
-        machines.called(&device).await;
+        machines.called(&device);
         Ok(Self { device, sight, token_hash })
     }
 }

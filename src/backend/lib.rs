@@ -135,6 +135,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     }
     open.let_others_in().map_err(Failure::failed)?;
     tell_of_lost_machines(&books, &machines).await.map_err(Failure::failed)?;
+    // The broker tells of many machines in the moment of the connection.
+    machines.know().await;
 
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(Arc::clone(&work).sweep());
@@ -152,12 +154,13 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
             let name = format!("{}:{}", wanted.host, wanted.port);
-            let watches = config.tellers.is_some();
-            let publisher = Publisher::new(Arc::clone(&books), machines, Arc::clone(&waiters), counters, around);
-            Some(tokio::spawn(publisher.publish(name, settings, watches)))
+            let publisher = Publisher::new(Arc::clone(&books), Arc::clone(&machines), Arc::clone(&waiters), counters, around);
+            Some(tokio::spawn(publisher.publish(name, settings)))
         }
         None => None,
     };
+    let is_watched = config.mqtt.is_some() || config.tellers.is_some();
+    let watcher = is_watched.then(|| tokio::spawn(machines.watch(config.tellers.is_some())));
     let mut server = tokio::spawn(http::serve(handles, config.limits.clone(), listener, stopping));
     service::status(&format!("serving at {}", config.listen));
     service::status(gateway::SERVING);
@@ -173,7 +176,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     books.ring(Bell::Outbox);
     // An error says that the server has ended already.
     let _ = stop.send(true);
-    teller.into_iter().chain([sweep, keys]).for_each(|task| task.abort());
+    teller.into_iter().chain(watcher).chain([sweep, keys]).for_each(|task| task.abort());
     let published = async {
         if let Some(publisher) = &mut publisher {
             let _ = timeout(LAST_NEWS, publisher).await;

@@ -462,12 +462,12 @@ events! {
     AlertFailed { order: Option<OrderId>, device: DeviceId, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
 
     /// A machine is not there.
-    /// The broker says that nobody takes the messages for it, and it asks the backend for nothing.
+    /// It asks the backend for nothing, and sends no report to the broker, or the broker says that it is gone.
     /// Look at its power and its network.
     MachineOffline { device: DeviceId, seconds: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, "device {device} has not been there for {seconds} s";
 
     /// A machine is there again.
-    /// It was missing, and now takes messages or asks the backend again.
+    /// It was missing, and now asks the backend or reports again.
     /// Nothing is to be done.
     MachineBack { device: DeviceId } = "16cb5f2c48e9493ea328066fcb841383", Notice, "device {device} is there again";
 

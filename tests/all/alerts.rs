@@ -4,7 +4,6 @@
 
 use crate::alert_examples::{Service, ServiceRequest};
 use crate::rig::certificates::Certificates;
-use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
 use crate::rig::tap::Tap;
 use crate::rig::{command, free_port, source_text, stdout, succeed, tool, watched};
@@ -219,12 +218,11 @@ fn a_webhook_of_a_private_authority_is_trusted_by_its_file() {
 
 #[test]
 fn a_machine_that_is_not_there_is_told_of() {
-    let mut alerted = Alerted::open(TELL, "offline_after_s = 10\n");
-    // Somebody else who takes the machine's messages would hide that it does not.
-    alerted.shop.tap = Tap::connect(&alerted.shop.broker, TAP, &["qrisd/v1/+/vend/event"]);
+    let alerted = Alerted::open(TELL, "offline_after_s = 10\n");
     let shop = &alerted.shop;
-    // It has sold once; nobody subscribes for it, and from now on it asks nothing.
-    shop.charge();
+    // It says good-bye, and nothing comes any more.
+    let machine = Tap::connect(&shop.broker, DEVICE, &[]);
+    machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/status"), br#"{"state":"offline"}"#, true);
     let told = alerted.wait_sent(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"], &told[0]["order"]), (&json!("offline"), &json!(DEVICE), &Value::Null));
     let backend = shop.backend.as_ref().expect("it runs");

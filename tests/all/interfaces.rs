@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 /// Of `vend/event`; `at` besides, while the clock is trusted.
 const EVENT: &str = "amount detail event_id field gross_amount item order_id payment_code reason request_id seq state store stream";
 /// Of `status` while the machine is connected; `at` besides, while the clock is trusted.
-const STATUS: &str = "boot_id busy commands faults state stream version";
+const STATUS: &str = "boot_id busy commands faults report_every_s state stream version";
 const FAULT: &str = "code detail since";
 const UPDATE: &str = "order_id receipt rev status";
 const ORDER: &str = "amount collect_within_s deeplink_url device expires_in_s gross_amount item kid order_id outcome over pay_url payment \

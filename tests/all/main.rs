@@ -55,6 +55,7 @@ mod pooler;
 mod ports;
 mod postgres;
 mod power_cut;
+mod presence;
 mod qrisctl;
 mod quiet;
 mod readback;

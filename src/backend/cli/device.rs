@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::machines::accounts;
 use crate::machines::devices::{self, Device, Listed};
 use crate::machines::invitations::{self, Terms};
+use crate::machines::reported::{self, Noted};
 use crate::machines::token;
 use crate::sale::books::BooksError;
 use crate::telling::listed;
@@ -19,6 +20,7 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::invitation::{Claim, Code, Invitation, LETTERS_MAX};
+use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::hint::meant;
 use qris_host::journal::emit;
@@ -103,8 +105,12 @@ pub enum Devices {
 
 const DAY_S: i64 = 24 * 60 * 60;
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 10] = [
     left("MACHINE", 40),
+    left("IS", 7),
+    left("SINCE (+07:00)", 19),
+    left("RELEASE", 14),
+    left("FAULTS", 24),
     left("ADDED (+07:00)", 19),
     left("REVOKED (+07:00)", 19),
     left("KEY OF ITS RELAY", 24),
@@ -171,13 +177,17 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             out.line(&invitation)
         }
         Devices::List { json } => {
-            let (Listed { machines: list, damaged }, mut codes) = machines(config, false)?
-                .read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?)))
+            let (Listed { machines: list, damaged }, mut codes, mut noted) = machines(config, false)?
+                .read(move |tx| Ok::<_, BooksError>((devices::list(tx)?, invitations::open(tx, now)?, reported::noted(tx)?)))
                 .await
                 .map_err(Failure::failed)?;
-            let known: Vec<_> = list.into_iter().map(|device| (codes.remove(&device.id), device)).collect();
+            let known = list.into_iter().map(|device| {
+                let noted = noted.remove(device.id.as_str()).filter(|_| device.revoked.is_none());
+                (codes.remove(&device.id), noted, device)
+            });
+            let known: Vec<_> = known.collect();
             if json {
-                known.iter().try_for_each(|(code, device)| out.line(&as_json(device, *code)))?;
+                known.iter().try_for_each(|(code, noted, device)| out.line(&as_json(device, noted.as_ref(), *code)))?;
                 codes
                     .iter()
                     .try_for_each(|(id, until)| out.line(&json!({ "device": id, "code_until": until.to_rfc3339_wib() }).to_string()))?;
@@ -186,16 +196,29 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             out.line(&heading(&COLUMNS))?;
             let fingerprint = |key: &Option<RelayKey>| key.as_ref().map_or("-".into(), RelayKey::fingerprint);
             let time = |at: Option<Wall>| at.map_or("-".into(), Wall::to_wib);
-            for (code, device) in &known {
+            let none = || "-".to_owned();
+            for (code, noted, device) in &known {
                 let [relay_key, other_key] = [&device.relay_key, &device.other_key].map(fingerprint);
-                out.line(&row(
-                    &COLUMNS,
-                    &[device.id.to_string(), device.added.to_wib(), time(device.revoked), relay_key, other_key, time(*code)],
-                ))?;
+                let is = noted.as_ref().map_or("-", |noted| if noted.is_there { "there" } else { "missing" });
+                let facts = noted.as_ref().and_then(|noted| noted.facts.as_ref());
+                let faults = facts.map(|facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" "));
+                let cells = [
+                    device.id.to_string(),
+                    is.to_owned(),
+                    time(noted.as_ref().map(|noted| noted.since)),
+                    facts.map_or_else(none, |facts| facts.version.to_string()),
+                    faults.filter(|faults| !faults.is_empty()).unwrap_or_else(none),
+                    device.added.to_wib(),
+                    time(device.revoked),
+                    relay_key,
+                    other_key,
+                    time(*code),
+                ];
+                out.line(&row(&COLUMNS, &cells))?;
             }
             for (id, until) in codes {
-                let none = || "-".to_owned();
-                out.line(&row(&COLUMNS, &[id.to_string(), none(), none(), none(), none(), until.to_wib()]))?;
+                let cells = [id.to_string()].into_iter().chain((2..COLUMNS.len()).map(|_| none())).chain([until.to_wib()]);
+                out.line(&row(&COLUMNS, &cells.collect::<Vec<_>>()))?;
             }
             readable(&damaged)
         }
@@ -417,9 +440,10 @@ fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
     )))
 }
 
-fn as_json(device: &Device, code_until: Option<Wall>) -> String {
+fn as_json(device: &Device, noted: Option<&Noted>, code_until: Option<Wall>) -> String {
     let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
     let at = |at: &Option<Wall>| at.map(|at| at.to_rfc3339_wib());
+    let facts = noted.and_then(|noted| noted.facts.as_ref());
     json!({
         "device": id,
         "added": added.to_rfc3339_wib(),
@@ -430,6 +454,10 @@ fn as_json(device: &Device, code_until: Option<Wall>) -> String {
         "other_key": other_key.as_ref().map(RelayKey::fingerprint),
         "other_key_since": at(other_key_since),
         "code_until": at(&code_until),
+        "there": noted.map(|noted| noted.is_there),
+        "since": noted.map(|noted| noted.since.to_rfc3339_wib()),
+        "version": facts.map(|facts| &facts.version),
+        "faults": facts.map(|facts| &facts.faults),
     })
     .to_string()
 }

@@ -29,7 +29,7 @@ enum Part {
 }
 
 /// A table comes after those to which its rows refer, and before those that forbid its rows.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 14] = [
     books("orders", &["order_id"]),
     books("receipts", &["order_id"]),
     books("history", &["seq"]),
@@ -43,6 +43,7 @@ const TABLES: [Table; 13] = [
     machines("invitations", &["device"]),
     machines("accounts", &["device"]),
     machines("twins", &["device"]),
+    machines("presence", &["device"]),
 ];
 
 const fn books(name: &'static str, key: &'static [&'static str]) -> Table {

@@ -2,18 +2,24 @@
 
 use crate::machines::accounts::Administrator;
 use crate::machines::devices::{self, Shown};
-use crate::machines::presence::Presence;
+use crate::machines::presence::{News, Presence};
+use crate::machines::reported::{self, Unreadable};
 use crate::machines::twins::{self, Sight};
 use crate::sale::books::{self, BooksError};
 use crate::sale::handle::{Bell, Books};
 use crate::store::{Store, Tx, WatchedStore};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Now, Span, Wall};
+use qris_host::clock;
 use qris_host::events::Event as Journal;
 use qris_host::surroundings::Surroundings;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
+
+/// How often it is looked which machines are there.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// The machines.
 #[derive(Debug)]
@@ -101,17 +107,25 @@ impl Machines {
         Ok(())
     }
 
-    /// A machine asked something, or took a message.
-    pub async fn called(&self, device: &DeviceId) {
-        if self.presence.called(device, self.now()) {
-            let wanted = device.clone();
-            // If this fails, the alert stays until the machine is missing and back once more.
-            let was_missing = self.books.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await;
-            if matches!(was_missing, Ok(true)) {
-                self.around.emit(&Journal::MachineBack { device: device.clone() });
-                self.books.ring(Bell::Alerts);
-            }
+    /// A machine asked something, with its token.
+    pub fn called(&self, device: &DeviceId) {
+        self.presence.called(device, self.moment());
+    }
+
+    /// A message came from the broker, under a machine's account there. `is_stored`: the broker has kept it.
+    ///
+    /// # Errors
+    /// [`Unreadable`]; nothing has changed.
+    pub fn reported(&self, topic: &str, payload: &[u8], is_stored: bool) -> Result<(), Unreadable> {
+        if let Some((device, report)) = reported::read(topic, payload, is_stored)? {
+            self.presence.reported(device, report, self.moment());
         }
+        Ok(())
+    }
+
+    /// Whether the broker brings what machines say, from now on.
+    pub fn hears(&self, hears: bool) {
+        self.presence.hears(hears, self.moment());
     }
 
     /// A call shows something new of a machine's computer. If that is another computer, people are told.
@@ -127,23 +141,67 @@ impl Machines {
         self.books.ring(Bell::Alerts);
     }
 
-    /// Nobody took a message to a machine.
-    pub async fn not_taken(&self, device: &DeviceId) {
-        if self.presence.not_taken(device, self.now()) {
-            self.around.emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
-            let wanted = device.clone();
-            // The journal has heard of the machine already, and hears of an error too.
-            let _ = self.books.write(move |tx, _, now| books::machine_offline(tx, &wanted, now)).await;
-            self.books.ring(Bell::Alerts);
+    /// Reads which machines are let in.
+    pub async fn know(&self) {
+        if let Ok(let_in) = self.read(devices::let_in).await {
+            self.presence.know(&let_in, self.moment());
         }
     }
 
-    /// The machines to look for now: those that were silent for a while.
-    pub async fn silent(&self) -> Vec<DeviceId> {
-        let Ok(let_in) = self.read(devices::let_in).await else { return Vec::new() };
-        let now = self.now();
-        self.presence.know(&let_in, now);
-        self.presence.look_for(now)
+    /// Looks which machines are there, to the end of the program. With `tells` people hear of those that are not.
+    pub async fn watch(self: Arc<Self>, tells: bool) {
+        loop {
+            self.know().await;
+            self.check(tells).await;
+            tokio::time::sleep(CHECK).await;
+        }
+    }
+
+    async fn check(&self, tells: bool) {
+        let News { missing, to_note } = self.presence.check(self.moment());
+        if tells && !missing.is_empty() {
+            let wanted = missing.clone();
+            let write = self.books.write(move |tx, _, now| wanted.iter().try_for_each(|device| books::machine_offline(tx, device, now)));
+            match write.await {
+                Ok(()) => {
+                    let seconds = self.presence.missing_after().0 / 1000;
+                    missing.into_iter().for_each(|device| self.around.emit(&Journal::MachineOffline { device, seconds }));
+                    self.books.ring(Bell::Alerts);
+                }
+                Err(_) => self.presence.failed(&missing, &[]),
+            }
+        }
+        if tells {
+            self.end_alerts().await;
+        }
+        if !to_note.is_empty() {
+            let devices: Vec<_> = to_note.iter().map(|(device, _)| device.clone()).collect();
+            let note = move |tx: &mut dyn Tx| Ok(to_note.iter().try_for_each(|(device, noted)| reported::note(tx, device, noted))?);
+            if self.database.write::<_, BooksError>(note).await.is_err() {
+                self.presence.failed(&[], &devices);
+            }
+        }
+    }
+
+    /// Ends the alerts of machines that are there again, whichever process began them.
+    async fn end_alerts(&self) {
+        let Ok(missing) = self.books.read(books::machines_offline).await else { return };
+        for (device, since) in missing {
+            // After a clock was set back, an alert must end, too.
+            let is_back = |at: Wall| at > since || self.now() < since;
+            if !self.presence.there(&device).is_some_and(is_back) {
+                continue;
+            }
+            let wanted = device.clone();
+            if matches!(self.books.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await, Ok(true)) {
+                self.around.emit(&Journal::MachineBack { device });
+                self.books.ring(Bell::Alerts);
+            }
+        }
+    }
+
+    fn moment(&self) -> Now {
+        Now { wall: self.now(), ..clock::now() }
     }
 
     /// Where their accounts at the broker are made, if this backend makes them.

@@ -5,6 +5,7 @@ pub mod devices;
 pub mod handle;
 pub mod invitations;
 pub mod presence;
+pub mod reported;
 pub mod revoked;
 pub mod token;
 pub mod twins;

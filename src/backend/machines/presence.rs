@@ -1,39 +1,85 @@
-//! Which machines are there. A machine that sells nothing asks nothing over HTTP. The backend hears nothing at the
-//! broker: it only publishes. But the broker answers a message to a machine that nobody takes, not even a machine that is
-//! away for a moment. So a machine that was silent for a while gets the news of its newest order once more, without the
-//! receipt, which changes nothing at the machine. A machine is missing if nobody took its news for the merchant's time
-//! (`alerts.offline_after_s`, ten minutes), and it asked nothing meanwhile.
+//! Which machines are there. A machine that sells nothing asks nothing over HTTP, but it reports to the broker. So *there* means that
+//! something is fresh: a call with its token, or a `telemetry` that is younger than two of its periods. A word of the broker's alone,
+//! such as a retained `online`, never makes a machine there, because it may be of any age. But it can make a machine gone: `offline` is
+//! enough for that, until something fresh comes. A machine is missing when it was not there for the merchant's time
+//! (`alerts.offline_after_s`, ten minutes).
 //!
-//! This cannot see a machine that has never sold anything. It needs a broker that says when nobody takes a message; a
-//! broker need not do so. It also fails if somebody else subscribes to the machine's `payment/update`.
+//! A machine that says that it never reports is missed only by `offline`. So is one that has not said anything at the broker.
 
+use super::reported::{Facts, Noted, Report};
 use qris_core::order::ids::DeviceId;
-use qris_core::order::time::{Span, Wall};
+use qris_core::order::time::{Boot, Now, Span, Wall};
+use qris_core::wire::telemetry::EVERY_S;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The known facts about every machine.
-#[derive(Debug, Default)]
+/// So many periods without a report are silence.
+const PERIODS: i64 = 2;
+/// The most messages of machines that are not known yet, and may have been let in a moment ago.
+const EARLY_MAX: usize = 64;
+/// What is known of a machine is written down no more often than this.
+const NOTED_EVERY: Span = Span::secs(120);
+/// The most machines that are written down at a time: whoever writes a receipt waits for it.
+const AT_ONCE: usize = 100;
+
+/// The known facts about every machine, in memory.
+#[derive(Debug)]
 pub struct Presence {
-    all: Mutex<HashMap<DeviceId, Known>>,
-    /// A machine is missing if nobody takes its messages for this long.
+    all: Mutex<All>,
     missing_after: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    /// The last time that it was heard of or looked for.
-    heard_or_tried: Wall,
-    /// The time since which nobody takes its messages.
-    untaken_from: Option<Wall>,
-    /// The last report about it; `None` after a start, when an earlier run may have told that it is missing.
-    told: Option<LastNews>,
+#[derive(Debug, Default)]
+struct All {
+    machines: HashMap<DeviceId, Known>,
+    /// Messages of machines that are not known.
+    early: Vec<(DeviceId, Report)>,
+    /// The time since which the broker brings all that machines say; `None`: it does not.
+    hears_from: Option<Boot>,
 }
 
+#[derive(Debug)]
+struct Known {
+    /// What it said last of itself.
+    facts: Option<Facts>,
+    every: Every,
+    /// The last time of something fresh, by both clocks.
+    fresh_at: Now,
+    /// The last time of a report that was fresh, or of the beginning of all this.
+    reported_at: Boot,
+    /// The time since which the broker says that it is gone. Nothing fresh came since then.
+    offline_from: Option<Boot>,
+    is: Is,
+    /// It may be written down again from then on, if there is something new.
+    note_from: Boot,
+    is_noted: bool,
+}
+
+/// How often a machine reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LastNews {
-    There,
-    Missing,
+enum Every {
+    /// It has said nothing yet.
+    Unknown,
+    Never,
+    Span(Span),
+}
+
+/// Whether it is there, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Is {
+    /// Nothing fresh has come since the start of this program, and it is not missing yet.
+    Unknown,
+    There(Wall),
+    Missing(Wall),
+}
+
+/// What is new.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The machines that are missing from now on.
+    pub missing: Vec<DeviceId>,
+    /// What should be written down.
+    pub to_note: Vec<(DeviceId, Noted)>,
 }
 
 impl Presence {
@@ -49,112 +95,362 @@ impl Presence {
         self.missing_after
     }
 
-    /// A machine that was silent for half of that time is looked for.
-    const fn look_after(&self) -> Span {
-        Span(self.missing_after.0 / 2)
-    }
-
-    /// The machines that are let in. New ones count as there until something else is known. The others are forgotten.
-    pub fn know(&self, devices: &HashSet<DeviceId>, now: Wall) {
-        let mut known = self.lock();
-        known.retain(|device, _| devices.contains(device));
+    /// The machines that are let in. The others are forgotten.
+    pub fn know(&self, devices: &HashSet<DeviceId>, now: Now) {
+        let mut all = self.lock();
+        all.machines.retain(|device, _| devices.contains(device));
         for device in devices {
-            known.entry(device.clone()).or_insert(Known { heard_or_tried: now, untaken_from: None, told: None });
+            all.machines.entry(device.clone()).or_insert_with(|| Known::new(now));
+        }
+        for (device, report) in std::mem::take(&mut all.early) {
+            if let Some(known) = all.machines.get_mut(&device) {
+                known.report(report, now);
+            }
         }
     }
 
-    /// It asked something, or took a message. True: that is news, and everybody who heard that it is missing must hear
-    /// this too.
-    #[must_use]
-    pub fn called(&self, device: &DeviceId, now: Wall) -> bool {
+    /// A call came with its token.
+    pub fn called(&self, device: &DeviceId, now: Now) {
         // Only machines that are let in are known: an invented name takes no room.
-        let mut all = self.lock();
-        let Some(known) = all.get_mut(device) else { return false };
-        known.heard_or_tried = now;
-        known.untaken_from = None;
-        known.told.replace(LastNews::There) != Some(LastNews::There)
+        if let Some(known) = self.lock().machines.get_mut(device) {
+            known.fresh(now);
+        }
     }
 
-    /// Nobody took a message to it. True: it is missing, and nobody was told yet.
+    /// A message came from its account at the broker.
+    pub fn reported(&self, device: DeviceId, report: Report, now: Now) {
+        let mut all = self.lock();
+        let All { machines, early, .. } = &mut *all;
+        match machines.get_mut(&device) {
+            Some(known) => known.report(report, now),
+            None if early.len() < EARLY_MAX => early.push((device, report)),
+            None => {}
+        }
+    }
+
+    /// From now on the broker brings what machines say, or does not. What they said meanwhile was missed.
+    pub fn hears(&self, hears: bool, now: Now) {
+        self.lock().hears_from = hears.then_some(now.boot);
+    }
+
+    /// The last time of something fresh of a machine that is there.
     #[must_use]
-    pub fn not_taken(&self, device: &DeviceId, now: Wall) -> bool {
-        let mut all = self.lock();
-        let Some(known) = all.get_mut(device) else { return false };
-        known.heard_or_tried = now;
-        let from = *known.untaken_from.get_or_insert(now);
-        now - from >= self.missing_after && known.told.replace(LastNews::Missing) != Some(LastNews::Missing)
+    pub fn there(&self, device: &DeviceId) -> Option<Wall> {
+        self.lock().machines.get(device).and_then(|known| matches!(known.is, Is::There(_)).then_some(known.fresh_at.wall))
     }
 
-    /// The machines to look for now. Each that is named counts as looked for.
+    /// Looks which machines are missing now, and what should be written down. Each is named once.
     #[must_use]
-    pub fn look_for(&self, now: Wall) -> Vec<DeviceId> {
+    pub fn check(&self, now: Now) -> News {
         let mut all = self.lock();
-        // After a clock is set back, a machine must still be looked for.
-        let due = all.iter_mut().filter(|(_, known)| now - known.heard_or_tried >= self.look_after() || now < known.heard_or_tried);
-        due.map(|(device, known)| {
-            known.heard_or_tried = now;
-            device.clone()
-        })
-        .collect()
+        let (hears_from, mut news) = (all.hears_from, News::default());
+        for (device, known) in &mut all.machines {
+            let gone_from = known.gone_from(hears_from).filter(|from| now.boot - *from >= self.missing_after);
+            if news.missing.len() < AT_ONCE
+                && let (Some(from), Is::Unknown | Is::There(_)) = (gone_from, known.is)
+            {
+                (known.is, known.is_noted) = (Is::Missing(now.wall - (now.boot - from)), false);
+                news.missing.push(device.clone());
+            }
+            if news.to_note.len() < AT_ONCE
+                && now.boot >= known.note_from
+                && !known.is_noted
+                && let Some(noted) = known.to_note()
+            {
+                (known.note_from, known.is_noted) = (now.boot + NOTED_EVERY, true);
+                news.to_note.push((device.clone(), noted));
+            }
+        }
+        news
     }
 
-    /// After a panic under the lock, at worst one machine is looked for too late.
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Known>> {
+    /// These could not be written, and are named again.
+    pub fn failed(&self, missing: &[DeviceId], noted: &[DeviceId]) {
+        let All { machines, .. } = &mut *self.lock();
+        for device in missing {
+            machines.entry(device.clone()).and_modify(|known| known.is = Is::Unknown);
+        }
+        for device in noted {
+            machines.entry(device.clone()).and_modify(|known| known.is_noted = false);
+        }
+    }
+
+    /// After a panic under the lock, at worst one machine is missed too late.
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Known {
+    const fn new(now: Now) -> Self {
+        Self {
+            facts: None,
+            every: Every::Unknown,
+            fresh_at: now,
+            reported_at: now.boot,
+            offline_from: None,
+            is: Is::Unknown,
+            note_from: Boot(0),
+            is_noted: true,
+        }
+    }
+
+    /// Something fresh came.
+    fn fresh(&mut self, now: Now) {
+        (self.fresh_at, self.offline_from) = (now, None);
+        if !matches!(self.is, Is::There(_)) {
+            (self.is, self.is_noted) = (Is::There(now.wall), false);
+        }
+    }
+
+    fn report(&mut self, report: Report, now: Now) {
+        match report {
+            Report::Online { every, facts } => {
+                self.every = every.map_or(Every::Never, Every::Span);
+                // This ends nothing that people were told: only something fresh does.
+                self.offline_from = None;
+                if self.facts.as_ref() != Some(&facts) {
+                    (self.facts, self.is_noted) = (Some(facts), false);
+                }
+            }
+            Report::Offline => drop(self.offline_from.get_or_insert(now.boot)),
+            Report::Telemetry { at } => {
+                let usual = Span::secs(EVERY_S.into());
+                let every = match self.every {
+                    Every::Span(every) => every,
+                    Every::Unknown | Every::Never => usual,
+                };
+                // It may have waited on its way, as at a bridge.
+                if at.is_none_or(|at| now.wall - at < periods(every)) {
+                    self.fresh(now);
+                    self.reported_at = now.boot;
+                    if self.every == Every::Unknown {
+                        self.every = Every::Span(usual);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The time since which it is not there; `None`: nobody can say so.
+    fn gone_from(&self, hears_from: Option<Boot>) -> Option<Boot> {
+        let silent = match (self.every, hears_from) {
+            (Every::Span(every), Some(from)) => Some(self.fresh_at.boot.max(self.reported_at.max(from) + periods(every))),
+            (Every::Unknown | Every::Never, _) | (_, None) => None,
+        };
+        self.offline_from.into_iter().chain(silent).min()
+    }
+
+    fn to_note(&self) -> Option<Noted> {
+        let (is_there, since) = match self.is {
+            Is::Unknown => return None,
+            Is::There(since) => (true, since),
+            Is::Missing(since) => (false, since),
+        };
+        Some(Noted { is_there, since, facts: self.facts.clone() })
+    }
+}
+
+const fn periods(every: Span) -> Span {
+    Span(every.0 * PERIODS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qris_core::wire::status::FaultCode;
 
     const START: Wall = Wall(1_000_000_000);
+    const MISSING_AFTER: i64 = 600;
 
-    fn at(minutes: i64) -> Wall {
-        START + Span::secs(minutes * 60)
+    /// So many seconds after the start.
+    fn at(s: i64) -> Now {
+        Now { boot: Boot(5_000) + Span::secs(s), wall: START + Span::secs(s) }
     }
 
     fn device(name: &str) -> DeviceId {
         DeviceId::new(name).expect("an id")
     }
 
-    fn presence() -> Presence {
-        let presence = Presence::new(Span::secs(600));
-        presence.know(&HashSet::from([device("a"), device("b")]), START);
-        presence
+    fn facts(version: &str) -> Facts {
+        Facts { version: version.into(), faults: [FaultCode::Relay].into() }
+    }
+
+    /// It reports every 100 s.
+    fn online() -> Report {
+        Report::Online { every: Some(Span::secs(100)), facts: facts("1.0") }
+    }
+
+    const fn telemetry() -> Report {
+        Report::Telemetry { at: None }
+    }
+
+    struct Rig(Presence);
+
+    impl Rig {
+        /// Machine a, at a broker that brings what it says.
+        fn new() -> Self {
+            let presence = Presence::new(Span::secs(MISSING_AFTER));
+            presence.know(&HashSet::from([device("a")]), at(0));
+            presence.hears(true, at(0));
+            Self(presence)
+        }
+
+        fn reported(&self, report: Report, s: i64) {
+            self.0.reported(device("a"), report, at(s));
+        }
+
+        fn called(&self, s: i64) {
+            self.0.called(&device("a"), at(s));
+        }
+
+        /// The first second from which it is missing.
+        fn missing(&self, from: i64) -> Option<i64> {
+            (from..20_000).find(|s| self.0.check(at(*s)).missing == [device("a")])
+        }
+
+        /// The early messages, and the machines.
+        fn room(&self) -> (usize, usize) {
+            let all = self.0.lock();
+            (all.early.len(), all.machines.len())
+        }
+
+        fn is_there(&self) -> bool {
+            self.0.there(&device("a")).is_some()
+        }
+    }
+
+    enum Step {
+        /// A message, in this second.
+        Says(i64, Report),
+        Calls(i64),
+        Hears(i64, bool),
+    }
+    use Step::{Calls, Hears, Says};
+
+    #[test]
+    fn only_something_fresh_makes_a_machine_there_and_silence_or_a_good_bye_makes_it_missing() {
+        let of = |every| Report::Online { every, facts: facts("1.0") };
+        let old = |s| Report::Telemetry { at: Some(at(s).wall) };
+        // What happens, whether it is there then, and when it is missing.
+        let table: &[(&str, &[Step], bool, Option<i64>)] = &[
+            ("nothing was ever heard of it", &[], false, None),
+            ("it may have no broker", &[Calls(1)], true, None),
+            ("a word that it is at the broker, however often", &[Says(0, online()), Says(50, online())], false, Some(200 + 600)),
+            ("… of one that never reports", &[Says(0, of(None))], false, None),
+            ("a report counts for two periods", &[Says(0, online()), Says(300, telemetry())], true, Some(500 + 600)),
+            ("… of the period that it tells later", &[Says(0, telemetry()), Says(1, of(Some(Span::secs(1000))))], true, Some(2000 + 600)),
+            ("… and of the usual one", &[Says(0, telemetry())], true, Some(1800 + 600)),
+            ("a call counts at that moment", &[Says(0, online()), Calls(1000)], true, Some(1000 + 600)),
+            ("… and takes nothing from a report", &[Says(0, online()), Says(300, telemetry()), Calls(310)], true, Some(500 + 600)),
+            ("a report that came late", &[Says(0, online()), Says(300, old(100))], false, Some(200 + 600)),
+            ("… that is just young enough", &[Says(0, online()), Says(300, old(101))], true, Some(500 + 600)),
+            ("… of a clock that is ahead", &[Says(0, online()), Says(300, old(9_000))], true, Some(500 + 600)),
+            (
+                "a good-bye comes before its silence",
+                &[Says(0, online()), Says(90, telemetry()), Says(91, Report::Offline)],
+                true,
+                Some(91 + 600),
+            ),
+            ("… also of one that never reports", &[Says(0, of(None)), Calls(5), Says(91, Report::Offline)], true, Some(91 + 600)),
+            ("… and that alone", &[Says(91, Report::Offline), Says(300, Report::Offline)], false, Some(91 + 600)),
+            ("a good-bye that was taken back", &[Says(0, online()), Says(91, Report::Offline), Says(95, online())], false, Some(200 + 600)),
+            ("… by a call", &[Says(0, of(None)), Says(91, Report::Offline), Calls(99)], true, None),
+            ("… by a report", &[Says(0, online()), Says(91, Report::Offline), Says(99, telemetry())], true, Some(299 + 600)),
+            ("nobody says so while the broker is away", &[Says(0, online()), Hears(50, false)], false, None),
+            ("… and it has its time again", &[Says(0, online()), Hears(50, false), Hears(3000, true)], false, Some(3200 + 600)),
+        ];
+        for (what, steps, is_there, missing) in table {
+            let rig = Rig::new();
+            let mut last = 0;
+            for step in *steps {
+                match step {
+                    Says(s, report) => rig.reported(report.clone(), *s),
+                    Calls(s) => rig.called(*s),
+                    Hears(s, hears) => rig.0.hears(*hears, at(*s)),
+                }
+                let (Says(s, _) | Calls(s) | Hears(s, _)) = step;
+                last = *s;
+            }
+            assert_eq!(rig.is_there(), *is_there, "{what}");
+            assert_eq!(rig.missing(last), *missing, "{what}");
+            assert!(!rig.is_there() || missing.is_none(), "{what}");
+        }
     }
 
     #[test]
-    fn a_machine_is_missing_when_nobody_takes_its_news_for_ten_minutes() {
-        let (presence, a) = (presence(), device("a"));
-        assert!(presence.look_for(at(4)).is_empty());
-        assert_eq!(presence.look_for(at(5)).len(), 2);
-        assert!(presence.look_for(at(6)).is_empty(), "they were looked for");
-        assert!(!presence.not_taken(&a, at(5)) && !presence.not_taken(&a, at(10)) && !presence.not_taken(&a, at(14)));
-        assert!(presence.not_taken(&a, at(15)));
-        assert!(!presence.not_taken(&a, at(20)), "told once");
-        assert!(presence.called(&a, at(21)) && !presence.called(&a, at(22)));
-        // And once more.
-        assert!(!presence.not_taken(&a, at(30)) && presence.not_taken(&a, at(40)));
+    fn the_brokers_word_ends_nothing_and_each_absence_is_told_once() {
+        let rig = Rig::new();
+        rig.reported(online(), 0);
+        rig.reported(telemetry(), 1);
+        rig.reported(Report::Offline, 2);
+        assert_eq!(rig.missing(2), Some(602));
+        rig.reported(online(), 603);
+        rig.reported(Report::Telemetry { at: Some(at(100).wall) }, 604);
+        assert!(!rig.is_there() && rig.missing(604).is_none(), "it is not there, and was told");
+        rig.reported(telemetry(), 700);
+        assert_eq!((rig.0.there(&device("a")), rig.missing(700)), (Some(at(700).wall), Some(900 + 600)));
+        rig.called(1600);
+        assert_eq!((rig.0.there(&device("a")), rig.missing(1600)), (Some(at(1600).wall), Some(2200)));
+        // Nobody could be told: it is named again.
+        rig.0.failed(&[device("a")], &[]);
+        assert_eq!(rig.missing(2300), Some(2300));
     }
 
     #[test]
-    fn whoever_asks_meanwhile_is_there() {
-        let (presence, a) = (presence(), device("a"));
-        assert!(!presence.not_taken(&a, at(5)));
-        // The first sign after a start is told, since an earlier run may have told the opposite.
-        assert!(presence.called(&a, at(12)));
-        assert!(!presence.not_taken(&a, at(16)), "ten minutes from the first that nobody took");
-        assert!(presence.look_for(at(17)).iter().all(|device| device.as_str() == "b"));
+    fn only_those_that_are_let_in_are_known_and_early_words_are_kept_for_a_moment() {
+        let rig = Rig::new();
+        let (b, c) = (device("b"), device("c"));
+        rig.0.called(&b, at(1));
+        assert_eq!(rig.0.there(&b), None);
+        for n in 0..EARLY_MAX * 2 {
+            rig.0.reported(device(&format!("stranger-{n}")), telemetry(), at(1));
+        }
+        assert_eq!(rig.room(), (EARLY_MAX, 1), "strangers take no room");
+        rig.0.know(&HashSet::from([device("a")]), at(5));
+        assert_eq!(rig.room(), (0, 1));
+        // One that is let in a moment after its first words.
+        rig.0.reported(b.clone(), telemetry(), at(6));
+        rig.0.know(&HashSet::from([b.clone(), c.clone()]), at(7));
+        assert_eq!((rig.0.there(&b), rig.0.there(&c)), (Some(at(7).wall), None));
+        assert!(rig.0.lock().machines.get(&device("a")).is_none(), "it is not let in any more");
     }
 
     #[test]
-    fn only_those_that_are_let_in_are_known() {
-        let presence = presence();
-        let stranger = device("c");
-        assert!(!presence.called(&stranger, at(1)) && !presence.not_taken(&stranger, at(30)));
-        presence.know(&HashSet::from([device("b"), stranger.clone()]), at(6));
-        assert_eq!(presence.look_for(at(6)), [device("b")], "the new one is there for now, the old one forgotten");
-        assert_eq!(presence.look_for(at(3)).len(), 2, "the clock was set back");
+    fn what_is_known_is_written_down_when_it_is_new_and_not_too_often() {
+        let rig = Rig::new();
+        let noted = |s| rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted).collect::<Vec<_>>();
+        let there = |version, since: i64| Noted { is_there: true, since: at(since).wall, facts: Some(facts(version)) };
+        rig.reported(online(), 0);
+        assert_eq!(noted(1), [], "nobody knows yet whether it is there");
+        rig.reported(telemetry(), 2);
+        assert_eq!((noted(3), noted(4)), (vec![there("1.0", 2)], vec![]));
+        rig.reported(online(), 5);
+        rig.reported(telemetry(), 6);
+        assert_eq!(noted(500), [], "nothing is new");
+        rig.reported(Report::Online { every: Some(Span::secs(100)), facts: facts("2.0") }, 501);
+        assert_eq!(noted(502), [there("2.0", 2)]);
+        rig.reported(online(), 503);
+        assert_eq!((noted(504), noted(502 + 119)), (vec![], vec![]), "not so soon");
+        assert_eq!(noted(502 + 120), [there("1.0", 2)]);
+        rig.0.failed(&[], &[device("a")]);
+        assert_eq!(noted(502 + 240), [there("1.0", 2)], "it could not be written");
+        rig.reported(telemetry(), 799);
+        rig.reported(Report::Offline, 800);
+        assert_eq!(noted(1399), []);
+        assert_eq!(noted(1400), [Noted { is_there: false, since: at(800).wall, facts: Some(facts("1.0")) }]);
+    }
+
+    #[test]
+    fn of_many_a_part_is_named_at_a_time_and_all_in_the_end() {
+        let presence = Presence::new(Span::secs(MISSING_AFTER));
+        let all: HashSet<_> = (0..AT_ONCE * 2 + 1).map(|n| device(&format!("m-{n}"))).collect();
+        presence.know(&all, at(0));
+        all.iter().for_each(|device| presence.reported(device.clone(), Report::Offline, at(0)));
+        let named = [0, 1, 2, 3].map(|s| presence.check(at(MISSING_AFTER + s)));
+        assert_eq!(named.each_ref().map(|news| news.missing.len()), [AT_ONCE, AT_ONCE, 1, 0]);
+        assert!(named.iter().all(|news| news.to_note.len() <= AT_ONCE));
+        let noted: usize = named.iter().map(|news| news.to_note.len()).sum();
+        assert_eq!(noted, all.len());
     }
 }

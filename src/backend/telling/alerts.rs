@@ -163,7 +163,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
             (id.as_str(), told, to_do, json!({ "order_id": id }))
         }
         Subject::Offline => {
-            let told = "the machine is not there: it takes no messages, and it asks for nothing".into();
+            let told = "the machine is not there: it sends no reports, and it asks for nothing".into();
             (device.as_str(), told, "look at its power and its network", Value::Null)
         }
         Subject::Merchant(merchant) => {

@@ -1,25 +1,21 @@
-//! The outbox's way to the broker. It only publishes. Each message is deleted when the broker has acknowledged it. Of several
-//! backends on the same books one has the turn to publish at a time.
+//! The outbox's way to the broker. Each message is deleted when the broker has acknowledged it. Of several backends on the same books
+//! one has the turn to publish at a time. All of them hear what machines say of themselves, and nothing else.
 
 use crate::counters::Counters;
 use crate::machines::handle::Machines;
 use crate::sale::books;
 use crate::sale::books::Message;
 use crate::sale::handle::{Bell, Books};
-use crate::sale::view;
 use crate::sale::waiters::Waiters;
-use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Span;
-use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
 use qris_host::clock;
 use qris_host::config::MqttSettings;
 use qris_host::events::Event as Journal;
-use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId};
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PUBLISHES_AT_ONCE, PublishId, Retained, Subscription};
 use qris_host::random;
 use qris_host::surroundings::Surroundings;
 use qris_host::tls::{LastTrusted, TlsError};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,10 +23,6 @@ use tokio::time::Instant;
 
 /// The broker drops news that nobody fetched after this time: a machine that comes back asks by itself.
 const NEWS_EXPIRY_S: u32 = 600;
-/// A message that looks for a machine is dropped after this time: a machine that comes back later learns nothing from it.
-const LOOK_FOR_EXPIRY_S: u32 = 30;
-/// No place in the outbox has this number.
-const LOOKING: PublishId = PublishId(u64::MAX);
 /// The most events of the connection that may wait.
 const EVENTS: usize = 64;
 /// How often the outbox is looked at without a call to do so.
@@ -42,7 +34,14 @@ const LOOK: Duration = Duration::from_secs(5);
 /// # Errors
 /// The certificates cannot be used.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
-    LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())
+    let mut settings = LinkSettings::new(wanted.clone(), format!("qris-backend-{}", random::name()), &LastTrusted::default())?;
+    // A status that the broker has kept tells much, an old report nothing. Without retain-as-published a message is marked as retained if
+    // the broker had kept it, and only then.
+    let heard = [(Topic::Status, Retained::Always), (Topic::Telemetry, Retained::Never)];
+    let hear =
+        |(topic, retained): (Topic, _)| Subscription { filter: topic.of_all(), retained, retain_as_published: false, at_most_once: true };
+    settings.subscriptions = heard.map(hear).into();
+    Ok(settings)
 }
 
 /// The outbox, the machines that its messages are for, and the counter of those that the broker has.
@@ -68,26 +67,25 @@ impl Publisher {
         Self { around, books, machines, waiters, counters }
     }
 
-    /// Publishes the messages of the outbox, to the end of the program. With `watches` it also finds out which machines are there.
-    pub async fn publish(self, broker: String, settings: LinkSettings, watches: bool) {
-        let mut link = Link { around: Arc::clone(&self.around), broker, up: false, told_down: false };
+    /// Publishes the messages of the outbox, and hears the machines, to the end of the program.
+    pub async fn publish(self, broker: String, settings: LinkSettings) {
         let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
-        let (mut emptied, mut looked) = (Instant::now(), Instant::now());
-        // The machines to look for now. Of many machines hundreds may be due at once, and a receipt must not wait for them.
-        let mut silent = VecDeque::new();
+        let (around, machines, counters) = (Arc::clone(&self.around), Arc::clone(&self.machines), Arc::clone(&self.counters));
+        let mut link = Link { around, machines, counters, mqtt: mqtt.clone(), broker, up: false, told_down: false };
+        let mut emptied = Instant::now();
         loop {
             let is_called = tokio::select! {
+                // However much machines say, receipts go out first.
                 biased;
+                () = self.books.rung(Bell::Outbox) => true,
                 event = events.recv() => match event {
                     Some(event) => {
                         link.take(&event);
-                        true
+                        matches!(event, MqttEvent::Up { .. })
                     }
                     None => return,
                 },
-                () = self.books.rung(Bell::Outbox) => true,
-                () = tokio::time::sleep(LOOK), if silent.is_empty() => true,
-                () = std::future::ready(()), if !silent.is_empty() => false,
+                () = tokio::time::sleep(LOOK) => true,
             };
             if link.up && (is_called || emptied.elapsed() >= LOOK) {
                 self.empty(&mqtt, &mut events, &mut link).await;
@@ -96,32 +94,6 @@ impl Publisher {
             if self.waiters.is_over() {
                 return;
             }
-            if !link.up {
-                silent.clear();
-            } else if watches && looked.elapsed() >= LOOK {
-                looked = Instant::now();
-                silent.extend(self.machines.silent().await);
-            }
-            if let Some(device) = silent.pop_front() {
-                self.look_for(&mqtt, &mut events, &mut link, device).await;
-            }
-        }
-    }
-
-    /// Sends a machine the news of its newest order once more, without the receipt. If somebody takes it, the machine is there.
-    async fn look_for(&self, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link, device: DeviceId) {
-        let wanted = device.clone();
-        let Ok(Some(newest)) = self.books.read(move |tx| books::newest_of(tx, &wanted)).await else { return };
-        let update =
-            PaymentUpdate { order_id: newest.order.id.clone(), rev: newest.rev, status: view::status(&newest.order), receipt: None };
-        let payload = serde_json::to_vec(&update).expect("plain data");
-        let message =
-            Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
-        mqtt.publish(LOOKING, message);
-        match link.wait(events, LOOKING).await {
-            Some(Sent::Taken) => self.machines.called(&device).await,
-            Some(Sent::NotTaken) => self.machines.not_taken(&device).await,
-            Some(Sent::Refused) | None => {}
         }
     }
 
@@ -160,7 +132,7 @@ impl Publisher {
                 }
                 for message in some {
                     after = message.seq;
-                    if link.wait(events, id(message)).await.is_some() {
+                    if link.is_done(events, id(message)).await {
                         self.counters.published.inc();
                         done.push(message.seq);
                     }
@@ -170,18 +142,11 @@ impl Publisher {
     }
 }
 
-/// The fate of a message.
-enum Sent {
-    /// Somebody takes it: the machine, or its session, which is kept while the machine is away for a moment.
-    Taken,
-    /// The broker says that nobody takes it.
-    NotTaken,
-    /// The broker refuses it.
-    Refused,
-}
-
 struct Link {
     around: Arc<dyn Surroundings>,
+    machines: Arc<Machines>,
+    counters: Arc<Counters>,
+    mqtt: Mqtt,
     broker: String,
     up: bool,
     told_down: bool,
@@ -190,37 +155,49 @@ struct Link {
 impl Link {
     fn take(&mut self, event: &MqttEvent) {
         match event {
-            MqttEvent::Up { .. } => {
+            MqttEvent::Up { refused, .. } => {
                 self.up = true;
                 self.told_down = false;
+                self.machines.hears(refused.is_empty());
                 self.around.emit(&Journal::BrokerConnected { broker: self.broker.clone().into() });
+                if let Some((filter, reason)) = refused.first() {
+                    let why = format!("it does not let us hear {filter}: {reason}").into();
+                    self.around.emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why });
+                }
             }
             MqttEvent::Down { reason, .. } => {
                 self.up = false;
+                self.machines.hears(false);
                 // Every failed attempt reports itself. The first one is told.
                 if !std::mem::replace(&mut self.told_down, true) {
                     self.around.emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: reason.clone().into() });
                 }
             }
-            MqttEvent::Message(_) | MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => {}
+            MqttEvent::Message(message) => {
+                self.mqtt.ack(message.ack);
+                if self.machines.reported(&message.topic, &message.payload, message.retain).is_err() {
+                    self.counters.messages_unread.inc();
+                }
+            }
+            MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => {}
         }
     }
 
-    /// Waits for the fate of one message. `None`: it must be sent again.
-    async fn wait(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> Option<Sent> {
+    /// Waits for the fate of one message. False: it must be sent again.
+    async fn is_done(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> bool {
         while let Some(event) = events.recv().await {
             self.take(&event);
             match event {
-                MqttEvent::Delivered { id: of, heard } if of == id => return Some(if heard { Sent::Taken } else { Sent::NotTaken }),
+                MqttEvent::Delivered { id: of, .. } if of == id => return true,
                 // It would be refused again. The machine learns the news by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
                     self.around.emit(&Journal::BrokerLost {
                         broker: self.broker.clone().into(),
                         why: format!("it refuses news: {reason}").into(),
                     });
-                    return Some(Sent::Refused);
+                    return true;
                 }
-                MqttEvent::Undelivered(of) if of == id => return None,
+                MqttEvent::Undelivered(of) if of == id => return false,
                 MqttEvent::Up { .. }
                 | MqttEvent::Down { .. }
                 | MqttEvent::Message(_)
@@ -230,6 +207,6 @@ impl Link {
             }
         }
         self.up = false;
-        None
+        false
     }
 }

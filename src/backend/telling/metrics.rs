@@ -68,7 +68,7 @@ fn present(waiting: Result<Waiting, BooksError>, machines: Result<(u64, u64), Bo
         for (state, count) in [("there", there), ("missing", missing), ("revoked", revoked)] {
             machines.get_or_create(&[("state", state)]).set(count);
         }
-        let help = "Machines. `missing` needs [alerts] and a broker that says when nobody takes a message";
+        let help = "Machines. `missing` needs [alerts] and [mqtt]";
         registry.register("machines", help, machines);
     }
     registry

@@ -104,6 +104,9 @@ pub struct Status {
     /// What is wrong; empty when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,
+    /// How often `telemetry` comes, in seconds; 0: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_every_s: Option<u32>,
     /// The commands that this release knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Vec<Box<str>>>,
@@ -122,6 +125,7 @@ impl Status {
             at: None,
             busy: None,
             faults: None,
+            report_every_s: None,
             commands: None,
         }
     }

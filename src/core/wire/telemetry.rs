@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u8 = 1;
 /// The largest payload, in bytes.
 pub const TELEMETRY_MAX: usize = 2048;
+/// A machine reports so often unless it is told otherwise, in seconds.
+pub const EVERY_S: u32 = 900;
+/// The longest time between two reports, in seconds.
+pub const EVERY_MAX_S: u32 = 86_400;
 /// The most rows of one report. The others are in the next ones.
 pub const ROWS_MAX: usize = 8;
 /// The most rows that wait. Of more, the oldest are joined in rows of the item `*`, one for each end and reason.

@@ -1,6 +1,7 @@
 //! The settings of `qrisd.toml`.
 
 use qris_core::order::request::TIMEOUT_S;
+use qris_core::wire::telemetry::{EVERY_MAX_S, EVERY_S};
 use qris_host::config::settings::{Setting, flag, said, whole};
 
 /// Every key of `qrisd.toml`, in the order of the document. `[mqtt]` has a table of its own.
@@ -9,9 +10,9 @@ pub const SETTINGS: &[Setting] = &[
     said("device.name", "text", "the id", "stands at the top of the screen").afar(),
     whole(
         "device.report_every_s",
-        0..=86_400,
+        0..=EVERY_MAX_S as i64,
         "s",
-        900,
+        EVERY_S as i64,
         "\
         a report of [what was sold](protocol.md#telemetry-device--all-retained) goes to the broker after so many seconds; 0: never",
     )

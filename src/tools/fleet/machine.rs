@@ -12,6 +12,7 @@ use qris_core::wire::orders::{NewOrder, OrderResource, OutcomeReport};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Presence, Status};
+use qris_core::wire::telemetry::EVERY_S;
 use qris_core::wire::topics::Topic;
 use qris_device::words::{BackendAnswer, HttpCall, Identity, Notice};
 use qris_host::backoff::Backoff;
@@ -33,9 +34,10 @@ const TIMEOUT_S: u16 = 840;
 const ASK_AFTER: Duration = Duration::from_secs(10);
 /// A customer without a QR leaves after this time. `qrisd` gives up after 15 s; here, one computer plays all of them and may be slow.
 const LEAVES_AFTER: Duration = Duration::from_secs(60);
-/// What a machine reports of itself, as long as it mostly is. Nobody here reads it.
-const TELEMETRY: &str = r#"{"v": 1, "number": 41, "stream": "fleet", "at": "2026-11-24T04:46:31Z", "ended": [], "waiting": 0,
- "sums": {"dispensed": 9120, "dispensed_amount": 45600000, "refund_due": 7, "refund_due_amount": 35000, "unpaid": 812},
+/// What a machine reports of itself, as long as it mostly is, without its time: it always is of now.
+const TELEMETRY: &str = r#"{"v": 1, "number": 41, "stream": "fleet", "ended": [], "waiting": 0,
+ "sums": {"dispensed": 9120, "dispensed_amount": 45600000, "refund_due": 7, "refund_due_amount": 35000, "refunded": 1,
+ "refunded_amount": 5000, "unpaid": 812},
  "qr_ms": [0, 3, 9, 1, 0, 0, 0, 0], "delivery_ms": [0, 0, 13, 0, 0, 0, 0, 0], "connections": 1, "running_s": 86400,
  "vitals": {"uptime_s": 86420, "memory_free_kib": 312000, "disk_free_bytes": 9000000000, "clock_synchronized": true}}"#;
 /// The most events of the connection that may wait.
@@ -188,6 +190,7 @@ impl Running {
                     at,
                     busy: Some(false),
                     faults: Some(Vec::new()),
+                    report_every_s: Some(EVERY_S),
                     commands: Some(Vec::new()),
                 };
                 self.publish(Notice::Status, serde_json::to_vec(&status).expect("plain data"));

@@ -7,6 +7,7 @@ use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::backend::machines::accounts::plugin;
+use qris::backend::machines::reported::{self, Report};
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::backend::telling::listed::{self, Listed};
 use qris::device::config::afar::{self, Good};
@@ -266,6 +267,15 @@ fn told() {
         let without_vitals = |told| Telemetry { vitals: None, ..told };
         let (status, settings) = (again!(Status, bytes, |told| told), again!(Reported, bytes, |told| told));
         let read = [status, settings, again!(Telemetry, bytes, without_vitals)].join("|");
+        let heard = ["status", "telemetry"].map(|tail| match reported::read(&format!("qrisd/v1/vm-001/{tail}"), bytes, false) {
+            Ok(Some((_, Report::Online { facts, .. }))) => {
+                assert!(facts.version.len() <= 24 && facts.version.is_ascii() && facts.faults.len() <= 16, "{facts:?}");
+                "online"
+            }
+            Ok(_) => "heard",
+            Err(_) => "not heard",
+        });
+        let read = [read, heard.concat()].concat();
         let mut joined = Joined::default();
         let answers = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Response>(line).ok());
         let ends = answers.map(|answer| match joined.take(answer) {

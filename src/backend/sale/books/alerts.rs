@@ -239,6 +239,17 @@ pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<boo
     end(tx, device.as_str(), OFFLINE, now)
 }
 
+/// The machines that are missing, each with the time since which people are told so.
+///
+/// # Errors
+/// The database's.
+pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksError> {
+    let rows = tx.rows("SELECT subject, since_ms FROM alerts WHERE kind = $1 AND ended_ms IS NULL", &[OFFLINE.into()])?;
+    // A name that is damaged is no machine's.
+    let read = |row: &Row| Some((DeviceId::new(row.text("subject").ok()?).ok()?, Wall(row.int("since_ms").ok()?)));
+    Ok(rows.iter().filter_map(read).collect())
+}
+
 /// Two computers are one machine. This is told again if it is seen again.
 ///
 /// # Errors

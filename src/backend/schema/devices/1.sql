@@ -30,6 +30,15 @@ CREATE TABLE accounts (
     ended_ms INTEGER                          -- when the broker was told that it is over
 ) STRICT;
 
+-- Whether each machine is there, and what it says of itself at the broker. This is news for `device list`, written now and then.
+CREATE TABLE presence (
+    device TEXT PRIMARY KEY,
+    is_there INTEGER NOT NULL,
+    since_ms INTEGER NOT NULL,                -- since when it is there, or is not
+    version TEXT,                             -- the release of its program
+    faults TEXT                               -- the codes, with blanks between them
+) STRICT;
+
 -- What is known of each machine's computer, to see when two computers are one machine.
 CREATE TABLE twins (
     device TEXT PRIMARY KEY,

@@ -1,0 +1,243 @@
+//! What a machine says of itself at the broker: its `status` and its `telemetry`. Whoever has that machine's account there may say
+//! anything. So this is news, and nothing else: it is read within bounds, little of it is kept, and no key, price, receipt or refund
+//! comes of it. What is kept stands in the machines' database now and then, for `device list`.
+
+use crate::sale::books::BooksError;
+use crate::store::{Row, StoreError, Tx};
+use qris_core::order::ids::DeviceId;
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::status::{FaultCode, Presence, Status};
+use qris_core::wire::strict::PAYLOAD_MAX;
+use qris_core::wire::telemetry::{EVERY_MAX_S, EVERY_S, TELEMETRY_MAX, Telemetry};
+use qris_core::wire::topics::Topic;
+use std::collections::HashMap;
+
+/// The longest name of a release that is kept, in characters.
+const VERSION_MAX: usize = 24;
+/// The most faults of a machine that are kept.
+const FAULTS_MAX: usize = 16;
+
+/// What a machine is, by its own word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The release of `qrisd`; empty if it does not tell.
+    pub version: Box<str>,
+    /// Its faults.
+    pub faults: Box<[FaultCode]>,
+}
+
+/// A message of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// It is at the broker. This may be retained, or told of a machine that is gone: nobody is there because of it.
+    Online {
+        /// The time between two of its reports; `None`: it never sends any.
+        every: Option<Span>,
+        /// What it says of itself.
+        facts: Facts,
+    },
+    /// It said good-bye, or the broker noticed that it is gone.
+    Offline,
+    /// A `telemetry` that was sent just now.
+    Telemetry {
+        /// When it was made, by the machine's clock, if that is trusted there.
+        at: Option<Wall>,
+    },
+}
+
+/// A message that is too large, or has another form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// Reads a message. `is_stored`: the broker has kept it, nobody knows for how long. `None`: it says nothing that anybody needs here.
+///
+/// # Errors
+/// [`Unreadable`]
+pub fn read(topic: &str, payload: &[u8], is_stored: bool) -> Result<Option<(DeviceId, Report)>, Unreadable> {
+    let (device, topic) = Topic::parse(topic).ok_or(Unreadable)?;
+    let report = match topic {
+        Topic::Status => read_status(payload)?,
+        // Its machine may be gone since long.
+        Topic::Telemetry if is_stored => return Ok(None),
+        Topic::Telemetry => read_telemetry(payload)?,
+        Topic::VendRequest
+        | Topic::VendCancel
+        | Topic::VendCollect
+        | Topic::VendEvent
+        | Topic::PaymentUpdate
+        | Topic::ConfigDesired
+        | Topic::ConfigReported => return Err(Unreadable),
+    };
+    Ok(Some((device, report)))
+}
+
+fn read_status(payload: &[u8]) -> Result<Report, Unreadable> {
+    let payload = Some(payload).filter(|payload| payload.len() <= PAYLOAD_MAX).ok_or(Unreadable)?;
+    let Status { state, version, faults, report_every_s, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
+    match state {
+        Presence::Offline => Ok(Report::Offline),
+        Presence::Online => {
+            let every = report_every_s.unwrap_or(EVERY_S).min(EVERY_MAX_S);
+            let codes = faults.iter().flatten().map(|fault| fault.code).take(FAULTS_MAX);
+            let facts = Facts { version: version.as_deref().map(plain).unwrap_or_default(), faults: codes.collect() };
+            Ok(Report::Online { every: (every > 0).then(|| Span::secs(every.into())), facts })
+        }
+    }
+}
+
+fn read_telemetry(payload: &[u8]) -> Result<Report, Unreadable> {
+    let payload = Some(payload).filter(|payload| payload.len() <= TELEMETRY_MAX).ok_or(Unreadable)?;
+    let Telemetry { at, .. } = serde_json::from_slice(payload).map_err(|_| Unreadable)?;
+    let at = at.map(|at| Wall::from_rfc3339(&at)).transpose().map_err(|_| Unreadable)?;
+    Ok(Report::Telemetry { at })
+}
+
+/// A name of a release, which goes to terminals and web pages: cut, and without a character that could mean something there.
+fn plain(version: &str) -> Box<str> {
+    let known = |c: char| c.is_ascii_alphanumeric() || ".-+~".contains(c);
+    version.chars().take(VERSION_MAX).map(|c| if known(c) { c } else { '?' }).collect::<String>().into()
+}
+
+/// What stands in the database of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// Whether it is there.
+    pub is_there: bool,
+    /// The time since which it is there, or is not.
+    pub since: Wall,
+    /// What it said last; `None`: nothing yet.
+    pub facts: Option<Facts>,
+}
+
+/// Writes this down. What it does not tell stays: after a start of the program much is not known yet.
+///
+/// # Errors
+/// The database's.
+pub fn note(tx: &mut dyn Tx, device: &DeviceId, Noted { is_there, since, facts }: &Noted) -> Result<(), StoreError> {
+    let sql = "INSERT INTO presence (device, is_there, since_ms, version, faults) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (device) DO UPDATE SET
+        since_ms = CASE WHEN presence.is_there = excluded.is_there THEN presence.since_ms ELSE excluded.since_ms END,
+        is_there = excluded.is_there, version = coalesce(excluded.version, presence.version),
+        faults = coalesce(excluded.faults, presence.faults)";
+    let words = |facts: &Facts| facts.faults.iter().map(FaultCode::as_str).collect::<Vec<_>>().join(" ");
+    let (version, faults) = (facts.as_ref().map(|facts| &*facts.version), facts.as_ref().map(words));
+    tx.rows(sql, &[device.as_str().into(), i64::from(*is_there).into(), (*since).into(), version.into(), faults.into()])?;
+    Ok(())
+}
+
+/// What is written down of all machines. A row that cannot be read is left out: it is only news.
+///
+/// # Errors
+/// The database's.
+pub fn noted(tx: &mut dyn Tx) -> Result<HashMap<Box<str>, Noted>, BooksError> {
+    let rows = tx.rows("SELECT device, is_there, since_ms, version, faults FROM presence", &[])?;
+    let read = |row: &Row| {
+        let (is_there, since) = (row.int("is_there").ok()? != 0, Wall(row.int("since_ms").ok()?));
+        let facts = match (row.maybe_text("version").ok()?, row.maybe_text("faults").ok()?) {
+            (Some(version), Some(faults)) => {
+                let codes = faults.split_ascii_whitespace().filter_map(|word| FaultCode::from_word(word).ok());
+                Some(Facts { version: plain(version), faults: codes.collect() })
+            }
+            (_, _) => None,
+        };
+        Some((row.text("device").ok()?.into(), Noted { is_there, since, facts }))
+    };
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keeping::databases::open_both;
+    use crate::store::read_on;
+    use qris_core::order::word::Word;
+    use serde_json::json;
+
+    const TELEMETRY: &str = r#"{"v": 1, "number": 4, "stream": "s", "ended": [], "waiting": 0, "sums": {"dispensed": 1,
+        "dispensed_amount": 1, "refund_due": 0, "refund_due_amount": 0, "refunded": 0, "refunded_amount": 0, "unpaid": 0},
+        "qr_ms": [0,0,0,0,0,0,0,0], "delivery_ms": [0,0,0,0,0,0,0,0], "connections": 1, "running_s": 8, "at": "2026-11-20T09:24:45Z"}"#;
+
+    fn of(tail: &str, payload: &str, is_stored: bool) -> Result<Option<Report>, Unreadable> {
+        read(&format!("qrisd/v1/vm-001/{tail}"), payload.as_bytes(), is_stored).map(|read| read.map(|(_, report)| report))
+    }
+
+    fn online(more: &serde_json::Value) -> Result<Option<Report>, Unreadable> {
+        let mut status = json!({ "state": "online" });
+        status.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        of("status", &status.to_string(), false)
+    }
+
+    #[test]
+    fn little_is_kept_of_a_status_and_nothing_that_could_mean_something_on_a_terminal() {
+        let is = |every_s: u32, version: &str, faults: &[FaultCode]| {
+            let every = (every_s > 0).then(|| Span::secs(every_s.into()));
+            Ok(Some(Report::Online { every, facts: Facts { version: version.into(), faults: faults.into() } }))
+        };
+        let fault = |code: &str| json!({ "code": code, "detail": "<b>\u{1b}[2J", "since": null });
+        let other = FaultCode::Other(Word::new("of_later").expect("a word"));
+        assert_eq!(online(&json!({})), is(900, "", &[]));
+        assert_eq!(
+            online(&json!({ "version": "0.2.0~rc1", "report_every_s": 30, "faults": [fault("relay"), fault("of_later")], "x": 1 })),
+            is(30, "0.2.0~rc1", &[FaultCode::Relay, other])
+        );
+        assert_eq!(online(&json!({ "report_every_s": 0 })), is(0, "", &[]));
+        assert_eq!(online(&json!({ "report_every_s": u32::MAX })), is(86_400, "", &[]));
+        assert_eq!(online(&json!({ "version": "1\u{1b}[2J\n<b>é" })), is(900, "1??2J??b??", &[]));
+        assert_eq!(online(&json!({ "version": "1".repeat(500) })), is(900, &"1".repeat(VERSION_MAX), &[]));
+        assert_eq!(online(&json!({ "faults": vec![fault("relay"); 60] })), is(900, "", &[FaultCode::Relay; FAULTS_MAX]));
+        assert_eq!(of("status", r#"{"state":"offline"}"#, true), Ok(Some(Report::Offline)));
+    }
+
+    #[test]
+    fn a_report_that_the_broker_has_kept_is_no_sign_of_life_and_bad_ones_are_none_either() {
+        let at = Some(Wall::from_rfc3339("2026-11-20T09:24:45Z").expect("a time"));
+        assert_eq!(of("telemetry", TELEMETRY, false), Ok(Some(Report::Telemetry { at })));
+        assert_eq!(of("telemetry", TELEMETRY, true), Ok(None));
+        let no_time = TELEMETRY.replace(", \"at\": \"2026-11-20T09:24:45Z\"", "");
+        assert_eq!(of("telemetry", &no_time, false), Ok(Some(Report::Telemetry { at: None })));
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            "\u{0}",
+            &TELEMETRY[..TELEMETRY.len() - 1],
+            &TELEMETRY.replace("2026-11-20T09", "yesterday"),
+            &TELEMETRY.replace("\"number\": 4", "\"number\": -4"),
+            &TELEMETRY.replace("\"v\": 1", "\"v\": 1, \"v\": 1"),
+            &format!("{TELEMETRY}{}", " ".repeat(TELEMETRY_MAX)),
+            &format!("{}{}", "[".repeat(1000), "]".repeat(1000)),
+        ] {
+            assert_eq!(of("telemetry", bad, false), Err(Unreadable), "{bad}");
+            assert_eq!(of("status", bad, false), Err(Unreadable), "{bad}");
+        }
+        for bad in [
+            r#"{"state":"there"}"#.to_owned(),
+            format!("{{\"state\":\"online\"}}{}", " ".repeat(PAYLOAD_MAX)),
+            json!({ "state": "online", "faults": [{ "code": "Bad Word", "detail": "", "since": null }] }).to_string(),
+            json!({ "state": "online", "report_every_s": -1 }).to_string(),
+        ] {
+            assert_eq!(of("status", &bad, false), Err(Unreadable), "{bad}");
+        }
+        for other in ["vend/event", "payment/update", "config/reported", "cmd/reboot/response", "x"] {
+            assert_eq!(of(other, r#"{"state":"online"}"#, false), Err(Unreadable), "{other}");
+        }
+        assert_eq!(read("qrisd/v1/a b/status", br#"{"state":"online"}"#, false), Err(Unreadable));
+    }
+
+    #[test]
+    fn what_was_noted_outlives_a_start_after_which_less_is_known() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let machines = open_both(&directory.path().join("orders.db"), true, true).expect("opens").machines;
+        let device = DeviceId::new("vm-001").expect("an id");
+        let facts = |version: &str| Some(Facts { version: version.into(), faults: [FaultCode::Relay, FaultCode::Screen].into() });
+        let put = |is_there, since, facts| {
+            let what = Noted { is_there, since: Wall(since), facts };
+            read_on(&machines, |tx| note(tx, &device, &what)).expect("written");
+            read_on(&machines, noted).expect("read").remove("vm-001").expect("there")
+        };
+        assert_eq!(put(true, 5, None), Noted { is_there: true, since: Wall(5), facts: None });
+        assert_eq!(put(true, 9, facts("1")), Noted { is_there: true, since: Wall(5), facts: facts("1") }, "it was there before");
+        assert_eq!(put(false, 20, None), Noted { is_there: false, since: Wall(20), facts: facts("1") });
+        assert_eq!(put(true, 30, facts("2")), Noted { is_there: true, since: Wall(30), facts: facts("2") });
+    }
+}

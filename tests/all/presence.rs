@@ -1,0 +1,128 @@
+//! Which machines are there, and what they are: the backend hears it at the broker. That is news, and nothing else: whoever speaks under
+//! a machine's name there makes no dead machine alive, and changes nothing else.
+
+use crate::alerts::{Alerted, TELL};
+use crate::rig::mosquitto::TAP;
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::tap::Tap;
+use crate::rig::{stdout, wait_for};
+use crate::two_backends;
+use serde_json::{Value, json};
+
+/// A report as a machine makes it, of this moment.
+fn telemetry() -> Value {
+    json!({
+        "v": 1, "number": 1, "stream": "s", "ended": [], "waiting": 0, "connections": 1, "running_s": 9,
+        "sums": { "dispensed": 1, "dispensed_amount": 5000, "refund_due": 0, "refund_due_amount": 0, "refunded": 0, "refunded_amount": 0,
+                  "unpaid": 0 },
+        "qr_ms": [0, 0, 0, 0, 0, 0, 0, 0], "delivery_ms": [0, 0, 0, 0, 0, 0, 0, 0],
+    })
+}
+
+fn online() -> Value {
+    json!({ "state": "online", "version": "9.8.7", "report_every_s": 1, "faults": [{ "code": "screen", "detail": "", "since": null }] })
+}
+
+/// Says something as this machine does: retained, and with its own account.
+fn says(machine: &Tap, tail: &str, payload: &[u8]) {
+    machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/{tail}"), payload, true);
+}
+
+fn listed(shop: &Shop) -> Vec<Value> {
+    let list = stdout(&shop.merchant(&["device", "list", "--json"]));
+    list.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The messages of machines that could not be read, by the backend's count.
+fn unread(shop: &Shop) -> u64 {
+    let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None).text();
+    let count = metrics.lines().find_map(|line| line.strip_prefix("qris_backend_messages_unread_total "));
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{metrics}"))
+}
+
+#[test]
+fn a_machines_release_and_faults_stand_in_the_list() {
+    let shop = Shop::open(Options::default());
+    let machine = wait_for("the machine in the list", || listed(&shop).pop().filter(|machine| machine["there"] == json!(true)));
+    assert_eq!((&machine["version"], &machine["faults"]), (&json!(env!("CARGO_PKG_VERSION")), &json!([])));
+    assert!(machine["since"].as_str().is_some_and(|since| since.ends_with("+07:00")), "{machine}");
+
+    // Another one, whose screen is gone. The test plays it.
+    let shop = Shop::merchants_side();
+    let machine = Tap::connect(&shop.broker, DEVICE, &[]);
+    says(&machine, "status", online().to_string().as_bytes());
+    says(&machine, "telemetry", telemetry().to_string().as_bytes());
+    let line = wait_for("the machine in the list", || {
+        let list = stdout(&shop.merchant(&["device", "list"]));
+        list.lines().find(|line| line.contains("9.8.7")).map(str::to_owned)
+    });
+    let cells: Vec<_> = line.split_whitespace().collect();
+    assert_eq!((cells[0], cells[1], cells[4], cells[5]), (DEVICE, "there", "9.8.7", "screen"), "{line}");
+}
+
+#[test]
+fn bad_words_under_a_machines_name_change_nothing() {
+    let shop = Shop::merchants_side();
+    let stranger = Tap::connect(&shop.broker, TAP, &[]);
+    let to = |device: &str, tail: &str, payload: &[u8]| _ = stranger.publish_bytes(&format!("qrisd/v1/{device}/{tail}"), payload, false);
+    let before = listed(&shop);
+    let large = format!("{}{}", telemetry(), " ".repeat(3000));
+    let old = {
+        let mut old = telemetry();
+        old["at"] = json!("2024-01-01T00:00:00Z");
+        old.to_string()
+    };
+    let bad = ["", "{}", "[[", "\u{0}", &large, r#"{"state":"there"}"#, r#"{"state":"online","version":7}"#];
+    for payload in bad {
+        ["status", "telemetry"].iter().for_each(|tail| to(DEVICE, tail, payload.as_bytes()));
+    }
+    // Nobody let this one in. What is old is not fresh, and a word that says nothing new is none.
+    to("vm-009", "status", online().to_string().as_bytes());
+    to("vm-009", "telemetry", telemetry().to_string().as_bytes());
+    to(DEVICE, "telemetry", old.as_bytes());
+    to(DEVICE, "status", br#"{"state":"online","version":"1\u001b[2J<b>"}"#);
+    // What the backend may not hear is no matter of it.
+    ["payment/update", "vend/request", "cmd/reboot/request"].iter().for_each(|tail| to(DEVICE, tail, b"{"));
+    wait_for("the backend to have read it all", || (unread(&shop) == bad.len() as u64 * 2).then_some(()));
+    assert_eq!(listed(&shop), before);
+    // It sells, and the machine is there by its calls. What it said of itself means nothing on a terminal.
+    shop.told("dispensed");
+    let machine = wait_for("the machine in the list", || listed(&shop).pop().filter(|machine| machine["there"] == json!(true)));
+    assert_eq!((listed(&shop).len(), &machine["version"]), (1, &json!("1??2J?b?")));
+    assert_eq!(unread(&shop), bad.len() as u64 * 2);
+}
+
+#[test]
+fn a_retained_online_of_a_dead_machine_is_no_sign_of_life_at_either_of_two_backends() {
+    let mut alerted = Alerted::open(TELL, "offline_after_s = 10\n");
+    let machine = Tap::connect(&alerted.shop.broker, DEVICE, &[]);
+    alerted.shop.kill_backend();
+    // It never sold, and died without a word: the broker keeps what it said last.
+    says(&machine, "status", online().to_string().as_bytes());
+    says(&machine, "telemetry", telemetry().to_string().as_bytes());
+    alerted.shop.start(Program::Backend);
+    let (second, url) = two_backends::second(&alerted.shop);
+    let shop = &alerted.shop;
+    let told = alerted.wait_told(1);
+    assert_eq!((&told[0]["kind"], &told[0]["device"]), (&json!("offline"), &json!(DEVICE)));
+    // Both have noticed, and people were told once.
+    [shop.backend.as_ref().expect("it runs"), &second]
+        .iter()
+        .for_each(|it| drop(it.wait_line("device vm-001 has not been there for 10 s")));
+    // The word alone does not end it, nor does what cannot be read.
+    let unread_before = unread(shop);
+    says(&machine, "status", json!({ "state": "online", "report_every_s": 1 }).to_string().as_bytes());
+    says(&machine, "telemetry", b"{}");
+    wait_for("the backend to have read it", || (unread(shop) > unread_before).then_some(()));
+    assert_eq!(alerted.told().len(), 1);
+    // A call ends it, at whichever backend.
+    assert_eq!(shop.http.get(&format!("{url}/v1/orders?state=open"), Some(&shop.token)).status, 200);
+    let told = alerted.wait_told(2);
+    assert_eq!((&told[1]["kind"], &told[1]["over"], &told[1]["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
+    // It goes again, and a report ends that.
+    let told = alerted.wait_told(3);
+    assert_eq!(told[2]["kind"], json!("offline"));
+    says(&machine, "telemetry", telemetry().to_string().as_bytes());
+    let told = alerted.wait_told(4);
+    assert_eq!((&told[3]["over"], &told[3]["alert_id"]), (&json!("offline"), &told[2]["alert_id"]));
+}
