@@ -86,7 +86,7 @@ fn bad_words_under_a_machines_name_change_nothing() {
     wait_for("the backend to have read it all", || (unread(&shop) == bad.len() as u64 * 2).then_some(()));
     assert_eq!(listed(&shop), before);
     // It sells, and the machine is there by its calls. What it said of itself means nothing on a terminal.
-    shop.told("dispensed");
+    shop.reported("dispensed");
     let machine = wait_for("the machine in the list", || listed(&shop).pop().filter(|machine| machine["there"] == json!(true)));
     assert_eq!((listed(&shop).len(), &machine["version"]), (1, &json!("1??2J?b?")));
     assert_eq!(unread(&shop), bad.len() as u64 * 2);
@@ -103,7 +103,7 @@ fn a_retained_online_of_a_dead_machine_is_no_sign_of_life_at_either_of_two_backe
     alerted.shop.start(Program::Backend);
     let (second, url) = two_backends::second(&alerted.shop);
     let shop = &alerted.shop;
-    let told = alerted.wait_told(1);
+    let told = alerted.wait_sent(1);
     assert_eq!((&told[0]["kind"], &told[0]["device"]), (&json!("offline"), &json!(DEVICE)));
     // Both have noticed, and people were told once.
     [shop.backend.as_ref().expect("it runs"), &second]
@@ -114,15 +114,15 @@ fn a_retained_online_of_a_dead_machine_is_no_sign_of_life_at_either_of_two_backe
     says(&machine, "status", json!({ "state": "online", "report_every_s": 1 }).to_string().as_bytes());
     says(&machine, "telemetry", b"{}");
     wait_for("the backend to have read it", || (unread(shop) > unread_before).then_some(()));
-    assert_eq!(alerted.told().len(), 1);
+    assert_eq!(alerted.sent().len(), 1);
     // A call ends it, at whichever backend.
     assert_eq!(shop.http.get(&format!("{url}/v1/orders?state=open"), Some(&shop.token)).status, 200);
-    let told = alerted.wait_told(2);
+    let told = alerted.wait_sent(2);
     assert_eq!((&told[1]["kind"], &told[1]["over"], &told[1]["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
     // It goes again, and a report ends that.
-    let told = alerted.wait_told(3);
+    let told = alerted.wait_sent(3);
     assert_eq!(told[2]["kind"], json!("offline"));
     says(&machine, "telemetry", telemetry().to_string().as_bytes());
-    let told = alerted.wait_told(4);
+    let told = alerted.wait_sent(4);
     assert_eq!((&told[3]["over"], &told[3]["alert_id"]), (&json!("offline"), &told[2]["alert_id"]));
 }

@@ -413,7 +413,7 @@ mod tests {
         rig.0.reported(b.clone(), telemetry(), at(6));
         rig.0.know(&HashSet::from([b.clone(), c.clone()]), at(7));
         assert_eq!((rig.0.there(&b), rig.0.there(&c)), (Some(at(7).wall), None));
-        assert!(rig.0.lock().machines.get(&device("a")).is_none(), "it is not let in any more");
+        assert!(!rig.0.lock().machines.contains_key(&device("a")), "it is not let in any more");
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn see(mut order: Order, seen: &Seen, now: Boot, with: &Context) -> Order {
     // A settlement that does not match is money without a receipt. The backend tells it as a failure with a refund.
     let mismatch = seen.status == Status::Failure && seen.refund;
     let next = if mismatch && order.receipt().is_none() && !matches!(order.state, State::RefundDue(_) | State::Refunded(_)) {
-        Some(RefundDue::new(None, Undelivered::Mismatch, false))
+        Some(RefundDue::once_closed(None, Undelivered::Mismatch, false))
     } else {
         order.state.phase().seen(seen, &At { order: &order, now, with })
     };
@@ -94,7 +94,7 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
         let deliver_by = now + with.rules.deliver_within;
         Some(match order.state.phase().payment(&At { order, now, with }) {
             Payment::Known => return None,
-            Payment::Late => RefundDue::new(Some(receipt), Undelivered::Late, false),
+            Payment::Late => RefundDue::once_closed(Some(receipt), Undelivered::Late, false),
             // A customer who pays at a store is not here. The order waits, also while another one holds the machine.
             Payment::InTime if order.is_over_the_counter() => {
                 State::AwaitingCollection(AwaitingCollection { receipt, sent: false, doubtful: false })

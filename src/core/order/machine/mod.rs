@@ -124,8 +124,8 @@ impl Order {
                 let deliver_by = now + with.rules.deliver_within;
                 State::Dispensing(Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false })
             }
-            Some(receipt) => RefundDue::new(Some(receipt), Undelivered::Late, true),
-            None => Ended::new(End::Cancelled, Some(Reason::Store), None, LeftCharge::ToCancel(seen.order_id.clone())),
+            Some(receipt) => RefundDue::once_closed(Some(receipt), Undelivered::Late, true),
+            None => Ended::unpaid(End::Cancelled, Some(Reason::Store), None, LeftCharge::ToCancel(seen.order_id.clone())),
         };
         let posted = Posted::default();
         Self { offer, ticket, posted, charge: Some(charge), earlier_boot: true, state }

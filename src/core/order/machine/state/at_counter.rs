@@ -24,7 +24,7 @@ impl Phase for AtCounter {
     }
 
     fn forsaken(&self) -> Option<State> {
-        Some(Ended::new(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing))
+        Some(Ended::unpaid(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing))
     }
 
     /// Nobody stands there, so no other customer needs to wait for the answer.

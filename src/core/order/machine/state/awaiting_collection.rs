@@ -16,7 +16,7 @@ pub struct AwaitingCollection {
 
 impl AwaitingCollection {
     fn refund_due(&self, why: Undelivered) -> State {
-        RefundDue::new(Some(self.receipt.clone()), why, self.sent)
+        RefundDue::once_closed(Some(self.receipt.clone()), why, self.sent)
     }
 }
 

@@ -39,7 +39,7 @@ impl Ending {
             Self::Cancelled(_) => End::Cancelled,
             Self::Failed(_) => End::Failed,
         };
-        Ended::new(how, Some(self.reason()), late_until, left)
+        Ended::unpaid(how, Some(self.reason()), late_until, left)
     }
 }
 

@@ -79,7 +79,7 @@ impl Phase for Dispensing {
         }
         Some(match seen.may_be_delivered(at) {
             Some(deliver_by) => State::Dispensing(Self { deliver_by, ask: Ask::Dispense, ..self.clone() }),
-            None => RefundDue::new(Some(self.receipt.clone()), Undelivered::Late, self.sent),
+            None => RefundDue::once_closed(Some(self.receipt.clone()), Undelivered::Late, self.sent),
         })
     }
 
@@ -143,7 +143,9 @@ impl Phase for Dispensing {
             RelayRefusal::Busy => None,
             // The ledger that gave the ticket is gone. An earlier call may have driven the line.
             RelayRefusal::UnknownTicket if self.sent => Some(RefundDue::uncertain(receipt)),
-            RelayRefusal::UnknownTicket | RelayRefusal::Other => Some(RefundDue::new(receipt, Undelivered::RelayRefused, self.sent)),
+            RelayRefusal::UnknownTicket | RelayRefusal::Other => {
+                Some(RefundDue::once_closed(receipt, Undelivered::RelayRefused, self.sent))
+            }
         }
     }
 

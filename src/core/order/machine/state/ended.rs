@@ -97,7 +97,7 @@ impl LeftCharge {
 }
 
 impl Ended {
-    pub(in super::super) fn new(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
+    pub(in super::super) fn unpaid(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
         State::Ended(Self { how, why, late_until, left, ticket_closed: false })
     }
 
@@ -111,7 +111,7 @@ impl Ended {
             Status::Failure => (End::Failed, Some(Reason::Gateway), LeftCharge::lasting(seen)),
             Status::Refund => (End::Failed, Some(Reason::Gateway), LeftCharge::Nothing),
         };
-        Some(Self::new(how, why, late_until, left))
+        Some(Self::unpaid(how, why, late_until, left))
     }
 
     /// News of another charge of the same request. It says nothing about the charge that the order has. But an order that ended leaves no

@@ -24,7 +24,7 @@ impl Phase for Paid {
         let receipt = self.receipt.clone();
         Some(match seen.may_be_delivered(at) {
             Some(deliver_by) => Dispensing::begun(receipt, deliver_by, false),
-            None => RefundDue::new(Some(receipt), Undelivered::Late, false),
+            None => RefundDue::once_closed(Some(receipt), Undelivered::Late, false),
         })
     }
 
@@ -37,7 +37,7 @@ impl Phase for Paid {
     }
 
     fn tick(&self, at: &At) -> Option<State> {
-        (at.now >= self.deliver_by).then(|| RefundDue::new(Some(self.receipt.clone()), Undelivered::Late, false))
+        (at.now >= self.deliver_by).then(|| RefundDue::once_closed(Some(self.receipt.clone()), Undelivered::Late, false))
     }
 
     fn rebooted(&self, _order: &Order, now: Boot, rules: &Rules) -> Option<State> {

@@ -66,7 +66,7 @@ pub enum ReportStep {
 
 impl RefundDue {
     /// Nothing is delivered any more, as soon as its ticket is closed.
-    pub(in super::super) fn new(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
+    pub(in super::super) fn once_closed(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
         State::RefundDue(Self { receipt, why, report: ReportStep::CloseFirst { sent } })
     }
 

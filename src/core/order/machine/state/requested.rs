@@ -60,7 +60,7 @@ impl Phase for Requested {
 
     fn seen(&self, seen: &Seen, at: &At) -> Option<State> {
         if seen.status == Status::Cancel {
-            return Some(Ended::new(End::Failed, Some(Reason::Backend), None, LeftCharge::lasting(seen)));
+            return Some(Ended::unpaid(End::Failed, Some(Reason::Backend), None, LeftCharge::lasting(seen)));
         }
         Ended::at_gateway(seen, None, None).or_else(|| {
             // The backend is still charging. This is the answer to another question (which orders are open), and it came first.
@@ -79,19 +79,19 @@ impl Phase for Requested {
 
     fn tick(&self, at: &At) -> Option<State> {
         let why = self.trouble.unwrap_or(Reason::Backend);
-        (at.now >= self.give_up_at).then(|| Ended::new(End::Failed, Some(why), None, LeftCharge::Unknown))
+        (at.now >= self.give_up_at).then(|| Ended::unpaid(End::Failed, Some(why), None, LeftCharge::Unknown))
     }
 
     /// The customer has gone, and nobody saw a QR.
     fn rebooted(&self, _order: &Order, _now: Boot, _rules: &Rules) -> Option<State> {
-        Some(Ended::new(End::Failed, Some(Reason::Backend), None, LeftCharge::Unknown))
+        Some(Ended::unpaid(End::Failed, Some(Reason::Backend), None, LeftCharge::Unknown))
     }
 
     fn create_refused(&self, refusal: &Refusal) -> Option<State> {
         // The body differs from before, or the backend does not say why: a charge of an earlier try may exist.
         let unsure = matches!(refusal.reason, Reason::ReusedId | Reason::Backend);
         let left = if unsure { LeftCharge::Unknown } else { LeftCharge::Nothing };
-        Some(Ended::new(End::Failed, Some(refusal.reason), None, left))
+        Some(Ended::unpaid(End::Failed, Some(refusal.reason), None, left))
     }
 
     fn create_delayed(&self, reason: Reason) -> Option<State> {

@@ -31,7 +31,7 @@ impl Phase for TakenBack {
     /// Its ticket is void, so the money can only go back.
     fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {
         match seen.status {
-            Status::Settlement => Some(RefundDue::new(Some(self.receipt.clone()), Undelivered::Late, false)),
+            Status::Settlement => Some(RefundDue::once_closed(Some(self.receipt.clone()), Undelivered::Late, false)),
             Status::Pending | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund | Status::Other(_) => None,
         }
     }
