@@ -207,8 +207,8 @@ impl Order {
         }
         if std::mem::take(unsure) && refused.is_some() {
             // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
-            // it is asked twice. That a key was used is a stronger sign.
-            *retry_at = now + if *key_used { SETTLED_AGAIN } else { CHECK_AGAIN };
+            // it is asked twice. An earlier call of ours that used the key is a stronger sign.
+            *retry_at = now + if *key_used && *tries > 1 { SETTLED_AGAIN } else { CHECK_AGAIN };
             *tries += 1;
             return;
         }

@@ -421,10 +421,7 @@ fn a_key_that_another_set_of_books_used_up_is_followed_by_a_new_one() {
     town.midtrans.refund_by_hand(order.order_id.as_str(), first.as_bytes(), town.wall());
     town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
-    // Get-status may be behind for some minutes.
     town.seconds(90, Way::Open);
-    assert!(matches!(town.of(&order).repayment, Some(Repayment::Requested { get_status: true, .. })));
-    town.seconds(300, Way::Open);
     assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment);
 }
 
