@@ -208,8 +208,9 @@ impl Order {
         if std::mem::take(unsure) && refused.is_some() {
             // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
             // it is asked twice. An earlier call of ours that used the key is a stronger sign.
-            *retry_at = now + if *key_used && *tries > 1 { SETTLED_AGAIN } else { CHECK_AGAIN };
-            *tries += 1;
+            let is_our_own = *key_used && *tries > 1;
+            *tries += u32::from(is_our_own);
+            *retry_at = now + if is_our_own { SETTLED_AGAIN } else { CHECK_AGAIN };
             return;
         }
         *get_status = false;
