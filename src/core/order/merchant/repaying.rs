@@ -278,12 +278,13 @@ impl Order {
             }
             (Some(Proof::Signed { .. }), Proof::Signed { .. }) | (Some(Proof::Missing(_)), Proof::Missing(_)) | (None, _) => {}
         }
-        if self.is_decided() {
-            self.late_fact = true;
-        } else {
-            self.late_fact |= on_its_way && matches!(self.repayment, Some(Repayment::Requested { .. }));
-            self.conflict = true;
-        }
+        // The money went back, or may have: the customer may have the goods, too.
+        self.late_fact |= match &self.repayment {
+            Some(Repayment::Requested { unsure, .. }) => on_its_way || *unsure,
+            Some(Repayment::Refused { unsure, .. }) => *unsure,
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => self.is_decided(),
+        };
+        self.conflict |= !self.is_decided();
         match &self.repayment {
             // A refund that nobody may have made is not begun again.
             Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now, false),
@@ -323,8 +324,6 @@ impl Order {
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
             Some(Repayment::Done { bank, .. }) => *bank = told.or(*bank),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
-                // The machine told both: the customer may have the goods, too.
-                self.late_fact |= self.conflict;
                 self.repayment = Some(Repayment::Done { at: now, bank: told })
             }
         }

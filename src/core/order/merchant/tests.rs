@@ -8,6 +8,8 @@ use crate::order::request::{Payment, Purchase};
 mod answers;
 mod bounds;
 mod counter;
+mod late_words;
+mod lives;
 mod over;
 mod refunds;
 mod repaying;
