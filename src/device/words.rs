@@ -149,7 +149,7 @@ pub enum Effect {
     Dress(Box<qris_screen::Settings>),
     /// Answer a command.
     AnswerCommand(Address, Box<Response>),
-    /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Looked`] has the end. Before that,
+    /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Read`] has the end. Before that,
     /// the asker may be told that it takes some time.
     Read(Address, CommandId, Command, serde_json::Value),
     /// Have something done for a command.

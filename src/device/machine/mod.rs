@@ -215,7 +215,7 @@ impl Machine {
         serde_json::to_vec(&Status::offline()).expect("a status is plain data")
     }
 
-    /// The looks of the screen.
+    /// How the screen looks.
     #[must_use]
     pub fn appearance(&self) -> &qris_screen::Settings {
         &self.settings.appearance

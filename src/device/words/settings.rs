@@ -31,7 +31,7 @@ pub struct Settings {
     pub labels: Vec<Box<str>>,
     /// A report of what was sold goes out after this time; 0: never.
     pub report_every: Span,
-    /// The looks of the screen.
+    /// How the screen looks.
     pub appearance: qris_screen::Settings,
     /// The path of the database.
     pub store: PathBuf,

@@ -1,6 +1,6 @@
 //! How an event changes an order. What depends on where the order is, its [state](super::state) says.
 
-use super::state::{At, IfUnknown, Payment};
+use super::state::{At, IfUnknown, Worth};
 use super::{AwaitingCollection, Charge, Context, Dispensing, Ending, Event, Order, Paid, RefundDue, Seen, State, Undelivered};
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
@@ -92,15 +92,15 @@ fn see(mut order: Order, seen: &Seen, now: Boot, with: &Context) -> Order {
 fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Order {
     let next = |order: &Order, receipt: Receipt| {
         let deliver_by = now + with.rules.deliver_within;
-        Some(match order.state.phase().payment(&At { order, now, with }) {
-            Payment::Known => return None,
-            Payment::Late => RefundDue::once_closed(Some(receipt), Undelivered::Late, false),
+        Some(match order.state.phase().worth(&At { order, now, with }) {
+            Worth::Known => return None,
+            Worth::Late => RefundDue::once_closed(Some(receipt), Undelivered::Late, false),
             // A customer who pays at a store is not here. The order waits, also while another one holds the machine.
-            Payment::InTime if order.is_over_the_counter() => {
+            Worth::InTime if order.is_over_the_counter() => {
                 State::AwaitingCollection(AwaitingCollection { receipt, sent: false, doubtful: false })
             }
-            Payment::InTime if order.earlier_boot => State::Paid(Paid { receipt, deliver_by }),
-            Payment::InTime => Dispensing::begun(receipt, deliver_by, false),
+            Worth::InTime if order.earlier_boot => State::Paid(Paid { receipt, deliver_by }),
+            Worth::InTime => Dispensing::begun(receipt, deliver_by, false),
         })
     };
     if let Some(state) = next(&order, receipt.clone()) {

@@ -46,7 +46,7 @@ fn is_news(order: &Order, said: Said) -> bool {
     }
 }
 
-/// Whether the word says that money goes back that was settled, or may have been; or that money comes back that was refunded.
+/// Whether the word says that money moves again: that it goes back after a settlement, or comes back after a refund.
 fn goes_back(order: &Order, said: Said) -> bool {
     match said {
         Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => true,

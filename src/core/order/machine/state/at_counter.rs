@@ -11,8 +11,8 @@ impl Phase for AtCounter {
         Facts { name: (EventState::AwaitingPayment, None), holds_machine: false, is_unfinished: true, receipt: None }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::InTime
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::InTime
     }
 
     fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {

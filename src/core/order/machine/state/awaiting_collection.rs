@@ -25,8 +25,8 @@ impl Phase for AwaitingCollection {
         Facts { name: (EventState::AwaitingCollection, None), holds_machine: false, is_unfinished: true, receipt: Some(&self.receipt) }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {

@@ -37,9 +37,9 @@ impl Phase for AwaitingPayment {
         Facts { name: (EventState::AwaitingPayment, None), holds_machine: true, is_unfinished: true, receipt: None }
     }
 
-    fn payment(&self, at: &At) -> Payment {
+    fn worth(&self, at: &At) -> Worth {
         // A customer who pays at a store is not here.
-        if at.order.is_over_the_counter() { Payment::InTime } else { within_grace(Some(self.until + at.with.rules.late_grace), at) }
+        if at.order.is_over_the_counter() { Worth::InTime } else { within_grace(Some(self.until + at.with.rules.late_grace), at) }
     }
 
     fn seen(&self, seen: &Seen, at: &At) -> Option<State> {

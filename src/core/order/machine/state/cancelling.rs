@@ -53,7 +53,7 @@ impl Phase for Cancelling {
         }
     }
 
-    fn payment(&self, at: &At) -> Payment {
+    fn worth(&self, at: &At) -> Worth {
         within_grace(self.late_until, at)
     }
 

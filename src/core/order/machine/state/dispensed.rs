@@ -23,8 +23,8 @@ impl Phase for Dispensed {
         Facts { name: (EventState::Dispensed, None), holds_machine: false, is_unfinished: !self.reported, receipt: Some(&self.receipt) }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     fn seen(&self, _seen: &Seen, _at: &At) -> Option<State> {

@@ -69,8 +69,8 @@ impl Phase for Dispensing {
         Facts { name: (EventState::Dispensing, None), holds_machine: !self.overdue, is_unfinished: true, receipt: Some(&self.receipt) }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     fn seen(&self, seen: &Seen, at: &At) -> Option<State> {

@@ -131,7 +131,7 @@ impl Phase for Ended {
         }
     }
 
-    fn payment(&self, at: &At) -> Payment {
+    fn worth(&self, at: &At) -> Worth {
         within_grace(self.late_until, at)
     }
 

@@ -106,7 +106,7 @@ pub(super) struct Facts<'a> {
 
 /// Whether a receipt still buys the goods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Payment {
+pub(super) enum Worth {
     /// It does.
     InTime,
     /// The customer is gone, or another one stands there.
@@ -132,8 +132,8 @@ pub(super) trait Phase {
     /// What anybody may ask of the order now.
     fn facts(&self) -> Facts<'_>;
 
-    /// A receipt for the order came.
-    fn payment(&self, at: &At) -> Payment;
+    /// What a receipt for the order is worth that comes now.
+    fn worth(&self, at: &At) -> Worth;
 
     /// The backend said what the order's charge is now.
     fn seen(&self, seen: &Seen, at: &At) -> Option<State>;
@@ -253,8 +253,8 @@ fn is_given_up(late_until: Option<Boot>, now: Boot) -> bool {
 }
 
 /// Whether a payment until then, and a little later, buys the goods: nobody else may stand at the machine.
-fn within_grace(late_until: Option<Boot>, at: &At) -> Payment {
-    if !is_given_up(late_until, at.now) && (at.with.alone || at.order.is_over_the_counter()) { Payment::InTime } else { Payment::Late }
+fn within_grace(late_until: Option<Boot>, at: &At) -> Worth {
+    if !is_given_up(late_until, at.now) && (at.with.alone || at.order.is_over_the_counter()) { Worth::InTime } else { Worth::Late }
 }
 
 /// The ledger's word is final.

@@ -16,8 +16,8 @@ impl Phase for Paid {
         Facts { name: (EventState::Paid, None), holds_machine: true, is_unfinished: true, receipt: Some(&self.receipt) }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     fn seen(&self, seen: &Seen, at: &At) -> Option<State> {

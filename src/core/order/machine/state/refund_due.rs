@@ -114,8 +114,8 @@ impl Phase for RefundDue {
     }
 
     /// A receipt after a mismatch: the backend settled it after all, and a person sees to it already. Any other receipt is known.
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     fn seen(&self, seen: &Seen, _at: &At) -> Option<State> {

@@ -14,8 +14,8 @@ impl Phase for Refunded {
         Facts { name: (EventState::Refunded, None), holds_machine: false, is_unfinished: false, receipt: self.receipt.as_ref() }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     fn seen(&self, _seen: &Seen, _at: &At) -> Option<State> {

@@ -54,8 +54,8 @@ impl Phase for Requested {
         Facts { name: (EventState::Requested, None), holds_machine: true, is_unfinished: true, receipt: None }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::InTime
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::InTime
     }
 
     fn seen(&self, seen: &Seen, at: &At) -> Option<State> {

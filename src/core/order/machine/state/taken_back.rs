@@ -24,8 +24,8 @@ impl Phase for TakenBack {
         }
     }
 
-    fn payment(&self, _at: &At) -> Payment {
-        Payment::Known
+    fn worth(&self, _at: &At) -> Worth {
+        Worth::Known
     }
 
     /// Its ticket is void, so the money can only go back.
