@@ -23,6 +23,13 @@ fn online() -> Value {
     json!({ "state": "online", "version": "9.8.7", "report_every_s": 1, "faults": [{ "code": "screen", "detail": "", "since": null }] })
 }
 
+/// A shop without a machine, whose backend hears at the broker: what was sent before is no sign of life to it.
+fn hearing() -> Shop {
+    let shop = Shop::merchants_side();
+    shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
+    shop
+}
+
 /// Says something as this machine does: retained, and with its own account.
 fn says(machine: &Tap, tail: &str, payload: &[u8]) {
     machine.publish_bytes(&format!("qrisd/v1/{DEVICE}/{tail}"), payload, true);
@@ -48,7 +55,7 @@ fn a_machines_release_and_faults_stand_in_the_list() {
     assert!(machine["since"].as_str().is_some_and(|since| since.ends_with("+07:00")), "{machine}");
 
     // Another one, whose screen is gone. The test plays it.
-    let shop = Shop::merchants_side();
+    let shop = hearing();
     let machine = Tap::connect(&shop.broker, DEVICE, &[]);
     says(&machine, "status", online().to_string().as_bytes());
     says(&machine, "telemetry", telemetry().to_string().as_bytes());
@@ -62,7 +69,7 @@ fn a_machines_release_and_faults_stand_in_the_list() {
 
 #[test]
 fn bad_words_under_a_machines_name_change_nothing() {
-    let shop = Shop::merchants_side();
+    let shop = hearing();
     let stranger = Tap::connect(&shop.broker, TAP, &[]);
     let to = |device: &str, tail: &str, payload: &[u8]| _ = stranger.publish_bytes(&format!("qrisd/v1/{device}/{tail}"), payload, false);
     let before = listed(&shop);
