@@ -167,7 +167,9 @@ impl Order {
 
     /// The cancel was not done. Look why (`look`), or ask for it again later.
     pub(super) fn cancel_again(&mut self, now: Wall, then_status: bool) {
-        let give_up = self.created_at + CANCEL_GIVE_UP <= now;
+        // What a person has ended is not held open by it.
+        let ended = self.ended_by.as_ref().is_some_and(|ended| ended.at + UNCONFIRMED_AFTER <= now);
+        let give_up = ended || self.created_at + CANCEL_GIVE_UP <= now;
         self.judge_doubt(now);
         match &mut self.state {
             State::Cancelling { charge, why, .. } if give_up => {
@@ -211,7 +213,7 @@ impl Order {
     /// what became of it. If it is found again and again, that is asked now and then. What a person has ended or settled is over.
     fn next_check_at(&self, why: &Ending, now: Wall) -> Option<Wall> {
         match why {
-            _ if self.ended_by.is_some() || self.is_decided() => self.last_check(now),
+            _ if self.ended_by.is_some() || self.is_decided() => self.last_check(now).or(self.next_check_after_a_persons_end(now)),
             Ending::Leftover => Some(now + self.spread(poll_pause(now - self.created_at)).max(CHECK_AGAIN)),
             Ending::Requested | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_) | Ending::GaveUp | Ending::NotMade { .. } => {
                 Some(now + CHECK_AGAIN)

@@ -141,6 +141,9 @@ fn what_a_person_ends_is_cancelled_also_where_get_status_is_not_understood() {
         let life = lives(seen, 700_000, 760_000, &unclear);
         assert!(life.calls.iter().any(|(call, _)| *call == Call::Cancel), "{payment:?}: {:?}", life.calls);
         assert!(life.order.attention().is_empty(), "{payment:?}");
+        // That holds it open for some minutes, and no longer.
+        let later = lives(life.order, 760_000, 1_400_000, &unclear).order;
+        assert!(later.is_over() && later.polling.at.is_some() && later.attention().is_empty(), "{payment:?}: {later:#?}");
     }
 }
 
