@@ -28,7 +28,7 @@ mod together;
 use cli::{BackendArguments, Command};
 use config::Config;
 use http::Handles;
-use keeping::databases;
+use keeping::databases::{self, Behind};
 use keys::Ring;
 use machines::handle::Machines;
 use machines::{devices, revoked};
@@ -193,6 +193,9 @@ fn open_stores(config: &Config) -> Result<databases::Open, Failure> {
     for (path, aside) in &open.set_aside {
         let path = path.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
+    }
+    if let Some(Behind { path, has, had }) = &open.behind {
+        emit(&Journal::StoreBehind { path: path.display().to_string().into(), has: *has, had: *had });
     }
     Ok(open)
 }

@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod watched;
 
 pub use row::{Row, Value};
-pub use sqlite::{BOOKS, MACHINES, MACHINES_FILE, machines_beside, read_on, together};
+pub use sqlite::{BOOKS, ENTRIES, MACHINES, MACHINES_FILE, entries, machines_beside, read_on, together};
 pub(crate) use sqlite::{SqliteTx, say};
 pub use table::Columns;
 pub(crate) use table::{insert, put, update};
@@ -40,6 +40,9 @@ pub enum StoreError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The file beside the books, which holds the number of their entries.
+    #[error("the mark of the books cannot be read or written: {0}")]
+    Mark(#[source] std::io::Error),
     /// A thread could not be started.
     #[error("no thread for the database: {0}")]
     Thread(#[source] std::io::Error),
@@ -76,7 +79,7 @@ impl StoreError {
         match self {
             Self::Damaged { .. } => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt),
-            Self::Open(_) | Self::Thread(_) | Self::Postgres(_) | Self::Commit(_) | Self::Overloaded | Self::Gone => false,
+            Self::Open(_) | Self::Mark(_) | Self::Thread(_) | Self::Postgres(_) | Self::Commit(_) | Self::Overloaded | Self::Gone => false,
         }
     }
 }

@@ -44,6 +44,9 @@ pub enum StoreError {
     /// A row is not as it was written.
     #[error("the database is damaged: {0}")]
     Damaged(Box<str>),
+    /// The file beside it, which holds the number of its last event.
+    #[error("the mark of the database cannot be read or written: {0}")]
+    Mark(#[source] std::io::Error),
     /// It is not open at present.
     #[error("the database is not open")]
     Shut,
@@ -59,7 +62,7 @@ impl StoreError {
         match self {
             Self::Damaged(_) => true,
             Self::Sqlite(error) => sqlite::is_damage(error),
-            Self::Open(_) | Self::Shut | Self::Random => false,
+            Self::Open(_) | Self::Mark(_) | Self::Shut | Self::Random => false,
         }
     }
 
@@ -70,7 +73,7 @@ impl StoreError {
         match self {
             Self::Sqlite(rusqlite::Error::StatementChangedRows(_) | rusqlite::Error::QueryReturnedNoRows) => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
-            Self::Open(_) | Self::Damaged(_) | Self::Shut | Self::Random => false,
+            Self::Open(_) | Self::Damaged(_) | Self::Mark(_) | Self::Shut | Self::Random => false,
         }
     }
 }

@@ -103,7 +103,7 @@ const COMMANDS: [(&str, &str, &[&str]); 2] = [
     (
         "qris-backend",
         "on the merchant's server",
-        &["archive", "backup", "copy", "device", "given", "init", "orders", "reconcile", "refund", "report", "seen", "serve"],
+        &["archive", "backup", "copy", "device", "given", "init", "orders", "reconcile", "refund", "report", "restore", "seen", "serve"],
     ),
 ];
 

@@ -56,6 +56,11 @@ events! {
     /// Keep the old file until the damage is understood, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
     StoreSetAside { path: Text, aside: Text } = "7580d47aa9364a1fa9e29bd8d0a9a3d9", Err, "the database {path} was damaged: it was set aside as {aside}, and a new one was begun";
 
+    /// A database is older than it was, or new where there was one.
+    /// The mark beside it had counted more than it has. Somebody put an older copy in its place, or removed it, or its disk lost what was written.
+    /// Of a machine's database: nothing is to be done at once, because the backend and the ledger know its orders. Of the merchant's books: stop serve, put the newest copy in place with qris-backend restore, and look at what it lists.
+    StoreBehind { path: Text, has: i64, had: i64 } = "4b07e861134342cba37bf543b91e1152", Err, "the database {path} has {has} entries, and had {had} once: what came after them is lost";
+
     /// No machine is let in, but the books have orders of machines.
     /// The database of the machines (devices.db, beside the books) was lost. Each machine gets 401, and sells nothing.
     /// Put a backup of it in its place and start again; or give each machine a new token: qris-backend device add ID, then qrisctl setup on the machine.
@@ -260,6 +265,11 @@ events! {
     /// All older receipts are void, because their tickets are gone. So nothing is driven twice. Orders that were paid meanwhile end as refund due.
     /// Keep the old file, and look at the disk.
     LedgerReset { path: Text, aside: Text } = "e0c88fbafb504176adf2d65abd4b4394", Err, "the ledger {path} was damaged: it was set aside as {aside}, and all older receipts are void";
+
+    /// The ledger was gone, or empty, and a new one was begun.
+    /// The mark beside it says that there was one. All older receipts are void, because their tickets are gone. So nothing is driven twice. Orders that were paid meanwhile end as refund due.
+    /// Find out who removed it. Do not put an old copy in its place: the relay service would set it aside.
+    LedgerLost { path: Text, counted: i64 } = "e5066e7db02a4261adc1a41a1a04d920", Err, "the ledger {path} was gone or empty, and had counted {counted} pulses and tickets: a new one was begun, and all older receipts are void";
 
     /// A line is blocked.
     /// Its items are refused before anybody can pay for them.

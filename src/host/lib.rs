@@ -25,6 +25,7 @@ pub mod hint;
 pub mod http;
 pub mod interrupt;
 pub mod journal;
+pub mod mark;
 pub mod memory;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;

@@ -10,9 +10,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+mod files;
 mod log;
 mod schema;
 
+pub use files::OpenFiles;
 pub use schema::Schema;
 use schema::{Step, step, strange};
 
@@ -63,6 +65,20 @@ pub enum OpenError {
     #[error("the directory of the database {} does not exist: make it, writable for this program", path.display())]
     NoDirectory {
         /// The database.
+        path: PathBuf,
+    },
+    /// The directory is on a network share.
+    #[error("the database {} is on a network share ({kind}), where no lock and no sync can be relied on: name a directory on a disk of this computer", path.display())]
+    Share {
+        /// The database.
+        path: PathBuf,
+        /// The kind of share.
+        kind: &'static str,
+    },
+    /// It was opened, and meanwhile somebody removed, moved or replaced a file of it.
+    #[error("the file {} is not the one that this program has open: somebody removed, moved or replaced it. Put it back, or stop the program and see to what is there now", path.display())]
+    Replaced {
+        /// The file.
         path: PathBuf,
     },
     /// The file or its directory may not be written.
@@ -322,15 +338,23 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
         || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Renames a database with its `-wal` and `-shm` to `NAME.corrupt-UNIXTIME` (`…-wal`, `…-shm`) beside it, and answers
+/// Moves a damaged database aside, to `NAME.corrupt-UNIXTIME`; see [`move_aside`].
+///
+/// # Errors
+/// Those of [`move_aside`].
+pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    move_aside(path, "corrupt")
+}
+
+/// Renames a database with its `-wal` and `-shm` to `NAME.WHY-UNIXTIME` (`…-wal`, `…-shm`) beside it, and answers
 /// the new name. First every connection to it must be dropped.
 ///
 /// # Errors
 /// The system's reason. The main file goes last, so a second call does the rest.
-pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+pub fn move_aside(path: &Path, why: &str) -> std::io::Result<PathBuf> {
     let seconds = clock::now().wall.0.div_euclid(1000);
     // A name is never used twice: no earlier file that was set aside is overwritten.
-    let names = (seconds..).map(|seconds| with_suffix(path, &format!(".corrupt-{seconds}")));
+    let names = (seconds..).map(|seconds| with_suffix(path, &format!(".{why}-{seconds}")));
     let taken = |aside: &PathBuf| ["", "-wal", "-shm"].iter().any(|suffix| with_suffix(aside, suffix).symlink_metadata().is_ok());
     let aside = names.into_iter().find(|aside| !taken(aside)).expect("one of endlessly many names is free");
     for suffix in ["-shm", "-wal", ""] {
@@ -347,6 +371,7 @@ pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn there(path: &Path) -> Result<(), OpenError> {
+    files::refuse_share(path)?;
     match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         Some(directory) if !directory.is_dir() => Err(OpenError::NoDirectory { path: path.into() }),
         Some(_) | None => Ok(()),

@@ -68,11 +68,15 @@ impl Ledger {
     pub fn open(&mut self, blocks: impl Fn(&str) -> bool) -> Option<Opened> {
         let was_told = self.shut();
         match Database::open(&self.path, &blocks, &mut self.draw) {
-            Ok(Found { store, set_aside, interrupted, open, blocked }) => {
+            Ok(Found { store, set_aside, lost, interrupted, open, blocked }) => {
                 if let Some(aside) = set_aside {
                     self.was_reset = true;
                     let aside = aside.display().to_string().into();
                     self.events.push(Event::LedgerReset { path: self.name(), aside });
+                }
+                if let Some(counted) = lost {
+                    self.was_reset = true;
+                    self.events.push(Event::LedgerLost { path: self.name(), counted });
                 }
                 if was_told.is_some() {
                     self.events.push(Event::StoreBack { path: self.name() });
@@ -108,9 +112,13 @@ impl Ledger {
         }
     }
 
-    /// If it could not be written, finds out whether it can be written again, with all that a sale writes. Nothing else
-    /// ends the fault.
+    /// Looks whether it is still the ledger at its name. If it could not be written, finds out whether it can be written again, with all
+    /// that a sale writes. Nothing else ends the fault.
     pub fn probe(&mut self) {
+        if let State::Open { failing: None, .. } = &self.state {
+            // A fault is noted; nothing else is to be done.
+            drop(self.write(|_| Ok(())));
+        }
         let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state else { return };
         let room = sqlite::find_room(&self.path);
         let found = self.write(|store| room.map_err(StoreError::from).and_then(|()| store.probe()));
@@ -264,10 +272,10 @@ impl Ledger {
         }
     }
 
-    /// Nothing new is written to a damaged ledger: it would be lost with the ledger.
+    /// Nothing new is written to a damaged ledger, or to one that has lost its name: it would be lost with the ledger.
     fn write(&mut self, change: impl FnOnce(&mut Database) -> Result<(), StoreError>) -> Result<(), Refusal> {
         let result = match &mut self.state {
-            State::Open { store, is_damaged: false, .. } => change(store),
+            State::Open { store, is_damaged: false, .. } => store.is_in_place().and_then(|()| change(store)),
             State::Open { failing: why, .. } | State::Shut { why } => return Err(refusal(why.as_deref())),
         };
         self.note(result)

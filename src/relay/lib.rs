@@ -10,7 +10,6 @@ pub mod dispenser;
 pub mod held;
 mod input;
 pub mod ledger;
-mod mark;
 pub mod outlet;
 pub mod pin;
 pub mod store;

@@ -1,7 +1,7 @@
 //! The books are lost, and customers pay all the same. Machines are not locked out, and no money is forgotten.
 
 use crate::rig::midtrans::{Via, notification};
-use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::shop::{DEVICE, Options, Program, Shop, new_request_id};
 use crate::rig::{command, output, output_text, wait_for};
 use qris::wire::vend::EventState;
 use serde_json::json;
@@ -138,16 +138,48 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     );
 
     let after = shop.paid();
-    lose(&mut shop, "orders.db");
+    let refused = output_text(&shop.merchant(&["restore", &name]));
+    assert!(refused.contains("another process has it"), "{refused}");
     lose(&mut shop, "devices.db");
-    std::fs::copy(&file, shop.path().join("orders.db")).expect("copied");
-    std::fs::copy(&devices, shop.path().join("devices.db")).expect("copied");
+    let no_copy = shop.merchant(&["restore", &devices]);
+    assert!(!no_copy.status.success() && output_text(&no_copy).contains("belongs to another program"), "{no_copy:?}");
+    let restored = shop.merchant(&["restore", &name]);
+    let text = output_text(&restored);
+    assert!(restored.status.success() && text.contains("the machines were gone") && text.contains(&format!("{after}  vm-001")), "{text}");
+    assert!(!text.contains(&sold), "the copy has it as it was: {text}");
     shop.start_backend();
+    assert!(!shop.backend.as_ref().expect("it runs").text().contains("what came after them is lost"), "only this moves the mark back");
     assert_eq!(shop.order_at_backend(&sold)["outcome"]["outcome"], "dispensed");
     assert!(output_text(&shop.merchant(&["orders", "--refund-due"])).contains(&due));
     shop.paid();
     // What is younger than the backup comes back when its machine asks.
     assert_eq!(shop.order_at_backend(&after)["status"], "settlement");
+}
+
+#[test]
+fn what_serve_would_write_into_a_file_without_a_name_is_refused_and_told() {
+    let mut shop = Shop::merchants_side();
+    let sold = shop.paid();
+    let log = shop.path().join("orders.db-wal");
+    let aside = shop.path().join("aside");
+    std::fs::rename(&log, &aside).expect("moved");
+    let refused = |shop: &Shop| shop.post_order(&shop.order_body(&new_request_id())).status;
+    assert_eq!(refused(&shop), 503);
+    shop.backend.as_ref().expect("it runs").wait_line("is not the one that this program has open");
+    let ready = shop.http.get(&format!("{}/readyz", shop.backend_url), None);
+    assert_eq!(ready.status, 503, "{}", ready.text());
+    assert_eq!(refused(&shop), 503);
+    std::fs::rename(&aside, &log).expect("moved back");
+    wait_for("sales", || (refused(&shop) == 201).then_some(()));
+    assert_eq!(shop.order_at_backend(&sold)["status"], "settlement", "nothing was lost");
+
+    // It is removed for good.
+    shop.kill_backend();
+    std::fs::remove_file(&log).expect("removed");
+    shop.start_backend();
+    shop.backend.as_ref().expect("it runs").wait_line("what came after them is lost");
+    let doctor = output_text(&shop.merchant(&["doctor"]));
+    assert!(doctor.contains("an older copy, or a file of them was removed"), "{doctor}");
 }
 
 #[test]

@@ -5,18 +5,19 @@ pub mod network;
 use super::print::Out;
 use crate::config::Config;
 use crate::gateway::CHARGES_FAIL;
-use crate::keeping::databases::Place;
+use crate::keeping::databases::{Behind, Place};
 use crate::keys::{Ring, RingError};
 use crate::machines::devices;
 use crate::sale::books::{self as ledger, BooksError, Cursor, Wanted};
 use crate::store::postgres::{CONNECTIONS, Server};
-use crate::store::{self, Store};
+use crate::store::{self, ENTRIES, Row, Store, StoreError};
 use clap::Args;
 use qris_core::order::merchant::ChargeFailure;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Wall;
 use qris_host::config::Source;
 use qris_host::finding::{self, CONFIG, Finding, Level};
+use qris_host::mark::Mark;
 use qris_host::setup::site::is_root;
 use qris_host::{Failure, clock, disk, tls};
 use std::io::ErrorKind;
@@ -123,7 +124,10 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
     match config.store.books() {
         Ok(store) => {
             match &config.store {
-                Place::File(_) => findings.push(whole(&store).await),
+                Place::File(path) => {
+                    findings.push(whole(&store).await);
+                    findings.extend(behind(&store, path).await);
+                }
                 Place::Server(server) => {
                     findings.extend(standby(&store, server).await);
                     findings.extend(places(&store).await);
@@ -268,6 +272,15 @@ async fn whole(store: &Store) -> Finding {
         Err(error) => error.to_string(),
     };
     Finding::bad("database", said, "restore a backup; look at the disk")
+}
+
+/// Books that are older than they were, new where there were some, or not those that `serve` has open.
+async fn behind(store: &Store, path: &Path) -> Option<Finding> {
+    let had = Mark::beside(path);
+    let has = store.read(|tx| Ok::<_, StoreError>(Row::number(&tx.rows(ENTRIES, &[])?)?)).await;
+    let Behind { has, had, .. } = Behind::found(path, has.unwrap_or(had), had)?;
+    let said = format!("they have {has} entries, and had {had} once: an older copy, or a file of them was removed");
+    Some(Finding::bad("database", said, "stop `serve`; put the newest copy in place with `restore`, and look at what it lists"))
 }
 
 /// Orders whose rows are damaged although their pages are not: SQLite does not see a flipped bit inside a value.

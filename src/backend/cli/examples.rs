@@ -74,6 +74,7 @@ pub const EXAMPLES: ExamplesOf = &[
         &[("A day", "qris-backend reconcile --date 2026-11-20"), ("One order", "qris-backend reconcile --order vm-001-20261120-ABCD")],
     ),
     ("backup", &[("To a file", "qris-backend backup /var/backups/orders.db")]),
+    ("restore", &[("After the disk was replaced", "qris-backend restore /var/backups/orders.db")]),
     (
         "copy",
         &[("To PostgreSQL", "qris-backend copy --from sqlite:///var/lib/qris-backend/orders.db --to postgres://qris@db.example/qris")],

@@ -14,6 +14,7 @@ mod print;
 mod reconcile;
 mod refund;
 mod report;
+mod restore;
 mod time;
 
 pub use examples::EXAMPLES;
@@ -70,6 +71,8 @@ pub enum Command {
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs
     Backup(backup::Backup),
+    /// Put a copy of the books back, while `serve` does not run, and list what it cannot know
+    Restore(restore::Restore),
     /// Copy the books and the machines from SQLite to PostgreSQL, and compare each row
     Copy(copy::Copy),
     /// Take orders that are over out of the books, into a file; also while `serve` runs
@@ -96,6 +99,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Archive(wanted) => archive::run(config, wanted),
         Command::Copy(wanted) => copy::run(&wanted),
         Command::Backup(wanted) => backup::run(config, wanted),
+        Command::Restore(wanted) => restore::run(config, wanted),
         Command::Doctor(wanted) => doctor::run(config, source, wanted).await,
     }
 }

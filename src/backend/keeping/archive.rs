@@ -248,7 +248,7 @@ pub type Whole = (Vec<OrderId>, Vec<books::HistoryLine>, books::Stored);
 /// # Errors
 /// [`CopyError`]
 pub fn find(archive: &Path, id: &OrderId) -> Result<Option<Whole>, CopyError> {
-    Ok(read_on(&copies::open(archive)?, |tx| whole(tx, id))?)
+    Ok(read_on(&copies::open(archive, &BOOKS)?, |tx| whole(tx, id))?)
 }
 
 /// An order of the books.

@@ -3,11 +3,11 @@
 use crate::machines::devices;
 use crate::sale::books::{self, BooksError};
 use crate::store::{self, BOOKS, MACHINES, StoreError, machines_beside};
+use qris_host::owner;
 use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Why there is no copy. The earlier files are as they were.
@@ -42,7 +42,7 @@ pub enum CopyError {
     #[error(transparent)]
     Books(#[from] BooksError),
     /// The copy differs from what it should be.
-    #[error("the copy {} is not good: {why}; look at the disk, and try another one", path.display())]
+    #[error("the copy {} is not good: {why}; look at the disk, or name another copy", path.display())]
     Bad {
         /// The file.
         path: PathBuf,
@@ -137,10 +137,15 @@ pub(super) fn damaged_orders(connection: &Connection) -> Result<Vec<String>, Cop
 /// Begins a copy under a name of its own, readable by its owner alone.
 pub(super) fn begin(to: &Path) -> Result<PathBuf, CopyError> {
     free(to)?;
+    begin_over(to)
+}
+
+/// The same for a copy whose name is still taken.
+pub(super) fn begin_over(to: &Path) -> Result<PathBuf, CopyError> {
     let part = with_suffix(to, ".part");
     // A command that was cut off left this. It is not a copy of anything.
     abandon(&part);
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io_error(&part))?;
+    owner::create(&part, 0o600, to).map_err(io_error(&part))?;
     Ok(part)
 }
 
@@ -149,21 +154,21 @@ pub(super) fn abandon(part: &Path) {
     ["", "-wal", "-shm", "-journal"].iter().for_each(|suffix| drop(fs::remove_file(with_suffix(part, suffix))));
 }
 
-/// Opens an archive of orders, and changes nothing in it. An archive of an earlier release is read as it is: no step changes the
-/// columns of an order that are read here.
+/// Opens a copy, or an archive of orders, and changes nothing in it. An archive of an earlier release is read as it is: no step changes
+/// the columns of an order that are read here.
 ///
 /// # Errors
 /// [`CopyError`]
-pub fn open(path: &Path) -> Result<Connection, CopyError> {
+pub fn open(path: &Path, schema: &Schema) -> Result<Connection, CopyError> {
     let failed = |source| CopyError::Sqlite { path: path.into(), source };
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0)).map_err(failed);
-    let (application, found, known) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?, BOOKS.version());
-    if application != BOOKS.application_id {
+    let (application, found, known) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?, schema.version());
+    if application != schema.application_id {
         return Err(OpenError::Foreign { path: path.into(), found: application }.into());
     }
-    if found > known && !BOOKS.goes_on_with(&connection).map_err(failed)? {
+    if found > known && !schema.goes_on_with(&connection).map_err(failed)? {
         return Err(OpenError::Newer { path: path.into(), found, known }.into());
     }
     Ok(connection)
@@ -216,7 +221,7 @@ pub(super) fn name(path: &Path) -> Result<&str, CopyError> {
     path.to_str().ok_or_else(|| io_error(path)(ErrorKind::InvalidFilename.into()))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -2,7 +2,8 @@
 //! they are one database.
 
 use crate::store::postgres::Server;
-use crate::store::{BOOKS, MACHINES, Store, StoreError, machines_beside};
+use crate::store::{BOOKS, MACHINES, Store, StoreError, entries, machines_beside};
+use qris_host::mark::Mark;
 use qris_host::sqlite::{self, Schema, Share};
 use rusqlite::Connection;
 use std::io;
@@ -28,7 +29,28 @@ pub struct Open {
     pub is_alone: bool,
     /// Each damaged database, and its new place.
     pub set_aside: Vec<(PathBuf, PathBuf)>,
+    /// The books are older than they were, or new where there were some.
+    pub behind: Option<Behind>,
     shares: Vec<Share>,
+}
+
+/// Books that have less than their mark says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Their file.
+    pub path: PathBuf,
+    /// The number of their entries.
+    pub has: i64,
+    /// The number that they had once.
+    pub had: i64,
+}
+
+impl Behind {
+    /// Whether the books at `path`, with so many entries, have less than their mark says.
+    #[must_use]
+    pub fn found(path: &Path, has: i64, had: i64) -> Option<Self> {
+        (has < had).then(|| Self { path: path.into(), has, had })
+    }
 }
 
 impl Place {
@@ -42,15 +64,25 @@ impl Place {
             Self::File(path) => path,
             Self::Server(server) => {
                 let books = Store::at(server, true)?;
-                return Ok(Open { machines: books.clone(), books, is_alone: false, set_aside: Vec::new(), shares: Vec::new() });
+                return Ok(Open {
+                    machines: books.clone(),
+                    books,
+                    is_alone: false,
+                    set_aside: Vec::new(),
+                    behind: None,
+                    shares: Vec::new(),
+                });
             }
         };
         let beside = machines_beside(path);
         let shares = [sqlite::share(path)?, sqlite::share(&beside)?];
         let Both { books, machines, set_aside } = open_both(path, shares[0].is_alone(), shares[1].is_alone())?;
+        let mark = Mark::open(path).map_err(StoreError::Mark)?;
+        let behind = Behind::found(path, entries(&books)?, mark.counted());
         Ok(Open {
-            books: Store::over(path, &BOOKS, books)?,
-            machines: Store::over(&beside, &MACHINES, machines)?,
+            books: Store::over(path, &BOOKS, books, Some(mark))?,
+            machines: Store::over(&beside, &MACHINES, machines, None)?,
+            behind,
             is_alone: shares[0].is_alone(),
             set_aside,
             shares: shares.into(),

@@ -4,3 +4,4 @@ pub mod archive;
 pub mod copies;
 pub mod databases;
 pub mod moving;
+pub mod restoring;

@@ -4,12 +4,18 @@
 //! Short commands (`device add`, `refund`) write beside `serve`, and a second `serve` may do so; see [`Store::open_beside`].
 
 use super::{GROUP_MAX, Job, Queue, Row, Runner, Store, StoreError, Tx, Value};
-use qris_host::sqlite::{self, Schema};
+use qris_host::mark::Mark;
+use qris_host::sqlite::{self, OpenFiles, Schema};
 use rusqlite::Connection;
 use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+/// The mark of the books is written no more often than this. What is newer is missed by nobody's mark.
+const MARK_EVERY: Duration = Duration::from_secs(10);
+/// Who only reads looks no more often than this whether the files are still those at their names.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// The writer's settings. They differ from those of a machine, which sells once a minute. Orders that follow each other
 /// write the same pages. So the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two
 /// fsyncs, and everybody waits for it. Afterwards the file of the log keeps its size (in bytes).
@@ -18,6 +24,8 @@ const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_l
 pub const BOOKS: Schema = Schema { application_id: 0x7172_6201, steps: &[include_str!("../schema/books/1.sql")], adding: &[] };
 /// The machines.
 pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("../schema/devices/1.sql")], adding: &[] };
+/// The number of entries that the books ever had, also those that are archived. Their mark counts them.
+pub const ENTRIES: &str = "SELECT coalesce(max(seq), 0) AS entries FROM sqlite_sequence WHERE name = 'history'";
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";
 
@@ -46,18 +54,40 @@ pub fn machines_beside(books: &Path) -> PathBuf {
 }
 
 impl Store {
-    /// Starts the two threads of an open database. They end when the last handle is dropped.
+    /// Starts the two threads of an open database. They end when the last handle is dropped. The `mark` of the books counts their
+    /// entries.
     ///
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Thread`].
-    pub fn over(path: &Path, schema: &Schema, writing: Connection) -> Result<Self, StoreError> {
+    pub fn over(path: &Path, schema: &Schema, writing: Connection, mut mark: Option<Mark>) -> Result<Self, StoreError> {
         for (name, value) in WRITER {
             writing.pragma_update_and_check(None, name, value, |_| Ok(()))?;
         }
         let reading = sqlite::open_beside(path, schema, false)?;
         let (mut writing, mut reading) = (writing, reading.connection);
-        let writer = Queue::start("store-writer", GROUP_MAX, move |batch| together(&mut writing, batch, true))?;
-        let reader = Queue::start("store-reader", 1, move |batch| together(&mut reading, batch, false))?;
+        let files = OpenFiles::of(path);
+        let (of_reader, mut checked, mut marked) = (files.clone(), Instant::now(), None::<Instant>);
+        let writer = Queue::start("store-writer", GROUP_MAX, move |batch| {
+            // What is written into a file without a name is forgotten.
+            files.are_in_place()?;
+            together(&mut writing, batch, true)?;
+            // What was committed stays so. A mark that cannot be written lags behind, and is written next time.
+            if let Some(mark) = mark.as_mut().filter(|_| marked.is_none_or(|at| at.elapsed() >= MARK_EVERY))
+                && let Ok(entries) = entries(&writing)
+                && entries > mark.counted()
+            {
+                marked = Some(Instant::now());
+                drop(mark.write(entries));
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        let reader = Queue::start("store-reader", 1, move |batch| {
+            if checked.elapsed() >= CHECK_EVERY {
+                of_reader.are_in_place()?;
+                checked = Instant::now();
+            }
+            together(&mut reading, batch, false).map_err(StoreError::from)
+        })?;
         Ok(Self::with(Arc::new(Threads { writer, reader, path: path.into() })))
     }
 
@@ -67,8 +97,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Thread`].
     pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Self, StoreError> {
-        Self::over(path, schema, sqlite::open_beside(path, schema, make)?.connection)
+        Self::over(path, schema, sqlite::open_beside(path, schema, make)?.connection, None)
     }
+}
+
+/// The number of entries that these books ever had.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn entries(books: &Connection) -> rusqlite::Result<i64> {
+    books.prepare_cached(ENTRIES)?.query_row([], |row| row.get(0))
 }
 
 /// Runs jobs in one transaction. A job that fails has changed nothing.

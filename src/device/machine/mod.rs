@@ -210,7 +210,7 @@ impl Machine {
             && let Some(store) = self.storage.store_mut()
         {
             // A disk that does not take it is no reason to stay. The next boot is told as one after a power cut then.
-            let _ = self.start.note(true, store);
+            let _ = self.start.note(true, store).and_then(|()| store.check());
         }
         serde_json::to_vec(&Status::offline()).expect("a status is plain data")
     }

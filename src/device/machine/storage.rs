@@ -3,13 +3,15 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use crate::store::StoreError;
-use crate::store::database::Database;
+use crate::store::database::{Behind, Database};
 use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::sqlite::{self, OpenError};
 use std::path::PathBuf;
 
+/// So often it is looked at whether the database is still the one at its name.
+const CHECK: Span = Span::secs(30);
 /// The time from a failed commit to the next try.
 const RETRY: Span = Span::secs(2);
 
@@ -21,6 +23,8 @@ pub(super) struct Storage {
     has_broker: bool,
     store: Option<Database>,
     health: Health,
+    /// It is looked at then, while it works.
+    check_at: Boot,
     /// It is damaged. It must be checked as a whole, and set aside if need be.
     damaged: bool,
     /// Another program wrote to it. Memory is behind it, and it must be opened anew.
@@ -39,7 +43,7 @@ enum Health {
 impl Storage {
     /// It is opened at the first [`Storage::retry`].
     pub(super) fn new(path: PathBuf, has_broker: bool, now: Boot) -> Self {
-        Self { path, has_broker, store: None, health: Health::Fails(now), damaged: false, behind: false }
+        Self { path, has_broker, store: None, health: Health::Fails(now), check_at: now + CHECK, damaged: false, behind: false }
     }
 
     pub(super) fn store(&self) -> Option<&Database> {
@@ -69,7 +73,7 @@ impl Storage {
 
     pub(super) fn deadline(&self) -> Option<Boot> {
         match self.health {
-            Health::Works => None,
+            Health::Works => Some(self.check_at),
             Health::Short(at) | Health::Fails(at) => Some(at),
         }
     }
@@ -88,6 +92,12 @@ impl Storage {
                 }
             }
             Health::Short(until) if now.boot >= until => self.works(faults, out, now),
+            Health::Works if now.boot >= self.check_at => {
+                self.check_at = now.boot + CHECK;
+                if let Some(Err(error)) = self.store.as_mut().map(Database::check) {
+                    self.failed(&error, faults, out, now);
+                }
+            }
             Health::Works | Health::Short(_) | Health::Fails(_) => {}
         }
         false
@@ -102,6 +112,10 @@ impl Storage {
             let aside = aside.display().to_string();
             faults.set(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
             out.journal(Journal::StoreSetAside { path: self.name(), aside: aside.into() });
+        } else if let Some(Behind { has, had }) = opened.behind {
+            faults.set(FaultCode::StoreReset, Some(&format!("orders were lost: the database has {has} entries, and had {had} once")), now);
+            let number = |of: u64| i64::try_from(of).unwrap_or(i64::MAX);
+            out.journal(Journal::StoreBehind { path: self.name(), has: number(has), had: number(had) });
         }
         self.store = Some(if self.has_broker { opened.store } else { opened.store.without_broker() });
         faults.set(FaultCode::NewerDatabase, None, now);

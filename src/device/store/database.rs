@@ -5,7 +5,8 @@ use super::fact::{Fact, Known};
 use super::outbox::Outbox;
 use qris_core::order::time::{BootId, Wall};
 use qris_core::wire::telemetry::{Measured, Tally};
-use qris_host::sqlite::{self, OpenError, Schema};
+use qris_host::mark::Mark;
+use qris_host::sqlite::{self, OpenError, OpenFiles, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -35,6 +36,9 @@ const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT name FROM facts
 #[derive(Debug)]
 pub struct Database {
     pub(super) connection: Connection,
+    pub(super) files: OpenFiles,
+    /// Counts the events.
+    mark: Mark,
     pub(super) stream: Box<str>,
     pub(super) boot_id: BootId,
     pub(super) outbox: Outbox,
@@ -52,6 +56,18 @@ pub struct Opened {
     pub store: Database,
     /// The new place of a damaged one. Then orders are missing.
     pub set_aside: Option<PathBuf>,
+    /// It is older than it was, or new where there was one. Then orders are missing, too. Its events go on under another name, with
+    /// numbers that were not used yet.
+    pub behind: Option<Behind>,
+}
+
+/// A database that has seen less than its mark says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Behind {
+    /// The number of its last event.
+    pub has: u64,
+    /// The number that its last event had once.
+    pub had: u64,
 }
 
 /// The last trusted time in the database at `path`, whose service may run: by it the service judges certificates.
@@ -73,16 +89,18 @@ impl Database {
         let lock = Arc::new(sqlite::claim(path)?);
         let opened = sqlite::open(path, &SCHEMA)?;
         let aside = opened.set_aside;
-        let store = match Self::begin(opened.connection, Arc::clone(&lock), boot_id).and_then(|store| store.looked_at(suspect)) {
-            Ok(store) => store,
-            Err(error) if error.is_damage() => {
-                let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
-                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, lock, boot_id)?;
-                return Ok(Opened { store, set_aside: Some(aside) });
-            }
-            Err(other) => return Err(other),
-        };
-        Ok(Opened { store, set_aside: aside })
+        let begin = |connection, lock| Self::begin(connection, path, lock, boot_id);
+        let (store, behind) =
+            match begin(opened.connection, Arc::clone(&lock)).and_then(|(store, behind)| Ok((store.looked_at(suspect)?, behind))) {
+                Ok(good) => good,
+                Err(error) if error.is_damage() => {
+                    let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
+                    let (store, behind) = begin(sqlite::open(path, &SCHEMA)?.connection, lock)?;
+                    return Ok(Opened { store, set_aside: Some(aside), behind });
+                }
+                Err(other) => return Err(other),
+            };
+        Ok(Opened { store, set_aside: aside, behind })
     }
 
     /// The same on a machine without a broker: from now on events are numbered and counted, and not kept. Those that wait for a
@@ -92,11 +110,21 @@ impl Database {
         Self { outbox: self.outbox.without_broker(), ..self }
     }
 
+    /// Looks whether it is still the database at its name, and has its mark count what it has seen.
+    ///
+    /// # Errors
+    /// Somebody removed, moved or replaced a file of it; or the mark cannot be written.
+    pub fn check(&mut self) -> Result<(), StoreError> {
+        self.files.are_in_place()?;
+        self.mark.write(i64::try_from(self.outbox.last()).unwrap_or(i64::MAX)).map_err(StoreError::Mark)
+    }
+
     /// Writes without a change, to see whether the store can be written.
     ///
     /// # Errors
     /// Why it cannot be written.
     pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.files.are_in_place()?;
         self.connection.prepare_cached("UPDATE probe SET n = 1 - n")?.execute([])?;
         Ok(())
     }
@@ -226,19 +254,32 @@ impl Database {
         Ok(self)
     }
 
-    fn begin(connection: Connection, lock: Arc<sqlite::Lock>, boot_id: &BootId) -> Result<Self, StoreError> {
+    fn begin(
+        mut connection: Connection,
+        path: &Path,
+        lock: Arc<sqlite::Lock>,
+        boot_id: &BootId,
+    ) -> Result<(Self, Option<Behind>), StoreError> {
+        let (mark, files) = (Mark::open(path).map_err(StoreError::Mark)?, OpenFiles::of(path));
+        let mut outbox = Outbox::begin(&connection)?;
+        let had = u64::try_from(mark.counted()).unwrap_or(0);
+        let behind = (outbox.last() < had).then_some(Behind { has: outbox.last(), had });
         let stream = match STREAM.read(&connection)? {
-            Known::Is(stream) => stream,
+            Known::Is(stream) if behind.is_none() => stream,
             // Under another name its events are those of another life. Its orders are the same.
-            Known::Never | Known::Damaged => {
+            Known::Is(_) | Known::Never | Known::Damaged => {
                 let mut bits = [0; 8];
                 SystemRandom::new().fill(&mut bits).map_err(|_| StoreError::Random)?;
                 let stream = qris_core::hex(&bits).into();
-                STREAM.write(&connection, &stream)?;
+                let transaction = connection.transaction()?;
+                STREAM.write(&transaction, &stream)?;
+                if behind.is_some() {
+                    outbox.go_on_after(&transaction, had)?;
+                }
+                transaction.commit()?;
                 stream
             }
         };
-        let outbox = Outbox::begin(&connection)?;
         let orders = connection.query_row("SELECT count(*) FROM orders", [], |row| row.get(0))?;
         let tally = match (TALLY.read(&connection)?, REPORT.read(&connection)?) {
             (Known::Is(tally), _) => tally,
@@ -248,7 +289,7 @@ impl Database {
             (Known::Damaged, Known::Damaged | Known::Never) => Tally { number: outbox.last(), ..Tally::default() },
         };
         let boot_id = boot_id.clone();
-        Ok(Self { connection, stream, boot_id, outbox, orders, tally, _lock: lock })
+        Ok((Self { connection, files, mark, stream, boot_id, outbox, orders, tally, _lock: lock }, behind))
     }
 }
 #[cfg(test)]

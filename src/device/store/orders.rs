@@ -71,6 +71,8 @@ impl Database {
         sent: &[u64],
         measured: &Measured,
     ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+        // What is written into a file without a name is forgotten.
+        self.files.are_in_place()?;
         let transaction = self.connection.transaction()?;
         let (mut outbox, mut tally) = (self.outbox, self.tally.clone());
         tally.measure(measured);

@@ -45,6 +45,16 @@ impl Outbox {
         !self.has_broker || self.waiting < OUTBOX_MAX
     }
 
+    /// The next event has the number after this one, which was used already, as far as anybody knows.
+    pub(super) fn go_on_after(&mut self, transaction: &Transaction<'_>, seq: u64) -> rusqlite::Result<()> {
+        if self.emptied {
+            transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(self.seq)])?;
+        }
+        transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, '')")?.execute([i64_of(seq)])?;
+        (self.seq, self.emptied) = (seq, true);
+        Ok(())
+    }
+
     /// Appends an event, which has the number after [`Outbox::last`].
     pub(super) fn append(&mut self, transaction: &Transaction<'_>, event: &str) -> rusqlite::Result<()> {
         if self.emptied {

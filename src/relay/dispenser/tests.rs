@@ -329,7 +329,7 @@ fn closing_a_ticket() {
     for _ in 0..2 {
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
         assert_eq!(rig.dispenser.tickets(), []);
-        assert_eq!(crate::mark::Mark::open(&rig.path()).expect("there").counted(), 1, "beside the ledger, too");
+        assert_eq!(qris_host::mark::Mark::open(&rig.path()).expect("there").counted(), 1, "beside the ledger, too");
         rig.restart();
     }
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
@@ -528,6 +528,54 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     assert_eq!(rig.dispenser.faults(), [RelayFault::LedgerReset]);
     assert_eq!(rig.query(2), DispenseAnswer::Unknown);
     rig.begin(3);
+}
+
+#[test]
+fn a_ledger_that_lost_its_name_sells_nothing_until_it_is_back() {
+    for suffix in ["", "-wal"] {
+        let mut rig = Rig::new();
+        let ticket = rig.prepare("A1", 5000);
+        let (name, aside) = (format!("{}{suffix}", rig.path().display()), rig.directory.path().join("aside"));
+        std::fs::rename(&name, &aside).expect("moved");
+        rig.dispenser.tick();
+        assert_eq!((rig.journal(), rig.dispenser.faults()), (vec!["StoreFailing".to_owned()], vec![RelayFault::Ledger]), "{suffix}");
+        for _ in 0..2 {
+            assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger), "{suffix}: this would be forgotten");
+            assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger), "{suffix}");
+            rig.dispenser.tick();
+        }
+        std::fs::rename(&aside, &name).expect("moved back");
+        rig.dispenser.tick();
+        assert_eq!(rig.dispenser.faults(), [], "{suffix}");
+        assert!(rig.dispense(&receipt(1, &ticket)).is_ok(), "{suffix}");
+        rig.end(0, Outcome::Dispensed);
+    }
+}
+
+#[test]
+fn a_ledger_that_is_gone_or_empty_beside_its_mark_is_told() {
+    for is_gone in [true, false] {
+        let mut rig = Rig::new();
+        let path = rig.path();
+        rig.restart();
+        assert_eq!((rig.journal(), rig.dispenser.faults()), (vec![], vec![]), "a first ledger that had driven nothing");
+        let (ticket, jws) = rig.begin(1);
+        rig.end(0, Outcome::Dispensed);
+        rig.dispenser.ledger = Ledger::new(path.clone(), Box::new(random::fill));
+        drop(rig.dispenser.take_effects());
+        ["", "-wal", "-shm"].iter().for_each(|suffix| drop(std::fs::remove_file(format!("{}{suffix}", path.display()))));
+        if !is_gone {
+            std::fs::write(&path, b"").expect("written");
+        }
+        rig.restart();
+        assert_eq!((rig.journal(), rig.dispenser.faults()), (vec!["LedgerLost".to_owned()], vec![RelayFault::LedgerReset]), "{is_gone}");
+        assert_eq!(rig.dispense(&jws), Err(RelayError::UnknownTicket), "not a second time");
+        assert_eq!(rig.close(&ticket), Err(RelayError::UnknownTicket));
+        rig.begin(2);
+        rig.end(0, Outcome::Dispensed);
+        rig.restart();
+        assert_eq!(rig.dispenser.faults(), [], "it was told once");
+    }
 }
 
 #[test]

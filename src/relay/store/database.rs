@@ -4,22 +4,25 @@
 use super::pulses::PulseRow;
 use super::tickets::TicketRow;
 use super::{Begun, Block, INTERRUPTED, INTERRUPTED_BLOCKS, Once, Pulse, StoreError, blocked, commands, signer};
-use crate::mark::Mark;
 use qris_core::order::ids::{CommandId, ItemId, OrderId, Ticket};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::ledger::{Cause, Entry, TicketEntry};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::Receipt;
-use qris_host::sqlite::{self, OpenError, Schema};
+use qris_host::mark::Mark;
+use qris_host::sqlite::{self, OpenError, OpenFiles, Schema};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// This many pulses are kept. A receipt needs an open ticket, so no receipt is good again when old pulses are
 /// forgotten.
 pub const PULSES_KEPT: i64 = 10_000;
 /// This many tickets are kept. Open tickets and those of kept pulses stay at any age.
 const TICKETS_KEPT: i64 = 20_000;
+/// It waits so long for another program that has the ledger locked.
+const BUSY: Duration = Duration::from_secs(4);
 /// Old rows are dropped once for this many tickets.
 const PRUNE_EVERY: i64 = 64;
 
@@ -30,6 +33,7 @@ pub const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[includ
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
+    files: OpenFiles,
     mark: Mark,
     /// Held for as long as this value lives. Nothing is read from it.
     _lock: sqlite::Lock,
@@ -49,6 +53,8 @@ pub struct Found {
     pub store: Database,
     /// The new place of a damaged one.
     pub set_aside: Option<PathBuf>,
+    /// The ledger was gone, or empty, and its mark had counted so much.
+    pub lost: Option<i64>,
     /// What was being driven when the program last ended. It is uncertain from now on, and that is written.
     pub interrupted: Vec<Pulse>,
     /// The open tickets.
@@ -69,9 +75,12 @@ impl Database {
         // A second owner would take an order that the first is driving for an interrupted one.
         let lock = sqlite::claim(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
+        // A backup tool may hold it for some seconds. That delays a delivery, and does not end it.
+        opened.connection.busy_timeout(BUSY)?;
         let mut mark = Mark::open(path).map_err(StoreError::Mark)?;
+        let lost = (opened.created && opened.set_aside.is_none()).then(|| mark.counted()).filter(|counted| *counted > 0);
         if opened.created {
-            mark.reset().map_err(StoreError::Mark)?;
+            mark.begin_at(0).map_err(StoreError::Mark)?;
         }
         let whole = match Self::read_whole(&mut opened.connection, &mark, blocks, draw) {
             Err(error) if error.is_damage() => {
@@ -80,14 +89,15 @@ impl Database {
                 let aside = sqlite::set_aside(path).map_err(set_aside)?;
                 opened = sqlite::open(path, &SCHEMA)?;
                 opened.set_aside = Some(aside);
-                mark.reset().map_err(StoreError::Mark)?;
+                mark.begin_at(0).map_err(StoreError::Mark)?;
                 Self::read_whole(&mut opened.connection, &mark, blocks, draw)?
             }
             whole => whole?,
         };
         let (Whole { tickets, pulses, left, open, interrupted, blocked }, key) = whole;
-        let store = Self { connection: opened.connection, mark, _lock: lock, tickets, pulses, left, key };
-        Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
+        let files = OpenFiles::of(path);
+        let store = Self { connection: opened.connection, files, mark, _lock: lock, tickets, pulses, left, key };
+        Ok(Found { store, set_aside: opened.set_aside, lost, interrupted, open, blocked })
     }
 
     /// The record of a ticket.
@@ -281,6 +291,14 @@ impl Database {
     /// When the file beside it cannot be written.
     pub fn mark(&mut self) -> Result<(), StoreError> {
         self.mark.write(self.left + self.pulses).map_err(StoreError::Mark)
+    }
+
+    /// Is it still the ledger at its name?
+    ///
+    /// # Errors
+    /// Somebody removed, moved or replaced a file of it.
+    pub fn is_in_place(&self) -> Result<(), StoreError> {
+        Ok(self.files.are_in_place()?)
     }
 
     /// Can the ledger be written?

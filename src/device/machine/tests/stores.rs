@@ -272,6 +272,75 @@ fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
     assert_eq!(rig.announced(), ["refund_due(uncertain)"], "`Dispense` is taken as sent");
 }
 
+/// The database with its log and shared memory, without its mark.
+fn files(rig: &Rig) -> [String; 3] {
+    ["", "-wal", "-shm"].map(|suffix| format!("{}{suffix}", rig.settings.store.display()))
+}
+
+#[test]
+fn a_database_that_lost_its_name_sells_nothing_until_it_is_back() {
+    let mut rig = Rig::new();
+    rig.requested(1);
+    rig.announced();
+    let [_, log, _] = files(&rig);
+    let aside = format!("{log}.aside");
+    std::fs::rename(&log, &aside).expect("moved");
+    rig.after(30_000);
+    assert!(rig.machine.faults.has(FaultCode::Store), "{:?}", rig.machine.faults);
+    rig.after(10_000);
+    rig.vend(2);
+    assert_eq!(rig.announced().last().map(String::as_str), Some("refused(store)"));
+    std::fs::rename(&aside, &log).expect("moved back");
+    rig.after(2000);
+    assert!(!rig.machine.faults.has(FaultCode::Store), "{:?}", rig.machine.faults);
+}
+
+#[test]
+fn nothing_is_promised_in_a_file_without_a_name() {
+    let mut rig = Rig::new();
+    let [_, log, _] = files(&rig);
+    std::fs::rename(&log, format!("{log}.aside")).expect("moved");
+    let (_, effects) = rig.vend(1);
+    rig.prepare(&effects, Ok(ticket(1)));
+    assert_eq!(rig.announced(), ["refused(store)"], "before anybody looks at it");
+}
+
+#[test]
+fn a_database_that_is_older_than_it_was_or_gone_is_told_and_no_event_has_a_name_twice() {
+    for is_gone in [true, false] {
+        let mut rig = Rig::new();
+        rig.dispensing(1);
+        rig.delivered(1);
+        rig.answer(1, order(settled(1, 3)));
+        rig.announced();
+        let early: Vec<_> = files(&rig).iter().map(std::fs::read).collect();
+        rig.dispensing(2);
+        rig.delivered(2);
+        rig.answer(2, order(settled(2, 3)));
+        rig.after(60_000);
+        rig.announced();
+        let last = rig.events.last().cloned().expect("an event");
+        rig.power_cut(true);
+        assert!(!rig.machine.faults.has(FaultCode::StoreReset), "it is what it was");
+        for (file, bytes) in files(&rig).iter().zip(&early) {
+            match bytes {
+                Ok(bytes) if !is_gone => std::fs::write(file, bytes).expect("written"),
+                Ok(_) | Err(_) => drop(std::fs::remove_file(file)),
+            }
+        }
+        rig.power_cut(true);
+        assert!(rig.machine.faults.has(FaultCode::StoreReset), "{is_gone}: {:?}", rig.machine.faults);
+        rig.bring_up();
+        rig.answer_open(vec![]);
+        rig.requested(3);
+        rig.announced();
+        let next = rig.events.last().cloned().expect("an event");
+        assert!(next.stream != last.stream && next.seq > last.seq, "{is_gone}: {last:?} {next:?}");
+        rig.power_cut(true);
+        assert!(!rig.machine.faults.has(FaultCode::StoreReset), "{is_gone}: it was told once");
+    }
+}
+
 #[test]
 fn damage_that_is_found_while_it_runs_is_set_aside_then() {
     let mut rig = Rig::new();

@@ -1,18 +1,18 @@
-//! The number of tickets that the ledger has seen used or closed, and of its pulses, kept beside it.
+//! How much a database has seen, kept beside it.
 //!
 //! SQLite ends its log at the first frame whose checksum is wrong: it takes that place for the end at a power cut. So one
-//! bit that flips in the log silently takes back every commit behind it: a line that was driven, and the ticket that was
-//! used for it. The ledger would drive the line once more, or drive for a ticket although it has signed that it never will.
-//! The mark tells this. A ledger that has forgotten a ticket or a pulse is set aside like any damaged one. The mark also finds a ledger
-//! that was restored from a copy.
+//! bit that flips in the log silently takes back every commit behind it. A ledger would forget a line that was driven, and the ticket that
+//! was used for it. It would drive the line once more, or drive for a ticket although it has signed that it never will.
+//! The mark tells this. It also finds a database that is gone, and one that was restored from a copy.
 //!
 //! The file has two places, which are written in turn, each with its checksum. A power cut in mid-write leaves the other
 //! place whole.
 
+use super::owner;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The places are in sectors of their own.
 const PLACES: [u64; 2] = [0, 512];
@@ -29,39 +29,42 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Opens the mark of this ledger, `NAME.mark`, or makes it. A place that cannot be read counts as empty.
+    /// Opens the mark of this database, `NAME.mark`, or makes it. A place that cannot be read counts as empty.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn open(ledger: &Path) -> io::Result<Self> {
-        let mut name = ledger.as_os_str().to_owned();
-        name.push(".mark");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(name)?;
+    pub fn open(database: &Path) -> io::Result<Self> {
+        let path = path_of(database);
+        // If this fails, the next line says why.
+        drop(owner::create(&path, 0o600, database));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         // If a new file were lost with the power, its number would be lost too.
-        File::open(ledger.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
-        let read = |place: u64| {
-            let mut bytes = [0; BYTES];
-            file.read_exact_at(&mut bytes, place).ok()?;
-            let number = *bytes.first_chunk::<8>()?;
-            (bytes[8..] == sum(number)).then(|| i64::from_le_bytes(number))
-        };
-        let [first, second] = PLACES.map(read);
+        File::open(database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
+        let [first, second] = numbers(&file);
         // The place with the smaller number is written next.
         let next = usize::from(second < first);
         Ok(Self { counted: first.max(second).unwrap_or(0), next, file })
     }
 
-    /// Tickets that were used or closed, and pulses, counted together.
+    /// What the mark of this database says; 0 where there is none.
+    #[must_use]
+    pub fn beside(database: &Path) -> i64 {
+        let [first, second] = File::open(path_of(database)).map_or([None; 2], |file| numbers(&file));
+        first.max(second).unwrap_or(0)
+    }
+
+    /// What was counted when it was written last.
+    #[must_use]
     pub const fn counted(&self) -> i64 {
         self.counted
     }
 
-    /// Writes the present number, and waits for the disk.
+    /// Writes the present number, and waits for the disk. A smaller one changes nothing.
     ///
     /// # Errors
     /// The system's reason; the last number stays.
     pub fn write(&mut self, counted: i64) -> io::Result<()> {
-        if counted == self.counted {
+        if counted <= self.counted {
             return Ok(());
         }
         self.put(self.next, counted)?;
@@ -70,15 +73,15 @@ impl Mark {
         Ok(())
     }
 
-    /// Another ledger begins.
+    /// Another database begins, which has counted this.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn reset(&mut self) -> io::Result<()> {
-        if self.counted > 0 {
-            [0, 1].into_iter().try_for_each(|place| self.put(place, 0))?;
+    pub fn begin_at(&mut self, counted: i64) -> io::Result<()> {
+        if self.counted != counted {
+            [0, 1].into_iter().try_for_each(|place| self.put(place, counted))?;
             self.file.sync_data()?;
-            self.counted = 0;
+            self.counted = counted;
         }
         Ok(())
     }
@@ -90,6 +93,22 @@ impl Mark {
         bytes[8..].copy_from_slice(&sum(number));
         self.file.write_all_at(&bytes, PLACES[place])
     }
+}
+
+fn path_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".mark");
+    name.into()
+}
+
+/// The numbers of both places.
+fn numbers(file: &File) -> [Option<i64>; 2] {
+    PLACES.map(|place| {
+        let mut bytes = [0; BYTES];
+        file.read_exact_at(&mut bytes, place).ok()?;
+        let number = *bytes.first_chunk::<8>()?;
+        (bytes[8..] == sum(number)).then(|| i64::from_le_bytes(number))
+    })
 }
 
 fn sum(number: [u8; 8]) -> [u8; BYTES - 8] {
@@ -110,6 +129,7 @@ mod tests {
         for counted in 1..=5 {
             mark.write(counted).expect("written");
             assert_eq!(Mark::open(&ledger).expect("there").counted(), counted);
+            assert_eq!(Mark::beside(&ledger), counted);
         }
         let path = directory.path().join("ledger.db.mark");
         let good = std::fs::read(&path).expect("read");
@@ -122,7 +142,7 @@ mod tests {
             mark.write(6).expect("written");
             assert_eq!(Mark::open(&ledger).expect("there").counted(), 6, "byte {byte}");
         }
-        mark.reset().expect("written");
+        mark.begin_at(0).expect("written");
         assert_eq!(Mark::open(&ledger).expect("there").counted(), 0);
         std::fs::write(&path, b"x").expect("written");
         assert_eq!(Mark::open(&ledger).expect("a torn one").counted(), 0);

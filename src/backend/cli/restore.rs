@@ -1,0 +1,67 @@
+//! `qris-backend restore`: puts a copy of the books in their place, and says what it cannot know.
+
+use super::print::{Out, counted};
+use crate::config::Config;
+use crate::keeping::databases::Place;
+use crate::keeping::restoring::{self, Restored};
+use clap::Args;
+use qris_host::Failure;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// From where.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// A file that `backup` wrote; the machines are taken from FILE.devices only if theirs are gone or damaged
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(config: &Config, wanted: Restore) -> Result<(), Failure> {
+    let Restore { file, json } = wanted;
+    let books = match &config.store {
+        Place::File(path) => path,
+        Place::Server(server) => {
+            return Err(Failure::failed(format!("the books are in PostgreSQL ({}): restore them with pg_restore", server.name())));
+        }
+    };
+    let Restored { orders, until, aside, missing, changed, has_machines } = restoring::restore(books, &file).map_err(Failure::failed)?;
+    let mut out = Out::default();
+    if json {
+        let lost = |order: &restoring::Changed| json!({ "order_id": order.order_id, "device": order.device, "state": order.state, "amount": order.amount });
+        let changed = changed.as_ref().map(|changed| changed.iter().map(lost).collect::<Vec<_>>());
+        let object = json!({
+            "file": file, "orders": orders, "until": until.map(|at| at.to_rfc3339_wib()), "aside": aside, "missing": missing,
+            "changed": changed, "machines": has_machines,
+        });
+        return out.line(&object.to_string());
+    }
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    out.line(&format!("{}: {}, from {}", books.display(), counted(number(orders), "order"), file.display()))?;
+    if has_machines {
+        out.line("the machines were gone or damaged, and are from the copy, too: revoke once more whoever was revoked since")?;
+    }
+    if let Some(aside) = aside {
+        out.line(&format!("the books of before are {}", aside.display()))?;
+    }
+    let Some(until) = until else { return Ok(()) };
+    out.line(&format!(
+        "it knows nothing that came after {}: at least {} are missing",
+        until.to_rfc3339_in(config.zone),
+        if missing == 1 { "1 entry".into() } else { format!("{missing} entries") }
+    ))?;
+    match &changed {
+        None => out.line("nobody knows of which orders: the books of before are gone or cannot be read")?,
+        Some(changed) => {
+            for restoring::Changed { order_id, device, state, amount } in changed {
+                out.line(&format!("  {order_id}  {device}  Rp{amount}  {state} in the books of before"))?;
+            }
+        }
+    }
+    out.line("start `serve`, then run `reconcile` for each day since then: it takes up what the gateway knows")?;
+    out.line("tell it once more what only you know: refunds by hand, goods that were handed over, orders that were seen")
+}

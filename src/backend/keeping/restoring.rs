@@ -1,0 +1,103 @@
+//! Puts a copy of the books in their place, while no `serve` runs. Only this moves their mark back. Nothing is deleted: the books of before
+//! stand beside the new ones.
+
+use super::copies::{self, CopyError};
+use crate::store::{BOOKS, MACHINES, Row, entries, machines_beside, read_on};
+use qris_core::order::time::Wall;
+use qris_host::mark::Mark;
+use qris_host::sqlite::{self, Schema};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+
+/// What was restored, and what the copy cannot know.
+#[derive(Debug)]
+pub struct Restored {
+    /// Orders in the copy.
+    pub orders: i64,
+    /// The time of the last entry in the copy.
+    pub until: Option<Wall>,
+    /// Where the books of before stand now, if there were any.
+    pub aside: Option<PathBuf>,
+    /// How many entries the books had beyond the copy, as far as anybody has counted.
+    pub missing: i64,
+    /// The orders that the books of before have in another state than the copy. `None`: they cannot be read.
+    pub changed: Option<Vec<Changed>>,
+    /// The machines were gone or damaged, so the copy of them was restored, too.
+    pub has_machines: bool,
+}
+
+/// An order of the books of before.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Its number.
+    pub order_id: String,
+    /// Its machine.
+    pub device: String,
+    /// Its state in the books of before.
+    pub state: String,
+    /// Its price, in rupiah.
+    pub amount: i64,
+}
+
+/// Puts the copy `from`, and that of the machines beside it if theirs are not good, in the place of these books.
+///
+/// # Errors
+/// [`CopyError`]: a `serve` has the books, or the copy is not good. Then nothing was changed.
+pub fn restore(books: &Path, from: &Path) -> Result<Restored, CopyError> {
+    let _alone = sqlite::claim(books)?;
+    drop(copies::check(from)?);
+    let copy = copies::open(from, &BOOKS)?;
+    let of_copy = |source| CopyError::Sqlite { path: from.into(), source };
+    let (orders, has) = (number(&copy, "SELECT count(*) FROM orders").map_err(of_copy)?, entries(&copy).map_err(of_copy)?);
+    let until: Option<i64> = copy.query_row("SELECT max(at_ms) FROM history", [], |row| row.get(0)).map_err(of_copy)?;
+    let had =
+        Mark::beside(books).max(sqlite::open_beside(books, &BOOKS, false).ok().and_then(|old| entries(&old.connection).ok()).unwrap_or(0));
+    let changed = changed(&copy, books).ok();
+    drop(copy);
+    let machines = machines_beside(books);
+    let has_machines = sqlite::open_beside(&machines, &MACHINES, false).is_err();
+    if has_machines {
+        put(&copies::machines_of(from), &machines, &MACHINES)?;
+    }
+    let aside = put(from, books, &BOOKS)?;
+    let of_mark = |source| CopyError::Io { path: books.into(), source };
+    Mark::open(books).and_then(|mut mark| mark.begin_at(has)).map_err(of_mark)?;
+    Ok(Restored { orders, until: until.map(Wall), aside, missing: (had - has).max(0), changed, has_machines })
+}
+
+/// The orders that the books of before have, and the copy has not, or as they were earlier.
+fn changed(copy: &Connection, books: &Path) -> Result<Vec<Changed>, CopyError> {
+    drop(sqlite::open_beside(books, &BOOKS, false)?);
+    let of_books = |source| CopyError::Sqlite { path: books.into(), source };
+    copy.execute("ATTACH ?1 AS before", [copies::name(books)?]).map_err(of_books)?;
+    let sql =
+        "SELECT old.order_id, old.device, old.state, old.amount FROM before.orders AS old LEFT JOIN main.orders AS new USING (order_id)
+        WHERE new.version IS NULL OR new.version < old.version ORDER BY old.created_ms, old.order_id";
+    let rows = read_on(copy, |tx| tx.rows(sql, &[]))?;
+    let changed = |row: &Row| {
+        Ok(Changed {
+            order_id: row.text("order_id")?.into(),
+            device: row.text("device")?.into(),
+            state: row.text("state")?.into(),
+            amount: row.int("amount")?,
+        })
+    };
+    rows.iter().map(changed).collect()
+}
+
+/// Puts a copy in the place of a database, which is set aside. Answers where that stands now.
+fn put(from: &Path, to: &Path, schema: &Schema) -> Result<Option<PathBuf>, CopyError> {
+    drop(copies::check(from)?);
+    let copy = copies::open(from, schema)?;
+    let part = copies::begin_over(to)?;
+    copy.execute("VACUUM INTO ?1", [copies::name(&part)?]).map_err(|source| CopyError::Sqlite { path: part.clone(), source })?;
+    let io = |source| CopyError::Io { path: to.into(), source };
+    let is_there = ["", "-wal", "-shm"].iter().any(|suffix| copies::with_suffix(to, suffix).exists());
+    let aside = if is_there { Some(sqlite::move_aside(to, "before").map_err(io)?) } else { None };
+    copies::publish(&part, to)?;
+    Ok(aside)
+}
+
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection.query_row(sql, [], |row| row.get(0))
+}
