@@ -219,7 +219,7 @@ fn readable(damaged: &[String]) -> Result<(), Failure> {
 /// An order in one line of the table.
 fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
     let sale = &order.sale;
-    let outcome = order.delivery.as_ref().map_or("-", |told| told.outcome.as_str());
+    let outcome = order.delivery().map_or("-", |told| told.outcome.as_str());
     let mut cells = vec![
         order.created_at.to_local(zone)[..16].into(),
         order.id.to_string(),
@@ -243,7 +243,7 @@ pub fn note(order: &Order) -> String {
     let money = match view::refund(order) {
         Some(Refund::Due) if !why.is_empty() => Some("due"),
         Some(Refund::ByHand) if !why.is_empty() => Some("by hand"),
-        Some(Refund::Done) if matches!(order.repayment, Some(Repayment::Done { bank: Some(AtBank::Requested), .. })) => {
+        Some(Refund::Done) if matches!(order.repayment(), Some(Repayment::Done { bank: Some(AtBank::Requested), .. })) => {
             Some("refund asked")
         }
         refund => refund.map(refund_told),
@@ -345,14 +345,14 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     }
     let key = sale.relay_key.as_ref().map_or_else(|| "none was known when it was made".into(), RelayKey::fingerprint);
     facts.push(("relay key", key));
-    if let Some(told) = &order.delivery {
+    if let Some(told) = order.delivery() {
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
         facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
         facts.push(("proof", books::proof_in_words(&told.proof)));
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
-    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", wording::repayment(repayment, zone))));
+    facts.extend(order.repayment().map(|repayment| ("repayment", wording::repayment(repayment, zone))));
     let by = wording::refund_by(order, zone);
     if !by.is_empty() {
         facts.push(("refund by", by));
@@ -377,7 +377,7 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
         "paid": stored.order.settlement().and_then(|by| by.gross_amount),
         "acquirer": stored.order.settlement().and_then(|by| by.parties.acquirer.clone()),
         "issuer": stored.order.settlement().and_then(|by| by.parties.issuer.clone()),
-        "outcome_at": stored.order.reported_at.map(|at| at.to_rfc3339_in(zone)),
+        "outcome_at": stored.order.reported_at().map(|at| at.to_rfc3339_in(zone)),
         "kid": stored.order.sale.kid,
         "relay_key": stored.order.sale.relay_key.as_ref().map(RelayKey::fingerprint),
         "has_receipt": stored.order.receipt().is_some(),

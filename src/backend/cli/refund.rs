@@ -105,7 +105,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
     let written = written.await;
     taken(&store, &id, written).await?;
     let order = answered(&store, &work, &id).await?;
-    match &order.repayment {
+    match order.repayment() {
         Some(Repayment::Refused { why, unsure, .. }) => {
             if json {
                 say(&order, config.zone, json, "")?;
@@ -146,7 +146,7 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
-    let ended = if order.ended_by.is_some() { ", and has ended: nothing is handed out for it any more" } else { "" };
+    let ended = if order.ended_by().is_some() { ", and has ended: nothing is handed out for it any more" } else { "" };
     say(&order, config.zone, json, &format!("{} is noted as seen by {by}{ended}", about(&order)))
 }
 
@@ -207,7 +207,7 @@ async fn answered(store: &Store, work: &Arc<Work>, id: &OrderId) -> Result<Order
     let end = Instant::now() + WAIT;
     loop {
         let order = load(store, id).await?;
-        if !matches!(order.repayment, Some(Repayment::Requested { .. })) || Instant::now() > end {
+        if !matches!(order.repayment(), Some(Repayment::Requested { .. })) || Instant::now() > end {
             return Ok(order);
         }
         if next_deadline(&order).is_some_and(|due| due <= work.books().now()) {
@@ -235,7 +235,7 @@ fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Fail
         return out.line(words);
     }
     let mut object = wording::summary(order, zone);
-    object["repayment"] = json!(order.repayment.as_ref().map(|repayment| wording::repayment(repayment, zone)));
+    object["repayment"] = json!(order.repayment().map(|repayment| wording::repayment(repayment, zone)));
     object["refund"] = json!(view::refund(order));
     out.line(&object.to_string())
 }

@@ -415,7 +415,7 @@ pub async fn outcome(
         return Err(refusal.detail("this order is archived: its outcome cannot change"));
     }
     let stored = find(&work, &device, id.as_str()).await?;
-    let was = stored.order.delivery.clone();
+    let was = stored.order.delivery().cloned();
     let id = stored.order.id.clone();
     let proof = Proof::of(proof.as_deref(), &id, &stored.order.sale, outcome);
     let told = DeliveryReport { outcome, reason, detail, proof };
@@ -454,7 +454,7 @@ pub async fn outcome(
         }
         Err(done) => {
             let order = &done.now.order;
-            let kept = order.delivery.as_ref().map_or(told.outcome, |kept| kept.outcome);
+            let kept = order.delivery().map_or(told.outcome, |kept| kept.outcome);
             work.conflict(&order.id, &order.sale.device, told.outcome, kept.as_str());
             let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
             Err(refusal.detail(format!("{kept} was told before, and stands")))

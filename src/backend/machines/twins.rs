@@ -41,7 +41,7 @@ pub struct Sight {
 /// Whether the relay has given the number of its proof to another ticket before.
 #[must_use]
 pub fn is_ledger_old(order: &Order) -> bool {
-    order.delivery.as_ref().is_some_and(|told| told.proof == Proof::Missing(NoProof::NumberUsed))
+    order.delivery().is_some_and(|told| told.proof == Proof::Missing(NoProof::NumberUsed))
 }
 
 /// Whether this is worth a [`note`].

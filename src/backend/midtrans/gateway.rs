@@ -184,7 +184,7 @@ async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<St
 
 /// The reason for Midtrans.
 fn refund_reason(order: &Order) -> String {
-    match order.delivery.as_ref().map(|told| told.outcome) {
+    match order.outcome() {
         Some(outcome) => format!("{}: {outcome}", order.sale.purchase.item),
         None => order.sale.purchase.item.to_string(),
     }

@@ -158,7 +158,7 @@ pub fn is_live(order: &Order) -> bool {
     match &order.state {
         State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
         State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
-            matches!(order.repayment, Some(Repayment::Requested { .. }))
+            matches!(order.repayment(), Some(Repayment::Requested { .. }))
         }
     }
 }
@@ -201,7 +201,7 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
         State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } | State::Held { .. } => true,
         State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
     };
-    let (refunded, otherwise) = match &order.repayment {
+    let (refunded, otherwise) = match order.repayment() {
         Some(Repayment::Done { .. }) => (true, false),
         Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => (false, true),
         Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded { .. }), false),
@@ -239,7 +239,7 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
             let difference = || if at_counter { Difference::UnknownReversal } else { Difference::NotSettled(word.into()) };
             (paid && !known).then(difference)
         }
-        Said::Suspect | Said::Other => (paid || !order.suspect).then(|| Difference::Suspect(word.into())),
+        Said::Suspect | Said::Other => (paid || !order.is_suspect()).then(|| Difference::Suspect(word.into())),
     }
 }
 

@@ -124,7 +124,7 @@ pub fn scheme_in_full(order: &Order) -> String {
 /// When the money went back, as far as the books know.
 #[must_use]
 pub const fn refunded_at(order: &Order) -> Option<Wall> {
-    match &order.repayment {
+    match order.repayment() {
         Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. }) => Some(*at),
         Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => None,
     }
@@ -132,9 +132,9 @@ pub const fn refunded_at(order: &Order) -> Option<Wall> {
 
 /// What the gateway gave or took back. Money that a person gave back in another way is still at the gateway.
 fn returned(order: &Order, paid: u64) -> Option<u64> {
-    match (&order.repayment, &order.taken_back) {
+    match (order.repayment(), &order.taken_back) {
         // The gateway had refunded it, and says settled again.
-        (Some(Repayment::Done { .. }), _) if order.late_fact && order.settled_again_at.is_some() => return None,
+        (Some(Repayment::Done { settled_again_at: Some(_), .. }), _) if order.late_fact => return None,
         (Some(Repayment::Done { .. }), _) | (_, Some(TakenBack::Reversal)) => return Some(paid),
         // A bank may take a part, and the books do not say how much.
         (_, Some(TakenBack::Chargeback)) => return None,

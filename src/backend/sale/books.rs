@@ -238,7 +238,7 @@ pub fn delivered(
                 ledger::note_while_few(tx, id, &words::another_outcome(&told), now)?;
             }
             // The relay's own word stands over a word without it.
-            let stands = done.now.order.delivery.as_ref().is_some_and(|stands| stands.outcome == told.outcome);
+            let stands = done.now.order.outcome() == Some(told.outcome);
             Ok(if stands { Ok(done) } else { Err(done) })
         }
         Err(error) => Err(error),

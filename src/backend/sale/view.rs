@@ -50,7 +50,7 @@ pub fn receipt(order: &Order) -> Option<&Receipt> {
 /// The state of its refund.
 #[must_use]
 pub fn refund(order: &Order) -> Option<Refund> {
-    match (&order.repayment, &order.state) {
+    match (order.repayment(), &order.state) {
         (Some(Repayment::ByHand { .. }), _) => Some(Refund::ByHand),
         (_, State::Refunded { .. }) | (Some(Repayment::Done { .. }), _) => Some(Refund::Done),
         (Some(Repayment::Given { .. }), _) => Some(Refund::Given),
@@ -61,7 +61,7 @@ pub fn refund(order: &Order) -> Option<Refund> {
 /// The values that a machine can see. Only a change of one of these raises `rev`.
 #[must_use]
 pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 3], Option<Delivery>) {
-    let delivery = order.delivery.as_ref().map(|told| told.outcome);
+    let delivery = order.outcome();
     let facts = [offered(order).is_some(), matches!(order.state, State::Pending { .. }), is_unconfirmed(order)];
     (status(order), order.is_over(), refund(order), facts, delivery)
 }
@@ -69,7 +69,7 @@ pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 3], Optio
 /// Whether nobody confirms if it is paid, and a person was told.
 #[must_use]
 pub fn is_unconfirmed(order: &Order) -> bool {
-    order.unconfirmed_at.is_some()
+    order.is_unconfirmed()
 }
 
 /// The charge as others may know it. Nobody may pay a charge that is being ended any more, and perhaps it was never
@@ -115,7 +115,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
         kid: Some(sale.kid.clone()),
         receipt: receipt(order).map(|receipt| receipt.jws().into()),
-        outcome: order.delivery.as_ref().map(|told| OutcomeReport {
+        outcome: order.delivery().map(|told| OutcomeReport {
             outcome: told.outcome,
             reason: told.reason,
             detail: told.detail.clone(),

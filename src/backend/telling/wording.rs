@@ -79,7 +79,7 @@ impl End {
 /// The end of the money of a settled order.
 #[must_use]
 pub fn end(order: &Order) -> End {
-    match &order.repayment {
+    match order.repayment() {
         Some(Repayment::Given { .. }) => return End::Given,
         Some(Repayment::ByHand { .. }) => return End::RefundedByHand,
         Some(Repayment::Done { .. }) => return End::Refunded,
@@ -96,7 +96,7 @@ pub fn end(order: &Order) -> End {
     match &order.state {
         State::Refunded { .. } => End::Refunded,
         State::Withheld { .. } => End::RefundDue,
-        State::Settled { .. } => match order.delivery.as_ref().map(|told| told.outcome) {
+        State::Settled { .. } => match order.outcome() {
             Some(Delivery::Dispensed) => End::Delivered,
             Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
             // A word of a later release of a machine is for a person.
@@ -171,7 +171,7 @@ pub fn repayment(repayment: &Repayment, zone: Zone) -> String {
         Repayment::Requested { by: Asker::Automatic, .. } => "the gateway is asked for the refund, as auto_refund says".into(),
         Repayment::Requested { by: Asker::Person(who), .. } => format!("the gateway is asked for the refund{}", by(who)),
         Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_local(zone)),
-        Repayment::Done { at, bank } => {
+        Repayment::Done { at, bank, .. } => {
             let bank = match bank {
                 Some(AtBank::Requested) => "; the bank is asked, and has not confirmed it",
                 Some(AtBank::Confirmed) => "; the bank has confirmed it",
@@ -197,7 +197,7 @@ pub enum RefundUntil {
 #[must_use]
 pub fn refund_until(order: &Order) -> Option<RefundUntil> {
     let until = order.repay_by()?;
-    Some(if order.refund_ending == Some(RefundEnding::Over) { RefundUntil::Over } else { RefundUntil::At(until) })
+    Some(if order.repaying.ending == Some(RefundEnding::Over) { RefundUntil::Over } else { RefundUntil::At(until) })
 }
 
 /// The last day of it. Empty: there is none.
@@ -221,7 +221,7 @@ pub fn transaction(order: &Order) -> Option<String> {
 #[must_use]
 pub fn summary(order: &Order, zone: Zone) -> Value {
     let sale = &order.sale;
-    let delivery = order.delivery.as_ref();
+    let delivery = order.delivery();
     json!({
         "order_id": order.id,
         "device": sale.device,

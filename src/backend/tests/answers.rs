@@ -1,7 +1,7 @@
 //! What Midtrans may answer, beyond its documents: other names, words, sums and forms. Each is read, or it does no harm.
 
 use super::*;
-use qris_core::order::merchant::{Ending, RefundWish, Repayment, State};
+use qris_core::order::merchant::{Ending, Order, RefundWish, Repayment, State};
 use qris_sim::midtrans::Forgery;
 use qris_sim::midtrans::Spelling;
 use qris_sim::midtrans::faults::Fault::AlterAnswer;
@@ -101,7 +101,7 @@ async fn not_of_the_charge(what: &'static str, set: Value) {
     rig.pay(&order);
     // Several questions follow the notification quickly, or the answer is noted as a mismatch.
     let asked = || rig.simulator.with(|midtrans, _| midtrans.requests().iter().filter(|asked| asked.call == "status").count());
-    rig.until(&order, what, |stored| asked() >= 3 || stored.order.mismatched_at.is_some()).await;
+    rig.until(&order, what, |stored| asked() >= 3 || stored.order.doubt().is_some_and(|doubt| doubt.mismatched_at.is_some())).await;
     let now = rig.get(&format!("/v1/orders/{}", order.order_id)).await;
     assert_eq!((now.status, now.receipt.as_deref()), (Status::Pending, None), "{what}");
     // When it answers rightly again, the order is delivered.
@@ -151,7 +151,7 @@ async fn a_word_that_nobody_knows_is_told_once() {
     for request in ["one", "two"] {
         let order = rig.order(request).await;
         rig.pay(&order);
-        rig.until(&order, "suspect", |stored| stored.order.suspect).await;
+        rig.until(&order, "suspect", |stored| stored.order.is_suspect()).await;
     }
     let told = |journal: &[Journal]| {
         let words = journal.iter().filter_map(|event| match event {
@@ -189,16 +189,17 @@ async fn alone_without_an_answer(fault: Fault) {
         rig.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books").order
     };
     let silent = of(&order).await;
-    assert_eq!(silent.unclear_since, None, "{what}");
+    let is_unclear = |order: &Order| order.doubt().is_some_and(|doubt| doubt.unclear_since.is_some());
+    assert!(!is_unclear(&silent), "{what}");
     // It answers for another one.
     rig.order("r2").await;
     let notify = || rig.simulator.with(|midtrans, now| midtrans.notify_again(order.order_id.as_str(), now).expect("known"));
     notify();
-    rig.until(&order, &what, |stored| stored.order.unclear_since.is_some()).await;
+    rig.until(&order, &what, |stored| is_unclear(&stored.order)).await;
     rig.simulator.with(|midtrans, _| midtrans.heal());
     notify();
     rig.until(&order, &what, |stored| books::state_word(&stored.order.state) == "settled").await;
-    assert_eq!(of(&order).await.unclear_since, None, "{what}");
+    assert!(!is_unclear(&of(&order).await), "{what}");
 }
 
 #[tokio::test]
@@ -264,7 +265,7 @@ async fn not_the_refund(what: &'static str, set: Value, why: &'static str) {
     rig.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, wish, now)).await.expect("granted");
     rig.handles.books.ring(Bell::Due);
     let is_unsure =
-        |stored: &books::Stored| matches!(stored.order.repayment, Some(Repayment::Requested { unsure: true, get_status: true, .. }));
+        |stored: &books::Stored| matches!(stored.order.repayment(), Some(Repayment::Requested { unsure: true, get_status: true, .. }));
     rig.until(&order, what, is_unsure).await;
     let id = order.order_id.clone();
     let history = rig.handles.books.read(move |tx| books::history(tx, &id)).await.expect("read");

@@ -98,8 +98,8 @@ impl Rig {
     /// The money stays, whoever asks, until a person says by name that there is no proof.
     async fn is_for_a_person(&self, order: &OrderResource, why: NoProof, listed: Attention, row: &str) {
         let known = self.in_the_books(order).await;
-        assert_eq!(known.delivery.as_ref().map(|told| &told.proof), Some(&Proof::Missing(why)), "{row}");
-        assert!(known.attention().contains(&listed) && known.repayment.is_none(), "{row}: {:?}", known.attention());
+        assert_eq!(known.delivery().map(|told| &told.proof), Some(&Proof::Missing(why)), "{row}");
+        assert!(known.attention().contains(&listed) && known.repayment().is_none(), "{row}: {:?}", known.attention());
         let id = order.order_id.clone();
         let plain = RefundWish::of_a_person(Some("Sari".into()));
         let asked = self.handles.books.write(move |tx, policy, now| books::request_refund(tx, policy, &id, plain, now)).await;
@@ -148,7 +148,7 @@ async fn a_key_that_came_later_proves_no_earlier_order() {
         rig.is_for_a_person(&later, NoProof::OtherKey, Attention::NoProof, "the earlier key, a later order").await;
         for (order, number, key) in [(&later, 91, other()), (of_then, 92, relay())] {
             assert_eq!(rig.tells(order, Last::Closed, number, Some(&key)).await, StatusCode::OK);
-            rig.until(order, "it goes back by itself", |stored| stored.order.repayment.is_some()).await;
+            rig.until(order, "it goes back by itself", |stored| stored.order.repayment().is_some()).await;
         }
     }
 }
@@ -191,6 +191,6 @@ async fn the_first_order_of_a_new_machine_is_proven_by_the_key_that_came_with_it
     let order = rig.order("r1").await;
     rig.pays(&order).await;
     assert_eq!(rig.tells(&order, Last::Closed, 1, Some(&relay())).await, StatusCode::OK);
-    rig.until(&order, "it goes back by itself", |stored| stored.order.repayment.is_some()).await;
-    assert_eq!(rig.in_the_books(&order).await.delivery.map(|told| told.outcome), Some(Delivery::Undelivered));
+    rig.until(&order, "it goes back by itself", |stored| stored.order.repayment().is_some()).await;
+    assert_eq!(rig.in_the_books(&order).await.outcome(), Some(Delivery::Undelivered));
 }

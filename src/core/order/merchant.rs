@@ -17,6 +17,7 @@ use super::time::{Span, Wall};
 mod attention;
 mod charging;
 mod delivery_report;
+mod doubt;
 mod events;
 mod judging;
 mod repaying;
@@ -25,13 +26,12 @@ mod settling;
 mod values;
 
 pub use attention::Attention;
-pub use delivery_report::{DeliveryReport, NoProof, Proof};
+pub use delivery_report::{DeliveryReport, NoProof, Proof, Reported};
+pub use doubt::{Doubt, PersonsEnd};
 pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
+pub use repaying::{Asker, AtBank, RefundEnding, Repaying, Repayment};
 pub use sale::{Metadata, Sale};
-pub use values::{
-    Asker, AtBank, Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, PersonsEnd, Polling, RefundEnding, Repayment,
-    Settlement, State, TakenBack, Withheld,
-};
+pub use values::{Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, Polling, Settlement, State, TakenBack, Withheld};
 #[cfg(test)]
 mod tests;
 
@@ -278,7 +278,7 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
 
 /// The time of the next step for a refund that was asked for, and whether that step is a look at its result.
 fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
-    match &order.repayment {
+    match &order.repaying.step {
         Some(Repayment::Requested { retry_at, get_status, .. }) => Some((*retry_at, *get_status)),
         Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => None,
     }
@@ -328,7 +328,7 @@ pub fn may_try_again(order: &Order) -> bool {
         | State::Refunded { .. } => false,
     };
     // A charge that may be money is not made once more.
-    better && !order.suspect && order.attempt < ATTEMPTS_MAX
+    better && !order.is_suspect() && order.attempt < ATTEMPTS_MAX
 }
 
 /// The next attempt at the same sale. `id` is the name of the first attempt. `answer_by` is the time at which the
@@ -355,26 +355,16 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         answer_by: now + ANSWER_WITHIN,
         state: State::Charging { tries: 0, unsure: false, retry_at: now },
         polling: Polling::default(),
-        mismatched_at: None,
-        delivery: None,
-        reported_at: None,
-        conflict: false,
-        repayment: None,
+        doubt: Doubt::default(),
+        reported: None,
+        repaying: Repaying::default(),
         taken_back: None,
-        suspect: false,
         unreported_at: None,
         late_fact: false,
         collect_by: None,
         seen: Vec::new(),
         rebuilt: false,
-        settlement_notified_at: None,
-        unclear_since: None,
-        unconfirmed_at: None,
-        ended_by: None,
         ended_at: None,
-        refund_keys: 0,
-        refund_ending: None,
-        settled_again_at: None,
     }
 }
 

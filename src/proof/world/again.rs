@@ -79,8 +79,8 @@ impl World {
     fn has_bought(&mut self, number: u32) -> bool {
         let Some(book) = self.charge_for(number) else { return false };
         let Ok(id) = OrderId::new(&book.order_id) else { return false };
-        let told = self.books(|tx, _| books::load(tx, &id)).ok().flatten().and_then(|stored| stored.order.delivery);
-        self.driven(&id) == 1 && told.is_some_and(|told| told.outcome == Delivery::Dispensed)
+        let told = self.books(|tx, _| books::load(tx, &id)).ok().flatten().and_then(|stored| stored.order.outcome());
+        self.driven(&id) == 1 && told == Some(Delivery::Dispensed)
     }
 
     fn charge_for(&self, number: u32) -> Option<Book> {

@@ -160,7 +160,7 @@ impl World {
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
         self.gateway.refund_requested.insert(id.clone());
-        let told = order.delivery.as_ref().map(|told| told.outcome);
+        let told = order.outcome();
         let wanted = self.people.repaid.contains(id) || self.people.wished.contains(id);
         if !wanted && self.merchant.policy.auto_refund_per_day == 0 {
             return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
@@ -171,7 +171,7 @@ impl World {
             State::Withheld { why, .. } => *why == Withheld::PaidTwice,
             _ => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
         };
-        if !wanted && (!by_itself || order.conflict) {
+        if !wanted && (!by_itself || order.has_conflict()) {
             self.fail(format!("the backend gives back {id} by itself, told {told:?}, {:?}", order.state));
         }
         if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten && !by_thief {
@@ -315,14 +315,14 @@ impl World {
         let order = stored.order;
         // No word of get-status counts where its sum is another one for ever. People are told, and nothing is handed out. A person may have
         // ended it.
-        let is_told = order.attention().contains(&Attention::Unconfirmed) || order.ended_by.is_some();
+        let is_told = order.attention().contains(&Attention::Unconfirmed) || order.ended_by().is_some();
         if self.gateway.altered.contains(&id) && is_told && order.receipt().is_none() && times == 0 {
             return None;
         }
         if let Some(why) = self.audit_money(&order, book) {
-            return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
+            return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment()));
         }
-        let told = order.delivery.as_ref().map(|told| told.outcome);
+        let told = order.outcome();
         // A thief's word is not a fact. He gets no goods twice, and a person is told what he took from the customer.
         if self.thief.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
@@ -335,7 +335,7 @@ impl World {
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
         }
         // All is well again, and Midtrans has answered.
-        if order.unconfirmed_at.is_some() && !self.gateway.misled.contains(&id) {
+        if order.is_unconfirmed() && !self.gateway.misled.contains(&id) {
             return Some(format!(
                 "{id}: nobody confirms whether it is paid; at Midtrans {}, at the backend {:?}",
                 book.status, order.state
@@ -364,7 +364,7 @@ impl World {
         // A counter may deny what it has told as settled. That is how such a payment ends.
         let is_denied = order.is_over_the_counter() && matches!(order.state, State::Closed { how: Closing::Deny, .. });
         let is_to_be_listed = self.gateway.doubted.contains(id) && !is_denied || self.is_never_confirmed(id);
-        (is_to_be_listed && !is_paid && !is_listed && order.ended_by.is_none() && !order.is_decided())
+        (is_to_be_listed && !is_paid && !is_listed && order.ended_by().is_none() && !order.is_decided())
             .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
     }
 
@@ -392,7 +392,7 @@ impl World {
         // The bank refused it after Midtrans had approved it, and a person is told. Later more may go back.
         let is_told = order.late_fact || order.taken_back == Some(TakenBack::Chargeback);
         let is_bounced = is_told && self.gateway.bounced.contains(&order.id);
-        match &order.repayment {
+        match order.repayment() {
             Some(Repayment::Requested { .. }) => return Some("nobody knows what became of its refund"),
             Some(Repayment::Done { .. }) if !whole && !is_bounced => return Some("the books say refunded, and Midtrans does not"),
             Some(Repayment::Refused { why, .. }) if why.contains(KEY_OVER) => return Some("its refund was refused only for its key"),
@@ -404,7 +404,8 @@ impl World {
         if whole && !matches!(order.state, State::Refunded { .. }) && !is_of_more {
             return Some("Midtrans gave it back, and the books do not know it");
         }
-        if whole && !order.late_fact && !is_of_more && matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
+        if whole && !order.late_fact && !is_of_more && matches!(order.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }))
+        {
             return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
         }
         // Each refund that the backend asked for was judged at that moment.
@@ -417,7 +418,7 @@ impl World {
             return Some("the bank took it back, and the books do not know it");
         }
         let part = matches!(order.taken_back, Some(TakenBack::Partly { .. } | TakenBack::Chargeback));
-        if book.status == "partial_refund" && !part && !(matches!(order.repayment, Some(Repayment::Done { .. })) && is_bounced) {
+        if book.status == "partial_refund" && !part && !(matches!(order.repayment(), Some(Repayment::Done { .. })) && is_bounced) {
             return Some("a part went back, and the books do not know it");
         }
         // After a chargeback the money is gone, and a person was told.
@@ -429,7 +430,7 @@ impl World {
     fn audit_goods(&mut self, m: usize, order: &Order, times: u32) -> Option<&'static str> {
         let id = &order.id;
         let forgotten = self.is_forgotten(id);
-        let told = order.delivery.as_ref().map(|told| told.outcome);
+        let told = order.outcome();
         if times > 1 && !forgotten {
             return Some("it was handed out by two ledgers, and no card was copied while it was open");
         }
@@ -462,8 +463,8 @@ impl World {
         };
         // Two machines, or one that forgot, may tell two different outcomes. Then a person is told of that.
         let second_word = order.late_fact && self.losses.card();
-        let conflict = order.conflict && self.losses.touch_machine(self.ticket_of(id).as_ref());
-        if order.conflict && !conflict {
+        let conflict = order.has_conflict() && self.losses.touch_machine(self.ticket_of(id).as_ref());
+        if order.has_conflict() && !conflict {
             return Some("two things were told of it, and nothing was forgotten");
         }
         if !agrees && !forgotten && !conflict && !second_word && !self.is_pulse_unheard(id) {
@@ -503,7 +504,7 @@ impl World {
 
     /// The machine's database and its messages on the broker must agree with its reports to the backend.
     fn audit_machine(&self, machine: &Database, order: &Order) -> Option<&'static str> {
-        let told = order.delivery.as_ref()?.outcome;
+        let told = order.outcome()?;
         // It forgot, or could not keep, the outcome that it told.
         if self.losses.touch_machine(self.ticket_of(&order.id).as_ref()) || self.losses.is_harmed(STORE) {
             return None;
@@ -560,7 +561,7 @@ impl World {
 
     /// Was it never reported, after a memory of it was lost or after its charge had ended? The merchant is told so, or has settled it since.
     fn is_for_a_person(&self, order: &Order) -> bool {
-        let settled = matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+        let settled = matches!(order.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
         // Money that comes long after Midtrans had ended the charge finds no machine that still asks.
         let is_late = self.gateway.paid_late.contains(&order.id);
         (self.touched(&order.id) || is_late) && (settled || order.attention().contains(&Attention::Unreported))
@@ -572,7 +573,7 @@ impl World {
             let stored = OrderId::new(&book.order_id).ok().and_then(|id| self.books(|tx, _| books::load(tx, &id)).ok().flatten());
             let Some(order) = stored.map(|stored| stored.order) else { continue };
             let listed = order.attention();
-            let what = match (&order.state, order.delivery.as_ref().map(|told| told.outcome)) {
+            let what = match (&order.state, order.outcome()) {
                 (_, Some(Delivery::Dispensed)) => Kind::Sales,
                 (State::Refunded { .. }, _) => Kind::Refunded,
                 (_, Some(Delivery::Uncertain)) => Kind::Uncertain,

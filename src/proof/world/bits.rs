@@ -96,14 +96,14 @@ impl World {
         let order = self.books(|tx, _| books::load(tx, &id)).ok()??.order;
         let (times, ledger) = (self.driven(&id), self.relays[0].query(&id));
         if let Some(why) = unjust(&order, times) {
-            return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery));
+            return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery()));
         }
         // Paid twice, or given back: nothing was handed out for it.
         let is_back = matches!(order.state, State::Withheld { .. } | State::Refunded { .. });
         if !matches!(book.status, "settlement" | "refund") || amnesia || is_back && times == 0 {
             return None;
         }
-        let told = order.delivery.as_ref().map(|told| told.outcome);
+        let told = order.outcome();
         let agree = match (told, ledger) {
             (Some(Delivery::Dispensed), Some(DispenseAnswer::Ended(Outcome::Dispensed))) => times == 1,
             (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times <= 1,
@@ -115,7 +115,7 @@ impl World {
             (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Dispensed | Outcome::Failed))) => times == 1 && unkept,
             (Some(_) | None, _) => false,
         };
-        (!agree || order.conflict || is_back && told != Some(Delivery::Failed))
+        (!agree || order.has_conflict() || is_back && told != Some(Delivery::Failed))
             .then(|| format!("{id} was told {told:?}, the ledger says {ledger:?}, and it was driven {times} times"))
     }
 
@@ -163,10 +163,10 @@ impl World {
             let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) else { continue };
             let order = stored.order;
             if let Some(why) = unjust(&order, times) {
-                return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery));
+                return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery()));
             }
             // Books that take nothing more say so themselves, and the machine goes on telling.
-            let is_secret = order.delivery.is_none() && !order.attention().contains(&Attention::Unreported);
+            let is_secret = order.delivery().is_none() && !order.attention().contains(&Attention::Unreported);
             if matches!(order.state, State::Settled { .. }) && !is_down && is_secret {
                 return Some(format!("{id} is paid, the machine tells nothing of it, and nobody is told"));
             }
@@ -201,7 +201,7 @@ fn aside(directory: &Path, database: &str) -> usize {
 /// No loss of any memory excuses these two faults. Money is back, or to go back, for an item that was handed out. Or goods were
 /// reported and never came.
 fn unjust(order: &Order, times: u32) -> Option<&'static str> {
-    let told = order.delivery.as_ref().map(|told| told.outcome);
+    let told = order.outcome();
     let gives_back = order.is_refund_due() || matches!(order.state, State::Withheld { .. } | State::Refunded { .. });
     match (told, times) {
         (Some(Delivery::Failed), 0 | 1) | (_, 0) if told != Some(Delivery::Dispensed) => None,

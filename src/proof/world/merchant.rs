@@ -352,7 +352,7 @@ impl World {
             self.gateway.known_back.entry(order.id.clone()).or_insert(self.now);
         }
         self.judge_key(order);
-        if order.delivery.is_some() {
+        if order.delivery().is_some() {
             self.losses.reported.entry(order.id.clone()).or_insert(self.now);
         }
     }

@@ -281,7 +281,7 @@ impl World {
             }
         };
         let asks = wish == Kind::RefundRequested;
-        if asks && (no_proof || before.order.delivery.is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
+        if asks && (no_proof || before.order.delivery().is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
             self.counts.note(Kind::Unproven);
             self.people.unproven.insert(id.clone());
         }
@@ -320,7 +320,7 @@ impl World {
         let listed: Vec<OrderId> = known
             .filter(|id| {
                 let stored = self.books(|tx, _| books::load(tx, id)).ok().flatten();
-                stored.is_some_and(|stored| stored.order.unconfirmed_at.is_some())
+                stored.is_some_and(|stored| stored.order.is_unconfirmed())
             })
             .collect();
         let at = self.below_usize(listed.len());
@@ -329,7 +329,7 @@ impl World {
 
     /// A person has acted on an unconfirmed payment: that ends the order for good.
     fn note_ended(&mut self, before: &Order) {
-        if before.unconfirmed_at.is_some() {
+        if before.is_unconfirmed() {
             self.count(Kind::EndedByPerson, "a person ends an unconfirmed payment");
             self.gateway.doubted.remove(&before.id);
             self.people.ended.insert(before.id.clone());
@@ -339,7 +339,7 @@ impl World {
 
     /// A person has decided, or may have decided, by the report of an order.
     fn decided(&mut self, order: &Order) {
-        let uncertain = order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain);
+        let uncertain = order.outcome() == Some(Delivery::Uncertain);
         if uncertain && self.alive == [true, true] {
             self.losses.by_twin.insert(order.id.clone());
         }
@@ -349,7 +349,7 @@ impl World {
 /// Why one of these would be wrong: a refund in cash or through Midtrans, or goods from an attendant's hand. The rule
 /// is written here once more, from the promise and not from the product.
 fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option<&'static str> {
-    match &order.repayment {
+    match order.repayment() {
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),
         // Nobody tells what became of a refund, and the merchant says by name that it was not made.
         Some(Repayment::Requested { tries: 4.., .. }) if !is_refund => {}
@@ -358,19 +358,17 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
     }
     match &order.state {
         State::Withheld { .. } => None,
-        State::Settled { receipt, .. } => match order.delivery.as_ref().map(|told| told.outcome) {
+        State::Settled { receipt, .. } => match order.outcome() {
             Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => None,
-            Some(Delivery::Dispensed) => (!order.conflict).then_some("the customer has the goods"),
+            Some(Delivery::Dispensed) => (!order.has_conflict()).then_some("the customer has the goods"),
             None if !no_report || !order.attention().contains(&Attention::Unreported) => Some("the machine may still deliver it"),
             None => {
                 let signed = Wall(receipt.claims().iat * 1_000);
                 (now < signed + NO_REPORT_AFTER).then_some("the machine may still deliver it")
             }
         },
-        State::Closed { .. } if order.suspect => None,
-        State::Closed { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } if order.unconfirmed_at.is_some() => {
-            None
-        }
+        State::Closed { .. } if order.is_suspect() => None,
+        State::Closed { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } if order.is_unconfirmed() => None,
         State::Closed { .. }
         | State::Charging { .. }
         | State::Pending { .. }

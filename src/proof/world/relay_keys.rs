@@ -85,7 +85,7 @@ impl World {
         if self.was_known_by(order, |key| *key == RelayKey::of(&super::thief::own_key())) {
             self.thief.of_his_time.insert(order.id.clone());
         }
-        match order.delivery.as_ref().map(|DeliveryReport { proof, .. }| proof) {
+        match order.delivery().map(|DeliveryReport { proof, .. }| proof) {
             Some(Proof::Signed { kid, .. }) if !self.was_known_by(order, |key| key.kid() == *kid) => {
                 self.fail(format!("{} is proven by a key that was not known when it was made", order.id));
             }

@@ -266,11 +266,11 @@ fn found_by(order: &Order) -> Columns<'static> {
     vec![
         ("state", state_word(&order.state).into()),
         ("settled_ms", order.settlement().map(|by| by.settled_at).into()),
-        ("delivery", order.delivery.as_ref().map(|told| told.outcome.as_str()).into()),
+        ("delivery", order.delivery().map(|told| told.outcome.as_str()).into()),
         ("is_open", order.is_open().into()),
         ("refund_due", order.is_refund_due().into()),
         ("attention", order.needs_attention().into()),
-        ("proof", order.delivery.as_ref().and_then(proof).into()),
+        ("proof", order.delivery().and_then(proof).into()),
     ]
 }
 

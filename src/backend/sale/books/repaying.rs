@@ -10,7 +10,7 @@ use qris_core::order::merchant::{Event, RefundWish};
 use qris_core::order::time::Wall;
 
 /// A person wants the money of an order to go back through the gateway: all of it, under the order's `refund_key`.
-/// `serve` asks for it, and `order.repayment` tells the result.
+/// `serve` asks for it, and `order.repayment()` tells the result.
 ///
 /// # Errors
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed.

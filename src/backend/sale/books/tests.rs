@@ -270,7 +270,7 @@ async fn another_outcome_is_kept_in_the_history_and_listed() {
     assert!(tell("vm-001", Delivery::Dispensed).await.expect("written").is_ok());
     assert!(tell("vm-001", Delivery::Failed).await.expect("written").is_err());
     let stored = rig.load("o-r1").await;
-    assert!(stored.order.conflict && stored.order.needs_attention() && !stored.order.is_refund_due());
+    assert!(stored.order.has_conflict() && stored.order.needs_attention() && !stored.order.is_refund_due());
     let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
     assert!(history.last().expect("lines").event.contains("another outcome was told: failed"), "{history:?}");
 }
@@ -481,7 +481,11 @@ async fn a_forgotten_charge_of_another_sum_is_ended_and_given_back_as_such() {
         let dollars = StatusReport { currency: Some("USD".into()), ..report };
         let done = rig.run(move |tx, policy| rebuild(tx, policy, &id("o-r1"), &dollars, None, T0)).await.expect("written");
         let Forgotten::Rebuilt(done) = done else { panic!("{said:?}") };
-        assert!(done.now.order.is_open() && done.now.order.unclear_since.is_some(), "{said:?} {sum}: {:?}", done.now.order.state);
+        assert!(
+            done.now.order.is_open() && done.now.order.doubt().is_some_and(|doubt| doubt.unclear_since.is_some()),
+            "{said:?} {sum}: {:?}",
+            done.now.order.state
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use super::{alerts, automatic, ledger};
 use crate::sale::view;
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{self, Context, Duty, Event, Order, State};
+use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order, State};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
@@ -41,8 +41,10 @@ pub(super) fn take_up(tx: &mut dyn Tx, policy: &Policy, id: &OrderId, now: Wall)
 /// Applies an event and all its consequences, and writes the changes.
 pub(super) fn write(tx: &mut dyn Tx, policy: &Policy, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
     let mut what = describe(&event);
+    // A person's decision over what nobody confirms.
+    let ends = stored.order.is_unconfirmed() && matches!(event, Event::SeenBy(_) | Event::SettledByHand { .. });
     let order = apply(tx, policy, stored.order.clone(), event, now)?;
-    if order.ended_by != stored.order.ended_by {
+    if ends {
         what += ", and ended it: nothing is handed out for it any more";
     }
     settle(tx, policy, stored, order, Some(what), now, claim)
@@ -141,15 +143,14 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
 
 /// Whether a reader of the history would want to know this. A repeated question to the gateway is not worth a line.
 pub(super) fn matters(before: &Order, after: &Order) -> bool {
+    // That a notification came is told by the question that it brings.
+    let doubt = |order: &Order| order.doubt().map(|doubt| Doubt { notified_at: None, ..doubt.clone() });
     state_word(&before.state) != state_word(&after.state)
-        || before.delivery != after.delivery
-        || before.mismatched_at != after.mismatched_at
+        || before.reported != after.reported
         || before.polling.hot_from != after.polling.hot_from
-        || before.repayment != after.repayment
+        || before.repaying != after.repaying
         || before.taken_back != after.taken_back
-        || (before.suspect, before.conflict, before.late_fact) != (after.suspect, after.conflict, after.late_fact)
+        || before.late_fact != after.late_fact
         || (before.unreported_at, &before.seen) != (after.unreported_at, &after.seen)
-        || (before.unclear_since, before.unconfirmed_at) != (after.unclear_since, after.unconfirmed_at)
-        || (&before.ended_by, before.refund_ending, before.settled_again_at)
-            != (&after.ended_by, after.refund_ending, after.settled_again_at)
+        || doubt(before) != doubt(after)
 }

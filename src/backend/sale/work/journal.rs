@@ -69,7 +69,7 @@ impl Work {
                 }
             }
             State::Refunded { .. } => {
-                let why = match &order.repayment {
+                let why = match order.repayment() {
                     Some(Repayment::ByHand { .. }) => "by hand",
                     Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. })
                     | None => "through the gateway",
@@ -97,21 +97,21 @@ impl Work {
         let had = was.attention();
         for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
             let why = match kind {
-                Attention::NoProof => match &order.delivery {
+                Attention::NoProof => match order.delivery() {
                     Some(DeliveryReport { proof: Proof::Missing(why), .. }) => {
                         format!("no refund: the relay's proof is missing: {}", why.why())
                     }
                     Some(DeliveryReport { proof: Proof::Signed { .. }, .. }) | None => kind.as_str().into(),
                 },
                 Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
-                Attention::RefundFailed => match &order.repayment {
+                Attention::RefundFailed => match order.repayment() {
                     Some(Repayment::Refused { why, .. }) => format!("no refund: {why}"),
                     Some(Repayment::Requested { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. })
                     | None => kind.as_str().into(),
                 },
                 Attention::Unreported => "the machine has told no outcome".into(),
                 Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),
-                Attention::Unconfirmed => match order.unclear_since {
+                Attention::Unconfirmed => match order.doubt().and_then(|doubt| doubt.unclear_since) {
                     Some(_) => "the gateway's get-status tells nothing of it: its history says why".into(),
                     None => "the gateway told that it is paid, and does not confirm that".into(),
                 },

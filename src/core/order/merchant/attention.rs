@@ -117,7 +117,7 @@ impl Order {
     pub fn is_refund_due(&self) -> bool {
         let owed = match &self.state {
             State::Withheld { .. } => true,
-            State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
+            State::Settled { .. } => match self.outcome() {
                 Some(Delivery::Failed | Delivery::Undelivered) => true,
                 Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None => false,
             },
@@ -128,7 +128,7 @@ impl Order {
             | State::Closed { .. }
             | State::Refunded { .. } => return false,
         };
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) => !self.money_is_gone(),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => false,
             None => owed && !self.money_is_gone(),
@@ -146,7 +146,7 @@ impl Order {
     /// Whether a refund, a person or an attendant has settled the debt to the customer.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded { .. }),
         }
@@ -172,7 +172,7 @@ impl Order {
         if kinds.is_empty() {
             return Err(Refused::NothingToSee);
         }
-        if self.unconfirmed_at.is_some() {
+        if self.doubt.listed_at.is_some() {
             self.ended_by_a_person(by, at);
         }
         self.seen.extend(kinds.into_iter().filter(|kind| *kind != Attention::Unconfirmed));
@@ -183,20 +183,18 @@ impl Order {
         let open = !self.is_decided();
         match kind {
             // For a mismatch, and for an order without a proof, their own words say more.
-            Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch() && self.is_proven(),
-            Attention::NoProof => self.is_refund_due() && self.repayment.is_none() && !self.is_proven(),
-            Attention::RefundFailed => matches!(self.repayment, Some(Repayment::Refused { .. })) && self.is_refund_due(),
-            Attention::Uncertain => {
-                open && self.delivery.as_ref().is_some_and(|told| matches!(told.outcome, Delivery::Uncertain | Delivery::Other(_)))
-            }
-            Attention::Unreported => open && self.unreported_at.is_some() && self.delivery.is_none() && !self.is_void(),
+            Attention::RefundDue => self.is_refund_due() && self.repaying.step.is_none() && !self.is_mismatch() && self.is_proven(),
+            Attention::NoProof => self.is_refund_due() && self.repaying.step.is_none() && !self.is_proven(),
+            Attention::RefundFailed => matches!(self.repaying.step, Some(Repayment::Refused { .. })) && self.is_refund_due(),
+            Attention::Uncertain => open && self.is_uncertain(),
+            Attention::Unreported => open && self.unreported_at.is_some() && self.reported.is_none() && !self.is_void(),
             Attention::Mismatch => open && self.is_mismatch(),
-            Attention::Conflict => open && self.conflict,
-            Attention::Suspect => open && self.suspect,
-            Attention::Unconfirmed => open && self.unconfirmed_at.is_some(),
-            Attention::RefundSoon => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::Soon),
-            Attention::RefundLastDay => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::LastDay),
-            Attention::OnlyByHand => self.repay_by().is_some() && self.refund_ending == Some(RefundEnding::Over),
+            Attention::Conflict => open && self.has_conflict(),
+            Attention::Suspect => open && self.doubt.suspect,
+            Attention::Unconfirmed => open && self.doubt.listed_at.is_some(),
+            Attention::RefundSoon => self.repay_by().is_some() && self.repaying.ending == Some(RefundEnding::Soon),
+            Attention::RefundLastDay => self.repay_by().is_some() && self.repaying.ending == Some(RefundEnding::LastDay),
+            Attention::OnlyByHand => self.repay_by().is_some() && self.repaying.ending == Some(RefundEnding::Over),
             Attention::PartialRefund => open && matches!(self.taken_back, Some(TakenBack::Partly { .. })),
             Attention::Chargeback => self.taken_back == Some(TakenBack::Chargeback),
             Attention::Reversed => self.taken_back == Some(TakenBack::Reversal),
@@ -208,10 +206,17 @@ impl Order {
     #[must_use]
     pub fn repay_by(&self) -> Option<Wall> {
         let until = self.settlement()?.refund_until?;
-        let unknown = self.unreported_at.is_some() && self.delivery.is_none() || self.conflict;
-        let uncertain = self.delivery.as_ref().is_some_and(|told| matches!(told.outcome, Delivery::Uncertain | Delivery::Other(_)));
+        let unknown = self.unreported_at.is_some() && self.reported.is_none() || self.has_conflict();
         let open = !self.is_decided() && !self.money_is_gone() && !self.is_void();
-        (self.is_refund_due() || open && (unknown || uncertain)).then_some(until)
+        (self.is_refund_due() || open && (unknown || self.is_uncertain())).then_some(until)
+    }
+
+    /// Whether its machine told that nobody knows whether the goods came.
+    fn is_uncertain(&self) -> bool {
+        match self.outcome() {
+            Some(Delivery::Uncertain | Delivery::Other(_)) => true,
+            Some(Delivery::Dispensed | Delivery::Failed | Delivery::Undelivered) | None => false,
+        }
     }
 
     fn is_mismatch(&self) -> bool {
@@ -221,7 +226,7 @@ impl Order {
     /// The time at which it is listed if the machine has told no outcome by then.
     pub(super) fn unreported_after(&self) -> Option<Wall> {
         match &self.state {
-            State::Settled { .. } if self.is_open() && self.unreported_at.is_none() && self.repayment.is_none() => {
+            State::Settled { .. } if self.is_open() && self.unreported_at.is_none() && self.repaying.step.is_none() => {
                 self.receipt_at().map(|at| self.collect_by.unwrap_or(at).max(at) + REPORT_WITHIN)
             }
             State::Charging { .. }

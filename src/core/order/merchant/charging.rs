@@ -109,12 +109,12 @@ impl Order {
                 let how = if why == Ending::Requested { Closing::Cancel } else { Closing::Failure };
                 // Get-status may call it pending all the same.
                 if asked {
-                    self.unclear_since = None;
+                    self.doubt.unclear_since = None;
                 }
                 let again = self.next_check_at(&why, now);
                 self.close_in_doubt(None, how, Some(why), now);
                 self.polling =
-                    Polling { at: again.into_iter().chain(self.polls_since(self.settlement_notified_at, now)).min(), ..Polling::default() };
+                    Polling { at: again.into_iter().chain(self.polls_since(self.doubt.notified_at, now)).min(), ..Polling::default() };
             }
             // The gateway has answered for it before: look once more, or cancel once more.
             State::Cancelling { charge: Some(_), .. } => {
@@ -132,8 +132,8 @@ impl Order {
             // The gateway itself may have told that it is paid. It need not know a charge for ever that it has ended or never made.
             State::Closed { charge, .. } => {
                 if charge.is_none() || self.ended_at.is_some() {
-                    self.unclear_since = None;
-                } else if self.unclear_since.is_some() {
+                    self.doubt.unclear_since = None;
+                } else if self.doubt.unclear_since.is_some() {
                     self.note_unclear(now);
                 }
                 self.judge_doubt(now);
@@ -168,7 +168,7 @@ impl Order {
     /// The cancel was not done. Look why (`look`), or ask for it again later.
     pub(super) fn cancel_again(&mut self, now: Wall, then_status: bool) {
         // What a person has ended is not held open by it.
-        let ended = self.ended_by.as_ref().is_some_and(|ended| ended.at + UNCONFIRMED_AFTER <= now);
+        let ended = self.doubt.ended_by.as_ref().is_some_and(|ended| ended.at + UNCONFIRMED_AFTER <= now);
         let give_up = ended || self.created_at + CANCEL_GIVE_UP <= now;
         self.judge_doubt(now);
         match &mut self.state {
@@ -177,7 +177,7 @@ impl Order {
                 let again = self.next_check_at(&why, now);
                 self.close_in_doubt(charge, Closing::Failure, Some(why), now);
                 self.polling =
-                    Polling { at: again.into_iter().chain(self.polls_since(self.settlement_notified_at, now)).min(), ..Polling::default() };
+                    Polling { at: again.into_iter().chain(self.polls_since(self.doubt.notified_at, now)).min(), ..Polling::default() };
             }
             State::Cancelling { get_status, tries, retry_at, .. } => {
                 *tries += 1;
@@ -213,7 +213,7 @@ impl Order {
     /// what became of it. If it is found again and again, that is asked now and then. What a person has ended or settled is over.
     fn next_check_at(&self, why: &Ending, now: Wall) -> Option<Wall> {
         match why {
-            _ if self.ended_by.is_some() || self.is_decided() => self.last_check(now).or(self.next_check_after_a_persons_end(now)),
+            _ if self.doubt.ended_by.is_some() || self.is_decided() => self.last_check(now).or(self.next_check_after_a_persons_end(now)),
             Ending::Leftover => Some(now + self.spread(poll_pause(now - self.created_at)).max(CHECK_AGAIN)),
             Ending::Requested | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_) | Ending::GaveUp | Ending::NotMade { .. } => {
                 Some(now + CHECK_AGAIN)
@@ -224,7 +224,7 @@ impl Order {
     pub(super) fn abandoned(&mut self) {
         // The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the
         // whole truth.
-        if let Some(Repayment::Requested { unsure, get_status: false, .. }) = &mut self.repayment {
+        if let Some(Repayment::Requested { unsure, get_status: false, .. }) = &mut self.repaying.step {
             *unsure = true;
         }
         match &mut self.state {
@@ -296,20 +296,19 @@ impl Order {
             // The books were lost with the receipt, and then the store took the money back. The relay knows that it delivered. A rebuilt
             // order has no key, and this word pays nothing.
             State::Closed { .. } if told.outcome == Delivery::Dispensed && (self.rebuilt || matches!(told.proof, Proof::Signed { .. })) => {
-                self.late_fact |= self.delivery.is_none();
+                self.late_fact |= self.reported.is_none();
             }
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
                 return Err(Refused::NotPaid);
             }
         }
-        match &mut self.delivery {
+        match &mut self.reported {
             None => {
                 self.first_reported(told.outcome, now);
-                self.delivery = Some(told);
-                self.reported_at = Some(now);
+                self.reported = Some(Reported { report: told, at: now, conflict: false });
             }
             // The detail is for people, and a repeated report may word it in another way. A proof may come later.
-            Some(first) if first.outcome == told.outcome => {
+            Some(Reported { report: first, .. }) if first.outcome == told.outcome => {
                 if let (Proof::Missing(_), Proof::Signed { .. }) = (&first.proof, &told.proof) {
                     first.proof = told.proof;
                 }
@@ -321,8 +320,8 @@ impl Order {
 
     /// A person ends it, while nobody can say whether it is paid.
     pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
-        self.ended_by = Some(PersonsEnd { by, at: now });
-        (self.settlement_notified_at, self.unclear_since, self.unconfirmed_at) = (None, None, None);
+        self.doubt.ended_by = Some(PersonsEnd { by, at: now });
+        (self.doubt.notified_at, self.doubt.unclear_since, self.doubt.listed_at) = (None, None, None);
         match &mut self.state {
             State::Pending { charge, .. } => {
                 let charge = charge.clone();
@@ -351,7 +350,7 @@ impl Order {
     }
 
     pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
-        self.unclear_since = None;
+        self.doubt.unclear_since = None;
         self.close_in_doubt(charge, how, why, now);
     }
 
@@ -359,7 +358,7 @@ impl Order {
     fn close_in_doubt(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
         self.state = State::Closed { charge, how, why };
         self.judge_doubt(now);
-        let doubt = self.polls_since(self.settlement_notified_at.or(self.unclear_since), now);
+        let doubt = self.polls_since(self.doubt.notified_at.or(self.doubt.unclear_since), now);
         self.polling.at = self.polling.at.or(self.last_check(now)).into_iter().chain(doubt).min();
     }
 

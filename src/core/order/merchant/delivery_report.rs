@@ -5,6 +5,7 @@ use crate::order::ids::{KeyId, OrderId};
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
 use crate::order::reason::Reason;
+use crate::order::time::Wall;
 use serde::{Deserialize, Serialize};
 
 /// The machine's report of a paid order.
@@ -18,6 +19,17 @@ pub struct DeliveryReport {
     pub detail: Option<Box<str>>,
     /// The relay's own word about it.
     pub proof: Proof,
+}
+
+/// What the machine told of its order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Reported {
+    /// The report that stands.
+    pub report: DeliveryReport,
+    /// When it came.
+    pub at: Wall,
+    /// The machine told two different outcomes.
+    pub conflict: bool,
 }
 
 /// Whether the relay has signed the machine's report.

@@ -4,6 +4,7 @@
 use super::*;
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
+use serde::{Deserialize, Serialize};
 
 /// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
 const REFUND_TRIES: u32 = 20;
@@ -28,6 +29,109 @@ const NO_KEY_IS_LEFT: &str = "every key for its refund is used up: only by hand"
 /// Likewise.
 const TIME_IS_OVER: &str = "the gateway's time for a refund is over: only by hand";
 
+/// How the money of an undelivered order goes back, and what the gateway still allows.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Repaying {
+    /// The way, once somebody or something sees to it.
+    pub step: Option<Repayment>,
+    /// How many keys of refunds are used up: each was refused, and get-status has confirmed that nothing went back.
+    pub used_keys: u32,
+    /// How near the end of the gateway's time for a refund is, as far as people were told.
+    pub ending: Option<RefundEnding>,
+}
+
+/// How the money of an undelivered order goes back. A refund and a delivery exclude each other, and so do these ways:
+/// a refund that was begun through the gateway must have failed before any other step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Repayment {
+    /// The gateway is being asked for it.
+    Requested {
+        /// Who wants it.
+        by: Asker,
+        /// The number of calls so far.
+        tries: u32,
+        /// The time of the next call, at the earliest.
+        retry_at: Wall,
+        /// The next question is get-status, and not the refund.
+        get_status: bool,
+        /// One of the calls may have made the refund.
+        unsure: bool,
+        /// Why the gateway refused, if it did: get-status has the last word.
+        refused: Option<Box<str>>,
+        /// It refused only because the key of the refund was used before.
+        key_used: bool,
+    },
+    /// The refund was not made. The money is still due.
+    Refused {
+        /// Why, for people.
+        why: Box<str>,
+        /// When.
+        at: Wall,
+        /// A call may have made the refund all the same. Nothing else is done before the gateway could be asked.
+        unsure: bool,
+    },
+    /// The gateway says that the money went back.
+    Done {
+        /// The time at which we heard of it.
+        at: Wall,
+        /// What the bank says of it; `None` if the gateway does not tell.
+        bank: Option<AtBank>,
+        /// The time at which get-status first said settled after that.
+        settled_again_at: Option<Wall>,
+    },
+    /// A person gave it back in another way.
+    ByHand {
+        /// How.
+        note: Box<str>,
+        /// Who.
+        by: Option<Box<str>>,
+        /// When.
+        at: Wall,
+        /// The gateway may have made a refund all the same.
+        unsure: bool,
+    },
+    /// An attendant handed the goods over: no refund.
+    Given {
+        /// Who.
+        by: Box<str>,
+        /// When.
+        at: Wall,
+        /// The gateway may have made a refund all the same.
+        unsure: bool,
+    },
+}
+
+/// A refund at the bank, as the gateway tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtBank {
+    /// The bank is asked.
+    Requested,
+    /// The bank has confirmed it.
+    Confirmed,
+}
+
+/// How near the end of the gateway's time for a refund is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundEnding {
+    /// At most three days are left.
+    Soon,
+    /// At most one day is left.
+    LastDay,
+    /// It is over: the money goes back by hand only.
+    Over,
+}
+
+/// Who wants the money to go back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Asker {
+    /// The backend itself (`auto_refund`).
+    Automatic,
+    /// A person, with a name if one was given.
+    Person(Option<Box<str>>),
+}
+
 impl Order {
     pub(super) fn refund_requested(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, wish.no_report, false)?;
@@ -41,7 +145,7 @@ impl Order {
         self.holds_the_money()?;
         // If an earlier call may have made the refund, a look comes first, also when no other call would be made.
         let unsure = self.is_refund_unsure();
-        let no_more = match (self.refund_time_is_over(now), self.refund_keys >= REFUND_KEYS_MAX) {
+        let no_more = match (self.refund_time_is_over(now), self.repaying.used_keys >= REFUND_KEYS_MAX) {
             (true, _) => Some(TIME_IS_OVER),
             (false, true) => Some(NO_KEY_IS_LEFT),
             (false, false) => None,
@@ -50,13 +154,14 @@ impl Order {
             return Err(Refused::OnlyByHand);
         }
         // If an order with a receipt has no report, it has no proof either, and a person has said so.
-        let unreported = self.delivery.is_none() && matches!(self.state, State::Settled { .. });
+        let unreported = self.reported.is_none() && matches!(self.state, State::Settled { .. });
         if !(wish.no_proof || unreported || self.is_proven()) {
             return Err(Refused::NoProof);
         }
         let refused = no_more.map(Into::into);
         let by = wish.by;
-        self.repayment = Some(Repayment::Requested { by, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
+        self.repaying.step =
+            Some(Repayment::Requested { by, tries: 0, retry_at: now, get_status: unsure, unsure, refused, key_used: false });
         Ok(())
     }
 
@@ -65,12 +170,12 @@ impl Order {
         if self.is_refund_unsure() && by.is_none() {
             return Err(Refused::RefundUnsure);
         }
-        if self.unconfirmed_at.is_some() {
+        if self.doubt.listed_at.is_some() {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
         // Get-status may be behind where it said that nothing went back.
-        let unsure = self.repayment.is_some();
-        self.repayment = Some(Repayment::ByHand { note, by, at: now, unsure });
+        let unsure = self.repaying.step.is_some();
+        self.repaying.step = Some(Repayment::ByHand { note, by, at: now, unsure });
         self.judge_doubt(now);
         if unsure {
             self.check_once_more(now);
@@ -88,8 +193,8 @@ impl Order {
         // hour is over.
         self.may_repay(now, true, true)?;
         self.holds_the_money()?;
-        let unsure = self.repayment.is_some();
-        self.repayment = Some(Repayment::Given { by, at: now, unsure });
+        let unsure = self.repaying.step.is_some();
+        self.repaying.step = Some(Repayment::Given { by, at: now, unsure });
         if unsure {
             self.check_once_more(now);
         }
@@ -99,7 +204,7 @@ impl Order {
     /// Whether a call for a refund may have had its effect, and the gateway does not tell, or does not answer. Whoever knows better says so by
     /// name.
     fn is_refund_unsure(&self) -> bool {
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Requested { tries, .. }) => *tries >= CHECKS_THEN_A_PERSON,
             Some(Repayment::Refused { unsure, .. }) => *unsure,
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => false,
@@ -113,13 +218,13 @@ impl Order {
 
     /// A person was sure that it is not paid, and may have erred. So it is looked at as after a decision over a refund.
     pub(super) fn next_check_after_a_persons_end(&self, now: Wall) -> Option<Wall> {
-        let ended = self.ended_by.as_ref()?;
+        let ended = self.doubt.ended_by.as_ref()?;
         (now < ended.at + BANK_CHECKS).then(|| now + self.spread(BANK_CHECK))
     }
 
     /// No call for the refund is made any more. One may have been granted, or is on its way: get-status has the last word.
     fn only_check_refund(&mut self, why: &str, now: Wall) {
-        if let Some(Repayment::Requested { get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment {
+        if let Some(Repayment::Requested { get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repaying.step {
             refused.get_or_insert_with(|| why.into());
             (*get_status, *unsure, *retry_at, *key_used) = (true, true, now, false);
         }
@@ -127,13 +232,13 @@ impl Order {
 
     /// The refund was not made, or (`unsure`) nobody knows. Who has the goods is owed nothing.
     fn refund_fails(&mut self, why: Box<str>, at: Wall, unsure: bool) {
-        let has_goods = !self.conflict && self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
-        self.repayment = (unsure || !has_goods).then_some(Repayment::Refused { why, at, unsure });
+        let has_goods = !self.has_conflict() && self.outcome() == Some(Delivery::Dispensed);
+        self.repaying.step = (unsure || !has_goods).then_some(Repayment::Refused { why, at, unsure });
     }
 
     /// Get-status says that no earlier call has made the refund.
     fn refund_is_not_made(&mut self) {
-        if let Some(Repayment::Refused { why, at, unsure: true }) = &self.repayment {
+        if let Some(Repayment::Refused { why, at, unsure: true }) = &self.repaying.step {
             self.refund_fails(why.clone(), *at, false);
         }
     }
@@ -148,10 +253,10 @@ impl Order {
             },
             RefundAnswer::Unsure(_) | RefundAnswer::Passing(_) | RefundAnswer::KeyUsed(_) | RefundAnswer::Refused(_) => answer,
         };
-        let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repayment else {
+        let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repaying.step else {
             // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
             if matches!(answer, RefundAnswer::Approved(_)) {
-                self.late_fact |= self.conflict;
+                self.late_fact |= self.has_conflict();
                 self.refunded(None, now);
             }
             return;
@@ -201,7 +306,9 @@ impl Order {
     pub(super) fn not_refunded_yet(&mut self, part_is_gone: bool, now: Wall) {
         let pause = self.pause_after_refund();
         self.refund_is_not_made();
-        let Some(Repayment::Requested { tries, get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Requested { tries, get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repaying.step else {
+            return;
+        };
         if !*get_status {
             return;
         }
@@ -217,8 +324,8 @@ impl Order {
         match refused.take() {
             // The refund with this key was not made, and never will be. The next call has another one.
             Some(why) => {
-                self.refund_keys += 1;
-                match std::mem::take(key_used) && self.refund_keys < REFUND_KEYS_MAX {
+                self.repaying.used_keys += 1;
+                match std::mem::take(key_used) && self.repaying.used_keys < REFUND_KEYS_MAX {
                     true if part_is_gone => self.stop_refund(PART_IS_GONE, now),
                     true => *retry_at = now + pause,
                     false => self.refund_fails(why, now, false),
@@ -232,7 +339,7 @@ impl Order {
     /// Get-status was asked what became of the refund, and did not tell.
     pub(super) fn refund_not_seen(&mut self, now: Wall) {
         let pause = self.pause_after_refund();
-        let Some(Repayment::Requested { get_status: true, tries, retry_at, refused, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Requested { get_status: true, tries, retry_at, refused, .. }) = &mut self.repaying.step else { return };
         *tries += 1;
         *retry_at = now + pause;
         if *tries >= REFUND_TRIES {
@@ -244,7 +351,7 @@ impl Order {
 
     /// There is nothing left to refund, as get-status says. So the refund has not happened.
     pub(super) fn stop_refund(&mut self, why: &str, now: Wall) {
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Requested { .. }) => self.refund_fails(why.into(), now, false),
             Some(Repayment::Refused { .. }) => self.refund_is_not_made(),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
@@ -253,11 +360,11 @@ impl Order {
 
     /// Whether get-status is asked only to see what became of a refund.
     pub(super) fn is_checking_refund(&self) -> bool {
-        matches!(self.repayment, Some(Repayment::Requested { get_status: true, .. }))
+        matches!(self.repaying.step, Some(Repayment::Requested { get_status: true, .. }))
     }
 
     fn pause_after_refund(&self) -> Span {
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Requested { tries, .. }) => self.spread(doubled(REFUND_PAUSE, tries + 1, REFUND_PAUSE_MAX)),
             Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
                 REFUND_PAUSE
@@ -269,23 +376,22 @@ impl Order {
     /// `on_its_way` to the gateway cannot be called back. The relay's signed word stands over a report that anybody with
     /// the token may have sent.
     pub(super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Wall) {
-        match (self.delivery.as_ref().map(|stands| &stands.proof), &told.proof) {
+        let is_decided = self.is_decided();
+        let Some(stands) = &mut self.reported else { return };
+        match (&stands.report.proof, &told.proof) {
             // No word counts against the relay's own.
-            (Some(Proof::Signed { .. }), Proof::Missing(_)) => return,
-            (Some(Proof::Missing(_)), Proof::Signed { .. }) => {
-                self.delivery = Some(told);
-                self.reported_at = Some(now);
-            }
-            (Some(Proof::Signed { .. }), Proof::Signed { .. }) | (Some(Proof::Missing(_)), Proof::Missing(_)) | (None, _) => {}
+            (Proof::Signed { .. }, Proof::Missing(_)) => return,
+            (Proof::Missing(_), Proof::Signed { .. }) => (stands.report, stands.at) = (told, now),
+            (Proof::Signed { .. }, Proof::Signed { .. }) | (Proof::Missing(_), Proof::Missing(_)) => {}
         }
+        stands.conflict |= !is_decided;
         // The money went back, or may have: the customer may have the goods, too.
-        self.late_fact |= match &self.repayment {
+        self.late_fact |= match &self.repaying.step {
             Some(Repayment::Requested { unsure, .. }) => on_its_way || *unsure,
             Some(Repayment::Refused { unsure, .. }) => *unsure,
-            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => self.is_decided(),
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => is_decided,
         };
-        self.conflict |= !self.is_decided();
-        match &self.repayment {
+        match &self.repaying.step {
             // A refund that nobody may have made is not begun again.
             Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now, false),
             Some(Repayment::Requested { .. }) => self.only_check_refund(OTHER_OUTCOME, now),
@@ -299,8 +405,8 @@ impl Order {
             Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => true,
             Delivery::Failed | Delivery::Undelivered => false,
         };
-        match &self.repayment {
-            Some(Repayment::Refused { unsure: false, .. }) if outcome == Delivery::Dispensed => self.repayment = None,
+        match &self.repaying.step {
+            Some(Repayment::Refused { unsure: false, .. }) if outcome == Delivery::Dispensed => self.repaying.step = None,
             Some(
                 Repayment::Requested { .. }
                 | Repayment::Refused { .. }
@@ -317,14 +423,13 @@ impl Order {
 
     /// The gateway says that the money went back.
     pub(super) fn refunded(&mut self, report: Option<&StatusReport>, now: Wall) {
-        self.settled_again_at = None;
         let told = report.and_then(|report| report.refund_at_bank);
-        match &mut self.repayment {
+        match &mut self.repaying.step {
             // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
-            Some(Repayment::Done { bank, .. }) => *bank = told.or(*bank),
+            Some(Repayment::Done { bank, settled_again_at, .. }) => (*bank, *settled_again_at) = (told.or(*bank), None),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
-                self.repayment = Some(Repayment::Done { at: now, bank: told })
+                self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None })
             }
         }
         if let Some(report) = report
@@ -340,21 +445,22 @@ impl Order {
     /// Get-status says settled again, or that only a part went back. It may be behind; and the bank may have refused the refund after the
     /// gateway had approved it.
     pub(super) fn settled_again(&mut self, now: Wall) {
-        if !matches!(self.repayment, Some(Repayment::Done { .. })) || self.late_fact {
+        if self.late_fact {
             return;
         }
-        let first = *self.settled_again_at.get_or_insert(now);
-        if now >= first + SETTLED_AGAIN {
-            self.late_fact = true;
+        if let Some(Repayment::Done { settled_again_at, .. }) = &mut self.repaying.step {
+            self.late_fact = now >= *settled_again_at.get_or_insert(now) + SETTLED_AGAIN;
         }
     }
 
     /// The time of the next look at a refund that the gateway has approved.
     pub(super) fn next_refund_check(&self, now: Wall) -> Option<Wall> {
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Done { .. }) if self.late_fact => None,
-            Some(Repayment::Done { .. }) if self.settled_again_at.is_some() => Some(now + SETTLED_AGAIN),
-            Some(Repayment::Done { at, bank: Some(AtBank::Requested) }) if now < *at + BANK_CHECKS => Some(now + self.spread(BANK_CHECK)),
+            Some(Repayment::Done { settled_again_at: Some(_), .. }) => Some(now + SETTLED_AGAIN),
+            Some(Repayment::Done { at, bank: Some(AtBank::Requested), .. }) if now < *at + BANK_CHECKS => {
+                Some(now + self.spread(BANK_CHECK))
+            }
             Some(Repayment::ByHand { at, unsure: true, .. } | Repayment::Given { at, unsure: true, .. })
                 if !self.late_fact && now < *at + BANK_CHECKS =>
             {
@@ -374,7 +480,7 @@ impl Order {
     /// Whether get-status of a paid order has failed for so long to tell of money that went back, that it is not asked any more. No person
     /// is called for this: that it was paid is known, and what is owed is listed by itself.
     pub(super) fn refund_checks_end(&self, now: Wall) -> bool {
-        let back_at = match &self.repayment {
+        let back_at = match &self.repaying.step {
             Some(Repayment::Done { at, .. } | Repayment::ByHand { at, .. } | Repayment::Given { at, .. }) => Some(*at),
             // The gateway may have made a refund that is owed as far as anybody knows.
             Some(Repayment::Refused { unsure: true, .. }) => return false,
@@ -387,7 +493,7 @@ impl Order {
     /// that, so it is no other order's first key.
     #[must_use]
     pub fn refund_key(&self) -> String {
-        match self.refund_keys {
+        match self.repaying.used_keys {
             0 => self.id.to_string(),
             used => format!("{}-r{}", self.id, used + 1),
         }
@@ -401,7 +507,7 @@ impl Order {
     /// The steps to the end of the gateway's time for its refund, of which people were not told yet.
     fn refund_endings(&self) -> impl DoubleEndedIterator<Item = (Wall, RefundEnding)> {
         let [soon, last_day] = REFUND_WARNINGS;
-        let told = self.refund_ending;
+        let told = self.repaying.ending;
         let steps = self
             .repay_by()
             .map(|until| [(until - soon, RefundEnding::Soon), (until - last_day, RefundEnding::LastDay), (until, RefundEnding::Over)]);
@@ -421,12 +527,12 @@ impl Order {
     /// The order as people are told of it at this time: while no program ran, nobody wrote that the gateway's time for its refund was over.
     #[must_use]
     pub fn as_of(mut self, now: Wall) -> Self {
-        self.refund_ending = self.refund_ending_due(now).or(self.refund_ending);
+        self.repaying.ending = self.refund_ending_due(now).or(self.repaying.ending);
         self
     }
 
     pub(super) fn refund_ends(&mut self, ending: RefundEnding, now: Wall) {
-        self.refund_ending = Some(ending);
+        self.repaying.ending = Some(ending);
         if ending == RefundEnding::Over {
             self.only_check_refund(TIME_IS_OVER, now);
         }
@@ -440,7 +546,7 @@ impl Order {
     /// Whether the money may go back, or the goods may be handed over. Refund and delivery exclude each other.
     /// By name, a person may decide also while the gateway does not tell what became of a refund.
     fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
-        match &self.repayment {
+        match &self.repaying.step {
             Some(Repayment::Requested { .. }) if by_name && self.is_refund_unsure() => {}
             Some(Repayment::Requested { .. }) => return Err(Refused::RefundUnderWay),
             Some(Repayment::Done { .. } | Repayment::ByHand { .. }) => return Err(Refused::RefundedAlready),
@@ -449,9 +555,9 @@ impl Order {
         }
         match &self.state {
             State::Withheld { .. } => Ok(()),
-            State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
+            State::Settled { .. } => match self.outcome() {
                 Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => Ok(()),
-                Some(Delivery::Dispensed) if self.conflict => Ok(()),
+                Some(Delivery::Dispensed) if self.has_conflict() => Ok(()),
                 // The gateway does not tell whether an earlier refund was made all the same.
                 Some(Delivery::Dispensed) if by_name && self.is_refund_unsure() => Ok(()),
                 Some(Delivery::Dispensed) => Err(Refused::Delivered),
@@ -464,13 +570,13 @@ impl Order {
             },
             State::Refunded { .. } => Err(Refused::RefundedAlready),
             State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. }
-                if self.suspect || self.unconfirmed_at.is_some() =>
+                if self.doubt.suspect || self.doubt.listed_at.is_some() =>
             {
-                match (&self.state, self.delivery.as_ref().map(|told| told.outcome)) {
-                    (State::Closed { .. }, Some(Delivery::Dispensed)) if !self.conflict => Err(Refused::Delivered),
+                match (&self.state, self.outcome()) {
+                    (State::Closed { .. }, Some(Delivery::Dispensed)) if !self.has_conflict() => Err(Refused::Delivered),
                     (State::Closed { .. }, _) => Ok(()),
-                    _ if self.unconfirmed_at.is_none() => Err(Refused::NotEnded),
-                    (_, Some(Delivery::Dispensed)) if !self.conflict => Err(Refused::Delivered),
+                    _ if self.doubt.listed_at.is_none() => Err(Refused::NotEnded),
+                    (_, Some(Delivery::Dispensed)) if !self.has_conflict() => Err(Refused::Delivered),
                     _ => Ok(()),
                 }
             }
@@ -485,7 +591,7 @@ impl Order {
     #[must_use]
     pub fn is_proven(&self) -> bool {
         let has_no_receipt = matches!(self.state, State::Withheld { .. }) && !self.rebuilt;
-        match &self.delivery {
+        match self.delivery() {
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => {
                 has_no_receipt
@@ -522,8 +628,8 @@ impl Order {
             | State::Closed { .. }
             | State::Refunded { .. } => false,
         };
-        let clear = self.is_proven() && !self.conflict && self.taken_back.is_none() && self.repayment.is_none();
-        let came = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
+        let clear = self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
+        let came = self.outcome() == Some(Delivery::Dispensed);
         known && clear && !came && !self.refund_time_is_over(now) && self.is_refund_due() && !self.is_over_the_counter()
     }
 }

@@ -27,12 +27,12 @@ fn is_news(order: &Order, said: Said) -> bool {
         (State::Settled { .. } | State::Withheld { .. }, Said::Failed | Said::Other) => false,
         (State::Refunded { .. }, Said::ChargedBack) => true,
         // The gateway gave a part back, beside the money that a person had given back, or in place of the whole.
-        (State::Refunded { .. }, Said::PartlyRefunded) => match &order.repayment {
+        (State::Refunded { .. }, Said::PartlyRefunded) => match &order.repaying.step {
             Some(Repayment::ByHand { .. }) => order.taken_back.is_none(),
             Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Requested) && !order.late_fact,
             Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None => false,
         },
-        (State::Refunded { .. }, Said::Refunded) => match &order.repayment {
+        (State::Refunded { .. }, Said::Refunded) => match &order.repaying.step {
             // The bank may have confirmed it by now.
             Some(Repayment::Done { bank, .. }) => *bank == Some(AtBank::Requested),
             None => false,
@@ -41,7 +41,7 @@ fn is_news(order: &Order, said: Said) -> bool {
             }
         },
         // The bank may have refused the refund.
-        (State::Refunded { .. }, Said::Settled) => matches!(order.repayment, Some(Repayment::Done { .. })) && !order.late_fact,
+        (State::Refunded { .. }, Said::Settled) => matches!(order.repaying.step, Some(Repayment::Done { .. })) && !order.late_fact,
         (State::Refunded { .. }, Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other) => false,
     }
 }
@@ -63,7 +63,7 @@ impl Order {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {
                 if said == Said::Settled && !self.is_decided() {
-                    self.settlement_notified_at.get_or_insert(now);
+                    self.doubt.notified_at.get_or_insert(now);
                 }
             }
             State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
@@ -145,7 +145,7 @@ impl Order {
             | Said::Failed
             | Said::Refunded
             | Said::PartlyRefunded
-            | Said::ChargedBack => self.unclear_since = None,
+            | Said::ChargedBack => self.doubt.unclear_since = None,
         }
         self.take(report, now, with);
         self.judge_doubt(now);
@@ -201,9 +201,9 @@ impl Order {
     pub(super) fn note_unclear(&mut self, now: Wall) {
         match &self.state {
             State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
-                let ended = self.ended_by.is_some() || self.is_decided();
-                if !ended && now >= *self.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
-                    self.unconfirmed_at.get_or_insert(now);
+                let ended = self.doubt.ended_by.is_some() || self.is_decided();
+                if !ended && now >= *self.doubt.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
+                    self.doubt.listed_at.get_or_insert(now);
                 }
             }
             State::Charging { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
@@ -218,14 +218,14 @@ impl Order {
             State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
         };
         if paid || self.is_decided() {
-            self.settlement_notified_at = None;
+            self.doubt.notified_at = None;
         }
         if !matches!(self.state, State::Held { .. }) && paid || self.is_decided() {
-            self.unclear_since = None;
+            self.doubt.unclear_since = None;
         }
-        match self.settlement_notified_at {
-            None if self.unclear_since.is_none() => self.unconfirmed_at = None,
-            Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.unconfirmed_at.get_or_insert(now),
+        match self.doubt.notified_at {
+            None if self.doubt.unclear_since.is_none() => self.doubt.listed_at = None,
+            Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.doubt.listed_at.get_or_insert(now),
             None | Some(_) => {}
         }
     }
@@ -239,7 +239,7 @@ impl Order {
     /// Plans the next question, after an answer or after the lack of one.
     pub(super) fn question_ended(&mut self, now: Wall, answered: bool) {
         // An answer that tells of the refund has planned the next step for it.
-        if matches!(self.repayment, Some(Repayment::Requested { get_status: true, retry_at, .. }) if retry_at <= now) {
+        if matches!(self.repaying.step, Some(Repayment::Requested { get_status: true, retry_at, .. }) if retry_at <= now) {
             self.refund_not_seen(now);
         }
         let tries = self.polling.tries;
@@ -249,7 +249,7 @@ impl Order {
         self.polling.at = match &self.state {
             State::Charging { .. } => self.polling.at,
             State::Pending { charge, .. } => {
-                let since = self.settlement_notified_at.unwrap_or(charge.charged_at);
+                let since = self.doubt.notified_at.unwrap_or(charge.charged_at);
                 Some(hot.unwrap_or_else(|| now + self.spread(poll_pause(now - since))))
             }
             // The order is not asked about before the final answer can come, unless somebody said that something has happened.
@@ -257,13 +257,13 @@ impl Order {
             // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
             // Somebody paid, as the gateway itself has told; or its answers do not tell.
-            State::Closed { .. } if self.settlement_notified_at.is_some() || self.unclear_since.is_some() => {
-                let since = self.settlement_notified_at.or(self.unclear_since).unwrap_or(now);
+            State::Closed { .. } if self.doubt.notified_at.is_some() || self.doubt.unclear_since.is_some() => {
+                let since = self.doubt.notified_at.or(self.doubt.unclear_since).unwrap_or(now);
                 let unsure = self.unanswered_since(now).map(|noted| noted + CALL_LIFE);
                 Some(hot.or(unsure).unwrap_or(now + self.spread(poll_pause(now - since))))
             }
             // A person has ended it, or has given the money back.
-            State::Closed { .. } if self.ended_by.is_some() || self.is_decided() => {
+            State::Closed { .. } if self.doubt.ended_by.is_some() || self.is_decided() => {
                 hot.or(self.last_check(now)).or(self.next_check_after_a_persons_end(now))
             }
             // What became of a refund is looked at until the bank has confirmed or refused it.
@@ -307,7 +307,7 @@ impl Order {
                 return self.question_ended(now, true);
             }
         }
-        self.suspect = false;
+        self.doubt.suspect = false;
         let by = self.settlement_of(report, now);
         let charge = self.charge().cloned();
         // A person gave the money back before the gateway was sure. With the goods besides, the customer would have too much.
@@ -316,13 +316,13 @@ impl Order {
             return self.question_ended(now, true);
         }
         // A person has ended it. The receipt could come when nobody reckons with it any more.
-        if self.ended_by.is_some() {
+        if self.doubt.ended_by.is_some() {
             self.state = State::Withheld { charge, by, why: Withheld::Ended };
             return self.question_ended(now, true);
         }
         match self.matching(report, with.rules) {
-            Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
-                let again = *self.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
+            Err(_) if self.doubt.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
+                let again = *self.doubt.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
                 self.polling.at = Some(again);
                 if let State::Cancelling { get_status, retry_at, .. } = &mut self.state {
                     (*get_status, *retry_at) = (true, again + MISMATCH_WAIT);
@@ -403,7 +403,7 @@ impl Order {
     }
 
     fn still_pending(&mut self, now: Wall) {
-        self.suspect = false;
+        self.doubt.suspect = false;
         match &mut self.state {
             State::Cancelling { get_status: true, .. } => self.cancel_again(now, false),
             State::Closed { charge, .. } => {
@@ -414,7 +414,7 @@ impl Order {
             State::Held { charge: Some(charge), .. } => {
                 let charge = charge.clone();
                 self.state = State::Pending { charge, cancel_at: None };
-                self.settlement_notified_at.get_or_insert(now);
+                self.doubt.notified_at.get_or_insert(now);
             }
             State::Charging { .. }
             | State::Pending { .. }
@@ -430,7 +430,7 @@ impl Order {
     fn suspected(&mut self) {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
-                self.suspect = true;
+                self.doubt.suspect = true;
             }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
@@ -441,7 +441,9 @@ impl Order {
         match &self.state {
             State::Cancelling { get_status: true, .. } => self.cancel_again(now, true),
             // A person has ended it, and it may still be paid: it is cancelled, as where get-status calls it pending.
-            State::Closed { charge: Some(charge), .. } if self.ended_by.is_some() && self.ended_at.is_none() && now < charge.expires_at => {
+            State::Closed { charge: Some(charge), .. }
+                if self.doubt.ended_by.is_some() && self.ended_at.is_none() && now < charge.expires_at =>
+            {
                 let charge = charge.clone();
                 self.begin_cancelling(Some(charge), Ending::Leftover, now);
             }
@@ -460,7 +462,7 @@ impl Order {
         let took_back = how == Closing::Deny && self.is_over_the_counter();
         if took_back {
             // That is how the settlement ended that a notification told of.
-            self.settlement_notified_at = None;
+            self.doubt.notified_at = None;
         }
         let (charge, why) = match &mut self.state {
             State::Charging { .. } => (None, None),
@@ -470,7 +472,7 @@ impl Order {
             State::Cancelling { charge, why, .. } => (charge.take(), Some(why.clone())),
             State::Closed { .. } => {
                 self.ended_at.get_or_insert(now);
-                self.suspect = false;
+                self.doubt.suspect = false;
                 return;
             }
             // A paid order stays paid. The answer is stale, or a counter took its settlement back.
@@ -483,7 +485,7 @@ impl Order {
             }
         };
         self.ended_at = Some(now);
-        self.suspect = false;
+        self.doubt.suspect = false;
         self.close(charge, how, why, now);
     }
 
@@ -498,7 +500,7 @@ impl Order {
         match how {
             TakenBack::Partly { .. } => {
                 // The matter was settled in another way: the customer has more than is due.
-                self.late_fact |= matches!(self.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+                self.late_fact |= matches!(self.repaying.step, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
                 self.not_refunded_yet(true, now);
                 // Where all was to go back, the bank may have refused that.
                 self.settled_again(now);
@@ -509,7 +511,7 @@ impl Order {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
                 let by = self.settlement_of(report, now);
-                self.suspect = false;
+                self.doubt.suspect = false;
                 self.state = State::Withheld { charge: self.charge().cloned(), by, why: Withheld::Mismatch };
             }
         }

@@ -1,8 +1,9 @@
 //! The parts of an order, and the facts that can be read off it.
 
-use super::{Attention, DeliveryReport, Said, Sale};
+use super::{Attention, DeliveryReport, Doubt, PersonsEnd, Repaying, Repayment, Reported, Said, Sale};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
@@ -28,21 +29,14 @@ pub struct Order {
     pub state: State,
     /// When the gateway is asked for its status.
     pub polling: Polling,
-    /// The first time that get-status said settled in a way that does not fit the charge.
-    pub mismatched_at: Option<Wall>,
-    /// The machine's report.
-    pub delivery: Option<DeliveryReport>,
-    /// The time at which that report came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reported_at: Option<Wall>,
-    /// The machine told two different outcomes.
-    pub conflict: bool,
-    /// How the money of an undelivered order goes back, once somebody or something sees to it.
-    pub repayment: Option<Repayment>,
+    /// What is not certain about its payment.
+    pub doubt: Doubt,
+    /// What its machine told.
+    pub reported: Option<Reported>,
+    /// How the money of an undelivered order goes back.
+    pub repaying: Repaying,
     /// The gateway took the money back, or a part of it, after it was the merchant's.
     pub taken_back: Option<TakenBack>,
-    /// The gateway's last word may mean money, or not: a card that is only held, or a settlement that fraud detection does not accept.
-    pub suspect: bool,
     /// The time at which it was listed because no outcome came.
     pub unreported_at: Option<Wall>,
     /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
@@ -53,22 +47,8 @@ pub struct Order {
     pub seen: Vec<Attention>,
     /// The books had lost it. It may have had a receipt that they do not know.
     pub rebuilt: bool,
-    /// The time of the first genuine notification that it is settled, while get-status has not confirmed that.
-    pub settlement_notified_at: Option<Wall>,
-    /// The time since which get-status is answered, and its answer is not understood.
-    pub unclear_since: Option<Wall>,
-    /// The time at which it was listed because nobody confirms whether it is paid.
-    pub unconfirmed_at: Option<Wall>,
-    /// The person who ended it while nobody could say whether it is paid. No receipt is ever signed for it.
-    pub ended_by: Option<PersonsEnd>,
     /// The time at which the gateway first said that its charge ended unpaid; `None`: it did not say so, or took it back.
     pub ended_at: Option<Wall>,
-    /// How many keys of refunds are used up: each was refused, and get-status has confirmed that nothing went back.
-    pub refund_keys: u32,
-    /// How near the end of the gateway's time for a refund is, as far as people were told.
-    pub refund_ending: Option<RefundEnding>,
-    /// The time at which get-status first said settled after it had said refunded.
-    pub settled_again_at: Option<Wall>,
 }
 
 /// The state of an order.
@@ -149,15 +129,6 @@ pub enum State {
         /// The payment; `None` if only the refund was ever seen.
         by: Option<Settlement>,
     },
-}
-
-/// The end that a person made of an order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PersonsEnd {
-    /// Who.
-    pub by: Box<str>,
-    /// When.
-    pub at: Wall,
 }
 
 /// A charge, as the gateway answered it.
@@ -268,96 +239,6 @@ pub enum Withheld {
     PaidTwice,
     /// A person ended the order before anybody confirmed the payment.
     Ended,
-}
-
-/// How the money of an undelivered order goes back. A refund and a delivery exclude each other, and so do these ways:
-/// a refund that was begun through the gateway must have failed before any other step.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Repayment {
-    /// The gateway is being asked for it.
-    Requested {
-        /// Who wants it.
-        by: Asker,
-        /// The number of calls so far.
-        tries: u32,
-        /// The time of the next call, at the earliest.
-        retry_at: Wall,
-        /// The next question is get-status, and not the refund.
-        get_status: bool,
-        /// One of the calls may have made the refund.
-        unsure: bool,
-        /// Why the gateway refused, if it did: get-status has the last word.
-        refused: Option<Box<str>>,
-        /// It refused only because the key of the refund was used before.
-        key_used: bool,
-    },
-    /// The refund was not made. The money is still due.
-    Refused {
-        /// Why, for people.
-        why: Box<str>,
-        /// When.
-        at: Wall,
-        /// A call may have made the refund all the same. Nothing else is done before the gateway could be asked.
-        unsure: bool,
-    },
-    /// The gateway says that the money went back.
-    Done {
-        /// The time at which we heard of it.
-        at: Wall,
-        /// What the bank says of it; `None` if the gateway does not tell.
-        bank: Option<AtBank>,
-    },
-    /// A person gave it back in another way.
-    ByHand {
-        /// How.
-        note: Box<str>,
-        /// Who.
-        by: Option<Box<str>>,
-        /// When.
-        at: Wall,
-        /// The gateway may have made a refund all the same.
-        unsure: bool,
-    },
-    /// An attendant handed the goods over: no refund.
-    Given {
-        /// Who.
-        by: Box<str>,
-        /// When.
-        at: Wall,
-        /// The gateway may have made a refund all the same.
-        unsure: bool,
-    },
-}
-
-/// A refund at the bank, as the gateway tells it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AtBank {
-    /// The bank is asked.
-    Requested,
-    /// The bank has confirmed it.
-    Confirmed,
-}
-
-/// How near the end of the gateway's time for a refund is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefundEnding {
-    /// At most three days are left.
-    Soon,
-    /// At most one day is left.
-    LastDay,
-    /// It is over: the money goes back by hand only.
-    Over,
-}
-
-/// Who wants the money to go back.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Asker {
-    /// The backend itself (`auto_refund`).
-    Automatic,
-    /// A person, with a name if one was given.
-    Person(Option<Box<str>>),
 }
 
 /// How the gateway took money back that was the merchant's.
@@ -485,6 +366,60 @@ impl Order {
         self.receipt().map(|receipt| Wall(receipt.claims().iat.saturating_mul(1000)))
     }
 
+    /// What its machine told.
+    #[must_use]
+    pub fn delivery(&self) -> Option<&DeliveryReport> {
+        self.reported.as_ref().map(|told| &told.report)
+    }
+
+    /// The outcome that its machine told.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Delivery> {
+        self.delivery().map(|told| told.outcome)
+    }
+
+    /// The time at which its machine told that.
+    #[must_use]
+    pub fn reported_at(&self) -> Option<Wall> {
+        self.reported.as_ref().map(|told| told.at)
+    }
+
+    /// Whether its machine told two different outcomes.
+    #[must_use]
+    pub fn has_conflict(&self) -> bool {
+        self.reported.as_ref().is_some_and(|told| told.conflict)
+    }
+
+    /// How its money goes back, once somebody or something sees to it.
+    #[must_use]
+    pub const fn repayment(&self) -> Option<&Repayment> {
+        self.repaying.step.as_ref()
+    }
+
+    /// What is not certain about its payment; `None` once it is paid.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&Doubt> {
+        Some(&self.doubt)
+    }
+
+    /// Whether it is listed because nobody confirms whether it is paid.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.doubt().is_some_and(|doubt| doubt.listed_at.is_some())
+    }
+
+    /// Whether the gateway's last word may mean money, or not.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.doubt().is_some_and(|doubt| doubt.suspect)
+    }
+
+    /// The person who ended it while nobody could say whether it is paid.
+    #[must_use]
+    pub fn ended_by(&self) -> Option<&PersonsEnd> {
+        self.doubt().and_then(|doubt| doubt.ended_by.as_ref())
+    }
+
     /// Whether it is paid at a shop's counter, with a code.
     #[must_use]
     pub fn is_over_the_counter(&self) -> bool {
@@ -494,7 +429,7 @@ impl Order {
     /// Whether its receipt is void: the counter took the payment back before anybody collected.
     #[must_use]
     pub fn is_void(&self) -> bool {
-        matches!(self.state, State::Settled { .. }) && self.delivery.is_none() && self.taken_back == Some(TakenBack::Reversal)
+        matches!(self.state, State::Settled { .. }) && self.reported.is_none() && self.taken_back == Some(TakenBack::Reversal)
     }
 
     /// Whether the machine still waits for something: the order has not ended, or it is paid and without outcome.
@@ -502,7 +437,7 @@ impl Order {
     pub fn is_open(&self) -> bool {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
-            State::Settled { .. } => self.delivery.is_none() && !self.is_void(),
+            State::Settled { .. } => self.reported.is_none() && !self.is_void(),
             State::Closed { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
         }
     }
@@ -513,9 +448,9 @@ impl Order {
     pub fn is_over(&self) -> bool {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => false,
-            State::Closed { .. } if self.ended_by.is_some() => true,
+            State::Closed { .. } if self.doubt.ended_by.is_some() => true,
             State::Closed { .. } => {
-                let may_be_money = self.suspect && !self.is_decided() && !self.seen.contains(&Attention::Suspect);
+                let may_be_money = self.doubt.suspect && !self.is_decided() && !self.seen.contains(&Attention::Suspect);
                 self.polling.at.is_none() && !may_be_money
             }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,

@@ -403,11 +403,11 @@ fn a_refund_that_was_refused_is_made_a_week_later_under_a_new_key() {
     town.midtrans.change(Change { balance: Some(Some(0)), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
     let refused = town.of(&order);
-    assert!(matches!(refused.repayment, Some(Repayment::Refused { unsure: false, .. })), "{refused:?}");
+    assert!(matches!(refused.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{refused:?}");
     town.days(8);
     town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
-    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment);
+    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment());
     assert_eq!(town.midtrans.transaction(order.order_id.as_str()).expect("a book").refunded, 5_000, "once");
 }
 
@@ -422,7 +422,7 @@ fn a_key_that_another_set_of_books_used_up_is_followed_by_a_new_one() {
     town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
     town.seconds(90, Way::Open);
-    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment);
+    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment());
 }
 
 /// The answer to a refund is lost, and from then on get-status has one word.
@@ -482,7 +482,7 @@ fn after_midtrans_time_for_a_refund_nobody_asks_for_it() {
 
 #[test]
 fn what_the_bank_does_after_a_refund_is_heard() {
-    let bank = |order: &Order| match &order.repayment {
+    let bank = |order: &Order| match order.repayment() {
         Some(Repayment::Done { bank, .. }) => *bank,
         other => panic!("{other:?}"),
     };

@@ -148,7 +148,7 @@ impl Week {
             |week: &mut Self| week.world.books(|tx, _| books::load(tx, &id)).expect("the books can be read").expect("it is there").order;
         let is_told = (0..90_000).any(|_| {
             self.pass(1);
-            load(self).delivery.is_some()
+            load(self).delivery().is_some()
         });
         assert!(is_told, "{number} is never reported");
         self.world.network.cut[Outage::Http as usize] = true;
@@ -196,7 +196,7 @@ impl Week {
 
 /// What the books say of an order. A machine does not hear of most refunds: for it they stay due.
 fn told(order: &Order, paid_back: &BTreeSet<OrderId>) -> End {
-    match (&order.delivery, &order.state) {
+    match (order.delivery(), &order.state) {
         (Some(_), State::Refunded { .. }) if paid_back.contains(&order.id) => REFUNDED,
         (Some(told), _) => match told.outcome {
             Delivery::Dispensed => (EventState::Dispensed, None),

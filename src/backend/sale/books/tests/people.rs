@@ -133,7 +133,7 @@ async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() 
     rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
     assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
     rig.run(|tx, policy| restarted(tx, policy, T0 + Span::secs(1))).await.expect("starts");
-    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Requested { unsure: true, .. })));
+    assert!(matches!(rig.load("o-r1").await.order.repayment(), Some(Repayment::Requested { unsure: true, .. })));
     assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
 }
 
@@ -144,14 +144,14 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
         rig.paid(request, ticket, T0).await;
     }
     let asked = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
-    assert!(matches!(asked.now.order.repayment, Some(Repayment::Requested { .. })), "proven: it goes back by itself");
+    assert!(matches!(asked.now.order.repayment(), Some(Repayment::Requested { .. })), "proven: it goes back by itself");
     // The same report again, as after a restart of the machine, changes nothing.
     let again = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
     assert_eq!(again.now.order, asked.now.order);
     // Another ticket has the same number. A ledger that had forgotten one of them gave the other.
     let other = rig.tell_as("o-r2", numbered(Delivery::Failed, 7), T0).await;
-    assert_eq!(other.now.order.delivery.as_ref().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
-    assert_eq!((&other.now.order.repayment, rig.listed(Attention::NoProof).await), (&None, vec!["o-r2".to_owned()]));
+    assert_eq!(other.now.order.delivery().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
+    assert_eq!((other.now.order.repayment(), rig.listed(Attention::NoProof).await), (None, vec!["o-r2".to_owned()]));
     let refused = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
     // The number of an archived order is not accepted either.
@@ -165,13 +165,13 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     .expect("written");
     rig.paid("r3", 3, T0).await;
     let third = rig.tell_as("o-r3", numbered(Delivery::Undelivered, 8), T0).await;
-    assert_eq!(third.now.order.delivery.map(|told| told.proof), Some(Proof::Missing(NoProof::NumberUsed)));
+    assert_eq!(third.now.order.delivery().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
 }
 
 #[tokio::test]
 async fn a_number_that_is_far_ahead_is_for_a_person_until_the_relay_may_have_come_so_far() {
     let rig = Rig::refunding(100);
-    let proof = |done: Done| done.now.order.delivery.map(|told| told.proof);
+    let proof = |done: Done| done.now.order.delivery().map(|told| told.proof.clone());
     let ahead = Some(Proof::Missing(NoProof::NumberAhead));
     for ticket in 1..=6 {
         rig.paid(&format!("r{ticket}"), ticket, T0).await;
@@ -245,11 +245,11 @@ async fn the_relays_word_stands_over_one_without_it() {
     let unsigned = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::None), ..numbered(outcome, 0) };
     rig.tell_as("o-r1", unsigned(Delivery::Dispensed), T0).await;
     let told = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
-    assert_eq!(told.now.order.delivery, Some(numbered(Delivery::Undelivered, 7)));
-    assert!(told.now.order.conflict && told.now.order.repayment.is_none(), "{:?}", told.now.order);
+    assert_eq!(told.now.order.delivery(), Some(&numbered(Delivery::Undelivered, 7)));
+    assert!(told.now.order.has_conflict() && told.now.order.repayment().is_none(), "{:?}", told.now.order);
     for other in [unsigned(Delivery::Dispensed), numbered(Delivery::Dispensed, 8)] {
         let again = rig.tell_as("o-r1", other, T0).await;
-        assert_eq!(again.now.order.delivery, Some(numbered(Delivery::Undelivered, 7)), "it stays");
+        assert_eq!(again.now.order.delivery(), Some(&numbered(Delivery::Undelivered, 7)), "it stays");
     }
     let asked = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
     assert!(asked.is_ok(), "{asked:?}");
@@ -262,7 +262,7 @@ async fn what_ends_before_anybody_was_told_is_not_told() {
     rig.tell("o-r1", Delivery::Failed, T0).await;
     rig.run(|tx, policy| refund_by_hand(tx, policy, &id("o-r1"), "cash", None, false, T0)).await.expect("granted");
     assert_eq!(rig.due(T0 + Span::secs(86_400)).await, []);
-    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::ByHand { .. })));
+    assert!(matches!(rig.load("o-r1").await.order.repayment(), Some(Repayment::ByHand { .. })));
     let again = rig.run(|tx, policy| request_refund(tx, policy, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(again, Err(BooksError::Refused(Refused::RefundedAlready))), "{again:?}");
 }
@@ -308,7 +308,7 @@ async fn the_backend_refunds_by_itself_within_its_limit_and_never_what_is_doubtf
     }
     let begun = |number: u8| {
         let rig = &rig;
-        async move { rig.load(&format!("o-r{number}")).await.order.repayment.is_some() }
+        async move { rig.load(&format!("o-r{number}")).await.order.repayment().is_some() }
     };
     assert_eq!([begun(1).await, begun(2).await, begun(3).await, begun(4).await, begun(5).await], [false, false, true, true, false]);
     assert_eq!(rig.listed(Attention::RefundDue).await, ["o-r5"], "over the limit: for a person");
@@ -318,9 +318,9 @@ async fn the_backend_refunds_by_itself_within_its_limit_and_never_what_is_doubtf
     let tomorrow = T0 + Span::secs(86_400);
     rig.paid("r6", 6, tomorrow).await;
     rig.tell("o-r6", Delivery::Failed, tomorrow).await;
-    assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Requested { .. })));
+    assert!(matches!(rig.load("o-r6").await.order.repayment(), Some(Repayment::Requested { .. })));
     rig.tell("o-r6", Delivery::Dispensed, tomorrow).await;
-    assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Refused { .. })));
+    assert!(matches!(rig.load("o-r6").await.order.repayment(), Some(Repayment::Refused { .. })));
     assert_eq!(rig.pass("o-r6", tomorrow + Span::secs(3600)).await.call, None);
 }
 

@@ -144,10 +144,10 @@ fn an_answer_of_another_sum_or_currency_answers_nothing_whatever_it_says() {
                 let first = live(&[life.clone(), vec![(1000, told.clone())]].concat());
                 assert_eq!((word(&first).as_str(), first.attention()), (*state, vec![]), "{said:?}, {what}: {state}");
                 let after = live(&[life.clone(), vec![(1000, told.clone()), (151_000, told.clone()), (1000 + FIVE, told)]].concat());
-                let (taken, money) = (&after.taken_back, &after.repayment);
+                let (taken, money) = (&after.taken_back, after.repayment());
                 // A QR whose life is over is cancelled, whatever is answered.
                 let later = if *state == "pending" { "cancelling" } else { *state };
-                assert_eq!((word(&after).as_str(), taken, money), (later, &None, &None), "{said:?}, {what}: {state}");
+                assert_eq!((word(&after).as_str(), taken, money), (later, &None, None), "{said:?}, {what}: {state}");
                 let listed = if *state == "settled" { vec![] } else { vec![Attention::Unconfirmed] };
                 assert_eq!(after.attention(), listed, "{said:?}, {what}: {state}");
             }
@@ -159,11 +159,11 @@ fn an_answer_of_another_sum_or_currency_answers_nothing_whatever_it_says() {
             let as_usual = live(&[charged(), vec![(1000, status(said))]].concat());
             let order = live(&[charged(), vec![(1000, Event::Status(told))]].concat());
             assert_eq!(
-                (word(&order), order.suspect, &order.taken_back),
-                (word(&as_usual), as_usual.suspect, &as_usual.taken_back),
+                (word(&order), order.is_suspect(), &order.taken_back),
+                (word(&as_usual), as_usual.is_suspect(), &as_usual.taken_back),
                 "{said:?}"
             );
-            assert_eq!(order.repayment.is_some(), as_usual.repayment.is_some(), "{said:?}");
+            assert_eq!(order.repayment().is_some(), as_usual.repayment().is_some(), "{said:?}");
         }
     }
     // A cancel is not done by such an answer. Get-status must tell.
@@ -211,7 +211,12 @@ fn what_was_settled_is_the_sum_and_the_currency_of_what_goes_back() {
     {
         let looked = [(23_000, of(sum, currency, Said::Settled))];
         let order = live(&[paid(5000, "IDR"), asked.to_vec(), unsure.to_vec(), looked.to_vec()].concat());
-        assert_eq!(matches!(order.repayment, Some(Repayment::Refused { unsure: false, .. })), is_certain, "{what}: {:?}", order.repayment);
+        assert_eq!(
+            matches!(order.repayment(), Some(Repayment::Refused { unsure: false, .. })),
+            is_certain,
+            "{what}: {:?}",
+            order.repayment()
+        );
         assert_eq!(order.refund_key() == "o1-r2", is_certain, "{what}: no second refund while one may have been made");
     }
 }
@@ -235,7 +240,7 @@ fn without_a_known_charge_every_word_that_ends_it_or_moves_money_needs_all_of_ou
                     continue;
                 }
                 assert_eq!((word(&order).as_str(), order.attention()), ("looking", vec![Attention::Unconfirmed]), "{said:?}");
-                assert!(order.settlement().is_none() && order.repayment.is_none() && !order.suspect, "{said:?}: {order:?}");
+                assert!(order.settlement().is_none() && order.repayment().is_none() && !order.is_suspect(), "{said:?}: {order:?}");
             }
         }
         let mean_nothing = matches!(said, Said::Pending | Said::Suspect | Said::Other);
@@ -266,6 +271,6 @@ fn sums_that_nobody_can_read_are_not_the_same_sum() {
     let asked = (20_000, Event::RefundRequested(RefundWish::of_a_person(None)));
     let answered = (21_000, Event::RefundAnswered(approved()));
     let unsure = then(&[asked.clone(), answered.clone()]);
-    assert!(matches!(unsure.repayment, Some(Repayment::Requested { unsure: true, get_status: true, .. })), "{:?}", unsure.repayment);
+    assert!(matches!(unsure.repayment(), Some(Repayment::Requested { unsure: true, get_status: true, .. })), "{:?}", unsure.repayment());
     assert_eq!(word(&then(&[asked, answered, (40_000, status(Said::Refunded))])), "refunded", "of the charge's sum");
 }

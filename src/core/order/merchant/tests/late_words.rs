@@ -75,7 +75,7 @@ fn no_refund_is_asked_for_once_the_machine_told_that_it_handed_out() {
                 seen.unwrap_or_else(|_| order.clone()).attention()
             };
             // Where the words contradict each other, a person decides.
-            let left = if life.order.conflict { vec![Attention::RefundFailed, Attention::Conflict] } else { vec![] };
+            let left = if life.order.has_conflict() { vec![Attention::RefundFailed, Attention::Conflict] } else { vec![] };
             assert_eq!(seen(&life.order), left, "{event:?}, {answer:?}: {:#?}", life.order);
             // Nobody tells: a person ends it by name.
             let silence = lives(answered, from + 100, from + 2 * DAY, &|_| Event::StatusUnanswered).order;

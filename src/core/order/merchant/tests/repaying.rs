@@ -53,7 +53,7 @@ fn then(mut order: Order, events: Vec<Event>, ms: i64) -> Result<Order, Refused>
 }
 
 fn money(order: &Order) -> &'static str {
-    match &order.repayment {
+    match order.repayment() {
         None => "none",
         Some(Repayment::Requested { get_status: false, .. }) => "asked",
         Some(Repayment::Requested { get_status: true, .. }) => "looking",
@@ -194,7 +194,7 @@ fn gateway_answers_decide_and_get_status_has_the_last_word() {
         assert_eq!((money(&order), word(&order).as_str()), (repayment, state), "{what}");
     }
     let order = then(paid(Some(Delivery::Failed)), vec![refund(false), refused(), status(Said::Settled)], 3000).expect("facts");
-    let Some(Repayment::Refused { why, unsure, .. }) = &order.repayment else { panic!("{:?}", order.repayment) };
+    let Some(Repayment::Refused { why, unsure, .. }) = order.repayment() else { panic!("{:?}", order.repayment()) };
     assert_eq!((&**why, *unsure, order.is_refund_due()), ("POS refunds not allowed", false, true));
     assert_eq!(order.attention(), [Attention::RefundFailed]);
     assert!(next_deadline(&order).is_none(), "nobody asks for ever");
@@ -225,7 +225,7 @@ fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
         let due = next_deadline(&order).expect("it is asked");
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
         let known = with_rules(|with| apply(order.clone(), status(said), due, with)).expect("a fact");
-        assert!(!matches!(known.repayment, Some(Repayment::Refused { unsure: true, .. })), "{said:?}");
+        assert!(!matches!(known.repayment(), Some(Repayment::Refused { unsure: true, .. })), "{said:?}");
         assert_eq!((money(&known), next_deadline(&known)), (wanted, None));
     }
 }
@@ -324,7 +324,7 @@ fn what_was_given_back_by_hand_gets_no_receipt_when_gateway_is_sure_at_last() {
     let by_hand = then(closed, vec![by_hand(false)], 3000).expect("granted");
     let sure = then(by_hand, vec![Event::Notified(Said::Settled), status(Said::Settled)], 60_000).expect("facts");
     assert!(sure.receipt().is_none() && matches!(sure.state, State::Refunded { by: Some(_), .. }), "{sure:?}");
-    assert!(matches!(sure.repayment, Some(Repayment::ByHand { .. })) && sure.attention().is_empty());
+    assert!(matches!(sure.repayment(), Some(Repayment::ByHand { .. })) && sure.attention().is_empty());
 }
 
 #[test]
@@ -470,14 +470,14 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let unsigned = |outcome| DeliveryReport { proof: Proof::Missing(NoProof::None), ..DeliveryReport::proven(outcome) };
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Dispensed))], 2000).expect("a fact");
     let signed = then(lied, vec![contradicted(Delivery::Undelivered)], 3000).expect("a fact");
-    assert_eq!(signed.delivery, Some(DeliveryReport::proven(Delivery::Undelivered)));
+    assert_eq!(signed.delivery(), Some(&DeliveryReport::proven(Delivery::Undelivered)));
     // A person looks, since one of the two is a lie. The refund needs no more than that.
     assert!(!signed.may_refund_by_itself(T0) && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
     assert!(then(signed.clone(), vec![refund(false)], 4000).is_ok());
     // Nobody takes the proof away again, with a signature or without.
     for told in [unsigned(Delivery::Dispensed), DeliveryReport::proven(Delivery::Dispensed)] {
         let again = then(signed.clone(), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
-        assert_eq!(again.delivery, signed.delivery);
+        assert_eq!(again.delivery(), signed.delivery());
     }
     // A lie is no reason to doubt the relay's word.
     let told = unsigned(Delivery::Dispensed);
@@ -587,7 +587,7 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
             });
             let after = after.expect("a fact");
             let is_own = whose == "its own";
-            assert!(after.needs_attention() != is_own || after.conflict, "{whose}, {moment}: {:?}", after.attention());
+            assert!(after.needs_attention() != is_own || after.has_conflict(), "{whose}, {moment}: {:?}", after.attention());
             assert!(is_own || !after.may_refund_by_itself(T0 + Span::millis(902_000)), "{whose}, {moment}");
             let refunded = then(after, vec![refund(false)], 903_000).map(|order| money(&order));
             assert_eq!(refunded, if is_own { Ok("asked") } else { Err(Refused::NoProof) }, "{whose}, {moment}");

@@ -49,8 +49,8 @@ fn a_refund_whose_end_nobody_tells_is_listed_and_a_person_ends_it() {
             let life = lives(asked.clone(), 3000, 3 * DAY, &answer);
             has_pauses(&what, &life);
             let order = life.order;
-            assert!(!matches!(order.repayment, Some(Repayment::Requested { .. })), "{what}: nobody is told");
-            if !matches!(order.repayment, Some(Repayment::Refused { unsure: true, .. })) {
+            assert!(!matches!(order.repayment(), Some(Repayment::Requested { .. })), "{what}: nobody is told");
+            if !matches!(order.repayment(), Some(Repayment::Refused { unsure: true, .. })) {
                 continue;
             }
             unsure += 1;
@@ -254,7 +254,7 @@ fn a_refund_that_get_status_tells_late_is_found_after_a_decision() {
     let behind =
         |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Refused("414".into())) } else { status(Said::Settled) };
     let failed = lives(lost, 3010, 60_000, &behind).order;
-    assert!(matches!(failed.repayment, Some(Repayment::Refused { unsure: false, .. })), "{:?}", failed.repayment);
+    assert!(matches!(failed.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{:?}", failed.repayment());
     for decision in [Event::SettledByHand { note: "cash".into(), by: None, no_report: false }, Event::Given { by: "Budi".into() }] {
         let decided = apply(failed.clone(), decision, at(60_000), &with).expect("granted");
         let still = lives(decided, 60_000, 400_000, &behind).order;

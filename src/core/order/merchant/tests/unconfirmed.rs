@@ -173,7 +173,7 @@ fn a_persons_end_bars_every_receipt() {
         let order = after(&order, 1_500 + FIVE, status(Said::Expired));
         assert!(is_listed(&order), "{what}: {order:?}");
         let seen = after(&order, later, Event::SeenBy("Sari".into()));
-        assert_eq!((seen.attention(), seen.is_open(), seen.ended_by.as_ref().map(|end| &*end.by)), (vec![], false, Some("Sari")), "{what}");
+        assert_eq!((seen.attention(), seen.is_open(), seen.ended_by().map(|end| &*end.by)), (vec![], false, Some("Sari")), "{what}");
         // Whatever comes then, and in which order: the money is owed, and no receipt opens the relay.
         for before in
             [vec![], vec![status(Said::Pending)], vec![status(Said::Pending), Event::CancelRefused], vec![Event::Charged(charge(5000))]]
@@ -225,11 +225,7 @@ fn a_word_that_may_mean_money_is_listed_as_both_and_seen_ends_it() {
         let order = after(&order, 1000 + FIVE, status(word));
         assert_eq!(order.attention(), [Attention::Suspect, Attention::Unconfirmed], "{word:?}");
         let seen = after(&order, 2000 + FIVE, Event::SeenBy("Sari".into()));
-        assert_eq!(
-            (seen.attention(), seen.ended_by.as_ref().map(|end| &*end.by), seen.is_over()),
-            (vec![], Some("Sari"), true),
-            "{word:?}"
-        );
+        assert_eq!((seen.attention(), seen.ended_by().map(|end| &*end.by), seen.is_over()), (vec![], Some("Sari"), true), "{word:?}");
         let paid = after(&seen, 3000 + FIVE, status(Said::Settled));
         assert!(paid.receipt().is_none() && paid.is_refund_due(), "{word:?}: {paid:?}");
     }
@@ -257,18 +253,14 @@ fn a_word_that_may_mean_money_lists_what_has_ended_too_and_a_person_ends_it() {
             }
             assert!((10..40).contains(&asked), "{what}, {word:?}: {asked}");
             assert_eq!(order.attention(), [Attention::Suspect, Attention::Unconfirmed], "{what}, {word:?}");
-            assert!(!order.is_over() && order.unconfirmed_at.is_some(), "{what}: its machine hears it");
+            assert!(!order.is_over() && order.is_unconfirmed(), "{what}: its machine hears it");
             // Somebody paid it after all: it is a sale like any other until a person ends it.
             let paid = after(&order, begin + 2 * FIVE, status(Said::Settled));
             assert_eq!((super::word(&paid).as_str(), paid.attention()), ("settled", vec![]), "{what}");
             let understood = after(&order, begin + 2 * FIVE, status(Said::Expired));
             assert_eq!(understood.attention(), [], "{what}");
             let seen = after(&order, begin + 2 * FIVE, Event::SeenBy("Sari".into()));
-            assert_eq!(
-                (seen.attention(), seen.ended_by.as_ref().map(|end| &*end.by), seen.is_over()),
-                (vec![], Some("Sari"), true),
-                "{what}"
-            );
+            assert_eq!((seen.attention(), seen.ended_by().map(|end| &*end.by), seen.is_over()), (vec![], Some("Sari"), true), "{what}");
             let paid = after(&seen, begin + 3 * FIVE, status(Said::Settled));
             assert!(paid.receipt().is_none() && paid.is_refund_due(), "{what}, {word:?}: {paid:?}");
             // It is not asked about for ever.

@@ -155,27 +155,27 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
             return Err("an Indomaret's receipt within its window");
         }
     }
-    if before.ended_by.is_some() && before.receipt().is_none() && after.receipt().is_some() {
+    if before.ended_by().is_some() && before.receipt().is_none() && after.receipt().is_some() {
         return Err("a receipt for what a person has ended");
     }
-    let settled_by_a_person = |order: &Order| matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
-    if settled_by_a_person(before) && before.repayment != after.repayment {
+    let settled_by_a_person = |order: &Order| matches!(order.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+    if settled_by_a_person(before) && before.repayment() != after.repayment() {
         return Err("what a person settled stays settled");
     }
     if settled_by_a_person(after) && matches!(duty(after, now + Span::secs(86_400)), Duty::Call(Call::Refund)) {
         return Err("a refund of what a person settled");
     }
-    let begun = |order: &Order| order.repayment.is_some();
-    let dispensed = |order: &Order| order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
+    let begun = |order: &Order| order.repayment().is_some();
+    let dispensed = |order: &Order| order.outcome() == Some(Delivery::Dispensed);
     let held_back = matches!(before.state, State::Withheld { .. });
-    if !begun(before) && begun(after) && dispensed(before) && !before.conflict && !held_back && !matches!(event, Event::Status(_)) {
+    if !begun(before) && begun(after) && dispensed(before) && !before.has_conflict() && !held_back && !matches!(event, Event::Status(_)) {
         return Err("a refund or a gift of what was delivered");
     }
     let no_report = matches!(
         event,
         Event::RefundRequested(RefundWish { no_report: true, .. }) | Event::SettledByHand { no_report: true, .. } | Event::Given { .. }
     );
-    let silent = matches!(before.state, State::Settled { .. }) && before.delivery.is_none();
+    let silent = matches!(before.state, State::Settled { .. }) && before.delivery().is_none();
     if !begun(before) && begun(after) && silent && !matches!(event, Event::Status(_)) {
         let signed = before.receipt_at().ok_or("a settled order has a receipt")?;
         if !no_report || now < signed + NO_REPORT_AFTER || before.unreported_at.is_none() {
