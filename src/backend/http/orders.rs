@@ -15,7 +15,7 @@ use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{ANSWER_WITHIN, DeliveryReport, Ending, Proof, Refused, Sale, State};
+use qris_core::order::merchant::{ANSWER_WITHIN, Cancelling, Closed, DeliveryReport, Ending, Proof, Refused, Sale, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
@@ -106,8 +106,8 @@ async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request:
     let stored = books.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
     let order = &stored.order;
     let refused = match &order.state {
-        State::Charging { .. } => return Ok(None),
-        State::Cancelling { why, .. } | State::Closed { why: Some(why), .. } => match why {
+        State::Charging(_) => return Ok(None),
+        State::Cancelling(Cancelling { why, .. }) | State::Closed(Closed { why: Some(why), .. }) => match why {
             // Another attempt follows, or the time runs out.
             Ending::GaveUp | Ending::NotMade { again: true, .. } if books.now() < order.answer_by => return Ok(None),
             Ending::GaveUp | Ending::Leftover => Some(Refusal::gateway("the charge could not be made")),
@@ -129,12 +129,12 @@ async fn charged(books: &Books, place: &view::Place, device: &DeviceId, request:
             ),
             Ending::Requested | Ending::Timeout => None,
         },
-        State::Pending { .. }
-        | State::Held { .. }
-        | State::Closed { why: None, .. }
-        | State::Settled { .. }
-        | State::Withheld { .. }
-        | State::Refunded { .. } => None,
+        State::Pending(_)
+        | State::Held(_)
+        | State::Closed(Closed { why: None, .. })
+        | State::Settled(_)
+        | State::Withheld(_)
+        | State::Refunded(_) => None,
     };
     Ok(Some(match refused {
         Some(refusal) => Charged::Refused(refusal),

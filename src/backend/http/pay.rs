@@ -112,14 +112,13 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static W
         machine: order.sale.purchase.machine.as_deref().unwrap_or_else(|| order.sale.device.as_str()),
         name: order.sale.purchase.description.as_deref().unwrap_or_else(|| order.sale.purchase.item.as_str()),
         standing: match &order.state {
-            merchant::State::Charging { .. } => Standing::Charging,
-            merchant::State::Pending { .. } => Standing::Payable,
-            merchant::State::Cancelling { .. } => Standing::Ending,
-            merchant::State::Held { .. } => Standing::Held,
-            merchant::State::Closed { .. }
-            | merchant::State::Settled { .. }
-            | merchant::State::Withheld { .. }
-            | merchant::State::Refunded { .. } => Standing::Over,
+            merchant::State::Charging(_) => Standing::Charging,
+            merchant::State::Pending(_) => Standing::Payable,
+            merchant::State::Cancelling(_) => Standing::Ending,
+            merchant::State::Held(_) => Standing::Held,
+            merchant::State::Closed(_) | merchant::State::Settled(_) | merchant::State::Withheld(_) | merchant::State::Refunded(_) => {
+                Standing::Over
+            }
         },
         charged_at: charge.map(|charge| charge.charged_at),
         paid: paid(order).map(|by| (by.settled_at, by.gross_amount)),
@@ -149,13 +148,15 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static W
 /// The payment, unless it was taken back.
 fn paid(order: &merchant::Order) -> Option<&merchant::Settlement> {
     match &order.state {
-        merchant::State::Settled { by, .. } | merchant::State::Withheld { by, .. } => Some(by).filter(|_| !order.is_void()),
-        merchant::State::Refunded { by, .. } => by.as_ref(),
-        merchant::State::Charging { .. }
-        | merchant::State::Pending { .. }
-        | merchant::State::Cancelling { .. }
-        | merchant::State::Held { .. }
-        | merchant::State::Closed { .. } => None,
+        merchant::State::Settled(merchant::Settled { by, .. }) | merchant::State::Withheld(merchant::Withheld { by, .. }) => {
+            Some(by).filter(|_| !order.is_void())
+        }
+        merchant::State::Refunded(merchant::Refunded { by, .. }) => by.as_ref(),
+        merchant::State::Charging(_)
+        | merchant::State::Pending(_)
+        | merchant::State::Cancelling(_)
+        | merchant::State::Held(_)
+        | merchant::State::Closed(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Compares an order in the books with the gateway's word on it. It is a pure comparison.
 
-use qris_core::order::merchant::{Closing, Order, Repayment, Said, State, StatusReport, TakenBack};
+use qris_core::order::merchant::{Closed, Closing, Order, Repayment, Said, State, StatusReport, TakenBack};
 use qris_core::order::time::{Span, Wall};
 
 /// A difference between the books and the gateway.
@@ -156,8 +156,8 @@ const OVERDUE: Span = Span::secs(120);
 #[must_use]
 pub fn is_live(order: &Order) -> bool {
     match &order.state {
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
-        State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) => true,
+        State::Closed(_) | State::Settled(_) | State::Withheld(_) | State::Refunded(_) => {
             matches!(order.repayment(), Some(Repayment::Requested { .. }))
         }
     }
@@ -198,13 +198,13 @@ pub fn compare(order: &Order, report: Option<&StatusReport>) -> Vec<Difference> 
 fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
     let word = &*theirs.word;
     let paid = match &order.state {
-        State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } | State::Held { .. } => true,
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
+        State::Settled(_) | State::Withheld(_) | State::Refunded(_) | State::Held(_) => true,
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => false,
     };
     let (refunded, otherwise) = match order.repayment() {
         Some(Repayment::Done { .. }) => (true, false),
         Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => (false, true),
-        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded { .. }), false),
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded(_)), false),
     };
     let back = || theirs.refund_amount.map_or_else(|| "an unknown amount".into(), |amount| amount.to_string());
     let part = || match &order.taken_back {
@@ -224,13 +224,11 @@ fn of_status(order: &Order, theirs: &StatusReport) -> Option<Difference> {
         Said::PartlyRefunded => part(),
         Said::ChargedBack => (order.taken_back != Some(TakenBack::Chargeback)).then(|| Difference::UnknownChargeback(word.into())),
         Said::Pending => match &order.state {
-            State::Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. } => {
+            State::Closed(Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. }) => {
                 Some(Difference::StillPayable)
             }
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } | State::Held { .. } => {
-                Some(Difference::NotSettled(word.into()))
-            }
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => None,
+            State::Settled(_) | State::Withheld(_) | State::Refunded(_) | State::Held(_) => Some(Difference::NotSettled(word.into())),
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) => None,
         },
         // One says cancelled and the other expired. This makes nobody richer: unpaid is unpaid.
         Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => {

@@ -144,10 +144,10 @@ fn returned(order: &Order, paid: u64) -> Option<u64> {
         (Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
     }
     match &order.state {
-        State::Held { .. } | State::Settled { .. } | State::Withheld { .. } => Some(0),
-        State::Refunded { .. } => Some(paid),
+        State::Held(_) | State::Settled(_) | State::Withheld(_) => Some(0),
+        State::Refunded(_) => Some(paid),
         // It was settled once, and is not any more.
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => Some(paid),
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => Some(paid),
     }
 }
 

@@ -1,6 +1,6 @@
 //! An order as its machine sees it, over HTTP and MQTT.
 
-use qris_core::order::merchant::{Charge, Closing, Order, Repayment, State};
+use qris_core::order::merchant::{Charge, Closed, Closing, Order, Repayment, Settled, State, Withheld};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall, Zone};
@@ -27,17 +27,17 @@ pub struct Place {
 #[must_use]
 pub fn status(order: &Order) -> Status {
     match &order.state {
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => Status::Pending,
-        State::Closed { how, .. } => match how {
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) => Status::Pending,
+        State::Closed(Closed { how, .. }) => match how {
             Closing::Expire => Status::Expire,
             Closing::Cancel => Status::Cancel,
             Closing::Deny => Status::Deny,
             Closing::Failure => Status::Failure,
         },
-        State::Settled { .. } if order.is_void() => Status::Deny,
-        State::Settled { .. } => Status::Settlement,
-        State::Withheld { .. } => Status::Failure,
-        State::Refunded { .. } => Status::Refund,
+        State::Settled(_) if order.is_void() => Status::Deny,
+        State::Settled(_) => Status::Settlement,
+        State::Withheld(_) => Status::Failure,
+        State::Refunded(_) => Status::Refund,
     }
 }
 
@@ -52,7 +52,7 @@ pub fn receipt(order: &Order) -> Option<&Receipt> {
 pub fn refund(order: &Order) -> Option<Refund> {
     match (order.repayment(), &order.state) {
         (Some(Repayment::ByHand { .. }), _) => Some(Refund::ByHand),
-        (_, State::Refunded { .. }) | (Some(Repayment::Done { .. }), _) => Some(Refund::Done),
+        (_, State::Refunded(_)) | (Some(Repayment::Done { .. }), _) => Some(Refund::Done),
         (Some(Repayment::Given { .. }), _) => Some(Refund::Given),
         (Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None, _) => order.is_refund_due().then_some(Refund::Due),
     }
@@ -62,7 +62,7 @@ pub fn refund(order: &Order) -> Option<Refund> {
 #[must_use]
 pub fn visible(order: &Order) -> (Status, bool, Option<Refund>, [bool; 3], Option<Delivery>) {
     let delivery = order.outcome();
-    let facts = [offered(order).is_some(), matches!(order.state, State::Pending { .. }), is_unconfirmed(order)];
+    let facts = [offered(order).is_some(), matches!(order.state, State::Pending(_)), is_unconfirmed(order)];
     (status(order), order.is_over(), refund(order), facts, delivery)
 }
 
@@ -76,7 +76,7 @@ pub fn is_unconfirmed(order: &Order) -> bool {
 /// shown. A machine that asks for its open orders would draw its QR.
 #[must_use]
 pub fn offered(order: &Order) -> Option<&Charge> {
-    order.charge().filter(|_| !matches!(order.state, State::Cancelling { .. }))
+    order.charge().filter(|_| !matches!(order.state, State::Cancelling(_)))
 }
 
 /// The order resource.
@@ -85,13 +85,8 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
     let sale = &order.sale;
     let charge = offered(order);
     let settled_at = match &order.state {
-        State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at),
-        State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Closed { .. }
-        | State::Refunded { .. } => None,
+        State::Settled(Settled { by, .. }) | State::Withheld(Withheld { by, .. }) => Some(by.settled_at),
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) | State::Refunded(_) => None,
     };
     let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
     orders::OrderResource {

@@ -192,7 +192,7 @@ impl Work {
             drop(claimed);
             let Ok(answered) = answered else { return };
             done = answered;
-            let is_settled = |order: &Order| matches!(order.state, State::Settled { .. });
+            let is_settled = |order: &Order| matches!(order.state, State::Settled(_));
             if is_settled(&done.now.order) && !is_settled(&done.was) {
                 self.counters.receipt(self.books.now() - began);
             }

@@ -94,19 +94,19 @@ pub fn end(order: &Order) -> End {
         return End::RefundDue;
     }
     match &order.state {
-        State::Refunded { .. } => End::Refunded,
-        State::Withheld { .. } => End::RefundDue,
-        State::Settled { .. } => match order.outcome() {
+        State::Refunded(_) => End::Refunded,
+        State::Withheld(_) => End::RefundDue,
+        State::Settled(_) => match order.outcome() {
             Some(Delivery::Dispensed) => End::Delivered,
             Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
             // A word of a later release of a machine is for a person.
             Some(Delivery::Uncertain | Delivery::Other(_)) => End::Uncertain,
-            None if order.unreported_at.is_some() => End::Unreported,
+            None if order.unreported_at().is_some() => End::Unreported,
             None => End::Awaited,
         },
-        State::Held { .. } => End::Awaited,
+        State::Held(_) => End::Awaited,
         // It was settled once, and is not any more.
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => End::TakenBack,
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => End::TakenBack,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Midtrans may answer, beyond its documents: other names, words, sums and forms. Each is read, or it does no harm.
 
 use super::*;
-use qris_core::order::merchant::{Ending, Order, RefundWish, Repayment, State};
+use qris_core::order::merchant::{Closed, Ending, Order, RefundWish, Repayment, State};
 use qris_sim::midtrans::Forgery;
 use qris_sim::midtrans::Spelling;
 use qris_sim::midtrans::faults::Fault::AlterAnswer;
@@ -224,7 +224,7 @@ async fn a_charge_in_another_form_is_ended_and_told() {
         let id = qris_core::order::ids::OrderId::new(&id).expect("ours");
         let stored = rig.handles.books.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
         assert!(
-            matches!(stored.order.state, State::Closed { why: Some(Ending::GaveUp), .. } | State::Cancelling { .. }),
+            matches!(stored.order.state, State::Closed(Closed { why: Some(Ending::GaveUp), .. }) | State::Cancelling(_)),
             "{:?}",
             stored.order.state
         );
@@ -296,7 +296,7 @@ async fn a_cancel_of_a_lost_charge_is_confirmed_by_get_status() {
     let id = rig.simulator.with(|midtrans, _| midtrans.transactions()[0].order_id.clone());
     let id = qris_core::order::ids::OrderId::new(&id).expect("ours");
     let order = rig.get(&format!("/v1/orders/{id}")).await;
-    rig.until(&order, "ended", |stored| matches!(stored.order.state, State::Closed { .. }) && stored.order.ended_at.is_some()).await;
+    rig.until(&order, "ended", |stored| matches!(stored.order.state, State::Closed(Closed { ended_at: Some(_), .. }))).await;
     let calls = rig.simulator.with(|midtrans, _| midtrans.requests().iter().map(|asked| asked.call).collect::<Vec<_>>());
     assert_eq!(calls[..3], ["charge", "cancel", "status"], "{calls:?}");
     // Nothing is wrong with that answer.

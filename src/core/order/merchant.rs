@@ -14,24 +14,31 @@ use super::keys::SigningKey;
 use super::receipt::{Claims, Receipt};
 use super::time::{Span, Wall};
 
+mod apply;
+mod asking;
 mod attention;
-mod charging;
 mod delivery_report;
 mod doubt;
+mod duty;
 mod events;
 mod judging;
 mod repaying;
 mod sale;
 mod settling;
+mod state;
 mod values;
 
+pub use apply::apply;
+pub use asking::Polling;
 pub use attention::Attention;
 pub use delivery_report::{DeliveryReport, NoProof, Proof, Reported};
 pub use doubt::{Doubt, PersonsEnd};
+pub use duty::{Call, Duty, duty, next_deadline};
 pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, StatusReport};
 pub use repaying::{Asker, AtBank, RefundEnding, Repaying, Repayment};
 pub use sale::{Metadata, Sale};
-pub use values::{Charge, ChargeFailure, ChargeTrouble, Closing, Ending, Order, Parties, Polling, Settlement, State, TakenBack, Withheld};
+pub use state::{Cancelling, Charging, Closed, Closing, Held, NoReceipt, Pending, Refunded, Settled, State, Withheld};
+pub use values::{Charge, ChargeFailure, ChargeTrouble, Ending, Order, Parties, Settlement, TakenBack};
 #[cfg(test)]
 mod tests;
 
@@ -79,31 +86,6 @@ pub const ATTEMPTS_MAX: u32 = 9;
 pub const REFUND_KEYS_MAX: u32 = 20;
 /// People are told so long before the gateway's time for a refund is over, and once more when only this is left.
 pub const REFUND_WARNINGS: [Span; 2] = [Span::secs(72 * 3600), Span::secs(24 * 3600)];
-
-/// The next step.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
-pub enum Duty {
-    /// Time has passed: apply this.
-    Apply(Event),
-    /// Ask the gateway.
-    Call(Call),
-    /// Do nothing until [`next_deadline`].
-    Wait,
-}
-
-/// A question to the gateway.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Call {
-    /// Asks for a charge. The same question again has the same key, so it makes no second charge.
-    Charge,
-    /// Asks what became of it.
-    GetStatus,
-    /// Asks to end it.
-    Cancel,
-    /// Asks to give the money back. The same question again has the same key, so it makes no second refund.
-    Refund,
-}
 
 /// Why a request about an order is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -202,104 +184,6 @@ impl Rules {
     }
 }
 
-/// The order after an event. A fact that is already known returns it unchanged.
-///
-/// # Errors
-/// The request cannot be granted. Nothing was changed.
-pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> Result<Order, Refused> {
-    match event {
-        Event::Charged(charge) => order.charged(charge, now, with),
-        Event::ChargedUnreadable(charge, why) => order.charged_unreadable(charge, why, now, with),
-        Event::NotCharged(no_charge) => order.not_charged(no_charge, now),
-        Event::Status(report) => order.status(&report, now, with),
-        Event::StatusUnknown => order.unknown(now, true),
-        Event::StatusUnclear(_) => order.status_unclear(now),
-        Event::StatusUnanswered => order.status_unanswered(now),
-        Event::CancelDone(report) => order.cancel_done(&report, now, with),
-        Event::CancelRefused => order.cancel_again(now, true),
-        Event::CancelUnknown => order.unknown(now, false),
-        Event::CancelUnanswered => order.cancel_unanswered(now),
-        Event::Notified(said) => order.notified(said, now),
-        Event::PaymentReported => order.note_news(Said::Settled, now),
-        Event::Abandoned => order.abandoned(),
-        Event::Restarted => order.give_up(now, true),
-        Event::GaveUp => order.give_up(now, false),
-        Event::Awaited => order.awaited(now),
-        Event::TimedOut => order.end(Ending::Timeout, now),
-        Event::StatusRequested => order.status_requested(now),
-        Event::CancelRequested => order.end(Ending::Requested, now),
-        Event::Delivered(told) => order.delivered(told, now)?,
-        Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
-        Event::Unreported => order.unreported_at = order.unreported_at.or(Some(now)),
-        Event::RefundRequested(wish) => order.refund_requested(wish, now)?,
-        Event::RefundAnswered(answer) => order.refund_answered(answer, now, with),
-        Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
-        Event::Given { by } => order.given(by, now)?,
-        Event::RefundEnds(ending) => order.refund_ends(ending, now),
-        Event::SeenBy(by) => order.seen_by_a_person(by, now)?,
-    }
-    Ok(order)
-}
-
-/// The next step. It follows only from the stored order.
-#[must_use]
-pub fn duty(order: &Order, now: Wall) -> Duty {
-    let asks = order.polling.at.is_some_and(|at| at <= now);
-    if let Some(ending) = order.refund_ending_due(now) {
-        return Duty::Apply(Event::RefundEnds(ending));
-    }
-    match &order.state {
-        State::Charging { .. } if order.answer_by <= now => Duty::Apply(Event::GaveUp),
-        State::Charging { retry_at, .. } if *retry_at <= now => Duty::Call(Call::Charge),
-        State::Charging { .. } => Duty::Wait,
-        State::Pending { cancel_at: Some(at), .. } if *at <= now => Duty::Apply(Event::TimedOut),
-        State::Cancelling { get_status, retry_at, .. } if !asks && *retry_at <= now => {
-            Duty::Call(if *get_status { Call::GetStatus } else { Call::Cancel })
-        }
-        State::Settled { .. } if order.unreported_after().is_some_and(|at| at <= now) => Duty::Apply(Event::Unreported),
-        State::Settled { .. } | State::Withheld { .. } if !asks && refund_due_at(order).is_some_and(|(at, _)| at <= now) => {
-            Duty::Call(if refund_due_at(order).is_some_and(|(_, look)| look) { Call::GetStatus } else { Call::Refund })
-        }
-        State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Closed { .. }
-        | State::Settled { .. }
-        | State::Withheld { .. }
-        | State::Refunded { .. } => {
-            if asks {
-                Duty::Call(Call::GetStatus)
-            } else {
-                Duty::Wait
-            }
-        }
-    }
-}
-
-/// The time of the next step for a refund that was asked for, and whether that step is a look at its result.
-fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
-    match &order.repaying.step {
-        Some(Repayment::Requested { retry_at, get_status, .. }) => Some((*retry_at, *get_status)),
-        Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => None,
-    }
-}
-
-/// The time at which [`duty`] has something to do at the latest; `None`: not without news.
-#[must_use]
-pub fn next_deadline(order: &Order) -> Option<Wall> {
-    let own = match &order.state {
-        State::Charging { retry_at, .. } => return Some((*retry_at).min(order.answer_by)),
-        State::Pending { cancel_at, .. } => *cancel_at,
-        State::Cancelling { retry_at, .. } => Some(*retry_at),
-        State::Settled { .. } | State::Withheld { .. } => {
-            let refund = refund_due_at(order).map(|(at, _)| at);
-            refund.into_iter().chain(order.unreported_after()).chain(order.next_refund_ending()).min()
-        }
-        State::Held { .. } | State::Closed { .. } | State::Refunded { .. } => None,
-    };
-    own.into_iter().chain(order.polling.at).min()
-}
-
 /// Whether to charge the request once more under another order_id: this one is dead, somebody waits, and another may do
 /// better.
 #[must_use]
@@ -310,25 +194,7 @@ pub fn wants_another(order: &Order, now: Wall) -> bool {
 /// Whether another order_id may do better. This one is dead.
 #[must_use]
 pub fn may_try_again(order: &Order) -> bool {
-    let better = match &order.state {
-        State::Closed { why, .. } => match why {
-            Some(Ending::GaveUp | Ending::NotMade { again: true, .. }) => true,
-            Some(
-                Ending::NotMade { again: false, .. } | Ending::Requested | Ending::Timeout | Ending::GrossAmount | Ending::Unreadable(_),
-            )
-            | Some(Ending::Leftover)
-            | None => false,
-        },
-        State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Settled { .. }
-        | State::Withheld { .. }
-        | State::Refunded { .. } => false,
-    };
-    // A charge that may be money is not made once more.
-    better && !order.is_suspect() && order.attempt < ATTEMPTS_MAX
+    matches!(&order.state, State::Closed(closed) if closed.may_try_again(order.attempt))
 }
 
 /// The next attempt at the same sale. `id` is the name of the first attempt. `answer_by` is the time at which the
@@ -340,7 +206,7 @@ pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) 
     let mut next = begin(id, order.sale.clone(), now);
     next.attempt = attempt;
     next.answer_by = answer_by;
-    next.state = State::Charging { tries: 0, unsure: false, retry_at: now + doubled(Span::millis(400), order.attempt, Span::secs(3)) };
+    next.state = Charging::begun(now + doubled(Span::millis(400), order.attempt, Span::secs(3)));
     Some(next)
 }
 
@@ -353,18 +219,14 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         sale,
         created_at: now,
         answer_by: now + ANSWER_WITHIN,
-        state: State::Charging { tries: 0, unsure: false, retry_at: now },
+        state: Charging::begun(now),
         polling: Polling::default(),
-        doubt: Doubt::default(),
         reported: None,
         repaying: Repaying::default(),
         taken_back: None,
-        unreported_at: None,
         late_fact: false,
-        collect_by: None,
         seen: Vec::new(),
         rebuilt: false,
-        ended_at: None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::midtrans::Book;
 use qris_backend::sale::books;
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::{self as core, Ended, LeftCharge, RefundDue, State as Machine, Undelivered, unfinished};
-use qris_core::order::merchant::{Attention, Closing, Order, Repayment, State, TakenBack, Withheld};
+use qris_core::order::merchant::{Attention, Closed, Closing, NoReceipt, Order, Repayment, State, TakenBack, Withheld};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
@@ -168,7 +168,7 @@ impl World {
         let (forgotten, by_thief) = (self.is_forgotten(id), self.thief.of_his_time.contains(id));
         // Without a person's word money goes back only for an order that the machine will never hand out, by its own word.
         let by_itself = match &order.state {
-            State::Withheld { why, .. } => *why == Withheld::PaidTwice,
+            State::Withheld(Withheld { why, .. }) => *why == NoReceipt::PaidTwice,
             _ => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
         };
         if !wanted && (!by_itself || order.has_conflict()) {
@@ -329,7 +329,7 @@ impl World {
             let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue(_))));
             // Books from before the machine's own word have only his, and his word is the relay's if his key was known.
             let is_lost = self.losses.books() || self.thief.of_his_time.contains(&id);
-            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. }) && !is_lost;
+            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled(_)) && !is_lost;
             let twice = times > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
@@ -353,8 +353,8 @@ impl World {
     fn audit_unconfirmed(&self, order: &Order) -> Option<&'static str> {
         let id = &order.id;
         let is_paid = match &order.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => false,
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => false,
+            State::Settled(_) | State::Withheld(_) | State::Refunded(_) => true,
         };
         if self.gateway.never_confirmed.contains(id) && (order.receipt().is_some() || self.driven(id) > 0) {
             return Some("get-status never told its payment, and it has a receipt");
@@ -362,7 +362,7 @@ impl World {
         let listed = order.attention();
         let is_listed = listed.contains(&Attention::Unconfirmed) || listed.contains(&Attention::Suspect);
         // A counter may deny what it has told as settled. That is how such a payment ends.
-        let is_denied = order.is_over_the_counter() && matches!(order.state, State::Closed { how: Closing::Deny, .. });
+        let is_denied = order.is_over_the_counter() && matches!(order.state, State::Closed(Closed { how: Closing::Deny, .. }));
         let is_to_be_listed = self.gateway.doubted.contains(id) && !is_denied || self.is_never_confirmed(id);
         (is_to_be_listed && !is_paid && !is_listed && order.ended_by().is_none() && !order.is_decided())
             .then_some("somebody told that it is paid, nobody confirms it, and nobody is told")
@@ -378,10 +378,10 @@ impl World {
     fn audit_money(&self, order: &Order, book: &Book) -> Option<&'static str> {
         let reversed = book.status == "deny";
         match &order.state {
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            State::Settled(_) | State::Withheld(_) | State::Refunded(_) => {}
             // Taken back before there was a receipt: this counts as never paid.
-            State::Closed { .. } if reversed => return None,
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
+            State::Closed(_) if reversed => return None,
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => {
                 return Some("it is paid, and the books do not say so");
             }
         }
@@ -401,7 +401,7 @@ impl World {
         }
         // All that the customer paid is a part of the sum that get-status tells.
         let is_of_more = self.gateway.altered.contains(&order.id) && matches!(order.taken_back, Some(TakenBack::Partly { .. }));
-        if whole && !matches!(order.state, State::Refunded { .. }) && !is_of_more {
+        if whole && !matches!(order.state, State::Refunded(_)) && !is_of_more {
             return Some("Midtrans gave it back, and the books do not know it");
         }
         if whole && !order.late_fact && !is_of_more && matches!(order.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }))
@@ -437,21 +437,21 @@ impl World {
         match (&order.state, told) {
             // It was taken back before there was a receipt, or books that were set back know of none. The machine is done with it,
             // and Midtrans says the same as for a payment that never came.
-            (State::Closed { .. }, None) if times == 0 || self.losses.books() => return None,
+            (State::Closed(_), None) if times == 0 || self.losses.books() => return None,
             // No receipt was given, so nothing could be handed out.
-            (State::Withheld { why: Withheld::Mismatch, .. }, None) if times > 0 && !self.losses.books() => {
+            (State::Withheld(Withheld { why: NoReceipt::Mismatch, .. }), None) if times > 0 && !self.losses.books() => {
                 return Some("it does not match its charge, and was handed out");
             }
             // It was paid twice, and the books that knew which payment has the receipt were set back.
-            (State::Withheld { .. }, None) if times > 0 && !self.losses.books() => return Some("it is withheld, and was handed out"),
-            (State::Withheld { .. }, None) => return None,
+            (State::Withheld(_), None) if times > 0 && !self.losses.books() => return Some("it is withheld, and was handed out"),
+            (State::Withheld(_), None) => return None,
             // It was given back before the machine had told.
-            (State::Refunded { .. }, None) if self.gateway.outside.contains_key(id) || times == 0 || forgotten || self.losses.books() => {
+            (State::Refunded(_), None) if self.gateway.outside.contains_key(id) || times == 0 || forgotten || self.losses.books() => {
                 return None;
             }
-            (State::Settled { .. }, None) if self.is_for_a_person(order) => return None,
+            (State::Settled(_), None) if self.is_for_a_person(order) => return None,
             // The money is gone, and a person was told. The machine's work on it was told too, or never began, or is forgotten.
-            (State::Settled { .. }, None) if order.taken_back.is_some() && (times == 0 || self.touched(id)) => return None,
+            (State::Settled(_), None) if order.taken_back.is_some() && (times == 0 || self.touched(id)) => return None,
             (_, None) => return Some("the machine never told what became of it"),
             (_, Some(_)) => {}
         }
@@ -575,7 +575,7 @@ impl World {
             let listed = order.attention();
             let what = match (&order.state, order.outcome()) {
                 (_, Some(Delivery::Dispensed)) => Kind::Sales,
-                (State::Refunded { .. }, _) => Kind::Refunded,
+                (State::Refunded(_), _) => Kind::Refunded,
                 (_, Some(Delivery::Uncertain)) => Kind::Uncertain,
                 _ if listed.contains(&Attention::Mismatch) => Kind::Mismatches,
                 _ if order.is_refund_due() => Kind::RefundsDue,

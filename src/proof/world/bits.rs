@@ -99,7 +99,7 @@ impl World {
             return Some(format!("{id}: {why}; {:?}, told {:?}, driven {times} times", order.state, order.delivery()));
         }
         // Paid twice, or given back: nothing was handed out for it.
-        let is_back = matches!(order.state, State::Withheld { .. } | State::Refunded { .. });
+        let is_back = matches!(order.state, State::Withheld(_) | State::Refunded(_));
         if !matches!(book.status, "settlement" | "refund") || amnesia || is_back && times == 0 {
             return None;
         }
@@ -167,7 +167,7 @@ impl World {
             }
             // Books that take nothing more say so themselves, and the machine goes on telling.
             let is_secret = order.delivery().is_none() && !order.attention().contains(&Attention::Unreported);
-            if matches!(order.state, State::Settled { .. }) && !is_down && is_secret {
+            if matches!(order.state, State::Settled(_)) && !is_down && is_secret {
                 return Some(format!("{id} is paid, the machine tells nothing of it, and nobody is told"));
             }
         }
@@ -202,7 +202,7 @@ fn aside(directory: &Path, database: &str) -> usize {
 /// reported and never came.
 fn unjust(order: &Order, times: u32) -> Option<&'static str> {
     let told = order.outcome();
-    let gives_back = order.is_refund_due() || matches!(order.state, State::Withheld { .. } | State::Refunded { .. });
+    let gives_back = order.is_refund_due() || matches!(order.state, State::Withheld(_) | State::Refunded(_));
     match (told, times) {
         (Some(Delivery::Failed), 0 | 1) | (_, 0) if told != Some(Delivery::Dispensed) => None,
         (Some(Delivery::Dispensed), 0) => Some("it was told as handed out, and no line was driven"),

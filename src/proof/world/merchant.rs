@@ -334,7 +334,7 @@ impl World {
     fn wrote(&mut self, stored: &Stored) {
         let order = &stored.order;
         let (word, signed) = (books::state_word(&order.state), order.receipt().is_some());
-        if matches!(order.state, State::Cancelling { .. }) {
+        if matches!(order.state, State::Cancelling(_)) {
             self.merchant.giving_up.entry(order.id.clone()).or_insert(self.now);
         } else {
             self.merchant.giving_up.remove(&order.id);
@@ -347,7 +347,7 @@ impl World {
             let vouched = self.merchant.vouched.get(&order.id).copied().unwrap_or(false);
             self.judge_receipt(order, vouched);
         }
-        let is_back = matches!(order.state, State::Refunded { .. }) || order.taken_back == Some(TakenBack::Reversal);
+        let is_back = matches!(order.state, State::Refunded(_)) || order.taken_back == Some(TakenBack::Reversal);
         if is_back && self.gateway.outside.contains_key(&order.id) {
             self.gateway.known_back.entry(order.id.clone()).or_insert(self.now);
         }

@@ -5,7 +5,7 @@ use super::{Event, World, merchant};
 use crate::midtrans::Via;
 use qris_backend::sale::books::{self, BooksError};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
-use qris_core::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, Repayment, State};
+use qris_core::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, Repayment, Settled, State};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
 use qris_core::wire::topics::Topic;
@@ -357,8 +357,8 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
         Some(Repayment::Refused { .. }) | None => {}
     }
     match &order.state {
-        State::Withheld { .. } => None,
-        State::Settled { receipt, .. } => match order.outcome() {
+        State::Withheld(_) => None,
+        State::Settled(Settled { receipt, .. }) => match order.outcome() {
             Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => None,
             Some(Delivery::Dispensed) => (!order.has_conflict()).then_some("the customer has the goods"),
             None if !no_report || !order.attention().contains(&Attention::Unreported) => Some("the machine may still deliver it"),
@@ -367,13 +367,10 @@ fn why_not(order: &Order, is_refund: bool, no_report: bool, now: Wall) -> Option
                 (now < signed + NO_REPORT_AFTER).then_some("the machine may still deliver it")
             }
         },
-        State::Closed { .. } if order.is_suspect() => None,
-        State::Closed { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } if order.is_unconfirmed() => None,
-        State::Closed { .. }
-        | State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Refunded { .. } => Some("it is not paid"),
+        State::Closed(_) if order.is_suspect() => None,
+        State::Closed(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) if order.is_unconfirmed() => None,
+        State::Closed(_) | State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Refunded(_) => {
+            Some("it is not paid")
+        }
     }
 }

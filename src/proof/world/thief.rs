@@ -46,7 +46,7 @@ impl World {
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
         let word = self.words.first.get(&order.sale.purchase.ticket).map(|(word, _)| *word);
         let by_relay = matches!(word, Some(Last::Closed | Last::Failed)) || self.thief.of_his_time.contains(&order.id);
-        matches!(order.state, State::Withheld { .. }) && !order.rebuilt || by_relay
+        matches!(order.state, State::Withheld(_)) && !order.rebuilt || by_relay
     }
 
     pub(super) fn steal(&mut self, m: usize) {

@@ -7,8 +7,8 @@ use super::{archived, ledger, listing, strangers};
 use crate::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{
-    self, ANSWER_WITHIN, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Ending, Event, Metadata, Order, Polling, QR_EXPIRY, Sale, State,
-    StatusReport,
+    self, ANSWER_WITHIN, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Cancelling, Charge, Doubt, Ending, Event, Metadata, Order, Pending, Polling,
+    QR_EXPIRY, Sale, State, StatusReport,
 };
 use qris_core::order::request::{Payment, Purchase, TIMEOUT_S};
 use qris_core::order::time::Wall;
@@ -112,9 +112,16 @@ pub fn rebuild(
     };
     let state = if charged.contains(&gross_amount.get()) {
         let cancel_at = (payment == Payment::Gopay).then(|| now + sale.purchase.timeout() + CANCEL_AFTER_TIMEOUT);
-        State::Pending { charge, cancel_at }
+        State::Pending(Pending { charge, cancel_at, doubt: Doubt::default() })
     } else {
-        State::Cancelling { charge: Some(charge), why: Ending::GrossAmount, get_status: false, tries: 0, retry_at: now }
+        State::Cancelling(Cancelling {
+            charge: Some(charge),
+            why: Ending::GrossAmount,
+            get_status: false,
+            tries: 0,
+            retry_at: now,
+            doubt: Doubt::default(),
+        })
     };
     let order = Order {
         attempt,

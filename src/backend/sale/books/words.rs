@@ -6,15 +6,15 @@ use qris_core::order::merchant::{Asker, DeliveryReport, Event, Proof, RefundAnsw
 #[must_use]
 pub fn state_word(state: &State) -> &'static str {
     match state {
-        State::Charging { .. } => "charging",
-        State::Pending { .. } => "pending",
-        State::Cancelling { .. } => "cancelling",
+        State::Charging(_) => "charging",
+        State::Pending(_) => "pending",
+        State::Cancelling(_) => "cancelling",
         // The gateway says that it is paid, but for the machine it is not yet. The database has no word of its own for that.
-        State::Held { .. } => "pending",
-        State::Closed { .. } => "closed",
-        State::Settled { .. } => "settled",
-        State::Withheld { .. } => "withheld",
-        State::Refunded { .. } => "refunded",
+        State::Held(_) => "pending",
+        State::Closed(_) => "closed",
+        State::Settled(_) => "settled",
+        State::Withheld(_) => "withheld",
+        State::Refunded(_) => "refunded",
     }
 }
 

@@ -6,7 +6,7 @@ use super::{alerts, automatic, ledger};
 use crate::sale::view;
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{self, Context, Doubt, Duty, Event, Order, State};
+use qris_core::order::merchant::{self, Closed, Context, Doubt, Duty, Event, Order, State};
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
@@ -130,7 +130,7 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
 /// News for the machine. The answer to its own request tells it the rest.
 fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
     let order = &stored.order;
-    let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Requested), .. });
+    let asked = matches!(&order.state, State::Closed(Closed { why: Some(merchant::Ending::Requested), .. }));
     let status = view::status(order);
     if asked || status == Status::Pending {
         return Ok(());
@@ -151,6 +151,6 @@ pub(super) fn matters(before: &Order, after: &Order) -> bool {
         || before.repaying != after.repaying
         || before.taken_back != after.taken_back
         || before.late_fact != after.late_fact
-        || (before.unreported_at, &before.seen) != (after.unreported_at, &after.seen)
+        || (before.unreported_at(), &before.seen) != (after.unreported_at(), &after.seen)
         || doubt(before) != doubt(after)
 }

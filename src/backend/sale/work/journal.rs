@@ -4,7 +4,9 @@ use super::Work;
 use crate::gateway::Turn;
 use crate::sale::books::{self, Done};
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{Attention, DeliveryReport, Ending, Order, Proof, Repayment, Sale, State, Withheld};
+use qris_core::order::merchant::{
+    Attention, Cancelling, Closed, DeliveryReport, Ending, NoReceipt, Order, Proof, Repayment, Sale, State, Withheld,
+};
 use qris_core::order::outcome::Delivery;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Purchase;
@@ -24,51 +26,52 @@ impl Work {
         let Sale { device, purchase: Purchase { request_id, item, amount, .. }, .. } = order.sale.clone();
         let (id, request) = (order.id.clone(), request_id.clone());
         match &order.state {
-            State::Charging { .. } => {}
+            State::Charging(_) => {}
             // It has one word with an order that can be paid. Only its receipt is told.
-            State::Held { .. } => {}
-            State::Pending { .. } => {
+            State::Held(_) => {}
+            State::Pending(_) => {
                 self.counters.charges.inc();
                 self.around.emit(&Journal::ChargeMade { request, order: id, device, item, amount });
             }
-            State::Cancelling { why: Ending::GrossAmount, charge, .. } => {
+            State::Cancelling(Cancelling { why: Ending::GrossAmount, charge, .. }) => {
                 let asked = charge.as_ref().map_or_else(|| "another sum".into(), |charge| charge.gross_amount.to_string());
                 let why = format!("the gateway asks {asked} for {amount}").into();
                 self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
             }
-            State::Cancelling { why: Ending::Unreadable(why), .. } | State::Closed { why: Some(Ending::NotMade { why, .. }), .. } => {
+            State::Cancelling(Cancelling { why: Ending::Unreadable(why), .. })
+            | State::Closed(Closed { why: Some(Ending::NotMade { why, .. }), .. }) => {
                 self.around.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why: why.to_string().into() });
             }
-            State::Cancelling { .. } => {}
-            State::Closed { how, why, .. } => {
+            State::Cancelling(_) => {}
+            State::Closed(Closed { how, why, .. }) => {
                 let why = match why {
                     Some(why) => format!("{how:?}, {why:?}").to_lowercase(),
                     None => format!("{how:?}").to_lowercase(),
                 };
                 self.around.emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
             }
-            State::Settled { .. } => {
+            State::Settled(_) => {
                 self.counters.receipts.inc();
                 self.around.emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
             }
-            State::Withheld { by, why, .. } => {
+            State::Withheld(Withheld { by, why, .. }) => {
                 self.counters.withheld.inc();
                 let device = Some(device);
                 match why {
-                    Withheld::Mismatch => self.around.emit(&Journal::SettlementMismatch {
+                    NoReceipt::Mismatch => self.around.emit(&Journal::SettlementMismatch {
                         request: Some(request),
                         order: id,
                         device,
                         amount: by.gross_amount,
                         why: "it differs from the charge".into(),
                     }),
-                    Withheld::PaidTwice | Withheld::Ended => {
-                        let why = if *why == Withheld::PaidTwice { "paid_twice" } else { "a person had ended it" };
+                    NoReceipt::PaidTwice | NoReceipt::Ended(_) => {
+                        let why = if *why == NoReceipt::PaidTwice { "paid_twice" } else { "a person had ended it" };
                         self.around.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: why.into() });
                     }
                 }
             }
-            State::Refunded { .. } => {
+            State::Refunded(_) => {
                 let why = match order.repayment() {
                     Some(Repayment::ByHand { .. }) => "by hand",
                     Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. })

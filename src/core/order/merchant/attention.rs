@@ -115,18 +115,11 @@ impl Order {
     /// Whether the merchant owes the customer the money.
     #[must_use]
     pub fn is_refund_due(&self) -> bool {
-        let owed = match &self.state {
-            State::Withheld { .. } => true,
-            State::Settled { .. } => match self.outcome() {
-                Some(Delivery::Failed | Delivery::Undelivered) => true,
-                Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None => false,
-            },
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Refunded { .. } => return false,
+        let owed = match (&self.state, self.outcome()) {
+            (State::Withheld(_), _) | (State::Settled(_), Some(Delivery::Failed | Delivery::Undelivered)) => true,
+            (State::Settled(_), Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None) => false,
+            (State::Charging(_) | State::Pending(_) | State::Cancelling(_), _) => return false,
+            (State::Held(_) | State::Closed(_) | State::Refunded(_), _) => return false,
         };
         match &self.repaying.step {
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) => !self.money_is_gone(),
@@ -148,7 +141,7 @@ impl Order {
     pub fn is_decided(&self) -> bool {
         match &self.repaying.step {
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
-            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded { .. }),
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded(_)),
         }
     }
 
@@ -172,7 +165,7 @@ impl Order {
         if kinds.is_empty() {
             return Err(Refused::NothingToSee);
         }
-        if self.doubt.listed_at.is_some() {
+        if self.is_unconfirmed() {
             self.ended_by_a_person(by, at);
         }
         self.seen.extend(kinds.into_iter().filter(|kind| *kind != Attention::Unconfirmed));
@@ -187,11 +180,11 @@ impl Order {
             Attention::NoProof => self.is_refund_due() && self.repaying.step.is_none() && !self.is_proven(),
             Attention::RefundFailed => matches!(self.repaying.step, Some(Repayment::Refused { .. })) && self.is_refund_due(),
             Attention::Uncertain => open && self.is_uncertain(),
-            Attention::Unreported => open && self.unreported_at.is_some() && self.reported.is_none() && !self.is_void(),
+            Attention::Unreported => open && self.unreported_at().is_some() && self.reported.is_none() && !self.is_void(),
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.has_conflict(),
-            Attention::Suspect => open && self.doubt.suspect,
-            Attention::Unconfirmed => open && self.doubt.listed_at.is_some(),
+            Attention::Suspect => open && self.is_suspect(),
+            Attention::Unconfirmed => open && self.is_unconfirmed(),
             Attention::RefundSoon => self.repay_by().is_some() && self.repaying.ending == Some(RefundEnding::Soon),
             Attention::RefundLastDay => self.repay_by().is_some() && self.repaying.ending == Some(RefundEnding::LastDay),
             Attention::OnlyByHand => self.repay_by().is_some() && self.repaying.ending == Some(RefundEnding::Over),
@@ -206,12 +199,12 @@ impl Order {
     #[must_use]
     pub fn repay_by(&self) -> Option<Wall> {
         let until = self.settlement()?.refund_until?;
-        let unknown = self.unreported_at.is_some() && self.reported.is_none() || self.has_conflict();
+        let unknown = self.unreported_at().is_some() && self.reported.is_none() || self.has_conflict();
         let open = !self.is_decided() && !self.money_is_gone() && !self.is_void();
         (self.is_refund_due() || open && (unknown || self.is_uncertain())).then_some(until)
     }
 
-    /// Whether its machine told that nobody knows whether the goods came.
+    /// Whether nobody knows if the goods came, as its machine told.
     fn is_uncertain(&self) -> bool {
         match self.outcome() {
             Some(Delivery::Uncertain | Delivery::Other(_)) => true,
@@ -220,23 +213,6 @@ impl Order {
     }
 
     fn is_mismatch(&self) -> bool {
-        matches!(self.state, State::Withheld { why: Withheld::Mismatch, .. })
-    }
-
-    /// The time at which it is listed if the machine has told no outcome by then.
-    pub(super) fn unreported_after(&self) -> Option<Wall> {
-        match &self.state {
-            State::Settled { .. } if self.is_open() && self.unreported_at.is_none() && self.repaying.step.is_none() => {
-                self.receipt_at().map(|at| self.collect_by.unwrap_or(at).max(at) + REPORT_WITHIN)
-            }
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Settled { .. }
-            | State::Withheld { .. }
-            | State::Refunded { .. } => None,
-        }
+        matches!(self.state, State::Withheld(Withheld { why: NoReceipt::Mismatch, .. }))
     }
 }

@@ -1,6 +1,6 @@
 //! The machine's report of an order, and what its proof is worth.
 
-use super::Sale;
+use super::{Order, Refused, Sale};
 use crate::order::ids::{KeyId, OrderId};
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
@@ -128,6 +128,32 @@ impl NoProof {
             Self::NumberUsed => "the relay's ledger was put back to an earlier state",
             Self::NumberAhead => "its number is far ahead of the last one: the machine's card may have been copied",
         }
+    }
+}
+
+impl Order {
+    /// The machine told what became of it.
+    pub(super) fn delivered(&mut self, told: DeliveryReport, now: Wall) -> Result<(), Refused> {
+        if self.doubt().is_some() {
+            if !self.state.phase().takes(&told, self) {
+                return Err(Refused::NotPaid);
+            }
+            self.late_fact |= self.reported.is_none();
+        }
+        match &mut self.reported {
+            None => {
+                self.first_reported(told.outcome, now);
+                self.reported = Some(Reported { report: told, at: now, conflict: false });
+            }
+            // The detail is for people, and a repeated report may word it in another way. A proof may come later.
+            Some(Reported { report: first, .. }) if first.outcome == told.outcome => {
+                if let (Proof::Missing(_), Proof::Signed { .. }) = (&first.proof, &told.proof) {
+                    first.proof = told.proof;
+                }
+            }
+            Some(_) => return Err(Refused::OutcomeStands),
+        }
+        Ok(())
     }
 }
 

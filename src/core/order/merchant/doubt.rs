@@ -1,9 +1,13 @@
-//! What is not certain about a payment that nobody has confirmed.
+//! The doubts about an unconfirmed payment. They go with the order from state to state, and are gone once the order
+//! is paid. All rules about them are here: when people are told, how often get-status is asked because of them, and what ends them.
 
+use super::repaying::{BANK_CHECK, BANK_CHECKS};
+use super::{Order, Refused, State, UNCONFIRMED_AFTER};
+use crate::order::outcome::Delivery;
 use crate::order::time::Wall;
 use serde::{Deserialize, Serialize};
 
-/// What is not certain about a payment that nobody has confirmed.
+/// The doubts about an unconfirmed payment.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Doubt {
     /// The gateway's last word may mean money, or not: a card that is only held, or a settlement that fraud detection does not accept.
@@ -27,4 +31,112 @@ pub struct PersonsEnd {
     pub by: Box<str>,
     /// When.
     pub at: Wall,
+}
+
+impl Doubt {
+    /// Somebody who must know says that it is paid.
+    pub(super) fn notified(&mut self, now: Wall) {
+        self.notified_at.get_or_insert(now);
+    }
+
+    /// Nobody knows whether it is paid, or turns out to be: an answer does not tell. If the first such answer is [`UNCONFIRMED_AFTER`] old,
+    /// it is listed. Not so what a person has ended, or (`is_decided`) given the money back for.
+    pub(super) fn unclear(&mut self, is_decided: bool, now: Wall) {
+        let ended = self.ended_by.is_some() || is_decided;
+        if !ended && now >= *self.unclear_since.get_or_insert(now) + UNCONFIRMED_AFTER {
+            self.listed_at.get_or_insert(now);
+        }
+    }
+
+    /// An answer is understood.
+    pub(super) const fn understood(&mut self) {
+        self.unclear_since = None;
+    }
+
+    /// Get-status has said settled.
+    pub(super) const fn confirmed(&mut self) {
+        self.notified_at = None;
+    }
+
+    /// After a question: lists what was told as paid [`UNCONFIRMED_AFTER`] ago and is not confirmed by now, and takes what is certain from
+    /// the list.
+    pub(super) fn judge(&mut self, is_decided: bool, now: Wall) {
+        if is_decided {
+            (self.notified_at, self.unclear_since) = (None, None);
+        }
+        match self.notified_at {
+            None if self.unclear_since.is_none() => self.listed_at = None,
+            Some(since) if now >= since + UNCONFIRMED_AFTER => _ = self.listed_at.get_or_insert(now),
+            None | Some(_) => {}
+        }
+    }
+
+    /// A person ends it.
+    pub(super) fn end(&mut self, end: PersonsEnd) {
+        self.ended_by = Some(end);
+        (self.notified_at, self.unclear_since, self.listed_at) = (None, None, None);
+    }
+
+    /// The time since which get-status is asked because of it.
+    pub(super) fn since(&self) -> Option<Wall> {
+        self.notified_at.or(self.unclear_since)
+    }
+
+    /// A person was sure that it is not paid, and may have erred. So it is looked at as after a decision over a refund.
+    pub(super) fn next_check_after_a_persons_end(&self, order: &Order, now: Wall) -> Option<Wall> {
+        let ended = self.ended_by.as_ref()?;
+        (now < ended.at + BANK_CHECKS).then(|| now + order.spread(BANK_CHECK))
+    }
+
+    /// Whether a person may give the money back, though nobody is sure that it is paid. What has not ended (`has_ended`) must be listed.
+    pub(super) fn may_repay(&self, has_ended: bool, order: &Order) -> Result<(), Refused> {
+        match (self.suspect, self.listed_at) {
+            (false, None) => Err(Refused::NotPaid),
+            (true, None) if !has_ended => Err(Refused::NotEnded),
+            (_, Some(_)) | (true, None) if order.outcome() == Some(Delivery::Dispensed) && !order.has_conflict() => Err(Refused::Delivered),
+            (_, Some(_)) | (true, None) => Ok(()),
+        }
+    }
+}
+
+impl Order {
+    /// An answer does not tell whether it is paid. That means nothing while a charge is made. And what is not known of a paid order is news
+    /// of its refund.
+    pub(super) fn note_unclear(&mut self, now: Wall) {
+        let (is_decided, is_charging) = (self.is_decided(), matches!(self.state, State::Charging(_)));
+        if let Some(doubt) = self.state.doubt_mut().filter(|_| !is_charging) {
+            doubt.unclear(is_decided, now);
+        }
+    }
+
+    /// An answer is understood.
+    pub(super) const fn understood(&mut self) {
+        if let Some(doubt) = self.state.doubt_mut() {
+            doubt.understood();
+        }
+    }
+
+    /// The gateway's word may mean money, or not (`is_suspect`).
+    pub(super) const fn suspect(&mut self, is_suspect: bool) {
+        if let Some(doubt) = self.state.doubt_mut() {
+            doubt.suspect = is_suspect;
+        }
+    }
+
+    /// A question has ended.
+    pub(super) fn judge_doubt(&mut self, now: Wall) {
+        let is_decided = self.is_decided();
+        if let Some(doubt) = self.state.doubt_mut() {
+            doubt.judge(is_decided, now);
+        }
+    }
+
+    /// A person ends it, while nobody can say whether it is paid.
+    pub(super) fn ended_by_a_person(&mut self, by: Box<str>, now: Wall) {
+        let end = PersonsEnd { by, at: now };
+        if let Some(doubt) = self.state.doubt_mut() {
+            doubt.end(end.clone());
+        }
+        self.go(self.state.phase().ended_by_a_person(&end, &self.at(now)));
+    }
 }

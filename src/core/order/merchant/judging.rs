@@ -27,11 +27,7 @@ impl Order {
         if !self.is_meant_by(report) {
             return Err(Differs::Transaction);
         }
-        let is_paid = match &self.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => false,
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
-        };
-        if report.said == Said::Settled && !is_paid {
+        if report.said == Said::Settled && self.doubt().is_some() {
             return Ok(());
         }
         // Two sums that are not whole rupiah need not be the same.
@@ -84,7 +80,7 @@ impl Order {
             return Err(Differs::Metadata);
         }
         // The charge was never to be paid, and was.
-        if gross_amount < self.sale.purchase.amount || self.ended_for_its_sum() {
+        if gross_amount < self.sale.purchase.amount || self.why() == Some(&Ending::GrossAmount) {
             return Err(Differs::Sum);
         }
         if self.charge().is_none() && !self.may_be_asked(gross_amount, rules) {

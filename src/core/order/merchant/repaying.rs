@@ -15,9 +15,9 @@ const REFUND_PAUSE: Span = Span::secs(10);
 /// The longest pause between two of them.
 const REFUND_PAUSE_MAX: Span = Span::secs(3600);
 /// A refund that the bank has not confirmed is looked at this often …
-const BANK_CHECK: Span = Span::secs(6 * 3600);
+pub(super) const BANK_CHECK: Span = Span::secs(6 * 3600);
 /// … for this time. News of it that get-status does not tell is looked for as long.
-const BANK_CHECKS: Span = Span::secs(7 * 24 * 3600);
+pub(super) const BANK_CHECKS: Span = Span::secs(7 * 24 * 3600);
 /// A settlement that comes after a refund is looked at once more after this time: get-status may be behind.
 const SETTLED_AGAIN: Span = Span::secs(300);
 /// Why a refund is not asked for any more.
@@ -132,7 +132,29 @@ pub enum Asker {
     Person(Option<Box<str>>),
 }
 
+impl Repaying {
+    /// The next call for a refund that was asked for, and when it is due.
+    fn next_call(&self) -> Option<(Wall, Call)> {
+        match &self.step {
+            Some(Repayment::Requested { retry_at, get_status: true, .. }) => Some((*retry_at, Call::GetStatus)),
+            Some(Repayment::Requested { retry_at, get_status: false, .. }) => Some((*retry_at, Call::Refund)),
+            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => None,
+        }
+    }
+
+    /// That call, if it is due.
+    pub(super) fn call(&self, now: Wall) -> Option<Call> {
+        self.next_call().filter(|(due, _)| *due <= now).map(|(_, call)| call)
+    }
+}
+
 impl Order {
+    /// The times at which something is to be done about the money of a paid order.
+    pub(super) fn next_about_repaying(&self) -> impl Iterator<Item = Wall> {
+        let call = self.repaying.next_call().map(|(due, _)| due);
+        call.into_iter().chain(self.next_refund_ending()).chain(self.polling.at)
+    }
+
     pub(super) fn refund_requested(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
         self.may_repay(now, wish.no_report, false)?;
         if self.is_over_the_counter() {
@@ -154,7 +176,7 @@ impl Order {
             return Err(Refused::OnlyByHand);
         }
         // If an order with a receipt has no report, it has no proof either, and a person has said so.
-        let unreported = self.reported.is_none() && matches!(self.state, State::Settled { .. });
+        let unreported = self.reported.is_none() && self.receipt().is_some();
         if !(wish.no_proof || unreported || self.is_proven()) {
             return Err(Refused::NoProof);
         }
@@ -170,7 +192,7 @@ impl Order {
         if self.is_refund_unsure() && by.is_none() {
             return Err(Refused::RefundUnsure);
         }
-        if self.doubt.listed_at.is_some() {
+        if self.is_unconfirmed() {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
         // Get-status may be behind where it said that nothing went back.
@@ -180,10 +202,9 @@ impl Order {
         if unsure {
             self.check_once_more(now);
         }
-        match &self.state {
-            State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
-            // For a settlement that was never accepted, only the note counts.
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => {}
+        // For a settlement that was never accepted, only the note counts.
+        if self.settlement().is_some() {
+            self.state = Refunded::known(self);
         }
         Ok(())
     }
@@ -203,7 +224,7 @@ impl Order {
 
     /// Whether a call for a refund may have had its effect, and the gateway does not tell, or does not answer. Whoever knows better says so by
     /// name.
-    fn is_refund_unsure(&self) -> bool {
+    pub(super) fn is_refund_unsure(&self) -> bool {
         match &self.repaying.step {
             Some(Repayment::Requested { tries, .. }) => *tries >= CHECKS_THEN_A_PERSON,
             Some(Repayment::Refused { unsure, .. }) => *unsure,
@@ -214,12 +235,6 @@ impl Order {
     /// If the refund was made all the same, the customer has the money twice, or the goods and the money. Then a person is told.
     fn check_once_more(&mut self, now: Wall) {
         self.polling = Polling { at: Some(now), ..Polling::default() };
-    }
-
-    /// A person was sure that it is not paid, and may have erred. So it is looked at as after a decision over a refund.
-    pub(super) fn next_check_after_a_persons_end(&self, now: Wall) -> Option<Wall> {
-        let ended = self.doubt.ended_by.as_ref()?;
-        (now < ended.at + BANK_CHECKS).then(|| now + self.spread(BANK_CHECK))
     }
 
     /// No call for the refund is made any more. One may have been granted, or is on its way: get-status has the last word.
@@ -407,13 +422,8 @@ impl Order {
         };
         match &self.repaying.step {
             Some(Repayment::Refused { unsure: false, .. }) if outcome == Delivery::Dispensed => self.repaying.step = None,
-            Some(
-                Repayment::Requested { .. }
-                | Repayment::Refused { .. }
-                | Repayment::Done { .. }
-                | Repayment::ByHand { .. }
-                | Repayment::Given { .. },
-            ) => self.late_fact |= came,
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) => self.late_fact |= came,
+            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact |= came,
             None => {}
         }
         if outcome == Delivery::Dispensed {
@@ -432,14 +442,10 @@ impl Order {
                 self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None })
             }
         }
-        if let Some(report) = report
-            && self.settlement().is_none()
-        {
-            let by = self.settlement_of(report, now);
-            self.state = State::Refunded { charge: self.charge().cloned(), receipt: None, by: Some(by) };
-            return;
-        }
-        self.give_back();
+        self.state = match report {
+            Some(report) if self.settlement().is_none() => Refunded::unseen(self, self.settlement_of(report, now)),
+            Some(_) | None => Refunded::known(self),
+        };
     }
 
     /// Get-status says settled again, or that only a part went back. It may be behind; and the bank may have refused the refund after the
@@ -466,14 +472,8 @@ impl Order {
             {
                 Some(now + self.spread(BANK_CHECK))
             }
-            Some(
-                Repayment::Requested { .. }
-                | Repayment::Refused { .. }
-                | Repayment::Done { .. }
-                | Repayment::ByHand { .. }
-                | Repayment::Given { .. },
-            )
-            | None => None,
+            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) | None => None,
+            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => None,
         }
     }
 
@@ -538,11 +538,6 @@ impl Order {
         }
     }
 
-    fn give_back(&mut self) {
-        let (charge, receipt, by) = (self.charge().cloned(), self.receipt().cloned(), self.settlement().cloned());
-        self.state = State::Refunded { charge, receipt, by };
-    }
-
     /// Whether the money may go back, or the goods may be handed over. Refund and delivery exclude each other.
     /// By name, a person may decide also while the gateway does not tell what became of a refund.
     fn may_repay(&self, now: Wall, no_report: bool, by_name: bool) -> Result<(), Refused> {
@@ -553,44 +548,14 @@ impl Order {
             Some(Repayment::Given { .. }) => return Err(Refused::Given),
             Some(Repayment::Refused { .. }) | None => {}
         }
-        match &self.state {
-            State::Withheld { .. } => Ok(()),
-            State::Settled { .. } => match self.outcome() {
-                Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => Ok(()),
-                Some(Delivery::Dispensed) if self.has_conflict() => Ok(()),
-                // The gateway does not tell whether an earlier refund was made all the same.
-                Some(Delivery::Dispensed) if by_name && self.is_refund_unsure() => Ok(()),
-                Some(Delivery::Dispensed) => Err(Refused::Delivered),
-                None if !no_report => Err(Refused::NotReported),
-                None => match (self.unreported_at, self.receipt_at()) {
-                    // An order that can be collected until then may be delivered until then.
-                    (Some(_), Some(at)) if now >= self.collect_by.unwrap_or(at).max(at) + NO_REPORT_AFTER => Ok(()),
-                    _ => Err(Refused::TooEarly),
-                },
-            },
-            State::Refunded { .. } => Err(Refused::RefundedAlready),
-            State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. }
-                if self.doubt.suspect || self.doubt.listed_at.is_some() =>
-            {
-                match (&self.state, self.outcome()) {
-                    (State::Closed { .. }, Some(Delivery::Dispensed)) if !self.has_conflict() => Err(Refused::Delivered),
-                    (State::Closed { .. }, _) => Ok(()),
-                    _ if self.doubt.listed_at.is_none() => Err(Refused::NotEnded),
-                    (_, Some(Delivery::Dispensed)) if !self.has_conflict() => Err(Refused::Delivered),
-                    _ => Ok(()),
-                }
-            }
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } => {
-                Err(Refused::NotPaid)
-            }
-        }
+        self.state.phase().may_repay(no_report, by_name, &self.at(now))
     }
 
     /// Whether it is certain that nobody gets the goods as well. Either the relay has signed that it handed out nothing and
     /// never will, or no receipt exists that could open it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        let has_no_receipt = matches!(self.state, State::Withheld { .. }) && !self.rebuilt;
+        let has_no_receipt = matches!(self.state, State::Withheld(_)) && !self.rebuilt;
         match self.delivery() {
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
             Some(DeliveryReport { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => {
@@ -603,13 +568,9 @@ impl Order {
     /// Only an order whose payment is final and not yet paid back can be refunded through the gateway, or handed over.
     fn holds_the_money(&self) -> Result<(), Refused> {
         match &self.state {
-            State::Settled { .. } | State::Withheld { .. } => Ok(()),
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Refunded { .. } => Err(Refused::NotPaid),
+            State::Settled(_) | State::Withheld(_) => Ok(()),
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => Err(Refused::NotPaid),
+            State::Refunded(_) => Err(Refused::NotPaid),
         }
     }
 
@@ -619,14 +580,10 @@ impl Order {
     #[must_use]
     pub fn may_refund_by_itself(&self, now: Wall) -> bool {
         let known = match &self.state {
-            State::Withheld { why, .. } => *why == Withheld::PaidTwice,
-            State::Settled { .. } => true,
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Refunded { .. } => false,
+            State::Withheld(Withheld { why, .. }) => *why == NoReceipt::PaidTwice,
+            State::Settled(_) => true,
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Held(_) | State::Closed(_) => false,
+            State::Refunded(_) => false,
         };
         let clear = self.is_proven() && !self.has_conflict() && self.taken_back.is_none() && self.repaying.step.is_none();
         let came = self.outcome() == Some(Delivery::Dispensed);

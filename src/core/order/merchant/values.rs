@@ -1,18 +1,23 @@
 //! The parts of an order, and the facts that can be read off it.
 
-use super::{Attention, DeliveryReport, Doubt, PersonsEnd, Repaying, Repayment, Reported, Said, Sale};
+use super::state::{Facts, NoReceipt, State, Withheld};
+use super::{Attention, DeliveryReport, Doubt, PersonsEnd, Polling, Repaying, Repayment, Reported, Rules, Sale};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::receipt::Receipt;
-use crate::order::time::{Span, Wall};
+use crate::order::time::Wall;
 use serde::{Deserialize, Serialize};
 
 /// One attempt at charging a sale, under one order_id.
 ///
-/// Its [`State`] says how far the payment is. The facts beside it come from the machine, the gateway and people, in any order
-/// and any state of the payment. In a thousand random lives 769 combinations of them occur: a state for each
-/// would say less than the facts do.
+/// Its [`State`] says how far the payment is, and has what belongs to it alone. What stands beside the state goes with several of them:
+/// - `answer_by` counts while it is charged, and for the next attempt, after this one has ended;
+/// - `polling` are the questions of every state;
+/// - `reported` comes before or after the payment is known: the books may have lost the receipt;
+/// - `repaying` outlives a payment: a person may give back what is never confirmed;
+/// - `taken_back`, `late_fact` and `seen` are told by the gateway, the machine and people whenever they know it, and stay for people to read;
+/// - `rebuilt` is where the order comes from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// Its name at the gateway and here.
@@ -29,106 +34,18 @@ pub struct Order {
     pub state: State,
     /// When the gateway is asked for its status.
     pub polling: Polling,
-    /// What is not certain about its payment.
-    pub doubt: Doubt,
     /// What its machine told.
     pub reported: Option<Reported>,
     /// How the money of an undelivered order goes back.
     pub repaying: Repaying,
     /// The gateway took the money back, or a part of it, after it was the merchant's.
     pub taken_back: Option<TakenBack>,
-    /// The time at which it was listed because no outcome came.
-    pub unreported_at: Option<Wall>,
     /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
     pub late_fact: bool,
-    /// Over the counter, once there is a receipt: the customer can collect until then.
-    pub collect_by: Option<Wall>,
     /// The reasons that a person has seen and need not be told again.
     pub seen: Vec<Attention>,
     /// The books had lost it. It may have had a receipt that they do not know.
     pub rebuilt: bool,
-    /// The time at which the gateway first said that its charge ended unpaid; `None`: it did not say so, or took it back.
-    pub ended_at: Option<Wall>,
-}
-
-/// The state of an order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum State {
-    /// The gateway is asked for a charge.
-    Charging {
-        /// The number of calls so far.
-        tries: u32,
-        /// Whether one of them may have made the charge.
-        unsure: bool,
-        /// The time of the next call, at the earliest.
-        retry_at: Wall,
-    },
-    /// It can be paid.
-    Pending {
-        /// The gateway's answer.
-        charge: Charge,
-        /// The time at which it is cancelled if nobody ended it. A payment code is left to the gateway's expiry.
-        cancel_at: Option<Wall>,
-    },
-    /// The gateway is asked to end it.
-    Cancelling {
-        /// The gateway's answer, if there was one.
-        charge: Option<Charge>,
-        /// Why.
-        why: Ending,
-        /// The next question is get-status (the cancel was refused), and not the cancel.
-        get_status: bool,
-        /// The number of calls so far.
-        tries: u32,
-        /// The time of the next call, at the earliest.
-        retry_at: Wall,
-    },
-    /// It ended, and nobody paid as far as anybody knows.
-    Closed {
-        /// The gateway's answer, if there was one.
-        charge: Option<Charge>,
-        /// The word for it.
-        how: Closing,
-        /// Our reason, if we wanted it.
-        why: Option<Ending>,
-    },
-    /// It is paid at a counter that may take the settlement back within minutes. There is no receipt before `until`,
-    /// and none without another question.
-    Held {
-        /// The charge.
-        charge: Option<Charge>,
-        /// The payment.
-        by: Settlement,
-        /// It may be taken back until then.
-        until: Wall,
-    },
-    /// Paid; there is a receipt.
-    Settled {
-        /// The charge.
-        charge: Option<Charge>,
-        /// The payment.
-        by: Settlement,
-        /// The receipt, which opens the relay.
-        receipt: Receipt,
-    },
-    /// It is paid, and has no receipt: a refund is due.
-    Withheld {
-        /// The charge.
-        charge: Option<Charge>,
-        /// The payment.
-        by: Settlement,
-        /// Why there is no receipt.
-        why: Withheld,
-    },
-    /// The money went back.
-    Refunded {
-        /// The charge.
-        charge: Option<Charge>,
-        /// The receipt, if there was one.
-        receipt: Option<Receipt>,
-        /// The payment; `None` if only the refund was ever seen.
-        by: Option<Settlement>,
-    },
 }
 
 /// A charge, as the gateway answered it.
@@ -217,30 +134,6 @@ pub enum Ending {
     },
 }
 
-/// How an order ended unpaid.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Closing {
-    /// The gateway expired it.
-    Expire,
-    /// It was cancelled.
-    Cancel,
-    /// The gateway denied it.
-    Deny,
-    /// It was never charged, or broke.
-    Failure,
-}
-
-/// Why a paid order has no receipt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Withheld {
-    /// The settlement does not match the charge.
-    Mismatch,
-    /// The request has a receipt already.
-    PaidTwice,
-    /// A person ended the order before anybody confirmed the payment.
-    Ended,
-}
-
 /// How the gateway took money back that was the merchant's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TakenBack {
@@ -253,28 +146,6 @@ pub enum TakenBack {
     Chargeback,
     /// A shop's counter took its settlement back after the receipt was signed.
     Reversal,
-}
-
-/// The times at which the gateway is asked for an order's status.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Polling {
-    /// The next question.
-    pub at: Option<Wall>,
-    /// The last time that a notification began a round of quick questions.
-    pub hot_from: Option<Wall>,
-    /// The number of questions in this round.
-    pub tries: u32,
-    /// The last time that a question ended, with an answer or without.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_at: Option<Wall>,
-    /// Whether the gateway answered that question.
-    pub answered: bool,
-    /// The last time that a notification brought news. An answer to an older question does not answer it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noted_at: Option<Wall>,
-    /// The word of that news, if it said that money goes back. An answer that says otherwise does not answer the news.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noted_back: Option<Said>,
 }
 
 /// Why a charge failed.
@@ -304,60 +175,43 @@ impl Order {
     #[must_use]
     pub fn charge_end(&self) -> Option<Result<(), ChargeFailure>> {
         let failed = |kind, why: &str| Some(Err(ChargeFailure { kind, why: why.into() }));
-        match &self.state {
-            State::Charging { .. } => None,
-            State::Pending { .. } | State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
-                Some(Ok(()))
+        match self.why() {
+            Some(Ending::NotMade { why, .. }) => failed(ChargeTrouble::Refused, why),
+            Some(Ending::Unreadable(why)) => failed(ChargeTrouble::Unreadable, why),
+            Some(Ending::GrossAmount) => failed(ChargeTrouble::Sum, "the gateway asks for another sum than the price"),
+            Some(Ending::GaveUp) => failed(ChargeTrouble::Unanswered, "the gateway did not answer in time"),
+            Some(Ending::Requested | Ending::Timeout | Ending::Leftover) | None => {
+                (self.charge().is_some() || self.settlement().is_some()).then_some(Ok(()))
             }
-            State::Closed { charge, why: None, .. } => charge.as_ref().map(|_| Ok(())),
-            State::Cancelling { charge, why, .. } | State::Closed { charge, why: Some(why), .. } => match why {
-                Ending::NotMade { why, .. } => failed(ChargeTrouble::Refused, why),
-                Ending::Unreadable(why) => failed(ChargeTrouble::Unreadable, why),
-                Ending::GrossAmount => failed(ChargeTrouble::Sum, "the gateway asks for another sum than the price"),
-                Ending::GaveUp => failed(ChargeTrouble::Unanswered, "the gateway did not answer in time"),
-                Ending::Requested | Ending::Timeout | Ending::Leftover => charge.as_ref().map(|_| Ok(())),
-            },
         }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        self.state.phase().facts(self)
     }
 
     /// The gateway's answer to the charge, if there was one.
     #[must_use]
     pub fn charge(&self) -> Option<&Charge> {
-        match &self.state {
-            State::Charging { .. } => None,
-            State::Pending { charge, .. } => Some(charge),
-            State::Cancelling { charge, .. }
-            | State::Held { charge, .. }
-            | State::Closed { charge, .. }
-            | State::Settled { charge, .. }
-            | State::Withheld { charge, .. }
-            | State::Refunded { charge, .. } => charge.as_ref(),
-        }
+        self.facts().charge
+    }
+
+    /// Why we end or ended its charge, if we do.
+    #[must_use]
+    pub fn why(&self) -> Option<&Ending> {
+        self.facts().why
     }
 
     /// The payment, as far as it is known.
     #[must_use]
     pub fn settlement(&self) -> Option<&Settlement> {
-        match &self.state {
-            State::Held { by, .. } | State::Settled { by, .. } | State::Withheld { by, .. } => Some(by),
-            State::Refunded { by, .. } => by.as_ref(),
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => None,
-        }
+        self.facts().by
     }
 
     /// The receipt, which opens the relay.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
-        match &self.state {
-            State::Settled { receipt, .. } => Some(receipt),
-            State::Refunded { receipt, .. } => receipt.as_ref(),
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Held { .. }
-            | State::Cancelling { .. }
-            | State::Closed { .. }
-            | State::Withheld { .. } => None,
-        }
+        self.facts().receipt
     }
 
     /// The time at which the receipt was signed, by our clock.
@@ -398,8 +252,8 @@ impl Order {
 
     /// What is not certain about its payment; `None` once it is paid.
     #[must_use]
-    pub fn doubt(&self) -> Option<&Doubt> {
-        Some(&self.doubt)
+    pub const fn doubt(&self) -> Option<&Doubt> {
+        self.state.doubt()
     }
 
     /// Whether it is listed because nobody confirms whether it is paid.
@@ -417,7 +271,17 @@ impl Order {
     /// The person who ended it while nobody could say whether it is paid.
     #[must_use]
     pub fn ended_by(&self) -> Option<&PersonsEnd> {
-        self.doubt().and_then(|doubt| doubt.ended_by.as_ref())
+        if let State::Withheld(Withheld { why: NoReceipt::Ended(end), .. }) = &self.state {
+            Some(end)
+        } else {
+            self.doubt()?.ended_by.as_ref()
+        }
+    }
+
+    /// The time at which it was listed because its machine told no outcome.
+    #[must_use]
+    pub const fn unreported_at(&self) -> Option<Wall> {
+        if let State::Settled(settled) = &self.state { settled.unreported_at } else { None }
     }
 
     /// Whether it is paid at a shop's counter, with a code.
@@ -429,53 +293,33 @@ impl Order {
     /// Whether its receipt is void: the counter took the payment back before anybody collected.
     #[must_use]
     pub fn is_void(&self) -> bool {
-        matches!(self.state, State::Settled { .. }) && self.reported.is_none() && self.taken_back == Some(TakenBack::Reversal)
+        matches!(self.state, State::Settled(_)) && self.reported.is_none() && self.taken_back == Some(TakenBack::Reversal)
     }
 
     /// Whether the machine still waits for something: the order has not ended, or it is paid and without outcome.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        match &self.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
-            State::Settled { .. } => self.reported.is_none() && !self.is_void(),
-            State::Closed { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
-        }
+        self.facts().is_open
     }
 
     /// Whether nobody can pay it any more: it is paid, or the gateway has ended its charge and was asked once more after that; or a
     /// person has ended it.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        match &self.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => false,
-            State::Closed { .. } if self.doubt.ended_by.is_some() => true,
-            State::Closed { .. } => {
-                let may_be_money = self.doubt.suspect && !self.is_decided() && !self.seen.contains(&Attention::Suspect);
-                self.polling.at.is_none() && !may_be_money
-            }
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => true,
-        }
+        self.facts().is_over
     }
 
     /// For an order that can be paid: the time at which the gateway or the backend ends it, whichever comes first. For an
     /// order that waits for its customer: the end of the time to collect.
     #[must_use]
     pub fn ends_at(&self) -> Option<Wall> {
-        match &self.state {
-            State::Pending { charge, cancel_at } => Some(cancel_at.map_or(charge.expires_at, |at| at.min(charge.expires_at))),
-            // It is paid, and the gateway is asked about it at `until`. The answer comes a little later.
-            State::Held { charge, until, .. } => {
-                let known = *until + Span::secs(60);
-                Some(charge.as_ref().map_or(known, |charge| charge.expires_at.max(known)))
-            }
-            State::Settled { .. } if self.is_open() => self.collect_by,
-            State::Charging { .. }
-            | State::Cancelling { .. }
-            | State::Closed { .. }
-            | State::Settled { .. }
-            | State::Withheld { .. }
-            | State::Refunded { .. } => None,
-        }
+        self.facts().ends_at
+    }
+
+    /// Whether a customer may be asked for this sum: the price, and at most the extra that the merchant allows.
+    pub(super) fn may_be_asked(&self, gross_amount: Rupiah, rules: &Rules) -> bool {
+        let price = self.sale.purchase.amount.get();
+        (price..=price.saturating_add(rules.max_imposed_fee)).contains(&gross_amount.get())
     }
 }
 
@@ -483,7 +327,7 @@ impl Order {
 impl super::StatusReport {
     /// The get-status of an order that was charged as it should be. An order without a charge has the transaction `t1`.
     #[must_use]
-    pub fn of(order: &Order, said: Said) -> Self {
+    pub fn of(order: &Order, said: super::Said) -> Self {
         let charge = order.charge();
         let gross_amount = charge.map_or(order.sale.purchase.amount, |charge| charge.gross_amount);
         let unnamed = || TransactionId::new("t1").expect("a name");
@@ -499,7 +343,7 @@ impl super::StatusReport {
             said,
             word: format!("{said:?}").to_lowercase().into(),
             unknown: None,
-            settled_at: (said == Said::Settled).then_some(order.created_at),
+            settled_at: (said == super::Said::Settled).then_some(order.created_at),
             metadata: order.sale.metadata().to_texts().map(|text| Some(text.into())),
             store: None,
             payment_code: None,

@@ -309,7 +309,7 @@ fn a_settlement_that_midtrans_never_confirms_is_told_and_a_person_ends_it() {
     }
     let wall = town.wall();
     town.program.books(|tx, policy| books::seen(tx, policy, &order.order_id, "Sari", wall)).expect("ended");
-    assert!(matches!(town.of(&order).state, State::Closed { .. }));
+    assert!(matches!(town.of(&order).state, State::Closed(_)));
     // Midtrans confirms it at last. The money is owed, and nothing is handed out.
     town.midtrans.heal();
     town.program.notify(2, notification);
@@ -407,7 +407,7 @@ fn a_refund_that_was_refused_is_made_a_week_later_under_a_new_key() {
     town.days(8);
     town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
-    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment());
+    assert!(matches!(town.of(&order).state, State::Refunded(_)), "{:?}", town.of(&order).repayment());
     assert_eq!(town.midtrans.transaction(order.order_id.as_str()).expect("a book").refunded, 5_000, "once");
 }
 
@@ -422,7 +422,7 @@ fn a_key_that_another_set_of_books_used_up_is_followed_by_a_new_one() {
     town.midtrans.change(Change { balance: Some(None), ..Change::default() }, town.wall());
     town.wishes(&order).expect("granted");
     town.seconds(90, Way::Open);
-    assert!(matches!(town.of(&order).state, State::Refunded { .. }), "{:?}", town.of(&order).repayment());
+    assert!(matches!(town.of(&order).state, State::Refunded(_)), "{:?}", town.of(&order).repayment());
 }
 
 /// The answer to a refund is lost, and from then on get-status has one word.

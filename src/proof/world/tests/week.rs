@@ -156,7 +156,7 @@ impl Week {
         self.world.merchant_decides(id.clone(), 0, false, true);
         self.pass(60_000);
         self.world.network.cut[Outage::Http as usize] = false;
-        assert!(matches!(load(self).state, State::Refunded { .. }), "{number}");
+        assert!(matches!(load(self).state, State::Refunded(_)), "{number}");
         self.paid_back.insert(id);
     }
 
@@ -197,13 +197,13 @@ impl Week {
 /// What the books say of an order. A machine does not hear of most refunds: for it they stay due.
 fn told(order: &Order, paid_back: &BTreeSet<OrderId>) -> End {
     match (order.delivery(), &order.state) {
-        (Some(_), State::Refunded { .. }) if paid_back.contains(&order.id) => REFUNDED,
+        (Some(_), State::Refunded(_)) if paid_back.contains(&order.id) => REFUNDED,
         (Some(told), _) => match told.outcome {
             Delivery::Dispensed => (EventState::Dispensed, None),
             Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered => (EventState::RefundDue, told.reason),
             Delivery::Other(word) => panic!("an outcome of no release: {word:?}"),
         },
-        (None, State::Closed { .. }) => UNPAID,
+        (None, State::Closed(_)) => UNPAID,
         (None, state) => panic!("{} has no end: {state:?}", order.id),
     }
 }
@@ -265,7 +265,7 @@ fn after_seven_days_without_the_broker_the_reports_agree_with_the_books() {
     for end in [(EventState::Dispensed, None), UNPAID, REFUNDED].into_iter().chain(due) {
         assert!(joined.contains_key(&end) && wanted[&end].0 > joined[&end].0, "{end:?}: some are joined, and some are not");
     }
-    assert!(kinds.len() > ROWS && orders.iter().any(|order| matches!(order.state, State::Refunded { .. })));
+    assert!(kinds.len() > ROWS && orders.iter().any(|order| matches!(order.state, State::Refunded(_))));
     let last = counted.last_key_value().expect("a report").1.sums;
     let all_due = due.into_iter().fold((0, 0), |(count, amount), end| (count + wanted[&end].0, amount + wanted[&end].1));
     assert_eq!((last.dispensed, last.dispensed_amount), wanted[&(EventState::Dispensed, None)]);

@@ -120,7 +120,7 @@ fn what_is_given_up_is_looked_for_a_minute_later() {
 #[test]
 fn who_asks_for_the_end_changes_why_only_of_what_was_given_up() {
     let why = |order: &Order| match &order.state {
-        State::Cancelling { why, .. } => why.clone(),
+        State::Cancelling(Cancelling { why, .. }) => why.clone(),
         other => panic!("{other:?}"),
     };
     let table: [(Event, Ending); 4] = [

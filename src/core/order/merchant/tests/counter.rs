@@ -154,7 +154,7 @@ fn a_lost_charge_of_an_indomaret_is_replaced_and_never_repeated() {
 #[test]
 fn what_was_not_reported_is_refunded_an_hour_after_the_last_moment_to_collect_it() {
     let order = lives(Payment::Alfamart, &[(1000, status(Said::Settled))]);
-    let collect_by = order.collect_by.expect("it waits");
+    let State::Settled(Settled { collect_by: Some(collect_by), .. }) = order.state else { panic!("it waits: {order:?}") };
     let listed = with_rules(|with| apply(order, Event::Unreported, collect_by + REPORT_WITHIN, with)).expect("a fact");
     let by_hand = |at: Wall| {
         let event = Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true };

@@ -126,8 +126,8 @@ fn what_the_gateway_has_ended_is_looked_at_once_more_minutes_later() {
     // Nobody says that it has ended: it can be paid until its own end.
     let given_up = live(&[charged(), (1_000, Event::CancelRequested), (CANCEL_GIVE_UP.0, Event::CancelUnanswered)]);
     let told = Charge { expires_at: T0 + Span::secs(7 * 86_400), ..charge(5000) };
-    let State::Closed { how, why, .. } = given_up.state.clone() else { panic!("{given_up:?}") };
-    let given_up = Order { state: State::Closed { charge: Some(told), how, why }, ..given_up };
+    let State::Closed(closed) = given_up.state.clone() else { panic!("{given_up:?}") };
+    let given_up = Order { state: State::Closed(Closed { charge: Some(told), ..closed }), ..given_up };
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let unknown = apply(given_up, Event::StatusUnknown, T0 + Span::secs(2 * 86_400), &with).expect("a fact");

@@ -241,7 +241,7 @@ fn a_word_that_may_mean_money_lists_what_has_ended_too_and_a_person_ends_it() {
     let gone = live(&[charged(), (500, Event::CancelRequested), (600, Event::CancelRefused), (day + 1000, Event::StatusUnanswered)]);
     let rows = [("cancelled", 1000, by_cancel), ("expired", 1000, by_look), ("never charged", 1000, lost), ("given up", 2 * day, gone)];
     for (what, begin, closed) in rows {
-        assert!(matches!(closed.state, State::Closed { .. }), "{what}");
+        assert!(matches!(closed.state, State::Closed(_)), "{what}");
         for word in [Said::Suspect, Said::Other] {
             // Its own questions find that, at the pace of any answer that is not understood.
             let mut order = after(&closed, begin, status(word));

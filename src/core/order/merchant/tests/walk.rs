@@ -139,7 +139,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
 }
 
 fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: Wall) -> Result<(), &'static str> {
-    let paid = |order: &Order| matches!(order.state, State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. });
+    let paid = |order: &Order| matches!(order.state, State::Settled(_) | State::Withheld(_) | State::Refunded(_));
     if paid(before) && !paid(after) {
         return Err("what is paid stays paid");
     }
@@ -150,7 +150,7 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
         return Err("a receipt stays as it is");
     }
     if after.receipt().is_some() && before.receipt().is_none() && after.sale.purchase.payment == Payment::Indomaret {
-        let State::Held { until, .. } = &before.state else { return Err("an Indomaret's receipt without its window") };
+        let State::Held(Held { until, .. }) = &before.state else { return Err("an Indomaret's receipt without its window") };
         if now < *until {
             return Err("an Indomaret's receipt within its window");
         }
@@ -167,7 +167,7 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
     }
     let begun = |order: &Order| order.repayment().is_some();
     let dispensed = |order: &Order| order.outcome() == Some(Delivery::Dispensed);
-    let held_back = matches!(before.state, State::Withheld { .. });
+    let held_back = matches!(before.state, State::Withheld(_));
     if !begun(before) && begun(after) && dispensed(before) && !before.has_conflict() && !held_back && !matches!(event, Event::Status(_)) {
         return Err("a refund or a gift of what was delivered");
     }
@@ -175,10 +175,10 @@ fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: 
         event,
         Event::RefundRequested(RefundWish { no_report: true, .. }) | Event::SettledByHand { no_report: true, .. } | Event::Given { .. }
     );
-    let silent = matches!(before.state, State::Settled { .. }) && before.delivery().is_none();
+    let silent = matches!(before.state, State::Settled(_)) && before.delivery().is_none();
     if !begun(before) && begun(after) && silent && !matches!(event, Event::Status(_)) {
         let signed = before.receipt_at().ok_or("a settled order has a receipt")?;
-        if !no_report || now < signed + NO_REPORT_AFTER || before.unreported_at.is_none() {
+        if !no_report || now < signed + NO_REPORT_AFTER || before.unreported_at().is_none() {
             return Err("a refund of what the machine may still deliver");
         }
     }

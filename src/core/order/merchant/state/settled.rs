@@ -1,0 +1,88 @@
+//! Paid; there is a receipt.
+
+use super::super::{NO_REPORT_AFTER, REPORT_WITHIN};
+use super::*;
+use crate::order::outcome::Delivery;
+
+/// Paid; there is a receipt.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Settled {
+    /// The charge.
+    pub charge: Option<Charge>,
+    /// The payment.
+    pub by: Settlement,
+    /// The receipt, which opens the relay.
+    pub receipt: Receipt,
+    /// Over the counter: the customer can collect until then.
+    pub collect_by: Option<Wall>,
+    /// The time at which it was listed because no outcome came.
+    pub unreported_at: Option<Wall>,
+}
+
+impl Settled {
+    /// A settlement that fits its charge. From [`Charging`], [`Pending`], [`Cancelling`], [`Closed`] and, once its window is over, [`Held`];
+    /// never after a person has ended it or given the money back.
+    pub(in super::super) const fn signed(charge: Option<Charge>, by: Settlement, receipt: Receipt, collect_by: Option<Wall>) -> State {
+        State::Settled(Self { charge, by, receipt, collect_by, unreported_at: None })
+    }
+
+    /// The time at which the receipt was signed, by our clock.
+    fn signed_at(&self) -> Wall {
+        Wall(self.receipt.claims().iat.saturating_mul(1000))
+    }
+
+    /// From then on the machine's silence counts. An order that can be collected may be delivered until its time is over.
+    fn silent_from(&self) -> Wall {
+        self.collect_by.unwrap_or(self.signed_at()).max(self.signed_at())
+    }
+
+    /// The time at which it is listed if the machine has told no outcome by then.
+    fn unreported_after(&self, order: &Order) -> Option<Wall> {
+        let waits = self.facts(order).is_open && self.unreported_at.is_none() && order.repayment().is_none();
+        waits.then(|| self.silent_from() + REPORT_WITHIN)
+    }
+}
+
+impl Phase for Settled {
+    fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a> {
+        let is_open = order.reported.is_none() && !order.is_void();
+        let ends_at = self.collect_by.filter(|_| is_open);
+        Facts { is_open, ends_at, ..Facts::paid(self.charge.as_ref(), Some(&self.by), Some(&self.receipt)) }
+    }
+
+    fn is_news(&self, said: Said, order: &Order) -> bool {
+        order.is_news_of_money(said)
+    }
+
+    fn ended(&self, _how: Closing, _at: &At) -> Option<Next> {
+        None
+    }
+
+    fn may_repay(&self, no_report: bool, by_name: bool, at: &At) -> Result<(), Refused> {
+        match at.order.outcome() {
+            Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => Ok(()),
+            Some(Delivery::Dispensed) if at.order.has_conflict() => Ok(()),
+            // The gateway does not tell whether an earlier refund was made all the same.
+            Some(Delivery::Dispensed) if by_name && at.order.is_refund_unsure() => Ok(()),
+            Some(Delivery::Dispensed) => Err(Refused::Delivered),
+            None if !no_report => Err(Refused::NotReported),
+            None if self.unreported_at.is_some() && at.now >= self.silent_from() + NO_REPORT_AFTER => Ok(()),
+            None => Err(Refused::TooEarly),
+        }
+    }
+
+    fn next_question(&self, asked: &Asked) -> Option<Wall> {
+        asked.next_about_money()
+    }
+
+    fn duty(&self, asks: bool, at: &At) -> Option<Duty> {
+        if self.unreported_after(at.order).is_some_and(|listed_at| listed_at <= at.now) {
+            return Some(Duty::Apply(Event::Unreported));
+        }
+        at.order.repaying.call(at.now).filter(|_| !asks).map(Duty::Call)
+    }
+
+    fn deadline(&self, order: &Order) -> Option<Wall> {
+        self.unreported_after(order).into_iter().chain(order.next_about_repaying()).min()
+    }
+}
