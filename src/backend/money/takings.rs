@@ -134,13 +134,13 @@ pub const fn refunded_at(order: &Order) -> Option<Wall> {
 fn returned(order: &Order, paid: u64) -> Option<u64> {
     match (order.repayment(), &order.taken_back) {
         // The gateway had refunded it, and says settled again.
-        (Some(Repayment::Done { settled_again_at: Some(_), .. }), _) if order.late_fact => return None,
+        (Some(Repayment::Done { settled_again_at: Some(_), .. }), _) if order.is_money_late() => return None,
         (Some(Repayment::Done { .. }), _) | (_, Some(TakenBack::Reversal)) => return Some(paid),
         // A bank may take a part, and the books do not say how much.
         (_, Some(TakenBack::Chargeback)) => return None,
         (_, Some(TakenBack::Partly { amount })) => return amount.map(Rupiah::get),
-        // By hand the order counts as refunded, too. If anything came later, it may have been the gateway's refund.
-        (Some(Repayment::ByHand { .. }), None) => return if order.late_fact { None } else { Some(0) },
+        // By hand the order counts as refunded, too. Money that came later may have been the gateway's refund.
+        (Some(Repayment::ByHand { .. }), None) => return if order.is_money_late() { None } else { Some(0) },
         (Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None, None) => {}
     }
     match &order.state {

@@ -38,7 +38,7 @@ pub use events::{Differs, Event, NoCharge, RefundAnswer, RefundWish, Said, Statu
 pub use repaying::{Asker, AtBank, RefundEnding, Repaying, Repayment};
 pub use sale::{Metadata, Sale};
 pub use state::{Cancelling, Charging, Closed, Closing, Held, NoReceipt, Pending, Refunded, Settled, State, Withheld};
-pub use values::{Charge, ChargeFailure, ChargeTrouble, Ending, Order, Parties, Settlement, TakenBack};
+pub use values::{Charge, ChargeFailure, ChargeTrouble, Ending, LateFact, Order, Parties, Settlement, TakenBack};
 #[cfg(test)]
 mod tests;
 
@@ -224,7 +224,7 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         reported: None,
         repaying: Repaying::default(),
         taken_back: None,
-        late_fact: false,
+        late: Vec::new(),
         seen: Vec::new(),
         rebuilt: false,
     }

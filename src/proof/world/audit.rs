@@ -390,7 +390,7 @@ impl World {
         }
         let whole = book.refunded == book.gross_amount;
         // The bank refused it after Midtrans had approved it, and a person is told. Later more may go back.
-        let is_told = order.late_fact || order.taken_back == Some(TakenBack::Chargeback);
+        let is_told = order.is_money_late() || order.taken_back == Some(TakenBack::Chargeback);
         let is_bounced = is_told && self.gateway.bounced.contains(&order.id);
         match order.repayment() {
             Some(Repayment::Requested { .. }) => return Some("nobody knows what became of its refund"),
@@ -404,7 +404,10 @@ impl World {
         if whole && !matches!(order.state, State::Refunded(_)) && !is_of_more {
             return Some("Midtrans gave it back, and the books do not know it");
         }
-        if whole && !order.late_fact && !is_of_more && matches!(order.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }))
+        if whole
+            && !order.is_money_late()
+            && !is_of_more
+            && matches!(order.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }))
         {
             return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
         }
@@ -462,7 +465,7 @@ impl World {
             Delivery::Undelivered => times == 0,
         };
         // Two machines, or one that forgot, may tell two different outcomes. Then a person is told of that.
-        let second_word = order.late_fact && self.losses.card();
+        let second_word = !order.late.is_empty() && self.losses.card();
         let conflict = order.has_conflict() && self.losses.touch_machine(self.ticket_of(id).as_ref());
         if order.has_conflict() && !conflict {
             return Some("two things were told of it, and nothing was forgotten");

@@ -150,7 +150,7 @@ pub(super) fn matters(before: &Order, after: &Order) -> bool {
         || before.polling.hot_from != after.polling.hot_from
         || before.repaying != after.repaying
         || before.taken_back != after.taken_back
-        || before.late_fact != after.late_fact
+        || before.late != after.late
         || (before.unreported_at(), &before.seen) != (after.unreported_at(), &after.seen)
         || doubt(before) != doubt(after)
 }

@@ -91,8 +91,9 @@ impl Order {
     fn abandoned(&mut self) {
         // The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the
         // whole truth.
-        if let Some(Repayment::Requested { unsure, get_status: false, .. }) = &mut self.repaying.step {
+        if let Some(Repayment::Requested { unsure, tries, get_status: false, .. }) = &mut self.repaying.step {
             *unsure = true;
+            *tries += 1;
         }
         if let State::Charging(charging) = &mut self.state {
             charging.unsure = true;

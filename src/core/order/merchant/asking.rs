@@ -140,7 +140,7 @@ impl Order {
 
     /// The time of the next question about news of money that goes back, or comes back, and that get-status does not tell: it may be
     /// minutes behind.
-    fn next_check_of_news(&self, now: Wall) -> Option<Wall> {
+    pub(super) fn next_check_of_news(&self, now: Wall) -> Option<Wall> {
         let noted = self.polling.noted_at.filter(|_| self.polling.noted_back.is_some())?;
         let again = if self.unanswered_since(now).is_some() { noted + CALL_LIFE } else { now + self.spread(CHECK_AGAIN) };
         (noted..noted + CHECK_AFTER_END).contains(&now).then_some(again)

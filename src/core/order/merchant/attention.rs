@@ -191,7 +191,7 @@ impl Order {
             Attention::PartialRefund => open && matches!(self.taken_back, Some(TakenBack::Partly { .. })),
             Attention::Chargeback => self.taken_back == Some(TakenBack::Chargeback),
             Attention::Reversed => self.taken_back == Some(TakenBack::Reversal),
-            Attention::LateFact => self.late_fact,
+            Attention::LateFact => !self.late.is_empty(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The machine's report of an order, and what its proof is worth.
 
-use super::{Order, Refused, Sale};
+use super::{LateFact, Order, Refused, Sale};
 use crate::order::ids::{KeyId, OrderId};
 use crate::order::outcome::Delivery;
 use crate::order::proof::{self, ProofError};
@@ -138,7 +138,9 @@ impl Order {
             if !self.state.phase().takes(&told, self) {
                 return Err(Refused::NotPaid);
             }
-            self.late_fact |= self.reported.is_none();
+            if self.reported.is_none() {
+                self.comes_late(LateFact::Goods);
+            }
         }
         match &mut self.reported {
             None => {

@@ -148,6 +148,16 @@ impl Repaying {
     }
 }
 
+impl LateFact {
+    /// What an outcome says of the goods.
+    fn of(outcome: Delivery) -> Self {
+        match outcome {
+            Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => Self::Goods,
+            Delivery::Failed | Delivery::Undelivered => Self::NoGoods,
+        }
+    }
+}
+
 impl Order {
     /// The times at which something is to be done about the money of a paid order.
     pub(super) fn next_about_repaying(&self) -> impl Iterator<Item = Wall> {
@@ -271,7 +281,9 @@ impl Order {
         let Some(Repayment::Requested { tries, retry_at, get_status, unsure, refused, key_used, .. }) = &mut self.repaying.step else {
             // A person has decided meanwhile, or the machine has told another outcome: the customer may have the goods, too.
             if matches!(answer, RefundAnswer::Approved(_)) {
-                self.late_fact |= self.has_conflict();
+                if self.has_conflict() {
+                    self.comes_late(LateFact::Goods);
+                }
                 self.refunded(None, now);
             }
             return;
@@ -319,7 +331,7 @@ impl Order {
     /// Get-status says settled, or that a part went back, for an order whose refund is asked for: the refund has not happened. Once a part
     /// is gone, nobody asks for the whole again by itself.
     pub(super) fn not_refunded_yet(&mut self, part_is_gone: bool, now: Wall) {
-        let pause = self.pause_after_refund();
+        let (pause, news) = (self.pause_after_refund(), self.next_check_of_news(now));
         self.refund_is_not_made();
         let Some(Repayment::Requested { tries, get_status, unsure, refused, retry_at, key_used, .. }) = &mut self.repaying.step else {
             return;
@@ -327,7 +339,12 @@ impl Order {
         if !*get_status {
             return;
         }
-        if std::mem::take(unsure) && refused.is_some() {
+        // News says otherwise, and get-status may be behind. No question that it brings is one of those for which a refusal waits.
+        if let Some(again) = news.filter(|_| refused.is_some()) {
+            *retry_at = again;
+            return;
+        }
+        if refused.is_some() && std::mem::take(unsure) {
             // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
             // it is asked twice. An earlier call of ours that used the key is a stronger sign.
             let is_our_own = *key_used && *tries > 1;
@@ -391,7 +408,7 @@ impl Order {
     /// `on_its_way` to the gateway cannot be called back. The relay's signed word stands over a report that anybody with
     /// the token may have sent.
     pub(super) fn contradicted(&mut self, told: DeliveryReport, on_its_way: bool, now: Wall) {
-        let is_decided = self.is_decided();
+        let (is_decided, says) = (self.is_decided(), LateFact::of(told.outcome));
         let Some(stands) = &mut self.reported else { return };
         match (&stands.report.proof, &told.proof) {
             // No word counts against the relay's own.
@@ -401,11 +418,14 @@ impl Order {
         }
         stands.conflict |= !is_decided;
         // The money went back, or may have: the customer may have the goods, too.
-        self.late_fact |= match &self.repaying.step {
+        let is_late = match &self.repaying.step {
             Some(Repayment::Requested { unsure, .. }) => on_its_way || *unsure,
             Some(Repayment::Refused { unsure, .. }) => *unsure,
             Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => is_decided,
         };
+        if is_late {
+            self.comes_late(says);
+        }
         match &self.repaying.step {
             // A refund that nobody may have made is not begun again.
             Some(Repayment::Requested { unsure: false, .. }) if !on_its_way => self.refund_fails(OTHER_OUTCOME.into(), now, false),
@@ -416,15 +436,10 @@ impl Order {
 
     /// An outcome was told for the first time. The matter may have been settled before that without one.
     pub(super) fn first_reported(&mut self, outcome: Delivery, now: Wall) {
-        let came = match outcome {
-            Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => true,
-            Delivery::Failed | Delivery::Undelivered => false,
-        };
-        match &self.repaying.step {
-            Some(Repayment::Refused { unsure: false, .. }) if outcome == Delivery::Dispensed => self.repaying.step = None,
-            Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) => self.late_fact |= came,
-            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact |= came,
-            None => {}
+        match (&self.repaying.step, LateFact::of(outcome)) {
+            (Some(Repayment::Refused { unsure: false, .. }), _) if outcome == Delivery::Dispensed => self.repaying.step = None,
+            (Some(_), LateFact::Goods) => self.comes_late(LateFact::Goods),
+            (Some(_), LateFact::NoGoods | LateFact::Money) | (None, _) => {}
         }
         if outcome == Delivery::Dispensed {
             self.only_check_refund("the machine told that it was handed out", now);
@@ -436,7 +451,7 @@ impl Order {
         let told = report.and_then(|report| report.refund_at_bank);
         match &mut self.repaying.step {
             // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
-            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
+            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.comes_late(LateFact::Money),
             Some(Repayment::Done { bank, settled_again_at, .. }) => (*bank, *settled_again_at) = (told.or(*bank), None),
             Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => {
                 self.repaying.step = Some(Repayment::Done { at: now, bank: told, settled_again_at: None })
@@ -451,24 +466,40 @@ impl Order {
     /// Get-status says settled again, or that only a part went back. It may be behind; and the bank may have refused the refund after the
     /// gateway had approved it.
     pub(super) fn settled_again(&mut self, now: Wall) {
-        if self.late_fact {
+        if self.is_money_late() {
             return;
         }
-        if let Some(Repayment::Done { settled_again_at, .. }) = &mut self.repaying.step {
-            self.late_fact = now >= *settled_again_at.get_or_insert(now) + SETTLED_AGAIN;
+        if let Some(Repayment::Done { settled_again_at, .. }) = &mut self.repaying.step
+            && now >= *settled_again_at.get_or_insert(now) + SETTLED_AGAIN
+        {
+            self.comes_late(LateFact::Money);
         }
+    }
+
+    /// A fact comes after the matter was settled. It is told, also if a person has seen another one.
+    pub(super) fn comes_late(&mut self, fact: LateFact) {
+        if !self.late.contains(&fact) {
+            self.late.push(fact);
+            self.seen.retain(|kind| *kind != Attention::LateFact);
+        }
+    }
+
+    /// Whether the money moved again after the matter was settled.
+    #[must_use]
+    pub fn is_money_late(&self) -> bool {
+        self.late.contains(&LateFact::Money)
     }
 
     /// The time of the next look at a refund that the gateway has approved.
     pub(super) fn next_refund_check(&self, now: Wall) -> Option<Wall> {
         match &self.repaying.step {
-            Some(Repayment::Done { .. }) if self.late_fact => None,
+            Some(Repayment::Done { .. }) if self.is_money_late() => None,
             Some(Repayment::Done { settled_again_at: Some(_), .. }) => Some(now + SETTLED_AGAIN),
             Some(Repayment::Done { at, bank: Some(AtBank::Requested), .. }) if now < *at + BANK_CHECKS => {
                 Some(now + self.spread(BANK_CHECK))
             }
             Some(Repayment::ByHand { at, unsure: true, .. } | Repayment::Given { at, unsure: true, .. })
-                if !self.late_fact && now < *at + BANK_CHECKS =>
+                if !self.is_money_late() && now < *at + BANK_CHECKS =>
             {
                 Some(now + self.spread(BANK_CHECK))
             }

@@ -221,7 +221,9 @@ impl Order {
         match how {
             TakenBack::Partly { .. } => {
                 // The matter was settled in another way: the customer has more than is due.
-                self.late_fact |= matches!(self.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+                if matches!(self.repayment(), Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
+                    self.comes_late(LateFact::Money);
+                }
                 self.not_refunded_yet(true, now);
                 // Where all was to go back, the bank may have refused that.
                 self.settled_again(now);

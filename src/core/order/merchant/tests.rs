@@ -109,6 +109,14 @@ fn live(events: &[(i64, Event)]) -> Order {
     order
 }
 
+/// The time of an event that comes now. A look at what became of a refund comes when it is due.
+fn due_at(order: &Order, event: &Event, now: Wall) -> Wall {
+    match (order.repayment(), event) {
+        (Some(Repayment::Requested { get_status: true, retry_at, .. }), Event::Status(_)) => now.max(*retry_at),
+        _ => now,
+    }
+}
+
 fn status(said: Said) -> Event {
     Event::Status(report(said))
 }

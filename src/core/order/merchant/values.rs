@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// - `polling` are the questions of every state;
 /// - `reported` comes before or after the payment is known: the books may have lost the receipt;
 /// - `repaying` outlives a payment: a person may give back what is never confirmed;
-/// - `taken_back`, `late_fact` and `seen` are told by the gateway, the machine and people whenever they know it, and stay for people to read;
+/// - `taken_back`, `late` and `seen` are told by the gateway, the machine and people whenever they know it, and stay for people to read;
 /// - `rebuilt` is where the order comes from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
@@ -40,12 +40,24 @@ pub struct Order {
     pub repaying: Repaying,
     /// The gateway took the money back, or a part of it, after it was the merchant's.
     pub taken_back: Option<TakenBack>,
-    /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
-    pub late_fact: bool,
+    /// What came after the matter was settled.
+    pub late: Vec<LateFact>,
     /// The reasons that a person has seen and need not be told again.
     pub seen: Vec<Attention>,
     /// The books had lost it. It may have had a receipt that they do not know.
     pub rebuilt: bool,
+}
+
+/// What came after the matter was settled. A person is told of each, also if he has seen another one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LateFact {
+    /// The money moved again: it went back a second time, or the bank refused to give it back.
+    Money,
+    /// The customer may have the goods, though the money went back.
+    Goods,
+    /// The machine says that nothing came, and had said otherwise.
+    NoGoods,
 }
 
 /// A charge, as the gateway answered it.

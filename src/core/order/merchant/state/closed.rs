@@ -70,7 +70,8 @@ impl Closed {
     fn known(mut self, at: &At) -> Next {
         self.doubt.understood();
         self.doubt.judge(at.order.is_decided(), at.now);
-        let planned = at.order.polling.at.or(self.last_check(at.order, at.now));
+        let own = self.last_check(at.order, at.now).or(self.doubt.next_check_after_a_persons_end(at.order, at.now));
+        let planned = at.order.polling.at.or(own);
         let told = self.doubt.notified_at.map(|since| at.order.next_poll(since, at.now));
         Next { ask: Ask::At(planned.into_iter().chain(told).min()), state: State::Closed(self) }
     }
@@ -118,9 +119,10 @@ impl Phase for Closed {
         Next::to(State::Closed(Self { ended_at: self.ended_at.or(Some(at.now)), ..self.clone() }))
     }
 
-    /// The gateway need not know a charge for ever that it has ended or never made.
-    fn unknown(&self, _asked: bool, _at: &At) -> Unknown {
-        let may_be = self.charge.is_none() || self.ended_at.is_some() || self.doubt.unclear_since.is_none();
+    /// The gateway need not know a charge for ever that it has ended or never made. One that could be paid to its end must be known.
+    fn unknown(&self, _asked: bool, at: &At) -> Unknown {
+        let is_past = self.charge.as_ref().is_some_and(|charge| charge.expires_at <= at.now);
+        let may_be = self.charge.is_none() || self.ended_at.is_some() || !is_past && self.doubt.unclear_since.is_none();
         if may_be { Unknown::Possible } else { Unknown::Doubtful }
     }
 

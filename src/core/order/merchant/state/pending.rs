@@ -56,7 +56,7 @@ impl Phase for Pending {
     }
 
     fn next_question(&self, asked: &Asked) -> Option<Wall> {
-        let since = self.doubt.notified_at.unwrap_or(self.charge.charged_at);
+        let since = self.doubt.since().unwrap_or(self.charge.charged_at);
         Some(asked.hot.unwrap_or_else(|| asked.order.next_poll(since, asked.now)))
     }
 

@@ -41,10 +41,10 @@ impl Phase for Refunded {
             // The gateway gave a part back, beside the money that a person had given back, or in place of the whole.
             (Said::PartlyRefunded, Some(Repayment::ByHand { .. })) => order.taken_back.is_none(),
             // The bank may have confirmed or refused it by now.
-            (Said::PartlyRefunded, Some(Repayment::Done { bank, .. })) => *bank == Some(AtBank::Requested) && !order.late_fact,
+            (Said::PartlyRefunded, Some(Repayment::Done { bank, .. })) => *bank == Some(AtBank::Requested) && !order.is_money_late(),
             (Said::Refunded, Some(Repayment::Done { bank, .. })) => *bank == Some(AtBank::Requested),
-            (Said::Settled, Some(Repayment::Done { .. })) => !order.late_fact,
-            (Said::Refunded, Some(_)) => !order.late_fact,
+            (Said::Settled, Some(Repayment::Done { .. })) => !order.is_money_late(),
+            (Said::Refunded, Some(_)) => !order.is_money_late(),
             (Said::PartlyRefunded | Said::Refunded | Said::Settled, _) => false,
             (Said::Pending | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other, _) => false,
         }

@@ -161,3 +161,112 @@ fn a_used_key_has_no_other_one_before_get_status_had_its_time() {
     assert_eq!(behind.refund_key(), behind.id.to_string());
     assert_eq!(word(&lives(behind, 240_000, DAY, &|_| status(Said::Refunded)).order), "refunded");
 }
+
+/// A person ends it when its QR is long over, and errs. Get-status confirms the payment an hour later.
+#[test]
+fn a_payment_that_a_person_ended_by_mistake_is_found_at_whatever_age() {
+    for cancel in cancels() {
+        for (says, unclear) in
+            answers().into_iter().filter(|(says, _)| says == "Pending" || says == "404" || says == "what nobody understands")
+        {
+            let answer = |call| if call == Call::Cancel { cancel.clone() } else { unclear.clone() };
+            for minutes in [12, 17, 120, 1500] {
+                let shown = live(&[(0, Event::Charged(charge(5000))), (500, Event::Notified(Said::Settled))]);
+                let listed = lives(shown, 500, minutes * 60_000, &answer).order;
+                assert_eq!(listed.attention(), [Attention::Unconfirmed], "{says} {cancel:?} {minutes}");
+                let seen = then(listed, minutes * 60_000, Event::SeenBy("Ani".into()));
+                let later = lives(seen, minutes * 60_000, minutes * 60_000 + 3_600_000, &answer).order;
+                let paid = |call| if call == Call::Cancel { Event::CancelRefused } else { status(Said::Settled) };
+                let found = lives(later, minutes * 60_000 + 3_600_000, 3 * DAY, &paid).order;
+                assert!(word(&found) == "ended" && found.is_refund_due(), "{says} {cancel:?} after {minutes} minutes: {found:#?}");
+            }
+        }
+    }
+}
+
+/// The gateway has made the refund, and says so in a notification. Get-status is minutes behind.
+#[test]
+fn no_second_refund_is_asked_for_while_news_of_the_first_waits_for_get_status() {
+    let lost = [Event::RefundAnswered(RefundAnswer::Unsure("cut".into())), Event::Abandoned];
+    for (first, second) in lost
+        .iter()
+        .flat_map(|first| [RefundAnswer::KeyUsed("406".into()), RefundAnswer::Refused("412".into())].map(|second| (first, second)))
+    {
+        for (told_s, behind_s) in [(5, 60), (5, 240), (40, 120), (40, 280)] {
+            let order = then(refund_under_way(), 3500, first.clone());
+            let refuse = |call| if call == Call::Refund { Event::RefundAnswered(second.clone()) } else { status(Said::Settled) };
+            let order = lives(order, 3500, told_s * 1000, &refuse).order;
+            let order = then(order, told_s * 1000, Event::Notified(Said::Refunded));
+            let life = lives(order, told_s * 1000, behind_s * 1000, &refuse);
+            let what = format!("{first:?}, {second:?}, told after {told_s} s, {behind_s} s behind");
+            assert_eq!((life.order.refund_key().as_str(), life.order.attention()), ("o1", vec![]), "{what}");
+            let end = lives(life.order, behind_s * 1000, DAY, &|call| {
+                if call == Call::Refund { panic!("{what}") } else { status(Said::Refunded) }
+            });
+            assert_eq!((word(&end.order).as_str(), end.order.attention()), ("refunded", vec![]), "{what}");
+        }
+    }
+}
+
+/// The process that made the call is gone. Its call counts among ours: a key that was used is waited for as long as after any other.
+#[test]
+fn a_refund_that_was_cut_off_with_its_process_is_waited_for() {
+    let cut = then(refund_under_way(), 16_000, Event::Abandoned);
+    let used = |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::KeyUsed("406".into())) } else { status(Said::Settled) };
+    assert_eq!(lives(cut, 16_000, 290_000, &used).order.refund_key(), "o1");
+}
+
+/// A person has seen one late fact. Another one is told all the same.
+#[test]
+fn each_late_fact_is_told_also_after_another_was_seen() {
+    let contradicted = |outcome| Event::Contradicted { told: DeliveryReport::proven(outcome), refund_on_its_way: false };
+    let seen = |order: Order, ms| {
+        assert_eq!(order.attention(), [Attention::LateFact]);
+        let seen = then(order, ms, Event::SeenBy("Ani".into()));
+        assert_eq!(seen.attention(), []);
+        seen
+    };
+    // The refund was granted, and nobody heard of it. A person pays in cash; then the machine tells another outcome.
+    let silent =
+        |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Unsure("cut".into())) } else { Event::StatusUnanswered };
+    let unsure = lives(refund_under_way(), 3000, 600_000, &silent).order;
+    let cash = then(unsure, 600_000, Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: false });
+    let goods = seen(then(cash, 660_000, contradicted(Delivery::Dispensed)), 700_000);
+    let twice = lives(then(goods, 800_000, Event::Notified(Said::Refunded)), 800_000, DAY, &|_| status(Said::Refunded)).order;
+    assert_eq!(twice.attention(), [Attention::LateFact], "the money went back twice");
+    // The refund was made, the machine tells another outcome, and then the bank refuses the refund.
+    for outcome in [Delivery::Dispensed, Delivery::Uncertain, Delivery::Undelivered] {
+        let done = then(refund_under_way(), 3500, Event::RefundAnswered(approved()));
+        let done = lives(done, 3500, 3_600_000, &|_| status(Said::Refunded)).order;
+        let told = seen(then(done, 3_600_000, contradicted(outcome.clone())), 3_700_000);
+        let again = then(told, 4_000_000, Event::Notified(Said::Settled));
+        let refused = lives(again, 4_000_000, DAY, &|_| status(Said::Settled)).order;
+        assert_eq!(refused.attention(), [Attention::LateFact], "{outcome:?}: the customer has no money");
+        // That was seen, too, and the machine tells a third one.
+        let settled = seen(refused, DAY);
+        let third = then(settled, DAY + 1000, contradicted(Delivery::Dispensed)).attention();
+        assert_eq!(third.is_empty(), outcome != Delivery::Undelivered, "{outcome:?}: the goods are told once");
+    }
+}
+
+/// Its last answer was good. Then nobody understands what get-status says of it, hours later.
+#[test]
+fn a_payment_code_that_is_not_understood_is_listed_within_minutes_at_any_age() {
+    let mut sold = order();
+    sold.sale = sold.sale.paid_by(Payment::Alfamart);
+    let charge = Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) };
+    let pending = lives(then(sold, 0, Event::Charged(charge)), 0, 4 * 3_600_000, &|_| status(Said::Pending)).order;
+    let first = (next_deadline(&pending).expect("a question") - T0).0;
+    let unclear = lives(pending, 4 * 3_600_000, first + 360_000, &|_| Event::StatusUnclear("an alien".into())).order;
+    assert_eq!(unclear.attention(), [Attention::Unconfirmed]);
+}
+
+/// A day without an answer, and then the gateway does not know a charge that was shown, and could be paid to its end.
+#[test]
+fn a_charge_that_could_be_paid_is_not_dropped_for_one_404() {
+    let silent = |call| if call == Call::Cancel { Event::CancelUnanswered } else { Event::StatusUnanswered };
+    let given_up = lives(live(&[(0, Event::Charged(charge(5000)))]), 500, DAY + 7_200_000, &silent).order;
+    assert_eq!(word(&given_up), "failure");
+    let unknown = lives(given_up, DAY + 7_200_000, DAY + 10_800_000, &|_| Event::StatusUnknown).order;
+    assert_eq!(unknown.attention(), [Attention::Unconfirmed]);
+}

@@ -23,7 +23,11 @@ fn after(order: &Order, ms: i64, event: Event) -> Order {
 }
 
 fn all(order: &Order, ms: i64, events: Vec<Event>) -> Order {
-    events.into_iter().fold(order.clone(), |order, event| after(&order, ms, event))
+    let turn = |(order, ms): (Order, i64), event: Event| {
+        let ms = (due_at(&order, &event, at(ms)) - T0).0;
+        (after(&order, ms, event), ms)
+    };
+    events.into_iter().fold((order.clone(), ms), turn).0
 }
 
 /// Paid at the beginning, and not delivered. The gateway refunds it for so many days.

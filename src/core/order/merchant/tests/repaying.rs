@@ -42,8 +42,9 @@ fn answered(answer: RefundAnswer) -> Event {
 
 /// Applies events to an order, one after the other, as far as they are granted.
 fn then(mut order: Order, events: Vec<Event>, ms: i64) -> Result<Order, Refused> {
-    let now = T0 + Span::millis(ms);
+    let mut now = T0 + Span::millis(ms);
     for event in events {
+        now = due_at(&order, &event, now);
         order = with_rules(|with| apply(order, event, now, with))?;
         while let Duty::Apply(event) = duty(&order, now) {
             order = with_rules(|with| apply(order, event, now, with)).expect("a fact");

@@ -253,11 +253,11 @@ fn a_refund_that_get_status_tells_late_is_found_after_a_decision() {
     let lost = apply(asked, Event::RefundAnswered(RefundAnswer::Unsure("cut".into())), at(3010), &with).expect("a fact");
     let behind =
         |call| if call == Call::Refund { Event::RefundAnswered(RefundAnswer::Refused("414".into())) } else { status(Said::Settled) };
-    let failed = lives(lost, 3010, 60_000, &behind).order;
+    let failed = lives(lost, 3010, 120_000, &behind).order;
     assert!(matches!(failed.repayment(), Some(Repayment::Refused { unsure: false, .. })), "{:?}", failed.repayment());
     for decision in [Event::SettledByHand { note: "cash".into(), by: None, no_report: false }, Event::Given { by: "Budi".into() }] {
-        let decided = apply(failed.clone(), decision, at(60_000), &with).expect("granted");
-        let still = lives(decided, 60_000, 400_000, &behind).order;
+        let decided = apply(failed.clone(), decision, at(120_000), &with).expect("granted");
+        let still = lives(decided, 120_000, 400_000, &behind).order;
         assert_eq!(lives(still, 400_000, 2 * DAY, &|_| status(Said::Refunded)).order.attention(), [Attention::LateFact]);
     }
 }
