@@ -270,3 +270,17 @@ fn a_charge_that_could_be_paid_is_not_dropped_for_one_404() {
     let unknown = lives(given_up, DAY + 7_200_000, DAY + 10_800_000, &|_| Event::StatusUnknown).order;
     assert_eq!(unknown.attention(), [Attention::Unconfirmed]);
 }
+
+/// The gateway had said that it ended, then that it is paid, and now that it can be paid. What it said first counts no more.
+#[test]
+fn what_was_held_and_can_be_paid_again_is_cancelled_when_a_person_ends_it() {
+    let sold = Order { sale: order().sale.paid_by(Payment::Indomaret), ..order() };
+    let charged = then(sold, 0, Event::Charged(Charge { expires_at: T0 + COUNTER_EXPIRY, ..charge(5000) }));
+    let said = [(1000, Said::Expired), (2000, Said::Settled), (3000, Said::Pending)];
+    let pending = said.into_iter().fold(charged, |order, (ms, said)| then(order, ms, status(said)));
+    let unclear = || Event::StatusUnclear("an alien".into());
+    let listed = then(then(pending, 4000, unclear()), 304_000, unclear());
+    assert_eq!(listed.attention(), [Attention::Unconfirmed]);
+    let ended = then(listed, 305_000, Event::SeenBy("Ani".into()));
+    assert_eq!(word(&then(ended, 306_000, unclear())), "cancelling");
+}
