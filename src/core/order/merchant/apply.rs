@@ -39,7 +39,11 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::CancelRequested => order.go(order.state.phase().end(&Ending::Requested, &order.at(now))),
         Event::Delivered(told) => order.delivered(told, now)?,
         Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
-        Event::Unreported => order.unreported(now),
+        Event::Unreported => {
+            if let State::Settled(settled) = &mut order.state {
+                settled.unreported_at.get_or_insert(now);
+            }
+        }
         Event::RefundRequested(wish) => order.refund_requested(wish, now)?,
         Event::RefundAnswered(answer) => order.refund_answered(answer, now, with),
         Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
@@ -97,12 +101,6 @@ impl Order {
         }
         if let State::Charging(charging) = &mut self.state {
             charging.unsure = true;
-        }
-    }
-
-    fn unreported(&mut self, now: Wall) {
-        if let State::Settled(settled) = &mut self.state {
-            settled.unreported_at.get_or_insert(now);
         }
     }
 

@@ -65,7 +65,7 @@ impl Order {
     /// that is not believed.
     pub(super) fn unknown(&mut self, asked: bool, now: Wall) {
         match self.state.phase().unknown(asked, &self.at(now)) {
-            Unknown::NeverMade(next) => return self.go(Some(next)),
+            Unknown::NeverMade(next) => return self.go(Some(*next)),
             Unknown::Doubtful => {
                 self.note_unclear(now);
                 self.judge_doubt(now);

@@ -264,8 +264,8 @@ impl Order {
 
     /// What is not certain about its payment; `None` once it is paid.
     #[must_use]
-    pub const fn doubt(&self) -> Option<&Doubt> {
-        self.state.doubt()
+    pub fn doubt(&self) -> Option<&Doubt> {
+        self.facts().doubt
     }
 
     /// Whether it is listed because nobody confirms whether it is paid.

@@ -48,7 +48,7 @@ impl Cancelling {
 
 impl Phase for Cancelling {
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
-        Facts { why: Some(&self.why), ..Facts::unpaid(self.charge.as_ref()) }
+        Facts { why: Some(&self.why), ..Facts::unpaid(self.charge.as_ref(), &self.doubt) }
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {
@@ -68,7 +68,7 @@ impl Phase for Cancelling {
                 if asked {
                     doubt.understood();
                 }
-                Unknown::NeverMade(Closed::given_up(None, how, &self.why, &doubt, at))
+                Unknown::NeverMade(Box::new(Closed::given_up(None, how, &self.why, &doubt, at)))
             }
             (Some(_), true) => Unknown::Doubtful,
             (Some(_), false) => Unknown::Nothing,

@@ -30,7 +30,7 @@ impl Charging {
 
 impl Phase for Charging {
     fn facts<'a>(&'a self, _order: &'a Order) -> Facts<'a> {
-        Facts::unpaid(None)
+        Facts::unpaid(None, &self.doubt)
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {

@@ -105,7 +105,7 @@ impl Phase for Closed {
     fn facts<'a>(&'a self, order: &'a Order) -> Facts<'a> {
         let may_be_money = self.doubt.suspect && !order.is_decided() && !order.seen.contains(&Attention::Suspect);
         let is_over = self.doubt.ended_by.is_some() || order.polling.at.is_none() && !may_be_money;
-        Facts { is_open: false, is_over, why: self.why.as_ref(), ..Facts::unpaid(self.charge.as_ref()) }
+        Facts { is_open: false, is_over, why: self.why.as_ref(), ..Facts::unpaid(self.charge.as_ref(), &self.doubt) }
     }
 
     fn is_news(&self, said: Said, _order: &Order) -> bool {

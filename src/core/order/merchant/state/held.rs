@@ -29,7 +29,7 @@ impl Phase for Held {
         // The gateway is asked about it at `until`. The answer comes a little later.
         let known = self.until + Span::secs(60);
         let ends_at = self.charge.as_ref().map_or(known, |charge| charge.expires_at.max(known));
-        Facts { by: Some(&self.by), ends_at: Some(ends_at), ..Facts::unpaid(self.charge.as_ref()) }
+        Facts { by: Some(&self.by), ends_at: Some(ends_at), ..Facts::unpaid(self.charge.as_ref(), &self.doubt) }
     }
 
     /// The gateway says that it is paid, and may take that back. The payment is known already.

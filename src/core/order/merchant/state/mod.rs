@@ -61,17 +61,6 @@ impl State {
         }
     }
 
-    pub(super) const fn doubt(&self) -> Option<&Doubt> {
-        match self {
-            Self::Charging(Charging { doubt, .. })
-            | Self::Pending(Pending { doubt, .. })
-            | Self::Cancelling(Cancelling { doubt, .. })
-            | Self::Closed(Closed { doubt, .. })
-            | Self::Held(Held { doubt, .. }) => Some(doubt),
-            Self::Settled(_) | Self::Withheld(_) | Self::Refunded(_) => None,
-        }
-    }
-
     pub(super) const fn doubt_mut(&mut self) -> Option<&mut Doubt> {
         match self {
             Self::Charging(Charging { doubt, .. })
@@ -130,24 +119,26 @@ pub(super) struct Facts<'a> {
     pub(super) ends_at: Option<Wall>,
     /// Why we end or ended its charge, if we do.
     pub(super) why: Option<&'a Ending>,
+    /// What is not certain about its payment; `None`: it is paid.
+    pub(super) doubt: Option<&'a Doubt>,
 }
 
 impl<'a> Facts<'a> {
     /// It can be paid.
-    const fn unpaid(charge: Option<&'a Charge>) -> Self {
-        Self { charge, by: None, receipt: None, is_open: true, is_over: false, ends_at: None, why: None }
+    const fn unpaid(charge: Option<&'a Charge>, doubt: &'a Doubt) -> Self {
+        Self { charge, by: None, receipt: None, is_open: true, is_over: false, ends_at: None, why: None, doubt: Some(doubt) }
     }
 
     /// It is paid.
     const fn paid(charge: Option<&'a Charge>, by: Option<&'a Settlement>, receipt: Option<&'a Receipt>) -> Self {
-        Self { charge, by, receipt, is_open: false, is_over: true, ends_at: None, why: None }
+        Self { charge, by, receipt, is_open: false, is_over: true, ends_at: None, why: None, doubt: None }
     }
 }
 
 /// What it means for an order if the gateway knows no such transaction.
 pub(super) enum Unknown {
     /// Its charge was never made.
-    NeverMade(Next),
+    NeverMade(Box<Next>),
     /// That cannot be: there is a charge.
     Doubtful,
     /// That may be.
