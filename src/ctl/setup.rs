@@ -174,7 +174,7 @@ impl Setup {
         let (mut composed, mut checked) = settling.settle(dialogue.as_mut(), &mut answers, !self.offline).await?;
         if self.dry_run {
             output.files(&composed, &site, true)?;
-            output.goods(&present, &checked)?;
+            output.goods(&present, &checked.device.machine.prices)?;
             return output.remark(texts().unchanged);
         }
         // Until all files are written, this gives back the pins that it drives.
@@ -192,7 +192,7 @@ impl Setup {
             }
         }
         output.files(&composed, &site, false)?;
-        output.goods(&present, &checked)?;
+        output.goods(&present, &checked.device.machine.prices)?;
         let starts = site.runs() && !self.no_start;
         let question = if starts { texts().write_and_start } else { texts().write };
         if let Some(dialogue) = &mut dialogue

@@ -19,6 +19,7 @@ mod computer;
 mod counts;
 mod desk;
 mod disks;
+mod events;
 mod fate;
 mod losses;
 mod machine;
@@ -45,6 +46,7 @@ use super::disk::Disk;
 use super::midtrans::{KeyAgain, Midtrans, Options, Spelling};
 use super::rng::Rng;
 use desk::Desk;
+use events::{Event, Outage};
 use fate::{Fate, Plan};
 use losses::Losses;
 use qris_core::order::ids::ItemId;
@@ -83,6 +85,9 @@ const REFUND_KEY_LIFE: Span = Span::secs(600);
 const STORE: &str = "qrisd.db";
 const LEDGER: &str = "ledger.db";
 const BOOKS: &str = "orders.db";
+/// The same of books, or of a machine's database, that still fail when all is well: a person must look, and eight hours of attempts
+/// would tell no more.
+const IN_VAIN: i64 = 600_000;
 /// The owner number of the backend's disk.
 const MERCHANT: usize = 2;
 
@@ -184,83 +189,6 @@ fn take_databases(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// One thing that will happen.
-#[derive(Debug)]
-enum Event {
-    Machine(usize, machine::Arrival),
-    Relay(usize, relay::Arrival),
-    Computer(usize, computer::Arrival),
-    Merchant(merchant::Arrival),
-    /// The simulated Midtrans has something to send.
-    MidtransDue,
-    /// A customer pays the charge that was on the screen.
-    Pays {
-        payload: Box<str>,
-        force: bool,
-    },
-    /// A customer pays at a store.
-    PaysAtStore {
-        code: Box<str>,
-        force: bool,
-    },
-    /// The store takes it back.
-    Reverses(Box<str>),
-    /// The customer is back and types in the code.
-    Collects {
-        code: Box<str>,
-        tries: u32,
-    },
-    /// A time server has told a machine the time.
-    ClockIsSet(usize),
-    /// A controller asks.
-    Vends,
-    /// The operator wants another price.
-    Sets,
-    /// Somebody on the board holds a machine.
-    Holds,
-    /// The operator wants the block taken off a line.
-    Clears,
-    /// The operator wants something done, or sends a command again.
-    Commands(Option<usize>),
-    /// The controller of a play asks.
-    Asks(&'static str),
-    /// A customer comes when all is well: by number.
-    BuysAgain(u32),
-    /// A controller asks once more, or for something else under the same name.
-    Repeats(String),
-    /// A controller or customer wants it cancelled.
-    Cancels(u64),
-    /// The merchant sees to an order.
-    MerchantLooks,
-    /// From now on all is well.
-    Heals,
-    /// A disk has failed a program, which is killed now.
-    Falls(Who),
-    /// A bit flips.
-    Flips,
-    /// A fault happens, or somebody is hostile.
-    Mischief,
-    Ends(Outage),
-    /// The power of a machine goes at a chosen moment.
-    PowerCut(usize),
-    /// A disk can be written again.
-    DiskWorks(usize, &'static str),
-    /// One of two machines with the same card is thrown away.
-    Scrapped,
-    /// A merchant compares the books with Midtrans', as every night.
-    Reconciles,
-    /// The connection to the broker is made anew, as happens now and then.
-    Reconnects,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Outage {
-    Broker,
-    Bus,
-    Http,
-    Midtrans,
 }
 
 /// The whole of it. Each part has its own place, and what only it knows.

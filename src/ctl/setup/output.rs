@@ -2,12 +2,11 @@
 
 use super::compose::Composed;
 use super::present::Present;
-use super::settle::Checked;
 use super::text::{fill, texts};
 use crate::print;
 use crate::site::Site;
 use qris_core::order::ids::ItemId;
-use qris_core::order::request::Price;
+use qris_core::order::request::{Price, PriceList};
 use qris_host::Failure;
 use qris_host::setup::write::Change;
 
@@ -44,8 +43,7 @@ impl Output {
     }
 
     /// Shows what is sold from now on, and what is no longer sold. A person sees here that a price lacks a zero.
-    pub(super) fn goods(&self, present: &Present, checked: &Checked) -> Result<(), Failure> {
-        let sold = &checked.device.machine.prices;
+    pub(super) fn goods(&self, present: &Present, sold: &PriceList) -> Result<(), Failure> {
         for (item, price) in sold.items() {
             let price = match price {
                 Price::Fixed(price) => price.to_string(),

@@ -1,10 +1,11 @@
 //! A [play](Play) is performed. At any moment a customer, the merchant or a stranger may do something else, too: a plan decides when.
 
 use super::counts::Kind;
+use super::events::{machine, relay};
 use super::fate::{Fate, Plan};
 use super::people::TRIES;
 use super::play::Play;
-use super::{Event, World, machine, relay};
+use super::{Event, World};
 
 /// Nothing goes wrong any more from here on, in milliseconds.
 const WELL: i64 = 900_000;

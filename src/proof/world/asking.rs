@@ -2,7 +2,8 @@
 //! way.
 
 use super::counts::Kind;
-use super::merchant::{Arrival, Posted};
+use super::events::merchant::Arrival;
+use super::merchant::Posted;
 use super::{Event, Outage, World};
 use crate::backend::{MidtransCall, ReplyTo};
 use crate::middlebox::Foreign;

@@ -2,9 +2,10 @@
 //! everything on the broker, and repeats it, in part or changed.
 
 use super::counts::Kind;
+use super::events::{machine, relay};
 use super::strike::Who;
 use super::time::Server;
-use super::{Event, Outage, STORE, World, machine};
+use super::{Event, Outage, STORE, World};
 use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
@@ -321,13 +322,13 @@ impl World {
         if !commands.is_empty() && self.one_in(3) {
             let (number, jws) = commands[self.below_usize(commands.len())].clone();
             self.count(Kind::Strangers, "a stranger shows the relay a command");
-            return self.after(1, Event::Relay(m, super::relay::Arrival::StrangersCommand { number, jws }));
+            return self.after(1, Event::Relay(m, relay::Arrival::StrangersCommand { number, jws }));
         }
         let at = self.below_usize(self.broker.receipts.len());
         let Some(receipt) = self.broker.receipts.get(at).cloned() else { return };
         self.count(Kind::Strangers, "a stranger shows the relay a receipt");
         let receipt = if self.one_in(2) { receipt } else { forged(&receipt, self.people.vended).unwrap_or(receipt) };
-        self.after(1, Event::Relay(m, super::relay::Arrival::Stranger { receipt }));
+        self.after(1, Event::Relay(m, relay::Arrival::Stranger { receipt }));
     }
 }
 

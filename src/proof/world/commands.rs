@@ -2,7 +2,8 @@
 //! it has its end, now and then from a colleague's desk too. A stranger sends it once more after that.
 
 use super::counts::Kind;
-use super::{Event, STORE, World, computer, device, machine, small};
+use super::events::machine;
+use super::{Event, STORE, World, computer, device, small};
 use qris_core::order::ids::{CommandId, RequestId};
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::time::Wall;

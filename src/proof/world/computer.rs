@@ -2,8 +2,9 @@
 //! system that nobody has called good, and RAUC.
 
 use super::counts::Kind;
-use super::machine::SimulatedMachine;
-use super::{Event, World, machine};
+use super::events::computer::{Arrival, End};
+use super::events::machine;
+use super::{Event, World};
 use qris_core::order::ids::CommandId;
 use qris_core::wire::command::{Code, Problem};
 use qris_device::words::{Operated, System, SystemAnswer, SystemCall};
@@ -19,26 +20,6 @@ const LOST_MAX: i64 = 20 * LOST_START;
 const STARTS_MAX: u32 = 3;
 /// From here on RAUC may hang, in milliseconds after all is well. The customers who come then have bought.
 pub(super) const LATE: i64 = 5 * 3_600_000;
-
-/// News of an installation.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    /// So much of it is done.
-    Percent { installation: u64, percent: i32 },
-    /// It is at its end, and this is its end.
-    Ends { installation: u64, end: End },
-    /// This run of the program waits until RAUC installs nothing.
-    Looks { run: u64 },
-}
-
-/// How an installation ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum End {
-    /// The system is there.
-    Whole,
-    /// RAUC ended in the middle of it.
-    CutOff,
-}
 
 /// The slots, the bootloader and RAUC of one machine.
 #[derive(Debug)]
@@ -399,38 +380,39 @@ impl World {
 
     /// The rule for faults that a person has to mend: a system is not called good if it has one that the last good system did not have.
     fn judge_faults(&mut self, m: usize) {
-        let SimulatedMachine { computer, relay_trouble, .. } = &self.machines[m];
-        if computer.good.is_none() || self.is_machine_forgetful() {
+        let machine = &self.machines[m];
+        if machine.computer.good.is_none() || self.is_machine_forgetful() {
             return;
         }
-        if let Some(fault) = relay_trouble.difference(&computer.stood).next() {
+        if let Some(fault) = machine.relay_trouble.difference(&machine.computer.stood).next() {
             self.fail(format!("a system is called good with {fault}, which the last good one did not have"));
         }
     }
 
     /// Notes what stands under a good system. The program has stored it, if nothing stood in its way.
     pub(super) fn note_what_stands(&mut self, m: usize) {
-        let SimulatedMachine { computer, relay_trouble, program, has_relay, fails, knows_system, .. } = &mut self.machines[m];
+        let machine = &mut self.machines[m];
+        let (computer, trouble) = (&mut machine.computer, &machine.relay_trouble);
         let runs = computer.slots[computer.runs];
-        if runs.state != State::Good || program.is_none() {
+        if runs.state != State::Good || machine.program.is_none() {
             return;
         }
-        if *has_relay && !*fails && *knows_system && computer.good == Some(runs.installation) {
-            computer.stood.clone_from(relay_trouble);
+        if machine.has_relay && !machine.fails && machine.knows_system && computer.good == Some(runs.installation) {
+            computer.stood.clone_from(trouble);
         } else {
-            computer.stood.extend(relay_trouble.iter().cloned());
+            computer.stood.extend(trouble.iter().cloned());
         }
     }
 
     /// RAUC has answered the program.
     pub(super) fn system_answered(&mut self, m: usize, answer: &SystemAnswer) {
-        let SimulatedMachine { computer, program, fails, knows_system, .. } = &mut self.machines[m];
-        if program.is_none() || *fails {
+        let machine = &mut self.machines[m];
+        if machine.program.is_none() || machine.fails {
             return;
         }
         match answer {
-            SystemAnswer::Runs { .. } => *knows_system = true,
-            SystemAnswer::Good => computer.good = Some(computer.slots[computer.runs].installation),
+            SystemAnswer::Runs { .. } => machine.knows_system = true,
+            SystemAnswer::Good => machine.computer.good = Some(machine.computer.slots[machine.computer.runs].installation),
             SystemAnswer::NoAnswer | SystemAnswer::GoesOn | SystemAnswer::Idle => {}
         }
         self.note_what_stands(m);

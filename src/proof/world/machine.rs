@@ -3,16 +3,15 @@
 
 use super::computer::Computer;
 use super::counts::Kind;
-use super::merchant::IN_VAIN;
+use super::events::machine::{Arrival, Call, Caller, ServiceAnswer};
 use super::strike::Who;
-use super::time::{Server, Trust};
-use super::{Event, Outage, Play, STORE, World, device, large, small};
+use super::time::{RELEASED, Server, Trust};
+use super::{Event, IN_VAIN, Outage, Play, STORE, World, device, large, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
-use qris_core::order::ids::{CommandId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::ids::{CommandId, RequestId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
-use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
@@ -28,10 +27,9 @@ use qris_device::screen::{Language, Languages, SurfaceSettings, samples};
 use qris_device::store::database::Database;
 use qris_device::words::{
     Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Operated, OrderSettings, PrepareError, RelayAnswer, Request, Settings,
-    SystemAnswer,
 };
 use qris_host::events::Event as Journal;
-use qris_host::mqtt::{Ack, PublishId};
+use qris_host::mqtt::Ack;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The programs' own time limits, in milliseconds.
@@ -41,9 +39,6 @@ const HTTP: i64 = 12_000;
 const POLL: i64 = 35_000;
 /// How long a QR is shown.
 pub(super) const TIMEOUT: Span = Span::secs(120);
-
-/// A clock that says an earlier time is not believed.
-pub(super) const RELEASED: Wall = Wall(super::BEGIN - 86_400_000);
 
 /// The caller on the board; nobody looks at the answers.
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
@@ -55,103 +50,6 @@ const RAUC: Asker = Asker { question: 2, kind: dbus::KIND };
 const INSTALLED_WITHIN: Span = Span::secs(3600);
 /// The caretaker has this time.
 const HELD_FOR: Span = Span::secs(120);
-
-/// An event at a machine.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    Starts {
-        run: u64,
-    },
-    Woken {
-        run: u64,
-    },
-    ServiceAnswer(Caller, ServiceAnswer),
-    /// Nobody answered in time.
-    Timeout(Caller),
-    RelayUp(RelayFacts),
-    RelayReported(RelayFacts),
-    RelayGone,
-    Finished(OrderId, DispenseAnswer),
-    BrokerUp {
-        run: u64,
-    },
-    /// It asks the backend for the time.
-    Time {
-        run: u64,
-    },
-    /// A message of the broker, by its number, on one connection.
-    Delivers {
-        connection: u64,
-        message: u64,
-    },
-    /// RAUC or the computer has answered.
-    System {
-        run: u64,
-        answer: SystemAnswer,
-    },
-    /// A command of the operator, by its number, from one of the desks.
-    Commanded {
-        run: u64,
-        number: usize,
-        desk: usize,
-    },
-    /// The computer has done what was ordered, or not.
-    Operated {
-        run: u64,
-        id: CommandId,
-        answer: Operated,
-    },
-    /// The broker has the published message.
-    Published {
-        connection: u64,
-        id: PublishId,
-        event: Option<Vec<u8>>,
-    },
-    /// The broker does not have it.
-    Unpublished {
-        run: u64,
-        id: PublishId,
-    },
-    /// The screen works again.
-    ScreenBack,
-}
-
-/// The caller: one call of one run of the program on one of the machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Caller {
-    pub(super) m: usize,
-    run: u64,
-    call: u64,
-}
-
-impl Caller {
-    /// The name of this start.
-    pub(super) fn start(&self) -> String {
-        format!("{}-{}", self.m, self.run)
-    }
-}
-
-#[derive(Debug)]
-pub(super) enum ServiceAnswer {
-    Prepared(Result<Ticket, PrepareError>),
-    Relay(RelayAnswer),
-    Facts(RelayFacts),
-    Backend(BackendAnswer),
-    /// A line is no longer blocked.
-    Cleared,
-}
-
-/// A call to the relay.
-#[derive(Debug)]
-pub(super) enum Call {
-    Prepare(ItemId, Rupiah),
-    Order(RelayCall),
-    Facts,
-    /// With an operator's signature.
-    Test(Box<str>),
-    /// Likewise.
-    Clear(Box<str>),
-}
 
 /// The purpose of a call.
 #[derive(Debug)]

@@ -1,16 +1,17 @@
 //! `qris-backend` in the simulation: the whole program, as [`crate::backend`] runs it, on its own disk.
 
 use super::counts::Kind;
+use super::events::machine;
+use super::events::merchant::Arrival;
 use super::strike::Who;
 use super::thief::own_key;
-use super::{BEGIN, BOOKS, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
-use crate::backend::{Ask, Effect, MidtransCall, Program, ReplyTo, Start, place, policy};
+use super::{BEGIN, BOOKS, COLLECT_WITHIN, Event, IN_VAIN, MERCHANT, Outage, World};
+use crate::backend::{Ask, Effect, MidtransCall, Program, Start, place, policy};
 use crate::midtrans::Notice;
-use qris_backend::midtrans::MidtransError;
 use qris_backend::sale::books::{self, BooksError, Policy, Stored};
 use qris_backend::store::{MACHINES_FILE, StoreError, Tx};
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Call, State, TakenBack};
+use qris_core::order::merchant::{State, TakenBack};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
@@ -24,9 +25,6 @@ use std::collections::BTreeMap;
 const RESTART: i64 = 2_000;
 /// The program looks this often for due work, and also a moment after it did something.
 const SWEEP: i64 = 1_000;
-/// The same of books, or of a machine's database, that still fail when all is well: a person must look, and eight hours of attempts
-/// would tell no more.
-pub(super) const IN_VAIN: i64 = 600_000;
 pub(super) const AT_ONCE: i64 = 50;
 /// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
@@ -34,45 +32,6 @@ const PRUNE: i64 = 600_000;
 const CALLS_MAX: u32 = 100;
 /// The files of the books and of the machines.
 pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
-
-/// An event at the backend.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    Starts {
-        run: u64,
-    },
-    /// The power goes in the middle of a commit.
-    Dies,
-    Asked {
-        ask: Ask,
-        from: machine::Caller,
-    },
-    /// A call reaches Midtrans.
-    AtMidtrans {
-        run: u64,
-        call: Box<MidtransCall>,
-        comes_back: bool,
-        after: i64,
-    },
-    /// Midtrans' answer, or why it could not be asked.
-    Answered {
-        run: u64,
-        of: (OrderId, Option<Call>),
-        reply: ReplyTo,
-        answer: Result<(u16, Vec<u8>), MidtransError>,
-    },
-    /// Something is due.
-    Sweep {
-        run: u64,
-    },
-    /// The outbox is looked at.
-    Publish {
-        run: u64,
-    },
-    Notice(Notice),
-    /// Somebody who is not Midtrans.
-    Forged(Vec<u8>),
-}
 
 /// A notification that somebody posted and that waits for its answer.
 #[derive(Debug)]

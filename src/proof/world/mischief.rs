@@ -1,9 +1,10 @@
 //! The faults: programs, power, disks, cards, backups, clocks, networks.
 
 use super::counts::Kind;
+use super::events::{machine, relay};
 use super::losses::Loss;
 use super::merchant::BOTH;
-use super::{BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World, machine};
+use super::{BOOKS, CLONE, Event, LEDGER, MERCHANT, Outage, STORE, World};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
 
@@ -286,7 +287,7 @@ impl World {
         self.connect_broker(m, 100);
         self.clear_line(m);
         // This happens once more when a machine that is off now is back.
-        self.after(800_000, Event::Relay(m, super::relay::Arrival::Cleared));
+        self.after(800_000, Event::Relay(m, relay::Arrival::Cleared));
         self.after(super::again::FROM, Event::BuysAgain(0));
         // Without harm to a disk or a memory the books need no merchant who compares them.
         if !self.is_planned() || self.strike().is_some() {

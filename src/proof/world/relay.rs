@@ -1,9 +1,11 @@
 //! `qris-relayd` in the simulation: the dispenser with its ledger, the line, and the bus to it.
 
 use super::counts::Kind;
+use super::events::machine;
+use super::events::relay::Arrival;
 use super::losses::{Given, Loss};
 use super::strike::{Strike, Who};
-use super::{Event, LEDGER, Play, World, device, machine, price, small};
+use super::{Event, LEDGER, Play, World, device, price, small};
 use crate::disk::Op;
 use crate::rng::Rng;
 use qris_core::order::ids::{OrderId, Ticket};
@@ -26,48 +28,6 @@ use std::sync::Arc;
 
 /// One pulse, in milliseconds.
 const PULSE: i64 = 500;
-
-/// An event at a relay.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    Starts {
-        run: u64,
-    },
-    /// A call of the machine.
-    Call {
-        call: machine::Call,
-        from: machine::Caller,
-    },
-    /// Somebody else on the bus.
-    Stranger {
-        receipt: String,
-    },
-    /// Somebody else on the bus has an operator's command.
-    StrangersCommand {
-        number: usize,
-        jws: String,
-    },
-    /// The line has come to its end.
-    LineEnds {
-        run: u64,
-        line: usize,
-    },
-    /// `Dispense` is answered within 20 s.
-    Waited {
-        run: u64,
-        cause: Cause,
-    },
-    /// The ledger is looked at again.
-    Tick {
-        run: u64,
-    },
-    /// The bus tells the machine of the relay.
-    Appears {
-        run: u64,
-    },
-    /// A person has looked at the line.
-    Cleared,
-}
 
 /// One relay: its program, and the callers that wait for it.
 #[derive(Default)]

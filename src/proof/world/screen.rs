@@ -2,7 +2,8 @@
 
 use super::again;
 use super::counts::Kind;
-use super::machine::{Arrival, QUICK, TIMEOUT};
+use super::events::machine::Arrival;
+use super::machine::{QUICK, TIMEOUT};
 use super::{Event, World};
 use crate::midtrans::Book;
 use qris_core::order::ids::{OrderId, Ticket};

@@ -2,7 +2,7 @@
 //! are listed for a person. He does not get goods and money for one payment.
 
 use super::counts::Kind;
-use super::relay::Arrival;
+use super::events::relay::Arrival;
 use super::{Event, World, device};
 use crate::backend::Ask;
 use qris_backend::sale::books;

@@ -1,7 +1,7 @@
 //! Clocks that are wrong, and certificates that end. The programs' own code judges both.
 
 use super::counts::Kind;
-use super::machine::{Arrival, RELEASED};
+use super::events::machine::Arrival;
 use super::{BEGIN, Event, Outage, World};
 use qris_core::order::time::Wall;
 use qris_device::words::Input;
@@ -17,6 +17,9 @@ const LIVES: [i64; 3] = [10 * 86_400_000, RENEWED + 3_600_000, RENEWED + 3_600_0
 const TEN_YEARS: i64 = 3_652 * 86_400_000;
 /// What a clock may be off by: at 1970, mostly; ahead by a day, 200 days or up to 2050, behind by an hour, or right.
 const OFF: [i64; 8] = [-BEGIN, -BEGIN, -BEGIN, 86_400_000, 200 * 86_400_000, 2_524_608_000_000 - BEGIN, -3_600_000, 0];
+
+/// A clock that says an earlier time is not believed.
+pub(super) const RELEASED: Wall = Wall(BEGIN - 86_400_000);
 
 /// A server that a machine asks over TLS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,15 +7,6 @@ use qris_core::order::outcome::Delivery;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The machines, as the backend knows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Presence {
-    /// As far as it knows, they are there.
-    pub there: u64,
-    /// People were told that they are missing.
-    pub missing: u64,
-}
-
 /// All orders.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Audit {

@@ -1,8 +1,9 @@
 //! What was measured, as a table or as JSON.
 
-use super::audit::{Audit, Presence};
+use super::audit::Audit;
 use super::computer::Taken;
 use super::status_calls::StatusCalls;
+use super::yard::Presence;
 use serde::Serialize;
 
 /// The aims, for ten thousand machines and two backends.

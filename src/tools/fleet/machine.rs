@@ -2,7 +2,7 @@
 //! receipt are those of `qrisd` itself. It has no relay, screen or database: it keeps its orders in memory.
 
 use super::board::Sale;
-use super::town::Town;
+use super::town::{Question, Town};
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
@@ -14,7 +14,7 @@ use qris_core::wire::settings::Reported;
 use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::telemetry::EVERY_S;
 use qris_core::wire::topics::Topic;
-use qris_device::words::{BackendAnswer, HttpCall, Identity, Notice};
+use qris_device::words::{BackendAnswer, HttpCall, Notice};
 use qris_host::backoff::Backoff;
 use qris_host::clock;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, PublishId};
@@ -71,15 +71,6 @@ pub enum Input {
     Answer(Box<Question>, BackendAnswer),
     /// The receipt of this order is late.
     Impatient(OrderId),
-}
-
-/// A question to the backend.
-#[derive(Debug)]
-pub enum Question {
-    /// For all open orders, after a connection in this wave.
-    Open(u32),
-    /// For one order.
-    About(HttpCall),
 }
 
 /// A customer who waits for a QR.
@@ -402,6 +393,3 @@ impl Running {
         self.of.town.board.note(|tally| tally.is_wrong(format!("{}: {what}", self.of.device)));
     }
 }
-
-/// How a machine shows itself when it asks for its open orders. It has no relay that could sign.
-pub const NOBODY: Identity = Identity { relay_key: None, newest_event: None };

@@ -1,12 +1,11 @@
 //! All that is around a machine: the way to the backends, the customers, and Midtrans.
 
 use super::board::Board;
-use super::machine::{NOBODY, Question};
 use qris_core::order::ids::{KeyId, OrderId, RequestId, Ticket};
 use qris_core::order::keys::KeySet;
 use qris_core::wire::orders::ANSWER_MAX;
 use qris_device::backend::{Backend, read_open, read_order};
-use qris_device::words::BackendAnswer;
+use qris_device::words::{BackendAnswer, HttpCall, Identity};
 use qris_host::http::read_limited;
 use qris_sim::midtrans::Via;
 use qris_sim::midtrans_http::SimulatorHandle;
@@ -14,6 +13,18 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Request, StatusCode};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+/// How a machine shows itself when it asks for its open orders. It has no relay that could sign.
+const NOBODY: Identity = Identity { relay_key: None, newest_event: None };
+
+/// A question to the backend.
+#[derive(Debug)]
+pub enum Question {
+    /// For all open orders, after a connection in this wave.
+    Open(u32),
+    /// For one order.
+    About(HttpCall),
+}
 
 /// What the machines share.
 pub struct Town {

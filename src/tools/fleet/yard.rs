@@ -1,5 +1,6 @@
 //! What is started for the machines: Midtrans, a database, brokers, backends, and the machines themselves.
 
+use super::FleetArguments;
 use super::board::Board;
 use super::brokers::{self, FLEET};
 use super::computer::Taken;
@@ -7,7 +8,6 @@ use super::machine::{Customer, Input, Machine};
 use super::observer;
 use super::postgres::Postgres;
 use super::town::Town;
-use super::{FleetArguments, audit};
 use qris_backend::config::Config;
 use qris_backend::machines::{devices, token};
 use qris_backend::sale::books::BooksError;
@@ -31,6 +31,7 @@ use qris_host::tls::{LastTrusted, TlsError};
 use qris_sim::midtrans::Options;
 use qris_sim::midtrans_http::Simulator;
 use reqwest::header::HeaderValue;
+use serde::Serialize;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -48,6 +49,15 @@ const ASK_WAIT: Duration = Duration::from_secs(35);
 const KEPT: usize = 256;
 /// Machines that are let in in one transaction.
 const LET_IN: usize = 1_000;
+
+/// The machines, as the backend knows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Presence {
+    /// As far as it knows, they are there.
+    pub there: u64,
+    /// People were told that they are missing.
+    pub missing: u64,
+}
 
 /// Why nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -257,7 +267,7 @@ impl Yard {
     ///
     /// # Errors
     /// It does not tell.
-    pub async fn presence(&self) -> Result<audit::Presence, YardError> {
+    pub async fn presence(&self) -> Result<Presence, YardError> {
         let words = |error: reqwest::Error| YardError::Words(error.to_string());
         let answer = self.town.http.get(format!("{}/metrics", self.urls[0])).send().await.map_err(words)?;
         let text = answer.text().await.map_err(words)?;
@@ -266,7 +276,7 @@ impl Yard {
             let count = text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
             count.ok_or_else(|| YardError::Words(format!("/metrics does not say how many machines are {state}")))
         };
-        Ok(audit::Presence { there: count("there")?, missing: count("missing")? })
+        Ok(Presence { there: count("there")?, missing: count("missing")? })
     }
 
     /// Ends everything.

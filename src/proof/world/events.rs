@@ -1,0 +1,86 @@
+//! What happens in the world, to whom. This is the ground on which its parts stand: each of them plans events for others. A file for
+//! each of those at whom several things happen.
+
+pub mod computer;
+pub mod machine;
+pub mod merchant;
+pub mod relay;
+
+use super::strike::Who;
+
+/// One thing that will happen.
+#[derive(Debug)]
+pub enum Event {
+    Machine(usize, machine::Arrival),
+    Relay(usize, relay::Arrival),
+    Computer(usize, computer::Arrival),
+    Merchant(merchant::Arrival),
+    /// The simulated Midtrans has something to send.
+    MidtransDue,
+    /// A customer pays the charge that was on the screen.
+    Pays {
+        payload: Box<str>,
+        force: bool,
+    },
+    /// A customer pays at a store.
+    PaysAtStore {
+        code: Box<str>,
+        force: bool,
+    },
+    /// The store takes it back.
+    Reverses(Box<str>),
+    /// The customer is back and types in the code.
+    Collects {
+        code: Box<str>,
+        tries: u32,
+    },
+    /// A time server has told a machine the time.
+    ClockIsSet(usize),
+    /// A controller asks.
+    Vends,
+    /// The operator wants another price.
+    Sets,
+    /// Somebody on the board holds a machine.
+    Holds,
+    /// The operator wants the block taken off a line.
+    Clears,
+    /// The operator wants something done, or sends a command again.
+    Commands(Option<usize>),
+    /// The controller of a play asks.
+    Asks(&'static str),
+    /// A customer comes when all is well: by number.
+    BuysAgain(u32),
+    /// A controller asks once more, or for something else under the same name.
+    Repeats(String),
+    /// A controller or customer wants it cancelled.
+    Cancels(u64),
+    /// The merchant sees to an order.
+    MerchantLooks,
+    /// From now on all is well.
+    Heals,
+    /// A disk has failed a program, which is killed now.
+    Falls(Who),
+    /// A bit flips.
+    Flips,
+    /// A fault happens, or somebody is hostile.
+    Mischief,
+    Ends(Outage),
+    /// The power of a machine goes at a chosen moment.
+    PowerCut(usize),
+    /// A disk can be written again.
+    DiskWorks(usize, &'static str),
+    /// One of two machines with the same card is thrown away.
+    Scrapped,
+    /// A merchant compares the books with Midtrans', as every night.
+    Reconciles,
+    /// The connection to the broker is made anew, as happens now and then.
+    Reconnects,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Outage {
+    Broker,
+    Bus,
+    Http,
+    Midtrans,
+}

@@ -1,0 +1,46 @@
+//! What happens at a relay.
+
+use super::machine::{Call, Caller};
+use qris_core::order::ledger::Cause;
+
+/// An event at a relay.
+#[derive(Debug)]
+pub enum Arrival {
+    Starts {
+        run: u64,
+    },
+    /// A call of the machine.
+    Call {
+        call: Call,
+        from: Caller,
+    },
+    /// Somebody else on the bus.
+    Stranger {
+        receipt: String,
+    },
+    /// Somebody else on the bus has an operator's command.
+    StrangersCommand {
+        number: usize,
+        jws: String,
+    },
+    /// The line has come to its end.
+    LineEnds {
+        run: u64,
+        line: usize,
+    },
+    /// `Dispense` is answered within 20 s.
+    Waited {
+        run: u64,
+        cause: Cause,
+    },
+    /// The ledger is looked at again.
+    Tick {
+        run: u64,
+    },
+    /// The bus tells the machine of the relay.
+    Appears {
+        run: u64,
+    },
+    /// A person has looked at the line.
+    Cleared,
+}
