@@ -20,7 +20,6 @@ pub mod store;
 pub mod words;
 
 use config::Config;
-use controller::Controllers;
 use controller::buttons::Buttons;
 use diagnostics::Files;
 use futures_util::StreamExt as _;
@@ -148,7 +147,7 @@ async fn serve(
     let link = link.map(|link| Mqtt::start(link, EVENTS_WAITING_MAX));
     let mqtt = link.as_ref().map(|(mqtt, _)| mqtt.clone());
     let (gone, gone_rx) = tokio::sync::oneshot::channel();
-    let (controllers, fed) = Controllers::start(&config, inbox.clone(), mqtt.as_ref(), &screen.camera());
+    let (controllers, fed) = controller::start(&config, inbox.clone(), mqtt.as_ref(), &screen.camera());
     match (link, fed.mqtt) {
         (Some((mqtt, events)), Some(reader)) => {
             tokio::spawn(broker::listen(events, mqtt, config.machine.device.clone(), reader, inbox.clone(), gone));

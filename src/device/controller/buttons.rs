@@ -1,7 +1,7 @@
 //! The machine's own buttons, for a machine without another controller. The relay service has their lines, and signals each
 //! press.
 
-use super::{Controllers, Requests, request_for};
+use super::requests::{Controllers, Requests, request_for};
 use crate::words::{ControllerKind, Request};
 use qris_core::order::ids::ItemId;
 use qris_core::order::request::Way;

@@ -1,6 +1,6 @@
 //! The interface `io.qrisd.Device1`, for a controller on the same board.
 
-use super::{Controllers, Listener, Requests, lock};
+use super::requests::{Controllers, Listener, Requests, lock};
 use crate::words::{ControllerKind, OPERATOR, Reply, Request, SHUTDOWN, Shown, View};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
 use qris_core::order::money::Rupiah;

@@ -3,7 +3,7 @@
 //! It lies in the directory that systemd makes for this service (`RuntimeDirectory=`). Without one there is no file. systemd keeps it
 //! while it starts a service that died: a customer who was there is there still. The next start makes it true again.
 
-use super::{Controllers, Listener};
+use super::requests::{Controllers, Listener};
 use crate::words::View;
 use qris_core::order::ids::RequestId;
 use qris_host::clock;

@@ -3,7 +3,7 @@
 
 pub mod commands;
 
-use super::{Controllers, Requests};
+use super::requests::{Controllers, Requests};
 use crate::words::{ControllerKind, Request};
 use commands::Commands;
 use qris_core::order::ids::DeviceId;

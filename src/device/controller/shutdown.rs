@@ -2,7 +2,7 @@
 //! machine by systemd, a person, an upgrade or a fleet. <https://systemd.io/INHIBITOR_LOCKS/>
 
 use super::dbus::KIND;
-use super::{Controllers, Requests};
+use super::requests::{Controllers, Requests};
 use crate::words::{Request, SHUTDOWN};
 use futures_util::StreamExt as _;
 use qris_core::order::reason::Reason;
