@@ -12,10 +12,9 @@ mod table;
 pub(crate) mod testing;
 mod watched;
 
-pub use row::{Row, Value};
+pub use row::{Columns, Row, Value};
 pub use sqlite::{BOOKS, ENTRIES, MACHINES, MACHINES_FILE, entries, machines_beside, read_on, together};
 pub(crate) use sqlite::{SqliteTx, say};
-pub use table::Columns;
 pub(crate) use table::{insert, put, update};
 pub use watched::{JobError, WatchedStore};
 

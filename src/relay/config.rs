@@ -1,6 +1,5 @@
 //! `relay.toml`: first written form, then checked form. Every fault is told with file, line and key.
 
-pub mod settings;
 mod written;
 
 use super::outlet::Settings;

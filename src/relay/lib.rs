@@ -12,6 +12,7 @@ mod input;
 pub mod ledger;
 pub mod outlet;
 pub mod pin;
+pub mod settings;
 pub mod store;
 pub mod threads;
 

@@ -1,6 +1,6 @@
 //! Pins: lines of GPIO chips, or files that stand for them, as `relay.toml` names them.
 
-use crate::config::settings::SETTINGS;
+use crate::settings::SETTINGS;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
 use qris_host::config::settings::number;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// The files of configuration, and the section that several have, each with its settings.
 pub const TABLES: [(&str, &[Setting]); 4] = [
     ("qrisd.toml", qris_device::config::settings::SETTINGS),
-    ("relay.toml", qris_relay::config::settings::SETTINGS),
+    ("relay.toml", qris_relay::settings::SETTINGS),
     ("backend.toml", qris_backend::settings::SETTINGS),
     ("MQTT", MQTT),
 ];

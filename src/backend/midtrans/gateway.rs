@@ -1,7 +1,7 @@
 //! Midtrans in the words of [`gateway`](crate::gateway).
 
 use super::words::{no_charge, not_cancelled, refund_answer, report, said, status_of_error, unknown, whole_rupiah};
-use super::{ChargeRequest, Midtrans, MidtransError, Notification, Transaction, doctor, idempotency_key, trial};
+use super::{ChargeRequest, Midtrans, MidtransError, NAME, Notification, Transaction, doctor, idempotency_key, trial};
 use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, NoNotice, Notice, Problem, StatusAnswer, TroubleKind};
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
@@ -20,8 +20,6 @@ const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause between two tries at the image.
 const QR_PAUSE: Duration = Duration::from_millis(300);
-/// Its name in configurations and paths.
-pub const NAME: &str = "midtrans";
 
 impl Gateway for Midtrans {
     fn name(&self) -> &'static str {

@@ -15,7 +15,6 @@ mod words;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
 pub use config::{Account, Section};
-pub use gateway::NAME;
 pub use qr_image::{QrImageError, payload as read_qr};
 pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, Customer, RefundDays, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
@@ -34,6 +33,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Its name in configurations and paths.
+pub const NAME: &str = "midtrans";
 /// The largest answer that is read; real ones are under 2 KiB.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How long one call may take, from connecting to the last byte. A device waits 15 s for its QR.

@@ -1,6 +1,6 @@
 //! A row of an answer. Its values are read by the names of their columns.
 
-use super::{Columns, StoreError};
+use super::StoreError;
 use qris_core::order::time::Wall;
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ pub enum Value {
     /// TEXT
     Text(String),
 }
+
+/// Columns with their values.
+pub type Columns<'a> = Vec<(&'a str, Value)>;
 
 /// A row of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

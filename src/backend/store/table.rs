@@ -1,10 +1,7 @@
 //! Whole rows, written by the names of their columns. Which columns a table has stands in `schema/` and nowhere else: what copies rows
 //! reads all of them.
 
-use super::{StoreError, Tx, Value};
-
-/// Columns with their values.
-pub type Columns<'a> = Vec<(&'a str, Value)>;
+use super::{Columns, StoreError, Tx, Value};
 
 /// Adds a row.
 ///

@@ -1,9 +1,9 @@
 //! `relay.toml` as it is written, and the rules that it must keep.
 
-use super::settings::SETTINGS;
 use super::{Button, Chip, Config, Items, LINES_MAX, LineSettings, Pin};
 use crate::outlet;
 use crate::pin::WrittenInput;
+use crate::settings::SETTINGS;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
 use qris_host::config::settings::is_on;

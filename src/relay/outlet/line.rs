@@ -8,9 +8,9 @@ mod gpio;
 pub mod pulses;
 
 use super::{Ending, Job, Outlet, OutletKind, STEP, Settings, Stop};
-use crate::config::settings::SETTINGS;
 use crate::input::{self, Input};
 use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
+use crate::settings::SETTINGS;
 use file::SimLine;
 use gpio::GpioLine;
 use pulses::{Drive, Pulses};

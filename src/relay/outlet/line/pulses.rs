@@ -1,7 +1,7 @@
 //! How a line is driven: one pulse whatever the amount, or one pulse for each part of the amount, as coin
 //! acceptors give them.
 
-use crate::config::settings::SETTINGS;
+use crate::settings::SETTINGS;
 use qris_core::order::ledger::LedgerRefusal;
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Span;
