@@ -1,5 +1,6 @@
 //! `qris-backend archive`: takes orders that are over out of the books, into a file.
 
+use super::opening::apart;
 use super::print::{Out, counted};
 use super::time::{Day, day};
 use crate::config::Config;
@@ -32,7 +33,7 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     if before > now - KEPT {
         return Err(Failure::usage("--before must be at least a week ago: machines and the gateway may still report on younger orders"));
     }
-    let archived = super::apart(|| archive::archive(&config.store, before, &file, now)).map_err(Failure::failed)?;
+    let archived = apart(|| archive::archive(&config.store, before, &file, now)).map_err(Failure::failed)?;
     let archive::Archive { orders, stayed, damaged } = archived;
     let room = if orders > 0 { room(&config.store)? } else { None };
     let mut out = Out::default();

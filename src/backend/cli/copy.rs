@@ -1,5 +1,6 @@
 //! `qris-backend copy`: books and machines go from SQLite to PostgreSQL.
 
+use super::opening::apart;
 use super::print::{Out, counted};
 use crate::keeping::moving;
 use crate::store::MACHINES_FILE;
@@ -35,7 +36,7 @@ pub fn run(wanted: &Copy) -> Result<(), Failure> {
     tls::install_provider();
     let from = file(&wanted.from).map_err(|why| Failure::usage(format!("--from: {why}")))?;
     let to = server(wanted).map_err(|why| Failure::usage(format!("--to: {why}")))?;
-    let copied = super::apart(|| moving::copy(from, &to, |table| eprintln!("{table} …")));
+    let copied = apart(|| moving::copy(from, &to, |table| eprintln!("{table} …")));
     let counts = copied.map_err(Failure::failed)?;
     let mut out = Out::default();
     if wanted.json {

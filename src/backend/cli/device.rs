@@ -4,7 +4,7 @@ mod bundle;
 mod labels;
 mod list;
 
-use super::machines;
+use super::opening::machines;
 use super::print::{Column, Out, heading, left, row};
 use crate::config::Config;
 use crate::machines::accounts;

@@ -6,45 +6,34 @@ mod broker;
 mod compose;
 mod draft;
 mod present;
+mod service;
 mod text;
 
 use super::doctor::network;
 use crate::config::Config;
-use answers::{Answers, Dialogue};
+use answers::{Answers, Dialogue, Place, Said};
+pub use broker::is_reserved as reserved;
 use clap::Args;
 use compose::Composed;
-use present::Present;
+use present::{BACKEND_TOML, Present, USER};
 use qris_host::finding;
 use qris_host::setup::ask;
 use qris_host::setup::conversation::Conversation;
 use qris_host::setup::services::{self, systemctl};
 use qris_host::setup::site::{Site, is_root};
 use qris_host::setup::staging::Staging;
-use qris_host::setup::write::{self, Change, Rights};
+use qris_host::setup::write::{self, Change};
 use qris_host::speech::{self, Language};
 use qris_host::{Failure, interrupt, terminal, tls};
-use serde::Deserialize;
+use service::{as_service, machines};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use text::{fill, texts};
 
-/// The user of the service, and its group.
-const USER: &str = "qris-backend";
 const SERVICE: &str = "qris-backend.service";
 const BROKER_SERVICE: &str = "mosquitto.service";
-/// The configuration.
-const BACKEND_TOML: &str = "/etc/qris-backend/backend.toml";
-/// Everybody may read it.
-const PUBLIC: Rights = Rights { owner: "root", group: "root", mode: 0o644 };
-/// Only root and the service read it.
-const SECRET: Rights = Rights { owner: "root", group: USER, mode: 0o640 };
-/// Only the service reads it, and it is the service's own.
-const OWN: Rights = Rights { owner: USER, group: USER, mode: 0o600 };
-/// Only root reads it.
-const ROOTS: Rights = Rights { owner: "root", group: "root", mode: 0o600 };
 
 /// Makes this computer a merchant's server: asks what is not known, writes /etc/qris-backend, the keys and, if wanted, a broker
 /// with TLS, starts them, and writes what the first machine must know.
@@ -96,24 +85,6 @@ pub struct Init {
     conversation: Conversation,
 }
 
-/// An answer, which may be that there is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Said<T> {
-    /// This one.
-    Is(T),
-    /// None.
-    Nothing,
-}
-
-impl<T> Said<T> {
-    fn value(&self) -> Option<&T> {
-        match self {
-            Self::Is(value) => Some(value),
-            Self::Nothing => None,
-        }
-    }
-}
-
 impl Init {
     /// Runs the command. `config`: the path that a flag of all commands names.
     pub async fn run(self, config: &Path) -> Result<(), Failure> {
@@ -129,7 +100,7 @@ impl Init {
         }
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
-        let mut answers = Answers::of_flags(&self, &present)?;
+        let mut answers = self.answers(&present)?;
         let mut dialogue = asks.then(|| Dialogue::new(&site, &present)).transpose()?;
         if let Some(dialogue) = &mut dialogue {
             dialogue.gather(&mut answers)?;
@@ -159,6 +130,35 @@ impl Init {
             remark(texts().no_systemd);
         }
         first_machine(&site, &answers, starts)
+    }
+
+    /// The answers from the flags.
+    fn answers(&self, present: &Present) -> Result<Answers, Failure> {
+        let wanted = match (self.sandbox, self.production, &self.midtrans) {
+            (true, ..) => Some(Place::Sandbox),
+            (_, true, _) => Some(Place::Production),
+            (_, _, Some(url)) => Some(Place::Other(url.clone())),
+            (false, false, None) => None,
+        };
+        // A key that is there stays, whatever a flag says.
+        let file = self.server_key_file.as_deref().filter(|_| !present.has_server_key);
+        let server_key = file.map(|file| {
+            let key = answers::secret(file)?;
+            let place =
+                answers::placed(key.expose(), wanted.as_ref()).map_err(|why| Failure::usage(format!("--server-key-file: {why}")))?;
+            let unknown = || Failure::usage(format!("--server-key-file: {}", texts().key_of_either));
+            Ok::<_, Failure>((key, place.ok_or_else(unknown)?))
+        });
+        let Self { public_url, contact, listen, broker, device, .. } = self;
+        Ok(Answers {
+            server_key: server_key.transpose()?,
+            public_url: public_url.clone(),
+            contact: contact.clone(),
+            listen: *listen,
+            broker: broker.clone(),
+            device: device.clone(),
+            wanted,
+        })
     }
 
     /// Composes the files until they are good, and until Midtrans knows the key or the person wants it all the same.
@@ -260,40 +260,9 @@ fn by_hand(device: &str) -> String {
     format!("runuser -u {USER} -- {}", let_in(device).join(" "))
 }
 
-/// Is this the name of another user of the broker that `init` makes?
-pub fn reserved(name: &str) -> bool {
-    broker::USERS.contains(&name)
-}
-
 /// A line for the person. Nobody misses it if nobody reads.
 fn remark(text: &str) {
     drop(writeln!(std::io::stderr(), "{}", terminal::plain(text)));
-}
-
-/// A command of this program, as the user of the service.
-fn as_service(site: &Site, words: &[&str]) -> Result<Command, Failure> {
-    let user = site.user(USER).ok_or_else(|| Failure::usage(present::no_user()))?;
-    let mut command = Command::new("/proc/self/exe");
-    command.args(words).current_dir("/").stdin(Stdio::null());
-    if is_root() {
-        command.uid(user.uid).gid(user.gid);
-    }
-    Ok(command)
-}
-
-#[derive(Deserialize)]
-struct Known {
-    device: String,
-}
-
-/// The machines that are known here. Without a configuration or a database there are none.
-fn machines(site: &Site) -> Result<Vec<String>, Failure> {
-    if !site.runs() {
-        return Ok(Vec::new());
-    }
-    let told = as_service(site, &["device", "list", "--json"])?.output().map_err(Failure::failed)?;
-    let text = String::from_utf8_lossy(&told.stdout).into_owned();
-    Ok(text.lines().filter_map(|line| serde_json::from_str::<Known>(line).ok()).map(|known| known.device).collect())
 }
 
 /// What systemd is told.

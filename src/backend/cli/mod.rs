@@ -9,6 +9,7 @@ mod doctor;
 mod examples;
 mod init;
 mod keys;
+mod opening;
 mod orders;
 mod print;
 mod reconcile;
@@ -20,12 +21,10 @@ mod time;
 pub use examples::EXAMPLES;
 
 use super::config::Config;
-use super::store::Store;
 use clap::{Parser, Subcommand};
 use qris_host::config::Source;
 use qris_host::{Failure, clock};
 use std::path::PathBuf;
-use std::thread;
 
 /// The merchant's backend: asks the gateway for charges, and signs receipts for what was paid.
 #[derive(Debug, Parser)]
@@ -102,19 +101,4 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Restore(wanted) => restore::run(config, wanted),
         Command::Doctor(wanted) => doctor::run(config, source, wanted).await,
     }
-}
-
-/// The books, which must be there.
-fn books(config: &Config) -> Result<Store, Failure> {
-    config.store.books().map_err(Failure::failed)
-}
-
-/// The machines. With `make` a missing database is made.
-fn machines(config: &Config, make: bool) -> Result<Store, Failure> {
-    config.store.machines(make).map_err(Failure::failed)
-}
-
-/// Does something for which PostgreSQL's connections have runtimes of their own.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| scope.spawn(work).join().expect("no panic"))
 }

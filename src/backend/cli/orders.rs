@@ -2,7 +2,7 @@
 
 mod csv;
 
-use super::books;
+use super::opening::books;
 use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
@@ -118,7 +118,7 @@ const NOTE: usize = 7;
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
     match wanted.order.clone() {
         Some(id) => show(config, id, wanted.archive, wanted.json).await,
-        None if wanted.csv => csv::write(config, wanted.device.clone(), wanted.span(config.zone)).await,
+        None if wanted.csv => readable(&csv::write(config, wanted.device.clone(), wanted.span(config.zone)).await?),
         None => list(config, wanted).await,
     }
 }

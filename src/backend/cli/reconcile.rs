@@ -1,10 +1,10 @@
 //! `qris-backend reconcile`: asks the gateway about every order of a day, and lists each difference. If a notification was lost,
 //! its news is handed to the books as the notification would have been. Nothing else is changed.
 
+use super::opening::{books, machines};
 use super::orders::{gone, note};
 use super::print::{Column, Out, counted, heading, left, row};
 use super::time::{Days, days_text};
-use super::{books, machines};
 use crate::config::Config;
 use crate::gateway::{Answered, StatusAnswer, TroubleKind, WatchedGateway};
 use crate::http::Handles;

@@ -1,8 +1,8 @@
 //! `qris-backend refund`, `given`, `seen`: a person's decisions about an order's money. They write beside `serve`, and
 //! work without it. If one of the two asks the gateway, the other waits for it.
 
+use super::opening::{books, machines};
 use super::print::Out;
-use super::{books, machines};
 use crate::config::Config;
 use crate::http::Handles;
 use crate::keys::Ring;

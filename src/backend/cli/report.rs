@@ -1,6 +1,6 @@
 //! `qris-backend report`: what was paid on a day, what became of it, and what is left of it, as a table, CSV or JSON.
 
-use super::books;
+use super::opening::books;
 use super::orders::device_id;
 use super::print::{Column, Out, counted, csv_record, csv_text, heading, left, right, row};
 use super::time::{Days, date_of, days_text};

@@ -7,7 +7,6 @@
 //! No library does this. hyper's time for a head runs while a connection is idle, too; the kernel's `TCP_USER_TIMEOUT` does not see a reader
 //! who takes a drop at a time; and no layer of tower makes room by age.
 
-use super::{Handles, router};
 use crate::counters::Counters;
 use axum::Router;
 use axum::extract::Request;
@@ -82,10 +81,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` says so. Then the running requests have a moment to end.
-pub async fn serve(handles: Handles, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    let router = TowerToHyperService::new(router(&handles));
+pub async fn serve(router: Router, counters: Arc<Counters>, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let router = TowerToHyperService::new(router);
     let connections = limits.connections;
-    let doors = Arc::new(Doors { counters: handles.counters, room: Arc::new(Semaphore::new(connections)), limits, list: Mutex::default() });
+    let doors = Arc::new(Doors { counters, room: Arc::new(Semaphore::new(connections)), limits, list: Mutex::default() });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

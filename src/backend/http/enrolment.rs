@@ -1,7 +1,8 @@
 //! `POST /v1/enrolment`: a machine that has nothing but a code becomes one that is let in. Neither a token nor a password is
 //! kept: who asks again with the same code gets others.
 
-use super::{Refusal, json};
+use super::refusal::Refusal;
+use super::request::json;
 use crate::machines::accounts;
 use crate::machines::devices;
 use crate::machines::handle::Machines;

@@ -1,7 +1,8 @@
 //! Notifications from the gateway. A notification proves only that the gateway has made it. It is written down and
 //! answered, and then the gateway is asked.
 
-use super::{Refusal, body};
+use super::refusal::Refusal;
+use super::request::body;
 use crate::counters::Counters;
 use crate::gateway::{NoNotice, Notice, WatchedGateway};
 use crate::sale::books::{self, BooksError, Noted, Policy};

@@ -1,6 +1,6 @@
 //! For operators: whether it is alive, whether it can work, and what it did.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::counters::Counters;
 use crate::gateway::WatchedGateway;
 use crate::machines::handle::Machines;

@@ -1,6 +1,8 @@
 //! The requests of machines. Every write runs in a task of its own: a machine that hangs up leaves nothing half done.
 
-use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
+use super::machine::Machine;
+use super::refusal::Refusal;
+use super::request::{BODY_BYTES_MAX, Named, json};
 use crate::machines::devices;
 use crate::machines::handle::Machines;
 use crate::machines::twins::{Sight, is_ledger_old};

@@ -7,7 +7,8 @@ mod words;
 pub(crate) use draw::escape;
 
 use super::limit::Pace;
-use super::{Named, orders};
+use super::orders;
+use super::request::Named;
 use crate::sale::books::{self, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view::{self, Place};

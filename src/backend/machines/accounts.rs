@@ -6,35 +6,14 @@ pub mod plugin;
 
 use crate::sale::books::BooksError;
 use crate::store::Tx;
+pub use plugin::AccountError;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::Wall;
 use qris_host::config::MqttSettings;
-use qris_host::tls::TlsError;
-use std::time::Duration;
 
 /// An administrator of the plugin, as which the backend talks to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Administrator(pub MqttSettings);
-
-/// Why the broker did not take a change of an account.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// The certificates.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// There is no connection, or it was lost.
-    #[error("the broker: {0}")]
-    Broker(String),
-    /// It does not answer.
-    #[error("the broker's dynamic security plugin did not answer in {} s", .0.as_secs())]
-    Silent(Duration),
-    /// It refuses to listen, or to answer.
-    #[error("the broker does not let us talk to its dynamic security plugin ({0}): is it loaded, and are we its administrator?")]
-    Closed(&'static str),
-    /// It refuses the change.
-    #[error("the broker's dynamic security plugin: {0}")]
-    Refused(String),
-}
 
 impl Administrator {
     /// Lets a machine in with this password, and with no other one.

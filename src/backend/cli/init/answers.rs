@@ -1,8 +1,9 @@
 //! The answers: from flags, and from the person at the terminal.
 
+use super::broker;
 use super::present::{Present, hostname};
+use super::service::machines;
 use super::text::{fill, texts};
-use super::{Init, Said, broker};
 use crate::config;
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
@@ -30,6 +31,24 @@ pub(super) enum Place {
     Other(String),
 }
 
+/// An answer, which may be that there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said<T> {
+    /// This one.
+    Is(T),
+    /// None.
+    Nothing,
+}
+
+impl<T> Said<T> {
+    pub(super) fn value(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Nothing => None,
+        }
+    }
+}
+
 /// Each is there only if it was said. What is on the disk stays.
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -40,37 +59,7 @@ pub(super) struct Answers {
     pub(super) broker: Option<Said<String>>,
     pub(super) device: Option<Said<String>>,
     /// What a flag says of the key's place.
-    wanted: Option<Place>,
-}
-
-impl Answers {
-    /// The answers from the flags.
-    pub(super) fn of_flags(init: &Init, present: &Present) -> Result<Self, Failure> {
-        let wanted = match (init.sandbox, init.production, &init.midtrans) {
-            (true, ..) => Some(Place::Sandbox),
-            (_, true, _) => Some(Place::Production),
-            (_, _, Some(url)) => Some(Place::Other(url.clone())),
-            (false, false, None) => None,
-        };
-        // A key that is there stays, whatever a flag says.
-        let file = init.server_key_file.as_deref().filter(|_| !present.has_server_key);
-        let server_key = file.map(|file| {
-            let key = secret(file)?;
-            let place = placed(key.expose(), wanted.as_ref()).map_err(|why| Failure::usage(format!("--server-key-file: {why}")))?;
-            let unknown = || Failure::usage(format!("--server-key-file: {}", texts().key_of_either));
-            Ok::<_, Failure>((key, place.ok_or_else(unknown)?))
-        });
-        let Init { public_url, contact, listen, broker, device, .. } = init;
-        Ok(Self {
-            server_key: server_key.transpose()?,
-            public_url: public_url.clone(),
-            contact: contact.clone(),
-            listen: *listen,
-            broker: broker.clone(),
-            device: device.clone(),
-            wanted,
-        })
-    }
+    pub(super) wanted: Option<Place>,
 }
 
 /// The conversation.
@@ -104,7 +93,7 @@ impl<'a> Dialogue<'a> {
         if !has_broker && answers.broker.is_none() {
             self.broker(answers)?;
         }
-        if answers.device.is_none() && super::machines(self.site)?.is_empty() {
+        if answers.device.is_none() && machines(self.site)?.is_empty() {
             answers.device = Some(self.asker.line(texts().device, Some("vm-001"), device)?);
         }
         Ok(())
@@ -153,7 +142,7 @@ impl<'a> Dialogue<'a> {
 }
 
 /// Where a key is good; `None` if nobody can tell by its letters. The newer keys of the sandbox look like those of production.
-fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, &'static str> {
+pub(super) fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, &'static str> {
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(texts().key_letters);
     }
@@ -170,7 +159,7 @@ fn placed(key: &str, wanted: Option<&Place>) -> Result<Option<Place>, &'static s
 }
 
 /// A secret from a file, or from standard input.
-fn secret(file: &Path) -> Result<Secret, Failure> {
+pub(super) fn secret(file: &Path) -> Result<Secret, Failure> {
     if file != Path::new("-") {
         return Secret::read(file).map_err(Failure::usage);
     }
@@ -201,7 +190,7 @@ pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
 /// The name of a machine, or none.
 pub(super) fn device(text: &str) -> Result<Said<String>, String> {
     or_none(text, |text| match DeviceId::new(text) {
-        Ok(_) if super::reserved(text) => Err(fill(texts().device_taken, &[&text])),
+        Ok(_) if broker::is_reserved(text) => Err(fill(texts().device_taken, &[&text])),
         Ok(id) => Ok(id.to_string()),
         Err(_) => Err(texts().device_form.into()),
     })

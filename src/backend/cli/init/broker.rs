@@ -2,9 +2,8 @@
 //! machines' accounts. The certificates are made by the `openssl` command, as the guide makes them: the package brings it along
 //! (it needs ca-certificates, which needs it), and a crate for two certificates would bring twenty others.
 
-use super::draft::Draft;
+use super::draft::{Draft, PUBLIC, ROOTS, SECRET};
 use super::text::{fill, texts};
-use super::{PUBLIC, ROOTS, SECRET};
 use crate::machines::accounts::{passwords, plugin};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -159,6 +158,11 @@ fn certificates(name: &str) -> Result<Made, Failure> {
     }
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).map_err(|why| Failure::failed(format!("{name}: {why}")));
     Ok(Made { ca: read("ca.pem")?, ca_key: read("ca.key")?, certificate: read("broker.pem")?, key: read("broker.key")? })
+}
+
+/// Is this the name of another user of the broker that `init` makes?
+pub fn is_reserved(name: &str) -> bool {
+    USERS.contains(&name)
 }
 
 #[cfg(test)]

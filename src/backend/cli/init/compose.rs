@@ -1,11 +1,11 @@
 //! Makes files from the answers. A new configuration is the shipped example with the answers in it; one that is there keeps every
 //! key that it has.
 
-use super::answers::{Answers, Place, host};
-use super::draft::Draft;
-use super::present::{Present, hostname};
+use super::answers::{Answers, Place, Said, host};
+use super::broker;
+use super::draft::{Draft, OWN, SECRET};
+use super::present::{BACKEND_TOML, Present, hostname};
 use super::text::{fill, texts};
-use super::{BACKEND_TOML, OWN, SECRET, Said, broker};
 use crate::keys;
 use qris_host::Failure;
 use qris_host::config::Source;

@@ -1,11 +1,15 @@
 //! What is there already.
 
 use super::text::{fill, texts};
-use super::{BACKEND_TOML, USER};
 use qris_host::Failure;
 use qris_host::setup::edit::{self, Text};
 use qris_host::setup::site::Site;
 use std::path::PathBuf;
+
+/// The user of the service, and its group.
+pub(super) const USER: &str = "qris-backend";
+/// The configuration.
+pub(super) const BACKEND_TOML: &str = "/etc/qris-backend/backend.toml";
 
 /// What is on the disk.
 #[derive(Debug, Default)]

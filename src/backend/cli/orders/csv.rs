@@ -1,7 +1,7 @@
 //! `qris-backend orders --csv`: every payment in a record of CSV, for accounts.
 
+use super::super::opening::books;
 use super::super::print::{Out, csv_record, csv_text};
-use super::{books, readable};
 use crate::config::Config;
 use crate::money::takings::{self, Fees, Taking};
 use crate::sale::books::{self as ledger, Cursor, archived_between};
@@ -37,8 +37,8 @@ const FIELDS: [&str; 22] = [
     "refund_until",
 ];
 
-/// Writes the payments of a span.
-pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wall, Wall)) -> Result<(), Failure> {
+/// Writes the payments of a span. Gives the orders whose rows cannot be read.
+pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wall, Wall)) -> Result<Vec<String>, Failure> {
     let store = books(config)?;
     let archived = store.read(move |tx| archived_between(tx, (from, until))).await.map_err(Failure::failed)?;
     if archived > 0 {
@@ -57,7 +57,7 @@ pub async fn write(config: &Config, device: Option<DeviceId>, (from, until): (Wa
         let records = orders.zip(page.times).map(|(order, at)| csv_record(&fields(&order, at, &config.fees, config.zone)));
         out.text(&records.collect::<String>())?;
     }
-    readable(&damaged)
+    Ok(damaged)
 }
 
 /// A payment. What is not known is empty.

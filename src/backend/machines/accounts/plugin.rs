@@ -3,13 +3,12 @@
 //! leave that to the list. Each message says so before anything else, because the plugin's own default lets every account of
 //! its own read all that is sent.
 
-use super::AccountError;
 use super::passwords::{ITERATIONS, hashed};
 use qris_core::order::ids::DeviceId;
 use qris_host::config::MqttSettings;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription};
 use qris_host::random;
-use qris_host::tls::LastTrusted;
+use qris_host::tls::{LastTrusted, TlsError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -28,6 +27,26 @@ const WAIT: Duration = Duration::from_secs(10);
 const EVENTS: usize = 16;
 /// So much of what it says is told, in characters.
 const ERROR_MAX: usize = 200;
+
+/// Why the broker did not take a change of an account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no connection, or it was lost.
+    #[error("the broker: {0}")]
+    Broker(String),
+    /// It does not answer.
+    #[error("the broker's dynamic security plugin did not answer in {} s", .0.as_secs())]
+    Silent(Duration),
+    /// It refuses to listen, or to answer.
+    #[error("the broker does not let us talk to its dynamic security plugin ({0}): is it loaded, and are we its administrator?")]
+    Closed(&'static str),
+    /// It refuses the change.
+    #[error("the broker's dynamic security plugin: {0}")]
+    Refused(String),
+}
 
 /// A command.
 pub(super) struct Step {
