@@ -9,6 +9,7 @@
 //! changes nothing.
 
 mod apply;
+mod calls;
 mod counter;
 mod duty;
 mod events;
@@ -17,7 +18,8 @@ mod state;
 mod tests;
 
 pub use apply::{apply, passed};
-pub use duty::{BackendCall, Duty, RelayCall, duty, next_deadline, unfinished};
+pub use calls::{BackendCall, Duty, RelayCall};
+pub use duty::{duty, next_deadline, unfinished};
 pub use events::{Context, Event, RelayRefusal, Rules, Seen};
 pub use state::{
     Ask, AtCounter, AwaitingCollection, AwaitingPayment, Cancelling, Dispensed, Dispensing, End, Ended, Ending, LeftCharge, Paid,
