@@ -22,12 +22,6 @@ const TOLD_MAX: usize = 20;
 /// The most labels of one machine.
 const LABELS_MAX: usize = 16;
 
-#[cfg(test)]
-std::thread_local! {
-    /// How many texts this thread has read.
-    pub static READ: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSettings {
@@ -77,8 +71,6 @@ pub struct Good {
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn read(text: &str, skip_unknown: bool, own: &Settings, lines: &[RelayLine]) -> Result<Good, Vec<WrongValue>> {
-    #[cfg(test)]
-    READ.set(READ.get() + 1);
     let source = Source::from_text("settings", text);
     let check = |written: WrittenSettings, checker: &mut Checker<'_>| {
         let has_items = written.item.is_some();

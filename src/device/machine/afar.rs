@@ -34,7 +34,7 @@ pub(super) struct Afar {
     is_known: bool,
     kept: Kept,
     /// What [`Kept::next`] comes to. `None`: it was stored before this run of the program, and was not read yet.
-    next: Option<Box<Good>>,
+    pub(super) next: Option<Box<Good>>,
     /// What was wanted last, and could not be stored yet. It is read again when the database works.
     unstored: Option<Box<[u8]>>,
     /// This release refuses what was in force.

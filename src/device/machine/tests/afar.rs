@@ -175,22 +175,24 @@ fn a_refusal_names_the_key_that_has_signed() {
     }
 }
 
+/// What a text comes to is kept until it is taken. Another reading of it would have its items in another place.
 #[test]
-fn a_text_is_read_once_however_long_it_waits_and_once_more_after_a_restart() {
-    use crate::config::afar::READ;
+fn a_text_is_read_once_however_often_it_comes_and_however_long_it_waits() {
     let mut rig = Rig::new();
-    READ.set(0);
-    rig.wants(&priced(1, 0, 6000));
-    rig.wants(&priced(1, 0, 6000));
-    assert_eq!((rig.price(), READ.replace(0)), (6000, 1), "taken at once, and sent again");
+    let waiting = |rig: &Rig| rig.machine.afar.next.as_ref().map(|good| good.settings.appearance.items.as_ptr());
+    let in_force = |rig: &Rig| rig.machine.settings.appearance.items.as_ptr();
     let later = Wall(rig.now.wall.0 + 3_600_000).to_rfc3339().into();
-    rig.wants(&Desired { effective_at: Some(later), ..priced(2, 1, 7000) });
+    let text = Desired { effective_at: Some(later), ..priced(1, 0, 7000) };
+    rig.wants(&text);
+    let read = waiting(&rig).expect("it waits");
+    rig.wants(&text);
+    assert_eq!(waiting(&rig), Some(read), "sent again");
     for _ in 0..70 {
         rig.after(60_000);
     }
-    assert_eq!((rig.price(), READ.replace(0)), (7000, 1), "taken later");
-    rig.power_cut(true);
-    assert_eq!((rig.price(), READ.replace(0)), (7000, 1), "after a restart");
+    assert_eq!((rig.price(), in_force(&rig), waiting(&rig)), (7000, read, None), "taken");
+    rig.wants(&text);
+    assert_eq!(in_force(&rig), read, "sent once more");
 }
 
 #[test]
