@@ -13,7 +13,7 @@ use super::words::{
     Address, CallId, Effect, Input, Notice, Operated, Operation, PREPARE_WAIT, PrepareError, RelayAnswer, SystemAnswer, SystemCall,
 };
 use qris_core::order::ids::{CommandId, DeviceId};
-use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
+use qris_core::wire::command::{Code, Problem, Query, Response, Stage};
 use qris_host::config::BusAddress;
 use qris_host::journal;
 use qris_host::mqtt::{Mqtt, PublishId};
@@ -236,20 +236,20 @@ impl Ports {
     }
 
     /// Reads what the computer knows, beside everything else.
-    fn answer_from_files(&self, to: Address, id: CommandId, command: Command, known: Value) {
+    fn answer_from_files(&self, to: Address, id: CommandId, query: Query, known: Value) {
         // A command comes from the broker, and its answer goes there.
         let Some(mqtt) = self.mqtt.clone() else { return };
         let (files, inbox) = (Arc::clone(&self.files), self.inbox.clone());
         let relay = self.relay.get();
-        let asks_relay = matches!(command, Command::Diag {});
+        let asks_relay = matches!(query, Query::Diag {});
         let read = async move {
             let relay = match relay {
                 Some(relay) if asks_relay => relay.facts().await.map(|facts| json!(facts)),
                 _ => Err("the relay service is gone".into()),
             };
-            let read = tokio::task::spawn_blocking(move || match command {
-                Command::Logs(wanted) => diagnostics::logs(&wanted),
-                Command::Diag {} => Ok(diagnostics::diag(known, relay.unwrap_or_else(|why| json!(why)), &files)),
+            let read = tokio::task::spawn_blocking(move || match query {
+                Query::Logs(wanted) => diagnostics::logs(&wanted),
+                Query::Diag {} => Ok(diagnostics::diag(known, relay.unwrap_or_else(|why| json!(why)), &files)),
                 _ => Ok(diagnostics::vitals(&files, &known["vitals"])),
             });
             read.await.unwrap_or_else(|why| Err(Problem::new(Code::Refused, why.to_string())))

@@ -22,7 +22,7 @@ use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Command, Response};
+use qris_core::wire::command::{Query, Response};
 use qris_core::wire::relay::RelayFacts;
 use qris_core::wire::vend::VendEvent;
 use qris_host::events::{Event as Journal, Text};
@@ -151,7 +151,7 @@ pub enum Effect {
     AnswerCommand(Address, Box<Response>),
     /// Ask the computer for a command that reads. The value is what the machine knows of it. [`Input::Read`] has the end. Before that,
     /// the asker may be told that it takes some time.
-    Read(Address, CommandId, Command, serde_json::Value),
+    Read(Address, CommandId, Query, serde_json::Value),
     /// Have something done for a command.
     Operate(CommandId, Operation),
     /// Look after the system that runs.

@@ -207,7 +207,7 @@ fn without_a_clock_a_command_is_carried_out_once_if_it_names_the_stream() {
     for (jti, stream, code) in [("none", None, "clock"), ("other", Some("0123456789abcdef".into()), "wrong_stream")] {
         for (name, method) in [("test-pulse", "Test"), ("clear", "ClearBy")] {
             let item = ItemId::new("A1").expect("an item");
-            let command = if name == "clear" { wire::Command::Clear { item } } else { wire::Command::TestPulse { item } };
+            let command = if name == "clear" { wire::Action::Clear { item } } else { wire::Action::TestPulse { item } }.into();
             let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new(&format!("{jti}-{name}")).expect("an id"));
             let jws = SignedCommand { aud, jti, exp, stream: stream.clone(), command }.jws(&key);
             let end = desk.asks(&format!("cmd/{name}/request"), &SignedCommand::payload(&jws), false);
@@ -241,7 +241,7 @@ fn a_command_that_was_refused_as_over_stays_refused_whatever_the_clock_does() {
     let key = SigningKey::from_jwk(&std::fs::read_to_string(desk.file("desk.jwk")).expect("there")).expect("a key");
     let exp = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time") + 120;
     let (aud, jti) = (DeviceId::new(DEVICE).expect("an id"), CommandId::new("late").expect("an id"));
-    let command = wire::Command::TestPulse { item: ItemId::new("A1").expect("an item") };
+    let command = wire::Action::TestPulse { item: ItemId::new("A1").expect("an item") }.into();
     let jws = SignedCommand { aud, jti, exp, stream: None, command }.jws(&key);
     let is_refused = |desk: &Desk| {
         let end = desk.asks("cmd/test-pulse/request", &SignedCommand::payload(&jws), false);

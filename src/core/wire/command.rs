@@ -1,117 +1,15 @@
 //! Commands of a fleet to a machine: `cmd/{name}/request`, answered on the MQTT 5 response topic.
 
 mod answer;
+mod commands;
 mod signed;
 
 pub use answer::{ANSWER_MAX, ANSWER_PIECE, Code, Joined, Problem, Response, Stage};
-pub use signed::{LINES_MAX, LogUnit, Logs, NEWEST_MAX, RefusedCommand, SignedCommand, VALID_MAX_S};
+pub use commands::{Action, Command, LINES_MAX, LogUnit, Logs, NEWEST_MAX, Query, SCREENSHOT};
+pub use signed::{RefusedCommand, SignedCommand, VALID_MAX_S};
 
-use crate::order::ids::{DeviceId, ItemId, RequestId};
-use crate::order::keys::Level;
+use crate::order::ids::DeviceId;
 use serde::{Deserialize, Serialize};
-
-/// The answer is a picture of what the panel shows. It is the one command that needs no signature.
-pub const SCREENSHOT: &str = "screenshot";
-
-/// A command that an operator has signed, with its arguments. Field names are those of the wire.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "cmd", rename_all = "kebab-case")]
-pub enum Command {
-    /// The machine's `status`.
-    Status {},
-    /// The settings that came from afar, as `config/reported`, with their text.
-    ConfigGet {},
-    /// The condition of the computer.
-    Vitals {},
-    /// Everything of these, and what else a colleague would ask for, in one.
-    Diag {},
-    /// The newest requests, each as its last `vend/event`.
-    Orders {
-        /// How many, at most [`NEWEST_MAX`].
-        #[serde(default = "signed::newest")]
-        newest: u16,
-    },
-    /// Lines of the journal.
-    Logs(Logs),
-    /// Cancel a request, as `vend/cancel` does.
-    Cancel {
-        /// The request.
-        request_id: RequestId,
-    },
-    /// Begin anew with the configuration as it is, as after `systemctl reload`.
-    Restart {},
-    /// Restart the computer.
-    Reboot {},
-    /// Install an image, start it, and keep it once it has proven itself.
-    Update {
-        /// RAUC's bundle: an address that begins with `https://`, or a path on the machine.
-        bundle: Box<str>,
-    },
-    /// Take the block from the line of an item.
-    Clear {
-        /// The item.
-        item: ItemId,
-    },
-    /// Drive the line of an item once, for a test.
-    TestPulse {
-        /// The item.
-        item: ItemId,
-    },
-}
-
-impl Command {
-    /// The names of all commands of this release.
-    pub const NAMES: [&str; 13] = [
-        "cancel",
-        "clear",
-        "config-get",
-        "diag",
-        "logs",
-        "orders",
-        "reboot",
-        "restart",
-        SCREENSHOT,
-        "status",
-        "test-pulse",
-        "update",
-        "vitals",
-    ];
-
-    /// As it stands in the topic, and in the claim `cmd`.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Status {} => "status",
-            Self::ConfigGet {} => "config-get",
-            Self::Vitals {} => "vitals",
-            Self::Diag {} => "diag",
-            Self::Orders { .. } => "orders",
-            Self::Logs(_) => "logs",
-            Self::Cancel { .. } => "cancel",
-            Self::Restart {} => "restart",
-            Self::Reboot {} => "reboot",
-            Self::Update { .. } => "update",
-            Self::Clear { .. } => "clear",
-            Self::TestPulse { .. } => "test-pulse",
-        }
-    }
-
-    /// The level that its operator needs.
-    #[must_use]
-    pub const fn needs(&self) -> Level {
-        match self {
-            Self::Status {} | Self::ConfigGet {} | Self::Vitals {} | Self::Diag {} | Self::Orders { .. } | Self::Logs(_) => Level::View,
-            Self::Cancel { .. } | Self::Restart {} => Level::Manage,
-            Self::Reboot {} | Self::Update { .. } | Self::Clear { .. } | Self::TestPulse { .. } => Level::Service,
-        }
-    }
-
-    /// Whether it changes anything. Then it is carried out once, whoever sends it how often.
-    #[must_use]
-    pub fn changes(&self) -> bool {
-        self.needs() > Level::View
-    }
-}
 
 /// The filter for all commands to a machine.
 #[must_use]

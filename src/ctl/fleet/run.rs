@@ -11,7 +11,7 @@ use crate::{keys, print, screen};
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::order::keys::SigningKey;
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{self, Code, Command, Joined, LogUnit, Logs, Problem, Response, SCREENSHOT, SignedCommand, Stage};
+use qris_core::wire::command::{self, Code, Command, Joined, LogUnit, Logs, Problem, Query, Response, SCREENSHOT, SignedCommand, Stage};
 use qris_core::wire::status::{Presence, Status};
 use qris_host::mqtt::{Inbound, Outbound};
 use qris_host::{Failure, clock};
@@ -77,7 +77,7 @@ impl Run {
             _ => Shows::Ends,
         };
         let command = what.command();
-        if let Some(Command::Logs(Logs { since: Some(since), .. })) = &command
+        if let Some(Command::Query(Query::Logs(Logs { since: Some(since), .. }))) = &command
             && let Err(error) = Wall::from_rfc3339(since)
         {
             return Err(Failure::usage(format!("--since: {error}: write it as 2026-12-01T06:00:00+07:00")));
@@ -92,7 +92,7 @@ impl Run {
 pub(super) async fn history(who: Which, operator_key: Option<PathBuf>, connection: Connection, json: bool) -> Result<(), Failure> {
     who.must_be_named()?;
     let wanted = Logs { unit: LogUnit::Qrisd, since: None, priority: None, text: Some(OF_SETTINGS.into()), lines: command::LINES_MAX };
-    let round = Round::begin(Some(Command::Logs(wanted)), ANSWER_WAIT, operator_key, &connection, json)?;
+    let round = Round::begin(Some(Query::Logs(wanted).into()), ANSWER_WAIT, operator_key, &connection, json)?;
     round.go(who, connection, AT_ONCE.into(), Some("did not say")).await
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn compare(
     json: bool,
 ) -> Result<(), Failure> {
     who.must_be_named()?;
-    let mut round = Round::begin(Some(Command::ConfigGet {}), ANSWER_WAIT, operator_key, &connection, json)?;
+    let mut round = Round::begin(Some(Query::ConfigGet {}.into()), ANSWER_WAIT, operator_key, &connection, json)?;
     round.shows = Shows::Differences(wanted);
     round.go(who, connection, AT_ONCE.into(), Some("have other settings, or did not say")).await
 }
@@ -271,12 +271,12 @@ impl Round {
     fn payload(&self, device: &DeviceId, id: &CommandId, stream: Option<Box<str>>) -> Vec<u8> {
         let Some((command, key)) = &self.signed else { return b"{}".to_vec() };
         let mut command = command.clone();
-        if let (Shows::News { last, .. }, Command::Logs(logs)) = (&self.shows, &mut command) {
+        if let (Shows::News { last, .. }, Command::Query(Query::Logs(logs))) = (&self.shows, &mut command) {
             logs.since = last.get(device).and_then(|line| second(line)).or_else(|| logs.since.take());
         }
         // What is on its way when its time is over is not begun any more. A pulse is judged by the relay service as well, after the
         // machine has waited for a customer.
-        let valid = if matches!(command, Command::TestPulse { .. } | Command::Clear { .. }) { VALID_AT_RELAY } else { VALID };
+        let valid = if matches!(&command, Command::Action(action) if action.is_at_relay()) { VALID_AT_RELAY } else { VALID };
         let exp = clock::now().wall.0.div_euclid(1000) + i64::try_from(valid.as_secs()).unwrap_or(0);
         SignedCommand::payload(&SignedCommand { aud: device.clone(), jti: id.clone(), exp, stream, command }.jws(key))
     }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use qris_core::order::ids::{ItemId, RequestId};
-use qris_core::wire::command::{self, Command, LogUnit, Logs};
+use qris_core::wire::command::{self, Action, Command, LogUnit, Logs, Query};
 use std::path::PathBuf;
 
 /// What is done.
@@ -92,21 +92,21 @@ impl What {
     /// What is signed. `None`: a picture, which needs no signature.
     pub(super) fn command(self) -> Option<Command> {
         Some(match self {
-            Self::Status => Command::Status {},
-            Self::ConfigGet => Command::ConfigGet {},
-            Self::Vitals => Command::Vitals {},
-            Self::Diag => Command::Diag {},
+            Self::Status => Query::Status {}.into(),
+            Self::ConfigGet => Query::ConfigGet {}.into(),
+            Self::Vitals => Query::Vitals {}.into(),
+            Self::Diag => Query::Diag {}.into(),
             Self::Screenshot { out: _ } => return None,
-            Self::Orders { newest } => Command::Orders { newest },
+            Self::Orders { newest } => Query::Orders { newest }.into(),
             Self::Logs { unit, since, priority, text, lines, follow: _ } => {
-                Command::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines })
+                Query::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines }).into()
             }
-            Self::Cancel { request_id } => Command::Cancel { request_id },
-            Self::Restart => Command::Restart {},
-            Self::Reboot => Command::Reboot {},
-            Self::Update { bundle } => Command::Update { bundle: bundle.into() },
-            Self::Clear { item } => Command::Clear { item },
-            Self::TestPulse { item } => Command::TestPulse { item },
+            Self::Cancel { request_id } => Action::Cancel { request_id }.into(),
+            Self::Restart => Action::Restart {}.into(),
+            Self::Reboot => Action::Reboot {}.into(),
+            Self::Update { bundle } => Action::Update { bundle: bundle.into() }.into(),
+            Self::Clear { item } => Action::Clear { item }.into(),
+            Self::TestPulse { item } => Action::TestPulse { item }.into(),
         })
     }
 }

@@ -157,8 +157,7 @@ impl Kept {
 
     /// Nothing else may be done to the machine meanwhile.
     fn is_disturbing(&self) -> bool {
-        use Command::{Reboot, Restart, TestPulse, Update};
-        self.step.is_under_way() && matches!(self.signed.command, Restart {} | Reboot {} | Update { .. } | TestPulse { .. })
+        self.step.is_under_way() && matches!(&self.signed.command, Command::Action(action) if action.is_alone())
     }
 }
 

@@ -81,8 +81,8 @@ impl Machine {
             let is_ended = self.end_damaged(signed, kid.clone(), jws, to, now);
             return if is_ended { Ok(()) } else { Err(refused(cannot_store())) };
         }
-        if !signed.command.changes() {
-            return self.read_for(signed, kid.clone(), to, now).map_err(refused);
+        if let Command::Query(query) = signed.command.clone() {
+            return self.read_for(&query, signed, kid.clone(), to, now).map_err(refused);
         }
         if self.storage.store().is_none() {
             return Err(refused(Problem::new(Code::Store, "the database is not open")));

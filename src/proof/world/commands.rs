@@ -7,7 +7,7 @@ use super::{Event, STORE, World, computer, device, small};
 use qris_core::order::ids::{CommandId, RequestId};
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Code, Command, Response, SignedCommand, Stage};
+use qris_core::wire::command::{Action, Code, Command, Response, SignedCommand, Stage};
 use qris_core::wire::status::Status;
 use qris_device::words::{Address, Input, Operation};
 use qris_host::mqtt::Ack;
@@ -105,14 +105,14 @@ impl Commands {
 
     /// Tests and clears, as a stranger has heard them.
     pub(super) fn received_by_strangers(&self) -> Vec<(usize, String)> {
-        let is_of_the_relay = |sent: &Sent| matches!(sent.asked.command, Command::TestPulse { .. } | Command::Clear { .. });
+        let is_of_the_relay = |sent: &Sent| matches!(&sent.asked.command, Command::Action(action) if action.is_at_relay());
         let heard = self.sent.iter().enumerate().filter(|(_, sent)| is_of_the_relay(sent));
         heard.map(|(number, sent)| (number, sent.jws.clone())).collect()
     }
 
     /// Whether it drives a line for a test.
     pub(super) fn is_test(&self, number: usize) -> bool {
-        matches!(self.sent[number].asked.command, Command::TestPulse { .. })
+        matches!(self.sent[number].asked.command, Command::Action(Action::TestPulse { .. }))
     }
 }
 
@@ -130,24 +130,24 @@ impl World {
     /// The operator wants something done.
     pub(super) fn wants_something_done(&mut self) {
         let may_update = self.storm || self.now > self.heals_at + computer::LATE;
-        let command = match self.below(10) {
-            0 => Command::Restart {},
-            1 | 2 => Command::Reboot {},
-            3 => Command::Cancel { request_id: RequestId::new(&format!("r-{}", self.people.vended)).expect("an id") },
-            4 | 5 => Command::TestPulse { item: small() },
-            6 => Command::Clear { item: small() },
-            _ if may_update => Command::Update { bundle: "/image.raucb".into() },
-            _ => Command::Restart {},
+        let action = match self.below(10) {
+            0 => Action::Restart {},
+            1 | 2 => Action::Reboot {},
+            3 => Action::Cancel { request_id: RequestId::new(&format!("r-{}", self.people.vended)).expect("an id") },
+            4 | 5 => Action::TestPulse { item: small() },
+            6 => Action::Clear { item: small() },
+            _ if may_update => Action::Update { bundle: "/image.raucb".into() },
+            _ => Action::Restart {},
         };
-        self.wants(command);
+        self.wants(action);
     }
 
     /// The operator has heard that a line is blocked, and somebody has looked.
     pub(super) fn wants_it_cleared(&mut self) {
-        self.wants(Command::Clear { item: small() });
+        self.wants(Action::Clear { item: small() });
     }
 
-    fn wants(&mut self, command: Command) {
+    fn wants(&mut self, action: Action) {
         self.counts.note(Kind::Commands);
         let number = self.commands.sent.len();
         let is_forbidden = self.one_in(10);
@@ -159,7 +159,7 @@ impl World {
             _ => None,
         };
         self.counts.more(Kind::OtherStream, (stream.as_deref() == Some(ELSEWHERE)).into());
-        let asked = SignedCommand { aud: device(), jti, exp, stream, command };
+        let asked = SignedCommand { aud: device(), jti, exp, stream, command: action.into() };
         self.note(|| {
             let may_not = if is_forbidden { ", and may not" } else { "" };
             // The name of a stream is drawn anew in each run.
@@ -274,7 +274,7 @@ impl World {
         }
         if matches!(operation, Operation::Restart | Operation::Reboot) {
             let sent = &mut self.commands.sent[number];
-            let most = if matches!(sent.asked.command, Command::Update { .. }) { UPDATE_REBOOTS_MAX } else { 1 };
+            let most = if matches!(sent.asked.command, Command::Action(Action::Update { .. })) { UPDATE_REBOOTS_MAX } else { 1 };
             let times = sent.carried_out.entry(m).or_default();
             // After a power cut a card whose sync failed has forgotten what was begun.
             if *times >= most && !self.is_machine_forgetful() {
@@ -395,25 +395,16 @@ impl Sent {
             return Some("is told as taken, and it is for another life of the database");
         }
         let is_done = end.state == Stage::Done;
-        match &self.asked.command {
-            Command::TestPulse { .. } if is_done && !self.is_delivered => Some("is told as done, and the line was not driven to its end"),
-            Command::Clear { .. } if is_done && !self.is_cleared => Some("is told as done, and the relay has cleared nothing"),
-            Command::Update { .. } => {
+        let Command::Action(action) = &self.asked.command else { return None };
+        match action {
+            Action::TestPulse { .. } if is_done && !self.is_delivered => Some("is told as done, and the line was not driven to its end"),
+            Action::Clear { .. } if is_done && !self.is_cleared => Some("is told as done, and the relay has cleared nothing"),
+            Action::Update { .. } => {
                 let slot = end.result.as_ref().and_then(|result| result["slot"].as_str());
                 let is_marked = slot.is_some_and(|slot| self.marked.contains(slot));
                 (is_done && !is_marked).then_some("is told as done, and RAUC has not called its system good")
             }
-            Command::TestPulse { .. }
-            | Command::Clear { .. }
-            | Command::Status {}
-            | Command::ConfigGet {}
-            | Command::Vitals {}
-            | Command::Diag {}
-            | Command::Orders { .. }
-            | Command::Logs(_)
-            | Command::Cancel { .. }
-            | Command::Restart {}
-            | Command::Reboot {} => None,
+            Action::TestPulse { .. } | Action::Clear { .. } | Action::Cancel { .. } | Action::Restart {} | Action::Reboot {} => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::store::{Begun, Once};
 use qris_core::order::ids::{CommandId, ItemId, KeyId};
 use qris_core::order::ledger::{Cause, Entry, LedgerRefusal, prepare};
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Command, SignedCommand};
+use qris_core::wire::command::{Action, Command, SignedCommand};
 use qris_core::wire::dbus::{DispenseAnswer, RelayError};
 use qris_host::events::Event;
 
@@ -15,7 +15,7 @@ impl Dispenser {
     /// once, whatever crashes. The same command again is answered with its end. `now`: the clock, if it is trusted.
     pub fn test(&mut self, jws: &str, now: Option<Wall>) -> Result<Dispensed, Refusal> {
         let (asked, by) = self.signed(jws)?;
-        let Command::TestPulse { item } = &asked.command else { return Err(self.refused_command(&asked, "Test", &by)) };
+        let Command::Action(Action::TestPulse { item }) = &asked.command else { return Err(self.refused_command(&asked, "Test", &by)) };
         let what = what(&asked.command, item);
         if let Some(pulse) = self.found_test(&asked.jti)? {
             if pulse.item != *item {
@@ -50,7 +50,9 @@ impl Dispenser {
     /// again does nothing. `now`: the clock, if it is trusted.
     pub fn clear_by(&mut self, jws: &str, now: Option<Wall>) -> Result<bool, Refusal> {
         let (asked, by) = self.signed(jws)?;
-        let Command::Clear { item } = asked.command.clone() else { return Err(self.refused_command(&asked, "ClearBy", &by)) };
+        let Command::Action(Action::Clear { item }) = asked.command.clone() else {
+            return Err(self.refused_command(&asked, "ClearBy", &by));
+        };
         let what = what(&asked.command, &item);
         if self.is_carried_out(&asked.jti, &what)? {
             return Ok(false);

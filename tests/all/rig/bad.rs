@@ -4,7 +4,7 @@ use super::shop::DEVICE;
 use qris::order::ids::{CommandId, DeviceId, ItemId};
 use qris::order::keys::{KeyFile, Level, SigningKey};
 use qris::order::operator::{Text, sign};
-use qris::wire::command::{Command, SignedCommand};
+use qris::wire::command::{Action, SignedCommand};
 use qris::wire::settings::{Desired, SETTINGS_MAX};
 use serde_json::json;
 use std::time::SystemTime;
@@ -68,7 +68,7 @@ impl Operators {
 
     fn asked(&self, device: &str, id: &str, for_s: i64, key: &SigningKey) -> Vec<u8> {
         let (aud, jti) = (DeviceId::new(device).expect("an id"), CommandId::new(id).expect("an id"));
-        let command = Command::TestPulse { item: ItemId::new("A1").expect("an id") };
+        let command = Action::TestPulse { item: ItemId::new("A1").expect("an id") }.into();
         SignedCommand::payload(&SignedCommand { aud, jti, exp: self.now + for_s, stream: None, command }.jws(key))
     }
 

@@ -12,54 +12,6 @@ use serde::{Deserialize, Serialize};
 
 /// A command ends at most so many seconds ahead: a machine remembers it for as long.
 pub const VALID_MAX_S: i64 = 24 * 3600;
-/// The most orders of one answer.
-pub const NEWEST_MAX: u16 = 1000;
-/// The most lines of the journal of one answer.
-pub const LINES_MAX: u16 = 1000;
-
-pub(super) const fn newest() -> u16 {
-    20
-}
-
-const fn lines() -> u16 {
-    100
-}
-
-/// Whose lines are wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogUnit {
-    /// Those of `qrisd` and `qris-relayd`.
-    #[default]
-    Both,
-    /// The sales.
-    Qrisd,
-    /// The relay.
-    QrisRelayd,
-    /// The kernel.
-    Kernel,
-}
-
-/// Which lines of the journal are wanted.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Logs {
-    /// Whose.
-    #[serde(default)]
-    pub unit: LogUnit,
-    /// Not older than this; RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Box<str>>,
-    /// As important as this or more: 0 (emergency) to 7 (debug).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<u8>,
-    /// Those that have this text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<Box<str>>,
-    /// The newest so many, at most [`LINES_MAX`].
-    #[serde(default = "lines")]
-    pub lines: u16,
-}
-
 /// What is signed. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SignedCommand {
@@ -170,47 +122,6 @@ impl SignedCommand {
     }
 }
 
-impl Command {
-    fn check(&self) -> Result<(), String> {
-        let within = |what: &str, number: u16, max: u16| {
-            if (1..=max).contains(&number) { Ok(()) } else { Err(format!("{what} must be 1 to {max}, not {number}")) }
-        };
-        match self {
-            Self::Orders { newest } => within("newest", *newest, NEWEST_MAX),
-            Self::Logs(Logs { unit: _, since, priority, text, lines }) => {
-                within("lines", *lines, LINES_MAX)?;
-                if let Some(since) = since.as_deref().filter(|since| Wall::from_rfc3339(since).is_err()) {
-                    return Err(format!("since must be RFC 3339, not {since:?}"));
-                }
-                if priority.is_some_and(|priority| priority > 7) {
-                    return Err("priority must be 0 to 7".into());
-                }
-                if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 200 || text.contains(char::is_control)) {
-                    return Err("text must have 1 to 200 bytes, and no control characters".into());
-                }
-                Ok(())
-            }
-            Self::Update { bundle } => {
-                let is_place = bundle.starts_with("https://") || bundle.starts_with('/');
-                if is_place && bundle.len() <= 500 && !bundle.contains(|c: char| c.is_control() || c.is_whitespace()) {
-                    Ok(())
-                } else {
-                    Err("bundle must be an address that begins with https://, or a path, of at most 500 bytes".into())
-                }
-            }
-            Self::Status {}
-            | Self::ConfigGet {}
-            | Self::Vitals {}
-            | Self::Diag {}
-            | Self::Cancel { .. }
-            | Self::Restart {}
-            | Self::Reboot {}
-            | Self::Clear { .. }
-            | Self::TestPulse { .. } => Ok(()),
-        }
-    }
-}
-
 impl From<Problem> for RefusedCommand {
     fn from(why: Problem) -> Self {
         Self { id: None, kid: None, why }
@@ -242,10 +153,12 @@ mod tests {
     use crate::order::ids::ItemId;
     use crate::order::keys::Level;
     use crate::order::receipt::testing::{keys, operator};
+    use crate::wire::command::{Action, LogUnit, Logs, Query};
 
     const NOW: Wall = Wall(1_795_000_000_000);
 
-    fn asked(command: Command) -> SignedCommand {
+    fn asked(command: impl Into<Command>) -> SignedCommand {
+        let command = command.into();
         let (aud, jti) = (DeviceId::new("vm-001").expect("an id"), CommandId::new("c-1").expect("an id"));
         SignedCommand { aud, jti, exp: NOW.0 / 1000 + 300, stream: None, command }
     }
@@ -260,19 +173,19 @@ mod tests {
         let item = || ItemId::new("A1").expect("an item");
         let logs = Logs { unit: LogUnit::Kernel, since: None, priority: Some(4), text: Some("usb".into()), lines: 7 };
         let request_id = crate::order::ids::RequestId::new("r-1").expect("an id");
-        let all = [
-            Command::Status {},
-            Command::ConfigGet {},
-            Command::Vitals {},
-            Command::Diag {},
-            Command::Orders { newest: 3 },
-            Command::Logs(logs),
-            Command::Cancel { request_id },
-            Command::Restart {},
-            Command::Reboot {},
-            Command::Update { bundle: "https://images.example/1.raucb".into() },
-            Command::Clear { item: item() },
-            Command::TestPulse { item: item() },
+        let all: [Command; 12] = [
+            Query::Status {}.into(),
+            Query::ConfigGet {}.into(),
+            Query::Vitals {}.into(),
+            Query::Diag {}.into(),
+            Query::Orders { newest: 3 }.into(),
+            Query::Logs(logs).into(),
+            Action::Cancel { request_id }.into(),
+            Action::Restart {}.into(),
+            Action::Reboot {}.into(),
+            Action::Update { bundle: "https://images.example/1.raucb".into() }.into(),
+            Action::Clear { item: item() }.into(),
+            Action::TestPulse { item: item() }.into(),
         ];
         for command in all {
             assert!(Command::NAMES.contains(&command.name()));
@@ -287,23 +200,23 @@ mod tests {
     #[test]
     fn a_foreign_or_wrong_command_is_refused_by_name() {
         let me = DeviceId::new("vm-001").expect("an id");
-        let good = asked(Command::Restart {});
+        let good = asked(Action::Restart {});
         let why = |jws: &str| SignedCommand::read(jws, &keys(), &me).expect_err("refused").why.code;
         assert_eq!(why(&good.jws(&SigningKey::from_seed([99; 32]))), Code::UnknownKey);
         assert_eq!(
             read(&SignedCommand { aud: DeviceId::new("vm-002").expect("an id"), ..good.clone() }, Level::Service),
             Err(Code::WrongDevice)
         );
-        assert_eq!(read(&asked(Command::Orders { newest: 0 }), Level::Service), Err(Code::Malformed));
+        assert_eq!(read(&asked(Query::Orders { newest: 0 }), Level::Service), Err(Code::Malformed));
         for bundle in ["http://images.example/1.raucb", "--help", "", "/a b"] {
-            assert_eq!(read(&asked(Command::Update { bundle: bundle.into() }), Level::Service), Err(Code::Malformed), "{bundle}");
+            assert_eq!(read(&asked(Action::Update { bundle: bundle.into() }), Level::Service), Err(Code::Malformed), "{bundle}");
         }
         let logs = Logs { unit: LogUnit::Both, since: Some("today".into()), priority: None, text: None, lines: 1 };
-        assert_eq!(read(&asked(Command::Logs(logs)), Level::Service), Err(Code::Malformed));
+        assert_eq!(read(&asked(Query::Logs(logs)), Level::Service), Err(Code::Malformed));
         let jws = good.jws(&operator(Level::Manage));
         let (head, rest) = jws.split_once('.').expect("parts");
         let (_, signature) = rest.split_once('.').expect("parts");
-        let (_, other) = asked(Command::Reboot {})
+        let (_, other) = asked(Action::Reboot {})
             .jws(&operator(Level::Service))
             .split_once('.')
             .map(|(a, b)| (a.to_owned(), b.to_owned()))
@@ -321,15 +234,15 @@ mod tests {
         let me = DeviceId::new("vm-001").expect("an id");
         let why = |jws: &str| SignedCommand::read(jws, &keys(), &me).expect_err("refused").why.message;
         assert_eq!(&*why("x"), "the command is not a compact JWS: no dots");
-        let good = asked(Command::Restart {}).jws(&operator(Level::Manage));
+        let good = asked(Action::Restart {}).jws(&operator(Level::Manage));
         assert_eq!(&*why(&good[..good.len() - 1]), "the command is not a compact JWS: the signature is not base64url");
-        let settings = operator::sign(&operator(Level::Manage), Text::Settings, &asked(Command::Restart {}));
+        let settings = operator::sign(&operator(Level::Manage), Text::Settings, &asked(Action::Restart {}));
         assert_eq!(&*why(&settings), "the command has a wrong header: typ must be qris-command+jwt");
     }
 
     #[test]
     fn its_end_is_judged_by_a_trusted_clock_and_its_stream_always() {
-        let good = asked(Command::Restart {});
+        let good = asked(Action::Restart {});
         let code = |asked: &SignedCommand, now, stream: &str| {
             asked.check_time(now, Some(stream).filter(|stream| !stream.is_empty())).map_err(|why| why.code)
         };

@@ -4,9 +4,9 @@ use crate::machine::commands::{Hand, Kept, Step, Try, Turn};
 use crate::machine::parts::Machine;
 use crate::machine::system::{INSTALLED_WITHIN, PROVEN_WITHIN, STARTS_MAX, Trying};
 use crate::words::{Effect, OPERATOR, Operated, Operation};
-use qris_core::order::ids::CommandId;
+use qris_core::order::ids::{CommandId, RequestId};
 use qris_core::order::time::{Now, Span};
-use qris_core::wire::command::{Code, Command, Problem, Response, Stage};
+use qris_core::wire::command::{Action, Code, Command, Problem, Response, Stage};
 use serde_json::json;
 
 /// The longest time that one waits for a customer to go.
@@ -52,92 +52,78 @@ impl Machine {
             return;
         }
         let here = self.settings.boot_id.clone();
-        match (signed.command, step) {
-            (command, Step::Accepted) => {
+        // What only reads is never stored.
+        let Command::Action(action) = signed.command else { return };
+        match (action, step) {
+            (_, Step::Ended { .. }) => {}
+            (action, Step::Accepted) => {
                 // A machine that was off for long does not begin what nobody waits for.
                 let is_late = self.own.trusted(now.wall).is_some_and(|wall| self.commands.is_over_since(id, wall, WAIT));
                 if is_late {
                     return self.time_out_command(id, Code::Expired, "it ended (exp) before it could be begun", now);
                 }
-                self.begin_accepted(id, command, tried, now);
+                self.begin_accepted(id, action, tried, now);
             }
             // Another process of this program has begun it.
-            (Command::Restart {}, Step::Begun(_)) if !tried.is_begun_here() => {
+            (Action::Restart {}, Step::Begun(_)) if !tried.is_begun_here() => {
                 let result = json!({ "version": env!("CARGO_PKG_VERSION") });
                 self.end_command(id, Response::done(Some(id.clone()), result), now);
             }
-            (Command::Restart {}, Step::Begun(_)) => self.operate(id, Operation::Restart),
-            (Command::Reboot {}, Step::Begun(boot)) if boot != here => {
+            (Action::Restart {}, Step::Begun(_)) => self.operate(id, Operation::Restart),
+            (Action::Reboot {}, Step::Begun(boot)) if boot != here => {
                 let result = json!({ "boot_id": here.0 });
                 self.end_command(id, Response::done(Some(id.clone()), result), now);
             }
-            (Command::Reboot {}, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Reboot, now),
-            (Command::TestPulse { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
-            (Command::Clear { .. }, Step::Begun(_)) => self.operate(id, Operation::Clear(jws)),
+            (Action::Reboot {}, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Reboot, now),
+            (Action::TestPulse { .. }, Step::Begun(_)) => self.operate_when_free(id, tried, Operation::Test(jws), now),
+            (Action::Clear { .. }, Step::Begun(_)) => self.operate(id, Operation::Clear(jws)),
+            // It is done in the moment in which it is begun.
+            (Action::Cancel { .. }, Step::Begun(_)) => {}
             // First of all it must be known what runs now. It may be another system than when this was begun.
-            (Command::Update { .. }, Step::Begun(_)) => match self.systems.protects_good() {
+            (Action::Update { .. }, Step::Begun(_)) => match self.systems.protects_good() {
                 None => self.operate_when_free(id, tried, Operation::TellSlot { may_be_late: false }, now),
                 Some(Trying::Unknown) => {}
                 Some(Trying::New) => self.fail_command(id, Trying::New.why(), now),
             },
-            (Command::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
+            (Action::Update { bundle }, Step::Installing { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Install { bundle, may_join: !tried.is_begun_here() }, now);
             }
-            (Command::Update { .. }, Step::Installed { boot, .. }) if boot == here => {
+            (Action::Update { .. }, Step::Installed { boot, .. }) if boot == here => {
                 self.operate_when_free(id, tried, Operation::Reboot, now);
             }
-            (Command::Update { .. }, step @ (Step::Installing { .. } | Step::Installed { .. })) => self.prove(id, tried, step, now),
-            (Command::Cancel { .. }, Step::Begun(_)) => {}
-            // These only read, and are never stored; or no such step is theirs; or it has its end.
-            (
-                Command::Status {}
-                | Command::ConfigGet {}
-                | Command::Vitals {}
-                | Command::Diag {}
-                | Command::Orders { .. }
-                | Command::Logs(_),
-                _,
-            )
-            | (
-                Command::Cancel { .. } | Command::Restart {} | Command::Reboot {} | Command::Clear { .. } | Command::TestPulse { .. },
-                Step::Installing { .. } | Step::Installed { .. },
-            )
-            | (_, Step::Ended { .. }) => {}
+            (Action::Update { .. }, step) => self.prove(id, tried, step, now),
+            // An update alone has these steps.
+            (_, Step::Installing { .. } | Step::Installed { .. }) => {}
         }
     }
 
     /// Begins what was accepted, when it may be begun.
-    fn begin_accepted(&mut self, id: &CommandId, command: Command, tried: Try, now: Now) {
-        match command {
-            Command::Cancel { request_id } => match self.cancel_order(&request_id, now) {
-                Ok(Some((order, _))) => {
-                    let (state, reason) = order.order.name();
-                    self.end_command(id, Response::done(Some(id.clone()), json!({ "state": state, "reason": reason })), now);
-                }
-                Ok(None) => {
-                    let problem = Problem::new(Code::UnknownRequest, "this machine knows no such request");
-                    self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now);
-                }
-                // The database fails. It is tried again when that works.
-                Err(error) => self.store_failed(&error, now),
-            },
-            Command::Clear { .. } => self.begin_command(id, now),
-            Command::Restart {} | Command::Reboot {} | Command::Update { .. } | Command::TestPulse { .. } => {
-                let is_update = matches!(command, Command::Update { .. });
-                if let Some(trying) = self.systems.protects_good().filter(|_| is_update) {
-                    self.not_yet(id, tried, (Code::Updating, trying.why()), now);
-                } else if self.is_free_for(id, tried, now) {
-                    self.begin_command(id, now);
-                } else {
-                    self.not_yet(id, tried, self.why_not_free(), now);
-                }
+    fn begin_accepted(&mut self, id: &CommandId, action: Action, tried: Try, now: Now) {
+        if let Action::Cancel { request_id } = &action {
+            return self.cancel_for(id, request_id, now);
+        }
+        let trying = if matches!(action, Action::Update { .. }) { self.systems.protects_good() } else { None };
+        if let Some(trying) = trying {
+            self.not_yet(id, tried, (Code::Updating, trying.why()), now);
+        } else if !action.is_alone() || self.is_free_for(id, tried, now) {
+            self.begin_command(id, now);
+        } else {
+            self.not_yet(id, tried, self.why_not_free(), now);
+        }
+    }
+
+    fn cancel_for(&mut self, id: &CommandId, request: &RequestId, now: Now) {
+        match self.cancel_order(request, now) {
+            Ok(Some((order, _))) => {
+                let (state, reason) = order.order.name();
+                self.end_command(id, Response::done(Some(id.clone()), json!({ "state": state, "reason": reason })), now);
             }
-            Command::Status {}
-            | Command::ConfigGet {}
-            | Command::Vitals {}
-            | Command::Diag {}
-            | Command::Orders { .. }
-            | Command::Logs(_) => {}
+            Ok(None) => {
+                let problem = Problem::new(Code::UnknownRequest, "this machine knows no such request");
+                self.end_command(id, Response::ended(Some(id.clone()), Stage::Failed, problem), now);
+            }
+            // The database fails. It is tried again when that works.
+            Err(error) => self.store_failed(&error, now),
         }
     }
 

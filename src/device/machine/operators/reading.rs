@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::words::{Address, Effect, text};
 use qris_core::order::ids::{CommandId, KeyId};
 use qris_core::order::time::{Now, Span};
-use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage};
+use qris_core::wire::command::{Code, Problem, Query, Response, SignedCommand, Stage};
 use qris_core::wire::status::Status;
 use qris_host::events::Event as Journal;
 use serde_json::{Value, json};
@@ -22,31 +22,25 @@ const READ_WITHIN: Span = Span::secs(180);
 
 impl Machine {
     /// Answers a command that only reads.
-    pub(super) fn read_for(&mut self, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
+    pub(super) fn read_for(&mut self, query: &Query, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
         self.check_time_of(&signed, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
         let settings = || self.afar.whole(&self.settings.labels);
-        let end = match &signed.command {
-            Command::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
-            Command::ConfigGet {} => Ok(settings()),
-            Command::Orders { newest } => self.newest_orders(*newest),
-            Command::Vitals {} | Command::Logs(_) => {
-                return self.ask_computer(signed, kid, to, json!({ "vitals": self.known_vitals() }), now);
+        let end = match query {
+            Query::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
+            Query::ConfigGet {} => Ok(settings()),
+            Query::Orders { newest } => self.newest_orders(*newest),
+            Query::Vitals {} | Query::Logs(_) => {
+                return self.ask_computer(query, signed, kid, to, json!({ "vitals": self.known_vitals() }), now);
             }
-            Command::Diag {} => {
+            Query::Diag {} => {
                 let orders = self.newest_orders(DIAG_ORDERS).unwrap_or_else(Value::from);
                 let database = self.storage.store().map_or_else(|| StoreError::Shut.to_string().into(), |store| store.as_json());
                 let known = json!({
                     "status": status(), "settings": settings(), "orders": orders, "database": database, "vitals": self.known_vitals()
                 });
-                return self.ask_computer(signed, kid, to, known, now);
+                return self.ask_computer(query, signed, kid, to, known, now);
             }
-            Command::Cancel { .. }
-            | Command::Restart {}
-            | Command::Reboot {}
-            | Command::Update { .. }
-            | Command::Clear { .. }
-            | Command::TestPulse { .. } => return Ok(()),
         };
         let id = Some(signed.jti.clone());
         let end = match end {
@@ -59,7 +53,15 @@ impl Machine {
         Ok(())
     }
 
-    fn ask_computer(&mut self, signed: SignedCommand, kid: KeyId, to: &Address, known: Value, now: Now) -> Result<(), Problem> {
+    fn ask_computer(
+        &mut self,
+        query: &Query,
+        signed: SignedCommand,
+        kid: KeyId,
+        to: &Address,
+        known: Value,
+        now: Now,
+    ) -> Result<(), Problem> {
         if let Some(reading) = self.commands.reading.as_mut().filter(|reading| now.boot < reading.until) {
             if reading.signed.jti == signed.jti && reading.signed != signed {
                 return Err(Problem::new(Code::ReusedId, "this jti was used for another command"));
@@ -75,7 +77,7 @@ impl Machine {
             return Ok(());
         }
         self.journal_taken(&signed, &kid);
-        self.outbox.push(Effect::Read(to.clone(), signed.jti.clone(), signed.command.clone(), known));
+        self.outbox.push(Effect::Read(to.clone(), signed.jti.clone(), query.clone(), known));
         self.commands.reading = Some(Reading { signed, kid, to: vec![to.clone()], until: now.boot + READ_WITHIN });
         Ok(())
     }

@@ -5,7 +5,7 @@ use qris_core::order::ids::CommandId;
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::testing::operator;
-use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage, VALID_MAX_S};
+use qris_core::wire::command::{Action, Code, Command, Problem, Query, Response, SignedCommand, Stage, VALID_MAX_S};
 use qris_host::events::Event as Journal;
 use qris_host::trust::ServerTime;
 
@@ -56,7 +56,8 @@ fn item() -> ItemId {
 }
 
 impl Rig {
-    fn asked(&self, jti: &str, command: Command) -> SignedCommand {
+    fn asked(&self, jti: &str, command: impl Into<Command>) -> SignedCommand {
+        let command = command.into();
         let stream = self.machine.storage.store().map(|store| store.stream().into());
         let exp = self.now.wall.0 / 1000 + 60;
         SignedCommand { aud: self.settings.device.clone(), jti: CommandId::new(jti).expect("an id"), exp, stream, command }
@@ -75,7 +76,7 @@ impl Rig {
         self.brings_command(asked.command.name(), SignedCommand::payload(&asked.jws(&door())), false)
     }
 
-    fn commands(&mut self, jti: &str, command: Command) -> Came {
+    fn commands(&mut self, jti: &str, command: impl Into<Command>) -> Came {
         let asked = self.asked(jti, command);
         self.sends(&asked)
     }
@@ -88,7 +89,7 @@ impl Rig {
 #[test]
 fn a_restart_is_carried_out_once_and_its_end_comes_after_it() {
     let mut rig = Rig::new();
-    let asked = rig.asked("c-1", Command::Restart {});
+    let asked = rig.asked("c-1", Action::Restart {});
     let came = rig.sends(&asked);
     assert_eq!((came.stages(), &came.operations[..]), (vec![Stage::Accepted], &[Operation::Restart][..]));
     let by = door().kid().as_str().to_owned();
@@ -106,7 +107,7 @@ fn a_restart_is_carried_out_once_and_its_end_comes_after_it() {
     rig.cut_and_up(false);
     let again = rig.sends(&asked);
     assert_eq!((again.answers, again.operations.len()), (came.answers, 0));
-    let another = SignedCommand { command: Command::Reboot {}, ..asked };
+    let another = SignedCommand { command: Action::Reboot {}.into(), ..asked };
     assert_eq!(rig.sends(&another).rejected(), Code::ReusedId);
 }
 
@@ -114,7 +115,7 @@ fn a_restart_is_carried_out_once_and_its_end_comes_after_it() {
 fn a_reboot_waits_for_the_customer_and_nothing_new_is_sold() {
     let mut rig = Rig::new();
     rig.dispensing(1);
-    let came = rig.commands("c-1", Command::Reboot {});
+    let came = rig.commands("c-1", Action::Reboot {});
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Accepted, Stage::Running], 0));
     assert_eq!(came.answers[1].number, Some(1));
     assert_eq!(Came::of(rig.after(60_000)).stages(), [], "it is told once");
@@ -137,7 +138,7 @@ fn a_reboot_waits_for_the_customer_and_nothing_new_is_sold() {
 #[test]
 fn a_reboot_that_was_lost_is_ordered_again_and_one_that_never_comes_is_told() {
     let mut rig = Rig::new();
-    rig.commands("c-1", Command::Reboot {});
+    rig.commands("c-1", Action::Reboot {});
     // The program crashed before the system heard of it.
     rig.power_cut(true);
     rig.on(Input::BrokerUp { refused: vec![] });
@@ -150,7 +151,7 @@ fn a_reboot_that_was_lost_is_ordered_again_and_one_that_never_comes_is_told() {
     rig.requested(1);
     // The system refuses.
     let mut rig = Rig::new();
-    rig.commands("c-2", Command::Reboot {});
+    rig.commands("c-2", Action::Reboot {});
     let came = rig.operated("c-2", Operated::Refused(Problem::new(Code::Refused, "polkit says no")));
     assert_eq!(came.stages(), [Stage::Failed]);
     rig.requested(1);
@@ -160,7 +161,7 @@ fn a_reboot_that_was_lost_is_ordered_again_and_one_that_never_comes_is_told() {
 fn the_wait_for_somebody_else_who_holds_the_machine_has_an_end() {
     let mut rig = Rig::new();
     rig.on(Input::Requested(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
-    assert_eq!(rig.commands("c-1", Command::Restart {}).stages(), [Stage::Accepted, Stage::Running]);
+    assert_eq!(rig.commands("c-1", Action::Restart {}).stages(), [Stage::Accepted, Stage::Running]);
     let came = Came::of(rig.after(901_000));
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::TimedOut], 0));
     assert_eq!(came.answers[0].error.as_ref().map(|why| why.code), Some(Code::Updating));
@@ -173,7 +174,7 @@ fn the_wait_has_an_end_after_a_start_in_the_middle_too() {
         let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
         connection.pragma_update(None, "user_version", version).expect("written");
     };
-    assert_eq!(rig.commands("c-1", Command::Reboot {}).operations, [Operation::Reboot]);
+    assert_eq!(rig.commands("c-1", Action::Reboot {}).operations, [Operation::Reboot]);
     rig.operated("c-1", Operated::NoAnswer);
     // Its database opens late, and somebody else is faster.
     version(&rig, 99);
@@ -192,10 +193,10 @@ fn the_wait_has_an_end_after_a_start_in_the_middle_too() {
 fn a_request_is_cancelled_and_an_unknown_one_is_not() {
     let mut rig = Rig::new();
     rig.offered(1);
-    let came = rig.commands("c-1", Command::Cancel { request_id: request_id("r-1") });
+    let came = rig.commands("c-1", Action::Cancel { request_id: request_id("r-1") });
     assert_eq!(came.stages(), [Stage::Accepted, Stage::Done]);
     assert_eq!(came.answers[1].result.as_ref().expect("a result")["state"], "cancelling");
-    let came = rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
+    let came = rig.commands("c-2", Action::Cancel { request_id: request_id("r-9") });
     assert_eq!(came.stages(), [Stage::Accepted, Stage::Failed]);
     assert_eq!(came.answers[1].error.as_ref().map(|why| why.code), Some(Code::UnknownRequest));
 }
@@ -203,7 +204,7 @@ fn a_request_is_cancelled_and_an_unknown_one_is_not() {
 #[test]
 fn the_relay_is_asked_until_it_answers_also_after_a_crash() {
     let mut rig = Rig::new();
-    let asked = rig.asked("c-1", Command::TestPulse { item: item() });
+    let asked = rig.asked("c-1", Action::TestPulse { item: item() });
     let test = vec![Operation::Test(asked.jws(&door()).into())];
     assert_eq!(rig.sends(&asked).operations, test);
     rig.vend(1);
@@ -220,14 +221,14 @@ fn the_relay_is_asked_until_it_answers_also_after_a_crash() {
     rig.settle_open();
     rig.requested(2);
     // A line is cleared beside a customer.
-    let came = rig.commands("c-2", Command::Clear { item: item() });
+    let came = rig.commands("c-2", Action::Clear { item: item() });
     assert!(matches!(came.operations[..], [Operation::Clear(_)]));
 }
 
 #[test]
 fn a_test_that_goes_on_after_a_start_still_holds_the_machine() {
     let mut rig = Rig::new();
-    rig.commands("c-1", Command::TestPulse { item: item() });
+    rig.commands("c-1", Action::TestPulse { item: item() });
     rig.power_cut(true);
     rig.bring_up();
     rig.settle_open();
@@ -238,7 +239,7 @@ fn a_test_that_goes_on_after_a_start_still_holds_the_machine() {
 #[test]
 fn what_cannot_be_believed_changes_nothing_and_is_told() {
     let mut rig = Rig::new();
-    let good = rig.asked("c-1", Command::Restart {});
+    let good = rig.asked("c-1", Action::Restart {});
     let jws = |key: &SigningKey, asked: &SignedCommand| SignedCommand::payload(&asked.jws(key));
     assert_eq!(rig.brings_command("restart", jws(&operator(Level::View), &good), false).rejected(), Code::Level);
     assert_eq!(rig.brings_command("restart", jws(&SigningKey::from_seed([9; 32]), &good), false).rejected(), Code::UnknownKey);
@@ -281,11 +282,11 @@ fn a_flood_is_refused_without_a_look_and_then_without_an_answer() {
 fn commands_are_remembered_for_as_long_as_they_are_valid_and_not_longer() {
     let mut rig = Rig::new();
     for n in 0..64 {
-        assert_eq!(rig.commands(&format!("c-{n}"), Command::Cancel { request_id: request_id("r-9") }).stages().len(), 2);
+        assert_eq!(rig.commands(&format!("c-{n}"), Action::Cancel { request_id: request_id("r-9") }).stages().len(), 2);
     }
-    assert_eq!(rig.commands("c-64", Command::Restart {}).rejected(), Code::RateLimited);
+    assert_eq!(rig.commands("c-64", Action::Restart {}).rejected(), Code::RateLimited);
     rig.after(61_000);
-    assert_eq!(rig.commands("c-65", Command::Restart {}).stages(), [Stage::Accepted]);
+    assert_eq!(rig.commands("c-65", Action::Restart {}).stages(), [Stage::Accepted]);
     let stored = rig.machine.storage.store().expect("open").commands().expect("read");
     assert_eq!(stored.len(), 1, "the others are forgotten");
 }
@@ -306,7 +307,7 @@ fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again
         [(topic, ("restart", "restarT"), true), (topic, ("{", "["), false), ("qrisd/v1/vm-002/cmd/restart/response", ("c-1", "c-2"), false)]
     {
         let mut rig = Rig::new();
-        let asked = rig.asked("c-1", Command::Restart {});
+        let asked = rig.asked("c-1", Action::Restart {});
         let to = Address { topic: answer_to.into(), correlation: Some((*b"me").into()) };
         let payload = SignedCommand::payload(&asked.jws(&door()));
         rig.on(Input::Command { name: "restart".into(), payload, retained: false, to: to.clone(), ack: Ack::numbered(9) });
@@ -331,14 +332,14 @@ fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again
         assert_eq!(again.answers[0].error.as_ref().expect("why").code, Code::Store);
         rig.cut_and_up(false);
         assert_eq!(rig.sends(&asked).stages(), [Stage::Failed], "for ever");
-        assert_eq!(rig.sends(&SignedCommand { command: Command::Reboot {}, ..asked }).rejected(), Code::ReusedId);
+        assert_eq!(rig.sends(&SignedCommand { command: Action::Reboot {}.into(), ..asked }).rejected(), Code::ReusedId);
     }
 }
 
 #[test]
 fn a_damaged_record_is_journalled_once_and_forgotten_when_its_time_must_be_over() {
     let mut rig = Rig::new();
-    let asked = rig.asked("c-1", Command::Restart {});
+    let asked = rig.asked("c-1", Action::Restart {});
     rig.sends(&asked);
     rig.machine.storage.store_mut().expect("open").keep_command(&CommandId::new("c-1").expect("an id"), "nonsense").expect("written");
     for told in [1, 0] {
@@ -355,10 +356,10 @@ fn a_damaged_record_is_journalled_once_and_forgotten_when_its_time_must_be_over(
         rig.machine.storage.store().expect("open").commands().expect("read").iter().filter(|(id, _)| id.as_str() == "c-1").count()
     };
     rig.after((VALID_MAX_S - 10) * 1000);
-    rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
+    rig.commands("c-2", Action::Cancel { request_id: request_id("r-9") });
     assert_eq!(rows(&rig), 1);
     rig.after(20_000);
-    rig.commands("c-3", Command::Cancel { request_id: request_id("r-9") });
+    rig.commands("c-3", Action::Cancel { request_id: request_id("r-9") });
     assert_eq!(rows(&rig), 0);
     assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
 }
@@ -370,24 +371,24 @@ fn what_only_reads_is_answered_while_the_database_is_not_open() {
     connection.pragma_update(None, "user_version", 99).expect("written");
     drop(connection);
     rig.cut_and_up(false);
-    let came = rig.commands("c-1", Command::Status {});
+    let came = rig.commands("c-1", Query::Status {});
     let status = came.answers[0].result.as_ref().expect("a result");
     assert_eq!((came.stages(), &status["faults"][0]["code"]), (vec![Stage::Done], &"newer_database".into()));
     // Who asks may know the stream of before.
-    let named = SignedCommand { stream: Some("before".into()), ..rig.asked("c-2", Command::ConfigGet {}) };
+    let named = SignedCommand { stream: Some("before".into()), ..rig.asked("c-2", Query::ConfigGet {}) };
     assert_eq!(rig.sends(&named).stages(), [Stage::Done]);
-    let orders = rig.commands("c-3", Command::Orders { newest: 5 });
+    let orders = rig.commands("c-3", Query::Orders { newest: 5 });
     assert_eq!(orders.stages(), [Stage::Failed], "the orders are in the database");
     rig.after(2_000);
-    for (n, command) in [(4, Command::Diag {}), (5, Command::Vitals {})] {
+    for (n, command) in [(4, Query::Diag {}), (5, Query::Vitals {})] {
         let known = rig.looks(&format!("c-{n}"), &command).expect("asked of the computer");
-        if command == (Command::Diag {}) {
+        if command == (Query::Diag {}) {
             assert_eq!((&known["database"], &known["orders"]), (&"the database is not open".into(), &"the database is not open".into()));
             assert_eq!(known["status"]["faults"][0]["code"], "newer_database");
         }
         rig.looked(&format!("c-{n}"));
     }
-    assert_eq!(rig.commands("c-6", Command::Restart {}).rejected(), Code::Store, "this one could not be remembered");
+    assert_eq!(rig.commands("c-6", Action::Restart {}).rejected(), Code::Store, "this one could not be remembered");
     rig.after(2_000);
     // Somebody may have kept an old one: neither a clock nor a stream tells.
     rig.now.wall = qris_core::order::time::Wall(5);
@@ -397,8 +398,8 @@ fn what_only_reads_is_answered_while_the_database_is_not_open() {
 
 impl Rig {
     /// Sends a command that asks the computer. Answers with what the machine knows, if the computer is asked.
-    fn looks(&mut self, jti: &str, command: &Command) -> Option<serde_json::Value> {
-        let asked = self.asked(jti, command.clone());
+    fn looks(&mut self, jti: &str, query: &Query) -> Option<serde_json::Value> {
+        let asked = self.asked(jti, query.clone());
         self.looks_from("here", &asked)
     }
 
@@ -427,11 +428,11 @@ impl Rig {
 #[test]
 fn the_end_of_what_only_reads_is_journalled() {
     let mut rig = Rig::new();
-    let came = rig.commands("c-1", Command::Status {});
+    let came = rig.commands("c-1", Query::Status {});
     assert_eq!(ends(&came.journal), [("status".into(), "c-1".into(), "done".into())]);
     let taken = came.journal.iter().filter(|event| matches!(event, Journal::CommandTaken { by, .. } if **by == *door().kid().as_str()));
     assert_eq!(taken.count(), 1);
-    rig.looks("c-2", &Command::Vitals {}).expect("asked");
+    rig.looks("c-2", &Query::Vitals {}).expect("asked");
     assert_eq!(rig.looked("c-2"), (vec!["here".into()], vec![("vitals".into(), "c-2".into(), "done".into())]));
     assert_eq!(rig.looked("c-2"), (vec![], vec![]), "an answer that nobody waits for");
 }
@@ -439,21 +440,21 @@ fn the_end_of_what_only_reads_is_journalled() {
 #[test]
 fn a_question_that_comes_again_while_it_is_answered_is_not_asked_twice() {
     let mut rig = Rig::new();
-    let asked = rig.asked("c-1", Command::Diag {});
+    let asked = rig.asked("c-1", Query::Diag {});
     assert!(rig.looks_from("here", &asked).is_some());
     for topic in ["here", "b", "c", "d", "b", "one too many"] {
         assert_eq!(rig.looks_from(topic, &asked), None, "{topic}");
     }
-    assert_eq!(rig.looks("c-2", &Command::Vitals {}), None, "one at a time");
+    assert_eq!(rig.looks("c-2", &Query::Vitals {}), None, "one at a time");
     rig.after(1_000);
-    assert_eq!(rig.commands("c-2", Command::Vitals {}).rejected(), Code::RateLimited);
-    assert_eq!(rig.sends(&SignedCommand { command: Command::Vitals {}, ..asked.clone() }).rejected(), Code::ReusedId);
+    assert_eq!(rig.commands("c-2", Query::Vitals {}).rejected(), Code::RateLimited);
+    assert_eq!(rig.sends(&SignedCommand { command: Query::Vitals {}.into(), ..asked.clone() }).rejected(), Code::ReusedId);
     assert_eq!(rig.looked("c-1").0, ["here", "b", "c", "d"], "one end for each who has asked");
     assert!(rig.looks_from("here", &asked).is_some(), "then it is read anew");
     // An answer that never comes blocks nobody for ever.
-    assert_eq!(rig.looks("c-3", &Command::Vitals {}), None);
+    assert_eq!(rig.looks("c-3", &Query::Vitals {}), None);
     rig.after(180_000);
-    assert!(rig.looks("c-4", &Command::Vitals {}).is_some());
+    assert!(rig.looks("c-4", &Query::Vitals {}).is_some());
     assert_eq!(rig.looked("c-1"), (vec![], vec![]));
 }
 
@@ -461,21 +462,21 @@ fn a_question_that_comes_again_while_it_is_answered_is_not_asked_twice() {
 fn what_only_reads_is_answered_at_once() {
     let mut rig = Rig::new();
     rig.offered(1);
-    let came = rig.commands("c-1", Command::Status {});
+    let came = rig.commands("c-1", Query::Status {});
     let status = came.answers[0].result.as_ref().expect("a result");
     assert_eq!((came.stages(), &status["busy"]), (vec![Stage::Done], &true.into()));
     assert_eq!(status["commands"].as_array().expect("a list").len(), Command::NAMES.len());
-    let came = rig.commands("c-2", Command::Orders { newest: 5 });
+    let came = rig.commands("c-2", Query::Orders { newest: 5 });
     assert_eq!(came.answers[0].result.as_ref().expect("a result")["orders"][0]["request_id"], "r-1");
-    let came = rig.commands("c-3", Command::ConfigGet {});
+    let came = rig.commands("c-3", Query::ConfigGet {});
     assert_eq!(came.answers[0].result.as_ref().expect("a result")["reported"]["version"], 0);
     let to = Address { topic: "here".into(), correlation: None };
     rig.after(2_000);
-    let asked = rig.asked("c-4", Command::Vitals {});
+    let asked = rig.asked("c-4", Query::Vitals {});
     let payload = SignedCommand::payload(&asked.jws(&door()));
     let effects = rig.on(Input::Command { name: "vitals".into(), payload, retained: false, to, ack: Ack::numbered(99_999) });
     let known = effects.iter().find_map(|effect| match effect {
-        Effect::Read(_, _, Command::Vitals {}, known) => Some(known),
+        Effect::Read(_, _, Query::Vitals {}, known) => Some(known),
         _ => None,
     });
     assert_eq!(known.expect("asked of the computer")["vitals"]["booted"], "unknown");
@@ -490,7 +491,7 @@ impl Rig {
 
     /// An update, as far as RAUC is asked to install it.
     fn updates(&mut self) {
-        let came = self.commands("c-1", Command::Update { bundle: "/image.raucb".into() });
+        let came = self.commands("c-1", Action::Update { bundle: "/image.raucb".into() });
         assert_eq!((came.stages(), &came.operations[..]), (vec![Stage::Accepted], &[Operation::TellSlot { may_be_late: false }][..]));
         let install = Operation::Install { bundle: "/image.raucb".into(), may_join: false };
         assert_eq!(self.operated("c-1", Operated::Slot("rootfs.0".into())).operations, [install]);
@@ -669,7 +670,7 @@ fn an_update_waits_for_a_new_system_to_prove_itself() {
     rig.power_cut(false);
     rig.runs("rootfs.1");
     rig.on(Input::BrokerUp { refused: vec![] });
-    let update = || Command::Update { bundle: "/image.raucb".into() };
+    let update = || Action::Update { bundle: "/image.raucb".into() };
     let came = rig.commands("c-1", update());
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Accepted, Stage::Running], 0));
     rig.bring_up();
@@ -692,7 +693,7 @@ fn an_update_waits_for_a_new_system_to_prove_itself() {
 fn one_command_waits_for_the_other() {
     let mut rig = Rig::new();
     rig.updates();
-    let came = rig.commands("c-2", Command::Reboot {});
+    let came = rig.commands("c-2", Action::Reboot {});
     assert_eq!((came.stages(), came.operations.len()), (vec![Stage::Accepted, Stage::Running], 0));
     let came = rig.operated("c-1", Operated::Refused(Problem::new(Code::Refused, "RAUC: no")));
     assert_eq!((came.stages(), came.operations), (vec![Stage::Failed], vec![Operation::Reboot]));
@@ -701,7 +702,7 @@ fn one_command_waits_for_the_other() {
 #[test]
 fn a_repeated_command_takes_nobodys_answer_away() {
     let mut rig = Rig::new();
-    let asked = rig.asked("c-1", Command::TestPulse { item: item() });
+    let asked = rig.asked("c-1", Action::TestPulse { item: item() });
     rig.sends(&asked);
     let (to, ack) = (Address { topic: "elsewhere".into(), correlation: None }, Ack::numbered(91_000));
     let payload = SignedCommand::payload(&asked.jws(&door()));
@@ -714,10 +715,10 @@ fn a_repeated_command_takes_nobodys_answer_away() {
 #[test]
 fn what_was_forgotten_is_not_carried_out_again_whatever_the_clock_says() {
     let mut rig = Rig::new();
-    let asked = rig.asked("c-1", Command::Cancel { request_id: request_id("r-9") });
+    let asked = rig.asked("c-1", Action::Cancel { request_id: request_id("r-9") });
     rig.sends(&asked);
     rig.after(61_000);
-    rig.commands("c-2", Command::Cancel { request_id: request_id("r-9") });
+    rig.commands("c-2", Action::Cancel { request_id: request_id("r-9") });
     rig.now.wall = qris_core::order::time::Wall(rig.now.wall.0 - 100_000);
     assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
     rig.cut_and_up(false);
@@ -729,7 +730,7 @@ fn what_was_forgotten_is_not_carried_out_again_whatever_the_clock_says() {
 fn a_machine_that_was_off_for_long_does_not_begin_what_nobody_waits_for() {
     let mut rig = Rig::new();
     rig.on(Input::Requested(Request::Hold("apt".into(), Span::secs(3600)), ON_BOARD));
-    rig.commands("c-1", Command::Reboot {});
+    rig.commands("c-1", Action::Reboot {});
     rig.now.wall = qris_core::order::time::Wall(rig.now.wall.0 + 7 * 86_400_000);
     rig.power_cut(false);
     let came = Came::of(rig.on(Input::BrokerUp { refused: vec![] }));
@@ -739,7 +740,7 @@ fn a_machine_that_was_off_for_long_does_not_begin_what_nobody_waits_for() {
 /// It was refused, and nothing was carried out. The clock goes back, the program and the computer start anew.
 #[test]
 fn what_was_refused_because_it_was_over_is_not_carried_out_whatever_the_clock_says() {
-    for command in [Command::Restart {}, Command::Status {}] {
+    for command in [Command::from(Action::Restart {}), Query::Status {}.into()] {
         let mut rig = Rig::new();
         let asked = rig.asked("c-1", command);
         rig.after(61_000);
@@ -762,8 +763,8 @@ fn a_clock_behind_the_last_trusted_time_is_not_trusted() {
     let told = ServerTime { date: Wall(right.0 + 86_400_000), is_good: true };
     rig.now.wall = told.date;
     rig.on(Input::Time(told));
-    let held_back = SignedCommand { exp: told.date.0 / 1000, ..rig.asked("c-1", Command::Restart {}) };
-    let fresh = SignedCommand { exp: told.date.0 / 1000 + 60, ..rig.asked("c-2", Command::Restart {}) };
+    let held_back = SignedCommand { exp: told.date.0 / 1000, ..rig.asked("c-1", Action::Restart {}) };
+    let fresh = SignedCommand { exp: told.date.0 / 1000 + 60, ..rig.asked("c-2", Action::Restart {}) };
     rig.now.wall = right;
     rig.cut_and_up(false);
     assert_eq!(rig.sends(&held_back).rejected(), Code::Expired);
@@ -777,13 +778,13 @@ fn commands_of_a_clock_that_was_ahead_stop_no_others_for_good() {
     let mut rig = Rig::new();
     let right = Wall(10 * 86_400_000);
     rig.now.wall = Wall(2_524_608_000_000);
-    let asked = rig.asked("c-1", Command::Restart {});
+    let asked = rig.asked("c-1", Action::Restart {});
     rig.after(61_000);
     assert_eq!(rig.sends(&asked).rejected(), Code::Expired);
     rig.now.wall = right;
     rig.after(1_000);
-    assert_eq!(rig.commands("c-2", Command::Restart {}).rejected(), Code::Expired);
+    assert_eq!(rig.commands("c-2", Action::Restart {}).rejected(), Code::Expired);
     rig.on(Input::Time(ServerTime { date: rig.now.wall, is_good: true }));
     rig.after(VALID_MAX_S * 1000);
-    assert_eq!(rig.commands("c-3", Command::Restart {}).stages(), [Stage::Accepted]);
+    assert_eq!(rig.commands("c-3", Action::Restart {}).stages(), [Stage::Accepted]);
 }

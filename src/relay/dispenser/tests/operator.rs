@@ -5,13 +5,13 @@ use qris_core::order::ids::CommandId;
 use qris_core::order::keys::Level;
 use qris_core::order::receipt::testing::operator;
 use qris_core::order::time::Wall;
-use qris_core::wire::command::{Command, SignedCommand};
+use qris_core::wire::command::{Action, SignedCommand};
 
 const NOW: Wall = Wall(1_795_000_000_000);
 
-fn asked(jti: &str, command: Command) -> SignedCommand {
+fn asked(jti: &str, action: Action) -> SignedCommand {
     let (aud, jti) = (DeviceId::new("vm-001").expect("an id"), CommandId::new(jti).expect("an id"));
-    SignedCommand { aud, jti, exp: NOW.0 / 1000 + 60, stream: Some("s".into()), command }
+    SignedCommand { aud, jti, exp: NOW.0 / 1000 + 60, stream: Some("s".into()), command: action.into() }
 }
 
 fn item() -> ItemId {
@@ -19,11 +19,11 @@ fn item() -> ItemId {
 }
 
 fn test_of(jti: &str) -> String {
-    asked(jti, Command::TestPulse { item: item() }).jws(&operator(Level::Service))
+    asked(jti, Action::TestPulse { item: item() }).jws(&operator(Level::Service))
 }
 
 fn clear_of(jti: &str) -> SignedCommand {
-    asked(jti, Command::Clear { item: item() })
+    asked(jti, Action::Clear { item: item() })
 }
 
 impl Rig {
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     fn jams_at(&mut self, jti: &str, now: Wall) {
-        let test = SignedCommand { exp: now.0 / 1000 + 60, ..asked(jti, Command::TestPulse { item: item() }) };
+        let test = SignedCommand { exp: now.0 / 1000 + 60, ..asked(jti, Action::TestPulse { item: item() }) };
         assert!(matches!(self.test_at(&test.jws(&operator(Level::Service)), Some(now)), Ok(Dispensed::Begun(_))));
         self.end(0, Outcome::Failed);
         assert_eq!(self.state(0), "blocked");
@@ -112,7 +112,7 @@ fn nobody_hears_of_an_order_when_a_line_is_tested() {
 #[test]
 fn only_an_operator_of_the_door_has_a_line_driven() {
     let mut rig = Rig::new();
-    let good = asked("c-1", Command::TestPulse { item: item() });
+    let good = asked("c-1", Action::TestPulse { item: item() });
     let refused = RelayError::CommandRefused;
     assert_eq!(rig.test(&good.jws(&operator(Level::Manage))), Err(refused));
     assert_eq!(rig.test(&good.jws(&key())), Err(refused), "the key of the backend");
@@ -123,7 +123,7 @@ fn only_an_operator_of_the_door_has_a_line_driven() {
     assert_eq!(rig.test(&late.jws(&operator(Level::Service))), Err(refused));
     let early = SignedCommand { exp: NOW.0 / 1000 + 10 * 24 * 3600, ..good.clone() };
     assert_eq!(rig.test(&early.jws(&operator(Level::Service))), Err(refused), "a clock of 1970");
-    let clear = asked("c-2", Command::Clear { item: item() }).jws(&operator(Level::Service));
+    let clear = asked("c-2", Action::Clear { item: item() }).jws(&operator(Level::Service));
     assert_eq!(rig.test(&clear), Err(refused), "another command");
     assert_eq!(rig.clear_at(&good, Some(NOW)), Err(refused));
     let receipt = receipt(1, &Ticket::from_random([7; 16]));
@@ -165,9 +165,9 @@ fn the_name_of_a_command_is_used_once() {
     assert_eq!(rig.clear_at(&clear_of("c-1"), Some(NOW)), Err(RelayError::CommandRefused), "a test's");
     assert_eq!(rig.clear_at(&clear_of("c-2"), Some(NOW)), Ok(true));
     let other = ItemId::new("A2").expect("an item");
-    assert_eq!(rig.clear_at(&asked("c-2", Command::Clear { item: other.clone() }), Some(NOW)), Err(RelayError::CommandRefused));
+    assert_eq!(rig.clear_at(&asked("c-2", Action::Clear { item: other.clone() }), Some(NOW)), Err(RelayError::CommandRefused));
     assert_eq!(rig.test(&test_of("c-2")), Err(RelayError::CommandRefused));
-    let test = asked("c-1", Command::TestPulse { item: other }).jws(&operator(Level::Service));
+    let test = asked("c-1", Action::TestPulse { item: other }).jws(&operator(Level::Service));
     assert_eq!(rig.test(&test), Err(RelayError::CommandRefused));
 }
 
@@ -175,7 +175,7 @@ fn the_name_of_a_command_is_used_once() {
 fn while_no_clock_is_trusted_a_command_that_names_a_stream_is_carried_out_once() {
     let mut rig = Rig::new();
     let jws = |asked: &SignedCommand| asked.jws(&operator(Level::Service));
-    let named = asked("c-1", Command::TestPulse { item: item() });
+    let named = asked("c-1", Action::TestPulse { item: item() });
     let plain = SignedCommand { stream: None, ..named.clone() };
     assert_eq!(rig.test_at(&jws(&plain), None), Err(RelayError::CommandRefused));
     assert_eq!(rig.clear_at(&SignedCommand { stream: None, ..clear_of("c-2") }, None), Err(RelayError::CommandRefused));
@@ -220,7 +220,7 @@ fn what_was_refused_because_it_was_over_is_never_carried_out_whatever_the_clock_
     let later = Wall(NOW.0 + 60_000);
     rig.jams("c-1");
     assert_eq!(rig.test_at(&test_of("c-2"), Some(later)), Err(RelayError::CommandRefused));
-    let none_of_ours = asked("c-3", Command::Clear { item: item() }).jws(&SigningKey::from_seed([99; 32]));
+    let none_of_ours = asked("c-3", Action::Clear { item: item() }).jws(&SigningKey::from_seed([99; 32]));
     assert_eq!(
         rig.dispenser.clear_by(&none_of_ours, Some(Wall(NOW.0 + 999_000))).map_err(|why| why.error),
         Err(RelayError::CommandRefused)
