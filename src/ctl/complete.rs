@@ -17,9 +17,9 @@ pub const VARIABLE: &str = "QRISCTL_COMPLETE";
 const WAIT: Duration = Duration::from_secs(2);
 
 /// Answers the shell, if it asks (`QRISCTL_COMPLETE=bash qrisctl -- WORDS…`). False: this is a person's command.
-pub(super) fn answers(arguments: &[OsString]) -> bool {
+pub(super) fn answers(arguments: &[OsString], definition: fn() -> clap::Command) -> bool {
     let here = std::env::current_dir().ok();
-    let completed = CompleteEnv::with_factory(super::definition).var(VARIABLE).try_complete(arguments.iter().cloned(), here.as_deref());
+    let completed = CompleteEnv::with_factory(definition).var(VARIABLE).try_complete(arguments.iter().cloned(), here.as_deref());
     completed.unwrap_or_else(|why| why.exit())
 }
 

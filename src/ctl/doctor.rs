@@ -4,6 +4,7 @@
 mod files;
 mod hangs;
 mod here;
+mod root;
 
 use super::broker::Connection;
 use super::found::texts;
@@ -18,13 +19,11 @@ use qris_host::finding::{self, CONFIG, Finding};
 use qris_host::trust::certificate_time;
 use qris_host::{Failure, clock};
 use qris_relay::config::Config as RelayConfig;
+use root::{AS_ROOT, needs_root};
 use std::path::{Path, PathBuf};
 
 /// A paid order is delivered, or ends otherwise, within this time. After it the machine should have told the outcome.
 const UNTOLD: Span = Span::secs(900);
-
-/// What is to be done about what only root can see.
-const AS_ROOT: &str = "sudo qrisctl doctor";
 
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
 #[derive(clap::Args, Debug)]
@@ -85,11 +84,6 @@ impl Doctor {
         }
         finding::end(&findings, json, print::line)
     }
-}
-
-/// What only root can see is no fault of the machine.
-fn needs_root(check: &'static str, said: impl std::fmt::Display) -> Finding {
-    Finding::warn(check, format!("{said}: needs root"), AS_ROOT)
 }
 
 /// A finding if customers have nobody to call.

@@ -41,7 +41,7 @@ const NAME: &str = "qrisctl";
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     let arguments: Vec<_> = arguments.collect();
-    if complete::answers(&arguments) {
+    if complete::answers(&arguments, definition) {
         return std::process::ExitCode::SUCCESS;
     }
     let arguments: Arguments = match qris_host::parse(definition(), arguments.into_iter()) {

@@ -5,6 +5,7 @@ mod judge;
 
 use crate::certificate;
 use crate::interrupt::Input;
+pub use judge::LastTrusted;
 use judge::{By, Judge, Server};
 use qris_core::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
@@ -14,8 +15,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Where the system's certificate authorities are, unless `SSL_CERT_FILE` names another bundle.
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -65,40 +65,6 @@ pub enum TlsError {
     /// The cryptography and this build have no protocol version in common: a fault of the build.
     #[error("TLS: {0}")]
     Provider(rustls::Error),
-}
-
-/// The last time that was trusted and stored, and the servers whose certificates are judged by it. Clones share both: the owner sets the
-/// time, and certificate checks read it. [`trust`](crate::trust) says when it becomes another one.
-#[derive(Debug, Clone, Default)]
-pub struct LastTrusted {
-    floor: Arc<AtomicI64>,
-    servers: Arc<Mutex<Vec<Arc<Server>>>>,
-}
-
-impl LastTrusted {
-    /// Starts from the time in the database; `Wall(0)` if there is none.
-    #[must_use]
-    pub fn new(stored: Wall) -> Self {
-        Self { floor: Arc::new(AtomicI64::new(stored.0)), servers: Arc::default() }
-    }
-
-    /// The time itself.
-    #[must_use]
-    pub fn get(&self) -> Wall {
-        Wall(self.floor.load(Ordering::Relaxed))
-    }
-
-    /// Takes another time, which may be an earlier one. It was stored before.
-    pub fn set(&self, trusted: Wall) {
-        self.floor.store(trusted.0, Ordering::Relaxed);
-    }
-
-    /// Whether the certificate of each server is good by this clock, among those that a [`client_config`] was made for. A server that
-    /// has not shown one, and that it has the key, is not good.
-    #[must_use]
-    pub fn all_are_good_at(&self, clock: Wall) -> bool {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|server| server.is_good_at(clock))
-    }
 }
 
 /// Makes ring the process's cryptography. Call it once at start, before any connection. A second call does no harm.

@@ -3,9 +3,10 @@
 //! The screen's thread hands over the drawn page as a list of marks. To draw the marks once more and pack them takes a
 //! hundred times as long. So a thread of its own does that, and lives for it alone. The countdown goes on meanwhile.
 
-use super::geometry::Geometry;
-use super::paint::{Brush, Mark};
-use super::{Rotation, Shared, render};
+use super::geometry::Rotation;
+use super::paint::Brush;
+use super::render;
+use super::shared::{Shared, View};
 use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -19,27 +20,6 @@ pub(super) const THREAD: &str = "camera";
 /// Takes pictures of what the panel shows.
 #[derive(Clone)]
 pub struct Camera(pub(super) Arc<Shared>);
-
-/// Takes a PNG, or `None` if there is no picture.
-type Reply = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
-
-/// The requests that wait for a picture, and whether a thread works on it.
-#[derive(Default)]
-pub(super) struct Film {
-    waiting: Vec<Reply>,
-    at_work: bool,
-    /// The time of the last picture.
-    last: Option<Instant>,
-}
-
-/// The page on the panel, upright.
-pub(super) struct View {
-    pub(super) marks: Vec<Mark>,
-    pub(super) geometry: Geometry,
-}
-
-/// The screen's thread puts a view here; `None`: the panel shows nothing.
-pub(super) type ViewSender = mpsc::Sender<Option<View>>;
 
 impl Camera {
     /// Calls `reply`, on a thread of the camera's own, with a PNG of the panel, upright and of at most

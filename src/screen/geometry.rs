@@ -1,6 +1,41 @@
 //! Rectangles, and the shape of what is drawn on.
 
-use super::PixelFormat;
+/// The layout of a pixel in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PixelFormat {
+    /// 16 bits little-endian: five red, six green, five blue, red in the highest.
+    Rgb565,
+    /// 32 bits little-endian: `0x00RRGGBB`.
+    Xrgb8888,
+}
+
+/// How far the picture is turned clockwise on the panel's own rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rotation {
+    /// As the panel's rows run.
+    #[default]
+    None,
+    /// 90°.
+    Quarter,
+    /// 180°.
+    Half,
+    /// 270°.
+    ThreeQuarters,
+}
+
+impl Rotation {
+    /// From degrees clockwise: 0, 90, 180 or 270.
+    #[must_use]
+    pub const fn from_degrees(degrees: u32) -> Option<Self> {
+        match degrees {
+            0 => Some(Self::None),
+            90 => Some(Self::Quarter),
+            180 => Some(Self::Half),
+            270 => Some(Self::ThreeQuarters),
+            _ => None,
+        }
+    }
+}
 
 /// A rectangle in pixels; not empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

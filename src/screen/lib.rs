@@ -11,6 +11,8 @@ pub mod picture;
 mod qr;
 pub mod render;
 pub mod samples;
+mod settings;
+mod shared;
 mod surface;
 #[cfg(test)]
 mod tests;
@@ -18,18 +20,17 @@ mod text;
 pub mod theme;
 
 pub use camera::Camera;
-use camera::{Film, View, ViewSender};
 pub use fonts::unknown_letter;
+pub use geometry::{PixelFormat, Rotation};
+pub use settings::{Item, Language, Languages, Settings, SurfaceSettings};
+
 use geometry::{Geometry, Rect};
 use layout::Layout;
-use logo::Logo;
 use paint::{Brush, Change, Mark};
 use picture::{Picture, Scene};
-use qris_core::order::ids::ItemId;
-use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Boot, Span};
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use shared::{Shared, Slot, View};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use surface::{Surface, SurfaceError};
 
@@ -40,173 +41,8 @@ const CHECK: Duration = Duration::from_secs(20);
 /// "One moment" is shown only after this time. A charge that comes sooner is shown at once instead.
 const MOMENT: Duration = Duration::from_millis(40);
 
-/// How long each language has the screen where both take turns. It is time to read the longest page.
-const LANGUAGE_FOR: Span = Span::secs(6);
-
 /// The thread's name.
 const THREAD: &str = "screen";
-
-/// The settings of the screen. See [`Screen::dress`] for those that may change while the program runs.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The surface for the pixels.
-    pub surface: SurfaceSettings,
-    /// How the panel is mounted.
-    pub rotate: Rotation,
-    /// The language of all texts, or both.
-    pub languages: Languages,
-    /// The machine's name.
-    pub name: String,
-    /// The contact for questions about money; empty if there is none.
-    pub contact: String,
-    /// It stands in the place of "Choose a product" while nobody buys; empty: our own words.
-    pub greeting: String,
-    /// The items that are sold.
-    pub items: Vec<Item>,
-    /// The colours.
-    pub theme: theme::Theme,
-    /// It stands at the top, before the machine's name.
-    pub logo: Option<Arc<Logo>>,
-    /// Shows the customer's page as a second code beside a payment, where there is room for both.
-    pub page_beside: bool,
-}
-
-/// An item as the screen shows it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Item {
-    /// The name of the item in requests.
-    pub id: ItemId,
-    /// Its name in Indonesian.
-    pub id_name: Box<str>,
-    /// Its name in English.
-    pub en_name: Box<str>,
-    /// Its price; `None`: the request brings the price.
-    pub price: Option<Rupiah>,
-}
-
-impl Item {
-    /// The name in this language.
-    #[must_use]
-    pub fn name(&self, language: Language) -> &str {
-        match language {
-            Language::Id => &self.id_name,
-            Language::En => &self.en_name,
-        }
-    }
-}
-
-/// The surface for the pixels.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SurfaceSettings {
-    /// `/dev/fb0`. Without it, the first display of `/dev/dri` that has a panel.
-    Any,
-    /// A framebuffer device such as `/dev/fb0`, or a display's such as `/dev/dri/card0`.
-    Device(PathBuf),
-    /// Memory of the program's own. Nobody sees it.
-    Memory {
-        /// Pixels a row, before rotation.
-        width: u32,
-        /// Rows, before rotation.
-        height: u32,
-        /// The layout of a pixel.
-        format: PixelFormat,
-    },
-    /// A file with the pixels that a panel would show: little-endian rows without padding, as the panel is mounted.
-    Virtual {
-        /// The file. It is made if it is missing.
-        path: PathBuf,
-        /// Pixels a row of the panel, before rotation.
-        width: u32,
-        /// Rows of the panel, before rotation.
-        height: u32,
-        /// The layout of a pixel.
-        format: PixelFormat,
-    },
-}
-
-/// The layout of a pixel in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PixelFormat {
-    /// 16 bits little-endian: five red, six green, five blue, red in the highest.
-    Rgb565,
-    /// 32 bits little-endian: `0x00RRGGBB`.
-    Xrgb8888,
-}
-
-/// How far the picture is turned clockwise on the panel's own rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Rotation {
-    /// As the panel's rows run.
-    #[default]
-    None,
-    /// 90°.
-    Quarter,
-    /// 180°.
-    Half,
-    /// 270°.
-    ThreeQuarters,
-}
-
-impl Rotation {
-    /// From degrees clockwise: 0, 90, 180 or 270.
-    #[must_use]
-    pub const fn from_degrees(degrees: u32) -> Option<Self> {
-        match degrees {
-            0 => Some(Self::None),
-            90 => Some(Self::Quarter),
-            180 => Some(Self::Half),
-            270 => Some(Self::ThreeQuarters),
-            _ => None,
-        }
-    }
-}
-
-/// The language of the texts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Language {
-    /// Indonesian.
-    #[default]
-    Id,
-    /// English.
-    En,
-}
-
-/// The languages that a screen speaks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Languages {
-    /// One of them.
-    Only(Language),
-    /// Both by turns, Indonesian first.
-    Both,
-}
-
-impl Languages {
-    /// The language for texts that can be said only once.
-    #[must_use]
-    pub fn first(self) -> Language {
-        match self {
-            Self::Only(language) => language,
-            Self::Both => Language::Id,
-        }
-    }
-
-    /// The language of this moment.
-    fn at(self, now: Boot) -> Language {
-        match self {
-            Self::Only(language) => language,
-            Self::Both if now.0.div_euclid(LANGUAGE_FOR.0) % 2 == 0 => Language::Id,
-            Self::Both => Language::En,
-        }
-    }
-
-    /// How long it stays this language.
-    fn next(self, now: Boot) -> Option<Span> {
-        match self {
-            Self::Only(_) => None,
-            Self::Both => Some(Span::millis(LANGUAGE_FOR.0 - now.0.rem_euclid(LANGUAGE_FOR.0))),
-        }
-    }
-}
 
 /// Whether pictures reach the panel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -306,38 +142,6 @@ pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
             }
         }
     }));
-}
-
-/// The state between the callers of `show` and the thread. It is a slot and not a queue, because only the latest
-/// picture is true.
-struct Shared {
-    slot: Mutex<Slot>,
-    changed: Condvar,
-    film: Mutex<Film>,
-}
-
-struct Slot {
-    latest: Picture,
-    /// The settings to change to.
-    dress: Option<Settings>,
-    /// The receiver of a view of the panel, if a view is wanted.
-    wanted: Option<ViewSender>,
-    stop: bool,
-    stopped: bool,
-}
-
-impl Shared {
-    /// A slot is whole at any moment, so it stays usable after a panic elsewhere.
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until another picture, or no picture, is to be shown, but no longer than `at_most`.
-    fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
-        let nothing_new = |slot: &mut Slot| !slot.stop && slot.wanted.is_none() && slot.dress.is_none() && slot.latest == *shown;
-        let waited = self.changed.wait_timeout_while(slot, at_most, nothing_new);
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
 }
 
 /// The thread: waits, draws, reports.

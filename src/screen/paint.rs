@@ -9,10 +9,9 @@ mod canvas;
 mod sign;
 
 use super::fonts::{Fonts, Style};
-use super::geometry::{Geometry, Rect};
+use super::geometry::{Geometry, PixelFormat, Rect, Rotation};
 use super::logo::Logo;
 use super::qr::Code;
-use super::{PixelFormat, Rotation};
 use canvas::Canvas;
 use std::ops::Range;
 use std::sync::Arc;

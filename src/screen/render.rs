@@ -1,11 +1,10 @@
 //! Pages as PNG, for people who do not stand before the panel: its picture, or the picture that it would show.
 
-use super::geometry::Geometry;
-use super::geometry::Rect;
+use super::geometry::{Geometry, PixelFormat, Rect, Rotation};
 use super::layout::Layout;
 use super::paint::{Brush, Mark};
 use super::picture::Picture;
-use super::{PixelFormat, Rotation, Settings};
+use super::settings::Settings;
 use qris_core::order::time::Boot;
 use std::collections::HashMap;
 

@@ -13,7 +13,7 @@ mod memory;
 mod pixels;
 
 use super::geometry::{Geometry, Rect};
-use super::{PixelFormat, SurfaceSettings};
+use super::settings::SurfaceSettings;
 use memmap2::{MmapMut, MmapOptions};
 use std::fs::File;
 use std::io;

@@ -5,10 +5,12 @@ mod payee;
 mod small;
 
 use super::fonts::Fonts;
+use super::logo::Logo;
 use super::paint::MarkKind;
 use super::picture::{Goods, Missing, Picture, Scene};
 use super::*;
-use qris_core::order::ids::OrderId;
+use qris_core::order::ids::{ItemId, OrderId};
+use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Every word that the screen says, in one table: one text a line, Indonesian and English.
 
-use super::Language;
+use super::settings::Language;
 use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;

@@ -1,6 +1,6 @@
 //! The disk: users, the rights to read and write each file, the policy of the bus, and room for orders.
 
-use super::needs_root;
+use super::root::needs_root;
 use crate::broker::random_hex;
 use crate::guard::{self, FileRole, Guarded};
 use crate::site::{CONTROL_GROUP, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User, is_decrypted, is_root};

@@ -1,6 +1,6 @@
 //! The running machine: its services, what they tell of themselves, and the holders of the lines.
 
-use super::needs_root;
+use super::root::needs_root;
 use crate::hardware;
 use crate::machine::{Properties, Service, ServiceError};
 use crate::relay::facts;

@@ -1,6 +1,7 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
-use super::{Which, diff, run};
+use super::which::Which;
+use super::{diff, run};
 use crate::broker::{Broker, Connection, News};
 use crate::{keys, print};
 use clap::Subcommand;

@@ -1,7 +1,7 @@
 //! `fleet list` and `fleet watch`: every machine in one line, once or live.
 
-use super::Which;
 use super::retained::{LastWords, Words};
+use super::which::Which;
 use crate::broker::{Connection, News};
 use crate::print;
 use qris_core::order::ids::DeviceId;

@@ -1,6 +1,6 @@
 //! What machines last told the broker.
 
-use super::Which;
+use super::which::Which;
 use crate::broker::{Broker, Connection};
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::Reported;

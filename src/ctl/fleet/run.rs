@@ -1,11 +1,11 @@
 //! `fleet run`: commands that are signed here, and carried out once by each machine.
 
-use super::Which;
 use super::diff::{self, Flat};
 use super::ends::Ends;
 use super::progress::Progress;
 use super::retained::LastWords;
 use super::what::What;
+use super::which::Which;
 use crate::broker::{Broker, Connection, News, random_hex};
 use crate::{keys, print, screen};
 use qris_core::order::ids::{CommandId, DeviceId};

@@ -1,7 +1,8 @@
 //! `fleet show`: everything that machines last told the broker.
 
+use super::config;
 use super::retained::{LastWords, Words};
-use super::{Which, config};
+use super::which::Which;
 use crate::broker::Connection;
 use crate::print;
 use qris_core::order::ids::DeviceId;

@@ -4,7 +4,6 @@
 //! then until the server has proven that it has the key, and is refused there. Nothing was said to it. So it is known whose certificate
 //! is good now, and nobody can show that of another.
 
-use super::LastTrusted;
 use crate::clock;
 use crate::trust::judge;
 use qris_core::order::time::Wall;
@@ -13,6 +12,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +55,40 @@ impl Server {
     ) -> Result<(), Error> {
         let at = UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(at.0).unwrap_or(0)));
         self.verifier.verify_server_cert(end, others, name, ocsp, at).map(drop)
+    }
+}
+
+/// The last time that was trusted and stored, and the servers whose certificates are judged by it. Clones share both: the owner sets the
+/// time, and certificate checks read it. [`trust`](crate::trust) says when it becomes another one.
+#[derive(Debug, Clone, Default)]
+pub struct LastTrusted {
+    floor: Arc<AtomicI64>,
+    pub(super) servers: Arc<Mutex<Vec<Arc<Server>>>>,
+}
+
+impl LastTrusted {
+    /// Starts from the time in the database; `Wall(0)` if there is none.
+    #[must_use]
+    pub fn new(stored: Wall) -> Self {
+        Self { floor: Arc::new(AtomicI64::new(stored.0)), servers: Arc::default() }
+    }
+
+    /// The time itself.
+    #[must_use]
+    pub fn get(&self) -> Wall {
+        Wall(self.floor.load(Ordering::Relaxed))
+    }
+
+    /// Takes another time, which may be an earlier one. It was stored before.
+    pub fn set(&self, trusted: Wall) {
+        self.floor.store(trusted.0, Ordering::Relaxed);
+    }
+
+    /// Whether the certificate of each server is good by this clock, among those that a [`client_config`](super::client_config) was made for. A server that
+    /// has not shown one, and that it has the key, is not good.
+    #[must_use]
+    pub fn all_are_good_at(&self, clock: Wall) -> bool {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|server| server.is_good_at(clock))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Idle: the items that customers can buy.
 
 use super::{Align, Page};
-use crate::Item;
 use crate::fonts::{Style, Weight};
 use crate::geometry::Rect;
 use crate::picture::Missing;
+use crate::settings::Item;
 
 impl Page<'_> {
     /// The items with their prices, and "ready", or what is missing, so that a sale is doubtful. `false`: there is

@@ -1,8 +1,8 @@
 //! Pixels in the panel's own format: marks drawn into a part of a page.
 
 use super::{Colour, Mark, MarkKind, Rect};
-use crate::Rotation;
 use crate::fonts::{Fonts, Style};
+use crate::geometry::Rotation;
 use crate::logo::Logo;
 use crate::qr::{Code, QUIET_ZONE};
 

@@ -78,8 +78,8 @@ impl Surface for Virtual {
 mod tests {
     use super::super::super::picture::{Picture, Scene};
     use super::super::super::{Language, Languages, Screen, ScreenState, samples};
-    use super::super::{PixelFormat, SurfaceSettings};
     use super::*;
+    use crate::{PixelFormat, SurfaceSettings};
     use qris_core::order::time::Boot;
 
     #[test]

@@ -3,7 +3,7 @@
 //! Pictures are drawn in one of two formats. Most panels take one of them as it is. For the others, the drawn pixels of
 //! 32 bits are laid out anew on their way.
 
-use super::PixelFormat;
+use crate::geometry::PixelFormat;
 use std::fmt;
 
 /// The place of a channel in a pixel's bits, and how many bits it has.

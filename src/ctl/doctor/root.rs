@@ -1,0 +1,11 @@
+//! What only root can see.
+
+use qris_host::finding::Finding;
+
+/// What is to be done about what only root can see.
+pub(super) const AS_ROOT: &str = "sudo qrisctl doctor";
+
+/// What only root can see is no fault of the machine.
+pub(super) fn needs_root(check: &'static str, said: impl std::fmt::Display) -> Finding {
+    Finding::warn(check, format!("{said}: needs root"), AS_ROOT)
+}

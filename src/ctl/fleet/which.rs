@@ -1,0 +1,71 @@
+//! The machines that are meant.
+
+use crate::complete;
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::settings::Reported;
+use qris_core::wire::topics::Topic;
+use qris_host::Failure;
+use std::collections::BTreeMap;
+
+/// The machines that are meant.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Which {
+    /// A machine; several may be named
+    #[arg(long, global = true, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
+    pub(super) device: Vec<DeviceId>,
+    /// The machines whose settings have this label
+    #[arg(long, global = true, value_name = "WORD", conflicts_with = "device")]
+    label: Option<String>,
+    /// Every machine
+    #[arg(long, global = true, conflicts_with_all = ["device", "label"])]
+    all: bool,
+}
+
+impl Which {
+    /// What changes machines, or asks them, needs to be told which.
+    pub(super) fn must_be_named(&self) -> Result<(), Failure> {
+        match self.device.is_empty() && self.label.is_none() && !self.all {
+            true => Err(Failure::usage("name the machines: --device ID, --label WORD or --all")),
+            false => Ok(()),
+        }
+    }
+
+    /// The filters for what these machines say on a topic. Labels are known only when all have told.
+    pub(super) fn filters(&self, topic: Topic) -> Vec<String> {
+        if self.device.is_empty() { vec![topic.of_all()] } else { self.device.iter().map(|device| topic.of(device)).collect() }
+    }
+
+    /// Those who are meant, of all that have told their settings. Without a word all are meant.
+    pub(super) fn pick(&self, mut told: BTreeMap<DeviceId, Reported>) -> Result<BTreeMap<DeviceId, Reported>, Failure> {
+        if self.all && told.is_empty() {
+            return Err(Failure::failed(
+                "no machine ever spoke to this broker: see in the broker's access list whether this user may read the machines' topics",
+            ));
+        }
+        if let Some(silent) = self.device.iter().find(|device| !told.contains_key(device)) {
+            return Err(Failure::failed(format!(
+                "{silent} never told its settings to this broker. See with `qrisctl status` whether it is online and of a release that can \
+                 be set from afar, and in the broker's access list whether this user may read its topics"
+            )));
+        }
+        if let Some(label) = &self.label {
+            told.retain(|_, reported| reported.labels.iter().any(|known| **known == **label));
+            if told.is_empty() {
+                return Err(Failure::failed(format!("no machine has the label {label}: see `qrisctl fleet list`")));
+            }
+        }
+        Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_none_is_no_success() {
+        let which = |all| Which { device: Vec::new(), label: None, all };
+        assert!(which(true).pick(BTreeMap::new()).is_err(), "nothing was changed, and a script is told so");
+        assert!(which(false).pick(BTreeMap::new()).is_ok_and(|told| told.is_empty()), "an empty list");
+    }
+}
