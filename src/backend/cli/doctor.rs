@@ -10,7 +10,7 @@ use crate::keys::{Ring, RingError};
 use crate::machines::devices;
 use crate::sale::books::{self as ledger, BooksError, Cursor, Wanted};
 use crate::store::postgres::{CONNECTIONS, Server};
-use crate::store::{self, ENTRIES, Row, Store, StoreError};
+use crate::store::{self, ENTRIES, Row, Store};
 use clap::Args;
 use qris_core::order::merchant::ChargeFailure;
 use qris_core::order::request::Payment;
@@ -277,7 +277,7 @@ async fn whole(store: &Store) -> Finding {
 /// Books that are older than they were, new where there were some, or not those that `serve` has open.
 async fn behind(store: &Store, path: &Path) -> Option<Finding> {
     let had = Mark::beside(path);
-    let has = store.read(|tx| Ok::<_, StoreError>(Row::number(&tx.rows(ENTRIES, &[])?)?)).await;
+    let has = store.read(|tx| Row::number(&tx.rows(ENTRIES, &[])?)).await;
     let Behind { has, had, .. } = Behind::found(path, has.unwrap_or(had), had)?;
     let said = format!("they have {has} entries, and had {had} once: an older copy, or a file of them was removed");
     Some(Finding::bad("database", said, "stop `serve`; put the newest copy in place with `restore`, and look at what it lists"))

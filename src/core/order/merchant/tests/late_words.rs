@@ -238,7 +238,7 @@ fn each_late_fact_is_told_also_after_another_was_seen() {
     for outcome in [Delivery::Dispensed, Delivery::Uncertain, Delivery::Undelivered] {
         let done = then(refund_under_way(), 3500, Event::RefundAnswered(approved()));
         let done = lives(done, 3500, 3_600_000, &|_| status(Said::Refunded)).order;
-        let told = seen(then(done, 3_600_000, contradicted(outcome.clone())), 3_700_000);
+        let told = seen(then(done, 3_600_000, contradicted(outcome)), 3_700_000);
         let again = then(told, 4_000_000, Event::Notified(Said::Settled));
         let refused = lives(again, 4_000_000, DAY, &|_| status(Said::Settled)).order;
         assert_eq!(refused.attention(), [Attention::LateFact], "{outcome:?}: the customer has no money");
