@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The mark of the books is written no more often than this. What is newer is missed by nobody's mark.
+/// The mark of the books is written no more often than this. The loss of what is newer is not noticed by it.
 const MARK_EVERY: Duration = Duration::from_secs(10);
-/// Who only reads looks no more often than this whether the files are still those at their names.
+/// The reader checks its files no more often than this.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// The writer's settings. They differ from those of a machine, which sells once a minute. Orders that follow each other
 /// write the same pages. So the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two

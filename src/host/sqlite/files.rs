@@ -1,7 +1,7 @@
 //! The files of a database that is open: whether they are still those at their names, and on which file system they are.
 //!
-//! Whoever removes or replaces a file under a program that has it open does the program no visible harm: it goes on with a file that has
-//! no name. What it writes is gone when it ends. Another program that opens the name sees another database.
+//! A program that has a file open goes on with it when somebody removes or replaces it: the file has no name any more. What is written
+//! into it is gone when the program ends. Another program that opens the name sees another database.
 
 use super::{OpenError, with_suffix};
 use std::os::unix::fs::MetadataExt as _;
