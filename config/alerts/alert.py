@@ -91,6 +91,10 @@ INDONESIAN = {
         "Uang dari QR di mesin ini masuk ke penjual lain daripada sebelumnya.",
         "Cocokkan dengan NMID Anda. Jika bukan milik Anda, matikan mesinnya, dan hubungi Midtrans.",
     ),
+    "taken_over": (
+        "Komputer lain memakai nama mesin ini di broker, dan terus memutusnya.",
+        "Cari komputer itu, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",
+    ),
     "twice": (
         "Dua komputer memakai nama mesin yang sama: kartunya disalin.",
         "Cari yang kedua, dan matikan. Jika mungkin di tangan orang lain: `device revoke`, lalu kode baru.",

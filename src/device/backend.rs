@@ -7,7 +7,9 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span, Wall};
-use qris_core::wire::orders::{ANSWER_MAX, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::wire::orders::{
+    ANSWER_MAX, AT_BROKER, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, TAKEN_OVER,
+};
 use qris_host::causes;
 use qris_host::clock::{self, RELEASED};
 use qris_host::http::{HttpError, Limits, client, is_from_afar, read_limited};
@@ -145,9 +147,10 @@ impl Backend {
 
     /// The HTTP request for all open orders.
     pub fn request_for_open(&self, identity: &Identity) -> RequestBuilder {
-        let Identity { relay_key, newest_event } = identity;
+        let Identity { relay_key, newest_event, taken_over } = identity;
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
         let request = newest_event.iter().fold(request, |request, event| request.header(NEWEST_EVENT, &**event));
+        let request = if *taken_over { request.header(AT_BROKER, TAKEN_OVER) } else { request };
         self.authorized(relay_key.iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string())))
     }
 

@@ -8,19 +8,20 @@ use qris_core::wire::settings::SETTINGS_MAX;
 use qris_core::wire::status::Status;
 use qris_core::wire::topics::{self, Topic};
 use qris_host::config::MqttSettings;
-use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will, client_id};
+use qris_host::secret::Secret;
 use qris_host::tls::{CertificateRefusal, LastTrusted, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
 /// A machine that vanished is said to be offline after this time.
 const WILL_DELAY_S: u32 = 30;
 
-/// The link to the broker: the subscriptions, and the broker's words when this machine vanishes.
+/// The link to the broker, with the client id of the machine of this token: the subscriptions, and the broker's words when this machine vanishes.
 ///
 /// # Errors
 /// The fault of the settings' certificates.
-pub fn link(device: &DeviceId, settings: &MqttSettings, trusted: &LastTrusted) -> Result<LinkSettings, TlsError> {
-    let mut link = LinkSettings::new(settings.clone(), device.as_str(), trusted)?;
+pub fn link(device: &DeviceId, token: &Secret, settings: &MqttSettings, trusted: &LastTrusted) -> Result<LinkSettings, TlsError> {
+    let mut link = LinkSettings::new(settings.clone(), client_id(device.as_str(), token), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
     link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
     let desired = Topic::ConfigDesired.of(device);
@@ -50,8 +51,9 @@ pub async fn listen(
             MqttEvent::Up { refused, .. } => {
                 inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
             }
-            MqttEvent::Down { reason, certificate, .. } => {
-                inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal: certificate == Some(CertificateRefusal::Dates) })
+            MqttEvent::Down { reason, certificate, thrown_out, .. } => {
+                let date_refusal = certificate == Some(CertificateRefusal::Dates);
+                inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal, thrown_out });
             }
             MqttEvent::Message(message) => {
                 let Some(message) = controllers.take(message).await else { continue };

@@ -121,7 +121,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let screen = Screen::start(machine.appearance().clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
-    let link = config.mqtt.as_ref().map(|mqtt| broker::link(&config.machine.device, mqtt, &trusted));
+    let link = config.mqtt.as_ref().map(|mqtt| broker::link(&config.machine.device, &config.backend.token, mqtt, &trusted));
     let link = link.transpose().map_err(Failure::usage)?;
     let backend = backend::Backend::new(&config.backend, &config.machine.boot_id, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;

@@ -98,6 +98,8 @@ pub enum Input {
         reason: Box<str>,
         /// Its certificate's dates were refused.
         date_refusal: bool,
+        /// The broker has thrown this machine out, most likely because another computer came with its client id.
+        thrown_out: bool,
     },
     /// The broker has taken a message.
     Delivered(PublishId),

@@ -171,6 +171,11 @@ events! {
     /// If it lasts: look at the network, the broker, the password and the certificates.
     BrokerLost { broker: Text, why: Text } = "1b2e3b938fda4fc795de6b9115e095ff", Warning, "lost the broker {broker}: {why}";
 
+    /// Another computer has the machine's client id at the broker, and takes its place there.
+    /// Each of them throws the other one out, again and again. Requests, commands and settings hardly come through. The backend was told.
+    /// Find the other computer: it has the machine's token. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
+    PlaceTaken { broker: Text } = "7dc9c4689e034909a7168731fdd59993", Err, "taken over: another computer throws this machine out of the broker {broker}, again and again";
+
     /// A request was refused before anybody could pay.
     /// The reason is one of the reasons of vend/event. Nothing was charged.
     /// If the item should be sold: correct what the reason names.
@@ -435,6 +440,11 @@ events! {
     /// Both have its token, its password and the key of its relay. What one of them sells, the other one does not know.
     /// Find the second one and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
     MachineTwice { device: DeviceId, addresses: Text } = "6ef7360566264ced94f583bda9429229", Err, "two computers are device {device}, at {addresses}";
+
+    /// A device is thrown out of the broker, again and again.
+    /// It says so itself. Another computer has its client id at the broker, and so its token.
+    /// Find the other computer and switch it off. If it may be in foreign hands: qris-backend device revoke DEVICE, then device invite.
+    MachineTakenOver { device: DeviceId } = "48676fc223f14042b58c70431f33820d", Err, "device {device} is taken over: another computer throws it out of the broker, again and again";
 
     /// A device's tokens were revoked.
     /// It is no longer let in.

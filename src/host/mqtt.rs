@@ -11,6 +11,7 @@ mod link;
 mod packets;
 
 use crate::config::MqttSettings;
+use crate::secret::Secret;
 use crate::tls::{self, CertificateRefusal, LastTrusted, TlsError};
 use rustls::ClientConfig;
 use std::sync::Arc;
@@ -48,6 +49,21 @@ pub const DROP_WAIT: Duration = Duration::from_millis(250);
 pub const PUBLISHES_WAITING_MAX: usize = 64;
 /// The most events that wait for the caller. After that nothing more is read from the broker.
 pub const EVENTS_WAITING_MAX: usize = 128;
+
+/// What a client id is hashed with. No other hash of a token begins so: the backend keeps a hash of the token alone.
+const CLIENT_ID: &[u8] = b"qrisd: client id at the broker\0";
+
+/// The client id of the machine of this token, the same after each restart: its id, and 16 hexadecimal digits that nobody knows who
+/// does not have the token. A broker keeps one connection for each client id: the newest one, of whatever account.
+///
+/// The broker and its journal see it. The token cannot be had back from it: SHA-256 cannot be turned round, and a token has so many
+/// random bits that nobody tries them all. Here are 64 bits of its hash. They fit to very many tokens, and the backend
+/// compares another hash. The password of the account would not do: a person may have made it up, and what is short can be tried.
+#[must_use]
+pub fn client_id(device: &str, token: &Secret) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, &[CLIENT_ID, token.expose().as_bytes()].concat());
+    format!("{device}-{}", qris_core::hex(&hash.as_ref()[..8]))
+}
 
 /// Where the broker is, and how we appear there.
 #[derive(Debug, Clone)]
@@ -207,6 +223,9 @@ pub enum MqttEvent {
         refused: bool,
         /// The broker's certificate was refused.
         certificate: Option<CertificateRefusal>,
+        /// The broker has thrown us out: it says that another one took our place, or it ended a connection of less than
+        /// [`STABLE_AFTER`] without a word, as Mosquitto 2.0.11 does then.
+        thrown_out: bool,
     },
     /// A message came in.
     Message(Inbound),
@@ -291,5 +310,23 @@ impl Mqtt {
     fn send(&self, command: LinkCommand) {
         // An error says that the task has ended. The caller asked for that with `stop`, or dropped the receiver.
         drop(self.commands.send(command));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_knows_a_client_id_who_does_not_have_the_token() {
+        let token = |text: &str| Secret::new(text);
+        let id = client_id("vm-001", &token("a token"));
+        assert_eq!(id, client_id("vm-001", &token("a token")), "the same after a restart");
+        assert_ne!(id, client_id("vm-001", &token("another token")));
+        let digits = id.strip_prefix("vm-001-").expect("whose it is");
+        assert!(digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+        // It is no part of what the backend keeps of the token.
+        let kept = ring::digest::digest(&ring::digest::SHA256, b"a token");
+        assert!(!qris_core::hex(kept.as_ref()).contains(digits));
     }
 }

@@ -226,7 +226,7 @@ fn what_was_not_taken_is_a_failure_that_names_the_reason_and_no_secret() {
 #[test]
 fn every_kind_of_alert_has_its_words_in_indonesian() {
     let words = source_text("config/alerts/alert.py");
-    for kind in Attention::ALL.map(Attention::as_str).into_iter().chain(["offline", "merchant", "twice", "damaged"]) {
+    for kind in Attention::ALL.map(Attention::as_str).into_iter().chain(["offline", "merchant", "twice", "taken_over", "damaged"]) {
         assert!(words.contains(&format!("\n    \"{kind}\": (\n")), "{kind}");
     }
 }

@@ -79,6 +79,7 @@ mod shape;
 mod simulator_page;
 mod slow_clients;
 mod stolen_token;
+mod taken_over;
 mod telemetry;
 mod tls;
 mod two_backends;

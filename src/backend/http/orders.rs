@@ -24,7 +24,7 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
 use qris_core::wire::orders::{
-    FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, WAIT_MAX_S,
+    AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER, WAIT_MAX_S,
 };
 use qris_core::wire::strict::Object;
 use serde::Deserialize;
@@ -234,6 +234,7 @@ pub async fn open(
     if wanted.state.as_deref() != Some("open") {
         return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
     }
+    machines.at_broker(&device, headers.get(AT_BROKER).is_some_and(|value| value == TAKEN_OVER)).await;
     // A key of another form is of a later release.
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
     machines.relay_key_shown(&device, token_hash, shown).await;

@@ -128,6 +128,22 @@ impl Machines {
         self.presence.hears(hears, self.moment());
     }
 
+    /// A machine says whether another computer takes its place at the broker. People are told when that begins and when it is over.
+    pub async fn at_broker(&self, device: &DeviceId, taken_over: bool) {
+        self.presence.taken_over(device, taken_over);
+        let of = device.clone();
+        // What cannot be read or written now is said again. The journal hears of the error.
+        let Ok(known) = self.books.read(move |tx| books::is_taken_over(tx, &of)).await else { return };
+        let of = device.clone();
+        if known == taken_over || self.books.write(move |tx, _, now| books::taken_over(tx, &of, taken_over, now)).await.is_err() {
+            return;
+        }
+        if taken_over {
+            self.around.emit(&Journal::MachineTakenOver { device: device.clone() });
+        }
+        self.books.ring(Bell::Alerts);
+    }
+
     /// A call shows something new of a machine's computer. If that is another computer, people are told.
     pub async fn seen(&self, device: &DeviceId, sight: Sight) {
         let (of, now) = (device.clone(), self.now());

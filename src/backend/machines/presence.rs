@@ -9,6 +9,7 @@
 use super::reported::{Facts, Noted, Report};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Boot, Now, Span, Wall};
+use qris_core::wire::status::FaultCode;
 use qris_core::wire::telemetry::EVERY_S;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -49,6 +50,8 @@ struct Known {
     reported_at: Boot,
     /// The time since which the broker says that it is gone. Nothing fresh came since then.
     offline_from: Option<Boot>,
+    /// Another computer takes its place at the broker, as it says over HTTP. Its status hardly gets through.
+    taken_over: bool,
     is: Is,
     /// It may be written down again from then on, if there is something new.
     note_from: Boot,
@@ -114,6 +117,16 @@ impl Presence {
         // Only machines that are let in are known: an invented name takes no room.
         if let Some(known) = self.lock().machines.get_mut(device) {
             known.fresh(now);
+        }
+    }
+
+    /// It says whether another computer takes its place at the broker.
+    pub fn taken_over(&self, device: &DeviceId, is_so: bool) {
+        if let Some(known) = self.lock().machines.get_mut(device)
+            && known.taken_over != is_so
+        {
+            // It does not wait for its turn: somebody who was told looks now.
+            (known.taken_over, known.is_noted, known.note_from) = (is_so, false, Boot(0));
         }
     }
 
@@ -189,6 +202,7 @@ impl Known {
             fresh_at: now,
             reported_at: now.boot,
             offline_from: None,
+            taken_over: false,
             is: Is::Unknown,
             note_from: Boot(0),
             is_noted: true,
@@ -247,7 +261,13 @@ impl Known {
             Is::There(since) => (true, since),
             Is::Missing(since) => (false, since),
         };
-        Some(Noted { is_there, since, facts: self.facts.clone() })
+        let mut facts = self.facts.clone();
+        if self.taken_over {
+            let facts = facts.get_or_insert_with(Facts::default);
+            let others = facts.faults.iter().copied().filter(|fault| *fault != FaultCode::TakenOver);
+            facts.faults = [FaultCode::TakenOver].into_iter().chain(others).collect();
+        }
+        Some(Noted { is_there, since, facts })
     }
 }
 
@@ -258,7 +278,6 @@ const fn periods(every: Span) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::wire::status::FaultCode;
 
     const START: Wall = Wall(1_000_000_000);
     const MISSING_AFTER: i64 = 600;
@@ -439,6 +458,25 @@ mod tests {
         rig.reported(Report::Offline, 800);
         assert_eq!(noted(1399), []);
         assert_eq!(noted(1400), [Noted { is_there: false, since: at(800).wall, facts: Some(facts("1.0")) }]);
+    }
+
+    #[test]
+    fn another_computer_at_its_place_stands_among_its_faults_and_is_written_down_at_once() {
+        let rig = Rig::new();
+        let faults = |s| {
+            let noted = rig.0.check(at(s)).to_note.into_iter().map(|(_, noted)| noted.facts);
+            noted.map(|facts| facts.map(|facts| facts.faults.to_vec())).collect::<Vec<_>>()
+        };
+        rig.called(0);
+        assert_eq!(faults(1), [None]);
+        rig.0.taken_over(&device("a"), true);
+        assert_eq!(faults(2), [Some(vec![FaultCode::TakenOver])]);
+        rig.0.taken_over(&device("a"), true);
+        assert_eq!(faults(300), [], "nothing is new");
+        rig.reported(online(), 301);
+        assert_eq!(faults(302), [Some(vec![FaultCode::TakenOver, FaultCode::Relay])]);
+        rig.0.taken_over(&device("a"), false);
+        assert_eq!(faults(303), [Some(vec![FaultCode::Relay])]);
     }
 
     #[test]

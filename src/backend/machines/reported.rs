@@ -18,7 +18,7 @@ const VERSION_MAX: usize = 24;
 const FAULTS_MAX: usize = 16;
 
 /// What a machine is, by its own word.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     /// The release of `qrisd`; empty if it does not tell.
     pub version: Box<str>,

@@ -28,8 +28,8 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Subject, Ways, alert_tried, due_alerts, machine_back, machine_offline, machine_twice, machines_offline,
-    merchant_paid, take_turn, turn_ends,
+    ALERT_TRIES, Alert, Subject, Ways, alert_tried, due_alerts, is_taken_over, machine_back, machine_offline, machine_twice,
+    machines_offline, merchant_paid, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
 pub use entry::{BooksError, Done, Policy, Stored};

@@ -132,7 +132,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
-        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) => None,
+        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) | Subject::TakenOver => None,
     };
     let over = if alert.until.is_some() { " is over" } else { "" };
     let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
@@ -166,6 +166,11 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
             let told = "the machine is not there: it sends no reports, and it asks for nothing".into();
             (device.as_str(), told, "look at its power and its network", Value::Null)
         }
+        Subject::TakenOver => {
+            let told = "the machine is thrown out of the broker again and again: another computer has its client id, and so its token";
+            let to_do = "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code";
+            (device.as_str(), told.into(), to_do, Value::Null)
+        }
         Subject::Merchant(merchant) => {
             let told = format!("a QR on this machine pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
@@ -180,6 +185,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
     let (kind, told, to_do) = match (&alert.until, &alert.about) {
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, "over: the machine is there again".into(), NOTHING_TO_DO),
+        (Some(_), Subject::TakenOver) => (OVER, "over: the machine keeps its place at the broker".into(), NOTHING_TO_DO),
         (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_)) => {
             (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO)
         }

@@ -22,6 +22,11 @@ pub const BOOT: &str = "machine-boot";
 /// A header of the question for open orders: the `event_id` of the machine's newest event, `STREAM.SEQ`. Of two copies of a machine one
 /// shows earlier events than the other.
 pub const NEWEST_EVENT: &str = "machine-event";
+/// A header of the question for open orders. Its one value is [`TAKEN_OVER`]. A machine that asks without it keeps its place at the
+/// broker, as far as it knows.
+pub const AT_BROKER: &str = "machine-at-broker";
+/// Another computer has the machine's name at the broker, and takes its place there again and again.
+pub const TAKEN_OVER: &str = "taken-over";
 /// The longest name of a machine for customers, in characters.
 pub const MACHINE_NAME_MAX: usize = 64;
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.

@@ -26,6 +26,8 @@ words! {
         Clock = "clock",
         /// The broker refuses a topic that the machine needs.
         Config = "config",
+        /// Another computer has this machine's name at the broker, and takes its place there again and again.
+        TakenOver = "taken_over",
         /// Requests fail one after the other, because no charge can be made or shown: nothing is sold.
         Charges = "charges",
         /// Nobody confirms whether an order of this machine is paid: a person must look at it, at the merchant.
@@ -49,6 +51,7 @@ impl FaultCode {
             | Self::Backend
             | Self::Clock
             | Self::Config
+            | Self::TakenOver
             | Self::Charges
             | Self::Unconfirmed
             | Self::Settings

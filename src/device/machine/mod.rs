@@ -16,6 +16,7 @@
 //! | the faults | `faults.rs` |
 //! | the settings that come from afar | `afar.rs` |
 //! | the reports of what was sold | `telemetry.rs` |
+//! | whether another computer takes the machine's place at the broker | `place.rs` |
 //! | why the computer started | `boot.rs` |
 //! | the system that runs, if RAUC has installed it | `system.rs` |
 //! | the commands that operators have signed | `commands.rs` |
@@ -44,6 +45,7 @@ mod operators;
 mod orders;
 mod outbox;
 mod parts;
+mod place;
 mod proving;
 mod reconcile;
 mod show;
@@ -69,6 +71,7 @@ use hold::Hold;
 use links::Links;
 use orders::Orders;
 use outbox::Outbox;
+use place::Place;
 use qris_core::order::machine::{self as core, Event};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
@@ -102,6 +105,7 @@ impl Machine {
             systems: Systems::new(now.boot),
             hold: Hold::default(),
             trust: Trust::default(),
+            place: Place::default(),
             own: settings.clone(),
             settings,
         };
@@ -151,7 +155,12 @@ impl Machine {
             Input::Backend(id, request, answer) => self.backend_answered(id, &request, answer, now),
             Input::Open(id, answer) => self.open_answered(id, answer, now),
             Input::BrokerUp { refused } => self.broker_up(&refused, now),
-            Input::BrokerDown { reason, date_refusal } => {
+            Input::BrokerDown { reason, date_refusal, thrown_out } => {
+                if thrown_out {
+                    self.place.lost(now.boot);
+                } else if !out.is_connected() {
+                    self.place.nobody_there();
+                }
                 if out.disconnected() {
                     out.journal(Journal::BrokerLost { broker: self.settings.broker_name(), why: text(&reason) });
                 }
@@ -200,7 +209,7 @@ impl Machine {
         };
         let stored = if self.storage.is_failing() { None } else { stored() };
         let others = [self.storage.deadline(), self.front.deadline(), self.outbox.deadline(), self.afar.deadline(), self.hold.deadline()];
-        [stored, self.trust.deadline()].into_iter().chain(others).flatten().min()
+        [stored, self.trust.deadline(), self.place.deadline()].into_iter().chain(others).flatten().min()
     }
 
     /// Notes a clean stop. The answer is its last message.
@@ -235,10 +244,12 @@ impl Machine {
             let with = self.links.context(&self.settings, self.outbox.is_connected());
             self.orders.begin_calls(now.boot, with, &mut self.outbox);
         }
+        self.watch_place(now);
         if !self.storage.is_failing() {
             let lookers = self.lookers(now);
             let newest_event = || self.storage.store().map(|store| store.newest_event());
-            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, &mut self.outbox, now.boot);
+            let taken_over = self.place.is_taken();
+            self.reconciliation.ask(lookers, self.links.proof_key(), newest_event, taken_over, &mut self.outbox, now.boot);
         }
         self.trust.ask(self.links.dates_are_refused(), &self.storage, &self.own, &mut self.outbox, now);
         self.carry_commands(now);
@@ -340,6 +351,17 @@ impl Machine {
         self.links.relay_reported(facts, &self.settings, &mut self.faults, now);
         if let Some(tickets) = self.links.tickets(&self.settings) {
             self.reconciliation.take_tickets(tickets, is_new);
+        }
+    }
+
+    /// When another computer begins or ceases to take the machine's place at the broker, the backend hears it with the next question.
+    fn watch_place(&mut self, now: Now) {
+        let is_taken = self.place.look(now.boot);
+        if self.faults.set(FaultCode::TakenOver, is_taken.then_some(place::WORDS), now) {
+            self.reconciliation.ask_open();
+            if is_taken {
+                self.outbox.journal(Journal::PlaceTaken { broker: self.settings.broker_name() });
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::hold::Hold;
 use super::links::Links;
 use super::orders::Orders;
 use super::outbox::Outbox;
+use super::place::Place;
 use super::reconcile::Reconciliation;
 use super::storage::Storage;
 use super::system::Systems;
@@ -36,6 +37,7 @@ pub struct Machine {
     pub(super) start: Start,
     pub(super) systems: Systems,
     pub(super) hold: Hold,
+    pub(super) place: Place,
     pub(super) storage: Storage,
     pub(super) orders: Orders,
     pub(super) front: Front,

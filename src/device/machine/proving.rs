@@ -182,8 +182,8 @@ impl Machine {
             FaultCode::StoreReset => true,
             // These are compared with those of before, below.
             FaultCode::Relay | FaultCode::LineBlocked | FaultCode::Settings | FaultCode::Other(_) => true,
-            // The merchant's gateway is not a part of the machine.
-            FaultCode::Charges | FaultCode::Unconfirmed => true,
+            // Neither the merchant's gateway nor another computer is a part of the machine.
+            FaultCode::Charges | FaultCode::Unconfirmed | FaultCode::TakenOver => true,
         };
         let is_there = [
             (self.settings.broker.is_none() || self.outbox.is_connected(), "the broker is not there"),

@@ -97,12 +97,14 @@ impl Reconciliation {
         out.push(Effect::ReadRelay);
     }
 
-    /// Asks for all open orders, when it is time. `lookers`: the requests that wait for that. `key`: the relay's.
+    /// Asks for all open orders, when it is time. `lookers`: the requests that wait for that. `key`: the relay's. `taken_over`: another
+    /// computer takes the machine's place at the broker.
     pub(super) fn ask(
         &mut self,
         lookers: Vec<RequestId>,
         key: Option<&RelayKey>,
         newest_event: impl FnOnce() -> Option<Box<str>>,
+        taken_over: bool,
         out: &mut Outbox,
         now: Boot,
     ) {
@@ -120,7 +122,7 @@ impl Reconciliation {
             self.asked_about = std::mem::take(&mut self.suspects);
             self.requested = lookers;
             self.shown_key = key.cloned();
-            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event() }));
+            out.push(Effect::AskOpen(call, Identity { relay_key: key.cloned(), newest_event: newest_event(), taken_over }));
         }
     }
 

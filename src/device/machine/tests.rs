@@ -11,6 +11,7 @@ mod gateway;
 mod hold;
 mod lost_books;
 mod no_broker;
+mod place;
 mod refusals;
 mod rig;
 mod sales;

@@ -14,6 +14,8 @@ pub struct Identity {
     pub relay_key: Option<RelayKey>,
     /// The id of its newest event.
     pub newest_event: Option<Box<str>>,
+    /// Another computer takes its place at the broker again and again.
+    pub taken_over: bool,
 }
 
 /// A call to the backend, ready to be sent.

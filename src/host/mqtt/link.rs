@@ -6,6 +6,7 @@
 //! as delivered.
 
 use super::acks::AckQueue;
+use super::packets::EndedBy;
 use super::{
     ANSWER_WAIT, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkCommand, LinkSettings, MAX_PACKET, MqttEvent, Outbound,
     PUBLISHES_AT_ONCE, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, packets,
@@ -39,7 +40,9 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
         connection.abandon(&mut caller);
         subscribed = connection.subscribed;
         let down = match end {
-            End::Lost { reason, refused, certificate } if !connection.is_stopping() => MqttEvent::Down { reason, refused, certificate },
+            End::Lost { reason, refused, certificate, thrown_out } if !connection.is_stopping() => {
+                MqttEvent::Down { reason, refused, certificate, thrown_out }
+            }
             End::Lost { .. } | End::Stopped => return,
         };
         caller.lost(down);
@@ -54,13 +57,13 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
 
 /// How a connection ended.
 enum End {
-    Lost { reason: String, refused: bool, certificate: Option<CertificateRefusal> },
+    Lost { reason: String, refused: bool, certificate: Option<CertificateRefusal>, thrown_out: bool },
     Stopped,
 }
 
 impl End {
     fn lost(reason: impl Into<String>) -> Self {
-        Self::Lost { reason: reason.into(), refused: false, certificate: None }
+        Self::Lost { reason: reason.into(), refused: false, certificate: None, thrown_out: false }
     }
 }
 
@@ -142,6 +145,8 @@ struct Connection<'a> {
     /// This process has subscribed in the session that the broker may have kept, and no filter was refused.
     subscribed: bool,
     session_present: bool,
+    /// The time of CONNACK.
+    let_in_at: Option<Instant>,
     /// The time at which [`MqttEvent::Up`] was told.
     up_since: Option<Instant>,
     acks: AckQueue,
@@ -206,6 +211,7 @@ impl<'a> Connection<'a> {
             settings,
             subscribed,
             session_present: false,
+            let_in_at: None,
             up_since: None,
             acks: AckQueue::new(number),
             to_acknowledge: VecDeque::new(),
@@ -324,6 +330,7 @@ impl<'a> Connection<'a> {
 
     fn connected(&mut self, connack: &ConnAck, caller: &mut Caller) -> Result<(), End> {
         self.session_present = connack.session_present;
+        self.let_in_at = Some(Instant::now());
         let are_kept = !self.settings.subscriptions.iter().any(|subscription| subscription.at_most_once);
         if self.settings.subscriptions.is_empty() || (connack.session_present && self.subscribed && are_kept) {
             self.go_up(Vec::new(), caller);
@@ -461,7 +468,17 @@ impl<'a> Connection<'a> {
         {
             caller.tell(MqttEvent::Rejected { id, reason: "packet too large" });
         }
-        End::Lost { reason: error.to_string(), refused: packets::is_refusal(error), certificate: tls::certificate_refusal(error) }
+        let thrown_out = match packets::ended_by(error) {
+            Some(EndedBy::TakeOver) => true,
+            Some(EndedBy::Silence) => self.let_in_at.is_some_and(|at| at.elapsed() < STABLE_AFTER),
+            None => false,
+        };
+        End::Lost {
+            reason: error.to_string(),
+            refused: packets::is_refusal(error),
+            certificate: tls::certificate_refusal(error),
+            thrown_out,
+        }
     }
 
     /// Answers the publishes that were lost with the connection.

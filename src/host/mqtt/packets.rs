@@ -4,9 +4,10 @@ use super::{CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACK
 use crate::secret::Secret;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, Filter, LastWill, LastWillProperties, PubAckReason, PublishProperties, RetainForwardRule, SubscribeReasonCode,
+    ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, LastWillProperties, PubAckReason, PublishProperties, RetainForwardRule,
+    SubscribeReasonCode,
 };
-use rumqttc::v5::{ConnectionError, MqttOptions};
+use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 /// The options for every connection to this broker.
@@ -76,6 +77,30 @@ pub(super) const fn is_refusal(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized | Banned))
 }
 
+/// How a broker ends the connection of a client whose place another one takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    /// It says so.
+    TakeOver,
+    /// It only closes the connection. That may mean anything.
+    Silence,
+}
+
+/// Whether the broker ended the connection like that.
+pub(super) fn ended_by(error: &ConnectionError) -> Option<EndedBy> {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error {
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
+            (*reason_code == DisconnectReasonCode::SessionTakenOver).then_some(EndedBy::TakeOver)
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Some(EndedBy::Silence),
+        ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof).then_some(EndedBy::Silence)
+        }
+        _ => None,
+    }
+}
+
 /// The name of a PUBACK reason code, if it is a refusal.
 pub(super) fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
     match code {
@@ -127,6 +152,21 @@ mod tests {
         ] {
             assert!(publish_refusal(refused).is_some(), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_broker_that_says_why_or_closes_in_silence_may_have_another_client_of_our_name() {
+        let told = |reason_code| ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string: None });
+        let io = |kind: std::io::ErrorKind| ConnectionError::MqttState(StateError::Io(kind.into()));
+        assert_eq!(ended_by(&told(DisconnectReasonCode::SessionTakenOver)), Some(EndedBy::TakeOver));
+        for other in [DisconnectReasonCode::ServerShuttingDown, DisconnectReasonCode::PacketTooLarge, DisconnectReasonCode::NotAuthorized] {
+            assert_eq!(ended_by(&told(other)), None, "{other:?}");
+        }
+        assert_eq!(ended_by(&ConnectionError::MqttState(StateError::ConnectionAborted)), Some(EndedBy::Silence));
+        assert_eq!(ended_by(&io(std::io::ErrorKind::ConnectionReset)), Some(EndedBy::Silence));
+        // The network is to blame.
+        assert_eq!(ended_by(&io(std::io::ErrorKind::HostUnreachable)), None);
+        assert_eq!(ended_by(&ConnectionError::MqttState(StateError::AwaitPingResp)), None);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl World {
             return;
         }
         if !self.shakes_hands(m, Server::Broker, false) {
-            self.input(m, Input::BrokerDown { reason: "certificate expired".into(), date_refusal: true });
+            self.input(m, Input::BrokerDown { reason: "certificate expired".into(), date_refusal: true, thrown_out: false });
             let after = 5_000 + self.below(25_000);
             return self.connect_broker(m, after);
         }
@@ -164,7 +164,7 @@ impl World {
         }
         if let Some((m, _)) = self.broker.connected.take() {
             self.broker.left_at = self.now;
-            self.input(m, Input::BrokerDown { reason: "it is gone".into(), date_refusal: false });
+            self.input(m, Input::BrokerDown { reason: "it is gone".into(), date_refusal: false, thrown_out: false });
         }
     }
 

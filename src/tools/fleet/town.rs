@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// How a machine shows itself when it asks for its open orders. It has no relay that could sign.
-const NOBODY: Identity = Identity { relay_key: None, newest_event: None };
+const NOBODY: Identity = Identity { relay_key: None, newest_event: None, taken_over: false };
 
 /// A question to the backend.
 #[derive(Debug)]

@@ -206,7 +206,8 @@ impl Yard {
         let observer = observer::start(&town, at(FLEET, first))?;
         let machines = names.iter().zip(&tokens).enumerate().map(|(number, (name, token))| {
             let device = DeviceId::new(name).expect("a well-formed name");
-            let link = qris_device::broker::link(&device, &at(name, broker_ports[number % broker_ports.len()]), &LastTrusted::default())?;
+            let broker = at(name, broker_ports[number % broker_ports.len()]);
+            let link = qris_device::broker::link(&device, &Secret::new(token.as_str()), &broker, &LastTrusted::default())?;
             let token = HeaderValue::from_str(&format!("Bearer {token}")).expect("hexadecimal digits");
             Ok(Machine { number, device, token, link, town: Arc::clone(&town) })
         });

@@ -20,6 +20,8 @@ pub(super) const OFFLINE: &str = "offline";
 const MERCHANT: &str = "merchant";
 /// The kind for two computers that are one machine, by the machine and both addresses.
 const TWICE: &str = "twice";
+/// The kind for a machine whose place at the broker another computer takes.
+const TAKEN_OVER: &str = "taken_over";
 /// The most merchants that are told apart.
 const MERCHANTS_MAX: i64 = 100;
 
@@ -41,6 +43,8 @@ pub enum Subject {
     Merchant(Box<str>),
     /// Two computers that are one machine, with their addresses.
     Twice(Box<str>),
+    /// A machine whose place at the broker another computer takes.
+    TakenOver,
 }
 
 /// Ways to tell people, a bit each.
@@ -110,6 +114,7 @@ impl Alert {
             Subject::Offline => OFFLINE,
             Subject::Merchant(_) => MERCHANT,
             Subject::Twice(_) => TWICE,
+            Subject::TakenOver => TAKEN_OVER,
         }
     }
 
@@ -119,7 +124,7 @@ impl Alert {
         match &self.about {
             Subject::Order(stored, _) => stored.order.id.as_str(),
             Subject::Damaged(id, _) => id.as_str(),
-            Subject::Offline => self.device.as_str(),
+            Subject::Offline | Subject::TakenOver => self.device.as_str(),
             Subject::Merchant(merchant) => merchant,
             Subject::Twice(both) => both,
         }
@@ -162,6 +167,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == OFFLINE => Subject::Offline,
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
         None if kind == TWICE => Subject::Twice(subject.into()),
+        None if kind == TAKEN_OVER => Subject::TakenOver,
         // It is of a later release.
         None => return Ok(None),
     };
@@ -248,6 +254,23 @@ pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksE
     // A name that is damaged is no machine's.
     let read = |row: &Row| Some((DeviceId::new(row.text("subject").ok()?).ok()?, Wall(row.int("since_ms").ok()?)));
     Ok(rows.iter().filter_map(read).collect())
+}
+
+/// Whether people are told that another computer takes the machine's place at the broker.
+///
+/// # Errors
+/// The database's.
+pub fn is_taken_over(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM alerts WHERE subject = $1 AND kind = $2 AND ended_ms IS NULL";
+    Ok(!tx.rows(sql, &[device.as_str().into(), TAKEN_OVER.into()])?.is_empty())
+}
+
+/// Another computer takes the machine's place at the broker, or does so no more.
+///
+/// # Errors
+/// The database's.
+pub fn taken_over(tx: &mut dyn Tx, device: &DeviceId, is_so: bool, now: Wall) -> Result<(), BooksError> {
+    if is_so { begin(tx, device.as_str(), TAKEN_OVER, device, now) } else { end(tx, device.as_str(), TAKEN_OVER, now).map(drop) }
 }
 
 /// Two computers are one machine. This is told again if it is seen again.

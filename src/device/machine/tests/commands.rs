@@ -684,7 +684,7 @@ fn an_update_waits_for_a_new_system_to_prove_itself() {
     rig.runs("rootfs.0");
     assert_eq!(Came::of(rig.on(Input::BrokerUp { refused: vec![] })).stages(), [Stage::Failed]);
     // It does not prove itself, and is started again all the same.
-    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false, thrown_out: false });
     let came = Came::of(rig.after(601_000));
     assert_eq!(came.systems, [SystemCall::Reboot]);
 }

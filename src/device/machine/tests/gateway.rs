@@ -36,7 +36,7 @@ fn charges_that_fail_one_after_the_other_are_a_fault_until_one_is_shown() {
 
 /// Without a broker the machine asks the backend about its order.
 fn asks_by_itself(rig: &mut Rig) {
-    rig.on(Input::BrokerDown { reason: "cut".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "cut".into(), date_refusal: false, thrown_out: false });
     assert!(matches!(rig.backend(1), Some(HttpCall::Watch(..))));
 }
 

@@ -112,7 +112,7 @@ fn a_broker_that_comes_later_is_told_all_sums_and_no_old_event() {
 #[test]
 fn what_waited_for_a_broker_waits_on_while_there_is_none() {
     let mut rig = Rig::new();
-    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
     rig.offered_on_board(1);
     rig.paid_and_handed_out(1);
     assert_eq!(rig.outbox().0, 5);

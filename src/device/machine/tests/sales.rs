@@ -50,7 +50,7 @@ fn a_sale() {
 #[test]
 fn without_the_broker_the_long_poll_brings_the_receipt() {
     let mut rig = Rig::new();
-    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
     rig.offered(1);
     assert_eq!(rig.backend(1), Some(HttpCall::Watch(order_id("o-1"), 1)));
     rig.answer(1, order(resource(1, Status::Pending)));
@@ -157,7 +157,7 @@ fn an_idle_screen_says_that_the_network_is_gone() {
     let mut rig = Rig::new();
     rig.bring_up();
     assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
-    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false, thrown_out: false });
     assert_eq!(rig.scene, "Offline { missing: Broker }");
     rig.on(Input::BrokerUp { refused: Vec::new() });
     assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);

@@ -122,7 +122,7 @@ fn a_receipt_that_cannot_be_stored_is_not_acknowledged() {
     assert_eq!(rig.announced(), ["requested", "awaiting_payment", "refused(store)"]);
     drop(held);
     rig.after(2000);
-    rig.on(Input::BrokerDown { reason: "dropped".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "dropped".into(), date_refusal: false, thrown_out: false });
     rig.on(Input::BrokerUp { refused: vec![] });
     let (ack, _) = rig.pay(&receipt_of(1));
     assert!(rig.is_acked(ack));

@@ -325,7 +325,7 @@ fn a_customer_is_served_before_the_computer_is_restarted() {
     let mut rig = Rig::with_a_good_system();
     rig.cut_and_up(false);
     rig.settle_open();
-    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false, thrown_out: false });
     rig.on(runs("rootfs.1", "friday"));
     rig.after(590_000);
     rig.dispensing(1);

@@ -78,7 +78,7 @@ fn a_report_that_may_be_lost_comes_again_as_it_was() {
 #[test]
 fn what_was_measured_waits_for_the_broker_through_crashes() {
     let mut rig = Rig::new();
-    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false });
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false, thrown_out: false });
     for n in 1..5 {
         rig.sells(n);
         assert_eq!(report(&rig.after(QUARTER)), None, "nobody is there");

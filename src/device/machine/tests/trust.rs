@@ -14,7 +14,7 @@ impl Rig {
 
     /// TLS refuses the dates of the broker's certificate. Answers with whether the backend is asked for the time.
     fn dates_are_refused(&mut self) -> bool {
-        asks(&self.on(Input::BrokerDown { reason: "certificate expired".into(), date_refusal: true }))
+        asks(&self.on(Input::BrokerDown { reason: "certificate expired".into(), date_refusal: true, thrown_out: false }))
     }
 
     /// A long time ago all agreed on a time that is days ahead.
