@@ -71,7 +71,7 @@ pub fn flooded(report: &mut FiguresText, places: &Places, databases: &Path, coun
     shop.start_machine();
     let mut sender = Client::connect_as("bench-flood", shop.broker.port, "fleet", &password("fleet"));
     let answers = Client::connect_as("bench-answers", shop.broker.port, "fleet", &password("fleet"))
-        .listen(&["qrisd/v1/+/cmd/+/response", "qrisd/v1/+/config/reported"]);
+        .listen(&["qrisd/v1/+/cmd/response", "qrisd/v1/+/config/reported"]);
     let wait = |what: &str, is_so: &dyn Fn(&serde_json::Value) -> bool| {
         while !is_so(&json(&answers.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| panic!("waited in vain for {what}")))) {}
     };
@@ -128,6 +128,6 @@ fn flood(sender: &mut Client, operators: &Operators, number: usize, stop: &Atomi
 }
 
 fn send(sender: &mut Client, topic: &str, payload: &[u8], retain: bool) {
-    let topic = format!("qrisd/v1/{DEVICE}/{topic}");
-    sender.publish_with(&topic, payload, retain, Some(&topic.replace("request", "response")));
+    let answers = format!("qrisd/v1/{DEVICE}/cmd/response");
+    sender.publish_with(&format!("qrisd/v1/{DEVICE}/{topic}"), payload, retain, Some(&answers));
 }

@@ -26,8 +26,6 @@ use std::time::Duration;
 /// The time for one question to the backend.
 const WAIT: Duration = Duration::from_secs(12);
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
-/// The machine's own answer topic is tried under this name. No machine knows a command of this name.
-const TRIAL: &str = "setup";
 
 /// The time that `qrisd` has stored as trusted, by which it judges the dates of certificates. A machine that was just made has none.
 pub(super) fn stored(site: &Site, device: &Config) -> LastTrusted {
@@ -52,8 +50,8 @@ pub(super) async fn outside(device: &Config, trusted: &LastTrusted) -> (Vec<Find
 }
 
 /// Connects to the broker as the machine does, with its name and password. The client id is another one, so a machine
-/// that runs keeps its connection. Subscribes to all topics that the machine must hear. Publishes on a topic where the
-/// machine may speak and nobody listens.
+/// that runs keeps its connection. Subscribes to all topics that the machine must hear. Publishes where the machine
+/// answers commands. It is the answer to none: who waits for one looks at the correlation data.
 async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &LastTrusted) -> Finding {
     const CHECK: &str = "broker";
     let Some(wanted) = wanted else {
@@ -66,8 +64,7 @@ async fn broker(wanted: Option<&MqttSettings>, device: &DeviceId, trusted: &Last
         Ok(broker) => broker,
         Err(failure) => return no_broker(&place, name, &failure),
     };
-    let message =
-        Outbound { topic: command::response_topic(device, TRIAL), payload: b"{}".to_vec(), expiry_s: Some(1), ..Outbound::default() };
+    let message = Outbound { topic: command::response_topic(device), payload: b"{}".to_vec(), expiry_s: Some(1), ..Outbound::default() };
     let said = broker.publish(message).await;
     broker.leave().await;
     match said {

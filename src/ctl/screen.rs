@@ -179,32 +179,34 @@ fn told(path: &str, png: &[u8]) -> serde_json::Value {
     told
 }
 
-/// Asks a machine for a picture, on a response topic of this command.
+/// Asks a machine for a picture.
 async fn over_mqtt(device: &DeviceId, connection: Connection) -> Result<Vec<u8>, Failure> {
     let own = random_hex()?;
-    let topic = format!("{}/{own}", command::response_topic(device, SCREENSHOT));
+    let topic = command::response_topic(device);
     let mut broker = Broker::connect(connection, vec![topic.clone()], Retained::Never).await?;
     let request = Outbound {
         topic: command::request_topic(device, SCREENSHOT),
         payload: b"{}".to_vec(),
         response_topic: Some(topic),
-        correlation_data: Some(own.into_bytes()),
+        correlation_data: Some(own.clone().into_bytes()),
         expiry_s: Some(ANSWER_WAIT.as_secs() as u32),
         ..Outbound::default()
     };
     let heard = broker.publish(request).await.map_err(Failure::failed)?;
     let answer = match heard {
-        true => timeout(ANSWER_WAIT, next_message(&mut broker)).await.map_err(|_| ScreenError::NoAnswer(device.clone())),
+        true => timeout(ANSWER_WAIT, answer_to(&own, &mut broker)).await.map_err(|_| ScreenError::NoAnswer(device.clone())),
         false => Err(ScreenError::NotThere(device.clone())),
     };
     broker.leave().await;
     picture_in(&answer.map_err(Failure::failed)?, device).map_err(Failure::failed)
 }
 
-async fn next_message(broker: &mut Broker) -> Vec<u8> {
+/// The answer to the question with this mark. Others ask the machine, too.
+async fn answer_to(own: &str, broker: &mut Broker) -> Vec<u8> {
     loop {
         match broker.next().await {
-            News::Message(message) => return message.payload,
+            News::Message(message) if message.correlation_data.as_deref() == Some(own.as_bytes()) => return message.payload,
+            News::Message(_) => {}
             News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
             News::Back => {}
         }

@@ -51,7 +51,7 @@ impl Desk {
 
     /// The end of a command that somebody sends by hand. Who hears that it came too soon asks again.
     fn asks(&self, topic: &str, payload: &[u8], retain: bool) -> Value {
-        let answers = format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response"));
+        let answers = format!("qrisd/v1/{DEVICE}/cmd/response");
         wait_for("an answer that is an end", || {
             let from = self.shop.tap.count();
             send(&self.shop.tap, topic, payload, retain);
@@ -96,10 +96,13 @@ fn a_restart_waits_for_the_customer_and_happens_once() {
     let topic = format!("qrisd/v1/{DEVICE}/cmd/restart/request");
     let sent = desk.shop.tap.messages().into_iter().find(|message| message.topic == topic).expect("it went over the broker");
     let (lines, from) = (qrisd.lines.count(), desk.shop.tap.count());
-    let answer = format!("qrisd/v1/{DEVICE}/cmd/restart/response/thief");
-    let properties = PublishProperties { response_topic: Some(answer.clone()), ..PublishProperties::default() };
+    let (topic_of_answers, mark) = (format!("qrisd/v1/{DEVICE}/cmd/response"), b"thief".as_slice());
+    let (response_topic, correlation_data) = (Some(topic_of_answers), Some(mark.into()));
+    let properties = PublishProperties { response_topic, correlation_data, ..PublishProperties::default() };
     desk.shop.tap.publish_with(&topic, &sent.payload, false, properties);
-    let again = desk.shop.tap.wait_from(from, "the same end", |message| (message.topic == answer).then(|| message.json()));
+    let again = desk.shop.tap.wait_from(from, "the same end", |message| {
+        (message.properties.correlation_data.as_deref() == Some(mark) && message.topic.ends_with("cmd/response")).then(|| message.json())
+    });
     assert_eq!((&again["state"], &again["ok"]), (&"done".into(), &true.into()));
     desk.shop.sell("A1", Via::Gopay);
     assert!(!qrisd.lines.all()[lines..].iter().any(|line| line.contains("is ready")), "it did not restart again");
@@ -473,7 +476,7 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
 }
 
 fn send(tap: &Tap, topic: &str, payload: &[u8], retain: bool) {
-    let response_topic = Some(format!("qrisd/v1/{DEVICE}/{}", topic.replace("request", "response")));
+    let response_topic = topic.contains("/request").then(|| format!("qrisd/v1/{DEVICE}/cmd/response"));
     let properties = PublishProperties { response_topic, ..PublishProperties::default() };
     tap.publish_of_any_size(&format!("qrisd/v1/{DEVICE}/{topic}"), payload, retain, properties);
 }

@@ -190,6 +190,10 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
     let fleet = std::fs::read_to_string(server.file("run/qris-secrets/mqtt-fleet")).expect("written");
     for (user, password, topic, may) in [
         ("vm-007", &*password, "qrisd/v1/vm-007/status", true),
+        ("vm-007", &password, "qrisd/v1/vm-007/cmd/response", true),
+        ("vm-007", &password, "qrisd/v1/vm-007/cmd/response/x", false),
+        ("vm-007", &password, "qrisd/v1/vm-007/cmd/reboot/response", false),
+        ("vm-007", &password, "qrisd/v1/vm-007/status/x", false),
         ("vm-007", &password, "qrisd/v1/vm-008/status", false),
         ("vm-007", &password, "qrisd/v1/vm-007/payment/update", false),
         ("vm-007", &password, "$CONTROL/dynamic-security/v1", false),

@@ -114,8 +114,6 @@ pub(super) async fn compare(
 struct Round {
     /// `None`: for a picture, which needs no signature.
     signed: Option<(Command, SigningKey)>,
-    /// The last level of the response topic: nobody else hears it.
-    own: String,
     json: bool,
     wait: Duration,
     open: BTreeMap<DeviceId, Open>,
@@ -163,7 +161,7 @@ impl Round {
             (Some(command), None) => Some((command, keys::read_private(connection.operator_key()?)?)),
         };
         let (open, ends, progress) = Default::default();
-        Ok(Self { signed, own: random_hex()?, json, wait, open, ends, shows: Shows::Ends, progress })
+        Ok(Self { signed, json, wait, open, ends, shows: Shows::Ends, progress })
     }
 
     fn name(&self) -> &'static str {
@@ -172,8 +170,7 @@ impl Round {
 
     /// Asks all who are meant. `otherwise` says what those did whose end is not good. Without it the ends are counted.
     async fn go(mut self, who: Which, connection: Connection, at_once: usize, otherwise: Option<&str>) -> Result<(), Failure> {
-        let answers = format!("qrisd/v1/+/cmd/{}/response/{}", self.name(), self.own);
-        let (mut broker, told) = LastWords::hear(connection, &who, vec![answers]).await?;
+        let (mut broker, told) = LastWords::hear(connection, &who, vec![command::RESPONSES.into()]).await?;
         let told = told.with_named(&who);
         let machines: VecDeque<_> = told.meant(&who)?.into_iter().map(|(device, words)| (device.clone(), words.status.clone())).collect();
         let all = machines.len();
@@ -253,7 +250,7 @@ impl Round {
         let request = Outbound {
             topic: command::request_topic(&device, name),
             payload: self.payload(&device, &id, stream),
-            response_topic: Some(format!("{}/{}", command::response_topic(&device, name), self.own)),
+            response_topic: Some(command::response_topic(&device)),
             correlation_data: Some(id.as_str().as_bytes().to_vec()),
             expiry_s: Some(u32::try_from(ANSWER_WAIT.as_secs()).unwrap_or(0)),
             ..Outbound::default()

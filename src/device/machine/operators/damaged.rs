@@ -8,7 +8,7 @@ use crate::store::{StoreError, sealed};
 use crate::words::{Address, text};
 use qris_core::order::ids::{CommandId, DeviceId, KeyId};
 use qris_core::order::time::Now;
-use qris_core::wire::command::{Code, Command, Problem, Response, SignedCommand, Stage, may_answer_on};
+use qris_core::wire::command::{Code, Problem, Response, SignedCommand, Stage, response_topic};
 use qris_host::events::Event as Journal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn end_of(id: &CommandId) -> Response {
 fn asker_in(row: &str, device: &DeviceId) -> Option<Address> {
     let row: Value = serde_json::from_str(row.split_once(' ')?.1).ok()?;
     let to = Address::deserialize(row.get("to")?).ok()?;
-    Command::NAMES.iter().any(|name| may_answer_on(&to.topic, device, name)).then_some(to)
+    (*to.topic == *response_topic(device)).then_some(to)
 }
 
 impl Machine {

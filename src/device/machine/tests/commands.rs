@@ -302,9 +302,9 @@ fn ends(journal: &[Journal]) -> Vec<(String, String, String)> {
 
 #[test]
 fn a_command_whose_record_is_damaged_ends_as_failed_and_is_not_carried_out_again() {
-    let topic = "qrisd/v1/vm-001/cmd/restart/response/desk";
+    let topic = "qrisd/v1/vm-001/cmd/response";
     for (answer_to, damage, is_told) in
-        [(topic, ("restart", "restarT"), true), (topic, ("{", "["), false), ("qrisd/v1/vm-002/cmd/restart/response", ("c-1", "c-2"), false)]
+        [(topic, ("restart", "restarT"), true), (topic, ("{", "["), false), ("qrisd/v1/vm-002/cmd/response", ("c-1", "c-2"), false)]
     {
         let mut rig = Rig::new();
         let asked = rig.asked("c-1", Action::Restart {});
