@@ -197,6 +197,27 @@ fn the_ends_of_many_machines_are_counted_in_the_last_line() {
     assert!(text.contains("qrisctl: 1 done, 1 not asked"), "a name that was mistyped stops no other machine: {text}");
 }
 
+/// Whoever has a machine's account, or the broker, may say any version in its name.
+#[test]
+fn nobody_signs_what_would_come_after_a_number_that_somebody_invented() {
+    let fleet = Fleet::where_the_test_hears(&["qrisd/v1/+/config/desired"]);
+    let file = |name: &str| fleet.directory.path().join(name).display().to_string();
+    let key = file("desk.jwk");
+    let new = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", "manage", "--operator-key", &key]));
+    assert_eq!(new.status.code(), Some(0));
+    std::fs::write(file("settings.toml"), "").expect("written");
+    for (device, version) in [("vm-101", 0), ("vm-102", u64::MAX)] {
+        fleet.tap.publish_bytes(&format!("qrisd/v1/{device}/config/reported"), json!({ "version": version }).to_string().as_bytes(), true);
+    }
+    let told = output(&mut fleet.command(&["fleet", "config", "set", &file("settings.toml"), "--all", "--operator-key", &key]));
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.status.code() == Some(1) && words.contains("vm-102 is said to have settings version 18446744073709551615"), "{words}");
+    let from = fleet.tap.count();
+    fleet.tap.publish_bytes("qrisd/v1/vm-103/config/desired", b"the end", false);
+    fleet.tap.wait_from(from, "the end", |message| (message.payload == b"the end").then_some(()));
+    assert_eq!(fleet.tap.messages().iter().filter(|message| message.payload != b"the end").count(), 0, "nothing was sent to any machine");
+}
+
 /// A machine tells an end once for each time it is asked, and its connection may take that along.
 #[test]
 fn an_end_that_was_lost_is_asked_for_again() {

@@ -14,15 +14,29 @@ use std::fmt;
 /// The largest payload of `config/desired`, in bytes. A price list of 1,000 items fits.
 pub const SETTINGS_MAX: usize = 256 * 1024;
 
+/// Every version is below this. Each text counts one up from the version before, and [`FIRST_VERSIONS`] says where it may begin. So no
+/// operator ever comes here, and no number that somebody invents leaves the next one without room.
+pub const VERSIONS: u64 = 1 << 41;
+/// A machine without settings takes a version below this, and no other one: nobody can know what it had before, if it had any.
+pub const FIRST_VERSIONS: u64 = 1 << 40;
+
+/// The version after this one; `None`: no operator can have reached it.
+#[must_use]
+pub fn next_version(from: u64) -> Option<u64> {
+    from.checked_add(1).filter(|version| *version < VERSIONS)
+}
+
 /// What is signed. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Desired {
     /// The machine that it is for.
     pub aud: DeviceId,
-    /// From 1. It only goes up.
+    /// From 1, below [`VERSIONS`]. It only goes up.
     pub version: u64,
     /// The version that it was made from; 0: from none.
     pub from: u64,
+    /// Seconds since 1970. After that nobody takes it for the first time. Who has it keeps it.
+    pub exp: i64,
     /// RFC 3339. It is not in force before this time; absent: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_at: Option<Box<str>>,
@@ -52,6 +66,8 @@ words! {
         Stale = "stale",
         /// They were made from another version than the one that the machine has.
         Conflict = "conflict",
+        /// They came too late to be taken.
+        Expired = "expired",
         /// A value is wrong; `faults` says which.
         Invalid = "invalid",
     }
@@ -162,6 +178,7 @@ impl Desired {
             aud: object.required("aud")?,
             version: object.required("version")?,
             from: object.required("from")?,
+            exp: object.required("exp")?,
             effective_at: object.optional("effective_at")?,
             skip_unknown: object.optional("skip_unknown")?.unwrap_or_default(),
             settings: object.required("settings")?,
@@ -175,10 +192,19 @@ impl Desired {
         if desired.version <= desired.from {
             return refused(Objection::Malformed, format!("version {} must be more than from, {}", desired.version, desired.from));
         }
+        if desired.version >= VERSIONS {
+            return refused(Objection::Malformed, format!("version {} is one that no operator can have reached", desired.version));
+        }
         if let Some(at) = desired.effective_at.as_deref().filter(|at| Wall::from_rfc3339(at).is_err()) {
             return refused(Objection::Malformed, format!("effective_at must be RFC 3339, not {at:?}"));
         }
         Ok(desired)
+    }
+
+    /// Whether nobody takes them for the first time any more.
+    #[must_use]
+    pub const fn is_over(&self, now: Wall) -> bool {
+        self.exp.saturating_mul(1000) <= now.0
     }
 
     /// The time from which they are in force.
@@ -211,6 +237,15 @@ impl From<SignedError> for RefusedSettings {
 mod tests {
     use super::*;
     use crate::order::receipt::testing::keys;
+
+    #[test]
+    fn a_version_never_wraps_and_never_comes_near_its_bound() {
+        assert_eq!((next_version(0), next_version(7)), (Some(1), Some(8)));
+        assert_eq!(next_version(FIRST_VERSIONS - 1), Some(FIRST_VERSIONS), "what a machine takes first is followed by others");
+        for from in [VERSIONS - 1, VERSIONS, u64::MAX - 1, u64::MAX] {
+            assert_eq!(next_version(from), None, "{from}");
+        }
+    }
 
     #[test]
     fn damaged_settings_are_told_as_settings() {

@@ -8,10 +8,10 @@ use clap::Subcommand;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::keys::SigningKey;
 use qris_core::order::time::Wall;
-use qris_core::wire::settings::{Desired, Reported, SETTINGS_MAX};
+use qris_core::wire::settings::{Desired, Reported, SETTINGS_MAX, next_version};
 use qris_core::wire::topics::Topic;
-use qris_host::Failure;
 use qris_host::mqtt::{Inbound, Outbound, Retained};
+use qris_host::{Failure, clock};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// A machine that is online has judged its settings by then.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+const DAY_S: i64 = 24 * 60 * 60;
 
 /// A refusal without a version may be that of a stranger's settings. A machine has judged these ones, too, by then.
 const DOUBT: Duration = Duration::from_secs(3);
@@ -71,6 +73,9 @@ pub(crate) struct Set {
     /// Leave out what a machine of an earlier release does not know
     #[arg(long)]
     skip_unknown: bool,
+    /// A machine that hears of it only after so many days does not take it any more
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    expires_in: u16,
     /// Your key; the default is ~/.config/qrisctl/operator.jwk
     #[arg(long, value_name = "FILE")]
     operator_key: Option<PathBuf>,
@@ -104,7 +109,7 @@ async fn get(who: Which, connection: Connection, json: bool) -> Result<(), Failu
 
 impl Set {
     async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { file, who, at, skip_unknown, operator_key } = self;
+        let Self { file, who, at, skip_unknown, expires_in, operator_key } = self;
         who.must_be_named()?;
         if let Some(Err(error)) = at.as_deref().map(Wall::from_rfc3339) {
             return Err(Failure::usage(format!("--at: {error}: write it as 2026-12-01T06:00:00+07:00")));
@@ -119,10 +124,12 @@ impl Set {
         let told = who.pick(drained(&mut broker).await?)?;
         // Nothing is sent before it is clear that it can be sent to all.
         let mut wanted = BTreeMap::new();
+        let exp = clock::now().wall.0.div_euclid(1000) + i64::from(expires_in) * DAY_S;
         for (device, has) in told {
             let from = has.waiting.as_ref().map_or(has.version, |waiting| waiting.version);
+            let version = next_version(from).ok_or_else(|| unreachable(&device, from))?;
             let (effective_at, settings) = (at.clone().map(Into::into), settings.as_str().into());
-            let desired = Desired { aud: device.clone(), version: from + 1, from, effective_at, skip_unknown, settings };
+            let desired = Desired { aud: device.clone(), version, from, exp, effective_at, skip_unknown, settings };
             wanted.insert(device, signed(&desired, &key)?);
         }
         for (device, (_, payload)) in &wanted {
@@ -138,6 +145,15 @@ impl Set {
             done => Err(Failure::failed(format!("{} of {all} machines did not take the settings", all - done))),
         }
     }
+}
+
+/// Somebody has invented the number. Nothing is signed that would follow it.
+fn unreachable(device: &DeviceId, from: u64) -> Failure {
+    Failure::failed(format!(
+        "{device} is said to have settings version {from}, which no operator can have reached: somebody else speaks in its name at the broker. \
+         Nothing was sent to any machine. Give {device} another password there (qris-backend device revoke, then device invite); it says the \
+         right version when it connects"
+    ))
 }
 
 /// The version and the payload.

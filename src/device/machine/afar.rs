@@ -3,17 +3,19 @@
 use super::faults::Faults;
 use super::outbox::Outbox;
 use super::storage::Storage;
+use super::trust::last_trusted;
 use crate::config::afar::{self, Good};
 use crate::store::StoreError;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Effect, Settings, text};
 use qris_core::order::ids::KeyId;
-use qris_core::order::time::{Boot, Now, Span};
+use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::relay::RelayLine;
-use qris_core::wire::settings::{Desired, Objection, RefusedSettings, Reported, Waiting, WrongValue};
+use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Waiting, WrongValue};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -62,6 +64,8 @@ struct Kept {
 struct Accepted {
     desired: Desired,
     kid: KeyId,
+    /// SHA-256 of the message that brought them.
+    sum: Box<str>,
     /// Since when they are in force, RFC 3339; `None`: the clock was not trusted.
     since: Option<Box<str>>,
 }
@@ -95,18 +99,28 @@ impl Kept {
 }
 
 impl Afar {
-    /// Whether these settings may follow those that the machine has.
-    fn judge(&self, desired: &Desired) -> Result<(), RefusedSettings> {
-        let Some(newest) = self.kept.newest() else { return Ok(()) };
-        let (has, version) = (newest.desired.version, desired.version);
-        let objection = match version {
-            _ if version < has => (Objection::Stale, format!("version {version} is older than version {has}, which this machine has")),
-            _ if version == has => (Objection::Conflict, format!("this machine has another version {has}")),
-            _ if desired.from != has => (
+    /// Whether these settings may follow those that the machine has. `now`: it is this time at the least.
+    fn judge(&self, desired: &Desired, now: Wall) -> Result<(), RefusedSettings> {
+        let version = desired.version;
+        let objection = match self.kept.newest().map(|newest| newest.desired.version) {
+            None if version >= FIRST_VERSIONS => (
+                Objection::Malformed,
+                format!("a machine without settings takes no version from {FIRST_VERSIONS} on, and this is version {version}"),
+            ),
+            Some(has) if version < has => {
+                (Objection::Stale, format!("version {version} is older than version {has}, which this machine has"))
+            }
+            Some(has) if version == has => (Objection::Conflict, format!("this machine has another version {has}")),
+            Some(has) if desired.from != has => (
                 Objection::Conflict,
                 format!("version {version} was made from version {}, and this machine has version {has}", desired.from),
             ),
-            _ => return Ok(()),
+            // The broker kept it for long, or somebody held it back.
+            None | Some(_) if desired.is_over(now) => {
+                let until = Wall(desired.exp.saturating_mul(1000)).to_rfc3339();
+                (Objection::Expired, format!("version {version} could be taken until {until} (exp): send the settings again"))
+            }
+            None | Some(_) => return Ok(()),
         };
         Err(RefusedSettings { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
     }
@@ -131,7 +145,7 @@ impl Afar {
         let (left_out, refused) = (self.left_out.clone(), self.refused.clone());
         match &self.kept.in_force {
             None => Reported { waiting, refused, ..Reported::default() },
-            Some(Accepted { desired, kid, since }) => {
+            Some(Accepted { desired, kid, since, .. }) => {
                 let (version, kid, since) = (desired.version, Some(kid.clone()), since.clone());
                 Reported { version, kid, since, left_out, waiting, refused, ..Reported::default() }
             }
@@ -155,9 +169,16 @@ impl Afar {
     }
 
     fn read_desired(&mut self, payload: &[u8], with: &mut Around, now: Now) {
+        // Somebody has taken the text off the broker. What is in force stays.
+        if payload.is_empty() {
+            return;
+        }
+        let sum = qris_core::hex(digest(&SHA256, payload).as_ref()).into();
         match Desired::read(payload, &with.own.keys, &with.own.device) {
+            // A key that was retired leaves in force what it has signed, and the broker still has that.
+            Err((refused, _)) if refused.code == Objection::UnknownKey && self.kept.newest().is_some_and(|newest| newest.sum == sum) => {}
             Ok((desired, kid)) => {
-                let is_taken = self.wanted(desired, kid, with, now);
+                let is_taken = self.wanted(desired, kid, sum, with, now);
                 self.unstored = (!is_taken).then(|| payload.into());
             }
             Err((refused, kid)) => self.refuse(refused, kid.as_ref(), with, now),
@@ -165,12 +186,14 @@ impl Afar {
     }
 
     /// Keeps settings that an operator has signed. `false`: they could not be stored.
-    fn wanted(&mut self, desired: Desired, kid: KeyId, with: &mut Around, now: Now) -> bool {
+    fn wanted(&mut self, desired: Desired, kid: KeyId, sum: Box<str>, with: &mut Around, now: Now) -> bool {
         if self.kept.newest().is_some_and(|newest| newest.desired == desired) {
             self.are_good(with, now);
             return true;
         }
-        if let Err(refused) = self.judge(&desired) {
+        // A clock that is not trusted may be behind. Then it is at least as late as it was once.
+        let at_least = with.own.trusted(now.wall).unwrap_or_default().max(last_trusted(with.storage, with.own));
+        if let Err(refused) = self.judge(&desired, at_least) {
             self.refuse(refused, Some(&kid), with, now);
             return true;
         }
@@ -181,7 +204,7 @@ impl Afar {
                 return true;
             }
         };
-        let kept = Kept { next: Some(Accepted { desired, kid, since: None }), ..self.kept.clone() };
+        let kept = Kept { next: Some(Accepted { desired, kid, sum, since: None }), ..self.kept.clone() };
         let is_taken = self.keep(kept, with, now);
         if is_taken {
             self.next = Some(Box::new(good));
@@ -319,7 +342,10 @@ impl Afar {
             return;
         }
         let version = refused.version.map_or_else(|| "settings".into(), |version| format!("settings version {version}"));
-        with.faults.set(FaultCode::Settings, Some(&format!("{version}: {}", refused.message)), now);
+        // What came too late asks nothing of this machine.
+        if refused.code != Objection::Expired {
+            with.faults.set(FaultCode::Settings, Some(&format!("{version}: {}", refused.message)), now);
+        }
         let by = kid.map_or("nobody that this machine knows", KeyId::as_str);
         with.out.journal(Journal::SettingsRefused { what: version.into(), by: text(by), why: text(&refused.message) });
         self.refused = Some(refused);

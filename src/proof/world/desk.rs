@@ -38,7 +38,9 @@ impl World {
         let amount = Rupiah::new(price(&small()).get() + 100 * (version % 40)).expect("an amount");
         let later = self.one_in(4).then(|| Wall(self.wall().0 + self.below(600_000)).to_rfc3339().into());
         let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n[[item]]\nid = \"B1\"\nprice = 15000\n", amount.get());
-        let desired = Desired { aud: device(), version, from, effective_at: later, skip_unknown: false, settings: settings.into() };
+        // Some come too late for a machine that is away.
+        let exp = self.wall().0 / 1000 + if self.one_in(8) { 600 } else { 90 * 86_400 };
+        let desired = Desired { aud: device(), version, from, exp, effective_at: later, skip_unknown: false, settings: settings.into() };
         self.note(|| format!("the operator wants version {version} from {from}: {amount}"));
         self.desk.sent.insert(version, amount);
         let payload = desired.signed(&key());

@@ -388,6 +388,7 @@ fn settings() {
             aud: own.device.clone(),
             version: 2,
             from: 1,
+            exp: 9,
             effective_at: None,
             skip_unknown: true,
             settings: text.as_ref().into(),

@@ -6,13 +6,13 @@ use qris_core::order::ledger::Limits;
 use qris_core::order::receipt::testing::{key, operator};
 use qris_core::order::time::Wall;
 use qris_core::wire::relay::{LineCondition, RelayLine};
-use qris_core::wire::settings::{Desired, Objection, Reported, SETTINGS_MAX};
+use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, Reported, SETTINGS_MAX, VERSIONS};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 
 fn desired(version: u64, from: u64, settings: &str) -> Desired {
     let aud = qris_core::order::ids::DeviceId::new("vm-001").expect("an id");
-    Desired { aud, version, from, effective_at: None, skip_unknown: false, settings: settings.into() }
+    Desired { aud, version, from, exp: i64::MAX, effective_at: None, skip_unknown: false, settings: settings.into() }
 }
 
 fn priced(version: u64, from: u64, price: u64) -> Desired {
@@ -124,7 +124,7 @@ fn a_refusal_says_why_and_changes_nothing() {
     let at = forged.len() - 20;
     forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
     let other = Desired { aud: qris_core::order::ids::DeviceId::new("vm-002").expect("an id"), ..priced(8, 7, 1) };
-    let table: [(Objection, Vec<u8>); 14] = [
+    let table: [(Objection, Vec<u8>); 15] = [
         (Objection::Malformed, b"{}".to_vec()),
         (Objection::Malformed, br#"{"signed":"a.b.c"}"#.to_vec()),
         (Objection::Malformed, br#"{"signed":"x","signed":"y"}"#.to_vec()),
@@ -138,10 +138,11 @@ fn a_refusal_says_why_and_changes_nothing() {
         (Objection::Conflict, signed(&priced(7, 6, 1))),
         (Objection::Conflict, signed(&priced(9, 6, 1))),
         (Objection::Malformed, signed(&priced(7, 7, 1))),
+        (Objection::Malformed, signed(&priced(VERSIONS, 7, 1))),
         (Objection::Invalid, signed(&priced(8, 7, 0))),
     ];
     let mut rig = Rig::new();
-    assert_eq!(rig.wants(&priced(7, 3, 6000)).version, 7, "a machine without settings takes any version");
+    assert_eq!(rig.wants(&priced(7, 3, 6000)).version, 7, "a machine without settings takes a version from elsewhere");
     for (code, payload) in table {
         rig.brings(&payload);
         let told = rig.reported();
@@ -158,6 +159,61 @@ fn a_refusal_says_why_and_changes_nothing() {
     let refused = rig.wants(&desired(8, 7, "[[[")).refused.expect("refused");
     assert!(refused.message.starts_with("a section is written"), "a text that is no TOML has no key: {refused:?}");
     assert_eq!(rig.wants(&priced(8, 7, 6500)).version, 8);
+}
+
+#[test]
+fn no_number_of_a_stranger_leaves_the_next_version_without_room() {
+    for version in [FIRST_VERSIONS, VERSIONS - 1, VERSIONS, u64::MAX] {
+        let mut rig = Rig::new();
+        let told = rig.wants(&priced(version, version - 1, 6000));
+        let code = told.refused.map(|refused| refused.code);
+        assert_eq!((told.version, code, rig.price()), (0, Some(Objection::Malformed), 5000), "{version}");
+        assert_eq!(rig.wants(&priced(1, 0, 7000)).version, 1);
+    }
+    let mut rig = Rig::new();
+    assert_eq!(rig.wants(&priced(FIRST_VERSIONS - 1, 3, 6000)).version, FIRST_VERSIONS - 1);
+    assert_eq!(rig.wants(&priced(FIRST_VERSIONS, FIRST_VERSIONS - 1, 7000)).version, FIRST_VERSIONS, "others follow");
+}
+
+#[test]
+fn what_was_held_back_too_long_is_passed_over_and_what_was_taken_stays() {
+    let mut rig = Rig::new();
+    rig.now.wall = Wall(rig.now.wall.0 + 30 * 86_400_000);
+    let until = |rig: &Rig, ms: i64| (rig.now.wall.0 + ms) / 1000;
+    let first = Desired { exp: until(&rig, 60_000), ..priced(1, 0, 6000) };
+    assert_eq!(rig.wants(&first).version, 1);
+    let held_back = Desired { exp: until(&rig, 60_000), ..priced(2, 1, 1) };
+    rig.after(120_000);
+    let told = rig.wants(&held_back);
+    assert_eq!((told.version, told.refused.map(|refused| refused.code), rig.price()), (1, Some(Objection::Expired), 6000));
+    assert!(!rig.has_fault(), "it asks nothing of this machine");
+    // The broker still has the one that was taken.
+    let told = rig.wants(&first);
+    assert_eq!((told.version, told.refused, rig.price(), rig.has_fault()), (1, None, 6000, false));
+    rig.cut_and_up(false);
+    assert_eq!((rig.wants(&first).refused, rig.price()), (None, 6000), "after a reboot, too");
+    // A clock that is surely wrong makes nothing fresh that a trusted clock saw as over.
+    let now = rig.now.wall;
+    rig.on(Input::Time(qris_host::trust::ServerTime { date: now, is_good: true }));
+    rig.now.wall = Wall(5);
+    assert_eq!(rig.wants(&held_back).refused.map(|refused| refused.code), Some(Objection::Expired));
+    rig.now.wall = now;
+    assert_eq!(rig.wants(&Desired { exp: until(&rig, 60_000), ..priced(2, 1, 7000) }).version, 2);
+}
+
+#[test]
+fn what_a_retired_key_has_signed_and_an_empty_message_are_no_fault() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.wants(&priced(1, 0, 6000)).version, 1);
+    let left = [key().to_public_jwk(qris_core::order::receipt::testing::ISSUER)];
+    rig.settings.keys = qris_core::order::keys::KeySet::from_jwks(&qris_core::order::keys::jwk_set(&left)).expect("a set");
+    rig.cut_and_up(true);
+    for payload in [priced(1, 0, 6000).signed(&desk()), Vec::new()] {
+        rig.brings(&payload);
+        assert_eq!((rig.reported().version, rig.reported().refused, rig.price(), rig.has_fault()), (1, None, 6000, false));
+    }
+    rig.brings(&priced(2, 1, 7000).signed(&desk()));
+    assert_eq!((rig.reported().refused.map(|refused| refused.code), rig.price()), (Some(Objection::UnknownKey), 6000));
 }
 
 #[test]

@@ -237,8 +237,8 @@ fn a_new_system_that_refuses_the_settings_in_force_is_not_called_good() {
     for (has_good, is_called_good) in [(true, false), (false, true)] {
         let mut rig = Rig::with_a_good_system();
         let connection = rusqlite::Connection::open(rig.directory.path().join("qrisd.db")).expect("a database");
-        let desired = serde_json::json!({ "aud": "vm-001", "version": 1, "from": 0, "settings": "[nonsense]\n" });
-        let kept = serde_json::json!({ "in_force": { "desired": desired, "kid": "a-key", "since": null }, "next": null });
+        let desired = serde_json::json!({ "aud": "vm-001", "version": 1, "from": 0, "exp": 0, "settings": "[nonsense]\n" });
+        let kept = serde_json::json!({ "in_force": { "desired": desired, "kid": "a-key", "sum": "", "since": null }, "next": null });
         connection.execute("INSERT INTO facts (name, value) VALUES ('settings', ?1)", [sealed::seal(&kept)]).expect("stored");
         if !has_good {
             connection.execute("DELETE FROM facts WHERE name = 'system'", []).expect("forgotten");
