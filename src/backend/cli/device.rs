@@ -7,7 +7,7 @@ mod list;
 use super::opening::machines;
 use super::print::{Column, Out, heading, left, row};
 use crate::config::Config;
-use crate::machines::accounts;
+use crate::machines::accounts::{self, AccountError, is_anothers};
 use crate::machines::devices::{self, Device, Listed};
 use crate::machines::invitations::{self, Terms};
 use crate::machines::reported::{self, Noted};
@@ -258,13 +258,13 @@ async fn add(
     replace: bool,
     keep: impl FnOnce(&str) -> Result<(), Failure>,
 ) -> Result<Added, Failure> {
+    refuse_taken_names(config, &device)?;
     let token = drawn();
     let mut account = None;
     if let Some(administrator) = &config.accounts
         && let Some(wanting) = draft.take_if(|draft| draft.wants_account())
     {
         tls::install_provider();
-        refuse_taken_names(config, &device)?;
         administrator.check().await.map_err(Failure::failed)?;
         let password = drawn();
         draft = Some(wanting.with_password(&password));
@@ -418,12 +418,13 @@ async fn alike(config: &Config, wrong: &DeviceId) -> Result<String, Failure> {
     })
 }
 
-/// A machine must not have the name of another user at the broker: its account would take that one's place.
+/// A machine must not have the name of another user at the broker: its account would take that one's place. So it is, too, where a
+/// person makes the account later.
 fn refuse_taken_names(config: &Config, device: &DeviceId) -> Result<(), Failure> {
     let administrator = config.accounts.as_ref().and_then(|administrator| administrator.0.username.as_deref());
     let own = config.mqtt.as_ref().and_then(|mqtt| mqtt.username.as_deref());
-    match [own, administrator].into_iter().flatten().any(|name| name == device.as_str()) {
-        true => Err(Failure::usage(format!("{device} is the name of the backend itself at the broker: give the machine another name"))),
+    match is_anothers(device.as_str()) || [own, administrator].into_iter().flatten().any(|name| name == device.as_str()) {
+        true => Err(Failure::usage(AccountError::Anothers(device.clone()))),
         false => Ok(()),
     }
 }

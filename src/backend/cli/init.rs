@@ -12,7 +12,6 @@ mod text;
 use super::doctor::network;
 use crate::config::Config;
 use answers::{Answers, Dialogue, Place, Said};
-pub use broker::is_reserved as reserved;
 use clap::Args;
 use compose::Composed;
 use present::{BACKEND_TOML, Present, USER};

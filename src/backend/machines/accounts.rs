@@ -21,6 +21,9 @@ impl Administrator {
     /// # Errors
     /// [`AccountError`]
     pub async fn open(&self, device: &DeviceId, password: &str) -> Result<(), AccountError> {
+        if is_anothers(device.as_str()) || self.0.username.as_deref() == Some(device.as_str()) {
+            return Err(AccountError::Anothers(device.clone()));
+        }
         plugin::tell(&self.0, plugin::opening(device, password)).await
     }
 
@@ -39,6 +42,18 @@ impl Administrator {
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
         plugin::tell(&self.0, plugin::ending(device)).await
     }
+}
+
+/// The users of the shipped access list, and of the guide to several brokers, that are no machines.
+const OTHERS: [&str; 4] = ["backend", "fleet", "qris-accounts", "bridge"];
+/// The user of a machine's controller ends so.
+const CONTROLLER: &str = "-controller";
+
+/// Whether this is the name of another user of the broker. The access list gives rights by the name: a machine of that name would have
+/// those of the other user.
+#[must_use]
+pub fn is_anothers(name: &str) -> bool {
+    OTHERS.contains(&name) || name.ends_with(CONTROLLER)
 }
 
 /// Notes that a machine is about to have an account.
@@ -72,4 +87,38 @@ pub fn ended(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksE
         WHERE device = $2 AND EXISTS (SELECT 1 FROM devices WHERE id = $2 AND revoked_ms IS NOT NULL)";
     tx.rows(sql, &[now.into(), device.as_str().into()])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_machine_has_the_name_of_a_user_of_the_shipped_access_list() {
+        let list = include_str!("../../../config/mosquitto.acl");
+        let users: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("user ")).collect();
+        assert_eq!(users, ["backend", "fleet", "vm-001-controller"]);
+        assert!(users.iter().all(|user| is_anothers(user)));
+        assert!(["qris-accounts", "bridge", "x-controller"].iter().all(|user| is_anothers(user)));
+        assert!(!["vm-001", "controller", "fleet-1", "backend-2"].iter().any(|machine| is_anothers(machine)));
+    }
+
+    #[tokio::test]
+    async fn the_plugin_is_never_asked_for_such_an_account() {
+        let nobody = MqttSettings {
+            host: "127.0.0.1".into(),
+            port: 9,
+            tls: false,
+            username: Some("office".into()),
+            password: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+        };
+        for name in ["fleet", "vm-001-controller", "office"] {
+            let device = DeviceId::new(name).expect("an id");
+            let refused = Administrator(nobody.clone()).open(&device, "a password").await.expect_err("refused");
+            assert!(matches!(refused, AccountError::Anothers(_)), "{name}: {refused}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub struct Listed {
 /// What is wrong with a list: the line and the reason of the first [`TOLD_MAX`] faults, and the number of the others.
 pub type Faults = (Vec<(usize, String)>, usize);
 
-/// Reads a list. `reserved` says which names belong to other users of the broker.
+/// Reads a list. `reserved`: whether a name is that of another user of the broker.
 ///
 /// # Errors
 /// The first faults, each with its line, and how many more there are.

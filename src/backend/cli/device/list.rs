@@ -1,6 +1,6 @@
 //! The files of many machines: the list that they are made from, and the directory that they are made in.
 
-use super::super::init::reserved;
+use crate::machines::accounts::is_anothers;
 use crate::telling::listed::{Listed, parse};
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> Result<Vec<Listed>, Failure> {
     if text.len() as u64 > SIZE_MAX {
         return Err(Failure::usage(format!("{}: is larger than 1 MiB", path.display())));
     }
-    parse(&text, reserved).map_err(|(faults, more)| {
+    parse(&text, is_anothers).map_err(|(faults, more)| {
         let told = faults.into_iter().map(|(line, why)| format!("{}:{line}: {why}", path.display()));
         Failure::usage(ListFaults(told.chain((more > 0).then(|| format!("and {more} more"))).collect()))
     })

@@ -5,6 +5,7 @@ use super::present::{Present, hostname};
 use super::service::machines;
 use super::text::{fill, texts};
 use crate::config;
+use crate::machines::accounts::is_anothers;
 use qris_core::order::ids::DeviceId;
 use qris_host::Failure;
 use qris_host::interrupt::Input;
@@ -190,7 +191,7 @@ pub(super) fn contact(text: &str) -> Result<Said<String>, String> {
 /// The name of a machine, or none.
 pub(super) fn device(text: &str) -> Result<Said<String>, String> {
     or_none(text, |text| match DeviceId::new(text) {
-        Ok(_) if broker::is_reserved(text) => Err(fill(texts().device_taken, &[&text])),
+        Ok(_) if is_anothers(text) => Err(fill(texts().device_taken, &[&text])),
         Ok(id) => Ok(id.to_string()),
         Err(_) => Err(texts().device_form.into()),
     })

@@ -39,7 +39,6 @@ pub(super) const CA_KEY: &str = "/etc/mosquitto/certs/ca.key";
 /// In memory, as in the guide.
 pub(super) const FLEET_PASSWORD: &str = "/run/qris-secrets/mqtt-fleet";
 /// The users of the broker beside the machines.
-pub(super) const USERS: [&str; 3] = [BACKEND, FLEET, ADMINISTRATOR];
 const BACKEND: &str = "backend";
 const FLEET: &str = "fleet";
 const ADMINISTRATOR: &str = "qris-accounts";
@@ -158,11 +157,6 @@ fn certificates(name: &str) -> Result<Made, Failure> {
     }
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).map_err(|why| Failure::failed(format!("{name}: {why}")));
     Ok(Made { ca: read("ca.pem")?, ca_key: read("ca.key")?, certificate: read("broker.pem")?, key: read("broker.key")? })
-}
-
-/// Is this the name of another user of the broker that `init` makes?
-pub fn is_reserved(name: &str) -> bool {
-    USERS.contains(&name)
 }
 
 #[cfg(test)]

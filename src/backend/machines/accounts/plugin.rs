@@ -43,6 +43,9 @@ pub enum AccountError {
     /// It refuses to listen, or to answer.
     #[error("the broker does not let us talk to its dynamic security plugin ({0}): is it loaded, and are we its administrator?")]
     Closed(&'static str),
+    /// It would be the account of another user.
+    #[error("{0} is the name of another user of the broker: give the machine another name")]
+    Anothers(DeviceId),
     /// It refuses the change.
     #[error("the broker's dynamic security plugin: {0}")]
     Refused(String),
