@@ -395,6 +395,24 @@ async fn script_listener() -> (TcpListener, u16) {
     (listener, port)
 }
 
+/// One closes at CONNECT, one answers in its own way, one waits for what never comes.
+#[tokio::test]
+async fn a_broker_that_speaks_another_version_is_called_so_within_seconds() {
+    for answer in [Some(&[][..]), Some(&[0x20, 2, 0, 1]), None] {
+        let (listener, port) = script_listener().await;
+        let mut machine = Link::start(settings(port, "machine", &["t"]));
+        let (stream, _) = soon("a connection", listener.accept()).await.expect("a connection");
+        let mut script = Script(stream);
+        assert_eq!(script.packet().await.0 >> 4, 1, "CONNECT");
+        if let Some(answer) = answer {
+            script.send(answer).await;
+            drop(script);
+        }
+        let (reason, _) = machine.wait_down().await;
+        assert!(reason.ends_with("does this broker speak MQTT 5?"), "{answer:?}: {reason}");
+    }
+}
+
 /// The client gives packet ids in turn, and waits for ever if it comes to one that is still in use.
 #[tokio::test]
 async fn few_publishes_are_in_flight_and_none_is_lapped() {

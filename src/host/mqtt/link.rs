@@ -474,7 +474,7 @@ impl<'a> Connection<'a> {
             None => false,
         };
         End::Lost {
-            reason: error.to_string(),
+            reason: packets::reason(error, self.let_in_at.is_some()),
             refused: packets::is_refusal(error),
             certificate: tls::certificate_refusal(error),
             thrown_out,

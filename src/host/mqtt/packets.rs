@@ -2,6 +2,8 @@
 
 use super::{CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, Subscription};
 use crate::secret::Secret;
+#[cfg(test)]
+use rumqttc::v5::mqttbytes::Error as PacketError;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, LastWillProperties, PubAckReason, PublishProperties, RetainForwardRule,
@@ -101,6 +103,29 @@ pub(super) fn ended_by(error: &ConnectionError) -> Option<EndedBy> {
     }
 }
 
+/// So much of the broker's own words is told, in characters.
+const WORDS_MAX: usize = 200;
+/// Said when nothing that was heard is of MQTT 5.
+const IS_IT_5: &str = "does this broker speak MQTT 5?";
+
+/// What happened, for people. `let_in`: the broker had let us in.
+pub(super) fn reason(error: &ConnectionError, let_in: bool) -> String {
+    use ConnectReturnCode::{RefusedProtocolVersion, UnsupportedProtocolVersion};
+    match error {
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+            let words: String = reason_string.iter().flat_map(|words| words.chars()).filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+            format!("the broker ended the connection: {reason_code:?}{}{words}", if words.is_empty() { "" } else { ": " })
+        }
+        // A broker of another version closes the connection, answers in its own way, says so, or says nothing.
+        ConnectionError::ConnectionRefused(RefusedProtocolVersion | UnsupportedProtocolVersion)
+        | ConnectionError::NotConnAck(_)
+        | ConnectionError::MqttState(StateError::Deserialization(_)) => format!("{error}; {IS_IT_5}"),
+        ConnectionError::Timeout(_) => format!("no answer in {CONNECT_TIMEOUT_S} s; if somebody is there, {IS_IT_5}"),
+        _ if !let_in && ended_by(error) == Some(EndedBy::Silence) => format!("{error}; {IS_IT_5}"),
+        _ => error.to_string(),
+    }
+}
+
 /// The name of a PUBACK reason code, if it is a refusal.
 pub(super) fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
     match code {
@@ -167,6 +192,24 @@ mod tests {
         // The network is to blame.
         assert_eq!(ended_by(&io(std::io::ErrorKind::HostUnreachable)), None);
         assert_eq!(ended_by(&ConnectionError::MqttState(StateError::AwaitPingResp)), None);
+    }
+
+    #[test]
+    fn a_broker_without_mqtt_5_is_called_so_and_its_own_words_are_told() {
+        let asks = |error: &ConnectionError, let_in| reason(error, let_in).contains(IS_IT_5);
+        let closed = ConnectionError::MqttState(StateError::ConnectionAborted);
+        assert!(asks(&closed, false) && !asks(&closed, true));
+        assert!(asks(&ConnectionError::ConnectionRefused(ConnectReturnCode::UnsupportedProtocolVersion), false));
+        assert!(asks(&ConnectionError::MqttState(StateError::Deserialization(PacketError::InsufficientBytes(2))), false));
+        assert!(!asks(&ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized), false));
+        let says = |reason_string: Option<&str>| {
+            let reason_code = DisconnectReasonCode::AdministrativeAction;
+            let error = StateError::ServerDisconnect { reason_code, reason_string: reason_string.map(str::to_owned) };
+            reason(&ConnectionError::MqttState(error), true)
+        };
+        assert_eq!(says(None), "the broker ended the connection: AdministrativeAction");
+        assert_eq!(says(Some("moved\u{1b}[2J")), "the broker ended the connection: AdministrativeAction: moved[2J");
+        assert!(says(Some(&"x".repeat(60_000))).len() < 300);
     }
 
     #[test]
