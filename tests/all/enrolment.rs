@@ -52,6 +52,25 @@ fn password_of(enrolment: &Enrolment) -> String {
     enrolment.broker.as_ref().and_then(|broker| broker.password.as_deref()).expect("a password").to_owned()
 }
 
+/// The plugin says yes also when it cannot write its file. Then the accounts are gone when the broker was started anew.
+#[test]
+fn an_account_that_the_broker_has_forgotten_is_named_by_the_doctor() {
+    let mut shop = Shop::merchants_side();
+    with_plugin(&mut shop);
+    let invitation = invite(&shop, "vm-003");
+    let password_there = password_of(&claimed(&shop.http, &invitation));
+    let says = |wanted: &str| {
+        let doctor = stdout(&shop.merchant(&["doctor"]));
+        assert!(doctor.contains(wanted), "{doctor}");
+    };
+    says("OK    accounts ");
+    drop(Tap::connect_with(&shop.broker, "vm-003", &password_there, &[]));
+    let administrator = Tap::connect(&shop.broker, ADMINISTRATOR, &[]);
+    let forget = json!({ "commands": [{ "command": "deleteClient", "username": "vm-003" }] });
+    administrator.publish_bytes("$CONTROL/dynamic-security/v1", forget.to_string().as_bytes(), false);
+    says("the broker has forgotten the accounts of 1 machines: vm-003");
+}
+
 #[test]
 fn a_code_makes_a_machine_that_sells_and_its_revocation_ends_that_everywhere() {
     let mut site = Site::new();

@@ -75,7 +75,7 @@ async fn enrol(around: &dyn Surroundings, books: &Books, machines: &Machines, cl
     let (hash, makes_account) = (token::hash(&token), machines.accounts().is_some());
     let claimed = machines.write(move |tx| {
         let claimed = devices::claim(tx, &claim, &hash, now)?;
-        if claimed.is_ok() && makes_account {
+        if makes_account && claimed.as_ref().is_ok_and(|terms| terms.broker.is_some()) {
             accounts::note(tx, &claim.device)?;
         }
         Ok::<_, BooksError>(claimed)

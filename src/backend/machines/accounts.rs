@@ -24,7 +24,9 @@ impl Administrator {
         if is_anothers(device.as_str()) || self.0.username.as_deref() == Some(device.as_str()) {
             return Err(AccountError::Anothers(device.clone()));
         }
-        plugin::tell(&self.0, plugin::opening(device, password)).await
+        plugin::tell(&self.0, plugin::opening(device, password)).await?;
+        let missing = || AccountError::Refused("it says yes, and has no such account".into());
+        plugin::has(&self.0, device).await?.then_some(()).ok_or_else(missing)
     }
 
     /// Whether accounts can be made and ended now. Nothing is changed.
@@ -32,7 +34,18 @@ impl Administrator {
     /// # Errors
     /// [`AccountError`]
     pub async fn check(&self) -> Result<(), AccountError> {
-        plugin::tell(&self.0, vec![plugin::checking()]).await
+        plugin::tell(&self.0, vec![plugin::checking()]).await.map(drop)
+    }
+
+    /// Those of these machines whose accounts the plugin does not have: it could not write its file, and forgot them when it was started
+    /// anew.
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub async fn missing(&self, mut devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, AccountError> {
+        let there = plugin::names(&self.0).await?;
+        devices.retain(|device| !there.contains(device.as_str()));
+        Ok(devices)
     }
 
     /// Lets a machine in no more. The broker also ends its connection at once.
@@ -40,7 +53,7 @@ impl Administrator {
     /// # Errors
     /// [`AccountError`]
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
-        plugin::tell(&self.0, plugin::ending(device)).await
+        plugin::tell(&self.0, plugin::ending(device)).await.map(drop)
     }
 }
 
@@ -64,6 +77,17 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
     let sql = "INSERT INTO accounts (device) VALUES ($1) ON CONFLICT (device) DO UPDATE SET ended_ms = NULL";
     tx.rows(sql, &[device.as_str().into()])?;
     Ok(())
+}
+
+/// The machines that are let in and must have an account.
+///
+/// # Errors
+/// The database's.
+pub fn made(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
+    let sql = "SELECT device FROM accounts JOIN devices ON devices.id = accounts.device
+        WHERE devices.revoked_ms IS NULL AND accounts.ended_ms IS NULL ORDER BY device";
+    let rows = tx.rows(sql, &[])?;
+    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text("device").ok()?).ok()).collect())
 }
 
 /// The revoked machines whose accounts are not ended yet.

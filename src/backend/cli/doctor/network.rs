@@ -1,7 +1,9 @@
 //! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
 use crate::config::Config;
+use crate::machines::accounts;
 use crate::telling::broker;
+use qris_core::order::ids::DeviceId;
 use qris_core::order::request::Payment;
 use qris_core::wire::orders::Problem;
 use qris_host::causes;
@@ -18,6 +20,8 @@ use std::time::Duration;
 /// The time for one question.
 const WAIT: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
+/// So many machines are named at most.
+const TOLD_MAX: usize = 10;
 /// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -149,11 +153,25 @@ async fn broker(config: &Config) -> Finding {
     }
 }
 
-/// Whether the machines' accounts there can be made and ended, if that is this backend's work.
+/// Whether the machines' accounts there can be made and ended, if that is this backend's work, and whether they are there.
 async fn accounts(config: &Config) -> Option<Finding> {
     const CHECK: &str = "accounts";
-    Some(match config.accounts.as_ref()?.check().await {
-        Ok(()) => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
+    let administrator = config.accounts.as_ref()?;
+    // Without a database there is no machine.
+    let made = match config.store.machines(false) {
+        Ok(store) => store.read(accounts::made).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    Some(match administrator.missing(made).await {
+        Ok(missing) if missing.is_empty() => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
+        Ok(missing) => {
+            let named: Vec<_> = missing.iter().take(TOLD_MAX).map(DeviceId::as_str).collect();
+            let more = if missing.len() > TOLD_MAX { ", …" } else { "" };
+            let said = format!("the broker has forgotten the accounts of {} machines: {}{more}", missing.len(), named.join(", "));
+            let to_do =
+                "see that Mosquitto may write the file of plugin_opt_config_file; then let each in again: device invite ID --replace";
+            Finding::bad(CHECK, said, to_do)
+        }
         Err(why) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
     })
 }

@@ -11,6 +11,7 @@ use qris_host::random;
 use qris_host::tls::{LastTrusted, TlsError};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -25,6 +26,8 @@ const RIGHTS: [(&str, bool); 4] =
 const WAIT: Duration = Duration::from_secs(10);
 /// The most events of the connection that may wait.
 const EVENTS: usize = 16;
+/// So many names are asked for at once: they fit into a message that we take.
+const NAMES_AT_ONCE: usize = 500;
 /// So much of what it says is told, in characters.
 const ERROR_MAX: usize = 200;
 
@@ -70,6 +73,8 @@ struct PluginAnswer {
     correlation: Option<String>,
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    data: Value,
 }
 
 /// An account with this password. A client with an older one is thrown out.
@@ -118,13 +123,34 @@ pub(super) fn checking() -> Step {
     Step { command: json!({ "command": "getDefaultACLAccess" }), may_be_refused: false }
 }
 
+/// Whether it has the account and lets it in. It is asked after it said yes to all commands.
+pub(super) async fn has(broker: &MqttSettings, device: &DeviceId) -> Result<bool, AccountError> {
+    let look = Step { command: json!({ "command": "getClient", "username": device.as_str() }), may_be_refused: true };
+    let client = &tell(broker, vec![look]).await?[0]["client"];
+    Ok(client["username"] == device.as_str() && client["disabled"] != true)
+}
+
+/// The names of all its accounts.
+pub(super) async fn names(broker: &MqttSettings) -> Result<BTreeSet<String>, AccountError> {
+    let mut all = BTreeSet::new();
+    loop {
+        let command = json!({ "command": "listClients", "verbose": false, "count": NAMES_AT_ONCE, "offset": all.len() });
+        let told = tell(broker, vec![Step { command, may_be_refused: false }]).await?;
+        let before = all.len();
+        all.extend(told[0]["clients"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+        if all.len() < before + NAMES_AT_ONCE {
+            return Ok(all);
+        }
+    }
+}
+
 fn leave_rights_to_the_list() -> Step {
     let rights: Vec<_> = RIGHTS.iter().map(|(kind, allow)| json!({ "acltype": kind, "allow": allow })).collect();
     Step { command: json!({ "command": "setDefaultACLAccess", "acls": rights }), may_be_refused: false }
 }
 
-/// Gives the commands to the plugin, in one message, and waits for all answers.
-pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<(), AccountError> {
+/// Gives the commands to the plugin, in one message, and waits for all answers. They are the data of each.
+pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<Vec<Value>, AccountError> {
     let mut bits = [0; 8];
     random::fill(&mut bits);
     let ours = qris_core::hex(&bits);
@@ -138,7 +164,7 @@ pub(super) async fn tell(broker: &MqttSettings, steps: Vec<Step>) -> Result<(), 
     told
 }
 
-async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, steps: Vec<Step>) -> Result<(), AccountError> {
+async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, steps: Vec<Step>) -> Result<Vec<Value>, AccountError> {
     // The administrator may be asking something else elsewhere: the same topic has those answers, too.
     let mark = |at: usize| format!("{ours}-{at}");
     let commands: Vec<Value> = steps
@@ -174,29 +200,29 @@ async fn exchange(mqtt: &Mqtt, events: &mut Receiver<MqttEvent>, ours: &str, ste
 }
 
 /// What the plugin says to these commands, whose first one has this mark. `None`: it is no answer to them.
-fn heard(payload: &[u8], mark: &str, steps: &[Step]) -> Option<Result<(), AccountError>> {
+fn heard(payload: &[u8], mark: &str, steps: &[Step]) -> Option<Result<Vec<Value>, AccountError>> {
     let Answers { responses } = serde_json::from_slice(payload).ok()?;
     let is_ours = responses.first().and_then(|answer| answer.correlation.as_deref()) == Some(mark);
-    is_ours.then(|| judge(steps, &responses))
+    is_ours.then(|| judge(steps, responses))
 }
 
 /// What the plugin says to the commands that open an account. For the tests that give it any bytes.
 #[must_use]
 pub fn received_opening(payload: &[u8], mark: &str, device: &DeviceId) -> Option<Result<(), AccountError>> {
-    heard(payload, mark, &opening(device, "a password"))
+    heard(payload, mark, &opening(device, "a password")).map(|answered| answered.map(drop))
 }
 
 /// Every command has an answer, and each answer is good enough.
-fn judge(steps: &[Step], answers: &[PluginAnswer]) -> Result<(), AccountError> {
+fn judge(steps: &[Step], answers: Vec<PluginAnswer>) -> Result<Vec<Value>, AccountError> {
     if answers.len() != steps.len() {
         return Err(AccountError::Refused("it did not answer every command".into()));
     }
-    for (step, answer) in steps.iter().zip(answers) {
+    for (step, answer) in steps.iter().zip(&answers) {
         if let Some(error) = answer.error.as_deref().filter(|_| !step.may_be_refused) {
             return Err(AccountError::Refused(error.chars().take(ERROR_MAX).collect()));
         }
     }
-    Ok(())
+    Ok(answers.into_iter().map(|answer| answer.data).collect())
 }
 
 #[cfg(test)]
