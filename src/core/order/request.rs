@@ -177,7 +177,8 @@ impl Refusal {
 }
 
 /// A text of at most `chars` characters. A longer one is cut, and an ellipsis ends it.
-fn cut(text: Box<str>, chars: usize) -> Box<str> {
+#[must_use]
+pub fn cut(text: Box<str>, chars: usize) -> Box<str> {
     if text.chars().nth(chars).is_none() {
         return text;
     }

@@ -8,6 +8,7 @@ use super::screen::{check_colours, check_greeting, check_languages, check_letter
 use crate::words::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use qris_core::order::request::cut;
 use qris_core::wire::relay::RelayLine;
 use qris_core::wire::settings::WrongValue;
 use qris_host::config::{Checker, Fault, Faults, Source};
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 /// The most faults, and the most keys left out, that are told: the report must fit any broker.
 const TOLD_MAX: usize = 20;
+/// The most characters of the place and of the reason of a fault that are told.
+const WORDS_MAX: usize = 400;
 /// The most labels of one machine.
 const LABELS_MAX: usize = 16;
 
@@ -100,7 +103,12 @@ impl Good {
 
 fn told<'a>(faults: impl Iterator<Item = &'a Fault>) -> Vec<WrongValue> {
     let mut all: Vec<WrongValue> = faults
-        .map(|fault| WrongValue { path: fault.key.as_deref().unwrap_or_default().into(), line: fault.line, why: fault.why.as_str().into() })
+        .map(|fault| WrongValue {
+            // The text may have a key or a value of any length.
+            path: cut(fault.key.as_deref().unwrap_or_default().into(), WORDS_MAX),
+            line: fault.line,
+            why: cut(fault.why.as_str().into(), WORDS_MAX),
+        })
         .collect();
     if all.len() > TOLD_MAX {
         let more = all.split_off(TOLD_MAX - 1).len();

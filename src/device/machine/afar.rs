@@ -9,6 +9,7 @@ use crate::store::StoreError;
 use crate::store::fact::{Fact, Known};
 use crate::words::{Effect, Settings, text};
 use qris_core::order::ids::KeyId;
+use qris_core::order::request::cut;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::relay::RelayLine;
 use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Waiting, WrongValue};
@@ -28,6 +29,8 @@ const LOOK_EVERY: Span = Span::secs(60);
 /// ago.
 const REFUSALS: usize = 5;
 const SECOND: Span = Span::secs(1);
+/// So much of a reason is told, in characters.
+const MESSAGE_MAX: usize = 1000;
 
 /// What came from afar.
 #[derive(Debug, Default)]
@@ -329,13 +332,15 @@ impl Afar {
         with.faults.set(FaultCode::Settings, None, now);
     }
 
-    fn refuse(&mut self, refused: RefusedSettings, kid: Option<&KeyId>, with: &mut Around, now: Now) {
+    fn refuse(&mut self, mut refused: RefusedSettings, kid: Option<&KeyId>, with: &mut Around, now: Now) {
         let Afar { refusals, refused: last, .. } = self;
         refusals.retain(|at| now.boot < *at + SECOND);
         if refusals.len() >= REFUSALS {
             return;
         }
         refusals.push_back(now.boot);
+        // It may repeat a word of the message, of any length.
+        refused.message = cut(refused.message, MESSAGE_MAX);
         // Whoever sends the same again waits for an answer. The journal has it.
         with.out.repeat_settings();
         if last.as_ref() == Some(&refused) {

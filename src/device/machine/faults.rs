@@ -1,7 +1,7 @@
 //! The faults, as `status` and the screen tell them.
 
 use qris_core::order::reason::Reason;
-use qris_core::order::request::Refusal;
+use qris_core::order::request::{Refusal, cut};
 use qris_core::order::state::EventState;
 use qris_core::order::time::{Now, Wall};
 use qris_core::wire::status::{Fault, FaultCode};
@@ -18,6 +18,8 @@ pub(super) struct Faults {
     failed: Option<(Reason, u32)>,
 }
 
+/// The longest detail of a fault, in characters.
+const DETAIL_MAX: usize = 300;
 /// So many requests that fail one after the other because of their charge, for one reason, are a fault.
 const CHARGES_FAIL: u32 = 3;
 
@@ -28,16 +30,16 @@ impl Faults {
 
     /// Notes or lifts a fault. `true`: that is news.
     pub(super) fn set(&mut self, code: FaultCode, detail: Option<&str>, now: Now) -> bool {
+        // Others have said it, at any length, and it goes to everybody with the status.
+        let detail = detail.map(|detail| cut(detail.into(), DETAIL_MAX));
         match (detail, self.present.get_mut(&code)) {
             (Some(detail), None) => {
                 let since = (now.wall >= self.released).then(|| now.wall.to_rfc3339().into());
-                self.present.insert(code, Fault { code, detail: detail.into(), since });
+                self.present.insert(code, Fault { code, detail, since });
                 true
             }
             (Some(detail), Some(fault)) => {
-                if *fault.detail != *detail {
-                    fault.detail = detail.into();
-                }
+                fault.detail = detail;
                 false
             }
             (None, _) => self.present.remove(&code).is_some(),

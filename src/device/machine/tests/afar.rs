@@ -487,6 +487,23 @@ fn of_many_wrong_values_it_is_told_how_many_more_there_are() {
     assert_eq!((told.version, told.left_out.len(), &*told.left_out[19].why), (3, 20, "11 more"));
 }
 
+/// The shipped broker takes 320 KiB. The text has 256.
+#[test]
+fn what_is_told_of_a_text_is_small_whatever_the_text() {
+    let mut rig = Rig::new();
+    let keys: String = (0..25).map(|n| format!("{n}{} = 1\n", "k".repeat(7_000))).collect();
+    let value = format!("[device]\nlabels = [\"{}\"]\n", "x y".repeat(50_000));
+    for text in [&keys, &value, &"[".repeat(150_000), &format!("{} = ", "k".repeat(150_000))] {
+        assert_eq!(rig.wants(&desired(1, 0, text)).refused.expect("refused").code, Objection::Invalid);
+        let (reported, status) =
+            (serde_json::to_vec(&rig.reported()).expect("JSON"), serde_json::to_vec(&rig.machine.status()).expect("JSON"));
+        assert!(reported.len() < 40_000 && status.len() < 8_000, "{} and {} bytes", reported.len(), status.len());
+    }
+    let told = rig.wants(&Desired { skip_unknown: true, ..desired(1, 0, &keys) });
+    assert_eq!((told.version, told.left_out.len()), (1, 20));
+    assert!(serde_json::to_vec(&told).expect("JSON").len() < 40_000);
+}
+
 #[test]
 fn damaged_settings_never_become_another_price() {
     let mut rig = Rig::new();
