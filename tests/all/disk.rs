@@ -140,7 +140,9 @@ fn a_receipt_that_cannot_be_stored_is_not_acknowledged_and_comes_again() {
     shop.pay(Via::Gopay);
     shop.wait_fault("store", true);
     // The broker sends again what was not acknowledged.
-    let again = |line: &String| (line.contains("Sending PUBLISH to vm-001 (d1") && line.contains("payment/update")).then_some(());
+    let again = |line: &String| {
+        (line.contains("Sending PUBLISH to vm-001-") && line.contains(" (d1") && line.contains("payment/update")).then_some(())
+    };
     assert!(shop.broker.log().find_from(0, crate::rig::PATIENCE, again).is_some(), "it was acknowledged");
     assert_eq!(shop.pulses(), 0);
     assert!(!shop.tap.events().iter().any(|event| event.state == EventState::Paid), "nothing is told that is not stored");
