@@ -206,7 +206,7 @@ impl Order {
             self.ended_by_a_person(by.clone().unwrap_or_else(|| "a person".into()), now);
         }
         // Get-status may be behind where it said that nothing went back.
-        let unsure = self.repaying.step.is_some();
+        let unsure = self.repaying.step.is_some() || self.polling.noted_back.is_some();
         self.repaying.step = Some(Repayment::ByHand { note, by, at: now, unsure });
         self.judge_doubt(now);
         if unsure {
@@ -224,7 +224,7 @@ impl Order {
         // hour is over.
         self.may_repay(now, true, true)?;
         self.holds_the_money()?;
-        let unsure = self.repaying.step.is_some();
+        let unsure = self.repaying.step.is_some() || self.polling.noted_back.is_some();
         self.repaying.step = Some(Repayment::Given { by, at: now, unsure });
         if unsure {
             self.check_once_more(now);

@@ -58,7 +58,9 @@ impl Order {
         if is_the_rest || self.polling.noted_back == Some(report.said) && is_last {
             self.polling.noted_back = None;
         }
-        self.question_ended(now, true);
+        // Of money that goes back, these words tell nothing.
+        let tells_nothing = self.doubt().is_none() && matches!(report.said, Said::Pending | Said::Suspect | Said::Other);
+        self.question_ended(now, !tells_nothing);
     }
 
     /// Get-status knows no such transaction, or (not `asked`) there is nothing to cancel. If the gateway has answered for this charge before,
@@ -76,7 +78,7 @@ impl Order {
             }
             Unknown::Nothing => {}
         }
-        self.question_ended(now, true);
+        self.question_ended(now, self.doubt().is_some());
         // A cancel that finds nothing: look. A look that finds nothing: cancel.
         self.go(self.state.phase().cancel_failed(!asked, &self.at(now)));
     }

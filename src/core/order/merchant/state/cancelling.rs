@@ -40,7 +40,9 @@ impl Cancelling {
         let tries = self.tries + 1;
         // The look after a cancel is due at once: the cancel lost a race, and somebody waits to know who won.
         let at_once = then_status && !self.get_status;
-        let retry_at = if at_once { at.now } else { at.now + doubled(Span::secs(1), tries, Span::secs(300)) };
+        let is_soon = doubt.since().is_some_and(|since| at.now < since + UNCONFIRMED_AFTER + UNCONFIRMED_AFTER);
+        let longest = if is_soon && doubt.listed_at.is_none() { Span::secs(60) } else { Span::secs(300) };
+        let retry_at = if at_once { at.now } else { at.now + doubled(Span::secs(1), tries, longest) };
         let state = Self { get_status: then_status, tries, retry_at, doubt, ..self.clone() };
         Next { state: State::Cancelling(state), ask: Ask::AsPlanned }
     }

@@ -284,3 +284,40 @@ fn what_was_held_and_can_be_paid_again_is_cancelled_when_a_person_ends_it() {
     let ended = then(listed, 305_000, Event::SeenBy("Ani".into()));
     assert_eq!(word(&then(ended, 306_000, unclear())), "cancelling");
 }
+
+/// News says that the money went back. An answer that says nothing of it is no answer to that.
+#[test]
+fn news_of_money_is_not_forgotten_for_an_answer_that_says_nothing() {
+    let given = || then(due(), 3000, Event::Given { by: "Budi".into() });
+    let cash = || then(due(), 3000, Event::SettledByHand { note: "cash".into(), by: None, no_report: false });
+    for nothing in [Event::StatusUnknown, status(Said::Other), status(Said::Suspect), status(Said::Pending)] {
+        for decided in [given(), cash()] {
+            let told = then(decided, 10_000, Event::Notified(Said::Refunded));
+            let silent = lives(told, 10_000, 1_500_000, &|_| nothing.clone()).order;
+            let found = lives(silent, 1_500_000, DAY, &|_| status(Said::Refunded)).order;
+            assert_eq!(found.attention(), [Attention::LateFact], "after the decision: {nothing:?}");
+        }
+    }
+    // The news came before the decision, and get-status is behind.
+    let told = then(due(), 2500, Event::Notified(Said::Refunded));
+    let behind = |_| status(Said::Settled);
+    let given = then(lives(told, 2500, 3000, &behind).order, 3000, Event::Given { by: "Budi".into() });
+    let late = lives(given, 3000, 1_500_000, &behind).order;
+    assert_eq!(lives(late, 1_500_000, DAY, &|_| status(Said::Refunded)).order.attention(), [Attention::LateFact]);
+}
+
+/// The gateway is told to end it, and says nothing. Somebody says that it is paid, or get-status is not understood.
+#[test]
+fn an_order_that_is_cancelled_is_listed_within_minutes_too() {
+    for (minutes, begins) in [(5, true), (10, true), (9, false)] {
+        let silent = |call| if call == Call::Cancel { Event::CancelUnanswered } else { Event::StatusUnanswered };
+        let unclear = |call| if call == Call::Cancel { Event::CancelUnanswered } else { Event::StatusUnclear("an alien".into()) };
+        let cancelled = then(live(&[(0, Event::Charged(charge(5000)))]), 60_000, Event::CancelRequested);
+        let from = minutes * 60_000 - 20_000;
+        let tired = lives(cancelled, 60_000, from, &silent).order;
+        let told = if begins { then(tired, from, Event::Notified(Said::Settled)) } else { tired };
+        let first = if begins { from } else { (next_deadline(&told).expect("a question") - T0).0 + 300_000 };
+        let listed = lives(told, from, first + 400_000, &unclear).order;
+        assert_eq!(listed.attention(), [Attention::Unconfirmed], "from minute {minutes}, told: {begins}");
+    }
+}
