@@ -553,6 +553,22 @@ fn a_ledger_that_lost_its_name_sells_nothing_until_it_is_back() {
 }
 
 #[test]
+fn another_program_that_holds_the_ledger_for_a_second_delays_a_delivery_and_does_not_end_it() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    let other = Connection::open(rig.path()).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let copies = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        other.execute_batch("ROLLBACK").expect("let go");
+    });
+    assert!(rig.dispense(&receipt(1, &ticket)).is_ok());
+    copies.join().expect("it lets go");
+    rig.end(0, Outcome::Dispensed);
+    assert_eq!(rig.dispenser.faults(), []);
+}
+
+#[test]
 fn a_ledger_that_is_gone_or_empty_beside_its_mark_is_told() {
     for is_gone in [true, false] {
         let mut rig = Rig::new();
