@@ -143,6 +143,12 @@ fn a_backup_that_was_made_beside_serve_sells_on() {
     lose(&mut shop, "devices.db");
     let no_copy = shop.merchant(&["restore", &devices]);
     assert!(!no_copy.status.success() && output_text(&no_copy).contains("belongs to another program"), "{no_copy:?}");
+    // Machines that cannot be opened, and are not damaged, stay.
+    let others = shop.path().join("devices.db");
+    std::fs::copy(&file, &others).expect("copied");
+    let kept = shop.merchant(&["restore", &name]);
+    assert!(!kept.status.success() && std::fs::read(&others).expect("there") == before, "{kept:?}");
+    std::fs::remove_file(&others).expect("removed");
     let restored = shop.merchant(&["restore", &name]);
     let text = output_text(&restored);
     assert!(restored.status.success() && text.contains("the machines were gone") && text.contains(&format!("{after}  vm-001")), "{text}");

@@ -5,11 +5,11 @@ use super::copies::{self, CopyError};
 use crate::store::{BOOKS, MACHINES, Row, entries, machines_beside, read_on};
 use qris_core::order::time::Wall;
 use qris_host::mark::Mark;
-use qris_host::sqlite::{self, Schema};
+use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
-/// What was restored, and what the copy cannot know.
+/// The result, and what the copy cannot know.
 #[derive(Debug)]
 pub struct Restored {
     /// Orders in the copy.
@@ -55,7 +55,12 @@ pub fn restore(books: &Path, from: &Path) -> Result<Restored, CopyError> {
     let changed = changed(&copy, books).ok();
     drop(copy);
     let machines = machines_beside(books);
-    let has_machines = sqlite::open_beside(&machines, &MACHINES, false).is_err();
+    // Machines that only cannot be opened now may be good: theirs are not replaced.
+    let has_machines = match sqlite::open_beside(&machines, &MACHINES, false) {
+        Ok(_) => false,
+        Err(OpenError::Missing { .. } | OpenError::Damaged { .. }) => true,
+        Err(error) => return Err(error.into()),
+    };
     if has_machines {
         put(&copies::machines_of(from), &machines, &MACHINES)?;
     }
