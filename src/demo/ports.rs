@@ -5,11 +5,49 @@ use reqwest::Url;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
-/// The search for the servers' ports begins here.
+/// The search for the servers' ports begins here. The system itself takes ports from 32768 on for anybody's connections, so all of
+/// these are below them.
 const FIRST_PORT: u16 = 10_000;
-const CANDIDATES: u16 = 4_000;
+/// So many ports belong together. Who listens at the first of them has the others.
+const LOT: u16 = 16;
+const LOTS: u16 = 250;
 
-/// Free loopback ports, one for each server.
+/// Loopback ports that no other demo takes while this lives. A port that is only looked at and let go can be taken by another demo
+/// before its server listens there.
+#[derive(Debug)]
+pub struct Lot<const N: usize> {
+    /// Nobody listened there when they were taken.
+    pub ports: [u16; N],
+    _first: TcpListener,
+}
+
+impl<const N: usize> Lot<N> {
+    const FITS: () = assert!(N < LOT as usize);
+
+    /// Takes the next lot that nobody has. Demos begin to look at different places.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn take() -> Result<Self, SetUpError> {
+        let () = Self::FITS;
+        let mut random = [0; 2];
+        qris_host::random::fill(&mut random);
+        let listener = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
+        let mut lots = (0..LOTS).filter_map(|next| {
+            let first = FIRST_PORT + (u16::from_le_bytes(random) % LOTS + next) % LOTS * LOT;
+            let _first = listener(first)?;
+            let mut port = first;
+            let ports = [(); N].map(|()| {
+                port += 1;
+                port
+            });
+            ports.iter().all(|port| listener(*port).is_some()).then_some(Self { ports, _first })
+        });
+        lots.next().ok_or_else(|| SetUpError { what: "loopback ports".into(), source: io::ErrorKind::AddrInUse.into() })
+    }
+}
+
+/// The ports of the servers.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
     /// The broker's.
@@ -21,13 +59,11 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// The ports of the demo. Until a server starts, somebody else could take its port.
-    ///
-    /// # Errors
-    /// When there are none.
-    pub fn find() -> Result<Self, SetUpError> {
-        let [broker, midtrans, backend] = hold_ports()?.map(|(port, _)| port);
-        Ok(Self { broker, midtrans, backend })
+    /// The ports of this lot.
+    #[must_use]
+    pub fn of(lot: &Lot<3>) -> Self {
+        let [broker, midtrans, backend] = lot.ports;
+        Self { broker, midtrans, backend }
     }
 
     /// The root of the HTTP server on this port.
@@ -35,22 +71,6 @@ impl Ports {
     pub fn url(self, port: u16) -> Url {
         Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a well-formed address")
     }
-}
-
-/// Free loopback ports, each held until its program is started: nobody else takes it meanwhile. The system itself takes ports from
-/// 32768 on for anybody's connections, so this looks below them. Two demos look in different places.
-///
-/// # Errors
-/// When there are not so many.
-pub fn hold_ports<const N: usize>() -> Result<[(u16, TcpListener); N], SetUpError> {
-    let mut random = [0; 2];
-    qris_host::random::fill(&mut random);
-    let free = (0..CANDIDATES).filter_map(|next| {
-        let port = FIRST_PORT + (u16::from_le_bytes(random) % CANDIDATES + next) % CANDIDATES;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|held| (port, held))
-    });
-    let held: Vec<(u16, TcpListener)> = free.take(N).collect();
-    held.try_into().map_err(|_| SetUpError { what: "loopback ports".into(), source: io::ErrorKind::AddrInUse.into() })
 }
 
 /// The ports in the configuration of the programs that connect.
@@ -71,11 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_differ_and_are_none_that_the_system_gives_away() {
-        for _ in 0..50 {
-            let Ports { broker, midtrans, backend } = Ports::find().expect("ports");
-            assert!([broker, midtrans, backend].iter().all(|port| *port < 32_768), "{broker} {midtrans} {backend}");
-            assert!(broker != midtrans && midtrans != backend && backend != broker);
-        }
+    fn demos_at_the_same_time_have_ports_of_their_own_that_the_system_gives_to_nobody() {
+        let lots: Vec<Lot<3>> = (0..50).map(|_| Lot::take().expect("ports")).collect();
+        let mut ports: Vec<u16> = lots.iter().flat_map(|lot| lot.ports).collect();
+        assert!(ports.iter().all(|port| *port < 32_768), "{ports:?}");
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 150);
     }
 }

@@ -11,7 +11,7 @@ use super::layout::{Files, Options, Product, SERVER_KEY};
 use super::midtrans::{Midtrans, MidtransError};
 use super::networks::{Networks, Sockets};
 use super::panel::Panel;
-use super::ports::Ports;
+use super::ports::{Lot, Ports};
 use super::process::{self, Process, ProcessError, Program};
 use super::sandbox::{self, SandboxError};
 use super::shop::{self, BACKEND, DEVICE, SetUpError, random_name};
@@ -128,6 +128,7 @@ pub struct Site {
     servers: Mutex<Vec<Process>>,
     broker: Mutex<Broker>,
     directory: Directory,
+    _lot: Lot<3>,
 }
 
 /// The programs that have power only when the machine has it.
@@ -144,7 +145,8 @@ impl Site {
     /// The first part that does not work. Everything that was started is ended, and the directory is removed.
     pub async fn start(options: Options) -> Result<Self, SiteError> {
         let directory = Directory::create(&std::env::temp_dir(), options.keep)?;
-        let ports = Ports::find()?;
+        let lot = Lot::take()?;
+        let ports = Ports::of(&lot);
         let watched = Arc::new(Watched::new());
         let sockets = Sockets::hold()?;
         let files = Files { root: &directory.path };
@@ -220,6 +222,7 @@ impl Site {
             servers: Mutex::new(servers),
             broker: Mutex::new(broker),
             directory,
+            _lot: lot,
         };
         let connected = tokio::time::timeout(BROKER_WAIT, is_up.wait_for(|up| *up)).await;
         if !matches!(connected, Ok(Ok(_))) {

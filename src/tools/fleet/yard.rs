@@ -18,7 +18,7 @@ use qris_demo::broker::{Broker, BrokerError};
 use qris_demo::chronicle::Chronicle;
 use qris_demo::directory::Directory;
 use qris_demo::foreign::ForeignError;
-use qris_demo::ports::hold_ports;
+use qris_demo::ports::Lot;
 use qris_demo::process::{self, Process, ProcessError, Program};
 use qris_demo::shop::{BrokerAccess, MerchantFiles, SetUpError, database, random_name};
 use qris_device::backend::{Backend, BackendError};
@@ -114,6 +114,7 @@ pub struct Yard {
     /// Its own, if it has one.
     postgres: Option<Postgres>,
     directory: Directory,
+    _lot: Lot<5>,
 }
 
 impl Yard {
@@ -127,11 +128,10 @@ impl Yard {
         // PostgreSQL runs as a user of its own, whose directory is in this one. All files are closed to it.
         let open = std::fs::set_permissions(&root, PermissionsExt::from_mode(0o711));
         open.map_err(SetUpError::at(&root))?;
-        let [(first, held), (second, also_held), (database_port, of_database), one, other] = hold_ports()?;
+        let lot = Lot::take()?;
+        let [first, second, database_port, one, other] = lot.ports;
         let broker_ports = &[first, second][..arguments.brokers];
-        let mut of_backends = vec![one, other];
-        of_backends.truncate(arguments.backends);
-        let backend_ports: Vec<u16> = of_backends.iter().map(|(port, _)| *port).collect();
+        let backend_ports = &[one, other][..arguments.backends];
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(YardError::Midtrans)?;
         let midtrans = Simulator::start(listener, Options::new(SERVER_KEY, "")).map_err(YardError::Midtrans)?;
@@ -140,7 +140,6 @@ impl Yard {
             Some(url) => (on(url), None),
             None if arguments.backends == 1 => (database(&root), None),
             None => {
-                drop(of_database);
                 let postgres = Postgres::start(&root, database_port).await?;
                 (on(&postgres.url), Some(postgres))
             }
@@ -167,11 +166,9 @@ impl Yard {
         let names: Vec<String> = (0..arguments.machines).map(|number| format!("vm-{number:05}")).collect();
         let tokens: Vec<String> = names.iter().map(|_| random_name()).collect();
         let mut backends = Vec::new();
-        drop((held, also_held));
         let brokers = brokers::start(&root, broker_ports, &names, &password).await?;
         let chronicle = Arc::new(Chronicle::new());
-        for (number, (_, held)) in of_backends.into_iter().enumerate() {
-            drop(held);
+        for number in 0..arguments.backends {
             let program = Program::backend(&root.join(config_name(number)), &["serve"]);
             backends.push(Process::start(&program, &root, &chronicle).await?);
             if number == 0 {
@@ -212,7 +209,7 @@ impl Yard {
             Ok(Machine { number, device, token, link, town: Arc::clone(&town) })
         });
         let machines = machines.collect::<Result<_, TlsError>>()?;
-        let yard = Self { town, machines: Vec::new(), brokers, backends, urls, _observer: observer, postgres, directory };
+        let yard = Self { town, machines: Vec::new(), brokers, backends, urls, _observer: observer, postgres, directory, _lot: lot };
         Ok((yard, machines))
     }
 
