@@ -162,8 +162,10 @@ def words(alert, language):
         what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))
     test = {"id": "UJI COBA, bukan uang sungguhan: ", "en": "TEST, no real money: "}[language] if alert.get("sandbox") else ""
     since = str(alert.get("since") or "").replace("T", " ")
+    # In groups, as people read it out.
+    groups = " ".join(number[at:at + 5] for at in range(0, len(number), 5)) if number.isalnum() else number
     details = [f"{name} {value}" for name, value in (
-        ({"id": "pesanan", "en": "order"}[language], number),
+        ({"id": "pesanan", "en": "order"}[language], groups),
         ({"id": "transaksi", "en": "transaction"}[language], order.get("transaction_id")),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]

@@ -4,6 +4,7 @@ use super::paint::{Colour, Sign};
 use super::picture::Scene;
 use super::text::Texts;
 use super::theme::{Signal, Theme, WHITE};
+use qris_core::order::ids::OrderId;
 use qris_core::order::reason::Reason;
 
 /// A page that says one thing.
@@ -20,7 +21,7 @@ pub(super) struct Message {
     pub(super) lines: Vec<String>,
     /// For a person who repairs the machine.
     pub(super) code: Option<String>,
-    pub(super) order: Option<String>,
+    pub(super) order: Option<Vec<String>>,
     pub(super) contact: bool,
     /// The customer's page, as a code.
     pub(super) page: Option<Box<str>>,
@@ -98,7 +99,7 @@ impl Message {
             }
             Scene::DoNotPay { order } => {
                 let message = Self::loud(Sign::Cross, Signal::Stop, t.do_not_pay).line(t.do_not_pay_more);
-                Self { order: order.as_ref().map(ToString::to_string), contact: true, ..message }
+                Self { order: order.as_ref().map(groups), contact: true, ..message }
             }
             Scene::Dispensing { .. } => Self::loud(Sign::Check, Signal::Good, t.paid).line(item).line(t.paid_more),
             Scene::Take { .. } => Self::loud(Sign::Check, Signal::Good, t.take).line(item).line(t.take_more),
@@ -113,16 +114,21 @@ impl Message {
             }
             Scene::RefundDue { order, amount, page } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more);
-                Self { order: Some(order.to_string()), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
+                Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
             }
             Scene::Uncertain { order, amount, page } => {
                 let message = plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more);
-                Self { order: Some(order.to_string()), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
+                Self { order: Some(groups(order)), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
             }
             Scene::Refunded { order, amount } => {
                 let message = plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more);
-                Self { order: Some(order.to_string()), amount: Some(amount.to_string()), contact: true, ..message }
+                Self { order: Some(groups(order)), amount: Some(amount.to_string()), contact: true, ..message }
             }
         }
     }
+}
+
+/// An order's number in pieces, as people read it out.
+fn groups(order: &OrderId) -> Vec<String> {
+    order.groups().into_iter().map(Into::into).collect()
 }

@@ -33,7 +33,7 @@ impl Sample {
     /// Never: its values are well formed.
     #[must_use]
     pub fn new(item: ItemId, amount: Rupiah) -> Self {
-        let order = OrderId::new("vm-001_0192f3c4d5e6f7a8b9c0d1e2").expect("an order id");
+        let order = OrderId::new("mrbwt0fehv1vfdtzqgdn").expect("an order id");
         let page = format!("https://pay.example.co.id/pay/{order}").into();
         let goods = Goods { item, description: None };
         Self { payload: None, amount, goods, order, page, sandbox: false }

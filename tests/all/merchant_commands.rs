@@ -175,6 +175,21 @@ fn goods_that_were_handed_over_are_not_refunded() {
 }
 
 #[test]
+fn an_order_is_named_by_the_first_letters_of_its_number() {
+    let shop = Shop::merchants_side();
+    let failed = shop.reported("failed");
+    // As somebody writes down what a customer reads out.
+    let heard = failed[..7].to_uppercase().replace('0', "O").replace('1', "l");
+    assert!(good(&shop, &["orders", &heard]).starts_with(&format!("order {failed} ")));
+    assert!(good(&shop, &["orders", &format!("{} {}", &failed[..5], &failed[5..])]).starts_with(&format!("order {failed} ")));
+    assert!(refused(&shop, &["orders", &failed[..4]]).contains("a beginning has 5 letters or more"));
+    assert!(good(&shop, &["refund", &heard, "--settled-by-hand", "in cash"]).contains(&failed));
+    // The machine's interface and the customer's page take whole numbers.
+    assert_eq!(shop.backend_get(&format!("/v1/orders/{}", &failed[..7])).status, 404);
+    assert_eq!(shop.http.get(&format!("{}/pay/{}", shop.backend_url, &failed[..7]), None).status, 404);
+}
+
+#[test]
 fn a_chargeback_is_listed_until_somebody_has_seen_it() {
     let shop = Shop::merchants_side();
     let order_id = shop.reported("dispensed");

@@ -9,6 +9,7 @@ mod doctor;
 mod examples;
 mod init;
 mod keys;
+mod named;
 mod opening;
 mod orders;
 mod print;

@@ -2,12 +2,13 @@
 
 mod csv;
 
+use super::named::named;
 use super::opening::books;
 use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{Day, When, day_or_month, when};
 use crate::config::Config;
 use crate::keeping::archive;
-use crate::sale::books::{self, Archived, Cursor, HistoryLine, Stored, Wanted};
+use crate::sale::books::{self, Archived, Beginning, Cursor, HistoryLine, Stored, Wanted};
 use crate::sale::view;
 use crate::telling::wording;
 use clap::Args;
@@ -23,9 +24,9 @@ use std::path::PathBuf;
 /// Which orders.
 #[derive(Debug, Args)]
 pub struct Orders {
-    /// One order, with its history
+    /// One order, with its history: its number, or the first 5 letters or more
     #[arg(conflicts_with_all = ["device", "since", "until", "date", "status", "refund_due", "attention", "limit"])]
-    order: Option<OrderId>,
+    order: Option<Beginning>,
     /// Only of this machine
     #[arg(long, value_name = "ID", value_parser = device_id)]
     device: Option<DeviceId>,
@@ -116,8 +117,8 @@ const NOTE: usize = 7;
 
 /// Runs the command.
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
-    match wanted.order.clone() {
-        Some(id) => show(config, id, wanted.archive, wanted.json).await,
+    match &wanted.order {
+        Some(order) => show(config, order, wanted.archive, wanted.json).await,
         None if wanted.csv => readable(&csv::write(config, wanted.device.clone(), wanted.span(config.zone)).await?),
         None => list(config, wanted).await,
     }
@@ -261,9 +262,10 @@ fn refund_told(refund: Refund) -> &'static str {
     }
 }
 
-async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
+async fn show(config: &Config, wanted: &Beginning, file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
+    let id = named(config, wanted, file.as_deref()).await?;
     let found = match &file {
-        Some(file) => archive::find(file, &id).map_err(Failure::failed)?,
+        Some(file) => archive::look_into(file, |tx| archive::whole(tx, &id)).map_err(Failure::failed)?,
         None => {
             let (store, wanted) = (books(config)?, id.clone());
             let now = store.now(clock::now().wall);
@@ -275,10 +277,7 @@ async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool
         }
     };
     let Some((attempts, history, stored)) = found else {
-        return Err(Failure::failed(match file {
-            Some(file) => format!("there is no order {id} in {}", file.display()),
-            None => gone(config, &id).await?.unwrap_or_else(|| format!("there is no order {id}")),
-        }));
+        return Err(Failure::failed(gone(config, &id).await?.unwrap_or_else(|| format!("there is no order {id}"))));
     };
     let mut out = Out::default();
     if as_json {

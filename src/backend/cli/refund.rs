@@ -1,12 +1,13 @@
 //! `qris-backend refund`, `given`, `seen`: a person's decisions about an order's money. They write beside `serve`, and
 //! work without it. If one of the two asks the gateway, the other waits for it.
 
+use super::named::named;
 use super::opening::{books, machines};
 use super::print::Out;
 use crate::config::Config;
 use crate::http::Handles;
 use crate::keys::Ring;
-use crate::sale::books::{self as ledger, BooksError, Done, Policy};
+use crate::sale::books::{self as ledger, Beginning, BooksError, Done, Policy};
 use crate::sale::view;
 use crate::sale::work::Work;
 use crate::store::{Store, Tx};
@@ -26,8 +27,8 @@ use tokio::time::{Instant, sleep};
 /// How the money goes back.
 #[derive(Debug, Args)]
 pub struct Refund {
-    /// The order
-    order: OrderId,
+    /// The order: its number, or the first 5 letters or more
+    order: Beginning,
     /// The money was given back in another way: say how, for the books
     #[arg(long, value_name = "NOTE", value_parser = text)]
     settled_by_hand: Option<String>,
@@ -48,8 +49,8 @@ pub struct Refund {
 /// Who handed what over.
 #[derive(Debug, Args)]
 pub struct Given {
-    /// The order
-    order: OrderId,
+    /// The order: its number, or the first 5 letters or more
+    order: Beginning,
     /// Who handed the goods over
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
@@ -61,8 +62,8 @@ pub struct Given {
 /// Who has seen what. An order of which nobody knows whether it is paid (`unconfirmed`) ends with it: no receipt is ever signed for it.
 #[derive(Debug, Args)]
 pub struct Seen {
-    /// The order
-    order: OrderId,
+    /// The order: its number, or the first 5 letters or more
+    order: Beginning,
     /// Who has seen it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
@@ -86,7 +87,8 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 
 /// Runs `refund`.
 pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<(), Failure> {
-    let Refund { order: id, settled_by_hand, no_report, no_proof, by, json } = wanted;
+    let Refund { order, settled_by_hand, no_report, no_proof, by, json } = wanted;
+    let id = named(config, &order, None).await?;
     let (wanted, by) = (id.clone(), by.map(Into::into));
     if let Some(note) = settled_by_hand {
         let decide =
@@ -135,7 +137,8 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
 
 /// Runs `given`.
 pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
-    let Given { order: id, by, json } = wanted;
+    let Given { order, by, json } = wanted;
+    let id = named(config, &order, None).await?;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::given(tx, policy, &wanted, &name, now)).await?;
     say(&order, config.zone, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
@@ -143,7 +146,8 @@ pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
 
 /// Runs `seen`.
 pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
-    let Seen { order: id, by, json } = wanted;
+    let Seen { order, by, json } = wanted;
+    let id = named(config, &order, None).await?;
     let (name, wanted) = (by.clone(), id.clone());
     let order = decided(config, &id, move |tx, policy, now| ledger::seen(tx, policy, &wanted, &name, now)).await?;
     let ended = if order.ended_by().is_some() { ", and has ended: nothing is handed out for it any more" } else { "" };

@@ -243,12 +243,12 @@ fn take_out_some(tx: &mut dyn Tx, file: &str, archive: Option<i64>, some: &[Requ
 /// An order, with the names of its attempts and its history.
 pub type Whole = (Vec<OrderId>, Vec<books::HistoryLine>, books::Stored);
 
-/// An order of an archive.
+/// Looks into an archive.
 ///
 /// # Errors
 /// [`CopyError`]
-pub fn find(archive: &Path, id: &OrderId) -> Result<Option<Whole>, CopyError> {
-    Ok(read_on(&copies::open(archive, &BOOKS)?, |tx| whole(tx, id))?)
+pub fn look_into<T>(archive: &Path, look: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError>) -> Result<T, CopyError> {
+    Ok(read_on(&copies::open(archive, &BOOKS)?, look)?)
 }
 
 /// An order of the books.

@@ -89,6 +89,17 @@ id!(
     /// The backend's and the gateway's name of an order: 1–50 of `A-Za-z0-9._~-`, unique over all machines for ever.
     OrderId, "an order_id", "1–50 of A-Za-z0-9._~-", (1..=50), "._~-"
 );
+impl OrderId {
+    /// Its letters in groups, as people read them out. A number with other characters than letters and digits is one group.
+    #[must_use]
+    pub fn groups(&self) -> Vec<&str> {
+        const GROUP: usize = 5;
+        match self.0.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
+            true => (0..self.0.len()).step_by(GROUP).map(|at| &self.0[at..self.0.len().min(at + GROUP)]).collect(),
+            false => vec![&self.0],
+        }
+    }
+}
 id!(
     /// What is sold: 1–32 of `A-Za-z0-9._-`. No `|`: a gateway may keep it beside others in one field of a charge.
     ItemId, "an item", "1–32 of A-Za-z0-9._-", (1..=32), "._-"
@@ -152,6 +163,14 @@ mod tests {
         assert!(ItemId::new("A1|B").is_err());
         assert_eq!(Ticket::from_random([0xff; 16]).as_str().len(), 22);
         assert!(Ticket::new("short").is_err());
+    }
+
+    #[test]
+    fn an_order_is_read_out_in_groups() {
+        let groups = |id: &str| OrderId::new(id).expect("an id").groups().join(" ");
+        assert_eq!(groups("mrbwt0fehv1vfdtzqgdn"), "mrbwt 0fehv 1vfdt zqgdn");
+        assert_eq!(groups("mrbwt0f"), "mrbwt 0f");
+        assert_eq!(groups("vm-001_0192f3c4"), "vm-001_0192f3c4");
     }
 
     #[test]

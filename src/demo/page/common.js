@@ -18,6 +18,8 @@ export const state = {
   order: null,
 };
 
+/** An order's number as people read it out. */
+export const grouped = number => number.replace(/[a-z0-9]{5}(?=[a-z0-9])/g, "$& ");
 export const rupiah = amount => "Rp" + String(amount).replace(/\B(?=(\d{3})+$)/g, ".");
 
 export const product = item => state.products.find(known => known.id === item);

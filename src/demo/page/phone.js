@@ -1,6 +1,6 @@
 // The phone: it knows what its camera has read off the screen, and what its app says.
 
-import { $, make, state, rupiah, post, product, ended } from "./common.js";
+import { $, make, state, rupiah, grouped, post, product, ended } from "./common.js";
 import { t, onLanguage, called } from "./words.js";
 
 /** What was read: {payload, merchant, amount}, and the request that was on the machine then. */
@@ -120,7 +120,7 @@ function receiptScreen() {
   const mine = receipt.order;
   const [word, kind] = {
     dispensed: [t("r_dispensed", called(product(mine?.item))), "good"],
-    refund_due: [t(mine?.reason === "uncertain" ? "r_uncertain" : "r_refund", mine?.order_id ?? ""), "bad"],
+    refund_due: [t(mine?.reason === "uncertain" ? "r_uncertain" : "r_refund", grouped(mine?.order_id ?? "")), "bad"],
     refunded: [t("r_refunded"), "good"],
     paid: [t("r_paid"), "wait"],
     dispensing: [t("r_paid"), "wait"],

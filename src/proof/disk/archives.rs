@@ -3,7 +3,7 @@
 
 use super::{Disk, Op, Trouble};
 use crate::backend::run;
-use qris_backend::keeping::archive::{archive, find};
+use qris_backend::keeping::archive::{archive, look_into, whole};
 use qris_backend::keeping::databases::{Place, open_both};
 use qris_backend::sale::books::testing::sell;
 use qris_backend::sale::books::{self, BooksError, Stored};
@@ -82,7 +82,7 @@ fn what_is_over_goes_with_all_its_rows_and_what_is_not_stays() {
         assert_eq!(over(stored), archived(&direct, id), "{id}");
         assert_eq!(over(stored), !after.contains_key(id), "{id}");
         if over(stored) {
-            let (attempts, history, there) = find(&file, id).expect("read").expect("there");
+            let (attempts, history, there) = look_into(&file, |tx| whole(tx, id)).expect("read").expect("there");
             assert_eq!((&there, &history), (stored, &histories[id]));
             assert!(attempts.contains(id));
         }
@@ -122,7 +122,7 @@ fn wherever_it_is_cut_off_an_order_is_in_one_of_the_two() {
             FILES.iter().for_each(|name| disk.revive(name));
             let direct = books(&path);
             let here = orders(&direct);
-            let in_file = |file: &Path, id: &OrderId| find(file, id).ok().flatten().map(|(_, _, stored)| stored);
+            let in_file = |file: &Path, id: &OrderId| look_into(file, |tx| whole(tx, id)).ok().flatten().map(|(_, _, stored)| stored);
             for (id, stored) in &before {
                 let there = in_file(&file, id);
                 assert!(here.get(id) == Some(stored) || there.as_ref() == Some(stored), "{id} is lost: {what}");

@@ -177,13 +177,11 @@ impl Page<'_> {
         Block::Page(code, lines, style, colour)
     }
 
-    /// A payment code in groups of four, as people read numbers to each other, on as few lines as possible.
-    pub(super) fn in_groups(&self, code: &str, style: Style, room: i32) -> Vec<String> {
-        let characters: Vec<char> = code.chars().collect();
-        let groups: Vec<String> = characters.chunks(4).map(|group| group.iter().collect()).collect();
+    /// A code or number in its groups, as people read them to each other, on as few lines as possible.
+    pub(super) fn in_groups(&self, groups: &[String], style: Style, room: i32) -> Vec<String> {
         let lines = |lines: usize| groups.chunks(groups.len().div_ceil(lines).max(1)).map(|line| line.join(" ")).collect::<Vec<String>>();
         let fits = |lines: &Vec<String>| lines.iter().all(|line| self.fonts.width(style, line) <= room);
-        (1..=groups.len()).map(lines).find(fits).unwrap_or(groups.clone())
+        (1..=groups.len()).map(lines).find(fits).unwrap_or(groups.into())
     }
 
     pub(super) fn height(&self, blocks: &[Block]) -> i32 {

@@ -158,7 +158,11 @@ impl Page<'_> {
             // Regular letters are narrower.
             let style = self.style(if sparing < Sparing::Size { Weight::Bold } else { Weight::Regular }, 26);
             let card = sparing < Sparing::Labels;
-            let lines = self.in_pieces(order, style, if card { room - 2 * self.px(16) } else { room });
+            let room = if card { room - 2 * self.px(16) } else { room };
+            let lines = match order.as_slice() {
+                [whole] => self.in_pieces(whole, style, room),
+                groups => self.in_groups(groups, style, room),
+            };
             blocks.push(Block::Gap(self.px(if sparing < Sparing::Sign { 24 } else { 6 })));
             if card {
                 blocks.push(Block::Card { label: self.texts.order_number, lines, style });

@@ -44,7 +44,9 @@ impl Page<'_> {
             blocks.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), self.theme.muted, room, 2));
         }
         let style = self.style(Weight::Bold, 58);
-        let lines = self.in_groups(code, style, room - 2 * self.px(16));
+        let digits: Vec<char> = code.chars().collect();
+        let groups: Vec<String> = digits.chunks(4).map(|group| group.iter().collect()).collect();
+        let lines = self.in_groups(&groups, style, room - 2 * self.px(16));
         let gap = self.px(if words == Words::One { 6 } else { 18 });
         blocks.extend([Block::Gap(gap), Block::Card { label: self.texts.payment_code, lines, style }, Block::Gap(gap)]);
         blocks.extend(self.whole(&self.texts.pay_at_store(store, *within), self.style(Weight::Bold, 32), self.theme.accent, room));

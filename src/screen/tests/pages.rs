@@ -239,3 +239,13 @@ fn a_payment_code_is_shown_whole_in_groups_of_four() {
         }
     }
 }
+
+#[test]
+fn an_orders_number_is_shown_whole_in_groups_of_five() {
+    let order = OrderId::new("mrbwt0fehv1vfdtzqgdn").expect("an order id");
+    for size in [(480, 800), (800, 480), (320, 240), (240, 240)] {
+        let due = Scene::RefundDue { order: order.clone(), amount: rupiah(5_000), page: None };
+        let said = texts(page(&plain(due), size, Language::Id)).join(" ");
+        assert!(said.contains("mrbwt 0fehv 1vfdt zqgdn"), "{size:?}: {said}");
+    }
+}

@@ -4,6 +4,7 @@
 mod contact;
 
 use super::words::Words;
+use qris_core::order::ids::OrderId;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::qris;
@@ -284,7 +285,7 @@ fn countdown(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, w
 fn facts(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look: &Look, words: &Words) {
     let order = sheet.order;
     let Some((at, amount)) = sheet.paid else {
-        add(format_args!("<p class=n>{}</p><p><code>{}</code></p>", words.order_number, order.order_id));
+        add(format_args!("<p class=n>{}</p><p>{}</p>", words.order_number, spoken(&order.order_id)));
         if let Some(at) = sheet.charged_at {
             add(format_args!("<p class=n>{}</p>", moment(at, sheet.zone)));
         }
@@ -300,8 +301,13 @@ fn facts(add: &mut impl FnMut(std::fmt::Arguments<'_>), sheet: &Sheet<'_>, look:
     row(words.total, &amount.or(order.gross_amount).unwrap_or(order.amount).to_string());
     row(words.paid_at, &moment(at, sheet.zone));
     row(words.status, &look.head);
-    row(words.order_number, &format!("<code>{}</code>", order.order_id));
+    row(words.order_number, &spoken(&order.order_id));
     add(format_args!("</dl></section><button class=\"a o\" id=print>{}</button>", words.keep));
+}
+
+/// An order's number as people read it out. Who copies it copies no blanks.
+fn spoken(id: &OrderId) -> String {
+    format!("<code>{}</code>", id.groups().join("<wbr><i></i>"))
 }
 
 /// How the merchant can be asked.
