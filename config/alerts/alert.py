@@ -157,7 +157,7 @@ def words(alert, language):
         what, to_do = INDONESIAN[kind]
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
-    about = [str(order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
+    about = [str(order.get("description") or order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
     if language == "id" or not about:
         what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))
     test = {"id": "UJI COBA, bukan uang sungguhan: ", "en": "TEST, no real money: "}[language] if alert.get("sandbox") else ""
@@ -170,7 +170,7 @@ def words(alert, language):
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
     return {
-        "machine": test + str(alert.get("device")),
+        "machine": test + (f"{order['machine']} ({alert.get('device')})" if order.get("machine") else str(alert.get("device"))),
         "what": what,
         "to_do": str(to_do).replace("ORDER", number or "ORDER"),
         "details": ", ".join(details),

@@ -90,9 +90,9 @@ fn tell(example: &str, settings: &Path, alert: &Value) -> Output {
 fn alert(kind: &str) -> Value {
     json!({
         "alert_id": "pw8q/refund_due/1", "kind": kind, "since": "2026-11-20T19:37:35+07:00", "device": "vm-001",
-        "message": "A2 for Rp7.000 was paid and not delivered: the customer is owed the money",
+        "message": "Teh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money",
         "to_do": "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
-        "order": { "order_id": "pw8q", "item": "A2", "amount": 7000, "transaction_id": "d4bc7e14" }, "tries": 0, "sandbox": true
+        "order": { "order_id": "pw8q", "machine": "Lobi", "item": "A2", "description": "Teh botol 350 ml", "amount": 7000, "transaction_id": "d4bc7e14" }, "tries": 0, "sandbox": true
     })
 }
 
@@ -115,13 +115,13 @@ fn telegram_is_told_in_either_language() {
     };
     assert_eq!(
         told("", &alert("refund_due")),
-        "UJI COBA, bukan uang sungguhan: vm-001\nA2, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
+        "UJI COBA, bukan uang sungguhan: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
         Kembalikan uangnya (`refund pw8q`), atau serahkan barangnya (`given pw8q --by NAMA`).\n\
         pesanan pw8q, transaksi d4bc7e14, sejak 2026-11-20 19:37:35+07:00"
     );
     assert_eq!(
         told("language = en", &alert("refund_due")),
-        "TEST, no real money: vm-001\nA2 for Rp7.000 was paid and not delivered: the customer is owed the money\n\
+        "TEST, no real money: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money\n\
         give the money back (`refund pw8q`), or hand the goods over (`given pw8q --by NAME`)\n\
         order pw8q, transaction d4bc7e14, since 2026-11-20 19:37:35+07:00"
     );
@@ -136,7 +136,8 @@ fn telegram_is_told_in_either_language() {
     over["to_do"] = json!("nothing is to be done");
     let said = told("", &over);
     assert!(
-        said.contains("\nA2, Rp7.000. SELESAI, tidak perlu dilihat lagi. Tadinya: ") && said.contains("\nTidak perlu melakukan"),
+        said.contains("\nTeh botol 350 ml, Rp7.000. SELESAI, tidak perlu dilihat lagi. Tadinya: ")
+            && said.contains("\nTidak perlu melakukan"),
         "{said}"
     );
     assert!(told("language = en", &over).contains("\nover: …\nnothing is to be done\n"));
@@ -168,8 +169,11 @@ fn whatsapp_is_told_by_a_template() {
         template["components"][0]["parameters"].as_array().expect("a list").iter().map(|one| one["text"].as_str()).collect();
     let parameters: Vec<&str> = parameters.into_iter().map(|text| text.expect("text")).collect();
     assert!(parameters.len() == 3 && parameters.iter().map(|text| text.chars().count()).sum::<usize>() < 900, "{parameters:?}");
-    assert_eq!(parameters[0], "UJI COBA, bukan uang sungguhan: a b c d", "no line end, tab or row of blanks");
-    assert!(parameters[1].starts_with("A2, Rp7.000. Sudah dibayar") && parameters[2].contains("`refund pw8q`"), "{parameters:?}");
+    assert_eq!(parameters[0], "UJI COBA, bukan uang sungguhan: Lobi (a b c d)", "no line end, tab or row of blanks");
+    assert!(
+        parameters[1].starts_with("Teh botol 350 ml, Rp7.000. Sudah dibayar") && parameters[2].contains("`refund pw8q`"),
+        "{parameters:?}"
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn orders_are_listed_filtered_and_shown() {
     let list = good(&shop, &["orders"]);
     let rows: Vec<_> = list.lines().collect();
     assert!(rows[0].starts_with("BEGAN (+07:00)") && rows.len() == 4, "{list}");
-    assert!(rows.iter().all(|row| row.chars().count() <= 120 && *row == row.trim_end()), "{list}");
+    assert!(rows.iter().all(|row| row.chars().count() <= 140 && *row == row.trim_end()), "{list}");
     for (row, (order_id, what)) in rows[1..].iter().zip([(&pending, "pending"), (&uncertain, "uncertain"), (&failed, "refund due")]) {
         assert!(row.contains(order_id.as_str()) && row.contains(what) && row.contains("Rp5.000") && row.contains(DEVICE), "{row}");
     }
@@ -65,6 +65,8 @@ fn orders_are_listed_filtered_and_shown() {
     for (arguments, expected) in table {
         assert_eq!(ids(arguments), expected, "{arguments:?}");
     }
+    let due = good(&shop, &["orders", "--refund-due"]);
+    assert!(due.contains("refund due") && due.ends_with("\n1 order, Rp5.000\n"), "{due}");
     let cut = shop.merchant(&["orders", "--limit", "1"]);
     assert!(stdout(&cut).lines().count() == 2 && stderr(&cut).contains("2 older orders left out: --limit 0 lists all 3"), "{cut:?}");
     let cut = shop.merchant(&["orders", "--status", "settlement", "--limit", "1"]);
@@ -111,7 +113,7 @@ fn a_refund_goes_through_midtrans_with_and_without_serve() {
     let mut shop = Shop::merchants_side();
     let (first, second) = (shop.reported("failed"), shop.reported("undelivered"));
     let told = good(&shop, &["refund", &first, "--by", "Sari"]);
-    assert_eq!(told, format!("Rp5.000 of order {first} (A1 at vm-001) was refunded through the gateway\n"));
+    assert_eq!(told, format!("Rp5.000 for Bottled tea (A1) at vm-001 (order {first}) was refunded through the gateway\n"));
     // `serve` noticed.
     shop.wait_order(&first, "its refund", |order| (order["refund"] == "done" && order["status"] == "refund").then_some(()));
     assert_eq!(shop.midtrans.status(&first), "refund");
@@ -134,11 +136,11 @@ fn what_the_contract_does_not_allow_is_given_back_by_hand() {
     shop.midtrans.change(&json!({ "refunds": false }));
     let order_id = shop.reported("failed");
     let told = refused(&shop, &["refund", &order_id]);
-    assert!(told.contains(&format!("Rp5.000 of order {order_id}")) && told.contains("POS refunds not allowed"), "{told}");
+    assert!(told.contains(&format!("(order {order_id})")) && told.contains("POS refunds not allowed"), "{told}");
     assert!(told.contains("--settled-by-hand"), "{told}");
     assert!(good(&shop, &["orders", "--attention=refund_failed"]).contains(&order_id));
     let told = good(&shop, &["refund", &order_id, "--settled-by-hand", "cash, receipt 12", "--by", "Sari"]);
-    assert_eq!(told, format!("Rp5.000 of order {order_id} (A1 at vm-001) is noted as refunded by hand\n"));
+    assert_eq!(told, format!("Rp5.000 for Bottled tea (A1) at vm-001 (order {order_id}) is noted as refunded by hand\n"));
     assert_eq!(shop.order_at_backend(&order_id)["refund"], "by_hand");
     assert!(good(&shop, &["orders", &order_id]).contains("settled by hand by Sari at "));
     assert!(refused(&shop, &["given", &order_id, "--by", "Budi"]).contains("it is refunded already"));
@@ -150,7 +152,7 @@ fn goods_that_were_handed_over_are_not_refunded() {
     let shop = Shop::merchants_side();
     let order_id = shop.reported("failed");
     let told = good(&shop, &["given", &order_id, "--by", "Budi"]);
-    assert_eq!(told, format!("Rp5.000 of order {order_id} (A1 at vm-001) is noted as handed over by Budi: no refund\n"));
+    assert_eq!(told, format!("Rp5.000 for Bottled tea (A1) at vm-001 (order {order_id}) is noted as handed over by Budi: no refund\n"));
     assert_eq!(shop.order_at_backend(&order_id)["refund"], "given");
     assert!(refused(&shop, &["refund", &order_id]).contains("an attendant handed the goods over"));
     assert!(shop.midtrans.calls("refund", &order_id).is_empty());
@@ -172,6 +174,24 @@ fn goods_that_were_handed_over_are_not_refunded() {
     for wrong in [&["refund"][..], &["refund", &silent, "--no-report"], &["given", &silent], &["given", &silent, "--by", " "]] {
         assert_eq!(shop.merchant(wrong).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[test]
+fn goods_and_machines_have_their_names_where_a_person_reads() {
+    let shop = Shop::merchants_side();
+    let mut body = shop.order_body("r1");
+    body["machine"] = json!("Lobby");
+    assert_eq!(shop.post_order(&body).status, 201);
+    let list = good(&shop, &["orders"]);
+    assert!(list.contains("Lobby (vm-001)") && list.contains("Bottled tea (A1)"), "{list}");
+    let one = &lines(&good(&shop, &["orders", "--json"]))[0];
+    assert_eq!((&one["machine"], &one["description"]), (&json!("Lobby"), &json!("Bottled tea")));
+    // What is owed has its reason.
+    let late = shop.paid();
+    let body = json!({ "outcome": "undelivered", "reason": "late", "proof": shop.proof(&late, "undelivered") });
+    assert_eq!(shop.post_to(&late, "outcome", &body).status, 200);
+    let due = good(&shop, &["orders", "--refund-due"]);
+    assert!(due.contains("refund due (late)"), "{due}");
 }
 
 #[test]
@@ -405,7 +425,7 @@ fn each_breakdown_of_a_report_is_balanced_and_agrees_with_the_payments() {
     let month = &first[..7];
     for (by, plural, field, name) in [
         ("machine", "machines", "device", DEVICE),
-        ("item", "items", "item", "A1"),
+        ("item", "items", "item", "Bottled tea"),
         ("scheme", "schemes", "scheme", "gopay"),
         ("day", "days", "day", &first),
         ("month", "months", "month", month),

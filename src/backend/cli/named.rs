@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::keeping::archive;
 use crate::sale::books::{self as ledger, ALIKE_MAX, BEGINNING_MIN, Beginning, BooksError};
 use crate::store::Tx;
+use crate::telling::wording;
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::Zone;
 use qris_host::Failure;
@@ -50,7 +51,6 @@ fn line(tx: &mut dyn Tx, id: &OrderId, zone: Zone) -> Result<String, BooksError>
         Err(error) if error.is_damage() => return Ok(format!("{id}, which cannot be read")),
         Err(error) => return Err(error),
     };
-    let purchase = &order.sale.purchase;
-    let name = purchase.description.as_deref().unwrap_or(purchase.item.as_str());
-    Ok(format!("{id}, {}, {name} at {}, {}", purchase.amount, order.sale.device, order.created_at.to_local(zone)))
+    let (amount, began) = (order.sale.purchase.amount, order.created_at.to_local(zone));
+    Ok(format!("{id}, {amount}, {} at {}, {began}", wording::goods(&order), wording::place(&order)))
 }

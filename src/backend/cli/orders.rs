@@ -14,6 +14,7 @@ use crate::telling::wording;
 use clap::Args;
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{AtBank, Attention, Order, Repayment};
+use qris_core::order::money::total;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Wall, Zone};
 use qris_core::wire::orders::{Refund, Status};
@@ -89,7 +90,7 @@ fn status(text: &str) -> Result<Status, String> {
 /// Up to so many orders that are left out are counted.
 const LEFT_OUT_MAX: u64 = 10_000;
 
-/// They are 120 wide, and 12 more in a list of what is owed.
+/// They are 136 wide, and 12 more in a list of what is owed.
 fn columns(zone: Zone, owed: bool) -> Vec<Column> {
     let began = match zone {
         Zone::Wib => "BEGAN (+07:00)",
@@ -98,13 +99,13 @@ fn columns(zone: Zone, owed: bool) -> Vec<Column> {
     };
     let mut columns = vec![
         left(began, 16),
-        left("ORDER", 22),
-        left("MACHINE", 10),
-        left("ITEM", 8),
+        left("ORDER", 20),
+        left("MACHINE", 18),
+        left("ITEM", 18),
         right("PRICE", 10),
         left("STATUS", 10),
         left("OUTCOME", 11),
-        left("NOTE", 19),
+        left("NOTE", 0),
     ];
     if owed {
         columns.insert(NOTE, left("REFUND BY", 10));
@@ -156,6 +157,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         out.line(&heading(&columns))?;
     }
     let (mut behind, mut shown, mut fit, mut damaged, mut stopped) = (Cursor::at(until), 0, 0_u64, Vec::new(), false);
+    let mut owed_in_all = 0;
     loop {
         // It reads a page at a time, so a slow reader (`| less`) does not hold up any writer.
         let page = {
@@ -175,6 +177,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             fit += 1;
             if shown < limit {
                 shown += 1;
+                owed_in_all += wording::paid(&order).get();
                 text += &if asked.json { wording::summary(&order, zone).to_string() } else { row(&columns, &cells(&order, zone, owed)) };
                 text.push('\n');
             }
@@ -190,6 +193,9 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         let listed = shown + damaged.len() as u64;
         let found = store.read(move |tx| books::count(tx, &wanted, listed + LEFT_OUT_MAX + 1)).await.map_err(Failure::failed)?;
         fit = found.saturating_sub(damaged.len() as u64);
+    }
+    if asked.refund_due && !asked.json {
+        out.line(&format!("{}, {}", counted(shown, "order"), total(owed_in_all)))?;
     }
     let left_out = fit.saturating_sub(shown);
     if out.is_closed() {
@@ -224,8 +230,8 @@ fn cells(order: &Order, zone: Zone, owed: bool) -> Vec<String> {
     let mut cells = vec![
         order.created_at.to_local(zone)[..16].into(),
         order.id.to_string(),
-        sale.device.to_string(),
-        sale.purchase.item.to_string(),
+        wording::place(order),
+        wording::goods(order),
         sale.purchase.amount.to_string(),
         view::status(order).as_str().into(),
         outcome.into(),
@@ -249,7 +255,9 @@ pub fn note(order: &Order) -> String {
         }
         refund => refund.map(refund_told),
     };
-    money.into_iter().chain(why).collect::<Vec<_>>().join(", ")
+    let reason = order.delivery().filter(|_| money == Some("refund due")).and_then(|told| told.reason);
+    let money = money.map(|money| reason.map_or_else(|| money.into(), |reason| format!("{money} ({reason})")));
+    money.into_iter().chain(why.into_iter().map(Into::into)).collect::<Vec<String>>().join(", ")
 }
 
 fn refund_told(refund: Refund) -> &'static str {
@@ -306,16 +314,10 @@ fn facts(stored: &Stored, attempts: &[OrderId], zone: Zone) -> Vec<(&'static str
     let order = &stored.order;
     let sale = &order.sale;
     let mut facts = vec![
-        ("machine", sale.device.to_string()),
+        ("machine", wording::place(order)),
         ("request", sale.purchase.request_id.to_string()),
         ("ticket", sale.purchase.ticket.to_string()),
-        (
-            "item",
-            sale.purchase
-                .description
-                .as_deref()
-                .map_or_else(|| sale.purchase.item.to_string(), |name| format!("{} ({name})", sale.purchase.item)),
-        ),
+        ("item", wording::goods(order)),
         ("price", sale.purchase.amount.to_string()),
     ];
     let others: Vec<_> = attempts.iter().filter(|id| **id != order.id).map(ToString::to_string).collect();
@@ -368,7 +370,6 @@ fn whole(stored: &Stored, attempts: &[OrderId], history: &[HistoryLine], zone: Z
         "rev": stored.rev,
         "state": books::state_word(&stored.order.state),
         "ticket": stored.order.sale.purchase.ticket,
-        "description": stored.order.sale.purchase.description,
         "attempts": attempts,
         "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_in(zone)),
         "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_in(zone)),

@@ -229,8 +229,8 @@ async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
 
 /// The amount that the customer paid, and its order.
 fn about(order: &Order) -> String {
-    let paid = order.settlement().and_then(|by| by.gross_amount).unwrap_or(order.sale.purchase.amount);
-    format!("{paid} of order {} ({} at {})", order.id, order.sale.purchase.item, order.sale.device)
+    let paid = wording::paid(order);
+    format!("{paid} for {} at {} (order {})", wording::goods(order), wording::place(order), order.id)
 }
 
 fn say(order: &Order, zone: Zone, as_json: bool, words: &str) -> Result<(), Failure> {

@@ -171,7 +171,7 @@ fn as_csv(report: &report::SalesReport, wanted: &report::Wanted) -> String {
         csv_record(&fields)
     };
     let groups: String = report.groups.iter().map(|(name, sums)| record(name, sums)).collect();
-    // No machine or item has this name: theirs have no blank.
+    // It is the last record. No machine has this name: theirs have no blank.
     csv_record(&head) + &groups + &record(&format!("all {}", wanted.by.plural()), &report.total)
 }
 

@@ -17,7 +17,7 @@ pub enum By {
     /// Each machine
     #[default]
     Machine,
-    /// Each item
+    /// Each kind of goods, by its name; the slot if it has none
     Item,
     /// Each scheme: GoPay, QRIS with the app that paid, a counter
     Scheme,
@@ -56,7 +56,8 @@ impl By {
     fn of(self, order: &Order, settled_at: Wall, zone: Zone) -> String {
         match self {
             Self::Machine => order.sale.device.to_string(),
-            Self::Item => order.sale.purchase.item.to_string(),
+            // A slot of two machines may hold different goods.
+            Self::Item => order.sale.purchase.description.as_deref().unwrap_or(order.sale.purchase.item.as_str()).into(),
             Self::Scheme => scheme_in_full(order),
             Self::Day => settled_at.to_local(zone)[..10].into(),
             Self::Month => settled_at.to_local(zone)[..7].into(),

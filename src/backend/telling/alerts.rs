@@ -152,7 +152,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
             let order = &stored.order;
             (
                 order.id.as_str(),
-                in_words(*kind, &order.sale.purchase.item.to_string(), &order.sale.purchase.amount.to_string()),
+                in_words(*kind, &wording::goods(order), &order.sale.purchase.amount.to_string()),
                 wording::to_do(*kind),
                 wording::summary(order, zone),
             )
@@ -206,7 +206,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
 }
 
 /// One sentence for a message on a phone.
-fn in_words(kind: Attention, item: &str, amount: &str) -> String {
+fn in_words(kind: Attention, goods: &str, amount: &str) -> String {
     let what = match kind {
         Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
         Attention::NoProof => "was paid, and reported as not delivered without the relay's proof: a person must decide the refund",
@@ -225,5 +225,5 @@ fn in_words(kind: Attention, item: &str, amount: &str) -> String {
         Attention::Reversed => "was taken back by the shop's counter after its receipt",
         Attention::LateFact => "gave its customer goods and money, the money twice, or a refund that the bank refused",
     };
-    format!("{item} for {amount} {what}")
+    format!("{goods} for {amount} {what}")
 }

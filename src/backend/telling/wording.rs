@@ -2,6 +2,7 @@
 
 use crate::sale::view;
 use qris_core::order::merchant::{Asker, AtBank, Attention, Order, Proof, RefundEnding, Repayment, State, TakenBack};
+use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::time::{Span, Wall, Zone};
 use serde_json::{Value, json};
@@ -210,6 +211,29 @@ pub fn refund_by(order: &Order, zone: Zone) -> String {
     }
 }
 
+/// What its customer paid; the price where the gateway has not said it.
+#[must_use]
+pub fn paid(order: &Order) -> Rupiah {
+    order.to_refund().unwrap_or(order.sale.purchase.amount)
+}
+
+/// What was sold, for people: its name as the machine told it, and the slot.
+#[must_use]
+pub fn goods(order: &Order) -> String {
+    let purchase = &order.sale.purchase;
+    named(purchase.description.as_deref(), purchase.item.as_str())
+}
+
+/// Where it was sold, for people: the machine's name as it told it, and its id.
+#[must_use]
+pub fn place(order: &Order) -> String {
+    named(order.sale.purchase.machine.as_deref(), order.sale.device.as_str())
+}
+
+fn named(name: Option<&str>, id: &str) -> String {
+    name.filter(|name| *name != id).map_or_else(|| id.into(), |name| format!("{name} ({id})"))
+}
+
 /// The gateway's name of an order's transaction, once it is known.
 #[must_use]
 pub fn transaction(order: &Order) -> Option<String> {
@@ -227,7 +251,9 @@ pub fn summary(order: &Order, zone: Zone) -> Value {
         "device": sale.device,
         "request_id": sale.purchase.request_id,
         "attempt": order.attempt,
+        "machine": sale.purchase.machine,
         "item": sale.purchase.item,
+        "description": sale.purchase.description,
         "amount": sale.purchase.amount,
         "gross_amount": order.charge().map(|charge| charge.gross_amount),
         "payment": sale.purchase.payment,

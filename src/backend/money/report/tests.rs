@@ -210,3 +210,24 @@ fn each_fee_is_rounded_by_itself() {
     assert_eq!((report.total.fee(), report.total.payout()), (Some(54), Some(15_000 - 54)));
     assert_eq!(report.groups["A1"], report.total);
 }
+
+#[test]
+fn goods_are_added_up_by_their_names_and_not_by_the_slots_of_two_machines() {
+    let sold = |id: &str, device: &str, item: &str, name: Option<&str>| {
+        let mut order = reported_order(id, device, 5000, 5000, Delivery::Dispensed);
+        (order.sale.purchase.item, order.sale.purchase.description) = (ItemId::new(item).expect("an id"), name.map(Into::into));
+        order
+    };
+    let wanted = wanted(By::Item, "");
+    let mut report = SalesReport::default();
+    for order in [
+        sold("a", "vm-001", "A1", Some("Teh")),
+        sold("b", "vm-002", "A1", Some("Kopi")),
+        sold("c", "vm-002", "B7", Some("Teh")),
+        sold("d", "vm-003", "A1", None),
+    ] {
+        report.add(&order, T0, &wanted);
+    }
+    let groups: Vec<_> = report.groups.iter().map(|(name, sums)| (name.as_str(), sums.paid.orders)).collect();
+    assert_eq!(groups, [("A1", 1), ("Kopi", 1), ("Teh", 2)]);
+}
