@@ -29,6 +29,7 @@ use cli::{BackendArguments, Command};
 use config::Config;
 use http::Handles;
 use keeping::databases::{self, Behind};
+use keeping::overtaken;
 use keys::Ring;
 use machines::handle::Machines;
 use machines::{devices, revoked};
@@ -99,6 +100,13 @@ fn run(arguments: BackendArguments) -> Result<Leave, Failure> {
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::failed)?;
+    if let databases::Place::Server(server) = &config.store
+        && server.has_standby()
+    {
+        // A command is mostly over before that, and tells nothing that is not its own.
+        let first = if matches!(command, Command::Serve) { Duration::ZERO } else { overtaken::EVERY };
+        runtime.spawn(overtaken::follow(Server::clone(server), first));
+    }
     let result = match command {
         Command::Serve => {
             config.allow_descriptors(&source)?;

@@ -76,6 +76,11 @@ events! {
     /// Nothing is to be done.
     StoreBack { path: Text } = "f20ccec802334e92970d091223119f63", Notice, "the database {path} can be written again";
 
+    /// A server of the database is not the primary any more.
+    /// Another one was promoted, and the books are there. Nothing is written to this one any more. What was written to it after the promotion is not in the books: the orders are named, with their state there and in the books. Machines that were let in or revoked there are lost, too.
+    /// Stop that server. Run qris-backend reconcile --order ORDER for each order: it takes up what Midtrans knows. Tell once more what only you know: refunds by hand, goods that were handed over, machines. Then make the server a standby (pg_rewind, or a new copy).
+    PrimaryOvertaken { server: Text, what: Text } = "caef5d9b70ae4a8ab710a41c731ec629", Err, "the database server {server} is the primary of before a fail-over: {what}";
+
     /// The database was written by a newer release, and this one cannot go on with it.
     /// The database is not changed, and nothing is sold.
     /// Install the newer release again.

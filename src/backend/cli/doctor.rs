@@ -6,10 +6,11 @@ use super::print::Out;
 use crate::config::Config;
 use crate::gateway::CHARGES_FAIL;
 use crate::keeping::databases::{Behind, Place};
+use crate::keeping::overtaken;
 use crate::keys::{Ring, RingError};
 use crate::machines::devices;
 use crate::sale::books::{self as ledger, BooksError, Cursor, Wanted};
-use crate::store::postgres::{CONNECTIONS, Server};
+use crate::store::postgres::{CONNECTIONS, Looked, Reached, Role, Server};
 use crate::store::{self, ENTRIES, Row, Store};
 use clap::Args;
 use qris_core::order::merchant::ChargeFailure;
@@ -120,6 +121,9 @@ async fn books(config: &Config, tries: bool) -> Vec<Finding> {
     if let Place::Server(server) = &config.store {
         findings.push(sessions(server).await);
         findings.extend(stuck(server).await);
+        if server.has_standby() {
+            findings.extend(servers(server).await);
+        }
     }
     match config.store.books() {
         Ok(store) => {
@@ -167,6 +171,36 @@ async fn stuck(server: &Server) -> Option<Finding> {
     let to_do = "start that standby. If it stays away, take it out of synchronous_standby_names of the server that is written to, and \
         reload that one";
     server.waits_for_a_standby().await.ok()?.then(|| Finding::bad("database", said, to_do))
+}
+
+/// What each server of a cluster is. Of a primary of before a fail-over, what it has alone.
+async fn servers(server: &Server) -> Vec<Finding> {
+    const CHECK: &str = "database";
+    let looked = server.look().await;
+    let primary = server.primary_of(&looked).and_then(|at| looked[at].said.as_ref().ok().map(|primary| (at, primary)));
+    let mut findings = Vec::new();
+    for (at, Looked { name, said }) in looked.iter().enumerate() {
+        findings.push(match said {
+            Ok(_) if primary.is_some_and(|(place, _)| place == at) => Finding::ok(CHECK, format!("{name} is the primary")),
+            Ok(Reached { role: Role::Standby, .. }) => Finding::ok(CHECK, format!("{name} is a standby")),
+            Ok(old) if old.role.is_overtaken(server.newest()) => {
+                let what = match primary {
+                    Some((_, primary)) => overtaken::alone(old, primary).await.map_or_else(
+                        |why| format!("it cannot be read ({why}), so nobody knows what was written there last"),
+                        |orders| overtaken::said(&orders, usize::MAX),
+                    ),
+                    None => "there is no other one to compare it with".into(),
+                };
+                let to_do = "stop it, and run `reconcile --order ORDER` for each order. Then make it a standby (pg_rewind, or a new copy)";
+                Finding::bad(CHECK, format!("{name} is the primary of before a fail-over: {what}"), to_do)
+            }
+            Ok(Reached { role: Role::Primary { .. }, .. }) => {
+                Finding::bad(CHECK, format!("{name} is read only"), "let it be written to, or promote another one")
+            }
+            Err(why) => Finding::warn(CHECK, format!("{name} does not answer: {why}"), "look at that server, and at the network"),
+        });
+    }
+    findings
 }
 
 /// The machine of the newest order knows a key that we do not have: another server has it, or had it.

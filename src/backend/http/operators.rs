@@ -7,9 +7,8 @@ use crate::machines::handle::Machines;
 use crate::sale::handle::Books;
 use crate::telling::metrics;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use qris_core::order::reason::Reason;
 use std::sync::Arc;
 
 /// `GET /healthz`: the program answers.
@@ -24,7 +23,7 @@ pub async fn ready(State(books): State<Arc<Books>>) -> Result<&'static str, Refu
         Ok(_) => "the books cannot be written",
         Err(_) => "the books cannot be read",
     };
-    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Store).detail(why).retry_after(2))
+    Err(Refusal::store(why))
 }
 
 /// `GET /metrics`: counters, latencies and what waits, in the text format of OpenMetrics.

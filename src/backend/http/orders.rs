@@ -238,6 +238,7 @@ pub async fn open(
     // A key of another form is of a later release.
     let shown = headers.get(RELAY_KEY).and_then(|key| key.to_str().ok()?.parse().ok());
     machines.relay_key_shown(&device, token_hash, shown).await;
+    can_be_written(work.books())?;
     let orders = work.books().read(move |tx| books::open_orders(tx, &device)).await?;
     let now = work.books().now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &place)).collect();
@@ -260,8 +261,11 @@ pub async fn show(
     }
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
-    if wait == 0 || stored.rev > since {
+    if stored.rev > since {
         return Ok(resource(&stored, work.books(), &place));
+    }
+    if wait == 0 {
+        return unchanged(&stored, work.books(), &place);
     }
     let Some(_poll) = work.waiters().long_poll(&device) else {
         return Err(Refusal::too_many("two long polls are open already"));
@@ -276,7 +280,23 @@ pub async fn show(
             Ok::<_, Refusal>((stored.rev > since).then_some(stored))
         }
     });
-    Ok(resource(&changed.await?.unwrap_or(stored), work.books(), &place))
+    match changed.await? {
+        Some(changed) => Ok(resource(&changed, work.books(), &place)),
+        None => unchanged(&stored, work.books(), &place),
+    }
+}
+
+/// An order of which there is no news. Of one that waits to be paid that is an answer only if a payment could be written down.
+fn unchanged(stored: &Stored, books: &Books, place: &view::Place) -> Result<Json<OrderResource>, Refusal> {
+    if view::status(&stored.order) == Status::Pending {
+        can_be_written(books)?;
+    }
+    Ok(resource(stored, books, place))
+}
+
+/// A machine that hears nothing else tells people that nothing can be sold.
+fn can_be_written(books: &Books) -> Result<(), Refusal> {
+    if books.fail() { Err(Refusal::store("the books cannot be written")) } else { Ok(()) }
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`

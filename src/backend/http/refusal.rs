@@ -66,6 +66,11 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS).code(Reason::RateLimited).detail(detail).retry_after(5)
     }
 
+    /// The books cannot be used now. Nothing that could happen to an order would be known.
+    pub(super) fn store(detail: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Store).detail(detail).retry_after(2)
+    }
+
     /// The gateway cannot be asked now.
     pub(super) fn gateway(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Gateway).detail(detail).retry_after(2)
@@ -76,10 +81,7 @@ impl From<BooksError> for Refusal {
     fn from(error: BooksError) -> Self {
         match error {
             // The database's reason is for the journal.
-            BooksError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE)
-                .code(Reason::Store)
-                .detail("the books cannot be written or read now")
-                .retry_after(2),
+            BooksError::Store(_) => Self::store("the books cannot be written or read now"),
             BooksError::Unknown => Self::no_such_order(),
             BooksError::ReusedId => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
             BooksError::ReusedTicket => Self::new(StatusCode::CONFLICT)

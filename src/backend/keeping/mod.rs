@@ -4,4 +4,5 @@ pub mod archive;
 pub mod copies;
 pub mod databases;
 pub mod moving;
+pub mod overtaken;
 pub mod restoring;

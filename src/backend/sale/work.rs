@@ -23,7 +23,7 @@ use qris_host::surroundings::Surroundings;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 /// The most orders that notifications and the sweep have claimed and not yet asked for, together with those that are
 /// being asked for. Orders beyond this number stay due in the books. A claim should be asked for well within its lease,
@@ -33,8 +33,8 @@ const ASKING_MAX: usize = 1024;
 const SOON: Span = Span::secs(4);
 /// How often the sweep looks for due orders.
 const SWEEP: Duration = Duration::from_secs(1);
-/// After this many sweeps old news is dropped.
-const PRUNE_EVERY: u32 = 600;
+/// How often old news is dropped. That also shows whether the books can be written, where nobody writes for hours.
+const PRUNE_EVERY: Duration = Duration::from_secs(10);
 
 /// The time for answers of the gateway when the program ends: that of a running request.
 const LAST_ANSWERS: Duration = Duration::from_millis(1200);
@@ -226,12 +226,14 @@ impl Work {
         let feed = service::watchdog_interval().map_or(SWEEP, |wanted| wanted / 2);
         let mut tick = interval(SWEEP.min(feed));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for round in 0_u32.. {
+        let mut pruned = Instant::now();
+        loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = self.books.rung(Bell::Due) => {}
             }
-            if round % PRUNE_EVERY == PRUNE_EVERY - 1 {
+            if pruned.elapsed() >= PRUNE_EVERY {
+                pruned = Instant::now();
                 // The next round tries again.
                 let _ = self.books.write(|tx, _, now| books::prune_outbox(tx, now)).await;
             }

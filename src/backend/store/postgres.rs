@@ -2,31 +2,37 @@
 //!
 //! A writer takes one lock of the database for its transaction ([`LOCK`]). So a job sees what all jobs before it wrote, and nobody
 //! writes meanwhile, as in SQLite: what is proven there holds here. Who hangs in a transaction is thrown out by the server
-//! ([`PATIENCE`]), and the lock is free again. A connection that is lost is made anew at the next job, at whichever of the servers
-//! can be written to ([`reaching`]): after a fail-over that is another one.
+//! ([`PATIENCE`]), and the lock is free again. A connection that is lost is made anew at the next job, at [the primary](primary) of the
+//! servers: after a fail-over that is another one. A server that may not be written to any more is left at once ([`Session::ask`],
+//! [`Session::begin`]).
 //!
 //! A process whose clock is wrong must not take what another one has just begun for given up. So all go by the clock of the server,
 //! which each transaction asks for at its begin ([`CLOCK`]).
 
 mod listening;
+mod primary;
 mod reaching;
 mod schema;
 
 pub use listening::ListenEvent;
+pub use primary::Role;
+pub use reaching::{Looked, Reached};
 
 use super::{BOOKS, GROUP_MAX, Job, MACHINES, Queue, Row, Runner, Store, StoreError, Tx, Value};
 use qris_core::order::time::Span;
 use qris_host::causes;
 use qris_host::clock;
 use qris_host::tls::{LastTrusted, TlsError, client_config};
+use reaching::Opened;
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -43,8 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '5s'; \
     SET client_min_messages = 'warning'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
-/// The server's time of day, in milliseconds since 1970.
-const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+/// The server's time of day, in milliseconds since 1970, and whether this transaction may write.
+const CLOCK: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), current_setting('transaction_read_only')";
 /// Connections that read.
 const READERS: usize = 2;
 /// The connections of one `serve`: its writer, its readers, and the one that listens.
@@ -61,8 +67,8 @@ const POOLER: &str = "Is a pooler in between, such as PgBouncer? It must give ea
 pub struct Server {
     config: Config,
     tls: Option<MakeTls>,
-    /// The newest timeline that this process was connected to; 0: none yet.
-    newest: Arc<AtomicU32>,
+    /// The newest timeline of a server that this process has asked; 0: none yet.
+    newest: Arc<watch::Sender<u32>>,
 }
 
 /// How TLS is done.
@@ -122,7 +128,7 @@ impl Server {
             config.ssl_mode(SslMode::Disable);
             None
         };
-        Ok(Self { config, tls, newest: Arc::default() })
+        Ok(Self { config, tls, newest: Arc::new(watch::Sender::new(0)) })
     }
 
     /// The same, but for tables in a schema of their own, which is made.
@@ -230,6 +236,7 @@ struct Session {
 
 struct Live {
     client: Client,
+    timeline: u32,
     statements: HashMap<Box<str>, Statement>,
 }
 
@@ -239,23 +246,36 @@ impl Session {
         Ok(Self { server, runtime, live: None, ahead })
     }
 
-    /// Does something with the connection, which must be there. One that does not answer is given up.
+    /// Does something with the connection, which must be there. One that does not answer is given up, and one whose server is not the primary
+    /// any more.
     fn ask<T>(&mut self, question: impl AsyncFnOnce(&mut Live) -> Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
         let lost = || StoreError::Postgres("the connection is lost".into());
         let live = self.live.as_mut().ok_or_else(lost)?;
-        let answer = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, question(live)).await });
+        let overtaken = self.server.overtaken(live.timeline);
+        let answer = self.runtime.block_on(async {
+            tokio::select! {
+                // Nothing more is said to it, once that is known.
+                biased;
+                () = overtaken => None,
+                answer = tokio::time::timeout(PATIENCE, question(live)) => Some(answer),
+            }
+        });
         let error = match answer {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => {
+            None => {
+                self.live = None;
+                StoreError::Postgres("another server was promoted".into())
+            }
+            Some(Ok(Ok(value))) => return Ok(value),
+            Some(Ok(Err(error))) => {
                 // The server ends the session with some errors: when it stops, or after a time that it gave.
                 if live.client.is_closed() || error.as_db_error().is_none() || is_over(&error) {
                     self.live = None;
                 }
                 StoreError::Postgres(why(&error))
             }
-            Err(_) => {
+            Some(Err(_)) => {
                 self.live = None;
-                StoreError::Postgres(format!("no answer for {} s", PATIENCE.as_secs()))
+                StoreError::Postgres(reaching::silent_for(PATIENCE))
             }
         };
         Err(error)
@@ -269,17 +289,16 @@ impl Session {
     fn connect(&mut self) -> Result<(), StoreError> {
         let server = &self.server;
         let opening = async {
-            let (client, _) = server.open(|_| {}).await?;
+            let Opened { client, timeline, .. } = server.open(|_| {}).await?;
             client.batch_execute(SETTINGS).await.map_err(|error| server.failed(&why(&error)))?;
-            Ok(client)
+            Ok(Live { client, timeline, statements: HashMap::new() })
         };
         let opened = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, opening).await });
-        let client = opened.unwrap_or_else(|_| Err(server.silent()))?;
-        self.live = Some(Live { client, statements: HashMap::new() });
+        self.live = Some(opened.unwrap_or_else(|_| Err(server.silent()))?);
         Ok(())
     }
 
-    /// Begins a transaction, at a new connection if the last one is lost: nothing was done on it yet.
+    /// Begins a transaction, at a new connection if the last one is lost, or does not let us write any more: nothing was done on it yet.
     fn begin(&mut self, writes: bool) -> Result<(), StoreError> {
         let begin = if writes {
             format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK}); {CLOCK}; SAVEPOINT job")
@@ -287,24 +306,28 @@ impl Session {
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {CLOCK}; SAVEPOINT job")
         };
         if self.live.is_some() {
-            match self.say_and_look_at_the_clock(&begin) {
+            match self.say_and_look_at_the_clock(&begin, writes) {
                 Err(_) if self.live.is_none() => {}
                 done => return done.inspect_err(|_| self.give_up()),
             }
         }
         self.connect()?;
-        self.say_and_look_at_the_clock(&begin).inspect_err(|_| self.give_up())
+        self.say_and_look_at_the_clock(&begin, writes).inspect_err(|_| self.give_up())
     }
 
     /// Statements of which [`CLOCK`] is the last one with an answer.
-    fn say_and_look_at_the_clock(&mut self, sql: &str) -> Result<(), StoreError> {
+    fn say_and_look_at_the_clock(&mut self, sql: &str, writes: bool) -> Result<(), StoreError> {
         let told = self.ask(async |live| live.client.simple_query(sql).await)?;
-        let rows = told.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0),
+        let last = told.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0).and_then(|text| text.parse::<i64>().ok()), row.get(1) == Some("on"))),
             _ => None,
         });
-        let theirs = rows.last().and_then(|text| text.parse().ok());
-        let theirs: i64 = theirs.ok_or_else(|| StoreError::Postgres("the server does not tell its time".into()))?;
+        let (theirs, read_only) = last.unwrap_or_default();
+        if writes && read_only {
+            self.live = None;
+            return Err(self.server.failed("it is read only"));
+        }
+        let theirs = theirs.ok_or_else(|| StoreError::Postgres("the server does not tell its time".into()))?;
         self.ahead.store(theirs.saturating_sub(clock::now().wall.0), Ordering::Relaxed);
         Ok(())
     }
@@ -379,14 +402,23 @@ impl Tx for Session {
                     made
                 }
             };
-            let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-            let rows = live.client.query(&statement, &values).await?;
+            let rows = query(&live.client, &statement, values).await?;
             Ok((statement, rows))
         })?;
-        let columns: Arc<[Box<str>]> = statement.columns().iter().map(|column| column.name().into()).collect();
-        let values = |row: &tokio_postgres::Row| (0..row.len()).map(|column| value(row, column, sql)).collect::<Result<_, _>>();
-        rows.iter().map(|row| Ok(Row::new(&columns, values(row)?))).collect()
+        read(&statement, &rows, sql)
     }
+}
+
+async fn query(client: &Client, statement: &Statement, values: &[Value]) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+    let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+    client.query(statement, &values).await
+}
+
+/// The answer to a statement.
+fn read(statement: &Statement, rows: &[tokio_postgres::Row], sql: &str) -> Result<Vec<Row>, StoreError> {
+    let columns: Arc<[Box<str>]> = statement.columns().iter().map(|column| column.name().into()).collect();
+    let values = |row: &tokio_postgres::Row| (0..row.len()).map(|column| value(row, column, sql)).collect::<Result<_, _>>();
+    rows.iter().map(|row| Ok(Row::new(&columns, values(row)?))).collect()
 }
 
 /// What stands in a column.
@@ -434,12 +466,16 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-/// Whether the session has ended with this error: by an operator, after a silent transaction, or at a pooler that lost its server.
+/// Whether the session is over with this error: it was ended by an operator, after a silent transaction, or at a pooler that lost its server.
+/// Or the server takes nothing any more.
 fn is_over(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|told| match told.parsed_severity() {
-        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
-        // A pooler tells it in one way only, and in English.
-        None => matches!(told.severity(), "FATAL" | "PANIC"),
+    error.as_db_error().is_some_and(|told| {
+        let is_ended = match told.parsed_severity() {
+            Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+            // A pooler tells it in one way only, and in English.
+            None => matches!(told.severity(), "FATAL" | "PANIC"),
+        };
+        is_ended || *told.code() == SqlState::READ_ONLY_SQL_TRANSACTION
     })
 }
 
@@ -458,6 +494,27 @@ fn why(error: &tokio_postgres::Error) -> String {
 mod tests {
     use super::*;
     use crate::store::testing;
+
+    #[test]
+    #[ignore = "it needs PostgreSQL: tests/books-in-postgres runs it"]
+    fn a_server_that_takes_nothing_any_more_is_left_at_the_first_error() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = testing::server(directory.path()).expect("a server");
+        let mut session = Session::new(server, Arc::default()).expect("a runtime");
+        let tried = move || {
+            session.begin(true)?;
+            let wrong = session.say("SELECT 1 / 0").map_err(|why| why.to_string());
+            let stays = session.live.is_some();
+            session.give_up();
+            session.begin(true)?;
+            session.say("SET TRANSACTION READ ONLY")?;
+            let refused = session.say("CREATE TABLE first (n BIGINT)").map_err(|why| why.to_string());
+            Ok::<_, StoreError>((wrong, stays, refused, session.live.is_some()))
+        };
+        let (wrong, stays, refused, still) = thread::scope(|scope| scope.spawn(tried).join()).expect("no panic").expect("a server");
+        assert!(wrong.is_err_and(|why| why.contains("22012")) && stays, "any error ends the connection");
+        assert!(refused.is_err_and(|why| why.contains("25006")) && !still, "it is kept");
+    }
 
     #[test]
     #[ignore = "it needs PostgreSQL: tests/books-in-postgres runs it"]

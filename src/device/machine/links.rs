@@ -214,6 +214,8 @@ impl Links {
         let (why, date_refusal) = match answer {
             BackendAnswer::NoAnswer { why, date_refusal, .. } => (Some(&**why), *date_refusal),
             BackendAnswer::Wrong(refusal) => (Some(&*refusal.detail), false),
+            // It is there, and can sell nothing.
+            BackendAnswer::Later(refusal, _) if refusal.reason == Reason::Store => (Some(&*refusal.detail), false),
             BackendAnswer::Order(_)
             | BackendAnswer::Open(_)
             | BackendAnswer::Absent

@@ -1,14 +1,14 @@
 //! A connection that hears what the transactions of all processes tell (`NOTIFY qris`, by a trigger of the tables).
 
+use super::reaching::Opened;
 use super::{PATIENCE, POOLER, Server, why};
 use crate::store::StoreError;
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, Connection};
+use tokio_postgres::{AsyncMessage, Connection};
 
 /// A lost connection is made anew after this time.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -33,15 +33,21 @@ impl Server {
     pub async fn listen(&self, heard: impl Fn(ListenEvent<'_>) + Clone + Send + 'static) {
         loop {
             // Who reads and writes tells why there is no connection.
-            if let Ok(Ok((client, mut driver))) = timeout(PATIENCE, self.begin_to_listen("qris", heard.clone())).await {
+            if let Ok(Ok(Opened { client, mut driver, timeline })) = timeout(PATIENCE, self.begin_to_listen("qris", heard.clone())).await {
                 heard(ListenEvent::Begin);
                 // Its end is seen at once, and that it hangs by the test.
-                while timeout(TEST, &mut driver).await.is_err() {
-                    if !matches!(timeout(PATIENCE, client.check_connection()).await, Ok(Ok(()))) {
-                        driver.abort();
-                        break;
+                let hears = async {
+                    while timeout(TEST, &mut driver).await.is_err() {
+                        if !matches!(timeout(PATIENCE, client.check_connection()).await, Ok(Ok(()))) {
+                            break;
+                        }
                     }
+                };
+                tokio::select! {
+                    () = hears => {}
+                    () = self.overtaken(timeline) => {}
                 }
+                driver.abort();
                 heard(ListenEvent::End);
             }
             sleep(AGAIN).await;
@@ -65,7 +71,7 @@ impl Server {
                 }
             };
             let _hears = self.begin_to_listen(channel, heard).await?;
-            let (tells, _) = self.begin_to_listen(channel, |_| {}).await?;
+            let tells = self.begin_to_listen(channel, |_| {}).await?.client;
             tells.batch_execute(&format!("NOTIFY {channel}, '{word}'")).await.map_err(|error| self.failed(&why(&error)))?;
             let is_heard = timeout(NEWS_WITHIN, told.recv()).await.is_ok_and(|news| news.is_some());
             Ok(is_heard)
@@ -76,14 +82,10 @@ impl Server {
         Err(self.failed(&format!("what one connection tells (NOTIFY) is not heard by another one (LISTEN). {POOLER}")))
     }
 
-    async fn begin_to_listen(
-        &self,
-        channel: &str,
-        heard: impl Fn(ListenEvent<'_>) + Clone + Send + 'static,
-    ) -> Result<(Client, JoinHandle<()>), StoreError> {
-        let (client, driver) = self.open(heard).await?;
-        client.batch_execute(&format!("LISTEN {channel}")).await.map_err(|error| self.failed(&why(&error)))?;
-        Ok((client, driver))
+    async fn begin_to_listen(&self, channel: &str, heard: impl Fn(ListenEvent<'_>) + Clone + Send + 'static) -> Result<Opened, StoreError> {
+        let opened = self.open(heard).await?;
+        opened.client.batch_execute(&format!("LISTEN {channel}")).await.map_err(|error| self.failed(&why(&error)))?;
+        Ok(opened)
     }
 }
 

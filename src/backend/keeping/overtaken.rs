@@ -1,0 +1,140 @@
+//! The servers of a cluster, looked at now and then for as long as a process runs. A server that is written to after another one was promoted
+//! has orders that the books do not have, or have otherwise: they are listed for a person.
+
+use crate::store::postgres::{Looked, Reached, Role, Server};
+use crate::store::{Row, StoreError};
+use qris_host::events::Event as Journal;
+use qris_host::journal::emit;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// How often all servers are asked. With [the time of an answer](Server::look) and that of a new connection, the primary of before a
+/// promotion is left within 15 s.
+pub const EVERY: Duration = Duration::from_secs(10);
+/// The most lines of the history that are compared, from the newest on. The order of before them is not looked for.
+const LINES_MAX: i64 = 10_000;
+/// The most orders that an event names.
+const NAMED: usize = 20;
+/// The lines from the newest on. Both servers have the same ones until the promotion.
+const LINES: &str = "SELECT seq, order_id, at_ms, event FROM history WHERE seq >= $1 ORDER BY seq DESC LIMIT $2";
+/// What an order has come to.
+const STATE: &str =
+    "state || coalesce(', ' || delivery, '') || CASE refund_due WHEN 1 THEN ', refund due' ELSE '' END AS state, order_id FROM orders";
+
+/// An order that an old primary has, and the books have otherwise or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alone {
+    order_id: String,
+    there: String,
+    here: Option<String>,
+}
+
+impl std::fmt::Display for Alone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { order_id, there, here } = self;
+        write!(f, "{order_id} ({there}; {} here)", here.as_deref().unwrap_or("missing"))
+    }
+}
+
+/// What people are told of these orders, with the names of at most so many.
+#[must_use]
+pub fn said(orders: &[Alone], most: usize) -> String {
+    if orders.is_empty() {
+        return "nothing was written there that the books do not have".into();
+    }
+    let named: Vec<_> = orders.iter().take(most).map(ToString::to_string).collect();
+    let more = orders.len() - named.len();
+    let more = if more == 0 { String::new() } else { format!(", and {more} more, which `qris-backend doctor` lists") };
+    format!("{} orders there are not so in the books: {}{more}", orders.len(), named.join(", "))
+}
+
+/// What is at an old primary alone: the orders that have a line of the history there behind the last one that both servers have, unless they
+/// have come to the same in the books.
+///
+/// # Errors
+/// [`StoreError`]; a server's silence, too.
+pub async fn alone(old: &Reached, primary: &Reached) -> Result<Vec<Alone>, StoreError> {
+    let there = old.rows(LINES, &[0.into(), LINES_MAX.into()]).await?;
+    let oldest = there.last().map_or(Ok(0), |row| row.int("seq"))?;
+    let here = primary.rows(LINES, &[oldest.into(), i64::MAX.into()]).await?;
+    let here: HashMap<i64, &Row> = here.iter().map(|row| Ok((row.int("seq")?, row))).collect::<Result<_, StoreError>>()?;
+    let mut behind = Vec::new();
+    for row in &there {
+        if here.get(&row.int("seq")?).is_some_and(|same| *same == row) {
+            break;
+        }
+        behind.push(row.text("order_id")?);
+    }
+    let names = behind.join(" ");
+    let sql = format!("SELECT {STATE} WHERE order_id = ANY(string_to_array($1, ' ')) ORDER BY created_ms, order_id");
+    let (there, here) = (old.rows(&sql, &[names.as_str().into()]).await?, primary.rows(&sql, &[names.as_str().into()]).await?);
+    let state = |row: &Row| Ok::<_, StoreError>((row.text("order_id")?.to_owned(), row.text("state")?.to_owned()));
+    let mut here: HashMap<_, _> = here.iter().map(state).collect::<Result<_, _>>()?;
+    let alone = there.iter().map(|row| state(row).map(|(order_id, there)| Alone { here: here.remove(&order_id), order_id, there }));
+    Ok(alone.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|order| order.here.as_ref() != Some(&order.there)).collect())
+}
+
+/// What was told of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Nothing: it follows another one, as far as anybody knows.
+    Nothing,
+    /// It is the primary, or was when it was seen last.
+    Primary,
+    /// It is not the primary any more, and cannot be read.
+    Unread,
+    /// What it has alone, up to this line of its history.
+    Alone(i64),
+}
+
+/// Asks all servers, now and then, `first` after this time. If one has a newer timeline, all connections to the others end. What an old primary
+/// has alone is told, and told again when there is more.
+pub async fn follow(server: Server, first: Duration) {
+    let mut told = HashMap::new();
+    let mut tick = interval_at(Instant::now() + first, EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let looked = server.look().await;
+        // While there is no primary, whoever writes tells why.
+        let Some(at) = server.primary_of(&looked) else { continue };
+        let Some(Ok(primary)) = looked.get(at).map(|looked| looked.said.as_ref()) else { continue };
+        for (place, other) in looked.iter().enumerate() {
+            let last = told.get(&place).copied().unwrap_or(Told::Nothing);
+            let now = if place == at { Told::Primary } else { tell(other, primary, server.newest(), last).await };
+            told.insert(place, now);
+        }
+    }
+}
+
+/// Tells what is to be told of a server that is not the primary.
+async fn tell(other: &Looked, primary: &Reached, newest: u32, last: Told) -> Told {
+    let event = |what: String| emit(&Journal::PrimaryOvertaken { server: other.name.clone().into(), what: what.into() });
+    let unread = |why: &str| {
+        if last != Told::Unread {
+            event(format!("it cannot be read ({why}), so nobody knows what was written there last"));
+        }
+        Told::Unread
+    };
+    let old = match (&other.said, last) {
+        (Ok(reached), _) if reached.role.is_overtaken(newest) => reached,
+        (Ok(Reached { role: Role::Standby | Role::Primary { .. }, .. }), _) => return Told::Nothing,
+        (Err(why), Told::Primary) => return unread(why),
+        (Err(_), Told::Nothing | Told::Unread | Told::Alone(_)) => return last,
+    };
+    let read = async {
+        let line = Row::number(&old.rows("SELECT coalesce(max(seq), 0) FROM history", &[]).await?)?;
+        let is_known = last == Told::Alone(line);
+        Ok::<_, StoreError>((line, if is_known { None } else { Some(alone(old, primary).await?) }))
+    };
+    match read.await {
+        Ok((line, orders)) => {
+            if let Some(orders) = orders {
+                event(said(&orders, NAMED));
+            }
+            Told::Alone(line)
+        }
+        Err(why) => unread(&why.to_string()),
+    }
+}
