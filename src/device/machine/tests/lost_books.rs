@@ -129,3 +129,20 @@ fn no_mix_of_answers_makes_the_machine_ask_faster() {
         assert!(mixed <= slow + 3, "{mixed} calls in place of {slow}");
     }
 }
+
+#[test]
+fn books_that_cannot_be_written_are_a_fault_until_the_backend_answers_otherwise() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    let has_fault = |rig: &Rig| rig.machine.faults.has(FaultCode::Backend);
+    asked(&mut rig, 1);
+    rig.answer(1, BackendAnswer::Later(Refusal::new(Reason::Store, "the books cannot be written"), Span::secs(2)));
+    assert!(has_fault(&rig), "nothing can be sold, and nobody is told");
+    assert!(rig.scene.starts_with("Pay"), "its QR stays: {}", rig.scene);
+    asked(&mut rig, 1);
+    rig.answer(1, order(resource(1, qris_core::wire::orders::Status::Pending)));
+    assert!(!has_fault(&rig));
+    asked(&mut rig, 1);
+    rig.answer(1, BackendAnswer::Later(Refusal::new(Reason::Gateway, "the gateway does not answer"), Span::secs(2)));
+    assert!(!has_fault(&rig), "the backend is there");
+}
