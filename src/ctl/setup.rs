@@ -203,7 +203,7 @@ impl Setup {
         let hands_over_anew = composed.hands_over_anew(&site);
         // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
-        let kept = write::put(&site, &composed.files).map_err(Failure::failed)?;
+        let kept = write::put(&site, &composed.files).map_err(Failure::failed)?.kept();
         trial.written(&checked.relay);
         let left = write::remove(&site, &composed.obsolete);
         if site.runs()

@@ -4,6 +4,7 @@
 use crate::rig::midtrans::{Midtrans, SERVER_KEY};
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
+use crate::rig::systemd::Systemd;
 use crate::rig::{command, free_port, output, output_text, stderr, stdout, tool, user};
 use crate::setup_asks::Terminal;
 use qris::wire::enrolment::Enrolment;
@@ -31,6 +32,7 @@ impl Server {
                 "etc/mosquitto/mosquitto.conf",
                 "persistence true\npersistence_location /var/lib/mosquitto/\ninclude_dir /etc/mosquitto/conf.d\n",
             ),
+            ("etc/mosquitto/conf.d/README", "Any files placed in this directory that have a .conf ending\n"),
             ("usr/lib/some-linux-gnu/mosquitto_dynamic_security.so", ""),
         ] {
             let path = made.file(path);
@@ -404,6 +406,135 @@ fn a_wrong_answer_says_what_is_wrong_and_changes_nothing() {
     let done = output(&mut system.command(&init));
     assert!(done.status.code() == Some(1) && stderr(&done).contains("Another program has that address"), "{}", output_text(&done));
     assert_eq!(server.tree(), before);
+}
+
+#[test]
+fn a_broker_that_somebody_configured_is_left_alone() {
+    let server = Server::new();
+    let conf = |name: &str| server.file("etc/mosquitto/conf.d").join(name);
+    std::fs::create_dir_all(conf("")).expect("made");
+    let refused = |wanted: &str| {
+        let before = server.tree();
+        let done = output(&mut server.script());
+        assert!(done.status.code() == Some(2) && stderr(&done).contains(wanted), "{wanted}: {}", output_text(&done));
+        assert_eq!(server.tree(), before, "{wanted}");
+    };
+    // Mosquitto would not start, or would take another value than ours, or would let in somebody who is not in our list.
+    let twice = ["allow_anonymous true", "password_file /a", "acl_file /a", "memory_limit 0", "max_packet_size 9", "plugin /a.so"];
+    let opens = ["persistence false", "listener 1883", "port 1883", "per_listener_settings true", "auth_plugin /a.so", "psk_file /a"];
+    let more = ["use_identity_as_username true", "connection bridge", "retain_available false", "user root", "include_dir /a", "nonsense"];
+    for (line, of_ours) in twice.into_iter().map(|line| (line, true)).chain(opens.into_iter().chain(more).map(|line| (line, false))) {
+        let key = line.split(' ').next().expect("a key");
+        let ours = of_ours || key == "persistence" || key == "listener";
+        let why = if ours { "stands in our file, too" } else { "may let others in, or stop the broker" };
+        for name in ["a.conf", "z.conf"] {
+            std::fs::write(conf(name), format!("# theirs\n\n  {line}\n")).expect("written");
+            refused(&format!("/etc/mosquitto/conf.d/{name}:3: {key} {why}"));
+            std::fs::remove_file(conf(name)).expect("there");
+        }
+    }
+    // Each of them is told at once, those of Mosquitto's own file, too.
+    let main = server.file("etc/mosquitto/mosquitto.conf");
+    let shipped = std::fs::read_to_string(&main).expect("there");
+    std::fs::write(&main, format!("{shipped}allow_anonymous true\n")).expect("written");
+    std::fs::write(conf("theirs.conf"), "password_file /a\n").expect("written");
+    refused(
+        "mosquitto.conf:4: allow_anonymous stands in our file, too; /etc/mosquitto/conf.d/theirs.conf:1: password_file stands in our file, too",
+    );
+    std::fs::remove_file(conf("theirs.conf")).expect("there");
+    // Ours would not be read.
+    std::fs::write(&main, shipped.replace("include_dir", "#include_dir")).expect("written");
+    refused("has no line `include_dir /etc/mosquitto/conf.d`");
+    // What lets nobody in may stay, and nothing that Mosquitto takes once is said again.
+    std::fs::write(&main, shipped.replace("persistence", "#persistence")).expect("written");
+    std::fs::write(conf("log.conf"), "log_type all\npersistence_location /data/\npersistence true\n").expect("written");
+    std::fs::write(conf("old.conf.bak"), "allow_anonymous true\n").expect("written");
+    well(&mut server.script());
+    let made = std::fs::read_to_string(conf("qrisd.conf")).expect("written");
+    assert!(made.contains("# persistence_location /var/lib/mosquitto/    (stands in /etc/mosquitto/conf.d/log.conf:2)\n"), "{made}");
+    assert!(made.contains("\n# persistence true ") && made.contains("\nautosave_interval 60\n"), "{made}");
+}
+
+/// The files that `init` makes for a broker, as seen there.
+const BROKERS: &str =
+    "ls /etc/qris-backend /etc/mosquitto/conf.d /etc/mosquitto/certs/ /var/lib/mosquitto /var/lib/qris-backend; cd /etc/mosquitto; ls";
+
+#[test]
+fn a_broker_that_does_not_answer_as_it_should_is_as_it_was_before() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |path: &str| directory.path().join(path).display().to_string();
+    let units = directory.path().join("units");
+    std::fs::create_dir(&units).expect("made");
+    std::fs::copy("/usr/lib/systemd/system/mosquitto.service", units.join("mosquitto.service")).expect("Debian's");
+    let service = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=basic.target\n";
+    std::fs::write(units.join("qris-backend.service"), service).expect("written");
+    std::fs::write(at("key"), format!("{SERVER_KEY}\n")).expect("written");
+    let mounts = format!(
+        "cp -a /etc {etc}; echo qris-backend:x:64991:64991::/:/x >> {etc}/passwd; echo qris-backend:x:64991: >> {etc}/group
+        mount --bind {etc} /etc; mount -t tmpfs none /var/lib; mount -t tmpfs none /var/log
+        mkdir /etc/qris-backend /var/lib/mosquitto /var/lib/qris-backend; chown mosquitto: /var/lib/mosquitto",
+        etc = at("etc")
+    );
+    let computer = Systemd::of_a_computer(&units, &mounts);
+    let run = |script: &str| output(&mut computer.command(command("/bin/sh").args(["-c", script])));
+    let mut init = command(env!("CARGO_BIN_EXE_qris-backend"));
+    init.args(["init", "--yes", "--offline", "--sandbox", "--server-key-file", &at("key"), "--broker", "broker.example"]);
+    init.args(["--device", "none", "--listen", "127.0.0.1:8080"]);
+    let init = || output(&mut computer.command(&init));
+    let says = |user: &str| run(&format!("mosquitto_pub -h 127.0.0.1 {user} -t t -m x 2>&1"));
+
+    // A broker with users of its own: it goes on.
+    let theirs = "mosquitto_passwd -b -c /etc/mosquitto/theirs ann secret; echo password_file /etc/mosquitto/theirs > /etc/mosquitto/conf.d/theirs.conf";
+    assert!(run(&format!("{theirs}; systemctl start mosquitto")).status.success());
+    let files = stdout(&run(BROKERS));
+    let done = init();
+    assert!(done.status.code() == Some(2), "{}", output_text(&done));
+    assert!(stderr(&done).contains("/etc/mosquitto/conf.d/theirs.conf:1: password_file stands"), "{}", output_text(&done));
+    assert_eq!(stdout(&run(BROKERS)), files);
+    run("systemctl restart mosquitto");
+    assert!(says("-u ann -P secret").status.success() && !says("-u ann -P wrong").status.success());
+    run("rm /etc/mosquitto/conf.d/theirs.conf /etc/mosquitto/theirs; systemctl restart mosquitto");
+
+    // Another program has the port: the broker would not start.
+    let files = stdout(&run(BROKERS));
+    let back = |done: &Output, why: &str| {
+        let told = stderr(done);
+        assert!(done.status.code() == Some(1) && told.contains("does not answer as it should") && told.contains(why), "{why}: {told}");
+        assert_eq!(stdout(&run(BROKERS)), files, "{why}");
+        assert_eq!(computer.property("mosquitto.service", "ActiveState"), "active", "{why}");
+        assert!(!says("-p 8883").status.success(), "{why}");
+        assert!(says("-p 1883").status.success(), "{why}: the broker of before");
+    };
+    let begun = std::fs::read_to_string(units.join("mosquitto.service")).expect("there");
+    std::fs::write(at("other.conf"), "listener 8883 127.0.0.1\n").expect("written");
+    std::fs::write(units.join("other.service"), begun.replace("/etc/mosquitto/mosquitto.conf", &at("other.conf"))).expect("written");
+    computer.tell(&["start", "other.service"]);
+    back(&init(), "mosquitto.service failed");
+    computer.tell(&["stop", "other.service"]);
+
+    // It starts with another configuration, which lets in whoever comes.
+    let open = "listener 1883\nlistener 8883\ncafile /etc/mosquitto/certs/ca.pem\ncertfile /etc/mosquitto/certs/broker.pem\n\
+        keyfile /etc/mosquitto/certs/broker.key\nallow_anonymous true\n";
+    std::fs::write(at("open.conf"), open).expect("written");
+    // Without our certificates it begins with the plain listener.
+    let opens = begun.replace(
+        "ExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/mosquitto.conf",
+        &format!(
+            "ExecStart=/bin/sh -c 'test -e /etc/mosquitto/certs/ca.pem && exec mosquitto -c {}; exec mosquitto -c /etc/mosquitto/mosquitto.conf'",
+            at("open.conf")
+        ),
+    );
+    std::fs::write(units.join("mosquitto.service"), opens).expect("written");
+    computer.tell(&["daemon-reload"]);
+    back(&init(), "lets in whoever comes without a name");
+
+    // As Debian has it, it answers as it should.
+    std::fs::write(units.join("mosquitto.service"), begun).expect("written");
+    computer.tell(&["daemon-reload"]);
+    let done = init();
+    assert_eq!(done.status.code(), Some(0), "{}", output_text(&done));
+    assert!(stderr(&done).contains("the services run"), "{}", output_text(&done));
+    assert!(units.join(".config/systemd/user/multi-user.target.wants/mosquitto.service").is_symlink(), "it starts with the computer");
 }
 
 #[test]

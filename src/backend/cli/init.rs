@@ -7,6 +7,7 @@ mod compose;
 mod draft;
 mod present;
 mod service;
+mod standing;
 mod text;
 
 use super::doctor::network;
@@ -21,7 +22,7 @@ use qris_host::setup::conversation::Conversation;
 use qris_host::setup::services::{self, systemctl};
 use qris_host::setup::site::{Site, is_root};
 use qris_host::setup::staging::Staging;
-use qris_host::setup::write::{self, Change};
+use qris_host::setup::write::{self, Change, Placed};
 use qris_host::speech::{self, Language};
 use qris_host::{Failure, interrupt, terminal, tls};
 use service::{as_service, machines};
@@ -121,9 +122,13 @@ impl Init {
         let changes = composed.changes(&site);
         // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
-        write::put(&site, &composed.files).map_err(Failure::failed)?;
+        let placed = write::put(&site, &composed.files).map_err(Failure::failed)?;
+        let systemd = starts && services::are_there(&site);
+        if systemd && composed.makes_broker {
+            start_broker(&composed, placed).await?;
+        }
         composed.remarks.iter().for_each(|told| remark(told));
-        if starts && services::are_there(&site) {
+        if systemd {
             start(&composed, changes)?;
         } else if starts {
             remark(texts().no_systemd);
@@ -266,16 +271,34 @@ fn remark(text: &str) {
 
 /// What systemd is told.
 fn steps(composed: &Composed, changes: bool) -> Vec<Vec<&'static str>> {
-    let broker = [vec!["enable", BROKER_SERVICE], vec!["restart", BROKER_SERVICE]];
+    let broker = [vec!["restart", BROKER_SERVICE], vec!["enable", BROKER_SERVICE]];
     let own = [vec!["enable", SERVICE], vec![if changes { "reload-or-restart" } else { "start" }, SERVICE]];
     broker.into_iter().filter(|_| composed.makes_broker).chain(own).collect()
+}
+
+/// Starts the broker with its new files, and looks whether it answers as it should. If it does not, every file and the broker are as
+/// they were.
+async fn start_broker(composed: &Composed, placed: Placed) -> Result<(), Failure> {
+    let config = Config::from_source(&composed.source)?;
+    let ran = services::unit(BROKER_SERVICE).is_ok_and(|unit| unit.active == "active");
+    let answers = match systemctl(&["restart", BROKER_SERVICE]) {
+        Ok(_) => network::broker_as_made(&config).await,
+        Err(why) => Err(why),
+    };
+    let Err(why) = answers else { return Ok(()) };
+    placed.take_back();
+    // It failed, and systemd would let it wait.
+    drop(systemctl(&["reset-failed", BROKER_SERVICE]));
+    let back = systemctl(&[if ran { "restart" } else { "stop" }, BROKER_SERVICE]).err().map(|why| format!("; {why}"));
+    Err(Failure::failed(fill(texts().broker_taken_away, &[&why, &BROKER_SERVICE]) + &back.unwrap_or_default()))
 }
 
 /// Enables and starts the services. Each is ready when its step is done.
 fn start(composed: &Composed, changes: bool) -> Result<(), Failure> {
     // A service that failed too often must otherwise wait. If it did not fail, the command's error does not matter.
     drop(systemctl(&["reset-failed", SERVICE]));
-    for words in steps(composed, changes) {
+    let is_done = ["restart", BROKER_SERVICE];
+    for words in steps(composed, changes).into_iter().filter(|words| words[..] != is_done) {
         systemctl(&words).map_err(|why| {
             let unit = words.last().copied().unwrap_or_default();
             Failure::failed(fill(texts().not_started, &[&why, &unit]))

@@ -146,8 +146,35 @@ enum Undo {
     Nothing,
 }
 
-/// Writes the files that are new or changed. The result is the names under which earlier files were kept.
-pub fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
+/// Files that are in their places, and what was there before.
+pub struct Placed(Vec<(PathBuf, Undo)>);
+
+impl Placed {
+    /// The names under which earlier files were kept.
+    #[must_use]
+    pub fn kept(self) -> Vec<PathBuf> {
+        let kept = |(_, undo)| match undo {
+            Undo::Back(before) => Some(before),
+            Undo::Remove | Undo::Nothing => None,
+        };
+        self.0.into_iter().filter_map(kept).collect()
+    }
+
+    /// Brings back what was there before, as well as that can be done.
+    pub fn take_back(self) {
+        for (path, undo) in self.0.into_iter().rev() {
+            // Nobody waits for these errors: another one is told, and it came first.
+            drop(match undo {
+                Undo::Remove => fs::remove_file(path),
+                Undo::Back(before) => fs::rename(before, path),
+                Undo::Nothing => Ok(()),
+            });
+        }
+    }
+}
+
+/// Writes the files that are new or changed.
+pub fn put(site: &Site, files: &[Planned]) -> Result<Placed, WriteError> {
     let mut staged: Vec<(PathBuf, PathBuf, Change, &Planned)> = Vec::new();
     for file in files {
         let change = file.change(site);
@@ -182,14 +209,7 @@ pub fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
             Ok(undo) => done.push((path.clone(), undo)),
             Err(why) => {
                 staged.iter().for_each(|(new, ..)| drop(fs::remove_file(new)));
-                for (path, undo) in done.iter().rev() {
-                    // This is the best that can be done. Only the first error is told.
-                    drop(match undo {
-                        Undo::Remove => fs::remove_file(path),
-                        Undo::Back(before) => fs::rename(before, path),
-                        Undo::Nothing => Ok(()),
-                    });
-                }
+                Placed(done).take_back();
                 return Err(WriteError::Between(path.clone(), why));
             }
         }
@@ -200,11 +220,7 @@ pub fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
             drop(fs::File::open(directory).and_then(|directory| directory.sync_all()));
         }
     }
-    let kept = |(_, undo)| match undo {
-        Undo::Back(before) => Some(before),
-        Undo::Remove | Undo::Nothing => None,
-    };
-    Ok(done.into_iter().filter_map(kept).collect())
+    Ok(Placed(done))
 }
 
 /// Removes files of that system. The result tells what could not be removed, and why.
@@ -332,13 +348,13 @@ mod tests {
         let site = site(root.path());
         let files = [planned("/etc/qrisd/a", "one\n"), planned("/etc/qrisd/b", "two\n")];
         assert!(files.iter().all(|file| file.change(&site) == Change::New));
-        assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
+        assert_eq!(put(&site, &files).expect("put").kept(), [] as [PathBuf; 0]);
         assert!(files.iter().all(|file| file.change(&site) == Change::Same), "a second time nothing is to be done");
-        assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
+        assert_eq!(put(&site, &files).expect("put").kept(), [] as [PathBuf; 0]);
         let files = [planned("/etc/qrisd/a", "three\n"), planned("/etc/qrisd/b", "two\n")];
         assert_eq!(files[0].difference(&site), ["- one", "+ three"]);
         assert_eq!(Planned::new("/etc/qrisd/a", SECRET, "three\n").difference(&site), [] as [&str; 0]);
-        let kept = put(&site, &files).expect("put");
+        let kept = put(&site, &files).expect("put").kept();
         assert_eq!(kept.len(), 1);
         assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
         let metadata = fs::metadata(root.path().join("etc/qrisd/a")).expect("there");
@@ -351,7 +367,7 @@ mod tests {
         // A mode that somebody changed counts as a change too.
         fs::set_permissions(root.path().join("etc/qrisd/b"), fs::Permissions::from_mode(0o664)).expect("ours");
         assert_eq!(files[1].change(&site), Change::Access);
-        assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0], "there is nothing to keep");
+        assert_eq!(put(&site, &files).expect("put").kept(), [] as [PathBuf; 0], "there is nothing to keep");
         assert_eq!(files[1].change(&site), Change::Same);
     }
 
@@ -365,7 +381,7 @@ mod tests {
         let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("ours");
         let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o7777;
         open(&place);
-        let kept = put(&site, &secret("two\n")).expect("put");
+        let kept = put(&site, &secret("two\n")).expect("put").kept();
         assert_eq!((kept.len(), mode(&kept[0]), mode(&place)), (1, 0o640, 0o640));
         if is_root() {
             let gids = [&kept[0], &place].map(|path| fs::metadata(path).expect("there").gid());

@@ -17,6 +17,11 @@ pub struct Systemd {
 impl Systemd {
     /// Runs with the units in a directory, and has started none of them.
     pub fn with(units: &Path) -> Self {
+        Self::of_a_computer(units, ":")
+    }
+
+    /// The same with a network of its own, and a shell script that first mounts what is to be seen there. The plain `systemctl` talks to it.
+    pub fn of_a_computer(units: &Path, mounts: &str) -> Self {
         // Where it looks first: the target that it begins with asks for nothing.
         std::fs::write(units.join("basic.target"), "[Unit]\nDescription=Nothing\n").expect("written");
         // Also for those of another run, which has another TMPDIR.
@@ -24,10 +29,16 @@ impl Systemd {
         // Each test has limits of its own: however many come first, they end.
         alone.lock().expect("locked");
         // It wants to be on a system that systemd has booted, and knows that by a directory.
-        let script = "mount -t tmpfs none /run; mkdir -p -m700 /run/systemd/system /run/user; \
-            /usr/lib/systemd/systemd --user --unit=basic.target & echo made; wait";
+        let systemctl = tool("systemctl").display().to_string();
+        let script = format!(
+            "ip link set lo up; {mounts}; mount -t tmpfs none /run; mkdir -p /run/systemd/system /run/user; cp {systemctl} /run/systemctl
+            printf '#!/bin/sh\\nexec /run/systemctl --user \"$@\"\\n' > /run/plain; chmod +x /run/plain; mount --bind /run/plain {systemctl}
+            /usr/lib/systemd/systemd --user --unit=basic.target &
+            # The manager of a system lets every user say that it is ready.
+            until test -S /run/user/systemd/notify; do sleep 0.05; done; chmod a+w /run/user/systemd/notify; echo made; wait"
+        );
         let mut start = command(tool("unshare"));
-        start.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", script]);
+        start.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", &script]);
         let process = Process::start("systemd", surroundings(&mut start, units));
         process.wait_line("made");
         let systemd = Self { process, units: units.into(), _alone: alone };
@@ -36,13 +47,18 @@ impl Systemd {
     }
 
     fn systemctl(&self, words: &[&str]) -> Command {
-        let mut ask = command(tool("nsenter"));
+        self.command(command(tool("systemctl")).args(words))
+    }
+
+    /// The same program and arguments, beside its services.
+    pub fn command(&self, of: &Command) -> Command {
+        let mut start = command(tool("nsenter"));
         let id = self.process.id();
         // What was started there sees the processes of there, and `unshare` itself those of here.
-        ask.args([&format!("--target={id}"), "--mount", &format!("--pid=/proc/{id}/ns/pid_for_children"), "--"]);
-        ask.args(["systemctl", "--user"]).args(words);
-        surroundings(&mut ask, &self.units);
-        ask
+        start.args([&format!("--target={id}"), "--mount", "--net", &format!("--pid=/proc/{id}/ns/pid_for_children"), "--"]);
+        start.arg(of.get_program()).args(of.get_args());
+        surroundings(&mut start, &self.units);
+        start
     }
 
     /// Tells it something, to which it must not say no.

@@ -7,11 +7,13 @@ use qris_core::order::ids::DeviceId;
 use qris_core::order::request::Payment;
 use qris_core::wire::orders::Problem;
 use qris_host::causes;
-use qris_host::config::Source;
-use qris_host::finding::Finding;
+use qris_host::config::{MqttSettings, Source};
+use qris_host::finding::{Finding, Level};
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Mqtt, MqttEvent};
-use qris_host::tls::{self, LastTrusted};
+use qris_host::random;
+use qris_host::secret::Secret;
+use qris_host::tls::{self, LastTrusted, TlsError};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -124,32 +126,67 @@ async fn broker(config: &Config) -> Finding {
         return Finding::ok(CHECK, "none is configured: machines ask over HTTP");
     };
     let place = format!("{}:{}", wanted.host, wanted.port);
-    let settings = match broker::settings(wanted) {
-        Ok(settings) => settings,
-        Err(error) => return Finding::bad(CHECK, error.to_string(), "correct the certificates in [mqtt]"),
-    };
-    let (mqtt, mut events) = Mqtt::start(settings, 8);
+    match connects(wanted).await {
+        Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
+        Err(NotIn::Certificates(error)) => Finding::bad(CHECK, error.to_string(), "correct the certificates in [mqtt]"),
+        Err(NotIn::Refused(why)) => {
+            let to_do = "compare mqtt.username and mqtt.password_file with the broker's list of users";
+            Finding::bad(CHECK, format!("{place} refuses our name or password ({why})"), to_do)
+        }
+        Err(NotIn::Away(why)) => {
+            Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
+        }
+    }
+}
+
+/// Why somebody is not connected to the broker.
+enum NotIn {
+    Certificates(TlsError),
+    /// The name or the password.
+    Refused(String),
+    Away(String),
+}
+
+/// Connects to a broker, once.
+async fn connects(wanted: &MqttSettings) -> Result<(), NotIn> {
+    let (mqtt, mut events) = Mqtt::start(broker::settings(wanted).map_err(NotIn::Certificates)?, 8);
     let came = tokio::time::timeout(WAIT, async {
         loop {
             match events.recv().await {
                 Some(MqttEvent::Up { .. }) => return Ok(()),
-                Some(MqttEvent::Down { reason, refused, .. }) => return Err((reason, refused)),
+                Some(MqttEvent::Down { reason, refused: true, .. }) => return Err(NotIn::Refused(reason)),
+                Some(MqttEvent::Down { reason, refused: false, .. }) => return Err(NotIn::Away(reason)),
                 Some(MqttEvent::Message(_) | MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
-                None => return Err(("the connection ended".into(), false)),
+                None => return Err(NotIn::Away("the connection ended".into())),
             }
         }
     });
-    let came = came.await.unwrap_or_else(|_| Err((format!("no answer in {} s", WAIT.as_secs()), false)));
+    let came = came.await.unwrap_or_else(|_| Err(NotIn::Away(format!("no answer in {} s", WAIT.as_secs()))));
     mqtt.stop(None);
-    match came {
-        Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
-        Err((why, true)) => {
-            let to_do = "compare mqtt.username and mqtt.password_file with the broker's list of users";
-            Finding::bad(CHECK, format!("{place} refuses our name or password ({why})"), to_do)
+    came
+}
+
+/// Whether a broker that was just made lets us in, and nobody without a password of its list.
+///
+/// # Errors
+/// What it does instead.
+pub async fn broker_as_made(config: &Config) -> Result<(), String> {
+    let Some(wanted) = &config.mqtt else { return Ok(()) };
+    let own = broker(config).await;
+    if own.level == Level::Bad {
+        return Err(own.said);
+    }
+    let place = format!("{}:{}", wanted.host, wanted.port);
+    let nobody = MqttSettings { username: None, password: None, ..wanted.clone() };
+    let stranger = MqttSettings { password: Some(Secret::new(random::name())), ..wanted.clone() };
+    for (who, settings) in [("without a name", nobody), ("with a wrong password", stranger)] {
+        if connects(&settings).await.is_ok() {
+            return Err(format!("{place} lets in whoever comes {who}"));
         }
-        Err((why, false)) => {
-            Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
-        }
+    }
+    match &config.accounts {
+        Some(administrator) => administrator.missing(Vec::new()).await.map(drop).map_err(|why| why.to_string()),
+        None => Ok(()),
     }
 }
 

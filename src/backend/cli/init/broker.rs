@@ -3,6 +3,7 @@
 //! (it needs ca-certificates, which needs it), and a crate for two certificates would bring twenty others.
 
 use super::draft::{Draft, PUBLIC, ROOTS, SECRET};
+use super::standing::{self, Setting};
 use super::text::{fill, texts};
 use crate::machines::accounts::{passwords, plugin};
 use base64::Engine as _;
@@ -21,8 +22,6 @@ const CONF: &str = include_str!("../../../../config/mosquitto.conf");
 const ACL: &str = include_str!("../../../../config/mosquitto.acl");
 /// The machine of the shipped access list.
 const EXAMPLE: &str = "vm-001";
-/// Mosquitto's own configuration.
-const MAIN_CONF: &str = "/etc/mosquitto/mosquitto.conf";
 /// What is made.
 const OUR_CONF: &str = "/etc/mosquitto/conf.d/qrisd.conf";
 const OUR_ACL: &str = "/etc/mosquitto/qrisd.acl";
@@ -49,8 +48,6 @@ const DAYS: &str = "3650";
 const BROKERS: Rights = Rights { owner: "root", group: GROUP, mode: 0o640 };
 /// Mosquitto writes it.
 const BROKERS_OWN: Rights = Rights { owner: GROUP, group: GROUP, mode: 0o600 };
-/// Mosquitto takes these once, and Debian's own file has them.
-const ONCE: [&str; 2] = ["persistence", "persistence_location"];
 
 /// Is Mosquitto there?
 pub(super) fn is_installed(site: &Site) -> bool {
@@ -75,7 +72,8 @@ pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, na
     if !there.is_empty() {
         return Err(Failure::usage(fill(texts().broker_there, &[&there.join(", ")])));
     }
-    let main = std::fs::read_to_string(site.at(MAIN_CONF)).unwrap_or_default();
+    let conf = conf(&library);
+    let stands = standing::read(site, Path::new(OUR_CONF), &conf.lines().filter_map(key).collect::<Vec<_>>())?;
     let Made { ca, ca_key, certificate, key } = certificates(name)?;
     let [own, fleet, administrator] = [(); 3].map(|()| drawn());
     let host = if name.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) { format!("[{name}]") } else { name.to_owned() };
@@ -93,7 +91,7 @@ pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, na
     put(ACCOUNTS, BROKERS_OWN, &plugin::beginning(ADMINISTRATOR, &administrator));
     put(OUR_ACL, BROKERS, &ACL.replace(EXAMPLE, device.unwrap_or(EXAMPLE)));
     // This file comes last: with it Mosquitto reads the others.
-    put(OUR_CONF, PUBLIC, &conf(&main, &library));
+    put(OUR_CONF, PUBLIC, &beside(&conf, &stands));
     // The backend and its broker are one computer, whatever the name leads to.
     let texts = [
         ("mqtt", "url", "mqtts://localhost:8883"),
@@ -107,17 +105,24 @@ pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, na
     texts.into_iter().try_for_each(|(section, key, value)| backend.set_text(section, key, value))
 }
 
-/// The shipped configuration, without what Mosquitto's own file has, and with the plugin.
-fn conf(main: &str, library: &Path) -> String {
-    let key = |line: &str| line.split_whitespace().next().map(str::to_owned);
-    let has = |name: &str| main.lines().any(|line| key(line).as_deref() == Some(name));
-    let lines = CONF.lines().map(|line| match key(line) {
-        Some(name) if ONCE.contains(&name.as_str()) && has(&name) => format!("# {line}    (stands in {MAIN_CONF})\n"),
-        Some(_) | None => format!("{line}\n"),
-    });
+/// The shipped configuration, with the plugin.
+fn conf(library: &Path) -> String {
     let library = library.display();
-    lines.collect::<String>()
-        + &format!("\n# The machines' accounts: qris-backend makes and ends them.\nplugin {library}\nplugin_opt_config_file {ACCOUNTS}\n")
+    format!("{CONF}\n# The machines' accounts: qris-backend makes and ends them.\nplugin {library}\nplugin_opt_config_file {ACCOUNTS}\n")
+}
+
+/// The same without what stands already: Mosquitto takes it once.
+fn beside(conf: &str, stands: &[Setting]) -> String {
+    let line = |line: &str| match stands.iter().find(|setting| Some(&*setting.key) == key(line)) {
+        Some(setting) => format!("# {line}    (stands in {})\n", setting.place),
+        None => format!("{line}\n"),
+    };
+    conf.lines().map(line).collect()
+}
+
+/// The key of a line; none if it has none.
+fn key(line: &str) -> Option<&str> {
+    line.split(' ').next().filter(|key| !key.is_empty() && !key.starts_with('#'))
 }
 
 /// A password that nobody guesses.
@@ -164,14 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_mosquittos_own_file_has_is_not_said_again() {
-        let library = Path::new("/usr/lib/x/mosquitto_dynamic_security.so");
-        let lines = |text: String, name: &str| text.lines().filter(|line| line.split(' ').next() == Some(name)).count();
-        for name in ONCE {
-            assert_eq!(lines(conf("", library), name), 1, "{name}");
-            assert_eq!(lines(conf("persistence true\npersistence_location /x/\n", library), name), 0, "{name}");
-        }
-        assert!(conf("", library).contains("plugin /usr/lib/x/"));
+    fn the_machine_of_the_access_list_can_be_another_one() {
         assert!(ACL.contains(&format!("user {EXAMPLE}-controller")));
     }
 }
