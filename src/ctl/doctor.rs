@@ -60,10 +60,10 @@ impl Doctor {
         }
         if let (Some(device), Some(relay)) = (&device, &relay) {
             findings.extend(hardware::findings(&site, device, relay, !site.runs()));
-            findings.extend(chips::findings(&site, relay));
+            findings.extend(chips::findings(&site, device, relay));
             if site.runs() {
                 findings.extend(here::pins(&site, relay));
-                findings.extend(hangs::lines(&site, &relay.lines, |path| hardware::label(&site, path)));
+                findings.extend(hangs::lines(&site, &relay.lines, |name| hardware::label(&site, name)));
             }
         }
         if let Some(device) = &device {

@@ -67,6 +67,8 @@ texts! {
     panels: "Panel:", "Panels:";
     panels_none: "  tidak ada: baik framebuffer maupun layar", "  none: neither a framebuffer nor a display";
     chips: "Chip GPIO:", "GPIO chips:";
+    chip_unnamed: "{0}: {1}; tulis label chip itu, seperti yang ditunjukkan qrisctl setup --find di mesinnya", "{0}: {1}; write that chip's label, as qrisctl setup --find lists it on its machine";
+    no_chip: "bukan chip GPIO", "is no GPIO chip";
     chips_none: "  tidak ada: apakah driver-nya ada, sebagai perangkat karakter (/dev/gpiochip0)?", "  none. Is the driver loaded? It makes a device such as /dev/gpiochip0";
     chip_said: "{0}, {1} jalur", "{0}, {1} lines";
     held: " (dipegang {0})", " (held by {0})";

@@ -1,13 +1,14 @@
 //! The panels and GPIO chips of this computer, as the kernel lists them.
 
 use super::found::texts;
-use super::site::Site;
+use super::site::{Site, is_root};
 use super::{idle_level, print};
 use qris_device::config::Config as DeviceConfig;
 use qris_device::screen::SurfaceSettings;
 use qris_host::finding::Finding;
 use qris_host::interrupt;
 use qris_host::speech::fill;
+use qris_relay::chip::{self, ChipName};
 use qris_relay::config::{Config as RelayConfig, LineSettings};
 use qris_relay::outlet::Ending;
 use qris_relay::pin::{Chip, HardwareError, Pin, let_go};
@@ -80,9 +81,17 @@ pub(super) fn chips(site: &Site) -> Vec<Result<GpioChip, String>> {
     found.map(|(_, path)| chip(&path)).collect()
 }
 
-/// The kernel's name for a chip of that system; none if the chip cannot be asked.
-pub(super) fn label(site: &Site, path: &Path) -> Option<String> {
-    chip(&site.at(path)).ok().map(|chip| chip.label)
+/// The label of a chip of that system; none if the chip cannot be asked.
+pub(super) fn label(site: &Site, name: &ChipName) -> Option<String> {
+    if !name.is_of_hardware() {
+        return Some(name.to_string());
+    }
+    name.among(&chip::present(site.root())).ok()?.label.clone().ok()
+}
+
+/// The device of a chip of that system at this moment, as seen from here.
+pub(super) fn device(site: &Site, name: &ChipName) -> Option<PathBuf> {
+    name.among(&chip::present(site.root())).ok().map(|chip| site.at(&chip.device))
 }
 
 /// A chip and its lines.
@@ -129,10 +138,17 @@ pub(super) fn chip_words(site: &Site) -> Vec<String> {
     if chips.is_empty() {
         told.push(texts().chips_none.into());
     }
+    let present = chip::present(site.root());
+    // Where several chips share a label, relay.toml has the path of the hardware.
+    let hardware = |label: &str, device: &Path| {
+        let is_shared = ChipName::new(label).is_ok_and(|name| name.among(&present).is_err());
+        present.iter().find(|other| is_shared && site.at(&other.device) == device)?.hardware.clone()
+    };
     for chip in chips {
         match chip {
             Ok(chip) => {
                 told.push(format!("  {:<16} {}", chip.device.display(), fill(texts().chip_said, &[&chip.label, &chip.lines.len()])));
+                told.extend(hardware(&chip.label, &chip.device).map(|hardware| format!("      {hardware}")));
                 told.extend(wrapped(&chip.lines));
                 told.extend(idle_level::advice(&chip.label).map(|advice| format!("      {advice}")));
             }
@@ -186,9 +202,19 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
     findings.extend(
         relay.devices().into_iter().map(|path| found("gpio", site.at(path).exists(), &path.display().to_string(), texts().not_there_do)),
     );
+    let present = chip::present(site.root());
+    findings.extend(relay.chips().into_iter().map(|name| match name.among(&present) {
+        Ok(chip) => found("gpio", true, &format!("{name} ({})", chip.device.display()), ""),
+        Err(_) if elsewhere => found("gpio", false, name.as_str(), ""),
+        // Where the right one is, only root may ask.
+        Err(why) if !is_root() && present.iter().any(|chip| chip.label.is_err()) => {
+            Finding::warn("gpio", why.to_string(), texts().not_there_do)
+        }
+        Err(why) => Finding::bad("gpio", why.to_string(), texts().not_there_do),
+    }));
     // The chips of another computer cannot be asked.
     if site.runs() {
-        findings.extend(idle_level::findings(&relay.lines, |path| label(site, path)));
+        findings.extend(idle_level::findings(&relay.lines, |name| label(site, name)));
     }
     findings
 }

@@ -3,9 +3,9 @@
 use super::found::texts;
 use qris_host::finding::Finding;
 use qris_host::speech::fill;
+use qris_relay::chip::ChipName;
 use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
-use std::path::Path;
 
 /// The kernel's names for the chip at the header of a Raspberry Pi: BCM2835, 2836 and 2837 share the first; BCM2711 has the
 /// second; RP1, of the fifth, has the third. RP1's data sheet says that it pulls the pins of the header as the others do (RP1
@@ -53,11 +53,11 @@ pub(super) fn advice(label: &str) -> Option<String> {
 }
 
 /// A warning for each line that a resistor drives. `label`: the kernel's name for a chip, where the kernel can be asked.
-pub(super) fn findings(lines: &[LineSettings], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+pub(super) fn findings(lines: &[LineSettings], label: impl Fn(&ChipName) -> Option<String>) -> Vec<Finding> {
     let warning = |line: &LineSettings| {
         let pin = &line.outlet.line()?.pin;
-        let Chip::Gpio { path, offset } = &pin.chip else { return None };
-        let (said, to_do) = objection(&label(path)?, *offset, pin.active_low)?;
+        let Chip::Gpio { name, offset } = &pin.chip else { return None };
+        let (said, to_do) = objection(&label(name)?, *offset, pin.active_low)?;
         Some(Finding::warn("gpio", fill(texts().line, &[&format!("{:?}", line.name), &said]), to_do))
     };
     lines.iter().filter_map(warning).collect()
@@ -100,7 +100,7 @@ pub(super) mod tests {
 
     #[test]
     fn each_line_that_is_driven_at_rest_is_a_warning() {
-        let gpio = |offset| Chip::Gpio { path: "/dev/gpiochip0".into(), offset };
+        let gpio = |offset| Chip::Gpio { name: ChipName::new("pinctrl-bcm2711").expect("a label"), offset };
         let lines = [line("a", gpio(17)), line("b", gpio(6)), line("c", Chip::Sim("/tmp/x".into()))];
         let found = findings(&lines, |_| Some("pinctrl-bcm2711".into()));
         assert_eq!(found.len(), 1, "{found:?}");

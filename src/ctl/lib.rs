@@ -73,6 +73,7 @@ const USELESS: &[(&str, &[&str])] = &[
     ("screen render", OF_BROKER),
     ("screen states", OF_BROKER),
     ("screen test", OF_BROKER),
+    (chips::LABEL_COMMAND, OF_BROKER),
     ("setup", &["config", "context"]),
     ("doctor", &["context", "broker", "username", "password_file", "ca_file", "cert_file", "key_file"]),
 ];
@@ -94,6 +95,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Relay(relay) => relay.run(json).await,
             Command::Screen(screen) => screen.run(connection, json).await,
             Command::Setup(setup) => interrupt::run(NAME, setup.run(connection, json)).await,
+            Command::ChipLabel { device } => print::line(&hardware::chip(&device).map_err(Failure::failed)?.label),
             Command::Doctor(doctor) => interrupt::run(NAME, doctor.run(connection, json)).await,
         }
     })
@@ -145,4 +147,7 @@ enum Command {
     Setup(Box<setup::Setup>),
     /// On the machine: check everything that selling needs
     Doctor(doctor::Doctor),
+    /// For our rule of udev: the label of a GPIO chip
+    #[command(name = chips::LABEL_COMMAND, hide = true)]
+    ChipLabel { device: std::path::PathBuf },
 }

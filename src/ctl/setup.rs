@@ -207,7 +207,7 @@ impl Setup {
         trial.written(&checked.relay);
         let left = write::remove(&site, &composed.obsolete);
         if site.runs()
-            && composed.has_chips()
+            && composed.has_rules()
             && let Err(why) = chips::apply()
         {
             output.remark(&fill(texts().restart, &[&why]))?;

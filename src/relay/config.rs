@@ -2,6 +2,7 @@
 
 mod written;
 
+use super::chip::{self, ChipName, Present};
 use super::outlet::Settings;
 use super::pin::{Chip, HardwareError, Pin, check};
 use qris_core::order::ids::{DeviceId, ItemId};
@@ -11,6 +12,7 @@ use qris_core::order::money::Rupiah;
 use qris_host::config::{BusAddress, Faults, Source};
 use qris_host::hint::meant;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use written::WrittenConfig;
@@ -117,13 +119,19 @@ impl Config {
 
     /// Looks whether the hardware is there. Each finding names its key in the file.
     fn look(&self) -> Vec<(String, Result<(), HardwareError>)> {
-        let mut looked = Vec::new();
+        let (mut looked, mut pins) = (Vec::new(), Vec::new());
         for (i, line) in self.lines.iter().enumerate() {
-            looked.push((format!("line[{i}].{}", line.outlet.key()), line.outlet.check()));
-            looked.extend(line.sensor().map(|pin| (format!("line[{i}].sensor.chip"), check(&pin.chip))));
-            looked.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), check(&pin.chip))));
+            let key = format!("line[{i}].{}", line.outlet.key());
+            match line.outlet.line() {
+                Some(outlet) => pins.push((key, &outlet.pin)),
+                None => looked.push((key, line.outlet.check())),
+            }
+            pins.extend(line.sensor().map(|pin| (format!("line[{i}].sensor.chip"), pin)));
+            pins.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), pin)));
         }
-        looked.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), check(&button.pin.chip))));
+        pins.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), &button.pin)));
+        looked.extend(pins.iter().map(|(key, pin)| (key.clone(), check(&pin.chip))));
+        looked.extend(twice(&pins, &chip::present(Path::new("/"))).into_iter().map(|(key, error)| (key, Err(error))));
         looked
     }
 
@@ -209,17 +217,16 @@ impl Config {
         pins
     }
 
-    /// The devices that lead to goods or inputs, each once.
+    /// The devices beside GPIO chips that lead to goods.
     #[must_use]
     pub fn devices(&self) -> Vec<&Path> {
-        let outlets = self.lines.iter().filter_map(|line| line.outlet.device());
-        let mut devices: Vec<&Path> = Vec::new();
-        for path in outlets.chain(self.pins().into_iter().filter_map(|(_, pin)| pin.chip.device())) {
-            if !devices.contains(&path) {
-                devices.push(path);
-            }
-        }
-        devices
+        self.lines.iter().filter_map(|line| line.outlet.device()).collect()
+    }
+
+    /// The GPIO chips that lead to goods or inputs, each once.
+    #[must_use]
+    pub fn chips(&self) -> BTreeSet<&ChipName> {
+        self.pins().into_iter().filter_map(|(_, pin)| pin.chip.name()).collect()
     }
 
     /// The line that hands out an item, as an index of `lines`.
@@ -227,6 +234,18 @@ impl Config {
     pub fn line_of(&self, item: &ItemId) -> Option<usize> {
         line_of(self.lines.iter(), item)
     }
+}
+
+/// The pins that two keys name, by two names of one chip.
+fn twice(pins: &[(String, &Pin)], chips: &[Present]) -> Vec<(String, HardwareError)> {
+    let mut taken = BTreeMap::new();
+    let again = |(key, pin): &(String, &Pin)| {
+        let Chip::Gpio { name, offset } = &pin.chip else { return None };
+        let path = &name.among(chips).ok()?.device;
+        let other = taken.insert((path, *offset), key.clone())?;
+        Some((key.clone(), HardwareError::Twice { path: path.clone(), offset: *offset, other }))
+    };
+    pins.iter().filter_map(again).collect()
 }
 
 /// The line that hands out an item: the line that names it, else the line for all other items.

@@ -27,7 +27,7 @@ pub(crate) trait Input: Send {
 /// What refuses.
 pub(crate) fn open(pin: &Pin) -> Result<Box<dyn Input>, HardwareError> {
     Ok(match &pin.chip {
-        Chip::Gpio { path, offset } => Box::new(GpioInput::open(path, *offset, pin)?),
+        Chip::Gpio { name, offset } => Box::new(GpioInput::open(&name.find()?, *offset, pin)?),
         Chip::Sim(path) => Box::new(SimInput { path: path.clone(), read: 0 }),
     })
 }

@@ -5,6 +5,7 @@
 //! [`outlet::line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
 
 pub mod bus;
+pub mod chip;
 pub mod config;
 pub mod dispenser;
 pub mod held;

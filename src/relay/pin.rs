@@ -1,5 +1,6 @@
 //! Pins: lines of GPIO chips, or files that stand for them, as `relay.toml` names them.
 
+use crate::chip::{ChipName, NoChip};
 use crate::settings::SETTINGS;
 use qris_core::order::time::Span;
 use qris_host::config::Checker;
@@ -42,10 +43,10 @@ pub enum Bias {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chip {
-    /// A GPIO character device and the line's number on it.
+    /// A GPIO chip and the line's number on it.
     Gpio {
-        /// `/dev/gpiochip0`
-        path: PathBuf,
+        /// What the chip is called, whatever its number is now.
+        name: ChipName,
         /// From 0.
         offset: u32,
     },
@@ -63,6 +64,19 @@ pub enum HardwareError {
         path: PathBuf,
         /// The words of the kernel or of the library.
         why: gpiocdev::Error,
+    },
+    /// There is no such chip.
+    #[error(transparent)]
+    Chip(#[from] NoChip),
+    /// Another key names the same pin by another name of its chip.
+    #[error("line {offset} of {} is used by {other} already, by another name of that chip", path.display())]
+    Twice {
+        /// The chip.
+        path: PathBuf,
+        /// The line.
+        offset: u32,
+        /// The other key.
+        other: String,
     },
     /// A file that stands for a line, or another device.
     #[error("{}: {why}", path.display())]
@@ -82,9 +96,10 @@ pub enum HardwareError {
 /// # Errors
 /// What refuses: above all, somebody holds it.
 pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
-    let Chip::Gpio { path, offset } = chip else { return Ok(()) };
-    let request = gpiocdev::Request::builder().on_chip(path).with_consumer(CONSUMER).with_line(*offset).as_input().request();
-    request.map(drop).map_err(HardwareError::gpio(path))
+    let Chip::Gpio { name, offset } = chip else { return Ok(()) };
+    let path = name.find()?;
+    let request = gpiocdev::Request::builder().on_chip(&path).with_consumer(CONSUMER).with_line(*offset).as_input().request();
+    request.map(drop).map_err(HardwareError::gpio(&path))
 }
 
 /// Looks whether there is such a line: its chip can be opened and has it. Nothing is driven.
@@ -93,9 +108,10 @@ pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
 /// What refuses.
 pub fn check(chip: &Chip) -> Result<(), HardwareError> {
     match chip {
-        Chip::Gpio { path, offset } => {
-            let line = gpiocdev::Chip::from_path(path).and_then(|chip| chip.line_info(*offset));
-            line.map(drop).map_err(HardwareError::gpio(path))
+        Chip::Gpio { name, offset } => {
+            let path = name.find()?;
+            let line = gpiocdev::Chip::from_path(&path).and_then(|chip| chip.line_info(*offset));
+            line.map(drop).map_err(HardwareError::gpio(&path))
         }
         Chip::Sim(path) => {
             // The first edge makes the file.
@@ -106,11 +122,11 @@ pub fn check(chip: &Chip) -> Result<(), HardwareError> {
 }
 
 impl Chip {
-    /// The device of the line; none if the line is a file.
+    /// The GPIO chip of the line; none if the line is a file.
     #[must_use]
-    pub fn device(&self) -> Option<&Path> {
+    pub const fn name(&self) -> Option<&ChipName> {
         match self {
-            Self::Gpio { path, .. } => Some(path),
+            Self::Gpio { name, .. } => Some(name),
             Self::Sim(_) => None,
         }
     }
@@ -167,14 +183,11 @@ pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset
         }
         return Some(Chip::Sim(path.into()));
     }
-    if !chip.starts_with('/') {
-        checker.fault(&(), &key, "must be a path such as /dev/gpiochip0, or sim:/path");
-        return None;
-    }
+    let name = checker.take(ChipName::new(&chip), &key);
     let offset = checker.required(offset, &format!("{at}.offset"))?;
     let offset = u32::try_from(checker.integer(Some(offset), 0, number(SETTINGS, "line.offset").range(), &format!("{at}.offset")))
         .expect("0 to 1023");
-    Some(Chip::Gpio { path: chip.into(), offset })
+    Some(Chip::Gpio { name: name?, offset })
 }
 
 fn check_bias(checker: &mut Checker<'_>, bias: Option<&str>, key: &str) -> Option<Bias> {

@@ -13,7 +13,13 @@ pub const SETTINGS: &[Setting] = &[
     said("line.name", "1–64 bytes", "–", "for people and the ledger; each once. A block belongs to the name"),
     said("line.items", "item ids, or `[\"*\"]`", "–", "what it hands out; `\"*\"`: every item that no other line has"),
     said("line.min_amount", "rupiah", "1", "a ticket or receipt for less is refused"),
-    said("line.chip", "path, or `\"sim:/PATH\"`", "–", "a GPIO chip; or a file to which each edge is written as a line"),
+    said(
+        "line.chip",
+        "[label](hardware.md#name-a-chip-by-what-stays), `\"/devices/…\"` or `\"sim:/PATH\"`",
+        "–",
+        "\
+        a GPIO chip by its label, or by its hardware; or a file to which each edge is written as a line",
+    ),
     whole_or("line.offset", 0..=1_023, "", (0, "– (not for `sim:`)"), "the line of the chip"),
     flag("line.active_low", false, "the relay board pulls in at the low level"),
     whole_or("line.pulse_ms", 1..=DRIVE_MAX.0, "ms", (1, "–"), "one pulse, whatever the amount"),
@@ -57,5 +63,5 @@ pub const SETTINGS: &[Setting] = &[
         "\
         the resistor inside the chip, at a button or sensor; one that has none ignores it",
     ),
-    whole_or("….debounce_ms", 0..=1_000, "ms", (50, "50; sensor 0"), "a button or sensor must stand still so long"),
+    whole_or("….debounce_ms", 0..=1_000, "ms", (50, "50; sensor 1"), "a button or sensor must stand still so long"),
 ];

@@ -112,10 +112,10 @@ fn what_the_last_run_held_is_made_safe_whatever_became_of_the_configuration() {
 #[test]
 fn a_chip_on_the_list_that_is_gone_is_named() {
     let rig = Rig::new(10);
-    let list = r#"[{"name":"tray 1","chip":{"gpio":{"path":"/nowhere/chip","offset":5}},"active_low":true}]"#;
+    let list = r#"[{"name":"tray 1","chip":{"gpio":{"name":"no-such-chip","offset":5}},"active_low":true}]"#;
     std::fs::write(rig.at("ledger.db.lines"), list).expect("written");
     let refused = held::read(&rig.at("ledger.db")).expect("a list")[0].make_safe().expect_err("no such chip");
-    assert!(refused.to_string().starts_with("GPIO /nowhere/chip: "), "{refused}");
+    assert!(refused.to_string().starts_with("there is no GPIO chip \"no-such-chip\"; there is "), "{refused}");
 }
 
 #[test]

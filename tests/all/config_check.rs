@@ -28,7 +28,7 @@ fn examples(directory: &Path) {
         let text = text.replace("/var/lib/qris-backend/", &format!("{root}/"));
         // Which chips this computer has is not the question.
         let text = text
-            .replace("chip = \"/dev/gpiochip0\"  # or", &format!("chip = \"sim:{root}/line.log\"  # or"))
+            .replace("chip = \"pinctrl-bcm2711\"  # its label; or", &format!("chip = \"sim:{root}/line.log\"  # its label; or"))
             .replace("\noffset = 17\n", "\n");
         std::fs::write(at(path.rsplit('/').next().expect("a name")), text).expect("written");
     }
@@ -221,11 +221,11 @@ fn a_chip_that_is_not_there_is_told() {
     examples(directory.path());
     let path = directory.path().join("relay.toml");
     let text = std::fs::read_to_string(&path).expect("there");
-    let button = "\n[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip8\"\noffset = 1\n";
+    let button = "\n[[button]]\nitem = \"A1\"\nchip = \"no-such-chip\"\noffset = 1\n";
     std::fs::write(&path, text + button).expect("written");
     let checked = check(Program::Relayd, &path);
     assert_eq!(checked.status.code(), Some(2), "{}", stderr(&checked));
-    assert!(stderr(&checked).contains("button[0].chip: GPIO /dev/gpiochip8: No such file"), "{}", stderr(&checked));
+    assert!(stderr(&checked).contains("button[0].chip: there is no GPIO chip \"no-such-chip\"; there is "), "{}", stderr(&checked));
 }
 
 #[test]

@@ -323,7 +323,7 @@ impl Computer {
             // The first is the broker's.
             let panel = "virtual = { path = \"/var/lib/qrisd/screen.raw\" }";
             self.edit("/etc/qrisd/qrisd.toml", &[("# ca_file", "ca_file"), ("rotate = 0", &format!("{panel}\nrotate = 0"))]);
-            self.edit("/etc/qrisd/relay.toml", &[("chip = \"/dev/gpiochip0\"", "chip = \"sim:/var/lib/qris-relay/line.log\"")]);
+            self.edit("/etc/qrisd/relay.toml", &[("chip = \"pinctrl-bcm2711\"", "chip = \"sim:/var/lib/qris-relay/line.log\"")]);
         }
     }
 

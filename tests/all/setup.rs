@@ -326,51 +326,86 @@ fn a_bundle_says_what_it_lacks_and_makes_no_token_in_vain() {
     assert!(told.status.code() == Some(1) && stderr(&told).contains("--replace"), "{}", stderr(&told));
 }
 
-/// Whoever can open a chip can fire a relay, and the default user of Raspberry Pi OS is in the group of all chips.
+/// Whoever can open a chip can fire a relay, and the default user of Raspberry Pi OS is in the group of all chips. Whoever can open a panel
+/// can draw a QR of his own.
 #[test]
-fn the_chips_that_are_named_belong_to_the_relay_service_alone() {
-    const RULES: &str = "etc/udev/rules.d/99-qrisd-chips.rules";
+fn the_chips_that_are_named_belong_to_the_relay_service_alone_and_panels_to_qrisd() {
+    const RULES: &str = "etc/udev/rules.d/99-qrisd-devices.rules";
     let site = Site::new();
     let sh = |script: &str| succeed(command("/bin/sh").args(["-ec", script]).current_dir(&site.root));
-    sh("echo pi:x:1000:1000::/home/pi:/bin/sh >>etc/passwd; sed -i 's/^gpio:.*/gpio:x:993:qris-relay,pi/' etc/group; mkdir dev; \
-        touch dev/gpiochip0 dev/gpiochip1 dev/gpiochip2 dev/gpiomem; ln -s gpiochip1 dev/gpiochip-header; chgrp 993 dev/*; chmod 660 dev/gpio*");
-    let set_up = |goods: &[&str]| {
-        let done = succeeded(site.setup().args(["--from", &site.enrolment(), "--offline", "--no-start", "--screen", "none"]).args(goods));
-        stdout(&done)
+    // The kernel gives the numbers.
+    let numbered = |number: u32, hardware: &str| {
+        sh(&format!(
+            "touch dev/gpiochip{number}; mkdir -p sys/devices/{hardware}/gpiochip{number} sys/bus/gpio/devices; \
+             ln -sfn ../../../devices/{hardware}/gpiochip{number} sys/bus/gpio/devices/gpiochip{number}"
+        ));
     };
-    let told =
-        set_up(&["--item", "A1:5000", "--item", "A2:5000", "--line", "A1=/dev/gpiochip0:5:low", "--line", "A2=/dev/gpiochip-header:6:low"]);
+    sh("echo pi:x:1000:1000::/home/pi:/bin/sh >>etc/passwd; sed -i 's/^gpio:.*/gpio:x:993:qris-relay,pi/; /^video:/d' etc/group
+        echo video:x:44:pi,qrisd >>etc/group; mkdir -p dev/dri; touch dev/fb0 dev/dri/card0 dev/dri/renderD128 dev/gpiomem");
+    numbered(0, "platform/soc.gpio");
+    numbered(1, "i2c-1/1-0020");
+    numbered(2, "i2c-1/1-0021");
+    sh("chgrp 993 dev/gpio*; chgrp 44 dev/fb0 dev/dri/*; chmod 660 dev/gpio* dev/fb0 dev/dri/*");
+    let setup = |goods: &[&str]| {
+        let mut setup = site.setup();
+        setup.args(["--from", &site.enrolment(), "--offline", "--no-start", "--item", "A1:5000", "--item", "A2:5000"]).args(goods);
+        setup
+    };
+    let set_up = |goods: &[&str]| stdout(&succeeded(&mut setup(goods)));
+    // A number may be another chip's tomorrow, and here nobody can ask this one for its label.
+    let refused = output(&mut setup(&["--screen", "none", "--line", "A1,A2=/dev/gpiochip0:5:low"]));
+    assert!(refused.status.code() == Some(2) && stderr(&refused).contains("write that chip's label"), "{}", stderr(&refused));
+    let (first, second) = ("A1=/devices/platform/soc.gpio:5:low", "A2=/devices/i2c-1/1-0020:6:low");
+    let told = set_up(&["--screen", "none", "--line", first, "--line", second]);
     assert!(told.contains(&format!("/{RULES}")), "{told}");
-    let rules = std::fs::read_to_string(site.file(RULES)).expect("a rule of udev");
-    let of = |chip: &str| format!("SUBSYSTEM==\"gpio\", {chip}, OWNER:=\"root\", GROUP:=\"qris-relay\", MODE:=\"0660\"\n");
-    assert!(
-        rules.contains(&of("KERNEL==\"gpiochip0\"")) && rules.contains(&of("KERNEL==\"gpiochip*\", SYMLINK==\"gpiochip-header\"")),
-        "{rules}"
-    );
-    assert!(!rules.contains("gpiochip2") && rules.contains("gpiomem"), "{rules}");
+    let rules = std::fs::read_to_string(site.file(RULES)).expect("rules of udev");
+    let of = |device: &str, group: &str| format!("{device}, OWNER:=\"root\", GROUP:=\"{group}\", MODE:=\"0660\"\n");
+    for hardware in ["/devices/platform/soc.gpio", "/devices/i2c-1/1-0020"] {
+        let chip = format!("SUBSYSTEM==\"gpio\", KERNEL==\"gpiochip*\", DEVPATH==\"{hardware}/gpiochip*\"");
+        assert!(rules.contains(&of(&chip, "qris-relay")), "{rules}");
+    }
+    let (framebuffers, cards) = ("SUBSYSTEM==\"graphics\", KERNEL==\"fb[0-9]*\"", "SUBSYSTEM==\"drm\", KERNEL==\"card[0-9]*\"");
+    assert!([framebuffers, cards].iter().all(|panels| rules.contains(&of(panels, "qrisd"))), "{rules}");
+    assert!(!rules.contains("1-0021") && rules.contains("gpiomem"), "{rules}");
 
     let doctor = || {
         let told = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["doctor", "--offline", "--root"]).arg(&site.root));
         stdout(&told).lines().filter(|line| line.contains("can be opened") || line.contains("opened by")).collect::<Vec<_>>().join("\n")
     };
     let told = doctor();
-    for path in ["/dev/gpiochip0", "/dev/gpiochip-header", "/dev/gpiomem"] {
+    for path in ["/dev/gpiochip0", "/dev/gpiochip1", "/dev/gpiomem"] {
         assert!(told.contains(&format!("BAD   gpio          {path} can be opened by pi (group gpio)")), "{told}");
     }
-    assert!(!told.contains("gpiochip2"), "nothing hangs on it: {told}");
-    // As the rule has it.
-    sh("chgrp 992 dev/gpiochip0 dev/gpiochip1; chgrp 0 dev/gpiomem; chmod 600 dev/gpiomem");
+    for path in ["/dev/fb0", "/dev/dri/card0"] {
+        assert!(told.contains(&format!("BAD   screen        {path} can be opened by pi (group video)")), "{told}");
+    }
+    assert!(!told.contains("gpiochip2") && !told.contains("renderD128"), "nothing hangs on it: {told}");
+    // As the rules have it.
+    let closed = "chgrp 992 dev/gpiochip0 dev/gpiochip1; chgrp 0 dev/gpiomem; chmod 600 dev/gpiomem; chgrp 991 dev/fb0 dev/dri/card0";
+    sh(closed);
     let told = doctor();
-    for path in ["/dev/gpiochip0", "/dev/gpiochip-header"] {
+    for path in ["/dev/gpiochip0", "/dev/gpiochip1"] {
         assert!(told.contains(&format!("OK    gpio          {path} is opened by root and qris-relay alone")), "{told}");
     }
-    for (harm, who) in [("chmod 664 dev/gpiochip0", "everybody"), ("chmod 660 dev/gpiochip0; chown 1000 dev/gpiochip0", "pi (its owner)")] {
+    assert!(!told.contains("can be opened"), "{told}");
+    // An update of the kernel gives the first chip another number. It is open again, and the doctor looks there.
+    sh("mv dev/gpiochip0 dev/gpiochip11; rm -r sys/bus/gpio/devices/gpiochip0; chgrp 993 dev/gpiochip11");
+    numbered(11, "platform/soc.gpio");
+    assert!(doctor().contains("/dev/gpiochip11 can be opened by pi (group gpio)"), "{}", doctor());
+    for (harm, who) in
+        [("chmod 664 dev/gpiochip11", "everybody"), ("chmod 660 dev/gpiochip11; chown 1000 dev/gpiochip11", "pi (its owner)")]
+    {
         sh(harm);
-        assert!(doctor().contains(&format!("/dev/gpiochip0 can be opened by {who}")), "{harm}: {}", doctor());
+        assert!(doctor().contains(&format!("/dev/gpiochip11 can be opened by {who}")), "{harm}: {}", doctor());
     }
-    sh("chown 0:0 dev/gpiochip0");
-    assert!(doctor().is_empty() || !doctor().contains("OK    gpio          /dev/gpiochip0"), "the service itself cannot: {}", doctor());
-    // A line without a chip needs no rule.
-    set_up(&["--line", "A1,A2=sim:/var/lib/qris-relay/line.log"]);
+    sh("chown 0:0 dev/gpiochip11");
+    assert!(doctor().is_empty() || !doctor().contains("OK    gpio          /dev/gpiochip11"), "the service itself cannot: {}", doctor());
+    // Which chip has a label cannot be asked here: it may be each of them.
+    set_up(&["--screen", "none", "--line", "A1,A2=pinctrl-rp1:5"]);
+    let rules = std::fs::read_to_string(site.file(RULES)).expect("rules of udev");
+    assert!(rules.contains("PROGRAM==\"/usr/bin/qrisctl chip-label $devnode\", RESULT==\"pinctrl-rp1\", OWNER:=\"root\""), "{rules}");
+    assert!(doctor().contains("/dev/gpiochip2 can be opened by pi (group gpio)"), "{}", doctor());
+    // A machine without chips and panels needs no rule.
+    set_up(&["--screen", "virtual:/run/qrisd/screen", "--line", "A1,A2=sim:/var/lib/qris-relay/line.log"]);
     assert!(!site.file(RULES).exists());
 }

@@ -292,19 +292,19 @@ fn what_is_refused_is_told_in_indonesian() {
 fn answers_that_do_not_fit_each_other_are_told_in_indonesian() {
     let site = Site::new();
     let text = site.enrolment();
-    let (first, second) = ("A1=/dev/gpiochip0:4:button=26", "A2=/dev/gpiochip0:5:button=26");
+    let (first, second) = ("A1=pl061:4:button=26", "A2=pl061:5:button=26");
     let answers = [&text, "Lobi", "", "", "none", "A1:5000", "A2:9000", "", first, second, ""];
-    let again = ["", "-A2", "A2=/dev/gpiochip0:5:button=27", "", "ya"];
+    let again = ["", "-A2", "A2=pl061:5:button=27", "", "ya"];
     let flags = ["--speak", "id", "--offline"];
     let done = converse_well(&site, &[&answers[..], &again].concat(), &flags);
     let (cannot, asked) = ("Ini tidak bisa dipakai: jalur yang mengeluarkannya", "Jawab lagi bagian itu? [ya]: ");
-    told(&done, &[&format!("{cannot} (offset): jalur 26 di /dev/gpiochip0 sudah dipakai button[0].offset"), asked]);
+    told(&done, &[&format!("{cannot} (offset): jalur 26 di pl061 sudah dipakai button[0].offset"), asked]);
 
     // What lies on the disk does not fit any more.
     let file = site.file("etc/qrisd/qrisd.toml");
     let qrisd = std::fs::read_to_string(&file).expect("written");
     std::fs::write(&file, qrisd.replace("price = 5000", "price = 4000")).expect("written");
-    let lines = ["ya", first, "A2=/dev/gpiochip0:5", "", "ya"];
+    let lines = ["ya", first, "A2=pl061:5", "", "ya"];
     let done = converse_well(&site, &[&[""; 10][..], &lines].concat(), &flags);
     told(&done, &[&format!("{cannot} (min_amount): lebih besar daripada Rp4.000, harga A1 di "), asked]);
 }
@@ -319,7 +319,7 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     // Twice, more than the most, taken away again, one that is not there.
     let items = ["A1:5000:Teh", "A1:6000:Kopi", "A2:9000-100", "A2:9000", "A3:1000", "-A3", "-A9", ""];
     // Not sold; not all of them yet; a pin twice; an item twice; no such pulse.
-    let lines = ["Z=sim:/tmp/z", "A2=/dev/gpiochip0:4", "", "A1=/dev/gpiochip0:4", "A2=/dev/gpiochip0:5", "A1=/dev/gpiochip0:5:0ms", &sim];
+    let lines = ["Z=sim:/tmp/z", "A2=pl061:4", "", "A1=pl061:4", "A2=pl061:5", "A1=pl061:5:0ms", &sim];
     let answers = [&[text.as_str()][..], &looks, &items, &lines, &["", "no", "yes"]].concat();
     let done = converse_well(&site, &answers, &["--offline"]);
     told(
@@ -332,7 +332,7 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
             "there is no A9 to take away",
             "it hands out Z, which is not sold. Sold: A1, A2",
             "No line hands out A1 yet.",
-            "that pin is in use already: A2=/dev/gpiochip0:4",
+            "that pin is in use already: A2=pl061:4",
             "A2 has a line already",
             "a pulse takes 1 to 120000 ms",
         ],
@@ -348,7 +348,7 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     let cheaper = qrisd.replace("price = 5000", "price = 4000");
     std::fs::write(site.file("etc/qrisd/qrisd.toml"), cheaper).expect("written");
     let kept = ["", "", "", "", "", "", "", "", "", ""];
-    let lines = ["yes", &sim, "A2=/dev/gpiochip0:4", "", "no", "yes"];
+    let lines = ["yes", &sim, "A2=pl061:4", "", "no", "yes"];
     let done = converse_well(&site, &[&kept[..], &lines[..]].concat(), &["--offline"]);
     told(
         &done,

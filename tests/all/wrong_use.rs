@@ -167,9 +167,12 @@ impl Place {
             for there in ["/etc/qrisd/", "/etc/qris-backend/", "/var/lib/qrisd/", "/var/lib/qris-relay/", "/var/lib/qris-backend/"] {
                 text = text.replace(there, &here);
             }
-            let sim = format!("chip = \"sim:{here}line.log\"  # or");
-            std::fs::write(self.at(name), text.replace("chip = \"/dev/gpiochip0\"  # or", &sim).replace("\noffset = 17\n", "\n"))
-                .expect("written");
+            let sim = format!("chip = \"sim:{here}line.log\"  # its label; or");
+            std::fs::write(
+                self.at(name),
+                text.replace("chip = \"pinctrl-bcm2711\"  # its label; or", &sim).replace("\noffset = 17\n", "\n"),
+            )
+            .expect("written");
         }
     }
 

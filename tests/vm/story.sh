@@ -43,7 +43,7 @@ given_up() {
   is "pulses" "1 0" "$(pulses $tray_1) $(pulses $tray_2)"
   awaits "nobody drives its pin any more" grep -E "gpio_direction: $(number $tray_1) +in" "$work/boot$boots.trace"
   holds "a chip that is none is refused, with --yes, too" guest "! qrisctl setup --yes --from /root/stick/enrolment --name Lobby --screen none \
-    --item A1:$price --line A1=/dev/null:6 >/run/refused && grep 'BAD *gpio .*/dev/null: ' /run/refused"
+    --item A1:$price --line A1=/dev/null:6 2>/run/refused && grep '/dev/null: is no GPIO chip' /run/refused"
   is "what was written" "" "$(guest "ls /etc/qrisd; ls -d /run/qrisctl-* 2>/dev/null || true")"
 }
 
@@ -90,6 +90,7 @@ chip_is_closed() {
   holds "qrisctl doctor names who could" guest "! qrisctl doctor >/run/told && grep -F '/dev/gpiochip0 can be opened by pi (group gpio)' /run/told"
   # As at every start: the rule holds for what is there, too.
   guest "udevadm trigger --settle --action=change --subsystem-match=gpio"
+  is "what relay.toml calls the chip" "$chip_label" "$(guest "sed -n 's/^chip = \"\(.*\)\"/\1/p' /etc/qrisd/relay.toml | sort -u")"
   is "who may use the chip after udev looked again" "660 root:qris-relay" "$(guest stat -c "'%a %U:%G'" /dev/gpiochip0)"
 }
 
@@ -198,6 +199,55 @@ sale() {
   holds "it was high for $(high_ms $tray_1) ms, and $short_ms are configured" between $short_ms 3000 "$(high_ms $tray_1)"
   awaits "the QR is gone" no_qr
   first_order=$order
+}
+
+# A card reader's battery, or a wrong server of the time. The watchdog resets the machine after 30 s without food.
+clock_set_back() {
+  local boot over
+  boot=$(guest cat /proc/sys/kernel/random/boot_id)
+  over=$(($(guest cut -d. -f1 /proc/uptime) + 45))
+  guest 'date -s "@$(($(date +%s) - 600))"' >/dev/null
+  awaits "the watchdog's time is over" guest "[ \$(cut -d. -f1 /proc/uptime) -ge $over ]"
+  is "the boot" "$boot" "$(guest cat /proc/sys/kernel/random/boot_id)"
+  guest 'date -s "@$(($(date +%s) + 600))"' >/dev/null
+}
+
+# An update of the kernel, or one more board, changes the numbers of chips. What was at the number of ours is another one then.
+renumbered() {
+  local ours=$chip_label other=AMDF030:01
+  local driver="cd /sys/bus/platform/drivers/pt-gpio"
+  local again="systemctl reset-failed qris-relayd; systemctl restart qris-relayd"
+  is "the chip at the first number" "$ours" "$(guest qrisctl chip-label /dev/gpiochip0)"
+  guest "systemctl stop qris-relayd && $driver && echo $ours >unbind && echo $other >unbind && echo $other >bind && echo $ours >bind && udevadm settle"
+  is "the chip at the first number now" "$other" "$(guest qrisctl chip-label /dev/gpiochip0)"
+  is "who may use ours" "660 root:qris-relay" "$(guest stat -c "'%a %U:%G'" /dev/gpiochip1)"
+  is "who may use the other one" "660 root:gpio" "$(guest stat -c "'%a %U:%G'" /dev/gpiochip0)"
+  guest "$again"
+  awaits "the relay service holds its lines" guest "qrisctl relay lines | grep -w ready"
+  is "who holds lines at the first number" "" "$(held_at 0)"
+  is "who holds lines of ours" "qris-relayd qris-relayd qris-relayd" "$(held_at 1)"
+  holds "qrisctl doctor finds it" guest "qrisctl doctor | grep -F '$ours (/dev/gpiochip1)'"
+  guest "systemctl stop qris-relayd && $driver && echo $ours >unbind && udevadm settle; $again"
+  awaits "the relay service says that ours is gone, and what is there" \
+    guest "journalctl -b -u qris-relayd | grep -F 'there is no GPIO chip \"$ours\"; there is /dev/gpiochip0 ($other)'"
+  awaits "the machine says so" relay_fault gpio
+  is "who holds lines of the other one" "" "$(held_at 0)"
+  guest "systemctl stop qris-relayd && $driver && echo $other >unbind && echo $ours >bind && echo $other >bind && udevadm settle; $again"
+  awaits "the relay service holds its lines again" guest "qrisctl relay lines | grep -w ready"
+  awaits "no faults" no_faults
+}
+
+# Who holds lines of the chip with this number.
+held_at() {
+  words "$(guest "sed -n '/^gpiochip$1:/,/^\$/s/^ gpio-[0-9]* (.*|\([^ ]*\) *).*/\1/p' /sys/kernel/debug/gpio")"
+}
+
+relay_fault() {
+  [[ $(last_status) == *"$1"* ]]
+}
+
+no_faults() {
+  [[ $(last_status) == *'"faults":[]'* ]]
 }
 
 journal() {

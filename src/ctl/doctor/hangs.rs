@@ -4,10 +4,10 @@
 use crate::site::Site;
 use qris_host::finding::Finding;
 use qris_host::setup::services;
+use qris_relay::chip::ChipName;
 use qris_relay::config::LineSettings;
 use qris_relay::pin::Chip;
 use std::fs;
-use std::path::Path;
 
 /// The first hardware watchdog. systemd takes this one.
 const DEVICE: &str = "/dev/watchdog0";
@@ -48,11 +48,11 @@ fn fed(told: Option<Result<String, String>>) -> Finding {
 
 /// A warning for each kind of chip that has a line which stays driven when the service dies. `label`: the kernel's name for a
 /// chip, where the kernel can be asked.
-pub(super) fn lines(site: &Site, lines: &[LineSettings], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+pub(super) fn lines(site: &Site, lines: &[LineSettings], label: impl Fn(&ChipName) -> Option<String>) -> Vec<Finding> {
     let mut modules: Vec<&str> = Vec::new();
     for line in lines {
-        let Some(Chip::Gpio { path, .. }) = line.outlet.line().map(|outlet| &outlet.pin.chip) else { continue };
-        let Some(label) = label(path) else { continue };
+        let Some(Chip::Gpio { name, .. }) = line.outlet.line().map(|outlet| &outlet.pin.chip) else { continue };
+        let Some(label) = label(name) else { continue };
         let module = KEEPERS.iter().find(|(name, _)| *name == label).map(|(_, module)| *module);
         modules.extend(module.filter(|module| !modules.contains(module)));
     }
@@ -116,7 +116,7 @@ mod tests {
     fn a_kernel_that_keeps_outputs_is_a_warning_on_a_raspberry_pi() {
         let root = tempfile::tempdir().expect("a directory");
         let site = Site::below(root.path()).expect("there");
-        let gpio = |offset| line("a", Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
+        let gpio = |offset| line("a", Chip::Gpio { name: ChipName::new("a").expect("a label"), offset });
         let three = [gpio(5), gpio(6), line("a", Chip::Sim("/tmp/x".into()))];
         let found = |label: &str| lines(&site, &three, |_| Some(label.into()));
         // A row: what the kernel says of itself, what its command line says, and whether a line might stay driven.

@@ -105,19 +105,19 @@ fn version(name: &str) -> Option<String> {
 /// The holder of each pin: of a line, a sensor, a button.
 pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     let pins = relay.pins().into_iter().filter_map(|(name, pin)| match &pin.chip {
-        Chip::Gpio { path, offset } => Some((name, path.as_path(), *offset)),
+        Chip::Gpio { name: chip, offset } => Some((name, chip, *offset)),
         Chip::Sim(_) => None,
     });
-    pins.filter_map(|(name, path, offset)| {
-        let chip = match hardware::chip(&site.at(path)) {
+    pins.filter_map(|(name, chip, offset)| {
+        // Another check has told that it is not there.
+        let path = hardware::device(site, chip)?;
+        let chip = match hardware::chip(&path) {
             Ok(chip) => chip,
-            // Another check has told that it is not there.
-            Err(_) if !path.exists() => return None,
             Err(why) if !is_root() => return Some(needs_root("gpio", format!("who holds {name} ({why})"))),
             Err(why) => return Some(Finding::bad("gpio", why, "is it a GPIO chip? qrisctl setup --find lists them")),
         };
         let line = chip.lines.iter().find(|line| line.offset == offset);
-        Some(held(&name, path, offset, line.map(|line| line.holder.as_deref()), chip.lines.len()))
+        Some(held(&name, &path, offset, line.map(|line| line.holder.as_deref()), chip.lines.len()))
     })
     .collect()
 }

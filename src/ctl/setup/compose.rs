@@ -48,6 +48,9 @@ pub(super) enum ComposeError {
         /// The new one.
         wanted: String,
     },
+    /// A chip that was named by its device has no name that stays.
+    #[error("{0}")]
+    Chip(String),
     /// A line hands out this item, which is not sold.
     #[error("{}", fill(texts().unsold, &[.0]))]
     Unsold(String),
@@ -59,7 +62,7 @@ impl ComposeError {
         match self {
             Self::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
             Self::OtherDevice { .. } => vec![Part::Device],
-            Self::Unsold(_) => vec![Part::Lines],
+            Self::Chip(_) | Self::Unsold(_) => vec![Part::Lines],
         }
     }
 }
@@ -77,7 +80,7 @@ pub(super) struct Composed {
 
 impl Composed {
     /// Does a rule of udev come or go?
-    pub(super) fn has_chips(&self) -> bool {
+    pub(super) fn has_rules(&self) -> bool {
         let rules = Path::new(chips::RULES);
         self.files.iter().any(|file| file.path() == rules) || self.obsolete.iter().any(|path| path == rules)
     }
@@ -119,7 +122,7 @@ pub(super) fn compose(
     let relay = draft.relay(present, answers, &qrisd)?.text;
     let qrisd = qrisd.text;
     draft.guard_what_stays(&qrisd);
-    draft.chips(&relay);
+    draft.devices(&qrisd, &relay);
     draft.files.push(Planned::new(RELAY_TOML, FileRole::Trusted, relay.as_str()));
     // This file comes last: the services wait for it.
     draft.files.push(Planned::new(QRISD_TOML, FileRole::Trusted, qrisd.as_str()));
@@ -229,9 +232,13 @@ impl<'a> Draft<'a> {
             if let Some(unsold) = answers.lines.iter().flat_map(|line| &line.items).find(|id| !is_sold(id)) {
                 return Err(Failure::usage(ComposeError::Unsold(unsold.clone())));
             }
-            let blocks: Vec<_> = answers.lines.iter().map(|line| line.block(least_price(&items, &line.items))).collect();
+            let mut lines = answers.lines.clone();
+            for line in &mut lines {
+                line.chip = chips::lasting(self.site, &line.chip).map_err(|why| Failure::usage(ComposeError::Chip(why)))?;
+            }
+            let blocks: Vec<_> = lines.iter().map(|line| line.block(least_price(&items, &line.items))).collect();
             text.change(|text| replace_tables(text, "line", &blocks))?;
-            let buttons: Vec<_> = answers.lines.iter().filter_map(super::specs::LineSpec::button_block).collect();
+            let buttons: Vec<_> = lines.iter().filter_map(super::specs::LineSpec::button_block).collect();
             if !buttons.is_empty() {
                 text.change(|text| replace_tables(text, "button", &buttons))?;
             }
@@ -247,17 +254,18 @@ impl<'a> Draft<'a> {
         Ok(text)
     }
 
-    /// Lets only the relay service open the chips that the configuration names.
-    fn chips(&mut self, relay: &str) {
+    /// Lets only the services open the chips that the configuration names, and the panels.
+    fn devices(&mut self, qrisd: &str, relay: &str) {
         let chips = chips::named(&relay.parse().unwrap_or_default());
-        if chips.is_empty() {
+        let qrisd: toml::Table = qrisd.parse().unwrap_or_default();
+        let has_panel = qrisd.get("screen").and_then(|screen| screen.get("virtual")).is_none();
+        if chips.is_empty() && !has_panel {
             self.obsolete.extend(self.site.at(chips::RULES).exists().then(|| chips::RULES.into()));
             return;
         }
-        let (rules, unmatched) = chips::rules(&chips);
+        let (rules, unmatched) = chips::rules(&chips, has_panel);
         self.files.push(Planned::new(chips::RULES, FileRole::Trusted, rules));
-        let remark = |chip: &&Path| fill(texts().no_rule, &[&chip.display()]);
-        self.remarks.extend(unmatched.iter().map(remark));
+        self.remarks.extend(unmatched.into_iter().map(|chip| fill(texts().no_rule, &[chip])));
     }
 
     /// A certificate goes beside the configuration: the service sees nobody's home directory.

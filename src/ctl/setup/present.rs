@@ -3,7 +3,7 @@
 use crate::site::{KEYS_JSON, QRISD_TOML, RELAY_TOML, Site};
 use qris_host::Failure;
 use qris_host::setup::edit::{self, Text};
-use std::path::PathBuf;
+use qris_relay::chip::ChipName;
 
 /// The files that are on the disk already.
 #[derive(Debug, Default)]
@@ -58,11 +58,11 @@ impl Present {
 
     /// The pins of its lines. Each tells whether the low level drives it. They belong to the service, whether
     /// the machine is set up or not.
-    pub(super) fn pins(&self) -> Vec<(PathBuf, u32, bool)> {
+    pub(super) fn pins(&self) -> Vec<(ChipName, u32, bool)> {
         let pin = |line: &toml::Table| {
             let offset = line.get("offset")?.as_integer().and_then(|offset| u32::try_from(offset).ok())?;
             let active_low = line.get("active_low").and_then(toml::Value::as_bool).unwrap_or(false);
-            Some((line.get("chip")?.as_str()?.into(), offset, active_low))
+            Some((ChipName::new(line.get("chip")?.as_str()?).ok()?, offset, active_low))
         };
         self.line_tables().iter().filter_map(pin).collect()
     }

@@ -110,12 +110,11 @@ impl Settling<'_> {
 /// The pins that the relay service will not get.
 fn unusable(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     let pins = relay.pins().into_iter().filter_map(|(_, pin)| match &pin.chip {
-        Chip::Gpio { path, offset } => Some((site.at(path), *offset)),
+        // Another check tells of a chip that is not there.
+        Chip::Gpio { name, offset } => Some((hardware::device(site, name)?, *offset)),
         Chip::Sim(_) => None,
     });
-    // Another check tells of a chip that is not there.
-    let there = pins.filter(|(path, _)| path.exists());
-    let why = there.filter_map(|(path, offset)| hardware::chip(&path).map_or_else(Some, |chip| pin_objection(&chip, offset)));
+    let why = pins.filter_map(|(path, offset)| hardware::chip(&path).map_or_else(Some, |chip| pin_objection(&chip, offset)));
     why.map(|why| Finding::bad("gpio", why, found_texts().not_there_do)).collect()
 }
 

@@ -9,6 +9,7 @@ use qris_core::order::request::Payment;
 use qris_device::screen::unknown_letter;
 use qris_host::hint::plain_number;
 use qris_host::setup::edit::quoted;
+use qris_relay::chip::ChipName;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -91,24 +92,21 @@ pub(super) fn line(text: &str) -> Result<LineSpec, String> {
         ItemId::new(item).map_err(|_| texts().item_name)?;
     }
     let (sim, pin) = pin.strip_prefix("sim:").map_or(("", pin), |path| ("sim:", path));
-    let mut fields = pin.split(':');
-    let path = fields.next().filter(|path| path.starts_with('/')).ok_or_else(wrong)?;
-    // Each may come once: with two, nobody knows which one counts.
-    let (mut offset, mut level, mut pulse, mut button) = (None, None, None, None);
-    for field in fields {
-        if let Some(pin) = field.strip_prefix("button=") {
-            if button.is_some() || !sim.is_empty() {
-                return Err(wrong());
-            }
-            button = Some(pin.parse().map_err(|_| wrong())?);
-            continue;
+    // Each may come once: with two, nobody knows which one counts. The name of a chip may have colons, so they are read from the end.
+    let (mut offset, mut level, mut pulse, mut button, mut chip) = (None, None, None, None, pin);
+    while let Some((before, field)) = chip.rsplit_once(':') {
+        match (field, field.strip_suffix("ms").and_then(|ms| ms.parse().ok()), field.strip_prefix("button="), field.parse()) {
+            (_, _, Some(pin), _) if button.is_none() && sim.is_empty() => button = Some(pin.parse().map_err(|_| wrong())?),
+            ("low" | "high", ..) if level.is_none() => level = Some(field == "low"),
+            (_, Some(ms), None, _) if pulse.is_none() => pulse = Some(ms),
+            (_, None, None, Ok(number)) if offset.is_none() => offset = Some(number),
+            _ => break,
         }
-        match (field, field.strip_suffix("ms").and_then(|ms| ms.parse().ok()), field.parse()) {
-            ("low" | "high", _, _) if level.is_none() => level = Some(field == "low"),
-            (_, Some(ms), _) if pulse.is_none() => pulse = Some(ms),
-            (_, None, Ok(number)) if offset.is_none() => offset = Some(number),
-            _ => return Err(wrong()),
-        }
+        chip = before;
+    }
+    let is_path = chip.starts_with('/') && !chip.contains(':');
+    if !(is_path || sim.is_empty() && ChipName::new(chip).is_ok()) {
+        return Err(wrong());
     }
     if offset.is_none() && sim.is_empty() {
         return Err(wrong());
@@ -129,7 +127,7 @@ pub(super) fn line(text: &str) -> Result<LineSpec, String> {
     if !(1..=DRIVE_MAX.0).contains(&i64::from(pulse_ms)) {
         return Err(fill(texts().line_pulse, &[&DRIVE_MAX.0]));
     }
-    Ok(LineSpec { chip: format!("{sim}{path}"), items, offset, active_low: level.unwrap_or(false), pulse_ms, button })
+    Ok(LineSpec { chip: format!("{sim}{chip}"), items, offset, active_low: level.unwrap_or(false), pulse_ms, button })
 }
 
 pub(super) fn screen(text: &str) -> Result<Screen, String> {
@@ -288,7 +286,12 @@ mod tests {
             read.block(Some(4000)),
             "[[line]]\nname = \"A1 A2\"\nitems = [\"A1\", \"A2\"]\nmin_amount = 4000\nchip = \"/dev/gpiochip0\"\noffset = 17\nactive_low = true\npulse_ms = 300\nblock_on_uncertain = false\n"
         );
-        for good in ["A1,A2=/dev/gpiochip0:17:low:300ms", "A1=/dev/gpiochip0:17", "*=sim:/tmp/x", "A1=/dev/x:6:low:button=26"] {
+        let chip = |text: &str| line(text).map(|line| (line.chip, line.offset));
+        assert_eq!(chip("A1=INT34C5:00:17:low"), Ok(("INT34C5:00".into(), Some(17))), "a label may have colons");
+        assert_eq!(chip("A1=/devices/platform/a.gpio:4"), Ok(("/devices/platform/a.gpio".into(), Some(4))));
+        for good in
+            ["A1=pinctrl-rp1:17", "A1,A2=/dev/gpiochip0:17:low:300ms", "A1=/dev/gpiochip0:17", "*=sim:/tmp/x", "A1=/dev/x:6:low:button=26"]
+        {
             assert_eq!(line(good).map(|line| line.to_string()), Ok(good.into()));
         }
         let sim = line("*=sim:/tmp/x").expect("a line");

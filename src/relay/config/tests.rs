@@ -40,13 +40,13 @@ const LINE: &str = r#"[[line]]
 name = "tray 1"
 items = ["A1", "A2"]
 min_amount = 5000
-chip = "/dev/gpiochip0"
+chip = "pl061"
 offset = 17
 active_low = false
 pulse_ms = 500
 block_on_uncertain = false
-clear_button = { chip = "/dev/gpiochip0", offset = 22 }
-sensor = { chip = "/dev/gpiochip0", offset = 27, within_ms = 5000 }
+clear_button = { chip = "pl061", offset = 22 }
+sensor = { chip = "pl061", offset = 27, within_ms = 5000 }
 "#;
 
 fn of_chip(line: &LineSettings) -> &PulsedLine {
@@ -63,16 +63,16 @@ fn the_example_is_good() {
     let line = &config.lines[0];
     let outlet = of_chip(line);
     assert_eq!(outlet.drive, Drive::Single { on: Span::millis(500) });
-    assert_eq!(outlet.pin.chip, Chip::Gpio { path: "/dev/gpiochip0".into(), offset: 17 });
+    assert_eq!(outlet.pin.chip, Chip::Gpio { name: ChipName::new("pl061").expect("a label"), offset: 17 });
     assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.within), Some(Span::secs(5)));
     assert!(line.clear_button.is_some());
     assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
     let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\"", "the button for A1"]);
-    assert_eq!(config.devices(), [Path::new("/dev/gpiochip0")], "once, and no file");
+    assert_eq!(config.chips().into_iter().map(ChipName::as_str).collect::<Vec<_>>(), ["pl061"], "once, and no file");
     // A button bounces. An item that falls through a light barrier is seen for milliseconds.
     assert_eq!(line.clear_button.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
-    assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::ZERO));
+    assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::millis(1)));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn inputs_have_a_resistor_and_are_debounced() {
     for (more, want) in table {
         let text =
             LINE.replace("offset = 22", &format!("offset = 22{more}")).replace("within_ms", &format!("debounce_ms = 3{more}, within_ms"));
-        let button = format!("[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip0\"\noffset = 5\n{}\n", more.trim_start_matches(", "));
+        let button = format!("[[button]]\nitem = \"A1\"\nchip = \"pl061\"\noffset = 5\n{}\n", more.trim_start_matches(", "));
         let config = rig.load(&format!("{}{text}{button}", rig.head())).expect("good");
         let line = &config.lines[0];
         let outlet = of_chip(line);
@@ -117,8 +117,9 @@ fn faults_name_line_and_key() {
         ("min_amount = 5000", "min_amount = 0", "relay.toml:8: line[0].min_amount: an amount must be 1 to"),
         ("offset = 17", "offset = -1", "relay.toml:10: line[0].offset: must be 0 to 1023"),
         ("offset = 17", "", "line[0].offset: is missing"),
-        ("offset = 17", "offset = 27", "/dev/gpiochip0 line 27 is used by"),
-        ("\"/dev/gpiochip0\"\noffset = 17", "\"sim:x\"", "line[0].chip: must be sim: and an absolute path"),
+        ("offset = 17", "offset = 27", "pl061 line 27 is used by"),
+        ("\"pl061\"\noffset = 17", "\"sim:x\"", "line[0].chip: must be sim: and an absolute path"),
+        ("\"pl061\"", "\"/dev/gpiochip0\"", "relay.toml:9: line[0].chip: a name in /dev may be another chip's after the next start"),
         ("\"A2\"", "\"A 2\"", "relay.toml:7: line[0].items: an item must be"),
         ("\"A2\"", "\"*\"", "\"*\" must stand alone"),
         ("\"A2\"", "\"A1\"", "line[0] has \"A1\" already"),
@@ -175,14 +176,34 @@ fn the_limits_that_are_told_are_those_by_which_it_sells() {
 #[test]
 fn hardware_that_is_not_there_is_told_by_its_key() {
     let rig = Rig::new();
-    let button = "[[button]]\nitem = \"A1\"\nchip = \"/nowhere/chip\"\noffset = 5\n";
-    let text = format!("{}{LINE}{button}", rig.head()).replace("/dev/gpiochip0", "/nowhere/chip");
+    let button = "[[button]]\nitem = \"A1\"\nchip = \"/devices/nowhere\"\noffset = 5\n";
+    let text = format!("{}{LINE}{button}", rig.head()).replace("pl061", "/devices/nowhere");
     std::fs::write(rig.at("relay.toml"), text).expect("written");
     assert!(Config::examine(&rig.at("relay.toml"), Chips::Unseen).is_ok());
     let faults = Config::examine(&rig.at("relay.toml"), Chips::Opened).expect_err("no such chip");
     let mut keys: Vec<_> = faults.iter().filter_map(|fault| fault.key.as_deref()).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["button[0].chip", "line[0].chip", "line[0].clear_button.chip", "line[0].sensor.chip"]);
+}
+
+#[test]
+fn one_pin_by_two_names_of_its_chip_is_a_fault() {
+    let rig = Rig::new();
+    let text = LINE.replace("\"pl061\", offset = 22", "\"/devices/platform/a.gpio\", offset = 27");
+    let config = rig.load(&format!("{}{text}", rig.head())).expect("two names");
+    let pins: Vec<_> = config.pins();
+    let chip = |device: &str, label: &str, hardware: &str| Present {
+        device: device.into(),
+        label: Ok(label.into()),
+        hardware: Some(hardware.into()),
+    };
+    let both = [chip("/dev/gpiochip7", "pl061", "/devices/platform/a.gpio")];
+    let told: Vec<_> = twice(&pins, &both).into_iter().map(|(key, why)| format!("{key}: {why}")).collect();
+    let wanted = "the clear button of line \"tray 1\": line 27 of /dev/gpiochip7 is used by the sensor of line \"tray 1\" already, \
+        by another name of that chip";
+    assert_eq!(told, [wanted]);
+    let apart = [chip("/dev/gpiochip7", "pl061", "/devices/b"), chip("/dev/gpiochip8", "other", "/devices/platform/a.gpio")];
+    assert!(twice(&pins, &apart).is_empty());
 }
 
 #[test]

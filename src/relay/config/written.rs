@@ -193,10 +193,10 @@ fn check_together(lines: &[Option<LineSettings>], buttons: &[Option<Button>], ch
     let mut pins = BTreeMap::new();
     let mut devices = BTreeMap::new();
     let mut pin = |pin: &Pin, key: String, checker: &mut Checker<'_>| {
-        if let Chip::Gpio { path, offset } = &pin.chip
+        if let Chip::Gpio { name, offset } = &pin.chip
             && let Some(other) = pins.insert(pin.chip.clone(), key.clone())
         {
-            checker.fault(&(), &key, fill(texts().pin_taken, &[&path.display(), offset, &other]));
+            checker.fault(&(), &key, fill(texts().pin_taken, &[name, offset, &other]));
         }
     };
     for (i, line) in lines.iter().enumerate() {

@@ -21,13 +21,12 @@ use qris_host::clock;
 use qris_host::config::settings::number;
 use qris_host::config::{Checker, OtherKeys};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::sync::Arc;
 
 pub(super) const KIND: OutletKind = OutletKind { key: KEY, read, make_safe };
 const KEY: &str = "chip";
-/// A sensor is believed at once: an item that falls through a light barrier is seen for milliseconds.
-const SENSOR_DEBOUNCE_MS: i64 = 0;
+/// A spark of the relay, as it pulls in, is shorter. An item that falls through a light barrier is seen for milliseconds.
+const SENSOR_DEBOUNCE_MS: i64 = 1;
 /// The clock tells whole milliseconds, and nobody knows how much of the current one is left. So one is added: a board that
 /// counts pulses would miss one that is too short.
 const BEGUN: Span = Span::millis(1);
@@ -122,10 +121,6 @@ impl Settings for PulsedLine {
         serde_json::to_value(Held { chip: chip.clone(), active_low: *active_low }).unwrap_or_default()
     }
 
-    fn device(&self) -> Option<&Path> {
-        self.pin.chip.device()
-    }
-
     fn line(&self) -> Option<&PulsedLine> {
         Some(self)
     }
@@ -211,7 +206,7 @@ trait Output: Send {
 /// To open a line is to set it inactive.
 fn open_output(name: &str, chip: &Chip, active_low: bool) -> Result<Box<dyn Output>, HardwareError> {
     Ok(match chip {
-        Chip::Gpio { path, offset } => Box::new(GpioLine::open(path, *offset, active_low)?),
+        Chip::Gpio { name, offset } => Box::new(GpioLine::open(&name.find()?, *offset, active_low)?),
         Chip::Sim(path) => Box::new(SimLine::open(path, name)?),
     })
 }

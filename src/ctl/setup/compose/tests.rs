@@ -63,7 +63,7 @@ fn all() -> Answers {
         token: Some(Secret::new("token-1")),
         keys: Some(jwk_set(&[SigningKey::from_seed([3; 32]).to_public_jwk("pay.example")])),
         items: vec![specs::item("A1:5000:Teh").expect("an item"), specs::item("A2:4000").expect("an item")],
-        lines: vec![specs::line("A1,A2=/dev/gpiochip0:17").expect("a line")],
+        lines: vec![specs::line("A1,A2=pl061:17").expect("a line")],
         ..Answers::default()
     }
 }
@@ -135,8 +135,7 @@ fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
 #[test]
 fn a_machine_without_a_broker_gets_one_later() {
     let machine = Machine::new();
-    let alone =
-        Answers { broker_url: None, password: None, lines: vec![specs::line("A1,A2=/dev/gpiochip0:6:low").expect("a line")], ..all() };
+    let alone = Answers { broker_url: None, password: None, lines: vec![specs::line("A1,A2=pl061:6:low").expect("a line")], ..all() };
     let composed = machine.composed(&alone);
     let (device, _) = check(&composed);
     assert!(device.mqtt.is_none() && !composed.qrisd.text().contains("mqtt]"), "{}", composed.qrisd.text());
@@ -154,13 +153,13 @@ fn a_machine_without_a_broker_gets_one_later() {
 #[test]
 fn a_button_is_said_with_its_line() {
     let machine = Machine::new();
-    let lines = ["A1=/dev/gpiochip0:6:low:button=26", "A2=/dev/gpiochip0:5:low:button=16"].map(|line| specs::line(line).expect("a line"));
+    let lines = ["A1=pl061:6:low:button=26", "A2=pl061:5:low:button=16"].map(|line| specs::line(line).expect("a line"));
     let composed = machine.composed(&Answers { lines: lines.to_vec(), ..all() });
     let (_, relay) = check(&composed);
     assert_eq!(relay.buttons.iter().map(|button| button.item.as_str()).collect::<Vec<_>>(), ["A1", "A2"]);
     machine.write(&composed);
     // Lines without a button leave the buttons that are there.
-    let answers = Answers { lines: vec![specs::line("A1,A2=/dev/gpiochip0:6:low").expect("a line")], ..Answers::default() };
+    let answers = Answers { lines: vec![specs::line("A1,A2=pl061:6:low").expect("a line")], ..Answers::default() };
     assert_eq!(check(&machine.composed(&answers)).1.buttons.len(), 2);
 }
 
@@ -324,7 +323,7 @@ fn lines_take_what_their_items_cost() {
         lines: lines.iter().map(|line| specs::line(line).expect("a line")).collect(),
         ..Answers::default()
     };
-    let goods = lines(&["A1:5000", "A2:4000", "B1:9000"], &["A1,A2=/dev/gpiochip0:17", "B1=/dev/gpiochip0:18"]);
+    let goods = lines(&["A1:5000", "A2:4000", "B1:9000"], &["A1,A2=pl061:17", "B1=pl061:18"]);
     machine.write(&machine.composed(&Answers { items: goods.items, lines: goods.lines, ..all() }));
     let least = |composed: &Composed| check(composed).1.lines.iter().map(|line| line.min_amount.get()).collect::<Vec<_>>();
     // Prices go down, go up, and stay.
@@ -341,7 +340,7 @@ fn lines_take_what_their_items_cost() {
     let cheaper = machine.composed(&lines(&["A1:2000", "A2:7000", "B1:9000"], &[]));
     assert_eq!(least(&cheaper), [2000, 9000]);
     assert!(cheaper.relay.text().contains("min_amount = 2000 # mine"), "{}", cheaper.relay.text());
-    let told = machine.compose(&lines(&[], &["A1,Z=/dev/gpiochip0:17", "A2,B1=/dev/gpiochip0:18"]), None, false).map(drop);
+    let told = machine.compose(&lines(&[], &["A1,Z=pl061:17", "A2,B1=pl061:18"]), None, false).map(drop);
     assert!(told.expect_err("nobody could pay for it").contains("hands out Z, which is not sold"));
 }
 

@@ -2,6 +2,7 @@
 //! right thing, the right way round.
 
 use super::Dialogue;
+use crate::chips;
 use crate::setup::answers::Answers;
 use crate::setup::goods::{add_item, add_line, pin_objection, unserved};
 use crate::setup::specs::{self, LineSpec};
@@ -10,7 +11,6 @@ use crate::site::Site;
 use crate::{hardware, idle_level, print};
 use qris_host::Failure;
 use std::fmt::Display;
-use std::path::Path;
 
 /// With this sign in front, an entry is taken away.
 const AWAY: char = '-';
@@ -121,10 +121,7 @@ fn take_away<T>(from: &mut Vec<T>, name: &str, is_it: impl Fn(&T) -> bool) -> Re
 /// A line that can be used. `here`: its computer, if the program runs on that one.
 fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
     let (Some(site), Some(offset)) = (here, line.offset) else { return Ok(line) };
-    let path = site.at(&line.chip);
-    if !path.exists() {
-        return Err(fill(texts().chip_not_there, &[&line.chip]));
-    }
+    let path = chips::device(site, &line.chip)?.ok_or_else(|| fill(texts().chip_not_there, &[&line.chip]))?;
     // The checks judge a line that cannot be looked at now.
     let why = hardware::chip(&path).ok().and_then(|chip| pin_objection(&chip, offset));
     why.map_or(Ok(line), Err)
@@ -132,7 +129,7 @@ fn fitting(here: Option<&Site>, line: LineSpec) -> Result<LineSpec, String> {
 
 /// The effect of a resistor on it before the service runs.
 fn driven_at_rest(here: Option<&Site>, line: &LineSpec) -> Option<String> {
-    let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
+    let chip = hardware::chip(&chips::device(here?, &line.chip).ok()??).ok()?;
     let (said, to_do) = idle_level::objection(&chip.label, line.offset?, line.active_low)?;
     Some(fill(texts().pin_not_idle, &[&said, line.items.first()?, &to_do]))
 }

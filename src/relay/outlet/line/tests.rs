@@ -1,6 +1,7 @@
 //! Pulses, sensors and stops, on files that stand for lines.
 
 use super::*;
+use crate::chip::ChipName;
 use crate::outlet::OutletCommand;
 use qris_core::order::outcome::Outcome;
 use std::fs::OpenOptions;
@@ -186,9 +187,9 @@ fn what_an_earlier_process_left_active_becomes_inactive() {
 #[test]
 fn hardware_that_is_not_there_is_an_error_with_its_name() {
     let mut line = Rig::new().line(None);
-    line.pin.chip = Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 };
+    line.pin.chip = Chip::Gpio { name: ChipName::new("no-such-chip").expect("a label"), offset: 3 };
     let error = line.open("tray 1").err().expect("no such chip").to_string();
-    assert!(error.contains("/dev/gpiochip-none"), "{error}");
+    assert!(error.contains("there is no GPIO chip \"no-such-chip\""), "{error}");
     for nowhere in ["/nowhere/at/all", "/dev/null/line"] {
         line.pin.chip = Chip::Sim(nowhere.into());
         assert!(line.open("tray 1").is_err(), "{nowhere}");
