@@ -157,6 +157,9 @@ def words(alert, language):
         what, to_do = INDONESIAN[kind]
         if alert.get("over"):
             what, to_do = f"SELESAI, tidak perlu dilihat lagi. Tadinya: {what}", "Tidak perlu melakukan apa-apa."
+    day = alert.get("day")
+    if language == "id" and day:
+        what, to_do = daily(day), "Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`."
     about = [str(order.get("description") or order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
     if language == "id" or not about:
         what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))
@@ -169,12 +172,33 @@ def words(alert, language):
         ({"id": "transaksi", "en": "transaction"}[language], order.get("transaction_id")),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
+    machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), order.get("machine"))
     return {
-        "machine": test + (f"{order['machine']} ({alert.get('device')})" if order.get("machine") else str(alert.get("device"))),
+        "machine": test + machine,
         "what": what,
         "to_do": str(to_do).replace("ORDER", number or "ORDER"),
         "details": ", ".join(details),
     }
+
+
+def daily(day):
+    """What was sold, what is owed, and what is out of order, in Indonesian. As the backend's sentence, it names ten of each at most."""
+    def sold(part):
+        return f"{part['orders']}, {rupiah(part['amount'])}"
+
+    names = {of["device"]: named(of["device"], of["machine"]) for of in day["machines"]}
+    machines = "; ".join(f"{names[of['device']]} {sold(of)}" for of in day["machines"][:10])
+    faults = "; ".join(f"{names.get(device, device)}: {' '.join(faults)}" for device, faults in list(day["out_of_order"].items())[:10])
+    return " ".join(filter(None, [
+        f"Terjual dalam 24 jam: {sold(day['sold'])}" + (f" ({machines})." if len(day["machines"]) > 1 else "."),
+        f"Harus dikembalikan ke pelanggan: {sold(day['owed'])}." if day["owed"]["orders"] else "Tidak ada uang yang harus dikembalikan.",
+        f"Pesanan lain yang perlu dilihat: {day['attention']}." if day["attention"] else "",
+        f"Bermasalah: {faults}." if faults else "",
+    ]))
+
+
+def named(device, name):
+    return f"{name} ({device})" if name else str(device)
 
 
 def rupiah(amount):

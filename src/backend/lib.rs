@@ -154,7 +154,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
         databases::Place::File(_) => None,
     };
-    let tell = |tellers| tokio::spawn(alerts::run(Arc::clone(&around), Arc::clone(&books), place, tellers));
+    let tell = |tellers| tokio::spawn(alerts::run(Arc::clone(&around), Arc::clone(&books), Arc::clone(&machines), place, tellers));
     let teller = config.tellers.clone().map(tell);
     let end = |administrator| tokio::spawn(revoked::follow(Arc::clone(&around), Arc::clone(&machines), administrator));
     let ender = config.accounts.clone().map(end);

@@ -195,6 +195,13 @@ pub const SETTINGS: &[Setting] = &[
     flag("alerts.over", true, "who was told of such a thing is told as well when it is over"),
     whole("alerts.offline_after_s", 10..=86_400, "s", 600, "for a machine that is not there for so long, there is an alert"),
     said(
+        "alerts.daily",
+        "`\"HH:MM\"`, in the zone of `[reports]`",
+        "none",
+        "\
+        then a message says what was sold in 24 hours, by machine, what is owed and what is out of order. It is told as alerts are",
+    ),
+    said(
         "reports.zone",
         "`\"WIB\"`, `\"WITA\"`, `\"WIT\"`",
         "`\"WIB\"`",

@@ -479,12 +479,12 @@ events! {
     /// Somebody was told about something that a person must look at.
     /// The command or the webhook of [alerts] took it.
     /// Nothing is to be done here.
-    AlertSent { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
+    AlertSent { order: Option<OrderId>, device: Option<DeviceId>, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
 
     /// The command or the webhook of [alerts] failed.
     /// It is tried again for two days: first after a minute, in the end every hour.
     /// Look at what failed. Meanwhile look at the list yourself: qris-backend orders --attention.
-    AlertFailed { order: Option<OrderId>, device: DeviceId, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
+    AlertFailed { order: Option<OrderId>, device: Option<DeviceId>, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
 
     /// A machine is not there.
     /// It asks the backend for nothing, and sends no report to the broker, or the broker says that it is gone.

@@ -130,6 +130,24 @@ fn telegram_is_told_in_either_language() {
     let mut offline = alert("offline");
     (offline["order"], offline["sandbox"]) = (Value::Null, json!(false));
     assert_eq!(told("", &offline), "vm-001\nMesin tidak terhubung.\nPeriksa listrik dan jaringannya.\nsejak 2026-11-20 19:37:35+07:00");
+    // The day's message is about all machines.
+    let mut day = alert("daily");
+    (day["device"], day["order"], day["message"], day["to_do"]) = (Value::Null, Value::Null, json!("sold in 24 hours: …"), json!("look"));
+    day["day"] = json!({
+        "sold": { "orders": 2, "amount": 17_000 }, "owed": { "orders": 1, "amount": 5000 }, "attention": 1,
+        "machines": [
+            { "device": "vm-002", "machine": null, "orders": 1, "amount": 12_000 },
+            { "device": "vm-001", "machine": "Lobi", "orders": 1, "amount": 5000 }
+        ],
+        "out_of_order": { "vm-001": ["screen"], "vm-003": ["offline"] }
+    });
+    assert_eq!(
+        told("", &day),
+        "UJI COBA, bukan uang sungguhan: Pesan harian\nTerjual dalam 24 jam: 2, Rp17.000 (vm-002 1, Rp12.000; Lobi (vm-001) 1, Rp5.000). \
+        Harus dikembalikan ke pelanggan: 1, Rp5.000. Pesanan lain yang perlu dilihat: 1. Bermasalah: Lobi (vm-001): screen; vm-003: offline.\n\
+        Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`.\nsejak 2026-11-20 19:37:35+07:00"
+    );
+    assert!(told("language = en", &day).starts_with("TEST, no real money: The day\nsold in 24 hours: …\nlook\n"));
     // What is over is not taken for news, and no words ask for a refund that is done.
     let mut over = alert("over");
     (over["over"], over["until"], over["message"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));

@@ -4,9 +4,11 @@
 
 use crate::alert_examples::{Service, ServiceRequest};
 use crate::rig::certificates::Certificates;
+use crate::rig::postgres::Postgres;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
 use crate::rig::tap::Tap;
 use crate::rig::{command, free_port, source_text, stdout, succeed, tool, watched};
+use crate::two_backends::second;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -234,4 +236,29 @@ fn a_machine_that_is_not_there_is_told_of() {
     assert_eq!((&over["kind"], &over["over"], &over["alert_id"]), (&json!("over"), &json!("offline"), &told[0]["alert_id"]));
     assert!(over["message"].as_str().is_some_and(|text| text.starts_with("over: ")) && over["until"].is_string(), "{over}");
     assert_eq!((&told[0]["over"], &told[0]["until"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn the_message_of_a_day_is_told_once_by_two_backends_that_are_started_again() {
+    let server = Postgres::start(&[]);
+    let store = Some(format!("url = \"{}\"", server.url()));
+    // The day before is over at midnight, so its message is due.
+    let mut alerted = Alerted::with(TELL, "daily = \"00:00\"\n", Options { machine: false, store, ..Options::default() });
+    let _second = second(&alerted.shop);
+    let told = &alerted.wait_sent(1)[0];
+    assert_eq!((&told["kind"], &told["device"], &told["order"]), (&json!("daily"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&told["message"], &told["day"]["sold"]["orders"]),
+        (&json!("sold in 24 hours: 0 for Rp0; nothing is owed to customers"), &json!(0))
+    );
+    assert!(
+        told["since"].as_str().is_some_and(|since| since.ends_with("T00:00:00+07:00")) && told["day"]["until"] == told["since"],
+        "{told}"
+    );
+    alerted.shop.backend.as_ref().expect("it runs").terminate();
+    alerted.shop.start_backend();
+    // What comes later is told, and the day is not told again before it.
+    alerted.shop.reported("failed");
+    let told: Vec<_> = alerted.wait_sent(2).iter().map(|told| told["kind"].clone()).collect();
+    assert_eq!(told, [json!("daily"), json!("refund_due")]);
 }

@@ -113,17 +113,18 @@ fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     if report.groups.is_empty() {
         return text;
     }
-    let lines = || report.groups.iter().map(|(name, sums)| (name.as_str(), sums)).chain([("total", all)]);
+    let shown = |name: &String| report.names.get(name).map_or_else(|| name.clone(), |of| format!("{of} ({name})"));
+    let lines = || report.groups.iter().map(|(name, sums)| (shown(name), sums)).chain([("total".into(), all)]);
     let columns = columns(wanted.by);
     text += &format!("\n{}\n", heading(&columns));
-    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells(name, sums))));
+    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells(&name, sums))));
     text += "(refunded: through the gateway or by hand; open: uncertain, unreported, awaited or taken back)\n";
     if !wanted.fees.are_known() {
         return text;
     }
     let columns = columns_of_payout(wanted.by);
     text += &format!("\n{}\n", heading(&columns));
-    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells_of_payout(name, sums))));
+    lines().for_each(|(name, sums)| text += &format!("{}\n", row(&columns, &cells_of_payout(&name, sums))));
     if all.unknown.orders > 0 {
         let Sum { orders, amount } = all.unknown;
         text +=

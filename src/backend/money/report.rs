@@ -97,7 +97,9 @@ impl Sum {
         self.amount += amount;
     }
 
-    fn and(self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
         Self { orders: self.orders + other.orders, amount: self.amount + other.amount }
     }
 }
@@ -145,6 +147,8 @@ pub struct SalesReport {
     pub total: Sums,
     /// Of each group that has a payment, by name.
     pub groups: BTreeMap<String, Sums>,
+    /// The machines' names for people, as far as they told any.
+    pub names: BTreeMap<String, Box<str>>,
     /// The same, counted by the database from its columns: the number of orders, and the sum of their prices.
     pub counted: (u64, u64),
     /// The end of the gateway's time for the first refund of those that are owed, or may be, and whose time is not over.
@@ -214,6 +218,9 @@ impl SalesReport {
             None => {}
         }
         self.total.add(&taking);
+        if let Some(name) = &order.sale.purchase.machine {
+            self.names.insert(order.sale.device.to_string(), name.clone());
+        }
         self.groups.entry(wanted.by.of(order, settled_at, wanted.zone)).or_default().add(&taking);
     }
 

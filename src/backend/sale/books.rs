@@ -29,7 +29,7 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Subject, Ways, alert_tried, due_alerts, is_taken_over, machine_back, machine_offline, machine_twice,
+    ALERT_TRIES, Alert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_taken_over, machine_back, machine_offline, machine_twice,
     machines_offline, merchant_paid, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
@@ -37,7 +37,8 @@ pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, named};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
-    Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, page, settled, settled_totals,
+    Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_key, newest_line, newest_of, owed, page, settled,
+    settled_totals, to_look_at,
 };
 pub use publishing::{PUBLISHING, may_publish, publishing_ends};
 pub use rebuild::{Forgotten, rebuild};

@@ -10,7 +10,9 @@ pub mod webhook;
 
 pub use section::Section;
 
+use super::daily::{Daily, Day};
 use crate::command;
+use crate::machines::handle::Machines;
 use crate::sale::books::{self, Alert, Subject, Ways};
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
@@ -53,6 +55,8 @@ pub struct Tellers {
     pub over: bool,
     /// A machine that is missing for this long leads to an alert.
     pub offline_after: Span,
+    /// When the day's message is told.
+    pub daily: Option<Daily>,
 }
 
 impl Tellers {
@@ -91,16 +95,23 @@ impl Tellers {
 }
 
 /// Tells every alert, for ever.
-pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, place: Arc<Place>, tellers: Tellers) {
+pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Arc<Machines>, place: Arc<Place>, tellers: Tellers) {
+    let mut day = None;
     loop {
         // Both ends of the wait lead to a look.
         let _ = timeout(LOOK, books.rung(Bell::Alerts)).await;
-        tell_all(&*around, &books, &place, &tellers).await;
+        if let Some(last) = tellers.daily.map(|daily| daily.last(books.now(), place.zone)).filter(|last| day != Some(*last)) {
+            let name = last.to_local(place.zone)[..10].to_owned();
+            if books.write(move |tx, _, _| books::day_is_over(tx, &name, last)).await.is_ok() {
+                day = Some(last);
+            }
+        }
+        tell_all(&*around, &books, &machines, &place, &tellers).await;
     }
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(around: &dyn Surroundings, books: &Books, place: &Place, tellers: &Tellers) {
+async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines, place: &Place, tellers: &Tellers) {
     let now = books.now();
     let due = books.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
@@ -114,7 +125,19 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, place: &Place, telle
             Ok(false) => continue,
             Err(_) => return,
         }
-        let body = object(&alert, place.sandbox, place.zone).to_string();
+        let day = match &alert.about {
+            Subject::Daily(_) => match Day::read(books, machines, place, alert.since).await {
+                Ok(day) => Some(day),
+                Err(_) => return,
+            },
+            Subject::Order(..)
+            | Subject::Damaged(..)
+            | Subject::Offline
+            | Subject::Merchant(_)
+            | Subject::Twice(_)
+            | Subject::TakenOver => None,
+        };
+        let body = object(&alert, day.as_ref(), place.sandbox, place.zone).to_string();
         let (took, failed) = tellers.tell(&alert, &body, books.now()).await;
         let (tried, left) = (alert.clone(), !failed.is_empty());
         let kept = books.write(move |tx, _, now| books::alert_tried(tx, &tried, took, left, now)).await;
@@ -132,7 +155,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
-        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) | Subject::TakenOver => None,
+        Subject::Offline | Subject::Merchant(_) | Subject::Twice(_) | Subject::TakenOver | Subject::Daily(_) => None,
     };
     let over = if alert.until.is_some() { " is over" } else { "" };
     let (device, kind) = (alert.device.clone(), format!("{}{over}", alert.kind()).into());
@@ -145,13 +168,12 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 
 /// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
 /// says `told`, and not the words of an alert that begins.
-fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
-    let device = &alert.device;
-    let (subject, told, to_do, order) = match &alert.about {
+fn object(alert: &Alert, day: Option<&Day>, sandbox: bool, zone: Zone) -> Value {
+    let (subject, device) = (alert.subject(), &alert.device);
+    let (told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
             let order = &stored.order;
             (
-                order.id.as_str(),
                 in_words(*kind, &wording::goods(order), &order.sale.purchase.amount.to_string()),
                 wording::to_do(*kind),
                 wording::summary(order, zone),
@@ -160,33 +182,36 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
         Subject::Damaged(id, _) => {
             let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
             let to_do = "look for it in the gateway's dashboard by its order_id; look at the disk, and restore a backup";
-            (id.as_str(), told, to_do, json!({ "order_id": id }))
+            (told, to_do, json!({ "order_id": id }))
         }
         Subject::Offline => {
             let told = "the machine is not there: it sends no reports, and it asks for nothing".into();
-            (device.as_str(), told, "look at its power and its network", Value::Null)
+            (told, "look at its power and its network", Value::Null)
         }
         Subject::TakenOver => {
             let told = "the machine is thrown out of the broker again and again: another computer has its client id, and so its token";
             let to_do = "find the other computer, and switch it off; if it may be in foreign hands: device revoke, then a new code";
-            (device.as_str(), told.into(), to_do, Value::Null)
+            (told.into(), to_do, Value::Null)
         }
         Subject::Merchant(merchant) => {
             let told = format!("a QR on this machine pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
-            (&**merchant, told, to_do, Value::Null)
+            (told, to_do, Value::Null)
         }
         Subject::Twice(both) => {
             let told = format!("two computers are one machine: {both}. Its card was copied, or set back to an older image");
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
-            (&**both, told, to_do, Value::Null)
+            (told, to_do, Value::Null)
+        }
+        Subject::Daily(_) => {
+            (day.map(Day::in_words).unwrap_or_default(), "what is owed: orders --refund-due; each machine: report", Value::Null)
         }
     };
     let (kind, told, to_do) = match (&alert.until, &alert.about) {
         (None, _) => (alert.kind(), told, to_do),
         (Some(_), Subject::Offline) => (OVER, "over: the machine is there again".into(), NOTHING_TO_DO),
         (Some(_), Subject::TakenOver) => (OVER, "over: the machine keeps its place at the broker".into(), NOTHING_TO_DO),
-        (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_)) => {
+        (Some(_), Subject::Order(..) | Subject::Damaged(..) | Subject::Merchant(_) | Subject::Twice(_) | Subject::Daily(_)) => {
             (OVER, format!("over: nobody must look at this any more ({told})"), NOTHING_TO_DO)
         }
     };
@@ -200,6 +225,7 @@ fn object(alert: &Alert, sandbox: bool, zone: Zone) -> Value {
         "message": told,
         "to_do": to_do,
         "order": order,
+        "day": day.map(|day| day.object(zone)),
         "tries": alert.tries,
         "sandbox": sandbox,
     })

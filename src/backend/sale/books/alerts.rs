@@ -22,6 +22,10 @@ const MERCHANT: &str = "merchant";
 const TWICE: &str = "twice";
 /// The kind for a machine whose place at the broker another computer takes.
 const TAKEN_OVER: &str = "taken_over";
+/// The kind of the daily message, by its day.
+const DAILY: &str = "daily";
+/// A daily message that is older is forgotten: it is told no more by then.
+const DAILY_KEPT: Span = Span::secs(30 * 24 * 3600);
 /// The most merchants that are told apart.
 const MERCHANTS_MAX: i64 = 100;
 
@@ -45,6 +49,8 @@ pub enum Subject {
     Twice(Box<str>),
     /// A machine whose place at the broker another computer takes.
     TakenOver,
+    /// The message of this day, as `2026-11-27`.
+    Daily(Box<str>),
 }
 
 /// Ways to tell people, a bit each.
@@ -93,8 +99,8 @@ impl Ways {
 pub struct Alert {
     /// Its subject.
     pub about: Subject,
-    /// The machine.
-    pub device: DeviceId,
+    /// The machine; `None`: it is about all of them.
+    pub device: Option<DeviceId>,
     /// The time since which it is so.
     pub since: Wall,
     /// The time at which it ended. `Some`: people are told of that.
@@ -115,6 +121,7 @@ impl Alert {
             Subject::Merchant(_) => MERCHANT,
             Subject::Twice(_) => TWICE,
             Subject::TakenOver => TAKEN_OVER,
+            Subject::Daily(_) => DAILY,
         }
     }
 
@@ -124,8 +131,9 @@ impl Alert {
         match &self.about {
             Subject::Order(stored, _) => stored.order.id.as_str(),
             Subject::Damaged(id, _) => id.as_str(),
-            Subject::Offline | Subject::TakenOver => self.device.as_str(),
+            Subject::Offline | Subject::TakenOver => self.device.as_ref().map_or("", DeviceId::as_str),
             Subject::Merchant(merchant) => merchant,
+            Subject::Daily(day) => day,
             Subject::Twice(both) => both,
         }
     }
@@ -153,7 +161,7 @@ pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> 
 fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
     let (subject, kind) = (row.text("subject")?, row.text("kind")?);
     let damaged = |why: String| StoreError::Damaged { what: format!("alert {kind} of {subject}"), why };
-    let device = DeviceId::new(row.text("device")?).map_err(|error| damaged(error.to_string()))?;
+    let device = row.maybe_text("device")?.map(DeviceId::new).transpose().map_err(|error| damaged(error.to_string()))?;
     let about = match Attention::from_word(kind) {
         Some(kind) => {
             let id = ledger::order_id(subject)?;
@@ -168,6 +176,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
         None if kind == TWICE => Subject::Twice(subject.into()),
         None if kind == TAKEN_OVER => Subject::TakenOver,
+        None if kind == DAILY => Subject::Daily(subject.into()),
         // It is of a later release.
         None => return Ok(None),
     };
@@ -301,6 +310,18 @@ pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wa
         end(tx, merchant, MERCHANT, now)?;
     }
     Ok(first)
+}
+
+/// A day is over: its message is due, once, whoever else says so.
+///
+/// # Errors
+/// The database's.
+pub fn day_is_over(tx: &mut dyn Tx, day: &str, at: Wall) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM alerts WHERE kind = $1 AND since_ms < $2", &[DAILY.into(), (at - DAILY_KEPT).into()])?;
+    let sql =
+        "INSERT INTO alerts (subject, kind, since_ms, tries, next_ms) VALUES ($1, $2, $3, 0, $3) ON CONFLICT (subject, kind) DO NOTHING";
+    tx.rows(sql, &[day.into(), DAILY.into(), at.into()])?;
+    Ok(())
 }
 
 /// Begins and ends alerts as an order changes. True: a person must be told.

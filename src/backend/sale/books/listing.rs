@@ -212,6 +212,23 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, until: Wall, behind: 
     Page::of(&tx.rows(&sql, &[behind.at.into(), behind.id.as_str().into(), until.into(), device, limit()])?)
 }
 
+/// The orders whose customers are owed the money, and the sum of their prices.
+///
+/// # Errors
+/// The database's.
+pub fn owed(tx: &mut dyn Tx) -> Result<(u64, u64), BooksError> {
+    let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah FROM orders WHERE refund_due = 1";
+    sums(&tx.rows(sql, &[])?)
+}
+
+/// The number of orders at which a person must look for another reason than a refund that is due.
+///
+/// # Errors
+/// The database's.
+pub fn to_look_at(tx: &mut dyn Tx) -> Result<u64, BooksError> {
+    Ok(u64::try_from(Row::number(&tx.rows("SELECT count(*) FROM orders WHERE attention = 1 AND refund_due = 0", &[])?)?).unwrap_or(0))
+}
+
 /// The number of orders that were settled in a span, and the sum of their prices. The database counts them from its columns.
 ///
 /// # Errors
@@ -220,6 +237,10 @@ pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until):
     let sql = "SELECT count(*) AS orders, CAST(coalesce(sum(amount), 0) AS BIGINT) AS rupiah FROM orders
         WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND (CAST($3 AS TEXT) IS NULL OR device = $3)";
     let rows = tx.rows(sql, &[from.into(), until.into(), device.map(DeviceId::as_str).into()])?;
+    sums(&rows)
+}
+
+fn sums(rows: &[Row]) -> Result<(u64, u64), BooksError> {
     let number = |column| rows.first().map_or(Ok(0), |row| row.int(column));
     Ok((u64::try_from(number("orders")?).unwrap_or(0), u64::try_from(number("rupiah")?).unwrap_or(0)))
 }

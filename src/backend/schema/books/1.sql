@@ -71,7 +71,7 @@ CREATE TABLE outbox (
 CREATE TABLE alerts (
     subject TEXT NOT NULL,                    -- the order_id; the device of kind 'offline'
     kind TEXT NOT NULL,
-    device TEXT NOT NULL,
+    device TEXT,                              -- NULL of kind 'daily', whose subject is a day
     since_ms INTEGER NOT NULL,
     ended_ms INTEGER,
     tries INTEGER NOT NULL,

@@ -30,6 +30,7 @@ pub struct Section {
     webhook_ca_file: Option<PathBuf>,
     over: Option<bool>,
     offline_after_s: Option<i64>,
+    daily: Option<String>,
 }
 
 impl Section {
@@ -40,7 +41,7 @@ impl Section {
 
     /// Checks the section.
     pub fn check(self, checker: &mut Checker<'_>) -> Option<Tellers> {
-        let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, over, offline_after_s } = self;
+        let Self { command, webhook_url, webhook_secret_file, webhook_ca_file, over, offline_after_s, daily } = self;
         if command.is_none() && webhook_url.is_none() {
             checker.fault(&(), "alerts", "needs command or webhook_url: else nobody is told");
         }
@@ -55,7 +56,12 @@ impl Section {
             }
         };
         let offline_after = Span::secs(checker.whole(offline_after_s, OFFLINE_AFTER));
+        let daily = match daily.map(|text| text.parse()) {
+            Some(daily) => Some(checker.take(daily, "alerts.daily")?),
+            None => None,
+        };
         Some(Tellers {
+            daily,
             command: match command {
                 Some(command) => Some(command?),
                 None => None,
@@ -121,6 +127,7 @@ mod tests {
     #[test]
     fn each_wrong_key_is_named_without_the_secret() {
         for (section, wanted) in [
+            ("command = [\"/bin/alert\"]\ndaily = \"9 pm\"", "alerts.daily: must be a time of day"),
             ("over = false", "alerts: needs command or webhook_url"),
             ("command = [\"/bin/alert\"]\nwebhook_secret_file = \"/nowhere\"", "alerts.webhook_secret_file: needs alerts.webhook_url"),
             ("webhook_url = \"https://shop.example/alerts\"", "alerts.webhook_secret_file: is missing"),
