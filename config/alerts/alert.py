@@ -170,6 +170,8 @@ def words(alert, language):
     details = [f"{name} {value}" for name, value in (
         ({"id": "pesanan", "en": "order"}[language], groups),
         ({"id": "transaksi", "en": "transaction"}[language], order.get("transaction_id")),
+        ({"id": "alasan", "en": "reason"}[language], order.get("reason")),
+        ({"id": "Midtrans mengembalikan sampai", "en": "Midtrans refunds until"}[language], str(order.get("refund_until") or "")[:10]),
         ({"id": "sejak", "en": "since"}[language], since),
     ) if value]
     machine = {"id": "Pesan harian", "en": "The day"}[language] if day else named(alert.get("device"), order.get("machine"))
