@@ -39,10 +39,22 @@ static void take(const char *state, const char *reason) {
     status = WORDS[i].status;
 }
 
+/* Everybody on a bus may send us a signal of any name. Without a bus there is no sender, and nobody else. */
+static int is_from_machine(sd_bus_message *m) {
+    const char *sender = sd_bus_message_get_sender(m), *owner = NULL;
+    sd_bus_creds *creds = NULL;
+    int r = !sender;
+    if (sender && sd_bus_get_name_creds(sd_bus_message_get_bus(m), NAME, SD_BUS_CREDS_UNIQUE_NAME, &creds) >= 0)
+        r = sd_bus_creds_get_unique_name(creds, &owner) >= 0 && !strcmp(sender, owner);
+    sd_bus_creds_unref(creds);
+    return r;
+}
+
 static int changed(sd_bus_message *m, void *unused, sd_bus_error *error) {
     const char *request, *order, *state, *reason;
     (void)unused, (void)error;
-    if (sd_bus_message_read(m, "ssss", &request, &order, &state, &reason) >= 0 && !strcmp(request, request_id)) take(state, reason);
+    if (!is_from_machine(m) || sd_bus_message_read(m, "ssss", &request, &order, &state, &reason) < 0) return 0;
+    if (!strcmp(request, request_id)) take(state, reason);
     return 0;
 }
 

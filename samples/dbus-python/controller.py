@@ -38,6 +38,7 @@ class Sale:
             flags |= Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
         bus = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
         bus.connect("closed", lambda *_: self.loop.quit())
+        # GLib lets only those of the name's owner through: since 2.80.1, in Debian 12 since 2.74.6-2+deb12u2.
         bus.signal_subscribe(sender, NAME, "OrderChanged", PATH, None, Gio.DBusSignalFlags.NONE, self.changed)
         while not bus.is_closed() and self.last not in ENDS:
             self.ask(bus)

@@ -5,12 +5,11 @@ use super::captions;
 use super::chronicle::{EntryKind, Who};
 use super::shop::DEVICE;
 use super::watch::Watched;
-use futures_util::StreamExt as _;
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_core::wire::vend::EventState;
-use qris_host::bus::{Remote, RemoteEvent};
+use qris_host::bus::{Object, Remote, RemoteEvent};
 use qris_host::config::BusAddress;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -18,8 +17,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use zbus::message::Type;
-use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
+use zbus::{Connection, Message, Variant};
 
 /// The file for a visitor's own controller, in the demo's directory.
 pub const ENVIRONMENT: &str = "controller.env";
@@ -87,33 +85,14 @@ impl Controller {
     /// Stays connected to the socket, for ever. It tells the machine's words there while the machine has no connection
     /// to the broker. At other times the broker tells them.
     pub async fn follow(self, watched: Arc<Watched>, socket: PathBuf) {
-        let mut remote = Remote::watch(BusAddress::Peer(socket), DEVICE_NAME);
-        let mut signals: Option<MessageStream> = None;
+        let object = Object { name: DEVICE_NAME, path: DEVICE_PATH, interface: DEVICE_NAME };
+        let mut remote = Remote::watch(BusAddress::Peer(socket), object);
         loop {
-            let signal = async {
-                match &mut signals {
-                    Some(signals) => signals.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                event = remote.next() => {
-                    let connection = match event {
-                        RemoteEvent::Up { connection, .. } => Some(connection),
-                        RemoteEvent::NewOwner { .. } => continue,
-                        RemoteEvent::Down { .. } => None,
-                    };
-                    signals = match &connection {
-                        Some(connection) => listen(connection).await,
-                        None => None,
-                    };
-                    *self.slot() = connection;
-                }
-                signal = signal => match signal {
-                    Some(Ok(message)) => take(&watched, &message),
-                    Some(Err(_)) => {}
-                    None => signals = None,
-                },
+            match remote.next().await {
+                RemoteEvent::Up { connection } => *self.slot() = Some(connection),
+                RemoteEvent::NewOwner => {}
+                RemoteEvent::Signal(message) => take(&watched, &message),
+                RemoteEvent::Down { .. } => *self.slot() = None,
             }
         }
     }
@@ -122,11 +101,6 @@ impl Controller {
         // An assignment cannot panic half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn listen(connection: &Connection) -> Option<MessageStream> {
-    let rule = MatchRule::builder().msg_type(Type::Signal).interface(DEVICE_NAME).path(DEVICE_PATH).build().ok()?;
-    MessageStream::for_match_rule(rule, connection, None).await.ok()
 }
 
 /// `OrderChanged`.

@@ -22,7 +22,6 @@ pub mod words;
 use config::Config;
 use controller::buttons::Buttons;
 use diagnostics::Files;
-use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
 use machine::Machine;
 use ports::{Ports, RelaySlot};
@@ -31,7 +30,7 @@ use qris_core::order::time::Boot;
 use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use qris_host::arguments::Usage;
-use qris_host::bus::{Remote, RemoteEvent};
+use qris_host::bus::{Object, Remote, RemoteEvent};
 use qris_host::config::{BusAddress, remark};
 use qris_host::events::Event;
 use qris_host::journal::{self, emit};
@@ -239,27 +238,24 @@ fn until(deadline: Boot, now: Boot) -> Duration {
 
 /// Keeps the connection to the relay service, and takes its signals to the machine.
 async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, buttons: Buttons) {
-    let mut remote = Remote::watch(address, RELAY_NAME);
+    let mut remote = Remote::watch(address, Object { name: RELAY_NAME, path: RELAY_PATH, interface: RELAY_NAME });
     let mut relay: Option<Relay> = None;
-    let mut signals: Option<zbus::MessageStream> = None;
-    let mut name: Option<String> = None;
     let mut up = false;
     let mut gone: Option<(Instant, Box<str>)> = None;
     loop {
         let pause = if up || relay.is_none() { RELAY_READ_EVERY } else { RELAY_RETRY };
         tokio::select! {
             event = remote.next() => match event {
-                RemoteEvent::Up { connection, owner } => {
-                    // Without a bus nobody else is on the connection, and there is no name.
-                    name = connection.unique_name().is_some().then_some(owner);
+                RemoteEvent::Up { connection } => {
                     gone = None;
-                    signals = watch_signals(&connection).await;
                     relay = Some(Relay(connection));
                     up = tell(relay.as_ref(), &slot, &inbox, false).await;
                 }
-                RemoteEvent::NewOwner { owner } => {
-                    name = Some(owner);
-                    up = tell(relay.as_ref(), &slot, &inbox, false).await;
+                RemoteEvent::NewOwner => up = tell(relay.as_ref(), &slot, &inbox, false).await,
+                RemoteEvent::Signal(message) => {
+                    if signal(&message, &inbox, &buttons).await == News::ReadAgain {
+                        up = tell(relay.as_ref(), &slot, &inbox, up).await;
+                    }
                 }
                 RemoteEvent::Down { reason } => {
                     // Until the machine is told, its calls get no answer, as when a service ends beneath them, and they
@@ -267,23 +263,12 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
                     let at_once = Instant::now();
                     let told_at = gone.map_or(if up { at_once + RELAY_RETURNS_WITHIN } else { at_once }, |(at, _)| at);
                     gone = Some((told_at, reason.into()));
-                    (relay, signals, up) = (None, None, false);
+                    (relay, up) = (None, false);
                     slot.set(None);
                 }
             },
             () = until_moment(gone.as_ref().map(|(at, _)| *at)) => if let Some((_, reason)) = gone.take() {
                 inbox.send(Input::RelayDown(reason));
-            },
-            message = next_signal(&mut signals) => match message {
-                // Any program on the bus may send a signal of that name.
-                Some(Ok(message)) if name.is_none() || message.header().sender().map(|sender| sender.as_str()) == name.as_deref() => {
-                    if signal(&message, &inbox, &buttons).await == News::ReadAgain {
-                        up = tell(relay.as_ref(), &slot, &inbox, up).await;
-                    }
-                }
-                Some(Ok(_)) => {}
-                Some(Err(_)) => {}
-                None => signals = None,
             },
             () = tokio::time::sleep(pause) => up = tell(relay.as_ref(), &slot, &inbox, up).await,
         }
@@ -293,20 +278,6 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
 async fn until_moment(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn watch_signals(connection: &zbus::Connection) -> Option<zbus::MessageStream> {
-    // The bus passes on only the signals of the name's owner. A stranger's signal wakes nobody.
-    let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(RELAY_NAME).interface(RELAY_NAME);
-    let rule = rule.path(RELAY_PATH).build().ok()?;
-    zbus::MessageStream::for_match_rule(rule, connection, None).await.ok()
-}
-
-async fn next_signal(signals: &mut Option<zbus::MessageStream>) -> Option<zbus::Result<zbus::Message>> {
-    match signals {
-        Some(signals) => signals.next().await,
         None => std::future::pending().await,
     }
 }

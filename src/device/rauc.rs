@@ -2,13 +2,12 @@
 //! <https://rauc.readthedocs.io/en/latest/reference.html#d-bus-api>
 
 use crate::words::{System, SystemAnswer};
-use futures_util::StreamExt as _;
-use qris_host::bus::connect;
+use qris_host::bus::{Object, Remote, RemoteEvent, connect};
 use qris_host::config::BusAddress;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::sleep;
-use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant, Variant};
+use zbus::{Connection, Message, OwnedVariant, Variant};
 
 const NAME: &str = "de.pengutronix.rauc";
 const PATH: &str = "/";
@@ -17,7 +16,10 @@ const INTERFACE: &str = "de.pengutronix.rauc.Installer";
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A connection to RAUC.
-pub struct Rauc(Connection);
+pub struct Rauc {
+    connection: Connection,
+    bus: BusAddress,
+}
 
 impl Rauc {
     /// Connects to the bus. RAUC may be started by its first call.
@@ -25,7 +27,8 @@ impl Rauc {
     /// # Errors
     /// There is no bus.
     pub async fn connect(bus: &BusAddress) -> Result<Self, String> {
-        connect(bus).await.map(Self).map_err(|why| why.to_string())
+        let connection = connect(bus).await.map_err(|why| why.to_string())?;
+        Ok(Self { connection, bus: bus.clone() })
     }
 
     /// The name of the slot that runs, as the bootloader knows it.
@@ -42,36 +45,34 @@ impl Rauc {
     /// # Errors
     /// RAUC's own word.
     pub async fn install(&self, bundle: &str, may_join: bool, mut progress: impl FnMut(i32)) -> Result<(), String> {
-        let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(NAME).interface(INTERFACE).member("Completed");
-        let rule = rule.build().map_err(|why| why.to_string())?;
-        let mut ended = MessageStream::for_match_rule(rule, &self.0, None).await.map_err(|why| why.to_string())?;
+        let mut rauc = Remote::watch(self.bus.clone(), Object { name: NAME, path: PATH, interface: INTERFACE });
+        // From its first event on its signals are heard. RAUC may not be there yet.
+        rauc.next().await;
         if !(may_join && self.is_installing().await?) {
             let options: HashMap<&str, Variant<'_>> = HashMap::new();
             self.call("InstallBundle", &(bundle, options)).await?;
         }
-        let (mut last, mut was_idle) = (None, false);
+        let (mut last, mut was_idle, mut result) = (None, false, None);
         loop {
             tokio::select! {
-                message = ended.next() => {
-                    let result: i32 = match message {
-                        Some(Ok(message)) => message.body().deserialize().map_err(|why| why.to_string())?,
-                        Some(Err(why)) => return Err(why.to_string()),
-                        None => return Err("the bus is gone".into()),
-                    };
-                    return if result == 0 { Ok(()) } else { Err(self.property("LastError").await?) };
-                }
-                () = sleep(LOOK_EVERY) => {
-                    // RAUC may have ended without a word. A word that is on its way comes before the second look.
-                    let is_idle = !self.is_installing().await?;
-                    if is_idle && was_idle {
-                        return Err("it ended without a word".into());
-                    }
-                    was_idle = is_idle;
-                    let percent = self.percent().await?;
-                    if last.replace(percent) != Some(percent) {
-                        progress(percent);
-                    }
-                }
+                event = rauc.next() => match completed(&event) {
+                    Some(told) => result = Some(told),
+                    None => continue,
+                },
+                () = sleep(LOOK_EVERY) => {}
+            }
+            let is_idle = !self.is_installing().await?;
+            match result {
+                // It says so a moment before it has ended, and so may the end of an earlier one.
+                Some(0) if is_idle => return Ok(()),
+                Some(_) if is_idle => return Err(self.property("LastError").await?),
+                // RAUC may have ended without a word. A word that is on its way comes before the second look.
+                None if is_idle && was_idle => return Err("it ended without a word".into()),
+                Some(_) | None => was_idle = is_idle,
+            }
+            let percent = self.percent().await?;
+            if last.replace(percent) != Some(percent) {
+                progress(percent);
             }
         }
     }
@@ -126,13 +127,21 @@ impl Rauc {
     }
 
     async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<Message, String> {
-        self.0.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map_err(|why| why.to_string())
+        self.connection.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await.map_err(|why| why.to_string())
     }
 
     async fn property<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Result<T, String> {
         let get = Some("org.freedesktop.DBus.Properties");
-        let reply = self.0.call_method(Some(NAME), PATH, get, "Get", &(INTERFACE, name)).await.map_err(|why| why.to_string())?;
+        let reply = self.connection.call_method(Some(NAME), PATH, get, "Get", &(INTERFACE, name)).await.map_err(|why| why.to_string())?;
         let value: OwnedVariant = reply.body().deserialize().map_err(|why| why.to_string())?;
         T::try_from(value).map_err(|_| format!("RAUC's property {name} has another type"))
+    }
+}
+
+/// How the installation ended, if the event tells it. 0: well.
+fn completed(event: &RemoteEvent) -> Option<i32> {
+    match event {
+        RemoteEvent::Signal(signal) if signal.header().member()? == "Completed" => signal.body().deserialize().ok(),
+        RemoteEvent::Signal(_) | RemoteEvent::Up { .. } | RemoteEvent::NewOwner | RemoteEvent::Down { .. } => None,
     }
 }

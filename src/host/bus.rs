@@ -25,7 +25,7 @@ use zbus::connection::Builder;
 use zbus::fdo::{DBusProxy, Error as BusFault, NameOwnerChangedStream, RequestNameFlags};
 use zbus::names::BusName;
 use zbus::zvariant::DynamicType;
-use zbus::{Connection, Guid};
+use zbus::{Connection, Guid, MatchRule, Message, MessageStream};
 
 /// A call that is not answered for so long has an unknown outcome. It is more than the 20 s in which `Dispense`
 /// answers. A caller that must not wait so long sets its own limit.
@@ -39,7 +39,7 @@ pub const PEERS_MAX: usize = 16;
 /// The socket's mode. There is no bus and so no policy: everybody who may open it may call everything.
 pub const SOCKET_MODE: u32 = 0o600;
 /// The most events of a [`Remote`] that can wait.
-const REMOTE_EVENTS: usize = 16;
+const REMOTE_EVENTS: usize = 64;
 
 /// Why there is no connection, or why the objects are not served.
 #[derive(Debug, thiserror::Error)]
@@ -171,14 +171,11 @@ pub enum RemoteEvent {
     Up {
         /// The connection to call it on.
         connection: Connection,
-        /// Its owner: the unique bus name, or without a bus a name for this connection.
-        owner: String,
     },
     /// The name has another owner now, on the same connection. Nothing that the old owner said holds any more.
-    NewOwner {
-        /// The new owner's unique name.
-        owner: String,
-    },
+    NewOwner,
+    /// A signal of the service's object, from the name's owner.
+    Signal(Message),
     /// The service is not there. Each reason is told once in a row.
     Down {
         /// What happened, for people.
@@ -186,8 +183,21 @@ pub enum RemoteEvent {
     },
 }
 
-/// Another program's service, watched. On a bus it is up while its name has an owner; without a bus, while the
+/// An object of another program's service.
+#[derive(Debug, Clone, Copy)]
+pub struct Object {
+    /// The service's name on the bus.
+    pub name: &'static str,
+    /// The object's path.
+    pub path: &'static str,
+    /// The interface whose signals are heard.
+    pub interface: &'static str,
+}
+
+/// Another program's service, watched, and its signals. On a bus it is up while its name has an owner; without a bus, while the
 /// connection stands. It connects again by itself.
+///
+/// Everybody on a bus may send signals of any name. So only those are told that the name's owner of that moment has sent.
 #[derive(Debug)]
 pub struct Remote {
     events: mpsc::Receiver<RemoteEvent>,
@@ -195,11 +205,11 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Watches `name` at `address`, in a task of the current tokio runtime, until it is dropped.
+    /// Watches `object` at `address`, in a task of the current tokio runtime, until it is dropped.
     #[must_use]
-    pub fn watch(address: BusAddress, name: &'static str) -> Self {
+    pub fn watch(address: BusAddress, object: Object) -> Self {
         let (events, events_rx) = mpsc::channel(REMOTE_EVENTS);
-        Self { events: events_rx, task: tokio::spawn(watch(address, name, Watcher { events, last_reason: None })) }
+        Self { events: events_rx, task: tokio::spawn(watch(address, object, Watcher { events, last_reason: None })) }
     }
 
     /// The next event. The first comes as soon as it is known whether the service is there.
@@ -218,47 +228,65 @@ impl Drop for Remote {
     }
 }
 
-async fn watch(address: BusAddress, name: &'static str, mut watcher: Watcher) {
+async fn watch(address: BusAddress, object: Object, mut watcher: Watcher) {
     let mut backoff = Backoff::local(&address.to_string());
-    for number in 1_u64.. {
+    loop {
         let reason = match connect(&address).await {
             Err(why) => why.to_string(),
-            Ok(connection) if matches!(address, BusAddress::Peer(_)) => {
-                backoff.reset();
-                watcher.up(&connection, format!("peer-{number}")).await;
-                connection.closed().await;
-                "the connection was closed".to_owned()
-            }
-            Ok(connection) => match watch_owner(&connection, name, &mut watcher).await {
-                Ok(()) => {
-                    backoff.reset();
-                    "the connection to the bus was closed".to_owned()
+            Ok(connection) => {
+                let (watched, place) = match &address {
+                    BusAddress::Peer(_) => (watch_peer(&connection, object, &mut watcher).await, ""),
+                    _ => (watch_owner(&connection, object, &mut watcher).await, " to the bus"),
+                };
+                match watched {
+                    Ok(()) => {
+                        backoff.reset();
+                        format!("the connection{place} was closed")
+                    }
+                    Err(why) => why.to_string(),
                 }
-                Err(why) => why.to_string(),
-            },
+            }
         };
         watcher.down(reason).await;
         sleep(backoff.next_wait()).await;
     }
 }
 
+/// Follows a peer until the connection is lost. Nobody else is on it, and there are no names.
+async fn watch_peer(connection: &Connection, object: Object, watcher: &mut Watcher) -> zbus::Result<()> {
+    let mut signals = hear(connection, object).await?;
+    watcher.up(connection).await;
+    while let Some(signal) = signals.next().await {
+        watcher.signal(signal?, None).await;
+    }
+    Ok(())
+}
+
 /// Follows the owner of a name until the connection to the bus is lost.
-async fn watch_owner(connection: &Connection, name: &'static str, watcher: &mut Watcher) -> zbus::Result<()> {
+async fn watch_owner(connection: &Connection, object: Object, watcher: &mut Watcher) -> zbus::Result<()> {
+    let name = object.name;
     let bus = DBusProxy::builder(connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
     // First listen, then ask: so no change is missed.
     let mut changes: NameOwnerChangedStream = bus.receive_name_owner_changed_with_args(&[(0, name)]).await?;
+    let mut signals = hear(connection, object).await?;
     let mut owner = match bus.get_name_owner(BusName::try_from(name)?).await {
         Ok(owner) => Some(owner.to_string()),
         Err(BusFault::NameHasNoOwner(_)) => None,
         Err(fault) => return Err(fault.into()),
     };
     match &owner {
-        Some(owner) => watcher.up(connection, owner.clone()).await,
+        Some(_) => watcher.up(connection).await,
         None => watcher.down(format!("nobody owns {name}")).await,
     }
     loop {
         let change = tokio::select! {
+            // A new owner is known before its first signal is judged.
+            biased;
             change = changes.next() => change,
+            Some(signal) = signals.next() => {
+                watcher.signal(signal?, owner.as_deref()).await;
+                continue;
+            }
             () = connection.closed() => None,
         };
         let Some(change) = change else { return Ok(()) };
@@ -267,11 +295,19 @@ async fn watch_owner(connection: &Connection, name: &'static str, watcher: &mut 
             // The question has shown this already.
             (old, new) if old == new => {}
             (_, None) => watcher.down(format!("nobody owns {name}")).await,
-            (None, Some(new)) => watcher.up(connection, new.clone()).await,
-            (Some(_), Some(new)) => watcher.tell(RemoteEvent::NewOwner { owner: new.clone() }).await,
+            (None, Some(_)) => watcher.up(connection).await,
+            (Some(_), Some(_)) => watcher.tell(RemoteEvent::NewOwner).await,
         }
         owner = new_owner;
     }
+}
+
+/// The signals that look like the object's. The bus compares who broadcasts them. It does not for a signal that a stranger sends to
+/// this connection alone, and zbus does not for a name that is not unique.
+async fn hear(connection: &Connection, object: Object) -> zbus::Result<MessageStream> {
+    let Object { name, path, interface } = object;
+    let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(name).path(path).interface(interface);
+    MessageStream::for_match_rule(rule.build()?, connection, None).await
 }
 
 /// Tells a [`Remote`] what changed.
@@ -282,9 +318,16 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn up(&mut self, connection: &Connection, owner: String) {
+    async fn up(&mut self, connection: &Connection) {
         self.last_reason = None;
-        self.tell(RemoteEvent::Up { connection: connection.clone(), owner }).await;
+        self.tell(RemoteEvent::Up { connection: connection.clone() }).await;
+    }
+
+    /// A bus writes the sender into each message. Without a bus there is neither a sender nor an owner.
+    async fn signal(&self, signal: Message, owner: Option<&str>) {
+        if signal.header().sender().map(|sender| sender.as_str()) == owner {
+            self.tell(RemoteEvent::Signal(signal)).await;
+        }
     }
 
     async fn down(&mut self, reason: String) {
@@ -294,7 +337,7 @@ impl Watcher {
         }
     }
 
-    async fn tell(&mut self, event: RemoteEvent) {
+    async fn tell(&self, event: RemoteEvent) {
         // The receiver goes with the `Remote`, and then this task ends.
         drop(self.events.send(event).await);
     }

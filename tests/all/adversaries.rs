@@ -14,6 +14,7 @@ use qris::order::money::Rupiah;
 use qris::order::reason::Reason;
 use qris::order::receipt::Claims;
 use qris::sim::rng::Rng;
+use qris::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use qris::wire::vend::EventState;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{Client, Event, MqttOptions};
@@ -401,7 +402,7 @@ fn a_strangers_news_of_the_relay_ends_no_order() {
     let stranger = Caller::connect(&shop.bus.address);
     for _ in 0..20 {
         for outcome in ["dispensed", "failed", "uncertain"] {
-            stranger.relay_signal("Finished", &(order_id.as_str(), outcome, "told by a stranger"));
+            stranger.signal(RELAY_PATH, RELAY_NAME, "Finished", &(order_id.as_str(), outcome, "told by a stranger"));
         }
         // A machine that answers had the time to hear what was sent before.
         let state: String = stranger.device_property("State");

@@ -1,8 +1,8 @@
 //! Serving and watching a D-Bus service, on a socket without a bus and on a private dbus-daemon.
 
 use crate::rig::{Running, soon, wait_for};
-use futures_util::StreamExt;
-use qris::host::bus::{self, BusError, Remote, RemoteEvent, Served};
+use futures_util::StreamExt as _;
+use qris::host::bus::{self, BusError, Object, Remote, RemoteEvent, Served};
 use qris::host::config::BusAddress;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,6 +12,7 @@ use zbus::Connection;
 
 const NAME: &str = "io.qrisd.Test1";
 const PATH: &str = "/io/qrisd/Test1";
+const OBJECT: Object = Object { name: NAME, path: PATH, interface: NAME };
 
 /// Counts its calls, over all connections.
 #[derive(Clone, Default)]
@@ -42,13 +43,21 @@ async fn next(remote: &mut Remote) -> RemoteEvent {
     soon("an event of the service", remote.next()).await
 }
 
-async fn up(remote: &mut Remote) -> (Connection, String) {
+async fn up(remote: &mut Remote) -> Connection {
     loop {
         match next(remote).await {
-            RemoteEvent::Up { connection, owner } => return (connection, owner),
+            RemoteEvent::Up { connection } => return connection,
             RemoteEvent::Down { .. } => {}
-            RemoteEvent::NewOwner { owner } => panic!("not up before, and now {owner}"),
+            other => panic!("not up before, and now {other:?}"),
         }
+    }
+}
+
+/// The next signal's number, which all of this test have.
+async fn number(remote: &mut Remote) -> u32 {
+    match next(remote).await {
+        RemoteEvent::Signal(signal) => signal.body().deserialize().expect("a number"),
+        other => panic!("no signal but {other:?}"),
     }
 }
 
@@ -62,29 +71,19 @@ async fn down(remote: &mut Remote) -> String {
 /// What holds on every kind of address.
 async fn a_service_comes_answers_goes_and_comes_again(address: BusAddress) {
     let counter = Counter::default();
-    let mut remote = Remote::watch(address.clone(), NAME);
+    let mut remote = Remote::watch(address.clone(), OBJECT);
     down(&mut remote).await;
 
     let mut served = serve(&address, &counter);
     soon("the service", served.ready()).await.expect("nobody else is there");
-    let (connection, _) = up(&mut remote).await;
+    let connection = up(&mut remote).await;
     assert_eq!(count(&connection).await.expect("an answer"), 1);
     // The standard's own errors come as `FDO`, all others as `MethodError`.
     let refused = connection.call_method(Some(NAME), PATH, Some(NAME), "Refuse", &()).await.expect_err("it refuses");
     assert!(matches!(&refused, zbus::Error::FDO(why) if matches!(**why, zbus::fdo::Error::AccessDenied(_))), "{refused:?}");
 
-    let proxy = zbus::proxy::Builder::<zbus::Proxy<'_>>::new(&connection)
-        .destination(NAME)
-        .path(PATH)
-        .interface(NAME)
-        .cache_properties(zbus::proxy::CacheProperties::No)
-        .build()
-        .await
-        .expect("the names are valid");
-    let mut signals = proxy.receive_signal("Changed").await.expect("a subscription");
-    served.emit(PATH, NAME, "Changed", &("A1", 7_u32)).await;
-    let signal = soon("the signal", signals.next()).await.expect("the connection stands");
-    assert_eq!(signal.body().deserialize::<(String, u32)>().expect("the body"), ("A1".to_owned(), 7));
+    served.emit(PATH, NAME, "Changed", &7_u32).await;
+    assert_eq!(number(&mut remote).await, 7);
 
     let mut second = serve(&address, &counter);
     assert!(matches!(soon("the refusal", second.ready()).await, Err(BusError::Taken { .. })));
@@ -95,7 +94,7 @@ async fn a_service_comes_answers_goes_and_comes_again(address: BusAddress) {
     down(&mut remote).await;
     let mut served = serve(&address, &counter);
     soon("the service", served.ready()).await.expect("the first is gone");
-    let (connection, _) = up(&mut remote).await;
+    let connection = up(&mut remote).await;
     assert_eq!(count(&connection).await.expect("an answer"), 3);
 }
 
@@ -172,21 +171,32 @@ async fn on_a_bus_a_service_comes_answers_goes_and_comes_again() {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_hands_is_told() {
+async fn only_the_owner_of_a_name_is_heard_also_when_it_changes_hands() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (_bus, address) = daemon(folder.path());
     let first = bus::connect(&address).await.expect("the bus is there");
     let second = bus::connect(&address).await.expect("the bus is there");
-    let mut remote = Remote::watch(address, NAME);
+    let mut remote = Remote::watch(address, OBJECT);
     down(&mut remote).await;
     let replaceable = zbus::fdo::RequestNameFlags::ALLOW_REPLACEMENT;
     first.request_name_with_flags(NAME, replaceable).await.expect("the name is free");
-    let (_, owner) = up(&mut remote).await;
-    assert_eq!(Some(owner.as_str()), first.unique_name().map(|name| name.as_str()));
+    let watcher = up(&mut remote).await;
+    // To everybody, and to the watcher alone: this comes to whoever has no rule for it, too.
+    let watcher = watcher.unique_name().expect("it is on a bus").as_str();
+    let say = async |who: &Connection, number: u32| {
+        for destination in [None, Some(watcher)] {
+            who.emit_signal(destination, PATH, NAME, "Changed", &number).await.expect("the bus is there");
+        }
+        // It has passed the bus before anything that somebody else says from now on.
+        zbus::fdo::DBusProxy::new(who).await.expect("made").get_id().await.expect("an answer");
+    };
+    say(&second, 1).await;
+    say(&first, 2).await;
+    assert_eq!([number(&mut remote).await, number(&mut remote).await], [2, 2]);
     let replace = zbus::fdo::RequestNameFlags::REPLACE_EXISTING;
     second.request_name_with_flags(NAME, replace).await.expect("the first allows it");
-    match next(&mut remote).await {
-        RemoteEvent::NewOwner { owner } => assert_eq!(Some(owner.as_str()), second.unique_name().map(|name| name.as_str())),
-        other => panic!("{other:?}"),
-    }
+    assert!(matches!(next(&mut remote).await, RemoteEvent::NewOwner));
+    say(&first, 3).await;
+    say(&second, 4).await;
+    assert_eq!([number(&mut remote).await, number(&mut remote).await], [4, 4]);
 }

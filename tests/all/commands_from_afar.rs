@@ -8,7 +8,7 @@ use crate::rig::desk::Desk;
 use crate::rig::logind::{Logind, RULES};
 use crate::rig::midtrans::Via;
 use crate::rig::process::Process;
-use crate::rig::rauc::Rauc;
+use crate::rig::rauc::{self, Rauc};
 use crate::rig::shop::{DEVICE, Options, Program};
 use crate::rig::tap::{Message, Tap};
 use crate::rig::{source_text, succeed, wait_for};
@@ -443,7 +443,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
 
 #[test]
 fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
-    let rules = [RULES, crate::rig::rauc::RULES].concat();
+    let rules = [RULES, rauc::RULES].concat();
     let desk = Desk::open_with("service", Options { bus: rules.leak(), ..Options::default() });
     let logind = Logind::start(&desk.shop.bus.address);
     logind.wait_lock(1, true);
@@ -451,12 +451,21 @@ fn an_image_is_installed_by_rauc_and_started_when_nobody_is_there() {
     desk.does_not(&["update", "/image.raucb"], "failed (refused): RAUC: ");
     let rauc = Rauc::start(&desk.shop.bus.address);
     let bundles = || rauc.facts.lock().expect("no panic").bundles.clone();
+    let stranger = Caller::connect(&desk.shop.bus.address);
     let update = |bundle: &str, is_good: bool| {
-        let before = bundles().len();
+        let (before, reboots) = (bundles().len(), *logind.reboots.lock().expect("no panic"));
         let update = Process::start("qrisctl", &mut desk.command(&["update", bundle]));
         update.wait_line("40 % are installed");
         assert_eq!(bundles()[before..], [bundle.to_owned()]);
         desk.shop.tap.wait_refused(&desk.shop.vend("A1"), Reason::Updating);
+        // RAUC still writes, whoever says what.
+        stranger.signal(rauc::PATH, rauc::INTERFACE, "Completed", &0_i32);
+        rauc.says(&"well");
+        rauc.says(&0_i32);
+        let looks = || rauc.facts.lock().expect("no panic").looks;
+        let from = looks();
+        wait_for("two more looks", || (looks() >= from + 2).then_some(()));
+        assert_eq!((update.try_status(), *logind.reboots.lock().expect("no panic")), (None, reboots), "an image is being written");
         rauc.completes(is_good);
         update
     };

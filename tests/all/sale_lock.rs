@@ -1,7 +1,7 @@
 //! Nothing reboots, restarts or upgrades a machine while a customer is there, and nothing is sold meanwhile.
 
 use crate::rig::caller::Caller;
-use crate::rig::logind::{Logind, RULES};
+use crate::rig::logind::{LOGIND_PATH, Logind, MANAGER, RULES, SIGNAL};
 use crate::rig::midtrans::Via;
 use crate::rig::process::{Process, ends_within};
 use crate::rig::rauc::Rauc;
@@ -133,6 +133,39 @@ fn a_shutdown_waits_until_the_customer_has_the_goods() {
     shop.wait_idle();
     logind.tells(true);
     logind.wait_lock(2, false);
+    shop.check_books();
+}
+
+/// The system's bus lets everybody send signals, in any name and to anybody. Nor does logind's own word count for more than how
+/// logind is.
+#[test]
+fn a_shutdown_that_somebody_made_up_stops_no_sale_and_ends_no_wait() {
+    let (shop, logind) = open();
+    let stranger = Caller::connect(&shop.bus.address);
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    let unheard = || {
+        stranger.signal(LOGIND_PATH, MANAGER, SIGNAL, &true);
+        stranger.signal(LOGIND_PATH, MANAGER, SIGNAL, &"a text");
+        logind.says(&true);
+        logind.says(&"a text");
+    };
+    unheard();
+    shop.sell("A1", Via::Gopay);
+    shop.wait_idle();
+    assert_eq!((logind.lock(), qrisd.text().contains("held by shutdown")), ((1, true), false), "{}", qrisd.text());
+    // The guard goes on after all that. The computer goes down: nobody's word ends that.
+    let request = shop.offer("A1");
+    logind.tells(true);
+    qrisd.wait_line("held by shutdown");
+    stranger.signal(LOGIND_PATH, MANAGER, SIGNAL, &false);
+    logind.says(&false);
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    logind.wait_lock(1, false);
+    stranger.signal(LOGIND_PATH, MANAGER, SIGNAL, &false);
+    logind.says(&false);
+    shop.tap.wait_refused(&shop.vend("A1"), Reason::Updating);
+    assert_eq!(logind.lock(), (1, false));
     shop.check_books();
 }
 

@@ -2,6 +2,7 @@
 //! they need.
 
 use crate::rig::bus::{DbusDaemon, Names};
+use crate::rig::caller::Caller;
 use crate::rig::http::Http;
 use crate::rig::link::{Cable, Link};
 use crate::rig::process::Process;
@@ -309,10 +310,13 @@ fn on_the_system_bus_they_find_the_machine_and_go_on_after_a_later_word() {
         serve(&BusAddress::Address(bus.address.clone()), "io.qrisd.Device1", |builder| builder.serve_at("/io/qrisd/Device1", Later));
     runtime.block_on(machine.ready()).expect("the name is free");
     let environment = BTreeMap::from([("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), bus.address.clone())]);
+    let stranger = Caller::connect(&bus.address);
     for mut program in [command(dbus_c(directory.path())), dbus_python()] {
         let sale = Sale::by(&mut program, &environment, "A1");
         sale.wait("resting");
         sale.wait("a word of a later release");
+        let forged = (sale.request_id.as_str(), "order-1", "dispensed", "");
+        stranger.signal("/io/qrisd/Device1", "io.qrisd.Device1", "OrderChanged", &forged);
         for (state, reason) in [("paid", ""), ("refund_due", "late")] {
             let news = (sale.request_id.as_str(), "order-1", state, reason);
             runtime.block_on(machine.emit("/io/qrisd/Device1", "io.qrisd.Device1", "OrderChanged", &news));

@@ -4,20 +4,22 @@
 use super::dbus::KIND;
 use super::requests::{Controllers, Requests};
 use crate::words::{Request, SHUTDOWN};
-use futures_util::StreamExt as _;
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
-use qris_host::bus::{Remote, RemoteEvent};
+use qris_host::bus::{Object, Remote, RemoteEvent};
 use qris_host::config::BusAddress;
 use qris_host::events::Event;
 use qris_host::journal::emit;
 use std::time::Duration;
 use tokio::sync::watch;
-use zbus::{Connection, MatchRule, MessageStream, OwnedFd};
+use tokio::time::sleep;
+use zbus::{Connection, OwnedFd, OwnedVariant};
 
 const NAME: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
 const INTERFACE: &str = "org.freedesktop.login1.Manager";
+/// The computer goes down, or does not after all.
+const SIGNAL: &str = "PrepareForShutdown";
 /// A machine that does not go down after all sells again after this time.
 const HELD_FOR: Span = Span::secs(600);
 /// The machine is asked again after this time, as long as a customer is there.
@@ -43,58 +45,69 @@ impl Logind {
 /// Watches for shutdowns on this bus.
 pub fn start(controllers: &Controllers, address: &BusAddress) -> Logind {
     let (present, logind) = watch::channel(None);
-    tokio::spawn(watch(controllers.requests(KIND), Remote::watch(address.clone(), NAME), present));
+    let manager = Object { name: NAME, path: PATH, interface: INTERFACE };
+    tokio::spawn(watch(controllers.requests(KIND), Remote::watch(address.clone(), manager), present));
     Logind(logind)
 }
 
 async fn watch(requests: Requests, mut logind: Remote, told: watch::Sender<Option<Connection>>) {
-    let mut present: Option<Connection> = None;
-    let mut event = logind.next().await;
+    let (mut delay, mut ask_again) = (None, false);
     loop {
-        match event {
-            RemoteEvent::Up { connection, .. } => present = Some(connection),
-            RemoteEvent::NewOwner { .. } => {}
-            RemoteEvent::Down { .. } => present = None,
+        tokio::select! {
+            event = logind.next() => match event {
+                RemoteEvent::Up { connection } => drop(told.send_replace(Some(connection))),
+                RemoteEvent::NewOwner => delay = None,
+                RemoteEvent::Signal(signal) if signal.header().member().is_some_and(|member| member == SIGNAL) => {}
+                RemoteEvent::Signal(_) => continue,
+                RemoteEvent::Down { .. } => {
+                    told.send_replace(None);
+                    delay = None;
+                }
+            },
+            () = sleep(ASK_AGAIN), if ask_again => {}
         }
-        told.send_replace(present.clone());
-        let guarded = async {
-            // A computer without logind is not shut down by it.
-            if let Some(connection) = &present
-                && let Err(why) = guard(&requests, connection).await
-            {
-                emit(&Event::ShutdownUnguarded { why: why.to_string().into() });
-            }
-            std::future::pending().await
+        let present = told.borrow().clone();
+        // A computer without logind is not shut down by it.
+        let Some(connection) = present else {
+            ask_again = false;
+            continue;
         };
-        event = tokio::select! {
-            next = logind.next() => next,
-            () = guarded => return,
+        ask_again = match guard(&requests, &connection, &mut delay).await {
+            Ok(waits) => waits,
+            Err(why) => {
+                // Nobody would give it up.
+                delay = None;
+                emit(&Event::ShutdownUnguarded { why: why.to_string().into() });
+                false
+            }
         };
     }
 }
 
-/// Delays every shutdown until the machine is held. Ends with logind's owner.
-async fn guard(requests: &Requests, connection: &Connection) -> zbus::Result<()> {
-    let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(NAME).interface(INTERFACE).member("PrepareForShutdown");
-    let mut signals = MessageStream::for_match_rule(rule.build()?, connection, None).await?;
-    let mut delay = Some(inhibit(connection).await?);
-    while let Some(signal) = signals.next().await {
-        if signal?.body().deserialize::<bool>()? {
-            while delay.is_some() {
-                let reply = requests.ask(Request::Hold(SHUTDOWN.into(), HELD_FOR)).await;
-                // Somebody else who holds the machine has no customer there either.
-                if reply.is_none_or(|reply| reply.reason != Some(Reason::Busy)) {
-                    delay = None;
-                } else {
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-            }
-        } else {
-            requests.ask(Request::Release(SHUTDOWN.into())).await;
-            delay = Some(inhibit(connection).await?);
+/// Delays every shutdown until the machine is held. The signal only says when to look: what counts is how logind is now. Answers
+/// whether a customer is waited for.
+async fn guard(requests: &Requests, connection: &Connection, delay: &mut Option<OwnedFd>) -> zbus::Result<bool> {
+    if is_going_down(connection).await? {
+        let reply = requests.ask(Request::Hold(SHUTDOWN.into(), HELD_FOR)).await;
+        // Somebody else who holds the machine has no customer there either.
+        let is_busy = reply.is_some_and(|reply| reply.reason == Some(Reason::Busy));
+        if !is_busy {
+            *delay = None;
         }
+        return Ok(is_busy);
     }
-    Ok(())
+    requests.ask(Request::Release(SHUTDOWN.into())).await;
+    if delay.is_none() {
+        *delay = Some(inhibit(connection).await?);
+    }
+    Ok(false)
+}
+
+async fn is_going_down(connection: &Connection) -> zbus::Result<bool> {
+    let (properties, property) = ("org.freedesktop.DBus.Properties", (INTERFACE, "PreparingForShutdown"));
+    let reply = connection.call_method(Some(NAME), PATH, Some(properties), "Get", &property).await?;
+    let value: OwnedVariant = reply.body().deserialize()?;
+    Ok(bool::try_from(value)?)
 }
 
 /// The lock lasts until it is dropped.

@@ -49,12 +49,20 @@ impl Caller {
         self.call(DEVICE_NAME, DEVICE_PATH, method, body)
     }
 
-    /// Emits a signal of the relay service's name and path, which anybody on the bus may.
-    pub fn relay_signal<B>(&self, signal: &str, body: &B)
+    /// Emits a signal in somebody else's name, which anybody on the bus may: to all, and to each connection by itself. The latter
+    /// comes to whoever has no rule for it, too.
+    pub fn signal<B>(&self, path: &str, interface: &str, signal: &str, body: &B)
     where
         B: Serialize + DynamicType,
     {
-        let sent = self.connection.emit_signal(None::<&str>, RELAY_PATH, RELAY_NAME, signal, body);
+        let sent = async {
+            let bus = zbus::fdo::DBusProxy::new(&self.connection).await?;
+            let all = bus.list_names().await?.into_iter().filter(|name| name.starts_with(':')).map(Some);
+            for destination in all.chain([None]) {
+                self.connection.emit_signal(destination, path, interface, signal, body).await?;
+            }
+            zbus::Result::Ok(())
+        };
         self.runtime.block_on(soon(signal, sent)).unwrap_or_else(|why| panic!("{signal}: {why}"));
     }
 

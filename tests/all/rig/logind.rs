@@ -3,12 +3,14 @@
 use super::{soon, wait_for};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use zbus::Connection;
 
 const LOGIND: &str = "org.freedesktop.login1";
-const LOGIND_PATH: &str = "/org/freedesktop/login1";
-const MANAGER: &str = "org.freedesktop.login1.Manager";
+pub const LOGIND_PATH: &str = "/org/freedesktop/login1";
+pub const MANAGER: &str = "org.freedesktop.login1.Manager";
+pub const SIGNAL: &str = "PrepareForShutdown";
 /// What the system's own policy says of logind.
 pub const RULES: &str = "<policy context=\"default\"><allow own=\"org.freedesktop.login1\"/>\
     <allow send_destination=\"org.freedesktop.login1\"/><allow send_destination=\"io.qrisd.Device1\"/></policy>";
@@ -21,6 +23,8 @@ pub struct Logind {
     pub locks: Locks,
     /// How many reboots were asked for.
     pub reboots: Arc<Mutex<u32>>,
+    /// It goes down. Only whoever asks hears it.
+    pub is_going_down: Arc<AtomicBool>,
 }
 
 /// What was locked, and our end of each lock.
@@ -32,6 +36,7 @@ const DENIED: &str = "not now";
 struct Manager {
     locks: Locks,
     reboots: Arc<Mutex<u32>>,
+    is_going_down: Arc<AtomicBool>,
 }
 
 #[zbus::interface(name = "org.freedesktop.login1.Manager")]
@@ -41,6 +46,11 @@ impl Manager {
         ours.set_nonblocking(true).expect("set");
         self.locks.lock().expect("no panic").push(([what, who, why, mode].map(str::to_owned), ours));
         std::os::fd::OwnedFd::from(theirs).into()
+    }
+
+    #[zbus(property)]
+    fn preparing_for_shutdown(&self) -> bool {
+        self.is_going_down.load(Ordering::SeqCst)
     }
 
     /// The first is refused, and all others are taken.
@@ -55,19 +65,24 @@ impl Logind {
     /// Takes logind's name on a bus.
     pub fn start(address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let (locks, reboots) = (Locks::default(), Arc::default());
+        let (locks, reboots, is_going_down) = (Locks::default(), Arc::default(), Arc::default());
+        let manager = Manager { locks: Arc::clone(&locks), reboots: Arc::clone(&reboots), is_going_down: Arc::clone(&is_going_down) };
         let connection = runtime.block_on(async {
-            let builder = zbus::connection::Builder::address(address)
-                .serve_at(LOGIND_PATH, Manager { locks: Arc::clone(&locks), reboots: Arc::clone(&reboots) })
-                .name(LOGIND);
+            let builder = zbus::connection::Builder::address(address).serve_at(LOGIND_PATH, manager).name(LOGIND);
             soon("the bus", builder.build()).await.expect("the bus is there")
         });
-        Self { runtime, connection, locks, reboots }
+        Self { runtime, connection, locks, reboots, is_going_down }
     }
 
-    /// Tells everybody that the computer goes down, or does not after all.
+    /// The computer goes down, or does not after all: everybody is told.
     pub fn tells(&self, going_down: bool) {
-        let sent = self.connection.emit_signal(None::<&str>, LOGIND_PATH, MANAGER, "PrepareForShutdown", &going_down);
+        self.is_going_down.store(going_down, Ordering::SeqCst);
+        self.says(&going_down);
+    }
+
+    /// Says so, with any body, and is as it was.
+    pub fn says<B: serde::Serialize + zbus::zvariant::DynamicType + Sync>(&self, body: &B) {
+        let sent = self.connection.emit_signal(None::<&str>, LOGIND_PATH, MANAGER, SIGNAL, body);
         self.runtime.block_on(soon("a signal", sent)).expect("sent");
     }
 

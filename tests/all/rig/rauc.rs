@@ -10,7 +10,8 @@ use zbus::{Connection, OwnedVariant};
 pub const RULES: &str = "<policy context=\"default\"><allow own=\"de.pengutronix.rauc\"/>\
     <allow send_destination=\"de.pengutronix.rauc\"/></policy>";
 const NAME: &str = "de.pengutronix.rauc";
-const INTERFACE: &str = "de.pengutronix.rauc.Installer";
+pub const PATH: &str = "/";
+pub const INTERFACE: &str = "de.pengutronix.rauc.Installer";
 
 /// What RAUC was asked for, and how it is.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub struct Facts {
     pub marked: u32,
     /// An installation is under way.
     pub is_installing: bool,
+    /// How often it was asked whether one is.
+    pub looks: u32,
     /// When the system that runs was installed.
     pub installed: &'static str,
 }
@@ -58,7 +61,9 @@ impl Installer {
 
     #[zbus(property)]
     fn operation(&self) -> &'static str {
-        if self.0.lock().expect("no panic").is_installing { "installing" } else { "idle" }
+        let mut facts = self.0.lock().expect("no panic");
+        facts.looks += 1;
+        if facts.is_installing { "installing" } else { "idle" }
     }
 
     #[zbus(property)]
@@ -91,7 +96,7 @@ impl Rauc {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let facts: Arc<Mutex<Facts>> = Arc::default();
         let connection = runtime.block_on(async {
-            let builder = zbus::connection::Builder::address(address).serve_at("/", Installer(Arc::clone(&facts))).name(NAME);
+            let builder = zbus::connection::Builder::address(address).serve_at(PATH, Installer(Arc::clone(&facts))).name(NAME);
             soon("the bus", builder.build()).await.expect("the bus is there")
         });
         Self { runtime, connection, facts }
@@ -102,11 +107,15 @@ impl Rauc {
         self.facts.lock().expect("no panic").marked
     }
 
-    /// The installation that is under way ends.
+    /// The installation that is under way ends. RAUC says so first.
     pub fn completes(&self, is_good: bool) {
+        self.says(&i32::from(!is_good));
         self.facts.lock().expect("no panic").is_installing = false;
-        let result = i32::from(!is_good);
-        let sent = self.connection.emit_signal(None::<&str>, "/", INTERFACE, "Completed", &result);
+    }
+
+    /// Says that it has ended, and goes on.
+    pub fn says<B: serde::Serialize + zbus::zvariant::DynamicType + Sync>(&self, body: &B) {
+        let sent = self.connection.emit_signal(None::<&str>, PATH, INTERFACE, "Completed", body);
         self.runtime.block_on(soon("a signal", sent)).expect("sent");
     }
 }
