@@ -1,7 +1,9 @@
 //! The shipped D-Bus policies: who may own the names, and whom the real dbus-daemon lets ask.
 
 use crate::rig::bus::{DbusDaemon, Names};
-use crate::rig::{PATIENCE, command, output, source, source_text, tool, user};
+use crate::rig::process::Process;
+use crate::rig::{PATIENCE, command, output, source, source_text, tool, user, wait_for};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -56,6 +58,57 @@ fn only_the_services_own_their_names_and_only_those_named_may_ask() {
         assert_eq!(!told.contains("Access denied"), may, "{who:?} calls {method} of {name}: {told}");
     }
     drop(owners);
+}
+
+/// With an order's number somebody can ask for more.
+#[test]
+fn only_those_who_may_ask_hear_of_orders() {
+    assert_eq!(user(), "root", "this test takes the part of several users: run it as root");
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let names = Names { relay: RELAY.into(), device: DEVICE.into(), control: CONTROL_GROUP.into(), root: "root".into() };
+    let ours = r#"<policy user="root"><allow own="io.qrisd.Relay1"/><allow own="io.qrisd.Device1"/></policy>"#;
+    let bus = DbusDaemon::start_with(directory.path(), &names, ours);
+    // The last one is nobody's, and everybody hears it.
+    const SIGNALS: [(Option<&str>, &str); 3] =
+        [(Some("io.qrisd.Device1"), "OrderChanged"), (Some("io.qrisd.Relay1"), "Finished"), (None, "Mark")];
+    let running = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let address = bus.address.clone();
+    running.spawn(async move {
+        let mut senders = Vec::new();
+        for (name, signal) in SIGNALS {
+            let sender = zbus::connection::Builder::address(address.as_str()).build().await.expect("the bus is there");
+            if let Some(name) = name {
+                sender.request_name(name).await.expect("the rules allow it");
+            }
+            senders.push((sender, name.unwrap_or("io.qrisd.Test1"), signal));
+        }
+        // One after the other, again and again, until the test is over.
+        loop {
+            for (sender, name, signal) in &senders {
+                sender.emit_signal(None::<&str>, "/io/qrisd/Test1", *name, *signal, &"o-1").await.expect("the bus is there");
+                zbus::fdo::DBusProxy::new(sender).await.expect("made").get_id().await.expect("it has passed the bus");
+            }
+        }
+    });
+    for (who, heard) in [
+        (&["--reuid", "root", "--clear-groups"][..], &["Finished", "Mark", "OrderChanged"][..]),
+        (&["--reuid", STRANGER, "--regid", CONTROL_GROUP, "--clear-groups"], &["Mark", "OrderChanged"]),
+        (&["--reuid", DEVICE, "--clear-groups"], &["Finished", "Mark"]),
+        (&["--reuid", STRANGER, "--clear-groups"], &["Mark"]),
+    ] {
+        let mut listen = command(tool("setpriv"));
+        listen.args(who).arg(tool("dbus-monitor")).args(["--address", &bus.address]);
+        listen.args(SIGNALS.map(|(_, signal)| format!("type='signal',member='{signal}'")));
+        let listener = Process::start("dbus-monitor", &mut listen);
+        // From the first mark on it hears everything. Until the third it would have heard all of them.
+        let marks = || listener.text().matches("member=Mark").count();
+        wait_for("three marks", || (marks() >= 3).then_some(()));
+        let text = listener.text();
+        let told: BTreeSet<&str> = text.lines().filter_map(|line| line.split("member=").nth(1)).collect();
+        let told: Vec<&str> = told.into_iter().filter(|signal| SIGNALS.iter().any(|(_, known)| known == signal)).collect();
+        assert_eq!(told, heard, "{who:?}");
+    }
 }
 
 /// A technician has stopped the relay service: it stays so, whoever calls.
