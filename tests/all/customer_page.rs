@@ -3,7 +3,7 @@
 use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Program, Shop};
+use crate::rig::shop::{Program, Shop, new_request_id};
 use serde_json::{Value, json};
 
 /// The cheapest phones have 320 pixels of CSS.
@@ -104,7 +104,7 @@ fn what_is_paid_has_a_receipt_to_keep_and_a_chat_that_names_it() {
     let browser = Browser::start(temporary.path());
     browser.be_phone(PHONE.0, PHONE.1, "en");
     let body = |machine: &str| {
-        let mut body = shop.order_body(&crate::rig::shop::new_request_id());
+        let mut body = shop.order_body(&new_request_id());
         body["machine"] = machine.into();
         body
     };
@@ -243,6 +243,50 @@ fn the_page_tells_no_secret_and_is_kept_nowhere() {
     tell(&shop, order_id, "failed");
     look(&shop.order_at_backend(order_id), "owed");
     assert_eq!(shop.midtrans.calls("cancel", order_id).len(), 0);
+}
+
+/// Whoever knows the code collects the goods. The order's number stands on the store's paper, in lists and in chats.
+#[test]
+fn a_payment_code_is_shown_only_at_the_address_that_the_machine_showed() {
+    let shop = open();
+    let http = Http::new();
+    let coded = || {
+        let mut body = shop.order_body(&new_request_id());
+        body["payment"] = "alfamart".into();
+        shop.post_order(&body).json()
+    };
+    let (order, other) = (coded(), coded());
+    let code = text(&order, "payment_code");
+    let shown: Vec<String> = code.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
+    let url = text(&order, "pay_url");
+    let (bare, key) = url.split_once("?key=").expect("a key");
+    let other_key = text(&other, "pay_url").split_once("?key=").expect("a key").1;
+    assert!(key.len() == 12 && key != other_key, "{key} {other_key}");
+    let page = |address: &str| {
+        let (answer, _) = http.get_with(address, &[("accept-language", "en")]);
+        assert_eq!(answer.status, 200, "{address}");
+        answer.text()
+    };
+    let look = |status: &str| {
+        for (address, is_shown) in [
+            (url.to_owned(), true),
+            (bare.to_owned(), false),
+            (format!("{bare}?key="), false),
+            (format!("{bare}?key={other_key}"), false),
+            (format!("{bare}?key={}", &key[..11]), false),
+            (format!("{bare}?key={key}A"), false),
+            (format!("{bare}/finish?result=success"), false),
+        ] {
+            let page = page(&address);
+            assert!(page.contains(status) && page.contains("Alfamart") == (status == "Waiting"), "{address}: {page}");
+            assert_eq!((page.contains(&shown.join(" ")), page.contains(code)), (is_shown, false), "{address}: {page}");
+            assert_eq!(page.contains(key), is_shown, "{address}: the other language has the same address");
+        }
+    };
+    look("Waiting");
+    shop.midtrans.pay_at_counter(code);
+    shop.wait_order(text(&order, "order_id"), "paid", |order| (order["status"] == "settlement").then_some(()));
+    look("Paid");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The customer's page on a phone. A visitor who knows an order_id, which nobody can guess, sees amount, item and
-//! state. Nothing here changes an order, whatever the address says.
+//! state; who has the address that the machine showed, also a payment code. Nothing here changes an order, whatever the address says.
 
 mod draw;
 mod words;
@@ -25,6 +25,7 @@ use qris_core::order::{merchant, qris};
 use qris_host::clock;
 use ring::digest::{SHA256, digest};
 use std::sync::{Arc, LazyLock};
+use subtle::ConstantTimeEq as _;
 use words::Words;
 
 /// The wait in seconds for a visitor who asks too often, or while the books cannot be read.
@@ -77,16 +78,21 @@ async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query,
         return not_now(StatusCode::TOO_MANY_REQUESTS, words);
     }
     match window.books.read(move |tx| books::load(tx, &id)).await {
-        Ok(Some(stored)) => draw(&stored, window, headers, words, finish),
+        Ok(Some(stored)) => draw(&stored, window, headers, query, words, finish),
         Ok(None) => not_found(words),
         Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, words),
     }
 }
 
 /// The page. One that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
-fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static Words, finish: Option<Finish>) -> Response {
+fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, query: &Query, words: &'static Words, finish: Option<Finish>) -> Response {
     let (order, place, now) = (&stored.order, &window.place, window.books.now());
-    let resource = view::resource(order, stored.rev, now, place);
+    let mut resource = view::resource(order, stored.rev, now, place);
+    let said = query.value("key").unwrap_or_default();
+    let key = view::page_key(order).filter(|key| bool::from(key.as_bytes().ct_eq(said.as_bytes())));
+    if key.is_none() {
+        resource.payment_code = None;
+    }
     let charge = order.charge();
     let hotlinked = charge.and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
@@ -101,11 +107,13 @@ fn draw(stored: &Stored, window: &Window, headers: &HeaderMap, words: &'static W
         .map(|charge| charge.charged_at + order.sale.purchase.timeout());
     let until = order.ends_at().map(|at| off_screen.map_or(at, |off| off.min(at)));
     let other = words.other().language;
-    let other_language = match finish {
-        None | Some(Finish::Unsaid) => format!("?lang={other}"),
-        Some(Finish::Success) => format!("?result=success&lang={other}"),
-        Some(Finish::Failure) => format!("?result=failure&lang={other}"),
+    let kept = match (finish, &key) {
+        (Some(Finish::Success), _) => "result=success&",
+        (Some(Finish::Failure), _) => "result=failure&",
+        (None | Some(Finish::Unsaid), Some(key)) => &format!("key={key}&"),
+        (None | Some(Finish::Unsaid), None) => "",
     };
+    let other_language = format!("?{kept}lang={other}");
     let mut sheet = Sheet {
         order: &resource,
         zone: place.zone,
