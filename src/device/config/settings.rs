@@ -52,9 +52,9 @@ pub const SETTINGS: &[Setting] = &[
         "s",
         120,
         "\
-        a payment so long after the QR left the screen is still delivered, broker or not, if the machine is free. The machine asks at \
-        once, every 10 s, and once more after that time. A reboot ends it: nobody knows how long it was off, so a payment heard of \
-        after it is refunded",
+        a payment so long after the QR left the screen is still delivered, broker or not, if the machine is free and nobody holds it. The \
+        machine asks at once, every 10 s, and once more after that time. A reboot ends it: nobody knows how long it was off, so a \
+        payment heard of after it is refunded",
     )
     .afar(),
     whole(

@@ -267,7 +267,7 @@ impl Machine {
             Some(objection) => Some(objection),
             None if self.storage.cannot_sell() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
             None if self.front.is_taken() || is_held => Some(busy()),
-            None if self.hold.holder().is_some() => self.hold.refusal(),
+            None if self.hold.is_held() => self.hold.refusal(),
             None => self.links.relay_unfit(&self.settings),
         };
         match refusal {

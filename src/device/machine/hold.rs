@@ -85,6 +85,10 @@ impl Hold {
         self.held.as_ref().map(|held| &*held.who).or(self.rauc.until.map(|_| RAUC))
     }
 
+    pub(super) fn is_held(&self) -> bool {
+        self.holder().is_some()
+    }
+
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.holder().map(|who| Refusal::new(Reason::Updating, format!("{who} holds the machine: it sells again in a moment")))
     }

@@ -53,11 +53,13 @@ impl Links {
         }
     }
 
-    /// The surroundings of an order while no other order holds the machine. `push`: news can come by MQTT.
-    pub(super) fn context<'a>(&'a self, settings: &'a Settings, push: bool) -> Context<'a> {
+    /// The surroundings of an order while no other order holds the machine. `push`: news can come by MQTT. `held`: somebody looks after
+    /// the machine.
+    pub(super) fn context<'a>(&'a self, settings: &'a Settings, push: bool, held: bool) -> Context<'a> {
         Context {
             rules: &settings.orders.rules,
             alone: true,
+            held,
             // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.relay_owner().filter(|_| self.relay_foreign(settings).is_none()),
             relay_changed_at: self.relay_changed_at,

@@ -194,7 +194,7 @@ impl Machine {
     pub fn next_deadline(&self, now: Boot) -> Option<Boot> {
         // While nothing can be stored, all changes of orders wait for that.
         let stored = || {
-            let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected()));
+            let orders = self.orders.deadline(now, self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held()));
             [
                 orders,
                 self.outbox.next_forgetting(),
@@ -241,7 +241,7 @@ impl Machine {
         }
         // Time passes for every order. Then its duty may ask for calls.
         if !self.storage.is_failing() && self.orders.ids().iter().all(|id| self.happen(id, vec![Event::Tick], now).is_ok()) {
-            let with = self.links.context(&self.settings, self.outbox.is_connected());
+            let with = self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held());
             self.orders.begin_calls(now.boot, with, &mut self.outbox);
         }
         self.watch_place(now);

@@ -94,12 +94,12 @@ impl Machine {
     }
 
     pub(super) fn context(&self, of: &RequestId) -> Context<'_> {
-        self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected()))
+        self.orders.around(of, self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held()))
     }
 
     /// The orders that wait for the list of open orders.
     pub(super) fn lookers(&self, now: Now) -> Vec<RequestId> {
-        self.orders.lookers(now.boot, self.links.context(&self.settings, self.outbox.is_connected()))
+        self.orders.lookers(now.boot, self.links.context(&self.settings, self.outbox.is_connected(), self.hold.is_held()))
     }
 
     pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {

@@ -116,6 +116,8 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     /// No other order holds the machine.
     pub alone: bool,
+    /// Somebody looks after the machine. Only a customer who is there already is served.
+    pub held: bool,
     /// The number of the relay's present owner; numbers grow and begin with 1. `None`: the relay is gone.
     pub relay_owner: Option<u64>,
     /// The time when the relay went, or got this owner.

@@ -122,7 +122,7 @@ impl Order {
             // Nobody waits for it, so it need not hold the machine.
             Some(receipt) if counter => State::AwaitingCollection(AwaitingCollection { receipt, sent: true, doubtful: true }),
             None if counter && charge.code.is_some() => State::AtCounter(AtCounter {}),
-            Some(receipt) if with.alone => {
+            Some(receipt) if with.alone && !with.held => {
                 let deliver_by = now + with.rules.deliver_within;
                 State::Dispensing(Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false })
             }

@@ -125,6 +125,7 @@ struct Walk {
     order: Order,
     now: i64,
     alone: bool,
+    held: bool,
     owner: Option<u64>,
     changed: i64,
     screen_gone: Option<i64>,
@@ -137,7 +138,7 @@ impl Walk {
     }
 
     fn of(order: Order) -> Self {
-        Self { order, now: 0, alone: true, owner: Some(1), changed: 0, screen_gone: None, push: true }
+        Self { order, now: 0, alone: true, held: false, owner: Some(1), changed: 0, screen_gone: None, push: true }
     }
 
     fn in_state(state: State) -> Self {
@@ -157,6 +158,7 @@ impl Walk {
         let with = Context {
             rules: &RULES,
             alone: self.alone,
+            held: self.held,
             relay_owner: self.owner,
             relay_changed_at: Boot(self.changed),
             relay_kids: &kids,
@@ -222,6 +224,10 @@ impl Walk {
 
     fn alone(self, alone: bool) -> Self {
         Self { alone, ..self }
+    }
+
+    fn held(self) -> Self {
+        Self { held: true, ..self }
     }
 
     fn owned_by(self, owner: u64) -> Self {
@@ -346,6 +352,12 @@ fn a_late_receipt_dispenses_within_the_grace_if_the_machine_is_free() {
     cancelled().after(145, "|").then(Event::Settled(receipt()), delivers);
     cancelled().after(146, "| close").then(Event::Settled(receipt()), late);
     cancelled().alone(false).after(60, "|").then(Event::Settled(receipt()), late);
+    // Somebody looks after the machine. A customer who is there is served all the same.
+    cancelled().held().after(60, "|").then(Event::Settled(receipt()), late);
+    Walk::offered().held().then(Event::Settled(receipt()), delivers);
+    let cancelling = || Walk::offered().held().then(Event::CancelRequested, "cancelling(customer) | cancel o-1");
+    cancelling().then(Event::Settled(receipt()), delivers);
+    cancelling().after(15, "| cancel o-1").then(Event::Settled(receipt()), late);
     // The gateway's own end, and a deadline that nobody looked at yet.
     for (ms, follows) in [(265_000, delivers), (265_001, late)] {
         let expired = Walk::offered().after(120, "cancelling(timeout) | cancel o-1").then(news(Status::Expire), "expired |");
@@ -553,6 +565,9 @@ fn a_lost_database_cancels_what_is_pending_and_asks_the_ledger_about_what_is_pai
     let late =
         State::RefundDue(RefundDue { receipt: Some(receipt()), why: Undelivered::Late, report: ReportStep::CloseFirst { sent: true } });
     assert_eq!(adopted(false, Status::Settlement, Some(receipt())).order.state, late);
+    let held = Walk::new().held();
+    let order = held.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Settlement), Some(receipt()), now, with));
+    assert_eq!(order.state, late);
 }
 
 #[test]

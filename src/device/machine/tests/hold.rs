@@ -1,6 +1,7 @@
 //! Somebody looks after the machine.
 
 use super::rig::*;
+use qris_core::order::machine::RelayCall;
 use qris_core::order::reason::Reason;
 
 const TEN_MINUTES: Span = Span::secs(600);
@@ -54,6 +55,37 @@ fn a_customer_who_is_there_is_served_to_the_end_and_the_next_one_is_not() {
     rig.asks(Request::Release("shutdown".into()));
     rig.after(1_000);
     rig.requested(3);
+}
+
+/// A code from a store is refused then, too.
+#[test]
+fn a_payment_that_comes_late_is_refunded_while_somebody_holds_the_machine() {
+    let ended_unpaid = || {
+        let mut rig = Rig::new();
+        rig.offered(1);
+        rig.after(120_000);
+        rig.answer(1, gone());
+        rig.announced();
+        rig
+    };
+    let mut rig = ended_unpaid();
+    rig.after(15_000);
+    assert_eq!(rig.holds("apt"), None, "no customer is there");
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.announced(), ["refund_due(late)"]);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+    // It sells again.
+    let mut rig = ended_unpaid();
+    rig.after(15_000);
+    assert_eq!(rig.holds("apt"), None);
+    rig.asks(Request::Release("apt".into()));
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
+    // The QR has gone, and its cancel still holds the machine: the customer is there.
+    let mut rig = ended_unpaid();
+    assert_eq!(rig.holds("apt"), Some(Reason::Busy));
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.announced(), ["paid", "dispensing"]);
 }
 
 #[test]

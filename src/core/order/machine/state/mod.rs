@@ -252,9 +252,11 @@ fn is_given_up(late_until: Option<Boot>, now: Boot) -> bool {
     late_until.is_none_or(|t| now > t + LAST_ANSWER)
 }
 
-/// Whether a payment until then, and a little later, buys the goods: nobody else may stand at the machine.
+/// Whether a payment until then, and a little later, buys the goods: nobody else may stand at the machine. Goods that come out while
+/// somebody looks after it come to nobody, unless its customer is there.
 fn within_grace(late_until: Option<Boot>, at: &At) -> Worth {
-    if !is_given_up(late_until, at.now) && (at.with.alone || at.order.is_over_the_counter()) { Worth::InTime } else { Worth::Late }
+    let is_free = at.with.alone && (!at.with.held || at.order.holds_machine());
+    if !is_given_up(late_until, at.now) && (is_free || at.order.is_over_the_counter()) { Worth::InTime } else { Worth::Late }
 }
 
 /// The ledger's word is final.
