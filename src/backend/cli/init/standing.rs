@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const MAIN_CONF: &str = "/etc/mosquitto/mosquitto.conf";
 /// Mosquitto reads this key in its own configuration only.
 const INCLUDE_DIR: &str = "include_dir";
-/// Settings that let nobody in, and that Mosquitto takes beside our file. We write these two only if they do not stand yet.
+/// Settings that let nobody in, and that Mosquitto takes beside our file.
 const HARMLESS: [&str; 10] = [
     "connection_messages",
     "log_dest",
@@ -22,10 +22,11 @@ const HARMLESS: [&str; 10] = [
     "persistence_file",
     "pid_file",
     "sys_interval",
-    LOCATION,
+    // Mosquitto takes it once: we leave ours out then.
+    "persistence_location",
 ];
-const LOCATION: &str = "persistence_location";
-const PERSISTENCE: &str = "persistence";
+/// The same, with this value alone: messages must wait for a machine.
+const PERSISTENCE: (&str, &str) = ("persistence", "true");
 
 /// A setting, and where it stands.
 pub(super) struct Setting {
@@ -54,7 +55,7 @@ impl Setting {
     /// Why ours cannot stand beside it. Only what is known to be harmless may stay: Mosquitto has more than a hundred settings.
     fn refused(&self, keys: &[&str]) -> Option<String> {
         let said = match &*self.key {
-            PERSISTENCE if self.value == "true" => return None,
+            _ if (&*self.key, &*self.value) == PERSISTENCE => return None,
             key if HARMLESS.contains(&key) => return None,
             key if keys.contains(&key) => texts().stands_twice,
             _ => texts().may_open,
