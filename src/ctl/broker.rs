@@ -27,7 +27,7 @@ const LAST_WORDS: [&str; 3] = ["/status", "/config/reported", "/telemetry"];
 const EVENTS_MAX: usize = 64;
 
 /// Where the broker is and as whom to go there. Flags win over the file.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Broker")]
 pub(super) struct Connection {
     /// A file with a section [mqtt] as in qrisd.toml; QRISCTL_CONFIG may name it, too. The default is ~/.config/qrisctl/qrisctl.toml,

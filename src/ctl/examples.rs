@@ -34,15 +34,23 @@ pub(super) const EXAMPLES: ExamplesOf = &[
         "fleet",
         &[
             ("Show the machines in a table", "qrisctl fleet list"),
-            ("Give two machines other prices", "qrisctl fleet config set prices.toml --device vm-001 --device vm-002"),
+            ("Change one price, and nothing else", "qrisctl fleet price A1 6000 --label jakarta"),
+            ("Give two machines other settings", "qrisctl fleet config set prices.toml --device vm-001 --device vm-002"),
             ("Restart a machine once no customer is there", "qrisctl fleet run restart --device vm-001"),
         ],
     ),
     ("fleet list", &[("All machines", "qrisctl fleet list"), ("Those with a label", "qrisctl fleet list --label jakarta")]),
     ("fleet watch", &[("All machines", "qrisctl fleet watch --all")]),
     ("fleet show", &[("One machine", "qrisctl fleet show --device vm-001")]),
+    ("fleet price", &[("Everywhere where A1 is sold", "qrisctl fleet price A1 6000 --all")]),
     ("fleet config", &[("What is in force", "qrisctl fleet config get --all")]),
-    ("fleet config get", &[("What is in force", "qrisctl fleet config get --all")]),
+    (
+        "fleet config get",
+        &[
+            ("What is in force", "qrisctl fleet config get --all"),
+            ("A text to start from", "qrisctl fleet config get --text --device vm-001"),
+        ],
+    ),
     (
         "fleet config set",
         &[
@@ -50,6 +58,7 @@ pub(super) const EXAMPLES: ExamplesOf = &[
             ("From a moment on, everywhere", "qrisctl fleet config set prices.toml --all --at 2026-12-01T06:00:00+07:00"),
         ],
     ),
+    ("fleet config edit", &[("One machine", "qrisctl fleet config edit --device vm-001")]),
     ("fleet config diff", &[("Do all machines have these settings?", "qrisctl fleet config diff prices.toml --all")]),
     ("fleet config history", &[("Who changed what", "qrisctl fleet config history --device vm-001")]),
     (

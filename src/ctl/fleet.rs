@@ -1,5 +1,6 @@
 //! `fleet`: what a person at a desk does with machines far away, as an operator whose key they believe.
 
+mod change;
 mod config;
 mod diff;
 mod ends;
@@ -8,6 +9,7 @@ mod progress;
 mod retained;
 mod run;
 mod show;
+mod sold;
 mod what;
 mod which;
 
@@ -27,6 +29,8 @@ pub(super) enum Fleet {
     /// Their settings: prices, names, texts, looks, times
     #[command(subcommand)]
     Config(config::Config),
+    /// Change the price of one item, and nothing else, whatever else each machine sells
+    Price(config::Price),
     /// Have machines do something: each command is signed, and carried out once
     Run(run::Run),
 }
@@ -38,6 +42,7 @@ impl Fleet {
             Self::Watch(watch) => watch.run(connection, json).await,
             Self::Show(show) => show.run(connection, json).await,
             Self::Config(config) => config.run(connection, json).await,
+            Self::Price(price) => price.run(connection, json).await,
             Self::Run(run) => run.run(connection, json).await,
         }
     }

@@ -3,6 +3,7 @@
 
 mod private;
 
+use super::broker::Connection;
 use super::guard::FileRole;
 use super::print;
 use super::site::{self, KEYS_JSON, Site};
@@ -157,8 +158,12 @@ fn make(level: Level, path: &Path, is_sealed: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The operator's own key.
-pub(super) fn read_private(file: Option<PathBuf>) -> Result<SigningKey, Failure> {
+/// The operator's own key: that of a flag, else that of the broker's file, else the usual one.
+pub(super) fn read_operators(file: Option<PathBuf>, connection: &Connection) -> Result<SigningKey, Failure> {
+    let file = match file {
+        Some(file) => Some(file),
+        None => connection.operator_key()?,
+    };
     private::read(&private_file(file)?)
 }
 

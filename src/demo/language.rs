@@ -80,8 +80,16 @@ impl Desk {
         self.sent.insert(version, self.wanted);
         let language = if self.wanted == Language::Id { "id" } else { "en" };
         let settings = format!("[device]\nlanguage = \"{language}\"\n").into();
-        let desired =
-            Desired { aud: device.clone(), version, from: self.has, exp: i64::MAX, effective_at: None, skip_unknown: false, settings };
+        let desired = Desired {
+            aud: device.clone(),
+            version,
+            from: self.has,
+            exp: i64::MAX,
+            effective_at: None,
+            skip_unknown: false,
+            made_of: None,
+            settings,
+        };
         Some((version, desired.signed(&self.key)))
     }
 }

@@ -552,6 +552,13 @@ fn mode(file: &Path) -> Option<u32> {
     std::fs::metadata(file).ok().map(|metadata| metadata.permissions().mode() & 0o777)
 }
 
+/// A text as TOML writes it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    // TOML escapes all that JSON escapes, in the same way. DEL is the one more character that must be escaped.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
 /// Tells about a thing that stops no program, but that somebody should see to.
 pub fn remark(file: &Path, why: &str) {
     eprintln!("{}: {why}", file.display());

@@ -49,6 +49,9 @@ impl Default for Theme {
     }
 }
 
+/// The keys of `[screen.colours]`.
+pub const KEYS: [&str; 8] = ["header", "header_text", "header_accent", "ground", "card", "text", "muted", "accent"];
+
 /// Two colours, of which one must be readable on the other: the keys of both.
 type Pair = (&'static str, &'static str);
 

@@ -134,8 +134,16 @@ fn every_message_is_as_the_asyncapi_document_says() {
     {
         let aud = DeviceId::new(DEVICE).expect("an id");
         let effective_at = Some("2026-01-01T00:00:00+07:00".into());
-        let desired =
-            Desired { aud, version, from: version - 1, exp: i64::MAX, effective_at, skip_unknown: version == 1, settings: text.into() };
+        let desired = Desired {
+            aud,
+            version,
+            from: version - 1,
+            exp: i64::MAX,
+            effective_at,
+            skip_unknown: version == 1,
+            made_of: None,
+            settings: text.into(),
+        };
         shop.tap.publish_bytes(&format!("qrisd/v1/{DEVICE}/config/desired"), &desired.signed(&key), false);
     }
     assert!(shop.qrisctl(&["screen", "shot", "--device", DEVICE, "--out", "/dev/null"]).status.success());

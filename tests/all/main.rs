@@ -56,6 +56,7 @@ mod ports;
 mod postgres;
 mod power_cut;
 mod presence;
+mod prices_from_afar;
 mod primary;
 mod qrisctl;
 mod quiet;

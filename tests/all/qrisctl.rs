@@ -209,7 +209,7 @@ fn nobody_signs_what_would_come_after_a_number_that_somebody_invented() {
     for (device, version) in [("vm-101", 0), ("vm-102", u64::MAX)] {
         fleet.tap.publish_bytes(&format!("qrisd/v1/{device}/config/reported"), json!({ "version": version }).to_string().as_bytes(), true);
     }
-    let told = output(&mut fleet.command(&["fleet", "config", "set", &file("settings.toml"), "--all", "--operator-key", &key]));
+    let told = output(&mut fleet.command(&["fleet", "config", "set", &file("settings.toml"), "--all", "--yes", "--operator-key", &key]));
     let words = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(told.status.code() == Some(1) && words.contains("vm-102 is said to have settings version 18446744073709551615"), "{words}");
     let from = fleet.tap.count();
@@ -273,10 +273,12 @@ fn a_refusal_of_a_strangers_settings_is_not_taken_for_that_of_ones_own() {
     std::fs::write(&file, "[device]\nname = \"Lobi\"\n").expect("written");
     let reports = |told: &Value| fleet.tap.publish_bytes("qrisd/v1/vm-001/config/reported", told.to_string().as_bytes(), true);
     let refused = json!({ "version": 7, "refused": { "code": "malformed", "message": "a stranger's" } });
+    // It says nothing of what it sells.
+    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"online","commands":[]}"#, true);
     for taken in [true, false] {
         reports(&json!({ "version": 7 }));
         let from = fleet.tap.count();
-        let arguments = ["fleet", "config", "set", &file.display().to_string(), "--device", "vm-001", "--operator-key", &key];
+        let arguments = ["fleet", "config", "set", &file.display().to_string(), "--device", "vm-001", "--yes", "--operator-key", &key];
         let setting = Process::start("qrisctl", &mut fleet.command(&arguments));
         let topic = "qrisd/v1/vm-001/config/desired";
         fleet.tap.wait_from(from, topic, |message| (message.topic == topic).then_some(()));

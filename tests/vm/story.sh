@@ -461,7 +461,7 @@ from_afar() {
   for item in A1 A2 A3; do
     printf '[[item]]\nid = "%s"\nprice = %s\n' $item $dear
   done >"$work/prices.toml"
-  holds "another price, from afar" desk fleet config set "$work/prices.toml"
+  holds "another price, from afar" desk fleet config set "$work/prices.toml" --yes
   offer A1
   is "what the customer is to pay" "$dear" "$(event "$asked" awaiting_payment | grep -o '"amount":[0-9]*' | cut -d: -f2)"
   desk fleet run reboot --wait 600 >"$work/told" 2>&1 &
@@ -476,7 +476,7 @@ from_afar() {
   wait "$told" || wrong "the reboot: $(cat "$work/told")"
   holds "the operator is told that it is done" grep -F "done" "$work/told"
   awaits "online" online
-  holds "the machine's own prices, from afar" desk fleet config set /dev/null
+  holds "the machine's own prices, from afar" desk fleet config set /dev/null --yes
 }
 
 # With the real RAUC. The machine proves itself, and RAUC hears that its system is good; or the bootloader goes back.

@@ -1,5 +1,6 @@
 //! `config/desired` and `config/reported`: a machine's settings that come from afar, and what came of them.
 
+use super::relay::RelayLine;
 use super::strict::Object;
 use crate::order::ids::{DeviceId, KeyId};
 use crate::order::keys::{KeySet, Level, SigningKey};
@@ -8,6 +9,7 @@ use crate::order::reason::Reason;
 use crate::order::request::Refusal;
 use crate::order::time::Wall;
 use crate::order::word::words;
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -43,6 +45,10 @@ pub struct Desired {
     /// Whether keys that a machine does not know may be left out. Else such a machine refuses the whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_unknown: bool,
+    /// The text was made of what the machine had told: [`made_of`] that. Answers are not signed. So a machine that has other settings
+    /// takes no text that was made of what somebody else said in its name. Absent: a person has written the whole text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<Box<str>>,
     /// The text: a part of `qrisd.toml`.
     pub settings: Box<str>,
 }
@@ -145,6 +151,26 @@ pub struct Reported {
     pub refused: Option<RefusedSettings>,
 }
 
+/// The result of `config-get`: what an operator must know before another text is written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// As on `config/reported`. `None`: the database is not open, and nobody knows what is in force.
+    pub reported: Option<Reported>,
+    /// The text in force that came from afar.
+    pub settings: Option<Box<str>>,
+    /// The machine's own file, as such a text: every key that can be set from afar. The logo is left out if there is one.
+    pub own: Box<str>,
+    /// The relay's lines while it is there, as far as it tells them.
+    pub lines: Vec<RelayLine>,
+}
+
+/// SHA-256 of what a machine has: its own file as it tells it, and the text in force that came from afar.
+#[must_use]
+pub fn made_of(own: &str, settings: Option<&str>) -> Box<str> {
+    let both = serde_json::to_vec(&(own, settings)).expect("plain data");
+    crate::hex(digest(&SHA256, &both).as_ref()).into()
+}
+
 impl Desired {
     /// Signs the settings: the payload of `config/desired`.
     #[must_use]
@@ -181,6 +207,7 @@ impl Desired {
             exp: object.required("exp")?,
             effective_at: object.optional("effective_at")?,
             skip_unknown: object.optional("skip_unknown")?.unwrap_or_default(),
+            made_of: object.optional("made_of")?,
             settings: object.required("settings")?,
         };
         let refused = |code, message: String| {

@@ -63,6 +63,13 @@ impl LastWords {
         self
     }
 
+    /// Those who are meant, of all that have told their settings: what each told, and whether it is there.
+    pub(super) fn settable(&self, who: &Which) -> Result<BTreeMap<DeviceId, (Reported, Option<Status>)>, Failure> {
+        let told = self.0.iter().filter_map(|(device, words)| Some((device.clone(), words.settings.clone()?))).collect();
+        let status = |device: &DeviceId| self.0.get(device).and_then(|words| words.status.clone());
+        Ok(who.pick(told)?.into_iter().map(|(device, reported)| (device.clone(), (reported, status(&device)))).collect())
+    }
+
     /// Those who are meant. One that tells no settings is among them unless a label is asked for.
     pub(super) fn meant(&self, who: &Which) -> Result<Vec<(&DeviceId, &Words)>, Failure> {
         let all = self.0.iter().map(|(device, words)| (device.clone(), words.settings.clone().unwrap_or_default())).collect();

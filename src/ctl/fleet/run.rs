@@ -1,9 +1,9 @@
 //! `fleet run`: commands that are signed here, and carried out once by each machine.
 
-use super::diff::{self, Flat};
 use super::ends::Ends;
 use super::progress::Progress;
 use super::retained::LastWords;
+use super::sold::Sold;
 use super::what::What;
 use super::which::Which;
 use crate::broker::{Broker, Connection, News, random_hex};
@@ -18,6 +18,7 @@ use qris_host::{Failure, clock};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,6 +36,7 @@ const VALID_AT_RELAY: Duration = Duration::from_secs(20 * 60);
 const SILENT: Duration = Duration::from_secs(4);
 /// One that has it under way is asked again after this time: its end may have been lost with a connection.
 const UNDER_WAY: Duration = Duration::from_secs(10);
+const NOT_CONNECTED: &str = "it is not connected to the broker";
 /// A name that was mistyped, or a machine that was never here.
 const NEVER_HEARD: &str =
     "this broker never heard of it: `qrisctl fleet list` has the names, and the broker's access list whom you may see";
@@ -96,29 +98,37 @@ pub(super) async fn history(who: Which, operator_key: Option<PathBuf>, connectio
     round.go(who, connection, AT_ONCE.into(), Some("did not say")).await
 }
 
-/// Compares settings with those that machines have from afar.
-pub(super) async fn compare(
-    wanted: Flat,
-    who: Which,
-    operator_key: Option<PathBuf>,
-    connection: Connection,
-    json: bool,
-) -> Result<(), Failure> {
-    who.must_be_named()?;
-    let mut round = Round::begin(Some(Query::ConfigGet {}.into()), ANSWER_WAIT, operator_key, &connection, json)?;
-    round.shows = Shows::Differences(wanted);
-    round.go(who, connection, AT_ONCE.into(), Some("have other settings, or did not say")).await
+/// What machines sell, as each has told it; else why it is not known.
+pub(super) type AllSold = BTreeMap<DeviceId, Result<Sold, String>>;
+
+/// Asks machines what they sell. Those that are off are not waited for.
+pub(super) async fn sold(
+    broker: &mut Broker,
+    machines: impl IntoIterator<Item = (DeviceId, Option<Status>)>,
+    key: &Rc<SigningKey>,
+) -> Result<AllSold, Failure> {
+    let (open, ends, mut sold) = (BTreeMap::new(), Ends::default(), AllSold::new());
+    let is_off = |status: &Option<Status>| status.as_ref().is_some_and(|status| status.state == Presence::Offline);
+    let (off, there): (VecDeque<_>, VecDeque<_>) = machines.into_iter().partition(|(_, status)| is_off(status));
+    sold.extend(off.into_iter().map(|(device, _)| (device, Err(NOT_CONNECTED.into()))));
+    let signed = Some((Query::ConfigGet {}.into(), Rc::clone(key)));
+    let progress = Progress::of(there.len());
+    let mut round = Round { signed, json: false, wait: ANSWER_WAIT, open, ends, shows: Shows::Nothing, sold, progress };
+    round.all(broker, there, AT_ONCE.into()).await?;
+    Ok(round.sold)
 }
 
 /// One command to many machines.
 struct Round {
     /// `None`: for a picture, which needs no signature.
-    signed: Option<(Command, SigningKey)>,
+    signed: Option<(Command, Rc<SigningKey>)>,
     json: bool,
     wait: Duration,
     open: BTreeMap<DeviceId, Open>,
     ends: Ends,
     shows: Shows,
+    /// What they sell, where that is asked.
+    sold: AllSold,
     progress: Progress,
 }
 
@@ -126,8 +136,8 @@ struct Round {
 enum Shows {
     /// Each end.
     Ends,
-    /// What is different from these settings.
-    Differences(Flat),
+    /// None: somebody else makes something of what they sell.
+    Nothing,
     /// Lines of journals as they come, again and again.
     News {
         /// The last line of each machine.
@@ -157,11 +167,10 @@ impl Round {
     fn begin(command: Option<Command>, wait: Duration, key: Option<PathBuf>, connection: &Connection, json: bool) -> Result<Self, Failure> {
         let signed = match (command, key) {
             (None, _) => None,
-            (Some(command), Some(file)) => Some((command, keys::read_private(Some(file))?)),
-            (Some(command), None) => Some((command, keys::read_private(connection.operator_key()?)?)),
+            (Some(command), file) => Some((command, Rc::new(keys::read_operators(file, connection)?))),
         };
-        let (open, ends, progress) = Default::default();
-        Ok(Self { signed, json, wait, open, ends, shows: Shows::Ends, progress })
+        let (open, ends, sold, progress) = Default::default();
+        Ok(Self { signed, json, wait, open, ends, shows: Shows::Ends, sold, progress })
     }
 
     fn name(&self) -> &'static str {
@@ -261,7 +270,7 @@ impl Round {
             Ok(())
         } else {
             self.ends.not_asked += 1;
-            self.fail(&device, if is_known { "it is not connected to the broker" } else { NEVER_HEARD })
+            self.fail(&device, if is_known { NOT_CONNECTED } else { NEVER_HEARD })
         }
     }
 
@@ -317,7 +326,7 @@ impl Round {
                 self.open.remove(&device);
                 let end = match &self.shows {
                     Shows::Pictures(directory) => screen::keep(directory, &device, end)?,
-                    Shows::Ends | Shows::Differences(_) | Shows::News { .. } => end,
+                    Shows::Ends | Shows::Nothing | Shows::News { .. } => end,
                 };
                 self.ended(&device, &end)
             }
@@ -345,11 +354,23 @@ impl Round {
         silent.iter().try_for_each(|device| {
             self.open.remove(device);
             self.ends.no_answer += 1;
-            self.fail(device, "no answer in time: nobody knows whether it does it; its journal says so")
+            self.fail(
+                device,
+                match self.shows {
+                    Shows::Nothing => "it gave no answer in time",
+                    Shows::Ends | Shows::News { .. } | Shows::Pictures(_) => {
+                        "no answer in time: nobody knows whether it does it; its journal says so"
+                    }
+                },
+            )
         })
     }
 
     fn fail(&mut self, device: &DeviceId, why: &str) -> Result<(), Failure> {
+        if let Shows::Nothing = self.shows {
+            self.sold.insert(device.clone(), Err(why.into()));
+            return self.progress.past(&[]);
+        }
         let told = if self.json {
             json!({ "device": device, "state": null, "result": null, "error": { "message": why } }).to_string()
         } else {
@@ -360,18 +381,12 @@ impl Round {
 
     fn ended(&mut self, device: &DeviceId, end: &Response) -> Result<(), Failure> {
         let result = end.result.as_ref().filter(|_| end.error.is_none());
-        let mut is_good = end.ok == Some(true);
+        let is_good = end.ok == Some(true);
         let lines = match (&mut self.shows, result) {
-            (Shows::Differences(wanted), Some(result)) => {
-                let has = result.get("settings").and_then(Value::as_str).unwrap_or_default();
-                // The machine has checked what it has.
-                let differences = diff::differences(&diff::flat(has).unwrap_or_default(), wanted);
-                is_good &= differences.is_empty();
-                match self.json {
-                    true => vec![json!({ "device": device, "differences": differences }).to_string()],
-                    false if differences.is_empty() => vec![format!("{device}: the same")],
-                    false => differences.iter().map(|line| print::plain(&format!("{device}: {line}"))).collect(),
-                }
+            (Shows::Nothing, result) => {
+                let sold = result.map_or_else(|| Err(ended_badly(end)), |result| Sold::read(device, result));
+                self.sold.insert(device.clone(), sold);
+                Vec::new()
             }
             (Shows::News { last, mark }, Some(result)) => {
                 let lines = result.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -402,8 +417,8 @@ impl Round {
 
 /// The end of a machine, in lines.
 fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
-    if let Some(Problem { code, message }) = &end.error {
-        return vec![print::plain(&format!("{device}: {} ({code}): {message}", end.state))];
+    if end.error.is_some() {
+        return vec![print::plain(&format!("{device}: {}", ended_badly(end)))];
     }
     let result = end.result.as_ref().unwrap_or(&Value::Null);
     match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
@@ -414,6 +429,14 @@ fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
         }
         None if result.get("configuration").is_some() => vec![result.to_string()],
         None => vec![print::plain(&format!("{device}: {}{}", end.state, words(result)))],
+    }
+}
+
+/// An end that is not good.
+fn ended_badly(end: &Response) -> String {
+    match &end.error {
+        Some(Problem { code, message }) => format!("{} ({code}): {message}", end.state),
+        None => end.state.to_string(),
     }
 }
 

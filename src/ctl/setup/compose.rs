@@ -14,8 +14,8 @@ use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_D
 use crate::staging::{Staging, credentials};
 use qris_core::order::keys::KeyFile;
 use qris_host::Failure;
-use qris_host::config::{Places, Source};
-use qris_host::setup::edit::{Text, quoted, replace_tables, set_in};
+use qris_host::config::{Places, Source, quoted};
+use qris_host::setup::edit::{Text, replace_tables, set_in};
 use qris_host::setup::write::{Change, Planned};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! Settings that come from afar. They are a part of `qrisd.toml`, in the place of what the machine's own file says. Identity, keys,
 //! addresses and lines can be set only on the machine.
 
+pub mod text;
+
 use super::check_report;
 use super::items::{WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;

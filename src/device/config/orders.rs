@@ -18,6 +18,9 @@ const CANCEL_WAIT: Whole = number(SETTINGS, "orders.cancel_wait_s");
 const LATE_GRACE: Whole = number(SETTINGS, "orders.late_settlement_grace_s");
 const DELIVER_WITHIN: Whole = number(SETTINGS, "orders.deliver_within_s");
 
+/// The least that `deliver_within_s` may be.
+pub(super) const DELIVER_WITHIN_MIN: Span = Span::secs(*DELIVER_WITHIN.range().start());
+
 /// `[orders]` as it is written.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]

@@ -152,8 +152,7 @@ pub fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_
             (Some(place), Some(colour)) => *place = colour,
             (None, _) => {
                 sound = false;
-                let known = ["header", "header_text", "header_accent", "ground", "card", "text", "muted", "accent"];
-                checker.fault(&(), &key, format_args!("is not a known colour{}", instead(&name, &known)));
+                checker.fault(&(), &key, format_args!("is not a known colour{}", instead(&name, &theme::KEYS)));
             }
             (Some(_), None) => {
                 sound = false;

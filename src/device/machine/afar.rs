@@ -4,6 +4,7 @@ use super::faults::Faults;
 use super::outbox::Outbox;
 use super::storage::Storage;
 use super::trust::last_trusted;
+use crate::config::afar::text::written;
 use crate::config::afar::{self, Good};
 use crate::store::StoreError;
 use crate::store::fact::{Fact, Known};
@@ -12,13 +13,12 @@ use qris_core::order::ids::KeyId;
 use qris_core::order::request::cut;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::relay::RelayLine;
-use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Waiting, WrongValue};
+use qris_core::wire::settings::{Desired, FIRST_VERSIONS, Objection, RefusedSettings, Reported, Told, Waiting, WrongValue, made_of};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::VecDeque;
 
 /// Their name in the database.
@@ -103,8 +103,12 @@ impl Kept {
 
 impl Afar {
     /// Whether these settings may follow those that the machine has. `now`: it is this time at the least.
-    fn judge(&self, desired: &Desired, now: Wall) -> Result<(), RefusedSettings> {
+    fn judge(&self, desired: &Desired, own: &Settings, now: Wall) -> Result<(), RefusedSettings> {
         let version = desired.version;
+        // A card that was replaced has no settings any more, and takes what the broker has for the machine.
+        let is_new_card = self.kept == Kept::default() && desired.from > 0;
+        let in_force = self.kept.in_force.as_ref().map(|in_force| &*in_force.desired.settings);
+        let is_of_other = |wanted: &str| !is_new_card && *made_of(&written(own), in_force) != *wanted;
         let objection = match self.kept.newest().map(|newest| newest.desired.version) {
             None if version >= FIRST_VERSIONS => (
                 Objection::Malformed,
@@ -123,6 +127,9 @@ impl Afar {
                 let until = Wall(desired.exp.saturating_mul(1000)).to_rfc3339();
                 (Objection::Expired, format!("version {version} could be taken until {until} (exp): send the settings again"))
             }
+            None | Some(_) if desired.made_of.as_deref().is_some_and(is_of_other) => {
+                (Objection::Conflict, format!("version {version} was made of other settings than this machine has"))
+            }
             None | Some(_) => return Ok(()),
         };
         Err(RefusedSettings { version: Some(version), code: objection.0, message: objection.1.into(), faults: Vec::new() })
@@ -133,10 +140,10 @@ impl Afar {
         self.is_known.then(|| Reported { labels: labels.to_vec(), ..self.reported() })
     }
 
-    /// The same, with the text in force.
-    pub(super) fn whole(&self, labels: &[Box<str>]) -> Value {
-        let text = self.kept.in_force.as_ref().map(|in_force| &in_force.desired.settings);
-        json!({ "reported": self.report(labels), "settings": text })
+    /// The same, with everything else that an operator must know before another text is written.
+    pub(super) fn whole(&self, labels: &[Box<str>], own: &Settings, lines: &[RelayLine]) -> Told {
+        let settings = self.kept.in_force.as_ref().map(|in_force| in_force.desired.settings.clone());
+        Told { reported: self.report(labels), settings, own: written(own).into(), lines: lines.to_vec() }
     }
 
     pub(super) fn reported(&self) -> Reported {
@@ -196,7 +203,7 @@ impl Afar {
         }
         // A clock that is not trusted may be behind. Then it is at least as late as it was once.
         let at_least = with.own.trusted(now.wall).unwrap_or_default().max(last_trusted(with.storage, with.own));
-        if let Err(refused) = self.judge(&desired, at_least) {
+        if let Err(refused) = self.judge(&desired, with.own, at_least) {
             self.refuse(refused, Some(&kid), with, now);
             return true;
         }
@@ -262,10 +269,10 @@ impl Afar {
                 }
             }
             // They were good when they came: a newer release or another file of the machine judges otherwise, or the
-            // relay service was away.
+            // relay service was away. Whoever sent them was told that they wait, and hears nothing now.
             Err(faults) => {
                 if self.keep(Kept { next: None, ..self.kept.clone() }, with, now) {
-                    self.refuse(invalid(&taken.desired, faults), Some(&taken.kid), with, now);
+                    self.lose(invalid(&taken.desired, faults), Some(&taken.kid), with, now);
                 }
             }
         }
@@ -287,7 +294,7 @@ impl Afar {
             Known::Damaged => {
                 let message = "the settings in the database are damaged; the machine's own file is in force until they come again";
                 let refused = RefusedSettings { version: None, code: Objection::Malformed, message: message.into(), faults: Vec::new() };
-                self.refuse(refused, None, with, now);
+                self.lose(refused, None, with, now);
                 return Ok(());
             }
             Known::Is(kept) => (self.kept, self.next) = (kept, None),
@@ -299,7 +306,7 @@ impl Afar {
                 Err(faults) => {
                     self.kept.in_force = None;
                     self.has_lost = true;
-                    self.refuse(invalid(&desired, faults), Some(&kid), with, now);
+                    self.lose(invalid(&desired, faults), Some(&kid), with, now);
                 }
             }
         }
@@ -332,6 +339,13 @@ impl Afar {
         with.faults.set(FaultCode::Settings, None, now);
     }
 
+    /// Settings that were taken once are not in force. So this is no matter between the machine and who sends: the machine has a fault.
+    fn lose(&mut self, refused: RefusedSettings, kid: Option<&KeyId>, with: &mut Around, now: Now) {
+        with.faults.set(FaultCode::Settings, Some(&format!("{}: {}", named(&refused), cut(refused.message.clone(), MESSAGE_MAX))), now);
+        self.refuse(refused, kid, with, now);
+    }
+
+    /// Whoever sent them is told. The machine goes on with what it has, and has no fault.
     fn refuse(&mut self, mut refused: RefusedSettings, kid: Option<&KeyId>, with: &mut Around, now: Now) {
         let Afar { refusals, refused: last, .. } = self;
         refusals.retain(|at| now.boot < *at + SECOND);
@@ -346,13 +360,8 @@ impl Afar {
         if last.as_ref() == Some(&refused) {
             return;
         }
-        let version = refused.version.map_or_else(|| "settings".into(), |version| format!("settings version {version}"));
-        // What came too late asks nothing of this machine.
-        if refused.code != Objection::Expired {
-            with.faults.set(FaultCode::Settings, Some(&format!("{version}: {}", refused.message)), now);
-        }
         let by = kid.map_or("nobody that this machine knows", KeyId::as_str);
-        with.out.journal(Journal::SettingsRefused { what: version.into(), by: text(by), why: text(&refused.message) });
+        with.out.journal(Journal::SettingsRefused { what: named(&refused).into(), by: text(by), why: text(&refused.message) });
         self.refused = Some(refused);
     }
 }
@@ -363,6 +372,10 @@ fn look_again(desired: &Desired, own: &Settings, now: Now) -> Option<Boot> {
     let left = own.trusted(now.wall).map(|wall| due - wall);
     let is_early = left.is_none_or(|left| left > Span::default());
     is_early.then(|| now.boot + left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)))
+}
+
+fn named(refused: &RefusedSettings) -> String {
+    refused.version.map_or_else(|| "settings".into(), |version| format!("settings version {version}"))
 }
 
 /// The refusal of a text with these faults; its message names the first.

@@ -1,6 +1,7 @@
 //! Changes a TOML file where it must be changed, and leaves every other byte alone: comments, order and people's own text
 //! stay.
 
+use crate::config::quoted;
 use crate::speech::fill;
 use crate::{Failure, texts};
 use std::ops::Range;
@@ -98,12 +99,6 @@ pub enum EditError {
         /// The value that it should get.
         value: String,
     },
-}
-
-/// A value as TOML writes it.
-pub fn quoted(text: &str) -> String {
-    // TOML escapes all that JSON escapes, in the same way. DEL is the one more character that must be escaped.
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 
 /// Sets `section.key` to a value that is written as TOML. If a line has the key behind a `#`, that line becomes the new

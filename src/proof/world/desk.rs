@@ -40,7 +40,16 @@ impl World {
         let settings = format!("[[item]]\nid = \"A1\"\nprice = {}\n[[item]]\nid = \"B1\"\nprice = 15000\n", amount.get());
         // Some come too late for a machine that is away.
         let exp = self.wall().0 / 1000 + if self.one_in(8) { 600 } else { 90 * 86_400 };
-        let desired = Desired { aud: device(), version, from, exp, effective_at: later, skip_unknown: false, settings: settings.into() };
+        let desired = Desired {
+            aud: device(),
+            version,
+            from,
+            exp,
+            effective_at: later,
+            skip_unknown: false,
+            made_of: None,
+            settings: settings.into(),
+        };
         self.note(|| format!("the operator wants version {version} from {from}: {amount}"));
         self.desk.sent.insert(version, amount);
         let payload = desired.signed(&key());

@@ -10,6 +10,7 @@ use qris::backend::machines::accounts::plugin;
 use qris::backend::machines::reported::{self, Report};
 use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::backend::telling::listed::{self, Listed};
+use qris::device::config::afar::text::written;
 use qris::device::config::afar::{self, Good};
 use qris::device::screen::{Languages, SurfaceSettings, samples};
 use qris::host::config::{BusAddress, Source, http_url};
@@ -377,6 +378,8 @@ fn settings() {
             Ok(Good { settings, left_out, .. }) => {
                 assert_eq!((&settings.device, &settings.store, left_out.is_empty()), (&own.device, &own.store, left_out.is_empty()));
                 assert!(left_out.is_empty() || skip_unknown);
+                // What a machine tells of itself, the desk reads.
+                assert!(afar::read(&written(&settings), false, &own, &[]).is_ok());
                 format!("{} items, {} left out", settings.prices.items().count(), left_out.len())
             }
             Err(faults) => {
@@ -391,6 +394,7 @@ fn settings() {
             exp: 9,
             effective_at: None,
             skip_unknown: true,
+            made_of: Some("x".into()),
             settings: text.as_ref().into(),
         };
         let payload = desired.signed(&key);

@@ -127,5 +127,6 @@ fn deep(levels: usize) -> Vec<u8> {
 
 fn desired(device: &str, version: u64, from: u64, settings: &str, key: &SigningKey) -> Vec<u8> {
     let aud = DeviceId::new(device).expect("an id");
-    Desired { aud, version, from, exp: i64::MAX, effective_at: None, skip_unknown: false, settings: settings.into() }.signed(key)
+    Desired { aud, version, from, exp: i64::MAX, effective_at: None, skip_unknown: false, made_of: None, settings: settings.into() }
+        .signed(key)
 }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod desk;
 pub mod ends;
 pub mod files;
+pub mod fleet;
 pub mod fuzz;
 pub mod http;
 pub mod inputs;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The users of the shop's broker. `tap` may do everything: it stands for somebody who took the broker over.
-pub const USERS: [&str; 6] = ["vm-001", "vm-002", "vm-001-controller", "backend", "fleet", TAP];
+pub const USERS: [&str; 7] = ["vm-001", "vm-002", "vm-003", "vm-001-controller", "backend", "fleet", TAP];
 /// The user that may read and write everything.
 pub const TAP: &str = "tap";
 

@@ -25,10 +25,10 @@ impl Machine {
     pub(super) fn read_for(&mut self, query: &Query, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
         self.check_time_of(&signed, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
-        let settings = || self.afar.whole(&self.settings.labels);
+        let settings = || self.afar.whole(&self.settings.labels, &self.own, self.links.lines(&self.own));
         let end = match query {
             Query::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
-            Query::ConfigGet {} => Ok(settings()),
+            Query::ConfigGet {} => serde_json::to_value(settings()).map_err(|why| why.to_string()),
             Query::Orders { newest } => self.newest_orders(*newest),
             Query::Vitals {} | Query::Logs(_) => {
                 return self.ask_computer(query, signed, kid, to, json!({ "vitals": self.known_vitals() }), now);

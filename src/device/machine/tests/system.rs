@@ -253,7 +253,7 @@ fn a_new_system_that_refuses_the_settings_in_force_is_not_called_good() {
     rig.cut_and_up(false);
     rig.settle_open();
     rig.on(Input::Desired { payload: b"nonsense".to_vec(), ack: Ack::numbered(5) });
-    assert!(rig.machine.faults.has(FaultCode::Settings));
+    assert!(rig.machine.afar.reported().refused.is_some());
     assert_eq!(calls(&rig.on(runs("rootfs.1", "friday"))), [SystemCall::MarkGood]);
 }
 

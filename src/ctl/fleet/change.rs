@@ -1,0 +1,394 @@
+//! Another text for machines: what it would change is shown machine by machine before anything is sent, and nothing wrong is sent.
+
+use super::config::{placed, print_report, read};
+use super::diff::Differences;
+use super::retained::LastWords;
+use super::run;
+use super::sold::{Sold, Step};
+use super::which::Which;
+use crate::broker::{Broker, Connection, News};
+use crate::print;
+use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::keys::SigningKey;
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::Wall;
+use qris_core::wire::command;
+use qris_core::wire::settings::{Desired, Reported, SETTINGS_MAX, WrongValue, next_version};
+use qris_core::wire::topics::Topic;
+use qris_host::mqtt::{Outbound, Retained};
+use qris_host::setup::ask::Asker;
+use qris_host::{Failure, clock, terminal};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A machine that is online has judged its settings by then.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+const DAY_S: i64 = 24 * 60 * 60;
+
+const NOTHING: &str = "nothing was sent to any machine";
+
+/// A refusal without a version may be that of a stranger's settings. A machine has judged these ones, too, by then.
+const DOUBT: Duration = Duration::from_secs(3);
+
+/// To whom a text is sent, and how.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Sending {
+    #[command(flatten)]
+    pub(super) who: Which,
+    /// In force from then on, as 2026-12-01T06:00:00+07:00; the default is at once
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Leave out what a machine of an earlier release does not know
+    #[arg(long)]
+    pub(super) skip_unknown: bool,
+    /// A machine that hears of it only after so many days does not take it any more
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    expires_in: u16,
+    /// Do not ask: items may go, and machines that could not be compared get the text, too
+    #[arg(long)]
+    yes: bool,
+    /// Your key; the default is ~/.config/qrisctl/operator.jwk
+    #[arg(long, value_name = "FILE")]
+    pub(super) operator_key: Option<PathBuf>,
+}
+
+impl Sending {
+    /// What can be seen before anything is asked.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.who.must_be_named()?;
+        match self.at.as_deref().map(Wall::from_rfc3339) {
+            Some(Err(error)) => Err(Failure::usage(format!("--at: {error}: write it as 2026-12-01T06:00:00+07:00"))),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+}
+
+/// What machines shall have.
+pub(super) enum Wanted {
+    /// This text.
+    Text(String),
+    /// This text, which was made from another one.
+    Edited {
+        /// What all of them had.
+        from: String,
+        /// What was made of it.
+        text: String,
+    },
+    /// Another price of one item, and nothing else.
+    Price(ItemId, Rupiah),
+}
+
+impl Wanted {
+    /// What is to be done at a machine that sells this.
+    fn at(&self, sold: &Sold) -> Step {
+        match self {
+            Self::Text(text) => Step::Send(text.clone()),
+            Self::Edited { from, text } if *from == sold.text() => Step::Send(text.clone()),
+            Self::Edited { .. } => Step::Wrong("somebody else changed its settings meanwhile".into()),
+            Self::Price(item, price) => sold.priced(item, *price),
+        }
+    }
+
+    /// The text for a machine that said nothing. What is made of answers is for no other machine.
+    fn blindly(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Edited { .. } | Self::Price(..) => None,
+        }
+    }
+
+    /// Whether the text has what a machine has told, and not only what a person has written.
+    fn is_made_of_answers(&self) -> bool {
+        match self {
+            Self::Text(_) => false,
+            Self::Edited { .. } | Self::Price(..) => true,
+        }
+    }
+}
+
+/// A text for one machine.
+struct Text {
+    /// The version that it is made from.
+    from: u64,
+    text: String,
+    /// What the machine has told, if the text is made of that.
+    made_of: Option<Box<str>>,
+}
+
+/// What is to be sent, as far as it was found out. It counts machines.
+#[derive(Default)]
+struct Plan {
+    all: usize,
+    /// What each machine gets.
+    texts: BTreeMap<DeviceId, Text>,
+    /// Where something is different.
+    different: usize,
+    /// Where items are no longer sold, or a text that waits is replaced.
+    takes_away: usize,
+    /// Where the item is not sold.
+    unsold: usize,
+    /// Where it cannot be done.
+    wrong: usize,
+    /// Who could not be compared.
+    blind: usize,
+}
+
+/// Shows what a text would change.
+pub(super) async fn compare(
+    wanted: &Wanted,
+    who: &Which,
+    skip_unknown: bool,
+    key: &Rc<SigningKey>,
+    connection: Connection,
+    json: bool,
+) -> Result<(), Failure> {
+    let plan = Plan::show(wanted, &ask(who, key, connection).await?, skip_unknown, json)?;
+    match plan.different + plan.wrong + plan.blind {
+        0 => Ok(()),
+        other => Err(Failure::failed(format!("{other} of {} machines have other settings, or did not say", plan.all))),
+    }
+}
+
+/// The one text of all machines that are meant.
+pub(super) async fn text_of_all(who: &Which, key: &Rc<SigningKey>, connection: Connection) -> Result<String, Failure> {
+    let all = ask(who, key, connection).await?;
+    let mut first: Option<(&DeviceId, String)> = None;
+    for (device, (_, sold)) in &all {
+        let text = sold.as_ref().map_err(|why| Failure::failed(format!("{device}: {why}")))?.text();
+        match &first {
+            Some((other, has)) if *has != text => {
+                return Err(Failure::failed(format!("{other} and {device} have different settings: name machines that have the same")));
+            }
+            Some(_) => {}
+            None => first = Some((device, text)),
+        }
+    }
+    first.map(|(_, text)| text).ok_or_else(|| Failure::failed("no machine is meant"))
+}
+
+/// Shows what is different, asks where it should, and sends.
+pub(super) async fn send(
+    wanted: Wanted,
+    sending: &Sending,
+    key: &Rc<SigningKey>,
+    connection: Connection,
+    json: bool,
+) -> Result<(), Failure> {
+    let all = ask(&sending.who, key, connection.clone()).await?;
+    let plan = Plan::show(&wanted, &all, sending.skip_unknown, json)?;
+    if plan.wrong > 0 {
+        return Err(Failure::failed(format!("{} of {} machines would not take it: {NOTHING}", plan.wrong, plan.all)));
+    }
+    if plan.unsold > 0 && plan.unsold == plan.all {
+        return Err(Failure::failed(format!("no machine sells it: {NOTHING}")));
+    }
+    // Nothing is sent before it is clear that it can be sent to all.
+    let exp = clock::now().wall.0.div_euclid(1000) + i64::from(sending.expires_in) * DAY_S;
+    let mut signed = BTreeMap::new();
+    for (device, Text { from, text, made_of }) in &plan.texts {
+        let (from, made_of) = (*from, made_of.clone());
+        let version = next_version(from).ok_or_else(|| unreachable(device, from))?;
+        let (effective_at, settings) = (sending.at.clone().map(Into::into), text.as_str().into());
+        let desired =
+            Desired { aud: device.clone(), version, from, exp, effective_at, skip_unknown: sending.skip_unknown, made_of, settings };
+        signed.insert(device.clone(), (version, payload(&desired, key)?));
+    }
+    plan.agreed(sending.yes, json)?;
+    // A person may have thought for long.
+    let mut broker = Broker::connect(connection, sending.who.filters(Topic::ConfigReported), Retained::Always).await?;
+    broker.drain().await.map_err(Failure::failed)?;
+    for (device, (_, payload)) in &signed {
+        let message = Outbound { topic: Topic::ConfigDesired.of(device), payload: payload.clone(), retain: true, ..Outbound::default() };
+        broker.publish(message).await.map_err(Failure::failed)?;
+    }
+    let meant = signed.len() + if wanted.blindly().is_some() { 0 } else { plan.blind };
+    let done = follow(&mut broker, signed.into_iter().map(|(device, (version, _))| (device, version)).collect(), json).await;
+    broker.leave().await;
+    match done? {
+        done if done == meant => Ok(()),
+        done => Err(Failure::failed(format!("{} of {meant} machines did not take the settings", meant - done))),
+    }
+}
+
+/// What the machines that are meant have told: at last to the broker, and now.
+type All = BTreeMap<DeviceId, (Reported, Result<Sold, String>)>;
+
+async fn ask(who: &Which, key: &Rc<SigningKey>, connection: Connection) -> Result<All, Failure> {
+    let (mut broker, told) = LastWords::hear(connection, who, vec![command::RESPONSES.into()]).await?;
+    let meant = told.settable(who)?;
+    let machines = meant.iter().map(|(device, (_, status))| (device.clone(), status.clone()));
+    let mut sold = run::sold(&mut broker, machines, key).await?;
+    broker.leave().await;
+    let both = |(device, (reported, _))| sold.remove(&device).map(|sold| (device, (reported, sold)));
+    Ok(meant.into_iter().filter_map(both).collect())
+}
+
+/// The version that another text is made from.
+fn newest(reported: &Reported) -> u64 {
+    reported.waiting.as_ref().map_or(reported.version, |waiting| waiting.version)
+}
+
+/// Tells something of a machine: an object for scripts, lines for people.
+fn tell(device: &DeviceId, mut object: Value, lines: &[String], json: bool) -> Result<(), Failure> {
+    if json {
+        object["device"] = json!(device);
+        return print::line(&object.to_string());
+    }
+    lines.iter().try_for_each(|line| print::line(&print::plain(&format!("{device}: {line}"))))
+}
+
+impl Plan {
+    /// Finds out what is to be sent, and shows it.
+    fn show(wanted: &Wanted, all: &All, skip_unknown: bool, json: bool) -> Result<Self, Failure> {
+        let mut plan = Self { all: all.len(), ..Self::default() };
+        for (device, (_, sold)) in all {
+            if let Ok(sold) = sold {
+                plan.compare(wanted, device, sold, skip_unknown, json)?;
+            }
+        }
+        for (device, (reported, sold)) in all {
+            let Err(why) = sold else { continue };
+            if plan.blind == 0 && !json {
+                print::line("not compared, so nobody here knows what they sell and what would go:")?;
+            }
+            plan.blind += 1;
+            tell(device, json!({ "not_compared": why }), std::slice::from_ref(why), json)?;
+            if let Some(text) = wanted.blindly() {
+                plan.texts.insert(device.clone(), Text { from: newest(reported), text: text.into(), made_of: None });
+            }
+        }
+        Ok(plan)
+    }
+
+    fn compare(&mut self, wanted: &Wanted, device: &DeviceId, sold: &Sold, skip_unknown: bool, json: bool) -> Result<(), Failure> {
+        let compared = match wanted.at(sold) {
+            Step::Send(text) => sold.with(&text, skip_unknown).map(|differences| (text, differences)),
+            Step::Wrong(why) => Err(vec![WrongValue { path: "".into(), line: None, why: why.into() }]),
+            Step::Same(why) => return tell(device, json!({ "same": why }), &[why], json),
+            Step::Unsold(why) => {
+                self.unsold += 1;
+                return tell(device, json!({ "unsold": why }), &[why], json);
+            }
+        };
+        match compared {
+            Ok((text, Differences { values, gone })) => {
+                let waiting = sold.reported.waiting.as_ref().map(|waiting| waiting.version);
+                let mut lines = values.clone();
+                lines.extend(gone.iter().map(|item| format!("no longer sold: {item}")));
+                self.different += usize::from(!lines.is_empty());
+                lines.extend(waiting.map(|version| format!("version {version} waits, and is replaced")));
+                self.takes_away += usize::from(!gone.is_empty() || waiting.is_some());
+                if lines.is_empty() {
+                    lines.push("the same".into());
+                }
+                if !sold.knows_lines {
+                    lines.push("its relay service is away: which prices its lines take is not known".into());
+                }
+                let made_of = wanted.is_made_of_answers().then(|| sold.seen());
+                self.texts.insert(device.clone(), Text { from: newest(&sold.reported), text, made_of });
+                tell(device, json!({ "differences": values, "no_longer_sold": gone, "replaces": waiting }), &lines, json)
+            }
+            Err(faults) => {
+                self.wrong += 1;
+                let lines: Vec<_> = faults.iter().map(|fault| format!("wrong: {}", placed(fault))).collect();
+                tell(device, json!({ "wrong": faults }), &lines, json)
+            }
+        }
+    }
+
+    /// A person agrees to what takes something away, and to what nobody could look at.
+    fn agreed(&self, yes: bool, json: bool) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        let Self { all, blind, takes_away, .. } = self;
+        if *blind > 0 {
+            let why = format!("{blind} of {all} machines were not compared: {NOTHING}. --yes goes on all the same; --device names others");
+            return Err(Failure::failed(why));
+        }
+        if *takes_away == 0 {
+            return Ok(());
+        }
+        let what = format!("On {takes_away} of {all} machines something goes that is sold now, or that waits.");
+        if json || !terminal::is_there() {
+            return Err(Failure::failed(format!("{what} --yes sends it all the same: {NOTHING}")));
+        }
+        match Asker::new(std::io::stdin().lock()).yes(&format!("{what} Send it?"), false)? {
+            true => Ok(()),
+            false => Err(Failure::failed(NOTHING)),
+        }
+    }
+}
+
+/// Somebody has invented the number. Nothing is signed that would follow it.
+fn unreachable(device: &DeviceId, from: u64) -> Failure {
+    Failure::failed(format!(
+        "{device} is said to have settings version {from}, which no operator can have reached: somebody else speaks in its name at the broker. \
+         Nothing was sent to any machine. Give {device} another password there (qris-backend device revoke, then device invite); it says the \
+         right version when it connects"
+    ))
+}
+
+fn payload(desired: &Desired, key: &SigningKey) -> Result<Vec<u8>, Failure> {
+    let payload = desired.signed(key);
+    if payload.len() > SETTINGS_MAX {
+        return Err(Failure::usage(format!(
+            "the settings are too large: {} bytes with their signature, at most {SETTINGS_MAX}",
+            payload.len()
+        )));
+    }
+    Ok(payload)
+}
+
+/// Shows what becomes of the settings. Answers with how many machines took them.
+async fn follow(broker: &mut Broker, mut open: BTreeMap<DeviceId, u64>, json: bool) -> Result<usize, Failure> {
+    let deadline = Instant::now() + ANSWER_WAIT;
+    let (mut done, mut doubtful) = (0, BTreeMap::<DeviceId, (Instant, Reported)>::new());
+    while !open.is_empty() {
+        let until = doubtful.values().map(|(until, _)| *until).min().unwrap_or(deadline);
+        let Ok(news) = timeout_at(until, broker.next()).await else {
+            let over: Vec<_> = doubtful.iter().filter(|(_, (at, _))| *at <= until).map(|(device, _)| device.clone()).collect();
+            if over.is_empty() {
+                break;
+            }
+            for device in over {
+                open.remove(&device);
+                doubtful.remove(&device).map_or(Ok(()), |(_, reported)| print_report(&device, &reported, json))?;
+            }
+            continue;
+        };
+        let message = match news {
+            News::Message(message) => message,
+            News::Lost(reason) => {
+                print::remark(&format!("connection lost: {reason}"));
+                continue;
+            }
+            News::Back => continue,
+        };
+        let Some((device, reported)) = read(&message) else { continue };
+        let Some(version) = open.get(&device) else { continue };
+        let is_taken = reported.version == *version || reported.waiting.as_ref().is_some_and(|waiting| waiting.version == *version);
+        let refused = reported.refused.as_ref().map(|refused| refused.version);
+        if is_taken || refused == Some(Some(*version)) {
+            print_report(&device, &reported, json)?;
+            done += usize::from(is_taken);
+            (_, _) = (open.remove(&device), doubtful.remove(&device));
+        } else if refused == Some(None) {
+            let until = doubtful.get(&device).map_or((Instant::now() + DOUBT).min(deadline), |(until, _)| *until);
+            doubtful.insert(device, (until, reported));
+        }
+    }
+    for device in open.keys() {
+        print::remark(&format!(
+            "{device} said nothing in {} s. The settings stay at the broker, and it judges them when it is back: see `qrisctl fleet config \
+             get --device {device}`",
+            ANSWER_WAIT.as_secs()
+        ));
+    }
+    Ok(done)
+}
