@@ -185,10 +185,9 @@ async fn servers(server: &Server) -> Vec<Finding> {
             Ok(Reached { role: Role::Standby, .. }) => Finding::ok(CHECK, format!("{name} is a standby")),
             Ok(old) if old.role.is_overtaken(server.newest()) => {
                 let what = match primary {
-                    Some((_, primary)) => overtaken::alone(old, primary).await.map_or_else(
-                        |why| format!("it cannot be read ({why}), so nobody knows what was written there last"),
-                        |orders| overtaken::said(&orders, usize::MAX),
-                    ),
+                    Some((_, primary)) => overtaken::alone(old, primary)
+                        .await
+                        .map_or_else(|why| overtaken::unread(&why.to_string()), |alone| alone.said(usize::MAX)),
                     None => "there is no other one to compare it with".into(),
                 };
                 let to_do = "stop it, and run `reconcile --order ORDER` for each order. Then make it a standby (pg_rewind, or a new copy)";

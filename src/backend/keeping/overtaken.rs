@@ -12,41 +12,52 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 /// How often all servers are asked. With [the time of an answer](Server::look) and that of a new connection, the primary of before a
 /// promotion is left within 15 s.
 pub const EVERY: Duration = Duration::from_secs(10);
-/// The most lines of the history that are compared, from the newest on. The order of before them is not looked for.
+/// The most lines of the history that are compared, from the newest on.
 const LINES_MAX: i64 = 10_000;
 /// The most orders that an event names.
 const NAMED: usize = 20;
-/// The lines from the newest on. Both servers have the same ones until the promotion.
-const LINES: &str = "SELECT seq, order_id, at_ms, event FROM history WHERE seq >= $1 ORDER BY seq DESC LIMIT $2";
+/// Lines of the history, from the newest on. Both servers have the same ones until the promotion.
+const LINES: &str = "SELECT seq, order_id, at_ms, event FROM history WHERE seq BETWEEN $1 AND $2 ORDER BY seq DESC LIMIT $3";
 /// What an order has come to.
 const STATE: &str =
     "state || coalesce(', ' || delivery, '') || CASE refund_due WHEN 1 THEN ', refund due' ELSE '' END AS state, order_id FROM orders";
 
-/// An order that an old primary has, and the books have otherwise or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an old primary has alone.
+#[derive(Debug)]
 pub struct Alone {
+    orders: Vec<AloneOrder>,
+    /// Whether the last line that both servers have was found.
+    is_all: bool,
+}
+
+/// An order that the books have otherwise or not at all.
+#[derive(Debug)]
+struct AloneOrder {
     order_id: String,
     there: String,
     here: Option<String>,
 }
 
-impl std::fmt::Display for Alone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { order_id, there, here } = self;
-        write!(f, "{order_id} ({there}; {} here)", here.as_deref().unwrap_or("missing"))
+impl Alone {
+    /// What people are told, with the names of at most so many orders.
+    #[must_use]
+    pub fn said(&self, most: usize) -> String {
+        let named = |AloneOrder { order_id, there, here }: &AloneOrder| {
+            format!("{order_id} ({there}; {} here)", here.as_deref().unwrap_or("missing"))
+        };
+        let mut said: Vec<_> = self.orders.iter().take(most).map(named).collect();
+        if self.orders.len() > most {
+            said.push(format!("and {} more, which `qris-backend doctor` lists", self.orders.len() - most));
+        }
+        if !self.is_all {
+            said.push(format!("and perhaps more: only its last {LINES_MAX} entries were compared"));
+        }
+        if said.is_empty() {
+            "nothing was written there that the books do not have".into()
+        } else {
+            format!("orders that are not so in the books: {}", said.join(", "))
+        }
     }
-}
-
-/// What people are told of these orders, with the names of at most so many.
-#[must_use]
-pub fn said(orders: &[Alone], most: usize) -> String {
-    if orders.is_empty() {
-        return "nothing was written there that the books do not have".into();
-    }
-    let named: Vec<_> = orders.iter().take(most).map(ToString::to_string).collect();
-    let more = orders.len() - named.len();
-    let more = if more == 0 { String::new() } else { format!(", and {more} more, which `qris-backend doctor` lists") };
-    format!("{} orders there are not so in the books: {}{more}", orders.len(), named.join(", "))
 }
 
 /// What is at an old primary alone: the orders that have a line of the history there behind the last one that both servers have, unless they
@@ -54,14 +65,16 @@ pub fn said(orders: &[Alone], most: usize) -> String {
 ///
 /// # Errors
 /// [`StoreError`]; a server's silence, too.
-pub async fn alone(old: &Reached, primary: &Reached) -> Result<Vec<Alone>, StoreError> {
-    let there = old.rows(LINES, &[0.into(), LINES_MAX.into()]).await?;
-    let oldest = there.last().map_or(Ok(0), |row| row.int("seq"))?;
-    let here = primary.rows(LINES, &[oldest.into(), i64::MAX.into()]).await?;
+pub async fn alone(old: &Reached, primary: &Reached) -> Result<Alone, StoreError> {
+    let there = old.rows(LINES, &[0.into(), i64::MAX.into(), LINES_MAX.into()]).await?;
+    let place = |row: Option<&Row>| row.map_or(Ok(0), |row| row.int("seq"));
+    let (newest, oldest) = (place(there.first())?, place(there.last())?);
+    let here = primary.rows(LINES, &[oldest.into(), newest.into(), LINES_MAX.into()]).await?;
     let here: HashMap<i64, &Row> = here.iter().map(|row| Ok((row.int("seq")?, row))).collect::<Result<_, StoreError>>()?;
-    let mut behind = Vec::new();
+    let (mut behind, mut is_all) = (Vec::new(), there.len() < usize::try_from(LINES_MAX).unwrap_or(usize::MAX));
     for row in &there {
         if here.get(&row.int("seq")?).is_some_and(|same| *same == row) {
+            is_all = true;
             break;
         }
         behind.push(row.text("order_id")?);
@@ -71,8 +84,16 @@ pub async fn alone(old: &Reached, primary: &Reached) -> Result<Vec<Alone>, Store
     let (there, here) = (old.rows(&sql, &[names.as_str().into()]).await?, primary.rows(&sql, &[names.as_str().into()]).await?);
     let state = |row: &Row| Ok::<_, StoreError>((row.text("order_id")?.to_owned(), row.text("state")?.to_owned()));
     let mut here: HashMap<_, _> = here.iter().map(state).collect::<Result<_, _>>()?;
-    let alone = there.iter().map(|row| state(row).map(|(order_id, there)| Alone { here: here.remove(&order_id), order_id, there }));
-    Ok(alone.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|order| order.here.as_ref() != Some(&order.there)).collect())
+    let orders = there.iter().map(|row| state(row).map(|(order_id, there)| AloneOrder { here: here.remove(&order_id), order_id, there }));
+    let mut orders = orders.collect::<Result<Vec<_>, _>>()?;
+    orders.retain(|order| order.here.as_ref() != Some(&order.there));
+    Ok(Alone { orders, is_all })
+}
+
+/// What is told of an old primary that cannot be read.
+#[must_use]
+pub fn unread(why: &str) -> String {
+    format!("it cannot be read ({why}), so nobody knows what was written there last")
 }
 
 /// What was told of a server.
@@ -111,16 +132,16 @@ pub async fn follow(server: Server, first: Duration) {
 /// Tells what is to be told of a server that is not the primary.
 async fn tell(other: &Looked, primary: &Reached, newest: u32, last: Told) -> Told {
     let event = |what: String| emit(&Journal::PrimaryOvertaken { server: other.name.clone().into(), what: what.into() });
-    let unread = |why: &str| {
+    let cannot = |why: &str| {
         if last != Told::Unread {
-            event(format!("it cannot be read ({why}), so nobody knows what was written there last"));
+            event(unread(why));
         }
         Told::Unread
     };
     let old = match (&other.said, last) {
         (Ok(reached), _) if reached.role.is_overtaken(newest) => reached,
         (Ok(Reached { role: Role::Standby | Role::Primary { .. }, .. }), _) => return Told::Nothing,
-        (Err(why), Told::Primary) => return unread(why),
+        (Err(why), Told::Primary) => return cannot(why),
         (Err(_), Told::Nothing | Told::Unread | Told::Alone(_)) => return last,
     };
     let read = async {
@@ -129,12 +150,12 @@ async fn tell(other: &Looked, primary: &Reached, newest: u32, last: Told) -> Tol
         Ok::<_, StoreError>((line, if is_known { None } else { Some(alone(old, primary).await?) }))
     };
     match read.await {
-        Ok((line, orders)) => {
-            if let Some(orders) = orders {
-                event(said(&orders, NAMED));
+        Ok((line, alone)) => {
+            if let Some(alone) = alone {
+                event(alone.said(NAMED));
             }
             Told::Alone(line)
         }
-        Err(why) => unread(&why.to_string()),
+        Err(why) => cannot(&why.to_string()),
     }
 }

@@ -66,12 +66,17 @@ impl Database {
         self.servers[1 - self.primary].resume();
     }
 
-    /// The one that died does not come back.
-    pub fn fail_over(&mut self) {
-        self.primary = 1 - self.primary;
+    /// The standby takes the place of the one that died. Until a new standby is made, that one may come back, and take everything that waits
+    /// for no standby.
+    pub fn fail_over(&mut self, comes_back: bool) {
+        let old = self.primary;
+        self.primary = 1 - old;
         let primary = &self.servers[self.primary];
         primary.promote();
         let port = primary.port;
+        if comes_back {
+            self.servers[old].resume();
+        }
         self.making = Some(std::thread::spawn(move || Postgres::behind(port, &SETTINGS)));
     }
 

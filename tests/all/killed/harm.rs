@@ -595,8 +595,9 @@ impl Ordeal {
                 if self.rng.below(2) == 0 {
                     database.resume();
                 } else {
-                    database.fail_over();
-                    self.add("fail-overs");
+                    let comes_back = self.rng.below(2) == 0;
+                    database.fail_over(comes_back);
+                    self.add(if comes_back { "fail-overs beside the old primary" } else { "fail-overs" });
                 }
             }
             Victim::Standby => self.database.iter_mut().for_each(Database::resume_standby),

@@ -4,7 +4,8 @@
 
 use super::listening::{ListenEvent, hear};
 use super::primary::{NoPrimary, Role, primary};
-use super::{MakeTls, PATIENCE, Server, query, read, why};
+use super::values::{query, read};
+use super::{MakeTls, PATIENCE, Server, why};
 use crate::store::{Row, StoreError, Value};
 use std::sync::Arc;
 use std::time::Duration;
