@@ -34,7 +34,8 @@ const EVERYTHING: &str = "requests over MQTT, requests over D-Bus, payments, lat
     sold after healing, refunded through Midtrans, refunds with a fault";
 /// The same where books are in PostgreSQL.
 const EVERYTHING_IN_POSTGRESQL: &str =
-    "kill -9 SecondBackend, kill -9 Database, kill -9 Standby, fail-overs, Database Cut, Database Silent";
+    "kill -9 SecondBackend, kill -9 Database, kill -9 Standby, fail-overs, fail-overs beside the old primary, \
+    Database Cut, Database Silent";
 
 #[test]
 #[ignore = "minutes, and everything is busy: `tests/run` gives it a step of its own"]
