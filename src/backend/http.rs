@@ -51,7 +51,7 @@ pub fn router(handles: &Handles) -> Router {
         .route("/metrics", get(operators::metrics))
         .route("/openapi.json", get(operators::openapi))
         .with_state(handles.clone())
-        .merge(pay::router(Arc::clone(&handles.books), Arc::clone(&handles.place)))
+        .merge(pay::router(handles))
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND).code(Reason::Malformed).detail("there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED).code(Reason::Malformed).detail("this address does not support this method")

@@ -4,7 +4,11 @@ use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Program, Shop, new_request_id};
+use crate::rig::{PATIENCE, wait_for};
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The cheapest phones have 320 pixels of CSS.
 const PHONE: (u32, u32) = (320, 568);
@@ -321,4 +325,74 @@ fn an_unknown_page_is_friendly_and_a_flood_is_slowed() {
     }
     assert!(slowed > 10, "{slowed} of 60 were slowed");
     assert_eq!(http.get_with(text(&other, "pay_url"), &[]).0.status, 200);
+}
+
+/// Asks for made-up orders as fast as the backend answers, over three connections, while something is done. That begins when the flood is
+/// slowed. `from`: the address of the n-th request, as the web server in front tells it.
+fn in_a_flood(shop: &Shop, from: impl Fn(usize) -> String + Sync, done: impl FnOnce()) {
+    const AT_ONCE: usize = 50;
+    let address = shop.backend_url.trim_start_matches("http://");
+    let (stop, asked, slowed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let flood = || {
+        let mut stream = TcpStream::connect(address).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        let mut buffer = vec![0; 64 << 10];
+        while !stop.load(Ordering::Relaxed) {
+            let mut requests = String::new();
+            for _ in 0..AT_ONCE {
+                let n = asked.fetch_add(1, Ordering::Relaxed);
+                let from = from(n);
+                requests += &format!("GET /pay/made-up-{n} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\n\r\n");
+            }
+            stream.write_all(requests.as_bytes()).expect("sent");
+            let (mut answers, mut text) = (0, String::new());
+            while answers < AT_ONCE {
+                let length = stream.read(&mut buffer).expect("answered");
+                assert_ne!(length, 0, "closed");
+                text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+                // The beginning of an answer may be cut in two.
+                let end = text.rfind("</html>").map_or(0, |at| at + 7);
+                answers += text[..end].matches("HTTP/1.1 ").count();
+                slowed.fetch_add(text[..end].matches("HTTP/1.1 429").count(), Ordering::Relaxed);
+                text.drain(..end);
+            }
+        }
+    };
+    std::thread::scope(|threads| {
+        (0..3).for_each(|_| drop(threads.spawn(flood)));
+        let _stops = Stops(&stop);
+        wait_for("a flood that is slowed", || (slowed.load(Ordering::Relaxed) > 1000).then_some(()));
+        done();
+    });
+}
+
+/// The flood ends, also where the test fails.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn made_up_numbers_take_no_page_of_an_order_away() {
+    let mut shop = open();
+    let order = shop.charge();
+    let url = format!("{}/pay/{}", shop.backend_url, text(&order, "order_id"));
+    let sees = |who: &str| {
+        let http = Http::new();
+        for _ in 0..8 {
+            for end in ["", "/finish?result=success"] {
+                let (answer, _) = http.get_with(&format!("{url}{end}"), &[("x-forwarded-for", who), ("accept-language", "en")]);
+                assert_eq!(answer.status, 200, "{who}: {}", answer.text());
+            }
+        }
+    };
+    // From everywhere: the machine has made this order here.
+    in_a_flood(&shop, |n| format!("198.51.{}.{}", n / 250 % 250, n % 250), || sees("203.0.113.7"));
+    // From one address: a backend that was started anew knows no order yet.
+    shop.kill_backend();
+    shop.start_backend();
+    in_a_flood(&shop, |_| "198.51.100.7".into(), || sees("203.0.113.7"));
 }

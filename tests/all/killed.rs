@@ -33,8 +33,7 @@ const EVERYTHING: &str = "requests over MQTT, requests over D-Bus, payments, lat
     struck when Shown, struck when Scanned, struck when Paid, struck when Dispensing, struck when Pulse, struck when Dispensed, \
     sold after healing, refunded through Midtrans, refunds with a fault";
 /// The same where books are in PostgreSQL.
-const EVERYTHING_IN_POSTGRESQL: &str =
-    "kill -9 SecondBackend, kill -9 Database, kill -9 Standby, fail-overs, fail-overs beside the old primary, \
+const EVERYTHING_IN_POSTGRESQL: &str = "kill -9 SecondBackend, kill -9 Database, kill -9 Standby, fail-overs, fail-overs beside the old primary, \
     Database Cut, Database Silent";
 
 #[test]

@@ -192,6 +192,11 @@ impl Caller {
         spoken_for(self.0.from, &self.0.doors.limits.proxies, headers)
     }
 
+    /// The network from which the request came, which counts as one address.
+    pub(super) fn network(&self, headers: &HeaderMap) -> IpAddr {
+        network(self.address(headers))
+    }
+
     /// A machine has shown its token.
     pub(super) fn is(&self, device: &DeviceId) {
         let doors = &self.0.doors;

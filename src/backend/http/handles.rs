@@ -1,5 +1,6 @@
 //! The handles of the running backend, and which of them a handler may ask for.
 
+use super::limit::Pace;
 use crate::counters::Counters;
 use crate::gateway::{Gateway, WatchedGateway};
 use crate::machines::handle::Machines;
@@ -30,6 +31,8 @@ pub struct Handles {
     pub counters: Arc<Counters>,
     /// Where customers find this backend.
     pub place: Arc<Place>,
+    /// How often customers' pages are drawn.
+    pub pace: Arc<Pace>,
 }
 
 impl Handles {
@@ -40,7 +43,7 @@ impl Handles {
         let gateway = Arc::new(WatchedGateway::new(gateway, Arc::clone(&around)));
         let (of, to) = (Arc::clone(&books), Arc::clone(&gateway));
         let work = Arc::new(Work::new(of, to, Arc::clone(&waiters), Arc::clone(&counters), Arc::clone(&around)));
-        Self { around, books, work, waiters, gateway, machines: Arc::new(machines), counters, place: Arc::new(place) }
+        Self { around, books, work, waiters, gateway, machines: Arc::new(machines), counters, place: Arc::new(place), pace: Arc::default() }
     }
 }
 
@@ -57,4 +60,5 @@ macro_rules! given {
 
 given! {
     around: dyn Surroundings, books: Books, work: Work, gateway: WatchedGateway, machines: Machines, counters: Counters, place: Place,
+    pace: Pace,
 }

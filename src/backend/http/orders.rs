@@ -1,5 +1,6 @@
 //! The requests of machines. Every write runs in a task of its own: a machine that hangs up leaves nothing half done.
 
+use super::limit::Pace;
 use super::machine::Machine;
 use super::refusal::Refusal;
 use super::request::{BODY_BYTES_MAX, Named, json};
@@ -51,6 +52,7 @@ pub async fn create(
     Shared(work): Shared<Arc<Work>>,
     Shared(machines): Shared<Arc<Machines>>,
     Shared(place): Shared<Arc<view::Place>>,
+    Shared(pace): Shared<Arc<Pace>>,
     Machine { device, token_hash, .. }: Machine,
     headers: HeaderMap,
     request: Request,
@@ -80,7 +82,10 @@ pub async fn create(
     let waiter = work.waiters().register(&device, &request_id);
     let answer = waiter.until(CHARGE_WAIT, || charged(work.books(), &place, &device, &request_id)).await?;
     match answer {
-        Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, *order).into_response()),
+        Some(Charged::Order(order)) => {
+            pace.is_there(&order.order_id);
+            Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, *order).into_response())
+        }
         Some(Charged::Refused(refusal)) => Err(refusal),
         None => Err(Refusal::gateway("the gateway has not answered yet: ask again with the same Idempotency-Key").retry_after(1)),
     }
@@ -250,12 +255,14 @@ pub async fn open(
 pub async fn show(
     Shared(work): Shared<Arc<Work>>,
     Shared(place): Shared<Arc<view::Place>>,
+    Shared(pace): Shared<Arc<Pace>>,
     Machine { device, .. }: Machine,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<OrderResource>, Refusal> {
     let wanted = query(wanted)?;
     let mut stored = find(&work, &device, id.as_str()).await?;
+    pace.is_there(&stored.order.id);
     if wanted.ask {
         stored = asked(&work, &device, stored).await?;
     }

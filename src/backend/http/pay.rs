@@ -6,6 +6,8 @@ mod words;
 
 pub(crate) use draw::escape;
 
+use super::connections::Caller;
+use super::handles::Handles;
 use super::limit::Pace;
 use super::orders;
 use super::request::Named;
@@ -13,7 +15,8 @@ use crate::sale::books::{self, Stored};
 use crate::sale::handle::Books;
 use crate::sale::view::{self, Place};
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRequestParts, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -24,6 +27,8 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::{merchant, qris};
 use qris_host::clock;
 use ring::digest::{SHA256, digest};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 use subtle::ConstantTimeEq as _;
 use words::Words;
@@ -36,29 +41,46 @@ const AGAIN_S: u32 = 5;
 struct Window {
     books: Arc<Books>,
     place: Arc<Place>,
-    pace: Pace,
+    pace: Arc<Pace>,
 }
 
 /// `/pay/{order_id}` and `/pay/{order_id}/finish`
-pub fn router(books: Arc<Books>, place: Arc<Place>) -> Router {
-    let window = Arc::new(Window { books, place, pace: Pace::default() });
+pub fn router(handles: &Handles) -> Router {
+    let Handles { books, place, pace, .. } = handles.clone();
+    let window = Arc::new(Window { books, place, pace });
     Router::new().route("/pay/{order_id}", get(page)).route("/pay/{order_id}/finish", get(finish)).with_state(window)
 }
 
 /// `GET /pay/{order_id}`
-async fn page(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named, RawQuery(query): RawQuery) -> Response {
-    answer(&window, &headers, &id, &Query(query.unwrap_or_default()), None).await
+async fn page(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
+    answer(&window, &visitor, &id, &Query(query.unwrap_or_default()), None).await
 }
 
 /// `GET /pay/{order_id}/finish`: GoPay sends the customer back to this page. The words in its address are not believed.
-async fn finish(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named, RawQuery(query): RawQuery) -> Response {
+async fn finish(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, RawQuery(query): RawQuery) -> Response {
     let query = Query(query.unwrap_or_default());
     let finish = match query.value("result") {
         Some("success") => Finish::Success,
         Some("failure") => Finish::Failure,
         Some(_) | None => Finish::Unsaid,
     };
-    answer(&window, &headers, &id, &query, Some(finish)).await
+    answer(&window, &visitor, &id, &query, Some(finish)).await
+}
+
+/// Who asks for a page.
+struct Visitor {
+    headers: HeaderMap,
+    address: IpAddr,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Only what came over a connection has an address.
+        let address = parts.extensions.get::<Caller>().map_or(Ipv6Addr::UNSPECIFIED.into(), |caller| caller.network(&parts.headers));
+        Ok(Self { headers: parts.headers.clone(), address })
+    }
 }
 
 /// The part of an address behind `?`. Only words without any escape mean something here. The rest is ignored.
@@ -70,15 +92,18 @@ impl Query {
     }
 }
 
-async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
+async fn answer(window: &Window, Visitor { headers, address }: &Visitor, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
     let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let words = words::choose(query.value("lang"), accept);
     let Ok(id) = OrderId::new(id.as_str()) else { return not_found(words) };
-    if !window.pace.take(&id, clock::now().boot) {
+    if !window.pace.take(&id, *address, clock::now().boot) {
         return not_now(StatusCode::TOO_MANY_REQUESTS, words);
     }
     match window.books.read(move |tx| books::load(tx, &id)).await {
-        Ok(Some(stored)) => draw(&stored, window, headers, query, words, finish),
+        Ok(Some(stored)) => {
+            window.pace.is_there(&stored.order.id);
+            draw(&stored, window, headers, query, words, finish)
+        }
         Ok(None) => not_found(words),
         Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, words),
     }
