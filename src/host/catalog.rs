@@ -2,7 +2,7 @@
 
 use super::events::TABLE;
 #[cfg(feature = "manuals")]
-use super::events::{Fields, Priority};
+use super::events::{Cause, Fields, Priority};
 use std::fmt::Write as _;
 
 /// The machine's catalog, made from the table of events. The format is that of systemd's message catalogs.
@@ -32,7 +32,8 @@ pub fn merchants_text() -> String {
 #[cfg(feature = "manuals")]
 #[must_use]
 pub fn page() -> String {
-    let mut page = String::from(PAGE_HEAD);
+    let strangers: Vec<_> = TABLE.iter().filter(|kind| kind.cause == Cause::Strangers).map(|kind| kind.name).collect();
+    let mut page = PAGE_HEAD.replace("STRANGERS", &strangers.join(", "));
     let mut kinds: Vec<_> = TABLE.iter().collect();
     kinds.sort_by_key(|kind| kind.priority as u8);
     for kind in kinds {
@@ -67,9 +68,9 @@ journalctl -x -u qrisd -p notice --since today
 An entry has the fields that apply to it. `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on
 a machine `DEVICE_ID`.
 
-Strangers can cause some kinds as often as they like: OrderRefused, TicketRefused, ReceiptRefused, NotificationRefused,
-TokenRefused, RelayKeyOther and OutcomeConflict. Each program writes at most 60 lines a minute of these, all together. Of every
-other kind it writes at most 50 at once and 10 a second. An entry (LinesSuppressed) tells how many were not written.
+Strangers can cause some kinds as often as they like: STRANGERS.
+Each program writes at most 60 lines a minute of these, all together. Of every other kind it writes at most 50 at once and 10 a
+second. An entry (LinesSuppressed) tells how many were not written.
 
 | priority | what happened, and what to do | fields | kind and `MESSAGE_ID` |
 | --- | --- | --- | --- |

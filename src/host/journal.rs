@@ -5,7 +5,7 @@
 //! then they have priority 7, whatever priority their authors gave them.
 
 use super::clock;
-use super::events::{Event, EventKind, Fields, Priority, TABLE};
+use super::events::{Cause, Event, EventKind, Fields, Priority, TABLE};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Boot, Span, Wall};
 use std::collections::{BTreeMap, VecDeque};
@@ -128,14 +128,17 @@ static DEVICE: OnceLock<String> = OnceLock::new();
 pub fn emit(event: &Event) {
     let kind = event.kind();
     let now = clock::now().boot;
-    if is_strangers(event) {
-        match strangers().take(kind.name, now) {
+    match kind.cause {
+        Cause::Own => emit_own(kind, event, now),
+        Cause::Strangers => match strangers().take(kind.name, now) {
             Taken::Written => send(kind, event),
             Taken::LeftOut => {}
             Taken::FirstLeftOut => tell_of_strangers_later(),
-        }
-        return;
+        },
     }
+}
+
+fn emit_own(kind: &EventKind, event: &Event, now: Boot) {
     let (admitted, reports) = {
         // A panic while the lock is held cannot leave a bucket half changed in a way that matters.
         let mut buckets = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,23 +212,6 @@ fn is_journal_stream() -> bool {
 fn is_stream(journal_stream: &str, device: u64, inode: u64) -> bool {
     let parts = journal_stream.split_once(':').map(|(device, inode)| (device.parse(), inode.parse()));
     parts == Some((Ok(device), Ok(inode)))
-}
-
-/// Whether strangers can cause the event, as often as they like: they publish, post or call, and are refused. All other events
-/// follow from an order, and the number of orders has a limit; or they happen to this computer. Those events are about money, or
-/// for a person, and no flood keeps them out of the journal.
-const fn is_strangers(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::OrderRefused { .. }
-            | Event::TicketRefused { .. }
-            | Event::ReceiptRefused { .. }
-            | Event::NotificationRefused { .. }
-            | Event::TokenRefused { .. }
-            | Event::EnrolmentRefused { .. }
-            | Event::RelayKeyOther { .. }
-            | Event::OutcomeConflict { .. }
-    )
 }
 
 /// The most lines in any minute that strangers cause, all kinds together. Add the lines of the orders that one machine can be

@@ -381,7 +381,7 @@ fn a_machine_whose_database_is_not_open_is_read_and_takes_its_settings_later() {
     assert!(desk.runs(&["screenshot", "--out", &desk.file("shots")]).status.success());
     desk.does_not(&["restart"], "rejected (store)");
     let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
-    qrisd.wait_line("command diag (");
+    qrisd.wait_line("question diag (");
     let connected = qrisd.lines.all().iter().filter(|line| line.contains("connected to the broker")).count();
     assert_eq!(connected, 1, "settings that wait end no connection");
     version(Some(known));
@@ -426,7 +426,7 @@ fn lines_of_the_journal_are_read_literally_and_not_as_a_command() {
     let follows = Process::start("qrisctl", &mut desk.command(&["logs", "--follow"]));
     follows.wait_line("two");
     let qrisd = desk.shop.qrisd.as_ref().expect("it runs");
-    let question = qrisd.text().lines().rev().find(|line| line.contains("command logs")).expect("told").to_owned();
+    let question = qrisd.text().lines().rev().find(|line| line.contains("question logs")).expect("told").to_owned();
     std::fs::write(&lines, line("two") + &line(&question) + &line("three")).expect("written");
     follows.wait_line("three");
     let asked = std::fs::read_to_string(directory.path().join("asked")).expect("there");
@@ -599,7 +599,7 @@ fn a_flood_of_commands_and_settings_stops_no_sale() {
     let grown = qrisd.most_resident_kib().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB more");
     let told = qrisd.lines.all()[lines..].iter().filter(|line| line.contains(" refused, signed by ")).count();
-    assert!((1..=10 * seconds).contains(&told), "{told} lines of the journal in {seconds} s");
+    assert!((1..=60 * (seconds / 60 + 1)).contains(&told), "{told} lines of the journal in {seconds} s");
     println!("{answers} answers, {reports} reports, {told} lines of the journal in {seconds} s; {grown} KiB more");
     let (settings, keys, edges) = besieged.state();
     assert_eq!((settings, keys, edges), (state.0, state.1, state.2 + 2 * SALES), "a pulse for each sale, and no other");

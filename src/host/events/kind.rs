@@ -20,6 +20,16 @@ pub enum Priority {
     Info = 6,
 }
 
+/// Who can cause it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// An order, and the number of orders has a limit; somebody who may do this; or this computer. Such a line is about money, or for a
+    /// person, and no flood keeps it out of the journal.
+    Own,
+    /// Strangers, as often as they like: they publish, post or call, mostly to be refused.
+    Strangers,
+}
+
 /// The facts that all events of one kind share.
 #[derive(Debug, Clone, Copy)]
 pub struct EventKind {
@@ -31,6 +41,8 @@ pub struct EventKind {
     pub message_id: &'static str,
     /// Its priority.
     pub priority: Priority,
+    /// Who can cause it.
+    pub cause: Cause,
     /// One sentence: the catalog's subject.
     pub subject: &'static str,
     /// What happened and what to do: the catalog's text, as doc comment lines.
@@ -141,7 +153,7 @@ macro_rules! events {
     ($(
         #[doc = $subject:literal]
         $(#[doc = $explanation:literal])+
-        $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? } = $id:literal, $priority:ident, $line:literal;
+        $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? } = $id:literal, $priority:ident, $cause:ident, $line:literal;
     )*) => {
         /// Something that happened. Every field is an id, an amount or a text; `request`, `order`, `device`, `state`,
         /// `item` and `amount` become journal fields.
@@ -162,6 +174,7 @@ macro_rules! events {
             name: stringify!($name),
             message_id: $id,
             priority: Priority::$priority,
+            cause: Cause::$cause,
             subject: $subject.trim_ascii(),
             explanation: concat!($($explanation, "\n"),+),
             #[cfg(feature = "manuals")]

@@ -47,7 +47,6 @@ impl Machine {
             Ok(result) => Response::done(id, result),
             Err(why) => Response::ended(id, Stage::Failed, Problem::new(Code::Store, why)),
         };
-        self.journal_taken(&signed, &kid);
         self.journal_read(&signed, &kid, &end);
         self.answer(to, end);
         Ok(())
@@ -76,7 +75,6 @@ impl Machine {
             self.answer(to, Response::accepted(signed.jti));
             return Ok(());
         }
-        self.journal_taken(&signed, &kid);
         self.outbox.push(Effect::Read(to.clone(), signed.jti.clone(), query.clone(), known));
         self.commands.reading = Some(Reading { signed, kid, to: vec![to.clone()], until: now.boot + READ_WITHIN });
         Ok(())
@@ -91,7 +89,7 @@ impl Machine {
 
     fn journal_read(&mut self, signed: &SignedCommand, kid: &KeyId, end: &Response) {
         let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), text(kid.as_str()));
-        self.outbox.journal(Journal::CommandEnded { command, id, by, result: result_of(end) });
+        self.outbox.journal(Journal::QuestionAnswered { command, id, by, result: result_of(end) });
     }
 
     fn newest_orders(&self, newest: u16) -> Result<Value, String> {

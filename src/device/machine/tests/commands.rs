@@ -294,7 +294,9 @@ fn commands_are_remembered_for_as_long_as_they_are_valid_and_not_longer() {
 /// What the journal has about the ends of commands.
 fn ends(journal: &[Journal]) -> Vec<(String, String, String)> {
     let end = |event: &Journal| match event {
-        Journal::CommandEnded { command, id, by: _, result } => Some((command.to_string(), id.to_string(), result.to_string())),
+        Journal::CommandEnded { command, id, by: _, result } | Journal::QuestionAnswered { command, id, by: _, result } => {
+            Some((command.to_string(), id.to_string(), result.to_string()))
+        }
         _ => None,
     };
     journal.iter().filter_map(end).collect()
@@ -430,8 +432,9 @@ fn the_end_of_what_only_reads_is_journalled() {
     let mut rig = Rig::new();
     let came = rig.commands("c-1", Query::Status {});
     assert_eq!(ends(&came.journal), [("status".into(), "c-1".into(), "done".into())]);
-    let taken = came.journal.iter().filter(|event| matches!(event, Journal::CommandTaken { by, .. } if **by == *door().kid().as_str()));
-    assert_eq!(taken.count(), 1);
+    let answered =
+        came.journal.iter().filter(|event| matches!(event, Journal::QuestionAnswered { by, .. } if **by == *door().kid().as_str()));
+    assert_eq!(answered.count(), 1);
     rig.looks("c-2", &Query::Vitals {}).expect("asked");
     assert_eq!(rig.looked("c-2"), (vec!["here".into()], vec![("vitals".into(), "c-2".into(), "done".into())]));
     assert_eq!(rig.looked("c-2"), (vec![], vec![]), "an answer that nobody waits for");
