@@ -9,7 +9,7 @@
 
 #[cfg(feature = "backend")]
 pub use qris_backend as backend;
-pub use qris_core::{order, wire};
+pub use qris_core::{order, text, wire};
 #[cfg(feature = "ctl")]
 pub use qris_ctl as ctl;
 #[cfg(feature = "device")]

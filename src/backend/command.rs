@@ -1,6 +1,7 @@
 //! Runs a program of the merchant's: without a shell, without our environment, in a process group of its own. Its
 //! time has a limit, and so has the part of its output that is kept.
 
+use qris_core::text;
 use qris_host::config::Checker;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
@@ -141,7 +142,7 @@ async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
 fn plain(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let text: String = lines.join(" / ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = text::plain(&lines.join(" / "), ' ');
     if text.is_empty() { "it wrote nothing".into() } else { text }
 }
 

@@ -12,6 +12,7 @@ use crate::store::MACHINES_FILE;
 use crate::store::postgres::Server;
 use crate::telling::alerts::{self, OFFLINE_AFTER, Tellers};
 use qris_core::order::time::{Span, Zone};
+use qris_core::text::steers;
 use qris_host::config::settings::{is_on, number};
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
@@ -304,7 +305,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let merchant = plain(customer.merchant, "customer.merchant");
     let contact = plain(customer.contact, "customer.contact");
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
-        let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.chars().any(char::is_control);
+        let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.contains(steers);
         if !plain {
             checker.fault(&(), "receipts.issuer", format_args!("must be 1 to {ISSUER_MAX} bytes of plain text"));
         }
@@ -361,7 +362,7 @@ fn check(written: WrittenConfig, checker: &mut Checker<'_>) -> Option<Config> {
 /// A contact that fits on a phone's page.
 #[must_use]
 pub fn contact(text: &str) -> Option<&str> {
-    let fits = text.chars().count() <= CONTACT_MAX && !text.chars().any(char::is_control);
+    let fits = text.chars().count() <= CONTACT_MAX && !text.contains(steers);
     Some(text.trim()).filter(|text| fits && !text.is_empty())
 }
 

@@ -3,6 +3,7 @@
 
 mod hex;
 pub mod order;
+pub mod text;
 pub mod wire;
 
 pub use hex::hex;

@@ -69,10 +69,10 @@ mod tests {
     fn events_are_told_in_words_that_cannot_drive_the_terminal() {
         let json = serde_json::json!({
             "event_id": "e", "stream": "s", "seq": 1, "request_id": "r-1", "order_id": "o-1", "state": "refund_due",
-            "reason": "late", "item": "A1", "amount": 5000, "gross_amount": 5100, "detail": "\u{1b}[2Jx"
+            "reason": "late", "item": "A1", "amount": 5000, "gross_amount": 5100, "detail": "\u{1b}[2J\u{202e}x"
         });
         let read: VendEvent = serde_json::from_value(json).expect("an event");
-        assert_eq!(event("vm-001", &read), "vm-001 r-1 refund_due (late) A1 Rp5.000 pays Rp5.100 order o-1 – \u{fffd}[2Jx");
+        assert_eq!(event("vm-001", &read), "vm-001 r-1 refund_due (late) A1 Rp5.000 pays Rp5.100 order o-1 – \u{fffd}[2J\u{fffd}x");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{BootId, Span, Wall};
+use qris_core::text;
 use qris_core::wire::orders::{
     ANSWER_MAX, AT_BROKER, BOOT, NEWEST_EVENT, OpenOrders, OrderResource, PROBLEM_TYPE, Problem, RELAY_KEY, TAKEN_OVER,
 };
@@ -240,7 +241,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&H
     let error = problem.errors.first();
     let field = error.map(|error| error.field.chars().take(FIELD_CHARS_MAX).collect::<String>().into());
     let detail = error.map(|error| error.detail.clone()).or_else(|| problem.detail.clone()).unwrap_or_else(|| answered.clone().into());
-    let detail: Box<str> = detail.chars().take(DETAIL_CHARS_MAX).collect::<String>().into();
+    let detail: Box<str> = text::plain(&detail, ' ').chars().take(DETAIL_CHARS_MAX).collect::<String>().into();
     let refusal = Refusal { reason: code, field, detail };
     let answered = format!("{answered}: {}", refusal.detail);
     let about_it = problem.order_id.is_some() && problem.order_id.as_ref() == call.and_then(order_id);

@@ -20,7 +20,7 @@ use qris_host::secret::Secret;
 use qris_host::speech::fill;
 use qris_host::tls::LastTrusted;
 use qris_host::{clock, texts, tls};
-use screen::{WrittenScreen, check_languages, check_letters};
+use screen::{WrittenScreen, check_languages, check_machine_name};
 use serde::Deserialize;
 use settings::SETTINGS;
 use std::path::{Path, PathBuf};
@@ -305,9 +305,9 @@ impl WrittenConfig {
                 BootId("".into())
             }
         };
-        self.device.name.iter().for_each(|name| check_letters(name, "device.name", checker));
+        let name = self.device.name.map(|name| check_machine_name(&name, checker));
         let device = device?;
-        let name = self.device.name.unwrap_or_else(|| device.to_string());
+        let name = name.unwrap_or_else(|| device.to_string());
         let mqtt = match mqtt {
             Some(settings) => Some(settings?),
             None => None,

@@ -5,6 +5,8 @@ use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
+use qris_core::order::request::{DETAIL_CHARS_MAX, cut};
+use qris_core::text;
 use qris_core::wire::command::{Code, Problem};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_FACTS, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_core::wire::relay::RelayFacts;
@@ -87,7 +89,7 @@ impl Relay {
 
     async fn operate(&self, method: &str, jws: &str, read: impl FnOnce(&str, &str) -> Operated) -> Operated {
         match self.call::<_, (String, String)>(method, &(jws,), SLOW).await {
-            Ok((outcome, detail)) => read(&outcome, &detail),
+            Ok((outcome, detail)) => read(&outcome, &harmless(detail)),
             Err(Failure::Refused(error, detail)) => refused(error, &detail),
             Err(Failure::NoAnswer(_)) => Operated::NoAnswer,
         }
@@ -116,12 +118,17 @@ impl Relay {
             Err(_) => Err(Failure::NoAnswer(format!("{method}: no answer in {} s", within.as_secs()).into())),
             Ok(Ok(reply)) => reply.body().deserialize().map_err(|error| Failure::NoAnswer(format!("{method}: {error}").into())),
             Ok(Err(zbus::Error::MethodError(name, detail, _))) => match RelayError::from_name(name.as_str()) {
-                Some(error) => Err(Failure::Refused(error, detail.unwrap_or_default().into())),
+                Some(error) => Err(Failure::Refused(error, harmless(detail.unwrap_or_default()))),
                 None => Err(Failure::NoAnswer(format!("{method}: {name}").into())),
             },
             Ok(Err(error)) => Err(Failure::NoAnswer(format!("{method}: {error}").into())),
         }
     }
+}
+
+/// What the relay service says, as it may go to screens and to askers far away.
+fn harmless(detail: String) -> Box<str> {
+    cut(text::plain(&detail, ' ').into(), DETAIL_CHARS_MAX)
 }
 
 /// What came of a test, by the relay service's word. A word that this release does not know is not "dispensed".

@@ -556,6 +556,8 @@ mod tests {
             detail: "no item".into(),
         };
         assert_eq!(refused.to_string(), "request - refused: malformed (no item)");
+        let told = Event::RelayGone { why: format!("a\u{9b}b\u{202e}c\nd{}", "x".repeat(9000)).into() }.to_string();
+        assert!(told.contains("a b c\nd") && told.chars().count() < 4100, "{told}");
         let moved = |reason: Option<Text>| Event::OrderMoved {
             request: RequestId::new("r-1").expect("an id"),
             order: None,

@@ -6,6 +6,7 @@ use super::speech::fill;
 use super::terminal::{Colour, is_coloured};
 use crate::texts;
 use qris_core::order::time::{Span, Wall};
+use qris_core::text;
 use serde_json::json;
 
 /// A clock that is more wrong than this gets a warning.
@@ -171,7 +172,7 @@ pub fn verdict(findings: &[Finding]) -> Option<String> {
 
 /// The text on one line, and without characters that steer a terminal: other programs wrote some of it.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text::plain(text, ' ')
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::clock;
 use super::events::{Cause, Event, EventKind, Fields, Priority, TABLE};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Boot, Span, Wall};
+use qris_core::text;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
@@ -381,7 +382,7 @@ impl Parts {
         let time = at.to_rfc3339();
         let time = &time[11..19];
         // One event is one line. No text from outside may steer a terminal.
-        let clean = |text: &str| text.replace(char::is_control, " ");
+        let clean = |text: &str| text::plain(text, ' ');
         let (message, pairs) = (clean(&self.message), clean(&self.pairs));
         let gap = if pairs.is_empty() { "" } else { " " };
         if colours {

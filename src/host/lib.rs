@@ -50,6 +50,7 @@ pub mod trust;
 pub use commands::parse;
 use events::Event;
 use journal::emit;
+use qris_core::text;
 use std::error::Error;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -85,7 +86,8 @@ impl Failure {
     /// The lines that tell it, as on standard error when it ends the program.
     #[must_use]
     pub fn lines(&self, program: &str) -> Vec<String> {
-        let mut lines = chain(self.error());
+        // Some of it may be others' words.
+        let mut lines: Vec<String> = chain(self.error()).iter().map(|line| text::lines(line)).collect();
         if self.faults().is_none() {
             lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
             lines[0].insert_str(0, &format!("{program}: "));

@@ -1,6 +1,7 @@
 //! A person at a terminal, who reads what is written and types what is asked for. A secret is not shown, and colours are.
 
 use crate::Failure;
+use qris_core::text::{self, steers};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -96,18 +97,20 @@ fn set(settings: &Termios) {
     let _ = tcsetattr(io::stdin(), OptionalActions::Flush, settings);
 }
 
-/// Writes one whole line to standard output at once. Some terminals obey the control characters above ASCII. JSON may hold them as they
-/// are, so they are written as JSON writes the others.
+/// Writes one whole line to standard output at once, with [`harmless`] text.
 ///
 /// # Errors
 /// When nobody reads any more. Then the command ends.
 pub fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", above_ascii(text)).and_then(|()| out.flush()).map_err(Failure::failed)
+    writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()).map_err(Failure::failed)
 }
 
-fn above_ascii(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+/// Some terminals obey characters above ASCII, too. JSON may hold them as they are, so they are written as JSON writes the others.
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    // Those below are in no JSON, and in our own lines: line ends and colours.
+    let obeyed = |c: char| c >= '\u{7f}' && steers(c);
     match text.contains(obeyed) {
         true => text.chars().map(|c| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect(),
         false => text.into(),
@@ -117,7 +120,7 @@ fn above_ascii(text: &str) -> Cow<'_, str> {
 /// The text without control characters: words of a machine must not drive the terminal.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text::plain(text, char::REPLACEMENT_CHARACTER)
 }
 
 #[cfg(test)]
@@ -126,9 +129,9 @@ mod tests {
 
     #[test]
     fn json_cannot_drive_the_terminal_either() {
-        let value = serde_json::json!({ "detail": "a\u{9b}2J\u{7f}é\u{1b}" });
-        let told = above_ascii(&value.to_string()).into_owned();
-        assert_eq!(told, r#"{"detail":"a\u009b2J\u007fé\u001b"}"#);
+        let value = serde_json::json!({ "detail": "a\u{9b}2J\u{7f}é\u{1b}\u{202e}" });
+        let told = harmless(&value.to_string()).into_owned();
+        assert_eq!(told, r#"{"detail":"a\u009b2J\u007fé\u001b\u202e"}"#);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&told).expect("JSON"), value);
     }
 

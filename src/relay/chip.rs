@@ -1,6 +1,7 @@
 //! GPIO chips, known by what stays. The kernel numbers them as they come: `/dev/gpiochip0` may be another chip after an update or the next
 //! start, and a pulse on it would drive whatever hangs there.
 
+use qris_core::text::steers;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl ChipName {
         let is_label = || !text.starts_with('/') && (1..=LABEL_BYTES_MAX).contains(&text.len());
         match text {
             _ if text.starts_with("/dev/") => Err(NotAName::Device),
-            _ if text.chars().any(char::is_control) => Err(NotAName::Form),
+            _ if text.contains(steers) => Err(NotAName::Form),
             _ if text.starts_with(HARDWARE) || is_label() => Ok(Self(text.into())),
             _ => Err(NotAName::Form),
         }

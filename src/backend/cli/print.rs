@@ -1,7 +1,8 @@
 //! The output of the commands: tables of fixed columns, and one JSON object a line. There is no complaint when the
 //! reader has seen enough (`| head`).
 
-use qris_host::Failure;
+use qris_core::text::{self, steers};
+use qris_host::{Failure, terminal};
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 
@@ -55,11 +56,11 @@ pub fn row(columns: &[Column], cells: &[String]) -> String {
 /// long is cut.
 #[must_use]
 pub fn plain(text: &str, width: usize) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    if text.chars().count() <= width {
-        return clean.collect();
+    let clean = text::plain(text, ' ');
+    if clean.chars().count() <= width {
+        return clean;
     }
-    clean.take(width.saturating_sub(1)).chain(['…']).collect()
+    clean.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// `1 difference`, `2 differences`.
@@ -84,7 +85,7 @@ impl Out {
         self.text(&format!("{line}\n"))
     }
 
-    /// Writes text as it is.
+    /// Writes text as it is, but for [what a terminal obeys](terminal::harmless).
     ///
     /// # Errors
     /// As [`Out::line`].
@@ -93,7 +94,7 @@ impl Out {
             return Ok(());
         }
         let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout.write_all(terminal::harmless(text).as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
             result => result.map_err(|error| Failure::failed(format!("standard output: {error}")))?,
         }
@@ -119,8 +120,8 @@ pub fn csv_text(text: &str) -> String {
             safe.push('\'');
         }
         // No line of an export is made of two. A tab may end a field.
-        safe.push(if c.is_control() { ' ' } else { c });
-        begins = matches!(c, ';' | ',' | '"') || c.is_control() || (begins && c.is_whitespace());
+        safe.push(if steers(c) { ' ' } else { c });
+        begins = matches!(c, ';' | ',' | '"') || steers(c) || (begins && c.is_whitespace());
     }
     safe
 }
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(line(["vm-001", "Rp5.000", "a note of any length"]), "vm-001     Rp5.000  a note of any length");
         assert_eq!(line(["vm-0000000001", "Rp5.000", ""]), "vm-0000…   Rp5.000");
         assert_eq!(line(["vm-001", "Rp1.000.000", "an amount is whole"]), "vm-001    Rp1.000.000  an amount is whole");
-        assert_eq!(line(["éé", "1", "a\nb\u{1b}[31m"]), "éé               1  a b [31m");
+        assert_eq!(line(["éé", "1", "a\nb\u{1b}[31m\u{202e}"]), "éé               1  a b [31m");
     }
 
     #[test]

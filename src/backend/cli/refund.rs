@@ -17,6 +17,7 @@ use clap::Args;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
 use qris_core::order::time::{Wall, Zone};
+use qris_core::text::steers;
 use qris_host::config::Source;
 use qris_host::{Failure, clock, tls};
 use serde_json::json;
@@ -81,7 +82,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) fn text(text: &str) -> Result<String, String> {
     let trimmed = text.trim();
-    let plain = !trimmed.is_empty() && trimmed.chars().count() <= TEXT_CHARS_MAX && !trimmed.chars().any(char::is_control);
+    let plain = !trimmed.is_empty() && trimmed.chars().count() <= TEXT_CHARS_MAX && !trimmed.contains(steers);
     if plain { Ok(trimmed.into()) } else { Err(format!("1 to {TEXT_CHARS_MAX} characters on one line")) }
 }
 

@@ -24,6 +24,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Payment, Purchase, TIMEOUT_S};
+use qris_core::text::{self, steers};
 use qris_core::wire::orders::{
     AT_BROKER, FieldError, MACHINE_NAME_MAX, NewOrder, OpenOrders, OrderResource, RECEIPT_KEYS, RELAY_KEY, Status, TAKEN_OVER, WAIT_MAX_S,
 };
@@ -177,11 +178,13 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     if kids.as_ref().is_some_and(|kids| kids.len() > KIDS_MAX) {
         wrong("kids", format!("at most {KIDS_MAX} keys"));
     }
-    if description.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
-        wrong("description", format!("at most {DESCRIPTION_MAX} characters"));
+    let is_wrong =
+        |text: &Option<Box<str>>, most: usize| text.as_ref().is_some_and(|text| text.chars().count() > most || text.contains(steers));
+    if is_wrong(&description, DESCRIPTION_MAX) {
+        wrong("description", format!("at most {DESCRIPTION_MAX} printable characters"));
     }
-    if machine.as_ref().is_some_and(|name| name.chars().count() > MACHINE_NAME_MAX) {
-        wrong("machine", format!("at most {MACHINE_NAME_MAX} characters"));
+    if is_wrong(&machine, MACHINE_NAME_MAX) {
+        wrong("machine", format!("at most {MACHINE_NAME_MAX} printable characters"));
     }
     if let (Some(payment), Some(amount)) = (payment, amount)
         && !payment.amounts().contains(&amount.get())
@@ -435,7 +438,7 @@ pub async fn outcome(
     let detail: Option<Box<str>> = field(&mut object, "detail", false, &mut errors);
     let proof: Option<Box<str>> = field(&mut object, "proof", false, &mut errors);
     let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
-    let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
+    let detail = detail.map(|detail| text::plain(&detail, ' ').chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
     if let Ok(id) = OrderId::new(id.as_str())
         && is_archived(work.books(), &device, &id).await?
     {

@@ -5,10 +5,13 @@
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
+use qris_core::text;
 use serde_json::{Map, Value};
 
 /// Midtrans' texts in an error or a log are cut at this length.
 const MESSAGE_CHARS_MAX: usize = 200;
+/// Any text of theirs is cut at this length. Addresses and QRIS payloads have some hundred characters.
+const TEXT_CHARS_MAX: usize = 2000;
 /// The longest payment code that is kept; all samples have 12 to 18 digits.
 const PLAIN_CHARS_MAX: usize = 64;
 /// The most actions, or validation messages, that are kept.
@@ -253,7 +256,7 @@ impl Transaction {
             custom_fields: [text("custom_field1"), text("custom_field2"), text("custom_field3")],
             merchant_id: text("merchant_id"),
             actions: actions(fields.get("actions")),
-            qr_string: text("qr_string").map(|payload| payload.trim().to_owned()).filter(|payload| !payload.is_empty()),
+            qr_string: text("qr_string").map(|payload| payload.trim_matches(is_no_letter).to_owned()).filter(|payload| !payload.is_empty()),
             payment_code: text("payment_code").filter(|code| is_plain(code)),
             store: text("store").filter(|store| is_plain(store)),
             acquirer: text("acquirer").filter(|name| is_plain(name)),
@@ -285,10 +288,15 @@ fn is_plain(text: &str) -> bool {
     (1..=PLAIN_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
-/// Strings, and numbers if somebody forgot the quotes.
+/// A line end is one that steers.
+const fn is_no_letter(c: char) -> bool {
+    c.is_ascii_whitespace() || c == char::REPLACEMENT_CHARACTER
+}
+
+/// Strings, and numbers if somebody forgot the quotes. Whatever is done to a text here, it becomes no other word that means something.
 fn as_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text::plain(text, char::REPLACEMENT_CHARACTER).chars().take(TEXT_CHARS_MAX).collect()),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }

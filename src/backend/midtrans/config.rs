@@ -3,6 +3,7 @@
 use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, RefundDays, ServerKey, Settings, SettingsError};
 use crate::gateway::{Configured, Gateway, SecretFile};
 use crate::settings::SETTINGS;
+use qris_core::text::steers;
 use qris_host::Failure;
 use qris_host::config::settings::{Whole, is_on, number};
 use qris_host::config::{Checker, Source, http_url};
@@ -267,7 +268,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
     });
     if let Some(Customer { first_name, last_name, email, phone }) = &customer {
         let texts = [first_name, last_name, email, phone];
-        let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.contains(steers);
         if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
             let why = "needs at least one of first_name, last_name, email and phone, each of 1 to 255 characters";
             checker.fault(&(), "midtrans.customer", why);

@@ -1,6 +1,7 @@
 //! A list of machines, as a table (CSV) from any program for tables. Its faults are told before anything is made.
 
 use qris_core::order::ids::DeviceId;
+use qris_core::text::steers;
 use std::collections::BTreeMap;
 
 /// The longest name, in characters: it stands on a label.
@@ -66,7 +67,7 @@ pub fn parse(text: &str, reserved: impl Fn(&str) -> bool) -> Result<Vec<Listed>,
             faults.push((number, format!("{id} stands in line {earlier} already")));
         }
         let name = name_at.map(|at| fields[at].clone()).filter(|name| !name.is_empty()).unwrap_or_else(|| id.to_string());
-        if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
+        if name.chars().count() > NAME_MAX || name.contains(steers) {
             faults.push((number, format!("the name must be plain text of at most {NAME_MAX} characters")));
         }
         listed.push(Listed { id, name });

@@ -5,6 +5,7 @@ use crate::order::ids::{ItemId, OrderId, PaymentCode, RequestId};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Refusal, TIMEOUT_S, VendRequest};
+use crate::text::steers;
 use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::EventState;
@@ -49,7 +50,7 @@ pub fn read_request(bytes: &[u8]) -> Result<VendRequest, Rejected> {
 /// # Errors
 /// `malformed` with the field.
 pub fn check_request(request: &VendRequest) -> Result<(), Refusal> {
-    if request.description.as_ref().is_some_and(|d| d.chars().count() > DESCRIPTION_MAX || d.chars().any(char::is_control)) {
+    if request.description.as_ref().is_some_and(|d| d.chars().count() > DESCRIPTION_MAX || d.contains(steers)) {
         let why = format!("description must be at most {DESCRIPTION_MAX} printable characters");
         return Err(Refusal::field(Reason::Malformed, "description", why));
     }

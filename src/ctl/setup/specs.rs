@@ -6,6 +6,7 @@ use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
+use qris_core::text::steers;
 use qris_device::screen::unknown_letter;
 use qris_host::config::quoted;
 use qris_host::hint::plain_number;
@@ -234,7 +235,7 @@ pub(super) fn least_price(tables: &[toml::Table], items: &[String]) -> Option<u6
 pub(super) fn parse_words(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" => Err(texts().empty),
-        text if text.chars().any(char::is_control) => Err(texts().unprintable),
+        text if text.contains(steers) => Err(texts().unprintable),
         text => Ok(text.into()),
     }
 }

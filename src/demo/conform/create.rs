@@ -41,6 +41,9 @@ pub async fn all(t: &Tester, report: &mut Conformance) {
         ("timeout_s", json!(9)),
         ("timeout_s", json!(841)),
         ("description", json!("x".repeat(51))),
+        ("description", json!("a\u{9b}2J")),
+        ("machine", json!("x".repeat(65))),
+        ("machine", json!("a\u{202e}b")),
     ] {
         report.check(&format!("{field} = {} is refused by name", super::schema::short(&value)), CHECK, wrong(t, field, &value)).await;
     }

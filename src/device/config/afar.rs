@@ -6,7 +6,7 @@ pub mod text;
 use super::check_report;
 use super::items::{WrittenItem, charged_names, check_items};
 use super::orders::WrittenOrders;
-use super::screen::{check_colours, check_greeting, check_languages, check_letters};
+use super::screen::{check_colours, check_contact, check_greeting, check_languages, check_machine_name};
 use crate::words::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -131,12 +131,10 @@ impl WrittenSettings {
             looks.languages = check_languages(Some(language), checker);
         }
         if let Some(name) = self.device.name {
-            check_letters(&name, "device.name", checker);
-            looks.name = name;
+            looks.name = check_machine_name(&name, checker);
         }
         if let Some(contact) = self.screen.contact {
-            check_letters(&contact, "screen.contact", checker);
-            looks.contact = contact.trim().into();
+            looks.contact = check_contact(&contact, checker);
         }
         if let Some(greeting) = self.screen.greeting {
             looks.greeting = check_greeting(&greeting, checker);

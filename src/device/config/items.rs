@@ -4,6 +4,7 @@ use super::screen::check_letters;
 use qris_core::order::ids::ItemId;
 use qris_core::order::money::{AmountError, Rupiah};
 use qris_core::order::request::{DESCRIPTION_MAX, Price, PriceList};
+use qris_core::text::steers;
 use qris_host::config::Checker;
 use qris_host::hint::{instead, meant, plain_number};
 use qris_screen::{Item, Language};
@@ -13,6 +14,8 @@ use toml::Value;
 
 /// The most items of one machine.
 const ITEMS_MAX: usize = 1000;
+/// The longest name of an item, in characters. A panel shows its beginning.
+const NAME_MAX: usize = 100;
 
 /// An item as it is written. This type tells apart the two ways to write a value: serde would only say that it fits neither.
 #[derive(Deserialize)]
@@ -41,11 +44,11 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         let id = id.and_then(|id| checker.take(ItemId::new(&id), &key("id")));
         let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
         let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
-        if names.iter().flatten().any(|name| name.is_empty() || name.chars().any(char::is_control)) {
+        if names.iter().flatten().any(|name| name.is_empty() || name.chars().count() > NAME_MAX || name.contains(steers)) {
             checker.fault(
                 &(),
                 &key("name"),
-                format_args!("must be printable text; the gateway gets the first {DESCRIPTION_MAX} characters"),
+                format_args!("must be 1 to {NAME_MAX} printable characters; the gateway gets the first {DESCRIPTION_MAX}"),
             );
         }
         names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));

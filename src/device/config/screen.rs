@@ -1,6 +1,8 @@
 //! The panel and its looks: `[screen]`, and the language of `[device]`.
 
 use super::settings::SETTINGS;
+use qris_core::text::steers;
+use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_host::config::Checker;
 use qris_host::config::settings::{is_on, number};
 use qris_host::hint::instead;
@@ -15,6 +17,8 @@ use std::sync::Arc;
 
 /// The longest greeting, in characters. A small panel shows its beginning.
 const GREETING_MAX: usize = 60;
+/// The longest contact, in characters: as long as that on the customer's page.
+const CONTACT_MAX: usize = 64;
 
 /// `[screen]` as it is written.
 #[derive(Deserialize, Default)]
@@ -67,19 +71,34 @@ impl Panel {
 
 /// Notes a text that the screen cannot show as it is written.
 pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
-    if let Some(letter) = unknown_letter(text).filter(|letter| !letter.is_control()) {
+    if let Some(letter) = unknown_letter(text).filter(|letter| !steers(*letter)) {
         checker.fault(&(), key, format_args!("the screen has no {letter:?}, and would show a question mark: write it in Latin letters"));
     }
 }
 
-/// Reads `screen.greeting`. All other words are ours: they say what became of money.
-pub fn check_greeting(text: &str, checker: &mut Checker<'_>) -> String {
-    let (text, key) = (text.trim(), "screen.greeting");
+/// Reads a text of the merchant's for the screen.
+fn check_line(text: &str, most: usize, key: &str, checker: &mut Checker<'_>) -> String {
+    let text = text.trim();
     check_letters(text, key, checker);
-    if text.chars().count() > GREETING_MAX || text.contains(char::is_control) {
-        checker.fault(&(), key, format_args!("must be one line of at most {GREETING_MAX} characters"));
+    if text.chars().count() > most || text.contains(steers) {
+        checker.fault(&(), key, format_args!("must be one line of at most {most} characters"));
     }
     text.into()
+}
+
+/// Reads `screen.greeting`. All other words are ours: they say what became of money.
+pub fn check_greeting(text: &str, checker: &mut Checker<'_>) -> String {
+    check_line(text, GREETING_MAX, "screen.greeting", checker)
+}
+
+/// Reads `screen.contact`.
+pub fn check_contact(text: &str, checker: &mut Checker<'_>) -> String {
+    check_line(text, CONTACT_MAX, "screen.contact", checker)
+}
+
+/// Reads `device.name`. An order has it, too.
+pub fn check_machine_name(text: &str, checker: &mut Checker<'_>) -> String {
+    check_line(text, MACHINE_NAME_MAX, "device.name", checker)
 }
 
 /// Reads `device.language`.
@@ -114,7 +133,7 @@ impl WrittenScreen {
         Panel {
             surface,
             rotate,
-            contact: self.contact.inspect(|contact| check_letters(contact, "screen.contact", checker)).unwrap_or_default().trim().into(),
+            contact: self.contact.map(|contact| check_contact(&contact, checker)).unwrap_or_default(),
             greeting: self.greeting.map(|greeting| check_greeting(&greeting, checker)).unwrap_or_default(),
             required: self.required.unwrap_or(is_on(SETTINGS, "screen.required")),
             deeplink: self.deeplink.unwrap_or(is_on(SETTINGS, "screen.deeplink")),

@@ -7,7 +7,7 @@ use qris_host::config::settings::{Setting, flag, said, whole};
 /// Every key of `qrisd.toml`, in the order of the document. `[mqtt]` has a table of its own.
 pub const SETTINGS: &[Setting] = &[
     said("device.id", "device id", "–", "this machine, here as in `relay.toml`, at the broker and at the backend"),
-    said("device.name", "text", "the id", "stands at the top of the screen").afar(),
+    said("device.name", "text, at most 64 characters", "the id", "stands at the top of the screen, in Latin letters").afar(),
     whole(
         "device.report_every_s",
         0..=EVERY_MAX_S as i64,
@@ -82,10 +82,10 @@ pub const SETTINGS: &[Setting] = &[
     said("screen.rotate", "0, 90, 180, 270", "0", "how the panel is mounted"),
     said(
         "screen.contact",
-        "text",
+        "text, at most 64 characters",
         "none",
         "\
-        the person or number that a customer calls about money. Without it the screen shows the order number alone, and `--check` and \
+        the person or number that a customer calls about money, in Latin letters. Without it the screen shows the order number alone, and `--check` and \
         `qrisctl doctor` say so",
     )
     .afar(),
@@ -140,7 +140,7 @@ pub const SETTINGS: &[Setting] = &[
         "text, or `{ id = \"…\", en = \"…\" }`",
         "the id",
         "\
-        what the customer reads, in Latin letters: the screen has no others; 50 characters of it reach the gateway",
+        what the customer reads, at most 100 characters, in Latin letters: the screen has no others; 50 of them reach the gateway",
     )
     .afar(),
     said(

@@ -35,9 +35,11 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
         ("name = 5\nprice = 1", name.into()),
         ("name = { de = \"Tee\" }\nprice = 1", name.into()),
         ("name = { id = 5 }\nprice = 1", name.into()),
-        ("name = \"\"\nprice = 1", "qrisd.toml:3: item[0].name: must be printable".into()),
+        ("name = \"\"\nprice = 1", "qrisd.toml:3: item[0].name: must be 1 to 100 printable".into()),
         ("name = \"Teh\"", "item[0].price: is missing".into()),
         ("name = \"日本茶\"\nprice = 1", "qrisd.toml:3: item[0].name: the screen has no '日'".into()),
+        ("name = \"Teh\\u202e\"\nprice = 1", "qrisd.toml:3: item[0].name: must be 1 to 100 printable characters".into()),
+        (&format!("name = \"{}\"\nprice = 1", "x".repeat(101)), "qrisd.toml:3: item[0].name: must be 1 to 100 printable".into()),
         ("name = { id = \"Teh\", en = \"Tea ☕\" }\nprice = 1", "qrisd.toml:3: item[0].name: the screen has no '☕'".into()),
     ];
     for (item, wanted) in table {
@@ -56,7 +58,8 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
 /// The faults that name `[screen]` or the language.
 fn looks(text: &str) -> Vec<String> {
     let faults = Config::from_source(&Source::from_text("qrisd.toml", text.to_owned())).expect_err("no broker is named");
-    faults.iter().map(ToString::to_string).filter(|fault| fault.contains("screen") || fault.contains("language")).collect()
+    let told = faults.iter().map(ToString::to_string);
+    told.filter(|fault| ["screen", "language", "device.name"].iter().any(|key| fault.contains(key))).collect()
 }
 
 #[test]
@@ -69,6 +72,11 @@ fn looks_that_cannot_be_read_are_told() {
         ("[screen]\ncontact = \"☎ 0812-3456-7890\"", "screen.contact: the screen has no '☎'".into()),
         ("[screen]\ngreeting = \"Halo 你\"", "screen.greeting: the screen has no '你'".into()),
         ("[screen]\ngreeting = \"Halo\\nLobi\"", "screen.greeting: must be one line of at most 60 characters".into()),
+        ("[screen]\ngreeting = \"a\u{202e}b\"", "screen.greeting: must be one line of at most 60 characters".into()),
+        ("[screen]\ncontact = \"0812\\u009b\"", "screen.contact: must be one line of at most 64 characters".into()),
+        (&format!("[screen]\ncontact = \"{}\"", "0".repeat(65)), "screen.contact: must be one line of at most 64 characters".into()),
+        ("[device]\nname = \"Lobi\u{2066}\"", "device.name: must be one line of at most 64 characters".into()),
+        (&format!("[device]\nname = \"{}\"", "x".repeat(65)), "device.name: must be one line of at most 64 characters".into()),
         (&format!("[screen]\ngreeting = \"{}\"", "x".repeat(61)), "screen.greeting: must be one line of at most 60".into()),
         ("[screen.colours]\nheader = \"blue\"", "screen.colours.header: must be #rrggbb, not \"blue\"".into()),
         ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is not a known colour: did you mean header?".into()),

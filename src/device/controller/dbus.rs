@@ -7,6 +7,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::{Payment, Refusal, VendRequest, Way};
 use qris_core::order::time::Span;
+use qris_core::text::steers;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::bus::{Served, serve};
@@ -221,7 +222,7 @@ impl Device1 {
 }
 
 fn holder(who: &str) -> zbus::fdo::Result<Box<str>> {
-    let is_name = (1..=HOLDER_CHARS_MAX).contains(&who.chars().count()) && !who.chars().any(char::is_control);
+    let is_name = (1..=HOLDER_CHARS_MAX).contains(&who.chars().count()) && !who.contains(steers);
     let why = || zbus::fdo::Error::InvalidArgs(format!("who must be 1 to {HOLDER_CHARS_MAX} printable characters"));
     if [OPERATOR, SHUTDOWN].contains(&who) {
         return Err(zbus::fdo::Error::InvalidArgs(format!("the name {who} is the machine's own")));

@@ -4,6 +4,7 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{Refusal, cut};
 use qris_core::order::state::EventState;
 use qris_core::order::time::{Now, Wall};
+use qris_core::text;
 use qris_core::wire::status::{Fault, FaultCode};
 use qris_core::wire::vend::VendEvent;
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ impl Faults {
     /// Notes or lifts a fault. `true`: that is news.
     pub(super) fn set(&mut self, code: FaultCode, detail: Option<&str>, now: Now) -> bool {
         // Others have said it, at any length, and it goes to everybody with the status.
-        let detail = detail.map(|detail| cut(detail.into(), DETAIL_MAX));
+        let detail = detail.map(|detail| cut(text::plain(detail, ' ').into(), DETAIL_MAX));
         match (detail, self.present.get_mut(&code)) {
             (Some(detail), None) => {
                 let since = (now.wall >= self.released).then(|| now.wall.to_rfc3339().into());

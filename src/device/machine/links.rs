@@ -12,7 +12,6 @@ use qris_core::order::reason::Reason;
 use qris_core::order::request::{DESCRIPTION_MAX, Offer, Refusal};
 use qris_core::order::time::{Boot, Now};
 use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::relay::{RelayFacts, RelayFault, RelayLine, RelayStatus};
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
@@ -142,7 +141,7 @@ impl Links {
         let request = &offer.request;
         let description = request.description.as_deref().unwrap_or_else(|| settings.name_of(&request.item));
         let description = description.chars().take(DESCRIPTION_MAX).collect::<String>().into();
-        let machine = Some(settings.appearance.name.chars().take(MACHINE_NAME_MAX).collect::<String>().into());
+        let machine = Some(settings.appearance.name.as_str().into());
         Posted { kids: self.relay.keys.clone(), relay_key: self.proof_key().cloned(), description, machine }
     }
 

@@ -2,6 +2,8 @@
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId};
 use qris_core::order::money::Rupiah;
+use qris_core::order::request::cut;
+use qris_core::text;
 use std::borrow::Cow;
 
 /// A text in an event, fixed or made for it. It never holds a secret or anything about a customer.
@@ -129,7 +131,17 @@ macro_rules! values {
         }
     )* };
 }
-values!(RequestId, OrderId, DeviceId, ItemId, Text, i64);
+values!(RequestId, OrderId, DeviceId, ItemId, i64);
+
+/// The most characters of a text in an event. What comes from others is much shorter; the faults of a whole configuration may be so long.
+const TEXT_MAX: usize = 4000;
+
+/// Some of it may be others' words. An event may have several lines.
+impl Value for Text {
+    fn field(&self) -> Option<String> {
+        Some(cut(text::lines(self).into(), TEXT_MAX).into())
+    }
+}
 
 impl Value for Rupiah {
     fn field(&self) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use super::{CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, Subscription};
 use crate::secret::Secret;
+use qris_core::text::steers;
 #[cfg(test)]
 use rumqttc::v5::mqttbytes::Error as PacketError;
 use rumqttc::v5::mqttbytes::QoS;
@@ -113,7 +114,7 @@ pub(super) fn reason(error: &ConnectionError, let_in: bool) -> String {
     use ConnectReturnCode::{RefusedProtocolVersion, UnsupportedProtocolVersion};
     match error {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            let words: String = reason_string.iter().flat_map(|words| words.chars()).filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+            let words: String = reason_string.iter().flat_map(|words| words.chars()).filter(|c| !steers(*c)).take(WORDS_MAX).collect();
             format!("the broker ended the connection: {reason_code:?}{}{words}", if words.is_empty() { "" } else { ": " })
         }
         // A broker of another version closes the connection, answers in its own way, says so, or says nothing.

@@ -6,6 +6,7 @@ use crate::pin::WrittenInput;
 use crate::settings::SETTINGS;
 use qris_core::order::ids::{DeviceId, ItemId};
 use qris_core::order::money::Rupiah;
+use qris_core::text::steers;
 use qris_host::config::settings::is_on;
 use qris_host::config::{BusAddress, Checker};
 use qris_host::speech::fill;
@@ -132,7 +133,7 @@ impl WrittenLine {
         let key = |name: &str| format!("line[{index}].{name}");
         let name = checker.required(self.name, &key("name"));
         if let Some(name) = &name
-            && (name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control))
+            && (name.is_empty() || name.len() > NAME_MAX || name.contains(steers))
         {
             checker.fault(&(), &key("name"), format_args!("must be 1 to {NAME_MAX} bytes without control characters"));
         }

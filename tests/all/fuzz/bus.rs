@@ -176,7 +176,7 @@ impl Call {
         if breaks("amount", "x", &|value| u64::try_from(number(value)).is_ok_and(|rupiah| Rupiah::new(rupiah).is_ok())) {
             return Some("amount");
         }
-        let is_plain = |value: &str| value.chars().count() <= DESCRIPTION_MAX && !value.chars().any(char::is_control);
+        let is_plain = |value: &str| value.chars().count() <= DESCRIPTION_MAX && !value.contains(qris::text::steers);
         if options.get("description").is_some_and(|(kind, value)| !is_text(kind) || !is_plain(value)) {
             return Some("description");
         }

@@ -10,6 +10,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall, Zone};
+use qris_core::text;
 use qris_core::wire::orders::{OrderResource, Refund, Status};
 use std::fmt::Write as _;
 
@@ -383,9 +384,9 @@ fn is_deeplink(url: &str) -> bool {
     ["https://", "http://", "gojek://", "gopay://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
-/// A text in a form that may stand between tags and in quotes.
+/// A text in a form that may stand between tags and in quotes. It steers neither the page nor the letters beside it.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text::plain(text, ' ').replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 #[cfg(test)]

@@ -230,6 +230,10 @@ fn long_words_are_cut() {
     let body = json!({ "status_code": "400", "status_message": "x".repeat(10_000), "validation_messages": vec!["y"; 1_000] });
     let Err(MidtransError::Refused { message, validation, .. }) = read(&body) else { panic!("refused") };
     assert_eq!((message.len(), validation.len()), (MESSAGE_CHARS_MAX, LIST_MAX));
+    let charge = read(&with(json!({ "qr_string": "x".repeat(10_000), "merchant_id": "G1\u{9b}\u{202e}", "currency": "IDR\u{1}" })));
+    let Transaction { qr_string, merchant_id, currency, .. } = charge.expect("read");
+    assert_eq!(qr_string.map(|payload| payload.len()), Some(TEXT_CHARS_MAX));
+    assert_eq!((merchant_id.as_deref(), currency.as_deref()), (Some("G1\u{fffd}\u{fffd}"), Some("IDR\u{fffd}")));
 }
 
 /// A seeded hand makes any JSON from real answers. Each is classified without a panic. No answer becomes settled that

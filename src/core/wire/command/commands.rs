@@ -3,6 +3,7 @@
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::keys::Level;
 use crate::order::time::Wall;
+use crate::text::steers;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -121,7 +122,7 @@ impl Action {
         match self {
             Self::Update { bundle } => {
                 let is_place = bundle.starts_with("https://") || bundle.starts_with('/');
-                if is_place && bundle.len() <= 500 && !bundle.contains(|c: char| c.is_control() || c.is_whitespace()) {
+                if is_place && bundle.len() <= 500 && !bundle.contains(|c: char| steers(c) || c.is_whitespace()) {
                     Ok(())
                 } else {
                     Err("bundle must be an address that begins with https://, or a path, of at most 500 bytes".into())
@@ -160,7 +161,7 @@ impl Query {
                 if priority.is_some_and(|priority| priority > 7) {
                     return Err("priority must be 0 to 7".into());
                 }
-                if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 200 || text.contains(char::is_control)) {
+                if text.as_deref().is_some_and(|text| text.is_empty() || text.len() > 200 || text.contains(steers)) {
                     return Err("text must have 1 to 200 bytes, and no control characters".into());
                 }
                 Ok(())

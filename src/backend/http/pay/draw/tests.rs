@@ -211,6 +211,8 @@ fn the_page_says_whom_the_qr_pays_and_a_stranger_s_text_is_only_text() {
     let paid_to = "&lt;b&gt;Jaya&lt;/b · AID111111111111</p>";
     assert!(page(&sheet(&order), &ENGLISH).contains(&format!("Paid to: {paid_to}")), "{}", page(&sheet(&order), &ENGLISH));
     assert!(page(&sheet(&order), &INDONESIAN).contains(&format!("Dibayar ke: {paid_to}")));
+    let steering = page(&Sheet { name: "te\u{1b}h\u{9b}\u{202e}", ..sheet(&order) }, &ENGLISH);
+    assert!(steering.contains("te h  ") && !steering.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{steering}");
     order.status = Status::Settlement;
     assert!(!page(&sheet(&order), &ENGLISH).contains("Paid to: "), "there is no QR any more");
 }
