@@ -4,18 +4,26 @@ use super::machine::{Bus, Service};
 use super::print;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_host::Failure;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use std::process::{Command, ExitStatus};
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::Duration;
+use tokio::process::Command;
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 /// While a customer is there, the machine is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// A command may take longer than one hold. The machine is asked again when this is left.
 const RENEW_BEFORE_S: u32 = 30;
+/// A shell says so of a program that a signal has ended, with the signal's number.
+const SIGNALLED: i32 = 128;
 
 /// Lets this machine sell nothing, and waits until no customer is there. Then runs a command, if there is one, and lets the machine
-/// sell again. Exit status 0 if the command ended well. With --json: state (held, held_by_another or released), who, seconds; of a
+/// sell again. The exit status is the command's; 128 and the number of the signal that ended it. A SIGTERM or SIGHUP goes to the command,
+/// and the machine is held until that has ended. 1: it cannot be held, or the command cannot be started. With --json: state (held, held_by_another or released), who, seconds; of a
 /// command nothing, so that the output is its own.
 #[derive(clap::Args, Debug)]
 pub(super) struct Hold {
@@ -55,7 +63,7 @@ enum HoldError {
         "nobody knows yet that the system that runs is good. It has not proven itself, so the last good one in the other slot is not overwritten"
     )]
     Unproven,
-    /// The command could not be started, or did not end well.
+    /// The command could not be started.
     #[error("{0}: {1}")]
     Command(String, String),
 }
@@ -67,7 +75,14 @@ impl Hold {
             service.call("Release", &self.who).await.map_err(Failure::failed)?;
             return if json { print::line(&json!({ "state": "released", "who": self.who }).to_string()) } else { Ok(()) };
         }
-        let is_ours = self.wait_until_free(&service).await?;
+        let mut signals = Signals::listen().map_err(Failure::failed)?;
+        let is_ours = tokio::select! {
+            is_ours = self.wait_until_free(&service) => is_ours?,
+            ended_by = signals.next() => {
+                drop(service.call("Release", &self.who).await);
+                std::process::exit(SIGNALLED + ended_by.as_raw());
+            }
+        };
         let Some((program, arguments)) = self.command.split_first() else {
             if json {
                 let held = json!({ "state": "held", "who": self.who, "seconds": self.seconds });
@@ -80,14 +95,14 @@ impl Hold {
             print::remark(&format!("held for {} s; `qrisctl hold --who {} --release` lets it sell again", self.seconds, self.who));
             return Ok(());
         };
-        let ended = self.carry_out(&service, program, arguments).await;
+        let ended = self.carry_out(&service, &mut signals, program, arguments).await;
         // It may have restarted or ended the service. Then nobody is held.
         drop(service.call("Release", &self.who).await);
-        let failed = |why: String| Failure::failed(HoldError::Command(program.clone(), why));
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(status.to_string())),
-            Err(why) => Err(failed(why.to_string())),
+        let status = ended.map_err(|why| Failure::failed(HoldError::Command(program.clone(), why.to_string())))?;
+        match status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal)) {
+            Some(0) | None => Ok(()),
+            // It has said itself what is wrong.
+            Some(code) => std::process::exit(code),
         }
     }
 
@@ -110,16 +125,45 @@ impl Hold {
     }
 
     /// Runs the command, and holds the machine until it ends.
-    async fn carry_out(&self, service: &Service, program: &str, arguments: &[String]) -> std::io::Result<ExitStatus> {
+    async fn carry_out(&self, service: &Service, signals: &mut Signals, program: &str, arguments: &[String]) -> io::Result<ExitStatus> {
         let mut child = Command::new(program).args(arguments).spawn()?;
-        let mut ended = tokio::task::spawn_blocking(move || child.wait());
         let renew = Duration::from_secs(u64::from(self.seconds - RENEW_BEFORE_S));
         loop {
             tokio::select! {
-                ended = &mut ended => return ended.map_err(std::io::Error::other)?,
+                biased;
+                ended = child.wait() => return ended,
+                // Ctrl-C comes to the command by itself.
+                came = signals.next() => if let Some(child) = child.id().and_then(|id| Pid::from_raw(id.cast_signed()))
+                    && came != Signal::INT
+                {
+                    // If it has just ended, nobody is there to hear it.
+                    let _ = kill_process(child, came);
+                },
                 // If the service is away for a moment, nothing is sold either.
                 () = sleep(renew) => drop(service.ask_for("Hold", &self.who, self.seconds).await),
             }
+        }
+    }
+}
+
+/// The signals that end a program.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [terminate, interrupt, hangup] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: hangup? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.hangup.recv() => Signal::HUP,
         }
     }
 }

@@ -212,6 +212,45 @@ fn a_command_waits_for_the_customer_and_nothing_is_sold_while_it_runs() {
 }
 
 #[test]
+fn a_command_that_is_ended_lets_the_machine_go_and_its_status_is_told() {
+    let (shop, _logind) = open();
+    let hold = |more: &[&str]| {
+        let mut command = crate::rig::command(env!("CARGO_BIN_EXE_qrisctl"));
+        command.args(["hold", "--bus", &shop.bus.address, "--who", "apt", "--for", "3600", "--wait", "600"]).args(more);
+        command
+    };
+    let caller = Caller::connect(&shop.bus.address);
+    let is_free = |what: &str| assert_eq!(caller.device_property::<String>("Holder"), "", "{what}");
+    for (script, code) in [("exit 3", 3), ("kill -KILL $$", 137), ("exit 0", 0)] {
+        assert_eq!(crate::rig::output(&mut hold(&["--", "sh", "-c", script])).status.code(), Some(code), "{script}");
+        is_free(script);
+    }
+    let missing = crate::rig::output(&mut hold(&["--", "/nowhere/command"]));
+    assert!(missing.status.code() == Some(1) && crate::rig::stderr(&missing).contains("/nowhere/command: "), "{missing:?}");
+    is_free("a command that is not there");
+    // The command hears of the signal, and the machine is held until it has ended.
+    let mark = shop.path().join("mark");
+    let script = format!("trap 'exit 7' TERM; touch {}; while :; do sleep 0.05; done", mark.display());
+    let command = Process::start("qrisctl", &mut hold(&["--", "sh", "-c", &script]));
+    watched::until(&mark, "the command", || mark.exists().then_some(()));
+    assert_eq!(caller.device_property::<String>("Holder"), "apt");
+    assert_eq!(command.terminate().0.code(), Some(7));
+    is_free("a command that was ended");
+    // Nothing runs yet: a customer is there.
+    let request = shop.offer("A1");
+    let from = shop.qrisd.as_ref().expect("it runs").lines.count();
+    let waits = Process::start("qrisctl", &mut hold(&["--", "true"]));
+    shop.qrisd.as_ref().expect("it runs").wait_line_from(from, "held by apt");
+    assert_eq!(waits.terminate().0.code(), Some(143));
+    is_free("a wait that was ended");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    shop.wait_idle();
+    shop.sell("A1", Via::Gopay);
+    shop.check_books();
+}
+
+#[test]
 fn rauc_writes_no_image_while_a_customer_is_there() {
     let rules = [RULES, crate::rig::rauc::RULES].concat();
     let shop = Shop::open(Options { bus: rules.leak(), ..Options::default() });

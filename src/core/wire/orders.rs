@@ -31,7 +31,7 @@ pub const TAKEN_OVER: &str = "taken-over";
 pub const MACHINE_NAME_MAX: usize = 64;
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
-/// The most orders in an answer to `?state=open`. If there are more, it has the oldest.
+/// The most orders in an answer to `?state=open`. If there are more, it has the newest.
 pub const OPEN_MAX: usize = 100;
 /// The longest that `GET …?wait=` waits, in seconds.
 pub const WAIT_MAX_S: u64 = 60;

@@ -292,7 +292,9 @@ impl Round {
         let device = levels.next().and_then(|device| DeviceId::new(device).ok());
         let Some((device, open)) = device.and_then(|device| self.open.get_mut(&device).map(|open| (device, open))) else { return Ok(()) };
         let Ok(answer) = serde_json::from_slice::<Response>(&message.payload) else { return Ok(()) };
-        if message.correlation_data.as_deref() != Some(open.id.as_str().as_bytes()) {
+        // An answer to what cannot be read, and a picture, have no id.
+        let is_ours = answer.id.as_ref().is_none_or(|id| *id == open.id);
+        if !is_ours || message.correlation_data.as_deref() != Some(open.id.as_str().as_bytes()) {
             return Ok(());
         }
         open.again_at = Instant::now() + UNDER_WAY;

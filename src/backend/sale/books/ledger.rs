@@ -41,8 +41,9 @@ pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result
     tx.rows(&sql, &[device.as_str().into(), request.as_str().into()])?.first().map(read).transpose()
 }
 
-/// A machine's orders that have not ended, and settled orders without an outcome. Of several attempts at one
-/// request it is the newest, unless an older one was paid. A damaged row is left out.
+/// A machine's orders that have not ended, and settled orders without an outcome; the newest, if there are too many. Whoever made older
+/// ones with a stolen token hides no sale of now. Of several attempts at one request it is the newest, unless an older one was paid. A
+/// damaged row is left out.
 ///
 /// # Errors
 /// The database's.
@@ -51,11 +52,11 @@ pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, Bo
         "SELECT {READ} FROM orders AS o
         WHERE device = $1 AND is_open = 1 AND (state = 'settled' OR NOT EXISTS (
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND n.attempt > o.attempt))
-        ORDER BY created_ms LIMIT $2"
+        ORDER BY created_ms DESC LIMIT $2"
     );
     let rows = tx.rows(&sql, &[device.as_str().into(), OPEN_MAX.into()])?;
-    // A row that cannot be read must not keep the machine from all its other orders.
-    rows.iter().map(read).filter(|stored| !stored.as_ref().is_err_and(BooksError::is_damage)).collect()
+    // A row that cannot be read must not keep the machine from all its other orders. It takes up the oldest first.
+    rows.iter().rev().map(read).filter(|stored| !stored.as_ref().is_err_and(BooksError::is_damage)).collect()
 }
 
 /// One line of an order's history.

@@ -236,6 +236,17 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::at(Wall(i64::MAX)))).await.expect("read").orders.len(), 1);
 }
 
+#[tokio::test]
+async fn of_too_many_open_orders_a_machine_hears_of_the_newest() {
+    let rig = Rig::new();
+    for n in 0..=100_u8 {
+        rig.create(&format!("r{n}"), n, "d", T0 + Span::secs(n.into())).await.expect("created");
+    }
+    let open = rig.run(|tx, _| open_orders(tx, &DeviceId::new("vm-001").expect("an id"))).await.expect("read");
+    let requests: Vec<_> = open.iter().map(|stored| stored.order.sale.purchase.request_id.to_string()).collect();
+    assert_eq!(requests, (1..=100).map(|n| format!("r{n}")).collect::<Vec<_>>());
+}
+
 /// The filter of `orders`.
 fn wanted(refund_due: bool, attention: bool) -> Wanted {
     Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
