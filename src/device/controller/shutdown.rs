@@ -107,7 +107,7 @@ async fn is_going_down(connection: &Connection) -> zbus::Result<bool> {
     let (properties, property) = ("org.freedesktop.DBus.Properties", (INTERFACE, "PreparingForShutdown"));
     let reply = connection.call_method(Some(NAME), PATH, Some(properties), "Get", &property).await?;
     let value: OwnedVariant = reply.body().deserialize()?;
-    Ok(bool::try_from(value)?)
+    bool::try_from(value)
 }
 
 /// The lock lasts until it is dropped.
