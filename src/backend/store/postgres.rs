@@ -452,7 +452,14 @@ mod tests {
             session.begin(true)?;
             session.say("SET TRANSACTION READ ONLY")?;
             let refused = session.say("CREATE TABLE first (n BIGINT)").map_err(|why| why.to_string());
-            Ok::<_, StoreError>((wrong, stays, refused, session.live.is_some()))
+            let still = session.live.is_some();
+            // Whoever begins on such a connection loses nothing: a new one takes it.
+            session.begin(true)?;
+            session.give_up();
+            session.say("SET default_transaction_read_only = on")?;
+            session.begin(true)?;
+            session.say("CREATE TABLE first (n BIGINT)")?;
+            Ok::<_, StoreError>((wrong, stays, refused, still))
         };
         let (wrong, stays, refused, still) = thread::scope(|scope| scope.spawn(tried).join()).expect("no panic").expect("a server");
         assert!(wrong.is_err_and(|why| why.contains("22012")) && stays, "any error ends the connection");
