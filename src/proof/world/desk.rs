@@ -5,7 +5,7 @@ use super::{Event, World, device, price, small};
 use qris_core::order::keys::{Level, SigningKey};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
-use qris_core::wire::settings::{Desired, Objection, Reported};
+use qris_core::wire::settings::{Desired, Objection, RefusedSettings, Reported};
 use qris_core::wire::topics::Topic;
 use std::collections::BTreeMap;
 
@@ -88,9 +88,10 @@ impl World {
         if told.version < self.desk.heard.version && !self.losses.card() && !self.losses.store() {
             return self.fail(format!("version {} follows version {}", told.version, self.desk.heard.version));
         }
-        // A machine whose card was set back, or whose clone was scrapped, has other settings than the operator has seen.
-        let is_conflict = told.refused.as_ref().is_some_and(|refused| refused.code == Objection::Conflict);
-        if is_conflict && self.desk.heard.refused != told.refused {
+        // A machine whose card was set back, or whose clone was scrapped, has other settings than the operator has seen. One that was away,
+        // or whose clock was ahead, hears of them too late.
+        let to_send_again = |refused: &RefusedSettings| matches!(refused.code, Objection::Conflict | Objection::Expired);
+        if told.refused.as_ref().is_some_and(to_send_again) && self.desk.heard.refused != told.refused {
             self.after(60_000, Event::Sets);
         }
         self.desk.heard = told;
