@@ -240,7 +240,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
 async fn of_too_many_open_orders_a_machine_hears_of_the_newest() {
     let rig = Rig::new();
     for n in 0..=100_u8 {
-        rig.create(&format!("r{n}"), n, "d", T0 + Span::secs(n.into())).await.expect("created");
+        rig.create(&format!("r{n}"), n, "d", T0 + Span::secs(i64::from(n) * 60)).await.expect("created");
     }
     let open = rig.run(|tx, _| open_orders(tx, &DeviceId::new("vm-001").expect("an id"))).await.expect("read");
     let requests: Vec<_> = open.iter().map(|stored| stored.order.sale.purchase.request_id.to_string()).collect();
