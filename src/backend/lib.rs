@@ -33,6 +33,7 @@ use keeping::overtaken;
 use keys::Ring;
 use machines::handle::Machines;
 use machines::{devices, revoked};
+use money::daily;
 use qris_host::config::{Source, remark};
 use qris_host::events::Event as Journal;
 use qris_host::journal::{self, emit};
@@ -154,7 +155,12 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
         databases::Place::Server(server) => Some(tokio::spawn(work::listen(Arc::clone(&waiters), Server::clone(server)))),
         databases::Place::File(_) => None,
     };
-    let tell = |tellers| tokio::spawn(alerts::run(Arc::clone(&around), Arc::clone(&books), Arc::clone(&machines), place, tellers));
+    let tell = |tellers| {
+        tokio::spawn({
+            let read_day = daily::reader(Arc::clone(&books), Arc::clone(&machines), Arc::clone(&place));
+            alerts::run(Arc::clone(&around), Arc::clone(&books), place, read_day, tellers)
+        })
+    };
     let teller = config.tellers.clone().map(tell);
     let end = |administrator| tokio::spawn(revoked::follow(Arc::clone(&around), Arc::clone(&machines), administrator));
     let ender = config.accounts.clone().map(end);

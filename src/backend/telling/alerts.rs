@@ -10,9 +10,8 @@ pub mod webhook;
 
 pub use section::Section;
 
-use super::daily::{Daily, Day};
+use super::daily::{Daily, DayTold, ReadDay};
 use crate::command;
-use crate::machines::handle::Machines;
 use crate::sale::books::{self, Alert, Subject, Ways};
 use crate::sale::handle::{Bell, Books};
 use crate::sale::view::Place;
@@ -95,7 +94,7 @@ impl Tellers {
 }
 
 /// Tells every alert, for ever.
-pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Arc<Machines>, place: Arc<Place>, tellers: Tellers) {
+pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, place: Arc<Place>, read_day: ReadDay, tellers: Tellers) {
     let mut day = None;
     loop {
         // Both ends of the wait lead to a look.
@@ -106,12 +105,12 @@ pub async fn run(around: Arc<dyn Surroundings>, books: Arc<Books>, machines: Arc
                 day = Some(last);
             }
         }
-        tell_all(&*around, &books, &machines, &place, &tellers).await;
+        tell_all(&*around, &books, &place, &read_day, &tellers).await;
     }
 }
 
 /// Tells the alerts that are due now, one after the other.
-async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines, place: &Place, tellers: &Tellers) {
+async fn tell_all(around: &dyn Surroundings, books: &Books, place: &Place, read_day: &ReadDay, tellers: &Tellers) {
     let now = books.now();
     let due = books.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
@@ -126,7 +125,7 @@ async fn tell_all(around: &dyn Surroundings, books: &Books, machines: &Machines,
             Err(_) => return,
         }
         let day = match &alert.about {
-            Subject::Daily(_) => match Day::read(books, machines, place, alert.since).await {
+            Subject::Daily(_) => match read_day(alert.since).await {
                 Ok(day) => Some(day),
                 Err(_) => return,
             },
@@ -168,7 +167,7 @@ fn note(around: &dyn Surroundings, alert: &Alert, failed: &[String]) {
 
 /// The object that is told. At the end of an alert its `kind` is another one, so that a program that does not know of ends
 /// says `told`, and not the words of an alert that begins.
-fn object(alert: &Alert, day: Option<&Day>, sandbox: bool, zone: Zone) -> Value {
+fn object(alert: &Alert, day: Option<&DayTold>, sandbox: bool, zone: Zone) -> Value {
     let (subject, device) = (alert.subject(), &alert.device);
     let (told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
@@ -203,9 +202,11 @@ fn object(alert: &Alert, day: Option<&Day>, sandbox: bool, zone: Zone) -> Value 
             let to_do = "find the second one, and switch it off; if it may be in foreign hands: device revoke, then a new code";
             (told, to_do, Value::Null)
         }
-        Subject::Daily(_) => {
-            (day.map(Day::in_words).unwrap_or_default(), "what is owed: orders --refund-due; each machine: report", Value::Null)
-        }
+        Subject::Daily(_) => (
+            day.map(|(words, _)| words.clone()).unwrap_or_default(),
+            "what is owed: orders --refund-due; each machine: report",
+            Value::Null,
+        ),
     };
     let (kind, told, to_do) = match (&alert.until, &alert.about) {
         (None, _) => (alert.kind(), told, to_do),
@@ -225,7 +226,7 @@ fn object(alert: &Alert, day: Option<&Day>, sandbox: bool, zone: Zone) -> Value 
         "message": told,
         "to_do": to_do,
         "order": order,
-        "day": day.map(|day| day.object(zone)),
+        "day": day.map(|(_, object)| object),
         "tries": alert.tries,
         "sandbox": sandbox,
     })

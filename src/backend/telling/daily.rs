@@ -1,23 +1,19 @@
-//! The daily message: what was sold in the 24 hours before, what is owed to customers, and which machines are out of order.
+//! When the message of a day is told, and how it is asked for.
 
-use crate::machines::handle::Machines;
-use crate::machines::{devices, reported};
-use crate::money::report::{self, By, SalesReport, Sum};
-use crate::money::takings::Fees;
-use crate::sale::books::{self, BooksError};
-use crate::sale::handle::Books;
-use crate::sale::view::Place;
-use crate::telling::wording::End;
-use qris_core::order::money::total;
+use crate::sale::books::BooksError;
 use qris_core::order::time::{Span, Wall, Zone};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::pin::Pin;
 use std::str::FromStr;
 
-/// What a message is about.
-const DAY: Span = Span::secs(24 * 3600);
-/// The most machines of each kind that the sentence names. The object has all.
-const NAMED: usize = 10;
+/// What a message is about: the time before it.
+pub const DAY: Span = Span::secs(24 * 3600);
+
+/// A day that ended: in one sentence for a phone, and for programs.
+pub type DayTold = (String, Value);
+
+/// Reads the day that ended at a time. Its sums are another room's.
+pub type ReadDay = Box<dyn Fn(Wall) -> Pin<Box<dyn Future<Output = Result<DayTold, BooksError>> + Send>> + Send + Sync>;
 
 /// A time of day: `21:00`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,122 +49,9 @@ impl Daily {
     }
 }
 
-/// A machine's part of a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Machine {
-    device: String,
-    name: Option<Box<str>>,
-    sold: Sum,
-}
-
-/// What a message says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Day {
-    until: Wall,
-    sold: Sum,
-    /// Those that sold something, the most money first.
-    machines: Vec<Machine>,
-    owed: Sum,
-    attention: u64,
-    /// Each with its faults; one that is not there has `offline`.
-    out_of_order: BTreeMap<String, Vec<String>>,
-}
-
-impl Day {
-    /// Reads it. `until`: the end of the 24 hours.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(super) async fn read(books: &Books, machines: &Machines, place: &Place, until: Wall) -> Result<Self, BooksError> {
-        let (zone, now) = (place.zone, books.now());
-        let wanted = report::Wanted { device: None, span: (until - DAY, until), by: By::Machine, zone, fees: Fees::default(), now };
-        let (report, owed, attention, silent) = books
-            .read(move |tx| Ok((report::make(tx, &wanted)?, books::owed(tx)?, books::to_look_at(tx)?, books::machines_offline(tx)?)))
-            .await?;
-        let mut out_of_order: BTreeMap<String, Vec<String>> =
-            silent.into_iter().map(|(device, _)| (device.to_string(), vec!["offline".into()])).collect();
-        // Without them the rest of the message is good.
-        if let Ok((let_in, noted)) = machines.read(|tx| Ok((devices::let_in(tx)?, reported::noted(tx)?))).await {
-            for (device, noted) in noted.iter().filter(|(device, _)| let_in.iter().any(|known| known.as_str() == &***device)) {
-                let faults: Vec<_> =
-                    noted.facts.iter().flat_map(|facts| facts.faults.iter().map(|fault| fault.as_str().to_owned())).collect();
-                if !faults.is_empty() {
-                    out_of_order.entry(device.to_string()).or_default().extend(faults);
-                }
-            }
-        }
-        Ok(Self::of(&report, owed, attention, out_of_order, until))
-    }
-
-    fn of(report: &SalesReport, owed: (u64, u64), attention: u64, out_of_order: BTreeMap<String, Vec<String>>, until: Wall) -> Self {
-        let sold = |sums: &report::Sums| sums.of(End::Delivered).and(sums.of(End::Given));
-        let machines = report.groups.iter().map(|(device, sums)| Machine {
-            device: device.clone(),
-            name: report.names.get(device).cloned(),
-            sold: sold(sums),
-        });
-        let mut machines: Vec<_> = machines.filter(|machine| machine.sold.orders > 0).collect();
-        machines.sort_by_key(|machine| std::cmp::Reverse(machine.sold.amount));
-        let owed = Sum { orders: owed.0, amount: owed.1 };
-        Self { until, sold: sold(&report.total), machines, owed, attention, out_of_order }
-    }
-
-    /// In one sentence, for a message on a phone.
-    pub(super) fn in_words(&self) -> String {
-        let counted = |Sum { orders, amount }: Sum| format!("{orders} for {}", total(amount));
-        let named = |names: Vec<String>| {
-            let more = names.len().saturating_sub(NAMED);
-            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-            format!("{}{more}", names.into_iter().take(NAMED).collect::<Vec<_>>().join(", "))
-        };
-        let mut said = format!("sold in 24 hours: {}", counted(self.sold));
-        if self.machines.len() > 1 {
-            let each = |machine: &Machine| format!("{} {}", self.name(&machine.device), counted(machine.sold));
-            said += &format!(" ({})", named(self.machines.iter().map(each).collect()));
-        }
-        said += &match self.owed.orders {
-            0 => "; nothing is owed to customers".into(),
-            _ => format!("; owed to customers: {}", counted(self.owed)),
-        };
-        if self.attention > 0 {
-            said += &format!("; other orders that a person must look at: {}", self.attention);
-        }
-        if !self.out_of_order.is_empty() {
-            let each = |(device, faults): (&String, &Vec<String>)| format!("{}: {}", self.name(device), faults.join(" "));
-            said += &format!("; out of order: {}", named(self.out_of_order.iter().map(each).collect()));
-        }
-        said
-    }
-
-    fn name(&self, device: &str) -> String {
-        let named = self.machines.iter().find(|machine| machine.device == device).and_then(|machine| machine.name.as_deref());
-        named.map_or_else(|| device.to_owned(), |name| format!("{name} ({device})"))
-    }
-
-    /// For programs.
-    pub(super) fn object(&self, zone: Zone) -> Value {
-        let sum = |Sum { orders, amount }: Sum| json!({ "orders": orders, "amount": amount });
-        let machine = |machine: &Machine| {
-            let Machine { device, name, sold } = machine;
-            json!({ "device": device, "machine": name, "orders": sold.orders, "amount": sold.amount })
-        };
-        json!({
-            "from": (self.until - DAY).to_rfc3339_in(zone),
-            "until": self.until.to_rfc3339_in(zone),
-            "sold": sum(self.sold),
-            "machines": self.machines.iter().map(machine).collect::<Vec<_>>(),
-            "owed": sum(self.owed),
-            "attention": self.attention,
-            "out_of_order": self.out_of_order,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{T0, reported_order};
-    use qris_core::order::outcome::Delivery;
 
     #[test]
     fn the_time_of_a_day_is_that_of_the_merchants_clock() {
@@ -185,35 +68,5 @@ mod tests {
         for bad in ["", "21", "24:00", "21:60", "9:00", "21:00:00", "+9:00", "21.00"] {
             assert_eq!(bad.parse::<Daily>(), Err(NoTime), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_day_says_what_was_sold_what_is_owed_and_what_is_out_of_order() {
-        let wanted = report::Wanted {
-            device: None,
-            span: (Wall(i64::MIN), Wall(i64::MAX)),
-            by: By::Machine,
-            zone: Zone::Wib,
-            fees: Fees::default(),
-            now: T0,
-        };
-        let mut report = SalesReport::default();
-        let mut add = |id: &str, device: &str, name: Option<&str>, price: u64, end: Delivery| {
-            let mut order = reported_order(id, device, price, price, end);
-            order.sale.purchase.machine = name.map(Into::into);
-            report.add(&order, T0, &wanted);
-        };
-        add("a", "vm-001", Some("Lobi"), 5000, Delivery::Dispensed);
-        add("b", "vm-001", Some("Lobi"), 5000, Delivery::Failed);
-        add("c", "vm-002", None, 12_000, Delivery::Dispensed);
-        let out = BTreeMap::from([("vm-001".to_owned(), vec!["screen".to_owned()]), ("vm-003".to_owned(), vec!["offline".to_owned()])]);
-        let day = Day::of(&report, (1, 5000), 1, out, T0);
-        assert_eq!(
-            day.in_words(),
-            "sold in 24 hours: 2 for Rp17.000 (vm-002 1 for Rp12.000, Lobi (vm-001) 1 for Rp5.000); owed to customers: 1 for Rp5.000; \
-             other orders that a person must look at: 1; out of order: Lobi (vm-001): screen, vm-003: offline"
-        );
-        let quiet = Day::of(&SalesReport::default(), (0, 0), 0, BTreeMap::new(), T0);
-        assert_eq!(quiet.in_words(), "sold in 24 hours: 0 for Rp0; nothing is owed to customers");
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod alerts;
 pub mod broker;
-mod daily;
+pub mod daily;
 pub mod listed;
 pub mod metrics;
 pub mod wording;
