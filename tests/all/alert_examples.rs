@@ -91,7 +91,7 @@ fn alert(kind: &str) -> Value {
     json!({
         "alert_id": "pw8q/refund_due/1", "kind": kind, "since": "2026-11-20T19:37:35+07:00", "device": "vm-001",
         "message": "Teh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money",
-        "to_do": "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
+        "to_do": "give the money back (`refund ORDER`, or in the gateway's dashboard), or hand the goods over (`given ORDER --by NAME`)",
         "order": { "order_id": "pw8q", "machine": "Lobi", "item": "A2", "description": "Teh botol 350 ml", "amount": 7000, "transaction_id": "d4bc7e14", "reason": "late", "refund_until": "2027-01-04T19:37:35+07:00" }, "tries": 0, "sandbox": true
     })
 }
@@ -116,13 +116,13 @@ fn telegram_is_told_in_either_language() {
     assert_eq!(
         told("", &alert("refund_due")),
         "UJI COBA, bukan uang sungguhan: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
-        Kembalikan uangnya (`refund pw8q`), atau serahkan barangnya (`given pw8q --by NAMA`).\n\
+        Kembalikan uangnya (`refund pw8q`, atau di dashboard Midtrans), atau serahkan barangnya (`given pw8q --by NAMA`).\n\
         pesanan pw8q, transaksi d4bc7e14, alasan late, Midtrans mengembalikan sampai 2027-01-04, sejak 2026-11-20 19:37:35+07:00"
     );
     assert_eq!(
         told("language = en", &alert("refund_due")),
         "TEST, no real money: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money\n\
-        give the money back (`refund pw8q`), or hand the goods over (`given pw8q --by NAME`)\n\
+        give the money back (`refund pw8q`, or in the gateway's dashboard), or hand the goods over (`given pw8q --by NAME`)\n\
         order pw8q, transaction d4bc7e14, reason late, Midtrans refunds until 2027-01-04, since 2026-11-20 19:37:35+07:00"
     );
     // A kind of a later release is told in the backend's words. Of a machine there is no order.

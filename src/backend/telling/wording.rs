@@ -115,7 +115,9 @@ pub fn end(order: &Order) -> End {
 #[must_use]
 pub const fn to_do(attention: Attention) -> &'static str {
     match attention {
-        Attention::RefundDue => "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
+        Attention::RefundDue => {
+            "give the money back (`refund ORDER`, or in the gateway's dashboard), or hand the goods over (`given ORDER --by NAME`)"
+        }
         Attention::NoProof => {
             "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the \
              relay; then `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME` if it did"
