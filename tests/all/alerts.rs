@@ -5,9 +5,10 @@
 use crate::alert_examples::{Service, ServiceRequest};
 use crate::rig::certificates::Certificates;
 use crate::rig::postgres::Postgres;
+use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Options, Program, Shop, https_front};
 use crate::rig::tap::Tap;
-use crate::rig::{command, free_port, source_text, stdout, succeed, tool, watched};
+use crate::rig::{command, free_port, source_text, stdout, succeed, tool, wait_for, watched};
 use crate::two_backends::second;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -244,7 +245,7 @@ fn the_message_of_a_day_is_told_once_by_two_backends_that_are_started_again() {
     let store = Some(format!("url = \"{}\"", server.url()));
     // The day before is over at midnight, so its message is due.
     let mut alerted = Alerted::with(TELL, "daily = \"00:00\"\n", Options { machine: false, store, ..Options::default() });
-    let _second = second(&alerted.shop);
+    let (other, _) = second(&alerted.shop);
     let told = &alerted.wait_sent(1)[0];
     assert_eq!((&told["kind"], &told["device"], &told["order"]), (&json!("daily"), &Value::Null, &Value::Null));
     assert_eq!(
@@ -255,7 +256,11 @@ fn the_message_of_a_day_is_told_once_by_two_backends_that_are_started_again() {
         told["since"].as_str().is_some_and(|since| since.ends_with("T00:00:00+07:00")) && told["day"]["until"] == told["since"],
         "{told}"
     );
-    alerted.shop.backend.as_ref().expect("it runs").terminate();
+    // Who is ended before the books know that it was told tells it again.
+    let first = alerted.shop.backend.as_ref().expect("it runs");
+    let knows = |process: &Process| process.lines.all().iter().any(|line| line.contains("daily: somebody was told"));
+    wait_for("the books to know it", || (knows(first) || knows(&other)).then_some(()));
+    first.terminate();
     alerted.shop.start_backend();
     // What comes later is told, and the day is not told again before it.
     alerted.shop.reported("failed");

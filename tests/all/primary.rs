@@ -72,7 +72,7 @@ fn an_old_primary_that_can_be_written_to_is_left_and_what_it_has_alone_is_listed
     let promoted = Instant::now();
     new.promote();
     shop.pay(Via::Gopay);
-    shop.wait_state(&offered, EventState::Dispensed);
+    let delivered = shop.wait_state(&offered, EventState::Dispensed).order_id.expect("its order");
     assert!(promoted.elapsed() < WITHIN, "delivered {:?} after the promotion", promoted.elapsed());
     let urls = [shop.backend_url.clone(), other];
     let order_at = |url: &str| {
@@ -111,7 +111,9 @@ fn an_old_primary_that_can_be_written_to_is_left_and_what_it_has_alone_is_listed
         };
         wait_for("each process to name them", || process.lines.all().iter().any(named).then_some(()));
     }
-    // The first one was paid and delivered before anybody knew. The books hear of it when the machine asks.
+    // The first one was paid and delivered before anybody knew. The books hear of the payment by themselves, and of the goods when the
+    // machine asks.
+    shop.wait_status(delivered.as_str(), "settlement");
     shop.kill_qrisd();
     shop.start_qrisd();
     shop.check_books();
