@@ -6,6 +6,7 @@ mod diff;
 mod ends;
 mod list;
 mod progress;
+mod reported;
 mod retained;
 mod run;
 mod show;

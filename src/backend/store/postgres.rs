@@ -9,13 +9,14 @@
 //! A process whose clock is wrong must not take what another one has just begun for given up. So all go by the clock of the server,
 //! which each transaction asks for at its begin ([`CLOCK`]).
 
+mod hearing;
 mod listening;
 mod primary;
 mod reaching;
 mod schema;
 mod values;
 
-pub use listening::ListenEvent;
+pub use hearing::ListenEvent;
 pub use primary::Role;
 pub use reaching::{Looked, Reached};
 

@@ -1,7 +1,7 @@
 //! Another text for machines: what it would change is shown machine by machine before anything is sent, and nothing wrong is sent.
 
-use super::config::{placed, print_report, read};
 use super::diff::Differences;
+use super::reported::{placed, print_report, read};
 use super::retained::LastWords;
 use super::run;
 use super::sold::{Sold, Step};

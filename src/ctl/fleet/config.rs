@@ -1,19 +1,18 @@
 //! `fleet config`: the settings of machines, signed here and taken by each machine when no customer is there.
 
 use super::change::{self, Sending, Wanted};
+use super::reported::{placed, print_report, read};
 use super::which::Which;
 use super::{run, sold};
 use crate::broker::{Broker, Connection, random_hex};
 use crate::{keys, print};
 use clap::Subcommand;
-use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::ids::ItemId;
 use qris_core::order::money::Rupiah;
-use qris_core::wire::settings::{Reported, WrongValue};
 use qris_core::wire::topics::Topic;
 use qris_host::Failure;
 use qris_host::hint::plain_number;
-use qris_host::mqtt::{Inbound, Retained};
-use serde_json::json;
+use qris_host::mqtt::Retained;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -206,45 +205,4 @@ async fn edit(sending: &Sending, connection: Connection, json: bool) -> Result<(
             Err(why)
         }
     }
-}
-
-pub(super) fn read(message: &Inbound) -> Option<(DeviceId, Reported)> {
-    let (device, Topic::ConfigReported) = Topic::parse(&message.topic)? else { return None };
-    Some((device, serde_json::from_slice(&message.payload).ok()?))
-}
-
-pub(super) fn print_report(device: &DeviceId, reported: &Reported, json: bool) -> Result<(), Failure> {
-    if json {
-        return print::line(&json!({ "device": device, "settings": reported }).to_string());
-    }
-    print::line(&print::plain(&format!("{device}{}", words(reported))))?;
-    let wrong = reported.refused.iter().flat_map(|refused| &refused.faults).map(|fault| ("wrong", fault));
-    for (what, fault) in wrong.chain(reported.left_out.iter().map(|fault| ("left out", fault))) {
-        print::line(&print::plain(&format!("  {what}: {}", placed(fault))))?;
-    }
-    Ok(())
-}
-
-/// A wrong value with its line.
-pub(super) fn placed(fault: &WrongValue) -> String {
-    let at = fault.line.map_or_else(String::new, |line| format!("line {line}, "));
-    format!("{at}{fault}")
-}
-
-/// What is in force, what waits, and what was refused.
-pub(super) fn words(reported: &Reported) -> String {
-    let mut line = match (reported.version, &reported.since) {
-        (0, _) => ": the machine's own file is in force".to_owned(),
-        (version, None) => format!(": version {version} is in force"),
-        (version, Some(since)) => format!(": version {version} is in force since {since}"),
-    };
-    if let Some(waiting) = &reported.waiting {
-        let until = waiting.effective_at.as_deref().unwrap_or("no customer is there");
-        line += &format!("; version {} waits until {until}", waiting.version);
-    }
-    if let Some(refused) = &reported.refused {
-        let version = refused.version.map_or_else(String::new, |version| format!(" version {version}"));
-        line += &format!("; refused{version} ({}): {}", refused.code, refused.message);
-    }
-    line
 }

@@ -1,6 +1,6 @@
 //! `fleet show`: everything that machines last told the broker.
 
-use super::config;
+use super::reported;
 use super::retained::{LastWords, Words};
 use super::which::Which;
 use crate::broker::Connection;
@@ -48,7 +48,7 @@ fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
         let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {since}"));
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));
     }
-    lines.extend(words.settings.as_ref().map(|settings| format!("  settings{}", config::words(settings))));
+    lines.extend(words.settings.as_ref().map(|settings| format!("  settings{}", reported::words(settings))));
     let Some(Telemetry { number, at, sums, waiting, vitals, .. }) = &words.telemetry else { return lines };
     let when = at.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
     lines.push(format!("  report {number}{when}: dispensed {}, {}", sums.dispensed, sum(sums.dispensed_amount)));

@@ -1,14 +1,12 @@
 //! A connection that hears what the transactions of all processes tell (`NOTIFY qris`, by a trigger of the tables).
 
+use super::hearing::ListenEvent;
 use super::reaching::Opened;
 use super::{PATIENCE, POOLER, Server, why};
 use crate::store::StoreError;
-use std::future::poll_fn;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Connection};
 
 /// A lost connection is made anew after this time.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -16,17 +14,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const TEST: Duration = Duration::from_secs(10);
 /// News takes milliseconds. What did not come within this time does not come.
 const NEWS_WITHIN: Duration = Duration::from_secs(5);
-
-/// What is heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenEvent<'a> {
-    /// From here on everything is heard. What was told before is not.
-    Begin,
-    /// A transaction that was committed has told this.
-    Notified(&'a str),
-    /// The connection is lost.
-    End,
-}
 
 impl Server {
     /// Listens for ever.
@@ -86,18 +73,5 @@ impl Server {
         let opened = self.open(heard).await?;
         opened.client.batch_execute(&format!("LISTEN {channel}")).await.map_err(|error| self.failed(&why(&error)))?;
         Ok(opened)
-    }
-}
-
-/// Drives a connection to its end.
-pub(super) async fn hear<S, T>(mut connection: Connection<S, T>, heard: impl Fn(ListenEvent<'_>))
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-        if let AsyncMessage::Notification(told) = message {
-            heard(ListenEvent::Notified(told.payload()));
-        }
     }
 }

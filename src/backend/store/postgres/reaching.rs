@@ -2,7 +2,7 @@
 //! connects asks, and so does [`Server::look`] now and then. What one connection learns of a newer timeline ends all others that are on an
 //! older one ([`Server::overtaken`]).
 
-use super::listening::{ListenEvent, hear};
+use super::hearing::{ListenEvent, hear};
 use super::primary::{NoPrimary, Role, primary};
 use super::values::{query, read};
 use super::{MakeTls, PATIENCE, Server, why};
