@@ -22,9 +22,9 @@ const RENEW_BEFORE_S: u32 = 30;
 const SIGNALLED: i32 = 128;
 
 /// Lets this machine sell nothing, and waits until no customer is there. Then runs a command, if there is one, and lets the machine
-/// sell again. The exit status is the command's; 128 and the number of the signal that ended it. A SIGTERM or SIGHUP goes to the command,
-/// and the machine is held until that has ended. 1: it cannot be held, or the command cannot be started. With --json: state (held, held_by_another or released), who, seconds; of a
-/// command nothing, so that the output is its own.
+/// sell again. The exit status is the command's, or 128 and the number of the signal that ended it. 1: the machine cannot be held, or the
+/// command cannot be started. A SIGTERM or SIGHUP goes to the command, and the machine is held until that has ended. With --json: state
+/// (held, held_by_another or released), who, seconds. Of a command it tells nothing, so that the output is the command's own.
 #[derive(clap::Args, Debug)]
 pub(super) struct Hold {
     /// Who looks after the machine, for the journal; the same name prolongs or releases it

@@ -14,8 +14,7 @@ const CONTROL_GROUP: &str = "news";
 /// A user who may nothing.
 const STRANGER: &str = "nobody";
 
-#[test]
-fn only_the_services_own_their_names_and_only_those_named_may_ask() {
+fn bus_of_several_users() -> (tempfile::TempDir, DbusDaemon) {
     assert_eq!(user(), "root", "this test takes the part of several users: run it as root");
     let directory = tempfile::tempdir().expect("a directory");
     // Other users must reach the socket.
@@ -24,6 +23,12 @@ fn only_the_services_own_their_names_and_only_those_named_may_ask() {
     // Somebody must answer, or the bus says only that nobody is there: we do, once it is seen who may own the names.
     let ours = r#"<policy user="root"><allow own="io.qrisd.Relay1"/><allow own="io.qrisd.Device1"/></policy>"#;
     let bus = DbusDaemon::start_with(directory.path(), &names, ours);
+    (directory, bus)
+}
+
+#[test]
+fn only_the_services_own_their_names_and_only_those_named_may_ask() {
+    let (_directory, bus) = bus_of_several_users();
     for (who, name, may) in [
         (RELAY, "io.qrisd.Relay1", true),
         (RELAY, "io.qrisd.Device1", false),
@@ -63,12 +68,7 @@ fn only_the_services_own_their_names_and_only_those_named_may_ask() {
 /// With an order's number somebody can ask for more.
 #[test]
 fn only_those_who_may_ask_hear_of_orders() {
-    assert_eq!(user(), "root", "this test takes the part of several users: run it as root");
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
-    let names = Names { relay: RELAY.into(), device: DEVICE.into(), control: CONTROL_GROUP.into(), root: "root".into() };
-    let ours = r#"<policy user="root"><allow own="io.qrisd.Relay1"/><allow own="io.qrisd.Device1"/></policy>"#;
-    let bus = DbusDaemon::start_with(directory.path(), &names, ours);
+    let (_directory, bus) = bus_of_several_users();
     // The last one is nobody's, and everybody hears it.
     const SIGNALS: [(Option<&str>, &str); 3] =
         [(Some("io.qrisd.Device1"), "OrderChanged"), (Some("io.qrisd.Relay1"), "Finished"), (None, "Mark")];

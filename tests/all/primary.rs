@@ -57,6 +57,13 @@ fn a_primary_that_becomes_read_only_is_left_for_the_promoted_one() {
     shop.check_books();
 }
 
+/// Waits until the standby has all that was written.
+fn wait_replayed(old: &Postgres, standby: &Postgres) {
+    let written = old.ask("SELECT pg_current_wal_lsn()");
+    let has = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+    wait_for("the order at the standby", || (standby.ask(&has) == "t").then_some(()));
+}
+
 /// The network between the servers is cut, and somebody promotes the standby. Both servers take everything, and two backends reach both.
 #[test]
 fn an_old_primary_that_can_be_written_to_is_left_and_what_it_has_alone_is_listed() {
@@ -66,8 +73,7 @@ fn an_old_primary_that_can_be_written_to_is_left_and_what_it_has_alone_is_listed
     let mut shop = Shop::open(Options { store: Some(format!("url = \"{}\"", old.url_with(&new))), ..Options::default() });
     let (other_process, other) = second(&shop);
     let offered = shop.offer("A1");
-    let written = old.ask("SELECT pg_current_wal_lsn()");
-    wait_for("the order at the standby", || (new.ask(&format!("SELECT pg_last_wal_replay_lsn() >= '{written}'")) == "t").then_some(()));
+    wait_replayed(&old, &new);
     between.set(Cable::Cut);
     let promoted = Instant::now();
     new.promote();
@@ -135,8 +141,7 @@ fn an_old_primary_that_is_silent_is_told_and_read_when_it_answers() {
     let shop = Shop::open(Options { store, ..Options::default() });
     shop.sell("A1", Via::Gopay);
     let offered = shop.offer("A1");
-    let written = old.ask("SELECT pg_current_wal_lsn()");
-    wait_for("the order at the standby", || (new.ask(&format!("SELECT pg_last_wal_replay_lsn() >= '{written}'")) == "t").then_some(()));
+    wait_replayed(&old, &new);
     cable.set(Cable::Silent);
     let promoted = Instant::now();
     new.promote();

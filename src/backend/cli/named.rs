@@ -19,7 +19,7 @@ use std::path::Path;
 pub(super) async fn named(config: &Config, beginning: &Beginning, file: Option<&Path>) -> Result<OrderId, Failure> {
     let (wanted, zone) = (beginning.clone(), config.zone);
     let look = move |tx: &mut dyn Tx| {
-        let found = ledger::named(tx, &wanted)?;
+        let found = ledger::beginning_with(tx, &wanted)?;
         let lines = found.iter().map(|id| line(tx, id, zone)).collect::<Result<Vec<_>, _>>()?;
         Ok((found, lines))
     };

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::money::report::{self, By, Sum, Sums};
 use crate::sale::books::{BooksError, archived_between};
 use crate::store::Tx;
-use crate::telling::wording::End;
+use crate::telling::wording::{End, named};
 use clap::Args;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;
@@ -113,7 +113,7 @@ fn as_table(report: &report::SalesReport, wanted: &report::Wanted) -> String {
     if report.groups.is_empty() {
         return text;
     }
-    let shown = |name: &String| report.names.get(name).map_or_else(|| name.clone(), |of| format!("{of} ({name})"));
+    let shown = |name: &String| named(report.names.get(name).map(|of| &**of), name);
     let lines = || report.groups.iter().map(|(name, sums)| (shown(name), sums)).chain([("total".into(), all)]);
     let columns = columns(wanted.by);
     text += &format!("\n{}\n", heading(&columns));

@@ -1,5 +1,5 @@
 //! The customer's page on a phone. A visitor who knows an order_id, which nobody can guess, sees amount, item and
-//! state; who has the address that the machine showed, also a payment code. Nothing here changes an order, whatever the address says.
+//! state. Only who has the address that the machine showed sees a payment code, too. Nothing here changes an order, whatever the address says.
 
 mod draw;
 mod words;

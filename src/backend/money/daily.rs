@@ -8,7 +8,7 @@ use crate::sale::books::{self, BooksError};
 use crate::sale::handle::Books;
 use crate::sale::view::Place;
 use crate::telling::daily::{DAY, DayTold, ReadDay};
-use crate::telling::wording::End;
+use crate::telling::wording::{self, End};
 use qris_core::order::money::total;
 use qris_core::order::time::{Wall, Zone};
 use serde_json::{Value, json};
@@ -18,21 +18,15 @@ use std::sync::Arc;
 /// The most machines of each kind that the sentence names. The object has all.
 const NAMED: usize = 10;
 
-/// A machine's part of a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Machine {
-    device: String,
-    name: Option<Box<str>>,
-    sold: Sum,
-}
-
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Day {
     until: Wall,
     sold: Sum,
-    /// Those that sold something, the most money first.
-    machines: Vec<Machine>,
+    /// The machines that sold something, the most money first.
+    machines: Vec<(String, Sum)>,
+    /// The machines' names, as far as they told any.
+    names: BTreeMap<String, Box<str>>,
     owed: Sum,
     attention: u64,
     /// Each with its faults; one that is not there has `offline`.
@@ -79,15 +73,11 @@ impl Day {
 
     fn of(report: &SalesReport, owed: (u64, u64), attention: u64, out_of_order: BTreeMap<String, Vec<String>>, until: Wall) -> Self {
         let sold = |sums: &report::Sums| sums.of(End::Delivered).and(sums.of(End::Given));
-        let machines = report.groups.iter().map(|(device, sums)| Machine {
-            device: device.clone(),
-            name: report.names.get(device).cloned(),
-            sold: sold(sums),
-        });
-        let mut machines: Vec<_> = machines.filter(|machine| machine.sold.orders > 0).collect();
-        machines.sort_by_key(|machine| std::cmp::Reverse(machine.sold.amount));
+        let machines = report.groups.iter().map(|(device, sums)| (device.clone(), sold(sums)));
+        let mut machines: Vec<_> = machines.filter(|(_, sold)| sold.orders > 0).collect();
+        machines.sort_by_key(|(_, sold)| std::cmp::Reverse(sold.amount));
         let owed = Sum { orders: owed.0, amount: owed.1 };
-        Self { until, sold: sold(&report.total), machines, owed, attention, out_of_order }
+        Self { until, sold: sold(&report.total), machines, names: report.names.clone(), owed, attention, out_of_order }
     }
 
     /// In one sentence, for a message on a phone.
@@ -100,7 +90,7 @@ impl Day {
         };
         let mut said = format!("sold in 24 hours: {}", counted(self.sold));
         if self.machines.len() > 1 {
-            let each = |machine: &Machine| format!("{} {}", self.name(&machine.device), counted(machine.sold));
+            let each = |(device, sold): &(String, Sum)| format!("{} {}", self.name(device), counted(*sold));
             said += &format!(" ({})", named(self.machines.iter().map(each).collect()));
         }
         said += &match self.owed.orders {
@@ -118,17 +108,13 @@ impl Day {
     }
 
     fn name(&self, device: &str) -> String {
-        let named = self.machines.iter().find(|machine| machine.device == device).and_then(|machine| machine.name.as_deref());
-        named.map_or_else(|| device.to_owned(), |name| format!("{name} ({device})"))
+        wording::named(self.names.get(device).map(|name| &**name), device)
     }
 
     /// For programs.
     fn object(&self, zone: Zone) -> Value {
         let sum = |Sum { orders, amount }: Sum| json!({ "orders": orders, "amount": amount });
-        let machine = |machine: &Machine| {
-            let Machine { device, name, sold } = machine;
-            json!({ "device": device, "machine": name, "orders": sold.orders, "amount": sold.amount })
-        };
+        let machine = |(device, sold): &(String, Sum)| json!({ "device": device, "machine": self.names.get(device), "orders": sold.orders, "amount": sold.amount });
         json!({
             "from": (self.until - DAY).to_rfc3339_in(zone),
             "until": self.until.to_rfc3339_in(zone),

@@ -33,7 +33,7 @@ pub use alerts::{
     machines_offline, merchant_paid, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};
-pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, named};
+pub use beginning::{ALIKE_MAX, BEGINNING_MIN, Beginning, beginning_with};
 pub use entry::{BooksError, Done, Policy, Stored};
 pub use ledger::{HistoryLine, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{

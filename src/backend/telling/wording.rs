@@ -232,7 +232,9 @@ pub fn place(order: &Order) -> String {
     named(order.sale.purchase.machine.as_deref(), order.sale.device.as_str())
 }
 
-fn named(name: Option<&str>, id: &str) -> String {
+/// A name that somebody gave, and the id of it.
+#[must_use]
+pub fn named(name: Option<&str>, id: &str) -> String {
     name.filter(|name| *name != id).map_or_else(|| id.into(), |name| format!("{name} ({id})"))
 }
 

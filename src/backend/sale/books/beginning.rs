@@ -61,7 +61,7 @@ impl Beginning {
 ///
 /// # Errors
 /// The database's.
-pub fn named(tx: &mut dyn Tx, beginning: &Beginning) -> Result<Vec<OrderId>, BooksError> {
+pub fn beginning_with(tx: &mut dyn Tx, beginning: &Beginning) -> Result<Vec<OrderId>, BooksError> {
     let exact = "SELECT order_id FROM orders WHERE order_id = $1 UNION SELECT order_id FROM archived WHERE order_id = $1";
     let mut rows = tx.rows(exact, &[beginning.0.as_str().into()])?;
     let first = beginning.written();

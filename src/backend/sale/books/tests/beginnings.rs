@@ -23,7 +23,7 @@ async fn orders_that_begin_alike_are_all_found_and_a_whole_number_alone() {
         ("vm-001_01", &[]),
     ] {
         let beginning: Beginning = typed.parse().expect("a beginning");
-        let ids = rig.run(move |tx, _| named(tx, &beginning)).await.expect("read");
+        let ids = rig.run(move |tx, _| beginning_with(tx, &beginning)).await.expect("read");
         assert_eq!(ids.iter().map(OrderId::as_str).collect::<Vec<_>>(), found, "{typed}");
     }
 }
