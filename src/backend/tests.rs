@@ -194,7 +194,7 @@ impl<G> Rig<G> {
         let call = self.call(Method::POST, &format!("/v1/orders/{}/outcome", order.order_id));
         let (device, ticket) = (order.device.clone(), order.ticket.clone());
         let number = u64::from(digest(ticket.as_str())[0]);
-        let word = Statement { device, ticket, order_id: None, outcome, number };
+        let word = Statement { device, ticket, order_id: None, outcome, driven: outcome != Last::Closed, number };
         let body = json!({ "outcome": outcome.delivery().as_str(), "proof": proof::sign(&relay(), &word) });
         call.json(&body).send().await.expect("an answer").status()
     }

@@ -313,8 +313,8 @@ async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> Ne
     let header = message.header();
     match header.member().map(|member| member.as_str()) {
         Some("Finished") => {
-            let told = message.body().deserialize::<(String, String, String)>().ok();
-            if let Some((order, answer)) = told.and_then(|(order, outcome, _)| relay::finished(&order, &outcome)) {
+            let told = message.body().deserialize::<(String, String, bool, String)>().ok();
+            if let Some((order, answer)) = told.and_then(|(order, outcome, driven, _)| relay::finished(&order, &outcome, driven)) {
                 inbox.send(Input::Finished(order, answer));
             }
         }

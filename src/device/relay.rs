@@ -57,11 +57,11 @@ impl Relay {
             }
             RelayCall::Dispense(receipt) => {
                 let answer = self.call("Dispense", &(receipt.jws(),), SLOW).await;
-                answered(answer, |(word, _): (String, String)| DispenseAnswer::from_word(&word).map(RelayAnswer::Dispense))
+                answered(answer, dispensed)
             }
             RelayCall::Query(order) => {
                 let answer = self.call("Query", &(order.as_str(),), QUICK).await;
-                answered(answer, |(word, _): (String, String)| DispenseAnswer::from_word(&word).map(RelayAnswer::Dispense))
+                answered(answer, dispensed)
             }
             RelayCall::Close(ticket) => self.close(&ticket).await,
             RelayCall::Prove(ticket) => {
@@ -71,28 +71,21 @@ impl Relay {
         }
     }
 
-    /// `Close(ticket) → outcome`.
+    /// `Close(ticket) → outcome, driven`.
     pub async fn close(&self, ticket: &Ticket) -> RelayAnswer {
         let answer = self.call("Close", &(ticket.as_str(),), QUICK).await;
-        answered(answer, |word: String| CloseAnswer::from_word(&word).map(RelayAnswer::Close))
+        answered(answer, |(word, driven): (String, bool)| CloseAnswer::read(&word, driven).map(RelayAnswer::Close))
     }
 
     /// `Test(jws)`, for an operator who has signed it. The relay service judges that by itself.
     pub async fn test(&self, jws: &str) -> Operated {
-        self.operate("Test", jws, tested).await
+        let answer: Result<(String, bool, String), _> = self.call("Test", &(jws,), SLOW).await;
+        operated(answer, |(outcome, driven, detail)| tested(&outcome, driven, &harmless(detail)))
     }
 
     /// `ClearBy(jws)`, likewise.
     pub async fn clear_by(&self, jws: &str) -> Operated {
-        self.operate("ClearBy", jws, cleared).await
-    }
-
-    async fn operate(&self, method: &str, jws: &str, read: impl FnOnce(&str, &str) -> Operated) -> Operated {
-        match self.call::<_, (String, String)>(method, &(jws,), SLOW).await {
-            Ok((outcome, detail)) => read(&outcome, &harmless(detail)),
-            Err(Failure::Refused(error, detail)) => refused(error, &detail),
-            Err(Failure::NoAnswer(_)) => Operated::NoAnswer,
-        }
+        operated(self.call("ClearBy", &(jws,), SLOW).await, |()| cleared())
     }
 
     /// What the relay service says of itself.
@@ -133,20 +126,23 @@ fn harmless(detail: String) -> Box<str> {
 
 /// What came of a test, by the relay service's word. A word that this release does not know is not "dispensed".
 #[must_use]
-pub fn tested(outcome: &str, detail: &str) -> Operated {
-    match DispenseAnswer::from_word(outcome) {
+pub fn tested(outcome: &str, driven: bool, detail: &str) -> Operated {
+    match DispenseAnswer::read(outcome, driven) {
         Some(DispenseAnswer::Dispensing) => Operated::NoAnswer,
         Some(DispenseAnswer::Ended(Outcome::Dispensed)) => Operated::Done(json!({ "outcome": outcome, "detail": detail })),
-        Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain) | DispenseAnswer::Later(_) | DispenseAnswer::Unknown) | None => {
-            Operated::Refused(Problem::new(Code::Refused, format!("{outcome}: {detail}")))
-        }
+        Some(
+            DispenseAnswer::Ended(Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain)
+            | DispenseAnswer::Later(_)
+            | DispenseAnswer::Unknown,
+        )
+        | None => Operated::Refused(Problem::new(Code::Refused, format!("{outcome}: {detail}"))),
     }
 }
 
-/// What came of `ClearBy`, by the relay service's word.
+/// What came of `ClearBy`.
 #[must_use]
-pub fn cleared(outcome: &str, _: &str) -> Operated {
-    Operated::Done(json!({ "outcome": outcome }))
+pub fn cleared() -> Operated {
+    Operated::Done(json!({ "outcome": "cleared" }))
 }
 
 /// The relay service has refused what an operator ordered.
@@ -169,8 +165,20 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
 }
 
 /// The order and its outcome in a `Finished` signal.
-pub fn finished(order_id: &str, outcome: &str) -> Option<(OrderId, DispenseAnswer)> {
-    Some((OrderId::new(order_id).ok()?, DispenseAnswer::from_word(outcome)?))
+pub fn finished(order_id: &str, outcome: &str, driven: bool) -> Option<(OrderId, DispenseAnswer)> {
+    Some((OrderId::new(order_id).ok()?, DispenseAnswer::read(outcome, driven)?))
+}
+
+fn dispensed((word, driven, _): (String, bool, String)) -> Option<RelayAnswer> {
+    DispenseAnswer::read(&word, driven).map(RelayAnswer::Dispense)
+}
+
+fn operated<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Operated) -> Operated {
+    match answer {
+        Ok(answer) => read(answer),
+        Err(Failure::Refused(error, detail)) => refused(error, &detail),
+        Err(Failure::NoAnswer(_)) => Operated::NoAnswer,
+    }
 }
 
 fn answered<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Option<RelayAnswer>) -> RelayAnswer {
@@ -187,12 +195,12 @@ mod tests {
 
     #[test]
     fn a_test_is_done_only_if_the_relay_says_that_it_came_out() {
-        assert!(matches!(tested("dispensed", ""), Operated::Done(_)));
-        assert_eq!(cleared("cleared", ""), Operated::Done(json!({ "outcome": "cleared" })), "as the contract has it");
-        assert_eq!(tested("dispensing", ""), Operated::NoAnswer);
+        assert!(matches!(tested("dispensed", true, ""), Operated::Done(_)));
+        assert_eq!(cleared(), Operated::Done(json!({ "outcome": "cleared" })), "as the contract has it");
+        assert_eq!(tested("dispensing", true, ""), Operated::NoAnswer);
         // The last two are those of a later release.
         for word in ["failed", "uncertain", "unknown", "jammed", "Not a word!"] {
-            assert!(matches!(tested(word, "why"), Operated::Refused(_)), "{word}");
+            assert!(matches!(tested(word, word != "unknown", "why"), Operated::Refused(_)), "{word}");
         }
     }
 

@@ -6,6 +6,7 @@ use super::outlet::OutletCommand;
 use super::threads::ThreadReport;
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::ledger::Cause;
+use qris_core::order::outcome::Outcome;
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
@@ -28,8 +29,8 @@ pub const SIGNALS_MAX: usize = 64;
 /// A signal to everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
-    /// `Finished(order_id, outcome, detail)`
-    Finished(OrderId, &'static str, String),
+    /// `Finished(order_id, outcome, driven, detail)`
+    Finished(OrderId, Outcome, String),
     /// `Pressed(item)`
     Pressed(ItemId),
     /// `Cleared()`
@@ -106,7 +107,7 @@ impl Service {
                 // A thread ends with its sender, or by a fault of this program. After that nothing is driven by it.
                 if self.lines[line].send(OutletCommand::Deliver(job)).is_err() {
                     heart.at_rest();
-                    let ending = Ending::failed("nothing was driven: the line's thread is gone".into());
+                    let ending = Ending::not_driven("the line's thread is gone");
                     heart.dispenser.ended(line, ending);
                     heart.dispenser.hardware(line, Err("the line's thread is gone: restart this service".into()));
                 }
@@ -120,7 +121,7 @@ impl Service {
                     drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
                 }
                 if let Cause::Order { order, .. } = cause {
-                    drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
+                    drop(self.signals.try_send(Signal::Finished(order, outcome, detail)));
                 }
             }
             Effect::Cleared => drop(self.signals.try_send(Signal::Cleared)),
@@ -189,7 +190,7 @@ pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
 pub async fn emit(served: &Served, signal: Signal) {
     match signal {
         Signal::Finished(order, outcome, detail) => {
-            served.emit(RELAY_PATH, RELAY_NAME, "Finished", &(order.as_str(), outcome, detail.as_str())).await;
+            served.emit(RELAY_PATH, RELAY_NAME, "Finished", &(order.as_str(), outcome.as_str(), outcome.driven(), detail.as_str())).await;
         }
         Signal::Pressed(item) => served.emit(RELAY_PATH, RELAY_NAME, "Pressed", &(item.as_str(),)).await,
         Signal::Cleared => served.emit(RELAY_PATH, RELAY_NAME, "Cleared", &()).await,
@@ -215,21 +216,22 @@ impl Relay1 {
         }
     }
 
-    #[zbus(out_args("outcome", "detail"))]
-    async fn dispense(&self, receipt: &str) -> Result<(String, String), Fault> {
+    #[zbus(out_args("outcome", "driven", "detail"))]
+    async fn dispense(&self, receipt: &str) -> Result<(String, bool, String), Fault> {
         let (answer, detail) = self.0.deliver(|dispenser| dispenser.dispense(receipt)).await?;
-        Ok((answer.as_str().into(), detail))
+        Ok((answer.as_str().into(), answer.driven(), detail))
     }
 
-    #[zbus(out_args("outcome", "detail"))]
-    async fn query(&self, order_id: &str) -> Result<(String, String), Fault> {
+    #[zbus(out_args("outcome", "driven", "detail"))]
+    async fn query(&self, order_id: &str) -> Result<(String, bool, String), Fault> {
         let (answer, detail) = self.0.with(|dispenser| dispenser.query(order_id))?;
-        Ok((answer.as_str().into(), detail))
+        Ok((answer.as_str().into(), answer.driven(), detail))
     }
 
-    #[zbus(out_args("outcome"))]
-    async fn close(&self, ticket: &str) -> Result<String, Fault> {
-        Ok(self.0.with(|dispenser| dispenser.close(ticket))?.as_str().into())
+    #[zbus(out_args("outcome", "driven"))]
+    async fn close(&self, ticket: &str) -> Result<(String, bool), Fault> {
+        let answer = self.0.with(|dispenser| dispenser.close(ticket))?;
+        Ok((answer.as_str().into(), answer.driven()))
     }
 
     #[zbus(out_args("proof"))]
@@ -242,17 +244,16 @@ impl Relay1 {
     }
 
     /// Drives the line of an item once, for an operator who has signed that.
-    #[zbus(out_args("outcome", "detail"))]
-    async fn test(&self, jws: &str) -> Result<(String, String), Fault> {
+    #[zbus(out_args("outcome", "driven", "detail"))]
+    async fn test(&self, jws: &str) -> Result<(String, bool, String), Fault> {
         let (answer, detail) = self.0.deliver(|dispenser| dispenser.test(jws, clock::trusted(clock::now().wall))).await?;
-        Ok((answer.as_str().into(), detail))
+        Ok((answer.as_str().into(), answer.driven(), detail))
     }
 
     /// Unblocks the line of an item, for an operator who has signed that.
-    #[zbus(out_args("outcome", "detail"))]
-    async fn clear_by(&self, jws: &str) -> Result<(String, String), Fault> {
+    async fn clear_by(&self, jws: &str) -> Result<(), Fault> {
         self.0.with(|dispenser| dispenser.clear_by(jws, clock::trusted(clock::now().wall)))?;
-        Ok(("cleared".into(), String::new()))
+        Ok(())
     }
 
     /// [`RelayFacts`](qris_core::wire::relay::RelayFacts), in JSON.
@@ -263,7 +264,13 @@ impl Relay1 {
 
     /// Declared for introspection; it is sent to every connection by [`emit`].
     #[zbus(signal)]
-    async fn finished(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, outcome: &str, detail: &str) -> zbus::Result<()>;
+    async fn finished(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        order_id: &str,
+        outcome: &str,
+        driven: bool,
+        detail: &str,
+    ) -> zbus::Result<()>;
 
     /// Likewise.
     #[zbus(signal)]

@@ -250,19 +250,19 @@ impl Dispenser {
     /// not be written.
     pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
-        let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(LedgerRefusal::UnknownTicket)? {
+        let (outcome, driven, order_id) = match self.ledger.ticket(&ticket)?.ok_or(LedgerRefusal::UnknownTicket)? {
             TicketEntry::Open { .. } => return Ok(None),
-            TicketEntry::Closed => (Last::Closed, None),
+            TicketEntry::Closed => (Last::Closed, false, None),
             // What the ledger did not take may be there all the same, and then it says more after a restart.
             TicketEntry::Used(order) if self.is_unwritten(&order) => return Ok(None),
             TicketEntry::Used(order) => match self.found(&order)?.ok_or(LedgerRefusal::UnknownTicket)?.entry {
                 Entry::Driving => return Ok(None),
-                Entry::Ended(outcome) => (outcome.into(), Some(order)),
+                Entry::Ended(outcome) => (outcome.into(), outcome.driven(), Some(order)),
             },
         };
         let number = self.ledger.number(&ticket)?;
         let (Some(number), Some(key)) = (number, self.ledger.key()) else { return Ok(None) };
-        Ok(Some(proof::sign(key, &Statement { device: self.me.clone(), ticket, order_id, outcome, number })))
+        Ok(Some(proof::sign(key, &Statement { device: self.me.clone(), ticket, order_id, outcome, driven, number })))
     }
 
     /// The public half of the key that it signs with, while the ledger is open.
@@ -507,7 +507,7 @@ impl Dispenser {
     fn why_blocked(&self, index: usize, ending: &Ending) -> Option<String> {
         let blocks = match ending.outcome {
             Outcome::Dispensed => false,
-            Outcome::Failed => true,
+            Outcome::Failed | Outcome::NotDriven => true,
             Outcome::Uncertain => self.lines[index].settings.block_on_uncertain,
         };
         blocks.then(|| format!("{}: {}", ending.outcome, ending.detail))
@@ -530,7 +530,9 @@ impl Dispenser {
             (Cause::Order { order, request }, Outcome::Dispensed) => {
                 Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail }
             }
-            (Cause::Order { order, request }, Outcome::Failed) => Event::DeliveryFailed { request, order, item, amount, line, detail },
+            (Cause::Order { order, request }, Outcome::Failed | Outcome::NotDriven) => {
+                Event::DeliveryFailed { request, order, item, amount, line, detail }
+            }
             (Cause::Order { order, request }, Outcome::Uncertain) => {
                 Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }
             }

@@ -60,7 +60,7 @@ pub struct Ending {
 pub trait Outlet: Send {
     /// Delivers once, or stops within [`STEP`] when it is told so. It is at rest again when this returns, also after a
     /// panic. It takes no longer than its [settings](Settings::takes) said. `Failed` means that the item certainly did not
-    /// come; any other end without a delivery is `Uncertain`. After an error the outlet is dropped, and opened anew before
+    /// come, `NotDriven` that nothing was tried; any other end without a delivery is `Uncertain`. After an error the outlet is dropped, and opened anew before
     /// the next job.
     fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>);
 }
@@ -156,10 +156,16 @@ impl Ending {
         Self { outcome: Outcome::Dispensed, detail }
     }
 
-    /// No.
+    /// No, and something saw that.
     #[must_use]
     pub const fn failed(detail: String) -> Self {
         Self { outcome: Outcome::Failed, detail }
+    }
+
+    /// No: the line was not driven. The detail is why.
+    #[must_use]
+    pub fn not_driven(why: impl fmt::Display) -> Self {
+        Self { outcome: Outcome::NotDriven, detail: format!("nothing was driven: {why}") }
     }
 
     /// Nobody knows.

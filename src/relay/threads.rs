@@ -69,7 +69,7 @@ fn run(
             Ok(OutletCommand::Deliver(job)) => {
                 let (ending, error) = match &mut outlet {
                     Ok(outlet) => deliver_caught(outlet.as_mut(), &job, commands),
-                    Err(error) => (Ending::failed(format!("nothing was driven: {error}")), None),
+                    Err(error) => (Ending::not_driven(&error), None),
                 };
                 tell(ThreadReport::Ended(index, ending));
                 if let Some(error) = error {

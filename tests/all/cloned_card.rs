@@ -143,7 +143,7 @@ fn a_ledger_that_counts_anew_is_told() {
         let order_id = shop.paid();
         let ticket = shop.order_at_backend(&order_id)["ticket"].as_str().and_then(|ticket| Ticket::new(ticket).ok()).expect("a ticket");
         let device = DeviceId::new(DEVICE).expect("an id");
-        let statement = Statement { device, ticket, order_id: None, outcome: Last::Dispensed, number: 900 };
+        let statement = Statement { device, ticket, order_id: None, outcome: Last::Dispensed, driven: true, number: 900 };
         let body = json!({ "outcome": "dispensed", "proof": proof::sign(&relay_key(), &statement) });
         let url = format!("{}/v1/orders/{order_id}/outcome", shop.backend_url);
         let headers = [("Machine-Boot", address), ("X-Forwarded-For", address)];

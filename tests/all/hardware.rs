@@ -37,7 +37,8 @@ fn the_button_inside_the_door_lets_a_blocked_line_sell_again() {
     );
     let mut relay = Relayd::start(&keys);
     let (_, claims) = relay.sale("o-1");
-    assert_eq!(relay.dispense(relay.key.sign(claims).jws()).expect("an outcome").0, "failed", "nothing fell");
+    let (outcome, driven, _) = relay.dispense(relay.key.sign(claims).jws()).expect("an outcome");
+    assert_eq!((outcome.as_str(), driven), ("failed", true), "nothing fell");
     // A block outlives a power cut.
     relay.kill();
     relay.resume();

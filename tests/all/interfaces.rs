@@ -204,16 +204,16 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
         [
             "method Check(s ticket) → (b deliverable, s reason)",
             "method Clear(s item) → ()",
-            "method ClearBy(s jws) → (s outcome, s detail)",
-            "method Close(s ticket) → (s outcome)",
-            "method Dispense(s receipt) → (s outcome, s detail)",
+            "method ClearBy(s jws) → ()",
+            "method Close(s ticket) → (s outcome, b driven)",
+            "method Dispense(s receipt) → (s outcome, b driven, s detail)",
             "method Prepare(s device, s item, x amount) → (s ticket)",
             "method Prove(s ticket) → (s proof)",
-            "method Query(s order_id) → (s outcome, s detail)",
-            "method Test(s jws) → (s outcome, s detail)",
+            "method Query(s order_id) → (s outcome, b driven, s detail)",
+            "method Test(s jws) → (s outcome, b driven, s detail)",
             "property Facts s read",
             "signal Cleared()",
-            "signal Finished(s order_id, s outcome, s detail)",
+            "signal Finished(s order_id, s outcome, b driven, s detail)",
             "signal Pressed(s item)",
         ]
     );

@@ -62,7 +62,7 @@ fn nothing_published_opens_the_relay_but_the_backends_own_receipt() {
     ];
     let (qrisd, relayd) = (shop.qrisd.as_ref().expect("it runs"), shop.relayd.as_ref().expect("it runs"));
     let relay = Caller::connect(&shop.bus.address);
-    let dispense = |receipt: &str| relay.relay::<_, (String, String)>("Dispense", &(receipt,));
+    let dispense = |receipt: &str| relay.relay::<_, (String, bool, String)>("Dispense", &(receipt,));
     let publish = |order: &str, receipt: &Value| {
         let update = json!({"order_id": order, "rev": 1_000, "status": "settlement", "receipt": receipt});
         shop.tap.publish(UPDATE, &update);

@@ -62,7 +62,7 @@ impl Thief {
         assert!(matches!(told.status, 200 | 409), "{}", told.text());
     }
 
-    fn dispenses(&self, loot: &Loot) -> Result<(String, String), CallRefused> {
+    fn dispenses(&self, loot: &Loot) -> Result<(String, bool, String), CallRefused> {
         self.bus.relay("Dispense", &(loot.receipt.as_str(),))
     }
 
@@ -98,6 +98,7 @@ fn closed_by(key: &SigningKey, loot: &Loot, number: u64) -> String {
         ticket: Ticket::new(&loot.ticket).expect("a ticket"),
         order_id: None,
         outcome: Last::Closed,
+        driven: false,
         number,
     };
     proof::sign(key, &statement)
@@ -116,9 +117,9 @@ fn the_token_alone_gets_no_refund_and_the_receipt_opens_the_relay_once() {
     let first = thief.buys();
     thief.tells(&first, "undelivered", None);
     thief.is_listed(&first, "none");
-    assert_eq!(thief.dispenses(&first).map(|(outcome, _)| outcome), Ok("dispensed".into()));
+    assert_eq!(thief.dispenses(&first).map(|(outcome, ..)| outcome), Ok("dispensed".into()));
     let closed = thief.buys();
-    assert_eq!(thief.bus.relay::<_, String>("Close", &(closed.ticket.as_str(),)), Ok("closed".into()));
+    assert_eq!(thief.bus.relay::<_, (String, bool)>("Close", &(closed.ticket.as_str(),)), Ok(("closed".into(), false)));
     let of_another = thief.proof(&closed);
     // The pulse first, and then every proof that he can have or make: each of an order of its own, since the first report stays.
     type Make = fn(&Thief, &Loot, &str) -> String;
@@ -132,7 +133,7 @@ fn the_token_alone_gets_no_refund_and_the_receipt_opens_the_relay_once() {
     ];
     let robbed = proofs.map(|(make, why)| {
         let loot = thief.buys();
-        assert_eq!(thief.dispenses(&loot).map(|(outcome, _)| outcome), Ok("dispensed".into()));
+        assert_eq!(thief.dispenses(&loot).map(|(outcome, ..)| outcome), Ok("dispensed".into()));
         thief.tells(&loot, "undelivered", Some(&make(&thief, &loot, &of_another)));
         thief.is_listed(&loot, why);
         loot
@@ -191,7 +192,7 @@ fn a_key_that_came_later_gets_no_refund_of_what_was_sold_before() {
     // The goods come out, and the backend hears nothing, or a word without a proof.
     let sold = [(); 4].map(|()| {
         let loot = thief.buys();
-        assert_eq!(thief.dispenses(&loot).map(|(outcome, _)| outcome), Ok("dispensed".into()));
+        assert_eq!(thief.dispenses(&loot).map(|(outcome, ..)| outcome), Ok("dispensed".into()));
         loot
     });
     let [by_person, told_before, by_code, told_by_code] = &sold;

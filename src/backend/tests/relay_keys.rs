@@ -78,7 +78,7 @@ impl Rig {
 
     async fn tells(&self, order: &OrderResource, outcome: Last, number: u64, key: Option<&SigningKey>) -> StatusCode {
         let (device, ticket) = (order.device.clone(), order.ticket.clone());
-        let word = Statement { device, ticket, order_id: None, outcome, number };
+        let word = Statement { device, ticket, order_id: None, outcome, driven: outcome != Last::Closed, number };
         let proof = key.map(|key| proof::sign(key, &word));
         let url = format!("{}/v1/orders/{}/outcome", self.url, order.order_id);
         let call = self.http.post(url).bearer_auth("vm-001").json(&json!({ "outcome": outcome.delivery().as_str(), "proof": proof }));

@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_restart_makes_driving_uncertain_and_changes_nothing_else() {
         assert_eq!(after_restart(Entry::Driving), Entry::Ended(Outcome::Uncertain));
-        for outcome in [Outcome::Dispensed, Outcome::Failed, Outcome::Uncertain] {
+        for outcome in Outcome::ALL {
             assert_eq!(after_restart(Entry::Ended(outcome)), Entry::Ended(outcome));
         }
     }

@@ -1,17 +1,17 @@
 //! The outcome of a receipt at the relay, and of an order at the machine.
 
 use super::word::{Word, words};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The outcome of an order that the relay drove, as its ledger has it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The outcome of an order at the relay, as its ledger has it. On the wire it is a word, and whether the line was driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The line was driven and, where there is a sensor, the item was seen.
     Dispensed,
-    /// The line was driven and the item did not come, or the hardware could not be used.
+    /// The line was driven, and the sensor says that the item did not come.
     Failed,
+    /// The hardware could not be used: the line was not driven. On the wire it is `failed`, not driven.
+    NotDriven,
     /// Nobody knows: the power went in mid-pulse, or the end could not be written.
     Uncertain,
 }
@@ -31,20 +31,32 @@ words! {
 }
 
 impl Outcome {
-    /// As it stands on the wire.
+    /// Every outcome there is.
+    pub const ALL: [Self; 4] = [Self::Dispensed, Self::Failed, Self::NotDriven, Self::Uncertain];
+
+    /// Its word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dispensed => "dispensed",
-            Self::Failed => "failed",
+            Self::Failed | Self::NotDriven => "failed",
             Self::Uncertain => "uncertain",
         }
     }
 
-    /// Reads the wire's word.
+    /// Whether the line was driven, as far as anybody knows: the item may have left its place.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Dispensed, Self::Failed, Self::Uncertain].into_iter().find(|o| o.as_str() == word)
+    pub const fn driven(self) -> bool {
+        match self {
+            Self::Dispensed | Self::Failed | Self::Uncertain => true,
+            Self::NotDriven => false,
+        }
+    }
+
+    /// Reads the wire's word, and whether the line was driven. The two may contradict each other: then it is none.
+    #[must_use]
+    pub fn read(word: &str, driven: bool) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word && outcome.driven() == driven)
     }
 }
 
@@ -76,7 +88,11 @@ pub enum CloseAnswer {
 
 /// An answer that this release does not know. A word with another meaning in the contract is not an outcome.
 fn later(word: &str) -> Option<Word> {
-    if matches!(word, "closed" | "unknown" | "undelivered") { None } else { Word::new(word).ok() }
+    if matches!(word, "closed" | "dispensed" | "dispensing" | "failed" | "uncertain" | "undelivered" | "unknown") {
+        None
+    } else {
+        Word::new(word).ok()
+    }
 }
 
 impl DispenseAnswer {
@@ -91,13 +107,23 @@ impl DispenseAnswer {
         }
     }
 
-    /// Reads the wire's word.
+    /// Whether the line was or is driven. Nobody knows what a later release means.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "dispensing" => Some(Self::Dispensing),
-            "unknown" => Some(Self::Unknown),
-            word => Outcome::from_word(word).map(Self::Ended).or_else(|| later(word).map(Self::Later)),
+    pub const fn driven(&self) -> bool {
+        match self {
+            Self::Ended(outcome) => outcome.driven(),
+            Self::Later(_) | Self::Dispensing => true,
+            Self::Unknown => false,
+        }
+    }
+
+    /// Reads the wire's word, and whether the line was driven.
+    #[must_use]
+    pub fn read(word: &str, driven: bool) -> Option<Self> {
+        match (word, driven) {
+            ("dispensing", true) => Some(Self::Dispensing),
+            ("unknown", false) => Some(Self::Unknown),
+            (word, driven) => Outcome::read(word, driven).map(Self::Ended).or_else(|| later(word).map(Self::Later)),
         }
     }
 }
@@ -114,13 +140,23 @@ impl CloseAnswer {
         }
     }
 
-    /// Reads the wire's word.
+    /// Whether the line was or is driven. Nobody knows what a later release means.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "closed" => Some(Self::Closed),
-            "dispensing" => Some(Self::Dispensing),
-            word => Outcome::from_word(word).map(Self::Ended).or_else(|| later(word).map(Self::Later)),
+    pub const fn driven(&self) -> bool {
+        match self {
+            Self::Ended(outcome) => outcome.driven(),
+            Self::Later(_) | Self::Dispensing => true,
+            Self::Closed => false,
+        }
+    }
+
+    /// Reads the wire's word, and whether the line was driven.
+    #[must_use]
+    pub fn read(word: &str, driven: bool) -> Option<Self> {
+        match (word, driven) {
+            ("closed", false) => Some(Self::Closed),
+            ("dispensing", true) => Some(Self::Dispensing),
+            (word, driven) => Outcome::read(word, driven).map(Self::Ended).or_else(|| later(word).map(Self::Later)),
         }
     }
 }
@@ -129,7 +165,7 @@ impl From<Outcome> for Delivery {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Dispensed => Self::Dispensed,
-            Outcome::Failed => Self::Failed,
+            Outcome::Failed | Outcome::NotDriven => Self::Failed,
             Outcome::Uncertain => Self::Uncertain,
         }
     }
@@ -148,32 +184,41 @@ mod tests {
     /// The words of the wire, and words of a later release.
     #[test]
     fn answers_are_read_as_they_are_written() {
-        use Outcome::{Dispensed, Failed, Uncertain};
-        let outcomes = [("dispensed", Dispensed), ("failed", Failed), ("uncertain", Uncertain)];
-        for (word, outcome) in outcomes {
-            assert_eq!((outcome.as_str(), outcome.to_string().as_str()), (word, word));
-            assert_eq!(serde_json::to_value(outcome).expect("a word"), word);
-            assert_eq!(Outcome::from_word(word), Some(outcome));
-            assert_eq!(DispenseAnswer::from_word(word), Some(DispenseAnswer::Ended(outcome)));
-            assert_eq!(CloseAnswer::from_word(word), Some(CloseAnswer::Ended(outcome)));
-            assert_eq!((DispenseAnswer::Ended(outcome).as_str(), CloseAnswer::Ended(outcome).as_str()), (word, word));
+        for (outcome, word, driven) in [
+            (Outcome::Dispensed, "dispensed", true),
+            (Outcome::Failed, "failed", true),
+            (Outcome::NotDriven, "failed", false),
+            (Outcome::Uncertain, "uncertain", true),
+        ] {
+            assert_eq!((outcome.as_str(), outcome.to_string().as_str(), outcome.driven()), (word, word, driven));
+            assert_eq!(Outcome::read(word, driven), Some(outcome));
+            let (answer, closed) = (DispenseAnswer::Ended(outcome), CloseAnswer::Ended(outcome));
+            assert_eq!((DispenseAnswer::read(word, driven), CloseAnswer::read(word, driven)), (Some(answer), Some(closed)));
+            assert_eq!((answer.as_str(), closed.as_str(), answer.driven(), closed.driven()), (word, word, driven, driven));
             assert_eq!(Delivery::from(outcome).as_str(), word);
         }
         for (word, answer) in [("dispensing", DispenseAnswer::Dispensing), ("unknown", DispenseAnswer::Unknown)] {
-            assert_eq!((answer.as_str(), DispenseAnswer::from_word(word)), (word, Some(answer)));
+            assert_eq!((answer.as_str(), DispenseAnswer::read(word, answer.driven())), (word, Some(answer)));
+            assert_eq!(DispenseAnswer::read(word, !answer.driven()), None, "{word}");
         }
         for (word, answer) in [("dispensing", CloseAnswer::Dispensing), ("closed", CloseAnswer::Closed)] {
-            assert_eq!((answer.as_str(), CloseAnswer::from_word(word)), (word, Some(answer)));
+            assert_eq!((answer.as_str(), CloseAnswer::read(word, answer.driven())), (word, Some(answer)));
+            assert_eq!(CloseAnswer::read(word, !answer.driven()), None, "{word}");
         }
         let jammed = Word::new("jammed").expect("a word");
-        assert_eq!(DispenseAnswer::from_word("jammed"), Some(DispenseAnswer::Later(jammed)));
-        assert_eq!(CloseAnswer::from_word("jammed"), Some(CloseAnswer::Later(jammed)));
+        for driven in [true, false] {
+            assert_eq!(DispenseAnswer::read("jammed", driven), Some(DispenseAnswer::Later(jammed)));
+            assert_eq!(CloseAnswer::read("jammed", driven), Some(CloseAnswer::Later(jammed)));
+        }
         assert_eq!((DispenseAnswer::Later(jammed).as_str(), CloseAnswer::Later(jammed).as_str()), ("jammed", "jammed"));
-        for strange in ["", "Dispensed", "undelivered", "dispensed "] {
-            let read = (Outcome::from_word(strange), DispenseAnswer::from_word(strange), CloseAnswer::from_word(strange));
+        // What the contract does not have, or what contradicts itself.
+        for (strange, driven) in
+            [("", true), ("Dispensed", true), ("undelivered", false), ("dispensed ", true), ("dispensed", false), ("uncertain", false)]
+        {
+            let read = (Outcome::read(strange, driven), DispenseAnswer::read(strange, driven), CloseAnswer::read(strange, driven));
             assert_eq!(read, (None, None, None), "{strange:?}");
         }
-        assert_eq!((DispenseAnswer::from_word("closed"), CloseAnswer::from_word("unknown")), (None, None));
+        assert_eq!((DispenseAnswer::read("closed", false), CloseAnswer::read("unknown", false)), (None, None));
         assert_eq!((Delivery::Undelivered.as_str(), Delivery::Undelivered.to_string().as_str()), ("undelivered", "undelivered"));
     }
 }

@@ -35,6 +35,8 @@ pub struct Statement {
     pub order_id: Option<OrderId>,
     /// What became of it.
     pub outcome: Last,
+    /// Whether the line was driven for it, as far as the relay knows.
+    pub driven: bool,
     /// How many tickets had left `open` when this one did, this one included. No two tickets of a ledger have the same number.
     /// If two have, the ledger was put back to an earlier state.
     pub number: u64,
@@ -58,7 +60,7 @@ impl From<Outcome> for Last {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Dispensed => Self::Dispensed,
-            Outcome::Failed => Self::Failed,
+            Outcome::Failed | Outcome::NotDriven => Self::Failed,
             Outcome::Uncertain => Self::Uncertain,
         }
     }
@@ -192,7 +194,14 @@ mod tests {
 
     fn statement() -> Statement {
         let id = |text: &str| DeviceId::new(text).expect("an id");
-        Statement { device: id("vm-001"), ticket: Ticket::from_random([1; 16]), order_id: None, outcome: Last::Closed, number: 7 }
+        Statement {
+            device: id("vm-001"),
+            ticket: Ticket::from_random([1; 16]),
+            order_id: None,
+            outcome: Last::Closed,
+            driven: false,
+            number: 7,
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl<'a> Trial<'a> {
         let is_seen = line.outlet.line().is_some_and(|outlet| outlet.sensor.is_some());
         match ended.outcome {
             Outcome::Dispensed => print::line(&fill(if is_seen { texts().driven_and_seen } else { texts().driven }, &[&name])),
-            Outcome::Failed => Err(Failure::failed(fill(texts().pulse_failed, &[&name, &ended.detail]))),
+            Outcome::Failed | Outcome::NotDriven => Err(Failure::failed(fill(texts().pulse_failed, &[&name, &ended.detail]))),
             Outcome::Uncertain => Err(Failure::failed(fill(texts().pulse_uncertain, &[&name, &ended.detail]))),
         }
     }

@@ -107,7 +107,7 @@ fn proof(t: &Tester, body: &Value, order: &Value) -> Result<String, Stop> {
     let device = DeviceId::new(text(order, "device")?).map_err(|error| different("a device id", error))?;
     let ticket = Ticket::new(text(body, "ticket")?).map_err(|error| different("a ticket", error))?;
     let number = t.closed.fetch_add(1, Ordering::Relaxed);
-    Ok(proof::sign(key, &Statement { device, ticket, order_id: None, outcome: Last::Closed, number }))
+    Ok(proof::sign(key, &Statement { device, ticket, order_id: None, outcome: Last::Closed, driven: false, number }))
 }
 
 /// The next call for this order's refund meets this.

@@ -42,7 +42,7 @@ impl Machine {
             RelayAnswer::Checked { deliverable, .. } => *deliverable,
             RelayAnswer::Dispense(answer) => match answer {
                 DispenseAnswer::Ended(Outcome::Dispensed) | DispenseAnswer::Dispensing | DispenseAnswer::Unknown => true,
-                DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain) | DispenseAnswer::Later(_) => false,
+                DispenseAnswer::Ended(Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain) | DispenseAnswer::Later(_) => false,
             },
             RelayAnswer::Close(_) | RelayAnswer::Proof(_) => true,
             RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => false,

@@ -483,7 +483,7 @@ impl World {
                     self.losses.was_harmed_before_report(LEDGER, id)
                 }
                 Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),
-                Delivery::Failed => ledger == Some(DispenseAnswer::Ended(Outcome::Failed)),
+                Delivery::Failed => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::NotDriven))),
                 // A database that does not know whether the relay was ever asked must assume that it was: a person looks. The same
                 // is true if the relay's disk lost a ticket, for example by a failed sync that SQLite did not report.
                 Delivery::Uncertain if ledger == Some(DispenseAnswer::Unknown) => {
@@ -495,7 +495,9 @@ impl World {
                 // Lost books forgot what one of two machines with one card had told. The other one's ledger does not know it.
                 Delivery::Uncertain if self.losses.cloned && self.losses.books() => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
-                Delivery::Other(_) => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain))),
+                Delivery::Other(_) => {
+                    matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain)))
+                }
                 Delivery::Undelivered => ledger == Some(DispenseAnswer::Unknown),
             };
             if !same {

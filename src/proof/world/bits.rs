@@ -106,7 +106,8 @@ impl World {
         let told = order.outcome();
         let agree = match (told, ledger) {
             (Some(Delivery::Dispensed), Some(DispenseAnswer::Ended(Outcome::Dispensed))) => times == 1,
-            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times <= 1,
+            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times == 1,
+            (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::NotDriven))) => times == 0,
             (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => times <= 1,
             (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => times == 0,
             // A damaged page hides the order.

@@ -552,9 +552,9 @@ impl World {
 /// The relay's answer, as the program's own client of the relay reads it.
 fn for_operator(answer: ServiceAnswer) -> Operated {
     match answer {
-        ServiceAnswer::Relay(RelayAnswer::Dispense(answer)) => relay::tested(answer.as_str(), ""),
+        ServiceAnswer::Relay(RelayAnswer::Dispense(answer)) => relay::tested(answer.as_str(), answer.driven(), ""),
         ServiceAnswer::Relay(RelayAnswer::Refused(error, detail)) => relay::refused(error, &detail),
-        ServiceAnswer::Cleared => relay::cleared("cleared", ""),
+        ServiceAnswer::Cleared => relay::cleared(),
         ServiceAnswer::Relay(RelayAnswer::Checked { .. } | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
         | ServiceAnswer::Prepared(_)
         | ServiceAnswer::Facts(_)

@@ -508,14 +508,14 @@ impl World {
     fn in_later_words(&mut self, answer: machine::ServiceAnswer) -> machine::ServiceAnswer {
         let jammed = Word::new("jammed").expect("a word");
         match answer {
-            machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
-                if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) =>
-            {
+            machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(
+                Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain,
+            ))) if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) => {
                 machine::ServiceAnswer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
             }
-            machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
-                if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) =>
-            {
+            machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Ended(
+                Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain,
+            ))) if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) => {
                 machine::ServiceAnswer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
             }
             answer => answer,

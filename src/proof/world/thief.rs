@@ -110,7 +110,8 @@ impl World {
             0 => None,
             // One that he made himself.
             1 | 6 => {
-                let statement = Statement { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
+                let statement =
+                    Statement { device: device(), ticket, order_id: None, outcome: Last::Closed, driven: false, number: self.rng.number() };
                 Some(proof::sign(&own_key(), &statement))
             }
             // One of another order.

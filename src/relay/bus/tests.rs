@@ -93,11 +93,12 @@ impl Rig {
     }
 
     async fn dispense(&self, jws: &str) -> (String, String) {
-        self.proxy().await.call("Dispense", &(jws,)).await.expect("an outcome")
+        let (outcome, _, detail): (String, bool, String) = self.proxy().await.call("Dispense", &(jws,)).await.expect("an outcome");
+        (outcome, detail)
     }
 
     async fn query(&self, order: &str) -> String {
-        let (outcome, _): (String, String) = self.proxy().await.call("Query", &(order,)).await.expect("an outcome");
+        let (outcome, ..): (String, bool, String) = self.proxy().await.call("Query", &(order,)).await.expect("an outcome");
         outcome
     }
 
@@ -186,8 +187,8 @@ fn a_sale_over_the_interface() {
             assert_eq!(rig.dispense(&jws).await, ("dispensed".to_owned(), "driven".to_owned()));
         }
         let signal = finished.next().await.expect("a signal");
-        let told: (String, String, String) = signal.body().deserialize().expect("three texts");
-        assert_eq!(told, ("o-1".into(), "dispensed".into(), "driven".into()));
+        let told: (String, String, bool, String) = signal.body().deserialize().expect("its four values");
+        assert_eq!(told, ("o-1".into(), "dispensed".into(), true, "driven".into()));
         let log = std::fs::read_to_string(rig.directory.path().join("log")).expect("edges");
         assert_eq!(log.lines().map(|line| line.split_once(' ').expect("a time").1).collect::<Vec<_>>(), ["tray 1 1", "tray 1 0"]);
         let facts = rig.facts().await;
@@ -202,8 +203,8 @@ fn a_sale_over_the_interface() {
             limits: Limits { min: Rupiah::new(5000).expect("an amount"), step: None, max: None },
         };
         assert_eq!(facts.lines[0], line);
-        let closed: String = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
-        assert_eq!(closed, "dispensed");
+        let closed: (String, bool) = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
+        assert_eq!(closed, ("dispensed".into(), true));
         rig.service.report(ThreadReport::Hardware(0, Err("unplugged".into())));
         assert_eq!(rig.facts().await.faults, [RelayFault::Gpio]);
     });
@@ -223,8 +224,8 @@ fn while_a_line_is_driven_every_other_call_is_answered() {
             while rig.query("o-1").await == "unknown" {}
             assert_eq!((rig.query("o-1").await.as_str(), counted()), ("dispensing", 1));
             assert_eq!(rig.dispense(&jws).await.0, "dispensing");
-            let closed: String = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
-            assert_eq!(closed, "dispensing");
+            let closed: (String, bool) = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
+            assert_eq!(closed, ("dispensing".into(), true));
             assert_eq!(error_name(&proxy, "Prepare", &("vm-001", "F1", 5000_i64)).await, RelayError::Busy.name());
             assert_eq!(error_name(&proxy, "Dispense", &(receipt(2, "F1", &spare).as_str(),)).await, RelayError::Busy.name());
             let check: (bool, String) = proxy.call("Check", &(spare.as_str(),)).await.expect("an answer");

@@ -346,8 +346,8 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
         let proof = rig.dispenser.prove(ticket.as_str()).expect("a ticket of ours")?;
         Some(proof::verify(&proof, &key).expect("its own key"))
     };
-    let expected = |ticket: &Ticket, order_id, outcome, number| {
-        Some(Statement { device: DeviceId::new("vm-001").expect("an id"), ticket: ticket.clone(), order_id, outcome, number })
+    let expected = |ticket: &Ticket, order_id, outcome, driven, number| {
+        Some(Statement { device: DeviceId::new("vm-001").expect("an id"), ticket: ticket.clone(), order_id, outcome, driven, number })
     };
     let closed = rig.prepare("A1", 5000);
     assert_eq!(statement(&mut rig, &closed), None, "it is open");
@@ -358,11 +358,15 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
     let failed = rig.prepare("exit", 2000);
     rig.dispense(&receipt_for(2, &failed, "exit", 2000)).expect("driven");
     rig.end(1, Outcome::Failed);
+    let broken = rig.prepare("B1", 5000);
+    rig.dispense(&receipt_for(3, &broken, "B1", 5000)).expect("begun");
+    rig.end(2, Outcome::NotDriven);
     // The key is drawn once, and stays after a restart: the same key, the same words, the same numbers.
     for _ in 0..2 {
-        assert_eq!(statement(&mut rig, &closed), expected(&closed, None, Last::Closed, 1));
-        assert_eq!(statement(&mut rig, &driven), expected(&driven, Some(order(1)), Last::Dispensed, 2));
-        assert_eq!(statement(&mut rig, &failed), expected(&failed, Some(order(2)), Last::Failed, 3));
+        assert_eq!(statement(&mut rig, &closed), expected(&closed, None, Last::Closed, false, 1));
+        assert_eq!(statement(&mut rig, &driven), expected(&driven, Some(order(1)), Last::Dispensed, true, 2));
+        assert_eq!(statement(&mut rig, &failed), expected(&failed, Some(order(2)), Last::Failed, true, 3));
+        assert_eq!(statement(&mut rig, &broken), expected(&broken, Some(order(3)), Last::Failed, false, 4));
         rig.restart();
         assert_eq!(rig.dispenser.key().as_ref(), Some(&key));
     }

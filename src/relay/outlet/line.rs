@@ -220,7 +220,7 @@ impl Outlet for Delivers {
     fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
         match self.drive.pulses(job.amount) {
             Ok(pulses) => self.hardware.drive(pulses, stop),
-            Err(refused) => (Ending::failed(format!("nothing was driven: {refused}")), None),
+            Err(refused) => (Ending::not_driven(refused), None),
         }
     }
 }
@@ -238,7 +238,7 @@ impl Hardware {
         if let Some((sensor, _)) = &mut self.sensor
             && let Err(error) = sensor.arm()
         {
-            return (Ending::failed(format!("nothing was driven, the sensor does not work: {error}")), Some(error));
+            return (Ending::not_driven(format_args!("the sensor does not work: {error}")), Some(error));
         }
         let mut seen = false;
         for number in 0..pulses.count {

@@ -89,7 +89,7 @@ impl Outlet for Talks {
     fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
         // An answer to an earlier delivery is not an answer to this one.
         if let Err(error) = self.port.forget() {
-            return (Ending::failed(format!("nothing was driven: {error}")), Some(error));
+            return (Ending::not_driven(&error), Some(error));
         }
         // From here on it is told to stop, whatever ends this delivery.
         let mut vending = Vending { port: &mut self.port, is_over: false };

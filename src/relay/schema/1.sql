@@ -34,7 +34,7 @@ CREATE TABLE pulses (
     line           TEXT NOT NULL,
     item           TEXT NOT NULL,
     amount         INTEGER NOT NULL CHECK (amount > 0),
-    outcome        TEXT CHECK (outcome IN ('dispensed', 'failed', 'uncertain')),
+    outcome        TEXT CHECK (outcome IN ('dispensed', 'failed', 'not_driven', 'uncertain')),
     detail         TEXT NOT NULL,
     sum            TEXT NOT NULL,
     CHECK ((jti IS NULL) = (order_id IS NOT NULL) AND (order_id IS NULL) = (ticket IS NULL) AND (order_id IS NULL) = (request_id IS NULL)

@@ -8,6 +8,14 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use rusqlite::{Connection, Row, params};
 
+/// Its word in the ledger: one word for each outcome.
+const fn stored(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::NotDriven => "not_driven",
+        Outcome::Dispensed | Outcome::Failed | Outcome::Uncertain => outcome.as_str(),
+    }
+}
+
 /// A row of `pulses`.
 pub(super) struct PulseRow {
     pub(super) seq: i64,
@@ -128,7 +136,10 @@ impl PulseRow {
         let entry = match self.outcome.as_deref() {
             None => Entry::Driving,
             Some(word) => Entry::Ended(
-                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
+                Outcome::ALL
+                    .into_iter()
+                    .find(|outcome| stored(*outcome) == word)
+                    .ok_or_else(|| StoreError::Damaged(format!("pulse {} has the outcome {word}", self.seq)))?,
             ),
         };
         let cause = match (&self.order_id, &self.request_id, &self.jti) {
@@ -149,9 +160,9 @@ impl PulseRow {
     pub(super) fn end(&self, connection: &Connection, outcome: Outcome, detail: &str) -> Result<(), StoreError> {
         connection.prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
             self.seq,
-            outcome.as_str(),
+            stored(outcome),
             detail,
-            self.sum_with(outcome.as_str(), detail)
+            self.sum_with(stored(outcome), detail)
         ])?;
         Ok(())
     }

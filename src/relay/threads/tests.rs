@@ -81,7 +81,7 @@ fn a_thread_tells_that_its_line_refuses() {
     assert_eq!(reports.blocking_recv(), Some(ThreadReport::Hardware(0, Err("x: broken".into()))));
     // Nothing is driven until it can be taken anew.
     deliver(&commands);
-    let nothing = Ending::failed("nothing was driven: x: broken".into());
+    let nothing = Ending::not_driven("x: broken");
     assert_eq!(reports.blocking_recv(), Some(ThreadReport::Ended(0, nothing)));
 }
 

@@ -10,7 +10,7 @@ use crate::rig::shop::{DEVICE, Options, Shop};
 use qris::order::ids::{ItemId, PaymentCode, RequestId};
 use qris::order::money::Rupiah;
 use qris::order::request::{DESCRIPTION_MAX, TIMEOUT_S};
-use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use qris::wire::dbus::{DispenseAnswer, RelayError};
 use std::cell::Cell;
 use std::collections::HashMap;
 use zbus::Variant;
@@ -107,7 +107,8 @@ impl Call {
                 match caller.relay::<_, String>("Prepare", &(first, second, amount)) {
                     Ok(ticket) => {
                         assert!(may, "a ticket for {first:?} {second:?} {amount}");
-                        assert_eq!(caller.relay::<_, String>("Close", &(ticket.as_str(),)).expect("it is open"), "closed");
+                        let closed = caller.relay::<_, (String, bool)>("Close", &(ticket.as_str(),)).expect("it is open");
+                        assert_eq!(closed, ("closed".into(), false));
                         "Prepare|a ticket".into()
                     }
                     Err(refused) => {
@@ -123,15 +124,15 @@ impl Call {
                 }
                 Err(refused) => format!("Check|{}", known(&refused.name)),
             },
-            "Query" => match caller.relay::<_, (String, String)>("Query", &(first,)) {
-                Ok((outcome, _)) => {
-                    assert_eq!(DispenseAnswer::from_word(&outcome), Some(DispenseAnswer::Unknown), "of {first:?}");
+            "Query" => match caller.relay::<_, (String, bool, String)>("Query", &(first,)) {
+                Ok((outcome, driven, _)) => {
+                    assert_eq!(DispenseAnswer::read(&outcome, driven), Some(DispenseAnswer::Unknown), "of {first:?}");
                     "Query|unknown".into()
                 }
                 Err(refused) => format!("Query|{}", known(&refused.name)),
             },
-            "Close" => match caller.relay::<_, String>("Close", &(first,)) {
-                Ok(answer) => panic!("{first:?} is no ticket, and is answered {:?}", CloseAnswer::from_word(&answer)),
+            "Close" => match caller.relay::<_, (String, bool)>("Close", &(first,)) {
+                Ok(answer) => panic!("{first:?} is no ticket, and is answered {answer:?}"),
                 Err(refused) => format!("Close|{}", known(&refused.name)),
             },
             "Prove" => match caller.relay::<_, String>("Prove", &(first,)) {
@@ -147,7 +148,7 @@ impl Call {
             },
             // Nobody signed any of it.
             method => {
-                let refused = caller.relay::<_, (String, String)>(method, &(first,)).expect_err("nobody signed it");
+                let refused = caller.relay::<_, ()>(method, &(first,)).expect_err("nobody signed it");
                 assert!(refused.detail.len() <= super::DETAIL_MAX, "an error of {} bytes", refused.detail.len());
                 let name = if method == "Dispense" { "InvalidReceipt" } else { "CommandRefused" };
                 assert_eq!(refused.name, name, "{method}: {}", refused.detail);

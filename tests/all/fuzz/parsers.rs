@@ -501,7 +501,7 @@ fn small_words() {
         for wall in [Wall::from_rfc3339(text), Wall::from_wib(text)].into_iter().flatten() {
             assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()).map(|again| again.0 / 1_000), Ok(wall.0 / 1_000), "{text:?}");
         }
-        let words = (DispenseAnswer::from_word(text).is_some(), CloseAnswer::from_word(text).is_some(), RelayError::from_name(text));
+        let words = (DispenseAnswer::read(text, true).is_some(), CloseAnswer::read(text, true).is_some(), RelayError::from_name(text));
         let address = text.parse::<BusAddress>().map_or_else(|error| error.to_string(), |address| address.to_string());
         let url = http_url(text).map_or_else(|error| error.to_string(), |_| "a URL".into());
         format!("{words:?}|{}|{url}", address.split(':').next().unwrap_or(""))

@@ -82,23 +82,24 @@ impl Relayd {
         (ticket, claims)
     }
 
-    pub fn dispense(&self, receipt: &str) -> Result<(String, String), CallRefused> {
+    pub fn dispense(&self, receipt: &str) -> Result<(String, bool, String), CallRefused> {
         self.caller.relay("Dispense", &(receipt,))
     }
 
     /// Hands a receipt over and does not wait for the answer.
-    pub fn begin_dispense(&self, receipt: String) -> std::thread::JoinHandle<Result<(String, String), CallRefused>> {
+    pub fn begin_dispense(&self, receipt: String) -> std::thread::JoinHandle<Result<(String, bool, String), CallRefused>> {
         let caller = Caller::connect(&self.bus.address);
         std::thread::spawn(move || caller.relay("Dispense", &(receipt.as_str(),)))
     }
 
     pub fn query(&self, order: &str) -> String {
-        let (outcome, _): (String, String) = self.caller.relay("Query", &(order,)).unwrap_or_else(|refused| panic!("Query: {refused:?}"));
+        let (outcome, ..): (String, bool, String) =
+            self.caller.relay("Query", &(order,)).unwrap_or_else(|refused| panic!("Query: {refused:?}"));
         outcome
     }
 
     pub fn close(&self, ticket: &str) -> Result<String, CallRefused> {
-        self.caller.relay("Close", &(ticket,))
+        self.caller.relay("Close", &(ticket,)).map(|(outcome, _): (String, bool)| outcome)
     }
 
     pub fn check(&self, ticket: &str) -> (bool, String) {

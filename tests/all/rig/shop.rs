@@ -315,6 +315,7 @@ impl Shop {
             ticket: Ticket::new(&id("ticket")).expect("a ticket"),
             order_id: None,
             outcome,
+            driven: outcome != Last::Closed,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
         };
         Some(proof::sign(&relay_key(), &statement))

@@ -401,6 +401,7 @@ fn a_backend_that_forgot_the_outcome_is_told_again() {
     for (outcome, end, tells) in [
         (Outcome::Dispensed, "dispensed", "prove, tell o-1 dispensed"),
         (Outcome::Failed, "refund_due(failed)", "prove, tell o-1 failed(failed)"),
+        (Outcome::NotDriven, "refund_due(failed)", "prove, tell o-1 failed(failed)"),
     ] {
         let walk = Walk::dispensing().then(over(outcome), &format!("{end} | {tells}"));
         assert!(unfinished(&walk.order));

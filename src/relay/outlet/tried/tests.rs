@@ -116,7 +116,7 @@ fn a_dispenser_that_is_gone_is_a_fault() {
         service.report(reports.blocking_recv().expect("an end, and the fault"));
     }
     let answer = service.with(|dispenser| dispenser.query(order.as_str())).expect("readable").0;
-    assert_eq!(answer, DispenseAnswer::Ended(Outcome::Failed), "it was never asked");
+    assert_eq!(answer, DispenseAnswer::Ended(Outcome::NotDriven), "it was never asked");
     assert_eq!(service.with(|dispenser| dispenser.faults()), [RelayFault::Gpio]);
 }
 

@@ -263,7 +263,7 @@ fn within_grace(late_until: Option<Boot>, at: &At) -> Worth {
 fn delivered(receipt: &Receipt, answer: Outcome) -> State {
     match answer {
         Outcome::Dispensed => Dispensed::unreported(receipt.clone()),
-        Outcome::Failed => RefundDue::failed(receipt.clone()),
+        Outcome::Failed | Outcome::NotDriven => RefundDue::failed(receipt.clone()),
         Outcome::Uncertain => RefundDue::uncertain(Some(receipt.clone())),
     }
 }

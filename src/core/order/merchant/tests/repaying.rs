@@ -516,8 +516,10 @@ fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
     let key = SigningKey::from_seed([3; 32]);
     let public = RelayKey::of(&key);
     let (sale, id) = (Sale { relay_key: Some(public.clone()), ..order().sale }, order().id);
-    let word =
-        |outcome| Statement { device: sale.device.clone(), ticket: sale.purchase.ticket.clone(), order_id: None, outcome, number: 7 };
+    let word = |outcome| {
+        let (device, ticket) = (sale.device.clone(), sale.purchase.ticket.clone());
+        Statement { device, ticket, order_id: None, outcome, driven: outcome != Last::Closed, number: 7 }
+    };
     let of = |word: &Statement, outcome| Proof::of(Some(&proof::sign(&key, word)), &id, &sale, outcome);
     let signed = Proof::Signed { kid: public.kid(), number: 7 };
     for (last, outcome) in [
@@ -578,7 +580,7 @@ fn no_key_but_the_orders_own_proves_it_at_any_moment() {
             let order = then(paid(None), events.clone(), 901_000).expect("a fact");
             let order = Order { sale: Sale { relay_key: relay_key.clone(), ..order.sale }, ..order };
             let Sale { device, purchase: Purchase { ticket, .. }, .. } = order.sale.clone();
-            let word = Statement { device, ticket, order_id: None, outcome: Last::Closed, number: 7 };
+            let word = Statement { device, ticket, order_id: None, outcome: Last::Closed, driven: false, number: 7 };
             let proof = Proof::of(Some(&proof::sign(signer, &word)), &order.id, &order.sale, Delivery::Undelivered);
             assert_eq!(proof, expected, "{whose}, {moment}");
             let told = DeliveryReport { proof, ..DeliveryReport::proven(Delivery::Undelivered) };
