@@ -45,6 +45,8 @@ pub mod terminal;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod trust;
+#[cfg(feature = "commands")]
+pub mod zone;
 
 #[cfg(feature = "commands")]
 pub use commands::parse;

@@ -147,7 +147,9 @@ impl Zone {
         }
     }
 
-    const fn ahead(self) -> Span {
+    /// How far its clocks are ahead of UTC.
+    #[must_use]
+    pub const fn ahead(self) -> Span {
         match self {
             Self::Wib => WIB,
             Self::Wita => Span::secs(8 * 3600),
@@ -222,7 +224,19 @@ impl Wall {
     /// The time on a clock of a zone, without its name: `2026-11-20 15:00:00`.
     #[must_use]
     pub fn to_local(self, zone: Zone) -> String {
-        let (y, mo, d, h, mi, s) = (self + zone.ahead()).parts();
+        self.to_clock(zone.ahead())
+    }
+
+    /// The same with the name of the zone, where no heading says it: `2026-11-20 15:00:00 WIB`.
+    #[must_use]
+    pub fn to_local_named(self, zone: Zone) -> String {
+        format!("{} {}", self.to_local(zone), zone.as_str())
+    }
+
+    /// The time on a clock that is so far ahead of UTC: `2026-11-20 15:00:00`.
+    #[must_use]
+    pub fn to_clock(self, ahead: Span) -> String {
+        let (y, mo, d, h, mi, s) = (self + ahead).parts();
         format!("{y:04}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02}")
     }
 
