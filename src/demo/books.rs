@@ -159,8 +159,14 @@ impl Audit {
                 *end += 1;
                 totals.failed += u64::from(reason == Some(Reason::Failed) || is_back && (is_uncertain || reason.is_none()));
             }
-            _ if state.is_end() => {}
-            _ => {
+            EventState::Refused | EventState::Cancelled | EventState::Expired | EventState::Denied | EventState::Failed => {}
+            EventState::Requested
+            | EventState::AwaitingPayment
+            | EventState::AwaitingCollection
+            | EventState::Cancelling
+            | EventState::Paid
+            | EventState::Dispensing
+            | EventState::Other(_) => {
                 totals.under_way += 1;
                 return;
             }

@@ -5,6 +5,7 @@ use qris_core::order::ids::{DeviceId, ItemId, OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
+use qris_core::order::reason::Reason;
 use qris_core::order::request::{DETAIL_CHARS_MAX, cut};
 use qris_core::text;
 use qris_core::wire::command::{Code, Problem};
@@ -53,7 +54,7 @@ impl Relay {
         match call {
             RelayCall::Check(ticket) => {
                 let answer = self.call("Check", &(ticket.as_str(),), QUICK).await;
-                answered(answer, |(deliverable, reason): (bool, String)| Some(RelayAnswer::Checked { deliverable, reason: reason.into() }))
+                answered(answer, checked)
             }
             RelayCall::Dispense(receipt) => {
                 let answer = self.call("Dispense", &(receipt.jws(),), SLOW).await;
@@ -167,6 +168,11 @@ pub fn refused(error: RelayError, detail: &str) -> Operated {
 /// The order and its outcome in a `Finished` signal.
 pub fn finished(order_id: &str, outcome: &str, driven: bool) -> Option<(OrderId, DispenseAnswer)> {
     Some((OrderId::new(order_id).ok()?, DispenseAnswer::read(outcome, driven)?))
+}
+
+fn checked((deliverable, reason): (bool, String)) -> Option<RelayAnswer> {
+    let checked = if deliverable { Ok(()) } else { Err(Reason::from_word(&reason).ok()?) };
+    Some(RelayAnswer::Checked(checked))
 }
 
 fn dispensed((word, driven, _): (String, bool, String)) -> Option<RelayAnswer> {

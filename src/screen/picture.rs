@@ -188,7 +188,24 @@ impl Scene {
     pub fn until(&self) -> Option<Boot> {
         match self {
             Self::Pay { until, .. } | Self::PayAtStore { until, .. } => Some(*until),
-            _ => None,
+            Self::Starting
+            | Self::Offline { .. }
+            | Self::TestCard
+            | Self::Idle { .. }
+            | Self::Preparing { .. }
+            | Self::Collect { .. }
+            | Self::Checking { .. }
+            | Self::Cancelling { .. }
+            | Self::DoNotPay { .. }
+            | Self::Dispensing { .. }
+            | Self::Take { .. }
+            | Self::Cancelled { .. }
+            | Self::Expired
+            | Self::Denied
+            | Self::Failed { .. }
+            | Self::RefundDue { .. }
+            | Self::Uncertain { .. }
+            | Self::Refunded { .. } => None,
         }
     }
 

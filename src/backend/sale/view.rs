@@ -56,11 +56,17 @@ pub fn receipt(order: &Order) -> Option<&Receipt> {
 /// The state of its refund.
 #[must_use]
 pub fn refund(order: &Order) -> Option<Refund> {
-    match (order.repayment(), &order.state) {
-        (Some(Repayment::ByHand { .. }), _) => Some(Refund::ByHand),
-        (_, State::Refunded(_)) | (Some(Repayment::Done { .. }), _) => Some(Refund::Done),
-        (Some(Repayment::Given { .. }), _) => Some(Refund::Given),
-        (Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None, _) => order.is_refund_due().then_some(Refund::Due),
+    let is_back = match &order.state {
+        State::Refunded(_) => true,
+        State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => false,
+        State::Held(_) | State::Settled(_) | State::Withheld(_) => false,
+    };
+    match order.repayment() {
+        Some(Repayment::ByHand { .. }) => Some(Refund::ByHand),
+        Some(Repayment::Done { .. }) => Some(Refund::Done),
+        Some(_) | None if is_back => Some(Refund::Done),
+        Some(Repayment::Given { .. }) => Some(Refund::Given),
+        Some(Repayment::Requested { .. } | Repayment::Refused { .. }) | None => order.is_refund_due().then_some(Refund::Due),
     }
 }
 

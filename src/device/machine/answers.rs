@@ -39,7 +39,7 @@ impl Machine {
         }
         // The relay's facts change when a line or its ledger fails, not with a sale that goes well.
         let as_ever = match answer {
-            RelayAnswer::Checked { deliverable, .. } => *deliverable,
+            RelayAnswer::Checked(checked) => checked.is_ok(),
             RelayAnswer::Dispense(answer) => match answer {
                 DispenseAnswer::Ended(Outcome::Dispensed) | DispenseAnswer::Dispensing | DispenseAnswer::Unknown => true,
                 DispenseAnswer::Ended(Outcome::Failed | Outcome::NotDriven | Outcome::Uncertain) | DispenseAnswer::Later(_) => false,

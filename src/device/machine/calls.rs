@@ -320,7 +320,7 @@ impl Live {
                 RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) if is_enough => Proof::Missing,
                 // The ledger, or the relay itself, may be well again in a moment. But the customer who paid must hear of it.
                 RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => Proof::Unknown,
-                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => Proof::Unknown,
+                RelayAnswer::Checked(_) | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => Proof::Unknown,
             };
             match self.proof {
                 Proof::Signed(_) | Proof::Missing => self.relay.done(),
@@ -471,18 +471,14 @@ fn relay_event(answer: &RelayAnswer, call: Option<&(RelayCall, u64)>, owner: u64
     let asked = call.map(|(_, asked)| *asked);
     match (answer, call.map(|(call, _)| call)) {
         // Another relay than now said so.
-        (RelayAnswer::Checked { .. }, _) if asked != Some(owner) => None,
-        (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(owner)),
-        (RelayAnswer::Checked { deliverable: false, reason }, _) => {
-            let blocked = **reason == *Reason::LineBlocked.as_str();
-            // A QR that is not shown yet waits for a relay that may still be starting. Time ends that wait.
-            let waits =
-                matches!(order.state, State::AwaitingPayment(AwaitingPayment { checked: 0, .. })) || **reason == *Reason::Busy.as_str();
-            match (blocked, waits) {
-                (true, _) => Some(Event::CheckFailed(Reason::LineBlocked)),
-                (false, true) => None,
-                (false, false) => Some(Event::CheckFailed(Reason::Relay)),
-            }
+        (RelayAnswer::Checked(_), _) if asked != Some(owner) => None,
+        (RelayAnswer::Checked(Ok(())), _) => Some(Event::CheckPassed(owner)),
+        // It is free in a moment. Time ends the wait.
+        (RelayAnswer::Checked(Err(Reason::Busy)), _) => None,
+        (RelayAnswer::Checked(Err(reason)), _) => {
+            // A QR that is not shown yet waits for a relay that may still be starting, but not for a person. Time ends this wait, too.
+            let waits = matches!(order.state, State::AwaitingPayment(AwaitingPayment { checked: 0, .. })) && *reason != Reason::LineBlocked;
+            (!waits).then_some(Event::CheckFailed(*reason))
         }
         (RelayAnswer::Dispense(answer), _) => Some(Event::RelayAnswered(*answer)),
         (RelayAnswer::Close(answer), _) => Some(Event::TicketClosed(*answer)),

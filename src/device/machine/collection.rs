@@ -76,14 +76,11 @@ impl Collection {
     /// Whether the relay can deliver it. `owner`: the relay's present one.
     pub(super) fn checked(&self, answer: &RelayAnswer, owner: Option<u64>) -> Result<(), Refusal> {
         Err(match answer {
-            RelayAnswer::Checked { .. } if !matches!(self.step, Step::Check { owner: asked, .. } if Some(asked) == owner) => {
+            RelayAnswer::Checked(_) if !matches!(self.step, Step::Check { owner: asked, .. } if Some(asked) == owner) => {
                 Refusal::new(Reason::Relay, "the relay service has just been restarted")
             }
-            RelayAnswer::Checked { deliverable: true, .. } => return Ok(()),
-            RelayAnswer::Checked { deliverable: false, reason } => {
-                let reason = [Reason::LineBlocked, Reason::Busy].into_iter().find(|known| known.as_str() == &**reason);
-                Refusal::new(reason.unwrap_or(Reason::Relay), "the machine cannot hand it out now")
-            }
+            RelayAnswer::Checked(Ok(())) => return Ok(()),
+            RelayAnswer::Checked(Err(reason)) => Refusal::new(*reason, "the machine cannot hand it out now"),
             RelayAnswer::Refused(_, why) | RelayAnswer::NoAnswer(why) => Refusal::new(Reason::Relay, why.clone()),
             RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) => {
                 Refusal::new(Reason::Relay, "the relay service did not answer this question")

@@ -1,6 +1,7 @@
 //! What the relay service answers.
 
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
+use qris_core::order::reason::Reason;
 use qris_core::order::time::Span;
 use qris_core::wire::dbus::RelayError;
 
@@ -19,13 +20,8 @@ pub enum PrepareError {
 /// The answer of the relay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RelayAnswer {
-    /// To `Check`.
-    Checked {
-        /// Whether it could deliver.
-        deliverable: bool,
-        /// Why not.
-        reason: Box<str>,
-    },
+    /// To `Check`: it could deliver, or why not.
+    Checked(Result<(), Reason>),
     /// To `Dispense` and `Query`.
     Dispense(DispenseAnswer),
     /// To `Close`.

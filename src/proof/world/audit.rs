@@ -169,7 +169,8 @@ impl World {
         // Without a person's word money goes back only for an order that the machine will never hand out, by its own word.
         let by_itself = match &order.state {
             State::Withheld(Withheld { why, .. }) => *why == NoReceipt::PaidTwice,
-            _ => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
+            State::Settled(_) | State::Refunded(_) | State::Held(_) => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
+            State::Charging(_) | State::Pending(_) | State::Cancelling(_) | State::Closed(_) => false,
         };
         if !wanted && (!by_itself || order.has_conflict()) {
             self.fail(format!("the backend gives back {id} by itself, told {told:?}, {:?}", order.state));

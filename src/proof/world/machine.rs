@@ -309,10 +309,10 @@ impl World {
             }
             (Asked::Relay(id, request, ticket), ServiceAnswer::Relay(answer)) => {
                 // A line that is driven for a test is free in a moment. It is asked again then.
-                if let (Some(ticket), RelayAnswer::Checked { deliverable, reason }) = (ticket, &answer)
-                    && **reason != *Reason::Busy.as_str()
+                if let (Some(ticket), RelayAnswer::Checked(checked)) = (ticket, &answer)
+                    && *checked != Err(Reason::Busy)
                 {
-                    self.machines[m].deliverable.insert(ticket, *deliverable);
+                    self.machines[m].deliverable.insert(ticket, checked.is_ok());
                 }
                 self.input(m, Input::Relay(id, request, answer));
             }
@@ -555,7 +555,7 @@ fn for_operator(answer: ServiceAnswer) -> Operated {
         ServiceAnswer::Relay(RelayAnswer::Dispense(answer)) => relay::tested(answer.as_str(), answer.driven(), ""),
         ServiceAnswer::Relay(RelayAnswer::Refused(error, detail)) => relay::refused(error, &detail),
         ServiceAnswer::Cleared => relay::cleared(),
-        ServiceAnswer::Relay(RelayAnswer::Checked { .. } | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
+        ServiceAnswer::Relay(RelayAnswer::Checked(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) | RelayAnswer::NoAnswer(_))
         | ServiceAnswer::Prepared(_)
         | ServiceAnswer::Facts(_)
         | ServiceAnswer::Backend(_) => Operated::NoAnswer,

@@ -352,10 +352,9 @@ impl World {
             },
             machine::Call::Order(call) => {
                 let answer = match &call {
-                    RelayCall::Check(ticket) => match dispenser.check(ticket.as_str()) {
-                        Ok(()) => RelayAnswer::Checked { deliverable: true, reason: "".into() },
-                        Err(refusal) => RelayAnswer::Checked { deliverable: false, reason: refusal.error.reason().as_str().into() },
-                    },
+                    RelayCall::Check(ticket) => {
+                        RelayAnswer::Checked(dispenser.check(ticket.as_str()).map_err(|refusal| refusal.error.reason()))
+                    }
                     RelayCall::Query(order) => match dispenser.query(order.as_str()) {
                         Ok((answer, _)) => RelayAnswer::Dispense(answer),
                         Err(refusal) => refused(refusal),

@@ -112,7 +112,7 @@ fn is_for_another(policy: &Policy, order: &Order, now: Wall) -> bool {
 }
 
 fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
-    let event = if let Event::Status(report) = &event
+    let event = if let Some(report) = event.status()
         && ledger::has_receipt_elsewhere(tx, &order, &report.transaction_id)?
     {
         // It was delivered, or will be, under another name. A refund of this one would give that money back.
@@ -120,10 +120,7 @@ fn apply(tx: &mut dyn Tx, policy: &Policy, order: Order, event: Event, now: Wall
     } else {
         event
     };
-    let paid_already = match &event {
-        Event::Status(_) => ledger::is_paid_otherwise(tx, &order)?,
-        _ => false,
-    };
+    let paid_already = event.status().is_some() && ledger::is_paid_otherwise(tx, &order)?;
     Ok(merchant::apply(order, event, now, &Context { rules: &policy.rules, paid_already })?)
 }
 

@@ -85,6 +85,24 @@ pub enum Event {
     SeenBy(Box<str>),
 }
 
+impl Event {
+    /// What get-status tells of the transaction: the only word that settles an order.
+    #[must_use]
+    pub const fn status(&self) -> Option<&StatusReport> {
+        match self {
+            Self::Status(report) => Some(report),
+            Self::Charged(_) | Self::ChargedUnreadable(..) | Self::NotCharged(_) => None,
+            Self::StatusUnknown | Self::StatusUnclear(_) | Self::StatusUnanswered => None,
+            Self::CancelDone(_) | Self::CancelRefused | Self::CancelUnknown | Self::CancelUnanswered => None,
+            Self::Notified(_) | Self::StatusRequested | Self::PaymentReported => None,
+            Self::Abandoned | Self::Restarted | Self::TimedOut | Self::GaveUp | Self::Awaited | Self::CancelRequested => None,
+            Self::Delivered(_) | Self::Contradicted { .. } | Self::Unreported => None,
+            Self::RefundRequested(_) | Self::RefundAnswered(_) | Self::RefundEnds(_) => None,
+            Self::SettledByHand { .. } | Self::Given { .. } | Self::SeenBy(_) => None,
+        }
+    }
+}
+
 /// The gateway's word for a transaction, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -34,7 +34,7 @@ pub(super) fn paid_at_store(n: u8) -> OrderResource {
 
 /// Answers `Check` for the collection under way.
 fn checked(deliverable: bool, reason: &str) -> RelayAnswer {
-    RelayAnswer::Checked { deliverable, reason: reason.into() }
+    RelayAnswer::Checked(if deliverable { Ok(()) } else { Err(Reason::from_word(reason).expect("a word")) })
 }
 
 impl Rig {

@@ -70,7 +70,7 @@ fn it_sells_through_a_restart_and_keeps_nothing_for_a_broker() {
     assert!(matches!(rig.backend(1), Some(HttpCall::Watch(_, 0))), "the first answer comes at once, whatever was seen before");
     seen.extend(rig.answer(1, order(resource(1, Status::Pending))));
     // Before the QR is shown again, the relay says that it could still deliver.
-    seen.extend(rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() }));
+    seen.extend(rig.answer_relay(1, RelayAnswer::Checked(Ok(()))));
     assert!(rig.scene.starts_with("Pay"), "{}", rig.scene);
     rig.after(1_000);
     seen.extend(rig.paid_and_handed_out(1));

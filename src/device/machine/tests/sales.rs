@@ -249,15 +249,15 @@ fn power_cuts_in_the_same_boot() {
     assert!(!rig.scene.starts_with("Pay"));
     rig.bring_up();
     assert_eq!(rig.relay(1), Some(RelayCall::Check(ticket(1))));
-    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    rig.answer_relay(1, RelayAnswer::Checked(Ok(())));
     assert!(rig.scene.starts_with("Pay"));
     // Awaiting payment.
     rig.power_cut(true);
     assert!(!rig.scene.starts_with("Pay"), "{}", rig.scene);
     rig.bring_up();
-    rig.answer_relay(1, RelayAnswer::Checked { deliverable: false, reason: "busy".into() });
+    rig.answer_relay(1, RelayAnswer::Checked(Err(Reason::Busy)));
     rig.after(1000);
-    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    rig.answer_relay(1, RelayAnswer::Checked(Ok(())));
     assert!(rig.scene.starts_with("Pay"));
     // Dispensing: the ledger is asked first.
     rig.pay(&receipt_of(1));
@@ -288,7 +288,7 @@ fn power_cuts_in_another_boot() {
     rig.offered(1);
     rig.cut_and_up(false);
     rig.answer_open(vec![OrderResource { expires_in_s: Some(30), ..resource(1, Status::Pending) }]);
-    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    rig.answer_relay(1, RelayAnswer::Checked(Ok(())));
     assert!(rig.scene.starts_with("Pay"));
     rig.after(30_000);
     assert!(rig.scene.starts_with("Cancelling"), "{}", rig.scene);
@@ -345,10 +345,10 @@ fn a_check_of_the_old_owner_says_nothing_of_the_new_one() {
     rig.offered(1);
     rig.on(Input::RelayUp(rig.facts.clone()));
     rig.on(Input::RelayUp(rig.facts.clone()));
-    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    rig.answer_relay(1, RelayAnswer::Checked(Ok(())));
     rig.after(250);
     assert_eq!(rig.relay(1), Some(RelayCall::Check(ticket(1))), "asked again");
-    rig.answer_relay(1, RelayAnswer::Checked { deliverable: false, reason: "line_blocked".into() });
+    rig.answer_relay(1, RelayAnswer::Checked(Err(Reason::LineBlocked)));
     assert_eq!(rig.announced().last().map(String::as_str), Some("cancelling(line_blocked)"));
 }
 

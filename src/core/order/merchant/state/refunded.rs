@@ -45,7 +45,11 @@ impl Phase for Refunded {
             (Said::Refunded, Some(Repayment::Done { bank, .. })) => *bank == Some(AtBank::Requested),
             (Said::Settled, Some(Repayment::Done { .. })) => !order.is_money_late(),
             (Said::Refunded, Some(_)) => !order.is_money_late(),
-            (Said::PartlyRefunded | Said::Refunded | Said::Settled, _) => false,
+            (
+                Said::PartlyRefunded | Said::Settled,
+                Some(Repayment::Requested { .. } | Repayment::Refused { .. } | Repayment::Given { .. }) | None,
+            ) => false,
+            (Said::Settled, Some(Repayment::ByHand { .. })) | (Said::Refunded, None) => false,
             (Said::Pending | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other, _) => false,
         }
     }
