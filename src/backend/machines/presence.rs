@@ -1,8 +1,8 @@
 //! Which machines are there. A machine that sells nothing asks nothing over HTTP, but it reports to the broker. So *there* means that
-//! something is fresh: a call with its token, or a `telemetry` that is younger than two of its periods. A word of the broker's alone,
-//! such as a retained `online`, never makes a machine there, because it may be of any age. But it can make a machine gone: `offline` is
-//! enough for that, until something fresh comes. An `online` in the time before people are told only takes that back. A machine is missing when it was not there for the merchant's time
-//! (`alerts.offline_after_s`, ten minutes).
+//! something is fresh: a call with its token, or a `telemetry` that is younger than two of its periods. A word of the broker's alone, such
+//! as a retained `online`, never makes a machine there, because it may be of any age. But it can make a machine gone: `offline` is enough
+//! for that, until something fresh comes. An `online` in the time before people are told only takes that back. A machine is missing when it
+//! was not there for the merchant's time (`alerts.offline_after_s`, ten minutes).
 //!
 //! A machine that says that it never reports is missed only by `offline`. So is one that has not said anything at the broker.
 
