@@ -8,6 +8,7 @@ use crate::rig::systemd::Systemd;
 use crate::rig::{command, free_port, output, output_text, stderr, stdout, tool, user};
 use crate::setup_asks::Terminal;
 use qris::wire::enrolment::Enrolment;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -129,6 +130,7 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
         ("etc/qris-backend/accounts-password", 0, 991, 0o640),
         ("etc/qris-backend/ca.pem", 0, 0, 0o644),
         ("etc/mosquitto/conf.d/qrisd.conf", 0, 0, 0o644),
+        ("etc/systemd/system/mosquitto.service.d/qrisd.conf", 0, 0, 0o644),
         ("etc/mosquitto/qrisd.acl", 0, 992, 0o640),
         ("etc/mosquitto/qrisd.passwd", 0, 992, 0o640),
         ("etc/mosquitto/certs/broker.key", 0, 992, 0o640),
@@ -206,6 +208,13 @@ fn one_command_makes_a_server_and_a_broker_where_a_machine_says_its_own_only() {
     ] {
         assert_eq!(says(user, password, topic), may, "{user} says {topic}");
     }
+    // However often the plugin has written its file: the broker goes on.
+    let changes = json!({ "commands": vec![json!({ "command": "enableClient", "username": "vm-007" }); 200] }).to_string();
+    let secret = std::fs::read_to_string(server.file("etc/qris-backend/accounts-password")).expect("written");
+    let mut change = command(tool("mosquitto_pub"));
+    change.args(["-V", "5", "-q", "1", "-h", "localhost", "-p", &port.to_string(), "-u", "qris-accounts", "-P", secret.trim(), "--cafile"]);
+    well(change.arg(&ca).args(["-t", "$CONTROL/dynamic-security/v1", "-m", &changes]));
+    assert!(says("vm-007", &password, "qrisd/v1/vm-007/status"), "a broker whose machines' accounts were changed 200 times");
     // Revoked, it is let in no more: by `serve`, which ends its account.
     backend(&["device", "revoke", "vm-007"]);
     let serve = Process::start_service(
@@ -420,9 +429,17 @@ fn a_broker_that_somebody_configured_is_left_alone() {
         assert_eq!(server.tree(), before, "{wanted}");
     };
     // Mosquitto would not start, or would take another value than ours, or would let in somebody who is not in our list.
-    let twice = ["allow_anonymous true", "password_file /a", "acl_file /a", "memory_limit 0", "max_packet_size 9", "plugin /a.so"];
+    let twice = ["allow_anonymous true", "password_file /a", "acl_file /a", "max_packet_size 9", "plugin /a.so"];
     let opens = ["persistence false", "listener 1883", "port 1883", "per_listener_settings true", "auth_plugin /a.so", "psk_file /a"];
-    let more = ["use_identity_as_username true", "connection bridge", "retain_available false", "user root", "include_dir /a", "nonsense"];
+    let more = [
+        "use_identity_as_username true",
+        "connection bridge",
+        "retain_available false",
+        "user root",
+        "include_dir /a",
+        "memory_limit 0",
+        "nonsense",
+    ];
     for (line, of_ours) in twice.into_iter().map(|line| (line, true)).chain(opens.into_iter().chain(more).map(|line| (line, false))) {
         let key = line.split(' ').next().expect("a key");
         let ours = of_ours || key == "persistence" || key == "listener";
@@ -456,8 +473,7 @@ fn a_broker_that_somebody_configured_is_left_alone() {
 }
 
 /// The files that `init` makes for a broker, as seen there.
-const BROKERS: &str =
-    "ls /etc/qris-backend /etc/mosquitto/conf.d /etc/mosquitto/certs/ /var/lib/mosquitto /var/lib/qris-backend; cd /etc/mosquitto; ls";
+const BROKERS: &str = "ls /etc/qris-backend /etc/mosquitto/conf.d /etc/mosquitto/certs/ /var/lib/mosquitto /var/lib/qris-backend; ls /etc/systemd/system/mosquitto.service.d/*; cd /etc/mosquitto; ls";
 
 #[test]
 fn a_broker_that_does_not_answer_as_it_should_is_as_it_was_before() {

@@ -281,12 +281,14 @@ fn steps(composed: &Composed, changes: bool) -> Vec<Vec<&'static str>> {
 async fn start_broker(composed: &Composed, placed: Placed) -> Result<(), Failure> {
     let config = Config::from_source(&composed.source)?;
     let ran = services::unit(BROKER_SERVICE).is_ok_and(|unit| unit.active == "active");
-    let answers = match systemctl(&["restart", BROKER_SERVICE]) {
+    let restarted = systemctl(&["daemon-reload"]).and_then(|_| systemctl(&["restart", BROKER_SERVICE]));
+    let answers = match restarted {
         Ok(_) => network::broker_as_made(&config).await,
         Err(why) => Err(why),
     };
     let Err(why) = answers else { return Ok(()) };
     placed.take_back();
+    drop(systemctl(&["daemon-reload"]));
     // It failed, and systemd would let it wait.
     drop(systemctl(&["reset-failed", BROKER_SERVICE]));
     let back = systemctl(&[if ran { "restart" } else { "stop" }, BROKER_SERVICE]).err().map(|why| format!("; {why}"));

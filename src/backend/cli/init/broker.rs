@@ -30,6 +30,12 @@ const CA: &str = "/etc/mosquitto/certs/ca.pem";
 const CERTIFICATE: &str = "/etc/mosquitto/certs/broker.pem";
 const KEY: &str = "/etc/mosquitto/certs/broker.key";
 const ACCOUNTS: &str = "/var/lib/mosquitto/qrisd-accounts.json";
+const UNIT: &str = "/etc/systemd/system/mosquitto.service.d/qrisd.conf";
+/// The most memory, as much as the shipped configuration allows. The broker comes back without what filled it.
+const UNITS_MEMORY: &str = "[Service]\nMemoryMax=1G\n";
+/// What the broker must not have beside its plugin. Mosquitto 2.0.11 subtracts each time what the plugin writes, and never adds it. After
+/// some sixty changes of small files the number is below zero, and it lets nobody in any more.
+const OWN_MEMORY: &str = "memory_limit";
 const OUR_CA: &str = "/etc/qris-backend/ca.pem";
 const PASSWORD: &str = "/etc/qris-backend/mqtt-password";
 const ACCOUNTS_PASSWORD: &str = "/etc/qris-backend/accounts-password";
@@ -67,7 +73,7 @@ fn library(site: &Site) -> Option<PathBuf> {
 pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, name: &str, device: Option<&str>) -> Result<(), Failure> {
     let library = library(site).filter(|_| is_installed(site)).ok_or_else(|| Failure::usage(texts().no_mosquitto))?;
     // Whoever made these by hand has users that know their passwords.
-    let ours = [OUR_CONF, OUR_ACL, PASSWORDS, CA, CERTIFICATE, KEY, ACCOUNTS, CA_KEY];
+    let ours = [OUR_CONF, OUR_ACL, PASSWORDS, CA, CERTIFICATE, KEY, ACCOUNTS, CA_KEY, UNIT];
     let there: Vec<_> = ours.into_iter().filter(|path| site.at(path).exists()).collect();
     if !there.is_empty() {
         return Err(Failure::usage(fill(texts().broker_there, &[&there.join(", ")])));
@@ -90,6 +96,7 @@ pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, na
     put(PASSWORDS, BROKERS, &(passwords::line(BACKEND, &own) + &passwords::line(FLEET, &fleet)));
     put(ACCOUNTS, BROKERS_OWN, &plugin::beginning(ADMINISTRATOR, &administrator));
     put(OUR_ACL, BROKERS, &ACL.replace(EXAMPLE, device.unwrap_or(EXAMPLE)));
+    put(UNIT, PUBLIC, UNITS_MEMORY);
     // This file comes last: with it Mosquitto reads the others.
     put(OUR_CONF, PUBLIC, &beside(&conf, &stands));
     // The backend and its broker are one computer, whatever the name leads to.
@@ -108,7 +115,8 @@ pub(super) fn compose(site: &Site, draft: &mut Draft<'_>, backend: &mut Text, na
 /// The shipped configuration, with the plugin.
 fn conf(library: &Path) -> String {
     let library = library.display();
-    format!("{CONF}\n# The machines' accounts: qris-backend makes and ends them.\nplugin {library}\nplugin_opt_config_file {ACCOUNTS}\n")
+    let shipped: String = CONF.lines().filter(|line| key(line) != Some(OWN_MEMORY)).map(|line| format!("{line}\n")).collect();
+    format!("{shipped}\n# The machines' accounts: qris-backend makes and ends them.\nplugin {library}\nplugin_opt_config_file {ACCOUNTS}\n")
 }
 
 /// The same without what stands already: Mosquitto takes it once.
