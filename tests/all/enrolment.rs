@@ -6,7 +6,7 @@ use crate::rig::midtrans::Via;
 use crate::rig::mosquitto::password;
 use crate::rig::shop::{DEVICE, Program, Shop};
 use crate::rig::tap::Tap;
-use crate::rig::{PATIENCE, output, output_text, stderr, stdout};
+use crate::rig::{PATIENCE, output, output_text, stderr, stdout, wait_for};
 use crate::setup::{Site, succeeded};
 use qris::backend::machines::accounts::passwords;
 use qris::order::keys::{Level, SigningKey};
@@ -52,7 +52,7 @@ fn password_of(enrolment: &Enrolment) -> String {
     enrolment.broker.as_ref().and_then(|broker| broker.password.as_deref()).expect("a password").to_owned()
 }
 
-/// The plugin says yes also when it cannot write its file. Then the accounts are gone when the broker was started anew.
+/// The plugin says yes also when it cannot write its file. Then the accounts, and their ends, are forgotten when the broker was started anew.
 #[test]
 fn an_account_that_the_broker_has_forgotten_is_named_by_the_doctor() {
     let mut shop = Shop::merchants_side();
@@ -69,6 +69,28 @@ fn an_account_that_the_broker_has_forgotten_is_named_by_the_doctor() {
     let forget = json!({ "commands": [{ "command": "deleteClient", "username": "vm-003" }] });
     administrator.publish_bytes("$CONTROL/dynamic-security/v1", forget.to_string().as_bytes(), false);
     says("the broker has forgotten the accounts of 1 machines: vm-003");
+
+    // It has forgotten an end.
+    let invitation = invite(&shop, "vm-003");
+    let password_there = password_of(&claimed(&shop.http, &invitation));
+    let revoke = |shop: &Shop| {
+        let revoked = shop.merchant(&["device", "revoke", "vm-003"]);
+        assert!(revoked.status.success(), "{}", output_text(&revoked));
+    };
+    let ended = "the account of device vm-003 at the broker is ended";
+    revoke(&shop);
+    shop.backend.as_ref().expect("it runs").wait_line(ended);
+    says("OK    accounts ");
+    let remember = json!({ "commands": [{ "command": "enableClient", "username": "vm-003" }] });
+    administrator.publish_bytes("$CONTROL/dynamic-security/v1", remember.to_string().as_bytes(), false);
+    drop(Tap::connect_with(&shop.broker, "vm-003", &password_there, &[]));
+    says("the broker has forgotten the end of 1 machines: vm-003");
+    revoke(&shop);
+    wait_for("that it is ended again", || {
+        let lines = shop.backend.as_ref().expect("it runs").lines.all();
+        (lines.iter().filter(|line| line.contains(ended)).count() == 2).then_some(())
+    });
+    says("OK    accounts ");
 }
 
 #[test]

@@ -37,15 +37,18 @@ impl Administrator {
         plugin::tell(&self.0, vec![plugin::checking()]).await.map(drop)
     }
 
-    /// Those of these machines whose accounts the plugin does not have: it could not write its file, and forgot them when it was started
-    /// anew.
+    /// Those of these machines whose accounts are not as the plugin was told: it could not write its file, and has forgotten what it was
+    /// told when it was started anew.
     ///
     /// # Errors
     /// [`AccountError`]
-    pub async fn missing(&self, mut devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, AccountError> {
-        let there = plugin::names(&self.0).await?;
-        devices.retain(|device| !there.contains(device.as_str()));
-        Ok(devices)
+    pub async fn forgotten(&self, told: Told) -> Result<Told, AccountError> {
+        let let_in = plugin::let_in(&self.0).await?;
+        let is_in = |device: &DeviceId| let_in.contains(device.as_str());
+        let Told { mut made, mut ended } = told;
+        made.retain(|device| !is_in(device));
+        ended.retain(is_in);
+        Ok(Told { made, ended })
     }
 
     /// Lets a machine in no more. The broker also ends its connection at once.
@@ -55,6 +58,15 @@ impl Administrator {
     pub async fn end(&self, device: &DeviceId) -> Result<(), AccountError> {
         plugin::tell(&self.0, plugin::ending(device)).await.map(drop)
     }
+}
+
+/// What the broker was told of machines' accounts.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// They are let in.
+    pub made: Vec<DeviceId>,
+    /// They are let in no more.
+    pub ended: Vec<DeviceId>,
 }
 
 /// The users of the shipped access list, and of the guide to several brokers, that are no machines.
@@ -79,15 +91,13 @@ pub fn note(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
     Ok(())
 }
 
-/// The machines that are let in and must have an account.
+/// What the broker was told so far.
 ///
 /// # Errors
 /// The database's.
-pub fn made(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
-    let sql = "SELECT device FROM accounts JOIN devices ON devices.id = accounts.device
-        WHERE devices.revoked_ms IS NULL AND accounts.ended_ms IS NULL ORDER BY device";
-    let rows = tx.rows(sql, &[])?;
-    Ok(rows.iter().filter_map(|row| DeviceId::new(row.text("device").ok()?).ok()).collect())
+pub fn told(tx: &mut dyn Tx) -> Result<Told, BooksError> {
+    let made = devices(tx, "devices.revoked_ms IS NULL AND accounts.ended_ms IS NULL")?;
+    Ok(Told { made, ended: devices(tx, "devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NOT NULL")? })
 }
 
 /// The revoked machines whose accounts are not ended yet.
@@ -95,9 +105,21 @@ pub fn made(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
 /// # Errors
 /// The database's.
 pub fn to_end(tx: &mut dyn Tx) -> Result<Vec<DeviceId>, BooksError> {
-    let sql = "SELECT device FROM accounts JOIN devices ON devices.id = accounts.device
-        WHERE devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NULL ORDER BY device";
-    let rows = tx.rows(sql, &[])?;
+    devices(tx, "devices.revoked_ms IS NOT NULL AND accounts.ended_ms IS NULL")
+}
+
+/// The account of a machine that is revoked is to be ended, once more if it was ended already.
+///
+/// # Errors
+/// The database's.
+pub fn end_again(tx: &mut dyn Tx, device: &DeviceId) -> Result<(), BooksError> {
+    tx.rows("UPDATE accounts SET ended_ms = NULL WHERE device = $1", &[device.as_str().into()])?;
+    Ok(())
+}
+
+fn devices(tx: &mut dyn Tx, are: &str) -> Result<Vec<DeviceId>, BooksError> {
+    let rows =
+        tx.rows(&format!("SELECT device FROM accounts JOIN devices ON devices.id = accounts.device WHERE {are} ORDER BY device"), &[])?;
     // A name that is none was never an account.
     Ok(rows.iter().filter_map(|row| DeviceId::new(row.text("device").ok()?).ok()).collect())
 }

@@ -1,6 +1,7 @@
 //! The machines that are let in, in a database of their own. A token is 256 random bits. Only its SHA-256 is kept, so a reader
 //! of the database cannot log in with it.
 
+use crate::machines::accounts;
 use crate::machines::invitations::{self, NotLetIn, Terms};
 use crate::sale::books::BooksError;
 use crate::store::{self, Row, StoreError, Tx};
@@ -118,6 +119,7 @@ pub fn revoke(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, Boo
             None => return Ok(was_invited),
         },
     };
+    accounts::end_again(tx, &device.id)?;
     if device.revoked.is_none() {
         save(tx, &Device { revoked: Some(now), ..device }, &token_hash)?;
     }

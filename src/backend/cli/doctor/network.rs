@@ -1,7 +1,7 @@
 //! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
 use crate::config::Config;
-use crate::machines::accounts;
+use crate::machines::accounts::{self, Told};
 use crate::telling::broker;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::request::Payment;
@@ -185,32 +185,35 @@ pub async fn broker_as_made(config: &Config) -> Result<(), String> {
         }
     }
     match &config.accounts {
-        Some(administrator) => administrator.missing(Vec::new()).await.map(drop).map_err(|why| why.to_string()),
+        Some(administrator) => administrator.forgotten(Told::default()).await.map(drop).map_err(|why| why.to_string()),
         None => Ok(()),
     }
 }
 
-/// Whether the machines' accounts there can be made and ended, if that is this backend's work, and whether they are there.
-async fn accounts(config: &Config) -> Option<Finding> {
+/// Whether the machines' accounts there can be made and ended, if that is this backend's work, and whether they are as the broker was told.
+async fn accounts(config: &Config) -> Vec<Finding> {
     const CHECK: &str = "accounts";
-    let administrator = config.accounts.as_ref()?;
+    let Some(administrator) = &config.accounts else { return Vec::new() };
     // Without a database there is no machine.
-    let made = match config.store.machines(false) {
-        Ok(store) => store.read(accounts::made).await.unwrap_or_default(),
-        Err(_) => Vec::new(),
+    let told = match config.store.machines(false) {
+        Ok(store) => store.read(accounts::told).await.unwrap_or_default(),
+        Err(_) => Told::default(),
     };
-    Some(match administrator.missing(made).await {
-        Ok(missing) if missing.is_empty() => Finding::ok(CHECK, "the broker's dynamic security plugin listens to us"),
-        Ok(missing) => {
-            let named: Vec<_> = missing.iter().take(TOLD_MAX).map(DeviceId::as_str).collect();
-            let more = if missing.len() > TOLD_MAX { ", …" } else { "" };
-            let said = format!("the broker has forgotten the accounts of {} machines: {}{more}", missing.len(), named.join(", "));
-            let to_do =
-                "see that Mosquitto may write the file of plugin_opt_config_file; then let each in again: device invite ID --replace";
-            Finding::bad(CHECK, said, to_do)
-        }
-        Err(why) => Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then"),
-    })
+    let Told { made, ended } = match administrator.forgotten(told).await {
+        Ok(forgotten) => forgotten,
+        Err(why) => return vec![Finding::bad(CHECK, why.to_string(), "correct [accounts]; a code lets no machine in until then")],
+    };
+    let bad = |said: &str, devices: &[DeviceId], then: &str| {
+        let named: Vec<_> = devices.iter().take(TOLD_MAX).map(DeviceId::as_str).collect();
+        let more = if devices.len() > TOLD_MAX { ", …" } else { "" };
+        let said = format!("{said} {} machines: {}{more}", devices.len(), named.join(", "));
+        let to_do = format!("see that Mosquitto may write the file of plugin_opt_config_file; then {then}");
+        (!devices.is_empty()).then(|| Finding::bad(CHECK, said, to_do))
+    };
+    let missing = bad("the broker has forgotten the accounts of", &made, "let each in again: device invite ID --replace");
+    let alive = bad("the broker has forgotten the end of", &ended, "end each again: device revoke ID");
+    let findings: Vec<_> = missing.into_iter().chain(alive).collect();
+    if findings.is_empty() { vec![Finding::ok(CHECK, "the broker's dynamic security plugin listens to us")] } else { findings }
 }
 
 /// Whether the alerts' receiver can be reached, with TLS. It is not told anything.

@@ -26,8 +26,8 @@ const RIGHTS: [(&str, bool); 4] =
 const WAIT: Duration = Duration::from_secs(10);
 /// The most events of the connection that may wait.
 const EVENTS: usize = 16;
-/// So many names are asked for at once: they fit into a message that we take.
-const NAMES_AT_ONCE: usize = 500;
+/// So many accounts are asked for at once: they fit into a message that we take.
+const AT_ONCE: usize = 200;
 /// So much of what it says is told, in characters.
 const ERROR_MAX: usize = 200;
 
@@ -130,15 +130,17 @@ pub(super) async fn has(broker: &MqttSettings, device: &DeviceId) -> Result<bool
     Ok(client["username"] == device.as_str() && client["disabled"] != true)
 }
 
-/// The names of all its accounts.
-pub(super) async fn names(broker: &MqttSettings) -> Result<BTreeSet<String>, AccountError> {
-    let mut all = BTreeSet::new();
+/// The names of all accounts that it lets in.
+pub(super) async fn let_in(broker: &MqttSettings) -> Result<BTreeSet<String>, AccountError> {
+    let (mut all, mut seen) = (BTreeSet::new(), 0);
     loop {
-        let command = json!({ "command": "listClients", "verbose": false, "count": NAMES_AT_ONCE, "offset": all.len() });
+        let command = json!({ "command": "listClients", "verbose": true, "count": AT_ONCE, "offset": seen });
         let told = tell(broker, vec![Step { command, may_be_refused: false }]).await?;
-        let before = all.len();
-        all.extend(told[0]["clients"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
-        if all.len() < before + NAMES_AT_ONCE {
+        let clients = told[0]["clients"].as_array().map_or(&[][..], Vec::as_slice);
+        let let_in = clients.iter().filter(|client| client["disabled"] != true);
+        all.extend(let_in.filter_map(|client| client["username"].as_str()).map(str::to_owned));
+        seen += clients.len();
+        if clients.len() < AT_ONCE {
             return Ok(all);
         }
     }
