@@ -133,9 +133,10 @@ impl Machines {
         self.presence.taken_over(device, taken_over);
         let of = device.clone();
         // What cannot be read or written now is said again. The journal hears of the error.
-        let Ok(known) = self.books.read(move |tx| books::is_taken_over(tx, &of)).await else { return };
+        let now = self.books.now();
+        let Ok(true) = self.books.read(move |tx| books::is_place_news(tx, &of, taken_over, now)).await else { return };
         let of = device.clone();
-        if known == taken_over || self.books.write(move |tx, _, now| books::taken_over(tx, &of, taken_over, now)).await.is_err() {
+        if self.books.write(move |tx, _, now| books::taken_over(tx, &of, taken_over, now)).await.is_err() {
             return;
         }
         if taken_over {

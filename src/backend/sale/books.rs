@@ -29,7 +29,7 @@ mod words;
 mod write;
 
 pub use alerts::{
-    ALERT_TRIES, Alert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_taken_over, machine_back, machine_offline, machine_twice,
+    ALERT_TRIES, Alert, Subject, Ways, alert_tried, day_is_over, due_alerts, is_place_news, machine_back, machine_offline, machine_twice,
     machines_offline, merchant_paid, take_turn, taken_over, turn_ends,
 };
 pub use archived::{Archived, archived, archived_between};

@@ -22,6 +22,8 @@ const MERCHANT: &str = "merchant";
 const TWICE: &str = "twice";
 /// The kind for a machine whose place at the broker another computer takes.
 const TAKEN_OVER: &str = "taken_over";
+/// Such an alert lasts so long at the least.
+const TAKEN_OVER_LASTS: Span = Span::secs(3600);
 /// The kind of the daily message, by its day.
 const DAILY: &str = "daily";
 /// A daily message that is older is forgotten: it is told no more by then.
@@ -265,13 +267,17 @@ pub fn machines_offline(tx: &mut dyn Tx) -> Result<Vec<(DeviceId, Wall)>, BooksE
     Ok(rows.iter().filter_map(read).collect())
 }
 
-/// Whether people are told that another computer takes the machine's place at the broker.
+/// Whether people are to hear now that another computer takes the machine's place at the broker, or that this is over. Whoever has the
+/// machine's token can say either, as often as he likes. So it is over after [`TAKEN_OVER_LASTS`] at the earliest.
 ///
 /// # Errors
 /// The database's.
-pub fn is_taken_over(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
-    let sql = "SELECT 1 FROM alerts WHERE subject = $1 AND kind = $2 AND ended_ms IS NULL";
-    Ok(!tx.rows(sql, &[device.as_str().into(), TAKEN_OVER.into()])?.is_empty())
+pub fn is_place_news(tx: &mut dyn Tx, device: &DeviceId, is_taken: bool, now: Wall) -> Result<bool, BooksError> {
+    let sql = "SELECT since_ms FROM alerts WHERE subject = $1 AND kind = $2 AND ended_ms IS NULL";
+    let rows = tx.rows(sql, &[device.as_str().into(), TAKEN_OVER.into()])?;
+    let since = rows.first().map(|row| row.int("since_ms")).transpose()?.map(Wall);
+    // After a clock was set back, it must end, too.
+    Ok(since.map_or(is_taken, |since| !is_taken && !(since..since + TAKEN_OVER_LASTS).contains(&now)))
 }
 
 /// Another computer takes the machine's place at the broker, or does so no more.
