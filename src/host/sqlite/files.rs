@@ -7,13 +7,13 @@ use super::{OpenError, with_suffix};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The database, its log, and the memory that its users share.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+/// The database, its log, the memory that its users share, and [its mark](crate::mark) if it has one.
+const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", ".mark"];
 
 /// The files that a connection has open.
 #[derive(Debug, Clone)]
 pub struct OpenFiles {
-    files: [(PathBuf, Option<Identity>); 3],
+    files: [(PathBuf, Option<Identity>); SUFFIXES.len()],
 }
 
 /// Device and inode. No other file has both while somebody has this one open.
@@ -80,6 +80,7 @@ const fn share(magic: i128) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mark::Mark;
     use crate::sqlite::{Schema, open};
     use std::fs;
 
@@ -87,10 +88,11 @@ mod tests {
 
     #[test]
     fn a_file_that_is_removed_or_replaced_under_its_user_is_missed() {
-        for suffix in SUFFIXES {
+        for suffix in ["", "-wal", "-shm", ".mark"] {
             let directory = tempfile::tempdir().expect("a directory");
             let path = directory.path().join("a.db");
             let opened = open(&path, &SCHEMA).expect("made");
+            let _mark = Mark::open(&path).expect("made");
             let files = OpenFiles::of(&path);
             opened.connection.execute("INSERT INTO a VALUES (1)", []).expect("written");
             files.are_in_place().expect("all are there");
