@@ -163,7 +163,7 @@ def words(alert, language):
     about = [str(order.get("description") or order["item"]), rupiah(order["amount"])] if isinstance(order.get("amount"), int) else []
     if language == "id" or not about:
         what = " ".join(filter(None, [", ".join(about) + "." if about else "", str(what)]))
-    test = {"id": "UJI COBA, bukan uang sungguhan: ", "en": "TEST, no real money: "}[language] if alert.get("sandbox") else ""
+    test = {"id": "UJI COBA – BUKAN UANG ASLI: ", "en": "TEST – NO REAL MONEY: "}[language] if alert.get("sandbox") else ""
     since = str(alert.get("since") or "").replace("T", " ")
     # In groups, as people read it out.
     groups = " ".join(number[at:at + 5] for at in range(0, len(number), 5)) if number.isalnum() else number

@@ -18,7 +18,7 @@ use super::paint::{Colour, Mark, MarkKind};
 use super::picture::{Goods, Picture, Scene};
 use super::qr::Code;
 use super::settings::{Language, Settings};
-use super::text::{TEST_WORD, Texts, texts};
+use super::text::{Texts, texts};
 use super::theme::{BLACK, TEST, Theme};
 use qris_core::order::time::{Boot, Span};
 use std::borrow::Cow;
@@ -229,10 +229,11 @@ impl<'a> Page<'a> {
                 return (words.into(), style);
             }
         }
-        let style = self.fitted(usual, TEST_WORD, room);
-        let times = |times: usize| vec![TEST_WORD; times].join(" · ");
+        let word = self.texts.test_word;
+        let style = self.fitted(usual, word, room);
+        let times = |times: usize| vec![word; times].join(" · ");
         let fitting = (2..).map(times).take_while(|words| self.fonts.width(style, words) <= room).last();
-        (fitting.map_or(TEST_WORD.into(), Cow::Owned), style)
+        (fitting.map_or(word.into(), Cow::Owned), style)
     }
 
     /// The ground and, if there is one, the header across the page. Returns the area that is left.

@@ -84,17 +84,15 @@ texts! {
     green: "Hijau", "Green";
     blue: "Biru", "Blue";
     white: "Putih", "White";
-    test: "TEST – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
-    test_short: "TEST – BUKAN UANG", "TEST – NO MONEY";
+    test: "UJI COBA – BUKAN UANG ASLI", "TEST – NO REAL MONEY";
+    test_short: "BUKAN UANG ASLI", "NO REAL MONEY";
+    test_word: "UJI COBA", "TEST";
     why_connection: "Layanan pembayaran tidak terhubung", "The payment service cannot be reached";
     why_machine: "Mesin belum bisa melayani", "The machine cannot serve you now";
     why_updating: "Mesin sedang diperbarui", "The machine is being updated";
     why_busy: "Mesin sedang melayani pesanan lain", "The machine is serving another order";
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
-
-/// The shortest text of a TEST banner.
-pub(super) const TEST_WORD: &str = "TEST";
 
 /// The table's column of this language.
 pub(super) const fn texts(language: Language) -> &'static Texts {

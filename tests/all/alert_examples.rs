@@ -115,13 +115,13 @@ fn telegram_is_told_in_either_language() {
     };
     assert_eq!(
         told("", &alert("refund_due")),
-        "UJI COBA, bukan uang sungguhan: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
+        "UJI COBA – BUKAN UANG ASLI: Lobi (vm-001)\nTeh botol 350 ml, Rp7.000. Sudah dibayar, tetapi barang tidak keluar. Uang harus dikembalikan.\n\
         Kembalikan uangnya (`refund pw8q`, atau di dashboard Midtrans), atau serahkan barangnya (`given pw8q --by NAMA`).\n\
         pesanan pw8q, transaksi d4bc7e14, alasan late, Midtrans mengembalikan sampai 2027-01-04, sejak 2026-11-20 19:37:35+07:00"
     );
     assert_eq!(
         told("language = en", &alert("refund_due")),
-        "TEST, no real money: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money\n\
+        "TEST – NO REAL MONEY: Lobi (vm-001)\nTeh botol 350 ml (A2) for Rp7.000 was paid and not delivered: the customer is owed the money\n\
         give the money back (`refund pw8q`, or in the gateway's dashboard), or hand the goods over (`given pw8q --by NAME`)\n\
         order pw8q, transaction d4bc7e14, reason late, Midtrans refunds until 2027-01-04, since 2026-11-20 19:37:35+07:00"
     );
@@ -143,11 +143,11 @@ fn telegram_is_told_in_either_language() {
     });
     assert_eq!(
         told("", &day),
-        "UJI COBA, bukan uang sungguhan: Pesan harian\nTerjual dalam 24 jam: 2, Rp17.000 (vm-002 1, Rp12.000; Lobi (vm-001) 1, Rp5.000). \
+        "UJI COBA – BUKAN UANG ASLI: Pesan harian\nTerjual dalam 24 jam: 2, Rp17.000 (vm-002 1, Rp12.000; Lobi (vm-001) 1, Rp5.000). \
         Harus dikembalikan ke pelanggan: 1, Rp5.000. Pesanan lain yang perlu dilihat: 1. Bermasalah: Lobi (vm-001): screen; vm-003: offline.\n\
         Uang yang harus dikembalikan: `orders --refund-due`. Setiap mesin: `report`.\nsejak 2026-11-20 19:37:35+07:00"
     );
-    assert!(told("language = en", &day).starts_with("TEST, no real money: The day\nsold in 24 hours: …\nlook\n"));
+    assert!(told("language = en", &day).starts_with("TEST – NO REAL MONEY: The day\nsold in 24 hours: …\nlook\n"));
     // What is over is not taken for news, and no words ask for a refund that is done.
     let mut over = alert("over");
     (over["over"], over["until"], over["message"]) = (json!("refund_due"), json!("2026-11-20T19:40:00+07:00"), json!("over: …"));
@@ -187,7 +187,7 @@ fn whatsapp_is_told_by_a_template() {
         template["components"][0]["parameters"].as_array().expect("a list").iter().map(|one| one["text"].as_str()).collect();
     let parameters: Vec<&str> = parameters.into_iter().map(|text| text.expect("text")).collect();
     assert!(parameters.len() == 3 && parameters.iter().map(|text| text.chars().count()).sum::<usize>() < 900, "{parameters:?}");
-    assert_eq!(parameters[0], "UJI COBA, bukan uang sungguhan: Lobi (a b c d)", "no line end, tab or row of blanks");
+    assert_eq!(parameters[0], "UJI COBA – BUKAN UANG ASLI: Lobi (a b c d)", "no line end, tab or row of blanks");
     assert!(
         parameters[1].starts_with("Teh botol 350 ml, Rp7.000. Sudah dibayar") && parameters[2].contains("`refund pw8q`"),
         "{parameters:?}"

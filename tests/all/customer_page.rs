@@ -60,7 +60,7 @@ fn a_phone_shows_how_to_pay_and_follows_the_order_to_its_end() {
     assert_eq!(browser.run("return document.documentElement.lang"), "id");
     assert_eq!(browser.text("main .b"), "Rp5.000");
     assert_eq!(browser.run(&format!("return {STATUS}")), "Menunggu pembayaran");
-    assert!(browser.text("body").contains("Bottled tea") && browser.text("body").contains("TEST – BUKAN UANG SUNGGUHAN"));
+    assert!(browser.text("body").contains("Bottled tea") && browser.text("body").contains("UJI COBA – BUKAN UANG ASLI"));
     assert_eq!(browser.text("a.p"), "Bayar dengan GoPay");
     assert_eq!(browser.run("return document.querySelector('a.p').getAttribute('href')"), text(&order, "deeplink_url"));
     browser.wait("the QR from Midtrans", "const i = document.querySelector('main img'); return i.complete && i.naturalWidth > 100");

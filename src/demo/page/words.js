@@ -110,7 +110,7 @@ const id = {
   s_void: "Uang tidak berpindah: QR ini tidak bisa dibayar lagi, juga tidak dari foto.",
   s_wrong_pin: "Pembayaran gagal: uang tidak berpindah, barang tidak keluar. QR masih bisa dibayar.",
   s_paid_app: "Uang Budi sudah keluar. Midtrans memberi tahu backend, yang bertanya balik sebelum menandatangani tanda terima.",
-  s_paid_dark: "Budi sudah membayar, tetapi mesin tanpa listrik: ia tidak bisa tahu. Nyalakan listriknya.",
+  s_paid_dark: "Budi sudah membayar, tetapi mesin tidak tahu: listriknya mati. Nyalakan listriknya.",
   s_paid_midtrans: "Budi sudah membayar, tetapi Midtrans dan backend terputus. Tanpa pernyataan Midtrans tidak ada yang keluar. Sambungkan lagi.",
   s_paid_both: "Budi sudah membayar, tetapi mesin tidak mendengar siapa pun: broker dan backend terputus. Sambungkan salah satunya.",
   s_paid_broker: "Budi sudah membayar. Broker terputus, jadi mesin bertanya sendiri ke backend.",

@@ -231,8 +231,9 @@ impl Page<'_> {
                 }
                 Block::Page(code, lines, style, colour) => {
                     let side = code.side_px() as i32;
-                    self.code(code, place.x + place.w - side, place.y);
-                    let (w, gap) = (place.w - side - self.px(PAGE_GAP), side - style.line() * lines.len() as i32);
+                    let before = place.w - side;
+                    self.code(code, place.x + if lines.is_empty() { before / 2 } else { before }, place.y);
+                    let (w, gap) = (before - self.px(PAGE_GAP), side - style.line() * lines.len() as i32);
                     for (line, text) in (0..).zip(&lines) {
                         let y = place.y + gap.max(0) / 2 + line * style.line();
                         self.text(Rect::new(place.x, y, w, style.line()), text, style, colour, Align::Right);

@@ -181,20 +181,24 @@ impl Page<'_> {
         }
         if let Some(code) = code {
             blocks.push(Block::Gap(self.px(if sparing < Sparing::Caption { 20 } else { 6 })));
-            blocks.push(match contact.filter(|_| sparing >= Sparing::Caption) {
-                Some(contact) => self.whole_beside(code.clone(), contact, style, message.ink, room),
-                None => self.status_beside(code.clone(), message.muted, room),
-            });
+            match contact.filter(|_| sparing >= Sparing::Caption) {
+                Some(contact) => blocks.push(self.whole_beside(code.clone(), contact, style, message.ink, room)),
+                None => blocks.extend(self.status_blocks(code.clone(), message.muted, room, sparing)),
+            }
         }
         blocks
     }
 
-    /// The code of the order's page, with its use beside it.
-    fn status_beside(&self, code: Arc<Code>, colour: Colour, room: i32) -> Block {
+    /// The code of the order's page, with its use below it. Where all of the page is needed, it stands beside it.
+    fn status_blocks(&self, code: Arc<Code>, colour: Colour, room: i32, sparing: Sparing) -> Vec<Block> {
         let style = self.style(Weight::Regular, 22);
         let side = code.side_px() as i32;
+        if sparing < Sparing::Labels {
+            let below = self.status_words(style, room, 2).into_iter().map(|text| Block::Line { text, style, colour });
+            return [Block::Page(code, Vec::new(), style, colour)].into_iter().chain(below).collect();
+        }
         let lines = self.status_words(style, room - side - self.px(PAGE_GAP), (side / style.line()).max(1) as usize);
-        Block::Page(code, lines, style, colour)
+        vec![Block::Page(code, lines, style, colour)]
     }
 
     /// The use of the code of the order's page. It is said in few words if all of them have no room, and not at all

@@ -16,7 +16,7 @@ macro_rules! words {
 }
 
 words! {
-    test: "TEST – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
+    test: "UJI COBA – BUKAN UANG ASLI", "TEST – NO REAL MONEY";
     machine: "Mesin", "Machine";
     left: "Sisa waktu", "Time left";
     pay: "Bayar dengan GoPay", "Pay with GoPay";
@@ -33,7 +33,7 @@ words! {
     cancelled: "Dibatalkan, jangan dibayar.", "Cancelled. Please do not pay.";
     expired: "Kedaluwarsa, jangan dibayar.", "Expired. Please do not pay.";
     failed: "Pembayaran tidak berhasil. Jangan dibayar.", "The payment did not work. Please do not pay.";
-    paid_anyway: "Terlanjur membayar? Hubungi kami.", "Paid already? Contact us.";
+    paid_anyway: "Telanjur membayar? Hubungi kami.", "Paid already? Contact us.";
     confirming: "Pembayaran sedang dipastikan", "Your payment is being confirmed";
     held: "Toko masih dapat membatalkannya beberapa menit. Halaman ini memberi tahu Anda.", "The store may still take it back for some minutes. This page will tell you.";
     paid: "Sudah dibayar", "Paid";
@@ -47,7 +47,7 @@ words! {
     refund_due: "Dana Anda akan dikembalikan", "Your money will be returned";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
     call_operator: "Hubungi pengelola mesin.", "Ask the owner of the machine.";
-    call: "Hubungi", "Call";
+    call: "Telepon", "Call";
     refunded: "Dana Anda sudah dikembalikan", "Your money was returned";
     refunded_hint: "Lihat di aplikasi pembayaran Anda.", "It goes back to your payment app.";
     by_hand: "Sudah diselesaikan langsung dengan Anda", "Settled with you by hand";
