@@ -1,6 +1,7 @@
 //! `doctor`: does everything work that selling needs? Each fault is told with its remedy. It changes nothing, starts
 //! nothing, and moves nothing.
 
+mod field_report;
 mod files;
 mod hangs;
 mod here;
@@ -36,6 +37,9 @@ pub(super) struct Doctor {
     /// Connect to nobody
     #[arg(long)]
     offline: bool,
+    /// Also write what helps the makers of these programs into this new file, to read it and to send it
+    #[arg(long, value_name = "FILE")]
+    field_report: Option<PathBuf>,
 }
 
 impl Doctor {
@@ -81,6 +85,9 @@ impl Doctor {
                 findings.extend(found);
                 findings.push(open.as_ref().map_or_else(connectivity::no_keys, orders));
             }
+        }
+        if let Some(file) = &self.field_report {
+            field_report::write(file, &site, relay.as_ref(), &findings)?;
         }
         finding::end(&findings, json, print::line)
     }

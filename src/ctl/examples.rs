@@ -140,5 +140,12 @@ pub(super) const EXAMPLES: ExamplesOf = &[
             ("Change one value", "sudo qrisctl setup --yes --contact 0800-1-000-000"),
         ],
     ),
-    ("doctor", &[("This machine", "sudo qrisctl doctor"), ("An image", "qrisctl doctor --root /mnt/image --offline")]),
+    (
+        "doctor",
+        &[
+            ("This machine", "sudo qrisctl doctor"),
+            ("An image", "qrisctl doctor --root /mnt/image --offline"),
+            ("A report for the makers, after a try on a real board", "sudo qrisctl doctor --field-report report.txt"),
+        ],
+    ),
 ];

@@ -144,7 +144,8 @@ impl Finding {
     }
 
     /// As lines for people: what was seen, and below it what to do.
-    fn words(&self, colours: bool) -> Vec<String> {
+    #[must_use]
+    pub fn words(&self, colours: bool) -> Vec<String> {
         let Self { check, level, said, to_do } = self;
         let word = format!("{:<4}", level.as_str());
         let word = if colours { level.colour().put_on(&word) } else { word };

@@ -330,6 +330,69 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
     assert_eq!(machine.site.shop.pulses(), 0);
 }
 
+/// What is sent to the makers has what they ask for, and nothing that opens a door or calls a person.
+#[test]
+fn a_field_report_has_the_first_sale_and_no_secret() {
+    let machine = Machine::set_up();
+    // The journal of one sale, as `journalctl --output=json` tells it.
+    let kind = |name: &str| qris::host::events::TABLE.iter().find(|kind| kind.name == name).expect("a kind").message_id;
+    let entry = |at: u64, name: &str, state: &str| {
+        let id = kind(name);
+        format!(
+            r#"{{"__MONOTONIC_TIMESTAMP":"{at}","_BOOT_ID":"b","MESSAGE_ID":"{id}","REQUEST_ID":"r-1","ORDER_ID":"zzorderzz","STATE":"{state}"}}"#
+        )
+    };
+    let lines = [
+        entry(5_000_000, "OrderMoved", "requested"),
+        entry(5_612_000, "OrderMoved", "awaiting_payment"),
+        entry(17_612_000, "OrderMoved", "paid"),
+        entry(17_650_000, "PulseBegins", ""),
+        entry(18_150_000, "PulseEnds", "dispensed"),
+    ];
+    std::fs::write(machine.site.root.join("journal"), lines.join("\n") + "\n").expect("written");
+    machine.sh("printf '#!/bin/sh\\nexec cat %s\\n' $PWD/journal > bin/journalctl; chmod 755 bin/journalctl");
+    let file = machine.site.shop.path().join("report.txt");
+    let report = || machine.doctor(&["--field-report", &file.display().to_string()]);
+    let told = report();
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).contains("OK    broker"), "{told:?}");
+    let text = std::fs::read_to_string(&file).expect("a report");
+    for words in [
+        concat!("\nrelease    ", env!("CARGO_PKG_VERSION"), "\n"),
+        "\nboard      ",
+        "\nsystem     ",
+        "\nLines of relay.toml:\n  a file that stands for a line, active high, without a sensor\n",
+        "\n     0.612 s from the request to the QR\n",
+        "\n    12.000 s from the QR to the payment",
+        "\n     0.038 s from the payment to the pulse\n",
+        "\n     0.500 s from the beginning of the pulse to its end\n",
+        "\nOK    backend ",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let mut hidden: Vec<String> = ["0800-1", "zzorderzz", "r-1", "Teh botol"].map(str::to_owned).into();
+    for directory in [machine.site.shop.path().to_owned(), machine.site.root.join("etc/qrisd")] {
+        for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if ["password", "token", "key", "enrolment"].iter().any(|word| name.contains(word)) && name != "keys.json" {
+                let content = std::fs::read_to_string(entry.path()).expect("a text");
+                hidden.extend(match serde_json::from_str::<Value>(&content) {
+                    Ok(key) if key["keys"].is_array() => continue,
+                    Ok(key) => vec![key["d"].as_str().unwrap_or_else(|| panic!("{name}: {key}")).to_owned()],
+                    Err(_) => content.lines().map(str::to_owned).filter(|line| line.len() > 5).collect(),
+                });
+            }
+        }
+    }
+    assert!(hidden.len() > 10, "{}", hidden.len());
+    for secret in hidden {
+        assert!(!text.contains(&secret), "{secret}: {text}");
+    }
+    // What is there already is left alone.
+    let told = report();
+    assert!(told.status.code() == Some(2) && stderr(&told).contains("name a new file"), "{told:?}");
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), text);
+}
+
 /// As `qrisd` runs it for an operator far away: what only root can see is no fault, and a fault is one all the same.
 #[test]
 fn a_user_without_rights_gets_no_false_alarm() {

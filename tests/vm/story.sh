@@ -261,6 +261,8 @@ journal() {
   for subject in "A program is ready" "An order went into another state" "A line was driven and is inactive again"; do
     holds "the catalog explains: $subject" grep -qF "Subject: $subject" <<<"$told"
   done
+  is "times of it in a field report" 4 "$(guest "qrisctl doctor --field-report /run/report >/dev/null; grep -c ' s from ' /run/report")"
+  is "secrets in the report" 0 "$(guest "grep -cF -f /etc/qrisd/mqtt-password -f /etc/qrisd/backend-token /run/report || true")"
   is "secrets in the journal" 0 "$(guest "journalctl --no-pager -o export | grep -cF -f /etc/qrisd/mqtt-password -f /etc/qrisd/backend-token || true")"
 }
 
