@@ -121,10 +121,12 @@ fn every_page_that_is_named_by_its_path_is_there() {
         PLACES.iter().flat_map(|place| ["md", "rs", "toml", "service"].map(|ending| files_if_any(&source(place), ending))).flatten()
     {
         let is_of_a_path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        // On a computer that has the package qrisd-doc it stands there, as HTML too.
+        let text = text.replace("/usr/share/doc/qrisd/using/", " docs/using/");
         for (at, _) in text.match_indices("docs/").filter(|(at, _)| !text[..*at].ends_with(is_of_a_path)) {
             let named: String = text[at..].chars().take_while(|c| is_of_a_path(*c)).collect();
             looked_at += 1;
-            if !source(named.trim_end_matches('.')).exists() {
+            if !source(&named.trim_end_matches('.').replace(".html", ".md")).exists() {
                 wrong.push(format!("{}: {named}", path.display()));
             }
         }

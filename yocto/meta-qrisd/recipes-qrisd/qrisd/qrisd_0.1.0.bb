@@ -28,6 +28,7 @@ QRISD_TREE_URI = "\
     file://systemd;subdir=${BP} \
     file://config;subdir=${BP} \
     file://packaging;subdir=${BP} \
+    file://docs;subdir=${BP} \
     file://LICENSE-MIT;subdir=${BP} \
     file://LICENSE-APACHE;subdir=${BP} \
 "
@@ -113,7 +114,8 @@ do_install() {
 	# Not in docdir, which an image leaves out.
 	install -d ${D}${datadir}/${BPN}
 	gzip -9n < ${B}/libraries > ${D}${datadir}/${BPN}/libraries.gz
-	# For qrisd-doc, which an image has with IMAGE_FEATURES += "doc-pkgs".
+	# For qrisd-doc, which an image has with IMAGE_FEATURES += "doc-pkgs": the pages as text, and the manual pages.
+	(cd ${S}/docs && find using id -name '*.md' -exec install -Dm644 {} ${D}${docdir}/${BPN}/{} \;)
 	for page in ${UNPACKDIR}/manuals/*.[158]; do
 		install -Dm644 $page ${D}${mandir}/man${page##*.}/$(basename $page)
 	done
