@@ -163,6 +163,7 @@ pub(super) mod tests {
             include_str!("../../README.md"),
             include_str!("../../docs/using/hardware.md"),
             include_str!("../../docs/using/install.md"),
+            include_str!("../../docs/using/by-hand.md"),
             include_str!("../../docs/using/one-pi.md"),
             include_str!("../../config/relay.toml"),
             include_str!("examples.rs"),

@@ -1,4 +1,4 @@
-//! docs/using/install.md, followed word by word to the first sale: the blocks with a label (```` ```sh broker ````) run as they
+//! docs/using/install.md and by-hand.md, followed word by word to the first sale: the blocks with a label (```` ```sh broker ````) run as they
 //! stand, on one computer that is broker, merchant's server, machine and operator's, with the programs of this build. What
 //! is only said in words – a file to edit, a key to type, a customer who pays – is done by this test.
 //!
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const GUIDE: &str = "docs/using/install.md";
+const BY_HAND: &str = "docs/using/by-hand.md";
 const ALONE: &str = "docs/using/one-pi.md";
 /// Answers the question of `init`, and keeps its remarks.
 const ASKED: &str = "echo ya | 2> /root/init qris-backend";
@@ -25,7 +26,7 @@ const MIDTRANS: &str = "127.0.0.1:9000";
 fn by_hand_to_the_first_sale() {
     let computer = Computer::new();
     let mut operator = String::new();
-    for block in blocks(GUIDE) {
+    for block in guide() {
         match block.label.as_str() {
             "build" => computer.build(&block.text),
             "merchant" if block.text.contains("device add") => {
@@ -49,7 +50,7 @@ fn by_hand_to_the_first_sale() {
 fn by_qrisctl_setup_to_the_first_sale() {
     let computer = Computer::new();
     let (mut operator, mut bundle) = (String::new(), None);
-    for block in blocks(GUIDE) {
+    for block in guide() {
         // What a package brings comes by the machine's first block; the rest of them is what the set-up does.
         let brings = block.label == "machine" && block.text.contains("/usr/bin/");
         let lets_in = block.text.contains("device add");
@@ -90,7 +91,7 @@ fn by_qrisctl_setup_to_the_first_sale() {
 #[test]
 fn one_computer_alone_sells_by_its_page() {
     let computer = Computer::new();
-    for block in blocks(GUIDE) {
+    for block in guide() {
         match block.label.as_str() {
             "build" => computer.build(&block.text),
             "merchant" | "machine" if block.text.contains("/usr/bin/") => computer.follow(&block),
@@ -144,7 +145,7 @@ fn a_package_names_the_set_up_of_its_program() {
 fn by_qris_backend_init_to_the_first_sale() {
     let computer = Computer::new();
     let mut operator = String::new();
-    for block in blocks(GUIDE) {
+    for block in guide() {
         let brings = block.text.contains("/usr/bin/");
         match block.label.as_str() {
             "build" => computer.build(&block.text),
@@ -177,6 +178,11 @@ struct Block {
     /// What follows ```` ```sh ````.
     label: String,
     text: String,
+}
+
+/// The blocks of both pages, in the order in which they are run.
+fn guide() -> impl Iterator<Item = Block> {
+    [BY_HAND, GUIDE].into_iter().flat_map(blocks)
 }
 
 /// The blocks of a document that are commands.
