@@ -309,6 +309,14 @@ fn an_unknown_page_is_friendly_and_a_flood_is_slowed() {
         }
     }
     assert_eq!(shop.midtrans.requests().len(), 0, "Midtrans is not asked for what strangers make up");
+    // To this the code on the label of a machine leads a phone.
+    for (language, words) in
+        [("en", "typed in on that machine, for `qrisctl setup`"), ("id", "diketik di mesin itu, untuk `qrisctl setup`")]
+    {
+        let (answer, _) = http.get_with(&format!("{}/", shop.backend_url), &[("accept-language", language)]);
+        assert_eq!((answer.status, answer.content_type.as_str()), (200, "text/html; charset=utf-8"));
+        assert!(answer.text().contains(words), "{}", answer.text());
+    }
     // A phone asks once in three seconds; who asks all the time waits, and no other customer notices.
     let (order, other) = (shop.charge(), shop.charge());
     let mut slowed = 0;

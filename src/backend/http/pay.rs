@@ -44,11 +44,11 @@ struct Window {
     pace: Arc<Pace>,
 }
 
-/// `/pay/{order_id}` and `/pay/{order_id}/finish`
+/// `/pay/{order_id}` and `/pay/{order_id}/finish`, and `/`, to which the code on the label of a machine leads a phone.
 pub fn router(handles: &Handles) -> Router {
     let Handles { books, place, pace, .. } = handles.clone();
     let window = Arc::new(Window { books, place, pace });
-    Router::new().route("/pay/{order_id}", get(page)).route("/pay/{order_id}/finish", get(finish)).with_state(window)
+    Router::new().route("/", get(door)).route("/pay/{order_id}", get(page)).route("/pay/{order_id}/finish", get(finish)).with_state(window)
 }
 
 /// `GET /pay/{order_id}`
@@ -65,6 +65,18 @@ async fn finish(State(window): State<Arc<Window>>, visitor: Visitor, id: Named, 
         Some(_) | None => Finish::Unsaid,
     };
     answer(&window, &visitor, &id, &query, Some(finish)).await
+}
+
+/// `GET /`: what somebody reads who came here with the label of a machine, or by mistake.
+async fn door(Visitor { headers, .. }: Visitor, RawQuery(query): RawQuery) -> Response {
+    let words = chosen(&headers, &Query(query.unwrap_or_default()));
+    shown(StatusCode::OK, draw::apology(words.door, words.door_hint, words, None), &policy("'none'"), words)
+}
+
+/// The language of a visitor.
+fn chosen(headers: &HeaderMap, query: &Query) -> &'static Words {
+    let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    words::choose(query.value("lang"), accept)
 }
 
 /// Who asks for a page.
@@ -93,8 +105,7 @@ impl Query {
 }
 
 async fn answer(window: &Window, Visitor { headers, address }: &Visitor, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
-    let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let words = words::choose(query.value("lang"), accept);
+    let words = chosen(headers, query);
     let Ok(id) = OrderId::new(id.as_str()) else { return not_found(words) };
     if !window.pace.take(&id, *address, clock::now().boot) {
         return not_now(StatusCode::TOO_MANY_REQUESTS, words);

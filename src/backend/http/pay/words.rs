@@ -67,6 +67,9 @@ words! {
     back: "Kembali ke pembayaran", "Back to the payment";
     not_found: "Pesanan tidak ditemukan", "We do not know this order";
     not_found_hint: "Periksa alamatnya, atau pindai lagi kode di mesin.", "Check the address, or scan the machine's code again.";
+    door: "Alamat ini untuk mesin", "This address is for machines";
+    door_hint: "Kode pada label mesin diketik di mesin itu, untuk `qrisctl setup`. Untuk melihat pesanan, pindai kode yang ditampilkan mesin.", "The \
+        code on the label of a machine is typed in on that machine, for `qrisctl setup`. To see an order, scan the code that the machine showed.";
     not_now: "Sebentar…", "One moment…";
     not_now_hint: "Halaman ini belum dapat ditampilkan, dan akan dimuat ulang sendiri.", "This page cannot be shown now. It tries again by itself.";
     other_language: "English", "Bahasa Indonesia";
