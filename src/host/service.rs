@@ -99,19 +99,23 @@ pub struct Signals {
     terminate: Option<Signal>,
     interrupt: Option<Signal>,
     hangup: Option<Signal>,
+    /// A service manager started this program.
+    is_managed: bool,
 }
 
 impl Signals {
     /// Begins to listen. Needs a tokio runtime with I/O. If the system refuses to hand a signal over, that signal keeps
     /// its default action and ends the program: every program here may be killed at any moment. Without a service manager
-    /// SIGHUP ends it too: there it says that the terminal is gone.
+    /// SIGHUP says that the terminal is gone, and ends the program, unless it was started with `nohup`.
     #[must_use]
     pub fn new() -> Self {
-        let managed = std::env::var_os("NOTIFY_SOCKET").is_some();
+        let is_managed = std::env::var_os("NOTIFY_SOCKET").is_some();
+        let hears = is_managed || !is_hangup_ignored();
         Self {
             terminate: signal(SignalKind::terminate()).ok(),
             interrupt: signal(SignalKind::interrupt()).ok(),
-            hangup: managed.then(|| signal(SignalKind::hangup()).ok()).flatten(),
+            hangup: hears.then(|| signal(SignalKind::hangup()).ok()).flatten(),
+            is_managed,
         }
     }
 
@@ -120,7 +124,7 @@ impl Signals {
         tokio::select! {
             () = next(&mut self.terminate) => Request::Stop("SIGTERM"),
             () = next(&mut self.interrupt) => Request::Stop("SIGINT"),
-            () = next(&mut self.hangup) => Request::Reload,
+            () = next(&mut self.hangup) => if self.is_managed { Request::Reload } else { Request::Stop("SIGHUP") },
         }
     }
 
@@ -137,6 +141,14 @@ impl Signals {
             }
         }
     }
+}
+
+/// Whether this program was started so that it outlives its terminal. What cannot be read is taken for no.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP has the number 1, and so the lowest bit.
+    ignored.and_then(|signals| u64::from_str_radix(signals.trim(), 16).ok()).is_some_and(|signals| signals & 1 != 0)
 }
 
 impl Default for Signals {

@@ -271,7 +271,10 @@ fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
             "SIGNALS",
             &[
                 ("SIGTERM, SIGINT", &*format!("end within two seconds; {end}")),
-                ("SIGHUP", "under a service manager: read the configuration again; a wrong configuration is reported, and changes nothing"),
+                (
+                    "SIGHUP",
+                    "under a service manager: read the configuration again; a wrong configuration is reported, and changes nothing. Elsewhere: end",
+                ),
             ],
         );
     }

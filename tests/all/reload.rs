@@ -34,6 +34,30 @@ fn the_machine_takes_new_prices_and_keeps_its_order() {
     shop.check_books();
 }
 
+/// There SIGHUP says that the terminal is gone. With `nohup` the program outlives it.
+#[test]
+fn without_a_service_manager_a_program_says_why_it_ends() {
+    let mut shop = Shop::merchants_side();
+    shop.kill_backend();
+    let start = |before: &str| {
+        let mut command = crate::rig::command("sh");
+        let script = format!("{before}; exec \"$0\" --config \"$1\" serve");
+        command.args(["-c", &script]).arg(Program::Backend.binary()).arg(shop.config(Program::Backend)).current_dir(shop.path());
+        let process = Process::start("qris-backend", &mut command);
+        process.wait_line("is ready");
+        process
+    };
+    let process = start(":");
+    process.signal("HUP");
+    process.wait_line("qris-backend stops: SIGHUP");
+    assert!(process.wait().success());
+    let process = start("trap '' HUP");
+    process.signal("HUP");
+    process.signal("TERM");
+    process.wait_line("qris-backend stops: SIGTERM");
+    assert!(process.wait().success() && !process.text().contains("SIGHUP"), "{}", process.text());
+}
+
 #[test]
 fn a_configuration_that_is_not_good_changes_nothing() {
     let mut shop = Shop::open(Options::default());
