@@ -57,11 +57,28 @@ pub(super) struct Cancel {
     /// The machine
     #[arg(long, value_name = "ID", value_parser = DeviceId::new, add = complete::machines())]
     device: DeviceId,
-    /// The request
-    #[arg(value_parser = RequestId::new)]
-    request_id: RequestId,
+    #[command(flatten)]
+    request: Cancelled,
     #[command(flatten)]
     following: Following,
+}
+
+/// The request to cancel, named as `vend` prints it or as `vend` takes it.
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct Cancelled {
+    /// The request
+    #[arg(value_name = "REQUEST_ID", value_parser = RequestId::new)]
+    request_id: Option<RequestId>,
+    /// The same, as `vend` takes it
+    #[arg(long = "request-id", value_name = "ID", value_parser = RequestId::new)]
+    named: Option<RequestId>,
+}
+
+impl Cancelled {
+    pub(super) fn id(self) -> RequestId {
+        self.request_id.or(self.named).expect("one of both is required")
+    }
 }
 
 #[derive(clap::Args, Debug)]
@@ -126,7 +143,8 @@ impl Vend {
 
 impl Cancel {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { device, request_id, following } = self;
+        let Self { device, request, following } = self;
+        let request_id = request.id();
         let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
         let to = Addressed { device, topic: Topic::VendCancel, request_id, end_wait: END_WAIT, json };
         following.publish(connection, to, payload, EventState::Cancelled).await

@@ -1,7 +1,8 @@
 //! What machines can be told to do.
 
+use crate::vend::Cancelled;
 use clap::Subcommand;
-use qris_core::order::ids::{ItemId, RequestId};
+use qris_core::order::ids::ItemId;
 use qris_core::wire::command::{self, Action, Command, LogUnit, Logs, Query};
 use std::path::PathBuf;
 
@@ -51,9 +52,8 @@ pub(crate) enum What {
     },
     /// Cancel a request (level manage)
     Cancel {
-        /// The request
-        #[arg(value_parser = RequestId::new)]
-        request_id: RequestId,
+        #[command(flatten)]
+        request: Cancelled,
     },
     /// Begin anew with the configuration as it is, once no customer is there (level manage)
     Restart,
@@ -101,7 +101,7 @@ impl What {
             Self::Logs { unit, since, priority, text, lines, follow: _ } => {
                 Query::Logs(Logs { unit, since: since.map(Into::into), priority, text: text.map(Into::into), lines }).into()
             }
-            Self::Cancel { request_id } => Action::Cancel { request_id }.into(),
+            Self::Cancel { request } => Action::Cancel { request_id: request.id() }.into(),
             Self::Restart => Action::Restart {}.into(),
             Self::Reboot => Action::Reboot {}.into(),
             Self::Update { bundle } => Action::Update { bundle: bundle.into() }.into(),
