@@ -9,7 +9,7 @@ use super::print;
 use super::site::{self, KEYS_JSON, Site};
 use clap::{Subcommand, ValueEnum};
 use qris_core::order::ids::KeyId;
-use qris_core::order::keys::{KeyFile, KeySet, Level, SigningKey};
+use qris_core::order::keys::{KeyFile, KeySet, Level, SigningKey, is_name};
 use qris_host::Failure;
 use qris_host::setup::write::{self, Planned};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -24,6 +24,9 @@ pub(super) enum Keys {
         /// What its owner may do: view, manage (settings, cancel, restart) or service (also test, clear, reboot, update)
         #[arg(long)]
         level: LevelArgument,
+        /// Who has it, for lists and journals of the machines
+        #[arg(long, value_parser = name)]
+        name: Option<Box<str>>,
         /// The file for the private half; the default is ~/.config/qrisctl/operator.jwk
         #[arg(long, value_name = "FILE")]
         operator_key: Option<PathBuf>,
@@ -86,7 +89,7 @@ impl From<LevelArgument> for Level {
 impl Keys {
     pub(super) fn run(self, json: bool) -> Result<(), Failure> {
         match self {
-            Self::New { level, operator_key, passphrase } => make(level.into(), &private_file(operator_key)?, passphrase),
+            Self::New { level, name, operator_key, passphrase } => make(level.into(), name, &private_file(operator_key)?, passphrase),
             Self::Add { jwk, place } => place.change(json, true, |keys| keys.put_operator(&jwk).map_err(|why| no_key(&jwk, &why))),
             Self::List { place } => place.list(json),
             Self::Retire { kid, place } => place.change(json, false, |keys| match keys.retire(&kid) {
@@ -137,20 +140,26 @@ impl Place {
         let text = self.read(&self.site()?)?;
         let keys = KeySet::from_jwks(&text).map_err(|error| Failure::usage(format!("{}: {error}", self.keys_file.display())))?;
         for (kid, level) in keys.operators() {
-            let line = if json { serde_json::json!({ "kid": kid, "level": level }).to_string() } else { format!("{level}  {kid}") };
-            print::line(&line)?;
+            print::line(&match json {
+                true => serde_json::json!({ "kid": kid, "level": level, "name": keys.name(kid) }).to_string(),
+                false => format!("{level}  {}", keys.named(kid)),
+            })?;
         }
         Ok(())
     }
 }
 
+fn name(text: &str) -> Result<Box<str>, &'static str> {
+    if is_name(text) { Ok(text.into()) } else { Err("must have 1 to 40 characters that can be printed") }
+}
+
 /// Makes a key.
-fn make(level: Level, path: &Path, is_sealed: bool) -> Result<(), Failure> {
+fn make(level: Level, name: Option<Box<str>>, path: &Path, is_sealed: bool) -> Result<(), Failure> {
     let mut seed = [0; 32];
     SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system gives no random bits"))?;
     let key = SigningKey::from_seed(seed);
     private::write(path, &key, is_sealed)?;
-    print::line(&key.to_operator_jwk(level))?;
+    print::line(&key.to_named_jwk(level, name))?;
     print::remark(&format!(
         "{} holds the private half: nobody else may have it. On each machine, as root: qrisctl keys add 'THE LINE ABOVE'",
         path.display()

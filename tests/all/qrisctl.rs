@@ -111,8 +111,10 @@ fn vend_and_cancel_end_as_the_order_does() {
     assert_eq!(result.code, Some(1), "{}", result.stdout);
     assert_eq!(asked["request_id"].as_str().map(str::len), Some(32));
     assert!(result.stdout.contains(r#""reason":"busy""#) && result.stdout.contains("ended refused (busy)"), "{}", result.stdout);
-    for (state, code) in [("cancelled", 0), ("dispensed", 1)] {
-        let (result, asked) = fleet.answer(&["cancel", "--device", "vm-001", "r-1", "--wait"], "vend/cancel", &[(state, Value::Null)]);
+    // It is named as vend prints it, or as vend takes it.
+    for (state, code, named) in [("cancelled", 0, &["r-1"][..]), ("dispensed", 1, &["r-1"]), ("cancelled", 0, &["--request-id", "r-1"])] {
+        let cancel = [&["cancel", "--device", "vm-001", "--wait"], named].concat();
+        let (result, asked) = fleet.answer(&cancel, "vend/cancel", &[(state, Value::Null)]);
         assert_eq!(asked, json!({"request_id": "r-1"}));
         assert_eq!(result.code, Some(code), "{}", result.stdout);
     }
@@ -120,6 +122,29 @@ fn vend_and_cancel_end_as_the_order_does() {
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "r-2\n"), "{}", handed.stderr);
     let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-3", "--json"]);
     assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "{\"request_id\":\"r-3\"}\n"), "{}", handed.stderr);
+}
+
+#[test]
+fn a_key_has_its_owners_name_and_is_never_written_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let (own, keys_file) = (file("operator.jwk"), file("keys.json"));
+    let keys = |arguments: &[&str]| result_of(output(command(env!("CARGO_BIN_EXE_qrisctl")).arg("keys").args(arguments)));
+    let new = |name: &str| keys(&["new", "--level", "manage", "--name", name, "--operator-key", &own]);
+    assert_eq!(new("Sari\u{1b}[2J").code, Some(2), "it stands on terminals");
+    let made = new("Sari W.");
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let again = new("Budi");
+    assert_eq!(again.code, Some(1));
+    assert!(again.stderr.contains("there is a key already; name another file with --operator-key"), "{}", again.stderr);
+    std::fs::write(&keys_file, "{\"keys\":[]}").expect("written");
+    assert_eq!(keys(&["add", made.stdout.trim(), "--keys-file", &keys_file]).code, Some(0));
+    let kid = json_line(&made.stdout)["kid"].as_str().expect("a name").to_owned();
+    assert_eq!(keys(&["list", "--keys-file", &keys_file]).stdout, format!("manage  Sari W. ({kid})\n"));
+    let listed = keys(&["list", "--json", "--keys-file", &keys_file]).stdout;
+    assert_eq!(json_line(&listed), json!({ "kid": kid, "level": "manage", "name": "Sari W." }));
+    let bad = made.stdout.trim().replace("Sari W.", "Sari\\u202e");
+    assert!(keys(&["add", &bad, "--keys-file", &keys_file]).stderr.contains("its `name` must be a text"), "nor does one come in a key");
 }
 
 /// The broker queues 1,000 messages for a client. These are 1,400.

@@ -1,6 +1,7 @@
 //! The keys: what each of them may sign, and how they are written (JWK, RFC 7517 and 8037).
 
 use super::ids::KeyId;
+use crate::text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -9,6 +10,9 @@ use std::fmt;
 
 /// The most keys that a set may hold.
 pub const KEYS_MAX: usize = 32;
+
+/// The longest name of an operator, in characters.
+const NAME_MAX: usize = 40;
 
 /// The use of a public key in the set. A key is good for its role only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,6 +61,8 @@ struct PublicKey {
     iss: Option<Box<str>>,
     /// What an operator may do with it.
     level: Level,
+    /// Who has it. This is only shown: the key is known by its `kid`.
+    name: Option<Box<str>>,
     x: [u8; 32],
 }
 
@@ -91,6 +97,8 @@ struct Jwk {
     iss: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     level: Option<Level>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Box<str>>,
     x: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     d: Option<String>,
@@ -124,6 +132,9 @@ impl KeySet {
             if role == Role::Receipt && jwk.iss.is_none() {
                 return Err(wrong("a receipt key needs `iss`"));
             }
+            if jwk.name.as_deref().is_some_and(|name| !is_name(name)) {
+                return Err(wrong("its `name` must be a text of 1 to 40 characters that can be printed"));
+            }
             let x = bytes32(&jwk.x).ok_or_else(|| wrong("`x` must be 32 bytes in base64url"))?;
             if has_small_order(&x) {
                 return Err(wrong("`x` is a point of small order"));
@@ -131,7 +142,7 @@ impl KeySet {
             if keys.iter().any(|k| k.kid == jwk.kid) {
                 return Err(wrong("two keys have this kid"));
             }
-            keys.push(PublicKey { kid: jwk.kid, role, iss: jwk.iss, level: jwk.level.unwrap_or_default(), x });
+            keys.push(PublicKey { kid: jwk.kid, role, iss: jwk.iss, level: jwk.level.unwrap_or_default(), name: jwk.name, x });
         }
         Ok(Self { keys })
     }
@@ -145,6 +156,18 @@ impl KeySet {
     /// The operators' keys, each with its level, in the order of the file.
     pub fn operators(&self) -> impl Iterator<Item = (&KeyId, Level)> {
         self.keys.iter().filter(|k| k.role == Role::Operator).map(|k| (&k.kid, k.level))
+    }
+
+    /// Whose key this is, if the file says so.
+    #[must_use]
+    pub fn name(&self, kid: &KeyId) -> Option<&str> {
+        self.keys.iter().find(|k| k.kid == *kid)?.name.as_deref()
+    }
+
+    /// A key as people know it: `Sari (f7-iem4e…)`.
+    #[must_use]
+    pub fn named(&self, kid: &KeyId) -> String {
+        text::named(self.name(kid), kid.as_str())
     }
 
     /// The public half of a receipt key, and its issuer.
@@ -214,24 +237,30 @@ impl SigningKey {
     /// The private JWK. It is a secret: only for the key file.
     #[must_use]
     pub fn to_private_jwk(&self) -> String {
-        self.jwk(None, None, None, Some(BASE64URL.encode(self.seed)))
+        self.jwk(None, None, None, None, Some(BASE64URL.encode(self.seed)))
     }
 
     /// The public JWK of a merchant's key, for `keys.json`.
     #[must_use]
     pub fn to_public_jwk(&self, issuer: &str) -> String {
-        self.jwk(Some(Role::Receipt), Some(issuer.into()), None, None)
+        self.jwk(Some(Role::Receipt), Some(issuer.into()), None, None, None)
     }
 
     /// The public JWK of an operator's key, for `keys.json`.
     #[must_use]
     pub fn to_operator_jwk(&self, level: Level) -> String {
-        self.jwk(Some(Role::Operator), None, Some(level), None)
+        self.to_named_jwk(level, None)
     }
 
-    fn jwk(&self, role: Option<Role>, iss: Option<Box<str>>, level: Option<Level>, d: Option<String>) -> String {
+    /// The same, with the name of the operator.
+    #[must_use]
+    pub fn to_named_jwk(&self, level: Level, name: Option<Box<str>>) -> String {
+        self.jwk(Some(Role::Operator), None, Some(level), name, None)
+    }
+
+    fn jwk(&self, role: Option<Role>, iss: Option<Box<str>>, level: Option<Level>, name: Option<Box<str>>, d: Option<String>) -> String {
         let x = BASE64URL.encode(self.pair.public_key().as_ref());
-        let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), kid: self.kid.clone(), role, iss, level, x, d };
+        let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), kid: self.kid.clone(), role, iss, level, name, x, d };
         serde_json::to_string(&jwk).expect("a JWK is plain text")
     }
 
@@ -348,8 +377,14 @@ impl KeyFile {
         self.0.keys.iter().any(|key| key.role == Some(Role::Operator))
     }
 
-    /// Takes over the operators' keys of an earlier file. Those that are here already stay.
+    /// Takes over the operators' keys of an earlier file. Those that are here already stay, and have the names that they had there: who
+    /// offers a key again gives it no other name.
     pub fn keep_operators(&mut self, earlier: Self) {
+        for key in &mut self.0.keys {
+            if let Some(known) = earlier.0.keys.iter().find(|known| (&known.kid, &known.x) == (&key.kid, &key.x)) {
+                key.name.clone_from(&known.name);
+            }
+        }
         let is_new = |key: &Jwk| key.role == Some(Role::Operator) && self.0.keys.iter().all(|known| known.kid != key.kid);
         let kept: Vec<_> = earlier.0.keys.into_iter().filter(is_new).collect();
         self.0.keys.extend(kept);
@@ -361,6 +396,12 @@ impl KeyFile {
         let keys: Vec<_> = self.0.keys.iter().map(|key| serde_json::to_string(key).expect("a JWK is plain text")).collect();
         jwk_set(&keys)
     }
+}
+
+/// Whether somebody may have this name. It stands in journals and on terminals.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= NAME_MAX && !name.contains(text::steers)
 }
 
 /// The JWK Set of `keys.json` from public JWKs.

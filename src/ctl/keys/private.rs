@@ -55,7 +55,12 @@ pub(in crate::keys) fn read(path: &Path) -> Result<SigningKey, Failure> {
 
 /// Writes a new key. A file that is there is never written over: it may be the only copy of a key.
 pub(in crate::keys) fn write(path: &Path, key: &SigningKey, is_sealed: bool) -> Result<(), Failure> {
-    let failed = |why: io::Error| Failure::failed(format!("{}: {why}", path.display()));
+    let failed = |why: io::Error| {
+        Failure::failed(match why.kind() {
+            io::ErrorKind::AlreadyExists => format!("{}: there is a key already; name another file with --operator-key", path.display()),
+            _ => format!("{}: {why}", path.display()),
+        })
+    };
     let mut text = key.to_private_jwk();
     if is_sealed {
         if path.exists() {

@@ -232,7 +232,7 @@ impl Afar {
             _ if with.is_busy => text("no customer is there"),
             _ => return,
         };
-        let (version, by) = (i64::try_from(desired.version).unwrap_or(i64::MAX), text(kid.as_str()));
+        let (version, by) = (i64::try_from(desired.version).unwrap_or(i64::MAX), with.own.keys.named(kid).into());
         with.out.journal(Journal::SettingsWait { version, until, by });
     }
 
@@ -253,8 +253,10 @@ impl Afar {
         }
         let mut taken = next.clone();
         taken.since = with.own.time_of_day(now.wall);
-        let told =
-            Journal::SettingsTaken { version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX), by: text(taken.kid.as_str()) };
+        let told = Journal::SettingsTaken {
+            version: i64::try_from(taken.desired.version).unwrap_or(i64::MAX),
+            by: with.own.keys.named(&taken.kid).into(),
+        };
         let good = match self.next.take() {
             Some(good) => good.with(with.lines),
             None => afar::read(&taken.desired.settings, taken.desired.skip_unknown, with.own, with.lines),
@@ -360,8 +362,8 @@ impl Afar {
         if last.as_ref() == Some(&refused) {
             return;
         }
-        let by = kid.map_or("nobody that this machine knows", KeyId::as_str);
-        with.out.journal(Journal::SettingsRefused { what: named(&refused).into(), by: text(by), why: text(&refused.message) });
+        let by = kid.map_or("nobody that this machine knows".into(), |kid| with.own.keys.named(kid));
+        with.out.journal(Journal::SettingsRefused { what: named(&refused).into(), by: by.into(), why: text(&refused.message) });
         self.refused = Some(refused);
     }
 }

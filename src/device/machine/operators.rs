@@ -41,8 +41,8 @@ impl Machine {
         };
         if let Err(RefusedCommand { id, kid, why }) = taken {
             if why.code != Code::RateLimited {
-                let by = kid.as_ref().map_or("nobody that this machine knows", KeyId::as_str);
-                self.outbox.journal(Journal::CommandRefused { command: text(name), by: text(by), why: text(&why.message) });
+                let by = kid.as_ref().map_or("nobody that this machine knows".into(), |kid| self.own.keys.named(kid));
+                self.outbox.journal(Journal::CommandRefused { command: text(name), by: by.into(), why: text(&why.message) });
             }
             if came <= ANSWERED_MAX {
                 self.answer(&to, Response::ended(id, Stage::Rejected, why));
@@ -145,7 +145,7 @@ impl Machine {
     }
 
     fn journal_taken(&mut self, signed: &SignedCommand, kid: &KeyId) {
-        let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), text(kid.as_str()));
+        let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), self.own.keys.named(kid).into());
         self.outbox.journal(Journal::CommandTaken { command, id, by });
     }
 
@@ -153,7 +153,7 @@ impl Machine {
     fn end_command(&mut self, id: &CommandId, answer: Response, now: Now) {
         let Some(kept) = self.commands.known.get(id).cloned() else { return };
         let result = result_of(&answer);
-        let (command, by) = (text(kept.signed.command.name()), text(kept.kid.as_str()));
+        let (command, by) = (text(kept.signed.command.name()), self.own.keys.named(&kept.kid).into());
         let may_install = matches!(&kept.step, Step::Installing { boot, .. } if *boot == self.settings.boot_id);
         if !self.keep_command(Kept { step: Step::Ended { answer, notified: false }, ..kept }, now) {
             return;

@@ -42,7 +42,7 @@ impl Dispenser {
         prepare(state.as_ref(), amount)?;
         self.ledger.begin(&Begun::Test { once, item, amount }, &line)?;
         let begun = self.begun(index, Cause::Test(asked.jti.clone()), item.clone(), amount);
-        self.journal(Event::TestBegins { item: item.clone(), line: line.into(), by: by.as_str().to_owned().into() });
+        self.journal(Event::TestBegins { item: item.clone(), line: line.into(), by: self.keys.named(&by).into() });
         Ok(begun)
     }
 
@@ -59,7 +59,7 @@ impl Dispenser {
         }
         let once = self.in_time(&asked, &what, now)?;
         let index = self.line_of(&item).ok_or(LedgerRefusal::UnknownItem)?;
-        self.clear_line(index, format!("the key {by}"), Some(once))?;
+        self.clear_line(index, format!("the key {}", self.keys.named(&by)), Some(once))?;
         Ok(true)
     }
 
@@ -73,10 +73,10 @@ impl Dispenser {
 
     fn signed(&mut self, jws: &str) -> Result<(SignedCommand, KeyId), Refusal> {
         SignedCommand::read(jws, &self.keys, &self.me).map_err(|refused| {
-            let by = refused.kid.as_ref().map_or("nobody that this machine knows", KeyId::as_str);
+            let by = refused.kid.as_ref().map_or("nobody that this machine knows".into(), |kid| self.keys.named(kid));
             self.journal(Event::CommandRefused {
                 command: "at the relay".into(),
-                by: by.to_owned().into(),
+                by: by.into(),
                 why: refused.why.message.to_string().into(),
             });
             Refusal::new(RelayError::CommandRefused, refused.why.message.into())
@@ -87,7 +87,7 @@ impl Dispenser {
         let why = format!("{method} is not for the command {}", asked.command.name());
         self.journal(Event::CommandRefused {
             command: asked.command.name().into(),
-            by: by.as_str().to_owned().into(),
+            by: self.keys.named(by).into(),
             why: why.clone().into(),
         });
         Refusal::new(RelayError::CommandRefused, why)

@@ -45,7 +45,7 @@ impl Desk {
     /// Makes a key, and answers with its public half.
     pub fn new_key(&self, name: &str, level: &str) -> String {
         let file = self.file(name);
-        succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", level, "--operator-key", &file]))
+        succeed(command(env!("CARGO_BIN_EXE_qrisctl")).args(["keys", "new", "--level", level, "--name", "Sari", "--operator-key", &file]))
     }
 
     /// `qrisd` is killed and started again.

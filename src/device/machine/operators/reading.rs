@@ -25,7 +25,7 @@ impl Machine {
     pub(super) fn read_for(&mut self, query: &Query, signed: SignedCommand, kid: KeyId, to: &Address, now: Now) -> Result<(), Problem> {
         self.check_time_of(&signed, now)?;
         let status = || Status { at: self.settings.time_of_day(now.wall), ..self.status() };
-        let settings = || self.afar.whole(&self.settings.labels, &self.own, self.links.lines(&self.own));
+        let settings = || self.afar.whole(&self.settings, &self.own, self.links.lines(&self.own));
         let end = match query {
             Query::Status {} => serde_json::to_value(status()).map_err(|why| why.to_string()),
             Query::ConfigGet {} => serde_json::to_value(settings()).map_err(|why| why.to_string()),
@@ -88,7 +88,7 @@ impl Machine {
     }
 
     fn journal_read(&mut self, signed: &SignedCommand, kid: &KeyId, end: &Response) {
-        let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), text(kid.as_str()));
+        let (command, id, by) = (text(signed.command.name()), text(signed.jti.as_str()), self.own.keys.named(kid).into());
         self.outbox.journal(Journal::QuestionAnswered { command, id, by, result: result_of(end) });
     }
 
