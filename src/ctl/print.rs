@@ -1,9 +1,14 @@
 //! Output on the terminal.
 
+use qris_core::order::ids::DeviceId;
 use qris_core::order::money::Rupiah;
+use qris_core::order::time::Wall;
+use qris_core::text;
+use qris_core::wire::orders::MACHINE_NAME_MAX;
 use qris_core::wire::status::{Presence, Status};
 use qris_core::wire::vend::VendEvent;
 use qris_host::terminal::{Colour, is_coloured};
+use qris_host::{clock, zone};
 use std::io::{self, Write as _};
 
 pub(super) use qris_host::terminal::{line, plain};
@@ -14,11 +19,30 @@ pub(super) fn remark(text: &str) {
     drop(writeln!(io::stderr(), "qrisctl: {}", plain(text)));
 }
 
+/// A machine as people know it: `Lobi (vm-001)`. Its name is its own word, and may be any.
+pub(super) fn machine(name: Option<&str>, device: &DeviceId) -> String {
+    let short = name.map(|name| name.chars().take(MACHINE_NAME_MAX).collect::<String>()).filter(|name| !name.trim().is_empty());
+    plain(&text::named(short.as_deref(), device.as_str()))
+}
+
+/// A time of another computer's, for a person at this one: `2026-11-20 15:00:00 WIB`. What is no time stays as it is.
+pub(super) fn time(rfc3339: &str) -> String {
+    Wall::from_rfc3339(rfc3339).map_or_else(|_| plain(rfc3339), zone::told)
+}
+
+/// The same without seconds, and without the day if it is today's.
+pub(super) fn since(wall: Wall) -> String {
+    let clock = |at: Wall| at.to_clock(zone::here(at).0);
+    let (told, today) = (clock(wall), clock(clock::now().wall));
+    let begin = if told[..10] == today[..10] { 11 } else { 0 };
+    format!("{} {}", &told[begin..16], zone::here(wall).1)
+}
+
 /// An event in words.
 pub(super) fn event(device: &str, event: &VendEvent) -> String {
     let VendEvent { request_id, order_id, state, reason, item, amount, gross_amount, payment_code, store, field, detail, at, .. } = event;
     let mut words = vec![device.to_owned()];
-    words.extend(at.as_ref().map(ToString::to_string));
+    words.extend(at.as_deref().map(time));
     words.push(request_id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string));
     words.push(state.as_str().to_owned());
     words.extend(reason.map(|reason| format!("({reason})")));
@@ -35,13 +59,13 @@ pub(super) fn event(device: &str, event: &VendEvent) -> String {
 }
 
 /// A status in words; its faults stand out on a terminal.
-pub(super) fn status(device: &str, status: &Status) -> String {
+pub(super) fn status(device: &DeviceId, status: &Status) -> String {
     status_in(device, status, is_coloured())
 }
 
-fn status_in(device: &str, status: &Status, colours: bool) -> String {
-    let Status { state, version, busy, faults, at, .. } = status;
-    let mut words = vec![device.to_owned()];
+fn status_in(device: &DeviceId, status: &Status, colours: bool) -> String {
+    let Status { state, name, version, busy, faults, at, .. } = status;
+    let mut words = vec![machine(name.as_deref(), device)];
     words.push(
         match state {
             Presence::Online => "online",
@@ -51,7 +75,7 @@ fn status_in(device: &str, status: &Status, colours: bool) -> String {
     );
     words.extend(busy.map(|busy| if busy { "busy" } else { "idle" }.to_owned()));
     words.extend(version.as_ref().map(|version| format!("version {version}")));
-    words.extend(at.as_ref().map(|at| format!("since {at}")));
+    words.extend(at.as_ref().map(|at| format!("since {}", time(at))));
     let faults: Vec<_> = faults.iter().flatten().map(|fault| format!("{} ({})", fault.code.as_str(), fault.detail)).collect();
     let told = plain(&words.join(" "));
     match plain(&faults.join(", ")) {
@@ -77,10 +101,39 @@ mod tests {
 
     #[test]
     fn a_status_is_told_with_its_faults() {
-        let json = r#"{"state":"online","busy":false,"faults":[{"code":"relay","detail":"gone","since":null}]}"#;
+        let json = r#"{"state":"online","name":"Lobi\u001b[2J","busy":false,"faults":[{"code":"relay","detail":"gone","since":null}]}"#;
         let read: Status = serde_json::from_str(json).expect("a status");
-        assert_eq!(status_in("vm-001", &read, false), "vm-001 online idle faults: relay (gone)");
-        assert_eq!(status_in("vm-001", &read, true), "vm-001 online idle \u{1b}[31mfaults: relay (gone)\u{1b}[0m");
-        assert_eq!(status_in("vm-001", &Status::offline(), true), "vm-001 offline");
+        let device = DeviceId::new("vm-001").expect("an id");
+        let told = "Lobi\u{fffd}[2J (vm-001) online idle";
+        assert_eq!(status_in(&device, &read, false), format!("{told} faults: relay (gone)"));
+        assert_eq!(status_in(&device, &read, true), format!("{told} \u{1b}[31mfaults: relay (gone)\u{1b}[0m"));
+        assert_eq!(status_in(&device, &Status::offline("0.1.0"), true), "vm-001 offline version 0.1.0");
+    }
+
+    #[test]
+    fn a_machine_has_a_bounded_name_before_its_id() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let long = format!("{} (vm-001)", "x".repeat(MACHINE_NAME_MAX));
+        for (name, told) in [
+            (None, "vm-001"),
+            (Some(" "), "vm-001"),
+            (Some("vm-001"), "vm-001"),
+            (Some("Lobi"), "Lobi (vm-001)"),
+            (Some(&*"x".repeat(500)), &*long),
+        ] {
+            assert_eq!(machine(name, &device), told);
+        }
+    }
+
+    #[test]
+    fn the_day_is_told_of_another_day_alone() {
+        let now = clock::now().wall;
+        let (ahead, zone) = zone::here(now);
+        assert_eq!(since(now), format!("{} {zone}", &now.to_clock(ahead)[11..16]));
+        let before = now - qris_core::order::time::Span::secs(3 * 24 * 3600);
+        let (ahead, zone) = zone::here(before);
+        assert_eq!(since(before), format!("{} {zone}", &before.to_clock(ahead)[..16]));
+        assert_eq!(time(&before.to_rfc3339()), zone::told(before));
+        assert_eq!(time("no\u{1b}time"), "no\u{fffd}time");
     }
 }

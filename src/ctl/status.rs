@@ -40,7 +40,7 @@ impl Status {
 
 fn words(device: &DeviceId, payload: &[u8]) -> String {
     match serde_json::from_slice::<Retain>(payload) {
-        Ok(status) => print::status(device.as_str(), &status),
+        Ok(status) => print::status(device, &status),
         Err(_) => print::plain(&format!("{device} {}", String::from_utf8_lossy(payload))),
     }
 }

@@ -71,7 +71,7 @@ fn words(message: &Inbound) -> Option<String> {
     let (device, topic) = Topic::parse(&message.topic)?;
     let told = match topic {
         Topic::VendEvent => serde_json::from_slice::<VendEvent>(&message.payload).map(|event| print::event(device.as_str(), &event)),
-        Topic::Status => serde_json::from_slice::<Status>(&message.payload).map(|status| print::status(device.as_str(), &status)),
+        Topic::Status => serde_json::from_slice::<Status>(&message.payload).map(|status| print::status(&device, &status)),
         Topic::VendRequest
         | Topic::VendCancel
         | Topic::VendCollect

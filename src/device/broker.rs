@@ -5,7 +5,7 @@ use super::inbox::Inbox;
 use super::words::{ANSWER, Input, NEWS, Notice, report_of};
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::settings::SETTINGS_MAX;
-use qris_core::wire::status::Status;
+use qris_core::wire::status::{OFFLINE_KEPT_S, Status};
 use qris_core::wire::topics::{self, Topic};
 use qris_host::config::MqttSettings;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will, client_id};
@@ -22,8 +22,9 @@ const WILL_DELAY_S: u32 = 30;
 /// The fault of the settings' certificates.
 pub fn link(device: &DeviceId, token: &Secret, settings: &MqttSettings, trusted: &LastTrusted) -> Result<LinkSettings, TlsError> {
     let mut link = LinkSettings::new(settings.clone(), client_id(device.as_str(), token), trusted)?;
-    let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
-    link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
+    let offline = serde_json::to_vec(&Status::offline(env!("CARGO_PKG_VERSION"))).expect("a status is plain data");
+    link.will =
+        Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S, expiry_s: OFFLINE_KEPT_S });
     let desired = Topic::ConfigDesired.of(device);
     link.subscriptions = topics::subscriptions(device)
         .into_iter()

@@ -14,9 +14,10 @@ use super::words::{
 };
 use qris_core::order::ids::{CommandId, DeviceId};
 use qris_core::wire::command::{Code, Problem, Query, Response, Stage};
+use qris_core::wire::status::OFFLINE_KEPT_S;
 use qris_host::config::BusAddress;
 use qris_host::journal;
-use qris_host::mqtt::{Mqtt, PublishId};
+use qris_host::mqtt::{Mqtt, Outbound, PublishId};
 use qris_host::service;
 use qris_host::trust::ServerTime;
 use qris_screen::Screen;
@@ -141,7 +142,8 @@ impl Ports {
     /// Sends this as the last status, and nothing after it.
     pub fn stop(self, payload: Vec<u8>) {
         if let Some(mqtt) = self.mqtt {
-            mqtt.stop(Some(broker::outbound(&self.device, Notice::Status, payload)));
+            let farewell = broker::outbound(&self.device, Notice::Status, payload);
+            mqtt.stop(Some(Outbound { expiry_s: Some(OFFLINE_KEPT_S), ..farewell }));
         }
     }
 

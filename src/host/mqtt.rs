@@ -119,6 +119,8 @@ pub struct Will {
     pub retain: bool,
     /// The seconds between the loss and the will. A connection that comes back in time suppresses it.
     pub delay_s: u32,
+    /// The broker keeps it for so many seconds.
+    pub expiry_s: u32,
 }
 
 /// A topic filter.
@@ -180,6 +182,8 @@ pub struct Inbound {
     pub dup: bool,
     /// 0 or 1.
     pub qos: u8,
+    /// The seconds for which the broker still keeps it, if its publisher has set a time: each reader gets what is left of that.
+    pub expiry_s: Option<u32>,
     /// The topic on which the sender expects an answer.
     pub response_topic: Option<String>,
     /// The answer must return it.

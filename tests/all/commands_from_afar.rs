@@ -143,14 +143,14 @@ fn a_line_is_tested_and_cleared_by_the_key_of_the_door_alone() {
     desk.does(&["test-pulse", "A1"]);
     assert_eq!(desk.shop.relay.edges().len(), edges + 4, "another command, another pulse");
     assert_eq!(desk.does(&["clear", "A1"])["outcome"], "cleared");
-    desk.shop.relayd.as_ref().expect("it runs").wait_line("is driven for a test of A1, by the key ");
+    desk.shop.relayd.as_ref().expect("it runs").wait_line("is driven for a test of A1, by the key Sari (");
     desk.shop.sell("A1", Via::Gopay);
     assert_eq!(desk.shop.relay.edges().len(), edges + 6, "a sale is one pulse more");
     let desk = Desk::open("manage");
     let edges = desk.shop.relay.edges().len();
     desk.does_not(&["test-pulse", "A1"], "rejected (level)");
     assert_eq!(desk.shop.relay.edges().len(), edges);
-    desk.shop.qrisd.as_ref().expect("it runs").wait_line("command test-pulse refused, signed by ");
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line("command test-pulse refused, signed by Sari (");
 }
 
 #[test]
@@ -300,6 +300,12 @@ fn an_operator_reads_a_machine_from_afar() {
     assert_eq!(desk.does(&["status"])["state"], "online");
     assert!(desk.does(&["vitals"])["memory_kib"].as_u64().is_some_and(|kib| kib > 0));
     assert_eq!(desk.does(&["config-get"])["reported"]["version"], 0);
+    desk.shop.qrisd.as_ref().expect("it runs").wait_line("question config-get");
+    // For people there are no bytes to count.
+    let told = desk.command(&["vitals"]).output().expect("it runs");
+    let told = String::from_utf8(told.stdout).expect("text");
+    assert!(told.starts_with("vm-001: done; ") && told.contains(" of memory free, ") && told.contains("up for "), "{told}");
+    assert!(!told.contains("_kib") && !told.contains("_bytes") && !told.contains("null"), "{told}");
     let orders = desk.does(&["orders"]);
     assert_eq!((&orders["orders"][0]["state"], &orders["orders"][0]["amount"]), (&"dispensed".into(), &5000.into()));
     // The customer has the item a moment before the backend knows it.

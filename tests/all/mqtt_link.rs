@@ -235,7 +235,7 @@ async fn the_will_is_published_after_a_break_and_not_after_a_stop() {
     let broker = BareBroker::start("");
     let mut observer = Link::up(broker.port, "observer", &["status"]).await;
     let with_will = || {
-        let will = Will { topic: "status".to_owned(), payload: b"will".to_vec(), retain: true, delay_s: 0 };
+        let will = Will { topic: "status".to_owned(), payload: b"will".to_vec(), retain: true, delay_s: 0, expiry_s: 600 };
         let mut settings = settings(broker.port, "machine", &[]);
         settings.will = Some(will);
         settings
@@ -245,6 +245,7 @@ async fn the_will_is_published_after_a_break_and_not_after_a_stop() {
     drop(machine);
     let message = observer.message().await;
     assert_eq!((text(&message), message.retain), ("will", true));
+    assert!(message.expiry_s.is_some_and(|left| (1..=600).contains(&left)), "what is left of its time: {:?}", message.expiry_s);
     observer.mqtt.ack(message.ack);
 
     let mut machine = Link::start(with_will());

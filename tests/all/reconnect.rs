@@ -3,6 +3,9 @@
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
 use crate::rig::tap::Tap;
+use crate::rig::{output, stdout};
+use qris::host::clock;
+use qris::order::time::{Span, Wall, Zone};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -18,6 +21,21 @@ fn a_broker_that_forgot_everything_is_subscribed_to_again() {
     shop.check_books();
 }
 
+/// The list has its name, its release, and since when, which was a moment ago, whatever clock the machine has.
+fn is_listed_as_offline(shop: &Shop) {
+    let list = |more: &[&str]| {
+        let arguments = [&["fleet", "list"], more].concat();
+        stdout(&output(shop.qrisctl_command("fleet").env("TZ", "Asia/Makassar").args(arguments)))
+    };
+    let told: serde_json::Value = serde_json::from_str(list(&["--json"]).trim()).expect("one machine");
+    let since = Wall::from_rfc3339(told["offline_since"].as_str().expect("a time")).expect("RFC 3339");
+    let ago = clock::now().wall - since;
+    assert!(ago >= Span::ZERO && ago < Span::secs(20), "{ago:?} ago: {told}");
+    let clock = since.to_local(Zone::Wita);
+    let row = format!("Lobby (vm-001)       offline since {} WITA {}    own file", &clock[11..16], env!("CARGO_PKG_VERSION"));
+    assert_eq!(list(&[]).lines().nth(1), Some(&*row));
+}
+
 #[test]
 fn a_machine_that_stops_says_so_itself() {
     let mut shop = Shop::open(Options::default());
@@ -28,7 +46,8 @@ fn a_machine_that_stops_says_so_itself() {
     let offline = shop.tap.wait_from(from, "offline", |message| {
         (message.topic == "qrisd/v1/vm-001/status").then(|| message.json()).filter(|status| status["state"] == "offline")
     });
-    assert_eq!(offline, serde_json::json!({"state": "offline"}));
+    assert_eq!(offline, serde_json::json!({"state": "offline", "version": env!("CARGO_PKG_VERSION")}));
+    is_listed_as_offline(&shop);
     shop.kill_qrisd();
 }
 
@@ -36,7 +55,7 @@ fn a_machine_that_stops_says_so_itself() {
 fn a_machine_that_dies_is_told_offline_by_its_will() {
     const WILL_DELAY: Duration = Duration::from_secs(30);
     let mut shop = Shop::open(Options::default());
-    let offline = serde_json::json!({"state": "offline"});
+    let offline = serde_json::json!({"state": "offline", "version": env!("CARGO_PKG_VERSION")});
     let from = shop.tap.count();
     let died = Instant::now();
     shop.kill_qrisd();
@@ -51,6 +70,7 @@ fn a_machine_that_dies_is_told_offline_by_its_will() {
     let later = Tap::connect(&shop.broker, "fleet", &["qrisd/v1/+/status"]);
     let retained = later.wait_from(0, "a retained status", |message| message.retain.then(|| message.json()));
     assert_eq!(retained, offline);
+    is_listed_as_offline(&shop);
     shop.start_qrisd();
     shop.wait_online();
 }

@@ -131,12 +131,18 @@ pub struct Waiting {
 pub struct Reported {
     /// The version in force; 0: the machine's own file alone.
     pub version: u64,
+    /// The text of this version is empty, so the machine's own file is in force.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_file: bool,
     /// The key that signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<KeyId>,
     /// Since when it is in force, RFC 3339; absent while the clock was not trusted then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Box<str>>,
+    /// What people call the machine. It stands here, too, because a machine that is gone has no more than its release in its `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
     /// The words by which an operator picks the machine out of many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Box<str>>,

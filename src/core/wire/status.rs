@@ -81,11 +81,15 @@ pub enum Presence {
     Offline,
 }
 
-/// `status`, retained. The last will is `{"state":"offline"}` alone.
+/// `status`, retained. The last will and the last words of a clean stop tell the release and nothing else beside `offline`: the will is
+/// made when the machine starts, and all else may be another thing by then.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Connected or not.
     pub state: Presence,
+    /// What people call the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
     /// The program's release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Box<str>>,
@@ -116,12 +120,13 @@ pub struct Status {
 }
 
 impl Status {
-    /// The last will, and what a clean stop publishes.
+    /// The last will of a program of this release, and what its clean stop publishes.
     #[must_use]
-    pub fn offline() -> Self {
+    pub fn offline(version: &str) -> Self {
         Self {
             state: Presence::Offline,
-            version: None,
+            name: None,
+            version: Some(version.into()),
             relay: None,
             boot_id: None,
             stream: None,
@@ -134,12 +139,16 @@ impl Status {
     }
 }
 
+/// The broker counts down how long it keeps that one, and tells each reader what is left of this: ten years. So a reader knows since when
+/// the machine is gone, and the machine needs no clock for it.
+pub const OFFLINE_KEPT_S: u32 = 10 * 365 * 24 * 3600;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_will_is_as_short_as_the_contract_says() {
-        assert_eq!(serde_json::to_string(&Status::offline()).expect("plain"), r#"{"state":"offline"}"#);
+        assert_eq!(serde_json::to_string(&Status::offline("0.1.0")).expect("plain"), r#"{"state":"offline","version":"0.1.0"}"#);
     }
 }

@@ -5,6 +5,7 @@ use super::which::Which;
 use crate::broker::{Connection, News};
 use crate::print;
 use qris_core::order::ids::DeviceId;
+use qris_core::order::time::Wall;
 use qris_host::terminal::{Colour, is_coloured};
 use qris_host::{Failure, service};
 use serde_json::json;
@@ -17,7 +18,10 @@ const DRAW_EVERY: Duration = Duration::from_millis(500);
 /// Puts the cursor at the top left, and clears what is below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
-/// Shows the machines in a table. With --json: device, status, settings, one object a line.
+/// The least width of each column but the last.
+const WIDTHS: [usize; 4] = [20, 8, 8, 12];
+
+/// Shows the machines in a table. With --json: device, status, offline_since, settings, one object a line.
 #[derive(clap::Args, Debug)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -72,7 +76,7 @@ impl Watch {
                     if is_live {
                         draw_at.get_or_insert_with(|| Instant::now() + DRAW_EVERY);
                     } else if let Some((device, words)) = told.meant(&self.who)?.into_iter().find(|(known, _)| **known == device) {
-                        print::line(&row(device, words, json))?;
+                        print::line(&if json { object(device, words) } else { line(&row(device, words), WIDTHS, is_coloured()) })?;
                     }
                 }
                 News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
@@ -83,33 +87,41 @@ impl Watch {
 }
 
 fn table(told: &LastWords, who: &Which, json: bool) -> Result<Vec<String>, Failure> {
-    let head = (!json).then(|| cells(["MACHINE", "STATE", "RELEASE", "SETTINGS", "FAULTS"]));
-    let rows = told.meant(who)?.into_iter().map(|(device, words)| row(device, words, json));
-    Ok(head.into_iter().chain(rows).collect())
+    let meant = told.meant(who)?;
+    if json {
+        return Ok(meant.into_iter().map(|(device, words)| object(device, words)).collect());
+    }
+    let head = ["MACHINE", "STATE", "RELEASE", "SETTINGS", "FAULTS"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(head).chain(meant.into_iter().map(|(device, words)| row(device, words))).collect();
+    let widths = std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).fold(WIDTHS[at], usize::max));
+    Ok(rows.iter().enumerate().map(|(at, row)| line(row, widths, at > 0 && is_coloured())).collect())
 }
 
-fn row(device: &DeviceId, words: &Words, json: bool) -> String {
+fn object(device: &DeviceId, Words { status, offline_since, settings, .. }: &Words) -> String {
+    let offline_since = offline_since.map(Wall::to_rfc3339);
+    json!({ "device": device, "status": status, "offline_since": offline_since, "settings": settings }).to_string()
+}
+
+fn row(device: &DeviceId, words: &Words) -> [String; 5] {
     let Words { status, settings, .. } = words;
-    if json {
-        return json!({ "device": device, "status": status, "settings": settings }).to_string();
-    }
     let version = match settings {
         None => "?".to_owned(),
         Some(settings) => match (settings.version, &settings.waiting) {
             (version, Some(next)) => format!("{version}, then {}", next.version),
             (0, None) => "own file".to_owned(),
+            (version, None) if settings.own_file => format!("own file (version {version})"),
             (version, None) => version.to_string(),
         },
     };
     let faults: Vec<_> = status.iter().flat_map(|status| status.faults.iter().flatten()).map(|fault| fault.code.as_str()).collect();
-    let faults = print::plain(&faults.join(", "));
-    let line = print::plain(&cells([device.as_str(), words.state(), words.release(), &version, &faults]));
-    match line.strip_suffix(&faults) {
-        Some(before) if !faults.is_empty() && is_coloured() => before.to_owned() + &Colour::Red.put_on(&faults),
-        Some(_) | None => line,
-    }
+    [print::machine(words.name(), device), words.state(), print::plain(words.release()), version, print::plain(&faults.join(", "))]
 }
 
-fn cells([device, state, release, settings, faults]: [&str; 5]) -> String {
-    format!("{device:<20} {state:<8} {release:<8} {settings:<12} {faults}").trim_end().to_owned()
+fn line([machine, state, release, settings, faults]: &[String; 5], [a, b, c, d]: [usize; 4], colours: bool) -> String {
+    let before = format!("{machine:<a$} {state:<b$} {release:<c$} {settings:<d$} ");
+    match faults.as_str() {
+        "" => before.trim_end().to_owned(),
+        faults if colours => before + &Colour::Red.put_on(faults),
+        faults => before + faults,
+    }
 }

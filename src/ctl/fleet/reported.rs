@@ -17,7 +17,7 @@ pub(super) fn print_report(device: &DeviceId, reported: &Reported, json: bool) -
     if json {
         return print::line(&json!({ "device": device, "settings": reported }).to_string());
     }
-    print::line(&print::plain(&format!("{device}{}", words(reported))))?;
+    print::line(&print::plain(&format!("{}{}", print::machine(reported.name.as_deref(), device), words(reported))))?;
     let wrong = reported.refused.iter().flat_map(|refused| &refused.faults).map(|fault| ("wrong", fault));
     for (what, fault) in wrong.chain(reported.left_out.iter().map(|fault| ("left out", fault))) {
         print::line(&print::plain(&format!("  {what}: {}", placed(fault))))?;
@@ -33,13 +33,14 @@ pub(super) fn placed(fault: &WrongValue) -> String {
 
 /// What is in force, what waits, and what was refused.
 pub(super) fn words(reported: &Reported) -> String {
-    let mut line = match (reported.version, &reported.since) {
+    let since = reported.since.as_deref().map_or_else(String::new, |since| format!(" since {}", print::time(since)));
+    let mut line = match (reported.version, reported.own_file) {
         (0, _) => ": the machine's own file is in force".to_owned(),
-        (version, None) => format!(": version {version} is in force"),
-        (version, Some(since)) => format!(": version {version} is in force since {since}"),
+        (version, true) => format!(": the machine's own file is in force (version {version}){since}"),
+        (version, false) => format!(": version {version} is in force{since}"),
     };
     if let Some(waiting) = &reported.waiting {
-        let until = waiting.effective_at.as_deref().unwrap_or("no customer is there");
+        let until = waiting.effective_at.as_deref().map_or_else(|| "no customer is there".into(), print::time);
         line += &format!("; version {} waits until {until}", waiting.version);
     }
     if let Some(refused) = &reported.refused {

@@ -2,12 +2,15 @@
 
 use super::which::Which;
 use crate::broker::{Broker, Connection};
+use crate::print;
 use qris_core::order::ids::DeviceId;
+use qris_core::order::time::{Span, Wall};
 use qris_core::wire::settings::Reported;
-use qris_core::wire::status::{Presence, Status};
+use qris_core::wire::status::{OFFLINE_KEPT_S, Presence, Status};
 use qris_core::wire::telemetry::Telemetry;
 use qris_core::wire::topics::Topic;
 use qris_host::Failure;
+use qris_host::clock;
 use qris_host::mqtt::{Inbound, Retained};
 use std::collections::BTreeMap;
 
@@ -18,6 +21,8 @@ const TOPICS: [Topic; 3] = [Topic::Status, Topic::ConfigReported, Topic::Telemet
 #[derive(Default)]
 pub(super) struct Words {
     pub(super) status: Option<Status>,
+    /// Since when the broker keeps its `offline`.
+    pub(super) offline_since: Option<Wall>,
     pub(super) settings: Option<Reported>,
     pub(super) telemetry: Option<Telemetry>,
 }
@@ -44,7 +49,11 @@ impl LastWords {
         let words = self.0.entry(device.clone()).or_default();
         let payload = &message.payload;
         match topic {
-            Topic::Status => words.status = Some(serde_json::from_slice(payload).ok()?),
+            Topic::Status => {
+                let status: Status = serde_json::from_slice(payload).ok()?;
+                words.offline_since = message.expiry_s.filter(|_| status.state == Presence::Offline).and_then(kept_since);
+                words.status = Some(status);
+            }
             Topic::ConfigReported => words.settings = Some(serde_json::from_slice(payload).ok()?),
             Topic::Telemetry => words.telemetry = Some(serde_json::from_slice(payload).ok()?),
             Topic::VendRequest
@@ -78,13 +87,25 @@ impl LastWords {
     }
 }
 
+/// When the broker got an `offline` of which it still keeps this.
+fn kept_since(left_s: u32) -> Option<Wall> {
+    OFFLINE_KEPT_S.checked_sub(left_s).map(|kept_s| clock::now().wall - Span::secs(kept_s.into()))
+}
+
 impl Words {
+    /// What people call it. While its database is not open, it tells no settings.
+    pub(super) fn name(&self) -> Option<&str> {
+        let in_settings = self.settings.as_ref().and_then(|settings| settings.name.as_deref());
+        in_settings.or_else(|| self.status.as_ref().and_then(|status| status.name.as_deref()))
+    }
+
     /// Whether it is connected.
-    pub(super) fn state(&self) -> &'static str {
-        match self.status.as_ref().map(|status| status.state) {
-            Some(Presence::Online) => "online",
-            Some(Presence::Offline) => "offline",
-            None => "?",
+    pub(super) fn state(&self) -> String {
+        match (self.status.as_ref().map(|status| status.state), self.offline_since) {
+            (Some(Presence::Online), _) => "online".into(),
+            (Some(Presence::Offline), Some(since)) => format!("offline since {}", print::since(since)),
+            (Some(Presence::Offline), None) => "offline".into(),
+            (None, _) => "?".into(),
         }
     }
 

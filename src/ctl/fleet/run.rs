@@ -3,6 +3,7 @@
 use super::ends::Ends;
 use super::progress::Progress;
 use super::retained::LastWords;
+use super::show;
 use super::sold::Sold;
 use super::what::What;
 use super::which::Which;
@@ -13,8 +14,10 @@ use qris_core::order::keys::SigningKey;
 use qris_core::order::time::Wall;
 use qris_core::wire::command::{self, Code, Command, Joined, LogUnit, Logs, Problem, Query, Response, SCREENSHOT, SignedCommand, Stage};
 use qris_core::wire::status::{Presence, Status};
+use qris_core::wire::vend::VendEvent;
 use qris_host::mqtt::{Inbound, Outbound};
 use qris_host::{Failure, clock};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -426,10 +429,14 @@ fn in_words(device: &DeviceId, end: &Response) -> Vec<String> {
     match result.get("lines").or(result.get("orders")).and_then(Value::as_array) {
         Some(lines) if lines.is_empty() => vec![print::plain(&format!("{device}: {}; there are none", end.state))],
         Some(lines) => {
-            let told = |line: &Value| line.as_str().map_or_else(|| line.to_string(), str::to_owned);
-            lines.iter().map(|line| print::plain(&format!("{device}: {}", told(line)))).collect()
+            let told = |line: &Value| match VendEvent::deserialize(line) {
+                Ok(event) => print::event(device.as_str(), &event),
+                Err(_) => print::plain(&format!("{device}: {}", line.as_str().map_or_else(|| line.to_string(), str::to_owned))),
+            };
+            lines.iter().map(told).collect()
         }
         None if result.get("configuration").is_some() => vec![result.to_string()],
+        None if result.get("uptime_s").is_some() => vec![print::plain(&format!("{device}: {}; {}", end.state, show::computer(result)))],
         None => vec![print::plain(&format!("{device}: {}{}", end.state, words(result)))],
     }
 }
@@ -468,6 +475,10 @@ mod tests {
             assert_eq!(in_words(&device, &Response::done(None, result)), ["vm-001: done; there are none"]);
         }
         assert_eq!(in_words(&device, &Response::done(None, json!({ "lines": ["a", "b"] }))), ["vm-001: a", "vm-001: b"]);
+        let event =
+            json!({ "event_id": "e", "stream": "s", "seq": 1, "request_id": "r-1", "state": "dispensed", "at": "2026-12-01T06:00:00Z" });
+        let told = format!("vm-001 {} r-1 dispensed", print::time("2026-12-01T06:00:00Z"));
+        assert_eq!(in_words(&device, &Response::done(None, json!({ "orders": [event] }))), [told]);
     }
 
     #[test]

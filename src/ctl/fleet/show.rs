@@ -7,12 +7,13 @@ use crate::broker::Connection;
 use crate::print;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::money::total;
+use qris_core::order::time::Wall;
 use qris_core::wire::telemetry::{Booted, Telemetry};
 use qris_host::Failure;
 use serde_json::{Value, json};
 
 /// Shows what machines last told: on line or not, faults, settings, what was sold, the computer. With --json: device, status,
-/// settings, telemetry
+/// offline_since, settings, telemetry
 #[derive(clap::Args, Debug)]
 pub(crate) struct Show {
     #[command(flatten)]
@@ -25,8 +26,12 @@ impl Show {
         broker.leave().await;
         for (device, words) in told.meant(&self.who)? {
             if json {
-                let Words { status, settings, telemetry } = words;
-                print::line(&json!({ "device": device, "status": status, "settings": settings, "telemetry": telemetry }).to_string())?;
+                let Words { status, offline_since, settings, telemetry } = words;
+                let offline_since = offline_since.map(Wall::to_rfc3339);
+                let told = json!({
+                    "device": device, "status": status, "offline_since": offline_since, "settings": settings, "telemetry": telemetry
+                });
+                print::line(&told.to_string())?;
                 continue;
             }
             for line in lines(device, words) {
@@ -38,19 +43,19 @@ impl Show {
 }
 
 fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
-    let mut lines = vec![format!("{device}: {}, release {}", words.state(), words.release())];
+    let mut lines = vec![format!("{}: {}, release {}", print::machine(words.name(), device), words.state(), words.release())];
     if let Some(relay) = words.status.as_ref().and_then(|status| status.relay.as_ref()) {
         lines.push(format!("  relay service: {}", relay.in_words().join(", ")));
         let is_other = *relay.version != *words.release();
         lines.extend(is_other.then(|| "  the relay service is of another release: restart it".into()));
     }
     for fault in words.status.iter().flat_map(|status| status.faults.iter().flatten()) {
-        let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {since}"));
+        let since = fault.since.as_deref().map_or_else(String::new, |since| format!(", since {}", print::time(since)));
         lines.push(format!("  fault {}: {}{since}", fault.code, fault.detail));
     }
     lines.extend(words.settings.as_ref().map(|settings| format!("  settings{}", reported::words(settings))));
     let Some(Telemetry { number, at, sums, waiting, vitals, .. }) = &words.telemetry else { return lines };
-    let when = at.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
+    let when = at.as_deref().map_or_else(String::new, |at| format!(" at {}", print::time(at)));
     lines.push(format!("  report {number}{when}: dispensed {}, {}", sums.dispensed, sum(sums.dispensed_amount)));
     if sums.refund_due > 0 {
         lines.push(format!("  refund due of {}, {}", sums.refund_due, sum(sums.refund_due_amount)));
@@ -61,21 +66,28 @@ fn lines(device: &DeviceId, words: &Words) -> Vec<String> {
     if *waiting > 0 {
         lines.push(format!("  {waiting} events are still on their way"));
     }
-    let vitals = vitals.as_ref().and_then(Value::as_object).into_iter().flatten();
-    let words: Vec<String> = vitals.filter_map(|(name, value)| vital(name, value)).collect();
+    let words = vitals.as_ref().map(computer).unwrap_or_default();
     if !words.is_empty() {
-        lines.push(format!("  computer: {}", words.join(", ")));
+        lines.push(format!("  computer: {words}"));
     }
     lines
+}
+
+/// The condition of a computer, for people.
+pub(super) fn computer(vitals: &Value) -> String {
+    let known = vitals.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    known.filter_map(|(name, value)| vital(name, value)).collect::<Vec<_>>().join(", ")
 }
 
 /// A value of the computer, for people.
 fn vital(name: &str, value: &Value) -> Option<String> {
     let whole = value.as_u64();
     Some(match name {
-        "uptime_s" => format!("up for {} h", whole? / 3600),
-        "memory_free_kib" => format!("{} MiB of memory free", whole? / 1024),
-        "disk_free_bytes" => format!("{} MiB of disk free", whole? / 1024 / 1024),
+        "uptime_s" => format!("up for {}:{:02} h", whole? / 3600, whole? / 60 % 60),
+        "memory_kib" => format!("{} of memory", size(whole?.saturating_mul(1024))),
+        "memory_free_kib" => format!("{} of memory free", size(whole?.saturating_mul(1024))),
+        "disk_bytes" => format!("{} of disk", size(whole?)),
+        "disk_free_bytes" => format!("{} of disk free", size(whole?)),
         "temperature_millidegrees" => format!("{} °C", value.as_i64()? / 1000),
         "clock_synchronized" if value == &Value::Bool(false) => "clock not synchronized".into(),
         "clock_synchronized" => return None,
@@ -87,12 +99,20 @@ fn vital(name: &str, value: &Value) -> Option<String> {
             Booted::Other(word) => format!("started: {}", word.as_str()),
         },
         "certificates" => {
-            let end = |(kind, end): (&String, &Value)| Some(format!("{} ends at {}", certificate(kind), end.as_str()?));
+            let end = |(kind, end): (&String, &Value)| Some(format!("{} ends at {}", certificate(kind), print::time(end.as_str()?)));
             let ends: Vec<String> = value.as_object()?.iter().filter_map(end).collect();
             (!ends.is_empty()).then(|| ends.join(", "))?
         }
         name => format!("{name} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
     })
+}
+
+/// So many bytes, as disks are sold.
+fn size(bytes: u64) -> String {
+    match bytes / 100_000_000 {
+        0..10 => format!("{} MB", bytes / 1_000_000),
+        tenths => format!("{}.{} GB", tenths / 10, tenths % 10),
+    }
 }
 
 /// A sum that a machine told. It is never below zero.
@@ -117,7 +137,7 @@ mod tests {
         let device = DeviceId::new("vm-001").expect("an id");
         let shown = |relay: Value| {
             let told = json!({ "state": "online", "version": "0.1.0", "relay": relay });
-            lines(&device, &Words { status: serde_json::from_value(told).expect("a status"), settings: None, telemetry: None })
+            lines(&device, &Words { status: serde_json::from_value(told).expect("a status"), ..Words::default() })
         };
         let first = "vm-001: online, release 0.1.0";
         assert_eq!(shown(json!({ "version": "0.1.0" })), [first, "  relay service: release 0.1.0"]);
@@ -139,8 +159,9 @@ mod tests {
         ] {
             assert_eq!(told("booted", word.into()).as_deref(), wanted);
         }
+        let own = format!("its certificate ends at {}", print::time("2027-03-01T12:34:56Z"));
         for (ends, wanted) in [
-            (json!({ "own": "2027-03-01T12:34:56Z" }), Some("its certificate ends at 2027-03-01T12:34:56Z")),
+            (json!({ "own": "2027-03-01T12:34:56Z" }), Some(&*own)),
             (
                 json!({ "ca": "a", "own": "b", "x": "c" }),
                 Some("its private CA ends at a, its certificate ends at b, the certificate x ends at c"),
@@ -149,6 +170,7 @@ mod tests {
         ] {
             assert_eq!(told("certificates", ends).as_deref(), wanted);
         }
-        assert_eq!(told("disk_free_bytes", (3 << 20).into()).as_deref(), Some("3 MiB of disk free"));
+        let vitals = json!({ "uptime_s": 18_300, "load": null, "disk_free_bytes": 81_407_610_880_u64, "memory_free_kib": 312_000 });
+        assert_eq!(computer(&vitals), "81.4 GB of disk free, 319 MB of memory free, up for 5:05 h");
     }
 }

@@ -136,14 +136,15 @@ impl Afar {
     }
 
     /// The report for `config/reported`. There is none before the database was asked.
-    pub(super) fn report(&self, labels: &[Box<str>]) -> Option<Reported> {
-        self.is_known.then(|| Reported { labels: labels.to_vec(), ..self.reported() })
+    pub(super) fn report(&self, Settings { labels, appearance, .. }: &Settings) -> Option<Reported> {
+        let name = Some(appearance.name.as_str().into());
+        self.is_known.then(|| Reported { name, labels: labels.clone(), ..self.reported() })
     }
 
     /// The same, with everything else that an operator must know before another text is written.
-    pub(super) fn whole(&self, labels: &[Box<str>], own: &Settings, lines: &[RelayLine]) -> Told {
+    pub(super) fn whole(&self, in_force: &Settings, own: &Settings, lines: &[RelayLine]) -> Told {
         let settings = self.kept.in_force.as_ref().map(|in_force| in_force.desired.settings.clone());
-        Told { reported: self.report(labels), settings, own: written(own).into(), lines: lines.to_vec() }
+        Told { reported: self.report(in_force), settings, own: written(own).into(), lines: lines.to_vec() }
     }
 
     pub(super) fn reported(&self) -> Reported {
@@ -157,7 +158,8 @@ impl Afar {
             None => Reported { waiting, refused, ..Reported::default() },
             Some(Accepted { desired, kid, since, .. }) => {
                 let (version, kid, since) = (desired.version, Some(kid.clone()), since.clone());
-                Reported { version, kid, since, left_out, waiting, refused, ..Reported::default() }
+                let own_file = desired.settings.trim().is_empty();
+                Reported { version, own_file, kid, since, left_out, waiting, refused, ..Reported::default() }
             }
         }
     }

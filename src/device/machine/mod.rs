@@ -221,7 +221,7 @@ impl Machine {
             // A disk that does not take it is no reason to stay. The next boot is told as one after a power cut then.
             let _ = self.start.note(true, store).and_then(|()| store.check());
         }
-        serde_json::to_vec(&Status::offline()).expect("a status is plain data")
+        serde_json::to_vec(&Status::offline(env!("CARGO_PKG_VERSION"))).expect("a status is plain data")
     }
 
     /// How the screen looks.
@@ -298,7 +298,7 @@ impl Machine {
         };
         self.front.stage.show(scene, view, self.storage.store_mut(), &mut self.outbox);
         self.outbox.tell_status(self.status(), self.settings.time_of_day(now.wall));
-        if let Some(reported) = self.afar.report(&self.settings.labels) {
+        if let Some(reported) = self.afar.report(&self.settings) {
             self.outbox.tell_settings(reported);
         }
     }

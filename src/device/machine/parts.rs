@@ -71,6 +71,7 @@ impl Machine {
     pub(super) fn status(&self) -> Status {
         Status {
             state: Presence::Online,
+            name: Some(self.settings.appearance.name.as_str().into()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
             relay: self.links.relay_status().cloned(),
             boot_id: Some(self.settings.boot_id.0.clone()),

@@ -385,6 +385,7 @@ impl<'a> Connection<'a> {
             retain: message.retain,
             dup: message.dup,
             qos: message.qos as u8,
+            expiry_s: properties.message_expiry_interval,
             response_topic: properties.response_topic,
             correlation_data: properties.correlation_data.map(|data| data.to_vec()),
             ack,

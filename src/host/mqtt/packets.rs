@@ -38,7 +38,7 @@ pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
         let properties = LastWillProperties {
             delay_interval: Some(will.delay_s),
             payload_format_indicator: None,
-            message_expiry_interval: None,
+            message_expiry_interval: Some(will.expiry_s),
             content_type: None,
             response_topic: None,
             correlation_data: None,

@@ -174,6 +174,7 @@ impl Running {
                 // The observer knows by this when the machine connected.
                 let status = Status {
                     state: Presence::Online,
+                    name: None,
                     version: Some(env!("CARGO_PKG_VERSION").into()),
                     relay: None,
                     boot_id: Some(wave.to_string().into()),
